@@ -1,0 +1,73 @@
+#pragma once
+
+// The whole surface between models and devices.
+
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "plan.h"
+#include "table.h"
+
+namespace deepcache {
+
+// Device memory, freed with the object.
+class Buffer {
+ public:
+  explicit Buffer(size_t bytes) : bytes_(bytes) {}
+  virtual ~Buffer() = default;
+  size_t bytes() const { return bytes_; }
+  virtual void upload(const void* source, size_t bytes, size_t offset = 0) = 0;
+  // Waits for work in flight.
+  virtual void download(void* target, size_t bytes, size_t offset = 0) const = 0;
+
+ private:
+  size_t bytes_;
+};
+
+struct Binding {
+  Buffer* buffer = nullptr;
+  size_t offset = 0;  // bytes
+};
+
+using CancelFlag = std::atomic<bool>;
+
+// Called after the op that wrote a labelled value, with the value in NHWC order.
+using Tap = std::function<void(const std::string& label, const Shape& shape, const float* values)>;
+
+// A plan made executable: weights packed, buffers bound.
+class Program {
+ public:
+  virtual ~Program() = default;
+  // Enqueues one pass (the CPU computes it at once). `step` picks the slice of stepped externals.
+  // Throws Error(kAborted) soon after `cancel` became true.
+  virtual void run(int step, const CancelFlag* cancel, const Tap* tap) = 0;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual std::string name() const = 0;
+  // Zero-filled. Throws Error(kOutOfMemory).
+  virtual std::unique_ptr<Buffer> allocate(size_t bytes) = 0;
+  virtual std::unique_ptr<PackedWeight> pack(const WeightSpec& spec,
+                                             const std::vector<const SourceTensor*>& sources) = 0;
+  // Bytes that pack() will keep for the spec.
+  virtual size_t packed_bytes(const WeightSpec& spec) const = 0;
+  // `bindings` in the order of plan.externals(); buffers outlive the program. The arena is shared
+  // by the programs of a model, which never run at the same time.
+  virtual std::unique_ptr<Program> compile(const Plan& plan, Weights& weights, Buffer& arena,
+                                           std::vector<Binding> bindings) = 0;
+  // The sampler's arithmetic (table.h): build a U-Net input, and apply a row to the state.
+  virtual void sampler_input(const SamplerState& state, const StepTable& table, int row) = 0;
+  virtual void sampler_step(const SamplerState& state, const StepTable& table, int row) = 0;
+  virtual void synchronize() = 0;
+};
+
+// `threads` 0: one for each core that the process may use.
+std::unique_ptr<Backend> make_cpu_backend(int threads);
+
+}  // namespace deepcache

@@ -1,0 +1,88 @@
+#pragma once
+
+// One forward pass as a flat list of ops, recorded once for each (model, batch, size, context
+// length, depth). Model code records, finish() plans the memory, backends execute.
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ops.h"
+#include "weights.h"
+
+namespace deepcache {
+
+// Multiply-accumulates of the architecture as published, whatever a plan fuses or skips.
+struct Macs {
+  double repo = 0;      // as DeepCache's flops.py counts: biases and norms, no attention products
+  double complete = 0;  // convolutions, linear layers and both attention products
+
+  Macs& operator+=(const Macs& other) {
+    repo += other.repo;
+    complete += other.complete;
+    return *this;
+  }
+};
+
+// A buffer that outlives a run: inputs, outputs, prompt keys and values, the DeepCache feature.
+struct External {
+  std::string name;
+  int tensor = -1;
+  Type type = Type::f32;
+  // The bound buffer holds one such tensor for each step of a run; the step index picks.
+  bool stepped = false;
+};
+
+class Plan {
+ public:
+  Tensor external(const std::string& name, Shape shape, Type type = Type::f32,
+                  bool stepped = false);
+  Tensor temporary(Shape shape);
+  // Turns a temporary into an external: the ops that write and read it stay as they are.
+  void make_external(Tensor tensor, const std::string& name);
+  WeightId weight(const WeightSpec& spec);
+
+  // Throws Error(kInternal) when shapes do not fit: a mistake in model code.
+  void add(const Op& op);
+  // Names a value for tests and taps, in diffusers' module paths.
+  void label(Tensor tensor, const std::string& name);
+  void count(const Macs& macs) { macs_ += macs; }
+
+  // Computes when each temporary lives and where in the arena. The plan is constant afterwards.
+  void finish();
+
+  const std::vector<Op>& ops() const { return ops_; }
+  const std::vector<External>& externals() const { return externals_; }
+  const External& find_external(const std::string& name) const;
+  const Shape& shape(int tensor) const { return tensors_[tensor].shape; }
+  // The index of the tensor's external, or -1.
+  int external_index(int tensor) const { return tensors_[tensor].external; }
+  size_t offset(int tensor) const { return tensors_[tensor].offset; }
+  const std::vector<WeightSpec>& weights() const { return weights_; }
+  const std::vector<std::pair<std::string, Tensor>>& labels() const { return labels_; }
+  size_t arena_bytes() const { return arena_bytes_; }
+  size_t weight_count() const;  // values in all
+  const Macs& macs() const { return macs_; }
+  // Multiply-accumulates that executing the plan takes (convolutions and attention).
+  double executed_macs() const;
+
+ private:
+  struct Value {
+    Shape shape;
+    int external = -1;
+    size_t offset = 0;
+    int first = -1, last = -1;  // ops that write it first and read it last
+  };
+
+  void check(const Op& op) const;
+
+  std::vector<Op> ops_;
+  std::vector<Value> tensors_;
+  std::vector<External> externals_;
+  std::vector<WeightSpec> weights_;
+  std::vector<std::pair<std::string, Tensor>> labels_;
+  size_t arena_bytes_ = 0;
+  Macs macs_;
+};
+
+}  // namespace deepcache

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace deepcache {
+
+enum class Type : uint8_t { f32, f16, bf16, i32 };
+
+inline size_t bytes_of(Type type) { return type == Type::f32 || type == Type::i32 ? 4 : 2; }
+
+// NHWC. Tokens are rows: a sequence of length L is {n, 1, L, c}.
+struct Shape {
+  int n = 1, h = 1, w = 1, c = 1;
+
+  size_t rows() const { return size_t(n) * h * w; }
+  size_t count() const { return rows() * c; }
+  bool operator==(const Shape&) const = default;
+};
+
+std::string to_string(const Shape& shape);
+
+// A value of a plan: a name for it, not its memory. A view is the same id with another shape of
+// the same count.
+struct Tensor {
+  int id = -1;
+  Shape shape;
+
+  explicit operator bool() const { return id >= 0; }
+};
+
+}  // namespace deepcache

@@ -1,0 +1,91 @@
+#pragma once
+
+// A model's parameters: where they come from, how plans name them, and the copies that a backend
+// packed for itself.
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "tensor.h"
+
+namespace deepcache {
+
+// What the backend makes of the named tensors.
+enum class Recipe : uint8_t {
+  vector,    // fp32 values, the tensors' one after the other (biases, norms)
+  table,     // rows looked up by index (embeddings)
+  matrix,    // [out, in * taps]; several tensors: their rows one after the other (fused QKV)
+  geglu,     // a matrix whose two halves of rows meet in one epilogue
+  upsample,  // a 3x3 convolution behind a nearest x2 enlargement: may be split in 2x2 phases
+};
+
+struct WeightSpec {
+  Recipe recipe = Recipe::vector;
+  std::vector<std::string> names;  // tensors of the file, e.g. "conv_in.weight"
+  int out = 0;                     // rows in all (vector: values)
+  int in = 1;                      // input channels
+  int kernel_h = 1, kernel_w = 1;
+
+  size_t count() const { return size_t(out) * in * kernel_h * kernel_w; }
+  bool operator<(const WeightSpec& other) const;
+};
+
+// One tensor of a file, in PyTorch's order: [out, in, kh, kw], [out, in] or [count].
+struct SourceTensor {
+  Type type = Type::f32;
+  std::vector<int64_t> shape;
+  const void* data = nullptr;
+  size_t count = 0;
+};
+
+// Reads `count` values from element `offset` on, widened to fp32.
+void read_floats(const SourceTensor& source, size_t offset, size_t count, float* out);
+
+// Where tensors come from: mapped safetensors files, or a generator of synthetic ones.
+class WeightSource {
+ public:
+  virtual ~WeightSource() = default;
+  // Null when there is none of that name.
+  virtual const SourceTensor* find(const std::string& name) const = 0;
+  virtual std::vector<std::string> names() const = 0;
+  virtual std::string description() const = 0;  // for messages: the file's path
+};
+
+// A parameter as a backend keeps it.
+class PackedWeight {
+ public:
+  virtual ~PackedWeight() = default;
+  virtual size_t bytes() const = 0;
+};
+
+class Backend;
+
+// The weights of one model on one backend. Packing happens once for each spec, whatever the number
+// of plans that name it; several pipelines may share the object.
+class Weights {
+ public:
+  Weights(std::shared_ptr<WeightSource> source, Backend& backend);
+  ~Weights();
+
+  // Throws Error(kInvalidWeights) when a tensor is missing or has another shape than the spec says.
+  const PackedWeight& get(const WeightSpec& spec);
+  // Packs again in place what was packed from `name` (after the source changed: adapters).
+  void update(const std::string& name);
+
+  bool contains(const std::string& name) const { return source_->find(name) != nullptr; }
+  const WeightSource& source() const { return *source_; }
+  size_t packed_bytes() const;
+
+ private:
+  std::vector<const SourceTensor*> resolve(const WeightSpec& spec) const;
+
+  std::shared_ptr<WeightSource> source_;
+  Backend& backend_;
+  mutable std::mutex mutex_;
+  std::map<WeightSpec, std::unique_ptr<PackedWeight>> packed_;
+};
+
+}  // namespace deepcache
