@@ -1,0 +1,27 @@
+# addon: build/Release/deepcache.node. Only under cmake-js, which passes CMAKE_JS_INC; the tests and
+# benchmarks build with plain cmake.
+file(GLOB addon_sources CONFIGURE_DEPENDS native/addon/*.cc)
+if(NOT CMAKE_JS_INC OR NOT addon_sources)
+  return()
+endif()
+
+add_library(addon MODULE ${addon_sources} ${CMAKE_JS_SRC})
+target_include_directories(addon SYSTEM PRIVATE ${CMAKE_JS_INC})
+target_compile_definitions(addon PRIVATE
+  NAPI_VERSION=9
+  NODE_ADDON_API_CPP_EXCEPTIONS
+  # An environment that is being torn down cannot run JS; do not abort over it.
+  NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS)
+target_link_libraries(addon PRIVATE deepcache_core ${CMAKE_JS_LIB})
+set_target_properties(addon PROPERTIES
+  OUTPUT_NAME deepcache PREFIX "" SUFFIX .node
+  LIBRARY_OUTPUT_DIRECTORY ${DEEPCACHE_OUT}
+  LIBRARY_OUTPUT_DIRECTORY_RELEASE ${DEEPCACHE_OUT}
+  RUNTIME_OUTPUT_DIRECTORY ${DEEPCACHE_OUT})
+if(APPLE)
+  target_link_options(addon PRIVATE -undefined dynamic_lookup)
+endif()
+if(MSVC AND CMAKE_JS_NODELIB_DEF AND CMAKE_JS_NODELIB_TARGET)
+  execute_process(COMMAND ${CMAKE_AR} /def:${CMAKE_JS_NODELIB_DEF} /out:${CMAKE_JS_NODELIB_TARGET}
+                          ${CMAKE_STATIC_LINKER_FLAGS})
+endif()

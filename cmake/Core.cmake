@@ -1,0 +1,37 @@
+# deepcache_core: runtime, models and CPU backend. No Node, no CUDA.
+file(GLOB core_sources CONFIGURE_DEPENDS native/runtime/*.cc native/models/*.cc native/cpu/*.cc)
+
+# The CPU kernels are one source compiled once per instruction set; which one runs is chosen at
+# run time. DEEPCACHE_ISA names the namespace of each copy.
+set(kernel_source ${CMAKE_CURRENT_SOURCE_DIR}/native/cpu/kernels.cc)
+list(REMOVE_ITEM core_sources ${kernel_source})
+set(kernel_objects "")
+function(deepcache_kernels isa)
+  add_library(kernels_${isa} OBJECT ${kernel_source})
+  target_link_libraries(kernels_${isa} PRIVATE deepcache_options)
+  target_compile_definitions(kernels_${isa} PRIVATE DEEPCACHE_ISA=${isa})
+  target_compile_options(kernels_${isa} PRIVATE ${ARGN})
+  set(kernel_objects ${kernel_objects} $<TARGET_OBJECTS:kernels_${isa}> PARENT_SCOPE)
+endfunction()
+if(EXISTS ${kernel_source})
+  deepcache_kernels(baseline)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64" AND NOT MSVC)
+    deepcache_kernels(avx2 -mavx2 -mfma -mf16c)
+    deepcache_kernels(avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c)
+  endif()
+endif()
+
+if(core_sources OR kernel_objects)
+  add_library(deepcache_core STATIC ${core_sources} ${kernel_objects})
+  target_link_libraries(deepcache_core PUBLIC deepcache_options)
+else()
+  add_library(deepcache_core INTERFACE)
+  target_link_libraries(deepcache_core INTERFACE deepcache_options)
+endif()
+
+# Random numbers and synthetic weights are bit-exact by definition: no fused multiply-add where
+# the source says multiply, then add.
+file(GLOB exact_sources CONFIGURE_DEPENDS native/runtime/rng*.cc native/runtime/synth*.cc)
+if(exact_sources AND NOT MSVC)
+  set_source_files_properties(${exact_sources} PROPERTIES COMPILE_OPTIONS -ffp-contract=off)
+endif()

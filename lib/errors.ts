@@ -1,0 +1,66 @@
+import { types } from 'node:util';
+
+const CODES = [
+  /** An option or argument of the wrong type or value; the message names it. */
+  'ERR_DEEPCACHE_INVALID_ARGUMENT',
+  /** A configuration file that is missing, unreadable or contradicts itself. */
+  'ERR_DEEPCACHE_INVALID_CONFIG',
+  /** A weight file that is missing, truncated, inconsistent or does not fit the configuration. */
+  'ERR_DEEPCACHE_INVALID_WEIGHTS',
+  /** Something known that this version does not implement. */
+  'ERR_DEEPCACHE_UNSUPPORTED',
+  /** More memory would be needed than the machine or its cgroup has, or an allocation failed. */
+  'ERR_DEEPCACHE_OUT_OF_MEMORY',
+  /** The device asked for cannot be used; the message says why. */
+  'ERR_DEEPCACHE_BACKEND_UNAVAILABLE',
+  /** Stopped on request and the caller gave no reason of its own. */
+  'ERR_DEEPCACHE_ABORTED',
+  /** An object was used after its dispose(). */
+  'ERR_DEEPCACHE_DISPOSED',
+  /** No native binary loads on this machine. */
+  'ERR_DEEPCACHE_NO_BINARY',
+  /** An image cannot be read or written. */
+  'ERR_DEEPCACHE_IMAGE',
+  /** A bug of this package. */
+  'ERR_DEEPCACHE_INTERNAL',
+] as const;
+
+/** Stable codes: match on these, never on messages. */
+export type DeepCacheErrorCode = (typeof CODES)[number];
+
+/** Every error this package throws on purpose. */
+export class DeepCacheError extends Error {
+  override readonly name = 'DeepCacheError';
+  readonly code: DeepCacheErrorCode;
+
+  constructor(code: DeepCacheErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/**
+ * Turns what the native layer threw into a {@link DeepCacheError} with the stack of the caller; returns
+ * anything else unchanged, so that it can be used as `throw fromNative(error)`.
+ */
+export function fromNative(error: unknown): unknown {
+  // Not instanceof: native errors belong to the main realm, the caller may run in another one
+  // (vm contexts, Jest).
+  if (error instanceof DeepCacheError || !types.isNativeError(error)) return error;
+  const { code } = error as { code?: unknown };
+  return isCode(code) ? new DeepCacheError(code, error.message, { cause: error }) : error;
+}
+
+/** The error for a bad option or argument: `name` as the caller wrote it, then what is wrong with it. */
+export function invalidArgument(name: string, message: string, options?: ErrorOptions): DeepCacheError {
+  return new DeepCacheError('ERR_DEEPCACHE_INVALID_ARGUMENT', `${name} ${message}`, options);
+}
+
+/** The error for a configuration file: its path, then what is wrong with it. */
+export function invalidConfig(file: string, message: string, options?: ErrorOptions): DeepCacheError {
+  return new DeepCacheError('ERR_DEEPCACHE_INVALID_CONFIG', `${file}: ${message}`, options);
+}
+
+function isCode(code: unknown): code is DeepCacheErrorCode {
+  return (CODES as readonly unknown[]).includes(code);
+}

@@ -1,0 +1,1 @@
+export { DeepCacheError, type DeepCacheErrorCode } from './errors.js';

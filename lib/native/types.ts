@@ -1,0 +1,4 @@
+/** @internal What native/addon exports. */
+export interface NativeAddon {
+  readonly version: string;
+}

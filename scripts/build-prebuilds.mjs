@@ -1,0 +1,15 @@
+// Writes prebuilds/<platform>-<arch>/: the addon and, next to it, the CUDA library where
+// DEEPCACHE_CUDA=ON. The same as `npx prebuildify --napi --strip`, without the network.
+// Run it on the oldest glibc that is supported.
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import prebuildify from 'prebuildify';
+
+const here = dirname(fileURLToPath(import.meta.url));
+process.chdir(dirname(here));
+process.env.npm_config_nodedir = join(here, 'nodedir');
+process.env.DEEPCACHE_CUDA_ARCHS ||= 'release';
+
+prebuildify({ napi: true, strip: true }, (error) => {
+  if (error) throw error;
+});
