@@ -61,6 +61,11 @@ export function invalidConfig(file: string, message: string, options?: ErrorOpti
   return new DeepCacheError('ERR_DEEPCACHE_INVALID_CONFIG', `${file}: ${message}`, options);
 }
 
+/** What an unknown thrown value says; not instanceof, for the same reason as in {@link fromNative}. */
+export function messageOf(error: unknown): string {
+  return types.isNativeError(error) ? error.message : String(error);
+}
+
 function isCode(code: unknown): code is DeepCacheErrorCode {
   return (CODES as readonly unknown[]).includes(code);
 }

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { DeepCacheError } from '../errors.js';
+import { DeepCacheError, messageOf } from '../errors.js';
 import type { NativeAddon } from './types.js';
 
 let loaded: NativeAddon | undefined;
@@ -18,7 +18,7 @@ export function native(): NativeAddon {
     const load = createRequire(import.meta.url)('node-gyp-build') as (dir: string) => NativeAddon;
     loaded = load(packageRoot());
   } catch (cause) {
-    const why = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause);
+    const why = messageOf(cause).split('\n')[0];
     throw new DeepCacheError(
       'ERR_DEEPCACHE_NO_BINARY',
       `No native binary of deepcache loads on ${process.platform}-${process.arch}: ${why}. ` +

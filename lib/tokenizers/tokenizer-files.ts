@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DeepCacheError, invalidConfig } from '../errors.js';
+import { DeepCacheError, invalidConfig, messageOf } from '../errors.js';
 
 export interface SpecialTokens {
   bos: string;
@@ -110,7 +110,7 @@ async function readText(file: string): Promise<string> {
 function unreadable(file: string, cause: unknown): DeepCacheError {
   const why = isMissing(cause)
     ? 'is missing; a CLIP tokenizer needs it'
-    : `cannot be read: ${(cause as Error).message}`;
+    : `cannot be read: ${messageOf(cause)}`;
   return invalidConfig(file, why, { cause });
 }
 
@@ -123,7 +123,7 @@ function parseObject(file: string, text: string): Json {
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw invalidConfig(file, `is not JSON: ${(cause as Error).message}`, { cause });
+    throw invalidConfig(file, `is not JSON: ${messageOf(cause)}`, { cause });
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw invalidConfig(file, 'is not a JSON object');
