@@ -9,9 +9,11 @@ const require = createRequire(import.meta.url);
 const fromSource = process.env.npm_config_build_from_source === 'true';
 
 if (!fromSource) {
+  // Not build/Release, which in a checkout may be older than the sources.
+  process.env.PREBUILDS_ONLY = '1';
   try {
     require('node-gyp-build')(dirname(here));
-    console.log('deepcache: the native binary that is here loads, nothing to build');
+    console.log('deepcache: the prebuilt binary loads, nothing to build');
     process.exit(0);
   } catch (error) {
     const why = String(error.message).split('\n')[0];
