@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "error.h"
 #include "plan.h"
 #include "table.h"
 
@@ -31,6 +32,7 @@ class Buffer {
 struct Binding {
   Buffer* buffer = nullptr;
   size_t offset = 0;  // bytes
+  size_t step = 0;    // bytes between the slices of a stepped external; 0: the tensor's own size
 };
 
 using CancelFlag = std::atomic<bool>;
@@ -55,6 +57,11 @@ class Backend {
   virtual std::unique_ptr<Buffer> allocate(size_t bytes) = 0;
   virtual std::unique_ptr<PackedWeight> pack(const WeightSpec& spec,
                                              const std::vector<const SourceTensor*>& sources) = 0;
+  // Puts other values into what pack() made for the same spec, where programs find them.
+  virtual void repack(PackedWeight& /*target*/, const WeightSpec& /*spec*/,
+                      const std::vector<const SourceTensor*>& /*sources*/) {
+    throw Error(ErrorCode::kUnsupported, name() + ": packed weights cannot be replaced");
+  }
   // Bytes that pack() will keep for the spec.
   virtual size_t packed_bytes(const WeightSpec& spec) const = 0;
   // `bindings` in the order of plan.externals(); buffers outlive the program. The arena is shared

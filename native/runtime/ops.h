@@ -69,14 +69,15 @@ struct Attention {
   Sequence query, key;
 };
 
-// y = act(a * x + b * x2), element by element; x2 may be absent.
+// y = act(a * x + b * x2), element by element; x2 may be absent, and may have fewer rows: row i then
+// takes x2's row i mod its number of rows.
 struct Elementwise {
   Tensor y, x, x2;
   float a = 1, b = 1;
   Activation activation = Activation::none;
 };
 
-// y[i] = table[ids[i]] + positions[i mod positions' rows]; ids are i32 [n, 1, length, 1].
+// y = table[id] + positions[place in the sequence]; ids are i32 [n, 1, length, 1].
 struct Embedding {
   Tensor y, ids;
   WeightId table = -1, positions = -1;

@@ -38,6 +38,8 @@ struct Assignment {
 struct StepRow {
   int program = 0;
   Coefficient timestep, input_scale;
+  // m = uncond + scale * (cond - uncond), rescaled; otherwise m is the output's conditional half
+  // (all of it when there is one half only).
   bool guided = false;
   Coefficient guidance_scale, guidance_rescale;
   Coefficient x0_x, x0_m;

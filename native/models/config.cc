@@ -1,0 +1,104 @@
+#include "config.h"
+
+#include <algorithm>
+
+namespace deepcache {
+
+ConfigReader::ConfigReader(const std::string& json, const std::string& what) : what_(what) {
+  try {
+    json_ = Json::parse(json);
+  } catch (const Error& error) {
+    throw Error(ErrorCode::kInvalidConfig, what + ": " + error.what());
+  }
+  if (!json_.is_object()) fail("is not a JSON object");
+}
+
+void ConfigReader::fail(const std::string& message) const {
+  throw Error(ErrorCode::kInvalidConfig, what_ + " " + message);
+}
+
+bool ConfigReader::has(const char* field) const {
+  const Json* value = json_.find(field);
+  return value && !value->is_null();
+}
+
+int ConfigReader::integer(const char* field, int fallback, int lowest, int highest) const {
+  if (!has(field)) return fallback;
+  const int64_t value = json_.find(field)->integer(name(field));
+  if (value < lowest || value > highest)
+    fail("has \"" + std::string(field) + "\": " + std::to_string(value) + "; it must be between " +
+         std::to_string(lowest) + " and " + std::to_string(highest));
+  return int(value);
+}
+
+int ConfigReader::integer(const char* field) const {
+  if (!has(field)) fail("lacks \"" + std::string(field) + "\"");
+  return integer(field, 0);
+}
+
+double ConfigReader::number(const char* field, double fallback) const {
+  return has(field) ? json_.find(field)->number(name(field)) : fallback;
+}
+
+bool ConfigReader::boolean(const char* field, bool fallback) const {
+  return has(field) ? json_.find(field)->boolean(name(field)) : fallback;
+}
+
+std::string ConfigReader::string(const char* field, const std::string& fallback) const {
+  return has(field) ? json_.find(field)->string(name(field)) : fallback;
+}
+
+std::vector<std::string> ConfigReader::strings(const char* field) const {
+  if (!has(field)) fail("lacks \"" + std::string(field) + "\"");
+  std::vector<std::string> out;
+  for (const Json& item : json_.find(field)->array(name(field)))
+    out.push_back(item.string(name(field)));
+  return out;
+}
+
+std::vector<int> ConfigReader::integers(const char* field) const {
+  if (!has(field)) fail("lacks \"" + std::string(field) + "\"");
+  const std::vector<Json>& items = json_.find(field)->array(name(field));
+  return per_level(field, items.size(), 0);
+}
+
+std::vector<int> ConfigReader::per_level(const char* field, size_t levels, int fallback) const {
+  if (!has(field)) return std::vector<int>(levels, fallback);
+  const Json& value = *json_.find(field);
+  if (!value.is_array()) return std::vector<int>(levels, integer(field, fallback));
+  const std::vector<Json>& items = value.array(name(field));
+  if (items.size() != levels)
+    fail("has " + std::to_string(items.size()) + " values in \"" + field + "\" for " +
+         std::to_string(levels) + " levels");
+  std::vector<int> out;
+  for (const Json& item : items) {
+    const int64_t number = item.integer(name(field));
+    if (number < 1 || number > 1 << 20) fail("has an unusable number in \"" + std::string(field) + "\"");
+    out.push_back(int(number));
+  }
+  return out;
+}
+
+int ConfigReader::same_for_all(const char* field, size_t levels, int fallback) const {
+  const std::vector<int> values = per_level(field, levels, fallback);
+  for (const int value : values)
+    if (value != values[0])
+      throw Error(ErrorCode::kUnsupported, name(field) + " must be the same for all levels");
+  return values[0];
+}
+
+void ConfigReader::only(const char* field, const std::vector<std::string>& allowed) const {
+  if (!has(field)) return;
+  const std::string value = json_.find(field)->string(name(field));
+  if (std::find(allowed.begin(), allowed.end(), value) == allowed.end())
+    throw Error(ErrorCode::kUnsupported, name(field) + ": \"" + value + "\" is not supported");
+}
+
+void ConfigReader::never(const char* field) const {
+  if (!has(field)) return;
+  const Json& value = *json_.find(field);
+  if (value.kind() == Json::Kind::boolean && !value.boolean(name(field))) return;
+  throw Error(ErrorCode::kUnsupported, name(field) + " is not supported");
+}
+
+}  // namespace deepcache

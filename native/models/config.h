@@ -1,0 +1,45 @@
+#pragma once
+
+// Reads model configurations (diffusers' and transformers' config.json): every field by name, with
+// messages that name the field.
+
+#include <string>
+#include <vector>
+
+#include "../runtime/error.h"
+#include "../runtime/json.h"
+
+namespace deepcache {
+
+class ConfigReader {
+ public:
+  // `what` names the configuration in messages, e.g. "unet/config.json".
+  ConfigReader(const std::string& json, const std::string& what);
+
+  int integer(const char* field, int fallback, int lowest = 1, int highest = 1 << 20) const;
+  int integer(const char* field) const;  // required
+  double number(const char* field, double fallback) const;
+  bool boolean(const char* field, bool fallback) const;
+  std::string string(const char* field, const std::string& fallback) const;
+  std::vector<std::string> strings(const char* field) const;  // required
+  std::vector<int> integers(const char* field) const;         // required
+  // A number for every level, or one for each.
+  std::vector<int> per_level(const char* field, size_t levels, int fallback) const;
+  // The same, when all levels must agree.
+  int same_for_all(const char* field, size_t levels, int fallback) const;
+  bool has(const char* field) const;  // present and not null
+
+  // Throws Error(kUnsupported) unless the field is absent, null or one of `allowed`.
+  void only(const char* field, const std::vector<std::string>& allowed) const;
+  // Throws Error(kUnsupported) when the field is present and neither null nor false.
+  void never(const char* field) const;
+  [[noreturn]] void fail(const std::string& message) const;
+
+ private:
+  std::string name(const char* field) const { return what_ + ": \"" + field + "\""; }
+
+  Json json_;
+  std::string what_;
+};
+
+}  // namespace deepcache

@@ -1,0 +1,158 @@
+#include "recorder.h"
+
+#include <cmath>
+
+namespace deepcache {
+namespace {
+
+// Each layer's own convention in DeepCache's flops.py: a convolution's bias counts per output
+// value, a linear layer's once, an affine norm as twice its input.
+Macs conv_macs(double outputs, double taps, double in, double channels, bool bias) {
+  const double products = outputs * channels * taps * in;
+  return {products + (bias ? outputs * channels : 0), products};
+}
+
+Macs norm_macs(const Shape& shape) { return {2.0 * double(shape.count()), 0}; }
+
+}  // namespace
+
+Tensor Recorder::conv(Tensor x, const std::string& name, const ConvOptions& o) {
+  const int in = x.shape.c + (o.x2 ? o.x2.shape.c : 0);
+  const bool upsample = o.upsample_to.h > 1 || o.upsample_to.w > 1 || o.upsample_to.c > 1;
+  const int in_h = upsample ? o.upsample_to.h : x.shape.h;
+  const int in_w = upsample ? o.upsample_to.w : x.shape.w;
+  const int pad = o.pad < 0 ? o.kernel / 2 : o.pad;
+  const int pads = o.pad_end_only ? pad : 2 * pad;
+  const Shape out{x.shape.n, (in_h + pads - o.kernel) / o.stride + 1,
+                  (in_w + pads - o.kernel) / o.stride + 1, o.out};
+
+  const bool geglu = o.activation == Activation::geglu;
+  WeightSpec spec;
+  spec.recipe = geglu ? Recipe::geglu : upsample ? Recipe::upsample : Recipe::matrix;
+  spec.names = {name + ".weight"};
+  spec.out = geglu ? 2 * o.out : o.out;
+  spec.in = in;
+  spec.kernel_h = spec.kernel_w = o.kernel;
+
+  Conv op;
+  op.y = plan_.temporary(out);
+  op.x = x;
+  op.x2 = o.x2;
+  op.residual = o.residual;
+  op.weight = plan_.weight(spec);
+  if (o.bias) op.bias = vector({name + ".bias"}, spec.out);
+  op.kernel_h = op.kernel_w = o.kernel;
+  op.stride = o.stride;
+  op.pad_top = op.pad_left = o.pad_end_only ? 0 : pad;
+  op.upsample = upsample;
+  op.row = o.row;
+  op.row_offset = o.row_offset;
+  op.activation = o.activation;
+  plan_.add(op);
+
+  const double rows = double(out.rows());
+  if (o.linear)
+    count_linear(rows, in, spec.out, o.bias);
+  else
+    plan_.count(conv_macs(rows, double(o.kernel) * o.kernel, in, spec.out, o.bias));
+  return op.y;
+}
+
+Tensor Recorder::linears(Tensor x, const std::vector<std::string>& names,
+                         const std::vector<int>& outs, bool bias) {
+  WeightSpec spec;
+  spec.recipe = Recipe::matrix;
+  spec.in = x.shape.c;
+  std::vector<std::string> biases;
+  for (size_t i = 0; i < names.size(); ++i) {
+    spec.names.push_back(names[i] + ".weight");
+    biases.push_back(names[i] + ".bias");
+    spec.out += outs[i];
+    count_linear(double(x.shape.rows()), x.shape.c, outs[i], bias);
+  }
+  Conv op;
+  op.x = x;
+  op.y = plan_.temporary({x.shape.n, x.shape.h, x.shape.w, spec.out});
+  op.weight = plan_.weight(spec);
+  if (bias) op.bias = vector(biases, spec.out);
+  plan_.add(op);
+  return op.y;
+}
+
+Tensor Recorder::group_norm(Tensor x, const std::string& name, const GroupNormOptions& o) {
+  Shape shape = x.shape;
+  if (o.x2) shape.c += o.x2.shape.c;
+  GroupNorm op;
+  op.y = plan_.temporary(shape);
+  op.x = x;
+  op.x2 = o.x2;
+  op.gamma = vector({name + ".weight"}, shape.c);
+  op.beta = vector({name + ".bias"}, shape.c);
+  op.groups = o.groups;
+  op.epsilon = o.epsilon;
+  op.silu = o.silu;
+  plan_.add(op);
+  plan_.count(norm_macs(shape));
+  return op.y;
+}
+
+Tensor Recorder::layer_norm(Tensor x, const std::string& name, float epsilon) {
+  LayerNorm op;
+  op.y = plan_.temporary(x.shape);
+  op.x = x;
+  op.gamma = vector({name + ".weight"}, x.shape.c);
+  op.beta = vector({name + ".bias"}, x.shape.c);
+  op.epsilon = epsilon;
+  plan_.add(op);
+  plan_.count(norm_macs(x.shape));
+  return op.y;
+}
+
+Tensor Recorder::attention(Tensor q, int q_offset, Tensor k, int k_offset, Tensor v, int v_offset,
+                           int heads, int head_width, bool causal) {
+  const int queries = q.shape.h * q.shape.w, keys = k.shape.h * k.shape.w;
+  Attention op;
+  op.y = plan_.temporary({q.shape.n, q.shape.h, q.shape.w, heads * head_width});
+  op.q = q;
+  op.k = k;
+  op.v = v;
+  op.q_offset = q_offset;
+  op.k_offset = k_offset;
+  op.v_offset = v_offset;
+  op.heads = heads;
+  op.head_width = head_width;
+  op.scale = 1 / std::sqrt(float(head_width));
+  op.causal = causal;
+  op.outer = q.shape.n;
+  op.query = {queries, 1, queries, 0};
+  op.key = {keys, 1, keys, 0};
+  plan_.add(op);
+  plan_.count({0, 2.0 * q.shape.n * queries * keys * heads * head_width});
+  return op.y;
+}
+
+Tensor Recorder::elementwise(Tensor x, float a, Tensor x2, float b, Activation activation) {
+  Elementwise op;
+  op.y = plan_.temporary(x.shape);
+  op.x = x;
+  op.x2 = x2;
+  op.a = a;
+  op.b = b;
+  op.activation = activation;
+  plan_.add(op);
+  return op.y;
+}
+
+WeightId Recorder::vector(const std::vector<std::string>& names, int count) {
+  WeightSpec spec;
+  spec.recipe = Recipe::vector;
+  spec.names = names;
+  spec.out = count;
+  return plan_.weight(spec);
+}
+
+void Recorder::count_linear(double rows, double in, double out, bool bias) {
+  plan_.count({rows * in * out + (bias ? out : 0), rows * in * out});
+}
+
+}  // namespace deepcache

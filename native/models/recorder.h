@@ -1,0 +1,66 @@
+#pragma once
+
+// Records layers by their names in the weight file, and counts what the published architecture
+// computes for them, whatever ops they become.
+
+#include <string>
+#include <vector>
+
+#include "../runtime/plan.h"
+
+namespace deepcache {
+
+struct ConvOptions {
+  int out = 0;
+  int kernel = 1, stride = 1;
+  int pad = -1;  // on every side; -1: kernel / 2
+  bool bias = true;
+  Tensor x2 = {};          // channels after x's
+  Shape upsample_to = {};  // read x through a nearest x2 enlargement of this height and width
+  Tensor residual = {};
+  Tensor row = {};  // a vector per sample
+  int row_offset = 0;
+  Activation activation = Activation::none;
+  bool linear = false;  // counted as a linear layer: its bias once, not for each row
+  // Padding on the bottom and right only (the VAE's downsampling).
+  bool pad_end_only = false;
+};
+
+struct GroupNormOptions {
+  int groups = 32;
+  float epsilon = 1e-5f;
+  bool silu = false;
+  Tensor x2 = {};
+};
+
+class Recorder {
+ public:
+  explicit Recorder(Plan& plan) : plan_(plan) {}
+
+  Plan& plan() { return plan_; }
+
+  // A layer named `name` with name.weight [out, in, k, k] or [out, in] and name.bias [out].
+  Tensor conv(Tensor x, const std::string& name, const ConvOptions& options);
+  // Rows of several layers that read the same input, side by side: fused projections. The bias
+  // is theirs too.
+  Tensor linears(Tensor x, const std::vector<std::string>& names, const std::vector<int>& outs,
+                 bool bias);
+  Tensor group_norm(Tensor x, const std::string& name, const GroupNormOptions& options);
+  Tensor layer_norm(Tensor x, const std::string& name, float epsilon = 1e-5f);
+  // Self or cross attention of whole sequences: q [n, h, w, ...], k and v [n, h2, w2, ...].
+  Tensor attention(Tensor q, int q_offset, Tensor k, int k_offset, Tensor v, int v_offset,
+                   int heads, int head_width, bool causal = false);
+  Tensor elementwise(Tensor x, float a, Tensor x2, float b, Activation activation);
+
+  WeightId vector(const std::vector<std::string>& names, int count);
+
+  // Counting only: layers that run in another plan (prompt keys, time projections).
+  void count_linear(double rows, double in, double out, bool bias);
+
+  void label(Tensor tensor, const std::string& name) { plan_.label(tensor, name); }
+
+ private:
+  Plan& plan_;
+};
+
+}  // namespace deepcache

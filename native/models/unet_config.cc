@@ -1,0 +1,89 @@
+#include "unet_config.h"
+
+#include "config.h"
+
+namespace deepcache {
+namespace {
+
+// Which blocks attend, from their class names.
+std::vector<bool> attends(const ConfigReader& config, const char* field, size_t levels,
+                          const std::string& plain, const std::string& attending) {
+  const std::vector<std::string> types = config.strings(field);
+  if (types.size() != levels)
+    config.fail("has " + std::to_string(types.size()) + " entries in \"" + field + "\" for " +
+                std::to_string(levels) + " levels");
+  std::vector<bool> out;
+  for (const std::string& type : types) {
+    if (type != plain && type != attending)
+      throw Error(ErrorCode::kUnsupported, "unet config: block type \"" + type + "\" in \"" +
+                                               field + "\" is not supported");
+    out.push_back(type == attending);
+  }
+  return out;
+}
+
+}  // namespace
+
+UnetConfig UnetConfig::parse(const std::string& json) {
+  const ConfigReader in(json, "unet config");
+  in.only("_class_name", {"UNet2DConditionModel"});
+  in.only("act_fn", {"silu", "swish"});
+  in.only("mid_block_type", {"UNetMidBlock2DCrossAttn"});
+  in.only("addition_embed_type", {"text_time"});
+  in.only("resnet_time_scale_shift", {"default"});
+  in.only("time_embedding_type", {"positional"});
+  in.only("attention_type", {"default"});
+  for (const char* field :
+       {"class_embed_type", "num_class_embeds", "encoder_hid_dim", "encoder_hid_dim_type",
+        "time_embedding_dim", "time_embedding_act_fn", "timestep_post_act", "time_cond_proj_dim",
+        "cross_attention_norm", "dual_cross_attention", "only_cross_attention",
+        "mid_block_only_cross_attention", "resnet_skip_time_act", "center_input_sample",
+        "class_embeddings_concat", "reverse_transformer_layers_per_block"})
+    in.never(field);
+  for (const char* field : {"conv_in_kernel", "conv_out_kernel"})
+    if (in.integer(field, 3) != 3)
+      throw Error(ErrorCode::kUnsupported, std::string("unet config: ") + field + " must be 3");
+  for (const char* field : {"mid_block_scale_factor", "resnet_out_scale_factor"})
+    if (in.number(field, 1) != 1)
+      throw Error(ErrorCode::kUnsupported, std::string("unet config: ") + field + " must be 1");
+  if (in.integer("downsample_padding", 1, 0, 16) != 1)
+    throw Error(ErrorCode::kUnsupported, "unet config: downsample_padding must be 1");
+
+  UnetConfig out;
+  out.channels = in.integers("block_out_channels");
+  const size_t levels = out.channels.size();
+  if (levels < 1 || levels > 16) in.fail("must have 1 to 16 levels in \"block_out_channels\"");
+  out.in_channels = in.integer("in_channels", 4);
+  out.out_channels = in.integer("out_channels", 4);
+  out.down_attends =
+      attends(in, "down_block_types", levels, "DownBlock2D", "CrossAttnDownBlock2D");
+  out.up_attends = attends(in, "up_block_types", levels, "UpBlock2D", "CrossAttnUpBlock2D");
+  out.heads = in.per_level(in.has("num_attention_heads") ? "num_attention_heads"
+                                                         : "attention_head_dim",
+                           levels, 8);
+  out.depth = in.per_level("transformer_layers_per_block", levels, 1);
+  out.context_width = in.same_for_all("cross_attention_dim", levels, 1280);
+  out.layers = in.same_for_all("layers_per_block", levels, 2);
+  out.groups = in.integer("norm_num_groups", 32);
+  out.epsilon = float(in.number("norm_eps", 1e-5));
+  out.linear_projection = in.boolean("use_linear_projection", false);
+  out.flip_sin_to_cos = in.boolean("flip_sin_to_cos", true);
+  out.freq_shift = float(in.number("freq_shift", 0));
+  out.sample_size = in.integer("sample_size", 64);
+  out.text_time = in.has("addition_embed_type");
+  if (out.text_time) {
+    out.addition_time_width = in.integer("addition_time_embed_dim");
+    out.addition_input_width = in.integer("projection_class_embeddings_input_dim");
+  }
+  for (size_t i = 0; i < levels; ++i) {
+    if (out.channels[i] % out.groups)
+      in.fail("has " + std::to_string(out.channels[i]) + " channels, which norm_num_groups " +
+              std::to_string(out.groups) + " does not divide");
+    if (out.channels[i] % out.heads[i])
+      in.fail("has " + std::to_string(out.channels[i]) + " channels for " +
+              std::to_string(out.heads[i]) + " attention heads");
+  }
+  return out;
+}
+
+}  // namespace deepcache

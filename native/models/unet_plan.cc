@@ -1,0 +1,146 @@
+#include "unet_plan.h"
+
+#include <algorithm>
+
+#include "../runtime/error.h"
+#include "recorder.h"
+#include "unet_blocks.h"
+
+namespace deepcache {
+namespace {
+
+enum class Depth { full, retrieve };
+
+// One forward pass, at either depth.
+class UnetPass {
+ public:
+  UnetPass(const UnetConfig& config, const UnetShape& shape, Plan& plan)
+      : config_(config), layout_(config), blocks_(config, layout_, shape, plan), shape_(shape) {}
+
+  void run(Depth depth, int branch, const std::vector<int>& features) {
+    Plan& plan = blocks_.plan();
+    const int layers = config_.branches();
+    const int first = depth == Depth::full ? 0 : layers - 1 - branch;
+    blocks_.count_time_embedding();
+    Tensor x = blocks_.conv_in(
+        plan.external("sample", {shape_.batch, shape_.height, shape_.width, config_.in_channels}));
+    std::vector<Tensor> skips = {x};
+    const int units = depth == Depth::full ? layers - 1 : branch;
+    for (int unit = 0; unit < units; ++unit) skips.push_back(x = blocks_.down_unit(unit, x));
+    if (depth == Depth::full) x = blocks_.mid(x);
+    for (int layer = first; layer < layers; ++layer) {
+      const int entering = layers - 1 - layer;  // the branch that starts here
+      const std::string feature = "feature." + std::to_string(entering);
+      if (depth == Depth::retrieve && layer == first)
+        x = plan.external(feature, unet_feature_shape(config_, shape_, branch));
+      else if (std::find(features.begin(), features.end(), entering) != features.end())
+        plan.make_external(x, feature);
+      x = blocks_.up_layer(layer, x, skips[entering], entering ? skips[entering - 1] : Tensor{});
+    }
+    blocks_.out(x);
+  }
+
+ private:
+  const UnetConfig& config_;
+  UnetLayout layout_;
+  UnetBlocks blocks_;
+  UnetShape shape_;
+};
+
+}  // namespace
+
+Plan plan_unet_full(const UnetConfig& config, const UnetShape& shape,
+                    const std::vector<int>& features) {
+  Plan plan;
+  UnetPass(config, shape, plan).run(Depth::full, -1, features);
+  plan.finish();
+  return plan;
+}
+
+Plan plan_unet_retrieve(const UnetConfig& config, const UnetShape& shape, int branch) {
+  Plan plan;
+  UnetPass(config, shape, plan).run(Depth::retrieve, branch, {});
+  plan.finish();
+  return plan;
+}
+
+int pooled_text_width(const UnetConfig& config, int time_ids) {
+  const int width = config.addition_input_width - time_ids * config.addition_time_width;
+  if (time_ids < 1 || width < 1)
+    throw Error(ErrorCode::kInvalidArgument,
+                std::to_string(time_ids) + " time ids do not fit this U-Net (embeddings of " +
+                    std::to_string(config.addition_time_width) + ", " +
+                    std::to_string(config.addition_input_width) + " in all)");
+  return width;
+}
+
+Plan plan_unet_context(const UnetConfig& config, int batch, int length) {
+  Plan plan;
+  Recorder record(plan);
+  const Tensor text = plan.external("text", {batch, 1, length, config.context_width});
+  const UnetLayout layout(config);
+  for (size_t i = 0; i < layout.cross_attentions.size(); ++i) {
+    const auto& attention = layout.cross_attentions[i];
+    const Tensor y = record.linears(text, {attention.name + ".to_k", attention.name + ".to_v"},
+                                    {attention.channels, attention.channels}, false);
+    plan.make_external(y, "context." + std::to_string(i));
+  }
+  plan.finish();
+  return plan;
+}
+
+Plan plan_unet_time(const UnetConfig& config, int rows, int samples, int time_ids) {
+  Plan plan;
+  Recorder record(plan);
+  const int width = config.time_width();
+  const auto embed = [&](Tensor x, Shape shape, int dim) {
+    TimestepEmbedding op;
+    op.x = x;
+    op.y = plan.temporary(shape);
+    op.dim = dim;
+    op.flip_sin_to_cos = config.flip_sin_to_cos;
+    op.freq_shift = config.freq_shift;
+    plan.add(op);
+    return op.y;
+  };
+  const Tensor timesteps = plan.external("timesteps", {1, 1, rows, 1});
+  Tensor x = embed(timesteps, {1, 1, rows, config.channels[0]}, config.channels[0]);
+  record.label(x, "time_proj");
+  x = record.conv(x, "time_embedding.linear_1",
+                  {.out = width, .activation = Activation::silu, .linear = true});
+  x = record.conv(x, "time_embedding.linear_2", {.out = width, .linear = true});
+  record.label(x, "time_embedding");
+  Tensor added;
+  if (config.text_time) {
+    // [pooled text, sinusoids of each size] per sample; diffusers: get_aug_embed.
+    const int ids_width = config.addition_time_width;
+    const int pooled = pooled_text_width(config, time_ids);
+    const Tensor text = plan.external("text_embeds", {samples, 1, 1, pooled});
+    const Tensor sizes = embed(plan.external("time_ids", {samples, 1, time_ids, 1}),
+                               {samples, 1, 1, time_ids * ids_width}, ids_width);
+    record.label(sizes, "add_time_proj");
+    Concat join;
+    join.x = text;
+    join.x2 = sizes;
+    join.y = plan.temporary({samples, 1, 1, config.addition_input_width});
+    plan.add(join);
+    added = record.conv(join.y, "add_embedding.linear_1",
+                        {.out = width, .activation = Activation::silu, .linear = true});
+    added = record.conv(added, "add_embedding.linear_2", {.out = width, .linear = true});
+    record.label(added, "add_embedding");
+  }
+  x = record.elementwise(x, 1, added, 1, Activation::silu);
+  const UnetLayout layout(config);
+  std::vector<std::string> names;
+  std::vector<int> outs;
+  for (const auto& resnet : layout.resnets) {
+    names.push_back(resnet.name + ".time_emb_proj");
+    outs.push_back(resnet.channels);
+  }
+  const Tensor time = record.linears(x, names, outs, true);
+  plan.make_external(time, "time");
+  plan.finish();
+  return plan;
+}
+
+}  // namespace deepcache

@@ -1,0 +1,56 @@
+#pragma once
+
+// Records U-Nets of the Stable Diffusion family (diffusers' UNet2DConditionModel) as plans.
+//
+// DeepCache is two plans over one set of weights. The down path is a list of units (a resnet with
+// its attention, or a downsampler), the up path a list of layers of the same length. For branch r
+// a retrieve plan runs conv_in, the first r units and the last r + 1 up layers; the hidden state
+// that enters the first of them is the cached feature, which the full plan writes in place.
+
+#include <string>
+#include <vector>
+
+#include "../runtime/plan.h"
+#include "unet_config.h"
+
+namespace deepcache {
+
+// What a U-Net plan depends on besides the configuration.
+struct UnetShape {
+  int batch = 1;  // guidance halves included
+  int height = 64, width = 64;
+  int context_length = 77;
+  int time_rows = 1;  // 1: one time embedding for the batch; otherwise `batch`
+};
+
+// Externals: "sample" [n, h, w, in], "time" [1 or n, 1, 1, total] stepped, "context.<i>"
+// [n, 1, length, 2c] keys and values of the i-th cross attention, "out" [n, h, w, out], and
+// "feature.<r>" for every r of `features`.
+Plan plan_unet_full(const UnetConfig& config, const UnetShape& shape,
+                    const std::vector<int>& features);
+// The same for a retrieve step; of the contexts only those that it reads.
+Plan plan_unet_retrieve(const UnetConfig& config, const UnetShape& shape, int branch);
+
+// "text" [n, 1, length, width] -> "context.<i>".
+Plan plan_unet_context(const UnetConfig& config, int batch, int length);
+
+// "timesteps" [1, 1, rows, 1] -> "time" [rows, 1, 1, total]: every resnet's time projection. With
+// text_time also "text_embeds" [n, 1, 1, pooled] and "time_ids" [n, 1, time_ids, 1] (6 in SDXL base,
+// 5 in its refiner), where n divides rows and row i belongs to sample i mod n.
+Plan plan_unet_time(const UnetConfig& config, int rows, int samples, int time_ids);
+
+// The pooled width that goes with so many time ids. Throws Error(kInvalidArgument) when none does.
+int pooled_text_width(const UnetConfig& config, int time_ids);
+
+// The same of "feature.<branch>": [n, h, w, c].
+Shape unet_feature_shape(const UnetConfig& config, const UnetShape& shape, int branch);
+
+// Modules that a retrieve step of the branch runs, in order, and the one whose output it reads;
+// diffusers' names.
+struct UnetBranch {
+  std::string feature;
+  std::vector<std::string> runs;
+};
+UnetBranch describe_branch(const UnetConfig& config, int branch);
+
+}  // namespace deepcache

@@ -1,0 +1,169 @@
+#include "vae.h"
+
+#include "config.h"
+#include "recorder.h"
+
+namespace deepcache {
+namespace {
+
+constexpr float kEpsilon = 1e-6f;
+
+std::string numbered(const std::string& name, size_t index) {
+  return name + "." + std::to_string(index);
+}
+
+// One half of the autoencoder; `prefix` is "encoder" or "decoder".
+class VaeHalf {
+ public:
+  VaeHalf(const VaeConfig& config, const std::string& prefix, Plan& plan)
+      : config_(config), prefix_(prefix), record_(plan) {}
+
+  Tensor conv(Tensor x, const std::string& name, const ConvOptions& options) {
+    x = record_.conv(x, prefix_ + "." + name, options);
+    record_.label(x, prefix_ + "." + name);
+    return x;
+  }
+
+  Tensor resnet(const std::string& name, Tensor x, int channels) {
+    const GroupNormOptions norm{.groups = config_.groups, .epsilon = kEpsilon, .silu = true};
+    Tensor h = record_.group_norm(x, name + ".norm1", norm);
+    h = record_.conv(h, name + ".conv1", {.out = channels, .kernel = 3});
+    h = record_.group_norm(h, name + ".norm2", norm);
+    const Tensor residual =
+        x.shape.c == channels ? x : record_.conv(x, name + ".conv_shortcut", {.out = channels});
+    h = record_.conv(h, name + ".conv2", {.out = channels, .kernel = 3, .residual = residual});
+    record_.label(h, name);
+    return h;
+  }
+
+  Tensor mid(Tensor x) {
+    const std::string block = prefix_ + ".mid_block";
+    x = resnet(block + ".resnets.0", x, x.shape.c);
+    if (config_.mid_attention) x = attention(block + ".attentions.0", x);
+    x = resnet(block + ".resnets.1", x, x.shape.c);
+    record_.label(x, block);
+    return x;
+  }
+
+  Tensor resnets(const std::string& block, Tensor x, int count, int channels) {
+    for (int i = 0; i < count; ++i) x = resnet(numbered(block + ".resnets", i), x, channels);
+    return x;
+  }
+
+  Tensor out(Tensor x, int channels) {
+    x = record_.group_norm(
+        x, prefix_ + ".conv_norm_out",
+        {.groups = config_.groups, .epsilon = kEpsilon, .silu = true});
+    return conv(x, "conv_out", {.out = channels, .kernel = 3});
+  }
+
+  Recorder& record() { return record_; }
+
+ private:
+  // One head as wide as the channels, over all pixels.
+  Tensor attention(const std::string& name, Tensor x) {
+    const int channels = x.shape.c;
+    Tensor h = record_.group_norm(x, name + ".group_norm",
+                                  {.groups = config_.groups, .epsilon = kEpsilon});
+    const Tensor qkv = record_.linears(h, {name + ".to_q", name + ".to_k", name + ".to_v"},
+                                       {channels, channels, channels}, true);
+    h = record_.attention(qkv, 0, qkv, channels, qkv, 2 * channels, 1, channels);
+    h = record_.conv(h, name + ".to_out.0", {.out = channels, .residual = x, .linear = true});
+    record_.label(h, name);
+    return h;
+  }
+
+  const VaeConfig& config_;
+  std::string prefix_;
+  Recorder record_;
+};
+
+}  // namespace
+
+VaeConfig VaeConfig::parse(const std::string& json) {
+  const ConfigReader in(json, "vae config");
+  in.only("_class_name", {"AutoencoderKL"});
+  in.only("act_fn", {"silu", "swish"});
+  VaeConfig out;
+  out.channels = in.integers("block_out_channels");
+  const size_t levels = out.channels.size();
+  if (levels < 1 || levels > 8) in.fail("must have 1 to 8 levels in \"block_out_channels\"");
+  const auto blocks = [&](const char* field, const std::string& expected) {
+    if (!in.has(field)) return;
+    const std::vector<std::string> types = in.strings(field);
+    if (types.size() != levels) in.fail("has another number of levels in \"" + std::string(field) + "\"");
+    for (const std::string& type : types)
+      if (type != expected)
+        throw Error(ErrorCode::kUnsupported,
+                    "vae config: block type \"" + type + "\" is not supported");
+  };
+  blocks("down_block_types", "DownEncoderBlock2D");
+  blocks("up_block_types", "UpDecoderBlock2D");
+  out.in_channels = in.integer("in_channels", 3);
+  out.out_channels = in.integer("out_channels", 3);
+  out.latent_channels = in.integer("latent_channels", 4);
+  out.layers = in.integer("layers_per_block", 1);
+  out.groups = in.integer("norm_num_groups", 32);
+  out.quant_conv = in.boolean("use_quant_conv", true);
+  out.post_quant_conv = in.boolean("use_post_quant_conv", true);
+  out.mid_attention = in.boolean("mid_block_add_attention", true);
+  out.scaling_factor = in.number("scaling_factor", 0.18215);
+  for (const int channels : out.channels)
+    if (channels % out.groups)
+      in.fail("has " + std::to_string(channels) + " channels, which norm_num_groups " +
+              std::to_string(out.groups) + " does not divide");
+  return out;
+}
+
+Plan plan_vae_encode(const VaeConfig& config, int batch, int height, int width) {
+  Plan plan;
+  VaeHalf encoder(config, "encoder", plan);
+  Tensor x = plan.external("image", {batch, height, width, config.in_channels});
+  x = encoder.conv(x, "conv_in", {.out = config.channels[0], .kernel = 3});
+  for (size_t level = 0; level < config.channels.size(); ++level) {
+    const std::string block = numbered("encoder.down_blocks", level);
+    const int channels = config.channels[level];
+    x = encoder.resnets(block, x, config.layers, channels);
+    if (level + 1 < config.channels.size())
+      x = encoder.record().conv(
+          x, block + ".downsamplers.0.conv",
+          {.out = channels, .kernel = 3, .stride = 2, .pad = 1, .pad_end_only = true});
+    plan.label(x, block);
+  }
+  x = encoder.out(encoder.mid(x), 2 * config.latent_channels);
+  if (config.quant_conv)
+    x = encoder.record().conv(x, "quant_conv", {.out = 2 * config.latent_channels});
+  plan.make_external(x, "moments");
+  plan.finish();
+  return plan;
+}
+
+Plan plan_vae_decode(const VaeConfig& config, int batch, int height, int width) {
+  Plan plan;
+  VaeHalf decoder(config, "decoder", plan);
+  Tensor x = plan.external("latent", {batch, height, width, config.latent_channels});
+  if (config.post_quant_conv) {
+    x = decoder.record().conv(x, "post_quant_conv", {.out = config.latent_channels});
+    plan.label(x, "post_quant_conv");
+  }
+  x = decoder.conv(x, "conv_in", {.out = config.channels.back(), .kernel = 3});
+  x = decoder.mid(x);
+  const size_t levels = config.channels.size();
+  for (size_t i = 0; i < levels; ++i) {
+    const std::string block = numbered("decoder.up_blocks", i);
+    const int channels = config.channels[levels - 1 - i];
+    x = decoder.resnets(block, x, config.layers + 1, channels);
+    if (i + 1 < levels)
+      x = decoder.record().conv(x, block + ".upsamplers.0.conv",
+                                {.out = channels,
+                                 .kernel = 3,
+                                 .upsample_to = {1, 2 * x.shape.h, 2 * x.shape.w, channels}});
+    plan.label(x, block);
+  }
+  x = decoder.out(x, config.out_channels);
+  plan.make_external(x, "image");
+  plan.finish();
+  return plan;
+}
+
+}  // namespace deepcache

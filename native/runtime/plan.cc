@@ -1,0 +1,233 @@
+#include "plan.h"
+
+#include <algorithm>
+
+#include "error.h"
+
+namespace deepcache {
+namespace {
+
+constexpr size_t kAlignment = 64;
+
+size_t aligned(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+[[noreturn]] void mismatch(const std::string& what) {
+  throw Error(ErrorCode::kInternal, "plan: " + what);
+}
+
+void require(bool condition, const char* what) {
+  if (!condition) mismatch(what);
+}
+
+}  // namespace
+
+Tensor Op::output() const {
+  switch (kind) {
+    case OpKind::conv:
+      return conv.y;
+    case OpKind::group_norm:
+      return group_norm.y;
+    case OpKind::layer_norm:
+      return layer_norm.y;
+    case OpKind::attention:
+      return attention.y;
+    case OpKind::elementwise:
+      return elementwise.y;
+    case OpKind::embedding:
+      return embedding.y;
+    case OpKind::timestep_embedding:
+      return timestep_embedding.y;
+    case OpKind::pick_token:
+      return pick_token.y;
+    case OpKind::concat:
+      return concat.y;
+  }
+  return {};
+}
+
+Tensor Plan::temporary(Shape shape) {
+  tensors_.push_back({shape});
+  return {int(tensors_.size()) - 1, shape};
+}
+
+Tensor Plan::external(const std::string& name, Shape shape, Type type, bool stepped) {
+  const Tensor tensor = temporary(shape);
+  tensors_.back().external = int(externals_.size());
+  externals_.push_back({name, tensor.id, type, stepped});
+  return tensor;
+}
+
+void Plan::make_external(Tensor tensor, const std::string& name) {
+  require(tensors_[tensor.id].external < 0, "the tensor is external already");
+  tensors_[tensor.id].external = int(externals_.size());
+  externals_.push_back({name, tensor.id, Type::f32, false});
+}
+
+WeightId Plan::weight(const WeightSpec& spec) {
+  weights_.push_back(spec);
+  return int(weights_.size()) - 1;
+}
+
+void Plan::add(const Op& op) {
+  check(op);
+  ops_.push_back(op);
+}
+
+void Plan::label(Tensor tensor, const std::string& name) { labels_.emplace_back(name, tensor); }
+
+const External& Plan::find_external(const std::string& name) const {
+  for (const External& external : externals_)
+    if (external.name == name) return external;
+  mismatch("there is no external named " + name);
+}
+
+size_t Plan::weight_count() const {
+  size_t count = 0;
+  for (const WeightSpec& spec : weights_) count += spec.count();
+  return count;
+}
+
+void Plan::check(const Op& op) const {
+  const Tensor y = op.output();
+  require(y.id >= 0 && size_t(y.id) < tensors_.size(), "an op has no output");
+  op.inputs([&](const Tensor& x) {
+    if (!x) return;
+    require(size_t(x.id) < tensors_.size(), "an input does not belong to the plan");
+    require(x.shape.count() == tensors_[x.id].shape.count(), "a view has another count");
+    require(x.id != y.id, "an op reads its own output");
+  });
+  switch (op.kind) {
+    case OpKind::conv: {
+      const Conv& c = op.conv;
+      const int channels = c.x.shape.c + (c.x2 ? c.x2.shape.c : 0);
+      const WeightSpec& weight = weights_[c.weight];
+      const int outputs = c.activation == Activation::geglu ? 2 * c.y.shape.c : c.y.shape.c;
+      require(weight.in == channels && weight.out == outputs, "conv: channels");
+      require(weight.kernel_h == c.kernel_h && weight.kernel_w == c.kernel_w, "conv: kernel");
+      require(!c.x2 || c.x2.shape.rows() == c.x.shape.rows(), "conv: second input");
+      require(!c.residual || c.residual.shape == c.y.shape, "conv: residual");
+      require(c.x.shape.n == c.y.shape.n, "conv: batch");
+      if (c.row)
+        require((c.row.shape.n == 1 || c.row.shape.n == c.y.shape.n) &&
+                    c.row_offset + c.y.shape.c <= c.row.shape.c,
+                "conv: row");
+      break;
+    }
+    case OpKind::group_norm: {
+      const GroupNorm& g = op.group_norm;
+      const int channels = g.x.shape.c + (g.x2 ? g.x2.shape.c : 0);
+      require(channels == g.y.shape.c && g.x.shape.rows() == g.y.shape.rows(), "group_norm: shape");
+      require(g.groups > 0 && channels % g.groups == 0, "group_norm: groups");
+      break;
+    }
+    case OpKind::layer_norm:
+      require(op.layer_norm.x.shape == op.layer_norm.y.shape, "layer_norm: shape");
+      break;
+    case OpKind::attention: {
+      const Attention& a = op.attention;
+      const int width = a.heads * a.head_width;
+      require(a.y.shape.c == width, "attention: output channels");
+      require(a.q_offset + width <= a.q.shape.c && a.k_offset + width <= a.k.shape.c &&
+                  a.v_offset + width <= a.v.shape.c,
+              "attention: channels");
+      require(!a.causal || a.query.length == a.key.length, "attention: causal lengths");
+      const auto last = [&](const Sequence& s) {
+        return size_t(a.outer - 1) * s.outer_stride + size_t(a.inner - 1) * s.inner_stride +
+               size_t(s.length - 1) * s.step;
+      };
+      require(last(a.query) < a.q.shape.rows() && last(a.query) < a.y.shape.rows() &&
+                  last(a.key) < a.k.shape.rows() && last(a.key) < a.v.shape.rows(),
+              "attention: sequences");
+      break;
+    }
+    case OpKind::elementwise: {
+      const Elementwise& e = op.elementwise;
+      require(e.x.shape.count() == e.y.shape.count(), "elementwise: shape");
+      require(!e.x2 || (e.x2.shape.c == e.x.shape.c && e.x.shape.rows() % e.x2.shape.rows() == 0),
+              "elementwise: second input");
+      break;
+    }
+    case OpKind::embedding:
+      require(op.embedding.y.shape.rows() == op.embedding.ids.shape.count(), "embedding: shape");
+      break;
+    case OpKind::timestep_embedding: {
+      const TimestepEmbedding& t = op.timestep_embedding;
+      require(t.y.shape.count() == t.x.shape.count() * t.dim, "timestep_embedding: shape");
+      break;
+    }
+    case OpKind::pick_token:
+      require(op.pick_token.y.shape.rows() == op.pick_token.index.shape.count(),
+              "pick_token: shape");
+      break;
+    case OpKind::concat: {
+      const Concat& c = op.concat;
+      require(c.y.shape.c == c.x.shape.c + c.x2.shape.c &&
+                  c.x.shape.rows() == c.x2.shape.rows() && c.y.shape.rows() == c.x.shape.rows(),
+              "concat: shape");
+      break;
+    }
+  }
+}
+
+void Plan::finish() {
+  for (int i = 0; i < int(ops_.size()); ++i) {
+    const auto touch = [&](const Tensor& tensor) {
+      if (!tensor) return;
+      Value& value = tensors_[tensor.id];
+      if (value.first < 0) value.first = i;
+      value.last = i;
+    };
+    ops_[i].inputs(touch);
+    touch(ops_[i].output());
+  }
+
+  // Largest first, each at the lowest offset that is free while it lives: close to the lower
+  // bound (the most bytes that live at once) on these graphs.
+  std::vector<Value*> order;
+  for (Value& value : tensors_)
+    if (value.external < 0 && value.first >= 0) order.push_back(&value);
+  std::stable_sort(order.begin(), order.end(), [](const Value* a, const Value* b) {
+    return a->shape.count() > b->shape.count();
+  });
+  std::vector<Value*> placed;  // by offset
+  for (Value* value : order) {
+    const size_t size = aligned(value->shape.count() * sizeof(float));
+    size_t offset = 0, best = SIZE_MAX, best_gap = SIZE_MAX;
+    for (const Value* other : placed) {
+      if (other->last < value->first || other->first > value->last) continue;
+      if (other->offset > offset && other->offset - offset >= size &&
+          other->offset - offset < best_gap) {
+        best = offset;
+        best_gap = other->offset - offset;
+      }
+      offset = std::max(offset, other->offset + aligned(other->shape.count() * sizeof(float)));
+    }
+    value->offset = best == SIZE_MAX ? offset : best;
+    arena_bytes_ = std::max(arena_bytes_, value->offset + size);
+    placed.insert(std::upper_bound(placed.begin(), placed.end(), value,
+                                   [](const Value* a, const Value* b) {
+                                     return a->offset < b->offset;
+                                   }),
+                  value);
+  }
+}
+
+double Plan::executed_macs() const {
+  double macs = 0;
+  for (const Op& op : ops_) {
+    if (op.kind == OpKind::conv) {
+      const WeightSpec& weight = weights_[op.conv.weight];
+      const double rows = double(op.conv.y.shape.rows());
+      // The four phases of an upsampling 3x3 convolution have 2x2 taps.
+      const double taps =
+          weight.recipe == Recipe::upsample ? 4 : double(weight.kernel_h) * weight.kernel_w;
+      macs += rows * weight.out * weight.in * taps;
+    } else if (op.kind == OpKind::attention) {
+      const Attention& a = op.attention;
+      macs += 2.0 * a.outer * a.inner * a.query.length * a.key.length * a.heads * a.head_width;
+    }
+  }
+  return macs;
+}
+
+}  // namespace deepcache
