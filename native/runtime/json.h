@@ -14,7 +14,8 @@ class Json {
  public:
   enum class Kind : uint8_t { null, boolean, number, string, array, object };
 
-  // Throws Error(kInvalidConfig) saying where `text` stops being JSON. Nesting is limited to 64.
+  // Throws Error(kInvalidConfig) saying where `text` stops being JSON. Nesting is limited to 64
+  // levels, the number of values to 4 million.
   static Json parse(std::string_view text);
 
   Kind kind() const { return kind_; }
@@ -27,7 +28,7 @@ class Json {
   // Throw Error(kInvalidConfig) when the value is of another kind; `what` names it.
   bool boolean(const std::string& what) const;
   double number(const std::string& what) const;
-  // A whole number between -2^53 and 2^53.
+  // A whole number strictly between -2^53 and 2^53.
   int64_t integer(const std::string& what) const;
   const std::string& string(const std::string& what) const;
   const std::vector<Json>& array(const std::string& what) const;

@@ -5,8 +5,13 @@
 
 namespace deepcache {
 
-// Bytes that this process can still take: the machine's or its cgroup's limit, whichever is lower.
+// Bytes that this process can still take: the machine's or its cgroups' limit, whichever is lower.
+// The environment variable DEEPCACHE_MEMORY_LIMIT (bytes) replaces what is found.
 size_t available_memory();
+
+// The same from the files under `root` ("" for the machine's own; tests lay out others), without
+// the environment variable. Linux only.
+size_t available_memory_under(const std::string& root);
 
 // Throws Error(kOutOfMemory) naming `what`, the need and what there is.
 void require_memory(size_t bytes, const std::string& what);

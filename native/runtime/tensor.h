@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace deepcache {
 
@@ -19,7 +20,9 @@ struct Shape {
   bool operator==(const Shape&) const = default;
 };
 
+// "[2, 320, 3, 3]".
 std::string to_string(const Shape& shape);
+std::string to_string(const std::vector<int64_t>& shape);
 
 // A value of a plan: a name for it, not its memory. A view is the same id with another shape of
 // the same count.
