@@ -26,7 +26,10 @@ class Generator {
   uint32_t next_u32();
 
  private:
+  void regenerate();
   uint64_t next_u64();
+  float next_float();    // [0, 1), 24 bits
+  double next_double();  // [0, 1), 53 bits
   double next_normal();
 
   uint32_t state_[624];

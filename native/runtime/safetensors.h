@@ -1,12 +1,15 @@
 #pragma once
 
-// safetensors files, mapped read-only and checked before anything is believed.
+// safetensors files, mapped read-only and checked before anything is believed. The format:
+// https://huggingface.co/docs/safetensors (a length of 8 bytes, a JSON header, the values).
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "files.h"
 #include "weights.h"
 
 namespace deepcache {
@@ -26,26 +29,51 @@ class SafetensorsFile {
   static std::vector<TensorInfo> parse(const unsigned char* data, size_t size,
                                        const std::string& path,
                                        std::map<std::string, std::string>* metadata = nullptr);
-  ~SafetensorsFile();
-  SafetensorsFile(const SafetensorsFile&) = delete;
 
   const std::string& path() const { return path_; }
+  // In the order of the header.
   const std::vector<TensorInfo>& tensors() const { return tensors_; }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
-  const unsigned char* data(const TensorInfo& info) const { return map_ + info.offset; }
+  // Little-endian; the format promises no alignment, so copy values out.
+  const unsigned char* data(const TensorInfo& info) const { return file_.data() + info.offset; }
+  // Tells the kernel that the pages are not needed soon; data() stays valid.
+  void release() const { file_.release(); }
 
  private:
-  SafetensorsFile() = default;
+  explicit SafetensorsFile(const std::string& path) : path_(path), file_(path) {}
 
   std::string path_;
-  const unsigned char* map_ = nullptr;
-  size_t size_ = 0;
+  MappedFile file_;
   std::vector<TensorInfo> tensors_;
   std::map<std::string, std::string> metadata_;
 };
 
-// All floating point tensors of the files (several shards of one model). Throws when two files
-// hold the same name.
+// Bits of one value ("F32": 32); 0 for a dtype that the format does not know.
+int bits_of_dtype(const std::string& dtype);
+
+// A safetensors file in the making: all shapes are known first, values may come in any order and
+// from several threads. The file appears under its name with finish(), complete or not at all.
+class SafetensorsWriter {
+ public:
+  // Tensors follow each other in the given order; `offset` and `bytes` are filled in here. Throws
+  // Error(kInvalidArgument) for a bad list or a path that cannot be written.
+  SafetensorsWriter(const std::string& path, std::vector<TensorInfo> tensors,
+                    const std::map<std::string, std::string>& metadata);
+
+  const std::vector<TensorInfo>& tensors() const { return tensors_; }
+  // Bytes [offset, offset + bytes) of a tensor.
+  void write(const TensorInfo& tensor, const void* data, size_t bytes, size_t offset = 0);
+  // Throws Error(kInternal) when values are missing.
+  void finish();
+
+ private:
+  std::vector<TensorInfo> tensors_;
+  OutputFile file_;
+  std::atomic<size_t> missing_{0};  // bytes still to be written
+};
+
+// All tensors of the files (several shards of one model). Throws Error(kInvalidWeights) when two
+// files hold the same name; find() does for a tensor that is not F32, F16 or BF16.
 std::shared_ptr<WeightSource> open_weights(const std::vector<std::string>& paths);
 
 }  // namespace deepcache

@@ -41,17 +41,25 @@ struct SourceTensor {
   size_t count = 0;
 };
 
-// Reads `count` values from element `offset` on, widened to fp32.
+// Reads `count` values from element `offset` on, widened to fp32. `source.data` need not be
+// aligned.
 void read_floats(const SourceTensor& source, size_t offset, size_t count, float* out);
+
+// What checkpoints of diffusers' first versions call the tensor: the VAE attention's to_q was
+// "query" there. The name itself when it never had another.
+std::string former_name(const std::string& name);
 
 // Where tensors come from: mapped safetensors files, or a generator of synthetic ones.
 class WeightSource {
  public:
   virtual ~WeightSource() = default;
-  // Null when there is none of that name.
+  // Null when there is none of that name, nor of its former name.
   virtual const SourceTensor* find(const std::string& name) const = 0;
   virtual std::vector<std::string> names() const = 0;
   virtual std::string description() const = 0;  // for messages: the file's path
+  // Gives memory back after packing. Tensors stay available; `data` pointers that find() gave
+  // before may be invalid afterwards.
+  virtual void release() {}
 };
 
 // A parameter as a backend keeps it.

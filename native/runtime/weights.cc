@@ -1,0 +1,166 @@
+#include "weights.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+#include <tuple>
+#include <utility>
+
+#include "backend.h"
+#include "error.h"
+#include "half.h"
+
+namespace deepcache {
+namespace {
+
+template <typename Stored, typename Widen>
+void widen(const SourceTensor& source, size_t offset, size_t count, float* out, Widen widen_one) {
+  const auto* bytes = static_cast<const unsigned char*>(source.data) + offset * sizeof(Stored);
+  for (size_t i = 0; i < count; i++) {
+    Stored value;
+    std::memcpy(&value, bytes + i * sizeof(Stored), sizeof value);
+    out[i] = widen_one(value);
+  }
+}
+
+// [rows, in, kh, kw] with any number of 1s at the end, written or not: a linear layer may be stored
+// as a 1x1 convolution, a 1x1 convolution as a linear layer, a temporal one with three axes.
+bool fits_matrix(const std::vector<int64_t>& shape, const WeightSpec& spec) {
+  const int64_t wanted[] = {spec.in, spec.kernel_h, spec.kernel_w};
+  if (shape.size() < 2) return false;
+  for (size_t i = 1; i < std::max<size_t>(shape.size(), 4); i++) {
+    const int64_t here = i < shape.size() ? shape[i] : 1;
+    if (here != (i < 4 ? wanted[i - 1] : 1)) return false;
+  }
+  return true;
+}
+
+bool fits(const std::vector<int64_t>& shape, const WeightSpec& spec) {
+  switch (spec.recipe) {
+    case Recipe::vector:
+      return shape.size() == 1;
+    case Recipe::table:
+      return shape.size() == 2 && shape[1] == spec.in;
+    case Recipe::matrix:
+    case Recipe::geglu:
+    case Recipe::upsample:
+      break;
+  }
+  return fits_matrix(shape, spec);
+}
+
+// The shape that a spec wants, with `rows` for its first extent.
+std::string wanted_text(const WeightSpec& spec, const std::string& rows) {
+  std::string text = "[" + rows;
+  if (spec.recipe != Recipe::vector) text += ", " + std::to_string(spec.in);
+  if (spec.kernel_h * spec.kernel_w > 1)
+    text += ", " + std::to_string(spec.kernel_h) + ", " + std::to_string(spec.kernel_w);
+  return text + "]";
+}
+
+[[noreturn]] void mismatch(const WeightSource& source, const std::string& problem) {
+  throw Error(ErrorCode::kInvalidWeights,
+              source.description() + ": " + problem +
+                  "; the configuration and the weights do not belong together");
+}
+
+bool ends_with_number(std::string_view text) {
+  const size_t digits = text.find_last_not_of("0123456789");
+  return digits + 1 < text.size();  // npos + 1 is 0
+}
+
+}  // namespace
+
+bool WeightSpec::operator<(const WeightSpec& other) const {
+  const auto key = [](const WeightSpec& s) {
+    return std::tie(s.recipe, s.names, s.out, s.in, s.kernel_h, s.kernel_w);
+  };
+  return key(*this) < key(other);
+}
+
+void read_floats(const SourceTensor& source, size_t offset, size_t count, float* out) {
+  switch (source.type) {
+    case Type::f32:
+      std::memcpy(out, static_cast<const unsigned char*>(source.data) + offset * 4, count * 4);
+      return;
+    case Type::f16:
+      return widen<uint16_t>(source, offset, count, out, half_to_float);
+    case Type::bf16:
+      return widen<uint16_t>(source, offset, count, out, bf16_to_float);
+    case Type::i32:
+      return widen<int32_t>(source, offset, count, out, [](int32_t v) { return float(v); });
+  }
+}
+
+std::string former_name(const std::string& name) {
+  static constexpr std::pair<std::string_view, std::string_view> kNames[] = {
+      {".to_q.", ".query."},
+      {".to_k.", ".key."},
+      {".to_v.", ".value."},
+      {".to_out.0.", ".proj_attn."}};
+  for (const auto& [present, former] : kNames) {
+    const size_t at = name.rfind(present);
+    if (at == std::string::npos) continue;
+    // Only directly below "attentions.<number>": U-Nets have a transformer block between.
+    const std::string_view module = std::string_view(name).substr(0, at);
+    const size_t number = module.rfind('.');
+    if (number == std::string_view::npos || !ends_with_number(module)) return name;
+    const std::string_view list = module.substr(0, number);
+    if (list != "attentions" && !list.ends_with(".attentions")) return name;
+    return std::string(module) + std::string(former) + name.substr(at + present.size());
+  }
+  return name;
+}
+
+Weights::Weights(std::shared_ptr<WeightSource> source, Backend& backend)
+    : source_(std::move(source)), backend_(backend) {}
+
+Weights::~Weights() = default;
+
+std::vector<const SourceTensor*> Weights::resolve(const WeightSpec& spec) const {
+  std::vector<const SourceTensor*> tensors;
+  const bool alone = spec.names.size() == 1;
+  int64_t rows = 0;
+  for (const std::string& name : spec.names) {
+    const std::string wanted = wanted_text(spec, alone ? std::to_string(spec.out) : "rows");
+    const SourceTensor* tensor = source_->find(name);
+    if (!tensor) mismatch(*source_, "lacks tensor \"" + name + "\" of shape " + wanted);
+    if (!fits(tensor->shape, spec) || (alone && tensor->shape[0] != spec.out))
+      mismatch(*source_, "tensor \"" + name + "\" has shape " + to_string(tensor->shape) +
+                             ", expected " + wanted);
+    rows += tensor->shape[0];
+    tensors.push_back(tensor);
+  }
+  if (rows != spec.out) {
+    std::string names;
+    for (const std::string& name : spec.names)
+      names += (names.empty() ? "\"" : ", \"") + name + "\"";
+    mismatch(*source_, "tensors " + names + " have " + std::to_string(rows) +
+                           " rows together, expected " + std::to_string(spec.out));
+  }
+  return tensors;
+}
+
+const PackedWeight& Weights::get(const WeightSpec& spec) {
+  std::lock_guard lock(mutex_);
+  auto found = packed_.find(spec);
+  if (found == packed_.end())
+    found = packed_.emplace(spec, backend_.pack(spec, resolve(spec))).first;
+  return *found->second;
+}
+
+void Weights::update(const std::string& name) {
+  std::lock_guard lock(mutex_);
+  for (const auto& [spec, packed] : packed_)
+    if (std::find(spec.names.begin(), spec.names.end(), name) != spec.names.end())
+      backend_.repack(*packed, spec, resolve(spec));
+}
+
+size_t Weights::packed_bytes() const {
+  std::lock_guard lock(mutex_);
+  size_t bytes = 0;
+  for (const auto& [spec, packed] : packed_) bytes += packed->bytes();
+  return bytes;
+}
+
+}  // namespace deepcache
