@@ -1,0 +1,62 @@
+#include "autoencoder.h"
+
+#include <algorithm>
+
+#include "../runtime/error.h"
+#include "layout.h"
+
+namespace deepcache {
+
+Autoencoder::Autoencoder(const VaeConfig& config, std::shared_ptr<WeightSource> source,
+                         std::shared_ptr<Backend> backend)
+    : Model(std::move(source), std::move(backend)), config_(config) {
+  load(plan_vae_encode(config_, 1, config_.scale(), config_.scale()));
+  load(plan_vae_decode(config_, 1, 1, 1));
+  finish_loading();
+}
+
+std::vector<float> Autoencoder::encode(const float* image, int batch, int height, int width,
+                                       Shape* shape, const CancelFlag* cancel, const Tap* tap) {
+  if (std::min(height, width) < config_.scale())
+    throw Error(ErrorCode::kInvalidArgument,
+                "an image of " + std::to_string(width) + "x" + std::to_string(height) +
+                    " is too small for this autoencoder; it takes at least " +
+                    std::to_string(config_.scale()) + " pixels each way");
+  return run(plan_vae_encode(config_, batch, height, width), "image", image, "moments", shape,
+             cancel, tap);
+}
+
+std::vector<float> Autoencoder::decode(const float* latent, int batch, int height, int width,
+                                       Shape* shape, const CancelFlag* cancel, const Tap* tap) {
+  return run(plan_vae_decode(config_, batch, height, width), "latent", latent, "image", shape,
+             cancel, tap);
+}
+
+size_t Autoencoder::decode_bytes(int batch, int height, int width) const {
+  return plan_vae_decode(config_, batch, height, width).arena_bytes();
+}
+
+std::vector<float> Autoencoder::run(const Plan& plan, const char* input, const float* data,
+                                    const char* output, Shape* shape, const CancelFlag* cancel,
+                                    const Tap* tap) {
+  std::map<std::string, std::unique_ptr<Buffer>> buffers;
+  Bindings bindings;
+  for (const External& external : plan.externals()) {
+    auto& buffer = buffers[external.name] = backend().allocate(external_bytes(plan, external));
+    bindings[external.name] = {buffer.get()};
+  }
+  const Shape in = plan.shape(plan.find_external(input).tensor);
+  std::vector<float> rows(in.count());
+  nchw_to_nhwc(data, rows.data(), in.n, in.c, size_t(in.h) * in.w);
+  buffers[input]->upload(rows.data(), rows.size() * sizeof(float));
+  peak_arena_ = std::max(peak_arena_, run_once(plan, bindings, cancel, tap));
+
+  *shape = plan.shape(plan.find_external(output).tensor);
+  rows.resize(shape->count());
+  buffers[output]->download(rows.data(), rows.size() * sizeof(float));
+  std::vector<float> out(rows.size());
+  nhwc_to_nchw(rows.data(), out.data(), shape->n, shape->c, size_t(shape->h) * shape->w);
+  return out;
+}
+
+}  // namespace deepcache

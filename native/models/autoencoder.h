@@ -1,0 +1,40 @@
+#pragma once
+
+#include <vector>
+
+#include "model.h"
+#include "vae.h"
+
+namespace deepcache {
+
+// A loaded image autoencoder. Pixels are NCHW in [-1, 1] outside.
+class Autoencoder : public Model {
+ public:
+  Autoencoder(const VaeConfig& config, std::shared_ptr<WeightSource> source,
+              std::shared_ptr<Backend> backend);
+
+  const VaeConfig& config() const { return config_; }
+
+  // [n, in, h, w] -> the posterior's mean and log variance [n, 2 * latent, h / scale, w / scale];
+  // the log variance is not clamped. `shape` receives the result's.
+  std::vector<float> encode(const float* image, int batch, int height, int width, Shape* shape,
+                            const CancelFlag* cancel, const Tap* tap);
+  // [n, latent, h, w], divided by the scaling factor -> [n, out, h * scale, w * scale], not
+  // clamped.
+  std::vector<float> decode(const float* latent, int batch, int height, int width, Shape* shape,
+                            const CancelFlag* cancel, const Tap* tap);
+  // Bytes of activations that decoding takes.
+  size_t decode_bytes(int batch, int height, int width) const;
+  // The largest arena that a call has used; arenas are freed after each call.
+  size_t peak_arena_bytes() const { return peak_arena_; }
+
+ private:
+  std::vector<float> run(const Plan& plan, const char* input, const float* data,
+                         const char* output, Shape* shape, const CancelFlag* cancel,
+                         const Tap* tap);
+
+  VaeConfig config_;
+  size_t peak_arena_ = 0;
+};
+
+}  // namespace deepcache

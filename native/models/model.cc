@@ -1,0 +1,48 @@
+#include "model.h"
+
+#include "../runtime/error.h"
+#include "../runtime/memory.h"
+
+namespace deepcache {
+
+Model::Model(std::shared_ptr<WeightSource> source, std::shared_ptr<Backend> backend)
+    : source_(std::move(source)), backend_(std::move(backend)), weights_(source_, *backend_) {}
+
+void Model::load(const Plan& plan) {
+  size_t bytes = 0;
+  for (const WeightSpec& spec : plan.weights()) bytes += backend_->packed_bytes(spec);
+  require_memory(bytes, "the weights of " + source_->description());
+  for (const WeightSpec& spec : plan.weights()) weights_.get(spec);
+}
+
+void Model::finish_loading() { source_->release(); }
+
+std::unique_ptr<Program> Model::compile(const Plan& plan, Buffer& arena,
+                                        const Bindings& bindings) {
+  std::vector<Binding> ordered;
+  for (const External& external : plan.externals()) {
+    const auto found = bindings.find(external.name);
+    if (found == bindings.end())
+      throw Error(ErrorCode::kInternal, "no buffer is bound to " + external.name);
+    const Binding& binding = found->second;
+    if (binding.offset + external_bytes(plan, external) > binding.buffer->bytes())
+      throw Error(ErrorCode::kInternal, "the buffer bound to " + external.name + " is too small");
+    ordered.push_back(binding);
+  }
+  return backend_->compile(plan, weights_, arena, std::move(ordered));
+}
+
+size_t Model::run_once(const Plan& plan, const Bindings& bindings, const CancelFlag* cancel,
+                       const Tap* tap) {
+  require_memory(plan.arena_bytes(), "the activations of a forward pass");
+  const std::unique_ptr<Buffer> arena = backend_->allocate(plan.arena_bytes());
+  compile(plan, *arena, bindings)->run(0, cancel, tap);
+  backend_->synchronize();
+  return plan.arena_bytes();
+}
+
+size_t external_bytes(const Plan& plan, const External& external) {
+  return plan.shape(external.tensor).count() * bytes_of(external.type);
+}
+
+}  // namespace deepcache

@@ -1,0 +1,61 @@
+#include "text_encoder.h"
+
+#include "../runtime/error.h"
+
+namespace deepcache {
+
+TextEncoder::TextEncoder(const ClipTextConfig& config, std::shared_ptr<WeightSource> source,
+                         std::shared_ptr<Backend> backend)
+    : Model(std::move(source), std::move(backend)), config_(config) {
+  load(plan_clip_text(config_, 1, 1, 0));
+  finish_loading();
+}
+
+TextEncoding TextEncoder::encode(const std::vector<int32_t>& ids, int batch, int length, int skip,
+                                 const std::vector<int>& hidden, const CancelFlag* cancel) {
+  const auto invalid = [](const std::string& what) {
+    throw Error(ErrorCode::kInvalidArgument, "text encoder: " + what);
+  };
+  if (length < 1 || length > config_.positions)
+    invalid("takes 1 to " + std::to_string(config_.positions) + " tokens, got " +
+            std::to_string(length));
+  if (batch < 1 || ids.size() != size_t(batch) * length) invalid("ids must be [batch, length]");
+  for (const int32_t id : ids)
+    if (id < 0 || id >= config_.vocabulary)
+      invalid("token id " + std::to_string(id) + " is outside of the vocabulary of " +
+              std::to_string(config_.vocabulary));
+  if (skip < 0 || skip > config_.layers)
+    invalid("can skip 0 to " + std::to_string(config_.layers) + " layers, got " +
+            std::to_string(skip));
+  for (const int index : hidden)
+    if (index < 0 || index > config_.layers)
+      invalid("has no hidden state " + std::to_string(index));
+
+  const Plan plan = plan_clip_text(config_, batch, length, skip);
+  std::map<std::string, std::unique_ptr<Buffer>> buffers;
+  Bindings bindings;
+  for (const External& external : plan.externals()) {
+    auto& buffer = buffers[external.name] = backend().allocate(external_bytes(plan, external));
+    bindings[external.name] = {buffer.get()};
+  }
+  std::vector<int32_t> pooled;
+  for (int i = 0; i < batch; ++i)
+    pooled.push_back(pooled_index(config_, ids.data() + size_t(i) * length, length));
+  buffers["ids"]->upload(ids.data(), ids.size() * sizeof(int32_t));
+  buffers["pooled_index"]->upload(pooled.data(), pooled.size() * sizeof(int32_t));
+  run_once(plan, bindings, cancel, nullptr);
+
+  const auto read = [&](const std::string& name) {
+    const Buffer& buffer = *buffers.at(name);
+    std::vector<float> out(buffer.bytes() / sizeof(float));
+    buffer.download(out.data(), buffer.bytes());
+    return out;
+  };
+  TextEncoding out{batch, length, config_.width,
+                   config_.projection ? config_.projection : config_.width, read("last"),
+                   read("pooled"), {}};
+  for (const int index : hidden) out.hidden.push_back(read("hidden." + std::to_string(index)));
+  return out;
+}
+
+}  // namespace deepcache

@@ -1,0 +1,185 @@
+#include "unet.h"
+
+#include <algorithm>
+
+#include "../runtime/error.h"
+#include "../runtime/memory.h"
+#include "layout.h"
+#include "unet_session.h"
+
+namespace deepcache {
+namespace {
+
+std::vector<float> read_nchw(const Buffer& buffer, size_t n, size_t c, size_t pixels) {
+  std::vector<float> rows(n * c * pixels), out(rows.size());
+  buffer.download(rows.data(), rows.size() * sizeof(float));
+  nhwc_to_nchw(rows.data(), out.data(), n, c, pixels);
+  return out;
+}
+
+void write_nchw(Buffer& buffer, const float* data, size_t n, size_t c, size_t pixels) {
+  std::vector<float> rows(n * c * pixels);
+  nchw_to_nhwc(data, rows.data(), n, c, pixels);
+  buffer.upload(rows.data(), rows.size() * sizeof(float));
+}
+
+}  // namespace
+
+Unet::Unet(const UnetConfig& config, std::shared_ptr<WeightSource> source,
+           std::shared_ptr<Backend> backend)
+    : Model(std::move(source), std::move(backend)), config_(config) {
+  // The smallest shape names all weights: the session below checks and packs them.
+  const int side = 1 << (config_.levels() - 1);
+  const UnetShape shape{1, side, side, 1, 1};
+  load(plan_unet_full(config_, shape, {}));
+  load(plan_unet_context(config_, 1, 1));
+  // How many time ids there are only splits the added input's width.
+  load(plan_unet_time(config_, 1, 1, 1));
+  finish_loading();
+}
+
+Unet::~Unet() = default;
+
+void Unet::check_branch(int branch) const {
+  if (branch < 0 || branch >= config_.branches())
+    throw Error(ErrorCode::kInvalidArgument,
+                "branch " + std::to_string(branch) + " does not exist; this U-Net has branches 0 to " +
+                    std::to_string(config_.branches() - 1));
+}
+
+Unet::Session& Unet::session(const UnetShape& shape, int steps, const std::vector<int>& features) {
+  if (!session_ || !session_->fits(shape, steps, features)) {
+    session_.reset();  // its memory goes first
+    session_ = std::make_unique<Session>(*this, shape, steps, features);
+  }
+  return *session_;
+}
+
+std::vector<float> Unet::forward(const UnetForward& request, const CancelFlag* cancel,
+                                 const Tap* tap) {
+  const int batch = request.batch;
+  const int rows = config_.text_time || request.timesteps.size() > 1 ? batch : 1;
+  std::vector<float> timesteps = request.timesteps;
+  timesteps.resize(rows, request.timesteps[0]);
+  const UnetShape shape{batch, request.height, request.width, request.conditions.context_length,
+                        rows};
+  std::vector<int> features = request.features;
+  ProgramKey key{ProgramKey::Kind::full, -1, true};
+  if (request.retrieve) {
+    check_branch(*request.retrieve);
+    key = {ProgramKey::Kind::retrieve, *request.retrieve, true};
+    features = {*request.retrieve};
+    if (!session_ || !session_->fits(shape, 1, features) || !session_->has_features)
+      throw Error(ErrorCode::kInvalidArgument,
+                  "a retrieve step needs a full pass of the same shape before it that keeps the "
+                  "feature of branch " + std::to_string(*request.retrieve));
+  }
+  for (const int branch : features) check_branch(branch);
+  std::sort(features.begin(), features.end());
+  features.erase(std::unique(features.begin(), features.end()), features.end());
+
+  const size_t pixels = size_t(request.height) * request.width;
+  Session& run = session(shape, 1, features);
+  run.condition(request.conditions, timesteps, cancel, tap);
+  write_nchw(run.sample(), request.sample, batch, config_.in_channels, pixels);
+  if (!request.retrieve) run.has_features = false;
+  run.program(key).run(0, cancel, tap);
+  backend().synchronize();
+  if (!request.retrieve) run.has_features = true;
+  return read_nchw(run.out(), batch, config_.out_channels, pixels);
+}
+
+std::vector<float> Unet::feature(int branch, Shape* shape) {
+  Buffer* buffer = session_ && session_->has_features ? session_->feature(branch) : nullptr;
+  if (!buffer)
+    throw Error(ErrorCode::kInvalidArgument,
+                "no full pass kept the feature of branch " + std::to_string(branch));
+  *shape = unet_feature_shape(config_, session_->shape(), branch);
+  return read_nchw(*buffer, shape->n, shape->c, size_t(shape->h) * shape->w);
+}
+
+std::vector<float> Unet::denoise(const UnetDenoise& request, const CancelFlag* cancel,
+                                 const std::function<void(const UnetProgress&)>& on_step) {
+  const StepTable& table = request.table;
+  const int batch = request.batch, model_batch = batch * request.halves;
+  validate(table, batch, request.draws);
+  std::vector<int> features;
+  bool per_sample = config_.text_time;
+  for (const ProgramKey& key : table.programs) {
+    if (key.kind == ProgramKey::Kind::full) continue;
+    check_branch(key.branch);
+    features.push_back(key.branch);
+  }
+  std::sort(features.begin(), features.end());
+  features.erase(std::unique(features.begin(), features.end()), features.end());
+  for (const StepRow& row : table.rows) per_sample |= row.timestep.stride != 0;
+
+  const int time_rows = per_sample ? model_batch : 1, steps = int(table.rows.size());
+  std::vector<float> timesteps;
+  for (const StepRow& row : table.rows)
+    for (int i = 0; i < time_rows; ++i)
+      timesteps.push_back(table.value(row.timestep, i % batch));
+  Session& run = session({model_batch, request.height, request.width,
+                          request.conditions.context_length, time_rows},
+                         steps, features);
+  run.condition(request.conditions, timesteps, cancel, nullptr);
+  run.has_features = false;
+
+  const int channels = config_.out_channels;
+  const size_t pixels = size_t(request.height) * request.width, count = batch * channels * pixels;
+  std::vector<std::unique_ptr<Buffer>> buffers;
+  const auto allocate = [&](size_t values) {
+    buffers.push_back(backend().allocate(values * sizeof(float)));
+    return buffers.back().get();
+  };
+  const auto upload = [&](const float* data, size_t n, size_t c) -> Buffer* {
+    if (!data || n * c == 0) return nullptr;
+    Buffer* buffer = allocate(n * c * pixels);
+    write_nchw(*buffer, data, n, c, pixels);
+    return buffer;
+  };
+  SamplerState state;
+  state.batch = batch;
+  state.halves = request.halves;
+  state.pixels = int(pixels);
+  state.channels = channels;
+  state.input_channels = config_.in_channels;
+  state.x = upload(request.latents, batch, channels);
+  state.noise = upload(request.noise, size_t(request.draws) * batch, channels);
+  state.constant = upload(request.constant, model_batch, config_.in_channels - channels);
+  state.mask = upload(request.mask, batch, 1);
+  state.init = upload(request.init, batch, channels);
+  state.init_noise = upload(request.init_noise, batch, channels);
+  state.m = allocate(count);
+  state.x0 = allocate(count);
+  state.model_input = &run.sample();
+  state.model_output = &run.out();
+  const std::vector<bool> used = used_history(table);
+  for (int i = 0; i < kHistorySlots; ++i)
+    if (used[i]) state.history[i] = allocate(count);
+
+  // A run owns its features: whatever an earlier one left is never read.
+  std::vector<Program*> programs;
+  for (const ProgramKey& key : table.programs) programs.push_back(&run.program(key));
+  if (table.programs[table.rows[0].program].kind == ProgramKey::Kind::retrieve)
+    throw Error(ErrorCode::kInvalidArgument, "the first call of a run must be full");
+
+  const auto reader = [&](Buffer* buffer) {
+    return [buffer, batch, channels, pixels] {
+      return read_nchw(*buffer, batch, channels, pixels);
+    };
+  };
+  run_table(backend(), table, state, programs, cancel, [&](int row) {
+    on_step({row, reader(state.x), reader(state.x0)});
+  });
+  return read_nchw(*state.x, batch, channels, pixels);
+}
+
+UnetMemory Unet::memory() const {
+  return {weight_bytes(), session_ ? session_->arena_bytes() : 0,
+          session_ ? session_->buffer_bytes() : 0};
+}
+
+void Unet::trim() { session_.reset(); }
+
+}  // namespace deepcache

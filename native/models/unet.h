@@ -1,0 +1,93 @@
+#pragma once
+
+// A loaded U-Net: single forward passes, and whole denoising runs with DeepCache.
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "../runtime/sampler.h"
+#include "model.h"
+#include "unet_plan.h"
+
+namespace deepcache {
+
+// What conditions a U-Net besides time; all of the model batch (guidance halves included).
+struct UnetConditions {
+  const float* context = nullptr;  // [n, length, context width]
+  int context_length = 0;
+  const float* text_embeds = nullptr;  // [n, pooled]; SDXL only
+  const float* time_ids = nullptr;     // [n, time_ids_count]; SDXL only
+  int time_ids_count = 0;
+};
+
+struct UnetForward {
+  int batch = 1, height = 0, width = 0;
+  const float* sample = nullptr;    // [n, in, h, w]
+  std::vector<float> timesteps;     // 1 or n, fractional ones too
+  UnetConditions conditions;
+  std::vector<int> features;        // full: branches whose features are kept
+  std::optional<int> retrieve;      // runs a retrieve step of this branch, with the kept feature
+};
+
+struct UnetDenoise {
+  int batch = 1, halves = 1, height = 0, width = 0;
+  StepTable table;
+  const float* latents = nullptr;  // [b, c, h, w], scaled by the initial sigma
+  const float* noise = nullptr;    // [draws, b, c, h, w]
+  int draws = 0;
+  UnetConditions conditions;       // [unconditional, conditional] when there are two halves
+  const float* constant = nullptr;  // [halves * b, in - c, h, w]: inpainting's mask and image
+  const float* mask = nullptr;      // [b, 1, h, w], for rows with a blend
+  const float* init = nullptr;      // [b, c, h, w]
+  const float* init_noise = nullptr;
+};
+
+// Reads the current x0 (or x) as [b, c, h, w].
+using ReadLatents = std::function<std::vector<float>()>;
+
+struct UnetProgress {
+  int row = 0;
+  ReadLatents x, x0;
+};
+
+// Bytes that a loaded model holds now.
+struct UnetMemory {
+  size_t weights = 0, arena = 0, buffers = 0;
+};
+
+class Unet : public Model {
+ public:
+  // Packs all weights. Throws when they do not belong to the configuration.
+  Unet(const UnetConfig& config, std::shared_ptr<WeightSource> source,
+       std::shared_ptr<Backend> backend);
+  ~Unet() override;
+
+  const UnetConfig& config() const { return config_; }
+
+  // Returns [n, out, h, w]. Throws Error(kInvalidArgument) for a retrieve step when no full pass
+  // of the same shape kept the branch's feature.
+  std::vector<float> forward(const UnetForward& request, const CancelFlag* cancel, const Tap* tap);
+  // The feature that the last full pass kept, [n, c, h, w].
+  std::vector<float> feature(int branch, Shape* shape);
+  // Returns the final latents [b, c, h, w].
+  std::vector<float> denoise(const UnetDenoise& request, const CancelFlag* cancel,
+                             const std::function<void(const UnetProgress&)>& on_step);
+  // Records, compiles and allocates what a denoising run of the shape will need.
+  UnetMemory memory() const;
+  // Frees arenas and buffers; the weights stay.
+  void trim();
+
+ private:
+  class Session;
+
+  // The kept session when it fits, else a new one.
+  Session& session(const UnetShape& shape, int steps, const std::vector<int>& features);
+  void check_branch(int branch) const;
+
+  UnetConfig config_;
+  std::unique_ptr<Session> session_;
+};
+
+}  // namespace deepcache

@@ -1,0 +1,146 @@
+#include "unet_session.h"
+
+#include <algorithm>
+
+#include "../runtime/error.h"
+#include "../runtime/memory.h"
+#include "unet_blocks.h"
+
+namespace deepcache {
+namespace {
+
+std::vector<int32_t> integers(const float* values, size_t count) {
+  return std::vector<int32_t>(values, values + count);
+}
+
+}  // namespace
+
+Unet::Session::Session(Unet& unet, const UnetShape& shape, int steps, std::vector<int> features)
+    : unet_(unet), shape_(shape), steps_(steps), features_(std::move(features)) {
+  std::vector<ProgramKey> keys = {{ProgramKey::Kind::full, -1, true}};
+  for (const int branch : features_) keys.push_back({ProgramKey::Kind::retrieve, branch, true});
+  // Guidance may stop before the last step: the same passes over the conditional half.
+  if (shape_.batch % 2 == 0)
+    for (size_t i = 0, count = keys.size(); i < count; ++i)
+      keys.push_back({keys[i].kind, keys[i].branch, false});
+
+  std::vector<Plan> plans;
+  std::map<std::string, size_t> sizes;
+  size_t arena = 0, total = 0;
+  for (const ProgramKey& key : keys) {
+    plans.push_back(record(key));
+    arena = std::max(arena, plans.back().arena_bytes());
+    for (const External& external : plans.back().externals()) {
+      size_t& size = sizes[external.name];
+      const size_t slices = external.stepped ? size_t(steps_) : 1;
+      size = std::max(size, slices * external_bytes(plans.back(), external));
+    }
+  }
+  const Plan context = plan_unet_context(unet_.config_, shape_.batch, shape_.context_length);
+  for (const External& external : context.externals())
+    if (external.name != "text") sizes[external.name] = external_bytes(context, external);
+  for (const auto& [name, size] : sizes) total += size;
+  require_memory(arena + total, "a run of this size");
+
+  arena_ = unet_.backend().allocate(arena);
+  for (const auto& [name, size] : sizes) allocate(name, size);
+  for (size_t i = 0; i < keys.size(); ++i)
+    programs_.emplace_back(
+        keys[i], unet_.compile(plans[i], *arena_, bindings(plans[i], keys[i].guided)));
+}
+
+Plan Unet::Session::record(const ProgramKey& key) const {
+  UnetShape shape = shape_;
+  if (!key.guided) {
+    shape.batch /= 2;
+    if (shape.time_rows > 1) shape.time_rows /= 2;
+  }
+  return key.kind == ProgramKey::Kind::full ? plan_unet_full(unet_.config_, shape, features_)
+                                            : plan_unet_retrieve(unet_.config_, shape, key.branch);
+}
+
+void Unet::Session::allocate(const std::string& name, size_t bytes) {
+  buffers_[name] = unet_.backend().allocate(bytes);
+}
+
+bool Unet::Session::fits(const UnetShape& shape, int steps,
+                         const std::vector<int>& features) const {
+  const bool same = shape.batch == shape_.batch && shape.height == shape_.height &&
+                    shape.width == shape_.width && shape.context_length == shape_.context_length &&
+                    shape.time_rows == shape_.time_rows;
+  return same && steps <= steps_ &&
+         std::includes(features_.begin(), features_.end(), features.begin(), features.end());
+}
+
+Bindings Unet::Session::bindings(const Plan& plan, bool guided) const {
+  Bindings out;
+  for (const External& external : plan.externals()) {
+    const auto found = buffers_.find(external.name);
+    if (found == buffers_.end()) continue;
+    Binding binding{found->second.get(), 0, 0};
+    const size_t bytes = external_bytes(plan, external);
+    const size_t slice = external.stepped ? binding.buffer->bytes() / steps_ : binding.buffer->bytes();
+    // The conditional half comes second.
+    if (!guided && slice == 2 * bytes) binding.offset = bytes;
+    if (external.stepped) binding.step = slice;
+    out[external.name] = binding;
+  }
+  return out;
+}
+
+void Unet::Session::condition(const UnetConditions& conditions, const std::vector<float>& timesteps,
+                              const CancelFlag* cancel, const Tap* tap) {
+  Backend& backend = unet_.backend();
+  const auto upload = [&](const void* data, size_t bytes) {
+    std::unique_ptr<Buffer> buffer = backend.allocate(bytes);
+    buffer->upload(data, bytes);
+    return buffer;
+  };
+  const Plan context = plan_unet_context(unet_.config_, shape_.batch, shape_.context_length);
+  const size_t text_count =
+      size_t(shape_.batch) * shape_.context_length * unet_.config_.context_width;
+  const auto text = upload(conditions.context, text_count * sizeof(float));
+  Bindings inputs = bindings(context, true);
+  inputs["text"] = {text.get()};
+  unet_.run_once(context, inputs, cancel, tap);
+
+  const int rows = int(timesteps.size());
+  const Plan time = plan_unet_time(unet_.config_, rows, shape_.time_rows, conditions.time_ids_count);
+  const auto steps = upload(timesteps.data(), timesteps.size() * sizeof(float));
+  inputs = bindings(time, true);
+  inputs["time"] = {buffers_.at("time").get()};
+  inputs["timesteps"] = {steps.get()};
+  std::unique_ptr<Buffer> embeds, ids;
+  if (unet_.config_.text_time) {
+    const int pooled = pooled_text_width(unet_.config_, conditions.time_ids_count);
+    embeds = upload(conditions.text_embeds, size_t(shape_.batch) * pooled * sizeof(float));
+    ids = upload(conditions.time_ids,
+                 size_t(shape_.batch) * conditions.time_ids_count * sizeof(float));
+    inputs["text_embeds"] = {embeds.get()};
+    inputs["time_ids"] = {ids.get()};
+  }
+  unet_.run_once(time, inputs, cancel, tap);
+}
+
+Program& Unet::Session::program(const ProgramKey& key) {
+  for (auto& [known, program] : programs_)
+    if (known == key) return *program;
+  throw Error(ErrorCode::kInvalidArgument,
+              "the run has no program for " +
+                  std::string(key.kind == ProgramKey::Kind::full ? "a full step"
+                                                                 : "a retrieve step of branch ") +
+                  (key.branch < 0 ? "" : std::to_string(key.branch)));
+}
+
+Buffer* Unet::Session::feature(int branch) {
+  const auto found = buffers_.find("feature." + std::to_string(branch));
+  return found == buffers_.end() ? nullptr : found->second.get();
+}
+
+size_t Unet::Session::buffer_bytes() const {
+  size_t bytes = 0;
+  for (const auto& [name, buffer] : buffers_) bytes += buffer->bytes();
+  return bytes;
+}
+
+}  // namespace deepcache

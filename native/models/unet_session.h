@@ -1,0 +1,51 @@
+#pragma once
+
+// Everything that runs of one shape need: the programs of their step table, an arena that these
+// share, and the buffers between them.
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "unet.h"
+
+namespace deepcache {
+
+class Unet::Session {
+ public:
+  // `features`: branches whose hidden state a full pass keeps; `steps`: slices of the time buffer.
+  Session(Unet& unet, const UnetShape& shape, int steps, std::vector<int> features);
+
+  bool fits(const UnetShape& shape, int steps, const std::vector<int>& features) const;
+
+  // Fills the buffers that depend on the prompt only, or on the timesteps only: keys and values of
+  // the cross attentions, time projections. `timesteps`: steps * time_rows values.
+  void condition(const UnetConditions& conditions, const std::vector<float>& timesteps,
+                 const CancelFlag* cancel, const Tap* tap);
+
+  Program& program(const ProgramKey& key);
+  const UnetShape& shape() const { return shape_; }
+  Buffer& sample() { return *buffers_.at("sample"); }
+  Buffer& out() { return *buffers_.at("out"); }
+  Buffer* feature(int branch);
+  size_t arena_bytes() const { return arena_->bytes(); }
+  size_t buffer_bytes() const;
+
+  bool has_features = false;  // a full pass has run
+
+ private:
+  Plan record(const ProgramKey& key) const;
+  void allocate(const std::string& name, size_t bytes);
+  // The session's buffers, for a program of both halves or of the conditional one only.
+  Bindings bindings(const Plan& plan, bool guided) const;
+
+  Unet& unet_;
+  UnetShape shape_;
+  int steps_;
+  std::vector<int> features_;
+  std::map<std::string, std::unique_ptr<Buffer>> buffers_;
+  std::unique_ptr<Buffer> arena_;
+  std::vector<std::pair<ProgramKey, std::unique_ptr<Program>>> programs_;
+};
+
+}  // namespace deepcache

@@ -1,0 +1,24 @@
+#pragma once
+
+// Runs a step table: the whole denoising loop in one call, without leaving the device.
+
+#include <functional>
+#include <vector>
+
+#include "backend.h"
+
+namespace deepcache {
+
+// After each row, with its index. The state's x and x0 may be downloaded.
+using StepCallback = std::function<void(int row)>;
+
+// `programs` belong to table.programs, in order. Throws Error(kAborted) soon after `cancel` became
+// true; the state is then meaningless.
+void run_table(Backend& backend, const StepTable& table, const SamplerState& state,
+               const std::vector<Program*>& programs, const CancelFlag* cancel,
+               const StepCallback& on_step);
+
+// History slots that the table reads or writes.
+std::vector<bool> used_history(const StepTable& table);
+
+}  // namespace deepcache
