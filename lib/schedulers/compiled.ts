@@ -1,0 +1,171 @@
+import { DeepCacheError, invalidArgument } from '../errors.js';
+import { assign, type Linear } from './linear.js';
+import type { Assignment, PerSample, StepRow } from './table.js';
+
+/** A row as a scheduler makes it; the caller adds the program, the guidance and the blend. */
+export type CompiledRow = Omit<StepRow, 'program' | 'guidance' | 'blend'>;
+
+export interface CompileOptions {
+  /** Number of inference steps (num_inference_steps). May be left out with `timesteps` or `sigmas`. */
+  steps?: number;
+  /** Timesteps of your own, from high to low, instead of the spacing of the configuration. */
+  timesteps?: readonly number[];
+  /** Noise levels of your own, from high to low and without a final zero, for the samplers that work on sigmas. */
+  sigmas?: readonly number[];
+  /** Image to image: the first U-Net call that is run, an index into the whole list of calls (start * order). */
+  strengthStart?: number;
+  /** DDIM: 0 is deterministic, 1 as noisy as DDPM. The other schedulers ignore it. */
+  eta?: number;
+  /** DDIM: recompute the noise from the clipped x0. */
+  useClippedModelOutput?: boolean;
+  /** Euler: extra noise per step (Karras et al. 2022, algorithm 2), with the range of sigmas it applies to. */
+  sChurn?: number;
+  sTmin?: number;
+  sTmax?: number;
+  sNoise?: number;
+  /** LMS: how many past derivatives are used, 1 to 8; 4 by default. */
+  order?: number;
+  /** LCM: overrides original_inference_steps of the configuration. */
+  originalInferenceSteps?: number;
+}
+
+/** How diffusers' add_noise mixes at one timestep: sqrtAlpha * x0 + sigma * noise. */
+export interface NoiseLevel {
+  sqrtAlpha: number;
+  sigma: number;
+}
+
+export interface CompiledSchedule {
+  /** One per U-Net call. */
+  rows: CompiledRow[];
+  /** The timestep of each U-Net call. */
+  timesteps: number[];
+  /** diffusers' scheduler.timesteps: also holds the calls that strengthStart leaves out. */
+  schedulerTimesteps: number[];
+  /** diffusers' scheduler.sigmas, for the schedulers that have them. */
+  sigmas?: number[];
+  /** The first latent is noise times this. */
+  initNoiseSigma: number;
+  /** How many noise tensors diffusers draws from the generator in these calls, in order. Rows name them by index. */
+  noiseDraws: number;
+  /** For each draw, whether a row uses it. The others are drawn and thrown away, to keep the generator in step. */
+  noiseUsed: boolean[];
+  /** The noise level before each call; inpainting blends with the level of the next call. */
+  noiseLevels: NoiseLevel[];
+  /** With strengthStart: how to noise the initial latent. */
+  startAddNoise?: NoiseLevel;
+}
+
+/** Collects the rows of a run. */
+export class RowBuilder {
+  readonly rows: CompiledRow[] = [];
+  #draws = 0;
+
+  get draws(): number {
+    return this.#draws;
+  }
+
+  /** The next noise tensor that the sampler takes from the generator. */
+  draw(): number {
+    return this.#draws++;
+  }
+
+  add(row: {
+    timestep: number;
+    inputScale?: number;
+    x0: CompiledRow['x0'];
+    assign: readonly (readonly [to: Assignment['to'], linear: Linear])[];
+    noise?: number | undefined;
+  }): void {
+    const assignments = row.assign.map(([to, linear]) => assign(to, linear));
+    const noisy = assignments.some(({ terms }) => terms.some((term) => term.slot === 'noise'));
+    const compiled: CompiledRow = {
+      timestep: row.timestep,
+      inputScale: row.inputScale ?? 1,
+      x0: row.x0,
+      assign: assignments,
+    };
+    if (noisy && row.noise !== undefined) compiled.noise = row.noise;
+    this.rows.push(compiled);
+  }
+}
+
+/** Refuses a schedule whose arithmetic breaks down, instead of making a black picture of it. */
+export function requireFinite(className: string, rows: readonly CompiledRow[]): void {
+  for (const [call, row] of rows.entries()) {
+    const values: PerSample[] = [row.timestep, row.inputScale, row.x0.x, row.x0.m];
+    for (const { terms } of row.assign) values.push(...terms.map((term) => term.coefficient));
+    if (values.flat().every(Number.isFinite)) continue;
+    throw new DeepCacheError(
+      'ERR_DEEPCACHE_INVALID_ARGUMENT',
+      `${className} has no finite step at call ${call} (timestep ${row.timestep}) with these settings: ` +
+        'use another number of steps, timestep spacing or prediction type',
+    );
+  }
+}
+
+function requireSteps(steps: unknown, trainSteps: number): number {
+  if (typeof steps !== 'number' || !Number.isInteger(steps) || steps < 1) {
+    throw invalidArgument('steps', `must be a whole number of at least 1, got ${String(steps)}`);
+  }
+  if (steps > trainSteps) {
+    throw invalidArgument(
+      'steps',
+      `must not be more than the ${trainSteps} training steps of the model, got ${steps}`,
+    );
+  }
+  return steps;
+}
+
+/**
+ * The number of inference steps, from `steps` or the length of a list of the user's own. `supported` are the lists that
+ * the scheduler can take.
+ */
+export function resolveSteps(
+  className: string,
+  options: CompileOptions,
+  trainSteps: number,
+  supported: readonly ('timesteps' | 'sigmas')[],
+): number {
+  const { steps, timesteps, sigmas } = options;
+  if (timesteps && sigmas) throw invalidArgument('timesteps', 'and sigmas exclude each other');
+  for (const name of ['timesteps', 'sigmas'] as const) {
+    if (options[name] !== undefined && !supported.includes(name)) {
+      throw invalidArgument(name, `of your own cannot be used with ${className}`);
+    }
+  }
+  const list = timesteps ?? sigmas;
+  if (!list) return requireSteps(steps, trainSteps);
+  requireDescending(timesteps ? 'timesteps' : 'sigmas', list, timesteps ? trainSteps - 1 : Number.MAX_VALUE);
+  if (steps !== undefined && steps !== list.length) {
+    throw invalidArgument(
+      'steps',
+      `is ${steps}, but ${timesteps ? 'timesteps' : 'sigmas'} has ${list.length} values`,
+    );
+  }
+  return list.length;
+}
+
+/** A number option in a range, or its default. */
+export function optionInRange(
+  name: string,
+  value: unknown,
+  fallback: number,
+  min: number,
+  max = Infinity,
+): number {
+  if (value === undefined) return fallback;
+  if (typeof value === 'number' && value >= min && value <= max) return value;
+  const range = max === Infinity ? `of at least ${min}` : `from ${min} to ${max}`;
+  throw invalidArgument(name, `must be a number ${range}, got ${String(value)}`);
+}
+
+function requireDescending(name: string, values: readonly number[], max: number): void {
+  if (values.length === 0) throw invalidArgument(name, 'must not be empty');
+  for (const [i, value] of values.entries()) {
+    if (typeof value !== 'number' || !(value >= 0 && value <= max)) {
+      throw invalidArgument(`${name}[${i}]`, `must be a number from 0 to ${max}, got ${String(value)}`);
+    }
+    if (i > 0 && value >= (values[i - 1] as number)) throw invalidArgument(name, 'must go from high to low');
+  }
+}

@@ -1,0 +1,45 @@
+import { DDIMScheduler } from './ddim.js';
+import { DDPMScheduler } from './ddpm.js';
+import { DPMSolverMultistepScheduler } from './dpmsolver-multistep.js';
+import { EulerAncestralDiscreteScheduler } from './euler-ancestral.js';
+import { EulerDiscreteScheduler } from './euler-discrete.js';
+import { HeunDiscreteScheduler } from './heun-discrete.js';
+import { LCMScheduler } from './lcm.js';
+import { LMSDiscreteScheduler } from './lms-discrete.js';
+import { PNDMScheduler } from './pndm.js';
+import { registerScheduler } from './registry.js';
+import { UniPCMultistepScheduler } from './unipc-multistep.js';
+
+for (const scheduler of [
+  DDIMScheduler,
+  DDPMScheduler,
+  DPMSolverMultistepScheduler,
+  EulerAncestralDiscreteScheduler,
+  EulerDiscreteScheduler,
+  HeunDiscreteScheduler,
+  LCMScheduler,
+  LMSDiscreteScheduler,
+  PNDMScheduler,
+  UniPCMultistepScheduler,
+]) {
+  registerScheduler(scheduler);
+}
+
+export type { CompiledRow, CompiledSchedule, CompileOptions, NoiseLevel } from './compiled.js';
+export type { SchedulerConfig } from './config.js';
+export { parsePythonJson } from './json.js';
+export { schedulerNames } from './registry.js';
+export { Scheduler, type SchedulerClass } from './scheduler.js';
+export * from './table.js';
+export {
+  DDIMScheduler,
+  DDPMScheduler,
+  DPMSolverMultistepScheduler,
+  EulerAncestralDiscreteScheduler,
+  EulerDiscreteScheduler,
+  HeunDiscreteScheduler,
+  LCMScheduler,
+  LMSDiscreteScheduler,
+  PNDMScheduler,
+  UniPCMultistepScheduler,
+};

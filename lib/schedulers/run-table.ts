@@ -1,0 +1,219 @@
+import { invalidArgument } from '../errors.js';
+import type { Guidance, PerSample, Program, Slot, StepRow, StepTable } from './table.js';
+
+/** What the model is called with. Everything is laid out sample by sample. */
+export interface ModelCall<A> {
+  /** inputScale * x, one batch. */
+  input: A;
+  /** One timestep per sample. */
+  timestep: number[];
+  program: Program;
+  /** If true the model returns two batches, negative prompts first, else one. */
+  guided: boolean;
+  /** Index of the row. */
+  row: number;
+}
+
+/** The state after a row, for tests and previews. The arrays are the interpreter's own: copy what you keep. */
+export interface RowState<A> {
+  row: number;
+  x: A;
+  x0: A;
+  m: A;
+  input: A;
+}
+
+type FloatArray = Float32Array | Float64Array;
+
+export interface RunTableOptions<A extends FloatArray> {
+  /** The latent, times initNoiseSigma; is not changed. Its type decides how slots are stored. */
+  x: A;
+  /** Number of samples in x, 1 by default. */
+  batch?: number;
+  /** The noise draws by index, each of x's length; needed if a row uses noise. */
+  noise?: readonly ArrayLike<number>[] | ((index: number) => ArrayLike<number>);
+  /** For rows with a blend, each of x's length. */
+  initLatents?: ArrayLike<number>;
+  noise0?: ArrayLike<number>;
+  mask?: ArrayLike<number>;
+  onRow?: (state: RowState<A>) => void;
+}
+
+/**
+ * Runs a table in plain JavaScript with a model of yours. This is the reference of what the native code does:
+ * sums are formed in double precision and stored in x's type.
+ * Returns the final x. Throws ERR_DEEPCACHE_INVALID_ARGUMENT for inputs that are missing or of the wrong length.
+ */
+export function runTable<A extends FloatArray>(
+  table: StepTable,
+  options: RunTableOptions<A> & { model: (call: ModelCall<A>) => ArrayLike<number> },
+): A {
+  const run = interpret(table, options);
+  let next = run.next();
+  while (!next.done) next = run.next(options.model(next.value));
+  return next.value;
+}
+
+/** {@link runTable} for a model that answers with a promise. */
+export async function runTableAsync<A extends FloatArray>(
+  table: StepTable,
+  options: RunTableOptions<A> & { model: (call: ModelCall<A>) => Promise<ArrayLike<number>> },
+): Promise<A> {
+  const run = interpret(table, options);
+  let next = run.next();
+  while (!next.done) next = run.next(await options.model(next.value));
+  return next.value;
+}
+
+function* interpret<A extends FloatArray>(
+  table: StepTable,
+  options: RunTableOptions<A>,
+): Generator<ModelCall<A>, A, ArrayLike<number>> {
+  const batch = options.batch ?? 1;
+  const size = options.x.length;
+  if (!Number.isInteger(batch) || batch < 1 || size % batch !== 0) {
+    throw invalidArgument('batch', `must divide the ${size} values of x, got ${batch}`);
+  }
+  const per = size / batch;
+  const create = () => options.x.slice().fill(0) as A;
+  const slots = new Map<Slot, A>([['x', options.x.slice() as A]]);
+  const slot = (name: Slot): A => {
+    const existing = slots.get(name);
+    if (existing) return existing;
+    const fresh = create();
+    slots.set(name, fresh);
+    return fresh;
+  };
+
+  for (const [index, row] of table.rows.entries()) {
+    const program = table.programs[row.program];
+    if (!program)
+      throw invalidArgument('table', `row ${index} names program ${row.program}, which is not there`);
+    const x = slot('x');
+    const input = create();
+    for (let i = 0; i < size; i++) input[i] = at(row.inputScale, Math.floor(i / per)) * (x[i] as number);
+    const guided = row.guidance !== undefined && program.guided !== false;
+    const timestep = Array.from({ length: batch }, (_, b) => at(row.timestep, b));
+    const output = yield { input, timestep, program, guided, row: index };
+    requireLength('the model output', output, guided ? 2 * size : size);
+
+    const m = slot('m');
+    if (guided && row.guidance) guide(m, output, row.guidance, per);
+    else m.set(output);
+    estimateX0(slot('x0'), x, m, row.x0, per);
+    if (row.noise !== undefined) loadNoise(slot('noise'), row.noise, options.noise, per);
+    for (const { to, terms } of row.assign) {
+      const sources = terms.map((term) => ({ values: slot(term.slot), coefficient: term.coefficient }));
+      const result = create();
+      for (let i = 0; i < size; i++) {
+        const sample = Math.floor(i / per);
+        let sum = 0;
+        for (const { values, coefficient } of sources) sum += at(coefficient, sample) * (values[i] as number);
+        result[i] = sum;
+      }
+      slots.set(to, result);
+    }
+    if (row.blend) blend(slot('x'), row.blend, options, per);
+    options.onRow?.({ row: index, x: slot('x'), x0: slot('x0'), m, input });
+  }
+  return slot('x');
+}
+
+function at(value: PerSample, sample: number): number {
+  if (typeof value === 'number') return value;
+  const own = value[sample];
+  if (own === undefined)
+    throw invalidArgument('table', `a per-sample value has no entry for sample ${sample}`);
+  return own;
+}
+
+function requireLength(
+  name: string,
+  values: ArrayLike<number> | undefined,
+  length: number,
+): ArrayLike<number> {
+  if (values?.length === length) return values;
+  throw invalidArgument(name, `must have ${length} values, got ${values?.length ?? 'none'}`);
+}
+
+function guide(m: FloatArray, output: ArrayLike<number>, guidance: Guidance, per: number): void {
+  for (let start = 0; start < m.length; start += per) {
+    const scale = at(guidance.scale, start / per);
+    const rescale = at(guidance.rescale, start / per);
+    for (let i = start; i < start + per; i++) {
+      const negative = output[i] as number;
+      m[i] = negative + scale * ((output[m.length + i] as number) - negative);
+    }
+    if (rescale === 0) continue;
+    const ratio = deviation(output, m.length + start, per) / deviation(m, start, per);
+    for (let i = start; i < start + per; i++) m[i] = (m[i] as number) * (rescale * ratio + 1 - rescale);
+  }
+}
+
+/** The unbiased standard deviation of `count` values. */
+function deviation(values: ArrayLike<number>, start: number, count: number): number {
+  let sum = 0;
+  for (let i = start; i < start + count; i++) sum += values[i] as number;
+  let squares = 0;
+  for (let i = start; i < start + count; i++) squares += ((values[i] as number) - sum / count) ** 2;
+  return Math.sqrt(squares / (count - 1));
+}
+
+function estimateX0(x0: FloatArray, x: FloatArray, m: FloatArray, stage: StepRow['x0'], per: number): void {
+  for (let start = 0; start < x.length; start += per) {
+    const p = at(stage.x, start / per);
+    const q = at(stage.m, start / per);
+    for (let i = start; i < start + per; i++) x0[i] = p * (x[i] as number) + q * (m[i] as number);
+    const sample = x0.subarray(start, start + per);
+    if (stage.threshold) {
+      const { ratio, max } = stage.threshold;
+      const limit = Math.min(Math.max(quantile(sample.map(Math.abs), ratio), 1), max);
+      clamp(sample, limit);
+      for (let i = 0; i < per; i++) sample[i] = (sample[i] as number) / limit;
+    } else if (stage.clamp !== undefined) {
+      clamp(sample, stage.clamp);
+    }
+  }
+}
+
+function clamp(values: FloatArray, limit: number): void {
+  for (let i = 0; i < values.length; i++) values[i] = Math.min(Math.max(values[i] as number, -limit), limit);
+}
+
+function quantile(values: FloatArray, ratio: number): number {
+  values.sort();
+  const rank = ratio * (values.length - 1);
+  const below = values[Math.floor(rank)] as number;
+  return below + (rank - Math.floor(rank)) * ((values[Math.ceil(rank)] as number) - below);
+}
+
+function loadNoise(
+  target: FloatArray,
+  index: PerSample,
+  source: RunTableOptions<FloatArray>['noise'],
+  per: number,
+): void {
+  for (let start = 0; start < target.length; start += per) {
+    const draw = at(index, start / per);
+    const values = typeof source === 'function' ? source(draw) : source?.[draw];
+    requireLength(`noise draw ${draw}`, values, target.length);
+    for (let i = start; i < start + per; i++) target[i] = values?.[i] as number;
+  }
+}
+
+function blend(
+  x: FloatArray,
+  { init, noise }: NonNullable<StepRow['blend']>,
+  options: Pick<RunTableOptions<FloatArray>, 'mask' | 'initLatents' | 'noise0'>,
+  per: number,
+): void {
+  const mask = requireLength('mask', options.mask, x.length);
+  const latents = requireLength('initLatents', options.initLatents, x.length);
+  const noise0 = requireLength('noise0', options.noise0, x.length);
+  for (let i = 0; i < x.length; i++) {
+    const sample = Math.floor(i / per);
+    const known = at(init, sample) * (latents[i] as number) + at(noise, sample) * (noise0[i] as number);
+    const keep = mask[i] as number;
+    x[i] = keep * (x[i] as number) + (1 - keep) * known;
+  }
+}

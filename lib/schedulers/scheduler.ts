@@ -1,0 +1,217 @@
+import { DeepCacheError, invalidArgument } from '../errors.js';
+import { alphasCumprod, type BetaSchedule, computeBetas, rescaleZeroTerminalSnr } from './betas.js';
+import {
+  type CompiledSchedule,
+  type CompileOptions,
+  type NoiseLevel,
+  RowBuilder,
+  requireFinite,
+} from './compiled.js';
+import { ConfigReader, explicitFields, type SchedulerConfig } from './config.js';
+import { PREDICTION_TYPES, type PredictionType } from './prediction.js';
+import { isKnownField, schedulerClass } from './registry.js';
+
+/** What a sampler walks through: its timesteps and, for some, the sigmas (one more, the level after the last call). */
+export interface Schedule {
+  timesteps: number[];
+  sigmas?: number[];
+}
+
+/** A part of a run: `start` is the index of the first call in the schedule's lists. */
+export interface RunContext extends Schedule {
+  /** Inference steps, as the user counts them. */
+  steps: number;
+  start: number;
+  options: CompileOptions;
+  builder: RowBuilder;
+}
+
+/** The static side of a scheduler class. */
+export interface SchedulerClass<T extends Scheduler = Scheduler> {
+  new (config?: SchedulerConfig): T;
+  /** diffusers' class name. */
+  readonly className: string;
+  /** The fields of the class and their defaults (diffusers v0.24). */
+  readonly defaults: SchedulerConfig;
+}
+
+/**
+ * A scheduler turns a configuration into rows of the step table; it never touches a latent itself and holds no state
+ * of a run. The arithmetic is that of the diffusers v0.24 class of the same name.
+ *
+ * Errors: ERR_DEEPCACHE_INVALID_CONFIG names the field of a configuration that is wrong or not supported,
+ * ERR_DEEPCACHE_UNSUPPORTED a class that is not implemented, ERR_DEEPCACHE_INVALID_ARGUMENT a bad compile option.
+ */
+export abstract class Scheduler {
+  static readonly className: string = 'Scheduler';
+  static readonly defaults: SchedulerConfig = {};
+
+  /** The whole configuration: the fields of this class, and those kept for other classes. */
+  readonly config: SchedulerConfig;
+  /** U-Net calls per step in the middle of a run: 2 for Heun. */
+  readonly order: number = 1;
+  readonly predictionType: PredictionType;
+  readonly trainSteps: number;
+  /** The variance added by each training step. */
+  readonly betas: Float64Array;
+  /** The share of signal left after each training step. */
+  readonly alphasCumprod: Float64Array;
+  protected readonly fields: ConfigReader;
+  readonly #explicit: SchedulerConfig;
+
+  /** Takes the explicitly set fields; prefer {@link Scheduler.fromConfig}. */
+  constructor(config: SchedulerConfig = {}) {
+    const { className, defaults } = this.constructor as unknown as SchedulerClass;
+    this.#explicit = explicitFields(config);
+    this.config = Object.freeze({ ...defaults, ...this.#explicit, _class_name: className });
+    this.fields = new ConfigReader(className, this.config);
+    this.predictionType = this.fields.choice('prediction_type', this.predictionTypes());
+    this.fields.integer('steps_offset', 0);
+    const betas = this.#trainingBetas();
+    const rescale = 'rescale_betas_zero_snr' in defaults && this.fields.flag('rescale_betas_zero_snr');
+    this.betas = rescale ? rescaleZeroTerminalSnr(betas) : betas;
+    this.alphasCumprod = alphasCumprod(this.betas);
+    this.trainSteps = this.betas.length;
+  }
+
+  /**
+   * Makes a scheduler from a scheduler_config.json or from another scheduler. Called on a class it makes that class;
+   * called on Scheduler it makes the class that `_class_name` names ('DDIMScheduler' or just 'DDIM').
+   *
+   * As in diffusers only values that were set are inherited: a field that the source left at its own default takes the
+   * default of the new class. Fields that the new class does not know are kept for a later fromConfig.
+   * `overrides` are set on top; a name that no scheduler knows is an error.
+   */
+  static fromConfig<T extends Scheduler>(
+    this: (abstract new (config?: SchedulerConfig) => T) & Pick<SchedulerClass, 'className' | 'defaults'>,
+    source: SchedulerConfig | Scheduler,
+    overrides: SchedulerConfig = {},
+  ): T {
+    if (typeof source !== 'object' || source === null || Array.isArray(source)) {
+      throw invalidArgument('config', 'must be a scheduler or the object of a scheduler_config.json');
+    }
+    const inherited = source instanceof Scheduler ? source.#explicit : explicitFields(source);
+    const wanted =
+      overrides._class_name ?? (source instanceof Scheduler ? source.config : source)._class_name;
+    // biome-ignore lint/complexity/noThisInStatic: the class that fromConfig was called on decides what is made
+    const self = this as unknown as SchedulerClass;
+    const target = self.className === Scheduler.className ? schedulerClass(wanted) : self;
+    for (const key of Object.keys(overrides)) {
+      if (key.startsWith('_') || key in target.defaults || isKnownField(key)) continue;
+      throw invalidArgument(key, `is not a field of ${target.className}`);
+    }
+    return new target({ ...inherited, ...overrides }) as unknown as T;
+  }
+
+  /** diffusers' class name. */
+  get className(): string {
+    return (this.constructor as unknown as SchedulerClass).className;
+  }
+
+  /** What to write into a scheduler_config.json: the class and every field. */
+  toConfig(): SchedulerConfig {
+    return { ...this.config };
+  }
+
+  /** Compiles a run, or the part of it from `strengthStart` on, into rows. */
+  compile(options: CompileOptions): CompiledSchedule {
+    const schedule = this.schedule(options);
+    const { timesteps, sigmas } = schedule;
+    const start = options.strengthStart ?? 0;
+    if (!Number.isInteger(start) || start < 0 || start >= timesteps.length) {
+      throw invalidArgument(
+        'strengthStart',
+        `must be a call from 0 to ${timesteps.length - 1}, got ${start}`,
+      );
+    }
+    const builder = new RowBuilder();
+    const steps = options.steps ?? options.timesteps?.length ?? options.sigmas?.length ?? timesteps.length;
+    this.emit({ ...schedule, steps, start, options, builder });
+    requireFinite(this.className, builder.rows);
+    const used = new Set(builder.rows.map((row) => row.noise));
+    const noiseLevels = timesteps.slice(start).map((_, i) => this.noiseLevel(schedule, start + i));
+    return {
+      rows: builder.rows,
+      timesteps: timesteps.slice(start),
+      schedulerTimesteps: timesteps,
+      ...(sigmas && { sigmas }),
+      initNoiseSigma: this.initNoiseSigma(schedule),
+      noiseDraws: builder.draws,
+      noiseUsed: Array.from({ length: builder.draws }, (_, i) => used.has(i)),
+      noiseLevels,
+      ...(options.strengthStart !== undefined && { startAddNoise: noiseLevels[0] as NoiseLevel }),
+    };
+  }
+
+  /**
+   * Noise of unit variance mixed into a clean latent at a timestep of `compiled` (diffusers' add_noise). The schedulers
+   * without sigmas take any whole training timestep and need no `compiled`.
+   */
+  addNoise(
+    x0: ArrayLike<number>,
+    noise: ArrayLike<number>,
+    timestep: number,
+    compiled?: Schedule,
+  ): Float32Array {
+    if (noise.length !== x0.length)
+      throw invalidArgument('noise', `must have ${x0.length} values, got ${noise.length}`);
+    // Fractional timesteps that come from elsewhere may differ in the last bits.
+    const same = (t: number) => Math.abs(t - timestep) <= 1e-6 * Math.abs(t);
+    const index = compiled?.timesteps.findIndex(same) ?? 0;
+    if (index < 0) throw invalidArgument('timestep', `${timestep} is not one of the compiled schedule's`);
+    const level = this.noiseLevel(compiled ?? { timesteps: [timestep] }, index);
+    const mix = (_: unknown, i: number) =>
+      level.sqrtAlpha * (x0[i] as number) + level.sigma * (noise[i] as number);
+    return Float32Array.from({ length: x0.length }, mix);
+  }
+
+  /** The prediction types that the sampler supports. */
+  protected predictionTypes(): readonly PredictionType[] {
+    return PREDICTION_TYPES;
+  }
+
+  /** The beta schedules that the class knows. */
+  protected betaSchedules(): readonly BetaSchedule[] {
+    return ['linear', 'scaled_linear', 'squaredcos_cap_v2'];
+  }
+
+  protected initNoiseSigma(_schedule: Schedule): number {
+    return 1;
+  }
+
+  /** The timesteps (and sigmas) of a whole run; checks the options it reads. */
+  protected abstract schedule(options: CompileOptions): Schedule;
+
+  /** Adds the rows of the calls from `run.start` to the end. */
+  protected abstract emit(run: RunContext): void;
+
+  /** The noise level before a call. */
+  protected noiseLevel({ timesteps }: Schedule, call: number): NoiseLevel {
+    const alpha = this.alphaAt(timesteps[call] as number);
+    return { sqrtAlpha: Math.sqrt(alpha), sigma: Math.sqrt(1 - alpha) };
+  }
+
+  /** alphas_cumprod of a training step. */
+  protected alphaAt(timestep: number): number {
+    const alpha = this.alphasCumprod[timestep];
+    if (alpha !== undefined) return alpha;
+    const message = `has no timestep ${timestep}: it was trained on 0 to ${this.trainSteps - 1}; `;
+    const advice = 'use fewer steps, or a smaller steps_offset';
+    throw new DeepCacheError('ERR_DEEPCACHE_INVALID_ARGUMENT', `${this.className} ${message}${advice}`);
+  }
+
+  #trainingBetas(): Float64Array {
+    const count = this.fields.integer('num_train_timesteps', 1);
+    if (this.fields.has('trained_betas')) {
+      const betas = Float64Array.from(this.fields.numbers('trained_betas'), Math.fround);
+      if (betas.length !== count) throw this.fields.error('trained_betas', `must have ${count} values`);
+      return betas;
+    }
+    const schedule = this.fields.choice('beta_schedule', this.betaSchedules());
+    const start = this.fields.number('beta_start');
+    const end = this.fields.number('beta_end');
+    if (!(start > 0 && start < 1)) throw this.fields.error('beta_start', 'must be between 0 and 1');
+    if (!(end > 0 && end < 1)) throw this.fields.error('beta_end', 'must be between 0 and 1');
+    return computeBetas(schedule, start, end, count);
+  }
+}

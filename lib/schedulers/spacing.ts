@@ -1,0 +1,78 @@
+/** How the timesteps of a run are spread over the training steps (Lin et al. 2023, table 2). */
+export const TIMESTEP_SPACINGS = ['linspace', 'leading', 'trailing'] as const;
+export type TimestepSpacing = (typeof TIMESTEP_SPACINGS)[number];
+
+export interface SpacingOptions {
+  spacing: TimestepSpacing;
+  steps: number;
+  trainSteps: number;
+  stepsOffset: number;
+}
+
+/** Whole timesteps from high to low. Follows numpy to the last bit, halves are rounded to even. */
+export function spaceTimesteps(options: SpacingOptions): number[] {
+  const { spacing, steps, trainSteps, stepsOffset } = options;
+  switch (spacing) {
+    case 'linspace':
+      return linspace(0, trainSteps - 1, steps)
+        .map(roundHalfEven)
+        .reverse();
+    case 'leading': {
+      const ratio = Math.floor(trainSteps / steps);
+      return Array.from({ length: steps }, (_, i) => (steps - 1 - i) * ratio + stepsOffset);
+    }
+    case 'trailing':
+      return arangeDown(trainSteps, trainSteps / steps).map((t) => roundHalfEven(t) - 1);
+  }
+}
+
+/** As {@link spaceTimesteps}, but linspace keeps its fractions in single precision (the samplers that work on sigmas). */
+export function spaceFractionalTimesteps(options: SpacingOptions): number[] {
+  if (options.spacing !== 'linspace') return spaceTimesteps(options);
+  return linspace(0, options.trainSteps - 1, options.steps)
+    .map(Math.fround)
+    .reverse();
+}
+
+/**
+ * The DPM-Solver family's spacing: linspace and leading space steps + 1 values and leave out the lowest, trailing
+ * starts from `lastTimestep`, the number of usable training steps.
+ */
+export function spaceSolverTimesteps(options: SpacingOptions & { lastTimestep: number }): number[] {
+  const { spacing, steps, trainSteps, lastTimestep, stepsOffset } = options;
+  switch (spacing) {
+    case 'linspace':
+      return linspace(0, lastTimestep - 1, steps + 1)
+        .map(roundHalfEven)
+        .reverse()
+        .slice(0, -1);
+    case 'leading': {
+      const ratio = Math.floor(lastTimestep / (steps + 1));
+      return Array.from({ length: steps }, (_, i) => (steps - i) * ratio + stepsOffset);
+    }
+    case 'trailing':
+      return arangeDown(lastTimestep, trainSteps / steps).map((t) => roundHalfEven(t) - 1);
+  }
+}
+
+/** numpy.linspace: the last value is exactly `stop`. */
+export function linspace(start: number, stop: number, count: number): number[] {
+  const step = (stop - start) / (count - 1);
+  return Array.from({ length: count }, (_, i) => {
+    if (i === 0) return start;
+    return i === count - 1 ? stop : i * step + start;
+  });
+}
+
+/** Rounds to the nearest whole number, halves to the even one. */
+export function roundHalfEven(value: number): number {
+  const floor = Math.floor(value);
+  if (value - floor !== 0.5) return Math.round(value);
+  return floor % 2 === 0 ? floor : floor + 1;
+}
+
+/** numpy.arange(start, 0, -step). With an inexact step it may be one value longer than start / step. */
+function arangeDown(start: number, step: number): number[] {
+  const delta = start - step - start;
+  return Array.from({ length: Math.ceil(-start / -step) }, (_, i) => start + i * delta);
+}

@@ -1,0 +1,80 @@
+export { type ModelCall, type RowState, type RunTableOptions, runTable, runTableAsync } from './run-table.js';
+
+/** A number shared by the batch, or one per sample. */
+export type PerSample = number | readonly number[];
+
+/** The registers of the denoising loop. Each holds one tensor of the latent's shape. */
+export type Slot =
+  | 'x'
+  | 'm'
+  | 'x0'
+  | 'noise'
+  | 's0'
+  | 's1'
+  | 's2'
+  | 's3'
+  | 's4'
+  | 's5'
+  | 's6'
+  | 's7'
+  | 's8'
+  | 's9';
+
+/** `to <- sum of coefficient * slot`. All terms are read before `to` is written. */
+export interface Assignment {
+  to: Exclude<Slot, 'm' | 'noise'>;
+  terms: readonly { slot: Slot; coefficient: PerSample }[];
+}
+
+/**
+ * One U-Net call and the arithmetic after it. A row is executed in this order:
+ *
+ * 1. The U-Net of `program` runs on `inputScale * x` at `timestep`.
+ * 2. `m` becomes the guided output (see {@link Guidance}), or the raw output without guidance.
+ * 3. `x0` becomes `x0.x * x + x0.m * m`, then is clamped to +-`clamp`, or dynamically thresholded per sample:
+ *    s = the `ratio` quantile of |x0| (linear interpolation), s = min(max(s, 1), max), x0 = clamp(x0, -s, s) / s.
+ * 4. `assign` runs in order; each assignment reads what the earlier ones left.
+ * 5. `blend`, for inpainting with four channels: x = M * x + (1 - M) * (init * initLatents + noise * noise0),
+ *    M = 1 where the picture is repainted.
+ *
+ * `x` is the latent; at the start of a run it is already multiplied by the schedule's initNoiseSigma.
+ * The slots s0 to s9 are zero at the start of a run and keep their values from row to row.
+ */
+export interface StepRow {
+  /** Index into StepTable.programs. */
+  program: number;
+  /** Given to the U-Net; may be fractional. */
+  timestep: PerSample;
+  inputScale: PerSample;
+  guidance?: Guidance;
+  x0: { x: PerSample; m: PerSample; clamp?: number; threshold?: { ratio: number; max: number } };
+  /** Up to four. */
+  assign: readonly Assignment[];
+  /** Index of the noise draw that the slot `noise` means in this row. */
+  noise?: PerSample;
+  blend?: { init: PerSample; noise: PerSample };
+}
+
+/**
+ * Classifier-free guidance: m = u + scale * (c - u), u and c being the outputs for the negative and the positive
+ * prompt; then m = rescale * m * std(c) / std(m) + (1 - rescale) * m, with the standard deviation (n - 1) of each
+ * sample (Lin et al. 2023, section 3.4).
+ */
+export interface Guidance {
+  scale: PerSample;
+  rescale: PerSample;
+}
+
+/** Which plan a row runs. `branch` is DeepCache's cache_branch_id. A program with guided = false is given the
+ * positive prompt only, and its output is m. */
+export interface Program {
+  kind: 'full' | 'retrieve';
+  branch?: number;
+  /** Default true. */
+  guided?: boolean;
+}
+
+export interface StepTable {
+  programs: readonly Program[];
+  rows: readonly StepRow[];
+}

@@ -1,0 +1,166 @@
+import type { SchedulerConfig } from './config.js';
+import { combine, type Linear, ring, slot } from './linear.js';
+import type { RunContext } from './scheduler.js';
+import { alphaSigma, lambdaOf } from './sigmas.js';
+import { SOLVER_DEFAULTS, SolverScheduler } from './solver-scheduler.js';
+import type { Assignment } from './table.js';
+
+/** Outputs of the order + 1 latest calls are kept in s0 to s8. */
+const MAX_ORDER = 8;
+/** The corrected sample that the last prediction started from. */
+const BASE = 's9';
+
+/** A multistep formula: weights of the start sample, of the newest known output and of the differences to it. */
+interface Formula {
+  x: number;
+  m0: number;
+  /** Weight of (output - m0) for the outputs before m0, newest first. */
+  past: number[];
+  /** Weight of (new output - m0), the corrector's. */
+  next: number;
+}
+
+/**
+ * UniPC (Zhao et al. 2023): each call first corrects the sample that it was evaluated at, with the order of the
+ * prediction that led there, then predicts the next one.
+ */
+export class UniPCMultistepScheduler extends SolverScheduler {
+  static override readonly className: string = 'UniPCMultistepScheduler';
+  static override readonly defaults: SchedulerConfig = {
+    ...SOLVER_DEFAULTS,
+    predict_x0: true,
+    solver_type: 'bh2',
+    disable_corrector: [],
+    solver_p: null,
+  };
+
+  readonly #predictX0: boolean;
+  readonly #bh1: boolean;
+  readonly #uncorrected: ReadonlySet<number>;
+
+  constructor(config?: SchedulerConfig) {
+    super(config, MAX_ORDER);
+    this.#predictX0 = this.fields.flag('predict_x0');
+    // The names of other solvers' types, which arrive through fromConfig, mean bh2.
+    this.#bh1 = this.fields.choice('solver_type', ['bh1', 'bh2', 'midpoint', 'heun', 'logrho']) === 'bh1';
+    this.#uncorrected = new Set(this.fields.numbers('disable_corrector'));
+    if (this.fields.has('solver_p')) {
+      throw this.fields.error('solver_p', 'must be null: another predictor is not supported');
+    }
+  }
+
+  protected override emit({ timesteps, sigmas = [], start, builder }: RunContext): void {
+    const size = this.solverOrder + 1;
+    const history = (call: number) => ring(call, size);
+    let predictionOrder = 0;
+    for (let call = start; call < timesteps.length; call++) {
+      const scales = alphaSigma(sigmas[call] as number);
+      const output = this.#predictX0 ? slot('x0') : this.epsilon(scales, false);
+      const assign: [Assignment['to'], Linear][] = [[history(call), output]];
+      if (call > start && !this.#uncorrected.has(call - 1)) {
+        const formula = this.#formula(sigmas, call - 1, predictionOrder, true);
+        assign.push(['x', apply(formula, BASE, call - 1, history)]);
+      }
+      const left = this.lowerOrderFinal ? timesteps.length - call : this.solverOrder;
+      predictionOrder = Math.min(this.solverOrder, left, call - start + 1);
+      const formula = this.#formula(sigmas, call, predictionOrder, false);
+      assign.push([BASE, slot('x')], ['x', apply(formula, 'x', call, history)]);
+      builder.add({ timestep: timesteps[call] as number, x0: this.x0Stage(scales), assign });
+    }
+  }
+
+  /** The step from `call` to the next one, with `order` known outputs and, for the corrector, the one at its end. */
+  #formula(sigmas: readonly number[], call: number, order: number, corrector: boolean): Formula {
+    const lambda = (i: number) => lambdaOf(sigmas[i] as number);
+    const h = lambda(call + 1) - lambda(call);
+    if (h === 0) return { x: 1, m0: 0, past: [], next: 0 };
+    const s = alphaSigma(sigmas[call] as number);
+    const t = alphaSigma(sigmas[call + 1] as number);
+    const hh = this.#predictX0 ? -h : h;
+    const phi = Math.expm1(hh);
+    const scale = this.#predictX0 ? -t.alpha : -t.sigma;
+    const ratios: number[] = [];
+    for (let back = 1; back < order; back++) ratios.push((lambda(call - back) - lambda(call)) / h);
+    const rhos = corrector
+      ? correctorWeights(ratios, hh, this.#scaleB(hh))
+      : predictorWeights(ratios, hh, this.#scaleB(hh));
+    return {
+      x: this.#predictX0 ? t.sigma / s.sigma : t.alpha / s.alpha,
+      m0: scale * phi,
+      past: ratios.map((ratio, i) => (scale * this.#scaleB(hh) * (rhos[i] as number)) / ratio),
+      next: corrector ? scale * this.#scaleB(hh) * (rhos.at(-1) as number) : 0,
+    };
+  }
+
+  /** B(h) of the paper: h or exp(h) - 1. */
+  #scaleB(hh: number): number {
+    return this.#bh1 ? hh : Math.expm1(hh);
+  }
+}
+
+function apply(
+  formula: Formula,
+  base: 'x' | typeof BASE,
+  call: number,
+  history: (call: number) => Assignment['to'],
+): Linear {
+  const m0 = slot(history(call));
+  const terms: (readonly [number, Linear])[] = [
+    [formula.x, slot(base)],
+    [formula.m0, m0],
+  ];
+  for (const [i, weight] of formula.past.entries()) {
+    terms.push([weight, combine([1, slot(history(call - 1 - i))], [-1, m0])]);
+  }
+  if (formula.next !== 0) terms.push([formula.next, combine([1, slot(history(call + 1))], [-1, m0])]);
+  return combine(...terms);
+}
+
+function predictorWeights(ratios: readonly number[], hh: number, scaleB: number): number[] {
+  // The paper fixes the second-order predictor's weight instead of solving for it; so does the corrector's first order.
+  if (ratios.length <= 1) return ratios.map(() => 0.5);
+  return solve(...momentSystem(ratios, hh, scaleB));
+}
+
+function correctorWeights(ratios: readonly number[], hh: number, scaleB: number): number[] {
+  return ratios.length === 0 ? [0.5] : solve(...momentSystem([...ratios, 1], hh, scaleB));
+}
+
+/**
+ * The order conditions of the paper's theorem 3.1: for each power i of the ratios, the sum of rho_k * ratio_k^i must be
+ * a multiple of phi_(i + 2)(hh), the integral that the formula approximates, divided by B(h).
+ */
+function momentSystem(ratios: readonly number[], hh: number, scaleB: number): [number[][], number[]] {
+  const matrix: number[][] = [];
+  const right: number[] = [];
+  let phi = Math.expm1(hh) / hh - 1;
+  let factorial = 1;
+  for (let i = 0; i < ratios.length; i++) {
+    matrix.push(ratios.map((ratio) => ratio ** i));
+    right.push((phi * factorial) / scaleB);
+    factorial *= i + 2;
+    phi = phi / hh - 1 / factorial;
+  }
+  return [matrix, right];
+}
+
+/** Gaussian elimination with partial pivoting. */
+function solve(matrix: number[][], right: number[]): number[] {
+  const n = right.length;
+  const rows = matrix.map((row, i) => [...row, right[i] as number]);
+  for (let column = 0; column < n; column++) {
+    let pivot = column;
+    for (let r = column + 1; r < n; r++) {
+      if (Math.abs(rows[r]?.[column] as number) > Math.abs(rows[pivot]?.[column] as number)) pivot = r;
+    }
+    [rows[column], rows[pivot]] = [rows[pivot] as number[], rows[column] as number[]];
+    const top = rows[column] as number[];
+    for (let r = 0; r < n; r++) {
+      if (r === column) continue;
+      const row = rows[r] as number[];
+      const factor = (row[column] as number) / (top[column] as number);
+      for (let c = column; c <= n; c++) row[c] = (row[c] as number) - factor * (top[c] as number);
+    }
+  }
+  return rows.map((row, i) => (row[n] as number) / (row[i] as number));
+}
