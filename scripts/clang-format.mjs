@@ -20,11 +20,8 @@ function sources(folder) {
 
 const files = folders.flatMap(sources);
 if (files.length > 0) {
-  const clangFormat = createRequire(import.meta.url).resolve('clang-format/index.js');
+  const clangFormat = createRequire(import.meta.url)('clang-format').getNativeBinary();
   const mode = process.argv.includes('--fix') ? ['-i'] : ['--dry-run', '-Werror'];
-  const { status } = spawnSync(process.execPath, [clangFormat, ...mode, ...files], {
-    cwd: root,
-    stdio: 'inherit',
-  });
+  const { status } = spawnSync(clangFormat, [...mode, ...files], { cwd: root, stdio: 'inherit' });
   process.exit(status ?? 1);
 }
