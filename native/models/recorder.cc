@@ -1,6 +1,7 @@
 #include "recorder.h"
 
 #include <cmath>
+#include <numeric>
 
 namespace deepcache {
 namespace {
@@ -33,6 +34,7 @@ Tensor Recorder::conv(Tensor x, const std::string& name, const ConvOptions& o) {
   spec.out = geglu ? 2 * o.out : o.out;
   spec.in = in;
   spec.kernel_h = spec.kernel_w = o.kernel;
+  spec.linear = o.linear;
 
   Conv op;
   op.y = plan_.temporary(out);
@@ -40,7 +42,7 @@ Tensor Recorder::conv(Tensor x, const std::string& name, const ConvOptions& o) {
   op.x2 = o.x2;
   op.residual = o.residual;
   op.weight = plan_.weight(spec);
-  if (o.bias) op.bias = vector({name + ".bias"}, spec.out);
+  if (o.bias) op.bias = vector({name + ".bias"}, {spec.out});
   op.kernel_h = op.kernel_w = o.kernel;
   op.stride = o.stride;
   op.pad_top = op.pad_left = o.pad_end_only ? 0 : pad;
@@ -63,6 +65,8 @@ Tensor Recorder::linears(Tensor x, const std::vector<std::string>& names,
   WeightSpec spec;
   spec.recipe = Recipe::matrix;
   spec.in = x.shape.c;
+  spec.rows = outs;
+  spec.linear = true;
   std::vector<std::string> biases;
   for (size_t i = 0; i < names.size(); ++i) {
     spec.names.push_back(names[i] + ".weight");
@@ -74,7 +78,7 @@ Tensor Recorder::linears(Tensor x, const std::vector<std::string>& names,
   op.x = x;
   op.y = plan_.temporary({x.shape.n, x.shape.h, x.shape.w, spec.out});
   op.weight = plan_.weight(spec);
-  if (bias) op.bias = vector(biases, spec.out);
+  if (bias) op.bias = vector(biases, outs);
   plan_.add(op);
   return op.y;
 }
@@ -86,8 +90,8 @@ Tensor Recorder::group_norm(Tensor x, const std::string& name, const GroupNormOp
   op.y = plan_.temporary(shape);
   op.x = x;
   op.x2 = o.x2;
-  op.gamma = vector({name + ".weight"}, shape.c);
-  op.beta = vector({name + ".bias"}, shape.c);
+  op.gamma = vector({name + ".weight"}, {shape.c});
+  op.beta = vector({name + ".bias"}, {shape.c});
   op.groups = o.groups;
   op.epsilon = o.epsilon;
   op.silu = o.silu;
@@ -100,8 +104,8 @@ Tensor Recorder::layer_norm(Tensor x, const std::string& name, float epsilon) {
   LayerNorm op;
   op.y = plan_.temporary(x.shape);
   op.x = x;
-  op.gamma = vector({name + ".weight"}, x.shape.c);
-  op.beta = vector({name + ".bias"}, x.shape.c);
+  op.gamma = vector({name + ".weight"}, {x.shape.c});
+  op.beta = vector({name + ".bias"}, {x.shape.c});
   op.epsilon = epsilon;
   plan_.add(op);
   plan_.count(norm_macs(x.shape));
@@ -143,11 +147,12 @@ Tensor Recorder::elementwise(Tensor x, float a, Tensor x2, float b, Activation a
   return op.y;
 }
 
-WeightId Recorder::vector(const std::vector<std::string>& names, int count) {
+WeightId Recorder::vector(const std::vector<std::string>& names, const std::vector<int>& counts) {
   WeightSpec spec;
   spec.recipe = Recipe::vector;
   spec.names = names;
-  spec.out = count;
+  spec.out = std::accumulate(counts.begin(), counts.end(), 0);
+  spec.rows = counts;
   return plan_.weight(spec);
 }
 

@@ -52,7 +52,7 @@ class Recorder {
                    int heads, int head_width, bool causal = false);
   Tensor elementwise(Tensor x, float a, Tensor x2, float b, Activation activation);
 
-  WeightId vector(const std::vector<std::string>& names, int count);
+  WeightId vector(const std::vector<std::string>& names, const std::vector<int>& counts);
 
   // Counting only: layers that run in another plan (prompt keys, time projections).
   void count_linear(double rows, double in, double out, bool bias);

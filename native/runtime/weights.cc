@@ -78,6 +78,13 @@ bool WeightSpec::operator<(const WeightSpec& other) const {
   return key(*this) < key(other);
 }
 
+std::vector<int64_t> WeightSpec::published_shape(size_t i) const {
+  const int64_t first = rows.empty() ? out : rows[i];
+  if (recipe == Recipe::vector) return {first};
+  if (recipe == Recipe::table || linear) return {first, in};
+  return {first, in, kernel_h, kernel_w};
+}
+
 void read_floats(const SourceTensor& source, size_t offset, size_t count, float* out) {
   switch (source.type) {
     case Type::f32:
@@ -119,24 +126,16 @@ Weights::~Weights() = default;
 
 std::vector<const SourceTensor*> Weights::resolve(const WeightSpec& spec) const {
   std::vector<const SourceTensor*> tensors;
-  const bool alone = spec.names.size() == 1;
-  int64_t rows = 0;
-  for (const std::string& name : spec.names) {
-    const std::string wanted = wanted_text(spec, alone ? std::to_string(spec.out) : "rows");
+  for (size_t i = 0; i < spec.names.size(); i++) {
+    const std::string& name = spec.names[i];
+    const int64_t rows = spec.rows.empty() ? spec.out : spec.rows[i];
+    const std::string wanted = wanted_text(spec, std::to_string(rows));
     const SourceTensor* tensor = source_->find(name);
     if (!tensor) mismatch(*source_, "lacks tensor \"" + name + "\" of shape " + wanted);
-    if (!fits(tensor->shape, spec) || (alone && tensor->shape[0] != spec.out))
+    if (!fits(tensor->shape, spec) || tensor->shape[0] != rows)
       mismatch(*source_, "tensor \"" + name + "\" has shape " + to_string(tensor->shape) +
                              ", expected " + wanted);
-    rows += tensor->shape[0];
     tensors.push_back(tensor);
-  }
-  if (rows != spec.out) {
-    std::string names;
-    for (const std::string& name : spec.names)
-      names += (names.empty() ? "\"" : ", \"") + name + "\"";
-    mismatch(*source_, "tensors " + names + " have " + std::to_string(rows) +
-                           " rows together, expected " + std::to_string(spec.out));
   }
   return tensors;
 }

@@ -28,8 +28,13 @@ struct WeightSpec {
   int out = 0;                     // rows in all (vector: values)
   int in = 1;                      // input channels
   int kernel_h = 1, kernel_w = 1;
+  std::vector<int> rows = {};  // of each name; empty: one name with all rows
+  bool linear = false;         // published as [out, in]; otherwise [out, in, kh, kw]
 
+  // The shape that the published model gives to names[i].
+  std::vector<int64_t> published_shape(size_t i) const;
   size_t count() const { return size_t(out) * in * kernel_h * kernel_w; }
+  // By what identifies the packed values.
   bool operator<(const WeightSpec& other) const;
 };
 
