@@ -1,4 +1,282 @@
-/** @internal What native/addon exports. */
+import type { StepTable } from '../schedulers/table.js';
+
+/** @internal What native/addon exports. Arrays are NCHW fp32 unless said otherwise. */
 export interface NativeAddon {
   readonly version: string;
+  /** Every backend, usable or not; never throws and needs no GPU. */
+  devices(): DeviceInfo[];
+  /** Bytes that this process can still take: the machine's or its cgroup's limit. */
+  availableMemory(): number;
+  /** Resident private memory of this process in bytes (RssAnon), 0 where unknown. */
+  residentMemory(): number;
+
+  readonly Backend: new (options: { device: string; threads: number }) => NativeBackend;
+  loadUnet(backend: NativeBackend, source: ModelSource): Job<NativeUnet>;
+  loadTextEncoder(backend: NativeBackend, source: ModelSource): Job<NativeTextEncoder>;
+  loadVae(backend: NativeBackend, source: ModelSource): Job<NativeVae>;
+
+  /** What the architecture costs, from its configuration alone. */
+  planUnet(config: string, size: UnetSize): UnetPlanInfo;
+  planTextEncoder(config: string, size: { batch: number; length: number }): PlanInfo;
+  /** `height` and `width` in latent pixels. */
+  planVae(config: string, size: { batch: number; height: number; width: number }): VaePlanInfo;
+  /** Every tensor that the model's configuration asks for, in the published shapes. */
+  weightShapes(model: ModelKind, config: string): TensorShape[];
+
+  readonly Generator: new (seed: bigint) => NativeGenerator;
+  readonly SafetensorsFile: new (path: string) => NativeSafetensorsFile;
+  /** Values of native/runtime/synth.h's generator. */
+  synthesize(name: string, shape: readonly number[]): Float32Array;
+  /** Writes a file of synthetic weights. */
+  writeSynthetic(
+    options: { path: string; tensors: readonly TensorShape[]; dtype: 'float16' | 'float32' },
+    onProgress?: (done: number, total: number) => void,
+  ): Job<void>;
+}
+
+/** Work on a thread of its own. `cancel` makes the promise reject with ERR_DEEPCACHE_ABORTED soon. */
+export interface Job<T> {
+  readonly promise: Promise<T>;
+  cancel(): void;
+}
+
+export interface DeviceInfo {
+  /** What the `device` option takes: 'cpu', 'cuda:0', or 'cuda' when it is not available. */
+  readonly device: string;
+  readonly name: string;
+  readonly available: boolean;
+  /** Why it is not available. */
+  readonly reason?: string;
+}
+
+export interface NativeBackend {
+  readonly device: string;
+  readonly threads: number;
+  /** Instruction set the CPU kernels use: 'baseline', 'avx2' or 'avx512'. */
+  readonly isa: string;
+}
+
+export type ModelKind = 'unet' | 'text_encoder' | 'vae';
+
+export interface ModelSource {
+  /** The text of config.json. */
+  readonly config: string;
+  /** Safetensors files: one, or the shards of one model. */
+  readonly files: readonly string[];
+}
+
+export interface TensorShape {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
+export interface UnetSize {
+  /** Model batch: guidance halves included. */
+  readonly batch: number;
+  /** Latent pixels. */
+  readonly height: number;
+  readonly width: number;
+  readonly contextLength: number;
+}
+
+/** Multiply-accumulates, for the whole batch. */
+export interface PlanInfo {
+  /** As DeepCache's flops.py counts. */
+  readonly repo: number;
+  /** Convolutions, linear layers and both attention products. */
+  readonly complete: number;
+  /** What running our plan takes. */
+  readonly executed: number;
+  readonly arenaBytes: number;
+  readonly ops: number;
+}
+
+export interface UnetPlanInfo {
+  readonly parameters: number;
+  /** Bytes of the weights as the CPU backend keeps them. */
+  readonly weightBytes: number;
+  readonly full: PlanInfo;
+  readonly branches: readonly (PlanInfo & {
+    readonly branch: number;
+    /** The module whose output is cached, in diffusers' names. */
+    readonly feature: string;
+    /** Modules that a retrieve step runs, in order. */
+    readonly runs: readonly string[];
+    /** [n, c, h, w] */
+    readonly featureShape: readonly number[];
+  })[];
+}
+
+export interface VaePlanInfo {
+  readonly parameters: number;
+  readonly weightBytes: number;
+  readonly encode: PlanInfo;
+  readonly decode: PlanInfo;
+}
+
+export interface UnetConditions {
+  /** [n, length, width] */
+  readonly context: Float32Array;
+  readonly contextLength: number;
+  /** SDXL: [n, pooled] and [n, ids]. */
+  readonly textEmbeds?: Float32Array;
+  readonly timeIds?: Float32Array;
+}
+
+export interface NativeUnet {
+  readonly inChannels: number;
+  readonly outChannels: number;
+  readonly contextWidth: number;
+  readonly sampleSize: number;
+  readonly levels: number;
+  readonly layersPerBlock: number;
+  /** Number of valid branches. */
+  readonly branches: number;
+
+  forward(
+    request: UnetConditions & {
+      readonly batch: number;
+      readonly height: number;
+      readonly width: number;
+      readonly sample: Float32Array;
+      /** One, or one for each sample. */
+      readonly timesteps: readonly number[];
+      /** Full pass: branches whose feature is kept. */
+      readonly features?: readonly number[];
+      /** Run a retrieve step of this branch instead. */
+      readonly retrieve?: number;
+      /** Collect the values that plans label with module paths. */
+      readonly taps?: boolean;
+    },
+  ): Job<{ out: Float32Array; taps?: Tap[] }>;
+  /** The feature that the last full pass kept. */
+  feature(branch: number): { data: Float32Array; shape: number[] };
+  denoise(request: DenoiseRequest, onStep?: (step: NativeStep) => void): Job<DenoiseResult>;
+  /** Bytes held now. */
+  memory(): { weights: number; arena: number; buffers: number };
+  /** Frees arenas and buffers; the weights stay. */
+  trim(): void;
+  /** Frees everything when no job runs any more; later calls throw ERR_DEEPCACHE_DISPOSED. */
+  dispose(): void;
+}
+
+/** A labelled value in NHWC order. */
+export interface Tap {
+  readonly name: string;
+  /** [n, h, w, c] */
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+export interface DenoiseRequest extends UnetConditions {
+  /** Images. */
+  readonly batch: number;
+  /** 2 with classifier-free guidance: conditions hold [negative, positive]. */
+  readonly halves: 1 | 2;
+  readonly height: number;
+  readonly width: number;
+  readonly table: StepTable;
+  /** [b, c, h, w], scaled by the scheduler's initNoiseSigma. */
+  readonly latents: Float32Array;
+  /** [draws, b, c, h, w] */
+  readonly noise?: Float32Array;
+  /** Constant extra U-Net input channels, [halves * b, in - c, h, w]. */
+  readonly constant?: Float32Array;
+  /** For rows with a blend: [b, 1, h, w], [b, c, h, w], [b, c, h, w]. */
+  readonly mask?: Float32Array;
+  readonly init?: Float32Array;
+  readonly initNoise?: Float32Array;
+  /** Rows after which onStep receives x0 (a preview), and after which it receives x. */
+  readonly previewEvery?: number;
+  readonly latentsEvery?: number;
+}
+
+export interface NativeStep {
+  /** Index of the row that has just run. */
+  readonly row: number;
+  /** Milliseconds that it took. */
+  readonly milliseconds: number;
+  readonly x0?: Float32Array;
+  readonly x?: Float32Array;
+}
+
+export interface DenoiseResult {
+  readonly latents: Float32Array;
+  /** Milliseconds of every row. */
+  readonly rowMilliseconds: Float64Array;
+  /** Keys, values and time projections before the first row. */
+  readonly prepareMilliseconds: number;
+}
+
+export interface NativeTextEncoder {
+  readonly width: number;
+  readonly pooledWidth: number;
+  readonly layers: number;
+  readonly maxLength: number;
+  readonly vocabularySize: number;
+  encode(request: {
+    /** [n, length] */
+    readonly ids: Int32Array;
+    readonly batch: number;
+    /** Layers that `last` leaves out at the end (clip_skip). */
+    readonly skip?: number;
+    /** Hidden states to return: 0 (embeddings) .. layers. */
+    readonly hidden?: readonly number[];
+  }): Job<{ last: Float32Array; pooled: Float32Array; hidden: Float32Array[] }>;
+  memory(): { weights: number };
+  dispose(): void;
+}
+
+export interface NativeVae {
+  readonly inChannels: number;
+  readonly outChannels: number;
+  readonly latentChannels: number;
+  readonly scalingFactor: number;
+  /** Image pixels of a latent one, in each axis. */
+  readonly scale: number;
+  /** [n, in, h, w] in [-1, 1] -> moments [n, 2 * latent, h / scale, w / scale]. */
+  encode(request: VaeRequest): Job<VaeResult>;
+  /** Latents divided by the scaling factor -> [n, out, h * scale, w * scale], not clamped. */
+  decode(request: VaeRequest): Job<VaeResult>;
+  memory(): { weights: number; peakArena: number };
+  dispose(): void;
+}
+
+export interface VaeRequest {
+  readonly data: Float32Array;
+  readonly batch: number;
+  readonly height: number;
+  readonly width: number;
+  readonly taps?: boolean;
+}
+
+export interface VaeResult {
+  readonly data: Float32Array;
+  /** [n, c, h, w] */
+  readonly shape: readonly number[];
+  readonly taps?: Tap[];
+}
+
+export interface NativeGenerator {
+  /** torch.randn(count, dtype=...). 'float16' values come widened. */
+  randn(count: number, dtype?: 'float32' | 'float16' | 'float64'): Float32Array | Float64Array;
+  /** torch.rand(count). */
+  rand(count: number): Float32Array;
+  /** 32 random bits. */
+  nextUint32(): number;
+  seed(seed: bigint): void;
+}
+
+export interface NativeSafetensorsFile {
+  readonly path: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tensors: readonly {
+    readonly name: string;
+    /** The format's names: 'F32', 'F16', 'BF16', 'I64', ... */
+    readonly dtype: string;
+    readonly shape: readonly number[];
+    readonly bytes: number;
+  }[];
+  /** A copy of the tensor's bytes. */
+  read(name: string): ArrayBuffer;
 }
