@@ -1,0 +1,39 @@
+#include "cpu/backend.h"
+
+#include "cpu/program.h"
+
+namespace deepcache {
+
+std::unique_ptr<Backend> make_cpu_backend(int threads) {
+  return std::make_unique<cpu::CpuBackend>(threads, cpu::choose_kernels());
+}
+
+namespace cpu {
+
+std::unique_ptr<Buffer> CpuBackend::allocate(size_t bytes) {
+  return std::make_unique<CpuBuffer>(bytes);
+}
+
+std::unique_ptr<PackedWeight> CpuBackend::pack(const WeightSpec& spec,
+                                               const std::vector<const SourceTensor*>& sources) {
+  auto weight = std::make_unique<CpuWeight>(spec, kernels_);
+  cpu::pack(*weight, spec, sources, kernels_, pool_);
+  return weight;
+}
+
+void CpuBackend::repack(PackedWeight& target, const WeightSpec& spec,
+                        const std::vector<const SourceTensor*>& sources) {
+  cpu::pack(static_cast<CpuWeight&>(target), spec, sources, kernels_, pool_);
+}
+
+size_t CpuBackend::packed_bytes(const WeightSpec& spec) const {
+  return cpu::packed_bytes(spec, kernels_);
+}
+
+std::unique_ptr<Program> CpuBackend::compile(const Plan& plan, Weights& weights, Buffer& arena,
+                                             std::vector<Binding> bindings) {
+  return std::make_unique<CpuProgram>(plan, weights, arena, bindings, kernels_, pool_);
+}
+
+}  // namespace cpu
+}  // namespace deepcache

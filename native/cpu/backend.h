@@ -1,0 +1,32 @@
+#pragma once
+
+#include "cpu/op.h"
+
+namespace deepcache::cpu {
+
+class CpuBackend : public Backend {
+ public:
+  CpuBackend(int threads, const Kernels& kernels) : kernels_(kernels), pool_(threads) {}
+
+  std::string name() const override { return "cpu"; }
+  std::unique_ptr<Buffer> allocate(size_t bytes) override;
+  std::unique_ptr<PackedWeight> pack(const WeightSpec& spec,
+                                     const std::vector<const SourceTensor*>& sources) override;
+  void repack(PackedWeight& target, const WeightSpec& spec,
+              const std::vector<const SourceTensor*>& sources) override;
+  size_t packed_bytes(const WeightSpec& spec) const override;
+  std::unique_ptr<Program> compile(const Plan& plan, Weights& weights, Buffer& arena,
+                                   std::vector<Binding> bindings) override;
+  void sampler_input(const SamplerState& state, const StepTable& table, int row) override;
+  void sampler_step(const SamplerState& state, const StepTable& table, int row) override;
+  void synchronize() override {}
+
+  const Kernels& kernels() const { return kernels_; }
+  ThreadPool& pool() { return pool_; }
+
+ private:
+  const Kernels& kernels_;
+  ThreadPool pool_;
+};
+
+}  // namespace deepcache::cpu

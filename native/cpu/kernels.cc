@@ -1,0 +1,35 @@
+// The inner loops, compiled once for each instruction set (cmake/Core.cmake), with DEEPCACHE_ISA as
+// the namespace. No standard library here: an inline function of it that the linker took from this
+// object would carry wide instructions into code for every processor.
+
+#include "kernels.h"
+
+#include "kernels_attention.h"
+#include "kernels_epilogue.h"
+#include "kernels_matrix.h"
+#include "kernels_norm.h"
+#include "simd.h"
+
+#define DEEPCACHE_TEXT_(x) #x
+#define DEEPCACHE_TEXT(x) DEEPCACHE_TEXT_(x)
+
+namespace deepcache::cpu::DEEPCACHE_ISA {
+
+extern const Kernels kernels;
+const Kernels kernels = {
+    DEEPCACHE_TEXT(DEEPCACHE_ISA),
+    kLanes,
+    kTileRows,
+    kPanel,
+    transpose,
+    multiply,
+    epilogue,
+    attention_scratch,
+    attention,
+    channel_sums,
+    scale_shift,
+    layer_norm,
+    elementwise,
+};
+
+}  // namespace deepcache::cpu::DEEPCACHE_ISA

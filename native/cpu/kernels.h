@@ -1,0 +1,88 @@
+#pragma once
+
+// The border between portable code and the inner loops, which exist once per instruction set
+// (kernels.cc). Plain data and pointers only.
+
+#include <atomic>
+#include <cstddef>
+
+#include "runtime/ops.h"
+
+namespace deepcache::cpu {
+
+// c (+)= a b for a block of rows and some panels of columns.
+struct Multiply {
+  int k = 0;
+  int rows = 0, tiles = 0;   // tile t holds rows [rows * t / tiles, rows * (t + 1) / tiles)
+  const float* a = nullptr;  // tile by tile, [k][rows of the tile]
+  int panels = 0;
+  int columns = 0;           // of the last panel that matter
+  const float* b = nullptr;  // [k][panel width] for each panel
+  size_t b_stride = 0;       // floats from panel to panel
+  float* c = nullptr;        // [panel][rows][panel width]
+  bool first = false;        // c is overwritten
+};
+
+// Row by row: y = scale * act(c + bias + row) + residual_scale * residual.
+struct Epilogue {
+  int rows = 0;
+  int panels = 0, columns = 0;        // columns of y that the panels cover
+  const float* c = nullptr;           // as in Multiply
+  const float* bias = nullptr;        // at the first column; may be null
+  const float* gate_bias = nullptr;   // geglu: of the second half
+  float* const* y = nullptr;          // per row, at the first column
+  const float* const* row = nullptr;  // may be null, as all below
+  const float* const* residual = nullptr;
+  Activation activation = Activation::none;
+  float scale = 1, residual_scale = 1;
+};
+
+// One head of one sequence, for queries [begin, end).
+struct AttentionJob {
+  const float *q = nullptr, *k = nullptr, *v = nullptr;  // element 0, at the head's first channel
+  float* y = nullptr;
+  ptrdiff_t q_step = 0, k_step = 0, v_step = 0, y_step = 0;  // floats from element to element
+  int begin = 0, end = 0, keys = 0, width = 0;
+  float scale = 1;
+  bool causal = false;
+  float* scratch = nullptr;  // attention_scratch() floats, 64-byte aligned
+  const std::atomic<bool>* cancel = nullptr;
+};
+
+struct Kernels {
+  const char* name;
+  int lanes;      // floats in a vector
+  int tile_rows;  // most rows of a tile
+  int panel;      // columns of a panel: two vectors
+
+  // out[i * stride + r] = rows[r][i] for r < count <= panel, i < length, in ascending order of i.
+  // Writes whole vectors: up to lanes - 1 floats behind each run of `count` are overwritten (by the
+  // next run, for count <= lanes; more rows need a stride of whole vectors).
+  void (*transpose)(const float* const* rows, int count, int length, float* out, int stride);
+  void (*multiply)(const Multiply&);
+  void (*epilogue)(const Epilogue&);
+
+  // Floats of scratch for a job of `queries` queries.
+  size_t (*attention_scratch)(int queries, int width);
+  void (*attention)(const AttentionJob&);
+
+  // Adds to sum[c] and square[c] the values of x - pivot, and their squares; x [rows][channels].
+  void (*channel_sums)(const float* x, int rows, int channels, const float* pivot, double* sum,
+                       double* square);
+  // y = x * scale + shift by channel, then SiLU.
+  void (*scale_shift)(const float* x, float* y, int rows, int channels, int y_stride,
+                      const float* scale, const float* shift, bool silu);
+  void (*layer_norm)(const float* x, float* y, int rows, int channels, const float* gamma,
+                     const float* beta, float epsilon);
+  // y = act(a * x + b * x2); x2 may be null.
+  void (*elementwise)(const float* x, const float* x2, float* y, size_t count, float a, float b,
+                      Activation activation);
+};
+
+// The best that the processor runs, or the one that the environment variable DEEPCACHE_ISA names
+// (baseline, avx2, avx512). Throws Error(kInvalidArgument) when that one does not exist or run.
+const Kernels& choose_kernels();
+// Null when this build or processor does not have it.
+const Kernels* find_kernels(const char* name);
+
+}  // namespace deepcache::cpu

@@ -1,0 +1,168 @@
+// Group and layer normalisation.
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "cpu/op.h"
+
+namespace deepcache::cpu {
+namespace {
+
+constexpr size_t kItemFloats = 32 * 1024;  // about what an item should read
+
+// Statistics come from sums of each channel (double precision across blocks of rows), taken
+// relative to the sample's first row: see channel_sums in kernels_norm.h.
+class GroupNormOp : public CpuOp {
+ public:
+  GroupNormOp(const GroupNorm& op, const OpContext& context)
+      : op_(op),
+        kernels_(context.kernels),
+        gamma_(context.vector(op.gamma)),
+        beta_(context.vector(op.beta)),
+        samples_(op.y.shape.n),
+        rows_(int(op.y.shape.rows() / op.y.shape.n)),
+        channels_(op.y.shape.c) {
+    const size_t floats = size_t(rows_) * channels_;
+    blocks_ =
+        int(std::clamp<size_t>(floats / kItemFloats, 1, std::min(rows_, 8 * context.threads)));
+  }
+
+  // Each block's sums and squares, then each sample's scales and shifts.
+  size_t shared_bytes() const override {
+    return size_t(samples_) * channels_ *
+           (size_t(blocks_) * 2 * sizeof(double) + 2 * sizeof(float));
+  }
+
+  void run(const RunContext& context) const override {
+    double* const sums = reinterpret_cast<double*>(context.shared);
+    float* const scales =
+        reinterpret_cast<float*>(sums + size_t(samples_) * blocks_ * 2 * channels_);
+    const auto for_blocks = [&](const auto& body) {
+      context.pool.run(
+          samples_ * blocks_,
+          [&](int index, int) {
+            const int block = index % blocks_;
+            const int first = int(int64_t(rows_) * block / blocks_);
+            body(index / blocks_, block, first,
+                 int(int64_t(rows_) * (block + 1) / blocks_) - first);
+          },
+          context.cancel);
+    };
+
+    for_blocks([&](int sample, int block, int first, int count) {
+      double* sum = sums + (size_t(sample) * blocks_ + block) * 2 * channels_;
+      double* square = sum + channels_;
+      std::fill(sum, sum + 2 * channels_, 0.0);
+      for_inputs(context, sample, [&](const float* x, int width, int offset) {
+        kernels_.channel_sums(x + size_t(first) * width, count, width, x, sum + offset,
+                              square + offset);
+      });
+    });
+    for (int sample = 0; sample < samples_; sample++)
+      finish(context, sample, sums + size_t(sample) * blocks_ * 2 * channels_,
+             scales + size_t(sample) * 2 * channels_);
+    for_blocks([&](int sample, int, int first, int count) {
+      const float* scale = scales + size_t(sample) * 2 * channels_;
+      const float* shift = scale + channels_;
+      float* y = context.floats(op_.y) + (size_t(sample) * rows_ + first) * channels_;
+      for_inputs(context, sample, [&](const float* x, int width, int offset) {
+        kernels_.scale_shift(x + size_t(first) * width, y + offset, count, width, channels_,
+                             scale + offset, shift + offset, op_.silu);
+      });
+    });
+  }
+
+ private:
+  // Calls body(the sample's first row, channels, first channel in y) for x and x2.
+  template <typename Body>
+  void for_inputs(const RunContext& context, int sample, const Body& body) const {
+    int offset = 0;
+    for (const Tensor* x : {&op_.x, &op_.x2}) {
+      if (!*x) continue;
+      body(context.floats(*x) + size_t(sample) * rows_ * x->shape.c, x->shape.c, offset);
+      offset += x->shape.c;
+    }
+  }
+
+  // Adds the blocks up, and turns statistics into a scale and a shift for each channel.
+  void finish(const RunContext& context, int sample, double* sums, float* scale) const {
+    float* const shift = scale + channels_;
+    double* const squares = sums + channels_;
+    for (int block = 1; block < blocks_; block++)
+      for (int c = 0; c < 2 * channels_; c++) sums[c] += sums[size_t(block) * 2 * channels_ + c];
+    for_inputs(context, sample, [&](const float* pivot, int width, int offset) {
+      for (int c = 0; c < width; c++) {
+        // From sums around the pivot to the mean and the squared deviations from it.
+        double& sum = sums[offset + c];
+        squares[offset + c] -= sum * sum / rows_;
+        sum = sum / rows_ + double(pivot[c]);
+      }
+    });
+    const int width = channels_ / op_.groups;
+    for (int group = 0; group < op_.groups; group++) {
+      const int first = group * width;
+      double mean = 0, deviation = 0;
+      for (int c = first; c < first + width; c++) mean += sums[c] / width;
+      for (int c = first; c < first + width; c++) {
+        const double d = sums[c] - mean;
+        deviation += squares[c] + d * d * rows_;
+      }
+      const double variance = std::max(0.0, deviation / (double(rows_) * width));
+      const double inverse = 1 / std::sqrt(variance + double(op_.epsilon));
+      for (int c = first; c < first + width; c++) {
+        const double factor = inverse * double(gamma_ ? gamma_[c] : 1.0f);
+        scale[c] = float(factor);
+        shift[c] = float(double(beta_ ? beta_[c] : 0.0f) - mean * factor);
+      }
+    }
+  }
+
+  GroupNorm op_;
+  const Kernels& kernels_;
+  const float *gamma_, *beta_;
+  int samples_, rows_, channels_;
+  int blocks_ = 1;  // of rows, for each sample
+};
+
+class LayerNormOp : public CpuOp {
+ public:
+  LayerNormOp(const LayerNorm& op, const OpContext& context)
+      : op_(op),
+        kernels_(context.kernels),
+        gamma_(context.vector(op.gamma)),
+        beta_(context.vector(op.beta)) {}
+
+  void run(const RunContext& context) const override {
+    const size_t rows = op_.x.shape.rows();
+    const int channels = op_.x.shape.c;
+    const size_t each = std::max<size_t>(1, kItemFloats / channels);
+    context.pool.run(
+        int((rows + each - 1) / each),
+        [&](int index, int) {
+          const size_t first = index * each;
+          kernels_.layer_norm(
+              context.floats(op_.x) + first * channels, context.floats(op_.y) + first * channels,
+              int(std::min(each, rows - first)), channels, gamma_, beta_, op_.epsilon);
+        },
+        context.cancel);
+  }
+
+ private:
+  LayerNorm op_;
+  const Kernels& kernels_;
+  const float *gamma_, *beta_;
+};
+
+}  // namespace
+
+std::unique_ptr<CpuOp> make_group_norm(const GroupNorm& op, const OpContext& context) {
+  return std::make_unique<GroupNormOp>(op, context);
+}
+
+std::unique_ptr<CpuOp> make_layer_norm(const LayerNorm& op, const OpContext& context) {
+  return std::make_unique<LayerNormOp>(op, context);
+}
+
+}  // namespace deepcache::cpu

@@ -1,0 +1,172 @@
+// The step table's arithmetic. A row's sums are in double and rounded once; the work is nothing
+// against a U-Net call, so it runs on the calling thread.
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "cpu/backend.h"
+#include "runtime/error.h"
+
+namespace deepcache::cpu {
+namespace {
+
+float* values(Buffer* buffer, const char* what) {
+  if (!buffer) throw Error(ErrorCode::kInternal, std::string("sampler: the state has no ") + what);
+  return reinterpret_cast<float*>(static_cast<CpuBuffer*>(buffer)->data());
+}
+
+// torch.std: with n - 1.
+double deviation(const float* x, size_t count) {
+  double mean = 0, sum = 0;
+  for (size_t i = 0; i < count; i++) mean += double(x[i]) / double(count);
+  for (size_t i = 0; i < count; i++) sum += (double(x[i]) - mean) * (double(x[i]) - mean);
+  return std::sqrt(sum / double(count - 1));
+}
+
+// diffusers: rescale_noise_cfg pulls the guided output's deviation towards the conditional one's.
+void guide(const float* unconditional, const float* conditional, double scale, double rescale,
+           size_t count, float* m) {
+  for (size_t i = 0; i < count; i++)
+    m[i] = float(double(unconditional[i]) +
+                 scale * (double(conditional[i]) - double(unconditional[i])));
+  if (rescale == 0) return;
+  const double ratio = deviation(conditional, count) / deviation(m, count);
+  const double factor = rescale * ratio + (1 - rescale);
+  for (size_t i = 0; i < count; i++) m[i] = float(double(m[i]) * factor);
+}
+
+// torch.quantile(|x|, ratio) with linear interpolation.
+double quantile(const float* x, size_t count, double ratio) {
+  std::vector<float> sizes(count);
+  for (size_t i = 0; i < count; i++) sizes[i] = std::fabs(x[i]);
+  const double place = ratio * double(count - 1);
+  const size_t below = std::min(size_t(place), count - 1);
+  std::nth_element(sizes.begin(), sizes.begin() + below, sizes.end());
+  const double low = sizes[below];
+  if (below + 1 >= count) return low;
+  const double high = *std::min_element(sizes.begin() + below + 1, sizes.end());
+  return low + (high - low) * (place - double(below));
+}
+
+// The Imagen paper's dynamic thresholding, as DDPMScheduler._threshold_sample does it.
+void limit(const StepRow& row, size_t count, float* x0) {
+  if (row.limit == StepRow::Limit::clamp) {
+    for (size_t i = 0; i < count; i++) x0[i] = std::clamp(x0[i], -row.clamp, row.clamp);
+  } else if (row.limit == StepRow::Limit::threshold) {
+    const double bound = std::max(
+        1.0, std::min(quantile(x0, count, row.threshold_ratio), double(row.threshold_max)));
+    for (size_t i = 0; i < count; i++)
+      x0[i] = float(std::clamp(double(x0[i]), -bound, bound) / bound);
+  }
+}
+
+// One sample of the state.
+struct Sample {
+  const SamplerState& state;
+  const StepTable& table;
+  const StepRow& row;
+  int index;
+
+  double number(Coefficient c) const { return double(table.value(c, index)); }
+  float* of(Buffer* buffer, const char* what) const {
+    return values(buffer, what) + index * state.count();
+  }
+  float* slot(Slot slot) const {
+    switch (slot) {
+      case Slot::x:
+        return of(state.x, "x");
+      case Slot::m:
+        return of(state.m, "m");
+      case Slot::x0:
+        return of(state.x0, "x0");
+      case Slot::noise: {
+        const size_t draw = size_t(number(row.noise));
+        return values(state.noise, "noise") + (draw * state.batch + index) * state.count();
+      }
+      default:
+        return of(state.history[int(slot) - kFirstHistorySlot], "history slot of the table");
+    }
+  }
+};
+
+void assign(const Sample& sample, const Assignment& assignment) {
+  const size_t terms = assignment.terms.size(), count = sample.state.count();
+  std::vector<const float*> from(terms);
+  std::vector<double> factors(terms);
+  for (size_t t = 0; t < terms; t++) {
+    from[t] = sample.slot(assignment.terms[t].slot);
+    factors[t] = sample.number(assignment.terms[t].coefficient);
+  }
+  float* to = sample.slot(assignment.to);
+  for (size_t i = 0; i < count; i++) {
+    double sum = 0;
+    for (size_t t = 0; t < terms; t++) sum += factors[t] * double(from[t][i]);
+    to[i] = float(sum);
+  }
+}
+
+void blend(const Sample& sample) {
+  const SamplerState& state = sample.state;
+  const double init_factor = sample.number(sample.row.blend_init);
+  const double noise_factor = sample.number(sample.row.blend_noise);
+  float* x = sample.slot(Slot::x);
+  const float* init = sample.of(state.init, "initial latents");
+  const float* noise = sample.of(state.init_noise, "initial noise");
+  const float* mask = values(state.mask, "mask") + size_t(sample.index) * state.pixels;
+  for (int p = 0; p < state.pixels; p++) {
+    const double m = double(mask[p]);
+    for (int c = 0; c < state.channels; c++) {
+      const size_t i = size_t(p) * state.channels + c;
+      const double kept = init_factor * double(init[i]) + noise_factor * double(noise[i]);
+      x[i] = float(m * double(x[i]) + (1 - m) * kept);
+    }
+  }
+}
+
+}  // namespace
+
+void CpuBackend::sampler_input(const SamplerState& state, const StepTable& table, int row) {
+  const int extra = state.input_channels - state.channels;
+  const float* x = values(state.x, "x");
+  const float* constant = extra ? values(state.constant, "constant channels") : nullptr;
+  float* out = values(state.model_input, "model input");
+  for (int half = 0; half < state.halves; half++) {
+    for (int sample = 0; sample < state.batch; sample++) {
+      const float scale = table.value(table.rows[row].input_scale, sample);
+      const float* from = x + sample * state.count();
+      for (int p = 0; p < state.pixels; p++) {
+        for (int c = 0; c < state.channels; c++) *out++ = scale * *from++;
+        for (int c = 0; c < extra; c++) *out++ = *constant++;
+      }
+    }
+  }
+}
+
+void CpuBackend::sampler_step(const SamplerState& state, const StepTable& table, int row_index) {
+  const StepRow& row = table.rows[row_index];
+  if (row.guided && state.halves != 2)
+    throw Error(ErrorCode::kInternal, "sampler: a guided row without two halves");
+  const size_t count = state.count();
+  const float* unconditional = values(state.model_output, "model output");
+  const float* conditional = unconditional + size_t(state.halves - 1) * state.batch * count;
+  for (int i = 0; i < state.batch; i++, unconditional += count, conditional += count) {
+    const Sample sample{state, table, row, i};
+    float* const m = sample.slot(Slot::m);
+    if (row.guided) {
+      guide(unconditional, conditional, sample.number(row.guidance_scale),
+            sample.number(row.guidance_rescale), count, m);
+    } else {
+      std::copy(conditional, conditional + count, m);
+    }
+    float* const x0 = sample.slot(Slot::x0);
+    const float* x = sample.slot(Slot::x);
+    const double by_x = sample.number(row.x0_x), by_m = sample.number(row.x0_m);
+    for (size_t j = 0; j < count; j++) x0[j] = float(by_x * double(x[j]) + by_m * double(m[j]));
+    limit(row, count, x0);
+    for (const Assignment& assignment : row.assignments) assign(sample, assignment);
+    if (row.blended) blend(sample);
+  }
+}
+
+}  // namespace deepcache::cpu

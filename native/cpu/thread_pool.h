@@ -1,0 +1,63 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "cpu/buffer.h"
+
+namespace deepcache::cpu {
+
+// CPUs that this process may use: its affinity mask and its cgroup's quota, at least 1.
+int available_cpus();
+
+// Lets other threads of the process (a JavaScript event loop) go first on a shared core. For the
+// calling thread; Linux only, elsewhere nothing happens.
+void lower_thread_priority();
+
+// Threads of our own. The thread that calls run() takes part; its work is as urgent as theirs, so
+// a job thread should call lower_thread_priority() once, as the workers do.
+class ThreadPool {
+ public:
+  // `threads` counts the caller; 0: available_cpus().
+  explicit ThreadPool(int threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+
+  int threads() const { return int(workers_.size()) + 1; }
+
+  // Calls work(index, thread) for all indices below `count`, in ascending order of start, with
+  // thread < threads(). Returns when all are done; rethrows the first exception. When `cancel`
+  // becomes true, no further items start and Error(kAborted) is thrown. Callers on several threads
+  // take turns, item lists at a time.
+  void run(int count, const std::function<void(int index, int thread)>& work,
+           const std::atomic<bool>* cancel = nullptr);
+
+  // Scratch of one thread, valid inside `work` only; grows as needed, contents undefined.
+  float* scratch(int thread, size_t floats);
+
+ private:
+  void worker(int thread);
+  void take_items(int thread);
+
+  std::mutex turn_;  // held during run()
+  std::mutex mutex_;
+  std::condition_variable start_, done_;
+  std::atomic<unsigned> generation_{0};  // of item lists
+  bool open_ = false;                    // workers may still join the current list
+  std::atomic<int> active_{0};           // workers at it
+  std::atomic<int> next_{0};
+  int count_ = 0;
+  const std::function<void(int, int)>* work_ = nullptr;
+  const std::atomic<bool>* cancel_ = nullptr;
+  std::exception_ptr error_;
+  std::atomic<bool> stop_{false};
+  std::vector<std::thread> workers_;
+  std::vector<Memory> scratch_;
+};
+
+}  // namespace deepcache::cpu

@@ -1,0 +1,157 @@
+#include "cpu/weights.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "runtime/error.h"
+
+namespace deepcache::cpu {
+namespace {
+
+constexpr size_t kLine = 16;          // floats in a cache line
+constexpr size_t kBlock = 1024;       // values of a row that are converted at a time
+constexpr size_t kChunk = 64 * 1024;  // values of an item, for plain copies
+
+bool is_matrix(Recipe recipe) { return recipe != Recipe::vector && recipe != Recipe::table; }
+
+size_t rows_of_panel(const WeightSpec& spec) {
+  const size_t taps = spec.recipe == Recipe::upsample ? 16 : size_t(spec.kernel_h) * spec.kernel_w;
+  return taps * spec.in;
+}
+
+int count_panels(const WeightSpec& spec, const Kernels& kernels) {
+  if (spec.recipe == Recipe::geglu) return (spec.out / 2 + kernels.lanes - 1) / kernels.lanes;
+  return (spec.out + kernels.panel - 1) / kernels.panel;
+}
+
+// The row of the matrix that a lane of a panel holds, or -1.
+int row_of_lane(const WeightSpec& spec, const Kernels& kernels, int panel, int lane) {
+  if (spec.recipe != Recipe::geglu) {
+    const int row = panel * kernels.panel + lane;
+    return row < spec.out ? row : -1;
+  }
+  const int half = spec.out / 2;
+  const int row = panel * kernels.lanes + lane % kernels.lanes;
+  if (row >= half) return -1;
+  return lane < kernels.lanes ? row : half + row;
+}
+
+// The tensors of a spec as one list of rows.
+class Rows {
+ public:
+  Rows(const std::vector<const SourceTensor*>& sources, size_t width)
+      : sources_(sources), width_(width) {}
+
+  void read(int row, size_t first, size_t count, float* out) const {
+    size_t at = row * width_ + first;
+    for (const SourceTensor* source : sources_) {
+      if (at < source->count) return read_floats(*source, at, count, out);
+      at -= source->count;
+    }
+    throw Error(ErrorCode::kInternal, "weights: a matrix has fewer rows than its spec says");
+  }
+
+ private:
+  const std::vector<const SourceTensor*>& sources_;
+  size_t width_;
+};
+
+// A nearest x2 enlargement makes pairs of a 3x3 kernel's rows (columns) read the same input:
+// output 2i reads i-1 by row 0 and i by rows 1, 2; output 2i+1 reads i by rows 0, 1 and i+1 by
+// row 2. Rows [begin, end) for each phase and tap.
+constexpr int kPhaseRows[2][2][2] = {{{0, 1}, {1, 3}}, {{0, 2}, {2, 3}}};
+
+// taps9: the nine taps of one channel, `stride` floats apart.
+void sum_phase(const float* taps9, size_t stride, int phase, int tap, int width, float* out) {
+  const int* rows = kPhaseRows[phase / 2][tap / 2];
+  const int* columns = kPhaseRows[phase % 2][tap % 2];
+  std::fill(out, out + width, 0.0f);
+  for (int y = rows[0]; y < rows[1]; y++)
+    for (int x = columns[0]; x < columns[1]; x++)
+      for (int i = 0; i < width; i++) out[i] += taps9[(y * 3 + x) * stride + i];
+}
+
+void pack_panel(CpuWeight& weight, const WeightSpec& spec, const Rows& rows, const Kernels& kernels,
+                int panel, float* scratch) {
+  const size_t taps = size_t(spec.kernel_h) * spec.kernel_w, width = kernels.panel;
+  const size_t channels = std::max<size_t>(1, kBlock / taps);  // of a block
+  const size_t row_floats = channels * taps;
+  float* const block = scratch;                        // [lane][channel][tap]
+  float* const turned = scratch + width * row_floats;  // [channel][tap][lane]
+  float* const out = weight.values.floats() + panel * weight.k * width;
+  std::vector<const float*> pointers(width);
+  for (size_t c0 = 0; c0 < size_t(spec.in); c0 += channels) {
+    const size_t some = std::min(channels, spec.in - c0), count = some * taps;
+    for (size_t lane = 0; lane < width; lane++) {
+      float* to = block + lane * row_floats;
+      pointers[lane] = to;
+      const int row = row_of_lane(spec, kernels, panel, int(lane));
+      if (row < 0) {
+        std::fill(to, to + count, 0.0f);
+      } else {
+        rows.read(row, c0 * taps, count, to);
+      }
+    }
+    kernels.transpose(pointers.data(), int(width), int(count), turned, int(width));
+    for (size_t c = 0; c < some; c++) {
+      const float* from = turned + c * taps * width;
+      if (spec.recipe == Recipe::upsample) {
+        for (int i = 0; i < 16; i++)
+          sum_phase(from, width, i / 4, i % 4, int(width), out + (i * spec.in + c0 + c) * width);
+      } else {
+        for (size_t t = 0; t < taps; t++)
+          std::memcpy(out + (t * spec.in + c0 + c) * width, from + t * width,
+                      width * sizeof(float));
+      }
+    }
+  }
+}
+
+}  // namespace
+
+size_t packed_bytes(const WeightSpec& spec, const Kernels& kernels) {
+  if (!is_matrix(spec.recipe)) return (spec.count() + kLine - 1) / kLine * kLine * sizeof(float);
+  return size_t(count_panels(spec, kernels)) * rows_of_panel(spec) * kernels.panel * sizeof(float);
+}
+
+CpuWeight::CpuWeight(const WeightSpec& spec, const Kernels& kernels)
+    : recipe(spec.recipe), values(packed_bytes(spec, kernels)) {
+  if (!is_matrix(recipe)) return;
+  panels = count_panels(spec, kernels);
+  k = rows_of_panel(spec);
+}
+
+void pack(CpuWeight& weight, const WeightSpec& spec,
+          const std::vector<const SourceTensor*>& sources, const Kernels& kernels,
+          ThreadPool& pool) {
+  size_t count = 0;
+  for (const SourceTensor* source : sources) count += source->count;
+  if (count != spec.count())
+    throw Error(ErrorCode::kInvalidWeights, spec.names.at(0) + ": holds " + std::to_string(count) +
+                                                " values, expected " +
+                                                std::to_string(spec.count()));
+
+  if (!is_matrix(spec.recipe)) {
+    float* out = weight.values.floats();
+    for (const SourceTensor* source : sources) {
+      const size_t chunks = (source->count + kChunk - 1) / kChunk;
+      pool.run(int(chunks), [&](int i, int) {
+        const size_t first = i * kChunk;
+        read_floats(*source, first, std::min(kChunk, source->count - first), out + first);
+      });
+      out += source->count;
+    }
+    return;
+  }
+
+  if (spec.recipe == Recipe::upsample && (spec.kernel_h != 3 || spec.kernel_w != 3))
+    throw Error(ErrorCode::kInternal, "weights: the upsample recipe is for 3x3 kernels");
+  const size_t taps = size_t(spec.kernel_h) * spec.kernel_w;
+  const Rows rows(sources, taps * spec.in);
+  const size_t scratch = 2 * std::max(kBlock, taps) * kernels.panel;
+  pool.run(weight.panels, [&](int panel, int thread) {
+    pack_panel(weight, spec, rows, kernels, panel, pool.scratch(thread, scratch));
+  });
+}
+
+}  // namespace deepcache::cpu

@@ -1,0 +1,31 @@
+// Every op case on every instruction set that this machine runs, with 1, 2 and 3 threads.
+
+#include "cpu/backend.h"
+#include "op_cases.h"
+#include "test.h"
+
+namespace deepcache::test {
+namespace {
+
+void run_all(const char* isa) {
+  const cpu::Kernels* kernels = cpu::find_kernels(isa);
+  if (!kernels) throw Skip(std::string("this processor does not run ") + isa);
+  std::string problems;
+  for (const int threads : {1, 2, 3}) {
+    cpu::CpuBackend backend(threads, *kernels);
+    for (const OpCase& test : op_cases()) {
+      const std::string problem = check_case(test, backend);
+      if (!problem.empty())
+        problems += "\n  " + test.name + ", " + std::to_string(threads) + " threads: " + problem;
+    }
+  }
+  if (!problems.empty()) throw Failure(problems);
+}
+
+}  // namespace
+
+TEST(cpu_ops_baseline) { run_all("baseline"); }
+TEST(cpu_ops_avx2) { run_all("avx2"); }
+TEST(cpu_ops_avx512) { run_all("avx512"); }
+
+}  // namespace deepcache::test

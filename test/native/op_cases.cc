@@ -1,0 +1,149 @@
+#include "op_cases.h"
+
+#include <cmath>
+#include <cstring>
+#include <sstream>
+
+namespace deepcache::test {
+
+double OpBuilder::random() {
+  seed_ = seed_ * 1664525u + 1013904223u;
+  return double(seed_ >> 8) / double(1 << 23) - 1;
+}
+
+Tensor OpBuilder::input(Shape shape, double scale, double offset) {
+  const Tensor tensor = plan.external("input" + std::to_string(inputs.size()), shape);
+  std::vector<float>& values = inputs[tensor.id];
+  values.resize(shape.count());
+  for (float& v : values) v = float(random() * scale + offset);
+  return tensor;
+}
+
+Tensor OpBuilder::ids(Shape shape, int below) {
+  const Tensor tensor = plan.external("ids", shape, Type::i32);
+  std::vector<float>& values = inputs[tensor.id];
+  values.resize(shape.count());
+  for (float& v : values) v = float(int((random() + 1) / 2 * below));
+  return tensor;
+}
+
+Tensor OpBuilder::output(Shape shape) { return plan.external("output", shape); }
+
+WeightId OpBuilder::weight(Recipe recipe, int out, int in, int kernel_h, int kernel_w,
+                           std::vector<int> parts, Type type) {
+  WeightSpec spec{recipe, {}, out, in, kernel_h, kernel_w};
+  if (parts.empty()) parts = {out};
+  const size_t row = size_t(in) * kernel_h * kernel_w;
+  for (const int rows : parts) {
+    const std::string name = "weight" + std::to_string(stored_.size());
+    spec.names.push_back(name);
+    if (parts.size() > 1) spec.rows.push_back(rows);
+    Stored& stored = stored_[name];
+    const size_t count = rows * row;
+    stored.tensor.type = type;
+    stored.tensor.count = count;
+    stored.tensor.shape = {rows};
+    if (recipe != Recipe::vector) stored.tensor.shape.push_back(in);
+    if (kernel_h * kernel_w > 1) {
+      stored.tensor.shape.push_back(kernel_h);
+      stored.tensor.shape.push_back(kernel_w);
+    }
+    const double scale = recipe == Recipe::vector ? 1 : 1.7 / std::sqrt(double(row));
+    stored.bytes.resize(count * bytes_of(type));
+    for (size_t i = 0; i < count; i++) {
+      const float value = float(random() * scale);
+      if (type == Type::f32) {
+        std::memcpy(stored.bytes.data() + i * 4, &value, 4);
+      } else {  // bf16: the upper half
+        std::memcpy(stored.bytes.data() + i * 2, reinterpret_cast<const char*>(&value) + 2, 2);
+      }
+    }
+    stored.tensor.data = stored.bytes.data();
+  }
+  return plan.weight(spec);
+}
+
+class OpBuilder::Source : public WeightSource {
+ public:
+  explicit Source(const std::map<std::string, Stored>& stored) : stored_(stored) {}
+  const SourceTensor* find(const std::string& name) const override {
+    const auto found = stored_.find(name);
+    return found == stored_.end() ? nullptr : &found->second.tensor;
+  }
+  std::vector<std::string> names() const override { return {}; }
+  std::string description() const override { return "test weights"; }
+
+ private:
+  const std::map<std::string, Stored>& stored_;
+};
+
+std::shared_ptr<WeightSource> OpBuilder::source() { return std::make_shared<Source>(stored_); }
+
+std::string check_case(const OpCase& test, Backend& backend) {
+  OpBuilder builder(12345);
+  const Op op = test.record(builder);
+  Plan& plan = builder.plan;
+  plan.add(op);
+  plan.finish();
+
+  ReferenceState reference;
+  const auto source = builder.source();
+  for (size_t i = 0; i < plan.weights().size(); i++) {
+    std::vector<double>& values = reference.weights[int(i)];
+    for (const std::string& name : plan.weights()[i].names) {
+      const SourceTensor& tensor = *source->find(name);
+      std::vector<float> floats(tensor.count);
+      read_floats(tensor, 0, tensor.count, floats.data());
+      values.insert(values.end(), floats.begin(), floats.end());
+    }
+  }
+  for (const auto& [id, values] : builder.inputs)
+    reference.tensors[id].assign(values.begin(), values.end());
+  run_reference(op, reference);
+
+  Weights weights(source, backend);
+  std::vector<std::unique_ptr<Buffer>> buffers;
+  std::vector<Binding> bindings;
+  for (const External& external : plan.externals()) {
+    const size_t count = plan.shape(external.tensor).count();
+    // Values before and behind must stay as they are.
+    buffers.push_back(backend.allocate((count + 64) * 4));
+    const std::vector<float> guard(count + 64, 77.0f);
+    buffers.back()->upload(guard.data(), guard.size() * 4);
+    bindings.push_back({buffers.back().get(), 32 * 4});
+    const auto found = builder.inputs.find(external.tensor);
+    if (found == builder.inputs.end()) continue;
+    if (external.type == Type::i32) {
+      const std::vector<int32_t> ids(found->second.begin(), found->second.end());
+      buffers.back()->upload(ids.data(), count * 4, 32 * 4);
+    } else {
+      buffers.back()->upload(found->second.data(), count * 4, 32 * 4);
+    }
+  }
+  const auto arena = backend.allocate(plan.arena_bytes());
+  const auto program = backend.compile(plan, weights, *arena, bindings);
+  program->run(0, nullptr, nullptr);
+  backend.synchronize();
+
+  size_t packed = 0;
+  for (const WeightSpec& spec : plan.weights()) packed += backend.packed_bytes(spec);
+  if (packed != weights.packed_bytes()) return "packed_bytes() is not what pack() took";
+
+  const int y = op.output().id;
+  const size_t count = plan.shape(y).count();
+  const int index = plan.external_index(y);
+  std::vector<float> all(count + 64);
+  buffers[index]->download(all.data(), all.size() * 4);
+  for (size_t i = 0; i < all.size(); i++)
+    if ((i < 32 || i >= 32 + count) && all[i] != 77.0f) return "wrote outside of its output";
+  const std::vector<float> actual(all.begin() + 32, all.end() - 32);
+  const double error = relative_error(actual, reference.tensors[y]);
+  const double largest = largest_error(actual, reference.tensors[y]);
+  if (error <= test.tolerance && largest <= 20 * test.tolerance) return "";
+  std::ostringstream message;
+  message << "relative error " << error << ", largest " << largest << ", tolerance "
+          << test.tolerance;
+  return message.str();
+}
+
+}  // namespace deepcache::test

@@ -1,0 +1,26 @@
+#pragma once
+
+// Executes an op naively in double precision: what every backend is compared with.
+
+#include <map>
+#include <vector>
+
+#include "runtime/plan.h"
+
+namespace deepcache::test {
+
+// The values of a plan's tensors and weights. Weights are as in the file: [out, in, kh, kw] with
+// the rows of all tensors of the spec, whatever its recipe.
+struct ReferenceState {
+  std::map<int, std::vector<double>> tensors;  // by tensor id
+  std::map<int, std::vector<double>> weights;  // by weight id
+};
+
+void run_reference(const Op& op, ReferenceState& state);
+
+// |actual - expected| / |expected|, over all values; infinite when a value is not finite.
+double relative_error(const std::vector<float>& actual, const std::vector<double>& expected);
+// The largest |actual - expected|, in units of the expected values' root mean square.
+double largest_error(const std::vector<float>& actual, const std::vector<double>& expected);
+
+}  // namespace deepcache::test
