@@ -1,0 +1,92 @@
+import { invalidArgument } from '../errors.js';
+
+/**
+ * Branches are numbered as in DeepCacheSDHelper (cache_branch_id): branch r = (layersPerBlock + 1) * block + layer,
+ * counted from the shallowest. A retrieve step of branch r runs conv_in, the first r down units (a unit is one resnet
+ * with its attention, or one downsampler) and the last r + 1 up layers with the upsamplers between them.
+ *
+ * The helpers below convert the numbers of other DeepCache programs. All throw ERR_DEEPCACHE_INVALID_ARGUMENT for
+ * numbers that do not exist or, in those programs, silently cache nothing.
+ */
+
+/** What the branch numbers of a U-Net depend on. */
+export interface BranchLayout {
+  /** Number of down (and up) blocks. */
+  levels: number;
+  /** layers_per_block of the U-Net's configuration. */
+  layersPerBlock: number;
+}
+
+/** How many branches a U-Net has: 12 for SD 1.5, 9 for SDXL. */
+export function branchCount(levels: number, layersPerBlock: number): number {
+  return levels * (layersPerBlock + 1);
+}
+
+/** Returns `branch` if the U-Net has it, and throws otherwise. */
+export function validateBranch(
+  branch: number,
+  levels: number,
+  layersPerBlock: number,
+  name = 'cache.branch',
+): number {
+  const count = branchCount(levels, layersPerBlock);
+  if (Number.isInteger(branch) && branch >= 0 && branch < count) return branch;
+  throw invalidArgument(
+    name,
+    `must be a whole number from 0 to ${count - 1} for this U-Net, got ${String(branch)}`,
+  );
+}
+
+/**
+ * The paper's pipelines (cache_layer_id, cache_block_id): there `layer` is the level and `block` the layer in it, so
+ * the branch is (layersPerBlock + 1) * layer + block + 1. The SD pipeline caches at up blocks with attention only:
+ * give their number as `attentionBlocks` (3 for SD 1.5); the SDXL pipeline caches at all.
+ */
+export function branchFromPaperCode(
+  layer: number,
+  block: number,
+  { levels, layersPerBlock, attentionBlocks = levels }: BranchLayout & { attentionBlocks?: number },
+): number {
+  requireIndex('layer', layer, levels - 1);
+  requireIndex('block', block, layersPerBlock);
+  const branch = (layersPerBlock + 1) * layer + block + 1;
+  const last = branchCount(Math.min(levels, attentionBlocks), layersPerBlock) - 1;
+  if (branch <= last) return branch;
+  throw invalidArgument(
+    'layer, block',
+    `(${layer}, ${block}) caches nothing in the paper's code: its last branch is ${last}`,
+  );
+}
+
+/** The paper's DDPM program: `--branch b`. */
+export function branchFromDdpm(branch: number, layout: BranchLayout): number {
+  return oneMore(branch, layout);
+}
+
+/** The paper's Stable Video Diffusion pipeline: `cache_branch`. */
+export function branchFromSvd(branch: number, layout: BranchLayout): number {
+  return oneMore(branch, layout);
+}
+
+/** The paper's latent diffusion program, where the branch is fixed. */
+export function branchFromLdm(): number {
+  return 0;
+}
+
+/** The text of the paper: "skip branch k", counted from 1. */
+export function branchFromPaperText(skipBranch: number, { levels, layersPerBlock }: BranchLayout): number {
+  const count = branchCount(levels, layersPerBlock);
+  if (Number.isInteger(skipBranch) && skipBranch >= 1 && skipBranch <= count) return skipBranch - 1;
+  throw invalidArgument('skipBranch', `must be a whole number from 1 to ${count}, got ${String(skipBranch)}`);
+}
+
+function oneMore(branch: number, { levels, layersPerBlock }: BranchLayout): number {
+  // The last number of those programs leaves nothing to cache.
+  requireIndex('branch', branch, branchCount(levels, layersPerBlock) - 2);
+  return branch + 1;
+}
+
+function requireIndex(name: string, value: number, max: number): void {
+  if (Number.isInteger(value) && value >= 0 && value <= max) return;
+  throw invalidArgument(name, `must be a whole number from 0 to ${max}, got ${String(value)}`);
+}

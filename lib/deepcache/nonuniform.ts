@@ -1,0 +1,81 @@
+import { invalidArgument } from '../errors.js';
+import { type Complex, power as exactPower, linspace, realPower, roughPower } from './complex.js';
+
+/** How much the power is lowered when its list comes out too short. */
+const POWER_STEP = 0.02;
+const MAX_POWER = 100;
+
+export interface NonuniformList {
+  /** The full calls, ascending from 0. */
+  indices: number[];
+  /** The power that gave enough different calls: the one asked for, or a lower one. */
+  power: number;
+}
+
+/**
+ * The non-uniform schedule of the DeepCache paper: `count` full calls out of `steps`, densest around `center`.
+ * The points are evenly spaced in signed (i - center)^(1/power). Left of the center that root of a negative number is
+ * complex in the original (Python's principal value), the line between the ends runs through the complex plane, and
+ * the real part is cut to a whole number; the exact lists follow from that, so it is done the same way here.
+ *
+ * Throws ERR_DEEPCACHE_INVALID_ARGUMENT for bad arguments and where no power above 1 gives `count` different calls.
+ */
+export function sampleFromQuadCenter(
+  steps: number,
+  count: number,
+  center: number,
+  power: number,
+): NonuniformList {
+  requireWhole('steps', steps, 1);
+  requireWhole('center', center, 0, steps);
+  return search(count, power, (p) => {
+    const start = realPower(-center, 1 / p);
+    const stop = realPower(steps - center, 1 / p);
+    const values = truncated(linspace(start, stop, count + 1), p);
+    return [0, ...values.slice(1, -1).map((v) => v + center)];
+  });
+}
+
+/** The paper code's older schedule, densest at the first call. Errors as above. */
+export function sampleFromQuad(steps: number, count: number, power: number): NonuniformList {
+  requireWhole('steps', steps, 1);
+  return search(count, power, (p) => {
+    const stop = realPower(steps, 1 / p);
+    return truncated(linspace({ re: 0, im: 0 }, stop, count + 1), p).slice(0, -1);
+  });
+}
+
+/** Lowers the power until the list has `count` entries. */
+function search(count: number, power: number, list: (power: number) => number[]): NonuniformList {
+  requireWhole('the number of full calls', count, 1);
+  if (typeof power !== 'number' || !(power > 1 && power <= MAX_POWER)) {
+    throw invalidArgument('power', `must be a number above 1 and at most ${MAX_POWER}, got ${String(power)}`);
+  }
+  for (let p = power; p > 1; p -= POWER_STEP) {
+    const indices = list(p);
+    if (indices.length === count) return { indices: indices.sort((a, b) => a - b), power: p };
+  }
+  throw invalidArgument(
+    'power',
+    `${power} gives no ${count} different full calls; use a larger interval or a smaller center`,
+  );
+}
+
+/** The different whole numbers among points^power, ascending. */
+function truncated(points: readonly Complex[], power: number): number[] {
+  const real = (point: Complex, i: number) => {
+    const rough = roughPower(point, power).re;
+    // The ends are the power of a root of a whole number: the last bit decides whether they keep their value.
+    const edge = i === 0 || i === points.length - 1 || Math.abs(rough - Math.round(rough)) < 1e-9;
+    return edge ? exactPower(point, power).re : rough;
+  };
+  // Adding 0 makes 0 of -0.
+  const values = new Set(points.map((point, i) => Math.trunc(real(point, i)) + 0));
+  return [...values].sort((a, b) => a - b);
+}
+
+function requireWhole(name: string, value: number, min: number, max = Infinity): void {
+  if (Number.isInteger(value) && value >= min && value <= max) return;
+  const range = max === Infinity ? `of at least ${min}` : `from ${min} to ${max}`;
+  throw invalidArgument(name, `must be a whole number ${range}, got ${String(value)}`);
+}
