@@ -1,1 +1,17 @@
+export * from './deepcache/index.js';
 export { DeepCacheError, type DeepCacheErrorCode } from './errors.js';
+export * from './images/image.js';
+export type { Log } from './log.js';
+export { AutoencoderKL } from './models/autoencoder-kl.js';
+export { CLIPTextModel, type TextEncoderOutput } from './models/text-encoder.js';
+export { type BranchInfo, type MacsInfo, type SizeOptions, UNet2DConditionModel } from './models/unet.js';
+export { type Device, type DeviceOptions, devices } from './native/device.js';
+export type { DeviceInfo } from './native/types.js';
+export type { Dtype, LoadOptions } from './pipelines/components.js';
+export { DiffusionPipeline, type StreamEvent } from './pipelines/diffusion-pipeline.js';
+export type { GenerateOptions } from './pipelines/options.js';
+export type { GenerateResult, GenerateStats, StepEvent } from './pipelines/result.js';
+export { StableDiffusionPipeline } from './pipelines/stable-diffusion.js';
+export * from './schedulers/index.js';
+export type { Tensor } from './tensor.js';
+export { CLIPTokenizer, type EncodePaddedOptions } from './tokenizers/clip-tokenizer.js';

@@ -1,0 +1,78 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DeepCacheError, invalidConfig, messageOf } from '../errors.js';
+
+/** What a component's folder holds, in the layout of diffusers and transformers. */
+export interface ModelFiles {
+  readonly folder: string;
+  /** The text of config.json, and its value. */
+  readonly configText: string;
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Safetensors files: one, or the shards of one model. */
+  readonly files: readonly string[];
+}
+
+/**
+ * Reads a JSON object.
+ *
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG naming the file.
+ */
+export async function readJson(
+  path: string,
+  parse: (text: string) => unknown = JSON.parse,
+): Promise<{ text: string; value: Record<string, unknown> }> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    throw invalidConfig(path, `cannot be read: ${messageOf(cause)}`, { cause });
+  }
+  let value: unknown;
+  try {
+    value = parse(text);
+  } catch (cause) {
+    throw invalidConfig(path, `is not JSON: ${messageOf(cause)}`, { cause });
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw invalidConfig(path, 'must hold a JSON object');
+  }
+  return { text, value: value as Record<string, unknown> };
+}
+
+/**
+ * Finds the configuration and the weights of a component.
+ *
+ * Names are tried as diffusers does: `<stem>.safetensors`, a shard index, then a variant (`<stem>.fp16.safetensors`).
+ * With `variant` that variant comes first.
+ */
+export async function findModel(folder: string, stem: string, variant?: string): Promise<ModelFiles> {
+  const { text, value } = await readJson(join(folder, 'config.json'));
+  const names = await readdir(folder);
+  const stems = variant ? [`${stem}.${variant}`, stem] : [stem, `${stem}.fp16`, `${stem}.bf16`];
+  for (const name of stems) {
+    if (names.includes(`${name}.safetensors`)) {
+      return { folder, configText: text, config: value, files: [join(folder, `${name}.safetensors`)] };
+    }
+    // diffusers has written the variant of an index at both places.
+    const inner = `${name.replace(stem, `${stem}.safetensors.index`)}.json`;
+    const found = [`${name}.safetensors.index.json`, inner].find((file) => names.includes(file));
+    if (found) return { folder, configText: text, config: value, files: await shards(folder, found) };
+  }
+  const pickled = names.filter((name) => /\.(bin|ckpt|pt|pth)$/.test(name));
+  throw new DeepCacheError(
+    'ERR_DEEPCACHE_INVALID_WEIGHTS',
+    `${folder} has no ${stem}.safetensors` +
+      (pickled.length > 0 ? ` (${pickled.join(', ')} is pickled; convert it to safetensors)` : ''),
+  );
+}
+
+async function shards(folder: string, index: string): Promise<string[]> {
+  const path = join(folder, index);
+  const map = (await readJson(path)).value.weight_map;
+  if (typeof map !== 'object' || map === null) throw invalidConfig(path, 'lacks "weight_map"');
+  const files = [...new Set(Object.values(map))];
+  if (files.some((file) => typeof file !== 'string' || /[\\/]/.test(file))) {
+    throw invalidConfig(path, 'names files outside of its folder');
+  }
+  return (files as string[]).sort().map((file) => join(folder, file));
+}

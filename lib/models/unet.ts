@@ -1,0 +1,108 @@
+import { validateBranch } from '../deepcache/index.js';
+import { fromNative } from '../errors.js';
+import { native } from '../native/binding.js';
+import { finish } from '../native/device.js';
+import type { NativeBackend, NativeUnet, PlanInfo, UnetPlanInfo, UnetSize } from '../native/types.js';
+import { findModel } from './model-files.js';
+
+/** One DeepCache branch: what a retrieve step costs and keeps. */
+export interface BranchInfo {
+  branch: number;
+  /** The module whose output is kept from the last full step, in diffusers' names. */
+  feature: string;
+  /** [n, c, h, w] */
+  featureShape: readonly number[];
+  featureBytes: number;
+  /** Modules that a retrieve step runs, in order. */
+  runs: readonly string[];
+  /** Multiply-accumulates of a retrieve step. */
+  macs: MacsInfo;
+  /** The same as a share of a full step's, by the `complete` count. */
+  share: number;
+}
+
+/** Multiply-accumulates: as DeepCache's own counter has them, complete, and as our plan runs them. */
+export type MacsInfo = Pick<PlanInfo, 'repo' | 'complete' | 'executed'>;
+
+export type SizeOptions = Partial<UnetSize>;
+
+/** A U-Net of the Stable Diffusion family (diffusers' UNet2DConditionModel). */
+export class UNet2DConditionModel {
+  private constructor(
+    /** @internal */
+    readonly native: NativeUnet,
+    private readonly configText: string,
+    readonly config: Readonly<Record<string, unknown>>,
+  ) {}
+
+  /** @internal */
+  static async load(
+    backend: NativeBackend,
+    folder: string,
+    options: { variant?: string | undefined; signal?: AbortSignal | undefined } = {},
+  ): Promise<UNet2DConditionModel> {
+    const { configText, config, files } = await findModel(folder, 'diffusion_pytorch_model', options.variant);
+    const start = () => native().loadUnet(backend, { config: configText, files });
+    return new UNet2DConditionModel(await finish(start, options.signal), configText, config);
+  }
+
+  /** Latent pixels per axis that the model was trained on. */
+  get sampleSize(): number {
+    return this.native.sampleSize;
+  }
+
+  get inChannels(): number {
+    return this.native.inChannels;
+  }
+
+  get contextWidth(): number {
+    return this.native.contextWidth;
+  }
+
+  /** Throws ERR_DEEPCACHE_INVALID_ARGUMENT unless the U-Net has the branch. */
+  validateBranch(branch: number): number {
+    return validateBranch(branch, this.native.levels, this.native.layersPerBlock);
+  }
+
+  /**
+   * Every valid DeepCache branch, from the cheapest retrieve step to the dearest.
+   *
+   * @param size in latent pixels; by default one sample of the model's own size.
+   */
+  branches(size: SizeOptions = {}): BranchInfo[] {
+    const { full, branches } = this.plan(size);
+    return branches.map(({ branch, feature, featureShape, runs, repo, complete, executed }) => ({
+      branch,
+      feature,
+      featureShape,
+      featureBytes: 4 * featureShape.reduce((product, extent) => product * extent, 1),
+      runs,
+      macs: { repo, complete, executed },
+      share: complete / full.complete,
+    }));
+  }
+
+  /** Multiply-accumulates of a full step. */
+  macs(size: SizeOptions = {}): MacsInfo {
+    const { repo, complete, executed } = this.plan(size).full;
+    return { repo, complete, executed };
+  }
+
+  /** Bytes held now: weights, the arena of the last size that was run, its other buffers. */
+  memory(): { weights: number; arena: number; buffers: number } {
+    return this.native.memory();
+  }
+
+  dispose(): void {
+    this.native.dispose();
+  }
+
+  private plan(size: SizeOptions): UnetPlanInfo {
+    const { batch = 1, height = this.sampleSize, width = this.sampleSize, contextLength = 77 } = size;
+    try {
+      return native().planUnet(this.configText, { batch, height, width, contextLength });
+    } catch (error) {
+      throw fromNative(error);
+    }
+  }
+}

@@ -1,0 +1,79 @@
+import { DeepCacheError, fromNative, invalidArgument } from '../errors.js';
+import { native } from './binding.js';
+import type { DeviceInfo, Job, NativeBackend } from './types.js';
+
+/** `auto` takes the first GPU that is usable, else the CPU. */
+export type Device = 'auto' | 'cpu' | 'cuda' | `cuda:${number}`;
+
+export interface DeviceOptions {
+  device?: Device;
+  /** CPU threads; by default one for each core that the process may use. */
+  threads?: number;
+}
+
+/** Every backend: usable, or the reason why not. */
+export function devices(): DeviceInfo[] {
+  return native().devices();
+}
+
+// Pipelines on one device share its backend, and so its threads.
+const backends = new Map<string, NativeBackend>();
+
+/**
+ * The backend for the options.
+ *
+ * @throws DeepCacheError ERR_DEEPCACHE_BACKEND_UNAVAILABLE with the reason, ERR_DEEPCACHE_INVALID_ARGUMENT.
+ */
+export function openBackend({ device = 'auto', threads = 0 }: DeviceOptions): NativeBackend {
+  if (!Number.isInteger(threads) || threads < 0 || threads > 1024) {
+    throw invalidArgument('threads', `must be a whole number from 0 (all cores) to 1024, got ${threads}`);
+  }
+  if (typeof device !== 'string' || !/^(auto|cpu|cuda(:\d{1,3})?)$/.test(device)) {
+    throw invalidArgument(
+      'device',
+      `must be 'auto', 'cpu', 'cuda' or 'cuda:N', got ${JSON.stringify(device)}`,
+    );
+  }
+  const chosen = device === 'auto' ? bestDevice() : device;
+  const key = `${chosen}/${threads}`;
+  let backend = backends.get(key);
+  if (!backend) {
+    try {
+      backend = new (native().Backend)({ device: chosen, threads });
+    } catch (error) {
+      throw fromNative(error);
+    }
+    backends.set(key, backend);
+  }
+  return backend;
+}
+
+function bestDevice(): string {
+  return devices().find(({ device, available }) => available && device.startsWith('cuda'))?.device ?? 'cpu';
+}
+
+/**
+ * Waits for a native job; an abort of the signal cancels it and rejects with the signal's reason.
+ */
+export async function finish<T>(start: () => Job<T>, signal?: AbortSignal): Promise<T> {
+  signal?.throwIfAborted();
+  let job: Job<T>;
+  try {
+    job = start();
+  } catch (error) {
+    throw fromNative(error);
+  }
+  const cancel = () => job.cancel();
+  signal?.addEventListener('abort', cancel);
+  try {
+    return await job.promise;
+  } catch (error) {
+    const known = fromNative(error);
+    if (signal?.aborted && known instanceof DeepCacheError && known.code === 'ERR_DEEPCACHE_ABORTED') {
+      throw signal.reason;
+    }
+    throw known;
+  } finally {
+    signal?.removeEventListener('abort', cancel);
+  }
+}

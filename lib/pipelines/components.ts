@@ -1,0 +1,127 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { DeepCacheError, invalidArgument, invalidConfig } from '../errors.js';
+import { defaultLog, type Log } from '../log.js';
+import { AutoencoderKL } from '../models/autoencoder-kl.js';
+import { readJson } from '../models/model-files.js';
+import { CLIPTextModel } from '../models/text-encoder.js';
+import { UNet2DConditionModel } from '../models/unet.js';
+import { type Device, openBackend } from '../native/device.js';
+import type { NativeBackend } from '../native/types.js';
+import { parsePythonJson, Scheduler, type SchedulerConfig } from '../schedulers/index.js';
+import { CLIPTokenizer } from '../tokenizers/clip-tokenizer.js';
+
+export type Dtype = 'auto' | 'fp32' | 'fp16' | 'bf16';
+
+export interface LoadOptions {
+  /** 'auto' (default) takes the first usable GPU, else the CPU. */
+  device?: Device;
+  /** Type of the GPU's arithmetic. The CPU always computes in fp32. */
+  dtype?: Dtype;
+  /** CPU threads; by default one for each core that the process may use. */
+  threads?: number;
+  /** Another sampler than the folder's: a name, a configuration or a scheduler. */
+  scheduler?: string | SchedulerConfig | Scheduler;
+  /** Prefer weight files of this variant, such as 'fp16'. */
+  variant?: string;
+  /** Where remarks go; standard error by default. */
+  log?: Log;
+  signal?: AbortSignal;
+}
+
+/** What a pipeline is made of. */
+export interface Components {
+  readonly backend: NativeBackend;
+  readonly tokenizer: CLIPTokenizer;
+  readonly textEncoder: CLIPTextModel;
+  readonly unet: UNet2DConditionModel;
+  readonly vae: AutoencoderKL;
+  readonly scheduler: Scheduler;
+}
+
+/** The parts of a model_index.json. */
+export interface ModelIndex {
+  readonly folder: string;
+  readonly className: string;
+  readonly value: Readonly<Record<string, unknown>>;
+}
+
+/** @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG when the folder is no diffusers model. */
+export async function readModelIndex(folder: string): Promise<ModelIndex> {
+  if (typeof folder !== 'string' || folder === '') {
+    throw invalidArgument('model', 'must be the path of a folder in the diffusers layout');
+  }
+  if (!existsSync(folder)) throw invalidConfig(folder, 'does not exist');
+  const path = join(folder, 'model_index.json');
+  if (!existsSync(path)) {
+    throw invalidConfig(folder, 'has no model_index.json; a model is a folder in the diffusers layout');
+  }
+  const { value } = await readJson(path);
+  if (typeof value._class_name !== 'string') throw invalidConfig(path, 'lacks "_class_name"');
+  return { folder, className: value._class_name, value };
+}
+
+/** Loads the parts of a Stable Diffusion folder. What was loaded before an error is freed. */
+export async function loadComponents(index: ModelIndex, options: LoadOptions): Promise<Components> {
+  const { log = defaultLog, variant, signal } = options;
+  checkDtype(options.dtype);
+  const backend = openBackend(options);
+  const { folder } = index;
+  if (Array.isArray(index.value.safety_checker) && index.value.safety_checker[0] !== null) {
+    log(`${join(folder, 'safety_checker')} is ignored: pictures are not checked for their content`);
+  }
+  const scheduler = await loadScheduler(folder, options.scheduler);
+  const tokenizer = await CLIPTokenizer.fromPretrained(join(folder, 'tokenizer'));
+  const loaded: { dispose(): void }[] = [];
+  const keep = async <T extends { dispose(): void }>(loading: Promise<T>): Promise<T> => {
+    const model = await loading;
+    loaded.push(model);
+    return model;
+  };
+  try {
+    const load = { variant, signal };
+    const textEncoder = await keep(CLIPTextModel.load(backend, join(folder, 'text_encoder'), load));
+    const unet = await keep(UNet2DConditionModel.load(backend, join(folder, 'unet'), load));
+    const vae = await keep(AutoencoderKL.load(backend, join(folder, 'vae'), load));
+    checkFit(folder, textEncoder, unet, vae);
+    return { backend, tokenizer, textEncoder, unet, vae, scheduler };
+  } catch (error) {
+    for (const model of loaded) model.dispose();
+    throw error;
+  }
+}
+
+/**
+ * The scheduler that options name. A name or a configuration goes on top of `base`'s own, as diffusers' from_config
+ * has it.
+ */
+export function chooseScheduler(choice: string | SchedulerConfig | Scheduler, base: Scheduler): Scheduler {
+  if (choice instanceof Scheduler) return choice;
+  return Scheduler.fromConfig(base, typeof choice === 'string' ? { _class_name: choice } : choice);
+}
+
+async function loadScheduler(folder: string, choice: LoadOptions['scheduler']): Promise<Scheduler> {
+  if (choice instanceof Scheduler) return choice;
+  const path = join(folder, 'scheduler', 'scheduler_config.json');
+  const own = Scheduler.fromConfig((await readJson(path, parsePythonJson)).value);
+  return choice === undefined ? own : chooseScheduler(choice, own);
+}
+
+function checkDtype(dtype: unknown = 'auto'): void {
+  if (!['auto', 'fp32', 'fp16', 'bf16'].includes(dtype as string)) {
+    throw invalidArgument('dtype', `must be 'auto', 'fp32', 'fp16' or 'bf16', got ${String(dtype)}`);
+  }
+}
+
+/** The parts of a folder must belong together; each of them alone may be fine. */
+function checkFit(folder: string, text: CLIPTextModel, unet: UNet2DConditionModel, vae: AutoencoderKL): void {
+  const fail = (message: string) => {
+    throw new DeepCacheError('ERR_DEEPCACHE_INVALID_CONFIG', `${folder}: ${message}`);
+  };
+  if (text.width !== unet.contextWidth) {
+    fail(`the text encoder is ${text.width} wide, the U-Net reads ${unet.contextWidth}`);
+  }
+  if (vae.latentChannels !== unet.native.outChannels) {
+    fail(`the autoencoder has ${vae.latentChannels} latent channels, the U-Net ${unet.native.outChannels}`);
+  }
+}

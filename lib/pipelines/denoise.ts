@@ -1,0 +1,77 @@
+import { attachPrograms, fullCalls, resolveCache } from '../deepcache/index.js';
+import type { UNet2DConditionModel } from '../models/unet.js';
+import { finish } from '../native/device.js';
+import type { DenoiseRequest, DenoiseResult } from '../native/types.js';
+import type { CompiledSchedule, Scheduler, StepTable } from '../schedulers/index.js';
+import type { ResolvedOptions } from './options.js';
+import type { StepEvent } from './result.js';
+
+/** A run's step table, and what it says about the run. */
+export interface RunPlan {
+  table: StepTable;
+  compiled: CompiledSchedule;
+  /** For every U-Net call, whether it is a full one. */
+  full: boolean[];
+}
+
+/** Compiles scheduler and cache policy into the table that the native loop executes. */
+export function planRun(
+  scheduler: Scheduler,
+  unet: UNet2DConditionModel,
+  options: ResolvedOptions,
+  guided: boolean,
+  note: (message: string) => void,
+): RunPlan {
+  const { steps, eta, timesteps, sigmas, cache = false, guidanceScale, guidanceRescale } = options;
+  const compiled = scheduler.compile({
+    ...(timesteps || sigmas ? {} : { steps }),
+    ...(eta !== undefined && { eta }),
+    ...(timesteps && { timesteps }),
+    ...(sigmas && { sigmas }),
+  });
+  const resolved = resolveCache(cache, compiled.rows.length);
+  if (resolved.note) note(resolved.note);
+  const branch = unet.validateBranch(resolved.settings?.branch ?? 0);
+  const full = fullCalls(cache, compiled.timesteps, compiled.schedulerTimesteps);
+  // Draws that no row uses are left out; rows name the others by their new place.
+  const place = compiled.noiseUsed.map((_, i) => compiled.noiseUsed.slice(0, i).filter(Boolean).length);
+  const rows = compiled.rows.map((row) =>
+    typeof row.noise === 'number' ? { ...row, noise: place[row.noise] as number } : row,
+  );
+  const guidance = guided ? { scale: guidanceScale, rescale: guidanceRescale } : undefined;
+  return { table: attachPrograms(rows, full, branch, guidance), compiled, full };
+}
+
+/** Runs the loop natively and reports its steps. An error thrown by `onStep` ends it. */
+export async function runLoop(
+  unet: UNet2DConditionModel,
+  request: DenoiseRequest,
+  { full, compiled }: RunPlan,
+  { onStep, previewEvery, signal }: Pick<ResolvedOptions, 'onStep' | 'previewEvery' | 'signal'>,
+): Promise<DenoiseResult> {
+  const stop = new AbortController();
+  const signals = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  const { height, width, batch } = request;
+  const channels = unet.native.outChannels;
+  const start = () =>
+    unet.native.denoise({ ...request, ...(previewEvery && { previewEvery }) }, (step) => {
+      if (stop.signal.aborted) return;
+      const event: StepEvent = {
+        step: step.row + 1,
+        steps: full.length,
+        full: full[step.row] as boolean,
+        timestep: compiled.timesteps[step.row] as number,
+        seconds: step.milliseconds / 1000,
+        ...(step.x0 && { preview: { data: step.x0, shape: [batch, channels, height, width] } }),
+      };
+      try {
+        onStep?.(event);
+      } catch (error) {
+        stop.abort(error);
+      }
+    });
+  const result = await finish(start, signals);
+  // The last step's callback comes after its result is under way.
+  stop.signal.throwIfAborted();
+  return result;
+}

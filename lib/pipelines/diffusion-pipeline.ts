@@ -1,0 +1,213 @@
+import { DeepCacheError } from '../errors.js';
+import { defaultLog, type Log } from '../log.js';
+import type { AutoencoderKL } from '../models/autoencoder-kl.js';
+import type { CLIPTextModel } from '../models/text-encoder.js';
+import type { UNet2DConditionModel } from '../models/unet.js';
+import type { Scheduler } from '../schedulers/index.js';
+import type { CLIPTokenizer } from '../tokenizers/clip-tokenizer.js';
+import {
+  type Components,
+  chooseScheduler,
+  type LoadOptions,
+  loadComponents,
+  readModelIndex,
+} from './components.js';
+import type { GenerateOptions } from './options.js';
+import type { GenerateResult, StepEvent } from './result.js';
+
+/** What `stream` yields: the steps, then the result. */
+export type StreamEvent = ({ type: 'step' } & StepEvent) | ({ type: 'result' } & GenerateResult);
+
+/** A pipeline class as the registry knows it. */
+export interface PipelineClass {
+  /** diffusers' class name, as in model_index.json. */
+  readonly className: string;
+  new (components: Components, log?: Log): DiffusionPipeline;
+}
+
+const registry = new Map<string, PipelineClass>();
+
+/** @internal Makes a class known to DiffusionPipeline.fromPretrained. */
+export function registerPipeline(pipeline: PipelineClass): void {
+  registry.set(pipeline.className, pipeline);
+}
+
+/**
+ * A loaded model folder and the way its parts work together. Load one with {@link DiffusionPipeline.fromPretrained},
+ * free it with `dispose` or `await using`. A pipeline runs one job at a time; further calls wait for their turn.
+ */
+export abstract class DiffusionPipeline {
+  static readonly className: string = 'DiffusionPipeline';
+
+  /** The sampler; may be replaced between runs. */
+  scheduler: Scheduler;
+  #turn: Promise<unknown> = Promise.resolve();
+  #closing = new AbortController();
+
+  constructor(
+    protected readonly components: Components,
+    protected readonly log: Log = defaultLog,
+  ) {
+    this.scheduler = components.scheduler;
+  }
+
+  /**
+   * Loads a folder in the diffusers layout. Called on DiffusionPipeline it makes the pipeline that the folder's
+   * model_index.json names; called on a pipeline's class it makes that one.
+   *
+   * @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG, ERR_DEEPCACHE_INVALID_WEIGHTS, ERR_DEEPCACHE_UNSUPPORTED (a
+   * pipeline that is not implemented), ERR_DEEPCACHE_BACKEND_UNAVAILABLE, ERR_DEEPCACHE_OUT_OF_MEMORY
+   */
+  static async fromPretrained<T extends DiffusionPipeline>(
+    this: (abstract new (components: Components, log?: Log) => T) & { readonly className: string },
+    folder: string,
+    options: LoadOptions = {},
+  ): Promise<T> {
+    options.signal?.throwIfAborted();
+    const index = await readModelIndex(folder);
+    // biome-ignore lint/complexity/noThisInStatic: the class that it was called on decides what is made
+    const own = this.className === DiffusionPipeline.className ? index.className : this.className;
+    const pipeline = registry.get(own);
+    if (!pipeline) {
+      const known = [...registry.keys()].join(', ');
+      throw new DeepCacheError(
+        'ERR_DEEPCACHE_UNSUPPORTED',
+        `${folder} is a ${index.className}, which this version does not have; it has ${known}`,
+      );
+    }
+    return new pipeline(await loadComponents(index, options), options.log) as unknown as T;
+  }
+
+  get unet(): UNet2DConditionModel {
+    return this.components.unet;
+  }
+
+  get vae(): AutoencoderKL {
+    return this.components.vae;
+  }
+
+  get textEncoder(): CLIPTextModel {
+    return this.components.textEncoder;
+  }
+
+  get tokenizer(): CLIPTokenizer {
+    return this.components.tokenizer;
+  }
+
+  /** Where it runs: 'cpu' or 'cuda:0'. */
+  get device(): string {
+    return this.components.backend.device;
+  }
+
+  /**
+   * Makes images.
+   *
+   * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT naming the option, ERR_DEEPCACHE_OUT_OF_MEMORY before
+   * anything is allocated, ERR_DEEPCACHE_DISPOSED; the signal's reason after an abort. The pipeline stays usable.
+   */
+  generate(options: GenerateOptions): Promise<GenerateResult> {
+    const run = async () => {
+      this.#requireOpen();
+      const signal = options?.signal
+        ? AbortSignal.any([options.signal, this.#closing.signal])
+        : this.#closing.signal;
+      signal.throwIfAborted();
+      return this.run({ ...options, signal });
+    };
+    // Bad options should not wait for their turn.
+    try {
+      this.#requireOpen();
+      this.check(options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const result = this.#turn.then(run, run);
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  /** The same as an async iterable of steps that ends with the result. Leaving the loop early stops the run. */
+  async *stream(options: GenerateOptions): AsyncGenerator<StreamEvent, void, void> {
+    const stop = new AbortController();
+    const events: StreamEvent[] = [];
+    let wake = () => {};
+    let failure: { error: unknown } | undefined;
+    let done = false;
+    const push = (event: StreamEvent) => {
+      events.push(event);
+      wake();
+    };
+    const running = this.generate({
+      ...options,
+      signal: options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal,
+      onStep: (event) => {
+        options.onStep?.(event);
+        push({ type: 'step', ...event });
+      },
+    }).then(
+      (result) => push({ type: 'result', ...result }),
+      (error) => {
+        failure = { error };
+      },
+    );
+    const ended = running.then(() => {
+      done = true;
+      wake();
+    });
+    try {
+      while (true) {
+        const event = events.shift();
+        if (event) yield event;
+        else if (failure) throw failure.error;
+        else if (done) return;
+        else
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+      }
+    } finally {
+      stop.abort();
+      await ended;
+    }
+  }
+
+  /**
+   * Prepares a size, so that the first real run is as fast as the next: a short run whose result is thrown away.
+   * Takes the options of the runs to come.
+   */
+  async warmup(options: Omit<GenerateOptions, 'prompt' | 'steps'> = {}): Promise<void> {
+    await this.generate({ ...options, prompt: '', steps: 2, output: 'float32' });
+  }
+
+  /** Stops what is running and frees all memory; later calls are rejected with ERR_DEEPCACHE_DISPOSED. */
+  async dispose(): Promise<void> {
+    if (!this.#closing.signal.aborted) {
+      this.#closing.abort(new DeepCacheError('ERR_DEEPCACHE_DISPOSED', 'The pipeline was disposed'));
+    }
+    await this.#turn;
+    for (const model of [this.unet, this.vae, this.textEncoder]) model.dispose();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose();
+  }
+
+  /** Throws what is wrong with the options. */
+  protected abstract check(options: GenerateOptions): void;
+
+  /** One run, alone on this pipeline. */
+  protected abstract run(options: GenerateOptions): Promise<GenerateResult>;
+
+  /** The sampler of a run. */
+  protected schedulerFor(options: GenerateOptions): Scheduler {
+    return options.scheduler === undefined
+      ? this.scheduler
+      : chooseScheduler(options.scheduler, this.scheduler);
+  }
+
+  #requireOpen(): void {
+    if (this.#closing.signal.aborted) {
+      throw new DeepCacheError('ERR_DEEPCACHE_DISPOSED', 'The pipeline was disposed');
+    }
+  }
+}

@@ -1,0 +1,287 @@
+import type { CacheOptions } from '../deepcache/index.js';
+import { DeepCacheError, invalidArgument } from '../errors.js';
+import type { Scheduler, SchedulerConfig } from '../schedulers/index.js';
+import type { Tensor } from '../tensor.js';
+import type { StepEvent } from './result.js';
+
+/** What every pipeline of the Stable Diffusion family takes. Names are diffusers', in camelCase. */
+export interface GenerateOptions {
+  /** One prompt or a batch of them. Not together with `promptEmbeds`. */
+  prompt?: string | readonly string[];
+  /** What the picture should not show; one for all prompts, or one each. Default: the empty prompt. */
+  negativePrompt?: string | readonly string[];
+  /** Steps of the sampler, 50 by default. Some samplers call the U-Net more often than that. */
+  steps?: number;
+  /** diffusers' name of `steps`. */
+  numInferenceSteps?: number;
+  /** Classifier-free guidance, 7.5 by default; 1 and below turn it off. */
+  guidanceScale?: number;
+  /** Share of the guided output that is rescaled to the unguided one's deviation, 0 to 1. Default 0. */
+  guidanceRescale?: number;
+  /** Pixels, multiples of 8. Default: what the model was trained on. */
+  width?: number;
+  height?: number;
+  /** One generator for the whole batch, as diffusers' `generator`. Default: a random one, told in the result. */
+  seed?: number | bigint;
+  /** One generator for each image. */
+  seeds?: readonly (number | bigint)[];
+  /** Images of each prompt, 1 by default. */
+  numImages?: number;
+  /** diffusers' name of `numImages`. */
+  numImagesPerPrompt?: number;
+  /** Noise of unit variance to start from, [images, 4, height / 8, width / 8], instead of the seed's. */
+  latents?: Tensor;
+  /** Encoded prompts [prompts, tokens, width], and the negative ones that go with them. */
+  promptEmbeds?: Tensor;
+  negativePromptEmbeds?: Tensor;
+  /** Layers of the text encoder that are left out at the end. Default 0. */
+  clipSkip?: number;
+  /** DDIM: 0 (default) is deterministic, 1 as noisy as DDPM. */
+  eta?: number;
+  /** DeepCache; false (default) computes every step in full. */
+  cache?: CacheOptions;
+  /** Another sampler for this run: a name, a configuration or a scheduler. */
+  scheduler?: string | SchedulerConfig | Scheduler;
+  /** Timesteps or sigmas of your own, from high to low, for the samplers that take them. */
+  timesteps?: readonly number[];
+  sigmas?: readonly number[];
+  /** What the result holds: images (default), floats [n, 3, h, w] in [0, 1], or latents. */
+  output?: 'image' | 'float32' | 'latent';
+  /** Called after every U-Net call. What it throws ends the run. */
+  onStep?: (event: StepEvent) => void;
+  /** Every how many steps `onStep` receives the predicted clean latents. Default: never. */
+  previewEvery?: number;
+  /** Stops the run; the promise rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** Options that were checked, with defaults filled in. */
+export interface ResolvedOptions extends GenerateOptions {
+  prompts: readonly string[] | undefined;
+  negativePrompts: readonly string[] | undefined;
+  /** Prompts, encoded or not. */
+  promptCount: number;
+  steps: number;
+  guidanceScale: number;
+  guidanceRescale: number;
+  width: number;
+  height: number;
+  numImages: number;
+  /** Images in all. */
+  batch: number;
+  clipSkip: number;
+  output: 'image' | 'float32' | 'latent';
+}
+
+const KNOWN = [
+  'prompt',
+  'negativePrompt',
+  'steps',
+  'numInferenceSteps',
+  'guidanceScale',
+  'guidanceRescale',
+  'width',
+  'height',
+  'seed',
+  'seeds',
+  'numImages',
+  'numImagesPerPrompt',
+  'latents',
+  'promptEmbeds',
+  'negativePromptEmbeds',
+  'clipSkip',
+  'eta',
+  'cache',
+  'scheduler',
+  'timesteps',
+  'sigmas',
+  'output',
+  'onStep',
+  'previewEvery',
+  'signal',
+];
+
+const MAX_IMAGES = 1024;
+const MAX_PIXELS = 16384;
+
+/** What a pipeline knows that options depend on. */
+export interface OptionDefaults {
+  /** Image pixels. */
+  size: number;
+  /** Image pixels of a latent one: sizes are multiples of it. */
+  scale: number;
+  textLayers: number;
+}
+
+/**
+ * Checks the options of a run.
+ *
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT naming the option, and what it may be.
+ */
+export function resolveOptions(options: GenerateOptions, defaults: OptionDefaults): ResolvedOptions {
+  if (typeof options !== 'object' || options === null) {
+    throw invalidArgument('options', 'must be an object, such as { prompt: "a lighthouse" }');
+  }
+  for (const key of Object.keys(options)) {
+    if (!KNOWN.includes(key)) throw invalidArgument(key, `is not an option; there are ${KNOWN.join(', ')}`);
+  }
+  const steps = alias(options, 'steps', 'numInferenceSteps');
+  const numImages = alias(options, 'numImages', 'numImagesPerPrompt');
+  const prompts = texts('prompt', options.prompt);
+  const negativePrompts = texts('negativePrompt', options.negativePrompt);
+  checkTexts(options, prompts, negativePrompts);
+  const promptCount = prompts?.length ?? tensorRows('promptEmbeds', options.promptEmbeds);
+  if (negativePrompts && negativePrompts.length !== 1 && negativePrompts.length !== promptCount) {
+    throw invalidArgument(
+      'negativePrompt',
+      `has ${negativePrompts.length} texts for ${promptCount} prompts; give one, or one each`,
+    );
+  }
+  const list = options.timesteps ?? options.sigmas;
+  const resolved: ResolvedOptions = {
+    ...options,
+    prompts,
+    negativePrompts,
+    promptCount,
+    steps: whole('steps', steps ?? list?.length, 50, 1, 100_000),
+    guidanceScale: real('guidanceScale', options.guidanceScale, 7.5, 0, 1000),
+    guidanceRescale: real('guidanceRescale', options.guidanceRescale, 0, 0, 1),
+    width: pixels('width', options.width, defaults),
+    height: pixels('height', options.height, defaults),
+    numImages: whole('numImages', numImages, 1, 1, MAX_IMAGES),
+    batch: 0,
+    clipSkip: whole('clipSkip', options.clipSkip, 0, 0, defaults.textLayers - 1),
+    output: options.output ?? 'image',
+  };
+  resolved.batch = promptCount * resolved.numImages;
+  if (resolved.batch > MAX_IMAGES) {
+    throw invalidArgument('numImages', `makes ${resolved.batch} images in one run; at most ${MAX_IMAGES}`);
+  }
+  if (!['image', 'float32', 'latent'].includes(resolved.output)) {
+    throw invalidArgument('output', `must be 'image', 'float32' or 'latent', got ${show(options.output)}`);
+  }
+  if (options.eta !== undefined) real('eta', options.eta, 0, 0, 1);
+  if (options.previewEvery !== undefined) whole('previewEvery', options.previewEvery, 0, 1, 100_000);
+  callable('onStep', options.onStep);
+  if (options.signal !== undefined && typeof options.signal?.addEventListener !== 'function') {
+    throw invalidArgument('signal', 'must be an AbortSignal');
+  }
+  checkSeeds(options, resolved.batch);
+  return resolved;
+}
+
+function checkTexts(
+  options: GenerateOptions,
+  prompts: readonly string[] | undefined,
+  negativePrompts: readonly string[] | undefined,
+): void {
+  const { promptEmbeds, negativePromptEmbeds } = options;
+  if (prompts && promptEmbeds) throw invalidArgument('promptEmbeds', 'and prompt exclude each other');
+  if (!prompts && !promptEmbeds) throw invalidArgument('prompt', 'is missing');
+  if (negativePrompts && negativePromptEmbeds) {
+    throw invalidArgument('negativePromptEmbeds', 'and negativePrompt exclude each other');
+  }
+  if (negativePromptEmbeds && !promptEmbeds) {
+    throw invalidArgument('negativePromptEmbeds', 'needs promptEmbeds of the same shape');
+  }
+}
+
+function checkSeeds({ seed, seeds, latents }: GenerateOptions, batch: number): void {
+  if (seed !== undefined && seeds !== undefined)
+    throw invalidArgument('seeds', 'and seed exclude each other');
+  if (seed !== undefined) toSeed('seed', seed);
+  if (seeds === undefined) return;
+  if (!Array.isArray(seeds) || seeds.length !== batch) {
+    const got = Array.isArray(seeds) ? seeds.length : show(seeds);
+    throw invalidArgument('seeds', `must be a list of ${batch} seeds, one for each image, got ${got}`);
+  }
+  seeds.forEach((value, i) => toSeed(`seeds[${i}]`, value));
+  if (latents && latents.shape?.[0] !== batch) throw invalidArgument('latents', `must have ${batch} images`);
+}
+
+/** A seed as the generator takes it: any whole number of 64 bits. */
+export function toSeed(name: string, value: unknown): bigint {
+  if (typeof value === 'bigint' && value >= -(2n ** 63n) && value < 2n ** 64n)
+    return BigInt.asIntN(64, value);
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return BigInt(value);
+  throw invalidArgument(name, `must be a whole number (a bigint beyond 2^53), got ${show(value)}`);
+}
+
+function alias<A extends 'steps' | 'numImages'>(
+  options: GenerateOptions,
+  name: A,
+  other: 'numInferenceSteps' | 'numImagesPerPrompt',
+): number | undefined {
+  const [a, b] = [options[name], options[other]];
+  if (a !== undefined && b !== undefined && a !== b) {
+    throw invalidArgument(other, `is another name of ${name}; they say ${show(b)} and ${show(a)}`);
+  }
+  return a ?? b;
+}
+
+function texts(name: string, value: unknown): readonly string[] | undefined {
+  if (value === undefined || value === null) return undefined;
+  const list = typeof value === 'string' ? [value] : value;
+  if (!Array.isArray(list) || list.length === 0 || !list.every((text) => typeof text === 'string')) {
+    throw invalidArgument(name, `must be a string or a list of strings, got ${show(value)}`);
+  }
+  return list;
+}
+
+function tensorRows(name: string, tensor: Tensor | undefined): number {
+  if (!tensor || !Array.isArray(tensor.shape) || tensor.shape.length !== 3 || !(tensor.shape[0] as number)) {
+    throw invalidArgument(name, 'must be a tensor { data, shape: [prompts, tokens, width] }');
+  }
+  return tensor.shape[0] as number;
+}
+
+function pixels(name: string, value: unknown, { size, scale }: OptionDefaults): number {
+  const number = whole(name, value, size, scale, MAX_PIXELS);
+  if (number % scale !== 0) {
+    const near = Math.max(scale, Math.round(number / scale) * scale);
+    throw invalidArgument(name, `must be a multiple of ${scale}, got ${number}; the next is ${near}`);
+  }
+  return number;
+}
+
+function whole(name: string, value: unknown, fallback: number, min: number, max: number): number {
+  if (value === undefined) return fallback;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
+  throw invalidArgument(name, `must be a whole number from ${min} to ${max}, got ${show(value)}`);
+}
+
+function real(name: string, value: unknown, fallback: number, min: number, max: number): number {
+  if (value === undefined) return fallback;
+  if (typeof value === 'number' && value >= min && value <= max) return value;
+  throw invalidArgument(name, `must be a number from ${min} to ${max}, got ${show(value)}`);
+}
+
+function callable(name: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'function') {
+    throw invalidArgument(name, `must be a function, got ${show(value)}`);
+  }
+}
+
+function show(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : String(value);
+}
+
+/** Throws unless a tensor is what it says and has the shape that is needed; `null` stands for any extent. */
+export function checkTensor(name: string, tensor: Tensor, shape: readonly (number | null)[]): Tensor {
+  const { data, shape: got } = tensor ?? {};
+  const wanted = `[${shape.map((extent) => extent ?? 'any').join(', ')}]`;
+  // Not instanceof: arrays may come from another realm (vm contexts, worker messages).
+  if (Object.prototype.toString.call(data) !== '[object Float32Array]' || !Array.isArray(got)) {
+    throw invalidArgument(name, `must be a tensor { data: Float32Array, shape: ${wanted} }`);
+  }
+  const fits = got.length === shape.length && got.every((extent, i) => extent === (shape[i] ?? extent));
+  if (!fits) throw invalidArgument(name, `must have shape ${wanted}, got [${got.join(', ')}]`);
+  const count = got.reduce((product, extent) => product * extent, 1);
+  if (data.length !== count) {
+    throw invalidArgument(name, `has ${data.length} values, its shape [${got.join(', ')}] needs ${count}`);
+  }
+  if (!data.every(Number.isFinite)) {
+    throw new DeepCacheError('ERR_DEEPCACHE_INVALID_ARGUMENT', `${name} holds values that are not finite`);
+  }
+  return tensor;
+}

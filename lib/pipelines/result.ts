@@ -1,0 +1,42 @@
+import type { Image } from '../images/image.js';
+import type { Tensor } from '../tensor.js';
+
+/** After a U-Net call. */
+export interface StepEvent {
+  /** U-Net calls done, from 1. */
+  step: number;
+  /** U-Net calls of the run. */
+  steps: number;
+  /** Whether this call computed the whole U-Net, or took its deep part from the cache. */
+  full: boolean;
+  timestep: number;
+  /** Seconds that the call took. */
+  seconds: number;
+  /** The predicted clean latents [n, c, h, w], when `previewEvery` asked for them. */
+  preview?: Tensor;
+}
+
+export interface GenerateStats {
+  /** Seconds of each phase. */
+  times: { encode: number; prepare: number; denoise: number; decode: number; total: number };
+  /** U-Net calls, those in full and those from the cache. */
+  calls: number;
+  fullSteps: number;
+  retrieveSteps: number;
+  /** How much slower denoising would have been with every call in full, from the mean of the full ones. */
+  speedup: number;
+  /** Bytes: weights of the models in compute type, arenas of their plans, buffers between them. */
+  memory: { weights: number; arenas: number; buffers: number };
+}
+
+export interface GenerateResult {
+  /** With output 'image'; empty otherwise. */
+  images: Image[];
+  /** With output 'float32': [n, 3, h, w] in [0, 1]. With 'latent': [n, c, h, w] in model scale. */
+  tensor?: Tensor;
+  /** One for the batch, or one for each image. */
+  seeds: bigint[];
+  stats: GenerateStats;
+  /** What the run did otherwise than one might expect: text that was cut off, a preset not used. */
+  notes: string[];
+}

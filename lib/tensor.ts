@@ -1,0 +1,29 @@
+/** Numbers with a shape, in row-major order: the last axis is contiguous. */
+export interface Tensor {
+  readonly data: Float32Array;
+  readonly shape: readonly number[];
+}
+
+/** How many numbers a tensor of the shape has. */
+export function countOf(shape: readonly number[]): number {
+  return shape.reduce((product, extent) => product * extent, 1);
+}
+
+/** Several blocks of the same length one after the other. */
+export function concat(blocks: readonly Float32Array[]): Float32Array {
+  const out = new Float32Array(blocks.reduce((sum, block) => sum + block.length, 0));
+  let offset = 0;
+  for (const block of blocks) {
+    out.set(block, offset);
+    offset += block.length;
+  }
+  return out;
+}
+
+/** Each of the `rows` equal blocks of `data`, `times` times in a row (torch.repeat_interleave). */
+export function repeatRows(data: Float32Array, rows: number, times: number): Float32Array {
+  if (times === 1) return data;
+  const length = data.length / rows;
+  const row = (i: number) => data.subarray(i * length, (i + 1) * length);
+  return concat(Array.from({ length: rows * times }, (_, i) => row(Math.floor(i / times))));
+}
