@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <system_error>
+#include <utility>
 
 #include "error.h"
 
@@ -84,13 +85,18 @@ void OutputFile::write(const void* data, size_t bytes, uint64_t offset) {
 }
 
 void OutputFile::commit() {
-  // The data must be on the disk before the name is: otherwise a crash leaves an empty file.
-  if (::fsync(descriptor_) != 0 && errno != EINVAL && errno != EROFS) fail("written");
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("renamed into place");
-  const int descriptor = descriptor_;
-  descriptor_ = -1;
-  // Nothing is lost if this fails: fsync already reported what can go wrong.
-  ::close(descriptor);
+  // Network file systems report here that a write failed. No fsync: it would take as long as the
+  // writing, and what is written here can be made again after a power failure.
+  const int descriptor = std::exchange(descriptor_, -1);
+  if (::close(descriptor) != 0 && errno != EINTR) discard_and_fail("written");
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) discard_and_fail("renamed into place");
+}
+
+void OutputFile::discard_and_fail(const char* action) const {
+  const int number = errno;
+  ::unlink(temporary_.c_str());
+  errno = number;
+  fail(action);
 }
 
 void OutputFile::fail(const char* action) const {

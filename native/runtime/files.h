@@ -46,7 +46,8 @@ class OutputFile {
   void commit();
 
  private:
-  [[noreturn]] void fail(const char* action) const;
+  [[noreturn]] void fail(const char* action) const;  // reads errno
+  [[noreturn]] void discard_and_fail(const char* action) const;
 
   std::string path_, temporary_;
   int descriptor_ = -1;

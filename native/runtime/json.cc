@@ -76,7 +76,6 @@ class JsonParser {
 
   Json parse_value(int depth) {
     if (++values_ > kMaxValues) fail("more than " + std::to_string(kMaxValues) + " values");
-    if (depth > kMaxDepth) fail("nested deeper than " + std::to_string(kMaxDepth) + " levels");
     skip_space();
     Json value;
     const char c = peek();
@@ -107,8 +106,13 @@ class JsonParser {
     return true;
   }
 
+  void check_depth(int depth) const {
+    if (depth >= kMaxDepth) fail("nested deeper than " + std::to_string(kMaxDepth) + " levels");
+  }
+
   void parse_array(Json& value, int depth) {
     value.kind_ = Json::Kind::array;
+    check_depth(depth);
     position_++;
     skip_space();
     if (take(']')) return;
@@ -121,6 +125,7 @@ class JsonParser {
 
   void parse_object(Json& value, int depth) {
     value.kind_ = Json::Kind::object;
+    check_depth(depth);
     position_++;
     skip_space();
     if (take('}')) return;

@@ -7,6 +7,7 @@
 
 namespace deepcache {
 
+// `code` is at most 0x10ffff and no surrogate.
 inline void append_utf8(std::string& out, uint32_t code) {
   if (code < 0x80) {
     out += char(code);

@@ -49,15 +49,6 @@ bool fits(const std::vector<int64_t>& shape, const WeightSpec& spec) {
   return fits_matrix(shape, spec);
 }
 
-// The shape that a spec wants, with `rows` for its first extent.
-std::string wanted_text(const WeightSpec& spec, const std::string& rows) {
-  std::string text = "[" + rows;
-  if (spec.recipe != Recipe::vector) text += ", " + std::to_string(spec.in);
-  if (spec.kernel_h * spec.kernel_w > 1)
-    text += ", " + std::to_string(spec.kernel_h) + ", " + std::to_string(spec.kernel_w);
-  return text + "]";
-}
-
 [[noreturn]] void mismatch(const WeightSource& source, const std::string& problem) {
   throw Error(ErrorCode::kInvalidWeights,
               source.description() + ": " + problem +
@@ -129,7 +120,7 @@ std::vector<const SourceTensor*> Weights::resolve(const WeightSpec& spec) const 
   for (size_t i = 0; i < spec.names.size(); i++) {
     const std::string& name = spec.names[i];
     const int64_t rows = spec.rows.empty() ? spec.out : spec.rows[i];
-    const std::string wanted = wanted_text(spec, std::to_string(rows));
+    const std::string wanted = to_string(spec.published_shape(i));
     const SourceTensor* tensor = source_->find(name);
     if (!tensor) mismatch(*source_, "lacks tensor \"" + name + "\" of shape " + wanted);
     if (!fits(tensor->shape, spec) || tensor->shape[0] != rows)
