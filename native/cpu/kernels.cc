@@ -8,6 +8,7 @@
 #include "kernels_epilogue.h"
 #include "kernels_matrix.h"
 #include "kernels_norm.h"
+#include "kernels_peak.h"
 #include "simd.h"
 
 #define DEEPCACHE_TEXT_(x) #x
@@ -30,6 +31,7 @@ const Kernels kernels = {
     scale_shift,
     layer_norm,
     elementwise,
+    peak_loop,
 };
 
 }  // namespace deepcache::cpu::DEEPCACHE_ISA

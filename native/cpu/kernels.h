@@ -77,6 +77,9 @@ struct Kernels {
   // y = act(a * x + b * x2); x2 may be null.
   void (*elementwise)(const float* x, const float* x2, float* y, size_t count, float a, float b,
                       Activation activation);
+
+  // For benchmarks: nothing but multiply-adds. Returns how many floating point operations it did.
+  double (*peak_loop)(long rounds, float* sink);
 };
 
 // The best that the processor runs, or the one that the environment variable DEEPCACHE_ISA names

@@ -67,30 +67,53 @@ static void multiply(const Multiply& m) {
   }
 }
 
-// Interleaving the first half of the vectors with the second, log2(lanes) times over, is a
-// transposition (a perfect shuffle of the index bits).
+// Shuffles within 128-bit quarters of a vector, and of whole quarters: instructions of one cycle
+// where general permutations take more.
+// DEEPCACHE_SHUFFLE repeats a pattern for every quarter; lanes from kLanes on are the second's.
 #if defined(__AVX512F__)
-#define DEEPCACHE_ZIP_LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
-#define DEEPCACHE_ZIP_HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#define DEEPCACHE_QUARTERS(a, b, c, d) \
+  a, b, c, d, a + 4, b + 4, c + 4, d + 4, a + 8, b + 8, c + 8, d + 8, a + 12, b + 12, c + 12, d + 12
 #elif defined(__AVX2__)
-#define DEEPCACHE_ZIP_LOW 0, 8, 1, 9, 2, 10, 3, 11
-#define DEEPCACHE_ZIP_HIGH 4, 12, 5, 13, 6, 14, 7, 15
+#define DEEPCACHE_QUARTERS(a, b, c, d) a, b, c, d, a + 4, b + 4, c + 4, d + 4
 #else
-#define DEEPCACHE_ZIP_LOW 0, 4, 1, 5
-#define DEEPCACHE_ZIP_HIGH 2, 6, 3, 7
+#define DEEPCACHE_QUARTERS(a, b, c, d) a, b, c, d
 #endif
+#define DEEPCACHE_SHUFFLE(x, y, a, b, c, d) \
+  __builtin_shufflevector(x, y, DEEPCACHE_QUARTERS(a, b, c, d))
 
 static inline void transpose_square(Vec (&x)[kLanes]) {
+  constexpr int L = kLanes;
+  // 4x4 blocks: afterwards quarter q of x[4g + j] is column 4q + j of rows 4g to 4g + 3.
 #pragma GCC unroll 4
-  for (int step = 1; step < kLanes; step *= 2) {
-    Vec y[kLanes];
-#pragma GCC unroll 8
-    for (int i = 0; i < kLanes / 2; i++) {
-      y[2 * i] = __builtin_shufflevector(x[i], x[i + kLanes / 2], DEEPCACHE_ZIP_LOW);
-      y[2 * i + 1] = __builtin_shufflevector(x[i], x[i + kLanes / 2], DEEPCACHE_ZIP_HIGH);
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < kLanes; i++) x[i] = y[i];
+  for (int g = 0; g < kLanes; g += 4) {
+    const Vec a = DEEPCACHE_SHUFFLE(x[g], x[g + 1], 0, L, 1, L + 1);
+    const Vec b = DEEPCACHE_SHUFFLE(x[g], x[g + 1], 2, L + 2, 3, L + 3);
+    const Vec c = DEEPCACHE_SHUFFLE(x[g + 2], x[g + 3], 0, L, 1, L + 1);
+    const Vec d = DEEPCACHE_SHUFFLE(x[g + 2], x[g + 3], 2, L + 2, 3, L + 3);
+    x[g] = DEEPCACHE_SHUFFLE(a, c, 0, 1, L, L + 1);
+    x[g + 1] = DEEPCACHE_SHUFFLE(a, c, 2, 3, L + 2, L + 3);
+    x[g + 2] = DEEPCACHE_SHUFFLE(b, d, 0, 1, L, L + 1);
+    x[g + 3] = DEEPCACHE_SHUFFLE(b, d, 2, 3, L + 2, L + 3);
+  }
+  // Then the blocks among themselves.
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; j++) {
+#if defined(__AVX512F__)
+#define DEEPCACHE_EVEN 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27
+#define DEEPCACHE_ODD 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31
+    const Vec a = __builtin_shufflevector(x[j], x[4 + j], DEEPCACHE_EVEN);
+    const Vec b = __builtin_shufflevector(x[j], x[4 + j], DEEPCACHE_ODD);
+    const Vec c = __builtin_shufflevector(x[8 + j], x[12 + j], DEEPCACHE_EVEN);
+    const Vec d = __builtin_shufflevector(x[8 + j], x[12 + j], DEEPCACHE_ODD);
+    x[j] = __builtin_shufflevector(a, c, DEEPCACHE_EVEN);
+    x[4 + j] = __builtin_shufflevector(b, d, DEEPCACHE_EVEN);
+    x[8 + j] = __builtin_shufflevector(a, c, DEEPCACHE_ODD);
+    x[12 + j] = __builtin_shufflevector(b, d, DEEPCACHE_ODD);
+#elif defined(__AVX2__)
+    const Vec a = x[j], b = x[4 + j];
+    x[j] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11);
+    x[4 + j] = __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
+#endif
   }
 }
 
