@@ -1,0 +1,192 @@
+import { describe, expect, test } from '@jest/globals';
+import { attachPrograms } from '../lib/deepcache/index.js';
+import { runTable, runTableAsync, type StepRow, type StepTable } from '../lib/schedulers/index.js';
+
+const FULL = [{ kind: 'full' }] as const;
+
+function table(row: Partial<StepRow>, programs: StepTable['programs'] = FULL): StepTable {
+  return {
+    programs,
+    rows: [{ program: 0, timestep: 1, inputScale: 1, x0: { x: 0, m: 1 }, assign: [], ...row }],
+  };
+}
+
+const copy = (slot: 'm' | 'x0' | 'noise') => [{ to: 'x', terms: [{ slot, coefficient: 1 }] }] as const;
+
+describe('runTable', () => {
+  test('assignments run in order and read what the earlier ones left', () => {
+    const assign = [
+      { to: 's0', terms: [{ slot: 'x', coefficient: 2 }] },
+      {
+        to: 'x',
+        terms: [
+          { slot: 'x', coefficient: 1 },
+          { slot: 's0', coefficient: 10 },
+          { slot: 's1', coefficient: 5 },
+        ],
+      },
+      {
+        to: 's1',
+        terms: [
+          { slot: 'x', coefficient: 1 },
+          { slot: 'x0', coefficient: 1 },
+        ],
+      },
+      { to: 'x', terms: [{ slot: 's1', coefficient: -1 }] },
+    ] as const;
+    const x = runTable(table({ assign, x0: { x: 1, m: 1 } }), { x: Float64Array.of(3), model: () => [4] });
+    // s0 = 6, x = 3 + 60 + 0, s1 = 63 + 7, x = -70
+    expect([...x]).toEqual([-70]);
+  });
+
+  test('leaves the input alone and scales what the model sees', () => {
+    const start = Float32Array.of(2, 4);
+    const seen: number[] = [];
+    runTable(table({ inputScale: 0.5, assign: copy('m') }), {
+      x: start,
+      model: ({ input, timestep, guided }) => {
+        seen.push(...input, ...timestep, Number(guided));
+        return [9, 9];
+      },
+    });
+    expect(seen).toEqual([1, 2, 1, 0]);
+    expect([...start]).toEqual([2, 4]);
+  });
+
+  test('values per sample', () => {
+    const row = {
+      timestep: [7, 8],
+      inputScale: [1, 2],
+      x0: { x: [1, 0], m: 1 },
+      assign: copy('x0'),
+      noise: [1, 0],
+    };
+    const timesteps: number[] = [];
+    const x = runTable(table(row), {
+      x: Float64Array.of(1, 2, 3, 4),
+      batch: 2,
+      noise: [
+        [0, 0, 0, 0],
+        [0, 0, 0, 0],
+      ],
+      model: ({ input, timestep }) => {
+        timesteps.push(...timestep);
+        return input;
+      },
+    });
+    expect(timesteps).toEqual([7, 8]);
+    expect([...x]).toEqual([2, 4, 6, 8]);
+    const drawn = runTable(table({ ...row, assign: copy('noise') }), {
+      x: Float64Array.of(1, 2, 3, 4),
+      batch: 2,
+      noise: [
+        [1, 2, 3, 4],
+        [5, 6, 7, 8],
+      ],
+      model: ({ input }) => input,
+    });
+    expect([...drawn]).toEqual([5, 6, 3, 4]);
+  });
+
+  test('guidance combines the halves, negative first, and rescales to the deviation of the positive one', () => {
+    const output = [1, 2, 3, 5, 1, 4];
+    const guide = (rescale: number) =>
+      runTable(table({ guidance: { scale: 3, rescale }, assign: copy('m') }), {
+        x: new Float64Array(3),
+        model: ({ guided }) => (guided ? output : []),
+      });
+    // u + 3 (c - u)
+    expect([...guide(0)]).toEqual([13, -1, 6]);
+    // std(c) = sqrt(13 / 3), std(m) = sqrt(49)
+    const ratio = Math.sqrt(13 / 3) / 7;
+    [13, -1, 6].forEach(
+      (value, i) => void expect(guide(0.7)[i]).toBeCloseTo(value * (0.7 * ratio + 0.3), 12),
+    );
+    const unguided = runTable(
+      table({ guidance: { scale: 3, rescale: 0 }, assign: copy('m') }, [{ kind: 'full', guided: false }]),
+      { x: new Float64Array(3), model: ({ guided }) => (guided ? [] : [1, 2, 3]) },
+    );
+    expect([...unguided]).toEqual([1, 2, 3]);
+  });
+
+  test('x0 is clamped, or thresholded per sample', () => {
+    const run = (x0: StepRow['x0'], values: number[], batch = 1) => [
+      ...runTable(table({ x0, assign: copy('x0') }), {
+        x: new Float64Array(values.length),
+        batch,
+        model: () => values,
+      }),
+    ];
+    expect(run({ x: 0, m: 1, clamp: 2 }, [-3, 1, 5])).toEqual([-2, 1, 2]);
+    // The median of (4, 3, 1) and of (0.1, 0.2, 0.3); the latter is raised to 1.
+    const threshold = { ratio: 0.5, max: 10 };
+    expect(run({ x: 0, m: 1, threshold }, [-4, 3, 1, 0.1, -0.2, 0.3], 2)).toEqual([
+      -1,
+      1,
+      1 / 3,
+      0.1,
+      -0.2,
+      0.3,
+    ]);
+    expect(run({ x: 0, m: 1, threshold: { ratio: 1, max: 2 } }, [-4, 3, 1])).toEqual([-1, 1, 0.5]);
+    // Between the ranks the quantile is interpolated: 0.75 * 3 = 2.25.
+    const [first] = run({ x: 0, m: 1, threshold: { ratio: 0.75, max: 99 } }, [1, 8, 2, 4]);
+    expect(first).toBeCloseTo(1 / 5, 12);
+  });
+
+  test('the blend keeps x where the mask is 1', () => {
+    const x = runTable(table({ assign: copy('m'), blend: { init: 2, noise: 10 } }), {
+      x: new Float64Array(3),
+      model: () => [7, 7, 7],
+      mask: [1, 0, 0.5],
+      initLatents: [1, 1, 1],
+      noise0: [3, 3, 3],
+    });
+    expect([...x]).toEqual([7, 32, 3.5 + 16]);
+  });
+
+  test('runTableAsync does the same with promises', async () => {
+    const x = await runTableAsync(table({ assign: copy('m') }), {
+      x: Float64Array.of(1),
+      model: async ({ input }) => [(input[0] as number) * 5],
+    });
+    expect([...x]).toEqual([5]);
+  });
+
+  test.each([
+    ['model output', () => runTable(table({}), { x: new Float64Array(2), model: () => [1] })],
+    ['noise', () => runTable(table({ noise: 0 }), { x: new Float64Array(2), model: () => [1, 1] })],
+    [
+      'mask',
+      () => runTable(table({ blend: { init: 1, noise: 1 } }), { x: new Float64Array(1), model: () => [1] }),
+    ],
+    ['batch', () => runTable(table({}), { x: new Float64Array(3), batch: 2, model: () => [1, 1, 1] })],
+    ['program', () => runTable(table({ program: 4 }), { x: new Float64Array(1), model: () => [1] })],
+  ])('refuses a wrong %s', (named, run) => {
+    expect(run).toThrow(
+      expect.objectContaining({
+        code: 'ERR_DEEPCACHE_INVALID_ARGUMENT',
+        message: expect.stringContaining(named),
+      }),
+    );
+  });
+});
+
+describe('attachPrograms', () => {
+  const row = { timestep: 1, inputScale: 1, x0: { x: 0, m: 1 }, assign: [] };
+
+  test('names the retrieve program only where it is used', () => {
+    expect(attachPrograms([row, row], [true, true], 3).programs).toEqual([{ kind: 'full' }]);
+    const guidance = { scale: 7.5, rescale: 0 };
+    const made = attachPrograms([row, row, row], [true, false, true], 3, guidance);
+    expect(made.programs).toEqual([{ kind: 'full' }, { kind: 'retrieve', branch: 3 }]);
+    expect(made.rows.map((r) => r.program)).toEqual([0, 1, 0]);
+    expect(made.rows.every((r) => r.guidance === guidance)).toBe(true);
+  });
+
+  test('refuses a run that starts from a cache, and lists of another length', () => {
+    const refused = expect.objectContaining({ code: 'ERR_DEEPCACHE_INVALID_ARGUMENT' });
+    expect(() => attachPrograms([row], [false], 0)).toThrow(refused);
+    expect(() => attachPrograms([row], [true, true], 0)).toThrow(refused);
+  });
+});

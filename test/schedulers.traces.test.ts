@@ -1,0 +1,29 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from '@jest/globals';
+import { parsePythonJson } from '../lib/schedulers/index.js';
+import { SafetensorsFile } from './conformance/safetensors.js';
+import { checkSchedulerTrace, type SchedulerCase } from './conformance/schedulers.js';
+
+type Case = SchedulerCase & { id: string; tensors: Record<string, { tensor: string }> };
+
+const folder = new URL('fixtures/schedulers/', import.meta.url);
+const { cases } = parsePythonJson(readFileSync(new URL('manifest.json', folder), 'utf8')) as {
+  cases: Case[];
+};
+const file = new SafetensorsFile(new URL('traces.safetensors', folder).pathname);
+const check = (golden: Case) =>
+  checkSchedulerTrace(golden, (role) => file.read(golden.tensors[role]?.tensor as string));
+
+describe('step by step like diffusers v0.24', () => {
+  test.each(cases.map((golden) => [golden.id, golden] as const))('%s', (_, golden) => {
+    expect(check(golden)).toMatchObject({ ok: true });
+  });
+});
+
+// The comparison itself must notice wrong arithmetic.
+test.each(
+  cases.filter(({ kind }) => kind === 'scheduler_trace').map((golden) => [golden.id, golden] as const),
+)('%s with another noise schedule does not pass', (_, golden) => {
+  const config = { ...golden.config, beta_start: 0.001, beta_end: 0.0121 };
+  expect(check({ ...golden, config })).toMatchObject({ ok: false });
+});
