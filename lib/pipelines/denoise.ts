@@ -47,14 +47,20 @@ export async function runLoop(
   unet: UNet2DConditionModel,
   request: DenoiseRequest,
   { full, compiled }: RunPlan,
-  { onStep, previewEvery, signal }: Pick<ResolvedOptions, 'onStep' | 'previewEvery' | 'signal'>,
+  {
+    onStep,
+    previewEvery,
+    latentsEvery,
+    signal,
+  }: Pick<ResolvedOptions, 'onStep' | 'previewEvery' | 'latentsEvery' | 'signal'>,
 ): Promise<DenoiseResult> {
   const stop = new AbortController();
   const signals = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
   const { height, width, batch } = request;
-  const channels = unet.native.outChannels;
+  const shape = [batch, unet.native.outChannels, height, width];
+  const every = { ...(previewEvery && { previewEvery }), ...(latentsEvery && { latentsEvery }) };
   const start = () =>
-    unet.native.denoise({ ...request, ...(previewEvery && { previewEvery }) }, (step) => {
+    unet.native.denoise({ ...request, ...every }, (step) => {
       if (stop.signal.aborted) return;
       const event: StepEvent = {
         step: step.row + 1,
@@ -62,7 +68,8 @@ export async function runLoop(
         full: full[step.row] as boolean,
         timestep: compiled.timesteps[step.row] as number,
         seconds: step.milliseconds / 1000,
-        ...(step.x0 && { preview: { data: step.x0, shape: [batch, channels, height, width] } }),
+        ...(step.x0 && { preview: { data: step.x0, shape } }),
+        ...(step.x && { latents: { data: step.x, shape } }),
       };
       try {
         onStep?.(event);

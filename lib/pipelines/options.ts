@@ -51,6 +51,8 @@ export interface GenerateOptions {
   onStep?: (event: StepEvent) => void;
   /** Every how many steps `onStep` receives the predicted clean latents. Default: never. */
   previewEvery?: number;
+  /** Every how many steps `onStep` receives the latents as they are. Default: never. */
+  latentsEvery?: number;
   /** Stops the run; the promise rejects with the signal's reason. */
   signal?: AbortSignal;
 }
@@ -98,6 +100,7 @@ const KNOWN = [
   'output',
   'onStep',
   'previewEvery',
+  'latentsEvery',
   'signal',
 ];
 
@@ -161,7 +164,7 @@ export function resolveOptions(options: GenerateOptions, defaults: OptionDefault
     throw invalidArgument('output', `must be 'image', 'float32' or 'latent', got ${show(options.output)}`);
   }
   if (options.eta !== undefined) real('eta', options.eta, 0, 0, 1);
-  if (options.previewEvery !== undefined) whole('previewEvery', options.previewEvery, 0, 1, 100_000);
+  for (const name of ['previewEvery', 'latentsEvery'] as const) whole(name, options[name], 1, 1, 100_000);
   callable('onStep', options.onStep);
   if (options.signal !== undefined && typeof options.signal?.addEventListener !== 'function') {
     throw invalidArgument('signal', 'must be an AbortSignal');
@@ -195,7 +198,7 @@ function checkSeeds({ seed, seeds, latents }: GenerateOptions, batch: number): v
     const got = Array.isArray(seeds) ? seeds.length : show(seeds);
     throw invalidArgument('seeds', `must be a list of ${batch} seeds, one for each image, got ${got}`);
   }
-  seeds.forEach((value, i) => toSeed(`seeds[${i}]`, value));
+  for (const [i, value] of seeds.entries()) toSeed(`seeds[${i}]`, value);
   if (latents && latents.shape?.[0] !== batch) throw invalidArgument('latents', `must have ${batch} images`);
 }
 

@@ -14,6 +14,8 @@ export interface StepEvent {
   seconds: number;
   /** The predicted clean latents [n, c, h, w], when `previewEvery` asked for them. */
   preview?: Tensor;
+  /** The latents after the call [n, c, h, w], in model scale, when `latentsEvery` asked for them. */
+  latents?: Tensor;
 }
 
 export interface GenerateStats {
