@@ -7,13 +7,6 @@
 #include "unet_blocks.h"
 
 namespace deepcache {
-namespace {
-
-std::vector<int32_t> integers(const float* values, size_t count) {
-  return std::vector<int32_t>(values, values + count);
-}
-
-}  // namespace
 
 Unet::Session::Session(Unet& unet, const UnetShape& shape, int steps, std::vector<int> features)
     : unet_(unet), shape_(shape), steps_(steps), features_(std::move(features)) {

@@ -1,0 +1,105 @@
+#include "fullsize.h"
+
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <regex>
+#include <sstream>
+
+#include "../native/runtime/error.h"
+#include "../native/runtime/safetensors.h"
+#include "models.h"
+
+namespace deepcache::bench {
+namespace {
+
+std::string read_file(const std::string& path) {
+  std::ifstream in(path);
+  if (!in) throw Error(ErrorCode::kInvalidArgument, path + " cannot be read");
+  std::stringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+double relative_l2(const std::vector<float>& a, const float* b) {
+  double difference = 0, norm = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    difference += (double(a[i]) - b[i]) * (double(a[i]) - b[i]);
+    norm += double(b[i]) * b[i];
+  }
+  return std::sqrt(difference / norm);
+}
+
+// The inputs of one size, as the reference outputs were made.
+class Inputs {
+ public:
+  Inputs(const UnetConfig& config, int batch, int height, int width)
+      : sample_(synthetic_input("input.sample", {batch, config.in_channels, height, width})),
+        context_(synthetic_input("input.encoder_hidden_states",
+                                 {batch, kTokens, config.context_width})) {
+    request_.batch = batch;
+    request_.height = height;
+    request_.width = width;
+    request_.sample = sample_.data();
+    request_.conditions.context = context_.data();
+    request_.conditions.context_length = kTokens;
+    if (!config.text_time) return;
+    for (int i = 0; i < batch; ++i)
+      for (const float id : {1024.f, 1024.f, 0.f, 0.f, 1024.f, 1024.f}) time_ids_.push_back(id);
+    text_embeds_ = synthetic_input("input.text_embeds", {batch, pooled_text_width(config, 6)});
+    request_.conditions.text_embeds = text_embeds_.data();
+    request_.conditions.time_ids = time_ids_.data();
+    request_.conditions.time_ids_count = 6;
+  }
+
+  UnetForward at(float timestep) const {
+    UnetForward request = request_;
+    request.timesteps = {timestep};
+    return request;
+  }
+
+ private:
+  static constexpr int kTokens = 77;
+
+  std::vector<float> sample_, context_, text_embeds_, time_ids_;
+  UnetForward request_;
+};
+
+}  // namespace
+
+int check_fullsize(const std::string& config_file, const std::string& outputs_file,
+                   double tolerance, std::shared_ptr<Backend> backend) {
+  const std::shared_ptr<SafetensorsFile> outputs = SafetensorsFile::open(outputs_file);
+  const std::unique_ptr<Unet> unet = synthetic_unet(read_file(config_file), std::move(backend));
+  const std::regex form(R"(b(\d+)_(\d+)x(\d+)\.(full|shallow_b(\d+))_t(\d+)(_from(\d+))?)");
+  int failed = 0, passed = 0;
+  for (const TensorInfo& info : outputs->tensors()) {
+    std::smatch match;
+    if (!std::regex_match(info.name, match, form)) continue;
+    const int batch = std::stoi(match[1]);
+    const Inputs inputs(unet->config(), batch, std::stoi(match[2]), std::stoi(match[3]));
+    UnetForward request = inputs.at(std::stof(match[6]));
+    if (match[5].matched) {
+      const int branch = std::stoi(match[5]);
+      UnetForward before = inputs.at(std::stof(match[8]));
+      before.features = {branch};
+      unet->forward(before, nullptr, nullptr);
+      request.retrieve = branch;
+    }
+    const std::vector<float> out = unet->forward(request, nullptr, nullptr);
+    std::vector<float> expected(out.size());
+    if (info.bytes != out.size() * sizeof(float))
+      throw Error(ErrorCode::kInvalidArgument, info.name + " has another size than our output");
+    std::memcpy(expected.data(), outputs->data(info), info.bytes);
+    const double error = relative_l2(out, expected.data());
+    const bool ok = error <= tolerance;
+    ok ? ++passed : ++failed;
+    std::printf("%-40s relative L2 %.2e  %s\n", info.name.c_str(), error, ok ? "ok" : "FAILED");
+    std::fflush(stdout);
+  }
+  std::printf("%d passed, %d failed\n", passed, failed);
+  return failed;
+}
+
+}  // namespace deepcache::bench

@@ -1,0 +1,175 @@
+// The U-Net as plans: its counts against the published ones, and DeepCache's defining property.
+
+#include <algorithm>
+#include <cmath>
+
+#include "native/models/unet.h"
+#include "native/runtime/error.h"
+#include "native/runtime/synth.h"
+#include "test.h"
+
+namespace deepcache {
+namespace {
+
+const char* const kSd15 = R"({
+  "in_channels": 4, "out_channels": 4,
+  "down_block_types": ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"],
+  "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
+  "block_out_channels": [320, 640, 1280, 1280], "layers_per_block": 2,
+  "cross_attention_dim": 768, "attention_head_dim": 8
+})";
+
+const char* const kTiny = R"({
+  "in_channels": 4, "out_channels": 4, "norm_num_groups": 4,
+  "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"],
+  "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D", "CrossAttnUpBlock2D"],
+  "block_out_channels": [8, 16, 24], "layers_per_block": 1,
+  "transformer_layers_per_block": [1, 1, 2], "cross_attention_dim": 12, "attention_head_dim": 2
+})";
+
+std::unique_ptr<Unet> tiny_unet() {
+  const UnetConfig config = UnetConfig::parse(kTiny);
+  std::vector<WeightSpec> specs;
+  for (const Plan& plan : {plan_unet_full(config, {1, 4, 4, 1, 1}, {}),
+                           plan_unet_context(config, 1, 1), plan_unet_time(config, 1, 1, 1)})
+    specs.insert(specs.end(), plan.weights().begin(), plan.weights().end());
+  return std::make_unique<Unet>(config,
+                                std::make_shared<SyntheticWeights>(synthetic_tensors(specs)),
+                                std::shared_ptr<Backend>(make_cpu_backend(1)));
+}
+
+std::vector<float> values(const std::string& name, std::vector<int64_t> shape) {
+  const SyntheticTensor tensor{"input." + name, std::move(shape)};
+  std::vector<float> out(tensor.count());
+  synthetic_values(tensor, 0, out.size(), out.data());
+  return out;
+}
+
+}  // namespace
+
+TEST(unet_macs_are_the_published_ones) {
+  const UnetConfig config = UnetConfig::parse(kSd15);
+  const UnetShape shape{1, 64, 64, 77, 1};
+  const Macs full = plan_unet_full(config, shape, {}).macs();
+  CHECK_EQ(full.repo, 338831618304.0);
+  CHECK_EQ(full.complete, 401636720640.0);
+  const Macs branch0 = plan_unet_retrieve(config, shape, 0).macs();
+  CHECK_EQ(branch0.repo, 20715624704.0);
+  CHECK_EQ(branch0.complete, 31626035200.0);
+  CHECK_EQ(plan_unet_retrieve(config, shape, 5).macs().repo, 208578390784.0);
+  CHECK_EQ(plan_unet_full(config, shape, {}).weight_count() +
+               plan_unet_context(config, 1, 1).weight_count() +
+               plan_unet_time(config, 1, 1, 1).weight_count(),
+           size_t(859520964));
+}
+
+// The cached feature is all that a retrieve step takes from the full one: on the same input both
+// give the same output, whatever the branch and however odd the size.
+TEST(unet_retrieve_repeats_the_full_step_on_its_input) {
+  const auto unet = tiny_unet();
+  const int batch = 2, height = 9, width = 7, tokens = 5;
+  const auto sample = values("sample", {batch, 4, height, width});
+  const auto context = values("context", {batch, tokens, 12});
+  UnetForward request;
+  request.batch = batch;
+  request.height = height;
+  request.width = width;
+  request.sample = sample.data();
+  request.timesteps = {601.5f, 3};
+  request.conditions.context = context.data();
+  request.conditions.context_length = tokens;
+  for (int branch = 0; branch < unet->config().branches(); ++branch) {
+    request.retrieve.reset();
+    request.features = {branch};
+    const std::vector<float> full = unet->forward(request, nullptr, nullptr);
+    Shape shape;
+    const std::vector<float> feature = unet->feature(branch, &shape);
+    CHECK_EQ(feature.size(), shape.count());
+    request.retrieve = branch;
+    const std::vector<float> again = unet->forward(request, nullptr, nullptr);
+    CHECK(full == again);
+    // On another input it must not: the cached part is the old one, the rest is not.
+    UnetForward other = request;
+    const auto moved = values("moved", {batch, 4, height, width});
+    other.sample = moved.data();
+    CHECK(unet->forward(other, nullptr, nullptr) != full);
+  }
+}
+
+TEST(unet_refuses_what_it_cannot_retrieve) {
+  const auto unet = tiny_unet();
+  const auto sample = values("sample", {1, 4, 8, 8});
+  const auto context = values("context", {1, 3, 12});
+  UnetForward request;
+  request.batch = 1;
+  request.height = request.width = 8;
+  request.sample = sample.data();
+  request.timesteps = {1};
+  request.conditions.context = context.data();
+  request.conditions.context_length = 3;
+  request.retrieve = 1;
+  CHECK_THROWS(unet->forward(request, nullptr, nullptr), ErrorCode::kInvalidArgument);
+  request.retrieve = unet->config().branches();
+  CHECK_THROWS(unet->forward(request, nullptr, nullptr), ErrorCode::kInvalidArgument);
+  request.retrieve.reset();
+  request.features = {0};
+  unet->forward(request, nullptr, nullptr);
+  request.height = request.width = 4;  // another size than the feature's
+  request.retrieve = 0;
+  CHECK_THROWS(unet->forward(request, nullptr, nullptr), ErrorCode::kInvalidArgument);
+}
+
+TEST(unet_configurations_are_checked) {
+  const auto parse_with = [](const std::string& field) {
+    std::string json = kTiny;
+    json.insert(1, field + ",");
+    return UnetConfig::parse(json);
+  };
+  CHECK_THROWS(parse_with(R"("class_embed_type": "timestep")"), ErrorCode::kUnsupported);
+  CHECK_THROWS(parse_with(R"("act_fn": "mish")"), ErrorCode::kUnsupported);
+  CHECK_THROWS(parse_with(R"("sample_size": 0)"), ErrorCode::kInvalidConfig);
+  CHECK_THROWS(parse_with(R"("mid_block_type": "UNetMidBlock2D")"), ErrorCode::kUnsupported);
+  CHECK_THROWS(UnetConfig::parse("{}"), ErrorCode::kInvalidConfig);
+  CHECK_THROWS(UnetConfig::parse("[1"), ErrorCode::kInvalidConfig);
+  CHECK_EQ(parse_with(R"("sample_size": 96)").sample_size, 96);
+}
+
+// Values whose lives overlap never share memory.
+TEST(plan_arena_keeps_live_values_apart) {
+  const UnetConfig config = UnetConfig::parse(kTiny);
+  const Plan plan = plan_unet_full(config, {2, 12, 8, 7, 1}, {1});
+  struct Life {
+    int first = -1, last = -1;
+  };
+  std::vector<Life> lives;
+  const auto touch = [&](const Tensor& tensor, int op) {
+    if (!tensor) return;
+    if (size_t(tensor.id) >= lives.size()) lives.resize(tensor.id + 1);
+    if (lives[tensor.id].first < 0) lives[tensor.id].first = op;
+    lives[tensor.id].last = op;
+  };
+  for (int i = 0; i < int(plan.ops().size()); ++i) {
+    plan.ops()[i].inputs([&](const Tensor& tensor) { touch(tensor, i); });
+    touch(plan.ops()[i].output(), i);
+  }
+  size_t live_most = 0;
+  for (int i = 0; i < int(plan.ops().size()); ++i) {
+    size_t live = 0;
+    for (int a = 0; a < int(lives.size()); ++a) {
+      if (plan.external_index(a) >= 0 || lives[a].first > i || lives[a].last < i) continue;
+      const size_t begin = plan.offset(a), end = begin + plan.shape(a).count() * sizeof(float);
+      CHECK(end <= plan.arena_bytes());
+      live += end - begin;
+      for (int b = 0; b < a; ++b) {
+        if (plan.external_index(b) >= 0 || lives[b].first > i || lives[b].last < i) continue;
+        const size_t other = plan.offset(b);
+        CHECK(other >= end || other + plan.shape(b).count() * sizeof(float) <= begin);
+      }
+    }
+    live_most = std::max(live_most, live);
+  }
+  // And little is wasted on the way.
+  CHECK(plan.arena_bytes() <= live_most * 5 / 4);
+}
+
+}  // namespace deepcache
