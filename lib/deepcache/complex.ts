@@ -56,7 +56,21 @@ function logLength({ re, im }: Complex): number {
   if (long >= 0.5 && long < 1 && long * long + short * short >= 0.5) {
     return Math.log1p(exact.squaresMinusOne(long, short)) / 2;
   }
-  return exact.log(exact.hypot(long, short));
+  return exact.log(hypot(long, short));
+}
+
+/**
+ * sqrt(long^2 + short^2) with one correction step (Borges 2019, "An improved algorithm for hypot(a, b)"): nearly but not
+ * always the nearest double, so it is done as glibc does it.
+ */
+function hypot(long: number, short: number): number {
+  const h = Math.sqrt(long * long + short * short);
+  if (h <= 2 * short) {
+    const delta = h - short;
+    return h - (long * (2 * delta - long) + (delta - 2 * (long - short)) * delta) / (2 * h);
+  }
+  const delta = h - long;
+  return h - (2 * delta * (long - 2 * short) + ((4 * delta - short) * short + delta * delta)) / (2 * h);
 }
 
 function wholePower(base: Complex, exponent: number): Complex {

@@ -28,10 +28,6 @@ export function pow(base: number, exponent: number): number {
   return double(expFixed(mul(fixed(exponent), logFixed(fixed(base)))));
 }
 
-export function hypot(x: number, y: number): number {
-  return double(squareRoot(fixed(x) ** 2n + fixed(y) ** 2n));
-}
-
 /** x^2 + y^2 - 1 without cancellation. */
 export function squaresMinusOne(x: number, y: number): number {
   return double(mul(fixed(x), fixed(x)) + mul(fixed(y), fixed(y)) - ONE);
@@ -89,12 +85,4 @@ function atanh(value: bigint): bigint {
     sum += power / n;
   }
   return sum;
-}
-
-/** Of a value with twice the fraction bits. */
-function squareRoot(value: bigint): bigint {
-  if (value === 0n) return 0n;
-  let root = fixed(Math.sqrt(Number(value) * 2 ** (-2 * BITS)));
-  for (let i = 0; i < 4; i++) root = (root + value / root) >> 1n;
-  return root;
 }
