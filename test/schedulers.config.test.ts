@@ -254,3 +254,17 @@ test('parsePythonJson reads what Python writes and leaves strings alone', () => 
   );
   expect(() => parsePythonJson('{"a": Infinit}')).toThrow(SyntaxError);
 });
+
+test('halves are rounded to even timesteps, as numpy does', () => {
+  const { timesteps } = new DDIMScheduler({ timestep_spacing: 'trailing' }).compile({ steps: 16 });
+  // 937.5, 812.5 and 687.5, less 1.
+  expect([timesteps[1], timesteps[3], timesteps[5]]).toEqual([937, 811, 687]);
+});
+
+test('the boundary condition of LCM: at small timesteps the latent itself counts', () => {
+  const [row] = new LCMScheduler().compile({ timesteps: [1] }).rows;
+  const coefficients = Object.fromEntries(row?.assign[0]?.terms.map((t) => [t.slot, t.coefficient]) ?? []);
+  // timestep_scaling 10, sigma_data 0.5
+  expect(coefficients.x).toBeCloseTo(0.25 / 100.25, 12);
+  expect(coefficients.x0).toBeCloseTo(10 / Math.sqrt(100.25), 12);
+});
