@@ -49,7 +49,7 @@ std::vector<float> Autoencoder::run(const Plan& plan, const char* input, const f
   std::vector<float> rows(in.count());
   nchw_to_nhwc(data, rows.data(), in.n, in.c, size_t(in.h) * in.w);
   buffers[input]->upload(rows.data(), rows.size() * sizeof(float));
-  peak_arena_ = std::max(peak_arena_, run_once(plan, bindings, cancel, tap));
+  peak_arena_ = std::max(peak_arena_.load(), run_once(plan, bindings, cancel, tap));
 
   *shape = plan.shape(plan.find_external(output).tensor);
   rows.resize(shape->count());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <vector>
 
 #include "model.h"
@@ -25,16 +26,15 @@ class Autoencoder : public Model {
                             const CancelFlag* cancel, const Tap* tap);
   // Bytes of activations that decoding takes.
   size_t decode_bytes(int batch, int height, int width) const;
-  // The largest arena that a call has used; arenas are freed after each call.
+  // The largest arena that a call has used; arenas are freed after each call. From any thread.
   size_t peak_arena_bytes() const { return peak_arena_; }
 
  private:
-  std::vector<float> run(const Plan& plan, const char* input, const float* data,
-                         const char* output, Shape* shape, const CancelFlag* cancel,
-                         const Tap* tap);
+  std::vector<float> run(const Plan& plan, const char* input, const float* data, const char* output,
+                         Shape* shape, const CancelFlag* cancel, const Tap* tap);
 
   VaeConfig config_;
-  size_t peak_arena_ = 0;
+  std::atomic<size_t> peak_arena_ = 0;
 };
 
 }  // namespace deepcache

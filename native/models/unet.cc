@@ -1,6 +1,7 @@
 #include "unet.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "../runtime/error.h"
 #include "../runtime/memory.h"
@@ -23,6 +24,35 @@ void write_nchw(Buffer& buffer, const float* data, size_t n, size_t c, size_t pi
   buffer.upload(rows.data(), rows.size() * sizeof(float));
 }
 
+using Clock = std::chrono::steady_clock;
+
+double milliseconds_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+[[noreturn]] void invalid_row(size_t row, const std::string& what) {
+  throw Error(ErrorCode::kInvalidArgument, "step table, row " + std::to_string(row) + ": " + what);
+}
+
+// Features are a run's own: a retrieve step reads what a full one before it has written, for all
+// the halves that it reads.
+void check_order(const StepTable& table, int halves) {
+  bool full = false, both = false;  // has run; has computed the unconditional half too
+  for (size_t i = 0; i < table.rows.size(); ++i) {
+    const StepRow& row = table.rows[i];
+    const ProgramKey& key = table.programs[row.program];
+    if (row.guided && halves != 2) invalid_row(i, "guidance needs two halves");
+    if (key.kind == ProgramKey::Kind::full) {
+      full = true;
+      both = key.guided;
+    } else if (!full) {
+      invalid_row(i, "the first call of a run must be full");
+    } else if (key.guided && !both) {
+      invalid_row(i, "a guided retrieve step after a full one without guidance");
+    }
+  }
+}
+
 }  // namespace
 
 Unet::Unet(const UnetConfig& config, std::shared_ptr<WeightSource> source,
@@ -42,9 +72,9 @@ Unet::~Unet() = default;
 
 void Unet::check_branch(int branch) const {
   if (branch < 0 || branch >= config_.branches())
-    throw Error(ErrorCode::kInvalidArgument,
-                "branch " + std::to_string(branch) + " does not exist; this U-Net has branches 0 to " +
-                    std::to_string(config_.branches() - 1));
+    throw Error(ErrorCode::kInvalidArgument, "branch " + std::to_string(branch) +
+                                                 " does not exist; this U-Net has branches 0 to " +
+                                                 std::to_string(config_.branches() - 1));
 }
 
 Unet::Session& Unet::session(const UnetShape& shape, int steps, const std::vector<int>& features) {
@@ -72,7 +102,8 @@ std::vector<float> Unet::forward(const UnetForward& request, const CancelFlag* c
     if (!session_ || !session_->fits(shape, 1, features) || !session_->has_features)
       throw Error(ErrorCode::kInvalidArgument,
                   "a retrieve step needs a full pass of the same shape before it that keeps the "
-                  "feature of branch " + std::to_string(*request.retrieve));
+                  "feature of branch " +
+                      std::to_string(*request.retrieve));
   }
   for (const int branch : features) check_branch(branch);
   std::sort(features.begin(), features.end());
@@ -98,11 +129,16 @@ std::vector<float> Unet::feature(int branch, Shape* shape) {
   return read_nchw(*buffer, shape->n, shape->c, size_t(shape->h) * shape->w);
 }
 
-std::vector<float> Unet::denoise(const UnetDenoise& request, const CancelFlag* cancel,
-                                 const std::function<void(const UnetProgress&)>& on_step) {
-  const StepTable& table = request.table;
+UnetRun Unet::denoise(const UnetDenoise& request, const CancelFlag* cancel,
+                      const std::function<void(const UnetProgress&)>& on_step) {
+  const Clock::time_point begin = Clock::now();
+  StepTable table = request.table;
+  // Without a second half there is nothing that a program could leave out.
+  if (request.halves == 1)
+    for (ProgramKey& key : table.programs) key.guided = true;
   const int batch = request.batch, model_batch = batch * request.halves;
   validate(table, batch, request.draws);
+  check_order(table, request.halves);
   std::vector<int> features;
   bool per_sample = config_.text_time;
   for (const ProgramKey& key : table.programs) {
@@ -117,11 +153,10 @@ std::vector<float> Unet::denoise(const UnetDenoise& request, const CancelFlag* c
   const int time_rows = per_sample ? model_batch : 1, steps = int(table.rows.size());
   std::vector<float> timesteps;
   for (const StepRow& row : table.rows)
-    for (int i = 0; i < time_rows; ++i)
-      timesteps.push_back(table.value(row.timestep, i % batch));
-  Session& run = session({model_batch, request.height, request.width,
-                          request.conditions.context_length, time_rows},
-                         steps, features);
+    for (int i = 0; i < time_rows; ++i) timesteps.push_back(table.value(row.timestep, i % batch));
+  Session& run = session(
+      {model_batch, request.height, request.width, request.conditions.context_length, time_rows},
+      steps, features);
   run.condition(request.conditions, timesteps, cancel, nullptr);
   run.has_features = false;
 
@@ -158,21 +193,23 @@ std::vector<float> Unet::denoise(const UnetDenoise& request, const CancelFlag* c
   for (int i = 0; i < kHistorySlots; ++i)
     if (used[i]) state.history[i] = allocate(count);
 
-  // A run owns its features: whatever an earlier one left is never read.
   std::vector<Program*> programs;
   for (const ProgramKey& key : table.programs) programs.push_back(&run.program(key));
-  if (table.programs[table.rows[0].program].kind == ProgramKey::Kind::retrieve)
-    throw Error(ErrorCode::kInvalidArgument, "the first call of a run must be full");
 
   const auto reader = [&](Buffer* buffer) {
-    return [buffer, batch, channels, pixels] {
-      return read_nchw(*buffer, batch, channels, pixels);
-    };
+    return
+        [buffer, batch, channels, pixels] { return read_nchw(*buffer, batch, channels, pixels); };
   };
+  UnetRun result;
+  result.prepare_milliseconds = milliseconds_since(begin);
+  Clock::time_point row_begin = Clock::now();
   run_table(backend(), table, state, programs, cancel, [&](int row) {
-    on_step({row, reader(state.x), reader(state.x0)});
+    result.row_milliseconds.push_back(milliseconds_since(row_begin));
+    on_step({row, result.row_milliseconds.back(), reader(state.x), reader(state.x0)});
+    row_begin = Clock::now();
   });
-  return read_nchw(*state.x, batch, channels, pixels);
+  result.latents = read_nchw(*state.x, batch, channels, pixels);
+  return result;
 }
 
 UnetMemory Unet::memory() const {

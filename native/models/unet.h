@@ -24,11 +24,11 @@ struct UnetConditions {
 
 struct UnetForward {
   int batch = 1, height = 0, width = 0;
-  const float* sample = nullptr;    // [n, in, h, w]
-  std::vector<float> timesteps;     // 1 or n, fractional ones too
+  const float* sample = nullptr;  // [n, in, h, w]
+  std::vector<float> timesteps;   // 1 or n, fractional ones too
   UnetConditions conditions;
-  std::vector<int> features;        // full: branches whose features are kept
-  std::optional<int> retrieve;      // runs a retrieve step of this branch, with the kept feature
+  std::vector<int> features;    // full: branches whose features are kept
+  std::optional<int> retrieve;  // runs a retrieve step of this branch, with the kept feature
 };
 
 struct UnetDenoise {
@@ -37,7 +37,7 @@ struct UnetDenoise {
   const float* latents = nullptr;  // [b, c, h, w], scaled by the initial sigma
   const float* noise = nullptr;    // [draws, b, c, h, w]
   int draws = 0;
-  UnetConditions conditions;       // [unconditional, conditional] when there are two halves
+  UnetConditions conditions;        // [unconditional, conditional] when there are two halves
   const float* constant = nullptr;  // [halves * b, in - c, h, w]: inpainting's mask and image
   const float* mask = nullptr;      // [b, 1, h, w], for rows with a blend
   const float* init = nullptr;      // [b, c, h, w]
@@ -49,7 +49,14 @@ using ReadLatents = std::function<std::vector<float>()>;
 
 struct UnetProgress {
   int row = 0;
+  double milliseconds = 0;  // that the row took
   ReadLatents x, x0;
+};
+
+struct UnetRun {
+  std::vector<float> latents;       // [b, c, h, w]
+  double prepare_milliseconds = 0;  // before the first row: keys, values, time projections
+  std::vector<double> row_milliseconds;
 };
 
 // Bytes that a loaded model holds now.
@@ -71,10 +78,8 @@ class Unet : public Model {
   std::vector<float> forward(const UnetForward& request, const CancelFlag* cancel, const Tap* tap);
   // The feature that the last full pass kept, [n, c, h, w].
   std::vector<float> feature(int branch, Shape* shape);
-  // Returns the final latents [b, c, h, w].
-  std::vector<float> denoise(const UnetDenoise& request, const CancelFlag* cancel,
-                             const std::function<void(const UnetProgress&)>& on_step);
-  // Records, compiles and allocates what a denoising run of the shape will need.
+  UnetRun denoise(const UnetDenoise& request, const CancelFlag* cancel,
+                  const std::function<void(const UnetProgress&)>& on_step);
   UnetMemory memory() const;
   // Frees arenas and buffers; the weights stay.
   void trim();
