@@ -1,0 +1,54 @@
+// What `require('deepcache.node')` gives: NativeAddon of lib/native/types.ts.
+
+#include <napi.h>
+
+#include "backend.h"
+#include "classes.h"
+#include "generator.h"
+#include "memory.h"
+#include "plan_info.h"
+#include "safetensors_file.h"
+#include "synth.h"
+#include "text_encoder.h"
+#include "unet.h"
+#include "vae.h"
+
+namespace deepcache::addon {
+namespace {
+
+template <Napi::Value (*function)(const Napi::CallbackInfo&)>
+void add(Napi::Object exports, const char* name) {
+  exports[name] = Napi::Function::New<function>(exports.Env(), name);
+}
+
+// Once for every environment: the main thread and each worker.
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  auto* classes = new Classes;
+  env.SetInstanceData(classes);
+  classes->unet = Napi::Persistent(NativeUnet::define_class(env));
+  classes->text_encoder = Napi::Persistent(NativeTextEncoder::define_class(env));
+  classes->vae = Napi::Persistent(NativeVae::define_class(env));
+
+  exports["version"] = DEEPCACHE_VERSION;
+  add<devices>(exports, "devices");
+  add<available_memory_bytes>(exports, "availableMemory");
+  add<resident_memory_bytes>(exports, "residentMemory");
+  exports["Backend"] = NativeBackend::define_class(env);
+  add<NativeUnet::load>(exports, "loadUnet");
+  add<NativeTextEncoder::load>(exports, "loadTextEncoder");
+  add<NativeVae::load>(exports, "loadVae");
+  add<plan_unet>(exports, "planUnet");
+  add<plan_text_encoder>(exports, "planTextEncoder");
+  add<plan_vae>(exports, "planVae");
+  add<weight_shapes>(exports, "weightShapes");
+  exports["Generator"] = NativeGenerator::define_class(env);
+  exports["SafetensorsFile"] = NativeSafetensorsFile::define_class(env);
+  add<synthesize>(exports, "synthesize");
+  add<write_synthetic_file>(exports, "writeSynthetic");
+  return exports;
+}
+
+NODE_API_MODULE(deepcache, init)
+
+}  // namespace
+}  // namespace deepcache::addon

@@ -1,0 +1,65 @@
+#pragma once
+
+// Checked reading of what JavaScript passes. Every reader throws Error(kInvalidArgument) that calls
+// the value by its name, and copies: later changes by JavaScript do no harm.
+
+#include <napi.h>
+
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace deepcache::addon {
+
+class Argument {
+ public:
+  // `name` as a caller would write it: "request", "options.path".
+  Argument(Napi::Value value, std::string name) : value_(value), name_(std::move(name)) {}
+
+  const std::string& name() const { return name_; }
+  Napi::Value value() const { return value_; }
+  // Neither undefined nor null.
+  bool given() const { return !value_.IsUndefined() && !value_.IsNull(); }
+
+  // A property of an object. Its getter, if it has one, runs once.
+  Argument operator[](const char* property) const;
+  // The elements of an array (not of a typed one) of at most `longest`.
+  std::vector<Argument> elements(size_t longest) const;
+
+  bool boolean() const;
+  double number() const;  // finite
+  int64_t integer(int64_t lowest, int64_t highest) const;
+  std::vector<int> integers(size_t longest, int lowest, int highest) const;
+  std::string string() const;
+  // A string without NUL characters, and not empty.
+  std::string path() const;
+  // Any number of 64 bits, signed or not, from a BigInt.
+  int64_t bits64() const;
+  Napi::Function function() const;
+
+  // A Float32Array of finite values; their number is the product of `shape`.
+  std::vector<float> floats(std::initializer_list<size_t> shape) const;
+  // The same of `shape` times any number, at least 1.
+  std::vector<float> floats_of_multiple(std::initializer_list<size_t> shape) const;
+  // An Int32Array of at least one value.
+  std::vector<int32_t> int32s() const;
+
+  // "request.sample must be ..., got 511".
+  [[noreturn]] void fail(const std::string& expectation, const std::string& got) const;
+  [[noreturn]] void fail(const std::string& expectation) const;  // describes the value itself
+
+ private:
+  template <typename T>
+  std::vector<T> copy(napi_typedarray_type type, const std::string& expectation) const;
+  void check_finite(const std::vector<float>& values) const;
+
+  Napi::Value value_;
+  std::string name_;
+};
+
+// The product, or nothing when it does not fit.
+std::optional<size_t> product(std::initializer_list<size_t> factors);
+
+}  // namespace deepcache::addon

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+
+#include "runtime/backend.h"
+
+namespace deepcache::addon {
+
+// Where models compute. Models keep theirs alive.
+class NativeBackend : public Napi::ObjectWrap<NativeBackend> {
+ public:
+  static constexpr napi_type_tag kTypeTag = {0x64656570'63616368, 0x65000000'00000001};
+  static Napi::Function define_class(Napi::Env env);
+
+  // ({device: 'cpu' | 'cuda' | 'cuda:<i>', threads: 0 for all})
+  explicit NativeBackend(const Napi::CallbackInfo& info);
+
+  const std::shared_ptr<Backend>& backend() const { return backend_; }
+
+ private:
+  std::shared_ptr<Backend> backend_;
+};
+
+// The DeviceInfo list of lib/native/types.ts.
+Napi::Value devices(const Napi::CallbackInfo& info);
+
+}  // namespace deepcache::addon

@@ -1,0 +1,47 @@
+#pragma once
+
+// What every wrapped class has: a type tag, and a constructor that an environment (the main thread
+// or a worker) remembers.
+
+#include <napi.h>
+
+#include <string>
+
+#include "arguments.h"
+#include "runtime/error.h"
+
+namespace deepcache::addon {
+
+// The constructors of objects that only native code makes.
+struct Classes {
+  Napi::FunctionReference unet, text_encoder, vae;
+  bool creating = false;  // native code is calling one of them
+
+  static Classes& of(Napi::Env env) { return *env.GetInstanceData<Classes>(); }
+
+  template <typename T>
+  T& create(const Napi::FunctionReference& constructor, Napi::Object* object) {
+    creating = true;
+    *object = constructor.New({});
+    return *T::Unwrap(*object);
+  }
+
+  // At the beginning of such a constructor.
+  void require_creating(const char* how) {
+    if (!creating)
+      throw Error(ErrorCode::kInvalidArgument,
+                  std::string("this class has no public constructor; use ") + how);
+    creating = false;
+  }
+};
+
+// The object of class T behind an argument: anything else is refused, not reinterpreted.
+template <typename T>
+T& unwrap(const Argument& argument, const char* expectation) {
+  if (!argument.value().IsObject() ||
+      !argument.value().As<Napi::Object>().CheckTypeTag(&T::kTypeTag))
+    argument.fail(expectation);
+  return *T::Unwrap(argument.value().As<Napi::Object>());
+}
+
+}  // namespace deepcache::addon

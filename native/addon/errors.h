@@ -1,0 +1,29 @@
+#pragma once
+
+// The border of exceptions: what the runtime throws becomes a JavaScript error with a `code`.
+
+#include <napi.h>
+
+#include <exception>
+#include <utility>
+
+#include "runtime/error.h"
+
+namespace deepcache::addon {
+
+// deepcache::Error keeps its code; a failed allocation is ERR_DEEPCACHE_OUT_OF_MEMORY; what
+// JavaScript itself threw (a getter of an argument) stays as it is; anything else is
+// ERR_DEEPCACHE_INTERNAL.
+Napi::Error to_js_error(Napi::Env env, std::exception_ptr error);
+
+// The body of everything that JavaScript calls.
+template <typename Body>
+auto guarded(Napi::Env env, Body&& body) {
+  try {
+    return body();
+  } catch (...) {
+    throw to_js_error(env, std::current_exception());
+  }
+}
+
+}  // namespace deepcache::addon

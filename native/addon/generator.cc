@@ -1,0 +1,70 @@
+#include "generator.h"
+
+#include <string>
+
+#include "arguments.h"
+#include "errors.h"
+
+namespace deepcache::addon {
+namespace {
+
+constexpr int64_t kMaxCount = int64_t(1) << 30;
+
+size_t parse_count(const Napi::CallbackInfo& info) {
+  return size_t(Argument(info[0], "count").integer(0, kMaxCount));
+}
+
+}  // namespace
+
+Napi::Function NativeGenerator::define_class(Napi::Env env) {
+  return DefineClass(env, "Generator",
+                     {InstanceMethod<&NativeGenerator::randn>("randn"),
+                      InstanceMethod<&NativeGenerator::rand>("rand"),
+                      InstanceMethod<&NativeGenerator::next_uint32>("nextUint32"),
+                      InstanceMethod<&NativeGenerator::seed>("seed")});
+}
+
+NativeGenerator::NativeGenerator(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  guarded(info.Env(), [&] { generator_.emplace(Argument(info[0], "seed").bits64()); });
+}
+
+Napi::Value NativeGenerator::randn(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const size_t count = parse_count(info);
+    const Argument dtype(info[1], "dtype");
+    const std::string name = dtype.given() ? dtype.string() : "float32";
+    if (name == "float64") {
+      auto out = Napi::Float64Array::New(info.Env(), count);
+      generator_->randn(out.Data(), count);
+      return out;
+    }
+    if (name != "float32" && name != "float16")
+      dtype.fail("'float32', 'float16' or 'float64'", "'" + name + "'");
+    auto out = Napi::Float32Array::New(info.Env(), count);
+    if (name == "float16") {
+      generator_->randn_half(out.Data(), count);
+    } else {
+      generator_->randn(out.Data(), count);
+    }
+    return out;
+  });
+}
+
+Napi::Value NativeGenerator::rand(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const size_t count = parse_count(info);
+    auto out = Napi::Float32Array::New(info.Env(), count);
+    generator_->rand(out.Data(), count);
+    return out;
+  });
+}
+
+Napi::Value NativeGenerator::next_uint32(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), generator_->next_u32());
+}
+
+void NativeGenerator::seed(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] { generator_->seed(Argument(info[0], "seed").bits64()); });
+}
+
+}  // namespace deepcache::addon

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <napi.h>
+
+#include <optional>
+
+#include "runtime/rng.h"
+
+namespace deepcache::addon {
+
+// PyTorch's CPU generator.
+class NativeGenerator : public Napi::ObjectWrap<NativeGenerator> {
+ public:
+  static Napi::Function define_class(Napi::Env env);
+  // (seed: bigint)
+  explicit NativeGenerator(const Napi::CallbackInfo& info);
+
+ private:
+  Napi::Value randn(const Napi::CallbackInfo& info);
+  Napi::Value rand(const Napi::CallbackInfo& info);
+  Napi::Value next_uint32(const Napi::CallbackInfo& info);
+  void seed(const Napi::CallbackInfo& info);
+
+  std::optional<Generator> generator_;
+};
+
+}  // namespace deepcache::addon

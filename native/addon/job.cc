@@ -1,0 +1,223 @@
+#include "job.h"
+
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <optional>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "cpu/thread_pool.h"
+#include "errors.h"
+#include "runtime/error.h"
+
+namespace deepcache::addon {
+namespace {
+
+// A 1024x1024 image's latents 256 times are 64 MB.
+constexpr size_t kMaxReports = 256;
+
+// Owned by its thread-safe function, which only wakes the JS thread up: reports and the result
+// wait in the job itself, so that no queue of Node.js can be full.
+//
+// When the environment goes away during a job (worker.terminate(), process.exit()), the cleanup
+// hook stops and joins the thread first: Node.js does not let other threads use a thread-safe
+// function that it is finalizing (nodejs/node#55706).
+class Job : public JobContext {
+ public:
+  static StartedJob start(Napi::Env env, Work work, const JobOptions& options) {
+    auto* job = new Job(env, std::move(work), options);
+    const StartedJob started{job->deferred_.Promise(), job->control_};
+    try {
+      job->waker_ = Waker::New(
+          env, "deepcache job", 0, 1, job,
+          [job](Napi::Env env, void*, Job*) {
+            napi_remove_env_cleanup_hook(env, stop_hook, job);
+            job->stop();
+            delete job;
+          },
+          static_cast<void*>(nullptr));
+    } catch (...) {
+      job->leave_turn();
+      delete job;
+      throw;
+    }
+    // After the function was made: hooks run in reverse order.
+    napi_add_env_cleanup_hook(env, stop_hook, job);
+    try {
+      job->thread_ = std::thread([job] { job->main(); });
+    } catch (const std::system_error& error) {
+      job->leave_turn();
+      job->waker_.Release();  // deletes the job
+      throw Error(ErrorCode::kOutOfMemory,
+                  std::string("the system gives no thread to the job: ") + error.what());
+    }
+    return started;
+  }
+
+  const CancelFlag* cancel_flag() const override { return &control_->flag(); }
+
+  void report(Arguments arguments) override {
+    if (!reports_wanted_) return;
+    {
+      std::lock_guard lock(mutex_);
+      if (reports_.size() == kMaxReports) reports_.pop_front();
+      reports_.push_back(std::move(arguments));
+    }
+    wake();
+  }
+
+ private:
+  static void on_wake(Napi::Env env, Napi::Function, Job* job, void*) {
+    if (static_cast<napi_env>(env) != nullptr) job->deliver(env);
+  }
+  using Waker = Napi::TypedThreadSafeFunction<Job, void, &Job::on_wake>;
+
+  Job(Napi::Env env, Work work, const JobOptions& options)
+      : control_(std::make_shared<JobControl>(options.turns)),
+        work_(std::move(work)),
+        deferred_(Napi::Promise::Deferred::New(env)),
+        reports_wanted_(!options.on_progress.IsEmpty()) {
+    if (reports_wanted_) on_progress_ = Napi::Persistent(options.on_progress);
+    if (options.turns) turn_ = options.turns->enter();
+  }
+
+  static void stop_hook(void* job) { static_cast<Job*>(job)->stop(); }
+
+  void stop() {
+    control_->cancel();
+    if (thread_.joinable()) thread_.join();
+  }
+
+  // --- on the job's thread
+
+  void main() {
+    cpu::lower_thread_priority();  // the event loop goes first
+    Finish finish;
+    std::exception_ptr error;
+    try {
+      if (turn_) control_->turns()->wait(*turn_, control_->flag());
+      finish = work_(*this);
+    } catch (...) {
+      error = std::current_exception();
+    }
+    work_ = nullptr;
+    leave_turn();
+    {
+      std::lock_guard lock(mutex_);
+      finish_ = std::move(finish);
+      error_ = std::move(error);
+      done_ = true;
+    }
+    wake();
+  }
+
+  void wake() {
+    {
+      std::lock_guard lock(mutex_);
+      if (awake_) return;
+      awake_ = true;
+    }
+    waker_.NonBlockingCall();  // when the environment is closing, nobody waits for anything
+  }
+
+  // --- on the JS thread
+
+  void leave_turn() {
+    if (turn_) control_->turns()->leave(*turn_);
+    turn_.reset();
+  }
+
+  void deliver(Napi::Env env) {
+    std::deque<Arguments> reports;
+    bool done;
+    {
+      std::lock_guard lock(mutex_);
+      reports.swap(reports_);
+      done = done_;
+      awake_ = false;
+    }
+    for (const Arguments& arguments : reports) call_progress(env, arguments);
+    if (done) settle(env);
+  }
+
+  void call_progress(Napi::Env env, const Arguments& arguments) {
+    if (progress_error_) return;
+    const Napi::HandleScope scope(env);
+    try {
+      on_progress_.Call(arguments(env));
+    } catch (...) {
+      progress_error_ = to_js_error(env, std::current_exception());
+      control_->cancel();
+    }
+  }
+
+  void settle(Napi::Env env) {
+    const Napi::HandleScope scope(env);
+    try {
+      if (progress_error_) {
+        deferred_.Reject(progress_error_->Value());
+      } else if (error_) {
+        deferred_.Reject(to_js_error(env, error_).Value());
+      } else {
+        resolve(env);
+      }
+    } catch (const Napi::Error&) {
+      // The environment is being torn down: nobody waits.
+    }
+    finish_ = nullptr;
+    waker_.Release();
+  }
+
+  void resolve(Napi::Env env) {
+    Napi::Value value;
+    try {
+      value = finish_(env);
+    } catch (...) {
+      deferred_.Reject(to_js_error(env, std::current_exception()).Value());
+      return;
+    }
+    deferred_.Resolve(value);
+  }
+
+  const std::shared_ptr<JobControl> control_;
+  Work work_;
+  std::optional<Turns::Turn> turn_;
+  std::thread thread_;
+  Waker waker_;
+
+  // Of the JS thread.
+  Napi::Promise::Deferred deferred_;
+  Napi::FunctionReference on_progress_;
+  std::optional<Napi::Error> progress_error_;
+  const bool reports_wanted_;
+
+  std::mutex mutex_;
+  std::deque<Arguments> reports_;
+  Finish finish_;
+  std::exception_ptr error_;
+  bool done_ = false;
+  bool awake_ = false;  // a call of deliver() is on its way
+};
+
+}  // namespace
+
+void JobControl::cancel() {
+  cancelled_ = true;
+  if (turns_) turns_->wake();
+}
+
+Napi::Object StartedJob::object(Napi::Env env) const {
+  Napi::Object out = Napi::Object::New(env);
+  out["promise"] = promise;
+  out["cancel"] = Napi::Function::New(
+      env, [control = control](const Napi::CallbackInfo&) { control->cancel(); });
+  return out;
+}
+
+StartedJob start_job(Napi::Env env, Work work, const JobOptions& options) {
+  return Job::start(env, std::move(work), options);
+}
+
+}  // namespace deepcache::addon

@@ -1,0 +1,181 @@
+#include "plan_info.h"
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "arguments.h"
+#include "errors.h"
+#include "model_source.h"
+#include "models/clip_text.h"
+#include "models/unet_plan.h"
+#include "models/vae.h"
+#include "runtime/backend.h"
+#include "values.h"
+
+namespace deepcache::addon {
+namespace {
+
+constexpr int kMaxBatch = 1024, kMaxSide = 8192, kMaxContext = 1 << 16;
+constexpr int kMaxVaeSide = 4096;
+
+struct NamedShape {
+  std::string name;
+  std::vector<int64_t> shape;
+};
+
+// Every tensor that the plans name, once, in the order of first use.
+std::vector<NamedShape> tensors_of(const std::vector<Plan>& plans) {
+  std::vector<NamedShape> out;
+  std::set<std::string> known;
+  for (const Plan& plan : plans)
+    for (const WeightSpec& spec : plan.weights())
+      for (size_t i = 0; i < spec.names.size(); ++i)
+        if (known.insert(spec.names[i]).second)
+          out.push_back({spec.names[i], spec.published_shape(i)});
+  return out;
+}
+
+double count_parameters(const std::vector<Plan>& plans) {
+  double count = 0;
+  for (const NamedShape& tensor : tensors_of(plans)) {
+    double values = 1;
+    for (const int64_t extent : tensor.shape) values *= double(extent);
+    count += values;
+  }
+  return count;
+}
+
+double packed_bytes(const std::vector<Plan>& plans) {
+  const std::unique_ptr<Backend> cpu = make_cpu_backend(1);
+  std::set<WeightSpec> specs;
+  for (const Plan& plan : plans) specs.insert(plan.weights().begin(), plan.weights().end());
+  double bytes = 0;
+  for (const WeightSpec& spec : specs) bytes += double(cpu->packed_bytes(spec));
+  return bytes;
+}
+
+// The plans that name all weights of a U-Net, in the smallest shape.
+std::vector<Plan> unet_weight_plans(const UnetConfig& config) {
+  const int side = 1 << (config.levels() - 1);
+  std::vector<Plan> plans;
+  plans.push_back(plan_unet_full(config, {1, side, side, 1, 1}, {}));
+  plans.push_back(plan_unet_context(config, 1, 1));
+  plans.push_back(plan_unet_time(config, 1, 1, 1));
+  return plans;
+}
+
+std::vector<Plan> vae_plans(const VaeConfig& config, int batch, int height, int width) {
+  std::vector<Plan> plans;
+  plans.push_back(plan_vae_encode(config, batch, height * config.scale(), width * config.scale()));
+  plans.push_back(plan_vae_decode(config, batch, height, width));
+  return plans;
+}
+
+ClipTextConfig parse_text_config(const std::string& config) {
+  return ClipTextConfig::parse(config, has_projection(config, false));
+}
+
+// PlanInfo of lib/native/types.ts.
+Napi::Object info_of(Napi::Env env, const Plan& plan) {
+  Napi::Object out = Napi::Object::New(env);
+  out["repo"] = Napi::Number::New(env, plan.macs().repo);
+  out["complete"] = Napi::Number::New(env, plan.macs().complete);
+  out["executed"] = Napi::Number::New(env, plan.executed_macs());
+  out["arenaBytes"] = to_js(env, plan.arena_bytes());
+  out["ops"] = to_js(env, plan.ops().size());
+  return out;
+}
+
+Napi::Object branch_info(Napi::Env env, const UnetConfig& config, const UnetShape& shape,
+                         int branch) {
+  Napi::Object out = info_of(env, plan_unet_retrieve(config, shape, branch));
+  const UnetBranch described = describe_branch(config, branch);
+  out["branch"] = Napi::Number::New(env, branch);
+  out["feature"] = described.feature;
+  out["runs"] = to_js(env, described.runs);
+  out["featureShape"] = to_nchw(env, unet_feature_shape(config, shape, branch));
+  return out;
+}
+
+}  // namespace
+
+Napi::Value plan_unet(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Napi::Env env = info.Env();
+    const auto config = UnetConfig::parse(parse_config({info[0], "config"}));
+    const Argument size(info[1], "size");
+    UnetShape shape;
+    shape.batch = int(size["batch"].integer(1, kMaxBatch));
+    shape.height = int(size["height"].integer(1, kMaxSide));
+    shape.width = int(size["width"].integer(1, kMaxSide));
+    shape.context_length = int(size["contextLength"].integer(1, kMaxContext));
+    const std::vector<Plan> plans = unet_weight_plans(config);
+    Napi::Array branches = Napi::Array::New(env);
+    for (int branch = 0; branch < config.branches(); ++branch)
+      branches[uint32_t(branch)] = branch_info(env, config, shape, branch);
+    Napi::Object out = Napi::Object::New(env);
+    out["parameters"] = Napi::Number::New(env, count_parameters(plans));
+    out["weightBytes"] = Napi::Number::New(env, packed_bytes(plans));
+    out["full"] = info_of(env, plan_unet_full(config, shape, {}));
+    out["branches"] = branches;
+    return out;
+  });
+}
+
+Napi::Value plan_text_encoder(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto config = parse_text_config(parse_config({info[0], "config"}));
+    const Argument size(info[1], "size");
+    const int batch = int(size["batch"].integer(1, kMaxBatch));
+    const int length = int(size["length"].integer(1, config.positions));
+    return info_of(info.Env(), plan_clip_text(config, batch, length, 0));
+  });
+}
+
+Napi::Value plan_vae(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Napi::Env env = info.Env();
+    const auto config = VaeConfig::parse(parse_config({info[0], "config"}));
+    const Argument size(info[1], "size");
+    const int batch = int(size["batch"].integer(1, kMaxBatch));
+    const int height = int(size["height"].integer(1, kMaxVaeSide));
+    const int width = int(size["width"].integer(1, kMaxVaeSide));
+    const std::vector<Plan> plans = vae_plans(config, batch, height, width);
+    Napi::Object out = Napi::Object::New(env);
+    out["parameters"] = Napi::Number::New(env, count_parameters(plans));
+    out["weightBytes"] = Napi::Number::New(env, packed_bytes(plans));
+    out["encode"] = info_of(env, plans[0]);
+    out["decode"] = info_of(env, plans[1]);
+    return out;
+  });
+}
+
+Napi::Value weight_shapes(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Napi::Env env = info.Env();
+    const Argument model(info[0], "model");
+    const std::string kind = model.string(), text = parse_config({info[1], "config"});
+    std::vector<Plan> plans;
+    if (kind == "unet") {
+      plans = unet_weight_plans(UnetConfig::parse(text));
+    } else if (kind == "text_encoder") {
+      plans.push_back(plan_clip_text(parse_text_config(text), 1, 1, 0));
+    } else if (kind == "vae") {
+      plans = vae_plans(VaeConfig::parse(text), 1, 1, 1);
+    } else {
+      model.fail("'unet', 'text_encoder' or 'vae'", "'" + kind + "'");
+    }
+    const std::vector<NamedShape> tensors = tensors_of(plans);
+    Napi::Array out = Napi::Array::New(env, tensors.size());
+    for (uint32_t i = 0; i < tensors.size(); ++i) {
+      Napi::Object tensor = Napi::Object::New(env);
+      tensor["name"] = tensors[i].name;
+      tensor["shape"] = to_js(env, tensors[i].shape);
+      out[i] = tensor;
+    }
+    return out;
+  });
+}
+
+}  // namespace deepcache::addon

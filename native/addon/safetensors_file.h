@@ -1,0 +1,24 @@
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+
+#include "runtime/safetensors.h"
+
+namespace deepcache::addon {
+
+// A safetensors file, mapped and checked.
+class NativeSafetensorsFile : public Napi::ObjectWrap<NativeSafetensorsFile> {
+ public:
+  static Napi::Function define_class(Napi::Env env);
+  // (path)
+  explicit NativeSafetensorsFile(const Napi::CallbackInfo& info);
+
+ private:
+  Napi::Value read(const Napi::CallbackInfo& info);
+
+  std::shared_ptr<SafetensorsFile> file_;
+};
+
+}  // namespace deepcache::addon

@@ -1,0 +1,140 @@
+#include "table.h"
+
+#include <array>
+#include <cmath>
+#include <string_view>
+
+#include "runtime/error.h"
+
+namespace deepcache::addon {
+namespace {
+
+constexpr size_t kMaxRows = 100'000, kMaxPrograms = 1000, kMaxTerms = 64;
+constexpr std::array<std::string_view, 4 + kHistorySlots> kSlots = {
+    "x", "m", "x0", "noise", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9"};
+
+Slot parse_slot(const Argument& slot) {
+  const std::string name = slot.string();
+  for (size_t i = 0; i < kSlots.size(); ++i)
+    if (kSlots[i] == name) return Slot(i);
+  slot.fail("one of x, m, x0, noise, s0 .. s9", "\"" + name + "\"");
+}
+
+float parse_positive(const Argument& number) {
+  const double value = number.number();
+  if (!(value > 0)) number.fail("a positive number");
+  return float(value);
+}
+
+class TableParser {
+ public:
+  explicit TableParser(int batch) : batch_(batch) {}
+
+  StepTable parse(const Argument& table) {
+    for (const Argument& program : table["programs"].elements(kMaxPrograms))
+      table_.programs.push_back(parse_program(program));
+    const auto rows = table["rows"].elements(kMaxRows);
+    if (table_.programs.empty()) table["programs"].fail("a list of programs", "an empty one");
+    if (rows.empty()) table["rows"].fail("a list of rows", "an empty one");
+    for (const Argument& row : rows) {
+      const Napi::HandleScope scope(row.value().Env());
+      table_.rows.push_back(parse_row(row));
+    }
+    return std::move(table_);
+  }
+
+ private:
+  static ProgramKey parse_program(const Argument& program) {
+    ProgramKey key;
+    const Argument kind = program["kind"];
+    const std::string name = kind.string();
+    if (name == "retrieve") {
+      key.kind = ProgramKey::Kind::retrieve;
+      key.branch = int(program["branch"].integer(0, 1000));
+    } else if (name != "full") {
+      kind.fail("'full' or 'retrieve'", "\"" + name + "\"");
+    }
+    if (const Argument guided = program["guided"]; guided.given()) key.guided = guided.boolean();
+    return key;
+  }
+
+  StepRow parse_row(const Argument& in) {
+    StepRow row;
+    row.program = int(in["program"].integer(0, int64_t(table_.programs.size()) - 1));
+    row.timestep = coefficient(in["timestep"]);
+    row.input_scale = coefficient(in["inputScale"]);
+    if (const Argument guidance = in["guidance"]; guidance.given()) {
+      row.guided = true;
+      row.guidance_scale = coefficient(guidance["scale"]);
+      row.guidance_rescale = coefficient(guidance["rescale"]);
+    }
+    parse_x0(in["x0"], row);
+    for (const Argument& assignment : in["assign"].elements(kMaxAssignments))
+      row.assignments.push_back(parse_assignment(assignment));
+    if (const Argument noise = in["noise"]; noise.given()) {
+      row.has_noise = true;
+      row.noise = coefficient(noise);
+    }
+    if (const Argument blend = in["blend"]; blend.given()) {
+      row.blended = true;
+      row.blend_init = coefficient(blend["init"]);
+      row.blend_noise = coefficient(blend["noise"]);
+    }
+    return row;
+  }
+
+  void parse_x0(const Argument& in, StepRow& row) {
+    row.x0_x = coefficient(in["x"]);
+    row.x0_m = coefficient(in["m"]);
+    const Argument clamp = in["clamp"], threshold = in["threshold"];
+    if (clamp.given() && threshold.given())
+      throw Error(ErrorCode::kInvalidArgument,
+                  in.name() + " has both a clamp and a threshold; give one of them");
+    if (clamp.given()) {
+      row.limit = StepRow::Limit::clamp;
+      row.clamp = parse_positive(clamp);
+    } else if (threshold.given()) {
+      row.limit = StepRow::Limit::threshold;
+      row.threshold_ratio = parse_positive(threshold["ratio"]);
+      row.threshold_max = parse_positive(threshold["max"]);
+    }
+  }
+
+  Assignment parse_assignment(const Argument& in) {
+    Assignment assignment;
+    assignment.to = parse_slot(in["to"]);
+    for (const Argument& term : in["terms"].elements(kMaxTerms))
+      assignment.terms.push_back({parse_slot(term["slot"]), coefficient(term["coefficient"])});
+    return assignment;
+  }
+
+  // A number, or an array with one for each sample.
+  Coefficient coefficient(const Argument& in) {
+    const Coefficient out{uint32_t(table_.values.size()), in.value().IsArray() ? 1u : 0u};
+    if (!in.value().IsArray()) {
+      append(in);
+      return out;
+    }
+    const auto samples = in.elements(size_t(batch_));
+    if (samples.size() != size_t(batch_))
+      in.fail("a number or an array of " + std::to_string(batch_) + " (one for each sample)",
+              std::to_string(samples.size()));
+    for (const Argument& sample : samples) append(sample);
+    return out;
+  }
+
+  void append(const Argument& in) {
+    const float value = float(in.number());
+    if (!std::isfinite(value)) in.fail("a number that fp32 can hold");
+    table_.values.push_back(value);
+  }
+
+  int batch_;
+  StepTable table_;
+};
+
+}  // namespace
+
+StepTable parse_table(const Argument& table, int batch) { return TableParser(batch).parse(table); }
+
+}  // namespace deepcache::addon

@@ -1,0 +1,118 @@
+#include "text_encoder.h"
+
+#include <utility>
+
+#include "classes.h"
+#include "errors.h"
+#include "model_source.h"
+#include "values.h"
+
+namespace deepcache::addon {
+namespace {
+
+std::shared_ptr<TextEncoder> load_model(const ModelSource& source,
+                                        std::shared_ptr<WeightSource> weights,
+                                        std::shared_ptr<Backend> backend) {
+  // transformers 4.35 and earlier saved CLIPTextModel with an unused projection: the class decides.
+  const bool projected =
+      has_projection(source.config, weights->find("text_projection.weight") != nullptr);
+  const auto config = ClipTextConfig::parse(source.config, projected);
+  return std::make_shared<TextEncoder>(config, std::move(weights), std::move(backend));
+}
+
+struct EncodeRequest {
+  std::vector<int32_t> ids;
+  int batch = 1, length = 0, skip = 0;
+  std::vector<int> hidden;
+};
+
+EncodeRequest parse_request(const Argument& in, const ClipTextConfig& config) {
+  EncodeRequest out;
+  out.batch = int(in["batch"].integer(1, 1024));
+  const Argument ids = in["ids"];
+  out.ids = ids.int32s();
+  const size_t batch = size_t(out.batch), count = out.ids.size();
+  if (count % batch != 0 || count / batch > size_t(config.positions))
+    ids.fail("an Int32Array of batch (" + std::to_string(batch) + ") times 1 to " +
+                 std::to_string(config.positions) + " token ids",
+             std::to_string(count));
+  out.length = int(count / batch);
+  for (size_t i = 0; i < count; ++i)
+    if (out.ids[i] < 0 || out.ids[i] >= config.vocabulary)
+      throw Error(ErrorCode::kInvalidArgument,
+                  ids.name() + "[" + std::to_string(i) + "] is " + std::to_string(out.ids[i]) +
+                      ", outside of the vocabulary of " + std::to_string(config.vocabulary));
+  if (const Argument skip = in["skip"]; skip.given())
+    out.skip = int(skip.integer(0, config.layers));
+  if (const Argument hidden = in["hidden"]; hidden.given())
+    out.hidden = hidden.integers(size_t(config.layers) + 1, 0, config.layers);
+  return out;
+}
+
+}  // namespace
+
+Napi::Function NativeTextEncoder::define_class(Napi::Env env) {
+  return DefineClass(env, "TextEncoder",
+                     {InstanceMethod<&NativeTextEncoder::encode>("encode"),
+                      InstanceMethod<&NativeTextEncoder::memory>("memory"),
+                      InstanceMethod<&NativeTextEncoder::dispose>("dispose")});
+}
+
+NativeTextEncoder::NativeTextEncoder(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  guarded(info.Env(), [&] { Classes::of(info.Env()).require_creating("loadTextEncoder()"); });
+}
+
+Napi::Value NativeTextEncoder::load(const Napi::CallbackInfo& info) {
+  return load_job<TextEncoder>(info, load_model, wrap);
+}
+
+Napi::Value NativeTextEncoder::wrap(Napi::Env env, std::shared_ptr<TextEncoder> model) {
+  Classes& classes = Classes::of(env);
+  Napi::Object object;
+  auto& self = classes.create<NativeTextEncoder>(classes.text_encoder, &object);
+  const ClipTextConfig& config = model->config();
+  const auto number = [&](const char* name, int value) {
+    define(object, name, Napi::Number::New(env, value));
+  };
+  number("width", config.width);
+  number("pooledWidth", config.projection ? config.projection : config.width);
+  number("layers", config.layers);
+  number("maxLength", config.positions);
+  number("vocabularySize", config.vocabulary);
+  self.slot_.emplace(std::move(model));
+  return object;
+}
+
+Napi::Value NativeTextEncoder::encode(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    auto request = parse_request({info[0], "request"}, slot_->model().config());
+    const auto work = [request = std::move(request)](TextEncoder& model,
+                                                     JobContext& context) -> Finish {
+      auto encoding = model.encode(request.ids, request.batch, request.length, request.skip,
+                                   request.hidden, context.cancel_flag());
+      return [encoding = std::move(encoding)](Napi::Env env) -> Napi::Value {
+        Napi::Object out = Napi::Object::New(env);
+        out["last"] = to_js(env, encoding.last);
+        out["pooled"] = to_js(env, encoding.pooled);
+        Napi::Array hidden = Napi::Array::New(env, encoding.hidden.size());
+        for (uint32_t i = 0; i < encoding.hidden.size(); ++i)
+          hidden[i] = to_js(env, encoding.hidden[i]);
+        out["hidden"] = hidden;
+        return out;
+      };
+    };
+    return slot_->start(info.Env(), work).object(info.Env());
+  });
+}
+
+Napi::Value NativeTextEncoder::memory(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    Napi::Object out = Napi::Object::New(info.Env());
+    out["weights"] = to_js(info.Env(), slot_->model().weight_bytes());
+    return out;
+  });
+}
+
+void NativeTextEncoder::dispose(const Napi::CallbackInfo&) { slot_->dispose(); }
+
+}  // namespace deepcache::addon

@@ -1,0 +1,178 @@
+#include "unet.h"
+
+#include <utility>
+
+#include "classes.h"
+#include "errors.h"
+#include "model_source.h"
+#include "unet_requests.h"
+#include "values.h"
+
+namespace deepcache::addon {
+namespace {
+
+std::shared_ptr<CountedUnet> load_model(const ModelSource& source,
+                                        std::shared_ptr<WeightSource> weights,
+                                        std::shared_ptr<Backend> backend) {
+  return std::make_shared<CountedUnet>(UnetConfig::parse(source.config), std::move(weights),
+                                       std::move(backend));
+}
+
+// NativeStep of lib/native/types.ts.
+void report_step(JobContext& context, const DenoiseInputs& inputs, const UnetProgress& progress) {
+  const int row = progress.row;
+  const auto read = [&](int every, const ReadLatents& latents) {
+    return every > 0 && (row + 1) % every == 0 ? latents() : std::vector<float>();
+  };
+  const double milliseconds = progress.milliseconds;
+  context.report([row, milliseconds, x0 = read(inputs.preview_every, progress.x0),
+                  x = read(inputs.latents_every, progress.x)](Napi::Env env) {
+    Napi::Object step = Napi::Object::New(env);
+    step["row"] = Napi::Number::New(env, row);
+    step["milliseconds"] = Napi::Number::New(env, milliseconds);
+    if (!x0.empty()) step["x0"] = to_js(env, x0);
+    if (!x.empty()) step["x"] = to_js(env, x);
+    return std::vector<napi_value>{step};
+  });
+}
+
+}  // namespace
+
+void CountedUnet::count_memory() {
+  const UnetMemory now = unet.memory();
+  std::lock_guard lock(mutex_);
+  memory_ = now;
+}
+
+UnetMemory CountedUnet::memory() const {
+  std::lock_guard lock(mutex_);
+  return memory_;
+}
+
+Napi::Function NativeUnet::define_class(Napi::Env env) {
+  return DefineClass(
+      env, "Unet",
+      {InstanceMethod<&NativeUnet::forward>("forward"),
+       InstanceMethod<&NativeUnet::feature>("feature"),
+       InstanceMethod<&NativeUnet::denoise>("denoise"),
+       InstanceMethod<&NativeUnet::memory>("memory"), InstanceMethod<&NativeUnet::trim>("trim"),
+       InstanceMethod<&NativeUnet::dispose>("dispose")});
+}
+
+NativeUnet::NativeUnet(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  guarded(info.Env(), [&] { Classes::of(info.Env()).require_creating("loadUnet()"); });
+}
+
+Napi::Value NativeUnet::load(const Napi::CallbackInfo& info) {
+  return load_job<CountedUnet>(info, load_model, wrap);
+}
+
+Napi::Value NativeUnet::wrap(Napi::Env env, std::shared_ptr<CountedUnet> model) {
+  Classes& classes = Classes::of(env);
+  Napi::Object object;
+  auto& self = classes.create<NativeUnet>(classes.unet, &object);
+  const UnetConfig& config = model->unet.config();
+  const auto number = [&](const char* name, int value) {
+    define(object, name, Napi::Number::New(env, value));
+  };
+  number("inChannels", config.in_channels);
+  number("outChannels", config.out_channels);
+  number("contextWidth", config.context_width);
+  number("sampleSize", config.sample_size);
+  number("levels", config.levels());
+  number("layersPerBlock", config.layers);
+  number("branches", config.branches());
+  self.slot_.emplace(std::move(model));
+  return object;
+}
+
+Napi::Value NativeUnet::forward(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto inputs = parse_forward({info[0], "request"}, slot_->model().unet.config());
+    const auto work = [inputs](CountedUnet& model, JobContext& context) -> Finish {
+      TapCollector taps(inputs->taps);
+      auto values = model.unet.forward(inputs->request, context.cancel_flag(), taps.tap());
+      model.count_memory();
+      return [with_taps = inputs->taps, values = std::move(values),
+              taps = taps.take()](Napi::Env env) -> Napi::Value {
+        Napi::Object out = Napi::Object::New(env);
+        out["out"] = to_js(env, values);
+        if (with_taps) out["taps"] = to_js(env, taps);
+        return out;
+      };
+    };
+    return slot_->start(info.Env(), work).object(info.Env());
+  });
+}
+
+Napi::Value NativeUnet::feature(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    Unet& unet = slot_->model().unet;
+    const int last = unet.config().branches() - 1;
+    const int branch = int(Argument(info[0], "branch").integer(0, last));
+    if (!slot_->idle())
+      throw Error(ErrorCode::kInvalidArgument,
+                  "feature() cannot be read while a job uses the U-Net: await the job first");
+    Shape shape;
+    const std::vector<float> values = unet.feature(branch, &shape);
+    Napi::Object out = Napi::Object::New(info.Env());
+    out["data"] = to_js(info.Env(), values);
+    out["shape"] = to_nchw(info.Env(), shape);
+    return out;
+  });
+}
+
+Napi::Value NativeUnet::denoise(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto inputs = parse_denoise({info[0], "request"}, slot_->model().unet.config());
+    const Argument on_step(info[1], "onStep");
+    const auto work = [inputs](CountedUnet& model, JobContext& context) -> Finish {
+      auto run = model.unet.denoise(inputs->request, context.cancel_flag(),
+                                    [&](const UnetProgress& progress) {
+                                      if (progress.row == 0) model.count_memory();
+                                      report_step(context, *inputs, progress);
+                                    });
+      return [run = std::move(run)](Napi::Env env) -> Napi::Value {
+        Napi::Object out = Napi::Object::New(env);
+        out["latents"] = to_js(env, run.latents);
+        out["rowMilliseconds"] = to_js(env, run.row_milliseconds);
+        out["prepareMilliseconds"] = Napi::Number::New(env, run.prepare_milliseconds);
+        return out;
+      };
+    };
+    return slot_->start(info.Env(), work, on_step.given() ? on_step.function() : Napi::Function())
+        .object(info.Env());
+  });
+}
+
+Napi::Value NativeUnet::memory(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const UnetMemory memory = slot_->model().memory();
+    Napi::Object out = Napi::Object::New(info.Env());
+    out["weights"] = to_js(info.Env(), memory.weights);
+    out["arena"] = to_js(info.Env(), memory.arena);
+    out["buffers"] = to_js(info.Env(), memory.buffers);
+    return out;
+  });
+}
+
+void NativeUnet::trim(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] {
+    const auto trim_now = [](CountedUnet& model) {
+      model.unet.trim();
+      model.count_memory();
+    };
+    if (slot_->idle()) return trim_now(slot_->model());
+    // After the jobs that were started before; nobody waits for it.
+    const StartedJob job =
+        slot_->start(info.Env(), [trim_now](CountedUnet& model, JobContext&) -> Finish {
+          trim_now(model);
+          return [](Napi::Env env) { return env.Undefined(); };
+        });
+    job.promise.Catch(Napi::Function::New(info.Env(), [](const Napi::CallbackInfo&) {}));
+  });
+}
+
+void NativeUnet::dispose(const Napi::CallbackInfo&) { slot_->dispose(); }
+
+}  // namespace deepcache::addon

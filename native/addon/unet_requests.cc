@@ -1,0 +1,140 @@
+#include "unet_requests.h"
+
+#include <algorithm>
+#include <string>
+
+#include "runtime/error.h"
+#include "table.h"
+
+namespace deepcache::addon {
+namespace {
+
+constexpr int kMaxBatch = 1024;
+constexpr int kMaxSide = 8192;  // latent pixels
+constexpr int kMaxContext = 1 << 16;
+
+struct Size {
+  size_t height, width;
+};
+
+Size parse_size(const Argument& in) {
+  return {size_t(in["height"].integer(1, kMaxSide)), size_t(in["width"].integer(1, kMaxSide))};
+}
+
+// Of `n` samples, guidance halves included.
+UnetConditions parse_conditions(const Argument& in, const UnetConfig& config, size_t n,
+                                ConditionArrays& arrays) {
+  UnetConditions out;
+  out.context_length = int(in["contextLength"].integer(1, kMaxContext));
+  arrays.context =
+      in["context"].floats({n, size_t(out.context_length), size_t(config.context_width)});
+  out.context = arrays.context.data();
+  const Argument embeds = in["textEmbeds"], ids = in["timeIds"];
+  if (!config.text_time) {
+    for (const Argument& added : {embeds, ids})
+      if (added.given())
+        throw Error(ErrorCode::kInvalidArgument,
+                    added.name() + " must be left out: this U-Net takes no added conditions");
+    return out;
+  }
+  arrays.time_ids = ids.floats_of_multiple({n});
+  out.time_ids_count = int(std::min<size_t>(arrays.time_ids.size() / n, 1 << 20));
+  arrays.text_embeds = embeds.floats({n, size_t(pooled_text_width(config, out.time_ids_count))});
+  out.time_ids = arrays.time_ids.data();
+  out.text_embeds = arrays.text_embeds.data();
+  return out;
+}
+
+// An array that the request may leave out; null then.
+const float* parse_optional(const Argument& in, std::initializer_list<size_t> shape,
+                            std::vector<float>& array) {
+  if (!in.given()) return nullptr;
+  array = in.floats(shape);
+  return array.data();
+}
+
+int parse_every(const Argument& in) { return in.given() ? int(in.integer(1, 1 << 30)) : 0; }
+
+}  // namespace
+
+std::shared_ptr<const ForwardInputs> parse_forward(const Argument& in, const UnetConfig& config) {
+  auto inputs = std::make_shared<ForwardInputs>();
+  UnetForward& out = inputs->request;
+  const Size size = parse_size(in);
+  out.batch = int(in["batch"].integer(1, kMaxBatch));
+  out.height = int(size.height);
+  out.width = int(size.width);
+  const size_t n = size_t(out.batch);
+  inputs->sample = in["sample"].floats({n, size_t(config.in_channels), size.height, size.width});
+  out.sample = inputs->sample.data();
+
+  const Argument timesteps = in["timesteps"];
+  for (const Argument& timestep : timesteps.elements(n))
+    out.timesteps.push_back(float(timestep.number()));
+  if (out.timesteps.size() != 1 && out.timesteps.size() != n)
+    timesteps.fail("an array of 1 or batch (" + std::to_string(n) + ") numbers",
+                   std::to_string(out.timesteps.size()));
+  out.conditions = parse_conditions(in, config, n, inputs->conditions);
+
+  const int last_branch = config.branches() - 1;
+  const Argument features = in["features"], retrieve = in["retrieve"], taps = in["taps"];
+  if (features.given()) out.features = features.integers(size_t(config.branches()), 0, last_branch);
+  if (retrieve.given()) {
+    if (!out.features.empty())
+      throw Error(ErrorCode::kInvalidArgument,
+                  features.name() + " and " + retrieve.name() +
+                      " exclude each other: only full passes keep features");
+    out.retrieve = int(retrieve.integer(0, last_branch));
+  }
+  inputs->taps = taps.given() && taps.boolean();
+  return inputs;
+}
+
+std::shared_ptr<const DenoiseInputs> parse_denoise(const Argument& in, const UnetConfig& config) {
+  if (config.in_channels < config.out_channels)
+    throw Error(ErrorCode::kUnsupported,
+                "denoise: this U-Net has more output channels than input channels");
+  auto inputs = std::make_shared<DenoiseInputs>();
+  UnetDenoise& out = inputs->request;
+  const Size size = parse_size(in);
+  out.batch = int(in["batch"].integer(1, kMaxBatch));
+  out.halves = int(in["halves"].integer(1, 2));
+  out.height = int(size.height);
+  out.width = int(size.width);
+  out.table = parse_table(in["table"], out.batch);
+  const size_t batch = size_t(out.batch), halves = size_t(out.halves);
+  const size_t channels = size_t(config.out_channels);
+  const auto blended = [](const StepRow& row) { return row.blended; };
+  const bool blends = std::any_of(out.table.rows.begin(), out.table.rows.end(), blended);
+
+  inputs->latents = in["latents"].floats({batch, channels, size.height, size.width});
+  out.latents = inputs->latents.data();
+  out.conditions = parse_conditions(in, config, halves * batch, inputs->conditions);
+  if (const Argument noise = in["noise"]; noise.given()) {
+    inputs->noise = noise.floats_of_multiple({batch, channels, size.height, size.width});
+    out.noise = inputs->noise.data();
+    out.draws = int(inputs->noise.size() / (batch * channels * size.height * size.width));
+  }
+
+  const Argument constant = in["constant"];
+  const size_t extra = size_t(config.in_channels) - channels;
+  if (extra == 0 && constant.given())
+    throw Error(ErrorCode::kInvalidArgument,
+                constant.name() + " must be left out: this U-Net takes latents only");
+  if (extra > 0) {
+    inputs->constant = constant.floats({halves * batch, extra, size.height, size.width});
+    out.constant = inputs->constant.data();
+  }
+  const Argument mask = in["mask"], init = in["init"], init_noise = in["initNoise"];
+  for (const Argument& array : {mask, init, init_noise})
+    if (blends && !array.given()) array.fail("given: the table has rows with a blend");
+  out.mask = parse_optional(mask, {batch, 1, size.height, size.width}, inputs->mask);
+  out.init = parse_optional(init, {batch, channels, size.height, size.width}, inputs->init);
+  out.init_noise =
+      parse_optional(init_noise, {batch, channels, size.height, size.width}, inputs->init_noise);
+  inputs->preview_every = parse_every(in["previewEvery"]);
+  inputs->latents_every = parse_every(in["latentsEvery"]);
+  return inputs;
+}
+
+}  // namespace deepcache::addon

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "arguments.h"
+#include "models/unet.h"
+
+namespace deepcache::addon {
+
+// The arrays that UnetConditions points into.
+struct ConditionArrays {
+  std::vector<float> context, text_embeds, time_ids;
+};
+
+// Requests with copies of the arrays that they point into; never copied or moved themselves.
+struct ForwardInputs {
+  UnetForward request;
+  ConditionArrays conditions;
+  std::vector<float> sample;
+  bool taps = false;
+};
+
+struct DenoiseInputs {
+  UnetDenoise request;
+  ConditionArrays conditions;
+  std::vector<float> latents, noise, constant, mask, init, init_noise;
+  int preview_every = 0, latents_every = 0;  // 0: never
+};
+
+// Check everything that NativeUnet.forward and denoise of lib/native/types.ts are given.
+std::shared_ptr<const ForwardInputs> parse_forward(const Argument& in, const UnetConfig& config);
+std::shared_ptr<const DenoiseInputs> parse_denoise(const Argument& in, const UnetConfig& config);
+
+}  // namespace deepcache::addon

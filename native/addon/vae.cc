@@ -1,0 +1,117 @@
+#include "vae.h"
+
+#include <utility>
+
+#include "classes.h"
+#include "errors.h"
+#include "model_source.h"
+#include "values.h"
+
+namespace deepcache::addon {
+namespace {
+
+// Image pixels each way; latents have up to this over the scale.
+constexpr int kMaxSide = 32768;
+
+std::shared_ptr<Autoencoder> load_model(const ModelSource& source,
+                                        std::shared_ptr<WeightSource> weights,
+                                        std::shared_ptr<Backend> backend) {
+  return std::make_shared<Autoencoder>(VaeConfig::parse(source.config), std::move(weights),
+                                       std::move(backend));
+}
+
+using Run = std::vector<float> (Autoencoder::*)(const float* data, int batch, int height, int width,
+                                                Shape* shape, const CancelFlag* cancel,
+                                                const Tap* tap);
+
+// encode() and decode() differ in the input's channels and size limits only.
+Napi::Value start_run(const Napi::CallbackInfo& info, ModelSlot<Autoencoder>& slot, Run run,
+                      int channels, int shortest, int longest) {
+  const Argument request(info[0], "request");
+  const int batch = int(request["batch"].integer(1, 1024));
+  const int height = int(request["height"].integer(shortest, longest));
+  const int width = int(request["width"].integer(shortest, longest));
+  auto data =
+      request["data"].floats({size_t(batch), size_t(channels), size_t(height), size_t(width)});
+  const Argument taps_wanted = request["taps"];
+  const bool with_taps = taps_wanted.given() && taps_wanted.boolean();
+  const auto work = [=, data = std::move(data)](Autoencoder& model, JobContext& context) -> Finish {
+    TapCollector taps(with_taps);
+    Shape shape;
+    auto values =
+        (model.*run)(data.data(), batch, height, width, &shape, context.cancel_flag(), taps.tap());
+    return [=, values = std::move(values), taps = taps.take()](Napi::Env env) -> Napi::Value {
+      Napi::Object out = Napi::Object::New(env);
+      out["data"] = to_js(env, values);
+      out["shape"] = to_nchw(env, shape);
+      if (with_taps) out["taps"] = to_js(env, taps);
+      return out;
+    };
+  };
+  return slot.start(info.Env(), work).object(info.Env());
+}
+
+}  // namespace
+
+Napi::Function NativeVae::define_class(Napi::Env env) {
+  return DefineClass(
+      env, "Vae",
+      {InstanceMethod<&NativeVae::encode>("encode"), InstanceMethod<&NativeVae::decode>("decode"),
+       InstanceMethod<&NativeVae::memory>("memory"),
+       InstanceMethod<&NativeVae::dispose>("dispose")});
+}
+
+NativeVae::NativeVae(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  guarded(info.Env(), [&] { Classes::of(info.Env()).require_creating("loadVae()"); });
+}
+
+Napi::Value NativeVae::load(const Napi::CallbackInfo& info) {
+  return load_job<Autoencoder>(info, load_model, wrap);
+}
+
+Napi::Value NativeVae::wrap(Napi::Env env, std::shared_ptr<Autoencoder> model) {
+  Classes& classes = Classes::of(env);
+  Napi::Object object;
+  auto& self = classes.create<NativeVae>(classes.vae, &object);
+  const VaeConfig& config = model->config();
+  const auto number = [&](const char* name, double value) {
+    define(object, name, Napi::Number::New(env, value));
+  };
+  number("inChannels", config.in_channels);
+  number("outChannels", config.out_channels);
+  number("latentChannels", config.latent_channels);
+  number("scalingFactor", config.scaling_factor);
+  number("scale", config.scale());
+  self.slot_.emplace(std::move(model));
+  return object;
+}
+
+Napi::Value NativeVae::encode(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const VaeConfig& config = slot_->model().config();
+    return start_run(info, *slot_, &Autoencoder::encode, config.in_channels, config.scale(),
+                     kMaxSide);
+  });
+}
+
+Napi::Value NativeVae::decode(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const VaeConfig& config = slot_->model().config();
+    return start_run(info, *slot_, &Autoencoder::decode, config.latent_channels, 1,
+                     kMaxSide / config.scale());
+  });
+}
+
+Napi::Value NativeVae::memory(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Autoencoder& model = slot_->model();
+    Napi::Object out = Napi::Object::New(info.Env());
+    out["weights"] = to_js(info.Env(), model.weight_bytes());
+    out["peakArena"] = to_js(info.Env(), model.peak_arena_bytes());
+    return out;
+  });
+}
+
+void NativeVae::dispose(const Napi::CallbackInfo&) { slot_->dispose(); }
+
+}  // namespace deepcache::addon
