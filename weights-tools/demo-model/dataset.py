@@ -1,0 +1,44 @@
+"""The pictures: drawn once into a file, read from there at random. Scenes are not stored, they follow from the index."""
+import os
+import random
+from multiprocessing import Pool
+
+import numpy as np
+
+from canvas import SIZE
+from config import PICTURES
+from painter import draw_scene
+from scene import sample_scene
+
+
+def scene_of(index):
+    """The scene of picture `index`; the same on every machine."""
+    return sample_scene(random.Random(index))
+
+
+def draw(index):
+    return draw_scene(scene_of(index), index)
+
+
+def draw_all(path, workers):
+    """Writes uint8 [PICTURES, 128, 128, 3] to `path` unless it is there already (0.8 GB, half a minute)."""
+    if os.path.exists(path):
+        return
+    pictures = np.lib.format.open_memmap(path + ".part", "w+", np.uint8, (PICTURES, SIZE, SIZE, 3))
+    with Pool(workers) as pool:
+        for index, picture in enumerate(pool.imap(draw, range(PICTURES), chunksize=256)):
+            pictures[index] = picture
+    pictures.flush()
+    os.replace(path + ".part", path)
+
+
+def load(path):
+    return np.load(path, mmap_mode="r")
+
+
+def contact_sheet(pictures, columns):
+    """pictures: uint8 [N, H, W, 3]. Returns one array with N pictures in rows of `columns`."""
+    blank = np.full_like(pictures[0], 255)
+    cells = list(pictures) + [blank] * (-len(pictures) % columns)
+    rows = [np.concatenate(cells[i:i + columns], axis=1) for i in range(0, len(cells), columns)]
+    return np.concatenate(rows, axis=0)

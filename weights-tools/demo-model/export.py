@@ -1,0 +1,110 @@
+"""Writes the model as a diffusers directory: configs and float16 safetensors."""
+import json
+import os
+import struct
+
+import torch
+
+from canvas import SIZE
+from config import AUTOENCODER, SCHEDULE, TEXT_ENCODER, UNET
+
+VERSION = "0.24.0"  # the diffusers whose configs these are
+
+
+def write_json(content, *path):
+    os.makedirs(os.path.join(*path[:-1]), exist_ok=True)
+    with open(os.path.join(*path), "w") as file:
+        file.write(json.dumps(content, indent=2) + "\n")
+
+
+def write_safetensors(state, path):
+    """An 8 byte header length, a JSON header padded to 8 bytes, then the tensors, here as float16."""
+    header, offset = {"__metadata__": {"format": "pt"}}, 0
+    tensors = {name: state[name].detach().half().contiguous().cpu() for name in sorted(state)}
+    for name, tensor in tensors.items():
+        size = 2 * tensor.numel()
+        header[name] = {"dtype": "F16", "shape": list(tensor.shape), "data_offsets": [offset, offset + size]}
+        offset += size
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for tensor in tensors.values():
+            file.write(tensor.numpy().tobytes())
+
+
+def pipeline_config():
+    return {
+        "_class_name": "StableDiffusionPipeline", "_diffusers_version": VERSION,
+        "feature_extractor": [None, None], "image_encoder": [None, None],
+        "requires_safety_checker": False, "safety_checker": [None, None],
+        "scheduler": ["diffusers", "DDIMScheduler"], "text_encoder": ["transformers", "CLIPTextModel"],
+        "tokenizer": ["transformers", "CLIPTokenizer"], "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+    }
+
+
+def scheduler_config():
+    return {
+        "_class_name": "DDIMScheduler", "_diffusers_version": VERSION, **SCHEDULE, "clip_sample": False,
+        "prediction_type": "v_prediction", "set_alpha_to_one": False, "steps_offset": 1,
+        "timestep_spacing": "leading", "trained_betas": None,
+    }
+
+
+def unet_config():
+    levels = len(UNET["channels"])
+    return {
+        "_class_name": "UNet2DConditionModel", "_diffusers_version": VERSION, "act_fn": "silu",
+        # Despite its name diffusers reads this one as the number of heads.
+        "attention_head_dim": [width // UNET["head_channels"] for width in UNET["channels"]],
+        "block_out_channels": list(UNET["channels"]), "center_input_sample": False,
+        "cross_attention_dim": UNET["context_channels"],
+        "down_block_types": ["CrossAttnDownBlock2D"] * (levels - 1) + ["DownBlock2D"],
+        "up_block_types": ["UpBlock2D"] + ["CrossAttnUpBlock2D"] * (levels - 1),
+        "downsample_padding": 1, "flip_sin_to_cos": True, "freq_shift": 0, "in_channels": 4,
+        "layers_per_block": UNET["layers"], "mid_block_scale_factor": 1, "norm_eps": 1e-05,
+        "norm_num_groups": UNET["groups"], "out_channels": 4, "sample_size": SIZE // 8,
+    }
+
+
+def autoencoder_config():
+    levels = len(AUTOENCODER["channels"])
+    return {
+        "_class_name": "AutoencoderKL", "_diffusers_version": VERSION, "act_fn": "silu",
+        "block_out_channels": list(AUTOENCODER["channels"]), "down_block_types": ["DownEncoderBlock2D"] * levels,
+        "up_block_types": ["UpDecoderBlock2D"] * levels, "in_channels": 3, "out_channels": 3, "latent_channels": 4,
+        "layers_per_block": AUTOENCODER["layers"], "norm_num_groups": AUTOENCODER["groups"], "sample_size": SIZE,
+        "scaling_factor": 1.0,
+    }
+
+
+def text_encoder_config(vocabulary):
+    width = TEXT_ENCODER["width"]
+    return {
+        "architectures": ["CLIPTextModel"], "attention_dropout": 0.0, "bos_token_id": vocabulary - 2, "dropout": 0.0,
+        "eos_token_id": vocabulary - 1, "hidden_act": "quick_gelu", "hidden_size": width, "initializer_factor": 1.0,
+        "initializer_range": 0.02, "intermediate_size": 4 * width, "layer_norm_eps": 1e-05,
+        "max_position_embeddings": TEXT_ENCODER["max_tokens"], "model_type": "clip_text_model",
+        "num_attention_heads": TEXT_ENCODER["heads"], "num_hidden_layers": TEXT_ENCODER["layers"],
+        "pad_token_id": vocabulary - 1, "projection_dim": width, "torch_dtype": "float16",
+        "transformers_version": "4.35.2", "vocab_size": vocabulary,
+    }
+
+
+def export(folder, states, tokenizer, card):
+    """states: {"unet", "text_encoder", "vae"} to state dicts; card: text of the folder's README.md."""
+    write_json(pipeline_config(), folder, "model_index.json")
+    write_json(scheduler_config(), folder, "scheduler", "scheduler_config.json")
+    write_json(unet_config(), folder, "unet", "config.json")
+    write_json(autoencoder_config(), folder, "vae", "config.json")
+    write_json(text_encoder_config(len(tokenizer)), folder, "text_encoder", "config.json")
+    write_safetensors(states["unet"], os.path.join(folder, "unet", "diffusion_pytorch_model.safetensors"))
+    write_safetensors(states["vae"], os.path.join(folder, "vae", "diffusion_pytorch_model.safetensors"))
+    write_safetensors(states["text_encoder"], os.path.join(folder, "text_encoder", "model.safetensors"))
+    tokenizer.save(os.path.join(folder, "tokenizer"))
+    with open(os.path.join(folder, "README.md"), "w") as file:
+        file.write(card)
+    sizes = [os.path.getsize(os.path.join(root, name)) for root, _, names in os.walk(folder) for name in names]
+    return sum(sizes)
