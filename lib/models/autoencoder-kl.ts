@@ -6,7 +6,10 @@ import { findModel } from './model-files.js';
 
 /** The image autoencoder (diffusers' AutoencoderKL). Pixels are NCHW in [-1, 1]. */
 export class AutoencoderKL {
-  private constructor(private readonly handle: NativeVae) {}
+  private constructor(
+    private readonly handle: NativeVae,
+    private readonly configText: string,
+  ) {}
 
   /** @internal */
   static async load(
@@ -16,7 +19,7 @@ export class AutoencoderKL {
   ): Promise<AutoencoderKL> {
     const { configText, files } = await findModel(folder, 'diffusion_pytorch_model', options.variant);
     const start = () => native().loadVae(backend, { config: configText, files });
-    return new AutoencoderKL(await finish(start, options.signal));
+    return new AutoencoderKL(await finish(start, options.signal), configText);
   }
 
   /** Latents in model scale are the encoder's times this. */
@@ -44,6 +47,12 @@ export class AutoencoderKL {
   /** Latents [n, c, h, w] divided by the scaling factor -> pixels [n, 3, h * scale, w * scale], not clamped. */
   async decode(latents: Tensor, signal?: AbortSignal): Promise<Tensor> {
     return finish(() => this.handle.decode(request(latents)), signal);
+  }
+
+  /** Bytes that decoding one image of so many latent pixels allocates. */
+  decodeBytes({ height, width }: { height: number; width: number }): number {
+    const { decode } = native().planVae(this.configText, { batch: 1, height, width });
+    return decode.arenaBytes + decode.externalBytes;
   }
 
   /** Bytes of the weights, and of the largest arena that a call has used. */

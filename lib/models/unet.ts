@@ -88,6 +88,12 @@ export class UNet2DConditionModel {
     return { repo, complete, executed };
   }
 
+  /** Bytes that a run of the size allocates besides the weights: activations, prompt keys and values. */
+  runBytes(size: SizeOptions): number {
+    const { full } = this.plan(size);
+    return full.arenaBytes + full.externalBytes;
+  }
+
   /** Bytes held now: weights, the arena of the last size that was run, its other buffers. */
   memory(): { weights: number; arena: number; buffers: number } {
     return this.native.memory();

@@ -88,6 +88,8 @@ export interface PlanInfo {
   /** What running our plan takes. */
   readonly executed: number;
   readonly arenaBytes: number;
+  /** Buffers around the plan: inputs, outputs, keys and values, kept features. */
+  readonly externalBytes: number;
   readonly ops: number;
 }
 

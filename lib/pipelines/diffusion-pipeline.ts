@@ -32,6 +32,11 @@ export function registerPipeline(pipeline: PipelineClass): void {
   registry.set(pipeline.className, pipeline);
 }
 
+/** @internal Whether there is a pipeline of this name. */
+export function hasPipeline(className: string): boolean {
+  return registry.has(className);
+}
+
 /**
  * A loaded model folder and the way its parts work together. Load one with {@link DiffusionPipeline.fromPretrained},
  * free it with `dispose` or `await using`. A pipeline runs one job at a time; further calls wait for their turn.

@@ -3,6 +3,7 @@ import { Image } from '../images/image.js';
 import { concat, type Tensor } from '../tensor.js';
 import { planRun, type RunPlan, runLoop } from './denoise.js';
 import { DiffusionPipeline, registerPipeline } from './diffusion-pipeline.js';
+import { estimateMemory, requireMemory } from './memory.js';
 import { NoiseSource } from './noise.js';
 import {
   checkTensor,
@@ -33,11 +34,19 @@ export class StableDiffusionPipeline extends DiffusionPipeline {
     const scheduler = this.schedulerFor(options);
     const plan = planRun(scheduler, this.unet, options, guided, note);
 
+    const latent = [batch, this.vae.latentChannels, height / this.vae.scale, width / this.vae.scale] as const;
+    const size = {
+      batch: guided ? 2 * batch : batch,
+      height: latent[2],
+      width: latent[3],
+      contextLength: 77,
+    };
+    requireMemory(this.components, estimateMemory(this.components, size, options.output !== 'latent'));
+
     const prompt = await encodePrompts(this.components, options, guided, note);
     clock.lap('encode');
 
     const noise = new NoiseSource(this.#seeds(options), batch);
-    const latent = [batch, this.vae.latentChannels, height / this.vae.scale, width / this.vae.scale] as const;
     const count = latent[1] * latent[2] * latent[3];
     const latents = scaled(
       options.latents ? checkTensor('latents', options.latents, latent).data : noise.draw(count),

@@ -1,0 +1,42 @@
+import { DeepCacheError } from '../errors.js';
+import { native } from '../native/binding.js';
+import type { Components } from './components.js';
+
+/** Bytes that a run will allocate, told before anything is. */
+export interface MemoryEstimate {
+  /** The U-Net's activations and buffers. */
+  unet: number;
+  /** The autoencoder's activations, one image at a time. */
+  vae: number;
+}
+
+/** What a run needs. Sizes are latent pixels, `batch` counts guidance halves. */
+export function estimateMemory(
+  { unet, vae }: Pick<Components, 'unet' | 'vae'>,
+  size: { batch: number; height: number; width: number; contextLength: number },
+  decodes: boolean,
+): MemoryEstimate {
+  return {
+    unet: unet.runBytes(size),
+    vae: decodes ? vae.decodeBytes(size) : 0,
+  };
+}
+
+/**
+ * Refuses a run that does not fit, before it takes minutes to find out.
+ *
+ * @throws DeepCacheError ERR_DEEPCACHE_OUT_OF_MEMORY with the need and what there is.
+ */
+export function requireMemory(components: Pick<Components, 'unet' | 'vae'>, need: MemoryEstimate): void {
+  // What the U-Net holds from its last run is reused or freed.
+  const { arena, buffers } = components.unet.memory();
+  const available = native().availableMemory() + arena + buffers;
+  const bytes = need.unet + need.vae;
+  if (bytes <= available) return;
+  const gib = (value: number) => `${(value / 2 ** 30).toFixed(2)} GiB`;
+  throw new DeepCacheError(
+    'ERR_DEEPCACHE_OUT_OF_MEMORY',
+    `This run needs ${gib(bytes)} (${gib(need.unet)} for the U-Net, ${gib(need.vae)} for the autoencoder), ` +
+      `${gib(available)} are available; use a smaller size or fewer images`,
+  );
+}
