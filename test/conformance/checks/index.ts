@@ -1,0 +1,50 @@
+import type { Findings } from '../findings.js';
+import type { GoldenCase } from '../goldens.js';
+import type { Models } from '../models.js';
+import { checkPaperPipeline } from './paper-pipeline.js';
+import { checkPipeline, checkStalePipeline } from './pipeline.js';
+import { checkRandom } from './random.js';
+import { checkScheduler } from './scheduler.js';
+import { checkStepListRow } from './step-list.js';
+import { checkEncodePrompt, checkTextEncoder } from './text.js';
+import { checkTokenizerRow } from './tokenizer.js';
+import { checkDeepCache, checkDeepCacheInputs, checkUnet, checkUnetActivations } from './unet.js';
+import { checkVaeDecode, checkVaeEncode } from './vae.js';
+
+/**
+ * Computes what a golden expects and records how it compares. An ERR_DEEPCACHE_UNSUPPORTED that it throws makes the
+ * case "not supported yet", any other error a failure.
+ */
+export type Check = (golden: GoldenCase, findings: Findings, models: Models) => void | Promise<void>;
+
+/** Kinds without a check are not supported yet. */
+const CHECKS: Readonly<Record<string, Check>> = {
+  text_encoder: checkTextEncoder,
+  encode_prompt: checkEncodePrompt,
+  unet: checkUnet,
+  unet_intermediate: checkUnetActivations,
+  vae_encode: checkVaeEncode,
+  vae_decode: checkVaeDecode,
+  deepcache_unet_inputs: checkDeepCacheInputs,
+  deepcache_unet: checkDeepCache,
+  pipeline: checkPipeline,
+  pipeline_stale_helper: checkStalePipeline,
+  paper_pipeline: checkPaperPipeline,
+  scheduler_trace: checkScheduler,
+  betas: checkScheduler,
+  f32: checkRandom,
+  f64: checkRandom,
+  f16: checkRandom,
+  latents: checkRandom,
+  latents_f16: checkRandom,
+  seed_minus1: checkRandom,
+  rand_f32: checkRandom,
+  seq: checkRandom,
+  raw_u32: checkRandom,
+  tokenizer: checkTokenizerRow,
+  step_list: checkStepListRow,
+};
+
+export function findCheck(kind: string): Check | undefined {
+  return Object.hasOwn(CHECKS, kind) ? CHECKS[kind] : undefined;
+}

@@ -1,0 +1,34 @@
+import type { CacheSettings, GenerateOptions } from '../../../lib/index.js';
+import type { GoldenCase } from '../goldens.js';
+
+/** Arguments that say what diffusers returns; here every case takes the latents. */
+const IGNORED = ['output_type'];
+
+/** A case's arguments, in diffusers' names, as options of ours; without `cache`. */
+export function generateOptions(golden: GoldenCase): GenerateOptions {
+  const options: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(golden.field<Record<string, unknown>>('args') ?? {})) {
+    if (value !== null && !IGNORED.includes(name)) options[camelCase(name)] = value;
+  }
+  const seed = golden.field<number | number[]>('seed');
+  options[Array.isArray(seed) ? 'seeds' : 'seed'] = seed;
+  options.scheduler = {
+    ...golden.field<Record<string, unknown>>('scheduler_overrides'),
+    _class_name: golden.field<string>('scheduler'),
+  };
+  for (const role of ['image', 'mask_image']) {
+    if (golden.has(role)) options[camelCase(role)] = golden.tensor(role);
+  }
+  return options;
+}
+
+/** The reference's helper, with its own way of counting; false without one. */
+export function helperCache(golden: GoldenCase): CacheSettings | false {
+  const helper = golden.field<{ cache_interval: number; cache_branch_id: number }>('deepcache');
+  if (!helper) return false;
+  return { interval: helper.cache_interval, branch: helper.cache_branch_id, counter: 'helper' };
+}
+
+function camelCase(name: string): string {
+  return name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+}

@@ -1,0 +1,78 @@
+import { helperIndices } from '../../../lib/deepcache/index.js';
+import type { GenerateOptions, Tensor } from '../../../lib/index.js';
+import { chooseScheduler } from '../../../lib/pipelines/components.js';
+import { NoiseSource } from '../../../lib/pipelines/noise.js';
+import { toSeed } from '../../../lib/pipelines/options.js';
+import type { CompiledSchedule } from '../../../lib/schedulers/index.js';
+import { concat, countOf } from '../../../lib/tensor.js';
+import type { Tolerance } from '../compare.js';
+import type { Findings } from '../findings.js';
+import type { GoldenCase } from '../goldens.js';
+import type { Pipeline } from '../models.js';
+
+/** What a run did, call by call. */
+export interface RecordedRun {
+  timesteps: number[];
+  full: boolean[];
+  /** After each call [n, c, h, w]. */
+  latents: Float32Array[];
+  final: Tensor;
+  schedule: CompiledSchedule;
+}
+
+/** The tolerance of latents would not notice a timestep that is one off. */
+const TIMESTEPS: Tolerance = { atol: 1e-3, rtol: 1e-5 };
+/** Two of torch's code paths differ by half of this. */
+const NOISE: Tolerance = { atol: 4e-6, rtol: 0 };
+
+const SAME: Tolerance = { atol: 0, rtol: 0 };
+
+/** Runs a pipeline and keeps everything that goldens know. */
+export async function recordRun(pipe: Pipeline, options: GenerateOptions): Promise<RecordedRun> {
+  const timesteps: number[] = [];
+  const full: boolean[] = [];
+  const latents: Float32Array[] = [];
+  const result = await pipe.generate({
+    ...options,
+    output: 'latent',
+    latentsEvery: 1,
+    onStep: (event) => {
+      timesteps.push(event.timestep);
+      full.push(event.full);
+      if (event.latents) latents.push(event.latents.data);
+    },
+  });
+  const scheduler = chooseScheduler(options.scheduler ?? pipe.scheduler, pipe.scheduler);
+  const { eta } = options;
+  const steps = (options.steps ?? options.numInferenceSteps) as number;
+  const schedule = scheduler.compile({ steps, ...(eta !== undefined && { eta }) });
+  return { timesteps, full, latents, final: result.tensor as Tensor, schedule };
+}
+
+/** Compares a run with what is stored of it: latents after every call, timesteps, which calls were full. */
+export function compareRun(golden: GoldenCase, findings: Findings, run: RecordedRun): void {
+  findings.tensor('latents', concat(run.latents));
+  findings.values('the result', run.final.data, run.latents.at(-1) ?? [], SAME);
+  if (golden.has('timesteps')) findings.tensor('timesteps', run.timesteps, TIMESTEPS);
+  const full = golden.field<boolean[]>('full_step') ?? run.full.map(() => true);
+  findings.equal('full_step', run.full, full);
+  const indices = golden.field<number[]>('timestep_index');
+  if (indices) {
+    findings.equal('timestep_index', helperIndices(run.timesteps, run.schedule.schedulerTimesteps), indices);
+  }
+}
+
+/** The random numbers that a seed gives, in the order in which the reference drew them. */
+export function compareNoise(golden: GoldenCase, findings: Findings): void {
+  const roles = ['latents_noise', 'noise_draws'].filter((role) => golden.has(role));
+  if (roles.length === 0) return;
+  const seed = golden.field<number | number[]>('seed');
+  const seeds = [seed].flat().map((value) => toSeed('seed', value));
+  const [batch = 0, ...each] = golden.tensor(roles[0] as string).shape.slice(-4);
+  const source = new NoiseSource(seeds, batch);
+  for (const role of roles) {
+    const { shape } = golden.tensor(role);
+    const draws = shape.length > 4 ? (shape[0] as number) : 1;
+    findings.tensor(role, concat(Array.from({ length: draws }, () => source.draw(countOf(each)))), NOISE);
+  }
+}

@@ -1,0 +1,85 @@
+import { DeepCacheError } from '../../../lib/errors.js';
+import type { CacheSettings, GenerateOptions } from '../../../lib/index.js';
+import { concat } from '../../../lib/tensor.js';
+import type { Findings } from '../findings.js';
+import type { GoldenCase } from '../goldens.js';
+import type { Models, Pipeline } from '../models.js';
+import { generateOptions, helperCache } from './pipeline-options.js';
+import { compareNoise, compareRun, type RecordedRun, recordRun } from './pipeline-run.js';
+import { compareCalls } from './unet-calls.js';
+
+/** A whole denoising loop of a diffusers pipeline, with or without the DeepCache helper. */
+export async function checkPipeline(golden: GoldenCase, findings: Findings, models: Models): Promise<void> {
+  const pipe = await models.pipeline(golden.modelFolder, golden.field<string>('pipeline'));
+  const cache = helperCache(golden);
+  const options: GenerateOptions = { ...generateOptions(golden), cache };
+  // The helper takes any branch and then does something else than asked; we refuse.
+  if (cache && !hasBranch(pipe, cache.branch as number)) {
+    await expectRefusal(findings, () => pipe.generate({ ...options, output: 'latent' }));
+    return;
+  }
+  compareNoise(golden, findings);
+  const run = await recordRun(pipe, options);
+  compareRun(golden, findings, run);
+  await compareOutputs(golden, findings, pipe, run, options);
+}
+
+/**
+ * Runs one after the other under a helper that was enabled once. Its state goes from run to run; ours does not, so of
+ * the later ones it only counts that the first call is full.
+ */
+export async function checkStalePipeline(
+  golden: GoldenCase,
+  findings: Findings,
+  models: Models,
+): Promise<void> {
+  if (/(^|\/)run0/.test(golden.id)) return checkPipeline(golden, findings, models);
+  const pipe = await models.pipeline(golden.modelFolder, golden.field<string>('pipeline'));
+  const { full } = await recordRun(pipe, { ...generateOptions(golden), cache: helperCache(golden) });
+  findings.equal('the first call is full', full[0], true);
+}
+
+async function compareOutputs(
+  golden: GoldenCase,
+  findings: Findings,
+  pipe: Pipeline,
+  run: RecordedRun,
+  options: GenerateOptions,
+): Promise<void> {
+  if (golden.has('image_raw')) findings.tensor('image_raw', await decode(pipe, run));
+  if (golden.has('unet_in') || golden.has('unet_out')) {
+    const { branch } = (options.cache || {}) as CacheSettings;
+    await compareCalls(golden, findings, pipe, run, { options, branch });
+  }
+}
+
+/** The decoder's output for the final latents, before it is mapped to [0, 1]. */
+async function decode(pipe: Pipeline, { final }: RecordedRun): Promise<Float32Array> {
+  const [batch = 0, ...each] = final.shape;
+  const count = final.data.length / batch;
+  const images: Float32Array[] = [];
+  for (let i = 0; i < batch; i++) {
+    const one = final.data.subarray(i * count, (i + 1) * count);
+    const data = one.map((value) => value / pipe.vae.scalingFactor);
+    images.push((await pipe.vae.decode({ data, shape: [1, ...each] })).data);
+  }
+  return concat(images);
+}
+
+/** Whether the U-Net has the branch, from its configuration alone. */
+function hasBranch(pipe: Pipeline, branch: number): boolean {
+  const { block_out_channels: channels, layers_per_block: layers = 2 } = pipe.unet.config;
+  const count = (channels as number[]).length * ((layers as number) + 1);
+  return Number.isInteger(branch) && branch >= 0 && branch < count;
+}
+
+async function expectRefusal(findings: Findings, run: () => Promise<unknown>): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    if (!(error instanceof DeepCacheError) || error.code !== 'ERR_DEEPCACHE_INVALID_ARGUMENT') throw error;
+    findings.fact('refused', true, error.message);
+    return;
+  }
+  findings.fact('refused', false, 'the run should have been refused');
+}

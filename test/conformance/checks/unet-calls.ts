@@ -1,0 +1,57 @@
+import type { GenerateOptions } from '../../../lib/index.js';
+import { finish } from '../../../lib/native/device.js';
+import { contextOf } from '../../../lib/pipelines/prompt.js';
+import { concat } from '../../../lib/tensor.js';
+import type { Findings } from '../findings.js';
+import type { GoldenCase } from '../goldens.js';
+import type { Pipeline } from '../models.js';
+import type { RecordedRun } from './pipeline-run.js';
+import { encode } from './text.js';
+
+/**
+ * The U-Net's inputs and outputs of every call. Inputs follow from the latents of the run; outputs are computed from
+ * the stored inputs, call by call, so that an error in one call does not hide in the ones after it.
+ */
+export async function compareCalls(
+  golden: GoldenCase,
+  findings: Findings,
+  pipe: Pipeline,
+  run: RecordedRun,
+  { options, branch }: { options: GenerateOptions; branch: number | undefined },
+): Promise<void> {
+  const inputs = golden.tensor('unet_in');
+  const [calls = 0, batch = 0, , height = 0, width = 0] = inputs.shape;
+  const guided = (options.guidanceScale ?? 7.5) > 1;
+  findings.tensor('unet_in', unetInputs(golden, run, guided ? 2 : 1));
+
+  const embeds = await encode(pipe, options, guided);
+  const conditions = { context: contextOf(embeds), contextLength: embeds.length };
+  const values = inputs.data as Float32Array;
+  const count = values.length / calls;
+  const outputs: Float32Array[] = [];
+  for (let call = 0; call < calls; call++) {
+    const full = run.full[call] === true;
+    const request = {
+      ...conditions,
+      sample: values.slice(call * count, (call + 1) * count),
+      batch,
+      height,
+      width,
+      timesteps: [run.timesteps[call] as number],
+      ...(branch !== undefined && (full ? { features: [branch] } : { retrieve: branch })),
+    };
+    outputs.push((await finish(() => pipe.unet.native.forward(request))).out);
+  }
+  findings.tensor('unet_out', concat(outputs));
+}
+
+/** The latents before each call, scaled as the sampler has it, once for each guidance half. */
+function unetInputs(golden: GoldenCase, run: RecordedRun, halves: 1 | 2): Float32Array {
+  const noise = golden.tensor('latents_noise').data as Float32Array;
+  const start = noise.map((value) => value * run.schedule.initNoiseSigma);
+  const inputs = run.schedule.rows.map((row, call) => {
+    const latents = call === 0 ? start : (run.latents[call - 1] as Float32Array);
+    return latents.map((value) => value * (row.inputScale as number));
+  });
+  return concat(inputs.flatMap((input) => new Array<Float32Array>(halves).fill(input)));
+}

@@ -1,0 +1,48 @@
+import { type Comparison, compareValues, type Tolerance } from './compare.js';
+import type { GoldenCase } from './goldens.js';
+
+/** What a check finds out about a case. A case passes when it made a comparison and all of them hold. */
+export class Findings {
+  readonly comparisons: Comparison[] = [];
+
+  constructor(private readonly golden: GoldenCase) {}
+
+  /** Compares with the case's tensor of a role. */
+  tensor(
+    role: string,
+    actual: ArrayLike<number | bigint>,
+    tolerance: Tolerance | undefined = this.golden.tolerance,
+  ): void {
+    const { data, shape } = this.golden.tensor(role);
+    this.comparisons.push(compareValues(role, actual, data, tolerance, shape));
+  }
+
+  /** Passes if one of several stored variants fits. */
+  anyTensor(roles: readonly string[], actual: ArrayLike<number | bigint>): void {
+    const tried = roles.map((role) => {
+      const { data, shape } = this.golden.tensor(role);
+      return compareValues(role, actual, data, this.golden.tolerance, shape);
+    });
+    this.comparisons.push(tried.find(({ ok }) => ok) ?? (tried[0] as Comparison));
+  }
+
+  /** Compares numbers that have no tensor of their own. */
+  values(
+    role: string,
+    actual: ArrayLike<number>,
+    expected: ArrayLike<number>,
+    tolerance: Tolerance | undefined = this.golden.tolerance,
+  ): void {
+    this.comparisons.push(compareValues(role, actual, expected, tolerance));
+  }
+
+  /** Compares values that are plain data: they must be the same. */
+  equal(role: string, actual: unknown, expected: unknown): void {
+    const [got, wanted] = [JSON.stringify(actual), JSON.stringify(expected)];
+    this.fact(role, got === wanted, got === wanted ? 'the same' : `${got} instead of ${wanted}`);
+  }
+
+  fact(role: string, ok: boolean, detail: string): void {
+    this.comparisons.push({ role, ok, detail });
+  }
+}

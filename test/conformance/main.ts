@@ -1,0 +1,61 @@
+// npm run conformance -- FOLDER [--device cpu] [--filter REGEX] [--json FILE]
+import { existsSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { messageOf } from '../../lib/errors.js';
+import { type Device, openBackend } from '../../lib/native/device.js';
+import { loadGoldens } from './goldens.js';
+import { count, formatReport, writeJson } from './report.js';
+import { type CaseResult, runCases } from './runner.js';
+
+const USAGE = `npm run conformance -- FOLDER [--device cpu] [--filter REGEX] [--json FILE]
+
+Runs the goldens at FOLDER and below.
+  --device   where the models run: cpu (default), cuda, cuda:N, auto
+  --filter   only cases whose name, FAMILY/PART/ID, matches the regular expression
+  --json     write every case with all that was compared to FILE
+Exit status: 0 when nothing failed, 1 when a case failed, 2 when nothing could be run.`;
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      device: { type: 'string', default: 'cpu' },
+      filter: { type: 'string' },
+      json: { type: 'string' },
+      help: { type: 'boolean', short: 'h' },
+    },
+  });
+  if (values.help) {
+    console.log(USAGE);
+    return 0;
+  }
+  const [folder, ...rest] = positionals;
+  if (folder === undefined || rest.length > 0) throw new Error(`give one folder\n\n${USAGE}`);
+  if (!existsSync(folder)) throw new Error(`${folder} does not exist`);
+  const filter = new RegExp(values.filter ?? '');
+  const cases = loadGoldens(folder).filter(({ name }) => filter.test(name));
+  if (cases.length === 0) throw new Error(`no case at ${folder} matches`);
+  const device = values.device as Device;
+  const { isa } = openBackend({ device });
+
+  const start = performance.now();
+  const results = await runCases(cases, { device, onResult: showProgress });
+  const seconds = Math.round((performance.now() - start) / 100) / 10;
+  if (values.json) writeJson(values.json, results, { folder, device, isa, seconds });
+  console.log(`${cases.length} cases of ${folder} on ${device} (${isa}) in ${seconds} s\n`);
+  console.log(formatReport(results));
+  return count(results, 'failed') > 0 ? 1 : 0;
+}
+
+function showProgress({ name }: CaseResult, done: number, total: number): void {
+  if (!process.stderr.isTTY) return;
+  const line = done === total ? '' : `${done}/${total} ${name}`.slice(0, (process.stderr.columns ?? 80) - 1);
+  process.stderr.write(`\r\x1b[K${line}`);
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(messageOf(error));
+  process.exitCode = 2;
+}

@@ -1,0 +1,73 @@
+import { join } from 'node:path';
+import { DeepCacheError } from '../../lib/errors.js';
+import * as deepcache from '../../lib/index.js';
+import { readJson } from '../../lib/models/model-files.js';
+import { type Device, openBackend } from '../../lib/native/device.js';
+
+/** A pipeline of the Stable Diffusion family; which one is decided by the goldens. */
+export type Pipeline = deepcache.StableDiffusionPipeline;
+
+interface Disposable {
+  dispose(): void | Promise<void>;
+}
+
+/** Loads models on first use and keeps them until `dispose`. */
+export class Models {
+  readonly #loading = new Map<string, Promise<unknown>>();
+
+  constructor(private readonly device: Device) {}
+
+  /**
+   * A pipeline of the class that diffusers has under the name, by default the one that the folder's model_index.json
+   * names. Throws ERR_DEEPCACHE_UNSUPPORTED for a class that the package does not export.
+   */
+  async pipeline(folder: string, className?: string): Promise<Pipeline> {
+    const name = className ?? String((await readJson(join(folder, 'model_index.json'))).value._class_name);
+    return this.#once(`${name} ${folder}`, async () => {
+      const { device } = this;
+      return pipelineClass(name).fromPretrained(folder, { device, log: () => {} });
+    });
+  }
+
+  unet(folder: string): Promise<deepcache.UNet2DConditionModel> {
+    const path = join(folder, 'unet');
+    return this.#once(path, () => deepcache.UNet2DConditionModel.load(this.#backend(), path));
+  }
+
+  vae(folder: string): Promise<deepcache.AutoencoderKL> {
+    const path = join(folder, 'vae');
+    return this.#once(path, () => deepcache.AutoencoderKL.load(this.#backend(), path));
+  }
+
+  textEncoder(folder: string, subfolder: string): Promise<deepcache.CLIPTextModel> {
+    const path = join(folder, subfolder);
+    return this.#once(path, () => deepcache.CLIPTextModel.load(this.#backend(), path));
+  }
+
+  /** Frees everything that was loaded. */
+  async dispose(): Promise<void> {
+    const loaded = await Promise.allSettled(this.#loading.values());
+    this.#loading.clear();
+    for (const model of loaded) {
+      if (model.status === 'fulfilled') await (model.value as Disposable).dispose();
+    }
+  }
+
+  #backend() {
+    return openBackend({ device: this.device });
+  }
+
+  #once<T extends Disposable>(key: string, load: () => Promise<T>): Promise<T> {
+    const known = this.#loading.get(key) ?? Promise.resolve().then(load);
+    this.#loading.set(key, known);
+    return known as Promise<T>;
+  }
+}
+
+function pipelineClass(name: string): typeof deepcache.StableDiffusionPipeline {
+  const exported = (deepcache as Readonly<Record<string, unknown>>)[name];
+  if (typeof exported === 'function' && exported.prototype instanceof deepcache.DiffusionPipeline) {
+    return exported as typeof deepcache.StableDiffusionPipeline;
+  }
+  throw new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', `there is no pipeline ${name}`);
+}

@@ -1,0 +1,76 @@
+import { DeepCacheError } from '../../lib/errors.js';
+import type { Device } from '../../lib/native/device.js';
+import { findCheck } from './checks/index.js';
+import type { Comparison } from './compare.js';
+import { Findings } from './findings.js';
+import type { GoldenCase } from './goldens.js';
+import { Models } from './models.js';
+
+export type Status = 'passed' | 'failed' | 'not supported';
+
+export interface CaseResult {
+  name: string;
+  kind: string;
+  group: string;
+  status: Status;
+  seconds: number;
+  /** The error that ended the case, or what is not supported. */
+  reason?: string;
+  comparisons: readonly Comparison[];
+}
+
+export interface RunOptions {
+  device: Device;
+  onResult?: (result: CaseResult, done: number, total: number) => void;
+}
+
+/** Runs cases one after the other. The models of a family are freed before the next one begins. */
+export async function runCases(
+  cases: readonly GoldenCase[],
+  { device, onResult }: RunOptions,
+): Promise<CaseResult[]> {
+  const results: CaseResult[] = [];
+  const models = new Models(device);
+  let family: string | undefined;
+  try {
+    for (const golden of cases) {
+      if (golden.family !== family) await models.dispose();
+      family = golden.family;
+      const result = await runCase(golden, models);
+      results.push(result);
+      onResult?.(result, results.length, cases.length);
+    }
+  } finally {
+    await models.dispose();
+  }
+  return results;
+}
+
+async function runCase(golden: GoldenCase, models: Models): Promise<CaseResult> {
+  const findings = new Findings(golden);
+  const start = performance.now();
+  const end = (status: Status, reason?: string): CaseResult => ({
+    name: golden.name,
+    kind: golden.kind,
+    group: golden.group,
+    status,
+    seconds: (performance.now() - start) / 1000,
+    ...(reason !== undefined && { reason }),
+    comparisons: findings.comparisons,
+  });
+  const check = findCheck(golden.kind);
+  if (!check) return end('not supported', `kind ${golden.kind}`);
+  try {
+    await check(golden, findings, models);
+  } catch (error) {
+    const unsupported = error instanceof DeepCacheError && error.code === 'ERR_DEEPCACHE_UNSUPPORTED';
+    return end(unsupported ? 'not supported' : 'failed', describe(error));
+  }
+  if (findings.comparisons.length === 0) return end('failed', 'nothing was compared');
+  return end(findings.comparisons.every(({ ok }) => ok) ? 'passed' : 'failed');
+}
+
+function describe(error: unknown): string {
+  if (error instanceof DeepCacheError) return `${error.code}: ${error.message}`;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
