@@ -8,6 +8,7 @@
 #include "errors.h"
 #include "model_source.h"
 #include "models/clip_text.h"
+#include "models/model.h"
 #include "models/unet_plan.h"
 #include "models/vae.h"
 #include "runtime/backend.h"
@@ -76,6 +77,13 @@ ClipTextConfig parse_text_config(const std::string& config) {
   return ClipTextConfig::parse(config, has_projection(config, false));
 }
 
+size_t external_bytes(const Plan& plan) {
+  size_t bytes = 0;
+  for (const External& external : plan.externals())
+    bytes += deepcache::external_bytes(plan, external);
+  return bytes;
+}
+
 // PlanInfo of lib/native/types.ts.
 Napi::Object info_of(Napi::Env env, const Plan& plan) {
   Napi::Object out = Napi::Object::New(env);
@@ -83,6 +91,7 @@ Napi::Object info_of(Napi::Env env, const Plan& plan) {
   out["complete"] = Napi::Number::New(env, plan.macs().complete);
   out["executed"] = Napi::Number::New(env, plan.executed_macs());
   out["arenaBytes"] = to_js(env, plan.arena_bytes());
+  out["externalBytes"] = to_js(env, external_bytes(plan));
   out["ops"] = to_js(env, plan.ops().size());
   return out;
 }
