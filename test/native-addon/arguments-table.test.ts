@@ -1,0 +1,131 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { NativeUnet } from '../../lib/native/types.js';
+import { type Any, errorOf, rejects } from './rejects.js';
+import { denoiseRequest, loadUnet, noise, row } from './tiny-model.js';
+
+// Denoise requests and step tables that are wrong.
+
+let unet: NativeUnet;
+beforeAll(async () => {
+  unet = await loadUnet();
+});
+afterAll(() => unet.dispose());
+
+const denoise = (changes: object) => () => unet.denoise({ ...denoiseRequest(2), ...changes } as Any);
+const withRow = (changes: object, programs: object[] = [{ kind: 'full' }]) =>
+  denoise({ table: { programs, rows: [row(0), { ...row(1), ...changes }] } });
+
+rejects([
+  ['three halves', denoise({ halves: 3 }), 'request.halves must be an integer from 1 to 2, got 3'],
+  ['no table', denoise({ table: undefined }), 'request.table must be an object, got undefined'],
+  ['no rows', denoise({ table: { programs: [{ kind: 'full' }], rows: [] } }), /request\.table\.rows must be/],
+  ['no programs', denoise({ table: { programs: [], rows: [row(0)] } }), /request\.table\.programs must be/],
+  [
+    'rows that are no array',
+    denoise({ table: { programs: [{ kind: 'full' }], rows: {} } }),
+    /rows must be an array/,
+  ],
+  [
+    'a row that is null',
+    denoise({ table: { programs: [{ kind: 'full' }], rows: [null] } }),
+    /rows\[0\] must be an object, got null/,
+  ],
+  [
+    'an unknown kind',
+    withRow({}, [{ kind: 'half' }]),
+    /programs\[0\]\.kind must be 'full' or 'retrieve', got "half"/,
+  ],
+  [
+    'retrieve without a branch',
+    withRow({}, [{ kind: 'retrieve' }]),
+    /programs\[0\]\.branch must be an integer/,
+  ],
+  [
+    'an unknown branch',
+    withRow({ program: 1 }, [{ kind: 'full' }, { kind: 'retrieve', branch: 12 }]),
+    /branch 12 does not exist/,
+  ],
+  [
+    'retrieve first',
+    denoise({ table: { programs: [{ kind: 'retrieve', branch: 0 }], rows: [row(0)] } }),
+    /row 0: the first call of a run must be full/,
+  ],
+  [
+    'a program that is not there',
+    withRow({ program: 1 }),
+    /rows\[1\]\.program must be an integer from 0 to 0, got 1/,
+  ],
+  ['no timestep', withRow({ timestep: undefined }), /rows\[1\]\.timestep must be a number, got undefined/],
+  [
+    'too few per-sample numbers',
+    withRow({ timestep: [] }),
+    /rows\[1\]\.timestep must be a number or an array of 1/,
+  ],
+  [
+    'a number too large for fp32',
+    withRow({ inputScale: 1e39 }),
+    /rows\[1\]\.inputScale must be a number that fp32 can hold/,
+  ],
+  [
+    'guidance with one half',
+    withRow({ guidance: { scale: 2, rescale: 0 } }),
+    /row 1: guidance needs two halves/,
+  ],
+  [
+    'clamp and threshold',
+    withRow({ x0: { x: 1, m: 0, clamp: 1, threshold: { ratio: 1, max: 1 } } }),
+    /rows\[1\]\.x0 has both/,
+  ],
+  ['a clamp of 0', withRow({ x0: { x: 1, m: 0, clamp: 0 } }), /x0\.clamp must be a positive number/],
+  [
+    'a ratio above 1',
+    withRow({ x0: { x: 1, m: 0, threshold: { ratio: 2, max: 1 } } }),
+    /needs a ratio in \(0, 1\]/,
+  ],
+  ['an unknown slot', withRow({ assign: [{ to: 's10', terms: [] }] }), /assign\[0\]\.to must be one of/],
+  ['assigning to m', withRow({ assign: [{ to: 'm', terms: [{ slot: 'x', coefficient: 1 }] }] }), /read-only/],
+  ['no terms', withRow({ assign: [{ to: 'x', terms: [] }] }), /assignment without terms/],
+  [
+    'five assignments',
+    withRow({ assign: Array(5).fill(row(0).assign[0]) }),
+    /assign must be an array of at most 4/,
+  ],
+  [
+    'noise that is not named',
+    withRow({ assign: [{ to: 'x', terms: [{ slot: 'noise', coefficient: 1 }] }] }),
+    /names no draw/,
+  ],
+  ['a draw that is not there', withRow({ noise: 0 }), /no noise draw/],
+  [
+    'half a draw',
+    denoise({ noise: noise(128) }),
+    /request\.noise must be a Float32Array of one or more times 1\*4\*8\*8 = 256 values, got 128/,
+  ],
+  ['a blend without a mask', withRow({ blend: { init: 1, noise: 0 } }), /request\.mask must be given/],
+  [
+    'channels that the model does not take',
+    denoise({ constant: noise(64) }),
+    /request\.constant must be left out/,
+  ],
+  ['previewEvery 0', denoise({ previewEvery: 0 }), /request\.previewEvery must be an integer/],
+  [
+    'onStep that is no function',
+    () => (unet as Any).denoise(denoiseRequest(1), 5),
+    'onStep must be a function, got 5',
+  ],
+  [
+    'latents of another size',
+    denoise({ latents: noise(255) }),
+    /request\.latents must be.*= 256 values, got 255/,
+  ],
+]);
+
+test('a guided retrieve step after an unguided full one', async () => {
+  const guidance = { scale: 2, rescale: 0 };
+  const programs = [{ kind: 'full' }, { kind: 'full', guided: false }, { kind: 'retrieve', branch: 0 }];
+  const rows = [row(0, { guidance }), row(1, { program: 1 }), row(2, { program: 2, guidance })];
+  const context = noise(2 * 77 * 32);
+  const error = await errorOf(denoise({ halves: 2, context, table: { programs, rows } }));
+  expect(error.message).toMatch(/row 2: a guided retrieve step after a full one without guidance/);
+  expect(error.code).toBe('ERR_DEEPCACHE_INVALID_ARGUMENT');
+});

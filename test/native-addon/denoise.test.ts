@@ -1,0 +1,178 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { NativeStep, NativeUnet } from '../../lib/native/types.js';
+import { type ModelCall, runTableAsync, type StepTable } from '../../lib/schedulers/table.js';
+import { denoiseRequest, loadUnet, maxError, noise, row } from './tiny-model.js';
+
+// A run in one job against the reference interpreter, which calls the same U-Net pass by pass.
+
+const [SIDE, BATCH, LENGTH, WIDTH] = [8, 2, 7, 32];
+const SAMPLE = 4 * SIDE * SIDE;
+
+let unet: NativeUnet;
+beforeAll(async () => {
+  unet = await loadUnet();
+});
+afterAll(() => unet.dispose());
+
+const latents = noise(BATCH * SAMPLE);
+const draws = noise(3 * BATCH * SAMPLE, 3);
+const negative = noise(BATCH * LENGTH * WIDTH, 4);
+const positive = noise(BATCH * LENGTH * WIDTH, 5);
+const mask = noise(BATCH * SIDE * SIDE, 6).map((value) => (value > 0 ? 1 : 0));
+const init = noise(BATCH * SAMPLE, 7);
+const initNoise = noise(BATCH * SAMPLE, 8);
+
+const twice = (values: Float32Array) => Float32Array.from([...values, ...values]);
+const context = Float32Array.from([...negative, ...positive]);
+const branches = (table: StepTable) =>
+  table.programs.flatMap(({ kind, branch }) => (kind === 'retrieve' ? [branch as number] : []));
+
+/** The interpreter's model: both halves always, as the features of both are needed later. */
+async function callUnet(table: StepTable, call: ModelCall<Float32Array>): Promise<Float32Array> {
+  const { kind, branch } = call.program;
+  const { out } = await unet.forward({
+    batch: 2 * BATCH,
+    height: SIDE,
+    width: SIDE,
+    sample: twice(call.input),
+    timesteps: [...call.timestep, ...call.timestep],
+    context,
+    contextLength: LENGTH,
+    ...(kind === 'retrieve' ? { retrieve: branch as number } : { features: branches(table) }),
+  }).promise;
+  return call.guided ? out : out.subarray(BATCH * SAMPLE);
+}
+
+const request = (table: StepTable) => ({
+  batch: BATCH,
+  halves: 2 as const,
+  height: SIDE,
+  width: SIDE,
+  table,
+  latents,
+  context,
+  contextLength: LENGTH,
+});
+
+const guidance = { scale: 5, rescale: 0 };
+const tables: Record<string, StepTable> = {
+  'guidance with rescale': {
+    programs: [{ kind: 'full' }],
+    rows: [0, 1, 2].map((i) => row(i, { guidance: { scale: [7.5, 3], rescale: [0.7, 0] } })),
+  },
+  'retrieve steps of two branches': {
+    programs: [{ kind: 'full' }, { kind: 'retrieve', branch: 0 }, { kind: 'retrieve', branch: 4 }],
+    rows: [0, 1, 2, 0, 2].map((program, i) => row(i, { program, guidance })),
+  },
+  'guidance that ends early': {
+    programs: [
+      { kind: 'full' },
+      { kind: 'retrieve', branch: 2 },
+      { kind: 'full', guided: false },
+      { kind: 'retrieve', branch: 2, guided: false },
+    ],
+    rows: [
+      row(0, { guidance }),
+      row(1, { program: 1, guidance }),
+      row(2, { program: 3 }),
+      row(3, { program: 2 }),
+      row(4, { program: 3 }),
+    ],
+  },
+  'per-sample numbers, history, noise and clamping': {
+    programs: [{ kind: 'full' }],
+    rows: [0, 1, 2].map((i) =>
+      row(i, {
+        guidance,
+        timestep: [900 - i, 400.5 - i],
+        inputScale: [1, 0.5],
+        noise: [i, 2 - i],
+        x0: { x: [1, 0.9], m: [-0.5, -0.25], clamp: 1.5 },
+        assign: [
+          {
+            to: 's3',
+            terms: [
+              { slot: 'x0', coefficient: [0.5, 1] },
+              { slot: 's3', coefficient: 0.5 },
+            ],
+          },
+          {
+            to: 'x',
+            terms: [
+              { slot: 's3', coefficient: 1 },
+              { slot: 'noise', coefficient: [0.1, 0.2] },
+            ],
+          },
+        ],
+      }),
+    ),
+  },
+  'dynamic thresholding and a masked blend': {
+    programs: [{ kind: 'full' }],
+    rows: [0, 1].map((i) =>
+      row(i, {
+        guidance,
+        x0: { x: 1, m: -1, threshold: { ratio: 0.9, max: 2 } },
+        assign: [{ to: 'x', terms: [{ slot: 'x0', coefficient: 1 }] }],
+        blend: { init: 0.8, noise: [0.6, 0.1] },
+      }),
+    ),
+  },
+};
+
+describe('denoise executes the step table', () => {
+  test.each(Object.keys(tables))('%s', async (name) => {
+    const table = tables[name] as StepTable;
+    const expected: { x: Float32Array; x0: Float32Array }[] = [];
+    const final = await runTableAsync(table, {
+      x: latents,
+      batch: BATCH,
+      model: (call) => callUnet(table, call),
+      noise: (index) => draws.subarray(index * BATCH * SAMPLE, (index + 1) * BATCH * SAMPLE),
+      mask: latents.map((_, i) => mask[Math.floor(i / SAMPLE) * SIDE * SIDE + (i % (SIDE * SIDE))] as number),
+      initLatents: init,
+      noise0: initNoise,
+      onRow: ({ x, x0 }) => expected.push({ x: x.slice(), x0: x0.slice() }),
+    });
+
+    const steps: NativeStep[] = [];
+    const result = await unet.denoise(
+      { ...request(table), noise: draws, mask, init, initNoise, previewEvery: 2, latentsEvery: 1 },
+      (step) => steps.push(step),
+    ).promise;
+    expect(maxError(result.latents, final)).toBeLessThan(1e-5);
+    expect(maxError(result.latents, latents)).toBeGreaterThan(0.1);
+    expect(steps.map((step) => step.row)).toEqual([...table.rows.keys()]);
+    for (const [i, step] of steps.entries()) {
+      expect(maxError(step.x as Float32Array, expected[i]?.x as Float32Array)).toBeLessThan(1e-5);
+      if (i % 2 === 0) expect(step.x0).toBeUndefined();
+      else expect(maxError(step.x0 as Float32Array, expected[i]?.x0 as Float32Array)).toBeLessThan(1e-5);
+      expect(result.rowMilliseconds[i]).toBe(step.milliseconds);
+      expect(step.milliseconds).toBeGreaterThan(0);
+    }
+    expect(result.prepareMilliseconds).toBeGreaterThan(0);
+  });
+});
+
+test('one half: unguided programs mean the same', async () => {
+  const table = (guided: boolean): StepTable => ({
+    programs: [
+      { kind: 'full', guided },
+      { kind: 'retrieve', branch: 1, guided },
+    ],
+    rows: [row(0), row(1, { program: 1 })],
+  });
+  const two = { ...denoiseRequest(1), batch: 2, latents, context: negative, contextLength: LENGTH };
+  const plain = await unet.denoise({ ...two, table: table(true) }).promise;
+  const unguided = await unet.denoise({ ...two, table: table(false) }).promise;
+  expect(unguided.latents).toEqual(plain.latents);
+});
+
+test('a run is the same whatever ran before on the model', async () => {
+  const table = tables['retrieve steps of two branches'] as StepTable;
+  const first = await unet.denoise(request(table)).promise;
+  await unet.denoise(denoiseRequest(9, 16)).promise;
+  const other = { ...request(table), latents: noise(BATCH * SAMPLE, 99) };
+  await unet.denoise(other).promise;
+  expect((await unet.denoise(request(table)).promise).latents).toEqual(first.latents);
+});

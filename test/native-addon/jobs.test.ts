@@ -1,0 +1,245 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { native } from '../../lib/native/binding.js';
+import type { NativeStep, NativeUnet } from '../../lib/native/types.js';
+import { backend, codeOf, denoiseRequest, loadUnet, loadVae, noise, row, source } from './tiny-model.js';
+
+const ABORTED = 'ERR_DEEPCACHE_ABORTED';
+
+let unet: NativeUnet;
+beforeAll(async () => {
+  unet = await loadUnet();
+});
+afterAll(() => unet.dispose());
+
+/** A run of half a minute. */
+const longRequest = () => denoiseRequest(1000, 64);
+
+/** Resolves at a job's first step. */
+function started(start: (onStep: () => void) => void): Promise<void> {
+  return new Promise((resolve) => start(resolve));
+}
+
+describe('order', () => {
+  test('jobs on one object run one after the other, as they were started', async () => {
+    const order: string[] = [];
+    const jobs = ['a', 'b', 'c'].map((name) => {
+      return unet.denoise(denoiseRequest(3), ({ row }) => order.push(`${name}${row}`)).promise;
+    });
+    await Promise.all(jobs);
+    expect(order).toEqual(['a0', 'a1', 'a2', 'b0', 'b1', 'b2', 'c0', 'c1', 'c2']);
+  });
+
+  test('jobs on different objects run at the same time', async () => {
+    const other = await loadUnet();
+    let long: ReturnType<NativeUnet['denoise']> | undefined;
+    await started((resolve) => {
+      long = unet.denoise(longRequest(), resolve);
+    });
+    await other.denoise(denoiseRequest(2)).promise;
+    long?.cancel();
+    expect(await codeOf(long?.promise as Promise<unknown>)).toBe(ABORTED);
+    other.dispose();
+  });
+
+  test('inputs are copied: changing them afterwards does no harm', async () => {
+    const request = denoiseRequest(4);
+    const { latents: expected } = await unet.denoise(request).promise;
+    const job = unet.denoise(request);
+    request.latents.fill(0);
+    request.context.fill(0);
+    expect((await job.promise).latents).toEqual(expected);
+  });
+});
+
+describe('cancel', () => {
+  test('stops a running job soon', async () => {
+    let job: ReturnType<NativeUnet['denoise']> | undefined;
+    await started((resolve) => {
+      job = unet.denoise(longRequest(), resolve);
+    });
+    const before = performance.now();
+    job?.cancel();
+    expect(await codeOf(job?.promise as Promise<unknown>)).toBe(ABORTED);
+    expect(performance.now() - before).toBeLessThan(2000);
+  });
+
+  test('stops a job that waits for another one', async () => {
+    const long = unet.denoise(longRequest());
+    const waiting = unet.denoise(denoiseRequest(2));
+    const after = unet.denoise(denoiseRequest(2));
+    waiting.cancel();
+    expect(await codeOf(waiting.promise)).toBe(ABORTED);
+    long.cancel();
+    expect(await codeOf(long.promise)).toBe(ABORTED);
+    expect((await after.promise).latents).toHaveLength(256);
+  });
+
+  test('means nothing to a job that has ended', async () => {
+    const job = unet.denoise(denoiseRequest(1));
+    await job.promise;
+    job.cancel();
+    job.cancel();
+    expect((await unet.denoise(denoiseRequest(1)).promise).latents).toHaveLength(256);
+  });
+
+  test('50 times at random moments leaves the model as good as new', async () => {
+    const { latents: expected } = await unet.denoise(denoiseRequest(20)).promise;
+    const { rowMilliseconds } = await unet.denoise(denoiseRequest(20)).promise;
+    const typical = rowMilliseconds.reduce((a, b) => a + b);
+    const random = noise(50, 11);
+    const outcomes = new Set<unknown>();
+    for (const value of random) {
+      const job = unet.denoise(denoiseRequest(20));
+      await sleep(Math.abs(value) * typical);
+      job.cancel();
+      outcomes.add(await codeOf(job.promise));
+    }
+    outcomes.delete('none');
+    expect([...outcomes]).toEqual([ABORTED]);
+    expect((await unet.denoise(denoiseRequest(20)).promise).latents).toEqual(expected);
+  });
+
+  test('stops loading and writing', async () => {
+    const load = native().loadUnet(backend, source('unet'));
+    load.cancel();
+    expect([ABORTED, 'none']).toContain(await codeOf(load.promise));
+    const vae = await loadVae();
+    const decode = vae.decode({ data: noise(4 * 128 * 128), batch: 1, height: 128, width: 128 });
+    await sleep(20);
+    decode.cancel();
+    expect(await codeOf(decode.promise)).toBe(ABORTED);
+    vae.dispose();
+  });
+});
+
+describe('onStep', () => {
+  test('what it throws stops the run and rejects it', async () => {
+    const thrown = new Error('enough');
+    const rows: number[] = [];
+    const job = unet.denoise(longRequest(), ({ row }) => {
+      rows.push(row);
+      if (row === 3) throw thrown;
+    });
+    await expect(job.promise).rejects.toBe(thrown);
+    expect(rows).toEqual([0, 1, 2, 3]);
+  });
+
+  test('gets all rows of a run, before the promise settles', async () => {
+    const steps: NativeStep[] = [];
+    await unet.denoise(denoiseRequest(30), (step) => steps.push(step)).promise;
+    expect(steps.map(({ row }) => row)).toEqual([...Array(30).keys()]);
+    expect(steps[0]).not.toHaveProperty('x0');
+  });
+
+  test('a blocked event loop neither stops the run nor lets reports pile up', async () => {
+    const steps: number[] = [];
+    const job = unet.denoise(denoiseRequest(2000), ({ row }) => steps.push(row));
+    const until = performance.now() + 1500;
+    while (performance.now() < until);
+    await job.promise;
+    expect(steps.at(-1)).toBe(1999);
+    expect(steps).toEqual([...steps].sort((a, b) => a - b));
+  });
+});
+
+test('the event loop stays responsive while a job uses all cores', async () => {
+  const job = unet.denoise(longRequest());
+  const lags: number[] = [];
+  for (let i = 0; i < 50; i++) {
+    const before = performance.now();
+    await sleep(5);
+    lags.push(performance.now() - before - 5);
+  }
+  job.cancel();
+  await codeOf(job.promise);
+  lags.sort((a, b) => a - b);
+  expect(lags[25]).toBeLessThan(50);
+});
+
+describe('memory', () => {
+  test('is counted, and trim() gives back all but the weights', async () => {
+    await unet.denoise(denoiseRequest(2)).promise;
+    const { weights, arena, buffers } = unet.memory();
+    for (const bytes of [weights, arena, buffers]) expect(bytes).toBeGreaterThan(0);
+    unet.trim();
+    expect(unet.memory()).toEqual({ weights, arena: 0, buffers: 0 });
+    await unet.denoise(denoiseRequest(2)).promise;
+    expect(unet.memory()).toEqual({ weights, arena, buffers });
+  });
+
+  test('trim() during a job takes effect after it', async () => {
+    let before = 0;
+    const job = unet.denoise(denoiseRequest(5), () => {
+      before = Math.max(before, unet.memory().arena);
+    });
+    unet.trim();
+    const { latents } = await job.promise;
+    expect(latents).toHaveLength(256);
+    expect(before).toBeGreaterThan(0);
+    for (let i = 0; i < 100 && unet.memory().arena > 0; i++) await sleep(5);
+    expect(unet.memory()).toMatchObject({ arena: 0, buffers: 0 });
+  });
+
+  test('the feature cannot be read while a job runs', async () => {
+    const job = unet.denoise(longRequest());
+    expect(await codeOf(() => unet.feature(0))).toBe('ERR_DEEPCACHE_INVALID_ARGUMENT');
+    job.cancel();
+    await codeOf(job.promise);
+    expect(await codeOf(() => unet.feature(0))).toBe('ERR_DEEPCACHE_INVALID_ARGUMENT');
+  });
+});
+
+describe('dispose', () => {
+  test('cancels the jobs, running and waiting', async () => {
+    const model = await loadUnet();
+    let running: ReturnType<NativeUnet['denoise']> | undefined;
+    await started((resolve) => {
+      running = model.denoise(longRequest(), resolve);
+    });
+    const waiting = model.denoise(denoiseRequest(2));
+    model.dispose();
+    model.dispose();
+    const codes = await Promise.all([codeOf(running?.promise as Promise<unknown>), codeOf(waiting.promise)]);
+    expect(codes).toEqual([ABORTED, ABORTED]);
+    for (const use of [
+      () => model.denoise(denoiseRequest(1)),
+      () => model.feature(0),
+      () => model.memory(),
+      () => model.trim(),
+    ]) {
+      expect(await codeOf(use)).toBe('ERR_DEEPCACHE_DISPOSED');
+    }
+  });
+
+  test('frees the memory of the weights and of the run', async () => {
+    const model = await loadVae();
+    const data = noise(4 * 64 * 64);
+    const before = native().residentMemory();
+    const held: number[] = [];
+    for (let i = 0; i < 4; i++) {
+      const vae = await loadVae();
+      const job = vae.decode({ data, batch: 1, height: 64, width: 64 });
+      await sleep(30);
+      vae.dispose();
+      await codeOf(job.promise);
+      held.push(native().residentMemory() - before);
+    }
+    // The arena of such a decoding is 100 MB; the process may keep a little of it for later.
+    expect(held.at(-1)).toBeLessThan((held[0] as number) + 60e6);
+    model.dispose();
+  });
+
+  test('a backend outlives the models that use it', async () => {
+    const model = await (() => {
+      const own = new (native().Backend)({ device: 'cpu', threads: 1 });
+      return native().loadUnet(own, source('unet')).promise;
+    })();
+    const request = {
+      ...denoiseRequest(1),
+      table: { programs: [{ kind: 'full' as const }], rows: [row(0)] },
+    };
+    expect((await model.denoise(request).promise).latents).toHaveLength(256);
+    model.dispose();
+  });
+});

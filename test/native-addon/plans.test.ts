@@ -1,0 +1,89 @@
+import { expect, test } from '@jest/globals';
+import { native } from '../../lib/native/binding.js';
+import type { ModelKind } from '../../lib/native/types.js';
+import { codeOf, loadTextEncoder, loadUnet, loadVae, source } from './tiny-model.js';
+
+const { planTextEncoder, planUnet, planVae, SafetensorsFile, weightShapes } = native();
+const SIZE = { batch: 2, height: 8, width: 8, contextLength: 77 };
+
+test.each<ModelKind>(['unet', 'text_encoder', 'vae'])(
+  'weightShapes of the %s are those of the published file',
+  (kind) => {
+    const { config, files } = source(kind);
+    const file = new SafetensorsFile(files[0] as string);
+    const published = file.tensors
+      // Old files of transformers hold a buffer that is no parameter.
+      .filter(({ name }) => !name.endsWith('position_ids'))
+      .map(({ name, shape }) => `${name} ${shape}`);
+    const shapes = weightShapes(kind, config).map(({ name, shape }) => `${name} ${shape}`);
+    expect(shapes.sort()).toEqual(published.sort());
+  },
+);
+
+test('parameters and bytes are those of the loaded models', async () => {
+  const count = (kind: ModelKind) =>
+    weightShapes(kind, source(kind).config).reduce(
+      (sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1),
+      0,
+    );
+  const unet = await loadUnet();
+  const unetPlan = planUnet(source('unet').config, SIZE);
+  expect(unetPlan.parameters).toBe(count('unet'));
+  expect(unetPlan.weightBytes).toBe(unet.memory().weights);
+  const vae = await loadVae();
+  const vaePlan = planVae(source('vae').config, { batch: 1, height: 8, width: 8 });
+  expect(vaePlan.parameters).toBe(count('vae'));
+  expect(vaePlan.weightBytes).toBe(vae.memory().weights);
+  await vae.decode({ data: new Float32Array(256), batch: 1, height: 8, width: 8 }).promise;
+  expect(vae.memory().peakArena).toBe(vaePlan.decode.arenaBytes);
+  for (const model of [unet, vae, await loadTextEncoder()]) model.dispose();
+});
+
+test('a U-Net has a plan for every branch, the deeper the dearer', () => {
+  const { full, branches } = planUnet(source('unet').config, SIZE);
+  expect(branches.map(({ branch }) => branch)).toEqual([...Array(12).keys()]);
+  for (const kind of ['repo', 'complete', 'executed', 'ops'] as const) {
+    const costs = [...branches.map((branch) => branch[kind]), full[kind]];
+    expect(costs).toEqual([...costs].sort((a, b) => a - b));
+    expect(costs[0]).toBeGreaterThan(0);
+  }
+  const features = [0, 2, 11].map((branch) => branches[branch]?.feature);
+  expect(features).toEqual(['up_blocks.3.attentions.1', 'up_blocks.2', 'mid_block']);
+  expect(branches[0]?.featureShape).toEqual([2, 16, 8, 8]);
+  expect(branches[0]?.runs).toContain('up_blocks.3.resnets.2');
+  expect(branches[0]?.runs).not.toContain('up_blocks.3.resnets.1');
+});
+
+test('cost grows with the batch', () => {
+  const { config } = source('unet');
+  const [one, four] = [1, 4].map((batch) => planUnet(config, { ...SIZE, batch }).full);
+  expect(four?.complete).toBe(4 * (one?.complete as number));
+  expect(planTextEncoder(source('text_encoder').config, { batch: 2, length: 77 }).complete).toBe(
+    2 * planTextEncoder(source('text_encoder').config, { batch: 1, length: 77 }).complete,
+  );
+  const vae = (batch: number) => planVae(source('vae').config, { batch, height: 8, width: 8 });
+  expect(vae(3).encode.executed).toBe(3 * vae(1).encode.executed);
+});
+
+test.each([
+  [
+    'a model of another kind',
+    () => weightShapes('lora' as ModelKind, '{}'),
+    'ERR_DEEPCACHE_INVALID_ARGUMENT',
+  ],
+  ['no configuration', () => weightShapes('unet', undefined as never), 'ERR_DEEPCACHE_INVALID_ARGUMENT'],
+  ['a configuration that is none', () => weightShapes('vae', '[]'), 'ERR_DEEPCACHE_INVALID_CONFIG'],
+  ['no size', () => planUnet(source('unet').config, undefined as never), 'ERR_DEEPCACHE_INVALID_ARGUMENT'],
+  [
+    'a text too long',
+    () => planTextEncoder(source('text_encoder').config, { batch: 1, length: 78 }),
+    'ERR_DEEPCACHE_INVALID_ARGUMENT',
+  ],
+  [
+    'a size of 0',
+    () => planVae(source('vae').config, { batch: 1, height: 0, width: 8 }),
+    'ERR_DEEPCACHE_INVALID_ARGUMENT',
+  ],
+])('%s', async (_, call, code) => {
+  expect(await codeOf(call)).toBe(code);
+});
