@@ -3,127 +3,6 @@
 namespace deepcache::test {
 namespace {
 
-struct ConvOptions {
-  Shape x, y;
-  int c2 = 0, kernel = 1, stride = 1, pad = 0;
-  bool bias = true, residual = false, upsample = false;
-  int row_samples = 0, row_offset = 0;
-  Recipe recipe = Recipe::matrix;
-  Activation activation = Activation::none;
-  float scale = 1, residual_scale = 1;
-  std::vector<int> parts = {};
-  Type type = Type::f32;
-};
-
-OpCase conv_case(const std::string& name, const ConvOptions& o) {
-  return {"conv_" + name, [o](OpBuilder& b) {
-            Conv op;
-            op.x = b.input(o.x);
-            if (o.c2) op.x2 = b.input({o.x.n, o.x.h, o.x.w, o.c2});
-            op.y = b.output(o.y);
-            const int outputs = o.activation == Activation::geglu ? 2 * o.y.c : o.y.c;
-            op.weight =
-                b.weight(o.recipe, outputs, o.x.c + o.c2, o.kernel, o.kernel, o.parts, o.type);
-            if (o.bias) op.bias = b.vector(outputs);
-            op.kernel_h = op.kernel_w = o.kernel;
-            op.stride = o.stride;
-            op.pad_top = op.pad_left = o.pad;
-            op.upsample = o.upsample;
-            op.activation = o.activation;
-            op.scale = o.scale;
-            op.residual_scale = o.residual_scale;
-            if (o.residual) op.residual = b.input(o.y);
-            if (o.row_samples) op.row = b.input({o.row_samples, 1, 1, o.row_offset + o.y.c + 3});
-            op.row_offset = o.row_offset;
-            return Op(op);
-          }};
-}
-
-std::vector<OpCase> convs() {
-  std::vector<OpCase> cases = {
-      conv_case("linear", {.x = {2, 1, 77, 96}, .y = {2, 1, 77, 40}}),
-      conv_case("linear_one_row",
-                {.x = {1, 1, 1, 320}, .y = {1, 1, 1, 1280}, .activation = Activation::silu}),
-      conv_case("linear_tiny", {.x = {1, 1, 3, 1}, .y = {1, 1, 3, 1}, .bias = false}),
-      conv_case("linear_long_k", {.x = {1, 1, 5, 2900}, .y = {1, 1, 5, 70}}),
-      conv_case("linear_many_rows", {.x = {3, 1, 555, 33}, .y = {3, 1, 555, 65}, .residual = true}),
-      conv_case("linear_wide", {.x = {1, 1, 9, 64}, .y = {1, 1, 9, 1500}}),
-      conv_case("linear_fused",
-                {.x = {2, 1, 20, 48}, .y = {2, 1, 20, 144}, .bias = false, .parts = {48, 48, 48}}),
-      conv_case("linear_odd_parts",
-                {.x = {2, 1, 20, 48}, .y = {2, 1, 20, 120}, .parts = {7, 100, 13}}),
-      conv_case("linear_bf16", {.x = {2, 1, 20, 48}, .y = {2, 1, 20, 50}, .type = Type::bf16}),
-      conv_case("geglu", {.x = {2, 1, 33, 40},
-                          .y = {2, 1, 33, 160},
-                          .recipe = Recipe::geglu,
-                          .activation = Activation::geglu}),
-      conv_case("geglu_odd", {.x = {1, 1, 19, 24},
-                              .y = {1, 1, 19, 37},
-                              .recipe = Recipe::geglu,
-                              .activation = Activation::geglu,
-                              .scale = 0.5f}),
-      conv_case("1x1_as_rows", {.x = {2, 5, 7, 24}, .y = {2, 1, 35, 16}}),
-      conv_case("1x1_from_rows", {.x = {2, 1, 35, 24}, .y = {2, 5, 7, 16}, .residual = true}),
-      conv_case("1x1_stride", {.x = {1, 7, 9, 8}, .y = {1, 4, 5, 12}, .stride = 2}),
-      conv_case("3x3", {.x = {2, 9, 11, 32}, .y = {2, 9, 11, 48}, .kernel = 3, .pad = 1}),
-      conv_case("3x3_few_channels",
-                {.x = {2, 16, 16, 4}, .y = {2, 16, 16, 320}, .kernel = 3, .pad = 1}),
-      conv_case("3x3_to_few", {.x = {1, 12, 10, 64}, .y = {1, 12, 10, 4}, .kernel = 3, .pad = 1}),
-      conv_case("3x3_one_pixel", {.x = {1, 1, 1, 20}, .y = {1, 1, 1, 20}, .kernel = 3, .pad = 1}),
-      conv_case("3x3_stride",
-                {.x = {1, 9, 8, 20}, .y = {1, 5, 4, 24}, .kernel = 3, .stride = 2, .pad = 1}),
-      // The VAE's downsampler pads at the bottom and right only.
-      conv_case("3x3_stride_unpadded",
-                {.x = {1, 8, 9, 20}, .y = {1, 4, 4, 24}, .kernel = 3, .stride = 2}),
-      conv_case("3x3_two_inputs", {.x = {1, 8, 9, 40},
-                                   .y = {1, 8, 9, 24},
-                                   .c2 = 24,
-                                   .kernel = 3,
-                                   .pad = 1,
-                                   .residual = true}),
-      conv_case("3x3_two_odd_inputs",
-                {.x = {2, 5, 4, 37}, .y = {2, 5, 4, 9}, .c2 = 301, .kernel = 3, .pad = 1}),
-      conv_case("1x1_two_inputs", {.x = {2, 6, 5, 30}, .y = {2, 6, 5, 20}, .c2 = 50}),
-      conv_case("3x3_everything", {.x = {2, 6, 5, 30},
-                                   .y = {2, 6, 5, 45},
-                                   .c2 = 10,
-                                   .kernel = 3,
-                                   .pad = 1,
-                                   .residual = true,
-                                   .row_samples = 2,
-                                   .row_offset = 5,
-                                   .activation = Activation::silu,
-                                   .scale = 0.7f,
-                                   .residual_scale = 1.3f}),
-      conv_case("3x3_shared_row", {.x = {3, 6, 5, 16},
-                                   .y = {3, 6, 5, 45},
-                                   .kernel = 3,
-                                   .pad = 1,
-                                   .row_samples = 1,
-                                   .row_offset = 2}),
-      conv_case("5x5", {.x = {1, 7, 8, 12}, .y = {1, 7, 8, 12}, .kernel = 5, .pad = 2}),
-      conv_case("patches", {.x = {1, 16, 16, 3}, .y = {1, 2, 2, 40}, .kernel = 8, .stride = 8}),
-      conv_case("gelu", {.x = {1, 1, 70, 40}, .y = {1, 1, 70, 90}, .activation = Activation::gelu}),
-      conv_case("quick_gelu",
-                {.x = {1, 1, 70, 40}, .y = {1, 1, 70, 90}, .activation = Activation::quick_gelu}),
-  };
-  for (const Recipe recipe : {Recipe::matrix, Recipe::upsample})
-    for (const auto& [h, w] : {std::pair{8, 10}, {7, 10}, {8, 9}, {7, 9}, {1, 1}, {1, 2}}) {
-      const int in_h = (h + 1) / 2, in_w = (w + 1) / 2;
-      cases.push_back(
-          conv_case(std::string(recipe == Recipe::matrix ? "upsample_plain_" : "upsample_") +
-                        std::to_string(h) + "x" + std::to_string(w),
-                    {.x = {2, in_h, in_w, 40},
-                     .y = {2, h, w, 36},
-                     .kernel = 3,
-                     .pad = 1,
-                     .residual = true,
-                     .upsample = true,
-                     .recipe = recipe}));
-    }
-  return cases;
-}
-
 OpCase norm_case(const std::string& name, Shape x, int c2, int groups, bool silu,
                  double offset = 0) {
   return {"group_norm_" + name,
@@ -327,7 +206,7 @@ std::vector<OpCase> others() {
 
 const std::vector<OpCase>& op_cases() {
   static const std::vector<OpCase> cases = [] {
-    std::vector<OpCase> all = convs();
+    std::vector<OpCase> all = conv_cases();
     for (const OpCase& other : others()) all.push_back(other);
     return all;
   }();

@@ -49,7 +49,9 @@ struct OpCase {
   double tolerance = 1e-6;  // of relative_error
 };
 
+// All cases; conv_cases() are a part of them.
 const std::vector<OpCase>& op_cases();
+std::vector<OpCase> conv_cases();
 
 // Runs the case on a backend and on the reference. Returns what is wrong, empty when nothing is.
 std::string check_case(const OpCase& test, Backend& backend);
