@@ -15,7 +15,9 @@ describe('without a binary that loads', () => {
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'deepcache-binding-'));
     writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
-    for (const file of ['errors.ts', 'native/binding.ts']) cpSync(`lib/${file}`, join(folder, 'lib', file));
+    for (const file of ['errors.ts', 'package-root.ts', 'native/binding.ts']) {
+      cpSync(`lib/${file}`, join(folder, 'lib', file));
+    }
     symlinkSync(resolve('node_modules'), join(folder, 'node_modules'));
     writeFileSync(
       join(folder, 'main.ts'),

@@ -1,8 +1,6 @@
-import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { DeepCacheError, messageOf } from '../errors.js';
+import { packageRoot } from '../package-root.js';
 import type { NativeAddon } from './types.js';
 
 let loaded: NativeAddon | undefined;
@@ -28,15 +26,4 @@ export function native(): NativeAddon {
     );
   }
   return loaded;
-}
-
-/** This module runs from lib/native (tsx, Jest) and from dist/lib/native. */
-function packageRoot(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, 'package.json'))) {
-    const parent = dirname(folder);
-    if (parent === folder) throw new Error('the package.json of deepcache is missing');
-    folder = parent;
-  }
-  return folder;
 }
