@@ -22,7 +22,8 @@ export type StreamEvent = ({ type: 'step' } & StepEvent) | ({ type: 'result' } &
 export interface PipelineClass {
   /** diffusers' class name, as in model_index.json. */
   readonly className: string;
-  new (components: Components, log?: Log): DiffusionPipeline;
+  // biome-ignore lint/suspicious/noExplicitAny: pipelines differ in their options
+  new (components: Components, log?: Log): DiffusionPipeline<any>;
 }
 
 const registry = new Map<string, PipelineClass>();
@@ -41,7 +42,7 @@ export function hasPipeline(className: string): boolean {
  * A loaded model folder and the way its parts work together. Load one with {@link DiffusionPipeline.fromPretrained},
  * free it with `dispose` or `await using`. A pipeline runs one job at a time; further calls wait for their turn.
  */
-export abstract class DiffusionPipeline {
+export abstract class DiffusionPipeline<Options extends GenerateOptions = GenerateOptions> {
   static readonly className: string = 'DiffusionPipeline';
 
   /** The sampler; may be replaced between runs. */
@@ -54,6 +55,26 @@ export abstract class DiffusionPipeline {
     protected readonly log: Log = defaultLog,
   ) {
     this.scheduler = components.scheduler;
+    components.users++;
+  }
+
+  /**
+   * Another pipeline over the models of a loaded one, such as `StableDiffusionImg2ImgPipeline.from(pipe)`. Both can be
+   * used; the models are freed when both are disposed.
+   */
+  static from<T extends DiffusionPipeline<never>>(
+    this: new (
+      components: Components,
+      log?: Log,
+    ) => T,
+    // biome-ignore lint/suspicious/noExplicitAny: pipelines differ in their options
+    pipeline: DiffusionPipeline<any>,
+  ): T {
+    pipeline.#requireOpen();
+    // biome-ignore lint/complexity/noThisInStatic: the class that it was called on decides what is made
+    const made = new this(pipeline.components, pipeline.log);
+    made.scheduler = pipeline.scheduler;
+    return made;
   }
 
   /**
@@ -63,7 +84,8 @@ export abstract class DiffusionPipeline {
    * @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG, ERR_DEEPCACHE_INVALID_WEIGHTS, ERR_DEEPCACHE_UNSUPPORTED (a
    * pipeline that is not implemented), ERR_DEEPCACHE_BACKEND_UNAVAILABLE, ERR_DEEPCACHE_OUT_OF_MEMORY
    */
-  static async fromPretrained<T extends DiffusionPipeline>(
+  // biome-ignore lint/suspicious/noExplicitAny: pipelines differ in their options
+  static async fromPretrained<T extends DiffusionPipeline<any>>(
     this: (abstract new (components: Components, log?: Log) => T) & { readonly className: string },
     folder: string,
     options: LoadOptions = {},
@@ -110,7 +132,7 @@ export abstract class DiffusionPipeline {
    * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT naming the option, ERR_DEEPCACHE_OUT_OF_MEMORY before
    * anything is allocated, ERR_DEEPCACHE_DISPOSED; the signal's reason after an abort. The pipeline stays usable.
    */
-  generate(options: GenerateOptions): Promise<GenerateResult> {
+  generate(options: Options): Promise<GenerateResult> {
     const run = async () => {
       this.#requireOpen();
       const signal = options?.signal
@@ -132,7 +154,7 @@ export abstract class DiffusionPipeline {
   }
 
   /** The same as an async iterable of steps that ends with the result. Leaving the loop early stops the run. */
-  async *stream(options: GenerateOptions): AsyncGenerator<StreamEvent, void, void> {
+  async *stream(options: Options): AsyncGenerator<StreamEvent, void, void> {
     const stop = new AbortController();
     const events: StreamEvent[] = [];
     let wake = () => {};
@@ -180,16 +202,19 @@ export abstract class DiffusionPipeline {
    * Prepares a size, so that the first real run is as fast as the next: a short run whose result is thrown away.
    * Takes the options of the runs to come.
    */
-  async warmup(options: Omit<GenerateOptions, 'prompt' | 'steps'> = {}): Promise<void> {
-    await this.generate({ ...options, prompt: '', steps: 2, output: 'float32' });
+  async warmup(options: Partial<Options> = {}): Promise<void> {
+    const { numInferenceSteps: _, ...rest } = options;
+    // The spread has every required option of the subclass that the caller gave.
+    const run = { ...rest, prompt: options.prompt ?? '', steps: 2, output: 'float32' } as unknown as Options;
+    await this.generate(run);
   }
 
   /** Stops what is running and frees all memory; later calls are rejected with ERR_DEEPCACHE_DISPOSED. */
   async dispose(): Promise<void> {
-    if (!this.#closing.signal.aborted) {
-      this.#closing.abort(new DeepCacheError('ERR_DEEPCACHE_DISPOSED', 'The pipeline was disposed'));
-    }
+    const first = !this.#closing.signal.aborted;
+    if (first) this.#closing.abort(new DeepCacheError('ERR_DEEPCACHE_DISPOSED', 'The pipeline was disposed'));
     await this.#turn;
+    if (!first || --this.components.users > 0) return;
     for (const model of [this.unet, this.vae, this.textEncoder]) model.dispose();
   }
 
@@ -198,10 +223,10 @@ export abstract class DiffusionPipeline {
   }
 
   /** Throws what is wrong with the options. */
-  protected abstract check(options: GenerateOptions): void;
+  protected abstract check(options: Options): void;
 
   /** One run, alone on this pipeline. */
-  protected abstract run(options: GenerateOptions): Promise<GenerateResult>;
+  protected abstract run(options: Options): Promise<GenerateResult>;
 
   /** The sampler of a run. */
   protected schedulerFor(options: GenerateOptions): Scheduler {

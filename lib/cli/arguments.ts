@@ -1,0 +1,57 @@
+import { readFileSync } from 'node:fs';
+import { InvalidArgumentError } from 'commander';
+import { messageOf } from '../errors.js';
+import { parsePythonJson } from '../schedulers/index.js';
+
+// Parsers of option values for commander. What they throw becomes "option '--x' argument 'y' is invalid. ...".
+
+export function toNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('It must be a number.');
+  return value;
+}
+
+export function toWhole(text: string): number {
+  const value = toNumber(text);
+  if (!Number.isSafeInteger(value)) throw new InvalidArgumentError('It must be a whole number.');
+  return value;
+}
+
+/** A whole number of at least 1. */
+export function toCount(text: string): number {
+  const value = toWhole(text);
+  if (value < 1) throw new InvalidArgumentError('It must be a whole number of at least 1.');
+  return value;
+}
+
+/** Seeds have 64 bits, more than a number holds. */
+export function toSeed(text: string): bigint {
+  if (!/^-?\d+$/.test(text.trim())) throw new InvalidArgumentError('It must be a whole number.');
+  const value = BigInt(text);
+  if (value < -(2n ** 63n) || value >= 2n ** 64n) throw new InvalidArgumentError('It must fit in 64 bits.');
+  return value;
+}
+
+/** Values with commas between them. */
+export function toList<T>(each: (text: string) => T): (text: string) => T[] {
+  return (text) => text.split(',').map((item) => each(item.trim()));
+}
+
+/** Collects the values of an option that may be repeated. */
+export function collect(value: string, previous: string[] | undefined): string[] {
+  return [...(previous ?? []), value];
+}
+
+/** A JSON object, or the path of a file that holds one. */
+export function toJsonObject(text: string): Record<string, unknown> {
+  try {
+    const json = text.trimStart().startsWith('{') ? text : readFileSync(text, 'utf8');
+    const value = parsePythonJson(json);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+      return value as Record<string, unknown>;
+    }
+  } catch (error) {
+    throw new InvalidArgumentError(`It is no JSON object, nor a file with one: ${messageOf(error)}`);
+  }
+  throw new InvalidArgumentError('It must be a JSON object, or a file that holds one.');
+}

@@ -1,0 +1,45 @@
+import { InvalidArgumentError } from 'commander';
+import { CACHE_PRESETS, type CacheOptions, type CachePreset } from '../deepcache/index.js';
+import { toNumber } from './arguments.js';
+
+export const CACHE_HELP = 'off, quality, balanced, fast, or settings such as interval=3,branch=1';
+
+/** The settings in full, for the end of a command's help. */
+export const CACHE_SETTINGS_HELP = `
+DeepCache computes only some steps in full; the others take the deep part of the U-Net from the last full one.
+  --cache off                 every step in full (default)
+  --cache quality             every 2nd step in full (interval=2)
+  --cache balanced            every 3rd
+  --cache fast                every 5th
+  --cache KEY=VALUE,...       settings of your own:
+     interval=N               every Nth step in full
+     branch=B                 how deep the other steps go; 0, the default, is the fastest
+     schedule=nonuniform      the full steps gather around a step ...
+     center=C,power=P         ... this one, this strongly (1.4 is the paper's)
+     steps=0+5+12             the full steps themselves, instead of an interval
+     counter=helper           count as the original's DeepCacheSDHelper does`;
+
+const NUMBERS = ['interval', 'branch', 'center', 'power'];
+const WORDS = ['schedule', 'counter'];
+
+/** Reads the value of `--cache`. Ranges are the library's business: they depend on the run and the U-Net. */
+export function toCacheOptions(text: string): CacheOptions {
+  if (['off', 'false', 'none'].includes(text)) return false;
+  if (Object.hasOwn(CACHE_PRESETS, text)) return text as CachePreset;
+  const settings: Record<string, unknown> = {};
+  for (const part of text.split(',')) {
+    const [key = '', value, ...rest] = part.split('=').map((piece) => piece.trim());
+    if (!value || rest.length > 0) throw new InvalidArgumentError(`It must be ${CACHE_HELP}.`);
+    if (Object.hasOwn(settings, key)) throw new InvalidArgumentError(`It sets ${key} twice.`);
+    settings[key] = toSetting(key, value);
+  }
+  return settings;
+}
+
+function toSetting(key: string, value: string): unknown {
+  if (NUMBERS.includes(key)) return toNumber(value);
+  if (WORDS.includes(key)) return value;
+  if (key === 'steps') return value.split('+').map(toNumber);
+  const known = [...NUMBERS, ...WORDS, 'steps'].join(', ');
+  throw new InvalidArgumentError(`There is no cache setting ${key}; there are ${known}.`);
+}

@@ -1,0 +1,21 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { invalidArgument } from '../errors.js';
+import { packageRoot } from '../package-root.js';
+
+/** The model of commands that were not given one; `note` is for the user. */
+export function defaultModel(): { folder: string; note?: string } {
+  const demo = join(packageRoot(), 'models/demo');
+  if (existsSync(join(demo, 'model_index.json'))) return { folder: demo };
+  const tiny = join(packageRoot(), 'test/fixtures/sd15-tiny');
+  if (existsSync(join(tiny, 'model_index.json'))) {
+    return {
+      folder: tiny,
+      note: 'no --model given: this is a tiny model with random weights, for testing; its pictures mean nothing',
+    };
+  }
+  throw invalidArgument(
+    'model',
+    'is missing: give --model and the folder of a model in the diffusers layout',
+  );
+}

@@ -1,0 +1,100 @@
+import type { CacheOptions } from '../deepcache/index.js';
+import { invalidArgument, messageOf } from '../errors.js';
+import type { Device } from '../native/device.js';
+import type { Dtype, LoadOptions } from '../pipelines/components.js';
+import type { GenerateOptions } from '../pipelines/options.js';
+import { schedulerClass } from '../schedulers/registry.js';
+import { readTensor } from './tensor-file.js';
+
+/** The flags of `deepcache generate` as commander hands them over. */
+export interface GenerateFlags {
+  prompt?: string[];
+  negativePrompt?: string[];
+  output: string;
+  width?: number;
+  height?: number;
+  numImages?: number;
+  numImagesPerPrompt?: number;
+  seed?: bigint;
+  seeds?: bigint[];
+  quality?: number;
+  steps?: number;
+  numInferenceSteps?: number;
+  guidanceScale?: number;
+  guidanceRescale?: number;
+  cache?: CacheOptions;
+  clipSkip?: number;
+  eta?: number;
+  scheduler?: string;
+  schedulerConfig?: Record<string, unknown>;
+  timesteps?: number[];
+  sigmas?: number[];
+  latents?: string;
+  promptEmbeds?: string;
+  negativePromptEmbeds?: string;
+  model?: string;
+  variant?: string;
+  device: Device;
+  dtype: Dtype;
+  threads?: number;
+  json?: boolean;
+  quiet?: boolean;
+}
+
+/** Flags that are options of the library under the same name and with the same values. */
+const SAME = [
+  'width',
+  'height',
+  'numImages',
+  'numImagesPerPrompt',
+  'seed',
+  'seeds',
+  'steps',
+  'numInferenceSteps',
+  'guidanceScale',
+  'guidanceRescale',
+  'cache',
+  'clipSkip',
+  'eta',
+  'timesteps',
+  'sigmas',
+] as const;
+
+/** Flags that name files. */
+const TENSORS = ['latents', 'promptEmbeds', 'negativePromptEmbeds'] as const;
+
+export function toGenerateOptions(flags: GenerateFlags): GenerateOptions {
+  const { prompt, negativePrompt, quality } = flags;
+  if (!prompt && !flags.promptEmbeds) throw invalidArgument('prompt', 'is missing: say what to show');
+  if (quality !== undefined && (quality < 1 || quality > 100)) {
+    throw invalidArgument('quality', `must be a whole number from 1 to 100, got ${quality}`);
+  }
+  const same = SAME.filter((name) => flags[name] !== undefined).map((name) => [name, flags[name]]);
+  const tensors = TENSORS.filter((name) => flags[name] !== undefined).map((name) => [
+    name,
+    readTensor(flags[name] as string),
+  ]);
+  const scheduler = schedulerOption(flags);
+  return {
+    ...(prompt && { prompt }),
+    ...(negativePrompt && { negativePrompt }),
+    ...Object.fromEntries(same),
+    ...(scheduler && { scheduler }),
+    ...Object.fromEntries(tensors),
+  };
+}
+
+export function toLoadOptions({ device, dtype, threads, variant }: GenerateFlags): LoadOptions {
+  return { device, dtype, ...(threads !== undefined && { threads }), ...(variant && { variant }) };
+}
+
+/** A name and fields of a configuration, which may come alone: then they go on top of the model's own sampler. */
+function schedulerOption({ scheduler, schedulerConfig }: GenerateFlags): GenerateOptions['scheduler'] {
+  if (scheduler === undefined) return schedulerConfig;
+  try {
+    schedulerClass(scheduler);
+  } catch (error) {
+    throw invalidArgument('scheduler', `is not known: ${messageOf(error)}`);
+  }
+  return { ...schedulerConfig, _class_name: scheduler };
+}

@@ -1,0 +1,126 @@
+import { mkdir } from 'node:fs/promises';
+import { dirname, extname } from 'node:path';
+import { Command, Option } from 'commander';
+import { invalidArgument } from '../errors.js';
+import { DiffusionPipeline } from '../pipelines/diffusion-pipeline.js';
+// Registers the pipeline classes.
+import '../pipelines/stable-diffusion.js';
+import { schedulerNames } from '../schedulers/index.js';
+import { collect, toCount, toJsonObject, toList, toNumber, toSeed, toWhole } from './arguments.js';
+import { CACHE_HELP, CACHE_SETTINGS_HELP, toCacheOptions } from './cache-option.js';
+import type { CliContext } from './context.js';
+import { defaultModel } from './default-model.js';
+import { type GenerateFlags, toGenerateOptions, toLoadOptions } from './generate-options.js';
+import { fileNames, jsonReport, textReport } from './generate-report.js';
+import { EXIT_CODES_HELP } from './run.js';
+import { StatusLine } from './status-line.js';
+import { StepProgress } from './step-progress.js';
+
+const ENDINGS = ['.png', '.jpg', '.jpeg', '.webp'];
+
+/** `deepcache generate`: images from prompts. */
+export function generateCommand(context: CliContext): Command {
+  return new Command('generate')
+    .description('Make images from prompts.')
+    .optionsGroup('What to make:')
+    .option('-p, --prompt <text>', 'what to show; repeat it for several pictures', collect)
+    .option('-n, --negative-prompt <text>', 'what not to show; one for all prompts, or one each', collect)
+    .option('-o, --output <file>', 'PNG, JPEG or WebP; several images become file-1.png, ...', 'out.png')
+    .option('--width <pixels>', "a multiple of 8; default: the model's own size", toWhole)
+    .option('--height <pixels>', 'the same', toWhole)
+    .option('--num-images <n>', 'images of each prompt (default: 1)', toWhole)
+    .addOption(new Option('--num-images-per-prompt <n>', 'same as --num-images').argParser(toWhole))
+    .option('-s, --seed <n>', 'the same seed makes the same picture; default: a random one', toSeed)
+    .option('--seeds <n,n,...>', 'a seed for each image', toList(toSeed))
+    .option('--quality <n>', 'of JPEG and WebP, 1 to 100', toWhole)
+    .optionsGroup('How:')
+    .option('--steps <n>', 'steps of the sampler (default: 50)', toWhole)
+    .addOption(new Option('--num-inference-steps <n>', 'same as --steps').argParser(toWhole))
+    .option('-g, --guidance-scale <x>', 'how closely to follow the prompt; 1 is off (default: 7.5)', toNumber)
+    .option(
+      '--guidance-rescale <x>',
+      'against overexposure by strong guidance, 0 to 1 (default: 0)',
+      toNumber,
+    )
+    .option('-c, --cache <settings>', `DeepCache: ${CACHE_HELP}`, toCacheOptions)
+    .option('--clip-skip <n>', 'layers of the text encoder to leave out (default: 0)', toWhole)
+    .option('--eta <x>', 'randomness of DDIM, 0 to 1 (default: 0)', toNumber)
+    .option('--scheduler <name>', `another sampler: ${schedulerNames().map(shortName).join(', ')}`)
+    .option('--scheduler-config <json>', 'fields of its configuration, or a file with them', toJsonObject)
+    .option('--timesteps <t,t,...>', 'timesteps of your own, from high to low', toList(toNumber))
+    .option('--sigmas <s,s,...>', 'the same as sigmas', toList(toNumber))
+    .optionsGroup('Tensors from safetensors files that hold one each, in F32:')
+    .option('--latents <file>', 'noise to start from: [images, 4, height / 8, width / 8]')
+    .option('--prompt-embeds <file>', 'encoded prompts instead of --prompt: [prompts, tokens, width]')
+    .option('--negative-prompt-embeds <file>', 'the same for what not to show')
+    .optionsGroup('Model and device:')
+    .option('-m, --model <folder>', 'a model in the diffusers layout')
+    .option('--variant <name>', 'prefer its weight files of this variant, such as fp16')
+    .option('--device <name>', 'auto, cpu, cuda or cuda:N; see `deepcache inspect devices`', 'auto')
+    .addOption(
+      new Option('--dtype <type>', "type of the GPU's arithmetic")
+        .choices(['auto', 'fp32', 'fp16', 'bf16'])
+        .default('auto'),
+    )
+    .option('--threads <n>', 'CPU threads (default: all cores)', toCount)
+    .optionsGroup('Output:')
+    .option('--json', 'print the result as JSON')
+    .option('-q, --quiet', 'print nothing but errors')
+    .optionsGroup('Options:')
+    .addHelpText('after', `${CACHE_SETTINGS_HELP}\n${EXIT_CODES_HELP}`)
+    .action((flags: GenerateFlags) => generate(flags, context));
+}
+
+async function generate(flags: GenerateFlags, context: CliContext): Promise<void> {
+  // Everything that can be wrong should be known before a model is loaded and minutes are spent.
+  if (!ENDINGS.includes(extname(flags.output).toLowerCase())) {
+    throw invalidArgument('output', `must end in ${ENDINGS.join(', ')}, got ${JSON.stringify(flags.output)}`);
+  }
+  const options = toGenerateOptions(flags);
+  await mkdir(dirname(flags.output), { recursive: true });
+
+  const line = new StatusLine(context, !flags.quiet);
+  const remark = (message: string) => {
+    line.clear();
+    if (!flags.quiet) context.err(`deepcache: ${message}\n`);
+  };
+  const { folder, note } = flags.model === undefined ? defaultModel() : { folder: flags.model };
+  if (note) remark(note);
+  const { signal } = context;
+  try {
+    line.show(`loading ${folder}`);
+    const start = performance.now();
+    await using pipe = await DiffusionPipeline.fromPretrained(folder, {
+      ...toLoadOptions(flags),
+      log: remark,
+      signal,
+    });
+    const loading = (performance.now() - start) / 1000;
+
+    line.show('reading the prompt');
+    const progress = new StepProgress(line);
+    const result = await pipe.generate({
+      ...options,
+      signal,
+      onStep: (event) => {
+        progress.update(event);
+        if (event.step === event.steps) line.show('decoding');
+      },
+    });
+    const files = fileNames(flags.output, result.images.length);
+    for (const [i, image] of result.images.entries()) {
+      await image.save(files[i] as string, { ...(flags.quality && { quality: flags.quality }) });
+    }
+    for (const message of result.notes) remark(message);
+    line.clear();
+    const report = { model: folder, device: pipe.device, files, loading, result };
+    if (flags.json) context.out(jsonReport(report));
+    else if (!flags.quiet) context.out(textReport(report));
+  } finally {
+    line.clear();
+  }
+}
+
+function shortName(name: string): string {
+  return name.replace(/Scheduler$/, '');
+}

@@ -1,0 +1,77 @@
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { fromNative, invalidConfig } from '../errors.js';
+import { native } from '../native/binding.js';
+import { devices } from '../native/device.js';
+import { type CliContext, ExitCode } from './context.js';
+import { deviceText } from './inspect-devices.js';
+import { classNameOf, inspectComponent, kindOf } from './inspection/component.js';
+import { inspectModel } from './inspection/model.js';
+import { componentText, fileText, modelText } from './inspection/report.js';
+import { EXIT_CODES_HELP } from './run.js';
+
+interface Flags {
+  json?: boolean;
+  variant?: string;
+}
+
+/** What was found, as an object for `--json` and as text. */
+interface Inspection {
+  json: unknown;
+  text: string;
+  problems: number;
+}
+
+/** `deepcache inspect`: what a folder or file holds, or which devices there are. Weights are not loaded. */
+export function inspectCommand(context: CliContext): Command {
+  return new Command('inspect')
+    .description(
+      'Say what a model folder, one of its components or a safetensors file holds, and what is wrong with it; ' +
+        'or, for "devices", what this machine can compute on.',
+    )
+    .argument('<what>', 'a folder, a file, or the word devices')
+    .option('--variant <name>', 'prefer weight files of this variant, such as fp16')
+    .option('--json', 'print it as JSON')
+    .addHelpText('after', EXIT_CODES_HELP)
+    .action(async (what: string, flags: Flags) => {
+      const { json, text, problems } = what === 'devices' ? inspectDevices() : await inspect(what, flags);
+      context.out(flags.json ? `${JSON.stringify(json, null, 2)}\n` : text);
+      if (problems > 0) context.exitCode = ExitCode.failure;
+    });
+}
+
+export async function inspect(path: string, { variant }: Flags = {}): Promise<Inspection> {
+  if (!existsSync(path)) throw invalidConfig(path, 'does not exist');
+  if (statSync(path).isFile()) return inspectFile(path);
+  if (existsSync(join(path, 'model_index.json'))) {
+    const report = await inspectModel(path, variant);
+    const problems = [report, ...report.components].reduce((sum, part) => sum + part.problems.length, 0);
+    const components = report.components.map(({ config, ...rest }) => rest);
+    return { json: { ...report, components }, text: modelText(report), problems };
+  }
+  const configFile = join(path, 'config.json');
+  const className = existsSync(configFile) ? await classNameOf(configFile) : undefined;
+  if (className === undefined || !kindOf(className)) {
+    const what = className ? `is a ${className}` : 'has neither a model_index.json nor a config.json';
+    throw invalidConfig(path, `${what}; it must be a model folder or its unet, vae or text_encoder`);
+  }
+  const { config, ...report } = await inspectComponent(path, className, variant);
+  return { json: report, text: componentText(report), problems: report.problems.length };
+}
+
+/** @throws DeepCacheError ERR_DEEPCACHE_INVALID_WEIGHTS when the file is damaged. */
+export function inspectFile(path: string): Inspection {
+  try {
+    const file = new (native().SafetensorsFile)(path);
+    const { metadata, tensors } = file;
+    return { json: { path, metadata, tensors }, text: fileText(file), problems: 0 };
+  } catch (error) {
+    throw fromNative(error);
+  }
+}
+
+function inspectDevices(): Inspection {
+  const all = devices();
+  return { json: all, text: deviceText(all), problems: 0 };
+}

@@ -1,0 +1,95 @@
+import { stat } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { fromNative, messageOf } from '../../errors.js';
+import { findModel, type ModelFiles, readJson } from '../../models/model-files.js';
+import { native } from '../../native/binding.js';
+import type { ModelKind, NativeSafetensorsFile, TensorShape } from '../../native/types.js';
+import { tensorProblems } from './tensors.js';
+
+/** A network of a model folder, from its configuration and the headers of its files: no weights are read. */
+export interface ComponentReport {
+  /** Its folder's name. */
+  name: string;
+  /** Its class in diffusers or transformers. */
+  className: string;
+  /** Only for the networks that this package computes. */
+  kind?: ModelKind;
+  /** By the configuration. */
+  parameters?: number;
+  /** Values of each type in the files. */
+  dtypes: Record<string, number>;
+  files: { name: string; bytes: number }[];
+  problems: string[];
+  /** The text of config.json. */
+  config?: string;
+}
+
+const KINDS: Readonly<Record<string, ModelKind>> = {
+  UNet2DConditionModel: 'unet',
+  AutoencoderKL: 'vae',
+  CLIPTextModel: 'text_encoder',
+  CLIPTextModelWithProjection: 'text_encoder',
+};
+
+export function kindOf(className: string): ModelKind | undefined {
+  return Object.hasOwn(KINDS, className) ? KINDS[className] : undefined;
+}
+
+/** The class that a component's config.json names, in diffusers' or in transformers' way. */
+export async function classNameOf(configFile: string): Promise<string | undefined> {
+  const { _class_name, architectures } = (await readJson(configFile)).value;
+  const name = _class_name ?? (Array.isArray(architectures) ? architectures[0] : undefined);
+  return typeof name === 'string' ? name : undefined;
+}
+
+export async function inspectComponent(
+  folder: string,
+  className: string,
+  variant?: string,
+): Promise<ComponentReport> {
+  const kind = kindOf(className);
+  const report: ComponentReport = { name: basename(folder), className, dtypes: {}, files: [], problems: [] };
+  if (!kind) return report;
+  report.kind = kind;
+  const stem = kind === 'text_encoder' ? 'model' : 'diffusion_pytorch_model';
+  const model = await attempt(report, () => findModel(folder, stem, variant));
+  if (!model) return report;
+  report.config = model.configText;
+  const expected = await attempt(report, () => native().weightShapes(kind, model.configText));
+  if (expected) report.parameters = countParameters(expected);
+  const files = await openFiles(report, model);
+  // Without all files every tensor of the others would be reported as missing.
+  if (expected && files.length === model.files.length) {
+    report.problems.push(...tensorProblems(expected, files));
+  }
+  return report;
+}
+
+async function openFiles(report: ComponentReport, { files }: ModelFiles): Promise<NativeSafetensorsFile[]> {
+  const opened: NativeSafetensorsFile[] = [];
+  for (const path of files) {
+    const file = await attempt(report, () => new (native().SafetensorsFile)(path));
+    const bytes = (await stat(path).catch(() => undefined))?.size;
+    if (bytes !== undefined) report.files.push({ name: basename(path), bytes });
+    if (!file) continue;
+    opened.push(file);
+    for (const { dtype, shape } of file.tensors) {
+      report.dtypes[dtype] = (report.dtypes[dtype] ?? 0) + shape.reduce((a, b) => a * b, 1);
+    }
+  }
+  return opened;
+}
+
+export function countParameters(tensors: readonly TensorShape[]): number {
+  return tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+}
+
+/** What `action` returns; what it throws becomes a problem. */
+async function attempt<T>(report: ComponentReport, action: () => T | Promise<T>): Promise<T | undefined> {
+  try {
+    return await action();
+  } catch (error) {
+    report.problems.push(messageOf(fromNative(error)));
+    return undefined;
+  }
+}

@@ -1,0 +1,113 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fromNative, messageOf } from '../../errors.js';
+import { readJson } from '../../models/model-files.js';
+import { readModelIndex } from '../../pipelines/components.js';
+import { hasPipeline } from '../../pipelines/diffusion-pipeline.js';
+// Registers the pipeline classes.
+import '../../pipelines/stable-diffusion.js';
+import { parsePythonJson, Scheduler } from '../../schedulers/index.js';
+import { CLIPTokenizer } from '../../tokenizers/clip-tokenizer.js';
+import { type ComponentReport, inspectComponent, kindOf } from './component.js';
+import { type BranchNeed, type MemoryNeed, needsOf } from './needs.js';
+
+/** A folder in the diffusers layout. */
+export interface ModelReport {
+  folder: string;
+  /** The pipeline's class. */
+  className: string;
+  scheduler?: string;
+  components: ComponentReport[];
+  memory?: MemoryNeed;
+  branches?: BranchNeed[];
+  /** Problems of the whole; those of components are theirs. */
+  problems: string[];
+}
+
+/** Parts of a model folder that this package does not use. */
+const UNUSED = ['safety_checker', 'feature_extractor', 'image_encoder'];
+
+export async function inspectModel(folder: string, variant?: string): Promise<ModelReport> {
+  const { className, value } = await readModelIndex(folder);
+  const report: ModelReport = { folder, className, components: [], problems: [] };
+  const { problems } = report;
+  if (!hasPipeline(className)) problems.push(`this version has no ${className}`);
+  const vocabularies = new Map<string, number>();
+  for (const [name, entry] of Object.entries(value)) {
+    if (name.startsWith('_') || !Array.isArray(entry) || typeof entry[1] !== 'string') continue;
+    const [className, path] = [entry[1], join(folder, name)];
+    if (UNUSED.includes(name)) continue;
+    if (!existsSync(path)) {
+      problems.push(`the folder ${name} is missing`);
+    } else if (name === 'scheduler') {
+      await note(problems, async () => {
+        const config = await readJson(join(path, 'scheduler_config.json'), parsePythonJson);
+        report.scheduler = Scheduler.fromConfig(config.value).className;
+      });
+      report.scheduler ??= className;
+    } else if (/^tokenizer/.test(name)) {
+      await note(problems, async () => {
+        vocabularies.set(name, (await CLIPTokenizer.fromPretrained(path)).vocabSize);
+      });
+    } else if (kindOf(className)) {
+      report.components.push(await inspectComponent(path, className, variant));
+    } else {
+      problems.push(`${name} is a ${className}, which this version does not know`);
+    }
+  }
+  const find = (name: string) => report.components.find((component) => component.name === name);
+  for (const name of ['unet', 'vae', 'text_encoder']) {
+    if (!find(name) && !problems.some((text) => text.includes(`folder ${name} `))) {
+      problems.push(`model_index.json names no ${name}`);
+    }
+  }
+  problems.push(...misfits(report.components, vocabularies));
+  const unet = find('unet')?.config;
+  if (unet) {
+    await note(problems, () => {
+      const configs = { unet, vae: find('vae')?.config, textEncoder: find('text_encoder')?.config };
+      Object.assign(report, needsOf(configs));
+    });
+  }
+  return report;
+}
+
+/** Parts that are fine alone and do not belong together. */
+function misfits(
+  components: readonly ComponentReport[],
+  vocabularies: ReadonlyMap<string, number>,
+): string[] {
+  const config = (name: string): Record<string, unknown> =>
+    JSON.parse(components.find((component) => component.name === name)?.config ?? '{}');
+  const [unet, vae, text] = [config('unet'), config('vae'), config('text_encoder')];
+  const differ = (a: unknown, b: unknown) => typeof a === 'number' && typeof b === 'number' && a !== b;
+  const problems: string[] = [];
+  // SDXL reads two encoders side by side.
+  if (!components.some(({ name }) => name === 'text_encoder_2')) {
+    if (differ(text.hidden_size, unet.cross_attention_dim)) {
+      problems.push(
+        `the text encoder is ${text.hidden_size} wide, the U-Net reads ${unet.cross_attention_dim}`,
+      );
+    }
+  }
+  if (differ(vae.latent_channels, unet.out_channels)) {
+    problems.push(
+      `the autoencoder has ${vae.latent_channels} latent channels, the U-Net makes ${unet.out_channels}`,
+    );
+  }
+  for (const [name, size] of vocabularies) {
+    const rows = config(name.replace('tokenizer', 'text_encoder')).vocab_size;
+    if (typeof rows === 'number' && size > rows) {
+      problems.push(`the ${name} has ${size} tokens, the text encoder knows ${rows}`);
+    }
+  }
+  return problems;
+}
+
+async function note(problems: string[], action: () => void | Promise<void>): Promise<void> {
+  try {
+    await action();
+  } catch (error) {
+    problems.push(messageOf(fromNative(error)));
+  }
+}

@@ -1,0 +1,81 @@
+import { native } from '../../native/binding.js';
+import type { PlanInfo, UnetPlanInfo, VaePlanInfo } from '../../native/types.js';
+import { countParameters } from './component.js';
+
+/** What a run needs, in bytes: one image of the model's own size, with classifier-free guidance. */
+export interface MemoryNeed {
+  /** Image pixels. */
+  width: number;
+  height: number;
+  /** Of all networks, as they are kept for computing. */
+  weights: number;
+  /** Activations and buffers of the U-Net and of the decoder. */
+  unet: number;
+  decoder: number;
+  total: number;
+}
+
+/** A DeepCache branch, for one image with guidance. */
+export interface BranchNeed {
+  branch: number;
+  /** The module whose output is kept. */
+  feature: string;
+  /** [n, c, h, w] */
+  featureShape: readonly number[];
+  featureBytes: number;
+  /** Multiply-accumulates of a cached step as a share of a full one. */
+  share: number;
+}
+
+export interface Configs {
+  unet: string;
+  vae?: string | undefined;
+  textEncoder?: string | undefined;
+}
+
+const CONTEXT_LENGTH = 77;
+const GUIDED = 2;
+
+/** The latent size of the model, and the plans for it. */
+function plans({ unet, vae }: Configs): { size: number; unetPlan: UnetPlanInfo; vaePlan?: VaePlanInfo } {
+  const size = Number(JSON.parse(unet).sample_size ?? 64);
+  const unetPlan = native().planUnet(unet, {
+    batch: GUIDED,
+    height: size,
+    width: size,
+    contextLength: CONTEXT_LENGTH,
+  });
+  const vaePlan = vae && native().planVae(vae, { batch: 1, height: size, width: size });
+  return { size, unetPlan, ...(vaePlan && { vaePlan }) };
+}
+
+/** Throws the native errors of configurations that are not supported. */
+export function needsOf(configs: Configs): { memory: MemoryNeed; branches: BranchNeed[] } {
+  const { size, unetPlan, vaePlan } = plans(configs);
+  const scale = configs.vae ? 2 ** (JSON.parse(configs.vae).block_out_channels.length - 1) : 8;
+  const text = configs.textEncoder ? native().weightShapes('text_encoder', configs.textEncoder) : [];
+  const weights = unetPlan.weightBytes + (vaePlan?.weightBytes ?? 0) + 4 * countParameters(text);
+  const unet = bytesOf(unetPlan.full);
+  const decoder = vaePlan ? bytesOf(vaePlan.decode) : 0;
+  return {
+    memory: {
+      width: size * scale,
+      height: size * scale,
+      weights,
+      unet,
+      decoder,
+      total: weights + unet + decoder,
+    },
+    branches: unetPlan.branches.map(({ branch, feature, featureShape, complete }) => ({
+      branch,
+      feature,
+      featureShape,
+      featureBytes: 4 * featureShape.reduce((a, b) => a * b, 1),
+      share: complete / unetPlan.full.complete,
+    })),
+  };
+}
+
+function bytesOf({ arenaBytes, externalBytes }: PlanInfo): number {
+  return arenaBytes + externalBytes;
+}

@@ -1,0 +1,78 @@
+import type { NativeSafetensorsFile } from '../../native/types.js';
+import { formatBytes, formatCount, formatTable } from '../format.js';
+import type { ComponentReport } from './component.js';
+import type { ModelReport } from './model.js';
+import type { BranchNeed, MemoryNeed } from './needs.js';
+
+// Reports as text for people; as JSON they are what they are.
+
+export function modelText(report: ModelReport): string {
+  const { folder, className, scheduler, components, memory, branches, problems } = report;
+  const all = [...problems, ...components.flatMap((c) => c.problems.map((text) => `${c.name}: ${text}`))];
+  return [
+    `${folder}\npipeline   ${className}\nscheduler  ${scheduler ?? 'none'}\n`,
+    componentTable(components),
+    memory && memoryText(memory),
+    branches && branchTable(branches),
+    problemText(all),
+  ]
+    .filter(Boolean)
+    .join('\n');
+}
+
+export function componentText(report: ComponentReport): string {
+  return `${componentTable([report])}\n${problemText(report.problems)}`;
+}
+
+export function fileText(file: NativeSafetensorsFile): string {
+  const values = file.tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  const bytes = file.tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
+  const rows = file.tensors.map(({ name, dtype, shape, bytes }) => [
+    name,
+    dtype,
+    `[${shape.join(', ')}]`,
+    formatBytes(bytes),
+  ]);
+  const metadata = Object.entries(file.metadata).map(([key, value]) => `${key}: ${value}\n`);
+  return [
+    `${file.path}\n${file.tensors.length} tensors, ${formatCount(values)} values, ${formatBytes(bytes)}\n`,
+    ...metadata,
+    formatTable([['tensor', 'type', 'shape', 'size'], ...rows]),
+  ].join('');
+}
+
+function componentTable(components: readonly ComponentReport[]): string {
+  const rows = components.map(({ name, className, parameters, dtypes, files }) => [
+    name,
+    className,
+    parameters === undefined ? '' : formatCount(parameters),
+    Object.keys(dtypes).join(' '),
+    formatBytes(files.reduce((sum, { bytes }) => sum + bytes, 0)),
+    files.map((file) => file.name).join(' '),
+  ]);
+  return formatTable([['component', 'class', 'parameters', 'types', 'size', 'files'], ...rows]);
+}
+
+function memoryText({ width, height, weights, unet, decoder, total }: MemoryNeed): string {
+  return (
+    `memory for one image of ${width}x${height} with guidance, on the CPU: ${formatBytes(total)} ` +
+    `(weights ${formatBytes(weights)}, U-Net ${formatBytes(unet)}, decoder ${formatBytes(decoder)})\n`
+  );
+}
+
+function branchTable(branches: readonly BranchNeed[]): string {
+  const rows = branches.map(({ branch, share, featureShape, featureBytes, feature }) => [
+    String(branch),
+    `${(share * 100).toFixed(1)} %`,
+    featureShape.join('x'),
+    formatBytes(featureBytes),
+    feature,
+  ]);
+  return formatTable([['branch', 'of a full step', 'feature', 'size', 'kept after'], ...rows]);
+}
+
+function problemText(problems: readonly string[]): string {
+  if (problems.length === 0) return 'no problems found\n';
+  const title = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
+  return `${title}:\n${problems.map((text) => `  - ${text}\n`).join('')}`;
+}

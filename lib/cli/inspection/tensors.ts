@@ -1,0 +1,73 @@
+import type { NativeSafetensorsFile, TensorShape } from '../../native/types.js';
+
+type TensorInfo = NativeSafetensorsFile['tensors'][number];
+
+const USABLE = ['F32', 'F16', 'BF16'];
+const SHOWN = 5;
+
+/** Buffers that transformers once saved with the weights, and that nothing reads. */
+const HARMLESS = /(^|\.)position_ids$/;
+
+/** What is wrong with the tensors of a model's files, given those that its configuration asks for. */
+export function tensorProblems(
+  expected: readonly TensorShape[],
+  files: readonly NativeSafetensorsFile[],
+): string[] {
+  const found = new Map<string, TensorInfo>();
+  const twice: string[] = [];
+  for (const tensor of files.flatMap((file) => file.tensors)) {
+    if (found.has(tensor.name)) twice.push(tensor.name);
+    found.set(tensor.name, tensor);
+  }
+  const missing: string[] = [];
+  const misshapen: string[] = [];
+  const unusable: string[] = [];
+  for (const { name, shape } of expected) {
+    const tensor = found.get(name) ?? found.get(formerName(name));
+    if (!tensor) {
+      missing.push(`${name} [${shape.join(', ')}]`);
+      continue;
+    }
+    found.delete(tensor.name);
+    if (!isSameShape(tensor.shape, shape)) {
+      misshapen.push(`${name} is [${tensor.shape.join(', ')}], expected [${shape.join(', ')}]`);
+    }
+    if (!USABLE.includes(tensor.dtype)) unusable.push(`${name} is ${tensor.dtype}`);
+  }
+  const unexpected = [...found.keys()].filter((name) => !HARMLESS.test(name));
+  return [
+    ...summary('missing', missing),
+    ...summary('of another shape than the configuration asks for', misshapen),
+    ...summary('of a type that cannot be computed with (F32, F16 and BF16 can)', unusable),
+    ...summary('that the configuration does not ask for', unexpected),
+    ...summary('in more than one file', twice),
+  ];
+}
+
+function summary(what: string, names: readonly string[]): string[] {
+  if (names.length === 0) return [];
+  const shown = names.slice(0, SHOWN).join('; ');
+  const more = names.length > SHOWN ? `; and ${names.length - SHOWN} more` : '';
+  return [`${names.length} tensor${names.length === 1 ? '' : 's'} ${what}: ${shown}${more}`];
+}
+
+/** A linear layer may be stored as a 1x1 convolution, and the other way round. */
+function isSameShape(a: readonly number[], b: readonly number[]): boolean {
+  if (a.length === 0 || (a.length === 1) !== (b.length === 1)) return false;
+  const length = Math.max(a.length, b.length);
+  return Array.from({ length }, (_, i) => (a[i] ?? 1) === (b[i] ?? 1)).every(Boolean);
+}
+
+/** The names that attention layers of autoencoders had before diffusers v0.15. */
+function formerName(name: string): string {
+  const former: Record<string, string> = {
+    to_q: 'query',
+    to_k: 'key',
+    to_v: 'value',
+    'to_out.0': 'proj_attn',
+  };
+  return name.replace(
+    /(?<=(?:^|\.)attentions\.\d+\.)(to_q|to_k|to_v|to_out\.0)(?=\.)/,
+    (layer) => former[layer] as string,
+  );
+}

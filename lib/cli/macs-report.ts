@@ -1,0 +1,91 @@
+import { type CacheOptions, fullCalls, resolveCache, validateBranch } from '../deepcache/index.js';
+import type { MacsInfo } from '../models/unet.js';
+import type { UnetPlanInfo, UnetSize } from '../native/types.js';
+import { formatCount, formatTable } from './format.js';
+
+const COLUMNS = ['repo', 'complete', 'executed'] as const;
+
+/** Multiply-accumulates of a whole run with a cache. */
+export interface RunMacs {
+  cache: CacheOptions;
+  branch: number;
+  /** Which U-Net calls are full ones. */
+  full: boolean[];
+  average: MacsInfo;
+  total: MacsInfo;
+  /** Of the same run without a cache. */
+  share: MacsInfo;
+  note?: string;
+}
+
+/** @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT for settings that the run or the U-Net cannot have. */
+export function countRun(plan: UnetPlanInfo, calls: number, cache: CacheOptions): RunMacs {
+  const { settings, note } = resolveCache(cache, calls);
+  // One level with that many layers has as many branches.
+  const branch = validateBranch(settings?.branch ?? 0, 1, plan.branches.length - 1);
+  // No sampler here: every call has a timestep of its own.
+  const full = fullCalls(
+    cache,
+    Array.from({ length: calls }, (_, i) => i),
+  );
+  const cached = plan.branches[branch] as MacsInfo;
+  const total = each((column) => full.reduce((sum, f) => sum + (f ? plan.full : cached)[column], 0));
+  return {
+    cache,
+    branch,
+    full,
+    average: each((column) => total[column] / calls),
+    total,
+    share: each((column) => total[column] / (plan.full[column] * calls)),
+    ...(note !== undefined && { note }),
+  };
+}
+
+export function macsText(name: string, size: UnetSize, plan: UnetPlanInfo, run?: RunMacs): string {
+  const { width, height, batch, contextLength } = size;
+  const title =
+    `U-Net of ${name}: ${formatCount(plan.parameters)} parameters\n` +
+    `latents ${width}x${height} (image ${width * 8}x${height * 8}), batch ${batch}, ${contextLength} tokens\n\n`;
+  const row = (label: string, macs: MacsInfo, last: string, feature = '') => [
+    label,
+    ...COLUMNS.map((column) => giga(macs[column])),
+    last,
+    feature,
+  ];
+  const rows = [
+    ['GMACs', ...COLUMNS, 'of full', 'feature kept'],
+    row('full step', plan.full, percent(1)),
+    ...plan.branches.map((b) =>
+      row(`branch ${b.branch}`, b, percent(b.complete / plan.full.complete), b.feature),
+    ),
+  ];
+  return title + formatTable(rows) + (run ? runText(run) : '');
+}
+
+function runText({ full, branch, average, total, share, note }: RunMacs): string {
+  const fullSteps = full.filter(Boolean).length;
+  const steps = full.flatMap((isFull, i) => (isFull ? [i] : [])).join(' ');
+  return [
+    `\n${full.length} steps: ${fullSteps} full, ${full.length - fullSteps} cached at branch ${branch}\n`,
+    note ? `${note}\n` : '',
+    formatTable([
+      ['GMACs', ...COLUMNS],
+      ['average step', ...COLUMNS.map((column) => giga(average[column]))],
+      ['whole run', ...COLUMNS.map((column) => giga(total[column]))],
+      ['of an uncached run', ...COLUMNS.map((column) => percent(share[column]))],
+    ]),
+    `full steps: ${steps}\n`,
+  ].join('');
+}
+
+function each(value: (column: (typeof COLUMNS)[number]) => number): MacsInfo {
+  return { repo: value('repo'), complete: value('complete'), executed: value('executed') };
+}
+
+function giga(macs: number): string {
+  return (macs / 1e9).toFixed(3);
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(1)} %`;
+}

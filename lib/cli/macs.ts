@@ -1,0 +1,121 @@
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command, Option } from 'commander';
+import { UNET_CONFIGS } from '../configs/unets.js';
+import type { CacheOptions } from '../deepcache/index.js';
+import { fromNative, invalidArgument, invalidConfig } from '../errors.js';
+import { readJson } from '../models/model-files.js';
+import { native } from '../native/binding.js';
+import type { UnetPlanInfo, UnetSize } from '../native/types.js';
+import { toCount } from './arguments.js';
+import { CACHE_HELP, CACHE_SETTINGS_HELP, toCacheOptions } from './cache-option.js';
+import type { CliContext } from './context.js';
+import { countRun, macsText } from './macs-report.js';
+import { EXIT_CODES_HELP } from './run.js';
+
+interface Flags {
+  config?: string;
+  modelName?: string;
+  width?: number;
+  height?: number;
+  latentWidth?: number;
+  latentHeight?: number;
+  batch: number;
+  contextLength: number;
+  steps: number;
+  cache?: CacheOptions;
+  json?: boolean;
+}
+
+/** Image pixels of a latent one, in all models of the family. */
+const SCALE = 8;
+
+/** `deepcache macs`: what steps and runs of a U-Net cost, from its configuration alone. */
+export function macsCommand(context: CliContext): Command {
+  return new Command('macs')
+    .description(
+      "Count the multiply-accumulates of a U-Net's full step, of cached steps for each DeepCache branch, " +
+        'and of a whole run. Needs no weights.',
+    )
+    .argument('[folder]', 'a model folder, or its unet folder')
+    .addOption(new Option('--config <file>', 'config.json of a U-Net').conflicts('modelName'))
+    .addOption(
+      new Option('--model-name <name>', 'a published U-Net (default: sd15)').choices(
+        Object.keys(UNET_CONFIGS),
+      ),
+    )
+    .option('--width <pixels>', "of the image; default: the model's own size", toCount)
+    .option('--height <pixels>', 'the same', toCount)
+    .addOption(new Option('--latent-width <n>', 'instead of --width').argParser(toCount).conflicts('width'))
+    .addOption(
+      new Option('--latent-height <n>', 'instead of --height').argParser(toCount).conflicts('height'),
+    )
+    .option('--batch <n>', 'samples, twice the images with guidance', toCount, 1)
+    .option('--context-length <n>', 'tokens of the prompt', toCount, 77)
+    .option('--steps <n>', 'U-Net calls of the run', toCount, 50)
+    .option('-c, --cache <settings>', `DeepCache: ${CACHE_HELP}`, toCacheOptions)
+    .option('--json', 'print them as JSON, not in billions')
+    .addHelpText('after', `${COLUMNS_HELP}\n${CACHE_SETTINGS_HELP}\n${EXIT_CODES_HELP}`)
+    .action(async (folder: string | undefined, flags: Flags) => {
+      const { name, text, value } = await readConfig(folder, flags);
+      const size = sizeOf(value, flags);
+      const plan = planUnet(text, size);
+      const run = flags.cache === undefined ? undefined : countRun(plan, flags.steps, flags.cache);
+      if (flags.json) context.out(`${JSON.stringify({ model: name, size, ...plan, run }, null, 2)}\n`);
+      else context.out(macsText(name, size, plan, run));
+    });
+}
+
+const COLUMNS_HELP = `
+Columns, in billions (GMACs):
+  repo      as the DeepCache project's own counter has them: layers with weights, without the products of attention
+  complete  convolutions, linear layers and both products of attention
+  executed  what running our plan takes`;
+
+async function readConfig(
+  folder: string | undefined,
+  { config, modelName }: Flags,
+): Promise<{ name: string; text: string; value: Readonly<Record<string, unknown>> }> {
+  if (folder !== undefined && (config ?? modelName) !== undefined) {
+    throw invalidArgument('folder', 'and --config or --model-name exclude each other');
+  }
+  if (folder === undefined && config === undefined) {
+    const name = modelName ?? 'sd15';
+    const value = UNET_CONFIGS[name] as Readonly<Record<string, unknown>>;
+    return { name, text: JSON.stringify(value), value };
+  }
+  const path = config ?? configIn(folder as string);
+  return { name: path, ...(await readJson(path)) };
+}
+
+function configIn(folder: string): string {
+  if (!existsSync(folder) || !statSync(folder).isDirectory()) throw invalidConfig(folder, 'is no folder');
+  const candidates = ['unet/config.json', 'config.json'].map((name) => join(folder, name));
+  const path = candidates.find((candidate) => existsSync(candidate));
+  if (!path) throw invalidConfig(folder, 'has neither unet/config.json nor config.json');
+  return path;
+}
+
+function sizeOf(config: Readonly<Record<string, unknown>>, flags: Flags): UnetSize {
+  const own = typeof config.sample_size === 'number' ? config.sample_size : 64;
+  const latent = (name: 'width' | 'height', pixels?: number, latents?: number): number => {
+    if (latents !== undefined) return latents;
+    if (pixels === undefined) return own;
+    if (pixels % SCALE !== 0) throw invalidArgument(name, `must be a multiple of ${SCALE}, got ${pixels}`);
+    return pixels / SCALE;
+  };
+  return {
+    batch: flags.batch,
+    height: latent('height', flags.height, flags.latentHeight),
+    width: latent('width', flags.width, flags.latentWidth),
+    contextLength: flags.contextLength,
+  };
+}
+
+function planUnet(config: string, size: UnetSize): UnetPlanInfo {
+  try {
+    return native().planUnet(config, size);
+  } catch (error) {
+    throw fromNative(error);
+  }
+}

@@ -1,0 +1,36 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { packageRoot } from '../package-root.js';
+import type { CliContext } from './context.js';
+import { generateCommand } from './generate.js';
+import { inspectCommand } from './inspect.js';
+import { macsCommand } from './macs.js';
+import { EXIT_CODES_HELP } from './run.js';
+
+/** The program `deepcache`; its commands write to the context. */
+export function createProgram(context: CliContext): Command {
+  return baseProgram('deepcache', 'Stable Diffusion with DeepCache built in.')
+    .addCommand(generateCommand(context))
+    .addCommand(inspectCommand(context))
+    .addCommand(macsCommand(context))
+    .addHelpText(
+      'after',
+      `
+Examples:
+  deepcache generate --prompt "a lighthouse in a storm" --cache balanced -o lighthouse.png
+  deepcache inspect models/stable-diffusion-v1-5
+  deepcache macs --model-name sd15 --steps 50 --cache interval=5
+${EXIT_CODES_HELP}`,
+    );
+}
+
+/** What all our programs have. */
+export function baseProgram(name: string, description: string): Command {
+  const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8'));
+  return new Command(name)
+    .description(description)
+    .version(version, '-V, --version', 'print the version')
+    .option('--verbose', 'show the stack of errors')
+    .helpOption('-h, --help', 'show the help of a command');
+}

@@ -1,0 +1,77 @@
+import { type Command, CommanderError } from 'commander';
+import { DeepCacheError, fromNative, messageOf } from '../errors.js';
+import { type CliContext, ExitCode, processContext } from './context.js';
+
+export const EXIT_CODES_HELP = `
+Exit codes:
+  0    done
+  1    it could not be done, or problems were found
+  2    a wrong command, option or argument
+  130  stopped by Ctrl-C (a second Ctrl-C kills the process)`;
+
+/** What a program's main module does. */
+export async function runMain(create: (context: CliContext) => Command): Promise<void> {
+  const context = processContext();
+  process.exitCode = await runProgram(create(context), process.argv.slice(2), context);
+  // What was interrupted need not be tidied up, which could take long.
+  if (process.exitCode === ExitCode.interrupted) process.exit();
+}
+
+/**
+ * Runs a program's command and returns the exit code. Errors become one line on standard error, with their code in
+ * brackets; `--verbose` and the environment variable DEBUG add the stack.
+ */
+export async function runProgram(
+  program: Command,
+  argv: readonly string[],
+  context: CliContext,
+): Promise<number> {
+  const known = new Set<string>();
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride();
+    command.configureHelp({ showGlobalOptions: true });
+    command.configureOutput({ writeOut: context.out, writeErr: context.err, outputError: () => {} });
+    for (const option of command.options) known.add(option.attributeName());
+  }
+  // At once, though stopping and freeing what was loaded may take a moment.
+  const interrupted = () => {
+    const clear = context.columns() > 0 ? '\r\x1b[K' : '';
+    context.err(`${clear}${program.name()}: interrupted\n`);
+  };
+  context.signal.addEventListener('abort', interrupted);
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return context.exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return usageError(error, program.name(), context);
+    if (context.signal.aborted) return ExitCode.interrupted;
+    return failure(fromNative(error), known, program, context);
+  } finally {
+    context.signal.removeEventListener('abort', interrupted);
+  }
+}
+
+function usageError(error: CommanderError, name: string, context: CliContext): number {
+  if (error.exitCode === 0) return ExitCode.ok; // help and version
+  // Without a command, commander has shown the help.
+  if (error.code !== 'commander.help') {
+    const message = error.message.replace(/^error: /, '').replaceAll('\n', ' ');
+    context.err(`${name}: ${message} [ERR_DEEPCACHE_INVALID_ARGUMENT]\n`);
+  }
+  return ExitCode.usage;
+}
+
+function failure(error: unknown, known: ReadonlySet<string>, program: Command, context: CliContext): number {
+  const code = error instanceof DeepCacheError ? error.code : undefined;
+  // The library names an option as its users write it; here it has another spelling.
+  const message = messageOf(error).replace(/^[a-z]\w*(?= )/i, (word) =>
+    code === 'ERR_DEEPCACHE_INVALID_ARGUMENT' && known.has(word) ? `--${kebabCase(word)}` : word,
+  );
+  context.err(`${program.name()}: ${message.replaceAll('\n', ' ')}${code ? ` [${code}]` : ''}\n`);
+  if (program.opts().verbose || process.env.DEBUG) context.err(`${(error as Error)?.stack ?? ''}\n`);
+  return code === 'ERR_DEEPCACHE_INVALID_ARGUMENT' ? ExitCode.usage : ExitCode.failure;
+}
+
+function kebabCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}

@@ -1,0 +1,56 @@
+import type { CliContext } from './context.js';
+import { formatSeconds } from './format.js';
+
+const REDRAW_MILLISECONDS = 50;
+
+/** One line at the bottom of a terminal that is drawn over again; nothing at all without a terminal. */
+export class StatusLine {
+  #drawn = 0;
+  #isShown = false;
+
+  constructor(
+    private readonly context: CliContext,
+    private readonly isEnabled = true,
+  ) {}
+
+  get columns(): number {
+    return this.isEnabled ? this.context.columns() : 0;
+  }
+
+  /** Shows a text; one of many in a short time may be left out. */
+  show(text: string, isImportant = true): void {
+    const columns = this.columns;
+    const now = performance.now();
+    if (columns === 0 || this.context.signal.aborted) return;
+    if (!isImportant && now - this.#drawn < REDRAW_MILLISECONDS) return;
+    this.#drawn = now;
+    this.#isShown = true;
+    // The last column stays free: some terminals wrap when it is written to.
+    this.context.err(`\r${text.slice(0, columns - 1)}\x1b[K`);
+  }
+
+  /** Takes the line away, for other output or at the end. */
+  clear(): void {
+    if (this.#isShown && !this.context.signal.aborted) this.context.err('\r\x1b[K');
+    this.#isShown = false;
+  }
+}
+
+/** Progress of work that is measured in some unit: `update` takes what is done and what there is in all. */
+export class WorkProgress {
+  readonly #start = performance.now();
+
+  constructor(
+    private readonly line: StatusLine,
+    private readonly label: string,
+    private readonly unit: (amount: number) => string,
+  ) {}
+
+  update(done: number, total: number): void {
+    const share = total > 0 ? done / total : 1;
+    const seconds = (performance.now() - this.#start) / 1000;
+    const left = share > 0 ? `, ${formatSeconds((seconds / share) * (1 - share))} left` : '';
+    const percent = `${Math.floor(share * 100)}`.padStart(3);
+    this.line.show(`${this.label} ${percent} % of ${this.unit(total)}${left}`, done === total);
+  }
+}

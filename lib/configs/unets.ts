@@ -1,0 +1,56 @@
+/**
+ * The U-Nets of published models, as far as their configurations differ from diffusers' defaults. Source: the
+ * config.json files of the models' unet folders.
+ */
+
+const STABLE_DIFFUSION = {
+  _class_name: 'UNet2DConditionModel',
+  _diffusers_version: '0.6.0',
+  act_fn: 'silu',
+  block_out_channels: [320, 640, 1280, 1280],
+  center_input_sample: false,
+  down_block_types: ['CrossAttnDownBlock2D', 'CrossAttnDownBlock2D', 'CrossAttnDownBlock2D', 'DownBlock2D'],
+  downsample_padding: 1,
+  flip_sin_to_cos: true,
+  freq_shift: 0,
+  in_channels: 4,
+  layers_per_block: 2,
+  mid_block_scale_factor: 1,
+  norm_eps: 1e-5,
+  norm_num_groups: 32,
+  out_channels: 4,
+  up_block_types: ['UpBlock2D', 'CrossAttnUpBlock2D', 'CrossAttnUpBlock2D', 'CrossAttnUpBlock2D'],
+};
+
+const SD15 = { ...STABLE_DIFFUSION, attention_head_dim: 8, cross_attention_dim: 768, sample_size: 64 };
+
+const SD21_BASE = {
+  ...STABLE_DIFFUSION,
+  attention_head_dim: [5, 10, 20, 20],
+  cross_attention_dim: 1024,
+  sample_size: 64,
+  use_linear_projection: true,
+};
+
+const SDXL = {
+  ...STABLE_DIFFUSION,
+  addition_embed_type: 'text_time',
+  addition_time_embed_dim: 256,
+  attention_head_dim: [5, 10, 20],
+  block_out_channels: [320, 640, 1280],
+  cross_attention_dim: 2048,
+  down_block_types: ['DownBlock2D', 'CrossAttnDownBlock2D', 'CrossAttnDownBlock2D'],
+  projection_class_embeddings_input_dim: 2816,
+  sample_size: 128,
+  transformer_layers_per_block: [1, 2, 10],
+  up_block_types: ['CrossAttnUpBlock2D', 'CrossAttnUpBlock2D', 'UpBlock2D'],
+  use_linear_projection: true,
+};
+
+/** By the names that `--model-name` takes. */
+export const UNET_CONFIGS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  sd15: SD15,
+  'sd21-base': SD21_BASE,
+  sd21: { ...SD21_BASE, sample_size: 96 },
+  sdxl: SDXL,
+};
