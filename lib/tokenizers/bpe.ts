@@ -63,7 +63,7 @@ export class BytePairEncoder {
 }
 
 /** Printable Latin-1 bytes stand for themselves, the 68 others for U+0100 and up, in order. */
-const BYTE_CHARACTERS: readonly string[] = (() => {
+export const BYTE_CHARACTERS: readonly string[] = (() => {
   const printable = (byte: number) =>
     (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
   let next = 0x100;
