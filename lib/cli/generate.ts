@@ -2,9 +2,8 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, extname } from 'node:path';
 import { Command, Option } from 'commander';
 import { invalidArgument } from '../errors.js';
-import { DiffusionPipeline } from '../pipelines/diffusion-pipeline.js';
-// Registers the pipeline classes.
-import '../pipelines/stable-diffusion.js';
+// Not from its own module: this one knows all pipelines.
+import { DiffusionPipeline } from '../index.js';
 import { schedulerNames } from '../schedulers/index.js';
 import { collect, toCount, toJsonObject, toList, toNumber, toSeed, toWhole } from './arguments.js';
 import { CACHE_HELP, CACHE_SETTINGS_HELP, toCacheOptions } from './cache-option.js';

@@ -4,8 +4,8 @@ import { fromNative, messageOf } from '../../errors.js';
 import { readJson } from '../../models/model-files.js';
 import { readModelIndex } from '../../pipelines/components.js';
 import { hasPipeline } from '../../pipelines/diffusion-pipeline.js';
-// Registers the pipeline classes.
-import '../../pipelines/stable-diffusion.js';
+// Registers all pipelines.
+import '../../index.js';
 import { parsePythonJson, Scheduler } from '../../schedulers/index.js';
 import { CLIPTokenizer } from '../../tokenizers/clip-tokenizer.js';
 import { type ComponentReport, inspectComponent, kindOf } from './component.js';
