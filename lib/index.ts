@@ -1,6 +1,8 @@
 export * from './deepcache/index.js';
 export { DeepCacheError, type DeepCacheErrorCode } from './errors.js';
 export * from './images/image.js';
+export type { ImageInput, ImageSource, RawImage } from './images/input.js';
+export { resizeLanczos } from './images/resize.js';
 export type { Log } from './log.js';
 export { AutoencoderKL } from './models/autoencoder-kl.js';
 export { CLIPTextModel, type TextEncoderOutput } from './models/text-encoder.js';
@@ -12,6 +14,16 @@ export { DiffusionPipeline, type StreamEvent } from './pipelines/diffusion-pipel
 export type { GenerateOptions } from './pipelines/options.js';
 export type { GenerateResult, GenerateStats, StepEvent } from './pipelines/result.js';
 export { StableDiffusionPipeline } from './pipelines/stable-diffusion.js';
+export {
+  type Img2ImgOptions,
+  StableDiffusionImg2ImgPipeline,
+  StableDiffusionImg2ImgPipeline as Img2Img,
+} from './pipelines/stable-diffusion-img2img.js';
+export {
+  type InpaintOptions,
+  StableDiffusionInpaintPipeline,
+  StableDiffusionInpaintPipeline as Inpaint,
+} from './pipelines/stable-diffusion-inpaint.js';
 export * from './schedulers/index.js';
 export type { Tensor } from './tensor.js';
 export { CLIPTokenizer, type EncodePaddedOptions } from './tokenizers/clip-tokenizer.js';

@@ -37,6 +37,8 @@ export interface Components {
   readonly unet: UNet2DConditionModel;
   readonly vae: AutoencoderKL;
   readonly scheduler: Scheduler;
+  /** How many pipelines share these models; the last one's dispose frees them. */
+  users: number;
 }
 
 /** The parts of a model_index.json. */
@@ -84,7 +86,7 @@ export async function loadComponents(index: ModelIndex, options: LoadOptions): P
     const unet = await keep(UNet2DConditionModel.load(backend, join(folder, 'unet'), load));
     const vae = await keep(AutoencoderKL.load(backend, join(folder, 'vae'), load));
     checkFit(folder, textEncoder, unet, vae);
-    return { backend, tokenizer, textEncoder, unet, vae, scheduler };
+    return { backend, tokenizer, textEncoder, unet, vae, scheduler, users: 0 };
   } catch (error) {
     for (const model of loaded) model.dispose();
     throw error;

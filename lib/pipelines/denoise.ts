@@ -14,12 +14,15 @@ export interface RunPlan {
   full: boolean[];
 }
 
-/** Compiles scheduler and cache policy into the table that the native loop executes. */
+/**
+ * Compiles scheduler and cache policy into the table that the native loop executes. With `stepsToRun` only the last so
+ * many steps of the schedule are run (image to image).
+ */
 export function planRun(
   scheduler: Scheduler,
   unet: UNet2DConditionModel,
   options: ResolvedOptions,
-  guided: boolean,
+  { guided, stepsToRun }: { guided: boolean; stepsToRun?: number | undefined },
   note: (message: string) => void,
 ): RunPlan {
   const { steps, eta, timesteps, sigmas, cache = false, guidanceScale, guidanceRescale } = options;
@@ -28,6 +31,7 @@ export function planRun(
     ...(eta !== undefined && { eta }),
     ...(timesteps && { timesteps }),
     ...(sigmas && { sigmas }),
+    ...(stepsToRun !== undefined && { strengthStart: (steps - stepsToRun) * scheduler.order }),
   });
   const resolved = resolveCache(cache, compiled.rows.length);
   if (resolved.note) note(resolved.note);

@@ -20,8 +20,13 @@ export class NoiseSource {
 
   /** Normal numbers [batch, ...] with `count` values per image. */
   draw(count: number): Float32Array {
+    return this.drawRows(this.batch, count);
+  }
+
+  /** The same for `rows` images; several generators always draw for the whole batch. */
+  drawRows(rows: number, count: number): Float32Array {
     if (this.#generators.length === 1) {
-      return (this.#generators[0] as NativeGenerator).randn(this.batch * count) as Float32Array;
+      return (this.#generators[0] as NativeGenerator).randn(rows * count) as Float32Array;
     }
     return concat(this.#generators.map((generator) => generator.randn(count) as Float32Array));
   }

@@ -110,10 +110,13 @@ const MAX_PIXELS = 16384;
 /** What a pipeline knows that options depend on. */
 export interface OptionDefaults {
   /** Image pixels. */
-  size: number;
+  width: number;
+  height: number;
   /** Image pixels of a latent one: sizes are multiples of it. */
   scale: number;
   textLayers: number;
+  /** Names of options that the pipeline takes besides these. */
+  extra?: readonly string[];
 }
 
 /**
@@ -126,7 +129,8 @@ export function resolveOptions(options: GenerateOptions, defaults: OptionDefault
     throw invalidArgument('options', 'must be an object, such as { prompt: "a lighthouse" }');
   }
   for (const key of Object.keys(options)) {
-    if (!KNOWN.includes(key)) throw invalidArgument(key, `is not an option; there are ${KNOWN.join(', ')}`);
+    const known = [...KNOWN, ...(defaults.extra ?? [])];
+    if (!known.includes(key)) throw invalidArgument(key, `is not an option; there are ${known.join(', ')}`);
   }
   const steps = alias(options, 'steps', 'numInferenceSteps');
   const numImages = alias(options, 'numImages', 'numImagesPerPrompt');
@@ -149,8 +153,8 @@ export function resolveOptions(options: GenerateOptions, defaults: OptionDefault
     steps: whole('steps', steps ?? list?.length, 50, 1, 100_000),
     guidanceScale: real('guidanceScale', options.guidanceScale, 7.5, 0, 1000),
     guidanceRescale: real('guidanceRescale', options.guidanceRescale, 0, 0, 1),
-    width: pixels('width', options.width, defaults),
-    height: pixels('height', options.height, defaults),
+    width: pixels('width', options.width, defaults.width, defaults.scale),
+    height: pixels('height', options.height, defaults.height, defaults.scale),
     numImages: whole('numImages', numImages, 1, 1, MAX_IMAGES),
     batch: 0,
     clipSkip: whole('clipSkip', options.clipSkip, 0, 0, defaults.textLayers - 1),
@@ -238,8 +242,8 @@ function tensorRows(name: string, tensor: Tensor | undefined): number {
   return tensor.shape[0] as number;
 }
 
-function pixels(name: string, value: unknown, { size, scale }: OptionDefaults): number {
-  const number = whole(name, value, size, scale, MAX_PIXELS);
+function pixels(name: string, value: unknown, fallback: number, scale: number): number {
+  const number = whole(name, value, fallback, scale, MAX_PIXELS);
   if (number % scale !== 0) {
     const near = Math.max(scale, Math.round(number / scale) * scale);
     throw invalidArgument(name, `must be a multiple of ${scale}, got ${number}; the next is ${near}`);
@@ -247,13 +251,13 @@ function pixels(name: string, value: unknown, { size, scale }: OptionDefaults): 
   return number;
 }
 
-function whole(name: string, value: unknown, fallback: number, min: number, max: number): number {
+export function whole(name: string, value: unknown, fallback: number, min: number, max: number): number {
   if (value === undefined) return fallback;
   if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
   throw invalidArgument(name, `must be a whole number from ${min} to ${max}, got ${show(value)}`);
 }
 
-function real(name: string, value: unknown, fallback: number, min: number, max: number): number {
+export function real(name: string, value: unknown, fallback: number, min: number, max: number): number {
   if (value === undefined) return fallback;
   if (typeof value === 'number' && value >= min && value <= max) return value;
   throw invalidArgument(name, `must be a number from ${min} to ${max}, got ${show(value)}`);

@@ -58,8 +58,10 @@ export async function checkEncodePrompt(
 
 /** The text conditions as the pipeline itself would make them. */
 export function encode(pipe: Pipeline, options: GenerateOptions, guided: boolean): Promise<PromptEmbeds> {
+  const size = pipe.unet.sampleSize * pipe.vae.scale;
   const defaults = {
-    size: pipe.unet.sampleSize * pipe.vae.scale,
+    width: size,
+    height: size,
     scale: pipe.vae.scale,
     textLayers: pipe.textEncoder.layers,
   };
