@@ -9,15 +9,11 @@
 
 namespace deepcache::cpu::DEEPCACHE_ISA {
 
-// c[r][v] (+)= sum over i < k of a[i * a_stride + r] * b[i * kPanel + v].
+// c[r][v] (+)= sum over i < k of a[i * a_stride + r] * b[i * kPanel + v]. Each block of k is summed
+// from zero and then added: long sums keep more of their last bits than in one running sum.
 template <int Rows, int Vectors>
 static void tile(int k, const float* a, ptrdiff_t a_stride, const float* b, float* c, bool first) {
-  Vec sums[Rows][Vectors];
-#pragma GCC unroll 16
-  for (int r = 0; r < Rows; r++)
-#pragma GCC unroll 2
-    for (int v = 0; v < Vectors; v++)
-      sums[r][v] = first ? Vec{} : load(c + r * kPanel + v * kLanes);
+  Vec sums[Rows][Vectors] = {};
   for (int i = 0; i < k; i++) {
     Vec b_row[Vectors];
 #pragma GCC unroll 2
@@ -34,7 +30,10 @@ static void tile(int k, const float* a, ptrdiff_t a_stride, const float* b, floa
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; r++)
 #pragma GCC unroll 2
-    for (int v = 0; v < Vectors; v++) store(c + r * kPanel + v * kLanes, sums[r][v]);
+    for (int v = 0; v < Vectors; v++) {
+      float* to = c + r * kPanel + v * kLanes;
+      store(to, first ? sums[r][v] : load(to) + sums[r][v]);
+    }
 }
 
 using Tile = void (*)(int, const float*, ptrdiff_t, const float*, float*, bool);
