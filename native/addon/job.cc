@@ -1,9 +1,11 @@
 #include "job.h"
 
+#include <atomic>
 #include <deque>
 #include <exception>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -18,12 +20,31 @@ namespace {
 // A 1024x1024 image's latents 256 times are 64 MB.
 constexpr size_t kMaxReports = 256;
 
+class Job;
+
+// process.exit() on the main thread runs no cleanup hooks, but destructors of static objects: they
+// must not find threads at work, and what a thread has half written wants to be tidied up.
+class LiveJobs {
+ public:
+  ~LiveJobs();
+  void add(Job* job);
+  void remove(Job* job);
+  bool exiting() const { return exiting_; }
+
+ private:
+  std::mutex mutex_;
+  std::set<Job*> jobs_;
+  std::atomic<bool> exiting_{false};
+};
+
+LiveJobs live_jobs;
+
 // Owned by its thread-safe function, which only wakes the JS thread up: reports and the result
 // wait in the job itself, so that no queue of Node.js can be full.
 //
-// When the environment goes away during a job (worker.terminate(), process.exit()), the cleanup
-// hook stops and joins the thread first: Node.js does not let other threads use a thread-safe
-// function that it is finalizing (nodejs/node#55706).
+// When the environment goes away during a job (worker.terminate()), the cleanup hook stops and
+// joins the thread first: Node.js does not let other threads use a thread-safe function that it is
+// finalizing (nodejs/node#55706).
 class Job : public JobContext {
  public:
   static StartedJob start(Napi::Env env, Work work, const JobOptions& options) {
@@ -35,6 +56,7 @@ class Job : public JobContext {
           [job](Napi::Env env, void*, Job*) {
             napi_remove_env_cleanup_hook(env, stop_hook, job);
             job->stop();
+            live_jobs.remove(job);
             delete job;
           },
           static_cast<void*>(nullptr));
@@ -45,6 +67,7 @@ class Job : public JobContext {
     }
     // After the function was made: hooks run in reverse order.
     napi_add_env_cleanup_hook(env, stop_hook, job);
+    live_jobs.add(job);
     try {
       job->thread_ = std::thread([job] { job->main(); });
     } catch (const std::system_error& error) {
@@ -54,6 +77,12 @@ class Job : public JobContext {
                   std::string("the system gives no thread to the job: ") + error.what());
     }
     return started;
+  }
+
+  // Cancels and joins the thread.
+  void stop() {
+    control_->cancel();
+    if (thread_.joinable()) thread_.join();
   }
 
   const CancelFlag* cancel_flag() const override { return &control_->flag(); }
@@ -85,11 +114,6 @@ class Job : public JobContext {
 
   static void stop_hook(void* job) { static_cast<Job*>(job)->stop(); }
 
-  void stop() {
-    control_->cancel();
-    if (thread_.joinable()) thread_.join();
-  }
-
   // --- on the job's thread
 
   void main() {
@@ -114,6 +138,7 @@ class Job : public JobContext {
   }
 
   void wake() {
+    if (live_jobs.exiting()) return;  // Node.js is being taken apart
     {
       std::lock_guard lock(mutex_);
       if (awake_) return;
@@ -200,6 +225,22 @@ class Job : public JobContext {
   bool done_ = false;
   bool awake_ = false;  // a call of deliver() is on its way
 };
+
+LiveJobs::~LiveJobs() {
+  std::lock_guard lock(mutex_);
+  exiting_ = true;
+  for (Job* job : jobs_) job->stop();
+}
+
+void LiveJobs::add(Job* job) {
+  std::lock_guard lock(mutex_);
+  jobs_.insert(job);
+}
+
+void LiveJobs::remove(Job* job) {
+  std::lock_guard lock(mutex_);
+  jobs_.erase(job);
+}
 
 }  // namespace
 

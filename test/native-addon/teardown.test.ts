@@ -1,19 +1,24 @@
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 
 // Environments that end in the middle of a job, in processes of their own.
 
 const PRELUDE = `
+  import { readdirSync } from 'node:fs';
   import { Worker } from 'node:worker_threads';
   import { denoiseRequest, loadUnet, source } from './test/native-addon/tiny-model.js';
+  import { native } from './lib/native/binding.js';
 `;
 
 /** Runs a module in a fresh process. */
-function run(code: string, ...nodeOptions: string[]) {
+function run(code: string, env: Record<string, string> = {}) {
   const { status, signal, stdout, stderr } = spawnSync(
     process.execPath,
-    [...nodeOptions, '--import', 'tsx', '--input-type=module', '--eval', PRELUDE + code],
-    { encoding: 'utf8', timeout: 50_000 },
+    ['--expose-gc', '--import', 'tsx', '--input-type=module', '--eval', PRELUDE + code],
+    { encoding: 'utf8', timeout: 50_000, env: { ...process.env, ...env } },
   );
   return { status, signal, stdout: stdout.trim(), stderr };
 }
@@ -103,6 +108,23 @@ describe('the main thread', () => {
     expect({ status, stderr }).toEqual({ status: 8, stderr: '' });
   });
 
+  test('leaves no half-written file when it exits', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'deepcache-exit-'));
+    const { status, stdout, stderr } = run(
+      `
+      const options = { path: process.env.FOLDER + '/w', tensors: [{ name: 'w', shape: [1 << 15, 1 << 14] }] };
+      native().writeSynthetic({ ...options, dtype: 'float32' }, () => {
+        console.log(readdirSync(process.env.FOLDER).length);
+        process.exit(0);
+      });
+    `,
+      { FOLDER: folder },
+    );
+    const left = readdirSync(folder);
+    rmSync(folder, { recursive: true });
+    expect({ status, stdout, stderr, left }).toEqual({ status: 0, stdout: '1', stderr: '', left: [] });
+  });
+
   test('does not exit before a pending job has settled', () => {
     const { status, stdout, stderr } = run(`
       const unet = await loadUnet();
@@ -112,8 +134,7 @@ describe('the main thread', () => {
   });
 
   test('collects jobs and models that nobody holds', () => {
-    const { status, stdout, stderr } = run(
-      `
+    const { status, stdout, stderr } = run(`
       let collected = 0;
       const registry = new FinalizationRegistry(() => { collected++; });
       for (let i = 0; i < 10; i++) {
@@ -124,9 +145,7 @@ describe('the main thread', () => {
       await new Promise((resolve) => setTimeout(resolve, 300));
       for (let i = 0; i < 10; i++) { gc(); await new Promise((resolve) => setTimeout(resolve, 10)); }
       console.log(collected >= 8);
-    `,
-      '--expose-gc',
-    );
+    `);
     expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'true', stderr: '' });
   });
 });
