@@ -3,7 +3,8 @@ import { type Complex, power as exactPower, linspace, realPower, roughPower } fr
 
 /** How much the power is lowered when its list comes out too short. */
 const POWER_STEP = 0.02;
-const MAX_POWER = 100;
+/** The sharpest schedule that is made: further up all calls gather at the center. */
+export const MAX_POWER = 100;
 
 export interface NonuniformList {
   /** The full calls, ascending from 0. */

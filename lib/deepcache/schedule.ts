@@ -1,5 +1,5 @@
 import { invalidArgument } from '../errors.js';
-import { sampleFromQuadCenter } from './nonuniform.js';
+import { MAX_POWER, sampleFromQuadCenter } from './nonuniform.js';
 
 export interface CacheSettings {
   /** Every interval-th U-Net call is a full one; 1 is no cache. Not together with `steps`. */
@@ -160,6 +160,21 @@ function requireSettings(settings: CacheSettings, calls: number): void {
   requireInterval(settings.interval, 'cache.interval');
   if (counter === 'helper' && schedule === 'nonuniform') {
     throw invalidArgument('cache.counter', "'helper' knows the uniform schedule only");
+  }
+  if (schedule === 'nonuniform') requireNonuniform(settings, calls);
+}
+
+function requireNonuniform({ center, power }: CacheSettings, calls: number): void {
+  if (center !== undefined && !(Number.isInteger(center) && center >= 0 && center <= calls)) {
+    const range = `must be a call from 0 to ${calls}`;
+    throw invalidArgument(
+      'cache.center',
+      `${range} (the run has ${calls} U-Net calls), got ${String(center)}`,
+    );
+  }
+  if (power !== undefined && !(typeof power === 'number' && power > 1 && power <= MAX_POWER)) {
+    const range = `must be a number above 1 and at most ${MAX_POWER}`;
+    throw invalidArgument('cache.power', `${range}, got ${String(power)}`);
   }
 }
 

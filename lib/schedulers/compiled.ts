@@ -161,7 +161,9 @@ export function optionInRange(
 }
 
 function requireDescending(name: string, values: readonly number[], max: number): void {
-  if (values.length === 0) throw invalidArgument(name, 'must not be empty');
+  if (!Array.isArray(values) || values.length === 0) {
+    throw invalidArgument(name, 'must be a list of at least one number');
+  }
   for (const [i, value] of values.entries()) {
     if (typeof value !== 'number' || !(value >= 0 && value <= max)) {
       throw invalidArgument(`${name}[${i}]`, `must be a number from 0 to ${max}, got ${String(value)}`);
