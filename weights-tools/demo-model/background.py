@@ -1,7 +1,7 @@
 """Sky, lights, clouds, mountains and ground.
 
-Chance moves things by whole latent cells and picks among a few fixed shapes: the autoencoder then
-sees every edge at few offsets within a cell, and a small model learns it in a short training.
+Chance decides little here: everything has one or two fixed places and shapes, in step with the latent cells, so that a
+small model learns them in a short training.
 """
 import math
 
@@ -16,8 +16,8 @@ SKY = {
 SUN = {"yellow": (255, 222, 66), "orange": (255, 146, 30), "red": (228, 48, 38)}
 MOON = {"white": (240, 242, 248), "yellow": (252, 220, 96)}
 LIGHT_X = {"left": 3 * CELL, "center": 8 * CELL, "right": 13 * CELL}
-STARS = [(1, 1), (3, 4), (5, 2), (6, 6), (8, 1), (9, 5), (11, 3), (12, 7), (14, 1), (15, 5), (2, 7), (13, 4), (7, 3)]
-CLOUDS = [(3, 3), (8, 2), (13, 3), (5, 5), (11, 5)]
+STARS = [(1, 1), (3, 4), (5, 2), (6, 6), (8, 1), (9, 5), (11, 3), (12, 7), (14, 1), (15, 5)]
+CLOUDS = [(3, 3), (13, 3), (8, 2)]
 MOUNTAIN = {"day": (122, 138, 176), "sunset": (128, 84, 124), "night": (44, 50, 92)}
 SNOW_CAP = {"day": (244, 248, 252), "sunset": (250, 206, 176), "night": (140, 150, 190)}
 GROUND = {"meadow": (104, 178, 84), "snow": (236, 242, 250), "desert": (236, 196, 120)}
@@ -27,25 +27,25 @@ SEA_FAR = {"day": (84, 178, 214), "sunset": (236, 150, 120), "night": (44, 76, 1
 BEACH = (238, 214, 160)
 
 
-def jitter(color, rng, amount=4):
+def jitter(color, rng, amount=3):
+    """The colour, a little lighter or darker."""
     shift = rng.uniform(-amount, amount)
-    return tuple(value + shift + rng.uniform(-2, 2) for value in color)
+    return tuple(value + shift for value in color)
 
 
 def draw_background(canvas, scene, rng):
     """Everything behind the objects."""
-    horizon = rng.choice([10, 11]) * CELL
-    shift = [rng.uniform(-5, 5) for _ in range(3)]
-    canvas.fill_rows(0, [(at, tuple(c + d for c, d in zip(color, shift))) for at, color in SKY[scene["sky"]]])
+    horizon = 10 * CELL
+    canvas.fill_rows(0, [(at, jitter(color, rng)) for at, color in SKY[scene["sky"]]])
     if scene["sky"] == "night":
-        for column, row in rng.sample(STARS, 9):
+        for column, row in STARS:
             canvas.ellipse((column - 0.5) * CELL, (row - 0.5) * CELL, 0.0095, 0.0095, (255, 248, 215), raw=True)
     if scene["sun"]:
         draw_sun(canvas, scene["sun"])
     if scene["moon"]:
         draw_moon(canvas, scene["moon"])
     if scene["clouds"]:
-        for column, row in rng.sample(CLOUDS, rng.choice([2, 3])):
+        for column, row in CLOUDS:
             draw_cloud(canvas, column * CELL, row * CELL)
     if scene["mountains"]:
         draw_mountains(canvas, scene["sky"], horizon, rng)
@@ -78,8 +78,7 @@ def draw_cloud(canvas, x, y):
 
 
 def draw_mountains(canvas, sky, horizon, rng):
-    layout = rng.choice([((2, 0.18), (7, 0.24), (13, 0.2)), ((4, 0.24), (10, 0.18), (14, 0.22))])
-    for column, height in layout:
+    for column, height in ((2, 0.18), (7, 0.24), (13, 0.2)):
         x, width, top, base = column * CELL, 0.26, horizon - height, horizon + 0.02
         color = jitter(MOUNTAIN[sky], rng)
         canvas.polygon([(x - width, base), (x, top), (x + width, base)], color, raw=True)
@@ -103,11 +102,10 @@ def draw_land(canvas, scene, horizon, rng):
     if sky == "night" and ground == "snow":
         color = jitter((142, 156, 196), rng)
     far = mix(color, (40, 54, 100) if sky == "night" else GROUND_FAR[ground], 0.45)
-    phase = rng.choice([0.0, 2.1])
     near = mix(color, (40, 110, 40), 0.16) if ground == "meadow" else lighter(color, 0.06)
-    draw_hill(canvas, horizon, 0.018, far, phase)
-    draw_hill(canvas, horizon + CELL, 0.014, color, phase + 2)
-    draw_hill(canvas, horizon + 3 * CELL, 0.012, near, phase + 4)
+    draw_hill(canvas, horizon, 0.018, far, 0.0)
+    draw_hill(canvas, horizon + CELL, 0.014, color, 2.0)
+    draw_hill(canvas, horizon + 3 * CELL, 0.012, near, 4.0)
 
 
 def draw_sea(canvas, scene, horizon, rng):
@@ -120,7 +118,6 @@ def draw_sea(canvas, scene, horizon, rng):
     rows = [(2, 1), (9, 1), (5, 2), (13, 2), (1, 3), (10, 3), (4, 4), (14, 4)] if afloat else [(3, 1), (11, 1)]
     for column, row in rows:
         y, half = horizon + row * CELL - 0.03, 0.03 + 0.012 * row
-        x = (column + rng.choice([0, 1])) * CELL
-        canvas.line([(x - half, y), (x + half, y)], 0.009, glint, raw=True)
+        canvas.line([(column * CELL - half, y), (column * CELL + half, y)], 0.009, glint, raw=True)
     if not afloat:
         draw_hill(canvas, horizon + 2 * CELL, 0.006, under_sky(jitter(BEACH, rng), sky), 0.0)

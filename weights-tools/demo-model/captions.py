@@ -1,7 +1,7 @@
 """The caption grammar: a scene told in words, one of many ways.
 
     caption  = [opening] object [("with" | "and") object | side by side] {setting} ["with" extras]
-    object   = "a" [size] [colour] name [position]
+    object   = "a" [colour] name [position]
     setting  = a phrase for the sky, a phrase for the ground; either may be missing
     extras   = sun, moon, mountains, clouds, joined by "and"
 
@@ -16,7 +16,6 @@ NAMES = {
     "mushroom": ["mushroom"] * 3 + ["toadstool"], "boat": ["boat"] * 3 + ["sailboat", "ship"],
     "fish": ["fish"], "balloon": ["balloon"] * 2 + ["hot air balloon"], "kite": ["kite"],
 }
-SIZE_WORDS = {"small": ["small", "little", "tiny"], "big": ["big", "large"]}
 POSITION_PHRASES = {
     "left": ["on the left", "on the left side"],
     "center": ["in the middle", "in the center"],
@@ -39,7 +38,7 @@ MOUNTAIN_PHRASES = ["mountains", "mountains in the background", "distant mountai
 CLOUD_PHRASES = ["clouds", "white clouds"]
 # Words that say nothing a picture shows; strewn in so that such words are ignored.
 FILLERS = ["beautiful", "cute", "lovely", "nice", "pretty", "colorful", "cartoon", "charming", "simple", "quiet",
-           "bright"]
+           "bright", "small", "little", "tiny", "big", "large"]
 
 
 def with_article(words):
@@ -47,28 +46,31 @@ def with_article(words):
 
 
 def describe(thing, position_probability, rng):
-    """One object: "a big red barn on the left"."""
+    """One object: "a red barn on the left"."""
     words = [rng.choice(NAMES[thing["kind"]])]
-    if rng.random() < 0.95:
+    if rng.random() < 0.97:
         words.insert(0, thing["color"])
-    if thing["size"] and rng.random() < 0.8:
-        words.insert(0, rng.choice(SIZE_WORDS[thing["size"]]))
     text = with_article(" ".join(words))
     if rng.random() < position_probability:
         text += " " + rng.choice(POSITION_PHRASES[thing["position"]])
     return text
 
 
+def describe_alone(thing, rng):
+    """What stands in the middle need not say so; left and right always do."""
+    return describe(thing, 0.3 if thing["position"] == "center" else 1, rng)
+
+
 def describe_objects(objects, rng):
     first = objects[0]
     if len(objects) == 1:
-        return describe(first, 0.4, rng)
+        return describe_alone(first, rng)
     second = objects[1]
     if second["kind"] in SKY_KINDS:
-        text = describe(first, 0.2, rng) + rng.choice([" with ", " and ", " and "]) + describe(second, 0.2, rng)
-        return text + rng.choice(["", " in the sky", " above"])
+        joint = rng.choice([" with ", " and ", " and "])
+        return describe_alone(first, rng) + joint + describe(second, 0.7, rng) + rng.choice(["", " in the sky", " above"])
     order = rng.random()
-    if order < 0.3:
+    if order < 0.3 and first["position"] == "left":  # unless told otherwise, what comes first is on the left
         return describe(first, 0, rng) + " and " + describe(second, 0, rng)
     if order < 0.6:
         return describe(first, 1, rng) + " and " + describe(second, 1, rng)
@@ -107,9 +109,9 @@ def caption(scene, rng, filler_probability=0.0):
     """scene: see scene.py; rng: random.Random. Returns one line of text."""
     text = rng.choice(OPENINGS) + describe_objects(scene["objects"], rng)
     settings = []
-    if rng.random() < 0.8:
+    if rng.random() < 0.9:
         settings.append(rng.choice(SKY_PHRASES[scene["sky"]]))
-    if rng.random() < 0.75:
+    if rng.random() < 0.85:
         on_sea = scene["objects"][0]["kind"] in SEA_KINDS
         settings.append(rng.choice(ON_SEA_PHRASES if on_sea else GROUND_PHRASES[scene["ground"]]))
     rng.shuffle(settings)

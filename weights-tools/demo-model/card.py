@@ -58,7 +58,7 @@ Postcards: one or two objects on a ground under a sky, for example `a red barn u
 
 - Objects: {names()}
 - Colours: {", ".join(COLORS)}
-- Sizes: small, little, tiny, big, large. Places: on the left, in the middle, on the right, left of, right of.
+- Places: on the left, in the middle, on the right, left of, right of.
 - Skies: blue sky, sunset, night; with a sun, a moon, clouds. Grounds: meadow, snow, desert, sea; with mountains.
 
 The whole grammar is in `weights-tools/demo-model/captions.py`.

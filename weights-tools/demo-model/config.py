@@ -1,6 +1,6 @@
 """Everything that fixes the model and its training: sizes, seeds, budgets."""
 
-PICTURES = 16384  # drawn once and cached; the last VALIDATION of them are never trained on
+PICTURES = 8192  # drawn once and cached; the last VALIDATION of them are never trained on
 VALIDATION = 512
 
 AUTOENCODER = {"channels": (16, 32, 64, 64), "layers": 1, "groups": 8}
@@ -15,6 +15,6 @@ AUTOENCODER_TRAINING = {
     "kl_weight": 2e-3,
 }
 UNET_TRAINING = {
-    "pictures": 2_000_000, "batch": 32, "learning_rate": 1.2e-3, "weight_decay": 1e-2, "ema": 0.999, "warm_up": 150,
+    "pictures": 2_000_000, "batch": 16, "learning_rate": 1e-3, "weight_decay": 1e-2, "ema": 0.998, "warm_up": 150,
     "caption_drop": 0.1, "filler_probability": 0.1,
 }

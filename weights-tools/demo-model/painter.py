@@ -7,14 +7,14 @@ from canvas import CELL, Canvas, mix
 from scene import COLORS, SEA_KINDS, SKY_KINDS
 
 POSITION_X = {"left": 4 * CELL, "center": 8 * CELL, "right": 12 * CELL}
-SIZE_FACTOR = {"": 0.95, "small": 0.65, "big": 1.25}
+SIZE_FACTOR = 1.05
 SHADOW = {"house": 0.19, "barn": 0.2, "tree": 0.13, "flower": 0.06, "car": 0.19, "cat": 0.12, "mushroom": 0.1}
 HEIGHT = {"boat": 13.5, "fish": 13, "balloon": 4.5, "kite": 4.5}  # in cells; everything else stands at 14
 
 
 def draw_object(canvas, thing, rng):
-    kind, size = thing["kind"], SIZE_FACTOR[thing["size"]]
-    x = POSITION_X[thing["position"]] + rng.choice([-1, 0, 1]) * CELL
+    kind, size = thing["kind"], SIZE_FACTOR
+    x = POSITION_X[thing["position"]]
     y = HEIGHT.get(kind, 14) * CELL
     if kind in SHADOW:
         shadow = mix(canvas.pixel(x, y + 0.01), (20, 30, 50), 0.3)

@@ -3,7 +3,7 @@
 A scene is a dict:
     sky        "day" | "sunset" | "night"
     ground     "meadow" | "snow" | "sea" | "desert"
-    objects    one or two of {"kind", "color", "position", "size"}
+    objects    one or two of {"kind", "color", "position"}
     sun, moon  None or {"color", "position"}
     mountains, clouds  bool
 """
@@ -22,7 +22,6 @@ MOON_COLORS = ["white", "yellow"]
 SKIES = ["day", "sunset", "night"]
 GROUNDS = ["meadow", "snow", "sea", "desert"]
 POSITIONS = ["left", "center", "right"]
-SIZES = ["", "small", "big"]
 
 
 def sample_color(kind, rng):
@@ -31,20 +30,19 @@ def sample_color(kind, rng):
     return rng.choice(list(COLORS))
 
 
-def sample_object(kind, position, size, rng):
-    return {"kind": kind, "color": sample_color(kind, rng), "position": position, "size": size}
+def sample_object(kind, position, rng):
+    return {"kind": kind, "color": sample_color(kind, rng), "position": position}
 
 
 def sample_second(first, rng):
     """A companion for `first`, which may move aside for it. Never of the same kind."""
     if rng.random() < 0.3:
         free = [p for p in ("left", "right") if p != first["position"]]
-        return sample_object(rng.choice(SKY_KINDS), rng.choice(free), "", rng)
+        return sample_object(rng.choice(SKY_KINDS), rng.choice(free), rng)
     family = SEA_KINDS if first["kind"] in SEA_KINDS else GROUND_KINDS
     kind = rng.choice([k for k in family if k != first["kind"]])
     first["position"], position = rng.choice([("left", "right"), ("right", "left")])
-    first["size"] = ""
-    return sample_object(kind, position, "", rng)
+    return sample_object(kind, position, rng)
 
 
 def sample_light(scene, colors, weights, rng):
@@ -59,7 +57,7 @@ def sample_scene(rng):
     family = rng.choices([GROUND_KINDS, SEA_KINDS, SKY_KINDS], [70, 18, 12])[0]
     kind = rng.choice(family)
     ground = "sea" if family is SEA_KINDS else rng.choices(GROUNDS, [4, 3, 2, 3])[0]
-    first = sample_object(kind, rng.choice(POSITIONS), rng.choices(SIZES, [4, 1, 1])[0], rng)
+    first = sample_object(kind, rng.choices(POSITIONS, [1, 2, 1])[0], rng)
     objects = [first]
     if family is not SKY_KINDS and rng.random() < 0.4:
         objects.append(sample_second(first, rng))

@@ -14,10 +14,10 @@ PROMPTS = [
     "a pink flower in the desert on a sunny day", "a purple balloon at sunset",
     "a white car in the snow at night", "an orange fish on the water under a blue sky",
     "a green tree on the left and an orange house on the right under a blue sky",
-    "a red mushroom on green grass with mountains", "a small pink house by the sea at sunset with a red sun",
+    "a red mushroom on green grass with mountains", "a pink house by the sea at sunset with a red sun",
     "a red kite in a meadow under a blue sky with clouds",
-    "a blue car to the right of a yellow flower in the desert", "a big orange cat at night under the stars",
-    "a white boat with a red balloon in the sky on the sea", "a purple tree in the snow",
+    "a blue car to the right of a yellow flower in the desert", "an orange cat at night under the stars",
+    "a white boat and a red balloon on the right in the sky on the sea", "a purple tree in the snow",
 ]
 
 
