@@ -140,13 +140,13 @@ describe('denoise executes the step table', () => {
       { ...request(table), noise: draws, mask, init, initNoise, previewEvery: 2, latentsEvery: 1 },
       (step) => steps.push(step),
     ).promise;
-    expect(maxError(result.latents, final)).toBeLessThan(1e-5);
+    expect(maxError(result.latents, final)).toBeLessThan(1e-4);
     expect(maxError(result.latents, latents)).toBeGreaterThan(0.1);
     expect(steps.map((step) => step.row)).toEqual([...table.rows.keys()]);
     for (const [i, step] of steps.entries()) {
-      expect(maxError(step.x as Float32Array, expected[i]?.x as Float32Array)).toBeLessThan(1e-5);
+      expect(maxError(step.x as Float32Array, expected[i]?.x as Float32Array)).toBeLessThan(1e-4);
       if (i % 2 === 0) expect(step.x0).toBeUndefined();
-      else expect(maxError(step.x0 as Float32Array, expected[i]?.x0 as Float32Array)).toBeLessThan(1e-5);
+      else expect(maxError(step.x0 as Float32Array, expected[i]?.x0 as Float32Array)).toBeLessThan(1e-4);
       expect(result.rowMilliseconds[i]).toBe(step.milliseconds);
       expect(step.milliseconds).toBeGreaterThan(0);
     }
