@@ -38,7 +38,7 @@ Memory::Memory(size_t bytes) : bytes_(bytes) {
     if (map == MAP_FAILED) out_of_memory(bytes);
     data_ = map;
     // Packed weights and activations are read in long strides: large pages save address look-ups.
-    if (bytes >= 4 * kHugePage) madvise(map, bytes, MADV_HUGEPAGE);
+    if (bytes >= kHugePage) madvise(map, bytes, MADV_HUGEPAGE);
     return;
   }
 #endif

@@ -20,8 +20,8 @@ ClipTextConfig ClipTextConfig::parse(const std::string& json, bool projected) {
   out.vocabulary = in.integer("vocab_size", 49408);
   out.eos_token = in.integer("eos_token_id", 2, 0);
   out.epsilon = float(in.number("layer_norm_eps", 1e-5));
-  out.activation = in.string("hidden_act", "quick_gelu") == "gelu" ? Activation::gelu
-                                                                   : Activation::quick_gelu;
+  out.activation =
+      in.string("hidden_act", "quick_gelu") == "gelu" ? Activation::gelu : Activation::quick_gelu;
   if (projected) out.projection = in.integer("projection_dim", 512);
   if (out.width % out.heads)
     in.fail("has a hidden_size of " + std::to_string(out.width) + " for " +

@@ -9,15 +9,15 @@
 namespace deepcache {
 
 struct ClipTextConfig {
-  int width = 768;            // hidden_size
-  int mlp_width = 3072;       // intermediate_size
-  int layers = 12;            // num_hidden_layers
-  int heads = 12;             // num_attention_heads
-  int positions = 77;         // max_position_embeddings
-  int vocabulary = 49408;     // vocab_size
-  int projection = 0;         // projection_dim; 0: no text_projection
-  int eos_token = 2;          // eos_token_id; 2: the pooled token is the first largest id
-  float epsilon = 1e-5f;      // layer_norm_eps
+  int width = 768;         // hidden_size
+  int mlp_width = 3072;    // intermediate_size
+  int layers = 12;         // num_hidden_layers
+  int heads = 12;          // num_attention_heads
+  int positions = 77;      // max_position_embeddings
+  int vocabulary = 49408;  // vocab_size
+  int projection = 0;      // projection_dim; 0: no text_projection
+  int eos_token = 2;       // eos_token_id; 2: the pooled token is the first largest id
+  float epsilon = 1e-5f;   // layer_norm_eps
   Activation activation = Activation::quick_gelu;
 
   // `projected`: the weights hold a text_projection.

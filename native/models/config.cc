@@ -73,7 +73,8 @@ std::vector<int> ConfigReader::per_level(const char* field, size_t levels, int f
   std::vector<int> out;
   for (const Json& item : items) {
     const int64_t number = item.integer(name(field));
-    if (number < 1 || number > 1 << 20) fail("has an unusable number in \"" + std::string(field) + "\"");
+    if (number < 1 || number > 1 << 20)
+      fail("has an unusable number in \"" + std::string(field) + "\"");
     out.push_back(int(number));
   }
   return out;

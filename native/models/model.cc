@@ -17,8 +17,7 @@ void Model::load(const Plan& plan) {
 
 void Model::finish_loading() { source_->release(); }
 
-std::unique_ptr<Program> Model::compile(const Plan& plan, Buffer& arena,
-                                        const Bindings& bindings) {
+std::unique_ptr<Program> Model::compile(const Plan& plan, Buffer& arena, const Bindings& bindings) {
   std::vector<Binding> ordered;
   for (const External& external : plan.externals()) {
     const auto found = bindings.find(external.name);

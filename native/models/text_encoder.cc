@@ -51,9 +51,13 @@ TextEncoding TextEncoder::encode(const std::vector<int32_t>& ids, int batch, int
     buffer.download(out.data(), buffer.bytes());
     return out;
   };
-  TextEncoding out{batch, length, config_.width,
-                   config_.projection ? config_.projection : config_.width, read("last"),
-                   read("pooled"), {}};
+  TextEncoding out{batch,
+                   length,
+                   config_.width,
+                   config_.projection ? config_.projection : config_.width,
+                   read("last"),
+                   read("pooled"),
+                   {}};
   for (const int index : hidden) out.hidden.push_back(read("hidden." + std::to_string(index)));
   return out;
 }

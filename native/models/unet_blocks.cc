@@ -95,11 +95,12 @@ Tensor UnetBlocks::down_unit(int unit, Tensor x) {
                      {.out = config_.channels[place.level], .kernel = 3, .stride = 2});
   } else {
     x = resnet(numbered(block + ".resnets", place.layer), x, {}, config_.channels[place.level]);
-    if (place.attends) x = transformer(numbered(block + ".attentions", place.layer), x, place.level);
+    if (place.attends)
+      x = transformer(numbered(block + ".attentions", place.layer), x, place.level);
   }
   record_.label(x, block + ".res" + std::to_string(place.layer));
-  const bool last = unit + 1 == int(layout_.down.size()) ||
-                    layout_.down[unit + 1].block != place.block;
+  const bool last =
+      unit + 1 == int(layout_.down.size()) || layout_.down[unit + 1].block != place.block;
   if (last) record_.label(x, block + ".0");
   return x;
 }
@@ -140,11 +141,9 @@ Tensor UnetBlocks::resnet(const std::string& name, Tensor x, Tensor skip, int ch
   const GroupNormOptions norm1{
       .groups = config_.groups, .epsilon = config_.epsilon, .silu = true, .x2 = skip};
   Tensor h = record_.group_norm(x, name + ".norm1", norm1);
-  h = record_.conv(h, name + ".conv1",
-                   {.out = channels,
-                    .kernel = 3,
-                    .row = time_,
-                    .row_offset = layout_.time_offset(name)});
+  h = record_.conv(
+      h, name + ".conv1",
+      {.out = channels, .kernel = 3, .row = time_, .row_offset = layout_.time_offset(name)});
   record_.count_linear(shape_.batch, config_.time_width(), channels, true);
   h = record_.group_norm(h, name + ".norm2",
                          {.groups = config_.groups, .epsilon = config_.epsilon, .silu = true});
@@ -231,8 +230,10 @@ UnetBranch describe_branch(const UnetConfig& config, int branch) {
   } else {
     const UnetLayout::Place& before = layout.up[first - 1];
     const std::string block = numbered("up_blocks", before.block);
-    out.feature = before.layer == config.layers ? block
-                  : numbered(block + (before.attends ? ".attentions" : ".resnets"), before.layer);
+    out.feature =
+        before.layer == config.layers
+            ? block
+            : numbered(block + (before.attends ? ".attentions" : ".resnets"), before.layer);
   }
   const auto add = [&](const std::string& block, const UnetLayout::Place& place) {
     out.runs.push_back(numbered(block + ".resnets", place.layer));

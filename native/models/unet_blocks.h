@@ -19,9 +19,9 @@ struct UnetLayout {
   };
   // What an up layer or down unit works on.
   struct Place {
-    int level = 0;           // 0 is the finest
-    int block = 0;           // index in down_blocks or up_blocks
-    int layer = 0;           // in the block; == layers_per_block: the downsampler
+    int level = 0;  // 0 is the finest
+    int block = 0;  // index in down_blocks or up_blocks
+    int layer = 0;  // in the block; == layers_per_block: the downsampler
     bool attends = false;
   };
 

@@ -15,8 +15,8 @@ std::vector<bool> attends(const ConfigReader& config, const char* field, size_t 
   std::vector<bool> out;
   for (const std::string& type : types) {
     if (type != plain && type != attending)
-      throw Error(ErrorCode::kUnsupported, "unet config: block type \"" + type + "\" in \"" +
-                                               field + "\" is not supported");
+      throw Error(ErrorCode::kUnsupported,
+                  "unet config: block type \"" + type + "\" in \"" + field + "\" is not supported");
     out.push_back(type == attending);
   }
   return out;
@@ -55,12 +55,10 @@ UnetConfig UnetConfig::parse(const std::string& json) {
   if (levels < 1 || levels > 16) in.fail("must have 1 to 16 levels in \"block_out_channels\"");
   out.in_channels = in.integer("in_channels", 4);
   out.out_channels = in.integer("out_channels", 4);
-  out.down_attends =
-      attends(in, "down_block_types", levels, "DownBlock2D", "CrossAttnDownBlock2D");
+  out.down_attends = attends(in, "down_block_types", levels, "DownBlock2D", "CrossAttnDownBlock2D");
   out.up_attends = attends(in, "up_block_types", levels, "UpBlock2D", "CrossAttnUpBlock2D");
-  out.heads = in.per_level(in.has("num_attention_heads") ? "num_attention_heads"
-                                                         : "attention_head_dim",
-                           levels, 8);
+  out.heads = in.per_level(
+      in.has("num_attention_heads") ? "num_attention_heads" : "attention_head_dim", levels, 8);
   out.depth = in.per_level("transformer_layers_per_block", levels, 1);
   out.context_width = in.same_for_all("cross_attention_dim", levels, 1280);
   out.layers = in.same_for_all("layers_per_block", levels, 2);

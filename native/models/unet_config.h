@@ -9,16 +9,16 @@ namespace deepcache {
 // have one entry a level, the finest first.
 struct UnetConfig {
   int in_channels = 4, out_channels = 4;
-  std::vector<int> channels;        // block_out_channels
-  std::vector<bool> down_attends;   // CrossAttnDownBlock2D, else DownBlock2D
-  std::vector<bool> up_attends;     // CrossAttnUpBlock2D; the coarsest first
-  std::vector<int> heads;           // attention_head_dim: the NUMBER of heads, despite its name
-  std::vector<int> depth;           // transformer_layers_per_block
-  int context_width = 0;            // cross_attention_dim
-  int layers = 2;                   // layers_per_block
-  int groups = 32;                  // norm_num_groups
-  float epsilon = 1e-5f;            // norm_eps
-  bool linear_projection = false;   // stored as linear layers: counts only
+  std::vector<int> channels;       // block_out_channels
+  std::vector<bool> down_attends;  // CrossAttnDownBlock2D, else DownBlock2D
+  std::vector<bool> up_attends;    // CrossAttnUpBlock2D; the coarsest first
+  std::vector<int> heads;          // attention_head_dim: the NUMBER of heads, despite its name
+  std::vector<int> depth;          // transformer_layers_per_block
+  int context_width = 0;           // cross_attention_dim
+  int layers = 2;                  // layers_per_block
+  int groups = 32;                 // norm_num_groups
+  float epsilon = 1e-5f;           // norm_eps
+  bool linear_projection = false;  // stored as linear layers: counts only
   bool flip_sin_to_cos = true;
   float freq_shift = 0;
   // addition_embed_type "text_time" (SDXL): pooled text and sizes join the time embedding.

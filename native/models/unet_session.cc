@@ -38,8 +38,8 @@ Unet::Session::Session(Unet& unet, const UnetShape& shape, int steps, std::vecto
   arena_ = unet_.backend().allocate(arena);
   for (const auto& [name, size] : sizes) allocate(name, size);
   for (size_t i = 0; i < keys.size(); ++i)
-    programs_.emplace_back(
-        keys[i], unet_.compile(plans[i], *arena_, bindings(plans[i], keys[i].guided)));
+    programs_.emplace_back(keys[i],
+                           unet_.compile(plans[i], *arena_, bindings(plans[i], keys[i].guided)));
 }
 
 Plan Unet::Session::record(const ProgramKey& key) const {
@@ -72,7 +72,8 @@ Bindings Unet::Session::bindings(const Plan& plan, bool guided) const {
     if (found == buffers_.end()) continue;
     Binding binding{found->second.get(), 0, 0};
     const size_t bytes = external_bytes(plan, external);
-    const size_t slice = external.stepped ? binding.buffer->bytes() / steps_ : binding.buffer->bytes();
+    const size_t slice =
+        external.stepped ? binding.buffer->bytes() / steps_ : binding.buffer->bytes();
     // The conditional half comes second.
     if (!guided && slice == 2 * bytes) binding.offset = bytes;
     if (external.stepped) binding.step = slice;
@@ -98,7 +99,8 @@ void Unet::Session::condition(const UnetConditions& conditions, const std::vecto
   unet_.run_once(context, inputs, cancel, tap);
 
   const int rows = int(timesteps.size());
-  const Plan time = plan_unet_time(unet_.config_, rows, shape_.time_rows, conditions.time_ids_count);
+  const Plan time =
+      plan_unet_time(unet_.config_, rows, shape_.time_rows, conditions.time_ids_count);
   const auto steps = upload(timesteps.data(), timesteps.size() * sizeof(float));
   inputs = bindings(time, true);
   inputs["time"] = {buffers_.at("time").get()};

@@ -51,9 +51,8 @@ class VaeHalf {
   }
 
   Tensor out(Tensor x, int channels) {
-    x = record_.group_norm(
-        x, prefix_ + ".conv_norm_out",
-        {.groups = config_.groups, .epsilon = kEpsilon, .silu = true});
+    x = record_.group_norm(x, prefix_ + ".conv_norm_out",
+                           {.groups = config_.groups, .epsilon = kEpsilon, .silu = true});
     return conv(x, "conv_out", {.out = channels, .kernel = 3});
   }
 
@@ -91,7 +90,8 @@ VaeConfig VaeConfig::parse(const std::string& json) {
   const auto blocks = [&](const char* field, const std::string& expected) {
     if (!in.has(field)) return;
     const std::vector<std::string> types = in.strings(field);
-    if (types.size() != levels) in.fail("has another number of levels in \"" + std::string(field) + "\"");
+    if (types.size() != levels)
+      in.fail("has another number of levels in \"" + std::string(field) + "\"");
     for (const std::string& type : types)
       if (type != expected)
         throw Error(ErrorCode::kUnsupported,
@@ -108,6 +108,7 @@ VaeConfig VaeConfig::parse(const std::string& json) {
   out.post_quant_conv = in.boolean("use_post_quant_conv", true);
   out.mid_attention = in.boolean("mid_block_add_attention", true);
   out.scaling_factor = in.number("scaling_factor", 0.18215);
+  if (!(out.scaling_factor > 0)) in.fail("must have a \"scaling_factor\" above 0");
   for (const int channels : out.channels)
     if (channels % out.groups)
       in.fail("has " + std::to_string(channels) + " channels, which norm_num_groups " +

@@ -69,8 +69,8 @@ struct Attention {
   Sequence query, key;
 };
 
-// y = act(a * x + b * x2), element by element; x2 may be absent, and may have fewer rows: row i then
-// takes x2's row i mod its number of rows.
+// y = act(a * x + b * x2), element by element; x2 may be absent, and may have fewer rows: row i
+// then takes x2's row i mod its number of rows.
 struct Elementwise {
   Tensor y, x, x2;
   float a = 1, b = 1;

@@ -161,8 +161,8 @@ void Plan::check(const Op& op) const {
       break;
     case OpKind::concat: {
       const Concat& c = op.concat;
-      require(c.y.shape.c == c.x.shape.c + c.x2.shape.c &&
-                  c.x.shape.rows() == c.x2.shape.rows() && c.y.shape.rows() == c.x.shape.rows(),
+      require(c.y.shape.c == c.x.shape.c + c.x2.shape.c && c.x.shape.rows() == c.x2.shape.rows() &&
+                  c.y.shape.rows() == c.x.shape.rows(),
               "concat: shape");
       break;
     }
@@ -204,11 +204,10 @@ void Plan::finish() {
     }
     value->offset = best == SIZE_MAX ? offset : best;
     arena_bytes_ = std::max(arena_bytes_, value->offset + size);
-    placed.insert(std::upper_bound(placed.begin(), placed.end(), value,
-                                   [](const Value* a, const Value* b) {
-                                     return a->offset < b->offset;
-                                   }),
-                  value);
+    placed.insert(
+        std::upper_bound(placed.begin(), placed.end(), value,
+                         [](const Value* a, const Value* b) { return a->offset < b->offset; }),
+        value);
   }
 }
 

@@ -8,15 +8,13 @@ namespace deepcache {
 namespace {
 
 [[noreturn]] void invalid(int row, const std::string& what) {
-  throw Error(ErrorCode::kInvalidArgument,
-              "step table, row " + std::to_string(row) + ": " + what);
+  throw Error(ErrorCode::kInvalidArgument, "step table, row " + std::to_string(row) + ": " + what);
 }
 
 }  // namespace
 
 void validate(const StepTable& table, int batch, int draws) {
-  if (table.rows.empty())
-    throw Error(ErrorCode::kInvalidArgument, "the step table has no rows");
+  if (table.rows.empty()) throw Error(ErrorCode::kInvalidArgument, "the step table has no rows");
   if (table.programs.empty())
     throw Error(ErrorCode::kInvalidArgument, "the step table has no programs");
   for (int i = 0; i < int(table.rows.size()); ++i) {
@@ -40,7 +38,8 @@ void validate(const StepTable& table, int batch, int draws) {
     }
     check(row.x0_x, "x0.x");
     check(row.x0_m, "x0.m");
-    if (row.limit == StepRow::Limit::clamp && !(row.clamp > 0)) invalid(i, "x0.clamp must be positive");
+    if (row.limit == StepRow::Limit::clamp && !(row.clamp > 0))
+      invalid(i, "x0.clamp must be positive");
     if (row.limit == StepRow::Limit::threshold &&
         !(row.threshold_ratio > 0 && row.threshold_ratio <= 1 && row.threshold_max >= 1))
       invalid(i, "x0.threshold needs a ratio in (0, 1] and a max of at least 1");

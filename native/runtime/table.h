@@ -70,22 +70,22 @@ struct StepTable {
 
 // The device-resident state of a run. Every buffer holds fp32 NHWC values; `count` values a sample.
 struct SamplerState {
-  int batch = 1;         // samples (images), not counting guidance halves
-  int halves = 1;        // 2 with classifier-free guidance: model batch = halves * batch,
-                         // unconditional first
-  int pixels = 0;        // latent height * width
-  int channels = 4;      // latent channels
+  int batch = 1;           // samples (images), not counting guidance halves
+  int halves = 1;          // 2 with classifier-free guidance: model batch = halves * batch,
+                           // unconditional first
+  int pixels = 0;          // latent height * width
+  int channels = 4;        // latent channels
   int input_channels = 4;  // U-Net input channels: latent ones, then `constant`
   Buffer* x = nullptr;
   Buffer* model_input = nullptr;   // [halves * batch, pixels, input_channels]
   Buffer* model_output = nullptr;  // [halves * batch, pixels, channels]
   Buffer* m = nullptr;
   Buffer* x0 = nullptr;
-  Buffer* noise = nullptr;     // [draws, batch, pixels, channels]
+  Buffer* noise = nullptr;              // [draws, batch, pixels, channels]
   Buffer* history[kHistorySlots] = {};  // null when the table does not use the slot
-  Buffer* constant = nullptr;  // [halves * batch, pixels, input_channels - channels]
-  Buffer* mask = nullptr;      // [batch, pixels, 1]
-  Buffer* init = nullptr;      // as x
+  Buffer* constant = nullptr;           // [halves * batch, pixels, input_channels - channels]
+  Buffer* mask = nullptr;               // [batch, pixels, 1]
+  Buffer* init = nullptr;               // as x
   Buffer* init_noise = nullptr;
 
   size_t count() const { return size_t(pixels) * channels; }
