@@ -40,6 +40,11 @@ export class CLIPTextModel {
     return this.handle.layers;
   }
 
+  /** How many tokens it knows; ids are below. */
+  get vocabSize(): number {
+    return this.handle.vocabularySize;
+  }
+
   /** Tokens that it takes at most, 77. */
   get maxLength(): number {
     return this.handle.maxLength;

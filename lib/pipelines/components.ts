@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { DeepCacheError, invalidArgument, invalidConfig } from '../errors.js';
+import { invalidArgument, invalidConfig } from '../errors.js';
 import { defaultLog, type Log } from '../log.js';
 import { AutoencoderKL } from '../models/autoencoder-kl.js';
 import { readJson } from '../models/model-files.js';
@@ -10,6 +10,7 @@ import { type Device, openBackend } from '../native/device.js';
 import type { NativeBackend } from '../native/types.js';
 import { parsePythonJson, Scheduler, type SchedulerConfig } from '../schedulers/index.js';
 import { CLIPTokenizer } from '../tokenizers/clip-tokenizer.js';
+import { callable, checkSignal } from './options.js';
 
 export type Dtype = 'auto' | 'fp32' | 'fp16' | 'bf16';
 
@@ -66,7 +67,6 @@ export async function readModelIndex(folder: string): Promise<ModelIndex> {
 /** Loads the parts of a Stable Diffusion folder. What was loaded before an error is freed. */
 export async function loadComponents(index: ModelIndex, options: LoadOptions): Promise<Components> {
   const { log = defaultLog, variant, signal } = options;
-  checkDtype(options.dtype);
   const backend = openBackend(options);
   const { folder } = index;
   if (Array.isArray(index.value.safety_checker) && index.value.safety_checker[0] !== null) {
@@ -85,7 +85,7 @@ export async function loadComponents(index: ModelIndex, options: LoadOptions): P
     const textEncoder = await keep(CLIPTextModel.load(backend, join(folder, 'text_encoder'), load));
     const unet = await keep(UNet2DConditionModel.load(backend, join(folder, 'unet'), load));
     const vae = await keep(AutoencoderKL.load(backend, join(folder, 'vae'), load));
-    checkFit(folder, textEncoder, unet, vae);
+    checkFit(folder, { tokenizer, textEncoder, unet, vae });
     return { backend, tokenizer, textEncoder, unet, vae, scheduler, users: 0 };
   } catch (error) {
     for (const model of loaded) model.dispose();
@@ -99,6 +99,15 @@ export async function loadComponents(index: ModelIndex, options: LoadOptions): P
  */
 export function chooseScheduler(choice: string | SchedulerConfig | Scheduler, base: Scheduler): Scheduler {
   if (choice instanceof Scheduler) return choice;
+  if (
+    typeof choice !== 'string' &&
+    (typeof choice !== 'object' || choice === null || Array.isArray(choice))
+  ) {
+    throw invalidArgument(
+      'scheduler',
+      `must be a name, a configuration or a scheduler, got ${String(choice)}`,
+    );
+  }
   return Scheduler.fromConfig(base, typeof choice === 'string' ? { _class_name: choice } : choice);
 }
 
@@ -109,19 +118,51 @@ async function loadScheduler(folder: string, choice: LoadOptions['scheduler']): 
   return choice === undefined ? own : chooseScheduler(choice, own);
 }
 
-function checkDtype(dtype: unknown = 'auto'): void {
-  if (!['auto', 'fp32', 'fp16', 'bf16'].includes(dtype as string)) {
+const LOAD_OPTIONS = ['device', 'dtype', 'threads', 'scheduler', 'variant', 'log', 'signal'];
+
+/**
+ * Checks what {@link openBackend} and {@link chooseScheduler} do not.
+ *
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT naming the option.
+ */
+export function checkLoadOptions(options: LoadOptions): void {
+  if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'must be an object');
+  for (const key of Object.keys(options)) {
+    if (!LOAD_OPTIONS.includes(key)) {
+      throw invalidArgument(key, `is not an option; there are ${LOAD_OPTIONS.join(', ')}`);
+    }
+  }
+  const { dtype = 'auto', variant, log, signal } = options;
+  if (!['auto', 'fp32', 'fp16', 'bf16'].includes(dtype)) {
     throw invalidArgument('dtype', `must be 'auto', 'fp32', 'fp16' or 'bf16', got ${String(dtype)}`);
   }
+  if (variant !== undefined && (typeof variant !== 'string' || !/^[\w-]+$/.test(variant))) {
+    throw invalidArgument('variant', `must be part of a file name, such as 'fp16', got ${String(variant)}`);
+  }
+  callable('log', log);
+  checkSignal(signal);
 }
 
 /** The parts of a folder must belong together; each of them alone may be fine. */
-function checkFit(folder: string, text: CLIPTextModel, unet: UNet2DConditionModel, vae: AutoencoderKL): void {
+function checkFit(
+  folder: string,
+  { tokenizer, textEncoder, unet, vae }: Pick<Components, 'tokenizer' | 'textEncoder' | 'unet' | 'vae'>,
+): void {
   const fail = (message: string) => {
-    throw new DeepCacheError('ERR_DEEPCACHE_INVALID_CONFIG', `${folder}: ${message}`);
+    throw invalidConfig(folder, message);
   };
-  if (text.width !== unet.contextWidth) {
-    fail(`the text encoder is ${text.width} wide, the U-Net reads ${unet.contextWidth}`);
+  if (tokenizer.maxTokenId >= textEncoder.vocabSize) {
+    fail(
+      `the tokenizer has ids up to ${tokenizer.maxTokenId}, the text encoder ${textEncoder.vocabSize} tokens`,
+    );
+  }
+  if (tokenizer.modelMaxLength > textEncoder.maxLength) {
+    fail(
+      `the tokenizer makes ${tokenizer.modelMaxLength} tokens, the text encoder takes ${textEncoder.maxLength}`,
+    );
+  }
+  if (textEncoder.width !== unet.contextWidth) {
+    fail(`the text encoder is ${textEncoder.width} wide, the U-Net reads ${unet.contextWidth}`);
   }
   if (vae.latentChannels !== unet.native.outChannels) {
     fail(`the autoencoder has ${vae.latentChannels} latent channels, the U-Net ${unet.native.outChannels}`);

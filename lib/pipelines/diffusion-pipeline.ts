@@ -7,6 +7,7 @@ import type { Scheduler } from '../schedulers/index.js';
 import type { CLIPTokenizer } from '../tokenizers/clip-tokenizer.js';
 import {
   type Components,
+  checkLoadOptions,
   chooseScheduler,
   type LoadOptions,
   loadComponents,
@@ -90,6 +91,7 @@ export abstract class DiffusionPipeline<Options extends GenerateOptions = Genera
     folder: string,
     options: LoadOptions = {},
   ): Promise<T> {
+    checkLoadOptions(options);
     options.signal?.throwIfAborted();
     const index = await readModelIndex(folder);
     // biome-ignore lint/complexity/noThisInStatic: the class that it was called on decides what is made
@@ -155,6 +157,9 @@ export abstract class DiffusionPipeline<Options extends GenerateOptions = Genera
 
   /** The same as an async iterable of steps that ends with the result. Leaving the loop early stops the run. */
   async *stream(options: Options): AsyncGenerator<StreamEvent, void, void> {
+    // Before options are wrapped: generate() would not see what was wrong with them.
+    this.#requireOpen();
+    this.check(options);
     const stop = new AbortController();
     const events: StreamEvent[] = [];
     let wake = () => {};

@@ -104,7 +104,8 @@ const KNOWN = [
   'signal',
 ];
 
-const MAX_IMAGES = 1024;
+/** Guidance doubles it: the U-Net takes up to 1024 samples. */
+const MAX_IMAGES = 512;
 const MAX_PIXELS = 16384;
 
 /** What a pipeline knows that options depend on. */
@@ -144,18 +145,18 @@ export function resolveOptions(options: GenerateOptions, defaults: OptionDefault
       `has ${negativePrompts.length} texts for ${promptCount} prompts; give one, or one each`,
     );
   }
-  const list = options.timesteps ?? options.sigmas;
+  const list = ownList('timesteps', options.timesteps) ?? ownList('sigmas', options.sigmas);
   const resolved: ResolvedOptions = {
     ...options,
     prompts,
     negativePrompts,
     promptCount,
-    steps: whole('steps', steps ?? list?.length, 50, 1, 100_000),
+    steps: whole(steps.name, steps.value ?? list?.length, 50, 1, 100_000),
     guidanceScale: real('guidanceScale', options.guidanceScale, 7.5, 0, 1000),
     guidanceRescale: real('guidanceRescale', options.guidanceRescale, 0, 0, 1),
     width: pixels('width', options.width, defaults.width, defaults.scale),
     height: pixels('height', options.height, defaults.height, defaults.scale),
-    numImages: whole('numImages', numImages, 1, 1, MAX_IMAGES),
+    numImages: whole(numImages.name, numImages.value, 1, 1, MAX_IMAGES),
     batch: 0,
     clipSkip: whole('clipSkip', options.clipSkip, 0, 0, defaults.textLayers - 1),
     output: options.output ?? 'image',
@@ -170,9 +171,7 @@ export function resolveOptions(options: GenerateOptions, defaults: OptionDefault
   if (options.eta !== undefined) real('eta', options.eta, 0, 0, 1);
   for (const name of ['previewEvery', 'latentsEvery'] as const) whole(name, options[name], 1, 1, 100_000);
   callable('onStep', options.onStep);
-  if (options.signal !== undefined && typeof options.signal?.addEventListener !== 'function') {
-    throw invalidArgument('signal', 'must be an AbortSignal');
-  }
+  checkSignal(options.signal);
   checkSeeds(options, resolved.batch);
   return resolved;
 }
@@ -214,16 +213,22 @@ export function toSeed(name: string, value: unknown): bigint {
   throw invalidArgument(name, `must be a whole number (a bigint beyond 2^53), got ${show(value)}`);
 }
 
-function alias<A extends 'steps' | 'numImages'>(
+/** The value of an option with two names, and the name that was used. */
+function alias<A extends 'steps' | 'numImages', B extends 'numInferenceSteps' | 'numImagesPerPrompt'>(
   options: GenerateOptions,
   name: A,
-  other: 'numInferenceSteps' | 'numImagesPerPrompt',
-): number | undefined {
+  other: B,
+): { name: A | B; value: number | undefined } {
   const [a, b] = [options[name], options[other]];
   if (a !== undefined && b !== undefined && a !== b) {
     throw invalidArgument(other, `is another name of ${name}; they say ${show(b)} and ${show(a)}`);
   }
-  return a ?? b;
+  return a === undefined && b !== undefined ? { name: other, value: b } : { name, value: a };
+}
+
+function ownList(name: string, list: readonly number[] | undefined): readonly number[] | undefined {
+  if (list === undefined || (Array.isArray(list) && list.length > 0)) return list;
+  throw invalidArgument(name, `must be a list of at least one number, got ${show(list)}`);
 }
 
 function texts(name: string, value: unknown): readonly string[] | undefined {
@@ -263,14 +268,24 @@ export function real(name: string, value: unknown, fallback: number, min: number
   throw invalidArgument(name, `must be a number from ${min} to ${max}, got ${show(value)}`);
 }
 
-function callable(name: string, value: unknown): void {
+/** AbortSignal.any takes the platform's own only. */
+export function checkSignal(signal: unknown): void {
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw invalidArgument('signal', `must be an AbortSignal, got ${show(signal)}`);
+  }
+}
+
+export function callable(name: string, value: unknown): void {
   if (value !== undefined && typeof value !== 'function') {
     throw invalidArgument(name, `must be a function, got ${show(value)}`);
   }
 }
 
 function show(value: unknown): string {
-  return typeof value === 'string' ? JSON.stringify(value) : String(value);
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.slice(0, 10).map(show).join(', ')}]`;
+  // An object without a prototype has no text.
+  return typeof value === 'object' && value !== null ? Object.prototype.toString.call(value) : String(value);
 }
 
 /** Throws unless a tensor is what it says and has the shape that is needed; `null` stands for any extent. */

@@ -14,6 +14,8 @@ export class CLIPTokenizer {
   /** Tokens per text including start and end: 77. diffusers' `model_max_length`. */
   readonly modelMaxLength: number;
   readonly vocabSize: number;
+  /** The largest id that it makes. */
+  readonly maxTokenId: number;
   readonly bosTokenId: number;
   readonly eosTokenId: number;
   /** Equals {@link eosTokenId} (SD 1.x) or stands for "!" (SD 2.x, the second tokenizer of SDXL). */
@@ -31,6 +33,7 @@ export class CLIPTokenizer {
     this.modelMaxLength = files.modelMaxLength;
     this.#vocab = vocab;
     this.vocabSize = vocab.size;
+    this.maxTokenId = [...vocab.values()].reduce((largest, id) => Math.max(largest, id), 0);
     this.#encoder = new BytePairEncoder(merges);
     const id = (token: string) => vocab.get(token) as number;
     this.bosTokenId = id(special.bos);
