@@ -1,0 +1,70 @@
+import type { GenerateOptions } from '../../lib/index.js';
+import { native } from '../../lib/native/binding.js';
+import { latentsOf, loadTiny, rejection, sameBits } from './tiny.js';
+
+// Runs outside of Jest, whose process.env is a copy that native code does not see. Prints one JSON object with what
+// happened, for out-of-memory.test.ts to judge.
+
+const limit = (bytes: number | string) => {
+  process.env.DEEPCACHE_MEMORY_LIMIT = String(bytes);
+};
+const noLimit = () => {
+  delete process.env.DEEPCACHE_MEMORY_LIMIT;
+};
+
+const pipe = await loadTiny();
+const expected = await latentsOf(pipe);
+const report: Record<string, unknown> = {};
+
+/** Code and message, the steps that were run and the bytes that were taken all the same. */
+async function refused(options: GenerateOptions) {
+  let steps = 0;
+  const before = native().residentMemory();
+  const { code, message } = await rejection(pipe.generate({ ...options, onStep: () => steps++ }));
+  const taken = native().residentMemory() - before;
+  return { code, message, steps, taken, worksOn: sameBits(await latentsOf(pipe), expected) };
+}
+
+const large = { prompt: 'a', width: 512, height: 512, steps: 2 } as const;
+limit(50e6);
+report.large = await refused(large);
+report.many = await refused({ prompt: 'a', width: 64, height: 64, numImages: 512, steps: 1 });
+report.huge = await refused({ prompt: 'a', width: 16384, height: 16384, numImages: 512, steps: 1 });
+
+const latentOnly = { ...large, output: 'latent' } as const;
+limit(1.5 * pipe.unet.runBytes({ batch: 1, height: 64, width: 64 }));
+report.guidance = await refused(latentOnly);
+report.noGuidance = (await pipe.generate({ ...latentOnly, guidanceScale: 1 })).stats.calls;
+pipe.unet.native.trim();
+
+const run = pipe.unet.runBytes({ batch: 2, height: 64, width: 64 });
+const decode = pipe.vae.decodeBytes({ height: 64, width: 64 });
+limit(run + decode / 2);
+report.decoding = await refused(large);
+report.noDecoding = (await pipe.generate(latentOnly)).stats.calls;
+
+limit('lots');
+const bad = await rejection(pipe.generate({ prompt: 'a', steps: 1 }));
+report.bad = { code: bad.code, message: bad.message };
+
+const loading: unknown[] = [];
+for (const bytes of [0, 1000, 500_000, 2_000_000, 5_000_000]) {
+  limit(bytes);
+  const { code, message } = await rejection(loadTiny());
+  loading.push({ code, message });
+}
+report.loading = loading;
+
+limit(2_000_000);
+for (let i = 0; i < 10; i++) await rejection(loadTiny());
+const before = native().residentMemory();
+for (let i = 0; i < 50; i++) await rejection(loadTiny());
+report.growth = native().residentMemory() - before;
+
+limit(200e6);
+const other = await loadTiny();
+report.enough = sameBits(await latentsOf(other), expected);
+noLimit();
+await other.dispose();
+await pipe.dispose();
+process.stdout.write(JSON.stringify(report));

@@ -1,0 +1,115 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import {
+  DDIMScheduler,
+  EulerDiscreteScheduler,
+  type GenerateOptions,
+  Scheduler,
+  type StableDiffusionPipeline,
+  schedulerNames,
+} from '../../lib/index.js';
+import { latentsOf, loadTiny, rejection, sameBits } from './tiny.js';
+
+// The sampler of a run, of a pipeline, and of a loaded folder.
+
+let pipe: StableDiffusionPipeline;
+beforeAll(async () => {
+  pipe = await loadTiny();
+});
+afterAll(() => pipe.dispose());
+
+test.each(schedulerNames())('%s runs, and repeats itself', async (scheduler) => {
+  const latents = await latentsOf(pipe, { scheduler, steps: 5 });
+  expect(latents.every(Number.isFinite)).toBe(true);
+  expect(sameBits(await latentsOf(pipe, { scheduler, steps: 5 }), latents)).toBe(true);
+});
+
+test('a name, a configuration and an instance are the same', async () => {
+  const named = await latentsOf(pipe, { scheduler: 'DDIM' });
+  for (const scheduler of [
+    'DDIMScheduler',
+    'ddim',
+    { _class_name: 'DDIMScheduler' },
+    { ...DDIMScheduler.fromConfig(pipe.scheduler).toConfig() },
+    DDIMScheduler.fromConfig(pipe.scheduler),
+  ]) {
+    expect(sameBits(await latentsOf(pipe, { scheduler }), named)).toBe(true);
+  }
+  expect(sameBits(await latentsOf(pipe), named)).toBe(false);
+});
+
+test('a configuration without a class changes the sampler that is there', async () => {
+  const own = await latentsOf(pipe);
+  expect(sameBits(await latentsOf(pipe, { scheduler: { steps_offset: 1 } }), own)).toBe(true);
+  expect(sameBits(await latentsOf(pipe, { scheduler: { steps_offset: 0 } }), own)).toBe(false);
+});
+
+test("a run of its own sampler leaves the pipeline's alone", async () => {
+  const own = await latentsOf(pipe);
+  await latentsOf(pipe, { scheduler: 'Euler' });
+  expect(pipe.scheduler.className).toBe('PNDMScheduler');
+  expect(sameBits(await latentsOf(pipe), own)).toBe(true);
+});
+
+test('pipe.scheduler may be replaced', async () => {
+  const expected = await latentsOf(pipe, { scheduler: 'Euler' });
+  const own = pipe.scheduler;
+  pipe.scheduler = EulerDiscreteScheduler.fromConfig(own);
+  expect(sameBits(await latentsOf(pipe), expected)).toBe(true);
+  pipe.scheduler = own;
+});
+
+describe('of a folder', () => {
+  test.each<[string, NonNullable<GenerateOptions['scheduler']>]>([
+    ['name', 'Euler'],
+    ['configuration', { _class_name: 'EulerDiscreteScheduler' }],
+  ])('by %s', async (_kind, scheduler) => {
+    const other = await loadTiny({ scheduler });
+    expect(other.scheduler.className).toBe('EulerDiscreteScheduler');
+    expect(sameBits(await latentsOf(other), await latentsOf(pipe, { scheduler: 'Euler' }))).toBe(true);
+    await other.dispose();
+  });
+
+  test('by instance', async () => {
+    const scheduler = Scheduler.fromConfig({ _class_name: 'DDIMScheduler' });
+    const other = await loadTiny({ scheduler });
+    expect(other.scheduler).toBe(scheduler);
+    await other.dispose();
+  });
+
+  test('an unknown name is refused', async () => {
+    expect(await rejection(loadTiny({ scheduler: 'Nope' }))).toMatchObject({
+      code: 'ERR_DEEPCACHE_UNSUPPORTED',
+    });
+  });
+});
+
+test("timesteps and sigmas of one's own", async () => {
+  const timesteps = [900, 500, 100];
+  const events: number[] = [];
+  await latentsOf(pipe, {
+    scheduler: 'LCM',
+    steps: undefined,
+    timesteps,
+    onStep: ({ timestep }: { timestep: number }) => events.push(timestep),
+  } as object);
+  expect(events).toEqual(timesteps);
+  const sigmas = await latentsOf(pipe, {
+    scheduler: 'Euler',
+    steps: undefined,
+    sigmas: [14, 3, 0.5],
+  } as object);
+  expect(sigmas.every(Number.isFinite)).toBe(true);
+});
+
+test('eta makes DDIM noisy, and the noise comes from the seed', async () => {
+  const run = { scheduler: 'DDIM', eta: 1 };
+  const noisy = await latentsOf(pipe, run);
+  expect(sameBits(noisy, await latentsOf(pipe, { scheduler: 'DDIM' }))).toBe(false);
+  expect(sameBits(noisy, await latentsOf(pipe, run))).toBe(true);
+  expect(
+    sameBits(
+      await latentsOf(pipe, { scheduler: 'DDIM', eta: 0 }),
+      await latentsOf(pipe, { scheduler: 'DDIM' }),
+    ),
+  ).toBe(true);
+});
