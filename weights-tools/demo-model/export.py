@@ -1,13 +1,17 @@
 """Writes the model as a diffusers directory: configs and float16 safetensors."""
 import json
 import os
-import struct
 
 import torch
 
 from canvas import SIZE
 from config import AUTOENCODER, SCHEDULE, TEXT_ENCODER, UNET
+from safetensors_file import read_safetensors, write_safetensors
 
+FILES = {
+    "unet": "unet/diffusion_pytorch_model.safetensors", "vae": "vae/diffusion_pytorch_model.safetensors",
+    "text_encoder": "text_encoder/model.safetensors",
+}
 VERSION = "0.24.0"  # the diffusers whose configs these are
 
 
@@ -15,23 +19,6 @@ def write_json(content, *path):
     os.makedirs(os.path.join(*path[:-1]), exist_ok=True)
     with open(os.path.join(*path), "w") as file:
         file.write(json.dumps(content, indent=2) + "\n")
-
-
-def write_safetensors(state, path):
-    """An 8 byte header length, a JSON header padded to 8 bytes, then the tensors, here as float16."""
-    header, offset = {"__metadata__": {"format": "pt"}}, 0
-    tensors = {name: state[name].detach().half().contiguous().cpu() for name in sorted(state)}
-    for name, tensor in tensors.items():
-        size = 2 * tensor.numel()
-        header[name] = {"dtype": "F16", "shape": list(tensor.shape), "data_offsets": [offset, offset + size]}
-        offset += size
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text)
-        for tensor in tensors.values():
-            file.write(tensor.numpy().tobytes())
 
 
 def pipeline_config():
@@ -100,11 +87,17 @@ def export(folder, states, tokenizer, card):
     write_json(unet_config(), folder, "unet", "config.json")
     write_json(autoencoder_config(), folder, "vae", "config.json")
     write_json(text_encoder_config(len(tokenizer)), folder, "text_encoder", "config.json")
-    write_safetensors(states["unet"], os.path.join(folder, "unet", "diffusion_pytorch_model.safetensors"))
-    write_safetensors(states["vae"], os.path.join(folder, "vae", "diffusion_pytorch_model.safetensors"))
-    write_safetensors(states["text_encoder"], os.path.join(folder, "text_encoder", "model.safetensors"))
+    for name, path in FILES.items():
+        write_safetensors(states[name], os.path.join(folder, path))
     tokenizer.save(os.path.join(folder, "tokenizer"))
     with open(os.path.join(folder, "README.md"), "w") as file:
         file.write(card)
     sizes = [os.path.getsize(os.path.join(root, name)) for root, _, names in os.walk(folder) for name in names]
     return sum(sizes)
+
+
+def load_states(path):
+    """The weights of an exported folder, or of a torch file with the same names: {"unet", "text_encoder", "vae"}."""
+    if os.path.isdir(path):
+        return {name: read_safetensors(os.path.join(path, file)) for name, file in FILES.items()}
+    return torch.load(path, map_location="cpu")

@@ -36,7 +36,7 @@ def parse():
     parser.add_argument("--out", required=True, help="folder for the finished model")
     parser.add_argument("--until", type=moment, help="HH:MM: be done by then; default: the budgets in config.py")
     parser.add_argument("--autoencoder-until", type=moment, help="HH:MM: go on to the U-Net by then")
-    parser.add_argument("--warm-start", help="torch file with state dicts: vae, unet, text_encoder")
+    parser.add_argument("--warm-start", help="an exported folder, or a torch file with state dicts: vae, unet, text_encoder")
     parser.add_argument("--snapshots", help="folder that gets an early export now and then")
     parser.add_argument("--snapshot-minutes", type=float, default=30)
     parser.add_argument("--threads", type=int, default=2)
@@ -55,7 +55,7 @@ def main():
     torch.set_num_threads(arguments.threads)
     os.makedirs(arguments.work, exist_ok=True)
     work, began = arguments.work, time.time()
-    warm_start = torch.load(arguments.warm_start, map_location="cpu") if arguments.warm_start else {}
+    warm_start = export.load_states(arguments.warm_start) if arguments.warm_start else {}
 
     dataset.draw_all(os.path.join(work, "pictures.npy"), arguments.threads)
     if not os.path.exists(os.path.join(work, "latents.pt")):
