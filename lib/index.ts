@@ -1,9 +1,11 @@
+export * from './compare/index.js';
 export * from './deepcache/index.js';
 export { DeepCacheError, type DeepCacheErrorCode } from './errors.js';
 export * from './images/image.js';
 export type { ImageInput, ImageSource, RawImage } from './images/input.js';
 export { resizeLanczos } from './images/resize.js';
 export type { Log } from './log.js';
+export * from './metrics/index.js';
 export { AutoencoderKL } from './models/autoencoder-kl.js';
 export { CLIPTextModel, type TextEncoderOutput } from './models/text-encoder.js';
 export { type BranchInfo, type MacsInfo, type SizeOptions, UNet2DConditionModel } from './models/unet.js';

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { packageRoot } from '../package-root.js';
+import { compareCommand } from './compare.js';
 import type { CliContext } from './context.js';
 import { generateCommand } from './generate.js';
 import { inspectCommand } from './inspect.js';
@@ -12,6 +13,7 @@ import { EXIT_CODES_HELP } from './run.js';
 export function createProgram(context: CliContext): Command {
   return baseProgram('deepcache', 'Stable Diffusion with DeepCache built in.')
     .addCommand(generateCommand(context))
+    .addCommand(compareCommand(context))
     .addCommand(inspectCommand(context))
     .addCommand(macsCommand(context))
     .addHelpText(

@@ -1,0 +1,102 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, extname } from 'node:path';
+import { Command } from 'commander';
+import { type ComparablePipeline, compare } from '../compare/index.js';
+import type { CacheOptions } from '../deepcache/index.js';
+import { invalidArgument } from '../errors.js';
+// Not from its own module: this one knows all pipelines.
+import { DiffusionPipeline } from '../index.js';
+import type { GenerateOptions } from '../pipelines/options.js';
+import { toCount } from './arguments.js';
+import { CACHE_HELP, CACHE_SETTINGS_HELP, toCacheOptions } from './cache-option.js';
+import { comparisonJson, comparisonText } from './compare-report.js';
+import type { CliContext } from './context.js';
+import { defaultModel } from './default-model.js';
+import { generateCommand } from './generate.js';
+import { type GenerateFlags, toGenerateOptions, toLoadOptions } from './generate-options.js';
+import { EXIT_CODES_HELP } from './run.js';
+import { StatusLine } from './status-line.js';
+
+interface Flags extends Omit<GenerateFlags, 'cache'> {
+  cache?: CacheOptions[];
+  repeats?: number;
+  html?: string;
+}
+
+const ENDINGS = ['.png', '.jpg', '.jpeg', '.webp'];
+/** Flags of `generate` that are another thing here. */
+const OWN = ['output', 'cache'];
+
+/** `deepcache compare`: the same pictures with several cache settings. */
+export function compareCommand(context: CliContext): Command {
+  const command = new Command('compare')
+    .description(
+      'Make the same pictures without a cache and with DeepCache settings, and measure how they differ.',
+    )
+    .optionsGroup('What to compare:')
+    .option(
+      '-c, --cache <settings>',
+      `repeat it for several: ${CACHE_HELP} (default: quality, balanced and fast)`,
+      (text, previous: CacheOptions[] | undefined) => [...(previous ?? []), toCacheOptions(text)],
+    )
+    .option('-o, --output <file>', 'all pictures side by side, as PNG, JPEG or WebP', 'compare.png')
+    .option('--html <file>', 'a page with a slider between the pictures, in one file')
+    .option('--repeats <n>', 'runs of each setting, of which the median time counts (default: 1)', toCount);
+  for (const option of generateCommand(context).options) {
+    if (!OWN.includes(option.attributeName())) command.addOption(option);
+  }
+  return command
+    .optionsGroup('Options:')
+    .addHelpText('after', `${CACHE_SETTINGS_HELP}\n${EXIT_CODES_HELP}`)
+    .action((flags: Flags) => run(flags, context));
+}
+
+async function run({ cache, repeats, html, ...flags }: Flags, context: CliContext): Promise<void> {
+  if (!ENDINGS.includes(extname(flags.output).toLowerCase())) {
+    throw invalidArgument('output', `must end in ${ENDINGS.join(', ')}, got ${JSON.stringify(flags.output)}`);
+  }
+  const options = toGenerateOptions(flags);
+  // Without a cache it is made in any case.
+  const settings = cache?.filter((setting) => setting !== false);
+  if (settings?.length === 0)
+    throw invalidArgument('cache', 'must be given a setting besides off to compare with it');
+  for (const file of [flags.output, ...(html === undefined ? [] : [html])]) {
+    await mkdir(dirname(file), { recursive: true });
+  }
+
+  const line = new StatusLine(context, !flags.quiet);
+  const remark = (message: string) => {
+    line.clear();
+    if (!flags.quiet) context.err(`deepcache: ${message}\n`);
+  };
+  const { folder, note } = flags.model === undefined ? defaultModel() : { folder: flags.model };
+  if (note) remark(note);
+  const { signal } = context;
+  try {
+    line.show(`loading ${folder}`);
+    const load = { ...toLoadOptions(flags), log: remark, signal };
+    await using pipe = await DiffusionPipeline.fromPretrained(folder, load);
+    line.show('warming up');
+    // compare() says so where there is nothing to cache.
+    const comparable = pipe as unknown as ComparablePipeline<GenerateOptions>;
+    const comparison = await compare(comparable, { ...options, signal }, settings, {
+      ...(repeats !== undefined && { repeats }),
+      onProgress: ({ name, run, runs, step: { step, steps } }) => {
+        line.show(`run ${run} of ${runs}, ${name}: step ${step} of ${steps}`, step === steps);
+      },
+    });
+    line.show('writing');
+    const files = [flags.output];
+    await comparison.picture().save(flags.output, flags.quality ? { quality: flags.quality } : {});
+    if (html !== undefined) {
+      await writeFile(html, await comparison.html());
+      files.push(html);
+    }
+    for (const { name, notes } of comparison.runs) for (const text of notes) remark(`${name}: ${text}`);
+    line.clear();
+    if (flags.json) context.out(comparisonJson(comparison, folder, files));
+    else if (!flags.quiet) context.out(comparisonText(comparison, files));
+  } finally {
+    line.clear();
+  }
+}

@@ -1,0 +1,111 @@
+import { randomInt } from 'node:crypto';
+import { invalidArgument } from '../errors.js';
+import type { GenerateOptions } from '../pipelines/options.js';
+import type { StepEvent } from '../pipelines/result.js';
+import { Comparison } from './comparison.js';
+import {
+  branchOf,
+  type CompareSettings,
+  DEFAULT_SETTINGS,
+  type NamedSetting,
+  nameSettings,
+} from './settings.js';
+import { type ComparablePipeline, type TimedRun, TimedRuns } from './timed-runs.js';
+
+const OWN = ['cache', 'output', 'onStep', 'previewEvery', 'latentsEvery'] as const;
+
+/** Options of a pipeline's runs, without what `compare` decides itself. */
+export type RunOptions<Options> = Omit<Options, (typeof OWN)[number]>;
+
+export interface CompareOptions {
+  /** How often each setting is run; the times are those of the run with the median time. Default 1. */
+  repeats?: number;
+  /** Called after every U-Net call, except those that warm up. What it throws ends the comparison. */
+  onProgress?: (event: CompareEvent) => void;
+}
+
+/** Where a comparison stands. */
+export interface CompareEvent {
+  /** The setting that is run. */
+  name: string;
+  /** Its run, from 1 to `runs`. */
+  run: number;
+  runs: number;
+  step: StepEvent;
+}
+
+/**
+ * Makes the same pictures without a cache and with each setting, and measures how they differ and what they took.
+ *
+ * Works with every pipeline of this package: `options` are those of its `generate`. Without a seed one is drawn, and
+ * used for all. Times do not depend on the order: every run starts on a pipeline that has just executed two calls of
+ * its size and branch, and with `repeats` every second round goes backwards. Speedups are of the denoising time alone;
+ * reading the prompt and decoding take the same with all settings.
+ *
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT, also for settings that the run cannot have, before any of them
+ * is run; what the pipeline's `generate` throws; the signal's reason after an abort.
+ */
+export async function compare<Options extends GenerateOptions>(
+  pipe: ComparablePipeline<Options>,
+  options: RunOptions<Options>,
+  settings: CompareSettings = DEFAULT_SETTINGS,
+  { repeats = 1, onProgress }: CompareOptions = {},
+): Promise<Comparison> {
+  if (typeof pipe?.generate !== 'function' || !pipe.unet) {
+    throw invalidArgument('pipe', 'must be a pipeline with a U-Net that caches');
+  }
+  if (!Number.isInteger(repeats) || repeats < 1) {
+    throw invalidArgument('repeats', `must be a whole number of at least 1, got ${String(repeats)}`);
+  }
+  const all: NamedSetting[] = [{ name: 'no cache', cache: false }, ...nameSettings(settings)];
+  const given = seeded(checkOptions(options) as Options);
+
+  const timed = new TimedRuns(pipe, given);
+  const calls = await timed.warmUp(0);
+  const branches = all.map((setting) => branchOf(setting, calls, pipe.unet));
+
+  const results: TimedRun[][] = all.map(() => []);
+  for (let round = 0, run = 0; round < repeats; round++) {
+    const order = [...all.keys()];
+    if (round % 2 === 1) order.reverse();
+    for (const i of order) {
+      const { name, cache } = all[i] as NamedSetting;
+      const event = { name, run: ++run, runs: repeats * all.length };
+      const report = (step: StepEvent) => onProgress?.({ ...event, step });
+      results[i]?.push(await timed.run(cache, branches[i], calls, report));
+    }
+  }
+  return new Comparison(
+    all.map((setting, i) => ({ ...setting, ...median(results[i] as TimedRun[]) })),
+    {
+      options: given,
+      device: pipe.device,
+      macs: {
+        full: pipe.unet.macs().complete,
+        retrieve: pipe.unet.branches().map((branch) => branch.macs.complete),
+        branches,
+      },
+    },
+  );
+}
+
+function checkOptions(options: object): object {
+  if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'must be an object');
+  for (const name of OWN) {
+    if (!Object.hasOwn(options, name)) continue;
+    const why = name === 'cache' ? 'belongs in the settings to compare' : 'is decided by compare';
+    throw invalidArgument(name, why);
+  }
+  return options;
+}
+
+function seeded<Options extends GenerateOptions>(options: Options): Options {
+  const hasSeed = options.seed !== undefined || options.seeds !== undefined;
+  return hasSeed ? options : { ...options, seed: randomInt(2 ** 32) };
+}
+
+/** Of runs that made the same pictures, the one with the median time (of an even number the faster middle one). */
+function median(runs: readonly TimedRun[]): TimedRun {
+  const sorted = [...runs].sort((a, b) => a.stats.times.denoise - b.stats.times.denoise);
+  return sorted[Math.floor((sorted.length - 1) / 2)] as TimedRun;
+}

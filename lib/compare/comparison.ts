@@ -1,0 +1,144 @@
+import type { CacheOptions } from '../deepcache/index.js';
+import type { Image } from '../images/image.js';
+import { relativeL2 } from '../metrics/latents.js';
+import { meanSquaredError, toDecibels } from '../metrics/psnr.js';
+import { SSIM_WINDOW, ssim } from '../metrics/ssim.js';
+import type { GenerateOptions } from '../pipelines/options.js';
+import type { GenerateStats } from '../pipelines/result.js';
+import type { Tensor } from '../tensor.js';
+import { comparisonPage } from './page.js';
+import { comparisonPicture } from './picture.js';
+import type { TimedRun } from './timed-runs.js';
+
+/** How one image, or all images of a run together, differ from those of the uncached run. */
+export interface Difference {
+  /** Decibels, of 8-bit RGB; Infinity for equal images. Of several images: of their mean squared error. */
+  psnr: number;
+  /** 1 for equal images; NaN for images too small for its window. Of several images: the mean. */
+  ssim: number;
+  /** Relative L2 distance of the latents: 0 for equal ones. */
+  latentL2: number;
+}
+
+/** A setting's run. */
+export interface ComparedRun extends Difference {
+  name: string;
+  cache: CacheOptions;
+  /** The first image. */
+  image: Image;
+  images: readonly Image[];
+  /** In model scale, [images, channels, height, width]. */
+  latents: Tensor;
+  stats: GenerateStats;
+  /** How many times as fast as the uncached run denoising was. */
+  speedup: number;
+  /** The U-Net's multiply-accumulates of the run, as a share of the uncached run's. */
+  macsShare: number;
+  /** The same figures for each image. */
+  differences: readonly Difference[];
+  /** Remarks of the run, such as that a preset was not followed. */
+  notes: readonly string[];
+}
+
+export interface ComparisonContext {
+  options: GenerateOptions;
+  device: string;
+  /** Multiply-accumulates of a full call, of a retrieve call of each branch, and the branch of every run. */
+  macs: { full: number; retrieve: readonly number[]; branches: readonly (number | undefined)[] };
+}
+
+/** The same pictures with several cache settings. */
+export class Comparison {
+  /** The run without a cache. */
+  readonly reference: ComparedRun;
+  /** The settings' runs, in their order. */
+  readonly runs: readonly ComparedRun[];
+  /** Seeds of all runs: one, or one for each image. */
+  readonly seeds: readonly bigint[];
+  /** What each image shows: its prompt, and its number where a prompt has several. */
+  readonly titles: readonly string[];
+  readonly device: string;
+
+  /** @internal The first run is the one without a cache. */
+  constructor(
+    runs: readonly (TimedRun & { name: string; cache: CacheOptions })[],
+    { options, device, macs }: ComparisonContext,
+  ) {
+    const reference = runs[0] as TimedRun;
+    const compared = runs.map((run, i): ComparedRun => {
+      const { name, cache, images, latents, stats, notes } = run;
+      const retrieve = macs.retrieve[macs.branches[i] ?? 0] as number;
+      return {
+        ...{ name, cache, images, latents, stats, notes },
+        image: images[0] as Image,
+        ...difference(images, latents, reference.images, reference.latents),
+        differences: images.map((image, k) =>
+          difference([image], latentsOf(run, k), [reference.images[k] as Image], latentsOf(reference, k)),
+        ),
+        speedup: reference.stats.times.denoise / stats.times.denoise,
+        macsShare: (stats.fullSteps + (stats.retrieveSteps * retrieve) / macs.full) / stats.calls,
+      };
+    });
+    this.reference = compared[0] as ComparedRun;
+    this.runs = compared.slice(1);
+    this.seeds = reference.seeds;
+    this.titles = titlesOf(options, reference.images.length);
+    this.device = device;
+  }
+
+  /** All pictures side by side with captions: a row for each image, the uncached ones on the left. */
+  picture(): Image {
+    return comparisonPicture(this);
+  }
+
+  /** A page that needs nothing but itself: a slider between the uncached picture and any other, and the figures. */
+  html(): Promise<string> {
+    return comparisonPage(this);
+  }
+
+  /** The figures, without pictures. Not every number is one in JSON: 'Infinity' and 'NaN' are texts. */
+  toJSON(): object {
+    const figures = (run: ComparedRun) => {
+      const { image: _image, images: _images, latents: _latents, ...rest } = run;
+      return { ...rest, ...plain(run), differences: run.differences.map(plain) };
+    };
+    const { titles, device } = this;
+    const seeds = this.seeds.map(String);
+    return { titles, seeds, device, reference: figures(this.reference), runs: this.runs.map(figures) };
+  }
+}
+
+function difference(
+  images: readonly Image[],
+  latents: Pick<Tensor, 'data'>,
+  references: readonly Image[],
+  referenceLatents: Pick<Tensor, 'data'>,
+): Difference {
+  const mean = (value: (image: Image, reference: Image) => number) =>
+    images.reduce((sum, image, i) => sum + value(image, references[i] as Image), 0) / images.length;
+  const isTiny = images.some(({ width, height }) => Math.min(width, height) < SSIM_WINDOW);
+  return {
+    psnr: toDecibels(mean(meanSquaredError)),
+    ssim: isTiny ? Number.NaN : mean(ssim),
+    latentL2: relativeL2(latents.data, referenceLatents.data),
+  };
+}
+
+function latentsOf({ latents, images }: TimedRun, index: number): Pick<Tensor, 'data'> {
+  const count = latents.data.length / images.length;
+  return { data: latents.data.subarray(index * count, (index + 1) * count) };
+}
+
+function titlesOf({ prompt }: GenerateOptions, images: number): string[] {
+  const prompts = prompt === undefined ? [] : typeof prompt === 'string' ? [prompt] : prompt;
+  const each = images / Math.max(prompts.length, 1);
+  return Array.from({ length: images }, (_, i) => {
+    const text = prompts[Math.floor(i / each)] ?? '(encoded prompt)';
+    return each > 1 ? `${text} (image ${(i % each) + 1})` : text;
+  });
+}
+
+function plain({ psnr, ssim, latentL2 }: Difference): object {
+  const number = (value: number) => (Number.isFinite(value) ? value : String(value));
+  return { psnr: number(psnr), ssim: number(ssim), latentL2: number(latentL2) };
+}

@@ -1,0 +1,60 @@
+import { type CacheOptions, fullCalls, resolveCache } from '../deepcache/index.js';
+import { DeepCacheError, invalidArgument } from '../errors.js';
+import type { UNet2DConditionModel } from '../models/unet.js';
+
+/** Cache settings to compare; as an object, its keys are their names. */
+export type CompareSettings = readonly CacheOptions[] | Readonly<Record<string, CacheOptions>>;
+
+export interface NamedSetting {
+  name: string;
+  cache: CacheOptions;
+}
+
+/** The presets. */
+export const DEFAULT_SETTINGS: CompareSettings = ['quality', 'balanced', 'fast'];
+
+export function nameSettings(settings: CompareSettings): NamedSetting[] {
+  if (typeof settings !== 'object' || settings === null) {
+    throw invalidArgument('settings', 'must be a list of cache options, or an object with them by name');
+  }
+  const named = Array.isArray(settings)
+    ? (settings as readonly CacheOptions[]).map((cache) => ({ name: nameOf(cache), cache }))
+    : Object.entries(settings as Record<string, CacheOptions>).map(([name, cache]) => ({ name, cache }));
+  if (named.length === 0) throw invalidArgument('settings', 'must have at least one cache setting');
+  return named;
+}
+
+/** 'fast', or 'interval=3, branch=0' as the command line has it. */
+export function nameOf(cache: CacheOptions): string {
+  if (cache === false) return 'no cache';
+  if (typeof cache !== 'object' || cache === null) return String(cache);
+  const text = (value: unknown) => (Array.isArray(value) ? value.join('+') : String(value));
+  const parts = Object.entries(cache).filter(([, value]) => value !== undefined);
+  return parts.map(([key, value]) => `${key}=${text(value)}`).join(', ');
+}
+
+/**
+ * The branch that a setting's retrieve steps take in a run of so many U-Net calls; none when all calls are full.
+ *
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT, with the setting's name, for what the run or the U-Net cannot
+ * have.
+ */
+export function branchOf(
+  { name, cache }: NamedSetting,
+  calls: number,
+  unet: Pick<UNet2DConditionModel, 'validateBranch'>,
+): number | undefined {
+  try {
+    const { settings } = resolveCache(cache, calls);
+    const branch = unet.validateBranch(settings?.branch ?? 0);
+    // Only which calls exist matters here, so any timesteps do.
+    const full = fullCalls(
+      cache,
+      Array.from({ length: calls }, (_, i) => i),
+    );
+    return full.includes(false) ? branch : undefined;
+  } catch (error) {
+    if (!(error instanceof DeepCacheError)) throw error;
+    throw new DeepCacheError(error.code, `${error.message} (of the setting "${name}")`, { cause: error });
+  }
+}
