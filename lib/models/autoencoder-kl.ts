@@ -1,14 +1,22 @@
+import { fromNative } from '../errors.js';
 import { native } from '../native/binding.js';
 import { finish } from '../native/device.js';
-import type { NativeBackend, NativeVae, VaeRequest } from '../native/types.js';
+import type { NativeBackend, NativeVae, PlanInfo, VaePlanInfo, VaeRequest } from '../native/types.js';
 import type { Tensor } from '../tensor.js';
 import { findModel } from './model-files.js';
+import { needsTiles, runTiled, type Tiling } from './tiling.js';
+
+export interface AutoencoderCallOptions {
+  tiling?: Tiling | undefined;
+  signal?: AbortSignal | undefined;
+}
 
 /** The image autoencoder (diffusers' AutoencoderKL). Pixels are NCHW in [-1, 1]. */
 export class AutoencoderKL {
   private constructor(
     private readonly handle: NativeVae,
     private readonly configText: string,
+    private readonly config: Readonly<Record<string, unknown>>,
   ) {}
 
   /** @internal */
@@ -17,9 +25,9 @@ export class AutoencoderKL {
     folder: string,
     options: { variant?: string | undefined; signal?: AbortSignal | undefined } = {},
   ): Promise<AutoencoderKL> {
-    const { configText, files } = await findModel(folder, 'diffusion_pytorch_model', options.variant);
+    const { configText, config, files } = await findModel(folder, 'diffusion_pytorch_model', options.variant);
     const start = () => native().loadVae(backend, { config: configText, files });
-    return new AutoencoderKL(await finish(start, options.signal), configText);
+    return new AutoencoderKL(await finish(start, options.signal), configText, config);
   }
 
   /** Latents in model scale are the encoder's times this. */
@@ -36,23 +44,51 @@ export class AutoencoderKL {
     return this.handle.scale;
   }
 
+  /** Image pixels of the pictures that it was trained on, which are the tiles of diffusers' tiled decoding. */
+  get sampleSize(): number {
+    const { sample_size: size } = this.config;
+    const side = Number(Array.isArray(size) ? size[0] : size);
+    // At least four latent pixels, with which a quarter of it is whole.
+    return side >= 4 * this.scale ? side - (side % (4 * this.scale)) : 512;
+  }
+
   /**
    * The posterior of an image [n, 3, h, w]: its mean and log variance [n, 2 * latent, h / scale, w / scale]. The log
    * variance is not clamped.
+   *
+   * @param options.tiling in image pixels, multiples of `scale`; results differ a little from those in one piece.
    */
-  async encode(image: Tensor, signal?: AbortSignal): Promise<Tensor> {
-    return finish(() => this.handle.encode(request(image)), signal);
+  async encode(image: Tensor, { tiling, signal }: AutoencoderCallOptions = {}): Promise<Tensor> {
+    const run = (tile: Tensor) => finish(() => this.handle.encode(request(tile)), signal);
+    const [, , height = 0, width = 0] = image.shape;
+    if (!tiling || !needsTiles(tiling, height, width)) return run(image);
+    return runTiled(image, { tiling, scale: 1 / this.scale, run });
   }
 
-  /** Latents [n, c, h, w] divided by the scaling factor -> pixels [n, 3, h * scale, w * scale], not clamped. */
-  async decode(latents: Tensor, signal?: AbortSignal): Promise<Tensor> {
-    return finish(() => this.handle.decode(request(latents)), signal);
+  /**
+   * Latents [n, c, h, w] divided by the scaling factor -> pixels [n, 3, h * scale, w * scale], not clamped.
+   *
+   * @param options.tiling in image pixels, multiples of `scale`; results differ a little from those in one piece.
+   */
+  async decode(latents: Tensor, { tiling, signal }: AutoencoderCallOptions = {}): Promise<Tensor> {
+    const run = (tile: Tensor) => finish(() => this.handle.decode(request(tile)), signal);
+    const [, , height = 0, width = 0] = latents.shape;
+    const inLatents = tiling && {
+      tile: tiling.tile / this.scale,
+      overlap: tiling.overlap / this.scale,
+    };
+    if (!inLatents || !needsTiles(inLatents, height, width)) return run(latents);
+    return runTiled(latents, { tiling: inLatents, scale: this.scale, run });
   }
 
   /** Bytes that decoding one image of so many latent pixels allocates. */
-  decodeBytes({ height, width }: { height: number; width: number }): number {
-    const { decode } = native().planVae(this.configText, { batch: 1, height, width });
-    return decode.arenaBytes + decode.externalBytes;
+  decodeBytes(size: { height: number; width: number }, tiling?: Tiling): number {
+    return bytesOf(this.#plan(size, tiling).decode);
+  }
+
+  /** The same for encoding one. */
+  encodeBytes(size: { height: number; width: number }, tiling?: Tiling): number {
+    return bytesOf(this.#plan(size, tiling).encode);
   }
 
   /** Bytes of the weights, and of the largest arena that a call has used. */
@@ -68,6 +104,20 @@ export class AutoencoderKL {
   dispose(): void {
     this.handle.dispose();
   }
+
+  #plan({ height, width }: { height: number; width: number }, tiling?: Tiling): VaePlanInfo {
+    const most = tiling ? tiling.tile / this.scale : Number.POSITIVE_INFINITY;
+    const size = { batch: 1, height: Math.min(height, most), width: Math.min(width, most) };
+    try {
+      return native().planVae(this.configText, size);
+    } catch (error) {
+      throw fromNative(error);
+    }
+  }
+}
+
+function bytesOf({ arenaBytes, externalBytes }: PlanInfo): number {
+  return arenaBytes + externalBytes;
 }
 
 function request({ data, shape }: Tensor): VaeRequest {

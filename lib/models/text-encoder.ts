@@ -12,42 +12,67 @@ export interface TextEncoderOutput {
   hidden: Float32Array[];
 }
 
+export interface TextEncoderLoadOptions {
+  variant?: string | undefined;
+  signal?: AbortSignal | undefined;
+  /** Whether the weights stay in memory between uses (default), or are read from their files each time. */
+  keepWeights?: boolean | undefined;
+}
+
 /** A CLIP text encoder: transformers' CLIPTextModel or CLIPTextModelWithProjection. */
 export class CLIPTextModel {
-  private constructor(private readonly handle: NativeTextEncoder) {}
+  /** Disposed between uses when the weights are not kept. */
+  #handle: NativeTextEncoder;
+  readonly #load: (signal?: AbortSignal) => Promise<NativeTextEncoder>;
+  readonly #keepWeights: boolean;
+  #isLoaded = true;
+  #isDisposed = false;
+  #users = 0;
+
+  private constructor(
+    handle: NativeTextEncoder,
+    load: (signal?: AbortSignal) => Promise<NativeTextEncoder>,
+    keepWeights: boolean,
+  ) {
+    this.#handle = handle;
+    this.#load = load;
+    this.#keepWeights = keepWeights;
+    if (!keepWeights) this.#unload();
+  }
 
   /** @internal */
   static async load(
     backend: NativeBackend,
     folder: string,
-    options: { variant?: string | undefined; signal?: AbortSignal | undefined } = {},
+    { variant, signal, keepWeights = true }: TextEncoderLoadOptions = {},
   ): Promise<CLIPTextModel> {
-    const { configText, files } = await findModel(folder, 'model', options.variant);
-    const start = () => native().loadTextEncoder(backend, { config: configText, files });
-    return new CLIPTextModel(await finish(start, options.signal));
+    const { configText, files } = await findModel(folder, 'model', variant);
+    const load = (signal?: AbortSignal) =>
+      finish(() => native().loadTextEncoder(backend, { config: configText, files }), signal);
+    return new CLIPTextModel(await load(signal), load, keepWeights);
   }
 
   /** Width of the token states. */
   get width(): number {
-    return this.handle.width;
+    return this.#handle.width;
   }
 
   get pooledWidth(): number {
-    return this.handle.pooledWidth;
+    return this.#handle.pooledWidth;
   }
 
   get layers(): number {
-    return this.handle.layers;
+    return this.#handle.layers;
   }
 
   /** How many tokens it knows; ids are below. */
   get vocabSize(): number {
-    return this.handle.vocabularySize;
+    return this.#handle.vocabularySize;
   }
 
   /** Tokens that it takes at most, 77. */
   get maxLength(): number {
-    return this.handle.maxLength;
+    return this.#handle.maxLength;
   }
 
   /**
@@ -62,15 +87,43 @@ export class CLIPTextModel {
     options: { skip?: number; hidden?: readonly number[]; signal?: AbortSignal | undefined } = {},
   ): Promise<TextEncoderOutput> {
     const { skip = 0, hidden = [], signal } = options;
-    return finish(() => this.handle.encode({ ids, batch, skip, hidden }), signal);
+    return this.use(() => finish(() => this.#handle.encode({ ids, batch, skip, hidden }), signal), signal);
   }
 
-  /** Bytes of the weights. */
+  /** Has the weights in memory while `work` runs: for several calls of `encode` that should not load them each. */
+  async use<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    this.#users++;
+    try {
+      await this.#reload(signal);
+      return await work();
+    } finally {
+      if (--this.#users === 0 && !this.#keepWeights) this.#unload();
+    }
+  }
+
+  /** Bytes of the weights in memory. */
   get weightBytes(): number {
-    return this.handle.memory().weights;
+    return this.#isLoaded ? this.#handle.memory().weights : 0;
   }
 
   dispose(): void {
-    this.handle.dispose();
+    this.#isDisposed = true;
+    this.#handle.dispose();
+  }
+
+  async #reload(signal?: AbortSignal): Promise<void> {
+    // A disposed one says so itself when it is called.
+    const isReady = () => this.#isLoaded || this.#isDisposed;
+    if (isReady()) return;
+    const handle = await this.#load(signal);
+    // Meanwhile another run may have loaded it too.
+    if (isReady()) return handle.dispose();
+    this.#handle = handle;
+    this.#isLoaded = true;
+  }
+
+  #unload(): void {
+    this.#handle.dispose();
+    this.#isLoaded = false;
   }
 }

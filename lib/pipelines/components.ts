@@ -8,9 +8,11 @@ import { CLIPTextModel } from '../models/text-encoder.js';
 import { UNet2DConditionModel } from '../models/unet.js';
 import { type Device, openBackend } from '../native/device.js';
 import type { NativeBackend } from '../native/types.js';
+import { fitProjection } from '../previews/fit.js';
+import { knownProjection, type LatentProjection } from '../previews/projection.js';
 import { parsePythonJson, Scheduler, type SchedulerConfig } from '../schedulers/index.js';
 import { CLIPTokenizer } from '../tokenizers/clip-tokenizer.js';
-import { callable, checkSignal } from './options.js';
+import { callable, checkSignal, flag } from './checks.js';
 
 export type Dtype = 'auto' | 'fp32' | 'fp16' | 'bf16';
 
@@ -25,21 +27,39 @@ export interface LoadOptions {
   scheduler?: string | SchedulerConfig | Scheduler;
   /** Prefer weight files of this variant, such as 'fp16'. */
   variant?: string;
+  /**
+   * Frees the text encoder after each use and reads it again from its files for the next one, which must still be
+   * there. Default false.
+   */
+  unloadTextEncoder?: boolean;
+  /**
+   * Fits the colours of previews to this very autoencoder, which takes less than a step. Default false: the published
+   * numbers are taken for the autoencoders of SD 1.x, 2.x and XL; others are fitted at their first preview.
+   */
+  fitPreviews?: boolean;
   /** Where remarks go; standard error by default. */
   log?: Log;
   signal?: AbortSignal;
 }
 
-/** What a pipeline is made of. */
-export interface Components {
+/** What every pipeline is made of. */
+export interface PipelineParts {
   readonly backend: NativeBackend;
+  readonly scheduler: Scheduler;
+  readonly unet: UNet2DConditionModel;
+  /** All loaded models; the last pipeline's dispose frees them. */
+  readonly models: readonly { dispose(): void }[];
+  /** How many pipelines share these models. */
+  users: number;
+}
+
+/** The parts of a Stable Diffusion folder. */
+export interface Components extends PipelineParts {
   readonly tokenizer: CLIPTokenizer;
   readonly textEncoder: CLIPTextModel;
-  readonly unet: UNet2DConditionModel;
   readonly vae: AutoencoderKL;
-  readonly scheduler: Scheduler;
-  /** How many pipelines share these models; the last one's dispose frees them. */
-  users: number;
+  /** Colours of previews; undefined until they are needed where they have to be fitted. */
+  projection: LatentProjection | undefined;
 }
 
 /** The parts of a model_index.json. */
@@ -82,11 +102,17 @@ export async function loadComponents(index: ModelIndex, options: LoadOptions): P
   };
   try {
     const load = { variant, signal };
-    const textEncoder = await keep(CLIPTextModel.load(backend, join(folder, 'text_encoder'), load));
+    const textEncoder = await keep(
+      CLIPTextModel.load(backend, join(folder, 'text_encoder'), {
+        ...load,
+        keepWeights: options.unloadTextEncoder !== true,
+      }),
+    );
     const unet = await keep(UNet2DConditionModel.load(backend, join(folder, 'unet'), load));
     const vae = await keep(AutoencoderKL.load(backend, join(folder, 'vae'), load));
     checkFit(folder, { tokenizer, textEncoder, unet, vae });
-    return { backend, tokenizer, textEncoder, unet, vae, scheduler, users: 0 };
+    const projection = options.fitPreviews ? await fitProjection(vae, signal) : knownProjection(vae);
+    return { backend, tokenizer, textEncoder, unet, vae, scheduler, projection, models: loaded, users: 0 };
   } catch (error) {
     for (const model of loaded) model.dispose();
     throw error;
@@ -111,14 +137,25 @@ export function chooseScheduler(choice: string | SchedulerConfig | Scheduler, ba
   return Scheduler.fromConfig(base, typeof choice === 'string' ? { _class_name: choice } : choice);
 }
 
-async function loadScheduler(folder: string, choice: LoadOptions['scheduler']): Promise<Scheduler> {
+/** The folder's scheduler, or the one that options name. */
+export async function loadScheduler(folder: string, choice: LoadOptions['scheduler']): Promise<Scheduler> {
   if (choice instanceof Scheduler) return choice;
   const path = join(folder, 'scheduler', 'scheduler_config.json');
   const own = Scheduler.fromConfig((await readJson(path, parsePythonJson)).value);
   return choice === undefined ? own : chooseScheduler(choice, own);
 }
 
-const LOAD_OPTIONS = ['device', 'dtype', 'threads', 'scheduler', 'variant', 'log', 'signal'];
+const LOAD_OPTIONS = [
+  'device',
+  'dtype',
+  'threads',
+  'scheduler',
+  'variant',
+  'unloadTextEncoder',
+  'fitPreviews',
+  'log',
+  'signal',
+];
 
 /**
  * Checks what {@link openBackend} and {@link chooseScheduler} do not.
@@ -139,6 +176,8 @@ export function checkLoadOptions(options: LoadOptions): void {
   if (variant !== undefined && (typeof variant !== 'string' || !/^[\w-]+$/.test(variant))) {
     throw invalidArgument('variant', `must be part of a file name, such as 'fp16', got ${String(variant)}`);
   }
+  flag('unloadTextEncoder', options.unloadTextEncoder);
+  flag('fitPreviews', options.fitPreviews);
   callable('log', log);
   checkSignal(signal);
 }

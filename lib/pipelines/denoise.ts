@@ -2,6 +2,8 @@ import { attachPrograms, fullCalls, resolveCache } from '../deepcache/index.js';
 import type { UNet2DConditionModel } from '../models/unet.js';
 import { finish } from '../native/device.js';
 import type { DenoiseRequest, DenoiseResult } from '../native/types.js';
+import { LatentPreview } from '../previews/latent-preview.js';
+import type { LatentProjection } from '../previews/projection.js';
 import type { CompiledSchedule, Scheduler, StepTable } from '../schedulers/index.js';
 import type { ResolvedOptions } from './options.js';
 import type { StepEvent } from './result.js';
@@ -46,7 +48,18 @@ export function planRun(
   return { table: attachPrograms(rows, full, branch, guidance), compiled, full };
 }
 
-/** Runs the loop natively and reports its steps. An error thrown by `onStep` ends it. */
+/** How the latents of a run are shown. */
+export interface PreviewSettings {
+  projection: LatentProjection;
+  /** Image pixels of a latent one. */
+  scale: number;
+}
+
+/**
+ * Runs the loop natively and reports its steps. An error thrown by `onStep` ends it.
+ *
+ * @param previews must be given with `previewEvery`.
+ */
 export async function runLoop(
   unet: UNet2DConditionModel,
   request: DenoiseRequest,
@@ -57,6 +70,7 @@ export async function runLoop(
     latentsEvery,
     signal,
   }: Pick<ResolvedOptions, 'onStep' | 'previewEvery' | 'latentsEvery' | 'signal'>,
+  previews?: PreviewSettings,
 ): Promise<DenoiseResult> {
   const stop = new AbortController();
   const signals = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
@@ -72,7 +86,8 @@ export async function runLoop(
         full: full[step.row] as boolean,
         timestep: compiled.timesteps[step.row] as number,
         seconds: step.milliseconds / 1000,
-        ...(step.x0 && { preview: { data: step.x0, shape } }),
+        ...(step.x0 &&
+          previews && { preview: new LatentPreview(step.x0, shape, previews.projection, previews.scale) }),
         ...(step.x && { latents: { data: step.x, shape } }),
       };
       try {

@@ -1,16 +1,13 @@
-import { DeepCacheError } from '../errors.js';
+import { DeepCacheError, invalidArgument } from '../errors.js';
 import { defaultLog, type Log } from '../log.js';
-import type { AutoencoderKL } from '../models/autoencoder-kl.js';
-import type { CLIPTextModel } from '../models/text-encoder.js';
 import type { UNet2DConditionModel } from '../models/unet.js';
 import type { Scheduler } from '../schedulers/index.js';
-import type { CLIPTokenizer } from '../tokenizers/clip-tokenizer.js';
 import {
-  type Components,
   checkLoadOptions,
   chooseScheduler,
   type LoadOptions,
-  loadComponents,
+  type ModelIndex,
+  type PipelineParts,
   readModelIndex,
 } from './components.js';
 import type { GenerateOptions } from './options.js';
@@ -23,9 +20,14 @@ export type StreamEvent = ({ type: 'step' } & StepEvent) | ({ type: 'result' } &
 export interface PipelineClass {
   /** diffusers' class name, as in model_index.json. */
   readonly className: string;
-  // biome-ignore lint/suspicious/noExplicitAny: pipelines differ in their options
-  new (components: Components, log?: Log): DiffusionPipeline<any>;
+  /** Loads the parts of a folder. */
+  load(index: ModelIndex, options: LoadOptions): Promise<PipelineParts>;
+  // biome-ignore lint/suspicious/noExplicitAny: pipelines differ in their options and parts
+  new (components: any, log?: Log): AnyPipeline;
 }
+
+// biome-ignore lint/suspicious/noExplicitAny: pipelines differ in their options and parts
+type AnyPipeline = DiffusionPipeline<any, any>;
 
 const registry = new Map<string, PipelineClass>();
 
@@ -43,8 +45,13 @@ export function hasPipeline(className: string): boolean {
  * A loaded model folder and the way its parts work together. Load one with {@link DiffusionPipeline.fromPretrained},
  * free it with `dispose` or `await using`. A pipeline runs one job at a time; further calls wait for their turn.
  */
-export abstract class DiffusionPipeline<Options extends GenerateOptions = GenerateOptions> {
+export abstract class DiffusionPipeline<
+  Options extends GenerateOptions = GenerateOptions,
+  Parts extends PipelineParts = PipelineParts,
+> {
   static readonly className: string = 'DiffusionPipeline';
+  /** Names of components that the class needs. */
+  static readonly parts: readonly string[] = [];
 
   /** The sampler; may be replaced between runs. */
   scheduler: Scheduler;
@@ -52,7 +59,7 @@ export abstract class DiffusionPipeline<Options extends GenerateOptions = Genera
   #closing = new AbortController();
 
   constructor(
-    protected readonly components: Components,
+    protected readonly components: Parts,
     protected readonly log: Log = defaultLog,
   ) {
     this.scheduler = components.scheduler;
@@ -63,15 +70,21 @@ export abstract class DiffusionPipeline<Options extends GenerateOptions = Genera
    * Another pipeline over the models of a loaded one, such as `StableDiffusionImg2ImgPipeline.from(pipe)`. Both can be
    * used; the models are freed when both are disposed.
    */
-  static from<T extends DiffusionPipeline<never>>(
-    this: new (
-      components: Components,
+  static from<T extends AnyPipeline>(
+    this: (new (
+      // biome-ignore lint/suspicious/noExplicitAny: pipelines differ in their parts
+      components: any,
       log?: Log,
-    ) => T,
-    // biome-ignore lint/suspicious/noExplicitAny: pipelines differ in their options
-    pipeline: DiffusionPipeline<any>,
+    ) => T) & { readonly className: string; readonly parts: readonly string[] },
+    pipeline: AnyPipeline,
   ): T {
     pipeline.#requireOpen();
+    // biome-ignore lint/complexity/noThisInStatic: the class that it was called on decides what is made
+    const { className, parts } = this;
+    const missing = parts.filter((part) => !(part in pipeline.components));
+    if (missing.length > 0) {
+      throw invalidArgument('pipeline', `has no ${missing.join(' and no ')}, which a ${className} needs`);
+    }
     // biome-ignore lint/complexity/noThisInStatic: the class that it was called on decides what is made
     const made = new this(pipeline.components, pipeline.log);
     made.scheduler = pipeline.scheduler;
@@ -85,9 +98,9 @@ export abstract class DiffusionPipeline<Options extends GenerateOptions = Genera
    * @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG, ERR_DEEPCACHE_INVALID_WEIGHTS, ERR_DEEPCACHE_UNSUPPORTED (a
    * pipeline that is not implemented), ERR_DEEPCACHE_BACKEND_UNAVAILABLE, ERR_DEEPCACHE_OUT_OF_MEMORY
    */
-  // biome-ignore lint/suspicious/noExplicitAny: pipelines differ in their options
-  static async fromPretrained<T extends DiffusionPipeline<any>>(
-    this: (abstract new (components: Components, log?: Log) => T) & { readonly className: string },
+  static async fromPretrained<T extends AnyPipeline>(
+    // biome-ignore lint/suspicious/noExplicitAny: pipelines differ in their parts
+    this: (abstract new (components: any, log?: Log) => T) & { readonly className: string },
     folder: string,
     options: LoadOptions = {},
   ): Promise<T> {
@@ -104,23 +117,11 @@ export abstract class DiffusionPipeline<Options extends GenerateOptions = Genera
         `${folder} is a ${index.className}, which this version does not have; it has ${known}`,
       );
     }
-    return new pipeline(await loadComponents(index, options), options.log) as unknown as T;
+    return new pipeline(await pipeline.load(index, options), options.log) as unknown as T;
   }
 
   get unet(): UNet2DConditionModel {
     return this.components.unet;
-  }
-
-  get vae(): AutoencoderKL {
-    return this.components.vae;
-  }
-
-  get textEncoder(): CLIPTextModel {
-    return this.components.textEncoder;
-  }
-
-  get tokenizer(): CLIPTokenizer {
-    return this.components.tokenizer;
   }
 
   /** Where it runs: 'cpu' or 'cuda:0'. */
@@ -220,7 +221,7 @@ export abstract class DiffusionPipeline<Options extends GenerateOptions = Genera
     if (first) this.#closing.abort(new DeepCacheError('ERR_DEEPCACHE_DISPOSED', 'The pipeline was disposed'));
     await this.#turn;
     if (!first || --this.components.users > 0) return;
-    for (const model of [this.unet, this.vae, this.textEncoder]) model.dispose();
+    for (const model of this.components.models) model.dispose();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,6 +2,7 @@ import { invalidArgument } from '../errors.js';
 import type { AutoencoderKL } from '../models/autoencoder-kl.js';
 import { concat, type Tensor } from '../tensor.js';
 import type { NoiseSource } from './noise.js';
+import type { ResolvedOptions } from './options.js';
 
 /**
  * Pictures [n, 3, h, w] from 0 to 1 -> latents [batch, c, h / 8, w / 8] in model scale, sampled from the posterior
@@ -14,23 +15,27 @@ export async function encodeImages(
   vae: AutoencoderKL,
   images: Tensor,
   noise: NoiseSource,
-  batch: number,
-  signal?: AbortSignal,
+  { batch, tiling, signal }: Pick<ResolvedOptions, 'batch' | 'tiling' | 'signal'>,
 ): Promise<Float32Array> {
-  const [count = 0] = images.shape;
-  const pixels = { ...images, data: images.data.map((value) => 2 * value - 1) };
-  const moments = await vae.encode(pixels, signal);
-  const [, channels = 0, height = 0, width = 0] = moments.shape;
+  const [count = 0, ...each] = images.shape;
+  const size = images.data.length / count;
+  const moments: Tensor[] = [];
+  // One at a time, to save memory.
+  for (let i = 0; i < count; i++) {
+    const data = images.data.subarray(i * size, (i + 1) * size).map((value) => 2 * value - 1);
+    moments.push(await vae.encode({ data, shape: [1, ...each] }, { tiling, signal }));
+  }
+  const [, channels = 0, height = 0, width = 0] = moments[0]?.shape ?? [];
   const half = (channels / 2) * height * width;
   const drawn = noise.seeds.length > 1 ? batch : count;
   const normal = noise.drawRows(drawn, half);
   const latents = new Float32Array(drawn * half);
   for (let i = 0; i < drawn; i++) {
-    const mean = 2 * half * (i % count);
+    const values = (moments[i % count] as Tensor).data;
     for (let k = 0; k < half; k++) {
-      const logVariance = Math.min(20, Math.max(-30, moments.data[mean + half + k] as number));
+      const logVariance = Math.min(20, Math.max(-30, values[half + k] as number));
       const deviation = Math.exp(0.5 * logVariance);
-      const sample = (moments.data[mean + k] as number) + deviation * (normal[i * half + k] as number);
+      const sample = (values[k] as number) + deviation * (normal[i * half + k] as number);
       latents[i * half + k] = sample * vae.scalingFactor;
     }
   }

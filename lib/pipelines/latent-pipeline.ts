@@ -1,13 +1,18 @@
 import { randomInt } from 'node:crypto';
 import { Image } from '../images/image.js';
+import type { AutoencoderKL } from '../models/autoencoder-kl.js';
+import type { CLIPTextModel } from '../models/text-encoder.js';
+import { fitProjection } from '../previews/fit.js';
 import type { CompiledSchedule } from '../schedulers/index.js';
 import { concat, type Tensor } from '../tensor.js';
-import { planRun, type RunPlan, runLoop } from './denoise.js';
+import type { CLIPTokenizer } from '../tokenizers/clip-tokenizer.js';
+import { type Components, type LoadOptions, loadComponents, type ModelIndex } from './components.js';
+import { type PreviewSettings, planRun, type RunPlan, runLoop } from './denoise.js';
 import { DiffusionPipeline } from './diffusion-pipeline.js';
 import { estimateMemory, requireMemory } from './memory.js';
 import { NoiseSource } from './noise.js';
 import { type GenerateOptions, type ResolvedOptions, resolveOptions, toSeed } from './options.js';
-import { contextOf, encodePrompts } from './prompt.js';
+import { contextOf, encodePrompts, readPrompts } from './prompt.js';
 import type { GenerateResult, GenerateStats } from './result.js';
 import { settingsOf } from './settings.js';
 import { PhaseClock } from './stats.js';
@@ -39,9 +44,31 @@ export interface RunStart {
 export abstract class LatentPipeline<
   Options extends GenerateOptions = GenerateOptions,
   Inputs = unknown,
-> extends DiffusionPipeline<Options> {
+> extends DiffusionPipeline<Options, Components> {
+  static override readonly parts: readonly string[] = ['unet', 'vae', 'textEncoder', 'tokenizer'];
+
+  /** @internal */
+  static load(index: ModelIndex, options: LoadOptions): Promise<Components> {
+    return loadComponents(index, options);
+  }
+
+  get vae(): AutoencoderKL {
+    return this.components.vae;
+  }
+
+  get textEncoder(): CLIPTextModel {
+    return this.components.textEncoder;
+  }
+
+  get tokenizer(): CLIPTokenizer {
+    return this.components.tokenizer;
+  }
+
   /** Options of the subclass besides GenerateOptions. */
   protected readonly extraOptions: readonly string[] = [];
+
+  /** Whether `start` uses the autoencoder's encoder. */
+  protected readonly encodesImages: boolean = false;
 
   /** Loads what options point to. */
   protected abstract loadInputs(options: Options): Promise<Inputs>;
@@ -76,21 +103,25 @@ export abstract class LatentPipeline<
       { guided, stepsToRun: this.stepsToRun(given, options.steps) },
       note,
     );
+    const tokens = readPrompts(this.components, options, guided, note);
     const latent = [batch, this.vae.latentChannels, height / this.vae.scale, width / this.vae.scale] as const;
     const size = {
       batch: guided ? 2 * batch : batch,
       height: latent[2],
       width: latent[3],
-      contextLength: 77,
+      contextLength: tokens.length,
     };
-    requireMemory(this.components, estimateMemory(this.components, size, options.output !== 'latent'));
+    const { tiling } = options;
+    const vaeUse = { encodes: this.encodesImages, decodes: options.output !== 'latent', tiling };
+    requireMemory(this.components, estimateMemory(this.components, size, vaeUse));
 
-    const prompt = await encodePrompts(this.components, options, guided, note);
+    const prompt = await encodePrompts(this.components, tokens, options);
     clock.lap('encode');
 
     const noise = new NoiseSource(this.#seeds(options), batch);
     const context = { options, compiled: plan.compiled, noise, latent, guided };
     const { latents, constant, blend } = await this.start(context, given, inputs);
+    const previews = options.previewEvery ? await this.#previews(signal) : undefined;
     const draws = await noise.drawMany(plan.compiled.noiseUsed, latent[1] * latent[2] * latent[3]);
     signal?.throwIfAborted();
     clock.lap('prepare');
@@ -112,11 +143,12 @@ export abstract class LatentPipeline<
       },
       plan,
       options,
+      previews,
     );
     clock.lap('denoise');
 
     const result = { data: loop.latents, shape: latent };
-    const decoded = options.output === 'latent' ? undefined : await this.decode(result, signal);
+    const decoded = options.output === 'latent' ? undefined : await this.decode(result, options);
     const output = options.output === 'latent' ? result : decoded;
     const images = options.output === 'image' && decoded ? this.#images(decoded, options, noise.seeds) : [];
     clock.lap('decode');
@@ -130,13 +162,16 @@ export abstract class LatentPipeline<
   }
 
   /** Latents in model scale -> pixels [n, 3, h, w] in [0, 1], one image at a time to save memory. */
-  protected async decode({ data, shape }: Tensor, signal?: AbortSignal): Promise<Tensor> {
+  protected async decode(
+    { data, shape }: Tensor,
+    { tiling, signal }: Pick<ResolvedOptions, 'tiling' | 'signal'>,
+  ): Promise<Tensor> {
     const [batch = 0, ...each] = shape;
     const count = data.length / batch;
     const pixels: Float32Array[] = [];
     for (let i = 0; i < batch; i++) {
       const one = data.subarray(i * count, (i + 1) * count).map((value) => value / this.vae.scalingFactor);
-      const decoded = await this.vae.decode({ data: one, shape: [1, ...each] }, signal);
+      const decoded = await this.vae.decode({ data: one, shape: [1, ...each] }, { tiling, signal });
       pixels.push(decoded.data.map((value) => Math.min(1, Math.max(0, value / 2 + 0.5))));
     }
     const [, height = 0, width = 0] = each.map((extent) => extent * this.vae.scale);
@@ -148,8 +183,14 @@ export abstract class LatentPipeline<
       ...size,
       scale: this.vae.scale,
       textLayers: this.textEncoder.layers,
+      tileSize: this.vae.sampleSize,
       extra: this.extraOptions,
     });
+  }
+
+  async #previews(signal: AbortSignal | undefined): Promise<PreviewSettings> {
+    this.components.projection ??= await fitProjection(this.vae, signal);
+    return { projection: this.components.projection, scale: this.vae.scale };
   }
 
   #seeds({ seed, seeds }: ResolvedOptions): bigint[] {

@@ -1,4 +1,5 @@
 import { DeepCacheError } from '../errors.js';
+import type { Tiling } from '../models/tiling.js';
 import { native } from '../native/binding.js';
 import type { Components } from './components.js';
 
@@ -6,19 +7,26 @@ import type { Components } from './components.js';
 export interface MemoryEstimate {
   /** The U-Net's activations and buffers. */
   unet: number;
-  /** The autoencoder's activations, one image at a time. */
+  /** The autoencoder's activations, one image or tile at a time. */
   vae: number;
+}
+
+/** What the autoencoder does in a run, and how. */
+export interface AutoencoderUse {
+  encodes: boolean;
+  decodes: boolean;
+  tiling: Tiling | undefined;
 }
 
 /** What a run needs. Sizes are latent pixels, `batch` counts guidance halves. */
 export function estimateMemory(
   { unet, vae }: Pick<Components, 'unet' | 'vae'>,
   size: { batch: number; height: number; width: number; contextLength: number },
-  decodes: boolean,
+  { encodes, decodes, tiling }: AutoencoderUse,
 ): MemoryEstimate {
   return {
     unet: unet.runBytes(size),
-    vae: decodes ? vae.decodeBytes(size) : 0,
+    vae: Math.max(encodes ? vae.encodeBytes(size, tiling) : 0, decodes ? vae.decodeBytes(size, tiling) : 0),
   };
 }
 
@@ -37,6 +45,6 @@ export function requireMemory(components: Pick<Components, 'unet' | 'vae'>, need
   throw new DeepCacheError(
     'ERR_DEEPCACHE_OUT_OF_MEMORY',
     `This run needs ${gib(bytes)} (${gib(need.unet)} for the U-Net, ${gib(need.vae)} for the autoencoder), ` +
-      `${gib(available)} are available; use a smaller size or fewer images`,
+      `${gib(available)} are available; use a smaller size, fewer images or vaeTiling`,
   );
 }

@@ -1,7 +1,9 @@
 import type { CacheOptions } from '../deepcache/index.js';
-import { DeepCacheError, invalidArgument } from '../errors.js';
+import { invalidArgument } from '../errors.js';
+import type { Tiling } from '../models/tiling.js';
 import type { Scheduler, SchedulerConfig } from '../schedulers/index.js';
 import type { Tensor } from '../tensor.js';
+import { callable, checkSignal, flag, real, show, whole } from './checks.js';
 import type { StepEvent } from './result.js';
 
 /** What every pipeline of the Stable Diffusion family takes. Names are diffusers', in camelCase. */
@@ -36,6 +38,18 @@ export interface GenerateOptions {
   negativePromptEmbeds?: Tensor;
   /** Layers of the text encoder that are left out at the end. Default 0. */
   clipSkip?: number;
+  /**
+   * Reads prompts of any length, in blocks of 75 tokens that are encoded each for itself; the word BREAK in capitals
+   * starts the next one. Negative prompts get as many blocks. Default false: what is beyond 75 tokens is cut off, as
+   * diffusers does, and the result's notes say so.
+   */
+  longPrompts?: boolean;
+  /**
+   * Reads brackets as weights, by the rules of AUTOMATIC1111's web UI: `(word)` counts 1.1 times as much, `[word]` 1.1
+   * times less, `(word:1.3)` 1.3 times as much, nested ones multiply, and `\\(` is a bracket. Default false: brackets
+   * are text, as in diffusers.
+   */
+  promptWeighting?: boolean;
   /** DDIM: 0 (default) is deterministic, 1 as noisy as DDPM. */
   eta?: number;
   /** DeepCache; false (default) computes every step in full. */
@@ -47,14 +61,28 @@ export interface GenerateOptions {
   sigmas?: readonly number[];
   /** What the result holds: images (default), floats [n, 3, h, w] in [0, 1], or latents. */
   output?: 'image' | 'float32' | 'latent';
+  /**
+   * Encodes and decodes pictures larger than a tile in overlapping tiles, which takes less memory; the result differs
+   * a little. `true` takes tiles of the size that the autoencoder was trained on with a quarter of overlap, as
+   * diffusers' enable_vae_tiling does. Default false. (Images of a batch are always decoded one at a time.)
+   */
+  vaeTiling?: boolean | VaeTilingOptions;
   /** Called after every U-Net call. What it throws ends the run. */
   onStep?: (event: StepEvent) => void;
-  /** Every how many steps `onStep` receives the predicted clean latents. Default: never. */
+  /** Every how many steps `onStep` receives a preview. Default: never. */
   previewEvery?: number;
   /** Every how many steps `onStep` receives the latents as they are. Default: never. */
   latentsEvery?: number;
   /** Stops the run; the promise rejects with the signal's reason. */
   signal?: AbortSignal;
+}
+
+/** In image pixels, multiples of 8. */
+export interface VaeTilingOptions {
+  /** Side of a tile. Default: what the autoencoder was trained on, 512 for SD 1.5. */
+  tileSize?: number;
+  /** What neighbours share and fade over in, at most half of a tile. Default: a quarter. */
+  overlap?: number;
 }
 
 /** Options that were checked, with defaults filled in. */
@@ -72,6 +100,10 @@ export interface ResolvedOptions extends GenerateOptions {
   /** Images in all. */
   batch: number;
   clipSkip: number;
+  longPrompts: boolean;
+  promptWeighting: boolean;
+  /** From `vaeTiling`. */
+  tiling: Tiling | undefined;
   output: 'image' | 'float32' | 'latent';
 }
 
@@ -92,12 +124,15 @@ const KNOWN = [
   'promptEmbeds',
   'negativePromptEmbeds',
   'clipSkip',
+  'longPrompts',
+  'promptWeighting',
   'eta',
   'cache',
   'scheduler',
   'timesteps',
   'sigmas',
   'output',
+  'vaeTiling',
   'onStep',
   'previewEvery',
   'latentsEvery',
@@ -116,6 +151,8 @@ export interface OptionDefaults {
   /** Image pixels of a latent one: sizes are multiples of it. */
   scale: number;
   textLayers: number;
+  /** Side of a tile of the autoencoder, in image pixels. */
+  tileSize: number;
   /** Names of options that the pipeline takes besides these. */
   extra?: readonly string[];
 }
@@ -159,6 +196,9 @@ export function resolveOptions(options: GenerateOptions, defaults: OptionDefault
     numImages: whole(numImages.name, numImages.value, 1, 1, MAX_IMAGES),
     batch: 0,
     clipSkip: whole('clipSkip', options.clipSkip, 0, 0, defaults.textLayers - 1),
+    longPrompts: flag('longPrompts', options.longPrompts),
+    promptWeighting: flag('promptWeighting', options.promptWeighting),
+    tiling: toTiling(options.vaeTiling, defaults),
     output: options.output ?? 'image',
   };
   resolved.batch = promptCount * resolved.numImages;
@@ -256,54 +296,24 @@ function pixels(name: string, value: unknown, fallback: number, scale: number): 
   return number;
 }
 
-export function whole(name: string, value: unknown, fallback: number, min: number, max: number): number {
-  if (value === undefined) return fallback;
-  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
-  throw invalidArgument(name, `must be a whole number from ${min} to ${max}, got ${show(value)}`);
-}
-
-export function real(name: string, value: unknown, fallback: number, min: number, max: number): number {
-  if (value === undefined) return fallback;
-  if (typeof value === 'number' && value >= min && value <= max) return value;
-  throw invalidArgument(name, `must be a number from ${min} to ${max}, got ${show(value)}`);
-}
-
-/** AbortSignal.any takes the platform's own only. */
-export function checkSignal(signal: unknown): void {
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw invalidArgument('signal', `must be an AbortSignal, got ${show(signal)}`);
+function toTiling(value: unknown, { tileSize, scale }: OptionDefaults): Tiling | undefined {
+  if (value === undefined || value === false) return undefined;
+  if (value !== true && (typeof value !== 'object' || value === null || Array.isArray(value))) {
+    throw invalidArgument('vaeTiling', `must be true, false or { tileSize, overlap }, got ${show(value)}`);
   }
-}
-
-export function callable(name: string, value: unknown): void {
-  if (value !== undefined && typeof value !== 'function') {
-    throw invalidArgument(name, `must be a function, got ${show(value)}`);
+  const settings: VaeTilingOptions & object = value === true ? {} : value;
+  for (const key of Object.keys(settings)) {
+    if (!['tileSize', 'overlap'].includes(key)) {
+      throw invalidArgument(`vaeTiling.${key}`, 'is not a setting; there are tileSize, overlap');
+    }
   }
-}
-
-function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value);
-  if (Array.isArray(value)) return `[${value.slice(0, 10).map(show).join(', ')}]`;
-  // An object without a prototype has no text.
-  return typeof value === 'object' && value !== null ? Object.prototype.toString.call(value) : String(value);
-}
-
-/** Throws unless a tensor is what it says and has the shape that is needed; `null` stands for any extent. */
-export function checkTensor(name: string, tensor: Tensor, shape: readonly (number | null)[]): Tensor {
-  const { data, shape: got } = tensor ?? {};
-  const wanted = `[${shape.map((extent) => extent ?? 'any').join(', ')}]`;
-  // Not instanceof: arrays may come from another realm (vm contexts, worker messages).
-  if (Object.prototype.toString.call(data) !== '[object Float32Array]' || !Array.isArray(got)) {
-    throw invalidArgument(name, `must be a tensor { data: Float32Array, shape: ${wanted} }`);
+  const tile = whole('vaeTiling.tileSize', settings.tileSize, tileSize, 4 * scale, MAX_PIXELS);
+  const quarter = Math.floor(tile / (4 * scale)) * scale;
+  const overlap = whole('vaeTiling.overlap', settings.overlap, quarter, 0, tile / 2);
+  for (const [name, number] of Object.entries({ tileSize: tile, overlap })) {
+    if (number % scale !== 0) {
+      throw invalidArgument(`vaeTiling.${name}`, `must be a multiple of ${scale}, got ${number}`);
+    }
   }
-  const fits = got.length === shape.length && got.every((extent, i) => extent === (shape[i] ?? extent));
-  if (!fits) throw invalidArgument(name, `must have shape ${wanted}, got [${got.join(', ')}]`);
-  const count = got.reduce((product, extent) => product * extent, 1);
-  if (data.length !== count) {
-    throw invalidArgument(name, `has ${data.length} values, its shape [${got.join(', ')}] needs ${count}`);
-  }
-  if (!data.every(Number.isFinite)) {
-    throw new DeepCacheError('ERR_DEEPCACHE_INVALID_ARGUMENT', `${name} holds values that are not finite`);
-  }
-  return tensor;
+  return { tile, overlap };
 }

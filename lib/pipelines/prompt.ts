@@ -1,7 +1,19 @@
 import { invalidArgument } from '../errors.js';
-import { concat, repeatRows } from '../tensor.js';
+import { emptyBlock, type TokenBlock, toBlocks } from '../prompts/blocks.js';
+import { applyWeights } from '../prompts/weighting.js';
+import { concat, repeatRows, type Tensor } from '../tensor.js';
+import { checkTensor } from './checks.js';
 import type { Components } from './components.js';
-import { checkTensor, type ResolvedOptions } from './options.js';
+import type { ResolvedOptions } from './options.js';
+
+/** Text conditions of a run before they are encoded: either blocks of tokens for each text, or tensors. */
+export interface PromptTokens {
+  positive: TokenBlock[][] | Float32Array;
+  /** One for all prompts, or one each; with classifier-free guidance. */
+  negative?: TokenBlock[][] | Float32Array;
+  /** Tokens that the U-Net will read for each image. */
+  length: number;
+}
 
 /** Text conditions of a run, with every prompt repeated for its images. */
 export interface PromptEmbeds {
@@ -12,50 +24,98 @@ export interface PromptEmbeds {
   length: number;
 }
 
+/** Blocks that are encoded at once: enough to be fast, few enough to need little memory. */
+const BATCH = 16;
+
 /**
- * Encodes prompts as diffusers' StableDiffusionPipeline.encode_prompt does: 77 tokens each, the final layer norm after
- * the last layer that clipSkip leaves. As there, clipSkip is for the prompt only: negative prompts pass all layers.
+ * Turns the prompts of a run into tokens. All get as many blocks as the longest of them, negative ones too; empty
+ * blocks fill them up.
+ *
+ * @param note receives what was cut off.
  */
-export async function encodePrompts(
-  { tokenizer, textEncoder, unet }: Pick<Components, 'tokenizer' | 'textEncoder' | 'unet'>,
+export function readPrompts(
+  { tokenizer, unet }: Pick<Components, 'tokenizer' | 'unet'>,
   options: ResolvedOptions,
   guided: boolean,
   note: (message: string) => void,
-): Promise<PromptEmbeds> {
-  const { prompts, promptCount, numImages, clipSkip, signal } = options;
-  const width = unet.contextWidth;
-  const encode = async (name: string, texts: readonly string[], skip: number) => {
-    const ids = tokenizer.encodePadded(texts, {
-      onTruncated: (i, dropped) =>
-        note(`${name}${texts.length > 1 ? `[${i}]` : ''} is too long, this was cut off: "${dropped}"`),
+): PromptTokens {
+  const { prompts, promptEmbeds, negativePromptEmbeds, promptCount } = options;
+  const read = (name: string, texts: readonly string[]) =>
+    texts.map((text, i) => {
+      const title = `${name}${texts.length > 1 ? `[${i}]` : ''}`;
+      const onTruncated = (dropped: string) => note(`${title} is too long, this was cut off: "${dropped}"`);
+      const { longPrompts: long, promptWeighting: weighted } = options;
+      return toBlocks(tokenizer, text, { name: title, long, weighted, onTruncated });
     });
-    return (await textEncoder.encode(ids, texts.length, { skip, signal })).last;
+  const negativeTexts = () => read('negativePrompt', options.negativePrompts ?? ['']);
+  const fill = (texts: TokenBlock[][], count: number) => {
+    for (const blocks of texts) while (blocks.length < count) blocks.push(emptyBlock(tokenizer));
+  };
+  const each = tokenizer.modelMaxLength;
+
+  if (prompts) {
+    const positive = read('prompt', prompts);
+    const negative = guided ? negativeTexts() : undefined;
+    const count = Math.max(...[...positive, ...(negative ?? [])].map((blocks) => blocks.length));
+    for (const texts of [positive, negative ?? []]) fill(texts, count);
+    return { positive, ...(negative && { negative }), length: count * each };
+  }
+  const given = checkTensor('promptEmbeds', promptEmbeds as Tensor, [null, null, unet.contextWidth]);
+  const length = given.shape[1] as number;
+  if (!guided) return { positive: given.data, length };
+  if (negativePromptEmbeds) {
+    const shape = [promptCount, length, unet.contextWidth];
+    const negative = checkTensor('negativePromptEmbeds', negativePromptEmbeds, shape);
+    return { positive: given.data, negative: negative.data, length };
+  }
+  const negative = negativeTexts();
+  const fits = options.longPrompts
+    ? length % each === 0 && negative.every((blocks) => blocks.length * each <= length)
+    : length === each;
+  if (!fits)
+    throw invalidArgument('negativePromptEmbeds', `must be given: promptEmbeds has ${length} tokens`);
+  fill(negative, length / each);
+  return { positive: given.data, negative, length };
+}
+
+/**
+ * Encodes prompts as diffusers' StableDiffusionPipeline.encode_prompt does, each block of 77 tokens for itself: the
+ * final layer norm after the last layer that clipSkip leaves. As there, clipSkip is for the prompt only: negative
+ * prompts pass all layers.
+ */
+export async function encodePrompts(
+  { textEncoder }: Pick<Components, 'textEncoder'>,
+  { positive, negative, length }: PromptTokens,
+  { promptCount, numImages, clipSkip, signal }: ResolvedOptions,
+): Promise<PromptEmbeds> {
+  const encode = async (texts: TokenBlock[][] | Float32Array, skip: number) => {
+    if (!Array.isArray(texts)) return texts;
+    const blocks = texts.flat();
+    const states: Float32Array[] = [];
+    for (let i = 0; i < blocks.length; i += BATCH) {
+      const batch = blocks.slice(i, i + BATCH);
+      const ids = Int32Array.from(batch.flatMap(({ ids }) => ids));
+      const { last } = await textEncoder.encode(ids, batch.length, { skip, signal });
+      batch.forEach(({ weights }, k) => {
+        const size = last.length / batch.length;
+        applyWeights(last.subarray(k * size, (k + 1) * size), weights);
+      });
+      states.push(last);
+    }
+    return concat(states);
   };
   const spread = (data: Float32Array) => repeatRows(data, promptCount, numImages);
-
-  const given =
-    options.promptEmbeds && checkTensor('promptEmbeds', options.promptEmbeds, [null, null, width]);
-  const length = given ? (given.shape[1] as number) : tokenizer.modelMaxLength;
-  if (prompts && !guided) return { positive: spread(await encode('prompt', prompts, clipSkip)), length };
-
-  let negative: Float32Array | undefined;
-  if (guided && options.negativePromptEmbeds) {
-    negative = checkTensor('negativePromptEmbeds', options.negativePromptEmbeds, [
-      promptCount,
-      length,
-      width,
-    ]).data;
-  } else if (guided) {
-    if (length !== tokenizer.modelMaxLength) {
-      throw invalidArgument('negativePromptEmbeds', `must be given: promptEmbeds has ${length} tokens`);
-    }
-    const texts = options.negativePrompts ?? [''];
+  const encodeAll = async (): Promise<PromptEmbeds> => {
+    const out: PromptEmbeds = { positive: spread(await encode(positive, clipSkip)), length };
+    if (!negative) return out;
+    const encoded = await encode(negative, 0);
     // One text for all is encoded once.
-    const encoded = await encode('negativePrompt', texts, 0);
-    negative = texts.length === promptCount ? encoded : repeatRows(encoded, 1, promptCount);
-  }
-  const positive = given?.data ?? (await encode('prompt', prompts as readonly string[], clipSkip));
-  return { positive: spread(positive), ...(negative && { negative: spread(negative) }), length };
+    const isShared = Array.isArray(negative) && negative.length < promptCount;
+    out.negative = spread(isShared ? repeatRows(encoded, 1, promptCount) : encoded);
+    return out;
+  };
+  const isGiven = !Array.isArray(positive) && !Array.isArray(negative);
+  return isGiven ? encodeAll() : textEncoder.use(encodeAll, signal);
 }
 
 /** The U-Net's context [negative, positive]. */

@@ -1,4 +1,5 @@
 import type { Image } from '../images/image.js';
+import type { LatentPreview } from '../previews/latent-preview.js';
 import type { Tensor } from '../tensor.js';
 
 /** After a U-Net call. */
@@ -12,8 +13,8 @@ export interface StepEvent {
   timestep: number;
   /** Seconds that the call took. */
   seconds: number;
-  /** The predicted clean latents [n, c, h, w], when `previewEvery` asked for them. */
-  preview?: Tensor;
+  /** What the picture is going to be: latents [n, c, h, w] and images of them, when `previewEvery` asked for them. */
+  preview?: LatentPreview;
   /** The latents after the call [n, c, h, w], in model scale, when `latentsEvery` asked for them. */
   latents?: Tensor;
 }

@@ -1,9 +1,10 @@
 import { invalidArgument } from '../errors.js';
 import { type ImageInput, type LoadedImages, loadImages, sizeOf, toRgb } from '../images/input.js';
+import { real } from './checks.js';
 import { registerPipeline } from './diffusion-pipeline.js';
 import { checkImageCount, encodeImages } from './encode-image.js';
 import { LatentPipeline, type RunContext, type RunStart } from './latent-pipeline.js';
-import { type GenerateOptions, real } from './options.js';
+import type { GenerateOptions } from './options.js';
 
 export interface Img2ImgOptions extends GenerateOptions {
   /** The picture to start from, or one for each image of the run. */
@@ -19,6 +20,7 @@ export interface Img2ImgOptions extends GenerateOptions {
 export class StableDiffusionImg2ImgPipeline extends LatentPipeline<Img2ImgOptions, LoadedImages> {
   static override readonly className: string = 'StableDiffusionImg2ImgPipeline';
   protected override readonly extraOptions: readonly string[] = ['image', 'strength'];
+  protected override readonly encodesImages = true;
 
   protected override async loadInputs({ image }: Img2ImgOptions): Promise<LoadedImages> {
     if (image === undefined || image === null) throw invalidArgument('image', 'is missing');
@@ -41,7 +43,7 @@ export class StableDiffusionImg2ImgPipeline extends LatentPipeline<Img2ImgOption
   ): Promise<RunStart> {
     const pixels = toRgb('image', image, options.width, options.height);
     checkImageCount('image', pixels, options.batch);
-    const clean = await encodeImages(this.vae, pixels, noise, options.batch, options.signal);
+    const clean = await encodeImages(this.vae, pixels, noise, options);
     const normal = noise.draw(latent[1] * latent[2] * latent[3]);
     const { sqrtAlpha, sigma } = compiled.startAddNoise ?? { sqrtAlpha: 1, sigma: 0 };
     return { latents: clean.map((value, i) => sqrtAlpha * value + sigma * (normal[i] as number)) };

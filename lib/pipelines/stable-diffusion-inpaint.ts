@@ -28,6 +28,7 @@ interface Inputs {
 export class StableDiffusionInpaintPipeline extends LatentPipeline<InpaintOptions, Inputs> {
   static override readonly className: string = 'StableDiffusionInpaintPipeline';
   protected override readonly extraOptions: readonly string[] = ['image', 'maskImage', 'strength'];
+  protected override readonly encodesImages = true;
 
   protected override async loadInputs({ image, maskImage }: InpaintOptions): Promise<Inputs> {
     if (image === undefined || image === null) throw invalidArgument('image', 'is missing');
@@ -55,7 +56,7 @@ export class StableDiffusionInpaintPipeline extends LatentPipeline<InpaintOption
     inputs: Inputs,
   ): Promise<RunStart> {
     const { options, compiled, noise, latent, guided } = context;
-    const { batch, width, height, signal } = options;
+    const { batch, width, height } = options;
     const [, channels, h, w] = latent;
     const extra = this.unet.inChannels - channels;
     if (extra !== 0 && extra !== channels + 1) {
@@ -72,14 +73,14 @@ export class StableDiffusionInpaintPipeline extends LatentPipeline<InpaintOption
 
     const whole = (given.strength ?? 1) === 1;
     const clean =
-      extra === 0 || !whole ? await encodeImages(this.vae, image, noise, batch, signal) : new Float32Array(0);
+      extra === 0 || !whole ? await encodeImages(this.vae, image, noise, options) : new Float32Array(0);
     const normal = noise.draw(channels * h * w);
     const level = compiled.startAddNoise ?? { sqrtAlpha: 1, sigma: 0 };
     const latents = whole
       ? normal.map((value) => value * compiled.initNoiseSigma)
       : normal.map((value, i) => level.sqrtAlpha * (clean[i] as number) + level.sigma * value);
     // Drawn by ordinary U-Nets too, to keep the generator in step.
-    const maskedLatents = await encodeImages(this.vae, masked, noise, batch, signal);
+    const maskedLatents = await encodeImages(this.vae, masked, noise, options);
 
     const small = repeatTo(shrink(mask, this.vae.scale), mask.shape[0] as number, batch);
     if (extra === 0) return { latents, blend: { mask: small, init: clean, initNoise: normal } };

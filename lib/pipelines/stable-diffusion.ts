@@ -1,6 +1,7 @@
+import { checkTensor } from './checks.js';
 import { registerPipeline } from './diffusion-pipeline.js';
 import { LatentPipeline, type RunContext, type RunStart } from './latent-pipeline.js';
-import { checkTensor, type GenerateOptions } from './options.js';
+import type { GenerateOptions } from './options.js';
 
 /** Text to image with Stable Diffusion 1.x and models of its structure. */
 export class StableDiffusionPipeline extends LatentPipeline {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type GenerateOptions, resolveOptions } from '../../../lib/pipelines/options.js';
-import { encodePrompts, type PromptEmbeds } from '../../../lib/pipelines/prompt.js';
+import { encodePrompts, type PromptEmbeds, readPrompts } from '../../../lib/pipelines/prompt.js';
 import { CLIPTokenizer } from '../../../lib/tokenizers/clip-tokenizer.js';
 import type { Findings } from '../findings.js';
 import type { GoldenCase } from '../goldens.js';
@@ -64,6 +64,12 @@ export function encode(pipe: Pipeline, options: GenerateOptions, guided: boolean
     height: size,
     scale: pipe.vae.scale,
     textLayers: pipe.textEncoder.layers,
+    tileSize: pipe.vae.sampleSize,
   };
-  return encodePrompts(pipe, resolveOptions(options, defaults), guided, () => {});
+  const resolved = resolveOptions(options, defaults);
+  return encodePrompts(
+    pipe,
+    readPrompts(pipe, resolved, guided, () => {}),
+    resolved,
+  );
 }

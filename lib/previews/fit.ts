@@ -1,0 +1,84 @@
+import type { AutoencoderKL } from '../models/autoencoder-kl.js';
+import type { LatentProjection } from './projection.js';
+
+/** Pixels of the picture that is encoded; a quarter of a second for Stable Diffusion's encoder on a desktop CPU. */
+const SIZE = 128;
+
+/** Waves of each colour. */
+const WAVES = 6;
+
+/**
+ * Finds an autoencoder's own projection: a colourful picture is encoded, and its colours, averaged over each latent
+ * pixel, are explained by its latents (least squares). Always the same for the same autoencoder.
+ */
+export async function fitProjection(vae: AutoencoderKL, signal?: AbortSignal): Promise<LatentProjection> {
+  const picture = waves();
+  const moments = await vae.encode({ data: picture, shape: [1, 3, SIZE, SIZE] }, { signal });
+  const [, both = 0, height = 0, width = 0] = moments.shape;
+  const channels = both / 2;
+  const pixels = height * width;
+  const colors = averages(picture, SIZE / height);
+  const unknowns = channels + 1;
+  // Normal equations A * coefficients = B, with a constant 1 behind the latents.
+  const a = Array.from({ length: unknowns }, () => new Float64Array(unknowns));
+  const b = Array.from({ length: unknowns }, () => new Float64Array(3));
+  for (let i = 0; i < pixels; i++) {
+    const value = (c: number) =>
+      c < channels ? (moments.data[c * pixels + i] as number) * vae.scalingFactor : 1;
+    for (let row = 0; row < unknowns; row++) {
+      for (let column = 0; column < unknowns; column++) add(a[row], column, value(row) * value(column));
+      for (let color = 0; color < 3; color++) add(b[row], color, value(row) * (colors[color]?.[i] as number));
+    }
+  }
+  // Channels that carry nothing would leave the equations without a single answer.
+  for (let c = 0; c < channels; c++) add(a[c], c, 1e-4 * pixels);
+  const solution = solve(a, b).map(([r = 0, g = 0, b = 0]) => [r, g, b] as const);
+  return { factors: solution.slice(0, channels), bias: solution[channels] as LatentProjection['bias'] };
+}
+
+/** Soft blobs of all colours, from -1 to 1: [3, SIZE, SIZE]. Waves at fixed odd angles, so that colours mix freely. */
+function waves(): Float32Array {
+  const out = new Float32Array(3 * SIZE * SIZE);
+  for (let i = 0; i < out.length; i++) {
+    const [color, y, x] = [Math.floor(i / SIZE ** 2), Math.floor(i / SIZE) % SIZE, i % SIZE];
+    let sum = 0;
+    for (let k = 0; k < WAVES; k++) {
+      const angle = 2.4 * (WAVES * color + k); // the golden angle: no two waves are parallel
+      const length = SIZE / (1 + k); // from the whole picture down to three latent pixels
+      const along = x * Math.cos(angle) + y * Math.sin(angle);
+      sum += Math.sin((2 * Math.PI * along) / length + angle);
+    }
+    out[i] = Math.max(-1, Math.min(1, sum / Math.sqrt(WAVES)));
+  }
+  return out;
+}
+
+/** Means over squares of `scale` x `scale` pixels, for each colour. */
+function averages(picture: Float32Array, scale: number): Float64Array[] {
+  const side = SIZE / scale;
+  return [0, 1, 2].map((color) => {
+    const out = new Float64Array(side * side);
+    for (let i = 0; i < SIZE * SIZE; i++) {
+      const [y, x] = [Math.floor(i / SIZE / scale), Math.floor((i % SIZE) / scale)];
+      add(out, y * side + x, (picture[color * SIZE * SIZE + i] as number) / scale ** 2);
+    }
+    return out;
+  });
+}
+
+/** Gauss's elimination for a positive definite matrix, which needs no pivots; `a` and `b` are used up. */
+function solve(a: Float64Array[], b: Float64Array[]): Float64Array[] {
+  for (const [i, pivot] of a.entries()) {
+    for (const [k, row] of a.entries()) {
+      if (k === i) continue;
+      const factor = (row[i] as number) / (pivot[i] as number);
+      for (const [column, value] of pivot.entries()) add(row, column, -factor * value);
+      for (const [color, value] of (b[i] as Float64Array).entries()) add(b[k], color, -factor * value);
+    }
+  }
+  return b.map((row, i) => row.map((value) => value / (a[i]?.[i] as number)));
+}
+
+function add(to: Float64Array | undefined, index: number, value: number): void {
+  if (to) to[index] = (to[index] as number) + value;
+}

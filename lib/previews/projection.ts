@@ -1,0 +1,67 @@
+import { Image } from '../images/image.js';
+import type { Tensor } from '../tensor.js';
+
+/**
+ * A linear guess at the colour that a latent pixel decodes to: rgb = bias + sum of latent[c] * factors[c], from -1
+ * (black) to 1 (white). Latents are in model scale.
+ */
+export interface LatentProjection {
+  /** Red, green and blue for each latent channel. */
+  readonly factors: readonly (readonly [number, number, number])[];
+  readonly bias: readonly [number, number, number];
+}
+
+/** Stable Diffusion 1.x and 2.x, which share an autoencoder. Numbers as in ComfyUI's latent_formats. */
+export const SD_PROJECTION: LatentProjection = {
+  factors: [
+    [0.3512, 0.2297, 0.3227],
+    [0.325, 0.4974, 0.235],
+    [-0.2829, 0.1762, 0.2721],
+    [-0.212, -0.2616, -0.7177],
+  ],
+  bias: [0, 0, 0],
+};
+
+/** Stable Diffusion XL, from the same source. */
+export const SDXL_PROJECTION: LatentProjection = {
+  factors: [
+    [0.3651, 0.4232, 0.4341],
+    [-0.2533, -0.0042, 0.1068],
+    [0.1076, 0.1111, -0.0362],
+    [-0.3165, -0.2492, -0.2188],
+  ],
+  bias: [0.1084, -0.0175, -0.0011],
+};
+
+/**
+ * The published projection for an autoencoder, which its scaling factor tells; undefined for others, see
+ * {@link fitProjection}.
+ */
+export function knownProjection(vae: {
+  latentChannels: number;
+  scalingFactor: number;
+}): LatentProjection | undefined {
+  if (vae.latentChannels !== 4) return undefined;
+  const is = (factor: number) => Math.abs(vae.scalingFactor - factor) < 1e-6;
+  if (is(0.18215)) return SD_PROJECTION;
+  return is(0.13025) ? SDXL_PROJECTION : undefined;
+}
+
+/** Latents [n, c, h, w] in model scale -> n images of w x h pixels, one for each latent pixel. */
+export function projectLatents({ data, shape }: Tensor, { factors, bias }: LatentProjection): Image[] {
+  const [count = 0, channels = 0, height = 0, width = 0] = shape;
+  const pixels = height * width;
+  const rgb = new Float32Array(count * 3 * pixels);
+  for (let n = 0; n < count; n++) {
+    for (let color = 0; color < 3; color++) {
+      const out = rgb.subarray((3 * n + color) * pixels, (3 * n + color + 1) * pixels);
+      out.fill(bias[color] as number);
+      for (let c = 0; c < channels; c++) {
+        const factor = factors[c]?.[color] ?? 0;
+        const plane = (n * channels + c) * pixels;
+        for (let i = 0; i < pixels; i++) out[i] = (out[i] as number) + factor * (data[plane + i] as number);
+      }
+    }
+  }
+  return Image.fromFloatBatch(rgb, width, height, 'signed');
+}
