@@ -25,6 +25,9 @@ export function settingsOf(
     ...(seeds.length === 1 && options.batch > 1 && { 'Batch size': options.batch, 'Batch position': image }),
     Size: `${width}x${height}`,
     ...(options.clipSkip > 0 && { 'Clip skip': options.clipSkip }),
+    ...(options.longPrompts && { 'Long prompts': true }),
+    ...(options.promptWeighting && { 'Prompt weighting': true }),
+    ...(options.tiling && { 'VAE tiles': `${options.tiling.tile} overlap ${options.tiling.overlap}` }),
     ...(options.eta && { Eta: options.eta }),
     ...(cache && { DeepCache: typeof cache === 'string' ? cache : JSON.stringify(cache) }),
   };

@@ -98,6 +98,22 @@ const WRONG: { [Name in keyof Required<GenerateOptions>]: readonly Wrong[] } = {
     { prompt: undefined, promptEmbeds: tensor([1, 10, 32]) },
   ),
   clipSkip: values('clipSkip', -1, 3, 1.5, Number.NaN, '1', null),
+  longPrompts: [
+    ...values('longPrompts', 1, 'true', null, {}),
+    { options: { longPrompts: true, prompt: 'a BREAK '.repeat(900) }, says: 'prompt takes 900 blocks' },
+  ],
+  promptWeighting: [
+    ...values('promptWeighting', 0, 'compel', null, []),
+    { options: { promptWeighting: true, prompt: '(a:101)' }, says: 'prompt has the weight 101' },
+    {
+      options: { promptWeighting: true, prompt: ['a', '((b:50):-50)'] },
+      says: 'prompt[1] has the weight -2500',
+    },
+    {
+      options: { promptWeighting: true, negativePrompt: `${'('.repeat(60)}a` },
+      says: 'negativePrompt has the weight',
+    },
+  ],
   eta: values('eta', -0.1, 1.1, Number.NaN, '0', null),
   cache: [
     ...values('cache', 'turbo', '', 3, true, null, [], [0, 2], {}),
@@ -151,6 +167,23 @@ const WRONG: { [Name in keyof Required<GenerateOptions>]: readonly Wrong[] } = {
     })),
     { steps: undefined, sigmas: [10, 5] },
   ),
+  vaeTiling: [
+    ...values('vaeTiling', 1, 'yes', null, [64, 16]),
+    ...[
+      { tile: 64 },
+      { tileSize: 0 },
+      { tileSize: 24 },
+      { tileSize: 60 },
+      { tileSize: 64.5 },
+      { tileSize: '64' },
+      { tileSize: 2 ** 20 },
+      { overlap: -8 },
+      { overlap: 12 },
+      { overlap: 40 },
+      { overlap: Number.NaN },
+      { tileSize: 128, overlap: 72 },
+    ].map((vaeTiling) => ({ options: { vaeTiling } })),
+  ],
   output: values('output', 'png', '', 5, {}),
   onStep: values('onStep', 5, 'log', {}, null),
   previewEvery: values('previewEvery', 0, -1, 1.5, Number.NaN, '1'),
