@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
@@ -120,9 +121,11 @@ export class BrowserPage {
 
   async close(): Promise<void> {
     const ended = new Promise((resolve) => this.browser.once('exit', resolve));
-    this.browser.kill();
+    this.#session = '';
+    await this.send('Browser.close');
     await ended;
-    rmSync(this.profile, { recursive: true, force: true, maxRetries: 5 });
+    // Its helper processes write to the profile for a moment longer.
+    await rm(this.profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
   }
 
   #read(text: string): void {
