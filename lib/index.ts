@@ -13,16 +13,16 @@ export { type Device, type DeviceOptions, devices } from './native/device.js';
 export type { DeviceInfo } from './native/types.js';
 export type { Dtype, LoadOptions } from './pipelines/components.js';
 export { DiffusionPipeline, type StreamEvent } from './pipelines/diffusion-pipeline.js';
+export type { Img2ImgOptions } from './pipelines/image-to-image.js';
+export type { InpaintOptions } from './pipelines/inpainting.js';
 export type { GenerateOptions } from './pipelines/options.js';
 export type { GenerateResult, GenerateStats, StepEvent } from './pipelines/result.js';
 export { StableDiffusionPipeline } from './pipelines/stable-diffusion.js';
 export {
-  type Img2ImgOptions,
   StableDiffusionImg2ImgPipeline,
   StableDiffusionImg2ImgPipeline as Img2Img,
 } from './pipelines/stable-diffusion-img2img.js';
 export {
-  type InpaintOptions,
   StableDiffusionInpaintPipeline,
   StableDiffusionInpaintPipeline as Inpaint,
 } from './pipelines/stable-diffusion-inpaint.js';

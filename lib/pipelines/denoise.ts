@@ -1,12 +1,14 @@
 import { attachPrograms, fullCalls, resolveCache } from '../deepcache/index.js';
+import { invalidArgument } from '../errors.js';
 import type { UNet2DConditionModel } from '../models/unet.js';
 import { finish } from '../native/device.js';
 import type { DenoiseRequest, DenoiseResult } from '../native/types.js';
 import { LatentPreview } from '../previews/latent-preview.js';
 import type { LatentProjection } from '../previews/projection.js';
-import type { CompiledSchedule, Scheduler, StepTable } from '../schedulers/index.js';
+import type { CompiledSchedule, CompileOptions, Scheduler, StepTable } from '../schedulers/index.js';
 import type { ResolvedOptions } from './options.js';
 import type { StepEvent } from './result.js';
+import type { RunSpan } from './run-kind.js';
 
 /** A run's step table, and what it says about the run. */
 export interface RunPlan {
@@ -16,25 +18,26 @@ export interface RunPlan {
   full: boolean[];
 }
 
-/**
- * Compiles scheduler and cache policy into the table that the native loop executes. With `stepsToRun` only the last so
- * many steps of the schedule are run (image to image).
- */
+/** Compiles scheduler and cache policy into the table that the native loop executes. */
 export function planRun(
   scheduler: Scheduler,
   unet: UNet2DConditionModel,
   options: ResolvedOptions,
-  { guided, stepsToRun }: { guided: boolean; stepsToRun?: number | undefined },
+  { guided, ...span }: { guided: boolean } & RunSpan,
   note: (message: string) => void,
 ): RunPlan {
   const { steps, eta, timesteps, sigmas, cache = false, guidanceScale, guidanceRescale } = options;
-  const compiled = scheduler.compile({
-    ...(timesteps || sigmas ? {} : { steps }),
-    ...(eta !== undefined && { eta }),
-    ...(timesteps && { timesteps }),
-    ...(sigmas && { sigmas }),
-    ...(stepsToRun !== undefined && { strengthStart: (steps - stepsToRun) * scheduler.order }),
-  });
+  const compiled = compileSpan(
+    scheduler,
+    span,
+    {
+      ...(timesteps || sigmas ? {} : { steps }),
+      ...(eta !== undefined && { eta }),
+      ...(timesteps && { timesteps }),
+      ...(sigmas && { sigmas }),
+    },
+    steps,
+  );
   const resolved = resolveCache(cache, compiled.rows.length);
   if (resolved.note) note(resolved.note);
   const branch = unet.validateBranch(resolved.settings?.branch ?? 0);
@@ -46,6 +49,40 @@ export function planRun(
   );
   const guidance = guided ? { scale: guidanceScale, rescale: guidanceRescale } : undefined;
   return { table: attachPrograms(rows, full, branch, guidance), compiled, full };
+}
+
+/** Compiles the part of a schedule that a run takes. */
+function compileSpan(
+  scheduler: Scheduler,
+  { stepsToRun, denoisingStart, denoisingEnd }: RunSpan,
+  options: CompileOptions,
+  steps: number,
+): CompiledSchedule {
+  // diffusers: a fraction of the training schedule, counted from its noisy end.
+  const cutoff = (fraction: number) => Math.round(scheduler.trainSteps - fraction * scheduler.trainSteps);
+  let compiled: CompiledSchedule;
+  if (denoisingStart !== undefined) {
+    const whole = scheduler.compile(options).timesteps;
+    let count = whole.filter((timestep) => timestep < cutoff(denoisingStart)).length;
+    // A second-order sampler visits all timesteps but the first twice.
+    if (scheduler.order === 2 && count % 2 === 0) count++;
+    if (count < 1 || count > whole.length) {
+      throw invalidArgument('denoisingStart', `${denoisingStart} leaves no step of ${steps} to run`);
+    }
+    // The latents are noised already.
+    const { startAddNoise: _, ...rest } = scheduler.compile({
+      ...options,
+      strengthStart: whole.length - count,
+    });
+    compiled = rest;
+  } else {
+    const start = stepsToRun === undefined ? undefined : (steps - stepsToRun) * scheduler.order;
+    compiled = scheduler.compile({ ...options, ...(start !== undefined && { strengthStart: start }) });
+  }
+  if (denoisingEnd === undefined) return compiled;
+  const count = compiled.timesteps.filter((timestep) => timestep >= cutoff(denoisingEnd)).length;
+  if (count < 1) throw invalidArgument('denoisingEnd', `${denoisingEnd} leaves no step of ${steps} to run`);
+  return { ...compiled, rows: compiled.rows.slice(0, count), timesteps: compiled.timesteps.slice(0, count) };
 }
 
 /** How the latents of a run are shown. */

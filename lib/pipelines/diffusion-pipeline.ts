@@ -85,7 +85,6 @@ export abstract class DiffusionPipeline<
     if (missing.length > 0) {
       throw invalidArgument('pipeline', `has no ${missing.join(' and no ')}, which a ${className} needs`);
     }
-    // biome-ignore lint/complexity/noThisInStatic: the class that it was called on decides what is made
     const made = new this(pipeline.components, pipeline.log);
     made.scheduler = pipeline.scheduler;
     return made;

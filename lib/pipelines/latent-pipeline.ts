@@ -3,94 +3,88 @@ import { Image } from '../images/image.js';
 import type { AutoencoderKL } from '../models/autoencoder-kl.js';
 import type { CLIPTextModel } from '../models/text-encoder.js';
 import { fitProjection } from '../previews/fit.js';
-import type { CompiledSchedule } from '../schedulers/index.js';
+import type { LatentProjection } from '../previews/projection.js';
 import { concat, type Tensor } from '../tensor.js';
-import type { CLIPTokenizer } from '../tokenizers/clip-tokenizer.js';
-import { type Components, type LoadOptions, loadComponents, type ModelIndex } from './components.js';
+import type { PipelineParts } from './components.js';
 import { type PreviewSettings, planRun, type RunPlan, runLoop } from './denoise.js';
 import { DiffusionPipeline } from './diffusion-pipeline.js';
 import { estimateMemory, requireMemory } from './memory.js';
 import { NoiseSource } from './noise.js';
 import { type GenerateOptions, type ResolvedOptions, resolveOptions, toSeed } from './options.js';
-import { contextOf, encodePrompts, readPrompts } from './prompt.js';
 import type { GenerateResult, GenerateStats } from './result.js';
+import type { RunKind, RunSpan } from './run-kind.js';
 import { settingsOf } from './settings.js';
 import { PhaseClock } from './stats.js';
 
-/** What the start of a run is made from. */
-export interface RunContext {
-  options: ResolvedOptions;
-  compiled: CompiledSchedule;
-  noise: NoiseSource;
-  /** [images, channels, h, w] */
-  latent: readonly [number, number, number, number];
-  guided: boolean;
+/** The parts that every pipeline of latents has. */
+export interface LatentParts extends PipelineParts {
+  readonly vae: AutoencoderKL;
+  /** Colours of previews; undefined until they are needed where they have to be fitted. */
+  projection: LatentProjection | undefined;
 }
 
-/** The latents that a run starts from, and what else accompanies its loop. NCHW. */
-export interface RunStart {
-  latents: Float32Array;
-  /** U-Net input channels that stay the same, [halves * images, in - channels, h, w]. */
-  constant?: Float32Array;
-  /** Kept parts of the picture: x = mask * x + (1 - mask) * (init, noised with initNoise) after every step. */
-  blend?: { mask: Float32Array; init: Float32Array; initNoise: Float32Array };
+/** What conditions the U-Net besides time; all of [negative, positive] with guidance. */
+export interface Conditions {
+  /** [n, length, width] */
+  context: Float32Array;
+  /** SDXL: [n, pooled] and [n, ids]. */
+  textEmbeds?: Float32Array;
+  timeIds?: Float32Array;
+}
+
+/** Prompts that were read, but not encoded yet: enough to know what a run needs. */
+export interface PreparedConditions {
+  /** Tokens that the U-Net will read for each image. */
+  length: number;
+  encode(): Promise<Conditions>;
 }
 
 /**
- * A pipeline that denoises latents from text. Its subclasses differ in what a run starts from.
+ * A pipeline that denoises latents from text. Subclasses differ in the model's text encoders and in the kind of run.
  *
- * @typeParam Inputs what a subclass loads before a run, such as images.
+ * @typeParam Inputs what a run loads before it starts, such as images.
  */
 export abstract class LatentPipeline<
-  Options extends GenerateOptions = GenerateOptions,
-  Inputs = unknown,
-> extends DiffusionPipeline<Options, Components> {
-  static override readonly parts: readonly string[] = ['unet', 'vae', 'textEncoder', 'tokenizer'];
+  Options extends GenerateOptions,
+  Inputs,
+  Parts extends LatentParts,
+> extends DiffusionPipeline<Options, Parts> {
+  /** What runs are made from. */
+  protected abstract readonly kind: RunKind<Options, Inputs>;
 
-  /** @internal */
-  static load(index: ModelIndex, options: LoadOptions): Promise<Components> {
-    return loadComponents(index, options);
+  /** Names of options that the model takes besides the kind's. */
+  protected readonly modelOptions: readonly string[] = [];
+
+  /** Guidance when options name none. */
+  protected readonly defaultGuidance: number = 7.5;
+
+  protected abstract get textEncoders(): readonly CLIPTextModel[];
+
+  /** Reads the prompts and whatever else conditions the model. Throws what is wrong with it. */
+  protected abstract prepareConditions(
+    options: ResolvedOptions,
+    given: Options,
+    guided: boolean,
+    note: (message: string) => void,
+  ): PreparedConditions;
+
+  /** Which part of the schedule a run takes. */
+  protected span(options: Options, steps: number): RunSpan {
+    return this.kind.span(options, steps);
   }
 
   get vae(): AutoencoderKL {
     return this.components.vae;
   }
 
-  get textEncoder(): CLIPTextModel {
-    return this.components.textEncoder;
-  }
-
-  get tokenizer(): CLIPTokenizer {
-    return this.components.tokenizer;
-  }
-
-  /** Options of the subclass besides GenerateOptions. */
-  protected readonly extraOptions: readonly string[] = [];
-
-  /** Whether `start` uses the autoencoder's encoder. */
-  protected readonly encodesImages: boolean = false;
-
-  /** Loads what options point to. */
-  protected abstract loadInputs(options: Options): Promise<Inputs>;
-
-  /** Pixels of the result when options name none. */
-  protected abstract defaultSize(inputs: Inputs): { width: number; height: number };
-
-  /** Where in the schedule a run starts: undefined, or the number of steps to run. */
-  protected abstract stepsToRun(options: Options, steps: number): number | undefined;
-
-  /** The state before the first U-Net call. Draws from the generators in diffusers' order. */
-  protected abstract start(context: RunContext, options: Options, inputs: Inputs): Promise<RunStart>;
-
   protected override check(options: Options): void {
-    const size = this.unet.sampleSize * this.vae.scale;
-    const { steps } = this.resolve(options, { width: size, height: size });
-    this.stepsToRun(options, steps);
+    const { steps } = this.resolve(options);
+    this.span(options, steps);
   }
 
   protected override async run(given: Options): Promise<GenerateResult> {
-    const inputs = await this.loadInputs(given);
-    const options = this.resolve(given, this.defaultSize(inputs));
+    const inputs = await this.kind.load(given);
+    const options = this.resolve(given, this.kind.size(inputs, this.vae.scale));
     const { batch, width, height, signal } = options;
     const notes: string[] = [];
     const note = (message: string) => notes.push(message);
@@ -100,27 +94,28 @@ export abstract class LatentPipeline<
       this.schedulerFor(options),
       this.unet,
       options,
-      { guided, stepsToRun: this.stepsToRun(given, options.steps) },
+      { guided, ...this.span(given, options.steps) },
       note,
     );
-    const tokens = readPrompts(this.components, options, guided, note);
+    const prepared = this.prepareConditions(options, given, guided, note);
     const latent = [batch, this.vae.latentChannels, height / this.vae.scale, width / this.vae.scale] as const;
     const size = {
       batch: guided ? 2 * batch : batch,
       height: latent[2],
       width: latent[3],
-      contextLength: tokens.length,
+      contextLength: prepared.length,
     };
     const { tiling } = options;
-    const vaeUse = { encodes: this.encodesImages, decodes: options.output !== 'latent', tiling };
+    const vaeUse = { encodes: this.kind.encodesImages, decodes: options.output !== 'latent', tiling };
     requireMemory(this.components, estimateMemory(this.components, size, vaeUse));
 
-    const prompt = await encodePrompts(this.components, tokens, options);
+    const conditions = await prepared.encode();
     clock.lap('encode');
 
     const noise = new NoiseSource(this.#seeds(options), batch);
-    const context = { options, compiled: plan.compiled, noise, latent, guided };
-    const { latents, constant, blend } = await this.start(context, given, inputs);
+    const { unet, vae } = this.components;
+    const context = { unet, vae, options, compiled: plan.compiled, noise, latent, guided };
+    const { latents, constant, blend } = await this.kind.start(context, given, inputs);
     const previews = options.previewEvery ? await this.#previews(signal) : undefined;
     const draws = await noise.drawMany(plan.compiled.noiseUsed, latent[1] * latent[2] * latent[3]);
     signal?.throwIfAborted();
@@ -138,8 +133,8 @@ export abstract class LatentPipeline<
         ...(draws.length > 0 && { noise: draws }),
         ...(constant && { constant }),
         ...blend,
-        context: contextOf(prompt),
-        contextLength: prompt.length,
+        ...conditions,
+        contextLength: prepared.length,
       },
       plan,
       options,
@@ -178,13 +173,15 @@ export abstract class LatentPipeline<
     return { data: concat(pixels), shape: [batch, 3, height, width] };
   }
 
-  protected resolve(options: Options, size: { width: number; height: number }): ResolvedOptions {
+  protected resolve(options: Options, size?: { width: number; height: number }): ResolvedOptions {
+    const side = this.unet.sampleSize * this.vae.scale;
     return resolveOptions(options, {
-      ...size,
+      ...(size ?? { width: side, height: side }),
       scale: this.vae.scale,
-      textLayers: this.textEncoder.layers,
+      guidanceScale: this.defaultGuidance,
+      textLayers: Math.min(...this.textEncoders.map(({ layers }) => layers)),
       tileSize: this.vae.sampleSize,
-      extra: this.extraOptions,
+      extra: [...this.kind.options, ...this.modelOptions],
     });
   }
 
@@ -220,7 +217,8 @@ export abstract class LatentPipeline<
       retrieveSteps: full.length - fullSteps,
       speedup: (ofFull / fullSteps) * (full.length / total),
       memory: {
-        weights: unet.weights + vae.weights + this.textEncoder.weightBytes,
+        weights:
+          unet.weights + vae.weights + this.textEncoders.reduce((sum, text) => sum + text.weightBytes, 0),
         arenas: unet.arena + vae.peakArena,
         buffers: unet.buffers,
       },

@@ -16,7 +16,7 @@ export interface GenerateOptions {
   steps?: number;
   /** diffusers' name of `steps`. */
   numInferenceSteps?: number;
-  /** Classifier-free guidance, 7.5 by default; 1 and below turn it off. */
+  /** Classifier-free guidance, 7.5 by default (SDXL 5); 1 and below turn it off. */
   guidanceScale?: number;
   /** Share of the guided output that is rescaled to the unguided one's deviation, 0 to 1. Default 0. */
   guidanceRescale?: number;
@@ -150,6 +150,8 @@ export interface OptionDefaults {
   height: number;
   /** Image pixels of a latent one: sizes are multiples of it. */
   scale: number;
+  /** Default of guidanceScale; 7.5 itself. */
+  guidanceScale?: number;
   textLayers: number;
   /** Side of a tile of the autoencoder, in image pixels. */
   tileSize: number;
@@ -189,7 +191,7 @@ export function resolveOptions(options: GenerateOptions, defaults: OptionDefault
     negativePrompts,
     promptCount,
     steps: whole(steps.name, steps.value ?? list?.length, 50, 1, 100_000),
-    guidanceScale: real('guidanceScale', options.guidanceScale, 7.5, 0, 1000),
+    guidanceScale: real('guidanceScale', options.guidanceScale, defaults.guidanceScale ?? 7.5, 0, 1000),
     guidanceRescale: real('guidanceRescale', options.guidanceRescale, 0, 0, 1),
     width: pixels('width', options.width, defaults.width, defaults.scale),
     height: pixels('height', options.height, defaults.height, defaults.scale),

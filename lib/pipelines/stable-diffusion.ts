@@ -1,30 +1,55 @@
-import { checkTensor } from './checks.js';
+import type { CLIPTextModel } from '../models/text-encoder.js';
+import type { CLIPTokenizer } from '../tokenizers/clip-tokenizer.js';
+import { type Components, type LoadOptions, loadComponents, type ModelIndex } from './components.js';
 import { registerPipeline } from './diffusion-pipeline.js';
-import { LatentPipeline, type RunContext, type RunStart } from './latent-pipeline.js';
-import type { GenerateOptions } from './options.js';
+import { LatentPipeline, type PreparedConditions } from './latent-pipeline.js';
+import type { GenerateOptions, ResolvedOptions } from './options.js';
+import { contextOf, encodePrompts, readPrompts } from './prompt.js';
+import { textToImage } from './text-to-image.js';
 
-/** Text to image with Stable Diffusion 1.x and models of its structure. */
-export class StableDiffusionPipeline extends LatentPipeline {
+/** Stable Diffusion 1.x, 2.x and models of their structure: one text encoder. */
+export abstract class StableDiffusion<Options extends GenerateOptions, Inputs> extends LatentPipeline<
+  Options,
+  Inputs,
+  Components
+> {
+  static override readonly parts: readonly string[] = ['unet', 'vae', 'textEncoder', 'tokenizer'];
+
+  /** @internal */
+  static load(index: ModelIndex, options: LoadOptions): Promise<Components> {
+    return loadComponents(index, options);
+  }
+
+  get textEncoder(): CLIPTextModel {
+    return this.components.textEncoder;
+  }
+
+  get tokenizer(): CLIPTokenizer {
+    return this.components.tokenizer;
+  }
+
+  protected override get textEncoders(): readonly CLIPTextModel[] {
+    return [this.components.textEncoder];
+  }
+
+  protected override prepareConditions(
+    options: ResolvedOptions,
+    _given: Options,
+    guided: boolean,
+    note: (message: string) => void,
+  ): PreparedConditions {
+    const tokens = readPrompts(this.components, options, guided, note);
+    return {
+      length: tokens.length,
+      encode: async () => ({ context: contextOf(await encodePrompts(this.components, tokens, options)) }),
+    };
+  }
+}
+
+/** Text to image with Stable Diffusion 1.x, 2.x and models of their structure. */
+export class StableDiffusionPipeline extends StableDiffusion<GenerateOptions, undefined> {
   static override readonly className: string = 'StableDiffusionPipeline';
-
-  protected override async loadInputs(): Promise<void> {}
-
-  protected override defaultSize(): { width: number; height: number } {
-    const size = this.unet.sampleSize * this.vae.scale;
-    return { width: size, height: size };
-  }
-
-  protected override stepsToRun(): undefined {}
-
-  protected override async start(
-    { compiled, noise, latent }: RunContext,
-    { latents }: GenerateOptions,
-  ): Promise<RunStart> {
-    const unit = latents
-      ? checkTensor('latents', latents, latent).data
-      : noise.draw(latent[1] * latent[2] * latent[3]);
-    return { latents: unit.map((value) => value * compiled.initNoiseSigma) };
-  }
+  protected override readonly kind = textToImage();
 }
 
 registerPipeline(StableDiffusionPipeline);
