@@ -1,0 +1,43 @@
+#include "barriers.h"
+
+#include <cstring>
+
+#include "scheduler.h"
+
+namespace deepcache::emulator {
+
+void barrier(int number, int threads, bool sync, const char* what, const char* file, int line) {
+  Internal internal;
+  Barrier& b = current->block->barriers[number];
+  if (b.arrived == 0) {
+    b.expected = threads;
+    b.file = file;
+    b.line = line;
+    b.thread = current->index;
+  } else if (b.expected != threads) {
+    fail(file, line, "barrier %d: %d threads expected here, %d by thread %d at %s:%d", number,
+         threads, b.expected, b.thread, b.file, b.line);
+  } else if (number == 0 && (b.line != line || std::strcmp(b.file, file))) {
+    fail(file, line, "divergent __syncthreads: thread %d waits at %s:%d", b.thread, b.file, b.line);
+  }
+  const char* token = &b.tokens[b.phase & 1];
+  happens_before(token);
+  statistics.barriers++;
+  if (++b.arrived == b.expected) {
+    b.arrived = 0;
+    b.phase++;
+    for (Fiber* fiber : b.waiting) wake(*fiber);
+    b.waiting.clear();
+    // With an odd seed the last to arrive need not be the first to go on.
+    if (options.seed & 1) {
+      ready.push(*current);
+      schedule();
+    }
+  } else if (sync) {
+    b.waiting.push_back(current);
+    wait(what, file, line);
+  }
+  if (sync) happens_after(token);
+}
+
+}  // namespace deepcache::emulator

@@ -1,0 +1,80 @@
+#pragma once
+
+// What the threads of a block share.
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "fiber.h"
+
+namespace deepcache::emulator {
+
+// __syncthreads (number 0) or a named barrier.
+struct Barrier {
+  int arrived = 0, expected = 0;
+  unsigned phase = 0;
+  std::vector<Fiber*> waiting;
+  const char* file = "";  // of the first arrival, for messages
+  int line = 0, thread = 0;
+  char tokens[2] = {};
+};
+
+// Something that the lanes of a mask do together.
+struct WarpOp {
+  uint32_t mask = 0, arrived = 0;
+  const char* name = "";
+  void* arguments[32];
+  Fiber* fibers[32];
+  const char* file = "";
+  int line = 0;
+};
+
+struct Mbarrier {
+  int expected = 0, pending = 0;
+  int64_t bytes = 0;  // of copies that are outstanding
+  unsigned phase = 0;
+  std::vector<Fiber*> waiting;
+  char tokens[2] = {};
+};
+
+// A wgmma instruction, from its first issue to its execution.
+struct WgmmaOp {
+  uint64_t a[4] = {}, b = 0;  // descriptors; a of each warp
+  bool a_in_registers = false, accumulate = true;
+  int n = 0, type = 0, transpose_a = 0, transpose_b = 0;
+  int issued = 0;  // threads
+  bool done = false;
+  float* d[128] = {};
+  const uint32_t* a_registers[128] = {};
+  Fiber* fibers[128] = {};
+  const char* file = "";
+  int line = 0;
+};
+
+struct Warpgroup {
+  std::deque<WgmmaOp> ops;
+  uint64_t first = 0;  // number of ops.front()
+  std::vector<Fiber*> waiting;
+};
+
+constexpr size_t kSharedBytes = 227 << 10;  // the most that a block may have
+
+struct Block {
+  uint3 index;  // blockIdx
+  unsigned threads = 0;
+  char* slot_token = nullptr;
+  char* shared = nullptr;  // dynamic shared memory; static lies below it
+  char* shadow = nullptr;  // the same bytes as the async proxy (TMA stores, wgmma) sees them
+  size_t shared_bytes = 0, static_bytes = 0;
+  std::vector<Fiber*> fibers;
+  Barrier barriers[16];
+  std::vector<std::vector<WarpOp>> warps;
+  std::vector<Warpgroup> warpgroups;
+  std::map<void*, Mbarrier> mbarriers;
+  std::map<std::pair<const char*, int>, char*> statics;  // by place in the source
+};
+
+}  // namespace deepcache::emulator

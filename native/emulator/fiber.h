@@ -1,0 +1,89 @@
+#pragma once
+
+// A CUDA thread as a fiber: a stack, and the state that belongs to one thread alone.
+
+#include <cstdint>
+#include <deque>
+#include <unordered_map>
+#include <vector>
+
+#include "options.h"
+#include "types.h"
+
+namespace deepcache::emulator {
+
+struct Block;
+
+// A copy of cp.async that has been issued: `valid` bytes of the source, then zeros.
+struct CopyOp {
+  char* to;
+  const char* from;
+  int bytes, valid;
+};
+
+// The registers that wgmma instructions in flight accumulate into.
+struct Accumulator {
+  std::vector<float> values;
+  int outstanding = 0;
+};
+
+struct Fiber {
+  void* stack_pointer = nullptr;
+  char* stack = nullptr;
+  void* asan_fake_stack = nullptr;
+  void* tsan_fiber = nullptr;
+  int tsan_ignores = 0;
+
+  uint3 thread;   // threadIdx
+  int index = 0;  // linear, in its block
+  int slot = 0;   // which of the resident blocks
+  Block* block = nullptr;
+  bool done = true;
+
+  // Where it waits, for messages.
+  const char* what = "";
+  const char* file = "?";
+  int line = 0;
+  void* mbarrier = nullptr;  // that it waits on
+  unsigned parity = 0;
+
+  std::vector<CopyOp> open_copies;              // issued, not committed
+  std::deque<std::vector<CopyOp>> copy_groups;  // committed
+  uint64_t wgmma_issued = 0, wgmma_done = 0;
+  std::deque<uint64_t> wgmma_groups;  // wgmma_issued at each commit
+  bool wgmma_fenced = false;
+  std::unordered_map<float*, Accumulator> accumulators;
+  char store_token = 0;
+};
+
+extern Fiber main_fiber;
+extern Fiber* current;
+
+// Prepares the fiber to run fiber_main (scheduler.cc) when it is switched to.
+void prepare(Fiber& fiber, void (*entry)());
+void switch_to(Fiber& to);
+
+// Runnable threads. It mostly stays within a warp (whose stacks are in the cache) and picks lanes
+// at random; now and then, and when a warp has nothing to run, another one.
+class ReadyQueue {
+ public:
+  void reset(size_t warps_per_block, size_t threads_per_block, size_t blocks,
+             std::vector<Fiber*>* pool);
+  bool empty() const { return list_.empty(); }
+  void push(Fiber& fiber);
+  Fiber& pop();
+
+ private:
+  std::vector<uint32_t> lanes_;    // of each warp
+  std::vector<int> list_, place_;  // warps with runnable lanes; each warp's place in the list
+  std::vector<Fiber*>* pool_ = nullptr;
+  size_t warps_per_block_ = 0, threads_per_block_ = 0;
+  int last_ = -1;
+};
+
+extern ReadyQueue ready;
+
+void seed_random(uint64_t seed);
+uint32_t random_number();
+
+}  // namespace deepcache::emulator

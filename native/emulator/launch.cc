@@ -1,0 +1,185 @@
+#include "launch.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <stdexcept>
+
+#include "scheduler.h"
+
+namespace deepcache::emulator {
+
+dim3 grid_size, block_size;
+
+namespace {
+
+constexpr size_t kPage = 4096;
+constexpr size_t kArena =
+    256 << 10;  // a slot's shared memory: static below dynamic, which ends at a guard page
+
+sigjmp_buf fault_return;
+
+// A kernel's access outside of every buffer ends the launch, not the process.
+[[maybe_unused]] void on_fault(int number, siginfo_t* info, void*) {
+  if (current == &main_fiber) {  // not a kernel's: a bug of the host program
+    ::signal(number, SIG_DFL);
+    return;
+  }
+  char text[256];
+  const uint3 b = current->block->index;
+  std::snprintf(
+      text, sizeof text,
+      "block (%u,%u,%u) thread %d: access to address %p outside every buffer (after its last "
+      "synchronisation at %s:%d)",
+      b.x, b.y, b.z, current->index, info->si_addr, current->file, current->line);
+  failure = text;
+  current->done = true;
+  siglongjmp(fault_return, 1);
+}
+
+void install_fault_handler() {
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  static bool installed = false;
+  if (installed) return;
+  installed = true;
+  static char stack[64 << 10];
+  stack_t alternate{};
+  alternate.ss_sp = stack;
+  alternate.ss_size = sizeof stack;
+  sigaltstack(&alternate, nullptr);
+  struct sigaction action {};
+  action.sa_sigaction = on_fault;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+  sigaction(SIGSEGV, &action, nullptr);
+  sigaction(SIGBUS, &action, nullptr);
+#endif
+}
+
+struct Slot {
+  char* shared;
+  char* shadow;
+};
+
+std::vector<Slot>& slots() {
+  static std::vector<Slot> all;
+  return all;
+}
+
+void add_slot() {
+  char* map = static_cast<char*>(mmap(nullptr, kArena + 2 * kPage, PROT_READ | PROT_WRITE,
+                                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  mprotect(map, kPage, PROT_NONE);
+  mprotect(map + kPage + kArena, kPage, PROT_NONE);
+  slots().push_back({map + kPage, static_cast<char*>(std::aligned_alloc(kPage, kArena))});
+}
+
+void begin_block(Block& block, size_t slot, uint32_t number, size_t threads, size_t shared_bytes) {
+  const Slot& memory = slots()[slot];
+  block = Block();
+  block.slot_token = memory.shared;
+  block.index = {number % grid_size.x, number / grid_size.x % grid_size.y,
+                 number / grid_size.x / grid_size.y};
+  block.threads = unsigned(threads);
+  // The base is aligned to 1 KiB as on the chip, so the end is at most that far from the guard
+  // page.
+  block.shared_bytes = shared_bytes;
+  block.shared = memory.shared + kArena - (shared_bytes + 1023) / 1024 * 1024;
+  block.shadow = memory.shadow + (block.shared - memory.shared);
+  std::memset(memory.shared, 0xff, kArena);
+  std::memset(memory.shadow, 0xff, kArena);
+  block.warps.resize((threads + 31) / 32);
+  block.warpgroups.resize((threads + 127) / 128);
+  for (size_t t = 0; t < threads; t++) {
+    Fiber& fiber = *pool[slot * threads + t];
+    fiber.block = &block;
+    fiber.index = int(t);
+    fiber.slot = int(slot);
+    fiber.thread = {unsigned(t % block_size.x), unsigned(t / block_size.x % block_size.y),
+                    unsigned(t / block_size.x / block_size.y)};
+    prepare(fiber, fiber_main);
+    block.fibers.push_back(&fiber);
+    ready.push(fiber);
+    live++;
+  }
+}
+
+void end_fibers() {
+  for (Fiber* fiber : pool) {
+#if defined(__SANITIZE_THREAD__)
+    for (; fiber->tsan_ignores && fiber->tsan_fiber; fiber->tsan_ignores--) {
+      void* me = __tsan_get_current_fiber();
+      __tsan_switch_to_fiber(fiber->tsan_fiber, 1);
+      AnnotateIgnoreWritesEnd("", 0);
+      AnnotateIgnoreReadsEnd("", 0);
+      __tsan_switch_to_fiber(me, 1);
+    }
+#endif
+    fiber->block = nullptr;
+    fiber->done = true;
+  }
+}
+
+}  // namespace
+
+void run_grid(dim3 grid, dim3 block, size_t shared_bytes, std::function<void()> thread) {
+  happens_before(&launch_token);
+  struct After {
+    ~After() { happens_after(&done_token); }
+  } after;
+  Internal internal;
+  const size_t threads = size_t(block.x) * block.y * block.z;
+  const size_t total = size_t(grid.x) * grid.y * grid.z;
+  if (threads == 0 || threads > 1024 || total == 0 || grid.y > 65535 || grid.z > 65535)
+    throw std::runtime_error("launch: grid or block size");
+  if (shared_bytes > kSharedBytes)
+    throw std::runtime_error("launch: more than 227 KiB of shared memory");
+  grid_size = grid;
+  block_size = block;
+  body = std::move(thread);
+  failure.clear();
+  async_ops.clear();
+  live = 0;
+  statistics.launches++;
+  seed_random(options.seed);
+#if defined(__SANITIZE_THREAD__)
+  main_fiber.tsan_fiber = __tsan_get_current_fiber();
+  if (!engine) engine = __tsan_create_fiber(0);
+#endif
+  install_fault_handler();
+
+  std::vector<uint32_t> order(total);
+  for (size_t i = 0; i < total; i++) order[i] = uint32_t(i);
+  for (size_t i = total; i > 1; i--) std::swap(order[i - 1], order[random_number() % i]);
+  std::vector<Block> blocks(std::min<size_t>(options.resident, total));
+  while (pool.size() < blocks.size() * threads) pool.push_back(new Fiber);
+  while (slots().size() < blocks.size()) add_slot();
+  ready.reset((threads + 31) / 32, threads, blocks.size(), &pool);
+  size_t next = 0;
+  const auto begin_all = [&] {
+    for (size_t slot = 0; slot < blocks.size() && next < total; slot++)
+      begin_block(blocks[slot], slot, order[next++], threads, shared_bytes);
+  };
+  begin_all();
+  for (;;) {
+    if (sigsetjmp(fault_return, 1))
+      current = &main_fiber;
+    else
+      schedule();
+    if (!failure.empty()) break;
+    if (live == 0 && async_ops.empty()) begin_all();
+    if (live == 0 && async_ops.empty()) break;
+  }
+  end_fibers();
+  body = nullptr;
+  if (!failure.empty()) {
+    async_ops.clear();
+    throw std::runtime_error(failure);
+  }
+}
+
+}  // namespace deepcache::emulator

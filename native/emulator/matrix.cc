@@ -1,0 +1,124 @@
+#include "matrix.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "runtime/half.h"
+#include "shared_memory.h"
+#include "warp.h"
+
+namespace deepcache::emulator {
+namespace {
+
+struct Rows {
+  const char* row;
+  uint32_t* registers;
+};
+
+template <int kCount, bool kTransposed>
+void execute_ldmatrix(void** arguments, uint32_t) {
+  for (int matrix = 0; matrix < kCount; matrix++) {
+    const char* rows[8];
+    int banks[8] = {}, worst = 1;
+    for (int j = 0; j < 8; j++) {
+      rows[j] = static_cast<Rows*>(arguments[matrix * 8 + j])->row;
+      worst = std::max(worst, ++banks[reinterpret_cast<uintptr_t>(rows[j]) / 16 % 8]);
+    }
+    statistics.ldmatrix_phases++;
+    statistics.ldmatrix_wavefronts += worst;
+    for (int l = 0; l < 32; l++) {
+      const int major = l >> 2, pair = l & 3;
+      uint32_t value;
+      if (!kTransposed) {
+        std::memcpy(&value, rows[major] + pair * 4, 4);
+      } else {
+        uint16_t low, high;
+        std::memcpy(&low, rows[2 * pair] + major * 2, 2);
+        std::memcpy(&high, rows[2 * pair + 1] + major * 2, 2);
+        value = low | uint32_t(high) << 16;
+      }
+      static_cast<Rows*>(arguments[l])->registers[matrix] = value;
+    }
+  }
+}
+
+struct Fragments {
+  float* d;
+  const uint32_t *a, *b;
+};
+
+// The PTX manual's layout: group g = lane / 4 holds rows g and g + 8, pairs of columns at 2 * (lane
+// % 4).
+template <int kType>
+void execute_mma(void** arguments, uint32_t) {
+  statistics.mma++;
+  float a[16][16], b[16][8], d[16][8];
+  for (int l = 0; l < 32; l++) {
+    const auto& f = *static_cast<Fragments*>(arguments[l]);
+    const int g = l >> 2, c = 2 * (l & 3);
+    float v[8];
+    widen8(f.a, kType, v);
+    for (int i = 0; i < 2; i++) {
+      a[g][c + i] = v[i];
+      a[g + 8][c + i] = v[2 + i];
+      a[g][c + 8 + i] = v[4 + i];
+      a[g + 8][c + 8 + i] = v[6 + i];
+    }
+    const uint32_t padded[4] = {f.b[0], f.b[1], 0, 0};
+    widen8(padded, kType, v);
+    for (int i = 0; i < 2; i++) {
+      b[c + i][g] = v[i];
+      b[c + 8 + i][g] = v[2 + i];
+      d[g][c + i] = f.d[i];
+      d[g + 8][c + i] = f.d[2 + i];
+    }
+  }
+  for (int i = 0; i < 16; i++)
+    for (int k = 0; k < 16; k++)
+      for (int j = 0; j < 8; j++) d[i][j] += a[i][k] * b[k][j];
+  for (int l = 0; l < 32; l++) {
+    const auto& f = *static_cast<Fragments*>(arguments[l]);
+    const int g = l >> 2, c = 2 * (l & 3);
+    for (int i = 0; i < 2; i++) {
+      f.d[i] = d[g][c + i];
+      f.d[2 + i] = d[g + 8][c + i];
+    }
+  }
+}
+
+}  // namespace
+
+float widen(uint16_t bits, int type) {
+  return type == kHalf ? half_to_float(bits) : bf16_to_float(bits);
+}
+
+void widen8(const void* bits, int type, float* out) {
+  uint16_t values[8];
+  std::memcpy(values, bits, 16);
+  if (type == kHalf)
+    for (int i = 0; i < 8; i++) out[i] = half_to_float(values[i]);
+  else
+    for (int i = 0; i < 8; i++) out[i] = bf16_to_float(values[i]);
+}
+
+void ldmatrix(uint32_t* registers, int count, bool transposed, const void* row, const char* file,
+              int line) {
+  if ((current->index & 31) < count * 8) {
+    require_shared(row, 16, 16, "ldmatrix", file, line);
+    note_read(row, 16);
+  }
+  Rows argument{static_cast<const char*>(row), registers};
+  const auto execute = count == 4
+                           ? (transposed ? execute_ldmatrix<4, true> : execute_ldmatrix<4, false>)
+                           : (transposed ? execute_ldmatrix<2, true> : execute_ldmatrix<2, false>);
+  warp_op("ldmatrix", ~0u, &argument, file, line, execute);
+}
+
+void mma_16816(float* d, const uint32_t* a, const uint32_t* b, int type, const char* file,
+               int line) {
+  Fragments argument{d, a, b};
+  warp_op("mma.sync", ~0u, &argument, file, line,
+          type == kHalf ? execute_mma<kHalf> : execute_mma<kBfloat16>);
+}
+
+}  // namespace deepcache::emulator

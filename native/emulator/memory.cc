@@ -1,0 +1,60 @@
+#include "memory.h"
+
+#include <sys/mman.h>
+
+#include <cstring>
+#include <map>
+
+namespace deepcache::emulator {
+namespace {
+
+constexpr size_t kPage = 4096;
+
+struct Range {
+  size_t bytes;
+  char* map;
+  size_t map_bytes;
+};
+
+std::map<char*, Range>& buffers() {
+  static std::map<char*, Range> all;
+  return all;
+}
+
+}  // namespace
+
+void* allocate(size_t bytes) {
+  const size_t used = (bytes + 15) / 16 * 16, pages = (used + kPage - 1) / kPage * kPage;
+  void* map =
+      mmap(nullptr, pages + kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (map == MAP_FAILED) return nullptr;
+  char* const first = static_cast<char*>(map);
+  mprotect(first + pages, kPage, PROT_NONE);
+  char* const data = first + pages - used;
+  std::memset(data, 0xff, used);
+  buffers()[data] = {bytes, first, pages + kPage};
+  return data;
+}
+
+void release(void* data) {
+  if (!data) return;
+  const auto found = buffers().find(static_cast<char*>(data));
+  munmap(found->second.map, found->second.map_bytes);
+  buffers().erase(found);
+}
+
+bool in_global(const void* data, size_t bytes) {
+  char* const first = static_cast<char*>(const_cast<void*>(data));
+  auto after = buffers().upper_bound(first);
+  if (after == buffers().begin()) return false;
+  --after;
+  return first + bytes <= after->first + after->second.bytes;
+}
+
+size_t allocated_bytes() {
+  size_t bytes = 0;
+  for (const auto& [data, range] : buffers()) bytes += range.bytes;
+  return bytes;
+}
+
+}  // namespace deepcache::emulator

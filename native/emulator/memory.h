@@ -1,0 +1,16 @@
+#pragma once
+
+// Global memory. Every buffer ends at a guard page and is filled with NaN, and its range is known,
+// so that instructions with addresses in them can be checked.
+
+#include <cstddef>
+
+namespace deepcache::emulator {
+
+// Null when there is no memory.
+void* allocate(size_t bytes);
+void release(void* data);
+bool in_global(const void* data, size_t bytes);
+size_t allocated_bytes();
+
+}  // namespace deepcache::emulator

@@ -1,0 +1,29 @@
+#pragma once
+
+// How the emulator behaves, and what it counted.
+
+#include <cstddef>
+#include <cstdint>
+
+namespace deepcache::emulator {
+
+// When asynchronous work (copies, matrix instructions in flight) completes.
+enum class Async { at_issue, random, late };
+
+struct Options {
+  uint64_t seed = 1;          // of the order in which threads and blocks run
+  Async async = Async::late;  // late: only when something waits for it
+  int resident = 1;           // blocks that are interleaved
+  size_t stack = 128 << 10;   // bytes of a thread's stack
+};
+inline Options options;
+
+struct Statistics {
+  uint64_t launches = 0, switches = 0, barriers = 0, mma = 0, wgmma = 0;
+  // Shared-memory reads of ldmatrix: phases is the least that is possible, the rest bank conflicts.
+  uint64_t ldmatrix_phases = 0, ldmatrix_wavefronts = 0;
+  uint64_t cp_async_bytes = 0, tma_bytes = 0;
+};
+inline Statistics statistics;
+
+}  // namespace deepcache::emulator

@@ -1,0 +1,162 @@
+#include "scheduler.h"
+
+#include <algorithm>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <stdexcept>
+
+namespace deepcache::emulator {
+
+std::vector<AsyncOp> async_ops;
+std::vector<Fiber*> pool;
+std::function<void()> body;
+std::string failure;
+int live = 0;
+void* engine = nullptr;
+char engine_token, launch_token, done_token;
+
+namespace {
+
+std::string name_of(const Block& block) {
+  return "(" + std::to_string(block.index.x) + "," + std::to_string(block.index.y) + "," +
+         std::to_string(block.index.z) + ")";
+}
+
+// "0-31,64".
+std::string ranges(std::vector<int> numbers) {
+  std::string out;
+  std::sort(numbers.begin(), numbers.end());
+  for (size_t i = 0; i < numbers.size();) {
+    size_t j = i;
+    while (j + 1 < numbers.size() && numbers[j + 1] == numbers[j] + 1) j++;
+    out += (out.empty() ? "" : ",") + std::to_string(numbers[i]);
+    if (j > i) out += "-" + std::to_string(numbers[j]);
+    i = j + 1;
+  }
+  return out;
+}
+
+[[noreturn]] void leave() {
+  current->done = true;
+  switch_to(main_fiber);
+  std::abort();
+}
+
+std::string place_of(const Fiber& fiber) {
+  std::string place =
+      std::string(fiber.what) + " at " + fiber.file + ":" + std::to_string(fiber.line);
+  if (!fiber.mbarrier) return place;
+  const Mbarrier& m = fiber.block->mbarriers.at(fiber.mbarrier);
+  return place + " (offset " + std::to_string((char*)fiber.mbarrier - fiber.block->shared) +
+         ", parity " + std::to_string(fiber.parity) + ", phase " + std::to_string(m.phase) + ", " +
+         std::to_string(m.pending) + " of " + std::to_string(m.expected) + " arrivals and " +
+         std::to_string(m.bytes) + " bytes outstanding)";
+}
+
+[[noreturn]] void deadlock() {
+  const Block* block = nullptr;
+  for (const Fiber* fiber : pool)
+    if (!block && fiber->block && !fiber->done) block = fiber->block;
+  std::map<std::string, std::vector<int>> waiting;
+  std::vector<int> returned;
+  for (const Fiber* fiber : block->fibers)
+    if (fiber->done)
+      returned.push_back(fiber->index);
+    else
+      waiting[place_of(*fiber)].push_back(fiber->index);
+  failure = "hung: no thread of block " + name_of(*block) + " can run.";
+  for (const auto& [place, threads] : waiting)
+    failure += "\n    threads " + ranges(threads) + " wait in " + place;
+  if (!returned.empty()) failure += "\n    threads " + ranges(returned) + " have returned";
+  leave();
+}
+
+}  // namespace
+
+void fail(const char* file, int line, const char* format, ...) {
+  char text[512];
+  va_list arguments;
+  va_start(arguments, format);
+  std::vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  failure = std::string(file) + ":" + std::to_string(line) + ": ";
+  if (current != &main_fiber)
+    failure +=
+        "block " + name_of(*current->block) + " thread " + std::to_string(current->index) + ": ";
+  failure += text;
+  if (current == &main_fiber) throw std::runtime_error(failure);
+  leave();
+}
+
+void run_async(size_t index) {
+  AsyncOp op = std::move(async_ops[index]);
+  async_ops[index] = std::move(async_ops.back());
+  async_ops.pop_back();
+#if defined(__SANITIZE_THREAD__)
+  void* me = __tsan_get_current_fiber();
+  __tsan_switch_to_fiber(engine, 1);
+  happens_after(&engine_token);
+  happens_after(&launch_token);
+  op.run();
+  happens_before(&done_token);
+  happens_before(op.token);
+  __tsan_switch_to_fiber(me, 1);
+#else
+  op.run();
+#endif
+}
+
+void schedule() {
+  for (;;) {
+    const bool now = options.async == Async::random && random_number() % 16 == 0;
+    if (!async_ops.empty() && (ready.empty() || now)) {
+      run_async(random_number() % async_ops.size());
+      continue;
+    }
+    if (!ready.empty()) return switch_to(ready.pop());
+    if (live == 0) return switch_to(main_fiber);
+    deadlock();
+  }
+}
+
+void wait(const char* what, const char* file, int line) {
+  current->what = what;
+  current->file = file;
+  current->line = line;
+  schedule();
+}
+
+void wake(Fiber& fiber) { ready.push(fiber); }
+
+void yield() {
+  Internal internal;
+  ready.push(*current);
+  schedule();
+}
+
+void fiber_main() {
+#if defined(__SANITIZE_ADDRESS__)
+  __sanitizer_finish_switch_fiber(nullptr, nullptr, nullptr);
+#endif
+  happens_after(&launch_token);
+  happens_after(current->block->slot_token);
+  body();
+  happens_before(&done_token);
+  happens_before(current->block->slot_token);
+  Internal internal;
+  Fiber& fiber = *current;
+  bool copies = !fiber.open_copies.empty();
+  for (const auto& group : fiber.copy_groups) copies |= !group.empty();
+  if (copies) fail(fiber.file, fiber.line, "the thread returns with cp.async still in flight");
+  for (const auto& [registers, accumulator] : fiber.accumulators)
+    if (accumulator.outstanding)
+      fail(fiber.file, fiber.line, "the thread returns with wgmma still in flight");
+  fiber.done = true;
+  live--;
+  schedule();
+  std::abort();
+}
+
+}  // namespace deepcache::emulator

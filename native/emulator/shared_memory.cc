@@ -1,0 +1,45 @@
+#include "shared_memory.h"
+
+#include <cstdint>
+#include <cstring>
+
+#include "scheduler.h"
+
+namespace deepcache::emulator {
+
+char* dynamic_shared() { return current->block->shared; }
+
+char* static_shared(const char* file, int line, size_t bytes, size_t align) {
+  Internal internal;
+  Block& block = *current->block;
+  char*& data = block.statics[{file, line}];
+  if (data) return data;
+  const uintptr_t end = reinterpret_cast<uintptr_t>(block.shared) - block.static_bytes;
+  data = reinterpret_cast<char*>((end - bytes) / 16 * 16 / align * align);
+  block.static_bytes = size_t(block.shared - data);
+  if (block.static_bytes + block.shared_bytes > kSharedBytes)
+    fail(file, line, "more than 227 KiB of shared memory");
+  return data;
+}
+
+void require_shared(const void* data, size_t bytes, size_t align, const char* what,
+                    const char* file, int line) {
+  const Block& block = *current->block;
+  const char* const first = static_cast<const char*>(data);
+  const long offset = long(first - block.shared);
+  if (first < block.shared - block.static_bytes ||
+      first + bytes > block.shared + block.shared_bytes)
+    fail(file, line, "%s: shared-memory address out of range (offset %ld of %zu)", what, offset,
+         block.shared_bytes);
+  if (reinterpret_cast<uintptr_t>(data) % align)
+    fail(file, line, "%s: shared-memory address not aligned to %zu (offset %ld)", what, align,
+         offset);
+}
+
+void fence_proxy_async() {
+  Internal internal;
+  Block& block = *current->block;
+  std::memcpy(block.shadow, block.shared, block.shared_bytes);
+}
+
+}  // namespace deepcache::emulator

@@ -1,0 +1,19 @@
+#pragma once
+
+// Shared memory of the running block. It holds NaN (all bits set) until it is written.
+
+#include <cstddef>
+
+namespace deepcache::emulator {
+
+char* dynamic_shared();
+// The array that is declared at this place of the source; the same for all threads of the block.
+char* static_shared(const char* file, int line, size_t bytes, size_t align);
+// Fails unless [data, data + bytes) is shared memory, aligned.
+void require_shared(const void* data, size_t bytes, size_t align, const char* what,
+                    const char* file, int line);
+// fence.proxy.async: makes ordinary stores visible to the async proxy. It publishes the stores of
+// the whole block, not of the caller alone: a partial check.
+void fence_proxy_async();
+
+}  // namespace deepcache::emulator
