@@ -1,0 +1,164 @@
+// The table of C functions. Exceptions end here, as codes and texts.
+
+#include <cstring>
+#include <exception>
+#include <string>
+
+#include "cuda/api.h"
+#include "cuda/kernels/sampler.h"
+#include "cuda/program.h"
+
+namespace deepcache::cuda {
+
+struct ProgramHandle {
+  DeviceProgram program;
+};
+
+namespace {
+
+void put(ApiError* error, ErrorCode code, const std::string& text) {
+  if (!error) return;
+  error->code = int(code);
+  const size_t count = text.size() < sizeof error->text ? text.size() : sizeof error->text - 1;
+  std::memcpy(error->text, text.data(), count);
+  error->text[count] = 0;
+}
+
+template <typename Body>
+int guarded(ApiError* error, const Body& body) {
+  try {
+    body();
+    return 0;
+  } catch (const Error& e) {
+    put(error, e.code(), e.what());
+  } catch (const std::bad_alloc&) {
+    put(error, ErrorCode::kOutOfMemory, "out of memory");
+  } catch (const std::exception& e) {
+    put(error, ErrorCode::kInternal, e.what());
+  }
+  return 1;
+}
+
+int device_count(int* count, ApiError* error) {
+  return guarded(error, [&] { *count = gpu::device_count(); });
+}
+
+int device_info(int device, DeviceInfo* info, ApiError* error) {
+  return guarded(error, [&] {
+    if (device < 0 || device >= gpu::device_count())
+      throw Error(ErrorCode::kBackendUnavailable, "there is no GPU " + std::to_string(device));
+    const gpu::Properties p = gpu::properties(device);
+    gpu::use_device(device);
+    *info = {};
+    std::strncpy(info->name, p.name.c_str(), sizeof info->name - 1);
+    info->major = p.major;
+    info->minor = p.minor;
+    info->multiprocessors = p.multiprocessors;
+    info->memory_bytes = p.memory_bytes;
+    info->free_bytes = gpu::free_memory();
+  });
+}
+
+int context_create(int device, ActivationType type, Context** context, ApiError* error) {
+  return guarded(error, [&] { *context = new Context(device, type); });
+}
+
+void context_destroy(Context* context) { delete context; }
+
+int synchronize(Context* context, ApiError* error) {
+  return guarded(error, [&] {
+    context->enter();
+    context->synchronize();
+  });
+}
+
+int memory_create(Context* context, size_t bytes, void** data, ApiError* error) {
+  return guarded(error, [&] {
+    context->enter();
+    *data = gpu::allocate(bytes ? bytes : 1);
+    gpu::fill(*data, 0, bytes, context->stream);
+  });
+}
+
+void memory_destroy(Context* context, void* data) {
+  guarded(nullptr, [&] {
+    context->enter();
+    gpu::release(data);
+  });
+}
+
+int upload(Context* context, void* to, const void* from, size_t bytes, ApiError* error) {
+  return guarded(error, [&] {
+    context->enter();
+    gpu::upload(to, from, bytes, context->stream);
+  });
+}
+
+int download(Context* context, void* to, const void* from, size_t bytes, ApiError* error) {
+  return guarded(error, [&] {
+    context->enter();
+    gpu::download(to, from, bytes, context->stream);
+  });
+}
+
+int program_create(Context* context, const ProgramSpec* spec, ProgramHandle** program,
+                   ApiError* error) {
+  return guarded(error, [&] {
+    context->enter();
+    *program = new ProgramHandle{DeviceProgram(*context, *spec)};
+  });
+}
+
+void program_destroy(ProgramHandle* program) {
+  if (!program) return;
+  guarded(nullptr, [&] { program->program.context().enter(); });
+  delete program;
+}
+
+int program_run(ProgramHandle* program, int step, int first, int last, ApiError* error) {
+  return guarded(error, [&] {
+    program->program.context().enter();
+    program->program.run(step, first, last);
+  });
+}
+
+const char* program_kernel(ProgramHandle* program, int op) { return program->program.kernel(op); }
+
+int sampler_input(Context* context, const SamplerCall* call, ApiError* error) {
+  return guarded(error, [&] {
+    context->enter();
+    launch_sampler_input(*call, context->stream);
+  });
+}
+
+int sampler_step(Context* context, const SamplerCall* call, ApiError* error) {
+  return guarded(error, [&] {
+    context->enter();
+    const size_t bytes = sampler_scratch_floats(call->batch) * sizeof(float);
+    if (context->sampler_scratch.bytes() < bytes) {
+      gpu::synchronize(context->stream);  // the old one may be in use
+      context->sampler_scratch = gpu::Memory(bytes);
+    }
+    launch_sampler_step(*call, reinterpret_cast<float*>(context->sampler_scratch.data()),
+                        context->stream);
+  });
+}
+
+constexpr Api kApi = {
+    DEEPCACHE_CUDA_ABI, DEEPCACHE_VERSION, device_count,    device_info,    context_create,
+    context_destroy,    synchronize,       memory_create,   memory_destroy, upload,
+    download,           program_create,    program_destroy, program_run,    program_kernel,
+    sampler_input,      sampler_step};
+
+}  // namespace
+}  // namespace deepcache::cuda
+
+#if defined(_WIN32)
+#define DEEPCACHE_EXPORT __declspec(dllexport)
+#else
+#define DEEPCACHE_EXPORT __attribute__((visibility("default")))
+#endif
+
+extern "C" DEEPCACHE_EXPORT const deepcache::cuda::Api* deepcache_cuda_api() {
+  return &deepcache::cuda::kApi;
+}

@@ -1,0 +1,119 @@
+#pragma once
+
+// The border between the addon and libdeepcache_cuda.so: one table of C functions over plain data.
+// No C++ object, exception or allocation crosses. Plan, weights and the sampler's loop stay on the
+// addon's side (host/), which sees device memory as addresses; kernels and launches are on the
+// other.
+//
+// The library exports deepcache_cuda_api(). Both sides are built from one source tree: the ABI
+// number and the build id say whether they really were.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/ops.h"
+#include "runtime/table.h"
+#include "runtime/weights.h"
+
+#define DEEPCACHE_CUDA_ABI 1
+
+namespace deepcache::cuda {
+
+enum class ActivationType : uint8_t { fp16, bf16 };
+
+// What a failed call leaves behind. Calls return 0, or 1 with this filled in.
+struct ApiError {
+  int code = 0;  // an ErrorCode
+  char text[1024] = "";
+};
+
+struct DeviceInfo {
+  char name[256];
+  int major, minor, multiprocessors;
+  size_t memory_bytes, free_bytes;
+};
+
+// Where a tensor of a plan lies; with step != 0 that of step i is i * step bytes further on.
+struct TensorPlace {
+  void* data = nullptr;
+  size_t step = 0;
+  int last_step = 0;
+  Type type = Type::f16;  // f32, i32, or the activation type (f16 stands for both)
+};
+
+// A packed weight. Matrices are rows of `stride` 16-bit values, k innermost (tap, then channel),
+// padded with zeros to a multiple of 8. geglu: value and gate rows alternate. upsample: the
+// matrices of the four phases (y odd, x odd) with 2x2 taps, then the plain one of 3x3 taps for
+// enlargements that are cropped.
+struct WeightPlace {
+  const void* data = nullptr;
+  Recipe recipe = Recipe::vector;
+  int out = 0, in = 0, kernel_h = 1, kernel_w = 1;
+};
+
+// A finished plan. Everything is copied; the memory that places name must outlive the program.
+struct ProgramSpec {
+  const Op* ops = nullptr;
+  int op_count = 0;
+  const TensorPlace* tensors = nullptr;  // by id
+  int tensor_count = 0;
+  const WeightPlace* weights = nullptr;
+  int weight_count = 0;
+};
+
+constexpr int kMaxTerms = 16;  // of an assignment of the sampler
+
+// A row of the step table and the state it works on, in device memory: see table.h.
+struct SamplerCall {
+  int batch, halves, pixels, channels, input_channels;
+  float *x, *model_input, *model_output, *m, *x0, *noise, *history[kHistorySlots];
+  float *constant, *mask, *init, *init_noise;
+  const float* values;  // the table's
+  Coefficient input_scale, guidance_scale, guidance_rescale, x0_x, x0_m, noise_draw, blend_init,
+      blend_noise;
+  bool guided, rescaled, blended;
+  StepRow::Limit limit;
+  float clamp, threshold_ratio, threshold_max;
+  struct {
+    Slot to;
+    int terms;
+    struct {
+      Slot slot;
+      Coefficient coefficient;
+    } term[kMaxTerms];
+  } assignment[kMaxAssignments];
+  int assignments;
+};
+
+struct Context;  // a device, its stream, and the type of activations
+struct ProgramHandle;
+
+struct Api {
+  uint32_t abi;
+  const char* build;
+
+  int (*device_count)(int* count, ApiError*);
+  int (*device_info)(int device, DeviceInfo*, ApiError*);
+  int (*context_create)(int device, ActivationType, Context**, ApiError*);
+  void (*context_destroy)(Context*);
+  int (*synchronize)(Context*, ApiError*);
+
+  int (*memory_create)(Context*, size_t bytes, void** data, ApiError*);  // zero-filled
+  void (*memory_destroy)(Context*, void* data);
+  int (*upload)(Context*, void* to, const void* from, size_t bytes, ApiError*);
+  int (*download)(Context*, void* to, const void* from, size_t bytes, ApiError*);
+
+  int (*program_create)(Context*, const ProgramSpec*, ProgramHandle**, ApiError*);
+  void (*program_destroy)(ProgramHandle*);
+  // Enqueues ops [first, last) of the program.
+  int (*program_run)(ProgramHandle*, int step, int first, int last, ApiError*);
+  // The kernel that serves an op, in words; valid as long as the program.
+  const char* (*program_kernel)(ProgramHandle*, int op);
+
+  int (*sampler_input)(Context*, const SamplerCall*, ApiError*);
+  int (*sampler_step)(Context*, const SamplerCall*, ApiError*);
+};
+
+}  // namespace deepcache::cuda
+
+extern "C" const deepcache::cuda::Api* deepcache_cuda_api();

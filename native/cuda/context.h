@@ -1,0 +1,31 @@
+#pragma once
+
+// A GPU as one model's backend uses it: its properties, a stream, and the type of activations.
+
+#include <mutex>
+
+#include "cuda/api.h"
+#include "cuda/gpu.h"
+
+namespace deepcache::cuda {
+
+struct Context {
+  // Throws Error(kBackendUnavailable) when the GPU is not there or too old.
+  Context(int device, ActivationType type);
+  ~Context();
+  Context(const Context&) = delete;
+
+  // Makes the device the calling thread's: jobs run on threads of their own.
+  void enter() const { gpu::use_device(device); }
+  // Waits, and throws what kernels found wrong.
+  void synchronize();
+
+  const int device;
+  const ActivationType type;
+  gpu::Properties properties;
+  Stream stream{};
+  gpu::Memory fault;  // an int: kBadToken ...
+  gpu::Memory sampler_scratch;
+};
+
+}  // namespace deepcache::cuda

@@ -1,0 +1,72 @@
+#pragma once
+
+// The one header that kernels and the device side include. Under nvcc its names are PTX and the
+// CUDA runtime, under any other compiler the emulator's (native/emulator/README.md).
+//
+// Rules for kernels: PTX only through these wrappers; shared memory only through DYNAMIC_SHARED and
+// SHARED_ARRAY; launches only through gpu::launch; activations through Number<T>.
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "runtime/error.h"
+
+#if defined(__CUDACC__)
+#include "cuda/gpu_device.h"
+#else
+#include "cuda/gpu_emulated.h"
+#endif
+
+namespace deepcache::cuda::gpu {
+
+struct Properties {
+  std::string name;
+  int major = 0, minor = 0;
+  int multiprocessors = 0;
+  size_t shared_bytes = 0;  // the most that a block may have
+  size_t memory_bytes = 0;
+};
+
+// Throws Error(kBackendUnavailable) with the reason when there is none that can be used.
+int device_count();
+Properties properties(int device);
+void use_device(int device);
+size_t free_memory();
+
+// Throws Error(kOutOfMemory).
+void* allocate(size_t bytes);
+void release(void* data) noexcept;
+
+Stream make_stream();
+void destroy(Stream stream) noexcept;
+// Waits; throws Error(kInternal) when a kernel failed.
+void synchronize(Stream stream);
+void fill(void* data, int byte, size_t bytes, Stream stream);
+void upload(void* to, const void* from, size_t bytes, Stream stream);
+void download(void* to, const void* from, size_t bytes, Stream stream);
+
+// Device memory with an owner.
+class Memory {
+ public:
+  Memory() = default;
+  explicit Memory(size_t bytes) : data_(bytes ? allocate(bytes) : nullptr), bytes_(bytes) {}
+  ~Memory() { release(data_); }
+  Memory(Memory&& other) noexcept : data_(other.data_), bytes_(other.bytes_) {
+    other.data_ = nullptr;
+    other.bytes_ = 0;
+  }
+  Memory& operator=(Memory&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
+  char* data() const { return static_cast<char*>(data_); }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  void* data_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+}  // namespace deepcache::cuda::gpu

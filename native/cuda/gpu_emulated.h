@@ -1,0 +1,71 @@
+#pragma once
+
+// gpu.h without nvcc: the same names, on the emulator.
+
+#include <utility>
+
+#include "emulator/emulator.h"
+
+#define DEVICE inline
+#define DYNAMIC_SHARED(name) \
+  unsigned char* name = reinterpret_cast<unsigned char*>(deepcache::emulator::dynamic_shared())
+#define SHARED_ARRAY(T, name, count) \
+  T* name = reinterpret_cast<T*>(    \
+      deepcache::emulator::static_shared(__FILE__, __LINE__, sizeof(T) * (count), alignof(T)))
+
+namespace deepcache::cuda {
+
+using Half = __half;
+using Bfloat16 = __nv_bfloat16;
+using Stream = void*;
+
+template <typename T>
+struct Number;
+template <>
+struct Number<__half> {
+  static constexpr int kType = emulator::kHalf;
+  static float widen(__half v) { return __half2float(v); }
+  static __half narrow(float v) { return __float2half_rn(v); }
+  static uint32_t pack(float low, float high) {
+    return narrow(low).bits | uint32_t(narrow(high).bits) << 16;
+  }
+};
+template <>
+struct Number<__nv_bfloat16> {
+  static constexpr int kType = emulator::kBfloat16;
+  static float widen(__nv_bfloat16 v) { return __bfloat162float(v); }
+  static __nv_bfloat16 narrow(float v) { return __float2bfloat16_rn(v); }
+  static uint32_t pack(float low, float high) {
+    return narrow(low).bits | uint32_t(narrow(high).bits) << 16;
+  }
+};
+
+DEVICE void ldmatrix_x4(uint32_t (&r)[4], const void* row, EMULATOR_AT) {
+  emulator::ldmatrix(r, 4, false, row, file, line);
+}
+DEVICE void ldmatrix_x4_transposed(uint32_t (&r)[4], const void* row, EMULATOR_AT) {
+  emulator::ldmatrix(r, 4, true, row, file, line);
+}
+template <typename T>
+DEVICE void mma_16816(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], EMULATOR_AT) {
+  emulator::mma_16816(d, a, b, Number<T>::kType, file, line);
+}
+DEVICE void cp_async16(void* to, const void* from, bool valid, EMULATOR_AT) {
+  emulator::cp_async(to, from, 16, valid ? 16 : 0, file, line);
+}
+DEVICE void cp_async_commit() { emulator::cp_async_commit(); }
+template <int kKeep>
+DEVICE void cp_async_wait() {
+  emulator::cp_async_wait(kKeep);
+}
+
+namespace gpu {
+
+template <typename... P, typename... A>
+void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, Stream,
+            A&&... arguments) {
+  emulator::launch(kernel, grid, block, shared_bytes, std::forward<A>(arguments)...);
+}
+
+}  // namespace gpu
+}  // namespace deepcache::cuda

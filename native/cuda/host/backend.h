@@ -1,0 +1,97 @@
+#pragma once
+
+// The CUDA backend as the runtime sees it: a thin Backend over the library's C functions (api.h).
+
+#include <string>
+#include <vector>
+
+#include "cuda/api.h"
+#include "cuda/host/packing.h"
+#include "runtime/backend.h"
+
+namespace deepcache::cuda {
+
+// Throws the Error that a call left behind.
+[[noreturn]] void rethrow(const ApiError& error);
+
+// Calls a function of the table that may fail.
+template <typename... P, typename... A>
+void call(int (*function)(P...), A... arguments) {
+  ApiError error;
+  if (function(arguments..., &error)) rethrow(error);
+}
+
+// Device memory, with its owner's table.
+class CudaMemory {
+ public:
+  CudaMemory(const Api& api, Context* context, size_t bytes);
+  ~CudaMemory();
+  CudaMemory(const CudaMemory&) = delete;
+  char* data() const { return static_cast<char*>(data_); }
+  size_t bytes() const { return bytes_; }
+  void upload(const void* source, size_t bytes, size_t offset);
+  void download(void* target, size_t bytes, size_t offset) const;
+
+ private:
+  const Api& api_;
+  Context* context_;
+  void* data_ = nullptr;
+  size_t bytes_;
+};
+
+class CudaBuffer : public Buffer {
+ public:
+  CudaBuffer(const Api& api, Context* context, size_t bytes)
+      : Buffer(bytes), memory_(api, context, bytes) {}
+  void upload(const void* source, size_t bytes, size_t offset) override;
+  void download(void* target, size_t bytes, size_t offset) const override;
+  char* data() const { return memory_.data(); }
+
+ private:
+  CudaMemory memory_;
+};
+
+class CudaWeight : public PackedWeight {
+ public:
+  CudaWeight(const Api& api, Context* context, const WeightSpec& spec)
+      : memory(api, context, packed_bytes(spec)), place{memory.data(), spec.recipe,
+                                                        spec.out,      spec.in,
+                                                        spec.kernel_h, spec.kernel_w} {}
+  size_t bytes() const override { return memory.bytes(); }
+
+  CudaMemory memory;
+  WeightPlace place;
+};
+
+class CudaBackend : public Backend {
+ public:
+  // Throws Error(kBackendUnavailable) when the GPU cannot be used.
+  CudaBackend(const Api& api, int device, ActivationType type);
+  ~CudaBackend() override;
+
+  std::string name() const override { return "cuda:" + std::to_string(device_); }
+  std::unique_ptr<Buffer> allocate(size_t bytes) override;
+  std::unique_ptr<PackedWeight> pack(const WeightSpec& spec,
+                                     const std::vector<const SourceTensor*>& sources) override;
+  void repack(PackedWeight& target, const WeightSpec& spec,
+              const std::vector<const SourceTensor*>& sources) override;
+  size_t packed_bytes(const WeightSpec& spec) const override { return cuda::packed_bytes(spec); }
+  std::unique_ptr<Program> compile(const Plan& plan, Weights& weights, Buffer& arena,
+                                   std::vector<Binding> bindings) override;
+  void sampler_input(const SamplerState& state, const StepTable& table, int row) override;
+  void sampler_step(const SamplerState& state, const StepTable& table, int row) override;
+  void synchronize() override;
+
+ private:
+  SamplerCall sampler_call(const SamplerState& state, const StepTable& table, int row);
+
+  const Api& api_;
+  const int device_;
+  const ActivationType type_;
+  Context* context_ = nullptr;
+  // The step table's numbers, as they are on the device.
+  std::vector<float> values_;
+  std::unique_ptr<CudaMemory> device_values_;
+};
+
+}  // namespace deepcache::cuda

@@ -1,0 +1,147 @@
+#include "cuda/host/packing.h"
+
+#include <bit>
+#include <cstring>
+
+#include "runtime/error.h"
+#include "runtime/half.h"
+#include "runtime/parallel.h"
+
+namespace deepcache::cuda {
+namespace {
+
+size_t stride_of(size_t k) { return (k + 7) / 8 * 8; }
+size_t taps_of(const WeightSpec& spec) { return size_t(spec.kernel_h) * spec.kernel_w; }
+
+// A nearest x2 enlargement makes pairs of a 3x3 kernel's rows (columns) read the same input: output
+// 2i reads i-1 by row 0 and i by rows 1, 2; output 2i+1 reads i by rows 0, 1 and i+1 by row 2. Rows
+// [begin, end) for each phase and tap.
+constexpr int kPhaseRows[2][2][2] = {{{0, 1}, {1, 3}}, {{0, 2}, {2, 3}}};
+
+float phase_value(const float* taps9, int phase, int tap) {
+  const int* rows = kPhaseRows[phase / 2][tap / 2];
+  const int* columns = kPhaseRows[phase % 2][tap % 2];
+  float sum = 0;
+  for (int y = rows[0]; y < rows[1]; y++)
+    for (int x = columns[0]; x < columns[1]; x++) sum += taps9[y * 3 + x];
+  return sum;
+}
+
+// The tensors of a spec as one list of rows.
+class Rows {
+ public:
+  Rows(const std::vector<const SourceTensor*>& sources, size_t width)
+      : sources_(sources), width_(width) {}
+  void read(size_t row, float* out) const {
+    size_t at = row * width_;
+    for (const SourceTensor* source : sources_) {
+      if (at < source->count) return read_floats(*source, at, width_, out);
+      at -= source->count;
+    }
+  }
+
+ private:
+  const std::vector<const SourceTensor*>& sources_;
+  size_t width_;
+};
+
+// Where a row of the published matrix goes. geglu: values at even places, gates at odd ones.
+size_t place_of(const WeightSpec& spec, size_t row) {
+  if (spec.recipe != Recipe::geglu) return row;
+  const size_t half = size_t(spec.out) / 2;
+  return row < half ? 2 * row : 2 * (row - half) + 1;
+}
+
+// [channel][tap] to [tap][channel].
+void pack_row(const WeightSpec& spec, const float* values, ActivationType type, uint16_t* out) {
+  const size_t taps = taps_of(spec), in = size_t(spec.in);
+  for (size_t t = 0; t < taps; t++)
+    for (size_t c = 0; c < in; c++) out[t * in + c] = narrow(values[c * taps + t], type);
+}
+
+void pack_matrix_row(const WeightSpec& spec, const Rows& rows, size_t row, ActivationType type,
+                     uint16_t* out) {
+  const size_t taps = taps_of(spec), in = size_t(spec.in), count = size_t(spec.out);
+  std::vector<float> values(taps * in);
+  rows.read(row, values.data());
+  if (spec.recipe == Recipe::upsample) {
+    const size_t stride = stride_of(4 * in);
+    for (int phase = 0; phase < 4; phase++) {
+      uint16_t* const to = out + (phase * count + row) * stride;
+      for (int tap = 0; tap < 4; tap++)
+        for (size_t c = 0; c < in; c++)
+          to[tap * in + c] = narrow(phase_value(&values[c * 9], phase, tap), type);
+    }
+    out += 4 * count * stride;
+  }
+  pack_row(spec, values.data(), type, out + place_of(spec, row) * stride_of(taps * in));
+}
+
+}  // namespace
+
+uint16_t narrow(float value, ActivationType type) {
+  if (type == ActivationType::fp16) return float_to_half(value);
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  if ((bits & 0x7fffffff) > 0x7f800000) return 0x7fff;
+  return uint16_t((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+float widen(uint16_t bits, ActivationType type) {
+  return type == ActivationType::fp16 ? half_to_float(bits) : bf16_to_float(bits);
+}
+
+size_t packed_bytes(const WeightSpec& spec) {
+  const size_t out = size_t(spec.out), in = size_t(spec.in);
+  switch (spec.recipe) {
+    case Recipe::vector:
+      return spec.count() * sizeof(float);
+    case Recipe::table:
+      return spec.count() * 2;
+    case Recipe::upsample:
+      return out * (4 * stride_of(4 * in) + stride_of(9 * in)) * 2;
+    default:
+      return out * stride_of(taps_of(spec) * in) * 2;
+  }
+}
+
+std::vector<char> pack(const WeightSpec& spec, const std::vector<const SourceTensor*>& sources,
+                       ActivationType type) {
+  size_t count = 0;
+  for (const SourceTensor* source : sources) count += source->count;
+  if (count != spec.count())
+    throw Error(ErrorCode::kInvalidWeights, spec.names.at(0) + ": holds " + std::to_string(count) +
+                                                " values, expected " +
+                                                std::to_string(spec.count()));
+  if (spec.recipe == Recipe::upsample && (spec.kernel_h != 3 || spec.kernel_w != 3))
+    throw Error(ErrorCode::kInternal, "weights: the upsample recipe is for 3x3 kernels");
+
+  std::vector<char> out(packed_bytes(spec));
+  if (spec.recipe == Recipe::vector) {
+    float* to = reinterpret_cast<float*>(out.data());
+    for (const SourceTensor* source : sources) {
+      read_floats(*source, 0, source->count, to);
+      to += source->count;
+    }
+    return out;
+  }
+  uint16_t* const to = reinterpret_cast<uint16_t*>(out.data());
+  const size_t width = taps_of(spec) * size_t(spec.in);
+  const Rows rows(sources, width);
+  const auto pack_one = [&](size_t row) {
+    if (spec.recipe == Recipe::table) {
+      std::vector<float> values(width);
+      rows.read(row, values.data());
+      for (size_t c = 0; c < width; c++) to[row * width + c] = narrow(values[c], type);
+    } else {
+      pack_matrix_row(spec, rows, row, type, to);
+    }
+  };
+  constexpr size_t kBlock = 16;  // rows of a task
+  const size_t all = size_t(spec.out), blocks = (all + kBlock - 1) / kBlock;
+  parallel_for(blocks, all * width < (size_t(1) << 18) ? 1 : 0, [&](size_t block, int) {
+    for (size_t row = block * kBlock; row < all && row < (block + 1) * kBlock; row++) pack_one(row);
+  });
+  return out;
+}
+
+}  // namespace deepcache::cuda

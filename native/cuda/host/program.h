@@ -1,0 +1,34 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cuda/host/backend.h"
+
+namespace deepcache::cuda {
+
+// A plan handed to the library: tensors as addresses, weights packed.
+class CudaProgram : public Program {
+ public:
+  CudaProgram(const Api& api, Context* context, ActivationType type, const Plan& plan,
+              Weights& weights, Buffer& arena, const std::vector<Binding>& bindings);
+  ~CudaProgram() override;
+  void run(int step, const CancelFlag* cancel, const Tap* tap) override;
+  // The kernel that serves each op, in words.
+  std::vector<std::string> kernels() const;
+
+ private:
+  void run_tapped(int step, const CancelFlag* cancel, const Tap& tap);
+
+  const Api& api_;
+  Context* context_;
+  ActivationType type_;
+  ProgramHandle* handle_ = nullptr;
+  std::vector<Tensor> outputs_;                                // of the ops
+  std::vector<TensorPlace> places_;                            // by tensor
+  std::multimap<int, std::pair<std::string, Tensor>> labels_;  // by tensor
+};
+
+}  // namespace deepcache::cuda

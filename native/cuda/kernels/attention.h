@@ -1,0 +1,36 @@
+#pragma once
+
+// Attention: see attention.cu.
+
+#include "cuda/kernels/common.h"
+
+namespace deepcache::cuda {
+
+// Rows of one of q, k, v, y: element i of sequence (outer o, inner j) begins at value
+// o * outer + j * inner + i * step + offset; head h at h * head_width behind that.
+struct AttentionRows {
+  View view;
+  long long outer = 0, inner = 0, step = 0;
+  int offset = 0;
+  bool eights = false;  // every head begins at 16 bytes (fp32: 32), and has a multiple of 8 values
+};
+
+struct AttentionArgs {
+  AttentionRows q, k, v, y;
+  int queries = 0, keys = 0;
+  int outer = 1, inner = 1, heads = 1, head_width = 0;
+  float scale = 1;
+  bool causal = false;
+};
+
+struct AttentionKernelInfo {
+  int queries;  // of a block
+  int columns;  // of v and y in a block
+  size_t shared_bytes;
+};
+AttentionKernelInfo attention_kernel_info(int head_width);
+
+template <typename T>
+void launch_attention(const AttentionArgs& args, Stream stream);
+
+}  // namespace deepcache::cuda

@@ -1,0 +1,113 @@
+#include <algorithm>
+
+#include "cuda/op_args.h"
+#include "cuda/program.h"
+
+namespace deepcache::cuda {
+namespace {
+
+std::string describe(const std::vector<Product>& products, bool async) {
+  const Product& p = products.front();
+  const MatmulTileInfo tile = matmul_tile_info(p.tile);
+  std::string text = "matmul " + std::to_string(tile.rows) + "x" + std::to_string(tile.columns);
+  if (products.size() > 1) text += ", " + std::to_string(products.size()) + " phases";
+  if (p.args.splits > 1) text += ", k split in " + std::to_string(p.args.splits);
+  return text + (async ? ", async copies" : ", gathered");
+}
+
+}  // namespace
+
+DeviceProgram::DeviceProgram(Context& context, const ProgramSpec& spec)
+    : context_(context),
+      ops_(spec.ops, spec.ops + spec.op_count),
+      tensors_(spec.tensors, spec.tensors + spec.tensor_count),
+      weights_(spec.weights, spec.weights + spec.weight_count) {
+  const Operands operands{tensors_.data(), weights_.data(), 0};
+  size_t bytes = 0;
+  for (const Op& op : ops_) bytes = std::max(bytes, prepare(op, operands));
+  workspace_ = gpu::Memory(bytes);
+}
+
+// Names the op's kernel and returns what it needs of the workspace.
+size_t DeviceProgram::prepare(const Op& op, const Operands& operands) {
+  switch (op.kind) {
+    case OpKind::conv: {
+      const auto products = plan_conv(op.conv, operands, context_.properties, nullptr);
+      const MatmulArgs& a = products.front().args;
+      kernels_.push_back(describe(products, a.eights && !a.x[0].fp32 && !a.x[1].fp32));
+      return partial_bytes(products);
+    }
+    case OpKind::group_norm: {
+      const GroupNormArgs args = group_norm_args(op.group_norm, operands, context_.properties);
+      if (args.groups > 1024)
+        throw Error(ErrorCode::kUnsupported, "group_norm: more than 1024 groups");
+      kernels_.push_back(args.eights ? "group norm by eights" : "group norm by values");
+      return size_t(args.samples) * args.groups * args.blocks * sizeof(float2);
+    }
+    case OpKind::layer_norm:
+      kernels_.push_back("layer norm");
+      return 0;
+    case OpKind::attention: {
+      const int width = op.attention.head_width;
+      const AttentionKernelInfo info = attention_kernel_info(width);
+      if (width > 512 || info.shared_bytes > context_.properties.shared_bytes)
+        throw Error(ErrorCode::kUnsupported, "attention: heads of " + std::to_string(width) +
+                                                 " channels do not fit the GPU");
+      kernels_.push_back("flash attention " + std::to_string(info.queries) + " queries, " +
+                         std::to_string(info.columns) + " columns");
+      return 0;
+    }
+    default:
+      kernels_.push_back("simple");
+      return 0;
+  }
+}
+
+void DeviceProgram::run(int step, int first, int last) {
+  for (const TensorPlace& place : tensors_)
+    if (place.step && (step < 0 || step > place.last_step))
+      throw Error(ErrorCode::kInternal, "run: step " + std::to_string(step) + " is out of range");
+  if (first < 0 || last > int(ops_.size()) || first > last)
+    throw Error(ErrorCode::kInternal, "run: ops out of range");
+  const Operands operands{tensors_.data(), weights_.data(), step};
+  for (int i = first; i < last; i++) {
+    if (context_.type == ActivationType::fp16)
+      launch<Half>(ops_[i], operands);
+    else
+      launch<Bfloat16>(ops_[i], operands);
+  }
+}
+
+template <typename T>
+void DeviceProgram::launch(const Op& op, const Operands& operands) {
+  const Stream stream = context_.stream;
+  int* const fault = reinterpret_cast<int*>(context_.fault.data());
+  switch (op.kind) {
+    case OpKind::conv:
+      for (const Product& product : plan_conv(op.conv, operands, context_.properties,
+                                              reinterpret_cast<float*>(workspace_.data())))
+        launch_matmul<T>(product.args, product.tile, stream);
+      return;
+    case OpKind::group_norm: {
+      GroupNormArgs args = group_norm_args(op.group_norm, operands, context_.properties);
+      args.statistics = reinterpret_cast<float2*>(workspace_.data());
+      return launch_group_norm<T>(args, stream);
+    }
+    case OpKind::layer_norm:
+      return launch_layer_norm<T>(layer_norm_args(op.layer_norm, operands), stream);
+    case OpKind::attention:
+      return launch_attention<T>(attention_args(op.attention, operands), stream);
+    case OpKind::elementwise:
+      return launch_elementwise<T>(elementwise_args(op.elementwise, operands), stream);
+    case OpKind::embedding:
+      return launch_embedding<T>(embedding_args(op.embedding, operands, fault), stream);
+    case OpKind::timestep_embedding:
+      return launch_timestep_embedding<T>(timestep_args(op.timestep_embedding, operands), stream);
+    case OpKind::pick_token:
+      return launch_pick_token<T>(pick_token_args(op.pick_token, operands, fault), stream);
+    case OpKind::concat:
+      return launch_concat<T>(concat_args(op.concat, operands), stream);
+  }
+}
+
+}  // namespace deepcache::cuda
