@@ -16,12 +16,16 @@ namespace deepcache::test {
 // Records one op over external inputs with random values, and random weights.
 class OpBuilder {
  public:
-  explicit OpBuilder(unsigned seed) : seed_(seed) {}
+  // `staged`: the op reads and writes temporaries (of the backend's own type), copied from and to
+  // the external ones, which are fp32.
+  explicit OpBuilder(unsigned seed, bool staged = false) : staged_(staged), seed_(seed) {}
 
   // Uniform in [-1, 1) * scale + offset.
   Tensor input(Shape shape, double scale = 1, double offset = 0);
   Tensor ids(Shape shape, int below);
   Tensor output(Shape shape);
+  // After the op has been added: the tensor to compare.
+  Tensor finish(const Op& op);
   WeightId weight(Recipe recipe, int out, int in, int kernel_h = 1, int kernel_w = 1,
                   std::vector<int> parts = {}, Type type = Type::f32);
   WeightId vector(int count) { return weight(Recipe::vector, count, 1); }
@@ -29,7 +33,8 @@ class OpBuilder {
   double random();
 
   Plan plan;
-  std::map<int, std::vector<float>> inputs;  // by tensor id; ids as whole numbers
+  std::map<int, std::vector<float>> inputs;  // by external tensor's id; ids as whole numbers
+  std::map<int, int> copies;                 // staged: from a temporary to its external
   std::shared_ptr<WeightSource> source();
 
  private:
@@ -39,6 +44,7 @@ class OpBuilder {
   };
   class Source;
 
+  bool staged_;
   unsigned seed_;
   std::map<std::string, Stored> stored_;
 };
@@ -53,7 +59,12 @@ struct OpCase {
 const std::vector<OpCase>& op_cases();
 std::vector<OpCase> conv_cases();
 
+struct CheckOptions {
+  double tolerance = 0;  // 0: the case's own
+  bool staged = false;   // see OpBuilder
+};
+
 // Runs the case on a backend and on the reference. Returns what is wrong, empty when nothing is.
-std::string check_case(const OpCase& test, Backend& backend);
+std::string check_case(const OpCase& test, Backend& backend, const CheckOptions& options = {});
 
 }  // namespace deepcache::test

@@ -1,0 +1,9 @@
+# emulated_tests: the CUDA backend on the emulator, against the CPU backend and the references of the
+# native tests.
+add_subdirectory(native/emulator)
+deepcache_executable(emulated_tests test/emulated)
+target_sources(emulated_tests PRIVATE
+  test/native/main.cc test/native/op_cases.cc test/native/op_case_table.cc test/native/conv_cases.cc
+  test/native/reference.cc)
+target_include_directories(emulated_tests PRIVATE test)
+target_link_libraries(emulated_tests PRIVATE cuda_emulated)

@@ -1,0 +1,60 @@
+// Every op case on the emulated GPUs against the double-precision reference.
+
+#include "emulated.h"
+#include "native/op_cases.h"
+#include "native/test.h"
+
+namespace deepcache::test {
+namespace {
+
+using emulator::Async;
+
+// Operands are rounded to 16 bits on their way in and, for temporaries, on their way out: fp16 has
+// 11 bits, so a rounding's error is at most 2^-12 of the value and 2^-12/sqrt(3) = 1.4e-4 in the
+// mean; a product of two rounded operands has sqrt(2) of that in the relative L2 norm, since
+// rounding errors are independent, whatever the length of the sum. With the result's rounding,
+// attention's second product and the probabilities, four roundings: 2.8e-4. 1e-3 leaves room for
+// cancellation in the sums (weights scaled to keep the norm; bias and residual add). bf16 has three
+// bits less: eight times as much. A dropped tap, channel, row or key is an error of 1e-2 and more,
+// a race one of 1.
+double tolerance(const OpCase& test, ActivationType type) {
+  double value = type == ActivationType::fp16 ? 1e-3 : 8e-3;
+  // Values about 100 with deviations of 1: a rounding is 100 times as large beside what remains.
+  if (test.name.find("far_from_zero") != std::string::npos) value *= 100;
+  // Scores of up to some 50: their rounding moves a probability by as much more.
+  if (test.name.find("sharp") != std::string::npos) value *= 12;
+  return value;
+}
+
+void run_all(int device, ActivationType type, bool staged, uint64_t seed, Async async,
+             int resident) {
+  const Emulation emulation(seed, async, resident);
+  const auto backend = emulated_backend(device, type);
+  std::string problems;
+  for (const OpCase& test : op_cases()) {
+    // Timesteps are fp32 inputs of every plan: 16 bits would not hold them.
+    if (staged && test.name.find("timestep") != std::string::npos) continue;
+    std::string problem;
+    try {
+      problem = check_case(test, *backend, {tolerance(test, type), staged});
+    } catch (const std::exception& error) {
+      problem = error.what();
+    }
+    if (!problem.empty()) problems += "\n  " + test.name + ": " + problem;
+  }
+  if (!problems.empty()) throw Failure(problems);
+}
+
+}  // namespace
+
+TEST(quick_ops_fp16_late) { run_all(kSm80, ActivationType::fp16, true, 1, Async::late, 1); }
+TEST(quick_ops_fp32_inputs) { run_all(kSm80, ActivationType::fp16, false, 2, Async::random, 1); }
+TEST(quick_ops_bf16_random) { run_all(kSm86, ActivationType::bf16, true, 3, Async::random, 2); }
+
+TEST(all_ops_fp16_at_issue) { run_all(kSm80, ActivationType::fp16, true, 4, Async::at_issue, 2); }
+TEST(all_ops_bf16_late) { run_all(kSm80, ActivationType::bf16, true, 5, Async::late, 2); }
+TEST(all_ops_bf16_fp32_inputs) { run_all(kSm80, ActivationType::bf16, false, 6, Async::late, 1); }
+TEST(all_ops_sm86_random) { run_all(kSm86, ActivationType::fp16, true, 8, Async::random, 1); }
+TEST(all_ops_sm86_interleaved) { run_all(kSm86, ActivationType::fp16, true, 11, Async::random, 4); }
+
+}  // namespace deepcache::test
