@@ -2,6 +2,7 @@
 import json
 import os
 import platform
+from datetime import datetime, timedelta
 
 import torch
 
@@ -18,6 +19,15 @@ def last_value(path, key):
     with open(path) as file:
         values = [entry[key] for entry in map(json.loads, file) if key in entry]
     return values[-1] if values else None
+
+
+def minutes(path):
+    """Minutes between the first and the last line of a log (of less than a day), or None."""
+    if not os.path.exists(path):
+        return None
+    with open(path) as file:
+        times = [datetime.strptime(json.loads(line)["at"], "%H:%M:%S") for line in file]
+    return round((times[-1] - times[0]) % timedelta(days=1) / timedelta(minutes=1)) if times else None
 
 
 def processor():
@@ -38,17 +48,19 @@ def names():
 
 def text(facts, work):
     """facts: pictures, steps, commit, warm_start, threads. Returns the card as Markdown."""
-    psnr = last_value(os.path.join(work, "autoencoder.jsonl"), "psnr")
-    loss = last_value(os.path.join(work, "unet.jsonl"), "held_out_loss")
-    start = ("Autoencoder, U-Net and text encoder started from the weights of an earlier prototype of this model, as far "
-             "as names and shapes fit." if facts["warm_start"] else "All weights started at random.")
+    autoencoder_log, unet_log = os.path.join(work, "autoencoder.jsonl"), os.path.join(work, "unet.jsonl")
+    psnr, loss = last_value(autoencoder_log, "psnr"), last_value(unet_log, "held_out_loss")
+    autoencoder_pictures = last_value(autoencoder_log, "seen")
+    start = ("Autoencoder, U-Net and text encoder started from the weights of an earlier, less trained model of this\n"
+             "  kind (not in the repository), as far as names and shapes fit." if facts["warm_start"] else "All weights started at random.")
     return f"""# Demo model
 
 A very small text-to-image model of Stable Diffusion's structure (CLIP text encoder, four-level U-Net with cross
 attention, KL autoencoder), trained from drawings. It exists so that examples and measurements have a real model
 that fits in a package; it knows nothing but its little world.
 
-- Pictures: {SIZE}x{SIZE}, 25 DDIM steps, guidance scale 4. Other sizes were never seen in training.
+- Pictures: {SIZE}x{SIZE}, 25 DDIM steps, guidance scale 2.5 (more makes colours heavy and things double). Other
+  sizes were never seen in training.
 - Format: a diffusers directory, float16 safetensors.
 
 ## What it can draw
@@ -67,14 +79,16 @@ The whole grammar is in `weights-tools/demo-model/captions.py`.
 
 - Data: drawn by `weights-tools/demo-model`, no photographs, no other data set. Commit {facts["commit"]}.
 - {start}
-- U-Net and text encoder: {facts["pictures"]:,} pictures in {facts["steps"]:,} steps (v-prediction, min-SNR weights,
-  averaged weights), weighted loss on held-out pictures {loss}.
-- Autoencoder: {psnr} dB PSNR on held-out drawings.
+- U-Net and text encoder: {facts["pictures"]:,} pictures in {facts["steps"]:,} steps, {minutes(unet_log)} minutes
+  (v-prediction, min-SNR weights, averaged weights), weighted loss on held-out pictures {loss}.
+- Autoencoder: {autoencoder_pictures:,} pictures and crops, {minutes(autoencoder_log)} minutes, {psnr} dB PSNR on
+  drawings.
 - Machine: {processor()}, {facts["threads"]} threads shared with other work, PyTorch {torch.__version__}.
 
 ## What it can't do
 
 Anything outside the list above: no people, no text, no numbers of things, no more than two objects. Words it does not
-know are mostly ignored. Captions are cut after {TEXT_ENCODER["max_tokens"] - 2} tokens (about 25 words). Small details are soft, thin lines
-break, and with two objects colours sometimes change places.
+know are mostly ignored. Captions are cut after {TEXT_ENCODER["max_tokens"] - 2} tokens (about 25 words). Everything
+has one size, and three places. Small details are soft and thin lines break. With two objects colours and shapes often
+mix, and a sun or moon without a place may appear twice.
 """

@@ -22,7 +22,7 @@ PROMPTS = [
 
 
 @torch.no_grad()
-def draw_sheet(unet, text_encoder, autoencoder_state, tokenizer, path, steps=25, guidance_scale=4.0):
+def draw_sheet(unet, text_encoder, autoencoder_state, tokenizer, path, steps=25, guidance_scale=2.5):
     """Writes a PNG with one picture per caption, eight in a row."""
     autoencoder = AutoencoderKL(AUTOENCODER).to(device())
     autoencoder.load_state_dict(autoencoder_state)
