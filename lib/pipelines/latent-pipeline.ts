@@ -1,10 +1,11 @@
 import { randomInt } from 'node:crypto';
+import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import { Image } from '../images/image.js';
 import type { AutoencoderKL } from '../models/autoencoder-kl.js';
 import type { CLIPTextModel } from '../models/text-encoder.js';
 import { fitProjection } from '../previews/fit.js';
 import type { LatentProjection } from '../previews/projection.js';
-import { concat, type Tensor } from '../tensor.js';
+import type { Tensor } from '../tensor.js';
 import type { PipelineParts } from './components.js';
 import { type PreviewSettings, planRun, type RunPlan, runLoop } from './denoise.js';
 import { DiffusionPipeline } from './diffusion-pipeline.js';
@@ -145,7 +146,8 @@ export abstract class LatentPipeline<
     const result = { data: loop.latents, shape: latent };
     const decoded = options.output === 'latent' ? undefined : await this.decode(result, options);
     const output = options.output === 'latent' ? result : decoded;
-    const images = options.output === 'image' && decoded ? this.#images(decoded, options, noise.seeds) : [];
+    const images =
+      options.output === 'image' && decoded ? await this.#images(decoded, options, noise.seeds) : [];
     clock.lap('decode');
     return {
       images,
@@ -163,19 +165,19 @@ export abstract class LatentPipeline<
   ): Promise<Tensor> {
     const [batch = 0, ...each] = shape;
     const count = data.length / batch;
-    const pixels: Float32Array[] = [];
+    const pixels = new Float32Array(batch * 3 * height * width);
     for (let i = 0; i < batch; i++) {
       const one = data.subarray(i * count, (i + 1) * count).map((value) => value / this.vae.scalingFactor);
       const decoded = await this.vae.decode({ data: one, shape: [1, ...each] }, { tiling, signal });
-      pixels.push(decoded.data.map((value) => Math.min(1, Math.max(0, value / 2 + 0.5))));
+      writeUnit(decoded.data, pixels, i * 3 * height * width);
     }
-    const [, height = 0, width = 0] = each.map((extent) => extent * this.vae.scale);
-    return { data: concat(pixels), shape: [batch, 3, height, width] };
+    return { data: pixels, shape: [batch, 3, height, width] };
   }
 
   protected resolve(options: Options, size?: { width: number; height: number }): ResolvedOptions {
     const side = this.unet.sampleSize * this.vae.scale;
     return resolveOptions(options, {
+    const [, height = 0, width = 0] = each.map((extent) => extent * this.vae.scale);
       ...(size ?? { width: side, height: side }),
       scale: this.vae.scale,
       guidanceScale: this.defaultGuidance,
@@ -195,12 +197,18 @@ export abstract class LatentPipeline<
     return [seed === undefined ? BigInt(randomInt(2 ** 32)) : toSeed('seed', seed)];
   }
 
-  #images({ data }: Tensor, options: ResolvedOptions, seeds: readonly bigint[]): Image[] {
-    const images = Image.fromFloatBatch(data, options.width, options.height);
+  async #images({ data }: Tensor, options: ResolvedOptions, seeds: readonly bigint[]): Promise<Image[]> {
+    const { width, height, batch } = options;
     const scheduler = this.schedulerFor(options);
-    images.forEach((image, i) => {
+    const images: Image[] = [];
+    for (let i = 0; i < batch; i++) {
+      // Milliseconds for each of them: the event loop gets its turn in between.
+      if (i > 0) await yieldToLoop();
+      const size = 3 * height * width;
+      const image = Image.fromFloat(data.subarray(i * size, (i + 1) * size), width, height);
       image.metadata = { parameters: settingsOf(options, scheduler, seeds, i) };
-    });
+      images.push(image);
+    }
     return images;
   }
 
@@ -234,3 +242,10 @@ function withBlend({ table, compiled }: RunPlan): RunPlan['table'] {
   });
   return { ...table, rows };
 }
+/** Pixels from -1 to 1 as ones from 0 to 1. A plain loop: map() holds up the event loop for twice as long. */
+function writeUnit(pixels: Float32Array, to: Float32Array, offset: number): void {
+  for (let i = 0; i < pixels.length; i++) {
+    to[offset + i] = Math.min(1, Math.max(0, (pixels[i] as number) / 2 + 0.5));
+  }
+}
+
