@@ -23,6 +23,8 @@ export interface GenerateFlags {
   guidanceScale?: number;
   guidanceRescale?: number;
   cache?: CacheOptions;
+  longPrompts?: boolean;
+  promptWeighting?: boolean;
   clipSkip?: number;
   eta?: number;
   scheduler?: string;
@@ -37,6 +39,11 @@ export interface GenerateFlags {
   device: Device;
   dtype: Dtype;
   threads?: number;
+  /** True, or the size of a tile. */
+  vaeTiling?: boolean | number;
+  unloadTextEncoder?: boolean;
+  previewEvery?: number;
+  preview?: string;
   json?: boolean;
   quiet?: boolean;
 }
@@ -54,17 +61,22 @@ const SAME = [
   'guidanceScale',
   'guidanceRescale',
   'cache',
+  'longPrompts',
+  'promptWeighting',
   'clipSkip',
   'eta',
   'timesteps',
   'sigmas',
 ] as const;
 
+/** Steps between previews when only their file is named. */
+const PREVIEW_EVERY = 5;
+
 /** Flags that name files. */
 const TENSORS = ['latents', 'promptEmbeds', 'negativePromptEmbeds'] as const;
 
 export function toGenerateOptions(flags: GenerateFlags): GenerateOptions {
-  const { prompt, negativePrompt, quality } = flags;
+  const { prompt, negativePrompt, quality, vaeTiling } = flags;
   if (!prompt && !flags.promptEmbeds) throw invalidArgument('prompt', 'is missing: say what to show');
   if (quality !== undefined && (quality < 1 || quality > 100)) {
     throw invalidArgument('quality', `must be a whole number from 1 to 100, got ${quality}`);
@@ -75,17 +87,29 @@ export function toGenerateOptions(flags: GenerateFlags): GenerateOptions {
     readTensor(flags[name] as string),
   ]);
   const scheduler = schedulerOption(flags);
+  const previewEvery = flags.previewEvery ?? (flags.preview === undefined ? undefined : PREVIEW_EVERY);
   return {
     ...(prompt && { prompt }),
     ...(negativePrompt && { negativePrompt }),
     ...Object.fromEntries(same),
     ...(scheduler && { scheduler }),
+    ...(vaeTiling !== undefined && {
+      vaeTiling: typeof vaeTiling === 'number' ? { tileSize: vaeTiling } : vaeTiling,
+    }),
+    ...(previewEvery && { previewEvery }),
     ...Object.fromEntries(tensors),
   };
 }
 
-export function toLoadOptions({ device, dtype, threads, variant }: GenerateFlags): LoadOptions {
-  return { device, dtype, ...(threads !== undefined && { threads }), ...(variant && { variant }) };
+export function toLoadOptions(flags: GenerateFlags): LoadOptions {
+  const { device, dtype, threads, variant, unloadTextEncoder } = flags;
+  return {
+    device,
+    dtype,
+    ...(threads !== undefined && { threads }),
+    ...(variant && { variant }),
+    ...(unloadTextEncoder && { unloadTextEncoder }),
+  };
 }
 
 /** A name and fields of a configuration, which may come alone: then they go on top of the model's own sampler. */

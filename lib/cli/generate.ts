@@ -11,6 +11,7 @@ import type { CliContext } from './context.js';
 import { defaultModel } from './default-model.js';
 import { type GenerateFlags, toGenerateOptions, toLoadOptions } from './generate-options.js';
 import { fileNames, jsonReport, textReport } from './generate-report.js';
+import { PreviewOutput } from './preview-output.js';
 import { EXIT_CODES_HELP } from './run.js';
 import { StatusLine } from './status-line.js';
 import { StepProgress } from './step-progress.js';
@@ -42,6 +43,8 @@ export function generateCommand(context: CliContext): Command {
       toNumber,
     )
     .option('-c, --cache <settings>', `DeepCache: ${CACHE_HELP}`, toCacheOptions)
+    .option('--long-prompts', 'read more than 75 tokens, in blocks; BREAK starts the next')
+    .option('--prompt-weighting', 'read (word:1.3), (word) and [word] as weights')
     .option('--clip-skip <n>', 'layers of the text encoder to leave out (default: 0)', toWhole)
     .option('--eta <x>', 'randomness of DDIM, 0 to 1 (default: 0)', toNumber)
     .option('--scheduler <name>', `another sampler: ${schedulerNames().map(shortName).join(', ')}`)
@@ -62,21 +65,35 @@ export function generateCommand(context: CliContext): Command {
         .default('auto'),
     )
     .option('--threads <n>', 'CPU threads (default: all cores)', toCount)
+    .option(
+      '--vae-tiling [pixels]',
+      'decode in tiles, which takes less memory; their size is optional',
+      toWhole,
+    )
+    .option('--unload-text-encoder', 'free the text encoder once prompts are read')
     .optionsGroup('Output:')
+    .option('--preview-every <n>', 'show every so many steps what becomes of it, see below', toCount)
+    .option('--preview <file>', 'write previews to this file, each over the one before')
     .option('--json', 'print the result as JSON')
     .option('-q, --quiet', 'print nothing but errors')
     .optionsGroup('Options:')
-    .addHelpText('after', `${CACHE_SETTINGS_HELP}\n${EXIT_CODES_HELP}`)
+    .addHelpText('after', `${CACHE_SETTINGS_HELP}\n${PREVIEW_HELP}\n${EXIT_CODES_HELP}`)
     .action((flags: GenerateFlags) => generate(flags, context));
 }
 
+const PREVIEW_HELP = `
+Previews are rough colours, made without the autoencoder. Terminals that can show pictures (iTerm2, WezTerm, kitty,
+Ghostty) show the first image's; --preview writes all images' to files.`;
+
 async function generate(flags: GenerateFlags, context: CliContext): Promise<void> {
   // Everything that can be wrong should be known before a model is loaded and minutes are spent.
-  if (!ENDINGS.includes(extname(flags.output).toLowerCase())) {
-    throw invalidArgument('output', `must end in ${ENDINGS.join(', ')}, got ${JSON.stringify(flags.output)}`);
+  const paths = { output: flags.output, ...(flags.preview !== undefined && { preview: flags.preview }) };
+  for (const [name, path] of Object.entries(paths)) {
+    if (ENDINGS.includes(extname(path).toLowerCase())) continue;
+    throw invalidArgument(name, `must end in ${ENDINGS.join(', ')}, got ${JSON.stringify(path)}`);
   }
   const options = toGenerateOptions(flags);
-  await mkdir(dirname(flags.output), { recursive: true });
+  for (const path of Object.values(paths)) await mkdir(dirname(path), { recursive: true });
 
   const line = new StatusLine(context, !flags.quiet);
   const remark = (message: string) => {
@@ -85,6 +102,11 @@ async function generate(flags: GenerateFlags, context: CliContext): Promise<void
   };
   const { folder, note } = flags.model === undefined ? defaultModel() : { folder: flags.model };
   if (note) remark(note);
+  const previews = new PreviewOutput(context, line, flags.preview);
+  if (options.previewEvery && !previews.isUseful) {
+    remark('--preview-every: pictures cannot be shown here; give --preview and a file');
+    delete options.previewEvery;
+  }
   const { signal } = context;
   try {
     line.show(`loading ${folder}`);
@@ -102,10 +124,12 @@ async function generate(flags: GenerateFlags, context: CliContext): Promise<void
       ...options,
       signal,
       onStep: (event) => {
+        previews.update(event);
         progress.update(event);
         if (event.step === event.steps) line.show('decoding');
       },
     });
+    await previews.finish();
     const files = fileNames(flags.output, result.images.length);
     for (const [i, image] of result.images.entries()) {
       await image.save(files[i] as string, { ...(flags.quality && { quality: flags.quality }) });
@@ -116,6 +140,7 @@ async function generate(flags: GenerateFlags, context: CliContext): Promise<void
     if (flags.json) context.out(jsonReport(report));
     else if (!flags.quiet) context.out(textReport(report));
   } finally {
+    await previews.settle();
     line.clear();
   }
 }
