@@ -125,6 +125,7 @@ describe('wrong use', () => {
     [['--cache', 'interval=0'], /cache.interval must be .*, got 0 \(of the setting "interval=0"\)/],
     [['--cache', 'interval=2,branch=12'], /cache.branch must be a whole number from 0 to 11/],
     [['--steps', '0'], /--steps must be a whole number from 1/],
+    [['--preview-every', '2'], /unknown option '--preview-every'/],
     [['--html'], /option '--html <file>' argument missing/],
   ])('%j', async (args, message) => {
     const { code, out, err } = await compare('-o', file('wrong.png'), ...args);

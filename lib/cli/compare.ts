@@ -24,8 +24,8 @@ interface Flags extends Omit<GenerateFlags, 'cache'> {
 }
 
 const ENDINGS = ['.png', '.jpg', '.jpeg', '.webp'];
-/** Flags of `generate` that are another thing here. */
-const OWN = ['output', 'cache'];
+/** Flags of `generate` that are another thing here, or of no use. */
+const OTHER = ['output', 'cache', 'preview', 'previewEvery'];
 
 /** `deepcache compare`: the same pictures with several cache settings. */
 export function compareCommand(context: CliContext): Command {
@@ -43,7 +43,7 @@ export function compareCommand(context: CliContext): Command {
     .option('--html <file>', 'a page with a slider between the pictures, in one file')
     .option('--repeats <n>', 'runs of each setting, of which the median time counts (default: 1)', toCount);
   for (const option of generateCommand(context).options) {
-    if (!OWN.includes(option.attributeName())) command.addOption(option);
+    if (!OTHER.includes(option.attributeName())) command.addOption(option);
   }
   return command
     .optionsGroup('Options:')
