@@ -1,0 +1,211 @@
+// Whole tiny models on the emulated GPU against the CPU backend, in the fixture's folder.
+//
+// Tolerances (relative L2): a U-Net call of some hundred ops, each rounding its output to 16 bits
+// (1.4e-4 in the mean for fp16), adds up like a random walk to about 2e-3, damped by norms and
+// residuals: 5e-3. bf16 is eight times as coarse. A denoising run repeats the call on its own output.
+
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+
+#include "emulated.h"
+#include "models/autoencoder.h"
+#include "models/text_encoder.h"
+#include "models/unet.h"
+#include "native/test.h"
+#include "runtime/safetensors.h"
+#include "runtime/synth.h"
+
+namespace deepcache::test {
+namespace {
+
+const std::string kFolder = "test/fixtures/sd15-tiny/";
+
+std::string read_text(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) throw Failure("cannot read " + path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::vector<float> numbers(const std::string& name, std::vector<int64_t> shape) {
+  const SyntheticTensor tensor{"input." + name, std::move(shape)};
+  std::vector<float> out(tensor.count());
+  synthetic_values(tensor, 0, out.size(), out.data());
+  return out;
+}
+
+void check_close(const std::string& what, const std::vector<float>& actual,
+                 const std::vector<float>& expected, double tolerance) {
+  CHECK_EQ(actual.size(), expected.size());
+  double error = 0, norm = 0;
+  for (size_t i = 0; i < actual.size(); i++) {
+    error += std::pow(double(actual[i]) - double(expected[i]), 2);
+    norm += std::pow(double(expected[i]), 2);
+  }
+  const double relative = std::sqrt(error / norm);
+  std::printf("    %-40s relative error %.2e (at most %.0e)\n", what.c_str(), relative, tolerance);
+  if (!(relative <= tolerance))
+    throw Failure(what + ": relative error " + std::to_string(relative));
+}
+
+std::shared_ptr<Backend> cpu() { return std::shared_ptr<Backend>(make_cpu_backend(1)); }
+
+struct Unets {
+  UnetConfig config = UnetConfig::parse(read_text(kFolder + "unet/config.json"));
+  Unet reference{config, source(), cpu()};
+  std::shared_ptr<Backend> backend;
+  Unet unet;
+
+  explicit Unets(std::shared_ptr<Backend> gpu) : backend(gpu), unet(config, source(), gpu) {}
+  static std::shared_ptr<WeightSource> source() {
+    return open_weights({kFolder + "unet/diffusion_pytorch_model.safetensors"});
+  }
+};
+
+// One full call that keeps every branch's feature, then every branch's retrieve call on another input.
+void check_unet(ActivationType type, int height, int width, double tolerance) {
+  Unets u(emulated_backend(kSm80, type));
+  const int batch = 2, tokens = 7, channels = u.config.in_channels;
+  const auto sample = numbers("sample", {batch, channels, height, width});
+  const auto next = numbers("next", {batch, channels, height, width});
+  const auto context = numbers("context", {batch, tokens, u.config.context_width});
+  UnetForward request;
+  request.batch = batch;
+  request.height = height;
+  request.width = width;
+  request.sample = sample.data();
+  request.timesteps = {601, 601};
+  request.conditions.context = context.data();
+  request.conditions.context_length = tokens;
+  for (int branch = 0; branch < u.config.branches(); branch++) request.features.push_back(branch);
+  const auto run = [&](const std::string& what) {
+    const auto expected = u.reference.forward(request, nullptr, nullptr);
+    check_close(what, u.unet.forward(request, nullptr, nullptr), expected, tolerance);
+  };
+  run("full");
+  request.features.clear();
+  request.sample = next.data();
+  request.timesteps = {581, 581};
+  for (int branch = 0; branch < u.config.branches(); branch++) {
+    request.retrieve = branch;
+    run("retrieve, branch " + std::to_string(branch));
+  }
+}
+
+// Six Euler-like steps with guidance; every other one retrieves.
+void check_denoise(ActivationType type, int branch, double tolerance) {
+  Unets u(emulated_backend(kSm80, type));
+  const int height = 8, width = 8, tokens = 5, channels = u.config.in_channels;
+  const auto latents = numbers("latents", {1, channels, height, width});
+  const auto context = numbers("prompts", {2, tokens, u.config.context_width});
+  UnetDenoise request;
+  request.batch = 1;
+  request.halves = 2;
+  request.height = height;
+  request.width = width;
+  request.latents = latents.data();
+  request.conditions.context = context.data();
+  request.conditions.context_length = tokens;
+  StepTable& table = request.table;
+  table.programs = {{ProgramKey::Kind::full, -1, true}, {ProgramKey::Kind::retrieve, branch, true}};
+  const auto number = [&](float v) {
+    table.values.push_back(v);
+    return Coefficient{uint32_t(table.values.size() - 1), 0};
+  };
+  for (int i = 0; i < 6; i++) {
+    StepRow row;
+    row.program = i % 2;
+    row.timestep = number(float(951 - 150 * i));
+    row.input_scale = number(1);
+    row.guided = true;
+    row.guidance_scale = number(4);
+    row.guidance_rescale = number(0);
+    row.x0_x = number(1);
+    row.x0_m = number(-1);
+    row.assignments = {{Slot::x, {{Slot::x, number(0.98f)}, {Slot::m, number(-0.15f)}}}};
+    table.rows.push_back(row);
+  }
+  const auto ignore = [](const UnetProgress&) {};
+  const UnetRun expected = u.reference.denoise(request, nullptr, ignore);
+  const UnetRun actual = u.unet.denoise(request, nullptr, ignore);
+  check_close("six steps, branch " + std::to_string(branch), actual.latents, expected.latents,
+              tolerance);
+}
+
+void check_vae(ActivationType type, double tolerance) {
+  const VaeConfig config = VaeConfig::parse(read_text(kFolder + "vae/config.json"));
+  const auto source = [] {
+    return open_weights({kFolder + "vae/diffusion_pytorch_model.safetensors"});
+  };
+  Autoencoder reference(config, source(), cpu());
+  Autoencoder vae(config, source(), emulated_backend(kSm80, type));
+  Shape shape;
+  const auto latent = numbers("latent", {1, config.latent_channels, 5, 4});
+  const auto image = numbers("image", {1, config.in_channels, 5 * config.scale(), 4 * config.scale()});
+  const auto decoded = reference.decode(latent.data(), 1, 5, 4, &shape, nullptr, nullptr);
+  check_close("decode", vae.decode(latent.data(), 1, 5, 4, &shape, nullptr, nullptr), decoded,
+              tolerance);
+  const int h = 5 * config.scale(), w = 4 * config.scale();
+  const auto moments = reference.encode(image.data(), 1, h, w, &shape, nullptr, nullptr);
+  check_close("encode", vae.encode(image.data(), 1, h, w, &shape, nullptr, nullptr), moments,
+              tolerance);
+}
+
+void check_text(ActivationType type, double tolerance) {
+  const ClipTextConfig config =
+      ClipTextConfig::parse(read_text(kFolder + "text_encoder/config.json"), false);
+  const auto source = [] { return open_weights({kFolder + "text_encoder/model.safetensors"}); };
+  TextEncoder reference(config, source(), cpu());
+  TextEncoder encoder(config, source(), emulated_backend(kSm80, type));
+  std::vector<int32_t> ids;
+  for (int i = 0; i < 2 * 11; i++) ids.push_back(i * 37 % 200);
+  const TextEncoding expected = reference.encode(ids, 2, 11, 0, {}, nullptr);
+  const TextEncoding actual = encoder.encode(ids, 2, 11, 0, {}, nullptr);
+  check_close("last hidden state", actual.last, expected.last, tolerance);
+  check_close("pooled", actual.pooled, expected.pooled, tolerance);
+}
+
+constexpr ActivationType kFp16 = ActivationType::fp16, kBf16 = ActivationType::bf16;
+
+}  // namespace
+
+TEST(quick_models_unet_fp16) {
+  const Emulation emulation(1, emulator::Async::late);
+  check_unet(kFp16, 8, 8, 5e-3);
+}
+TEST(quick_models_denoise_fp16) {
+  const Emulation emulation(2, emulator::Async::random, 2);
+  check_denoise(kFp16, 0, 2e-2);
+}
+TEST(quick_models_vae_fp16) {
+  const Emulation emulation(3, emulator::Async::late);
+  check_vae(kFp16, 5e-3);
+}
+TEST(quick_models_text_fp16) {
+  const Emulation emulation(4, emulator::Async::random);
+  check_text(kFp16, 5e-3);
+}
+
+TEST(all_models_unet_odd_size) {
+  const Emulation emulation(5, emulator::Async::random);
+  check_unet(kFp16, 9, 7, 5e-3);
+}
+TEST(all_models_unet_bf16) {
+  const Emulation emulation(6, emulator::Async::late, 2);
+  check_unet(kBf16, 8, 8, 4e-2);
+}
+TEST(all_models_denoise_deep_branch) {
+  const Emulation emulation(7, emulator::Async::late);
+  check_denoise(kFp16, 3, 2e-2);
+}
+TEST(all_models_vae_bf16) {
+  const Emulation emulation(8, emulator::Async::late);
+  check_vae(kBf16, 4e-2);
+}
+TEST(all_models_text_bf16) {
+  const Emulation emulation(9, emulator::Async::late);
+  check_text(kBf16, 4e-2);
+}
+
+}  // namespace deepcache::test
