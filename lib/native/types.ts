@@ -1,4 +1,4 @@
-import type { StepTable } from '../schedulers/table.js';
+import type { Slot, StepTable } from '../schedulers/table.js';
 
 /** @internal What native/addon exports. Arrays are NCHW fp32 unless said otherwise. */
 export interface NativeAddon {
@@ -77,6 +77,8 @@ export interface UnetSize {
   readonly height: number;
   readonly width: number;
   readonly contextLength: number;
+  /** Samples that are one video; see {@link VideoShape}. */
+  readonly frames?: number;
 }
 
 /** Multiply-accumulates, for the whole batch. */
@@ -116,11 +118,21 @@ export interface VaePlanInfo {
   readonly decode: PlanInfo;
 }
 
+export interface VideoShape {
+  /**
+   * So many samples that follow each other are one video, 1 by default. A video U-Net has one context and one row of
+   * time ids for each; in other U-Nets all frames take keys and values of self attention from the first of them.
+   */
+  readonly frames?: number;
+  /** Video U-Nets: diffusers' order of temporal contexts before v0.28. Default false. */
+  readonly oldContexts?: boolean;
+}
+
 export interface UnetConditions {
   /** [n, length, width] */
   readonly context: Float32Array;
   readonly contextLength: number;
-  /** SDXL: [n, pooled] and [n, ids]. */
+  /** SDXL: [n, pooled] and [n, ids]. Videos: ids only. */
   readonly textEmbeds?: Float32Array;
   readonly timeIds?: Float32Array;
 }
@@ -130,26 +142,29 @@ export interface NativeUnet {
   readonly outChannels: number;
   readonly contextWidth: number;
   readonly sampleSize: number;
+  /** Frames that a video U-Net was trained on, else 1. */
+  readonly frames: number;
   readonly levels: number;
   readonly layersPerBlock: number;
   /** Number of valid branches. */
   readonly branches: number;
 
   forward(
-    request: UnetConditions & {
-      readonly batch: number;
-      readonly height: number;
-      readonly width: number;
-      readonly sample: Float32Array;
-      /** One, or one for each sample. */
-      readonly timesteps: readonly number[];
-      /** Full pass: branches whose feature is kept. */
-      readonly features?: readonly number[];
-      /** Run a retrieve step of this branch instead. */
-      readonly retrieve?: number;
-      /** Collect the values that plans label with module paths. */
-      readonly taps?: boolean;
-    },
+    request: UnetConditions &
+      VideoShape & {
+        readonly batch: number;
+        readonly height: number;
+        readonly width: number;
+        readonly sample: Float32Array;
+        /** One, or one for each sample. */
+        readonly timesteps: readonly number[];
+        /** Full pass: branches whose feature is kept. */
+        readonly features?: readonly number[];
+        /** Run a retrieve step of this branch instead. */
+        readonly retrieve?: number;
+        /** Collect the values that plans label with module paths. */
+        readonly taps?: boolean;
+      },
   ): Job<{ out: Float32Array; taps?: Tap[] }>;
   /** The feature that the last full pass kept. */
   feature(branch: number): { data: Float32Array; shape: number[] };
@@ -170,7 +185,7 @@ export interface Tap {
   readonly data: Float32Array;
 }
 
-export interface DenoiseRequest extends UnetConditions {
+export interface DenoiseRequest extends UnetConditions, VideoShape {
   /** Images. */
   readonly batch: number;
   /** 2 with classifier-free guidance: conditions hold [negative, positive]. */
@@ -188,6 +203,8 @@ export interface DenoiseRequest extends UnetConditions {
   readonly mask?: Float32Array;
   readonly init?: Float32Array;
   readonly initNoise?: Float32Array;
+  /** What the table's history slots hold at the start, [b, c, h, w]; zeros by default. */
+  readonly slots?: HistorySlots;
   /** Rows after which onStep receives x0 (a preview), and after which it receives x. */
   readonly previewEvery?: number;
   readonly latentsEvery?: number;
@@ -202,8 +219,13 @@ export interface NativeStep {
   readonly x?: Float32Array;
 }
 
+/** The slots of a step table that outlive its rows. */
+export type HistorySlots = Partial<Record<Exclude<Slot, 'x' | 'm' | 'x0' | 'noise'>, Float32Array>>;
+
 export interface DenoiseResult {
   readonly latents: Float32Array;
+  /** The history slots that the table uses, after the last row: another run may go on from there. */
+  readonly slots: HistorySlots;
   /** Milliseconds of every row. */
   readonly rowMilliseconds: Float64Array;
   /** Keys, values and time projections before the first row. */

@@ -62,7 +62,7 @@ std::vector<Plan> unet_weight_plans(const UnetConfig& config) {
   std::vector<Plan> plans;
   plans.push_back(plan_unet_full(config, {1, side, side, 1, 1}, {}));
   plans.push_back(plan_unet_context(config, 1, 1));
-  plans.push_back(plan_unet_time(config, 1, 1, 1));
+  plans.push_back(plan_unet_time(config, 1, 1, config.some_time_ids()));
   return plans;
 }
 
@@ -119,6 +119,12 @@ Napi::Value plan_unet(const Napi::CallbackInfo& info) {
     shape.height = int(size["height"].integer(1, kMaxSide));
     shape.width = int(size["width"].integer(1, kMaxSide));
     shape.context_length = int(size["contextLength"].integer(1, kMaxContext));
+    if (const Argument frames = size["frames"]; frames.given()) {
+      shape.frames = int(frames.integer(1, kMaxBatch));
+      if (shape.batch % shape.frames)
+        frames.fail("a divisor of the batch (" + std::to_string(shape.batch) + ")",
+                    std::to_string(shape.frames));
+    }
     const std::vector<Plan> plans = unet_weight_plans(config);
     Napi::Array branches = Napi::Array::New(env);
     for (int branch = 0; branch < config.branches(); ++branch)

@@ -79,6 +79,7 @@ Napi::Value NativeUnet::wrap(Napi::Env env, std::shared_ptr<CountedUnet> model) 
   number("outChannels", config.out_channels);
   number("contextWidth", config.context_width);
   number("sampleSize", config.sample_size);
+  number("frames", config.frames);
   number("levels", config.levels());
   number("layersPerBlock", config.layers);
   number("branches", config.branches());
@@ -135,6 +136,11 @@ Napi::Value NativeUnet::denoise(const Napi::CallbackInfo& info) {
       return [run = std::move(run)](Napi::Env env) -> Napi::Value {
         Napi::Object out = Napi::Object::New(env);
         out["latents"] = to_js(env, run.latents);
+        Napi::Object slots = Napi::Object::New(env);
+        for (int i = 0; i < kHistorySlots; ++i)
+          if (const auto& values = run.history[size_t(i)]; !values.empty())
+            slots["s" + std::to_string(i)] = to_js(env, values);
+        out["slots"] = slots;
         out["rowMilliseconds"] = to_js(env, run.row_milliseconds);
         out["prepareMilliseconds"] = Napi::Number::New(env, run.prepare_milliseconds);
         return out;

@@ -21,7 +21,25 @@ Size parse_size(const Argument& in) {
   return {size_t(in["height"].integer(1, kMaxSide)), size_t(in["width"].integer(1, kMaxSide))};
 }
 
-// Of `n` samples, guidance halves included.
+// `frames` of the request, a divisor of `samples`; 1 when it is left out.
+int parse_frames(const Argument& in, size_t samples) {
+  const Argument frames = in["frames"];
+  if (!frames.given()) return 1;
+  const int count = int(frames.integer(1, kMaxBatch));
+  if (samples % size_t(count))
+    frames.fail("a divisor of the batch (" + std::to_string(samples) + ")", std::to_string(count));
+  return count;
+}
+
+bool parse_old_contexts(const Argument& in, const UnetConditions& conditions) {
+  const Argument old = in["oldContexts"];
+  if (!old.given() || !old.boolean()) return false;
+  if (conditions.context_length != 1)
+    throw Error(ErrorCode::kInvalidArgument, old.name() + " is for contexts of one token");
+  return true;
+}
+
+// Of `n` samples (videos for a video U-Net), guidance halves included.
 UnetConditions parse_conditions(const Argument& in, const UnetConfig& config, size_t n,
                                 ConditionArrays& arrays) {
   UnetConditions out;
@@ -31,7 +49,12 @@ UnetConditions parse_conditions(const Argument& in, const UnetConfig& config, si
   out.context = arrays.context.data();
   const Argument embeds = in["textEmbeds"], ids = in["timeIds"];
   if (!config.text_time) {
-    for (const Argument& added : {embeds, ids})
+    if (config.video) {
+      arrays.time_ids = ids.floats({n, size_t(config.some_time_ids())});
+      out.time_ids = arrays.time_ids.data();
+      out.time_ids_count = config.some_time_ids();
+    }
+    for (const Argument& added : config.video ? std::vector{embeds} : std::vector{embeds, ids})
       if (added.given())
         throw Error(ErrorCode::kInvalidArgument,
                     added.name() + " must be left out: this U-Net takes no added conditions");
@@ -74,7 +97,10 @@ std::shared_ptr<const ForwardInputs> parse_forward(const Argument& in, const Une
   if (out.timesteps.size() != 1 && out.timesteps.size() != n)
     timesteps.fail("an array of 1 or batch (" + std::to_string(n) + ") numbers",
                    std::to_string(out.timesteps.size()));
-  out.conditions = parse_conditions(in, config, n, inputs->conditions);
+  out.frames = parse_frames(in, n);
+  out.conditions = parse_conditions(in, config, config.video ? n / size_t(out.frames) : n,
+                                    inputs->conditions);
+  out.old_contexts = parse_old_contexts(in, out.conditions);
 
   const int last_branch = config.branches() - 1;
   const Argument features = in["features"], retrieve = in["retrieve"], taps = in["taps"];
@@ -109,7 +135,17 @@ std::shared_ptr<const DenoiseInputs> parse_denoise(const Argument& in, const Une
 
   inputs->latents = in["latents"].floats({batch, channels, size.height, size.width});
   out.latents = inputs->latents.data();
-  out.conditions = parse_conditions(in, config, halves * batch, inputs->conditions);
+  out.frames = parse_frames(in, batch);
+  out.conditions = parse_conditions(
+      in, config, halves * (config.video ? batch / size_t(out.frames) : batch), inputs->conditions);
+  out.old_contexts = parse_old_contexts(in, out.conditions);
+  const Argument slots = in["slots"];
+  for (int i = 0; slots.given() && i < kHistorySlots; ++i) {
+    const Argument slot = slots[("s" + std::to_string(i)).c_str()];
+    if (slot.given())
+      out.history[size_t(i)] = parse_optional(slot, {batch, channels, size.height, size.width},
+                                              inputs->history[size_t(i)]);
+  }
   if (const Argument noise = in["noise"]; noise.given()) {
     inputs->noise = noise.floats_of_multiple({batch, channels, size.height, size.width});
     out.noise = inputs->noise.data();

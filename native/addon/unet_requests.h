@@ -25,6 +25,7 @@ struct DenoiseInputs {
   UnetDenoise request;
   ConditionArrays conditions;
   std::vector<float> latents, noise, constant, mask, init, init_noise;
+  std::vector<float> history[kHistorySlots];
   int preview_every = 0, latents_every = 0;  // 0: never
 };
 

@@ -35,9 +35,11 @@ class ElementwiseOp : public CpuOp {
     float* y = context.floats(op_.y);
     const size_t width = op_.x.shape.c, rows = op_.x.shape.rows();
     const size_t period = op_.x2 ? op_.x2.shape.rows() : rows;  // x2's rows repeat
+    const bool one_by_one = op_.repeat > 1;
     for_rows(context, rows, width, [&](size_t first, size_t count) {
       while (count) {
-        const size_t row2 = first % period, some = std::min(count, period - row2);
+        const size_t row2 = first / op_.repeat % period;
+        const size_t some = one_by_one ? 1 : std::min(count, period - row2);
         kernels_.elementwise(x + first * width, x2 ? x2 + row2 * width : nullptr, y + first * width,
                              some * width, op_.a, op_.b, op_.activation);
         first += some;
@@ -147,6 +149,73 @@ class ConcatOp : public CpuOp {
   Concat op_;
 };
 
+class ResampleOp : public CpuOp {
+ public:
+  explicit ResampleOp(const Resample& op) : op_(op) {}
+
+  void run(const RunContext& context) const override {
+    const Shape &from = op_.x.shape, &to = op_.y.shape;
+    const bool smaller = to.h < from.h || to.w < from.w;
+    const size_t c = to.c, line = size_t(from.w) * c;
+    const auto row = [&](size_t index) {  // of y's pixels
+      const size_t image = index / to.h, y = index % to.h;
+      const float* x = context.floats(op_.x) + image * from.h * line;
+      float* out = context.floats(op_.y) + index * to.w * c;
+      for (int w = 0; w < to.w; w++, out += c) {
+        if (!smaller) {
+          std::memcpy(out, x + y / 2 * line + w / 2 * c, c * sizeof(float));
+          continue;
+        }
+        const float* square = x + 2 * y * line + 2 * w * c;
+        for (size_t i = 0; i < c; i++)
+          out[i] = (square[i] + square[c + i] + square[line + i] + square[line + c + i]) / 4;
+      }
+    };
+    for_rows(context, size_t(to.n) * to.h, size_t(to.w) * c, [&](size_t first, size_t count) {
+      for (size_t index = first; index < first + count; index++) row(index);
+    });
+  }
+
+ private:
+  Resample op_;
+};
+
+class NearestCodeOp : public CpuOp {
+ public:
+  NearestCodeOp(const NearestCode& op, const OpContext& context)
+      : op_(op), table_(context.vector(op.table)), codes_(context.plan.weights()[op.table].out) {}
+
+  void run(const RunContext& context) const override {
+    const size_t width = op_.x.shape.c;
+    const float* x = context.floats(op_.x);
+    float* y = context.floats(op_.y);
+    const auto nearest = [&](const float* value) {
+      const float* best = table_;
+      float least = INFINITY;
+      for (size_t code = 0; code < codes_; code++) {
+        const float* candidate = table_ + code * width;
+        float distance = 0;
+        for (size_t i = 0; i < width; i++)
+          distance += (value[i] - candidate[i]) * (value[i] - candidate[i]);
+        if (distance < least) {
+          least = distance;
+          best = candidate;
+        }
+      }
+      return best;
+    };
+    for_rows(context, op_.x.shape.rows(), codes_ * width, [&](size_t first, size_t count) {
+      for (size_t row = first; row < first + count; row++)
+        std::memcpy(y + row * width, nearest(x + row * width), width * sizeof(float));
+    });
+  }
+
+ private:
+  NearestCode op_;
+  const float* table_;
+  size_t codes_;
+};
+
 }  // namespace
 
 std::unique_ptr<CpuOp> make_simple(const Op& op, const OpContext& context) {
@@ -161,6 +230,10 @@ std::unique_ptr<CpuOp> make_simple(const Op& op, const OpContext& context) {
       return std::make_unique<PickTokenOp>(op.pick_token);
     case OpKind::concat:
       return std::make_unique<ConcatOp>(op.concat);
+    case OpKind::resample:
+      return std::make_unique<ResampleOp>(op.resample);
+    case OpKind::nearest_code:
+      return std::make_unique<NearestCodeOp>(op.nearest_code, context);
     default:
       throw Error(ErrorCode::kInternal, "the CPU backend does not know an op of the plan");
   }

@@ -24,8 +24,9 @@ Tensor Recorder::conv(Tensor x, const std::string& name, const ConvOptions& o) {
   const int in_w = upsample ? o.upsample_to.w : x.shape.w;
   const int pad = o.pad < 0 ? o.kernel / 2 : o.pad;
   const int pads = o.pad_end_only ? pad : 2 * pad;
+  const int kernel_w = o.column ? 1 : o.kernel, pads_w = o.column ? 0 : pads;
   const Shape out{x.shape.n, (in_h + pads - o.kernel) / o.stride + 1,
-                  (in_w + pads - o.kernel) / o.stride + 1, o.out};
+                  (in_w + pads_w - kernel_w) / o.stride + 1, o.out};
 
   const bool geglu = o.activation == Activation::geglu;
   WeightSpec spec;
@@ -33,7 +34,8 @@ Tensor Recorder::conv(Tensor x, const std::string& name, const ConvOptions& o) {
   spec.names = {name + ".weight"};
   spec.out = geglu ? 2 * o.out : o.out;
   spec.in = in;
-  spec.kernel_h = spec.kernel_w = o.kernel;
+  spec.kernel_h = o.kernel;
+  spec.kernel_w = kernel_w;
   spec.linear = o.linear;
 
   Conv op;
@@ -43,9 +45,12 @@ Tensor Recorder::conv(Tensor x, const std::string& name, const ConvOptions& o) {
   op.residual = o.residual;
   op.weight = plan_.weight(spec);
   if (o.bias) op.bias = vector({name + ".bias"}, {spec.out});
-  op.kernel_h = op.kernel_w = o.kernel;
+  op.kernel_h = o.kernel;
+  op.kernel_w = kernel_w;
   op.stride = o.stride;
-  op.pad_top = op.pad_left = o.pad_end_only ? 0 : pad;
+  op.pad_top = o.pad_end_only ? 0 : pad;
+  op.pad_left = o.column ? 0 : op.pad_top;
+  op.scale = o.scale;
   op.upsample = upsample;
   op.row = o.row;
   op.row_offset = o.row_offset;
@@ -56,23 +61,27 @@ Tensor Recorder::conv(Tensor x, const std::string& name, const ConvOptions& o) {
   if (o.linear)
     count_linear(rows, in, spec.out, o.bias);
   else
-    plan_.count(conv_macs(rows, double(o.kernel) * o.kernel, in, spec.out, o.bias));
+    plan_.count(conv_macs(rows, double(o.kernel) * kernel_w, in, spec.out, o.bias));
   return op.y;
 }
 
 Tensor Recorder::linears(Tensor x, const std::vector<std::string>& names,
-                         const std::vector<int>& outs, bool bias) {
+                         const std::vector<int>& outs, bool bias, bool linear) {
   WeightSpec spec;
   spec.recipe = Recipe::matrix;
   spec.in = x.shape.c;
   spec.rows = outs;
-  spec.linear = true;
+  spec.linear = linear;
+  const double rows = double(x.shape.rows());
   std::vector<std::string> biases;
   for (size_t i = 0; i < names.size(); ++i) {
     spec.names.push_back(names[i] + ".weight");
     biases.push_back(names[i] + ".bias");
     spec.out += outs[i];
-    count_linear(double(x.shape.rows()), x.shape.c, outs[i], bias);
+    if (linear)
+      count_linear(rows, x.shape.c, outs[i], bias);
+    else
+      plan_.count(conv_macs(rows, 1, x.shape.c, outs[i], bias));
   }
   Conv op;
   op.x = x;
@@ -96,7 +105,7 @@ Tensor Recorder::group_norm(Tensor x, const std::string& name, const GroupNormOp
   op.epsilon = o.epsilon;
   op.silu = o.silu;
   plan_.add(op);
-  plan_.count(norm_macs(shape));
+  if (o.counted) plan_.count(norm_macs(shape));
   return op.y;
 }
 
@@ -115,6 +124,12 @@ Tensor Recorder::layer_norm(Tensor x, const std::string& name, float epsilon) {
 Tensor Recorder::attention(Tensor q, int q_offset, Tensor k, int k_offset, Tensor v, int v_offset,
                            int heads, int head_width, bool causal) {
   const int queries = q.shape.h * q.shape.w, keys = k.shape.h * k.shape.w;
+  const Sequences whole{q.shape.n, 1, {queries, 1, queries, 0}, {keys, 1, keys, 0}};
+  return attention(q, q_offset, k, k_offset, v, v_offset, heads, head_width, whole, causal);
+}
+
+Tensor Recorder::attention(Tensor q, int q_offset, Tensor k, int k_offset, Tensor v, int v_offset,
+                           int heads, int head_width, const Sequences& sequences, bool causal) {
   Attention op;
   op.y = plan_.temporary({q.shape.n, q.shape.h, q.shape.w, heads * head_width});
   op.q = q;
@@ -127,11 +142,21 @@ Tensor Recorder::attention(Tensor q, int q_offset, Tensor k, int k_offset, Tenso
   op.head_width = head_width;
   op.scale = 1 / std::sqrt(float(head_width));
   op.causal = causal;
-  op.outer = q.shape.n;
-  op.query = {queries, 1, queries, 0};
-  op.key = {keys, 1, keys, 0};
+  op.outer = sequences.outer;
+  op.inner = sequences.inner;
+  op.query = sequences.query;
+  op.key = sequences.key;
   plan_.add(op);
-  plan_.count({0, 2.0 * q.shape.n * queries * keys * heads * head_width});
+  plan_.count(
+      {0, 2.0 * op.outer * op.inner * op.query.length * op.key.length * heads * head_width});
+  return op.y;
+}
+
+Tensor Recorder::resample(Tensor x, Shape to) {
+  Resample op;
+  op.x = x;
+  op.y = plan_.temporary({x.shape.n, to.h, to.w, x.shape.c});
+  plan_.add(op);
   return op.y;
 }
 

@@ -24,6 +24,14 @@ struct ConvOptions {
   bool linear = false;  // counted as a linear layer: its bias once, not for each row
   // Padding on the bottom and right only (the VAE's downsampling).
   bool pad_end_only = false;
+  bool column = false;  // a kernel x 1 kernel, padded along the height only
+  float scale = 1;      // of the layer's output, before the residual is added
+};
+
+// Where the sequences of an attention lie; see Attention.
+struct Sequences {
+  int outer = 1, inner = 1;
+  Sequence query, key;
 };
 
 struct GroupNormOptions {
@@ -31,6 +39,7 @@ struct GroupNormOptions {
   float epsilon = 1e-5f;
   bool silu = false;
   Tensor x2 = {};
+  bool counted = true;  // by Macs::repo
 };
 
 class Recorder {
@@ -42,14 +51,19 @@ class Recorder {
   // A layer named `name` with name.weight [out, in, k, k] or [out, in] and name.bias [out].
   Tensor conv(Tensor x, const std::string& name, const ConvOptions& options);
   // Rows of several layers that read the same input, side by side: fused projections. The bias
-  // is theirs too.
+  // is theirs too. `linear` as in ConvOptions.
   Tensor linears(Tensor x, const std::vector<std::string>& names, const std::vector<int>& outs,
-                 bool bias);
+                 bool bias, bool linear = true);
   Tensor group_norm(Tensor x, const std::string& name, const GroupNormOptions& options);
   Tensor layer_norm(Tensor x, const std::string& name, float epsilon = 1e-5f);
   // Self or cross attention of whole sequences: q [n, h, w, ...], k and v [n, h2, w2, ...].
   Tensor attention(Tensor q, int q_offset, Tensor k, int k_offset, Tensor v, int v_offset,
                    int heads, int head_width, bool causal = false);
+  // Of sequences that lie otherwise: along frames, or with keys that several of them share.
+  Tensor attention(Tensor q, int q_offset, Tensor k, int k_offset, Tensor v, int v_offset,
+                   int heads, int head_width, const Sequences& sequences, bool causal = false);
+  // At half the size, or twice.
+  Tensor resample(Tensor x, Shape to);
   Tensor elementwise(Tensor x, float a, Tensor x2, float b, Activation activation);
 
   WeightId vector(const std::vector<std::string>& names, const std::vector<int>& counts);

@@ -34,6 +34,16 @@ double milliseconds_since(Clock::time_point start) {
   throw Error(ErrorCode::kInvalidArgument, "step table, row " + std::to_string(row) + ": " + what);
 }
 
+// Whether what joins the time embedding differs between samples.
+bool samples_differ(const UnetConfig& config, const UnetConditions& conditions, int videos) {
+  if (!config.video) return config.text_time;
+  const int count = conditions.time_ids_count;
+  const float* ids = conditions.time_ids;
+  for (int i = count; i < videos * count; ++i)
+    if (ids[i] != ids[i - count]) return true;
+  return false;
+}
+
 // Features are a run's own: a retrieve step reads what a full one before it has written, for all
 // the halves that it reads.
 void check_order(const StepTable& table, int halves) {
@@ -58,13 +68,13 @@ void check_order(const StepTable& table, int halves) {
 Unet::Unet(const UnetConfig& config, std::shared_ptr<WeightSource> source,
            std::shared_ptr<Backend> backend)
     : Model(std::move(source), std::move(backend)), config_(config) {
+  if (config_.video) config_.mix_factors = read_mix_factors(weights().source());
   // The smallest shape names all weights: the session below checks and packs them.
   const int side = 1 << (config_.levels() - 1);
   const UnetShape shape{1, side, side, 1, 1};
   load(plan_unet_full(config_, shape, {}));
   load(plan_unet_context(config_, 1, 1));
-  // How many time ids there are only splits the added input's width.
-  load(plan_unet_time(config_, 1, 1, 1));
+  load(plan_unet_time(config_, 1, 1, config_.some_time_ids()));
   finish_loading();
 }
 
@@ -88,11 +98,18 @@ Unet::Session& Unet::session(const UnetShape& shape, int steps, const std::vecto
 std::vector<float> Unet::forward(const UnetForward& request, const CancelFlag* cancel,
                                  const Tap* tap) {
   const int batch = request.batch;
-  const int rows = config_.text_time || request.timesteps.size() > 1 ? batch : 1;
+  const bool per_sample = request.timesteps.size() > 1 ||
+                          samples_differ(config_, request.conditions, batch / request.frames);
+  const int rows = per_sample ? batch : 1;
   std::vector<float> timesteps = request.timesteps;
   timesteps.resize(rows, request.timesteps[0]);
-  const UnetShape shape{batch, request.height, request.width, request.conditions.context_length,
-                        rows};
+  const UnetShape shape{batch,
+                        request.height,
+                        request.width,
+                        request.conditions.context_length,
+                        rows,
+                        request.frames,
+                        request.old_contexts};
   std::vector<int> features = request.features;
   ProgramKey key{ProgramKey::Kind::full, -1, true};
   if (request.retrieve) {
@@ -140,7 +157,7 @@ UnetRun Unet::denoise(const UnetDenoise& request, const CancelFlag* cancel,
   validate(table, batch, request.draws);
   check_order(table, request.halves);
   std::vector<int> features;
-  bool per_sample = config_.text_time;
+  bool per_sample = samples_differ(config_, request.conditions, model_batch / request.frames);
   for (const ProgramKey& key : table.programs) {
     if (key.kind == ProgramKey::Kind::full) continue;
     check_branch(key.branch);
@@ -154,9 +171,14 @@ UnetRun Unet::denoise(const UnetDenoise& request, const CancelFlag* cancel,
   std::vector<float> timesteps;
   for (const StepRow& row : table.rows)
     for (int i = 0; i < time_rows; ++i) timesteps.push_back(table.value(row.timestep, i % batch));
-  Session& run = session(
-      {model_batch, request.height, request.width, request.conditions.context_length, time_rows},
-      steps, features);
+  const UnetShape shape{model_batch,
+                        request.height,
+                        request.width,
+                        request.conditions.context_length,
+                        time_rows,
+                        request.frames,
+                        request.old_contexts};
+  Session& run = session(shape, steps, features);
   run.condition(request.conditions, timesteps, cancel, nullptr);
   run.has_features = false;
 
@@ -191,7 +213,8 @@ UnetRun Unet::denoise(const UnetDenoise& request, const CancelFlag* cancel,
   state.model_output = &run.out();
   const std::vector<bool> used = used_history(table);
   for (int i = 0; i < kHistorySlots; ++i)
-    if (used[i]) state.history[i] = allocate(count);
+    if (used[i]) state.history[i] = request.history[i] ? upload(request.history[i], batch, channels)
+                                                      : allocate(count);
 
   std::vector<Program*> programs;
   for (const ProgramKey& key : table.programs) programs.push_back(&run.program(key));
@@ -209,6 +232,8 @@ UnetRun Unet::denoise(const UnetDenoise& request, const CancelFlag* cancel,
     row_begin = Clock::now();
   });
   result.latents = read_nchw(*state.x, batch, channels, pixels);
+  for (int i = 0; i < kHistorySlots; ++i)
+    if (used[i]) result.history[i] = read_nchw(*state.history[i], batch, channels, pixels);
   return result;
 }
 

@@ -2,6 +2,7 @@
 
 // A loaded U-Net: single forward passes, and whole denoising runs with DeepCache.
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -13,17 +14,20 @@
 
 namespace deepcache {
 
-// What conditions a U-Net besides time; all of the model batch (guidance halves included).
+// What conditions a U-Net besides time; all of the model batch (guidance halves included). n counts
+// samples, or videos for a video U-Net.
 struct UnetConditions {
   const float* context = nullptr;  // [n, length, context width]
   int context_length = 0;
   const float* text_embeds = nullptr;  // [n, pooled]; SDXL only
-  const float* time_ids = nullptr;     // [n, time_ids_count]; SDXL only
+  const float* time_ids = nullptr;     // [n, time_ids_count]; SDXL and videos only
   int time_ids_count = 0;
 };
 
 struct UnetForward {
   int batch = 1, height = 0, width = 0;
+  int frames = 1;             // of each video in the batch; see UnetShape
+  bool old_contexts = false;  // see UnetShape
   const float* sample = nullptr;  // [n, in, h, w]
   std::vector<float> timesteps;   // 1 or n, fractional ones too
   UnetConditions conditions;
@@ -33,6 +37,8 @@ struct UnetForward {
 
 struct UnetDenoise {
   int batch = 1, halves = 1, height = 0, width = 0;
+  int frames = 1;             // of each video in the batch; see UnetShape
+  bool old_contexts = false;  // see UnetShape
   StepTable table;
   const float* latents = nullptr;  // [b, c, h, w], scaled by the initial sigma
   const float* noise = nullptr;    // [draws, b, c, h, w]
@@ -42,6 +48,9 @@ struct UnetDenoise {
   const float* mask = nullptr;      // [b, 1, h, w], for rows with a blend
   const float* init = nullptr;      // [b, c, h, w]
   const float* init_noise = nullptr;
+  // What the table's history slots hold before the first row, [b, c, h, w]; null: zeros. A run may
+  // so go on where another one ended.
+  std::array<const float*, kHistorySlots> history = {};
 };
 
 // Reads the current x0 (or x) as [b, c, h, w].
@@ -55,6 +64,7 @@ struct UnetProgress {
 
 struct UnetRun {
   std::vector<float> latents;       // [b, c, h, w]
+  std::array<std::vector<float>, kHistorySlots> history;  // of the slots that the table uses
   double prepare_milliseconds = 0;  // before the first row: keys, values, time projections
   std::vector<double> row_milliseconds;
 };

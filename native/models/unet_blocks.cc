@@ -1,9 +1,13 @@
 #include "unet_blocks.h"
 
 #include "../runtime/error.h"
+#include "attention_block.h"
 
 namespace deepcache {
 namespace {
+
+// Of the resnets of diffusers' attending down blocks and all up blocks of videos.
+constexpr float kVideoEpsilon = 1e-6f;
 
 std::string numbered(const std::string& name, int index) {
   return name + "." + std::to_string(index);
@@ -14,12 +18,27 @@ std::string numbered(const std::string& name, int index) {
 UnetLayout::UnetLayout(const UnetConfig& config) {
   const int levels = config.levels();
   const auto add_resnet = [&](const std::string& block, int layer, int level) {
-    resnets.push_back({numbered(block + ".resnets", layer), config.channels[level]});
+    const std::string name = numbered(block + ".resnets", layer);
+    const int channels = config.channels[level];
+    if (!config.video) {
+      resnets.push_back({name, channels, level});
+      return;
+    }
+    resnets.push_back({name + ".spatial_res_block", channels, level});
+    resnets.push_back({name + ".temporal_res_block", channels, level, true});
   };
   const auto add_attention = [&](const std::string& block, int layer, int level) {
-    const std::string name = numbered(block + ".attentions", layer) + ".transformer_blocks";
-    for (int i = 0; i < config.depth[level]; ++i)
-      cross_attentions.push_back({numbered(name, i) + ".attn2", config.channels[level]});
+    if (config.attention != UnetAttention::transformer) return;
+    const std::string name = numbered(block + ".attentions", layer);
+    const int channels = config.channels[level];
+    transformers.push_back({name, channels, level});
+    for (int i = 0; i < config.depth[level]; ++i) {
+      cross_attentions.push_back(
+          {numbered(name + ".transformer_blocks", i) + ".attn2", channels, level});
+      if (config.video)
+        cross_attentions.push_back(
+            {numbered(name + ".temporal_transformer_blocks", i) + ".attn2", channels, level, true});
+    }
   };
   for (int level = 0; level < levels; ++level) {
     const std::string block = numbered("down_blocks", level);
@@ -33,7 +52,7 @@ UnetLayout::UnetLayout(const UnetConfig& config) {
     }
   }
   add_resnet("mid_block", 0, levels - 1);
-  add_attention("mid_block", 0, levels - 1);
+  if (config.mid_attends) add_attention("mid_block", 0, levels - 1);
   add_resnet("mid_block", 1, levels - 1);
   for (int block = 0; block < levels; ++block) {
     const int level = levels - 1 - block;
@@ -66,6 +85,12 @@ int UnetLayout::context_index(const std::string& attention) const {
   throw Error(ErrorCode::kInternal, "no cross attention " + attention);
 }
 
+int UnetLayout::position_index(const std::string& transformer) const {
+  for (size_t i = 0; i < transformers.size(); ++i)
+    if (transformers[i].name == transformer) return int(i);
+  throw Error(ErrorCode::kInternal, "no transformer " + transformer);
+}
+
 UnetBlocks::UnetBlocks(const UnetConfig& config, const UnetLayout& layout, const UnetShape& shape,
                        Plan& plan)
     : config_(config), layout_(layout), shape_(shape), record_(plan) {
@@ -73,12 +98,12 @@ UnetBlocks::UnetBlocks(const UnetConfig& config, const UnetLayout& layout, const
 }
 
 void UnetBlocks::count_time_embedding() {
-  const int width = config_.time_width();
-  record_.count_linear(shape_.batch, config_.channels[0], width, true);
-  record_.count_linear(shape_.batch, width, width, true);
-  if (!config_.text_time) return;
-  record_.count_linear(shape_.batch, config_.addition_input_width, width, true);
-  record_.count_linear(shape_.batch, width, width, true);
+  const int width = config_.time_width(), rows = config_.video ? shape_.videos() : shape_.batch;
+  record_.count_linear(rows, config_.channels[0], width, true);
+  record_.count_linear(rows, width, width, true);
+  if (!config_.has_time_ids()) return;
+  record_.count_linear(rows, config_.addition_input_width, width, true);
+  record_.count_linear(rows, width, width, true);
 }
 
 Tensor UnetBlocks::conv_in(Tensor sample) {
@@ -91,12 +116,13 @@ Tensor UnetBlocks::down_unit(int unit, Tensor x) {
   const UnetLayout::Place& place = layout_.down[unit];
   const std::string block = numbered("down_blocks", place.block);
   if (place.layer == config_.layers) {
-    x = record_.conv(x, block + ".downsamplers.0.conv",
-                     {.out = config_.channels[place.level], .kernel = 3, .stride = 2});
+    x = downsample(block + ".downsamplers.0", x);
   } else {
-    x = resnet(numbered(block + ".resnets", place.layer), x, {}, config_.channels[place.level]);
+    const bool fine = config_.video && config_.down_attends[place.level];
+    x = resnet(numbered(block + ".resnets", place.layer), x, {}, config_.channels[place.level],
+               fine ? kVideoEpsilon : config_.epsilon);
     if (place.attends)
-      x = transformer(numbered(block + ".attentions", place.layer), x, place.level);
+      x = attention(numbered(block + ".attentions", place.layer), x, place.level);
   }
   record_.label(x, block + ".res" + std::to_string(place.layer));
   const bool last =
@@ -107,9 +133,9 @@ Tensor UnetBlocks::down_unit(int unit, Tensor x) {
 
 Tensor UnetBlocks::mid(Tensor x) {
   const int level = config_.levels() - 1, channels = config_.channels[level];
-  x = resnet("mid_block.resnets.0", x, {}, channels);
-  x = transformer("mid_block.attentions.0", x, level);
-  x = resnet("mid_block.resnets.1", x, {}, channels);
+  x = resnet("mid_block.resnets.0", x, {}, channels, config_.epsilon);
+  if (config_.mid_attends) x = attention("mid_block.attentions.0", x, level);
+  x = resnet("mid_block.resnets.1", x, {}, channels, config_.epsilon);
   record_.label(x, "mid_block");
   return x;
 }
@@ -117,36 +143,89 @@ Tensor UnetBlocks::mid(Tensor x) {
 Tensor UnetBlocks::up_layer(int layer, Tensor x, Tensor skip, Tensor next_skip) {
   const UnetLayout::Place& place = layout_.up[layer];
   const std::string block = numbered("up_blocks", place.block);
-  x = resnet(numbered(block + ".resnets", place.layer), x, skip, config_.channels[place.level]);
-  if (place.attends) x = transformer(numbered(block + ".attentions", place.layer), x, place.level);
+  x = resnet(numbered(block + ".resnets", place.layer), x, skip, config_.channels[place.level],
+             config_.video ? kVideoEpsilon : config_.epsilon);
+  if (place.attends) x = attention(numbered(block + ".attentions", place.layer), x, place.level);
   if (place.layer < config_.layers) return x;
   if (place.level > 0) {
-    x = record_.conv(x, block + ".upsamplers.0.conv",
-                     {.out = x.shape.c, .kernel = 3, .upsample_to = next_skip.shape});
-    record_.label(x, block + ".upsamplers.0");
+    x = upsample(block + ".upsamplers.0", x, next_skip.shape);
   }
   record_.label(x, block);
   return x;
 }
 
 void UnetBlocks::out(Tensor x) {
-  x = record_.group_norm(x, "conv_norm_out",
-                         {.groups = config_.groups, .epsilon = config_.epsilon, .silu = true});
+  x = record_.group_norm(x, "conv_norm_out", norm({}, config_.epsilon));
   x = record_.conv(x, "conv_out", {.out = config_.out_channels, .kernel = 3});
   record_.label(x, "conv_out");
   plan().make_external(x, "out");
 }
 
-Tensor UnetBlocks::resnet(const std::string& name, Tensor x, Tensor skip, int channels) {
-  const GroupNormOptions norm1{
-      .groups = config_.groups, .epsilon = config_.epsilon, .silu = true, .x2 = skip};
-  Tensor h = record_.group_norm(x, name + ".norm1", norm1);
+GroupNormOptions UnetBlocks::norm(Tensor x2, float epsilon) const {
+  return {.groups = config_.groups,
+          .epsilon = epsilon,
+          .silu = true,
+          .x2 = x2,
+          .counted = config_.norms_counted};
+}
+
+Tensor UnetBlocks::downsample(const std::string& name, Tensor x) {
+  if (config_.resample_with_conv)
+    x = record_.conv(x, name + ".conv",
+                     {.out = x.shape.c,
+                      .kernel = 3,
+                      .stride = 2,
+                      .pad_end_only = config_.pad_end_only});
+  else
+    x = record_.resample(x, {1, config_.halved(x.shape.h), config_.halved(x.shape.w)});
+  record_.label(x, name);
+  return x;
+}
+
+Tensor UnetBlocks::upsample(const std::string& name, Tensor x, const Shape& to) {
+  if (config_.resample_with_conv)
+    x = record_.conv(x, name + ".conv", {.out = x.shape.c, .kernel = 3, .upsample_to = to});
+  else
+    x = record_.resample(x, to);
+  record_.label(x, name);
+  return x;
+}
+
+Tensor UnetBlocks::attention(const std::string& name, Tensor x, int level) {
+  if (config_.attention == UnetAttention::transformer) return transformer(name, x, level);
+  return attention_block(record_, name, x,
+                         {.groups = config_.groups,
+                          .epsilon = config_.epsilon,
+                          .heads = config_.heads[level],
+                          .linear = config_.linear_projection});
+}
+
+Tensor UnetBlocks::resnet(const std::string& name, Tensor x, Tensor skip, int channels,
+                          float epsilon) {
+  if (!config_.video) return image_resnet(name, x, skip, channels, epsilon);
+  // diffusers: SpatioTemporalResBlock.
+  x = image_resnet(name + ".spatial_res_block", x, skip, channels, epsilon);
+  const std::string temporal = name + ".temporal_res_block";
+  record_.count_linear(shape_.batch, config_.time_width(), channels, true);
+  x = temporal_resnet(record_, temporal, x,
+                      {.frames = shape_.frames,
+                       .groups = config_.groups,
+                       .epsilon = epsilon,
+                       .share = 1 - first_share(record_, config_.mix_factors, name),
+                       .row = time_,
+                       .row_offset = layout_.time_offset(temporal)});
+  record_.label(x, name);
+  return x;
+}
+
+Tensor UnetBlocks::image_resnet(const std::string& name, Tensor x, Tensor skip, int channels,
+                                float epsilon) {
+  Tensor h = record_.group_norm(x, name + ".norm1", norm(skip, epsilon));
   h = record_.conv(
       h, name + ".conv1",
       {.out = channels, .kernel = 3, .row = time_, .row_offset = layout_.time_offset(name)});
   record_.count_linear(shape_.batch, config_.time_width(), channels, true);
-  h = record_.group_norm(h, name + ".norm2",
-                         {.groups = config_.groups, .epsilon = config_.epsilon, .silu = true});
+  h = record_.group_norm(h, name + ".norm2", norm({}, epsilon));
   const int in = x.shape.c + (skip ? skip.shape.c : 0);
   Tensor residual = x;
   if (in != channels) {
@@ -167,12 +246,28 @@ Tensor UnetBlocks::transformer(const std::string& name, Tensor x, int level) {
   const int channels = x.shape.c;
   Tensor h = record_.group_norm(x, name + ".norm", {.groups = config_.groups, .epsilon = 1e-6f});
   h = record_.conv(h, name + ".proj_in", {.out = channels, .linear = config_.linear_projection});
-  for (int i = 0; i < config_.depth[level]; ++i)
-    h = transformer_block(numbered(name + ".transformer_blocks", i), h, config_.heads[level]);
+  const int heads = config_.heads[level];
+  const Tensor positions = config_.video ? frame_positions(name, channels) : Tensor{};
+  const float share = config_.video ? first_share(record_, config_.mix_factors, name) : 1;
+  for (int i = 0; i < config_.depth[level]; ++i) {
+    h = transformer_block(numbered(name + ".transformer_blocks", i), h, heads);
+    if (config_.video)
+      h = temporal_block(numbered(name + ".temporal_transformer_blocks", i), h, positions, heads,
+                         share);
+  }
   h = record_.conv(h, name + ".proj_out",
                    {.out = channels, .residual = x, .linear = config_.linear_projection});
   record_.label(h, name);
   return h;
+}
+
+// Each sample for itself, or all frames with the keys and values of the first.
+Sequences UnetBlocks::self_sequences(const Shape& x) const {
+  const int pixels = x.h * x.w, frames = config_.video ? 1 : shape_.frames;
+  return {x.n / frames,
+          frames,
+          {pixels, 1, frames * pixels, pixels},
+          {pixels, 1, frames * pixels, 0}};
 }
 
 // diffusers: BasicTransformerBlock. Self attention, cross attention, GEGLU, each with its residual.
@@ -183,19 +278,27 @@ Tensor UnetBlocks::transformer_block(const std::string& name, Tensor x, int head
   const std::string self = name + ".attn1", cross = name + ".attn2";
   const Tensor qkv = record_.linears(h, {self + ".to_q", self + ".to_k", self + ".to_v"},
                                      {channels, channels, channels}, false);
-  h = record_.attention(qkv, 0, qkv, channels, qkv, 2 * channels, heads, width);
+  h = record_.attention(qkv, 0, qkv, channels, qkv, 2 * channels, heads, width,
+                        self_sequences(x.shape));
   x = record_.conv(h, self + ".to_out.0", {.out = channels, .residual = x, .linear = true});
 
   h = record_.layer_norm(x, name + ".norm2");
   record_.label(h, name + ".norm2");
   const Tensor q =
       record_.conv(h, cross + ".to_q", {.out = channels, .bias = false, .linear = true});
+  // A context for each sample, or for each video.
+  const int shared = config_.video ? shape_.frames : 1, length = shape_.context_length;
+  const int pixels = x.shape.h * x.shape.w;
+  const Sequences sequences{shape_.batch / shared,
+                            shared,
+                            {pixels, 1, shared * pixels, pixels},
+                            {length, 1, length, 0}};
   const Tensor kv = plan().external("context." + std::to_string(layout_.context_index(cross)),
-                                    {shape_.batch, 1, shape_.context_length, 2 * channels});
-  const double tokens = double(shape_.batch) * shape_.context_length;
+                                    {shape_.batch / shared, 1, length, 2 * channels});
+  const double tokens = double(shape_.batch) * length;
   record_.count_linear(tokens, config_.context_width, channels, false);  // to_k
   record_.count_linear(tokens, config_.context_width, channels, false);  // to_v
-  h = record_.attention(q, 0, kv, 0, kv, channels, heads, width);
+  h = record_.attention(q, 0, kv, 0, kv, channels, heads, width, sequences);
   x = record_.conv(h, cross + ".to_out.0", {.out = channels, .residual = x, .linear = true});
 
   h = record_.layer_norm(x, name + ".norm3");
@@ -211,14 +314,10 @@ Shape unet_feature_shape(const UnetConfig& config, const UnetShape& shape, int b
   const UnetLayout layout(config);
   const UnetLayout::Place& place = layout.up[config.branches() - 1 - branch];
   // The hidden state has the size of the layer's skip, and the channels of the layer before it.
-  int height = shape.height, width = shape.width;
-  for (int level = 0; level < place.level; ++level) {
-    height = (height + 1) / 2;
-    width = (width + 1) / 2;
-  }
+  const Shape size = unet_level_shape(shape, place.level);
   const bool first_of_block = place.layer == 0;
   const int from = first_of_block ? std::min(place.level + 1, config.levels() - 1) : place.level;
-  return {shape.batch, height, width, config.channels[from]};
+  return {shape.batch, size.h, size.w, config.channels[from]};
 }
 
 UnetBranch describe_branch(const UnetConfig& config, int branch) {

@@ -16,6 +16,8 @@ struct UnetLayout {
   struct Layer {
     std::string name;
     int channels = 0;
+    int level = 0;
+    bool temporal = false;  // along frames
   };
   // What an up layer or down unit works on.
   struct Place {
@@ -30,10 +32,12 @@ struct UnetLayout {
   std::vector<Place> down, up;          // down units, up layers
   std::vector<Layer> resnets;           // with time projections, as "time" concatenates them
   std::vector<Layer> cross_attentions;  // attn2 of every transformer block
+  std::vector<Layer> transformers;      // that hold those blocks
 
   int time_offset(const std::string& resnet) const;
   int time_total() const;
   int context_index(const std::string& attention) const;
+  int position_index(const std::string& transformer) const;
 };
 
 class UnetBlocks {
@@ -54,9 +58,20 @@ class UnetBlocks {
   void count_time_embedding();
 
  private:
-  Tensor resnet(const std::string& name, Tensor x, Tensor skip, int channels);
+  // `epsilon`: of the group norms.
+  Tensor resnet(const std::string& name, Tensor x, Tensor skip, int channels, float epsilon);
+  Tensor image_resnet(const std::string& name, Tensor x, Tensor skip, int channels, float epsilon);
+  GroupNormOptions norm(Tensor x2, float epsilon) const;
+  Tensor downsample(const std::string& name, Tensor x);
+  Tensor upsample(const std::string& name, Tensor x, const Shape& to);
+  Tensor attention(const std::string& name, Tensor x, int level);
   Tensor transformer(const std::string& name, Tensor x, int level);
   Tensor transformer_block(const std::string& name, Tensor x, int heads);
+  Sequences self_sequences(const Shape& x) const;
+  // unet_video_blocks.cc
+  Tensor frame_positions(const std::string& name, int channels);
+  Tensor temporal_block(const std::string& name, Tensor x, Tensor positions, int heads,
+                        float share);
 
   const UnetConfig& config_;
   const UnetLayout& layout_;

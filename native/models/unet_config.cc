@@ -1,32 +1,33 @@
 #include "unet_config.h"
 
-#include "config.h"
+#include "unet_formats.h"
 
 namespace deepcache {
 namespace {
 
-// Which blocks attend, from their class names.
-std::vector<bool> attends(const ConfigReader& config, const char* field, size_t levels,
-                          const std::string& plain, const std::string& attending) {
-  const std::vector<std::string> types = config.strings(field);
-  if (types.size() != levels)
-    config.fail("has " + std::to_string(types.size()) + " entries in \"" + field + "\" for " +
-                std::to_string(levels) + " levels");
-  std::vector<bool> out;
-  for (const std::string& type : types) {
-    if (type != plain && type != attending)
-      throw Error(ErrorCode::kUnsupported,
-                  "unet config: block type \"" + type + "\" in \"" + field + "\" is not supported");
-    out.push_back(type == attending);
-  }
-  return out;
+// What UNetSpatioTemporalConditionModel has instead of options.
+void set_video(const ConfigReader& in, UnetConfig& out) {
+  const size_t levels = out.channels.size();
+  out.video = true;
+  out.down_attends = block_attends(in, "down_block_types", levels, "DownBlockSpatioTemporal",
+                             "CrossAttnDownBlockSpatioTemporal");
+  out.up_attends = block_attends(in, "up_block_types", levels, "UpBlockSpatioTemporal",
+                           "CrossAttnUpBlockSpatioTemporal");
+  out.frames = in.integer("num_frames", 25);
+  out.linear_projection = true;
+  out.addition_time_width = in.integer("addition_time_embed_dim", 256);
+  out.addition_input_width = in.integer("projection_class_embeddings_input_dim", 768);
+  if (out.addition_input_width % out.addition_time_width)
+    in.fail(
+        "has a \"projection_class_embeddings_input_dim\" that addition_time_embed_dim does not "
+        "divide");
 }
 
 }  // namespace
 
-UnetConfig UnetConfig::parse(const std::string& json) {
-  const ConfigReader in(json, "unet config");
-  in.only("_class_name", {"UNet2DConditionModel"});
+UnetConfig parse_unet_2d_condition(const ConfigReader& in) {
+  in.only("_class_name", {"UNet2DConditionModel", "UNetSpatioTemporalConditionModel"});
+  const bool video = in.string("_class_name", "") == "UNetSpatioTemporalConditionModel";
   in.only("act_fn", {"silu", "swish"});
   in.only("mid_block_type", {"UNetMidBlock2DCrossAttn"});
   in.only("addition_embed_type", {"text_time"});
@@ -51,12 +52,17 @@ UnetConfig UnetConfig::parse(const std::string& json) {
 
   UnetConfig out;
   out.channels = in.integers("block_out_channels");
-  const size_t levels = out.channels.size();
-  if (levels < 1 || levels > 16) in.fail("must have 1 to 16 levels in \"block_out_channels\"");
+  const size_t levels = checked_levels(in, out, "block_out_channels");
   out.in_channels = in.integer("in_channels", 4);
   out.out_channels = in.integer("out_channels", 4);
-  out.down_attends = attends(in, "down_block_types", levels, "DownBlock2D", "CrossAttnDownBlock2D");
-  out.up_attends = attends(in, "up_block_types", levels, "UpBlock2D", "CrossAttnUpBlock2D");
+  if (video) {
+    set_video(in, out);
+  } else {
+    out.down_attends =
+        block_attends(in, "down_block_types", levels, "DownBlock2D", "CrossAttnDownBlock2D");
+    out.up_attends = block_attends(in, "up_block_types", levels, "UpBlock2D", "CrossAttnUpBlock2D");
+    out.linear_projection = in.boolean("use_linear_projection", false);
+  }
   out.heads = in.per_level(
       in.has("num_attention_heads") ? "num_attention_heads" : "attention_head_dim", levels, 8);
   out.depth = in.per_level("transformer_layers_per_block", levels, 1);
@@ -64,7 +70,6 @@ UnetConfig UnetConfig::parse(const std::string& json) {
   out.layers = in.same_for_all("layers_per_block", levels, 2);
   out.groups = in.integer("norm_num_groups", 32);
   out.epsilon = float(in.number("norm_eps", 1e-5));
-  out.linear_projection = in.boolean("use_linear_projection", false);
   out.flip_sin_to_cos = in.boolean("flip_sin_to_cos", true);
   out.freq_shift = float(in.number("freq_shift", 0));
   out.sample_size = in.integer("sample_size", 64);
@@ -73,7 +78,17 @@ UnetConfig UnetConfig::parse(const std::string& json) {
     out.addition_time_width = in.integer("addition_time_embed_dim");
     out.addition_input_width = in.integer("projection_class_embeddings_input_dim");
   }
-  for (size_t i = 0; i < levels; ++i) {
+  return out;
+}
+
+UnetConfig UnetConfig::parse(const std::string& json) {
+  const ConfigReader in(json, "unet config");
+  const bool unconditional = in.string("_class_name", "") == "UNet2DModel";
+  UnetConfig out = in.has("target")    ? parse_ldm_unet(in)
+                   : in.has("ch_mult") ? parse_ddpm_unet(in)
+                   : unconditional     ? parse_unet_2d(in)
+                                       : parse_unet_2d_condition(in);
+  for (size_t i = 0; i < out.channels.size(); ++i) {
     if (out.channels[i] % out.groups)
       in.fail("has " + std::to_string(out.channels[i]) + " channels, which norm_num_groups " +
               std::to_string(out.groups) + " does not divide");
@@ -82,6 +97,15 @@ UnetConfig UnetConfig::parse(const std::string& json) {
               std::to_string(out.heads[i]) + " attention heads");
   }
   return out;
+}
+
+void UnetConfig::check_size(int height, int width) const {
+  const int multiple = 1 << (levels() - 1);
+  if (drops_odd_edge() && (height % multiple || width % multiple))
+    throw Error(ErrorCode::kInvalidArgument,
+                "a size of " + std::to_string(width) + "x" + std::to_string(height) +
+                    " does not fit this U-Net; both must be multiples of " +
+                    std::to_string(multiple));
 }
 
 }  // namespace deepcache

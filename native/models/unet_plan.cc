@@ -47,6 +47,27 @@ class UnetPass {
   UnetShape shape_;
 };
 
+// diffusers: TransformerSpatioTemporalModel.time_pos_embed of the frames' numbers.
+void plan_positions(const UnetConfig& config, int frames, const UnetLayout& layout,
+                    Recorder& record) {
+  Plan& plan = record.plan();
+  const Tensor numbers = plan.external("frames", {1, 1, frames, 1});
+  for (size_t i = 0; i < layout.transformers.size(); ++i) {
+    const auto& [name, channels, level, temporal] = layout.transformers[i];
+    TimestepEmbedding op;
+    op.x = numbers;
+    op.y = plan.temporary({1, 1, frames, channels});
+    op.dim = channels;
+    op.flip_sin_to_cos = config.flip_sin_to_cos;
+    op.freq_shift = config.freq_shift;
+    plan.add(op);
+    Tensor x = record.conv(op.y, name + ".time_pos_embed.linear_1",
+                           {.out = 4 * channels, .activation = Activation::silu, .linear = true});
+    x = record.conv(x, name + ".time_pos_embed.linear_2", {.out = channels, .linear = true});
+    plan.make_external(x, "position." + std::to_string(i));
+  }
+}
+
 }  // namespace
 
 Plan plan_unet_full(const UnetConfig& config, const UnetShape& shape,
@@ -66,7 +87,7 @@ Plan plan_unet_retrieve(const UnetConfig& config, const UnetShape& shape, int br
 
 int pooled_text_width(const UnetConfig& config, int time_ids) {
   const int width = config.addition_input_width - time_ids * config.addition_time_width;
-  if (time_ids < 1 || width < 1)
+  if (time_ids < 1 || (config.video ? width != 0 : width < 1))
     throw Error(ErrorCode::kInvalidArgument,
                 std::to_string(time_ids) + " time ids do not fit this U-Net (embeddings of " +
                     std::to_string(config.addition_time_width) + ", " +
@@ -74,17 +95,46 @@ int pooled_text_width(const UnetConfig& config, int time_ids) {
   return width;
 }
 
+Shape unet_level_shape(const UnetShape& shape, int level) {
+  int height = shape.height, width = shape.width;
+  for (int i = 0; i < level; ++i) {
+    height = (height + 1) / 2;
+    width = (width + 1) / 2;
+  }
+  return {shape.batch, height, width, 1};
+}
+
 Plan plan_unet_context(const UnetConfig& config, int batch, int length) {
+  UnetShape shape;
+  shape.batch = batch;
+  shape.context_length = length;
+  return plan_unet_context(config, shape);
+}
+
+Plan plan_unet_context(const UnetConfig& config, const UnetShape& shape) {
   Plan plan;
   Recorder record(plan);
+  const int batch = config.video ? shape.videos() : shape.batch, length = shape.context_length;
   const Tensor text = plan.external("text", {batch, 1, length, config.context_width});
   const UnetLayout layout(config);
+  std::vector<Tensor> interleaved(config.levels());
+  const auto source = [&](const UnetLayout::Layer& attention) {
+    if (!attention.temporal || !shape.interleaves_contexts()) return text;
+    Tensor& spread = interleaved[attention.level];
+    if (!spread) {
+      const Shape size = unet_level_shape(shape, attention.level);
+      spread = plan.external("text." + std::to_string(attention.level),
+                             {batch, 1, size.h * size.w * length, config.context_width});
+    }
+    return spread;
+  };
   for (size_t i = 0; i < layout.cross_attentions.size(); ++i) {
     const auto& attention = layout.cross_attentions[i];
-    const Tensor y = record.linears(text, {attention.name + ".to_k", attention.name + ".to_v"},
+    const Tensor y = record.linears(source(attention), {attention.name + ".to_k", attention.name + ".to_v"},
                                     {attention.channels, attention.channels}, false);
     plan.make_external(y, "context." + std::to_string(i));
   }
+  if (config.video) plan_positions(config, shape.frames, layout, record);
   plan.finish();
   return plan;
 }
@@ -111,20 +161,22 @@ Plan plan_unet_time(const UnetConfig& config, int rows, int samples, int time_id
   x = record.conv(x, "time_embedding.linear_2", {.out = width, .linear = true});
   record.label(x, "time_embedding");
   Tensor added;
-  if (config.text_time) {
+  if (config.has_time_ids()) {
     // [pooled text, sinusoids of each size] per sample; diffusers: get_aug_embed.
     const int ids_width = config.addition_time_width;
     const int pooled = pooled_text_width(config, time_ids);
-    const Tensor text = plan.external("text_embeds", {samples, 1, 1, pooled});
-    const Tensor sizes = embed(plan.external("time_ids", {samples, 1, time_ids, 1}),
-                               {samples, 1, 1, time_ids * ids_width}, ids_width);
+    Tensor sizes = embed(plan.external("time_ids", {samples, 1, time_ids, 1}),
+                         {samples, 1, 1, time_ids * ids_width}, ids_width);
     record.label(sizes, "add_time_proj");
-    Concat join;
-    join.x = text;
-    join.x2 = sizes;
-    join.y = plan.temporary({samples, 1, 1, config.addition_input_width});
-    plan.add(join);
-    added = record.conv(join.y, "add_embedding.linear_1",
+    if (config.text_time) {
+      Concat join;
+      join.x = plan.external("text_embeds", {samples, 1, 1, pooled});
+      join.x2 = sizes;
+      join.y = plan.temporary({samples, 1, 1, config.addition_input_width});
+      plan.add(join);
+      sizes = join.y;
+    }
+    added = record.conv(sizes, "add_embedding.linear_1",
                         {.out = width, .activation = Activation::silu, .linear = true});
     added = record.conv(added, "add_embedding.linear_2", {.out = width, .linear = true});
     record.label(added, "add_embedding");

@@ -21,6 +21,18 @@ struct UnetShape {
   int height = 64, width = 64;
   int context_length = 77;
   int time_rows = 1;  // 1: one time embedding for the batch; otherwise `batch`
+  // So many samples that follow each other are one video. Contexts of a video U-Net are one for
+  // each video. In other U-Nets all frames take the keys and values of self attention from the
+  // first of them (Text2Video-Zero).
+  int frames = 1;
+  // Video U-Nets: pixels of the temporal cross attention take the videos' contexts in turn, as
+  // diffusers did by mistake before v0.28.
+  bool old_contexts = false;
+
+  int videos() const { return batch / frames; }
+  // One video has no turns.
+  bool interleaves_contexts() const { return old_contexts && videos() > 1; }
+  bool operator==(const UnetShape&) const = default;
 };
 
 // Externals: "sample" [n, h, w, in], "time" [1 or n, 1, 1, total] stepped, "context.<i>"
@@ -31,18 +43,27 @@ Plan plan_unet_full(const UnetConfig& config, const UnetShape& shape,
 // The same for a retrieve step; of the contexts only those that it reads.
 Plan plan_unet_retrieve(const UnetConfig& config, const UnetShape& shape, int branch);
 
-// "text" [n, 1, length, width] -> "context.<i>".
+// "text" [n, 1, length, width] -> "context.<i>". Video U-Nets have one text for each video, further
+// "frames" [1, 1, frames, 1], the numbers from 0 -> "position.<i>" of each spatio-temporal
+// transformer, and where contexts interleave "text.<level>" [n, 1, pixels * length, width].
+Plan plan_unet_context(const UnetConfig& config, const UnetShape& shape);
+// For one frame, of `batch` samples.
 Plan plan_unet_context(const UnetConfig& config, int batch, int length);
 
 // "timesteps" [1, 1, rows, 1] -> "time" [rows, 1, 1, total]: every resnet's time projection. With
 // text_time also "text_embeds" [n, 1, 1, pooled] and "time_ids" [n, 1, time_ids, 1] (6 in SDXL
-// base, 5 in its refiner), where n divides rows and row i belongs to sample i mod n.
+// base, 5 in its refiner), where n divides rows and row i belongs to sample i mod n. Video U-Nets
+// have time ids (3) only.
 Plan plan_unet_time(const UnetConfig& config, int rows, int samples, int time_ids);
 
 // The pooled width that goes with so many time ids. Throws Error(kInvalidArgument) when none does.
+// Video U-Nets: 0.
 int pooled_text_width(const UnetConfig& config, int time_ids);
 
-// The same of "feature.<branch>": [n, h, w, c].
+// Height and width of a level, the finest being 0.
+Shape unet_level_shape(const UnetShape& shape, int level);
+
+// The shape of "feature.<branch>": [n, h, w, c].
 Shape unet_feature_shape(const UnetConfig& config, const UnetShape& shape, int branch);
 
 // Modules that a retrieve step of the branch runs, in order, and the one whose output it reads;

@@ -1,19 +1,28 @@
 #include "unet_session.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "../runtime/error.h"
 #include "../runtime/memory.h"
 #include "unet_blocks.h"
 
 namespace deepcache {
+namespace {
+
+// What the context plan reads, other than what it makes.
+bool is_input(const std::string& name) {
+  return name == "frames" || name.starts_with("text");
+}
+
+}  // namespace
 
 Unet::Session::Session(Unet& unet, const UnetShape& shape, int steps, std::vector<int> features)
     : unet_(unet), shape_(shape), steps_(steps), features_(std::move(features)) {
   std::vector<ProgramKey> keys = {{ProgramKey::Kind::full, -1, true}};
   for (const int branch : features_) keys.push_back({ProgramKey::Kind::retrieve, branch, true});
   // Guidance may stop before the last step: the same passes over the conditional half.
-  if (shape_.batch % 2 == 0)
+  if (shape_.videos() % 2 == 0 && !shape_.interleaves_contexts())
     for (size_t i = 0, count = keys.size(); i < count; ++i)
       keys.push_back({keys[i].kind, keys[i].branch, false});
 
@@ -29,9 +38,9 @@ Unet::Session::Session(Unet& unet, const UnetShape& shape, int steps, std::vecto
       size = std::max(size, slices * external_bytes(plans.back(), external));
     }
   }
-  const Plan context = plan_unet_context(unet_.config_, shape_.batch, shape_.context_length);
+  const Plan context = plan_unet_context(unet_.config_, shape_);
   for (const External& external : context.externals())
-    if (external.name != "text") sizes[external.name] = external_bytes(context, external);
+    if (!is_input(external.name)) sizes[external.name] = external_bytes(context, external);
   for (const auto& [name, size] : sizes) total += size;
   require_memory(arena + total, "a run of this size");
 
@@ -58,10 +67,7 @@ void Unet::Session::allocate(const std::string& name, size_t bytes) {
 
 bool Unet::Session::fits(const UnetShape& shape, int steps,
                          const std::vector<int>& features) const {
-  const bool same = shape.batch == shape_.batch && shape.height == shape_.height &&
-                    shape.width == shape_.width && shape.context_length == shape_.context_length &&
-                    shape.time_rows == shape_.time_rows;
-  return same && steps <= steps_ &&
+  return shape == shape_ && steps <= steps_ &&
          std::includes(features_.begin(), features_.end(), features.begin(), features.end());
 }
 
@@ -90,12 +96,15 @@ void Unet::Session::condition(const UnetConditions& conditions, const std::vecto
     buffer->upload(data, bytes);
     return buffer;
   };
-  const Plan context = plan_unet_context(unet_.config_, shape_.batch, shape_.context_length);
-  const size_t text_count =
-      size_t(shape_.batch) * shape_.context_length * unet_.config_.context_width;
-  const auto text = upload(conditions.context, text_count * sizeof(float));
+  const Plan context = plan_unet_context(unet_.config_, shape_);
   Bindings inputs = bindings(context, true);
-  inputs["text"] = {text.get()};
+  std::vector<std::unique_ptr<Buffer>> given;
+  for (const External& external : context.externals()) {
+    if (!is_input(external.name)) continue;
+    const std::vector<float> values = context_input(context, external, conditions.context);
+    given.push_back(upload(values.data(), values.size() * sizeof(float)));
+    inputs[external.name] = {given.back().get()};
+  }
   unet_.run_once(context, inputs, cancel, tap);
 
   const int rows = int(timesteps.size());
@@ -109,12 +118,35 @@ void Unet::Session::condition(const UnetConditions& conditions, const std::vecto
   if (unet_.config_.text_time) {
     const int pooled = pooled_text_width(unet_.config_, conditions.time_ids_count);
     embeds = upload(conditions.text_embeds, size_t(shape_.batch) * pooled * sizeof(float));
-    ids = upload(conditions.time_ids,
-                 size_t(shape_.batch) * conditions.time_ids_count * sizeof(float));
     inputs["text_embeds"] = {embeds.get()};
+  }
+  if (unet_.config_.has_time_ids()) {
+    const int count = conditions.time_ids_count;
+    std::vector<float> values;  // of each row
+    for (int row = 0; row < shape_.time_rows; ++row) {
+      const float* from = conditions.time_ids + size_t(row / id_samples()) * count;
+      values.insert(values.end(), from, from + count);
+    }
+    ids = upload(values.data(), values.size() * sizeof(float));
     inputs["time_ids"] = {ids.get()};
   }
   unet_.run_once(time, inputs, cancel, tap);
+}
+
+std::vector<float> Unet::Session::context_input(const Plan& context, const External& external,
+                                                const float* text) const {
+  const Shape& shape = context.shape(external.tensor);
+  std::vector<float> values(shape.count());
+  if (external.name == "frames") {
+    std::iota(values.begin(), values.end(), 0.0f);
+  } else if (external.name == "text") {
+    std::copy(text, text + values.size(), values.begin());
+  } else {  // the videos' contexts in turn, over all pixels of all videos
+    const size_t each = size_t(shape_.context_length) * shape.c;
+    for (size_t i = 0; i * each < values.size(); ++i)
+      std::copy_n(text + i % shape_.videos() * each, each, values.begin() + i * each);
+  }
+  return values;
 }
 
 Program& Unet::Session::program(const ProgramKey& key) {

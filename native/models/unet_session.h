@@ -35,6 +35,11 @@ class Unet::Session {
 
  private:
   Plan record(const ProgramKey& key) const;
+  // Time rows that share their time ids: a video's frames.
+  int id_samples() const { return unet_.config_.video ? shape_.frames : 1; }
+  // Values of an input of the context plan.
+  std::vector<float> context_input(const Plan& context, const External& external,
+                                   const float* text) const;
   void allocate(const std::string& name, size_t bytes);
   // The session's buffers, for a program of both halves or of the conditional one only.
   Bindings bindings(const Plan& plan, bool guided) const;

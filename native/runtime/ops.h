@@ -70,10 +70,11 @@ struct Attention {
 };
 
 // y = act(a * x + b * x2), element by element; x2 may be absent, and may have fewer rows: row i
-// then takes x2's row i mod its number of rows.
+// then takes x2's row (i / repeat) mod its number of rows.
 struct Elementwise {
   Tensor y, x, x2;
   float a = 1, b = 1;
+  int repeat = 1;
   Activation activation = Activation::none;
 };
 
@@ -103,6 +104,18 @@ struct Concat {
   Tensor y, x, x2;
 };
 
+// y = x at half the size, each value the mean of a 2x2 square (an odd last row or column is left
+// out), or at twice the size, each value repeated: whichever y's size says.
+struct Resample {
+  Tensor y, x;
+};
+
+// y = the row of `table` that lies nearest to x's row; of several the first. VQ decoding.
+struct NearestCode {
+  Tensor y, x;
+  WeightId table = -1;
+};
+
 enum class OpKind : uint8_t {
   conv,
   group_norm,
@@ -113,6 +126,8 @@ enum class OpKind : uint8_t {
   timestep_embedding,
   pick_token,
   concat,
+  resample,
+  nearest_code,
 };
 
 struct Op {
@@ -127,6 +142,8 @@ struct Op {
     TimestepEmbedding timestep_embedding;
     PickToken pick_token;
     Concat concat;
+    Resample resample;
+    NearestCode nearest_code;
   };
 
   Op(const Conv& op) : kind(OpKind::conv), conv(op) {}
@@ -138,6 +155,8 @@ struct Op {
   Op(const TimestepEmbedding& op) : kind(OpKind::timestep_embedding), timestep_embedding(op) {}
   Op(const PickToken& op) : kind(OpKind::pick_token), pick_token(op) {}
   Op(const Concat& op) : kind(OpKind::concat), concat(op) {}
+  Op(const Resample& op) : kind(OpKind::resample), resample(op) {}
+  Op(const NearestCode& op) : kind(OpKind::nearest_code), nearest_code(op) {}
 
   // The tensor that the op writes.
   Tensor output() const;
@@ -171,6 +190,12 @@ struct Op {
         break;
       case OpKind::concat:
         visit(concat.x), visit(concat.x2);
+        break;
+      case OpKind::resample:
+        visit(resample.x);
+        break;
+      case OpKind::nearest_code:
+        visit(nearest_code.x);
         break;
     }
   }

@@ -41,6 +41,10 @@ Tensor Op::output() const {
       return pick_token.y;
     case OpKind::concat:
       return concat.y;
+    case OpKind::resample:
+      return resample.y;
+    case OpKind::nearest_code:
+      return nearest_code.y;
   }
   return {};
 }
@@ -143,7 +147,8 @@ void Plan::check(const Op& op) const {
     case OpKind::elementwise: {
       const Elementwise& e = op.elementwise;
       require(e.x.shape.count() == e.y.shape.count(), "elementwise: shape");
-      require(!e.x2 || (e.x2.shape.c == e.x.shape.c && e.x.shape.rows() % e.x2.shape.rows() == 0),
+      require(!e.x2 || (e.x2.shape.c == e.x.shape.c && e.repeat > 0 &&
+                        e.x.shape.rows() % (e.x2.shape.rows() * e.repeat) == 0),
               "elementwise: second input");
       break;
     }
@@ -164,6 +169,20 @@ void Plan::check(const Op& op) const {
       require(c.y.shape.c == c.x.shape.c + c.x2.shape.c && c.x.shape.rows() == c.x2.shape.rows() &&
                   c.y.shape.rows() == c.x.shape.rows(),
               "concat: shape");
+      break;
+    }
+    case OpKind::resample: {
+      const Shape &x = op.resample.x.shape, &to = op.resample.y.shape;
+      require(x.n == to.n && x.c == to.c &&
+                  ((to.h == x.h / 2 && to.w == x.w / 2) || (to.h == 2 * x.h && to.w == 2 * x.w)),
+              "resample: shape");
+      break;
+    }
+    case OpKind::nearest_code: {
+      const NearestCode& code = op.nearest_code;
+      require(code.x.shape == code.y.shape, "nearest_code: shape");
+      require(weights_[code.table].in == code.x.shape.c && weights_[code.table].out > 0,
+              "nearest_code: table");
       break;
     }
   }

@@ -8,6 +8,7 @@ namespace {
 struct ConvOptions {
   Shape x, y;
   int c2 = 0, kernel = 1, stride = 1, pad = 0;
+  bool column = false;  // kernel x 1
   bool bias = true, residual = false, upsample = false;
   int row_samples = 0, row_offset = 0;
   Recipe recipe = Recipe::matrix;
@@ -24,12 +25,14 @@ OpCase conv_case(const std::string& name, const ConvOptions& o) {
             if (o.c2) op.x2 = b.input({o.x.n, o.x.h, o.x.w, o.c2});
             op.y = b.output(o.y);
             const int outputs = o.activation == Activation::geglu ? 2 * o.y.c : o.y.c;
-            op.weight =
-                b.weight(o.recipe, outputs, o.x.c + o.c2, o.kernel, o.kernel, o.parts, o.type);
+            op.weight = b.weight(o.recipe, outputs, o.x.c + o.c2, o.kernel, o.column ? 1 : o.kernel,
+                                 o.parts, o.type);
             if (o.bias) op.bias = b.vector(outputs);
-            op.kernel_h = op.kernel_w = o.kernel;
+            op.kernel_h = o.kernel;
+            op.kernel_w = o.column ? 1 : o.kernel;
             op.stride = o.stride;
-            op.pad_top = op.pad_left = o.pad;
+            op.pad_top = o.pad;
+            op.pad_left = o.column ? 0 : o.pad;
             op.upsample = o.upsample;
             op.activation = o.activation;
             op.scale = o.scale;
@@ -106,6 +109,17 @@ std::vector<OpCase> conv_cases() {
                                    .row_samples = 1,
                                    .row_offset = 2}),
       conv_case("5x5", {.x = {1, 7, 8, 12}, .y = {1, 7, 8, 12}, .kernel = 5, .pad = 2}),
+      conv_case("3x1_over_frames", {.x = {2, 5, 42, 40},
+                                    .y = {2, 5, 42, 33},
+                                    .kernel = 3,
+                                    .pad = 1,
+                                    .column = true,
+                                    .residual = true,
+                                    .row_samples = 2,
+                                    .row_offset = 6,
+                                    .scale = 0.4f}),
+      conv_case("3x1_one_frame",
+                {.x = {1, 1, 30, 20}, .y = {1, 1, 30, 20}, .kernel = 3, .pad = 1, .column = true}),
       conv_case("patches", {.x = {1, 16, 16, 3}, .y = {1, 2, 2, 40}, .kernel = 8, .stride = 8}),
       conv_case("gelu", {.x = {1, 1, 70, 40}, .y = {1, 1, 70, 90}, .activation = Activation::gelu}),
       conv_case("quick_gelu",

@@ -99,8 +99,8 @@ Op cross_frame_attention(OpBuilder& b) {
   return Op(op);
 }
 
-OpCase elementwise_case(const std::string& name, Activation activation, int rows2,
-                        double size = 1) {
+OpCase elementwise_case(const std::string& name, Activation activation, int rows2, double size = 1,
+                        int repeat = 1) {
   return {"elementwise_" + name, [=](OpBuilder& b) {
             Elementwise op;
             op.x = b.input({4, 1, 33, 37}, size);
@@ -108,6 +108,7 @@ OpCase elementwise_case(const std::string& name, Activation activation, int rows
             op.y = b.output({4, 1, 33, 37});
             op.a = 0.8f;
             op.b = -1.25f;
+            op.repeat = repeat;
             op.activation = activation;
             return Op(op);
           }};
@@ -159,6 +160,8 @@ std::vector<OpCase> others() {
       elementwise_case("scale", Activation::none, 0),
       elementwise_case("sum", Activation::none, 4 * 33),
       elementwise_case("repeated", Activation::silu, 33),
+      elementwise_case("spread", Activation::none, 6, 1, 11),
+      elementwise_case("spread_once", Activation::none, 12, 1, 11),
       elementwise_case("silu", Activation::silu, 0, 30),
       elementwise_case("gelu", Activation::gelu, 0, 8),
       elementwise_case("quick_gelu", Activation::quick_gelu, 1, 100),

@@ -144,9 +144,12 @@ class Runner {
   void elementwise(const Elementwise& op) {
     const auto &x = get(op.x), &x2 = get(op.x2);
     auto& out = output(op.y);
-    for (size_t i = 0; i < out.size(); i++)
-      out[i] = activate(op.activation,
-                        double(op.a) * x[i] + (op.x2 ? double(op.b) * x2[i % x2.size()] : 0));
+    const size_t width = op.x.shape.c, rows2 = op.x2 ? op.x2.shape.rows() : 1;
+    for (size_t i = 0; i < out.size(); i++) {
+      const size_t row2 = i / width / op.repeat % rows2;
+      const double added = op.x2 ? double(op.b) * x2[row2 * width + i % width] : 0;
+      out[i] = activate(op.activation, double(op.a) * x[i] + added);
+    }
   }
 
   void embedding(const Embedding& op) {

@@ -1,0 +1,66 @@
+// The layers of UNetBlocks along the frames of a video (diffusers: TransformerSpatioTemporalModel,
+// TemporalBasicTransformerBlock).
+
+#include "unet_blocks.h"
+
+namespace deepcache {
+
+// A vector for each frame, from a plan of its own; every forward pass counts it.
+Tensor UnetBlocks::frame_positions(const std::string& name, int channels) {
+  record_.count_linear(shape_.batch, channels, 4 * channels, true);
+  record_.count_linear(shape_.batch, 4 * channels, channels, true);
+  return plan().external("position." + std::to_string(layout_.position_index(name)),
+                         {1, 1, shape_.frames, channels});
+}
+
+// Each pixel's frames as a sequence. Returns the blend with x.
+Tensor UnetBlocks::temporal_block(const std::string& name, Tensor x, Tensor positions, int heads,
+                                  float share) {
+  const int channels = x.shape.c, width = channels / heads;
+  const int frames = shape_.frames, videos = shape_.batch / frames;
+  const int pixels = x.shape.h * x.shape.w;
+  const Sequence along{frames, pixels, frames * pixels, 1};
+  const auto feed_forward = [&](Tensor h, const std::string& ff, Tensor residual, float scale) {
+    h = record_.conv(h, ff + ".net.0.proj",
+                     {.out = 4 * channels, .activation = Activation::geglu, .linear = true});
+    return record_.conv(
+        h, ff + ".net.2",
+        {.out = channels, .residual = residual, .linear = true, .scale = scale});
+  };
+
+  Elementwise add;  // of each frame's position
+  add.x = x;
+  add.x2 = positions;
+  add.y = plan().temporary(x.shape);
+  add.repeat = pixels;
+  plan().add(add);
+  Tensor h = feed_forward(record_.layer_norm(add.y, name + ".norm_in"), name + ".ff_in", add.y, 1);
+
+  const std::string self = name + ".attn1", cross = name + ".attn2";
+  Tensor y = record_.linears(record_.layer_norm(h, name + ".norm1"),
+                             {self + ".to_q", self + ".to_k", self + ".to_v"},
+                             {channels, channels, channels}, false);
+  y = record_.attention(y, 0, y, channels, y, 2 * channels, heads, width,
+                        {videos, pixels, along, along});
+  h = record_.conv(y, self + ".to_out.0", {.out = channels, .residual = h, .linear = true});
+
+  const int length = shape_.context_length;
+  const bool interleaved = shape_.interleaves_contexts();
+  const Sequence keys = interleaved ? Sequence{length, 1, pixels * length, length}
+                                    : Sequence{length, 1, length, 0};
+  const Tensor q = record_.conv(record_.layer_norm(h, name + ".norm2"), cross + ".to_q",
+                                {.out = channels, .bias = false, .linear = true});
+  const Tensor kv = plan().external("context." + std::to_string(layout_.context_index(cross)),
+                                    {videos, 1, interleaved ? pixels * length : length, 2 * channels});
+  const double tokens = double(videos) * pixels * length;
+  record_.count_linear(tokens, config_.context_width, channels, false);  // to_k
+  record_.count_linear(tokens, config_.context_width, channels, false);  // to_v
+  y = record_.attention(q, 0, kv, 0, kv, channels, heads, width, {videos, pixels, along, keys});
+  h = record_.conv(y, cross + ".to_out.0", {.out = channels, .residual = h, .linear = true});
+
+  // share * x + (1 - share) * (h + feed forward of h)
+  const Tensor rest = record_.elementwise(x, share, h, 1 - share, Activation::none);
+  return feed_forward(record_.layer_norm(h, name + ".norm3"), name + ".ff", rest, 1 - share);
+}
+
+}  // namespace deepcache
