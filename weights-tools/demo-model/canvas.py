@@ -7,7 +7,9 @@ OVERSAMPLING = 3
 CELL = 1 / 16  # one latent cell: 8 of the 128 pixels
 
 # How the light of the sky tints what stands under it: tint colour, its share, brightness.
-LIGHT = {"day": ((255, 255, 255), 0.0, 1.0), "sunset": ((255, 150, 90), 0.10, 0.97), "night": ((40, 60, 130), 0.16, 0.86)}
+LIGHT = {
+    "day": ((255, 255, 255), 0.0, 1.0), "sunset": ((255, 150, 90), 0.10, 0.97), "night": ((40, 60, 130), 0.16, 0.86),
+}
 
 
 def mix(a, b, share):

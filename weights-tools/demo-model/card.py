@@ -51,8 +51,9 @@ def text(facts, work):
     autoencoder_log, unet_log = os.path.join(work, "autoencoder.jsonl"), os.path.join(work, "unet.jsonl")
     psnr, loss = last_value(autoencoder_log, "psnr"), last_value(unet_log, "held_out_loss")
     autoencoder_pictures = last_value(autoencoder_log, "seen")
-    start = ("Autoencoder, U-Net and text encoder started from the weights of an earlier, less trained model of this\n"
-             "  kind (not in the repository), as far as names and shapes fit." if facts["warm_start"] else "All weights started at random.")
+    warm = ("Autoencoder, U-Net and text encoder started from the weights of an earlier, less trained model of this\n"
+            "  kind (not in the repository), as far as names and shapes fit.")
+    start = warm if facts["warm_start"] else "All weights started at random."
     return f"""# Demo model
 
 A very small text-to-image model of Stable Diffusion's structure (CLIP text encoder, four-level U-Net with cross

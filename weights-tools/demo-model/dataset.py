@@ -1,4 +1,4 @@
-"""The pictures: drawn once into a file, read from there at random. Scenes are not stored, they follow from the index."""
+"""The pictures: drawn once into a file, read from there at random. Scenes follow from the index and are not stored."""
 import os
 import random
 from multiprocessing import Pool

@@ -14,11 +14,13 @@ def house(canvas, x, y, s, color):
     canvas.rectangle(x - half, y - height, x + half, y, color)
     canvas.rectangle(x + half * 0.62, y - height, x + half, y, darker(color))
     canvas.rectangle(x + half * 0.4, y - height - 0.15 * s, x + half * 0.66, y - height, (150, 96, 78))
-    canvas.polygon([(x - half * 1.2, y - height), (x, y - height - 0.16 * s), (x + half * 1.2, y - height)], (122, 70, 52))
+    canvas.polygon([(x - half * 1.2, y - height), (x, y - height - 0.16 * s), (x + half * 1.2, y - height)],
+                   (122, 70, 52))
     canvas.rectangle(x - 0.034 * s, y - 0.12 * s, x + 0.034 * s, y, (98, 62, 44))
     for dx in (-0.1, 0.1):
         canvas.rectangle(x + (dx - 0.038) * s, y - 0.17 * s, x + (dx + 0.038) * s, y - 0.094 * s, (250, 250, 246))
-        canvas.rectangle(x + (dx - 0.026) * s, y - 0.158 * s, x + (dx + 0.026) * s, y - 0.106 * s, glass(canvas), raw=True)
+        canvas.rectangle(x + (dx - 0.026) * s, y - 0.158 * s, x + (dx + 0.026) * s, y - 0.106 * s, glass(canvas),
+                         raw=True)
 
 
 def barn(canvas, x, y, s, color):
@@ -26,19 +28,22 @@ def barn(canvas, x, y, s, color):
     ridge = [(-1, 0), (-0.72, 0.085), (0, 0.14), (0.72, 0.085), (1, 0)]
     outline = [(x + dx * half, y - height - dy * s) for dx, dy in ridge]
     canvas.polygon([(x - half, y)] + outline + [(x + half, y)], color)
-    canvas.line([(x + dx * half * 1.05, y - height - dy * 1.05 * s + 0.003) for dx, dy in ridge], 0.03 * s, (92, 84, 92))
+    canvas.line([(x + dx * half * 1.05, y - height - dy * 1.05 * s + 0.003) for dx, dy in ridge], 0.03 * s,
+                (92, 84, 92))
     door = 0.085 * s
     canvas.rectangle(x - door, y - 0.16 * s, x + door, y, white)
     canvas.rectangle(x - door * 0.76, y - 0.14 * s, x + door * 0.76, y, darker(color))
     canvas.line([(x - door * 0.75, y - 0.14 * s), (x + door * 0.75, y)], 0.02 * s, white)
     canvas.line([(x + door * 0.75, y - 0.14 * s), (x - door * 0.75, y)], 0.02 * s, white)
-    canvas.rectangle(x - 0.032 * s, y - height - 0.08 * s, x + 0.032 * s, y - height - 0.015 * s, glass(canvas), raw=True)
+    canvas.rectangle(x - 0.032 * s, y - height - 0.08 * s, x + 0.032 * s, y - height - 0.015 * s, glass(canvas),
+                     raw=True)
 
 
 def tree(canvas, x, y, s, color):
     trunk = [(-0.028, 0), (-0.02, -0.2), (0.02, -0.2), (0.028, 0)]
     canvas.polygon([(x + dx * s, y + dy * s) for dx, dy in trunk], (118, 78, 50))
-    leaves = ((-0.085, -0.22, 0.085), (0.085, -0.22, 0.085), (0, -0.2, 0.09), (-0.05, -0.31, 0.085), (0.05, -0.31, 0.085),
+    leaves = ((-0.085, -0.22, 0.085), (0.085, -0.22, 0.085), (0, -0.2, 0.09), (-0.05, -0.31, 0.085),
+              (0.05, -0.31, 0.085),
               (0, -0.37, 0.075))
     for dx, dy, radius in leaves:
         canvas.ellipse(x + dx * s, y + dy * s, radius * s, radius * s, darker(color) if dx > 0.06 else color)
@@ -92,7 +97,8 @@ def cat(canvas, x, y, s, color):
         canvas.ellipse(x + side * 0.05 * s, head - 0.008 * s, 0.028 * s, 0.032 * s, (250, 250, 240))
         canvas.ellipse(x + side * 0.05 * s, head - 0.006 * s, 0.016 * s, 0.024 * s, (30, 40, 40))
         canvas.ellipse(x + side * 0.055 * s, y - 0.008 * s, 0.038 * s, 0.022 * s, darker(color))
-    canvas.polygon([(x - 0.018 * s, head + 0.03 * s), (x + 0.018 * s, head + 0.03 * s), (x, head + 0.052 * s)], (230, 110, 120))
+    canvas.polygon([(x - 0.018 * s, head + 0.03 * s), (x + 0.018 * s, head + 0.03 * s), (x, head + 0.052 * s)],
+                   (230, 110, 120))
 
 
 def mushroom(canvas, x, y, s, color):
@@ -109,7 +115,8 @@ def boat(canvas, x, y, s, color):
     canvas.ellipse(x, y + 0.012, 0.19 * s, 0.018, mix(canvas.pixel(x, 0.95), (255, 255, 255), 0.3), raw=True)
     canvas.rectangle(x - 0.01 * s, y - 0.42 * s, x + 0.01 * s, y - 0.06 * s, (96, 66, 46))
     canvas.polygon([(x + 0.018 * s, y - 0.41 * s), (x + 0.018 * s, y - 0.1 * s), (x + 0.18 * s, y - 0.1 * s)], color)
-    canvas.polygon([(x - 0.018 * s, y - 0.36 * s), (x - 0.018 * s, y - 0.1 * s), (x - 0.13 * s, y - 0.1 * s)], darker(color))
+    canvas.polygon([(x - 0.018 * s, y - 0.36 * s), (x - 0.018 * s, y - 0.1 * s), (x - 0.13 * s, y - 0.1 * s)],
+                   darker(color))
     canvas.polygon([(x - 0.19 * s, y - 0.075 * s), (x + 0.19 * s, y - 0.075 * s), (x + 0.135 * s, y + 0.012 * s),
                     (x - 0.135 * s, y + 0.012 * s)], (134, 84, 54))
     canvas.rectangle(x - 0.18 * s, y - 0.075 * s, x + 0.18 * s, y - 0.052 * s, (240, 232, 214))
@@ -121,7 +128,8 @@ def fish(canvas, x, y, s, color):
     canvas.polygon([(x - 0.06 * s, y - 0.05 * s), (x, y - 0.14 * s), (x + 0.07 * s, y - 0.05 * s)], darker(color))
     canvas.ellipse(x, y, 0.145 * s, 0.088 * s, color)
     canvas.ellipse(x + 0.012 * s, y + 0.028 * s, 0.1 * s, 0.046 * s, lighter(color))
-    canvas.polygon([(x - 0.01 * s, y + 0.005 * s), (x - 0.07 * s, y + 0.05 * s), (x + 0.03 * s, y + 0.03 * s)], darker(color))
+    canvas.polygon([(x - 0.01 * s, y + 0.005 * s), (x - 0.07 * s, y + 0.05 * s), (x + 0.03 * s, y + 0.03 * s)],
+                   darker(color))
     canvas.ellipse(x + 0.085 * s, y - 0.02 * s, 0.028 * s, 0.028 * s, (252, 252, 250))
     canvas.ellipse(x + 0.09 * s, y - 0.02 * s, 0.015 * s, 0.015 * s, (20, 20, 30))
 

@@ -36,7 +36,8 @@ def parse():
     parser.add_argument("--out", required=True, help="folder for the finished model")
     parser.add_argument("--until", type=moment, help="HH:MM: be done by then; default: the budgets in config.py")
     parser.add_argument("--autoencoder-until", type=moment, help="HH:MM: go on to the U-Net by then")
-    parser.add_argument("--warm-start", help="an exported folder, or a torch file with state dicts: vae, unet, text_encoder")
+    parser.add_argument("--warm-start",
+                        help="an exported folder, or a torch file with state dicts: vae, unet, text_encoder")
     parser.add_argument("--snapshots", help="folder that gets an early export now and then")
     parser.add_argument("--snapshot-minutes", type=float, default=30)
     parser.add_argument("--threads", type=int, default=2)
