@@ -15,6 +15,7 @@ export type { Dtype, LoadOptions } from './pipelines/components.js';
 export { DiffusionPipeline, type StreamEvent } from './pipelines/diffusion-pipeline.js';
 export type { Img2ImgOptions } from './pipelines/image-to-image.js';
 export type { InpaintOptions } from './pipelines/inpainting.js';
+export type { EncodedPrompt } from './pipelines/latent-pipeline.js';
 export type { GenerateOptions } from './pipelines/options.js';
 export type { GenerateResult, GenerateStats, StepEvent } from './pipelines/result.js';
 export { StableDiffusionPipeline } from './pipelines/stable-diffusion.js';
@@ -26,6 +27,14 @@ export {
   StableDiffusionInpaintPipeline,
   StableDiffusionInpaintPipeline as Inpaint,
 } from './pipelines/stable-diffusion-inpaint.js';
+export {
+  StableDiffusionXLImg2ImgPipeline,
+  StableDiffusionXLInpaintPipeline,
+  StableDiffusionXLPipeline,
+  type XLImg2ImgOptions,
+  type XLInpaintOptions,
+  type XLOptions,
+} from './pipelines/stable-diffusion-xl.js';
 export * from './schedulers/index.js';
 export type { Tensor } from './tensor.js';
 export { CLIPTokenizer, type EncodePaddedOptions } from './tokenizers/clip-tokenizer.js';

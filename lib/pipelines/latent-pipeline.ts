@@ -33,6 +33,17 @@ export interface Conditions {
   timeIds?: Float32Array;
 }
 
+/** Encoded prompts, with every prompt repeated for its images: what options of the same names take. */
+export interface EncodedPrompt {
+  /** [images, tokens, width] */
+  promptEmbeds: Tensor;
+  /** With guidance. */
+  negativePromptEmbeds?: Tensor;
+  /** SDXL: [images, width] */
+  pooledPromptEmbeds?: Tensor;
+  negativePooledPromptEmbeds?: Tensor;
+}
+
 /** Prompts that were read, but not encoded yet: enough to know what a run needs. */
 export interface PreparedConditions {
   /** Tokens that the U-Net will read for each image. */
@@ -68,6 +79,9 @@ export abstract class LatentPipeline<
     guided: boolean,
     note: (message: string) => void,
   ): PreparedConditions;
+
+  /** Encodes the prompts of a run (diffusers' encode_prompt), for several runs to use. */
+  abstract encodePrompt(options: Options): Promise<EncodedPrompt>;
 
   /** Which part of the schedule a run takes. */
   protected span(options: Options, steps: number): RunSpan {
@@ -164,6 +178,7 @@ export abstract class LatentPipeline<
     { tiling, signal }: Pick<ResolvedOptions, 'tiling' | 'signal'>,
   ): Promise<Tensor> {
     const [batch = 0, ...each] = shape;
+    const [, height = 0, width = 0] = each.map((extent) => extent * this.vae.scale);
     const count = data.length / batch;
     const pixels = new Float32Array(batch * 3 * height * width);
     for (let i = 0; i < batch; i++) {
@@ -177,7 +192,6 @@ export abstract class LatentPipeline<
   protected resolve(options: Options, size?: { width: number; height: number }): ResolvedOptions {
     const side = this.unet.sampleSize * this.vae.scale;
     return resolveOptions(options, {
-    const [, height = 0, width = 0] = each.map((extent) => extent * this.vae.scale);
       ...(size ?? { width: side, height: side }),
       scale: this.vae.scale,
       guidanceScale: this.defaultGuidance,
@@ -234,6 +248,13 @@ export abstract class LatentPipeline<
   }
 }
 
+/** Pixels from -1 to 1 as ones from 0 to 1. A plain loop: map() holds up the event loop for twice as long. */
+function writeUnit(pixels: Float32Array, to: Float32Array, offset: number): void {
+  for (let i = 0; i < pixels.length; i++) {
+    to[offset + i] = Math.min(1, Math.max(0, (pixels[i] as number) / 2 + 0.5));
+  }
+}
+
 /** Four-channel inpainting: after each call the kept part is put back, noised for the next call's timestep. */
 function withBlend({ table, compiled }: RunPlan): RunPlan['table'] {
   const rows = table.rows.map((row, i) => {
@@ -242,10 +263,3 @@ function withBlend({ table, compiled }: RunPlan): RunPlan['table'] {
   });
   return { ...table, rows };
 }
-/** Pixels from -1 to 1 as ones from 0 to 1. A plain loop: map() holds up the event loop for twice as long. */
-function writeUnit(pixels: Float32Array, to: Float32Array, offset: number): void {
-  for (let i = 0; i < pixels.length; i++) {
-    to[offset + i] = Math.min(1, Math.max(0, (pixels[i] as number) / 2 + 0.5));
-  }
-}
-

@@ -273,6 +273,13 @@ function ownList(name: string, list: readonly number[] | undefined): readonly nu
   throw invalidArgument(name, `must be a list of at least one number, got ${show(list)}`);
 }
 
+/** One text, or `count` of them. */
+export function textList(name: string, value: unknown, count: number): readonly string[] | undefined {
+  const list = texts(name, value);
+  if (!list || list.length === count) return list;
+  throw invalidArgument(name, `has ${list.length} texts, ${count} are needed`);
+}
+
 function texts(name: string, value: unknown): readonly string[] | undefined {
   if (value === undefined || value === null) return undefined;
   const list = typeof value === 'string' ? [value] : value;

@@ -1,7 +1,9 @@
 import { invalidArgument } from '../errors.js';
+import type { CLIPTextModel } from '../models/text-encoder.js';
 import { emptyBlock, type TokenBlock, toBlocks } from '../prompts/blocks.js';
 import { applyWeights } from '../prompts/weighting.js';
 import { concat, repeatRows, type Tensor } from '../tensor.js';
+import type { CLIPTokenizer } from '../tokenizers/clip-tokenizer.js';
 import { checkTensor } from './checks.js';
 import type { Components } from './components.js';
 import type { ResolvedOptions } from './options.js';
@@ -27,6 +29,27 @@ export interface PromptEmbeds {
 /** Blocks that are encoded at once: enough to be fast, few enough to need little memory. */
 const BATCH = 16;
 
+/** The blocks of each text, by the options for long and weighted prompts. */
+export function readTexts(
+  tokenizer: CLIPTokenizer,
+  name: string,
+  texts: readonly string[],
+  { longPrompts, promptWeighting }: Pick<ResolvedOptions, 'longPrompts' | 'promptWeighting'>,
+  note: (message: string) => void,
+): TokenBlock[][] {
+  return texts.map((text, i) => {
+    const title = `${name}${texts.length > 1 ? `[${i}]` : ''}`;
+    const onTruncated = (dropped: string) => note(`${title} is too long, this was cut off: "${dropped}"`);
+    const options = { name: title, long: longPrompts, weighted: promptWeighting, onTruncated };
+    return toBlocks(tokenizer, text, options);
+  });
+}
+
+/** Gives every text as many blocks. */
+export function fillBlocks(tokenizer: CLIPTokenizer, texts: TokenBlock[][], count: number): void {
+  for (const blocks of texts) while (blocks.length < count) blocks.push(emptyBlock(tokenizer));
+}
+
 /**
  * Turns the prompts of a run into tokens. All get as many blocks as the longest of them, negative ones too; empty
  * blocks fill them up.
@@ -40,17 +63,9 @@ export function readPrompts(
   note: (message: string) => void,
 ): PromptTokens {
   const { prompts, promptEmbeds, negativePromptEmbeds, promptCount } = options;
-  const read = (name: string, texts: readonly string[]) =>
-    texts.map((text, i) => {
-      const title = `${name}${texts.length > 1 ? `[${i}]` : ''}`;
-      const onTruncated = (dropped: string) => note(`${title} is too long, this was cut off: "${dropped}"`);
-      const { longPrompts: long, promptWeighting: weighted } = options;
-      return toBlocks(tokenizer, text, { name: title, long, weighted, onTruncated });
-    });
+  const read = (name: string, texts: readonly string[]) => readTexts(tokenizer, name, texts, options, note);
   const negativeTexts = () => read('negativePrompt', options.negativePrompts ?? ['']);
-  const fill = (texts: TokenBlock[][], count: number) => {
-    for (const blocks of texts) while (blocks.length < count) blocks.push(emptyBlock(tokenizer));
-  };
+  const fill = (texts: TokenBlock[][], count: number) => fillBlocks(tokenizer, texts, count);
   const each = tokenizer.modelMaxLength;
 
   if (prompts) {
@@ -79,6 +94,38 @@ export function readPrompts(
 }
 
 /**
+ * Encodes texts of the same number of blocks: the states of their tokens [texts, tokens, width], weighted, and the
+ * pooled output of each text's first block [texts, pooled].
+ *
+ * @param options.hidden the hidden state to take, before the final layer norm; by default the normed output.
+ */
+export async function encodeBlocks(
+  encoder: CLIPTextModel,
+  texts: readonly (readonly TokenBlock[])[],
+  { skip = 0, hidden, signal }: { skip?: number; hidden?: number; signal?: AbortSignal | undefined },
+): Promise<{ states: Float32Array; pooled: Float32Array }> {
+  const blocks = texts.flat();
+  const perText = blocks.length / texts.length;
+  const states: Float32Array[] = [];
+  const pooled: Float32Array[] = [];
+  for (let i = 0; i < blocks.length; i += BATCH) {
+    const batch = blocks.slice(i, i + BATCH);
+    const ids = Int32Array.from(batch.flatMap(({ ids }) => ids));
+    const wanted = hidden === undefined ? [] : [hidden];
+    const output = await encoder.encode(ids, batch.length, { skip, hidden: wanted, signal });
+    const state = output.hidden[0] ?? output.last;
+    const size = state.length / batch.length;
+    const width = output.pooled.length / batch.length;
+    for (const [k, { weights }] of batch.entries()) {
+      applyWeights(state.subarray(k * size, (k + 1) * size), weights);
+      if ((i + k) % perText === 0) pooled.push(output.pooled.subarray(k * width, (k + 1) * width));
+    }
+    states.push(state);
+  }
+  return { states: concat(states), pooled: concat(pooled) };
+}
+
+/**
  * Encodes prompts as diffusers' StableDiffusionPipeline.encode_prompt does, each block of 77 tokens for itself: the
  * final layer norm after the last layer that clipSkip leaves. As there, clipSkip is for the prompt only: negative
  * prompts pass all layers.
@@ -88,22 +135,8 @@ export async function encodePrompts(
   { positive, negative, length }: PromptTokens,
   { promptCount, numImages, clipSkip, signal }: ResolvedOptions,
 ): Promise<PromptEmbeds> {
-  const encode = async (texts: TokenBlock[][] | Float32Array, skip: number) => {
-    if (!Array.isArray(texts)) return texts;
-    const blocks = texts.flat();
-    const states: Float32Array[] = [];
-    for (let i = 0; i < blocks.length; i += BATCH) {
-      const batch = blocks.slice(i, i + BATCH);
-      const ids = Int32Array.from(batch.flatMap(({ ids }) => ids));
-      const { last } = await textEncoder.encode(ids, batch.length, { skip, signal });
-      batch.forEach(({ weights }, k) => {
-        const size = last.length / batch.length;
-        applyWeights(last.subarray(k * size, (k + 1) * size), weights);
-      });
-      states.push(last);
-    }
-    return concat(states);
-  };
+  const encode = async (texts: TokenBlock[][] | Float32Array, skip: number) =>
+    Array.isArray(texts) ? (await encodeBlocks(textEncoder, texts, { skip, signal })).states : texts;
   const spread = (data: Float32Array) => repeatRows(data, promptCount, numImages);
   const encodeAll = async (): Promise<PromptEmbeds> => {
     const out: PromptEmbeds = { positive: spread(await encode(positive, clipSkip)), length };

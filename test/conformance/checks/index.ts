@@ -6,7 +6,7 @@ import { checkPipeline, checkStalePipeline } from './pipeline.js';
 import { checkRandom } from './random.js';
 import { checkScheduler } from './scheduler.js';
 import { checkStepListRow } from './step-list.js';
-import { checkEncodePrompt, checkTextEncoder } from './text.js';
+import { checkEncodePrompt, checkTextEncoder, checkTimeIds } from './text.js';
 import { checkTokenizerRow } from './tokenizer.js';
 import { checkDeepCache, checkDeepCacheInputs, checkUnet, checkUnetActivations } from './unet.js';
 import { checkVaeDecode, checkVaeEncode } from './vae.js';
@@ -20,6 +20,7 @@ export type Check = (golden: GoldenCase, findings: Findings, models: Models) => 
 /** Kinds without a check are not supported yet. */
 const CHECKS: Readonly<Record<string, Check>> = {
   text_encoder: checkTextEncoder,
+  add_time_ids: checkTimeIds,
   encode_prompt: checkEncodePrompt,
   unet: checkUnet,
   unet_intermediate: checkUnetActivations,

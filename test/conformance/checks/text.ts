@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import { type GenerateOptions, resolveOptions } from '../../../lib/pipelines/options.js';
-import { encodePrompts, type PromptEmbeds, readPrompts } from '../../../lib/pipelines/prompt.js';
+import type { GenerateOptions, Tensor } from '../../../lib/index.js';
+import { type Pair, timeIds } from '../../../lib/pipelines/time-ids.js';
 import { CLIPTokenizer } from '../../../lib/tokenizers/clip-tokenizer.js';
 import type { Findings } from '../findings.js';
 import type { GoldenCase } from '../goldens.js';
-import type { Models, Pipeline } from '../models.js';
+import type { Models } from '../models.js';
 
 /** Token ids, every hidden state, the last one after its norm, and the pooled output. */
 export async function checkTextEncoder(
@@ -42,34 +42,42 @@ export async function checkEncodePrompt(
   const pipe = await models.pipeline(golden.modelFolder);
   const args = golden.field<Record<string, unknown>>('args') ?? {};
   const { prompt, negative_prompt, num_images_per_prompt, clip_skip, do_classifier_free_guidance } = args;
-  const options: Record<string, unknown> = {
+  const guided = do_classifier_free_guidance !== false;
+  const embeds = await pipe.encodePrompt({
     prompt,
     negativePrompt: negative_prompt ?? undefined,
     numImages: num_images_per_prompt ?? undefined,
     clipSkip: clip_skip ?? undefined,
+    guidanceScale: guided ? 7.5 : 1,
+  } as GenerateOptions);
+  const outputs: Record<string, Tensor | undefined> = {
+    prompt_embeds: embeds.promptEmbeds,
+    negative_prompt_embeds: embeds.negativePromptEmbeds,
+    pooled_prompt_embeds: embeds.pooledPromptEmbeds,
+    negative_pooled_prompt_embeds: embeds.negativePooledPromptEmbeds,
   };
-  const embeds = await encode(pipe, options, do_classifier_free_guidance !== false);
-  const outputs: Record<string, Float32Array | undefined> = {
-    prompt_embeds: embeds.positive,
-    negative_prompt_embeds: embeds.negative,
-  };
-  for (const role of golden.roles) findings.tensor(role, outputs[role] ?? []);
+  for (const role of golden.roles) findings.tensor(role, outputs[role]?.data ?? []);
 }
 
-/** The text conditions as the pipeline itself would make them. */
-export function encode(pipe: Pipeline, options: GenerateOptions, guided: boolean): Promise<PromptEmbeds> {
-  const size = pipe.unet.sampleSize * pipe.vae.scale;
-  const defaults = {
-    width: size,
-    height: size,
-    scale: pipe.vae.scale,
-    textLayers: pipe.textEncoder.layers,
-    tileSize: pipe.vae.sampleSize,
-  };
-  const resolved = resolveOptions(options, defaults);
-  return encodePrompts(
-    pipe,
-    readPrompts(pipe, resolved, guided, () => {}),
-    resolved,
+/** diffusers' pipe._get_add_time_ids. */
+export async function checkTimeIds(golden: GoldenCase, findings: Findings): Promise<void> {
+  const args = golden.field<Record<string, unknown>>('args') ?? {};
+  const ids = timeIds(
+    {
+      originalSize: args.original_size as Pair,
+      cropsCoordsTopLeft: args.crops_coords_top_left as Pair,
+      targetSize: args.target_size as Pair,
+      // One call of the reference makes both halves from the same sizes.
+      negativeOriginalSize: args.original_size as Pair,
+      negativeCropsCoordsTopLeft: args.crops_coords_top_left as Pair,
+      negativeTargetSize: args.target_size as Pair,
+      ...(args.aesthetic_score !== undefined && {
+        aestheticScore: args.aesthetic_score as number,
+        negativeAestheticScore: args.negative_aesthetic_score as number,
+      }),
+    },
+    { width: 0, height: 0, aesthetic: args.aesthetic_score !== undefined },
   );
+  findings.tensor('time_ids', ids.positive);
+  if (golden.has('negative_time_ids')) findings.tensor('negative_time_ids', ids.negative);
 }

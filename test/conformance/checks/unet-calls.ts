@@ -1,12 +1,11 @@
-import type { GenerateOptions } from '../../../lib/index.js';
+import type { EncodedPrompt, GenerateOptions, Tensor } from '../../../lib/index.js';
 import { finish } from '../../../lib/native/device.js';
-import { contextOf } from '../../../lib/pipelines/prompt.js';
+import { timeIds, type XLSizeOptions } from '../../../lib/pipelines/time-ids.js';
 import { concat } from '../../../lib/tensor.js';
 import type { Findings } from '../findings.js';
 import type { GoldenCase } from '../goldens.js';
 import type { Pipeline } from '../models.js';
 import type { RecordedRun } from './pipeline-run.js';
-import { encode } from './text.js';
 
 /**
  * The U-Net's inputs and outputs of every call. Inputs follow from the latents of the run; outputs are computed from
@@ -24,8 +23,7 @@ export async function compareCalls(
   const guided = (options.guidanceScale ?? 7.5) > 1;
   findings.tensor('unet_in', unetInputs(golden, run, guided ? 2 : 1));
 
-  const embeds = await encode(pipe, options, guided);
-  const conditions = { context: contextOf(embeds), contextLength: embeds.length };
+  const conditions = conditionsOf(await pipe.encodePrompt(options), options);
   const values = inputs.data as Float32Array;
   const count = values.length / calls;
   const outputs: Float32Array[] = [];
@@ -43,6 +41,28 @@ export async function compareCalls(
     outputs.push((await finish(() => pipe.unet.native.forward(request))).out);
   }
   findings.tensor('unet_out', concat(outputs));
+}
+
+/** What the pipeline gives the U-Net besides latents and time: [negative, positive]. */
+function conditionsOf(encoded: EncodedPrompt, options: GenerateOptions) {
+  const both = (positive?: Tensor, negative?: Tensor) =>
+    concat([negative, positive].flatMap((tensor) => (tensor ? [tensor.data] : [])));
+  const { promptEmbeds, negativePromptEmbeds, pooledPromptEmbeds, negativePooledPromptEmbeds } = encoded;
+  const conditions = {
+    context: both(promptEmbeds, negativePromptEmbeds),
+    contextLength: promptEmbeds.shape[1] as number,
+  };
+  if (!pooledPromptEmbeds) return conditions;
+  const { width = 0, height = 0 } = options;
+  const ids = timeIds(options as XLSizeOptions, { width, height, aesthetic: false });
+  const images = promptEmbeds.shape[0] as number;
+  const repeat = (half: number[]) => Array.from({ length: images }, () => half).flat();
+  const timeIdValues = [...(negativePromptEmbeds ? repeat(ids.negative) : []), ...repeat(ids.positive)];
+  return {
+    ...conditions,
+    textEmbeds: both(pooledPromptEmbeds, negativePooledPromptEmbeds),
+    timeIds: Float32Array.from(timeIdValues),
+  };
 }
 
 /** The latents before each call, scaled as the sampler has it, once for each guidance half. */

@@ -1,0 +1,80 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { invalidConfig } from '../errors.js';
+import { AutoencoderKL } from '../models/autoencoder-kl.js';
+import { CLIPTextModel } from '../models/text-encoder.js';
+import { UNet2DConditionModel } from '../models/unet.js';
+import { openBackend } from '../native/device.js';
+import { fitProjection } from '../previews/fit.js';
+import { knownProjection } from '../previews/projection.js';
+import { CLIPTokenizer } from '../tokenizers/clip-tokenizer.js';
+import { type LoadOptions, loadScheduler, type ModelIndex } from './components.js';
+import type { LatentParts } from './latent-pipeline.js';
+
+/** A text encoder and the tokenizer that goes with it. */
+export interface TextBranch {
+  readonly tokenizer: CLIPTokenizer;
+  readonly encoder: CLIPTextModel;
+}
+
+/** The parts of a Stable Diffusion XL folder. */
+export interface XLComponents extends LatentParts {
+  /** Base: both encoders; refiner: the second one alone. The last one gives the pooled embedding. */
+  readonly text: readonly TextBranch[];
+  /** An absent negative prompt is all zeros, not the empty prompt. */
+  readonly forceZerosForEmptyPrompt: boolean;
+  /** The refiner: aesthetic scores take the place of the target size. */
+  readonly requiresAestheticsScore: boolean;
+}
+
+/** Loads a base or refiner folder. What was loaded before an error is freed. */
+export async function loadXLComponents(index: ModelIndex, options: LoadOptions): Promise<XLComponents> {
+  const { variant, signal } = options;
+  const { folder, value } = index;
+  const backend = openBackend(options);
+  const scheduler = await loadScheduler(folder, options.scheduler);
+  const models: { dispose(): void }[] = [];
+  const keep = async <T extends { dispose(): void }>(loading: Promise<T>): Promise<T> => {
+    const model = await loading;
+    models.push(model);
+    return model;
+  };
+  try {
+    const text: TextBranch[] = [];
+    for (const suffix of ['', '_2']) {
+      const path = join(folder, `text_encoder${suffix}`);
+      if (!existsSync(path)) continue;
+      const tokenizer = await CLIPTokenizer.fromPretrained(join(folder, `tokenizer${suffix}`));
+      const keepWeights = options.unloadTextEncoder !== true;
+      text.push({
+        tokenizer,
+        encoder: await keep(CLIPTextModel.load(backend, path, { variant, signal, keepWeights })),
+      });
+    }
+    if (text.length === 0) throw invalidConfig(folder, 'has neither text_encoder nor text_encoder_2');
+    const unet = await keep(UNet2DConditionModel.load(backend, join(folder, 'unet'), { variant, signal }));
+    const vae = await keep(AutoencoderKL.load(backend, join(folder, 'vae'), { variant, signal }));
+    const width = text.reduce((sum, { encoder }) => sum + encoder.width, 0);
+    if (width !== unet.contextWidth) {
+      throw invalidConfig(
+        folder,
+        `has text encoders of ${width} together, its U-Net reads ${unet.contextWidth}`,
+      );
+    }
+    return {
+      backend,
+      scheduler,
+      text,
+      unet,
+      vae,
+      projection: options.fitPreviews ? await fitProjection(vae, signal) : knownProjection(vae),
+      forceZerosForEmptyPrompt: value.force_zeros_for_empty_prompt !== false,
+      requiresAestheticsScore: value.requires_aesthetics_score === true,
+      models,
+      users: 0,
+    };
+  } catch (error) {
+    for (const model of models) model.dispose();
+    throw error;
+  }
+}
