@@ -16,7 +16,7 @@ export { DiffusionPipeline, type StreamEvent } from './pipelines/diffusion-pipel
 export type { Img2ImgOptions } from './pipelines/image-to-image.js';
 export type { InpaintOptions } from './pipelines/inpainting.js';
 export type { EncodedPrompt } from './pipelines/latent-pipeline.js';
-export type { GenerateOptions } from './pipelines/options.js';
+export type { GenerateOptions, VaeTilingOptions } from './pipelines/options.js';
 export type { GenerateResult, GenerateStats, StepEvent } from './pipelines/result.js';
 export { StableDiffusionPipeline } from './pipelines/stable-diffusion.js';
 export {
@@ -35,6 +35,13 @@ export {
   type XLInpaintOptions,
   type XLOptions,
 } from './pipelines/stable-diffusion-xl.js';
+export { LatentPreview } from './previews/latent-preview.js';
+export {
+  type LatentProjection,
+  projectLatents,
+  SD_PROJECTION,
+  SDXL_PROJECTION,
+} from './previews/projection.js';
 export * from './schedulers/index.js';
 export type { Tensor } from './tensor.js';
 export { CLIPTokenizer, type EncodePaddedOptions } from './tokenizers/clip-tokenizer.js';
