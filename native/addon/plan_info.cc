@@ -8,6 +8,7 @@
 #include "errors.h"
 #include "model_source.h"
 #include "models/clip_text.h"
+#include "models/clip_vision.h"
 #include "models/model.h"
 #include "models/unet_plan.h"
 #include "models/vae.h"
@@ -25,15 +26,16 @@ struct NamedShape {
   std::vector<int64_t> shape;
 };
 
-// Every tensor that the plans name, once, in the order of first use.
-std::vector<NamedShape> tensors_of(const std::vector<Plan>& plans) {
+// Every tensor that the plans name, once, in the order of first use, by the checkpoint's names.
+std::vector<NamedShape> tensors_of(const std::vector<Plan>& plans,
+                                   const WeightNaming& naming = {}) {
   std::vector<NamedShape> out;
   std::set<std::string> known;
   for (const Plan& plan : plans)
     for (const WeightSpec& spec : plan.weights())
       for (size_t i = 0; i < spec.names.size(); ++i)
         if (known.insert(spec.names[i]).second)
-          out.push_back({spec.names[i], spec.published_shape(i)});
+          out.push_back({stored_name(naming, spec.names[i]), spec.published_shape(i)});
   return out;
 }
 
@@ -68,8 +70,10 @@ std::vector<Plan> unet_weight_plans(const UnetConfig& config) {
 
 std::vector<Plan> vae_plans(const VaeConfig& config, int batch, int height, int width) {
   std::vector<Plan> plans;
-  plans.push_back(plan_vae_encode(config, batch, height * config.scale(), width * config.scale()));
   plans.push_back(plan_vae_decode(config, batch, height, width));
+  if (config.encoder)
+    plans.push_back(
+        plan_vae_encode(config, batch, height * config.scale(), width * config.scale()));
   return plans;
 }
 
@@ -118,6 +122,7 @@ Napi::Value plan_unet(const Napi::CallbackInfo& info) {
     shape.batch = int(size["batch"].integer(1, kMaxBatch));
     shape.height = int(size["height"].integer(1, kMaxSide));
     shape.width = int(size["width"].integer(1, kMaxSide));
+    config.check_size(shape.height, shape.width);
     shape.context_length = int(size["contextLength"].integer(1, kMaxContext));
     if (const Argument frames = size["frames"]; frames.given()) {
       shape.frames = int(frames.integer(1, kMaxBatch));
@@ -160,8 +165,8 @@ Napi::Value plan_vae(const Napi::CallbackInfo& info) {
     Napi::Object out = Napi::Object::New(env);
     out["parameters"] = Napi::Number::New(env, count_parameters(plans));
     out["weightBytes"] = Napi::Number::New(env, packed_bytes(plans));
-    out["encode"] = info_of(env, plans[0]);
-    out["decode"] = info_of(env, plans[1]);
+    out["decode"] = info_of(env, plans[0]);
+    if (config.encoder) out["encode"] = info_of(env, plans[1]);
     return out;
   });
 }
@@ -172,16 +177,23 @@ Napi::Value weight_shapes(const Napi::CallbackInfo& info) {
     const Argument model(info[0], "model");
     const std::string kind = model.string(), text = parse_config({info[1], "config"});
     std::vector<Plan> plans;
+    WeightNaming naming;
     if (kind == "unet") {
-      plans = unet_weight_plans(UnetConfig::parse(text));
+      const auto config = UnetConfig::parse(text);
+      plans = unet_weight_plans(config);
+      naming = config.naming;
     } else if (kind == "text_encoder") {
       plans.push_back(plan_clip_text(parse_text_config(text), 1, 1, 0));
+    } else if (kind == "image_encoder") {
+      plans.push_back(plan_clip_vision(ClipVisionConfig::parse(text), 1));
     } else if (kind == "vae") {
-      plans = vae_plans(VaeConfig::parse(text), 1, 1, 1);
+      const auto config = VaeConfig::parse(text);
+      plans = vae_plans(config, 1, 1, 1);
+      naming = config.naming;
     } else {
-      model.fail("'unet', 'text_encoder' or 'vae'", "'" + kind + "'");
+      model.fail("'unet', 'text_encoder', 'image_encoder' or 'vae'", "'" + kind + "'");
     }
-    const std::vector<NamedShape> tensors = tensors_of(plans);
+    const std::vector<NamedShape> tensors = tensors_of(plans, naming);
     Napi::Array out = Napi::Array::New(env, tensors.size());
     for (uint32_t i = 0; i < tensors.size(); ++i) {
       Napi::Object tensor = Napi::Object::New(env);

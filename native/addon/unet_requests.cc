@@ -17,8 +17,10 @@ struct Size {
   size_t height, width;
 };
 
-Size parse_size(const Argument& in) {
-  return {size_t(in["height"].integer(1, kMaxSide)), size_t(in["width"].integer(1, kMaxSide))};
+Size parse_size(const Argument& in, const UnetConfig& config) {
+  const int64_t height = in["height"].integer(1, kMaxSide), width = in["width"].integer(1, kMaxSide);
+  config.check_size(int(height), int(width));
+  return {size_t(height), size_t(width)};
 }
 
 // `frames` of the request, a divisor of `samples`; 1 when it is left out.
@@ -43,10 +45,18 @@ bool parse_old_contexts(const Argument& in, const UnetConditions& conditions) {
 UnetConditions parse_conditions(const Argument& in, const UnetConfig& config, size_t n,
                                 ConditionArrays& arrays) {
   UnetConditions out;
-  out.context_length = int(in["contextLength"].integer(1, kMaxContext));
-  arrays.context =
-      in["context"].floats({n, size_t(out.context_length), size_t(config.context_width)});
-  out.context = arrays.context.data();
+  const Argument context = in["context"], length = in["contextLength"];
+  if (config.context_width > 0) {
+    out.context_length = int(length.integer(1, kMaxContext));
+    arrays.context =
+        context.floats({n, size_t(out.context_length), size_t(config.context_width)});
+    out.context = arrays.context.data();
+  } else {
+    for (const Argument& given : {context, length})
+      if (given.given())
+        throw Error(ErrorCode::kInvalidArgument,
+                    given.name() + " must be left out: this U-Net has no cross-attention");
+  }
   const Argument embeds = in["textEmbeds"], ids = in["timeIds"];
   if (!config.text_time) {
     if (config.video) {
@@ -83,7 +93,7 @@ int parse_every(const Argument& in) { return in.given() ? int(in.integer(1, 1 <<
 std::shared_ptr<const ForwardInputs> parse_forward(const Argument& in, const UnetConfig& config) {
   auto inputs = std::make_shared<ForwardInputs>();
   UnetForward& out = inputs->request;
-  const Size size = parse_size(in);
+  const Size size = parse_size(in, config);
   out.batch = int(in["batch"].integer(1, kMaxBatch));
   out.height = int(size.height);
   out.width = int(size.width);
@@ -98,8 +108,8 @@ std::shared_ptr<const ForwardInputs> parse_forward(const Argument& in, const Une
     timesteps.fail("an array of 1 or batch (" + std::to_string(n) + ") numbers",
                    std::to_string(out.timesteps.size()));
   out.frames = parse_frames(in, n);
-  out.conditions = parse_conditions(in, config, config.video ? n / size_t(out.frames) : n,
-                                    inputs->conditions);
+  out.conditions =
+      parse_conditions(in, config, config.video ? n / size_t(out.frames) : n, inputs->conditions);
   out.old_contexts = parse_old_contexts(in, out.conditions);
 
   const int last_branch = config.branches() - 1;
@@ -122,7 +132,7 @@ std::shared_ptr<const DenoiseInputs> parse_denoise(const Argument& in, const Une
                 "denoise: this U-Net has more output channels than input channels");
   auto inputs = std::make_shared<DenoiseInputs>();
   UnetDenoise& out = inputs->request;
-  const Size size = parse_size(in);
+  const Size size = parse_size(in, config);
   out.batch = int(in["batch"].integer(1, kMaxBatch));
   out.halves = int(in["halves"].integer(1, 2));
   out.height = int(size.height);

@@ -1,5 +1,6 @@
 #include "vae.h"
 
+#include <functional>
 #include <utility>
 
 #include "classes.h"
@@ -20,12 +21,13 @@ std::shared_ptr<Autoencoder> load_model(const ModelSource& source,
                                        std::move(backend));
 }
 
-using Run = std::vector<float> (Autoencoder::*)(const float* data, int batch, int height, int width,
-                                                Shape* shape, const CancelFlag* cancel,
-                                                const Tap* tap);
+// One call of the model.
+using Run = std::function<std::vector<float>(Autoencoder& model, const float* data, int batch,
+                                             int height, int width, Shape* shape,
+                                             const CancelFlag* cancel, const Tap* tap)>;
 
 // encode() and decode() differ in the input's channels and size limits only.
-Napi::Value start_run(const Napi::CallbackInfo& info, ModelSlot<Autoencoder>& slot, Run run,
+Napi::Value start_run(const Napi::CallbackInfo& info, ModelSlot<Autoencoder>& slot, const Run& run,
                       int channels, int shortest, int longest) {
   const Argument request(info[0], "request");
   const int batch = int(request["batch"].integer(1, 1024));
@@ -39,7 +41,7 @@ Napi::Value start_run(const Napi::CallbackInfo& info, ModelSlot<Autoencoder>& sl
     TapCollector taps(with_taps);
     Shape shape;
     auto values =
-        (model.*run)(data.data(), batch, height, width, &shape, context.cancel_flag(), taps.tap());
+        run(model, data.data(), batch, height, width, &shape, context.cancel_flag(), taps.tap());
     return [=, values = std::move(values), taps = taps.take()](Napi::Env env) -> Napi::Value {
       Napi::Object out = Napi::Object::New(env);
       out["data"] = to_js(env, values);
@@ -79,7 +81,7 @@ Napi::Value NativeVae::wrap(Napi::Env env, std::shared_ptr<Autoencoder> model) {
   };
   number("inChannels", config.in_channels);
   number("outChannels", config.out_channels);
-  number("latentChannels", config.latent_channels);
+  number("latentChannels", config.code_channels);
   number("scalingFactor", config.scaling_factor);
   number("scale", config.scale());
   self.slot_.emplace(std::move(model));
@@ -89,7 +91,7 @@ Napi::Value NativeVae::wrap(Napi::Env env, std::shared_ptr<Autoencoder> model) {
 Napi::Value NativeVae::encode(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const VaeConfig& config = slot_->model().config();
-    return start_run(info, *slot_, &Autoencoder::encode, config.in_channels, config.scale(),
+    return start_run(info, *slot_, std::mem_fn(&Autoencoder::encode), config.in_channels, config.scale(),
                      kMaxSide);
   });
 }
@@ -97,8 +99,14 @@ Napi::Value NativeVae::encode(const Napi::CallbackInfo& info) {
 Napi::Value NativeVae::decode(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const VaeConfig& config = slot_->model().config();
-    return start_run(info, *slot_, &Autoencoder::decode, config.latent_channels, 1,
-                     kMaxSide / config.scale());
+    const Argument quantize = Argument(info[0], "request")["quantize"];
+    const bool quantized = !quantize.given() || quantize.boolean();
+    const auto decode = [quantized](Autoencoder& model, const float* data, int batch, int height,
+                                    int width, Shape* shape, const CancelFlag* cancel,
+                                    const Tap* tap) {
+      return model.decode(data, batch, height, width, quantized, shape, cancel, tap);
+    };
+    return start_run(info, *slot_, decode, config.code_channels, 1, kMaxSide / config.scale());
   });
 }
 

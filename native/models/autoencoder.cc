@@ -9,14 +9,17 @@ namespace deepcache {
 
 Autoencoder::Autoencoder(const VaeConfig& config, std::shared_ptr<WeightSource> source,
                          std::shared_ptr<Backend> backend)
-    : Model(std::move(source), std::move(backend)), config_(config) {
-  load(plan_vae_encode(config_, 1, config_.scale(), config_.scale()));
+    : Model(renamed(std::move(source), config.naming), std::move(backend)), config_(config) {
+  if (config_.video) config_.mix_factors = read_mix_factors(weights().source());
+  if (config_.encoder) load(plan_vae_encode(config_, 1, config_.scale(), config_.scale()));
   load(plan_vae_decode(config_, 1, 1, 1));
   finish_loading();
 }
 
 std::vector<float> Autoencoder::encode(const float* image, int batch, int height, int width,
                                        Shape* shape, const CancelFlag* cancel, const Tap* tap) {
+  if (!config_.encoder)
+    throw Error(ErrorCode::kUnsupported, "this autoencoder has no encoder: it can only decode");
   if (std::min(height, width) < config_.scale())
     throw Error(ErrorCode::kInvalidArgument,
                 "an image of " + std::to_string(width) + "x" + std::to_string(height) +
@@ -27,9 +30,10 @@ std::vector<float> Autoencoder::encode(const float* image, int batch, int height
 }
 
 std::vector<float> Autoencoder::decode(const float* latent, int batch, int height, int width,
-                                       Shape* shape, const CancelFlag* cancel, const Tap* tap) {
-  return run(plan_vae_decode(config_, batch, height, width), "latent", latent, "image", shape,
-             cancel, tap);
+                                       bool quantize, Shape* shape, const CancelFlag* cancel,
+                                       const Tap* tap) {
+  return run(plan_vae_decode(config_, batch, height, width, quantize), "latent", latent, "image",
+             shape, cancel, tap);
 }
 
 size_t Autoencoder::decode_bytes(int batch, int height, int width) const {

@@ -8,7 +8,7 @@
 
 namespace deepcache {
 
-// A loaded image autoencoder. Pixels are NCHW in [-1, 1] outside.
+// A loaded autoencoder of images or videos. Pixels are NCHW in [-1, 1] outside.
 class Autoencoder : public Model {
  public:
   Autoencoder(const VaeConfig& config, std::shared_ptr<WeightSource> source,
@@ -20,10 +20,10 @@ class Autoencoder : public Model {
   // the log variance is not clamped. `shape` receives the result's.
   std::vector<float> encode(const float* image, int batch, int height, int width, Shape* shape,
                             const CancelFlag* cancel, const Tap* tap);
-  // [n, latent, h, w], divided by the scaling factor -> [n, out, h * scale, w * scale], not
-  // clamped.
-  std::vector<float> decode(const float* latent, int batch, int height, int width, Shape* shape,
-                            const CancelFlag* cancel, const Tap* tap);
+  // n images, or the frames of one video: [n, latent, h, w], divided by the scaling factor -> [n,
+  // out, h * scale, w * scale], not clamped.
+  std::vector<float> decode(const float* latent, int batch, int height, int width, bool quantize,
+                            Shape* shape, const CancelFlag* cancel, const Tap* tap);
   // Bytes of activations that decoding takes.
   size_t decode_bytes(int batch, int height, int width) const;
   // The largest arena that a call has used; arenas are freed after each call. From any thread.

@@ -13,6 +13,15 @@ ConfigReader::ConfigReader(const std::string& json, const std::string& what) : w
   if (!json_.is_object()) fail("is not a JSON object");
 }
 
+ConfigReader::ConfigReader(const Json& json, const std::string& what) : json_(json), what_(what) {
+  if (!json_.is_object()) fail("is not a JSON object");
+}
+
+ConfigReader ConfigReader::section(const char* field) const {
+  if (!has(field)) fail("lacks \"" + std::string(field) + "\"");
+  return {*json_.find(field), what_ + "." + field};
+}
+
 void ConfigReader::fail(const std::string& message) const {
   throw Error(ErrorCode::kInvalidConfig, what_ + " " + message);
 }

@@ -28,6 +28,9 @@ class ConfigReader {
   // The same, when all levels must agree.
   int same_for_all(const char* field, size_t levels, int fallback) const;
   bool has(const char* field) const;  // present and not null
+  bool present(const char* field) const { return json_.find(field) != nullptr; }
+  // The object in a field; required. Messages about it name the path.
+  ConfigReader section(const char* field) const;
 
   // Throws Error(kUnsupported) unless the field is absent, null or one of `allowed`.
   void only(const char* field, const std::vector<std::string>& allowed) const;
@@ -36,6 +39,8 @@ class ConfigReader {
   [[noreturn]] void fail(const std::string& message) const;
 
  private:
+  ConfigReader(const Json& json, const std::string& what);
+
   std::string name(const char* field) const { return what_ + ": \"" + field + "\""; }
 
   Json json_;

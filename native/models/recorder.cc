@@ -152,6 +152,21 @@ Tensor Recorder::attention(Tensor q, int q_offset, Tensor k, int k_offset, Tenso
   return op.y;
 }
 
+Tensor Recorder::nearest_code(Tensor x, const std::string& name, int codes) {
+  WeightSpec table;
+  table.recipe = Recipe::table;
+  table.names = {name + ".weight"};
+  table.out = codes;
+  table.in = x.shape.c;
+  NearestCode op;
+  op.x = x;
+  op.y = plan_.temporary(x.shape);
+  op.table = plan_.weight(table);
+  plan_.add(op);
+  label(op.y, name);
+  return op.y;
+}
+
 Tensor Recorder::resample(Tensor x, Shape to) {
   Resample op;
   op.x = x;

@@ -62,6 +62,8 @@ class Recorder {
   // Of sequences that lie otherwise: along frames, or with keys that several of them share.
   Tensor attention(Tensor q, int q_offset, Tensor k, int k_offset, Tensor v, int v_offset,
                    int heads, int head_width, const Sequences& sequences, bool causal = false);
+  // The nearest of the rows of name.weight [codes, channels].
+  Tensor nearest_code(Tensor x, const std::string& name, int codes);
   // At half the size, or twice.
   Tensor resample(Tensor x, Shape to);
   Tensor elementwise(Tensor x, float a, Tensor x2, float b, Activation activation);

@@ -67,7 +67,7 @@ void check_order(const StepTable& table, int halves) {
 
 Unet::Unet(const UnetConfig& config, std::shared_ptr<WeightSource> source,
            std::shared_ptr<Backend> backend)
-    : Model(std::move(source), std::move(backend)), config_(config) {
+    : Model(renamed(std::move(source), config.naming), std::move(backend)), config_(config) {
   if (config_.video) config_.mix_factors = read_mix_factors(weights().source());
   // The smallest shape names all weights: the session below checks and packs them.
   const int side = 1 << (config_.levels() - 1);
@@ -103,13 +103,9 @@ std::vector<float> Unet::forward(const UnetForward& request, const CancelFlag* c
   const int rows = per_sample ? batch : 1;
   std::vector<float> timesteps = request.timesteps;
   timesteps.resize(rows, request.timesteps[0]);
-  const UnetShape shape{batch,
-                        request.height,
-                        request.width,
-                        request.conditions.context_length,
-                        rows,
-                        request.frames,
-                        request.old_contexts};
+  const UnetShape shape{
+      batch, request.height, request.width,       request.conditions.context_length,
+      rows,  request.frames, request.old_contexts};
   std::vector<int> features = request.features;
   ProgramKey key{ProgramKey::Kind::full, -1, true};
   if (request.retrieve) {
@@ -171,13 +167,9 @@ UnetRun Unet::denoise(const UnetDenoise& request, const CancelFlag* cancel,
   std::vector<float> timesteps;
   for (const StepRow& row : table.rows)
     for (int i = 0; i < time_rows; ++i) timesteps.push_back(table.value(row.timestep, i % batch));
-  const UnetShape shape{model_batch,
-                        request.height,
-                        request.width,
-                        request.conditions.context_length,
-                        time_rows,
-                        request.frames,
-                        request.old_contexts};
+  const UnetShape shape{
+      model_batch, request.height, request.width,       request.conditions.context_length,
+      time_rows,   request.frames, request.old_contexts};
   Session& run = session(shape, steps, features);
   run.condition(request.conditions, timesteps, cancel, nullptr);
   run.has_features = false;
@@ -213,8 +205,9 @@ UnetRun Unet::denoise(const UnetDenoise& request, const CancelFlag* cancel,
   state.model_output = &run.out();
   const std::vector<bool> used = used_history(table);
   for (int i = 0; i < kHistorySlots; ++i)
-    if (used[i]) state.history[i] = request.history[i] ? upload(request.history[i], batch, channels)
-                                                      : allocate(count);
+    if (used[i])
+      state.history[i] =
+          request.history[i] ? upload(request.history[i], batch, channels) : allocate(count);
 
   std::vector<Program*> programs;
   for (const ProgramKey& key : table.programs) programs.push_back(&run.program(key));

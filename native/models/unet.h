@@ -18,7 +18,7 @@ namespace deepcache {
 // samples, or videos for a video U-Net.
 struct UnetConditions {
   const float* context = nullptr;  // [n, length, context width]
-  int context_length = 0;
+  int context_length = 1;
   const float* text_embeds = nullptr;  // [n, pooled]; SDXL only
   const float* time_ids = nullptr;     // [n, time_ids_count]; SDXL and videos only
   int time_ids_count = 0;
@@ -26,8 +26,8 @@ struct UnetConditions {
 
 struct UnetForward {
   int batch = 1, height = 0, width = 0;
-  int frames = 1;             // of each video in the batch; see UnetShape
-  bool old_contexts = false;  // see UnetShape
+  int frames = 1;                 // of each video in the batch; see UnetShape
+  bool old_contexts = false;      // see UnetShape
   const float* sample = nullptr;  // [n, in, h, w]
   std::vector<float> timesteps;   // 1 or n, fractional ones too
   UnetConditions conditions;
@@ -63,7 +63,7 @@ struct UnetProgress {
 };
 
 struct UnetRun {
-  std::vector<float> latents;       // [b, c, h, w]
+  std::vector<float> latents;                             // [b, c, h, w]
   std::array<std::vector<float>, kHistorySlots> history;  // of the slots that the table uses
   double prepare_milliseconds = 0;  // before the first row: keys, values, time projections
   std::vector<double> row_milliseconds;

@@ -121,8 +121,7 @@ Tensor UnetBlocks::down_unit(int unit, Tensor x) {
     const bool fine = config_.video && config_.down_attends[place.level];
     x = resnet(numbered(block + ".resnets", place.layer), x, {}, config_.channels[place.level],
                fine ? kVideoEpsilon : config_.epsilon);
-    if (place.attends)
-      x = attention(numbered(block + ".attentions", place.layer), x, place.level);
+    if (place.attends) x = attention(numbered(block + ".attentions", place.layer), x, place.level);
   }
   record_.label(x, block + ".res" + std::to_string(place.layer));
   const bool last =
@@ -171,11 +170,9 @@ GroupNormOptions UnetBlocks::norm(Tensor x2, float epsilon) const {
 
 Tensor UnetBlocks::downsample(const std::string& name, Tensor x) {
   if (config_.resample_with_conv)
-    x = record_.conv(x, name + ".conv",
-                     {.out = x.shape.c,
-                      .kernel = 3,
-                      .stride = 2,
-                      .pad_end_only = config_.pad_end_only});
+    x = record_.conv(
+        x, name + ".conv",
+        {.out = x.shape.c, .kernel = 3, .stride = 2, .pad_end_only = config_.pad_end_only});
   else
     x = record_.resample(x, {1, config_.halved(x.shape.h), config_.halved(x.shape.w)});
   record_.label(x, name);
@@ -264,10 +261,8 @@ Tensor UnetBlocks::transformer(const std::string& name, Tensor x, int level) {
 // Each sample for itself, or all frames with the keys and values of the first.
 Sequences UnetBlocks::self_sequences(const Shape& x) const {
   const int pixels = x.h * x.w, frames = config_.video ? 1 : shape_.frames;
-  return {x.n / frames,
-          frames,
-          {pixels, 1, frames * pixels, pixels},
-          {pixels, 1, frames * pixels, 0}};
+  return {
+      x.n / frames, frames, {pixels, 1, frames * pixels, pixels}, {pixels, 1, frames * pixels, 0}};
 }
 
 // diffusers: BasicTransformerBlock. Self attention, cross attention, GEGLU, each with its residual.
@@ -289,10 +284,8 @@ Tensor UnetBlocks::transformer_block(const std::string& name, Tensor x, int head
   // A context for each sample, or for each video.
   const int shared = config_.video ? shape_.frames : 1, length = shape_.context_length;
   const int pixels = x.shape.h * x.shape.w;
-  const Sequences sequences{shape_.batch / shared,
-                            shared,
-                            {pixels, 1, shared * pixels, pixels},
-                            {length, 1, length, 0}};
+  const Sequences sequences{
+      shape_.batch / shared, shared, {pixels, 1, shared * pixels, pixels}, {length, 1, length, 0}};
   const Tensor kv = plan().external("context." + std::to_string(layout_.context_index(cross)),
                                     {shape_.batch / shared, 1, length, 2 * channels});
   const double tokens = double(shape_.batch) * length;
@@ -314,7 +307,7 @@ Shape unet_feature_shape(const UnetConfig& config, const UnetShape& shape, int b
   const UnetLayout layout(config);
   const UnetLayout::Place& place = layout.up[config.branches() - 1 - branch];
   // The hidden state has the size of the layer's skip, and the channels of the layer before it.
-  const Shape size = unet_level_shape(shape, place.level);
+  const Shape size = unet_level_shape(config, shape, place.level);
   const bool first_of_block = place.layer == 0;
   const int from = first_of_block ? std::min(place.level + 1, config.levels() - 1) : place.level;
   return {shape.batch, size.h, size.w, config.channels[from]};

@@ -10,9 +10,9 @@ void set_video(const ConfigReader& in, UnetConfig& out) {
   const size_t levels = out.channels.size();
   out.video = true;
   out.down_attends = block_attends(in, "down_block_types", levels, "DownBlockSpatioTemporal",
-                             "CrossAttnDownBlockSpatioTemporal");
+                                   "CrossAttnDownBlockSpatioTemporal");
   out.up_attends = block_attends(in, "up_block_types", levels, "UpBlockSpatioTemporal",
-                           "CrossAttnUpBlockSpatioTemporal");
+                                 "CrossAttnUpBlockSpatioTemporal");
   out.frames = in.integer("num_frames", 25);
   out.linear_projection = true;
   out.addition_time_width = in.integer("addition_time_embed_dim", 256);

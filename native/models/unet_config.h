@@ -14,11 +14,11 @@ enum class UnetAttention : uint8_t {
   plain,        // self-attention behind a GroupNorm
 };
 
-// diffusers' UNet2DConditionModel, UNet2DModel or UNetSpatioTemporalConditionModel configuration, as far as it
-// changes the computation. Vectors have one entry a level, the finest first.
+// diffusers' UNet2DConditionModel, UNet2DModel or UNetSpatioTemporalConditionModel configuration,
+// as far as it changes the computation. Vectors have one entry a level, the finest first.
 struct UnetConfig {
   int in_channels = 4, out_channels = 4;
-  std::vector<int> channels;       // block_out_channels
+  std::vector<int> channels;  // block_out_channels
   UnetAttention attention = UnetAttention::transformer;
   std::vector<bool> down_attends;  // CrossAttnDownBlock2D, AttnDownBlock2D; else DownBlock2D
   std::vector<bool> up_attends;    // the same; the coarsest first
@@ -30,7 +30,7 @@ struct UnetConfig {
   int groups = 32;                 // norm_num_groups
   float epsilon = 1e-5f;           // norm_eps
   bool linear_projection = false;  // attention's projections stored as linear layers: counts only
-  bool norms_counted = true;  // by Macs::repo, which overlooks LDM's class of norms in resnets
+  bool norms_counted = true;       // by Macs::repo, which overlooks LDM's class of norms in resnets
   // Downsampling: padding of one pixel below and on the right only, instead of on all sides; the
   // mean of 2x2 pixels instead of a convolution (upsampling then has none either).
   bool pad_end_only = false;

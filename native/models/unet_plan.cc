@@ -95,11 +95,11 @@ int pooled_text_width(const UnetConfig& config, int time_ids) {
   return width;
 }
 
-Shape unet_level_shape(const UnetShape& shape, int level) {
+Shape unet_level_shape(const UnetConfig& config, const UnetShape& shape, int level) {
   int height = shape.height, width = shape.width;
   for (int i = 0; i < level; ++i) {
-    height = (height + 1) / 2;
-    width = (width + 1) / 2;
+    height = config.halved(height);
+    width = config.halved(width);
   }
   return {shape.batch, height, width, 1};
 }
@@ -115,6 +115,10 @@ Plan plan_unet_context(const UnetConfig& config, const UnetShape& shape) {
   Plan plan;
   Recorder record(plan);
   const int batch = config.video ? shape.videos() : shape.batch, length = shape.context_length;
+  if (config.context_width == 0) {
+    plan.finish();
+    return plan;
+  }
   const Tensor text = plan.external("text", {batch, 1, length, config.context_width});
   const UnetLayout layout(config);
   std::vector<Tensor> interleaved(config.levels());
@@ -122,7 +126,7 @@ Plan plan_unet_context(const UnetConfig& config, const UnetShape& shape) {
     if (!attention.temporal || !shape.interleaves_contexts()) return text;
     Tensor& spread = interleaved[attention.level];
     if (!spread) {
-      const Shape size = unet_level_shape(shape, attention.level);
+      const Shape size = unet_level_shape(config, shape, attention.level);
       spread = plan.external("text." + std::to_string(attention.level),
                              {batch, 1, size.h * size.w * length, config.context_width});
     }
@@ -130,8 +134,9 @@ Plan plan_unet_context(const UnetConfig& config, const UnetShape& shape) {
   };
   for (size_t i = 0; i < layout.cross_attentions.size(); ++i) {
     const auto& attention = layout.cross_attentions[i];
-    const Tensor y = record.linears(source(attention), {attention.name + ".to_k", attention.name + ".to_v"},
-                                    {attention.channels, attention.channels}, false);
+    const Tensor y =
+        record.linears(source(attention), {attention.name + ".to_k", attention.name + ".to_v"},
+                       {attention.channels, attention.channels}, false);
     plan.make_external(y, "context." + std::to_string(i));
   }
   if (config.video) plan_positions(config, shape.frames, layout, record);

@@ -45,7 +45,8 @@ Plan plan_unet_retrieve(const UnetConfig& config, const UnetShape& shape, int br
 
 // "text" [n, 1, length, width] -> "context.<i>". Video U-Nets have one text for each video, further
 // "frames" [1, 1, frames, 1], the numbers from 0 -> "position.<i>" of each spatio-temporal
-// transformer, and where contexts interleave "text.<level>" [n, 1, pixels * length, width].
+// transformer, and where contexts interleave "text.<level>" [n, 1, pixels * length, width]. Empty
+// for U-Nets without cross-attention.
 Plan plan_unet_context(const UnetConfig& config, const UnetShape& shape);
 // For one frame, of `batch` samples.
 Plan plan_unet_context(const UnetConfig& config, int batch, int length);
@@ -61,7 +62,7 @@ Plan plan_unet_time(const UnetConfig& config, int rows, int samples, int time_id
 int pooled_text_width(const UnetConfig& config, int time_ids);
 
 // Height and width of a level, the finest being 0.
-Shape unet_level_shape(const UnetShape& shape, int level);
+Shape unet_level_shape(const UnetConfig& config, const UnetShape& shape, int level);
 
 // The shape of "feature.<branch>": [n, h, w, c].
 Shape unet_feature_shape(const UnetConfig& config, const UnetShape& shape, int branch);

@@ -11,9 +11,7 @@ namespace deepcache {
 namespace {
 
 // What the context plan reads, other than what it makes.
-bool is_input(const std::string& name) {
-  return name == "frames" || name.starts_with("text");
-}
+bool is_input(const std::string& name) { return name == "frames" || name.starts_with("text"); }
 
 }  // namespace
 
@@ -105,7 +103,7 @@ void Unet::Session::condition(const UnetConditions& conditions, const std::vecto
     given.push_back(upload(values.data(), values.size() * sizeof(float)));
     inputs[external.name] = {given.back().get()};
   }
-  unet_.run_once(context, inputs, cancel, tap);
+  if (!context.ops().empty()) unet_.run_once(context, inputs, cancel, tap);
 
   const int rows = int(timesteps.size());
   const Plan time =

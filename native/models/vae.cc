@@ -1,12 +1,14 @@
 #include "vae.h"
 
-#include "config.h"
+#include "attention_block.h"
 #include "recorder.h"
+#include "vae_formats.h"
 
 namespace deepcache {
 namespace {
 
 constexpr float kEpsilon = 1e-6f;
+constexpr float kTemporalEpsilon = 1e-5f;
 
 std::string numbered(const std::string& name, size_t index) {
   return name + "." + std::to_string(index);
@@ -15,8 +17,9 @@ std::string numbered(const std::string& name, size_t index) {
 // One half of the autoencoder; `prefix` is "encoder" or "decoder".
 class VaeHalf {
  public:
-  VaeHalf(const VaeConfig& config, const std::string& prefix, Plan& plan)
-      : config_(config), prefix_(prefix), record_(plan) {}
+  // `frames`: of the one video that the batch is; 0 for images.
+  VaeHalf(const VaeConfig& config, const std::string& prefix, Plan& plan, int frames = 0)
+      : config_(config), prefix_(prefix), frames_(frames), record_(plan) {}
 
   Tensor conv(Tensor x, const std::string& name, const ConvOptions& options) {
     x = record_.conv(x, prefix_ + "." + name, options);
@@ -25,6 +28,19 @@ class VaeHalf {
   }
 
   Tensor resnet(const std::string& name, Tensor x, int channels) {
+    if (!frames_) return image_resnet(name, x, channels);
+    // diffusers: SpatioTemporalResBlock, the blend's inputs in the other order than in U-Nets.
+    x = image_resnet(name + ".spatial_res_block", x, channels);
+    x = temporal_resnet(record_, name + ".temporal_res_block", x,
+                        {.frames = frames_,
+                         .groups = config_.groups,
+                         .epsilon = kTemporalEpsilon,
+                         .share = first_share(record_, config_.mix_factors, name)});
+    record_.label(x, name);
+    return x;
+  }
+
+  Tensor image_resnet(const std::string& name, Tensor x, int channels) {
     const GroupNormOptions norm{.groups = config_.groups, .epsilon = kEpsilon, .silu = true};
     Tensor h = record_.group_norm(x, name + ".norm1", norm);
     h = record_.conv(h, name + ".conv1", {.out = channels, .kernel = 3});
@@ -39,8 +55,14 @@ class VaeHalf {
   Tensor mid(Tensor x) {
     const std::string block = prefix_ + ".mid_block";
     x = resnet(block + ".resnets.0", x, x.shape.c);
-    if (config_.mid_attention) x = attention(block + ".attentions.0", x);
-    x = resnet(block + ".resnets.1", x, x.shape.c);
+    // diffusers' decoder of videos has as many here as in its other blocks, and runs two at most.
+    const bool second = !frames_ || config_.layers > 1;
+    if (config_.mid_attention && second)
+      x = attention_block(record_, block + ".attentions.0", x,
+                          {.groups = config_.groups,
+                           .epsilon = kEpsilon,
+                           .linear = config_.linear_projection});
+    if (second) x = resnet(block + ".resnets.1", x, x.shape.c);
     record_.label(x, block);
     return x;
   }
@@ -59,21 +81,9 @@ class VaeHalf {
   Recorder& record() { return record_; }
 
  private:
-  // One head as wide as the channels, over all pixels.
-  Tensor attention(const std::string& name, Tensor x) {
-    const int channels = x.shape.c;
-    Tensor h = record_.group_norm(x, name + ".group_norm",
-                                  {.groups = config_.groups, .epsilon = kEpsilon});
-    const Tensor qkv = record_.linears(h, {name + ".to_q", name + ".to_k", name + ".to_v"},
-                                       {channels, channels, channels}, true);
-    h = record_.attention(qkv, 0, qkv, channels, qkv, 2 * channels, 1, channels);
-    h = record_.conv(h, name + ".to_out.0", {.out = channels, .residual = x, .linear = true});
-    record_.label(h, name);
-    return h;
-  }
-
   const VaeConfig& config_;
   std::string prefix_;
+  int frames_;
   Recorder record_;
 };
 
@@ -81,7 +91,8 @@ class VaeHalf {
 
 VaeConfig VaeConfig::parse(const std::string& json) {
   const ConfigReader in(json, "vae config");
-  in.only("_class_name", {"AutoencoderKL"});
+  if (in.has("target")) return parse_ldm_vae(in);
+  in.only("_class_name", {"AutoencoderKL", "AutoencoderKLTemporalDecoder"});
   in.only("act_fn", {"silu", "swish"});
   VaeConfig out;
   out.channels = in.integers("block_out_channels");
@@ -99,20 +110,19 @@ VaeConfig VaeConfig::parse(const std::string& json) {
   };
   blocks("down_block_types", "DownEncoderBlock2D");
   blocks("up_block_types", "UpDecoderBlock2D");
+  out.video = in.string("_class_name", "") == "AutoencoderKLTemporalDecoder";
   out.in_channels = in.integer("in_channels", 3);
   out.out_channels = in.integer("out_channels", 3);
   out.latent_channels = in.integer("latent_channels", 4);
   out.layers = in.integer("layers_per_block", 1);
   out.groups = in.integer("norm_num_groups", 32);
   out.quant_conv = in.boolean("use_quant_conv", true);
-  out.post_quant_conv = in.boolean("use_post_quant_conv", true);
+  out.post_quant_conv = !out.video && in.boolean("use_post_quant_conv", true);
   out.mid_attention = in.boolean("mid_block_add_attention", true);
   out.scaling_factor = in.number("scaling_factor", 0.18215);
   if (!(out.scaling_factor > 0)) in.fail("must have a \"scaling_factor\" above 0");
-  for (const int channels : out.channels)
-    if (channels % out.groups)
-      in.fail("has " + std::to_string(channels) + " channels, which norm_num_groups " +
-              std::to_string(out.groups) + " does not divide");
+  out.code_channels = out.latent_channels;
+  check_groups(in, out);
   return out;
 }
 
@@ -139,10 +149,12 @@ Plan plan_vae_encode(const VaeConfig& config, int batch, int height, int width) 
   return plan;
 }
 
-Plan plan_vae_decode(const VaeConfig& config, int batch, int height, int width) {
+Plan plan_vae_decode(const VaeConfig& config, int batch, int height, int width, bool quantize) {
   Plan plan;
-  VaeHalf decoder(config, "decoder", plan);
-  Tensor x = plan.external("latent", {batch, height, width, config.latent_channels});
+  VaeHalf decoder(config, "decoder", plan, config.video ? batch : 0);
+  Tensor x = plan.external("latent", {batch, height, width, config.code_channels});
+  if (config.codes > 0 && quantize)
+    x = decoder.record().nearest_code(x, "quantize.embedding", config.codes);
   if (config.post_quant_conv) {
     x = decoder.record().conv(x, "post_quant_conv", {.out = config.latent_channels});
     plan.label(x, "post_quant_conv");
@@ -162,6 +174,12 @@ Plan plan_vae_decode(const VaeConfig& config, int batch, int height, int width) 
     plan.label(x, block);
   }
   x = decoder.out(x, config.out_channels);
+  if (config.video) {
+    const Shape shape = x.shape;
+    x = decoder.conv(frames_as_rows(x, batch), "time_conv_out",
+                     {.out = config.out_channels, .kernel = 3, .column = true});
+    x.shape = shape;
+  }
   plan.make_external(x, "image");
   plan.finish();
   return plan;

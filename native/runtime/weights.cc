@@ -122,9 +122,10 @@ std::vector<const SourceTensor*> Weights::resolve(const WeightSpec& spec) const 
     const int64_t rows = spec.rows.empty() ? spec.out : spec.rows[i];
     const std::string wanted = to_string(spec.published_shape(i));
     const SourceTensor* tensor = source_->find(name);
-    if (!tensor) mismatch(*source_, "lacks tensor \"" + name + "\" of shape " + wanted);
+    const std::string stored = source_->stored_name(name);
+    if (!tensor) mismatch(*source_, "lacks tensor \"" + stored + "\" of shape " + wanted);
     if (!fits(tensor->shape, spec) || tensor->shape[0] != rows)
-      mismatch(*source_, "tensor \"" + name + "\" has shape " + to_string(tensor->shape) +
+      mismatch(*source_, "tensor \"" + stored + "\" has shape " + to_string(tensor->shape) +
                              ", expected " + wanted);
     tensors.push_back(tensor);
   }

@@ -61,6 +61,8 @@ class WeightSource {
   // Null when there is none of that name, nor of its former name.
   virtual const SourceTensor* find(const std::string& name) const = 0;
   virtual std::vector<std::string> names() const = 0;
+  // What the file calls the tensor.
+  virtual std::string stored_name(const std::string& name) const { return name; }
   virtual std::string description() const = 0;  // for messages: the file's path
   // Gives memory back after packing. Tensors stay available; `data` pointers that find() gave
   // before may be invalid afterwards.

@@ -36,6 +36,25 @@ OpCase layer_norm_case(const std::string& name, Shape x, bool affine, double off
           offset == 0 ? 1e-6 : 1e-7 * offset};
 }
 
+OpCase resample_case(const std::string& name, Shape x, int height, int width) {
+  return {"resample_" + name, [=](OpBuilder& b) {
+            Resample op;
+            op.x = b.input(x);
+            op.y = b.output({x.n, height, width, x.c});
+            return Op(op);
+          }};
+}
+
+OpCase nearest_code_case(const std::string& name, Shape x, int codes) {
+  return {"nearest_code_" + name, [=](OpBuilder& b) {
+            NearestCode op;
+            op.x = b.input(x);
+            op.y = b.output(x);
+            op.table = b.weight(Recipe::table, codes, x.c);
+            return Op(op);
+          }};
+}
+
 // Ordinary self attention over a fused product, or cross attention when keys is not the length.
 OpCase attention_case(const std::string& name, int n, int length, int keys, int heads, int width,
                       bool causal = false, double scale = 1) {
@@ -202,6 +221,12 @@ std::vector<OpCase> others() {
          op.y = b.output({2, 1, 50, 40});
          return Op(op);
        }},
+      resample_case("mean", {2, 6, 10, 7}, 3, 5),
+      resample_case("mean_of_odd", {1, 5, 3, 33}, 2, 1),
+      resample_case("repeat", {2, 3, 5, 9}, 6, 10),
+      nearest_code_case("vq", {2, 9, 7, 3}, 50),
+      nearest_code_case("many", {1, 1, 40, 4}, 4000),
+      nearest_code_case("single", {1, 2, 2, 5}, 1),
   };
 }
 

@@ -187,6 +187,45 @@ class Runner {
 
   void concat(const Concat& op) { output(op.y) = join(op.x, op.x2); }
 
+  void resample(const Resample& op) {
+    const auto& x = get(op.x);
+    auto& out = output(op.y);
+    const Shape &from = op.x.shape, &to = op.y.shape;
+    const auto at = [&](int n, int h, int w, int c) {
+      return x[((size_t(n) * from.h + h) * from.w + w) * from.c + c];
+    };
+    size_t i = 0;
+    for (int n = 0; n < to.n; n++)
+      for (int h = 0; h < to.h; h++)
+        for (int w = 0; w < to.w; w++)
+          for (int c = 0; c < to.c; c++, i++)
+            out[i] = to.h > from.h
+                         ? at(n, h / 2, w / 2, c)
+                         : (at(n, 2 * h, 2 * w, c) + at(n, 2 * h, 2 * w + 1, c) +
+                            at(n, 2 * h + 1, 2 * w, c) + at(n, 2 * h + 1, 2 * w + 1, c)) /
+                               4;
+  }
+
+  void nearest_code(const NearestCode& op) {
+    const auto &x = get(op.x), &table = parameter(op.table);
+    auto& out = output(op.y);
+    const size_t width = op.x.shape.c, codes = table.size() / width;
+    for (size_t row = 0; row < op.x.shape.rows(); row++) {
+      size_t best = 0;
+      double least = INFINITY;
+      for (size_t code = 0; code < codes; code++) {
+        double distance = 0;
+        for (size_t c = 0; c < width; c++)
+          distance += std::pow(x[row * width + c] - table[code * width + c], 2);
+        if (distance < least) {
+          least = distance;
+          best = code;
+        }
+      }
+      std::copy_n(table.begin() + best * width, width, out.begin() + row * width);
+    }
+  }
+
  private:
   const std::vector<double>& get(const Tensor& tensor) {
     static const std::vector<double> none;
@@ -238,6 +277,10 @@ void run_reference(const Op& op, ReferenceState& state) {
       return runner.pick_token(op.pick_token);
     case OpKind::concat:
       return runner.concat(op.concat);
+    case OpKind::resample:
+      return runner.resample(op.resample);
+    case OpKind::nearest_code:
+      return runner.nearest_code(op.nearest_code);
   }
 }
 

@@ -1,0 +1,149 @@
+#include "unet_formats.h"
+
+#include <algorithm>
+
+namespace deepcache {
+namespace {
+
+// channels[i] = unit * multipliers[i].
+std::vector<int> multiplied(int unit, std::vector<int> multipliers) {
+  for (int& value : multipliers) value *= unit;
+  return multipliers;
+}
+
+std::vector<bool> reversed(const std::vector<bool>& values) {
+  return {values.rbegin(), values.rend()};
+}
+
+bool contains(const std::vector<int>& values, int value) {
+  return std::find(values.begin(), values.end(), value) != values.end();
+}
+
+}  // namespace
+
+std::vector<bool> block_attends(const ConfigReader& in, const char* field, size_t levels,
+                                const std::string& plain, const std::string& attending) {
+  const std::vector<std::string> types = in.strings(field);
+  if (types.size() != levels)
+    in.fail("has " + std::to_string(types.size()) + " entries in \"" + field + "\" for " +
+            std::to_string(levels) + " levels");
+  std::vector<bool> out;
+  for (const std::string& type : types) {
+    if (type != plain && type != attending)
+      throw Error(ErrorCode::kUnsupported,
+                  "unet config: block type \"" + type + "\" in \"" + field + "\" is not supported");
+    out.push_back(type == attending);
+  }
+  return out;
+}
+
+size_t checked_levels(const ConfigReader& in, const UnetConfig& config, const char* field) {
+  const size_t levels = config.channels.size();
+  if (levels < 1 || levels > 16)
+    in.fail("must have 1 to 16 levels in \"" + std::string(field) + "\"");
+  return levels;
+}
+
+UnetConfig parse_unet_2d(const ConfigReader& in) {
+  in.only("act_fn", {"silu", "swish"});
+  in.only("resnet_time_scale_shift", {"default"});
+  in.only("time_embedding_type", {"positional"});
+  in.only("downsample_type", {"conv"});
+  in.only("upsample_type", {"conv"});
+  for (const char* field :
+       {"class_embed_type", "num_class_embeds", "center_input_sample", "attn_norm_num_groups"})
+    in.never(field);
+  if (in.number("mid_block_scale_factor", 1) != 1)
+    throw Error(ErrorCode::kUnsupported, "unet config: mid_block_scale_factor must be 1");
+
+  UnetConfig out;
+  out.attention = UnetAttention::plain;
+  out.channels = in.integers("block_out_channels");
+  const size_t levels = checked_levels(in, out, "block_out_channels");
+  out.in_channels = in.integer("in_channels", 3);
+  out.out_channels = in.integer("out_channels", 3);
+  out.down_attends =
+      block_attends(in, "down_block_types", levels, "DownBlock2D", "AttnDownBlock2D");
+  out.up_attends = block_attends(in, "up_block_types", levels, "UpBlock2D", "AttnUpBlock2D");
+  out.mid_attends = in.boolean("add_attention", true);
+  // Here it is the width of a head. Null stands for a single head, a missing field for 8.
+  const bool single = in.present("attention_head_dim") && !in.has("attention_head_dim");
+  const int width = in.integer("attention_head_dim", 8);
+  for (const int channels : out.channels)
+    out.heads.push_back(single ? 1 : std::max(1, channels / width));
+  out.depth.assign(levels, 0);
+  out.layers = in.integer("layers_per_block", 2);
+  out.groups = in.integer("norm_num_groups", 32);
+  out.epsilon = float(in.number("norm_eps", 1e-5));
+  out.linear_projection = true;
+  out.flip_sin_to_cos = in.boolean("flip_sin_to_cos", true);
+  out.freq_shift = float(in.number("freq_shift", 0));
+  out.pad_end_only = in.integer("downsample_padding", 1, 0, 1) == 0;
+  out.sample_size = in.integer("sample_size", 32);
+  return out;
+}
+
+UnetConfig parse_ddpm_unet(const ConfigReader& in) {
+  in.only("type", {"simple"});
+  UnetConfig out;
+  out.attention = UnetAttention::plain;
+  out.channels = multiplied(in.integer("ch"), in.integers("ch_mult"));
+  const size_t levels = checked_levels(in, out, "ch_mult");
+  out.in_channels = in.integer("in_channels", 3);
+  out.out_channels = in.integer("out_ch", 3);
+  out.layers = in.integer("num_res_blocks", 2);
+  out.groups = in.integer("norm_groups", 32);
+  out.epsilon = float(in.number("norm_eps", 1e-6));
+  out.flip_sin_to_cos = false;
+  out.freq_shift = 1;
+  out.pad_end_only = true;
+  out.resample_with_conv = in.boolean("resamp_with_conv", true);
+  out.sample_size = in.integer("image_size");
+  const std::vector<int> resolutions = in.integers("attn_resolutions");
+  for (size_t level = 0; level < levels; ++level)
+    out.down_attends.push_back(contains(resolutions, out.sample_size >> level));
+  out.up_attends = reversed(out.down_attends);
+  out.heads.assign(levels, 1);
+  out.depth.assign(levels, 0);
+  out.naming = ddpm_naming(int(levels), "");
+  return out;
+}
+
+UnetConfig parse_ldm_unet(const ConfigReader& in) {
+  in.only("target", {"ldm.models.diffusion.ddpm.LatentDiffusion"});
+  const ConfigReader section = in.section("params").section("unet_config");
+  section.only("target", {"ldm.modules.diffusionmodules.openaimodel.UNetModel"});
+  const ConfigReader unet = section.section("params");
+  for (const char* field : {"num_classes", "use_scale_shift_norm", "resblock_updown", "n_embed",
+                            "use_new_attention_order"})
+    unet.never(field);
+  for (const char* field : {"use_spatial_transformer", "conv_resample"})
+    if (!unet.boolean(field, field == std::string("conv_resample")))
+      throw Error(ErrorCode::kUnsupported,
+                  "unet config: \"" + std::string(field) + "\" must be true");
+  if (unet.integer("dims", 2) != 2)
+    throw Error(ErrorCode::kUnsupported, "unet config: \"dims\" must be 2");
+
+  UnetConfig out;
+  out.channels = multiplied(unet.integer("model_channels"), unet.integers("channel_mult"));
+  const size_t levels = checked_levels(unet, out, "channel_mult");
+  out.in_channels = unet.integer("in_channels");
+  out.out_channels = unet.integer("out_channels");
+  out.layers = unet.integer("num_res_blocks");
+  out.context_width = unet.integer("context_dim");
+  // Levels that attend are given by how much smaller than the input they are.
+  const std::vector<int> rates = unet.integers("attention_resolutions");
+  for (size_t level = 0; level < levels; ++level)
+    out.down_attends.push_back(contains(rates, 1 << level));
+  out.up_attends = reversed(out.down_attends);
+  const int width = unet.integer("num_head_channels", -1, -1);
+  for (const int channels : out.channels)
+    out.heads.push_back(width > 0 ? channels / width : unet.integer("num_heads"));
+  out.depth.assign(levels, unet.integer("transformer_depth", 1));
+  out.norms_counted = false;
+  out.sample_size = unet.integer("image_size", 64);
+  out.naming = openai_unet_naming(out.layers, out.up_attends, "model.diffusion_model.");
+  return out;
+}
+
+}  // namespace deepcache
