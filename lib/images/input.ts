@@ -1,7 +1,8 @@
 import { invalidArgument } from '../errors.js';
 import type { Tensor } from '../tensor.js';
 import { Image } from './image.js';
-import { resizeLanczos } from './resize.js';
+import { lanczosSlices } from './resize.js';
+import { inSlices, type Sliced } from './slices.js';
 
 /** Pixels of your own: [height, width, channels], 8 bits each; 1 (gray), 3 (RGB) or 4 (RGBA, A is dropped) channels. */
 export interface RawImage {
@@ -62,25 +63,39 @@ export function sizeOf(loaded: LoadedImages): { width: number; height: number } 
  * The pictures at a size, as [n, 3, height, width] from 0 to 1. 8-bit pictures are resized as diffusers does; a tensor
  * of another size is an error.
  */
-export function toRgb(name: string, loaded: LoadedImages, width: number, height: number): Tensor {
+export async function toRgb(
+  name: string,
+  loaded: LoadedImages,
+  width: number,
+  height: number,
+): Promise<Tensor> {
   if ('tensor' in loaded) return exactSize(name, loaded.tensor, width, height);
-  const floats = loaded.images.map((image) => resizeLanczos(image, width, height).toFloat());
+  const floats: Float32Array[] = [];
+  for (const image of loaded.images) {
+    floats.push((await inSlices(lanczosSlices(image, width, height))).toFloat());
+  }
   return stack(floats, [3, height, width]);
 }
 
 /** The same for masks: [n, 1, height, width], 1 (repaint) where the picture is half white or more, else 0. */
-export function toMask(name: string, loaded: LoadedImages, width: number, height: number): Tensor {
+export async function toMask(
+  name: string,
+  loaded: LoadedImages,
+  width: number,
+  height: number,
+): Promise<Tensor> {
   if ('tensor' in loaded) {
     const { data, shape } = exactSize(name, loaded.tensor, width, height);
     return { data: data.map((value) => (value >= 0.5 ? 1 : 0)), shape };
   }
-  const masks = loaded.images.map((image) => {
-    const gray = resizeLanczos(toGray(image), width, height).data;
+  const masks: Float32Array[] = [];
+  for (const image of loaded.images) {
+    const { data } = await inSlices(lanczosSlices(await inSlices(toGray(image)), width, height));
+    const mask = new Float32Array(width * height);
     // diffusers compares value / 255 with 0.5.
-    return Float32Array.from({ length: width * height }, (_, i) =>
-      (gray[3 * i] as number) / 255 >= 0.5 ? 1 : 0,
-    );
-  });
+    for (let i = 0; i < mask.length; i++) mask[i] = (data[3 * i] as number) / 255 >= 0.5 ? 1 : 0;
+    masks.push(mask);
+  }
   return stack(masks, [1, height, width]);
 }
 
@@ -101,11 +116,15 @@ function stack(blocks: readonly Float32Array[], shape: readonly number[]): Tenso
 }
 
 /** Luma in all three channels, rounded as Pillow's convert('L') does. */
-function toGray({ width, height, data }: Image): Image {
+function* toGray({ width, height, data }: Image): Sliced<Image> {
   const gray = new Uint8Array(data.length);
   for (let i = 0; i < data.length; i += 3) {
-    const [r = 0, g = 0, b = 0] = data.subarray(i, i + 3);
-    gray.fill((r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16, i, i + 3);
+    const [r, g, b] = [data[i] as number, data[i + 1] as number, data[i + 2] as number];
+    const luma = (r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16;
+    gray[i] = luma;
+    gray[i + 1] = luma;
+    gray[i + 2] = luma;
+    if (i % (3 * width) === 0) yield;
   }
   return new Image({ width, height, data: gray });
 }

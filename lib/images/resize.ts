@@ -1,4 +1,5 @@
 import { Image } from './image.js';
+import { inOneGo, type Sliced } from './slices.js';
 
 /** Pixels of the source that one pixel of the result is made of. */
 interface Taps {
@@ -9,6 +10,7 @@ interface Taps {
 
 // The weights' fraction bits, and the filter's radius, as in Pillow's resampling of 8-bit images.
 const BITS = 22;
+const HALF = 2 ** (BITS - 1);
 const RADIUS = 3;
 
 /**
@@ -16,10 +18,15 @@ const RADIUS = 3;
  * windowed sinc that widens when the picture shrinks, rows first, rounded to 8 bits between the passes.
  */
 export function resizeLanczos(image: Image, width: number, height: number): Image {
+  return inOneGo(lanczosSlices(image, width, height));
+}
+
+/** The same row by row: a large photo takes a second or two. */
+export function* lanczosSlices(image: Image, width: number, height: number): Sliced<Image> {
   if (image.width === width && image.height === height) return image;
-  const { channels, metadata } = image;
-  const rows = horizontal(image.data, image.width, image.height, lanczosTaps(image.width, width), channels);
-  const data = vertical(rows, width, lanczosTaps(image.height, height), channels);
+  const { metadata } = image;
+  const rows = yield* horizontal(image.data, image.width, image.height, lanczosTaps(image.width, width));
+  const data = yield* vertical(rows, width, lanczosTaps(image.height, height));
   return new Image({ width, height, data, metadata });
 }
 
@@ -51,44 +58,41 @@ function sinc(x: number): number {
   return x === 0 ? 1 : Math.sin(x * Math.PI) / (x * Math.PI);
 }
 
-function horizontal(
-  data: Uint8Array,
-  width: number,
-  height: number,
-  taps: Taps[],
-  channels: number,
-): Uint8Array {
-  const out = new Uint8Array(taps.length * height * channels);
+function* horizontal(data: Uint8Array, width: number, height: number, taps: Taps[]): Sliced<Uint8Array> {
+  const out = new Uint8Array(taps.length * height * 3);
   for (let y = 0, to = 0; y < height; y++) {
     for (const { first, weights } of taps) {
-      for (let c = 0; c < channels; c++) {
-        let sum = 2 ** (BITS - 1);
-        let from = (y * width + first) * channels + c;
-        for (const weight of weights) {
-          sum += (data[from] as number) * weight;
-          from += channels;
-        }
-        out[to++] = clip(sum);
+      let from = (y * width + first) * 3;
+      let [r, g, b] = [HALF, HALF, HALF];
+      for (let k = 0; k < weights.length; k++, from += 3) {
+        const weight = weights[k] as number;
+        r += (data[from] as number) * weight;
+        g += (data[from + 1] as number) * weight;
+        b += (data[from + 2] as number) * weight;
       }
+      out[to++] = clip(r);
+      out[to++] = clip(g);
+      out[to++] = clip(b);
     }
+    yield;
   }
   return out;
 }
 
-function vertical(data: Uint8Array, width: number, taps: Taps[], channels: number): Uint8Array {
-  const row = width * channels;
+function* vertical(data: Uint8Array, width: number, taps: Taps[]): Sliced<Uint8Array> {
+  const row = width * 3;
   const out = new Uint8Array(taps.length * row);
-  taps.forEach(({ first, weights }, y) => {
-    for (let x = 0; x < row; x++) {
-      let sum = 2 ** (BITS - 1);
-      let from = first * row + x;
-      for (const weight of weights) {
-        sum += (data[from] as number) * weight;
-        from += row;
-      }
-      out[y * row + x] = clip(sum);
+  const sums = new Float64Array(row);
+  for (const [y, { first, weights }] of taps.entries()) {
+    sums.fill(HALF);
+    for (let k = 0; k < weights.length; k++) {
+      const weight = weights[k] as number;
+      const from = (first + k) * row;
+      for (let x = 0; x < row; x++) sums[x] = (sums[x] as number) + (data[from + x] as number) * weight;
     }
-  });
+    for (let x = 0; x < row; x++) out[y * row + x] = clip(sums[x] as number);
+    yield;
+  }
   return out;
 }
 

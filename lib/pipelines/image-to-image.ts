@@ -56,7 +56,7 @@ async function startFromImage(context: RunContext, inputs: Img2ImgInputs): Promi
     checkImageCount('image', given, options.batch);
     clean = repeatTo(given.data, given.shape[0] as number, options.batch);
   } else {
-    const pixels = toRgb('image', inputs, options.width, options.height);
+    const pixels = await toRgb('image', inputs, options.width, options.height);
     checkImageCount('image', pixels, options.batch);
     clean = await encodeImages(vae, pixels, noise, options);
   }

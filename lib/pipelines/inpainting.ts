@@ -60,8 +60,8 @@ async function startInside(context: RunContext, strength: number, inputs: Inpain
       `Inpainting takes a U-Net with ${channels} or ${2 * channels + 1} input channels, this one has ${unet.inChannels}`,
     );
   }
-  const image = toRgb('image', inputs.image, width, height);
-  const mask = toMask('maskImage', inputs.mask, width, height);
+  const image = await toRgb('image', inputs.image, width, height);
+  const mask = await toMask('maskImage', inputs.mask, width, height);
   checkImageCount('image', image, batch);
   checkImageCount('maskImage', mask, batch);
   const masked = maskedImage(image, mask);
