@@ -12,7 +12,6 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import type { DeepCacheErrorCode } from '../../lib/index.js';
 import { native } from '../../lib/native/binding.js';
-import type { ModelKind } from '../../lib/native/types.js';
 import { FOLDER } from './tiny.js';
 
 /** One way in which a model folder can be wrong. */
@@ -26,6 +25,8 @@ export interface Breakage {
 }
 
 type Json = Record<string, unknown>;
+/** The parts of the tiny model that have weights. */
+type Part = 'unet' | 'text_encoder' | 'vae';
 /** An entry of a safetensors header. */
 interface Entry {
   dtype: string;
@@ -33,12 +34,12 @@ interface Entry {
   data_offsets: [number, number];
 }
 
-const WEIGHTS: Record<ModelKind, string> = {
+const WEIGHTS: Record<Part, string> = {
   unet: 'unet/diffusion_pytorch_model.safetensors',
   text_encoder: 'text_encoder/model.safetensors',
   vae: 'vae/diffusion_pytorch_model.safetensors',
 };
-const KINDS = Object.keys(WEIGHTS) as ModelKind[];
+const KINDS = Object.keys(WEIGHTS) as Part[];
 
 /** A copy of the tiny model, in a folder that the caller removes. */
 export function copyModel(): string {
@@ -85,7 +86,7 @@ const headerLength = (length: bigint) => (folder: string) => {
 };
 
 /** Another model of the kind, with weights that fit the changed configuration. */
-const replaceModel = (kind: ModelKind, fields: Json) => async (folder: string) => {
+const replaceModel = (kind: Part, fields: Json) => async (folder: string) => {
   set(`${kind}/config.json`, fields)(folder);
   const config = readFileSync(join(folder, kind, 'config.json'), 'utf8');
   const tensors = native().weightShapes(kind, config);
@@ -149,7 +150,7 @@ const configs: Breakage[] = KINDS.flatMap((kind) => {
 });
 
 // [kind, fields, code, what the message names]
-const fields: [ModelKind, Json, DeepCacheErrorCode, RegExp][] = [
+const fields: [Part, Json, DeepCacheErrorCode, RegExp][] = [
   // They contradict the weights.
   ['unet', { block_out_channels: [16, 32, 40, 48] }, FILE, /unet/],
   ['unet', { layers_per_block: 3 }, FILE, /unet/],

@@ -159,6 +159,8 @@ describe('loading', () => {
     ['threads', { threads: '2' }, /threads/],
     ['dtype', { dtype: 'fp8' }, /dtype.*fp8/],
     ['variant', { variant: 5 }, /variant/],
+    ['unloadTextEncoder', { unloadTextEncoder: 1 }, /unloadTextEncoder.*true or false/],
+    ['fitPreviews', { fitPreviews: 'yes' }, /fitPreviews.*true or false/],
     ['log', { log: 'console' }, /log/],
     ['signal', { signal: {} }, /signal/],
     ['an unknown option', { torchDtype: 'fp16' }, /torchDtype/],

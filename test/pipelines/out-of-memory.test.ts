@@ -7,9 +7,19 @@ import { beforeAll, describe, expect, test } from '@jest/globals';
 const CODE = 'ERR_DEEPCACHE_OUT_OF_MEMORY';
 
 type Refusal = { code: string; message: string; steps: number; taken: number; worksOn: boolean };
+const REFUSED = ['large', 'many', 'huge', 'guidance', 'decoding', 'longPrompt', 'encoding'] as const;
 let report: {
-  [Name in 'large' | 'many' | 'huge' | 'guidance' | 'decoding' | 'bad']: Refusal;
-} & { loading: Refusal[]; noGuidance: number; noDecoding: number; growth: number; enough: boolean };
+  [Name in (typeof REFUSED)[number] | 'bad']: Refusal;
+} & {
+  loading: Refusal[];
+  noGuidance: number;
+  noDecoding: number;
+  tiled: number;
+  cutPrompt: number;
+  tiledEncoding: number;
+  growth: number;
+  enough: boolean;
+};
 
 beforeAll(async () => {
   const arguments_ = ['--import', 'tsx', 'test/pipelines/out-of-memory.ts'];
@@ -18,18 +28,21 @@ beforeAll(async () => {
 });
 
 describe('a run that does not fit', () => {
-  test.each(['large', 'many', 'huge', 'guidance', 'decoding'] as const)(
-    '%s: is refused before it runs',
-    (name) => {
-      expect(report[name]).toMatchObject({ code: CODE, steps: 0, worksOn: true });
-      expect(report[name].message).toMatch(/needs \d.*[KMGT]iB.*available/);
-      expect(report[name].taken).toBeLessThan(20e6);
-    },
-  );
+  test.each(REFUSED)('%s: is refused before it runs', (name) => {
+    expect(report[name]).toMatchObject({ code: CODE, steps: 0, worksOn: true });
+    expect(report[name].message).toMatch(/needs \d.*[KMGT]iB.*available/);
+    expect(report[name].taken).toBeLessThan(20e6);
+  });
 
   test('the same without guidance, or without decoding, fits', () => {
     expect(report.noGuidance).toBe(3);
     expect(report.noDecoding).toBe(3);
+  });
+
+  test('the same in tiles, or with the prompt cut off, fits', () => {
+    expect(report.tiled).toBe(3);
+    expect(report.tiledEncoding).toBe(1);
+    expect(report.cutPrompt).toBe(3);
   });
 
   test('a limit that is no number is named', () => {

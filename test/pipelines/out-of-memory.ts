@@ -1,4 +1,4 @@
-import type { GenerateOptions } from '../../lib/index.js';
+import { type GenerateOptions, Img2Img } from '../../lib/index.js';
 import { native } from '../../lib/native/binding.js';
 import { latentsOf, loadTiny, rejection, sameBits } from './tiny.js';
 
@@ -17,10 +17,13 @@ const expected = await latentsOf(pipe);
 const report: Record<string, unknown> = {};
 
 /** Code and message, the steps that were run and the bytes that were taken all the same. */
-async function refused(options: GenerateOptions) {
+async function refused(
+  options: GenerateOptions,
+  generate = (run: GenerateOptions): Promise<unknown> => pipe.generate(run),
+) {
   let steps = 0;
   const before = native().residentMemory();
-  const { code, message } = await rejection(pipe.generate({ ...options, onStep: () => steps++ }));
+  const { code, message } = await rejection(generate({ ...options, onStep: () => steps++ }));
   const taken = native().residentMemory() - before;
   return { code, message, steps, taken, worksOn: sameBits(await latentsOf(pipe), expected) };
 }
@@ -42,6 +45,25 @@ const decode = pipe.vae.decodeBytes({ height: 64, width: 64 });
 limit(run + decode / 2);
 report.decoding = await refused(large);
 report.noDecoding = (await pipe.generate(latentOnly)).stats.calls;
+
+report.tiled = (await pipe.generate({ ...large, vaeTiling: true })).stats.calls;
+pipe.unet.native.trim();
+
+const words = { prompt: 'lighthouse '.repeat(4000), steps: 2, output: 'latent' } as const;
+limit(1.5 * pipe.unet.runBytes({ batch: 2, height: 8, width: 8, contextLength: 77 }));
+report.longPrompt = await refused({ ...words, longPrompts: true });
+report.cutPrompt = (await pipe.generate(words)).stats.calls;
+
+// Encoding at 512x512 takes more than two steps' worth of latents without guidance.
+const encode = pipe.vae.encodeBytes({ height: 64, width: 64 });
+const half = pipe.unet.runBytes({ batch: 1, height: 64, width: 64 });
+const fromImage = Img2Img.from(pipe);
+const picture = { data: new Float32Array(3 * 512 * 512), shape: [1, 3, 512, 512] };
+const variation = { ...latentOnly, guidanceScale: 1, image: picture } as const;
+limit(half + encode / 2);
+report.encoding = await refused(variation, (options) => fromImage.generate({ ...options, image: picture }));
+report.tiledEncoding = (await fromImage.generate({ ...variation, vaeTiling: true })).stats.calls;
+await fromImage.dispose();
 
 limit('lots');
 const bad = await rejection(pipe.generate({ prompt: 'a', steps: 1 }));
