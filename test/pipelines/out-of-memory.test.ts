@@ -41,7 +41,7 @@ describe('a run that does not fit', () => {
 
   test('the same in tiles, or with the prompt cut off, fits', () => {
     expect(report.tiled).toBe(3);
-    expect(report.tiledEncoding).toBe(1);
+    expect(report.tiledEncoding).toBe(2);
     expect(report.cutPrompt).toBe(3);
   });
 
