@@ -11,6 +11,7 @@ export { CLIPTextModel, type TextEncoderOutput } from './models/text-encoder.js'
 export { type BranchInfo, type MacsInfo, type SizeOptions, UNet2DConditionModel } from './models/unet.js';
 export { type Device, type DeviceOptions, devices } from './native/device.js';
 export type { DeviceInfo } from './native/types.js';
+export { pipelineForInputs } from './pipelines/auto.js';
 export type { Dtype, LoadOptions } from './pipelines/components.js';
 export { DiffusionPipeline, type StreamEvent } from './pipelines/diffusion-pipeline.js';
 export type { Img2ImgOptions } from './pipelines/image-to-image.js';

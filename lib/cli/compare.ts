@@ -5,7 +5,7 @@ import { type ComparablePipeline, compare } from '../compare/index.js';
 import type { CacheOptions } from '../deepcache/index.js';
 import { invalidArgument } from '../errors.js';
 // Not from its own module: this one knows all pipelines.
-import { DiffusionPipeline } from '../index.js';
+import { DiffusionPipeline, pipelineForInputs } from '../index.js';
 import type { GenerateOptions } from '../pipelines/options.js';
 import { toCount } from './arguments.js';
 import { CACHE_HELP, CACHE_SETTINGS_HELP, toCacheOptions } from './cache-option.js';
@@ -25,7 +25,7 @@ interface Flags extends Omit<GenerateFlags, 'cache'> {
 
 const ENDINGS = ['.png', '.jpg', '.jpeg', '.webp'];
 /** Flags of `generate` that are another thing here, or of no use. */
-const OTHER = ['output', 'cache', 'preview', 'previewEvery'];
+const OTHER = ['output', 'cache', 'preview', 'previewEvery', 'refiner', 'refinerStart'];
 
 /** `deepcache compare`: the same pictures with several cache settings. */
 export function compareCommand(context: CliContext): Command {
@@ -75,7 +75,9 @@ async function run({ cache, repeats, html, ...flags }: Flags, context: CliContex
   try {
     line.show(`loading ${folder}`);
     const load = { ...toLoadOptions(flags), log: remark, signal };
-    await using pipe = await DiffusionPipeline.fromPretrained(folder, load);
+    await using model = await DiffusionPipeline.fromPretrained(folder, load);
+    const inputs = { image: flags.image !== undefined, mask: flags.mask !== undefined };
+    await using pipe = inputs.image || inputs.mask ? pipelineForInputs(model, inputs) : model;
     line.show('warming up');
     // compare() says so where there is nothing to cache.
     const comparable = pipe as unknown as ComparablePipeline<GenerateOptions>;

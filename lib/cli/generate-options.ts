@@ -18,6 +18,13 @@ export interface GenerateFlags {
   seed?: bigint;
   seeds?: bigint[];
   quality?: number;
+  image?: string;
+  mask?: string;
+  strength?: number;
+  prompt2?: string[];
+  negativePrompt2?: string[];
+  refiner?: string;
+  refinerStart?: number;
   steps?: number;
   numInferenceSteps?: number;
   guidanceScale?: number;
@@ -60,6 +67,10 @@ const SAME = [
   'numInferenceSteps',
   'guidanceScale',
   'guidanceRescale',
+  'image',
+  'strength',
+  'prompt2',
+  'negativePrompt2',
   'cache',
   'longPrompts',
   'promptWeighting',
@@ -91,6 +102,7 @@ export function toGenerateOptions(flags: GenerateFlags): GenerateOptions {
   return {
     ...(prompt && { prompt }),
     ...(negativePrompt && { negativePrompt }),
+    ...(flags.mask !== undefined && { maskImage: flags.mask }),
     ...Object.fromEntries(same),
     ...(scheduler && { scheduler }),
     ...(vaeTiling !== undefined && {

@@ -3,7 +3,16 @@ import { dirname, extname } from 'node:path';
 import { Command, Option } from 'commander';
 import { invalidArgument } from '../errors.js';
 // Not from its own module: this one knows all pipelines.
-import { DiffusionPipeline } from '../index.js';
+import {
+  DiffusionPipeline,
+  type GenerateOptions,
+  type GenerateResult,
+  type LoadOptions,
+  pipelineForInputs,
+  StableDiffusionXLImg2ImgPipeline,
+  type StepEvent,
+  type Tensor,
+} from '../index.js';
 import { schedulerNames } from '../schedulers/index.js';
 import { collect, toCount, toJsonObject, toList, toNumber, toSeed, toWhole } from './arguments.js';
 import { CACHE_HELP, CACHE_SETTINGS_HELP, toCacheOptions } from './cache-option.js';
@@ -33,6 +42,10 @@ export function generateCommand(context: CliContext): Command {
     .option('-s, --seed <n>', 'the same seed makes the same picture; default: a random one', toSeed)
     .option('--seeds <n,n,...>', 'a seed for each image', toList(toSeed))
     .option('--quality <n>', 'of JPEG and WebP, 1 to 100', toWhole)
+    .optionsGroup('From a picture:')
+    .option('-i, --image <file>', 'start from this picture')
+    .option('--mask <file>', 'and repaint it where this one is white')
+    .option('--strength <x>', 'how much of the picture to give up, 0 to 1', toNumber)
     .optionsGroup('How:')
     .option('--steps <n>', 'steps of the sampler (default: 50)', toWhole)
     .addOption(new Option('--num-inference-steps <n>', 'same as --steps').argParser(toWhole))
@@ -43,6 +56,14 @@ export function generateCommand(context: CliContext): Command {
       toNumber,
     )
     .option('-c, --cache <settings>', `DeepCache: ${CACHE_HELP}`, toCacheOptions)
+    .option('--prompt-2 <text>', "SDXL: for the second text encoder; default: --prompt's", collect)
+    .option('--negative-prompt-2 <text>', 'the same for what not to show', collect)
+    .option('--refiner <folder>', 'SDXL: a refiner that makes the last steps')
+    .option(
+      '--refiner-start <x>',
+      'the fraction of the denoising after which it does (default: 0.8)',
+      toNumber,
+    )
     .option('--long-prompts', 'read more than 75 tokens, in blocks; BREAK starts the next')
     .option('--prompt-weighting', 'read (word:1.3), (word) and [word] as weights')
     .option('--clip-skip <n>', 'layers of the text encoder to leave out (default: 0)', toWhole)
@@ -111,24 +132,26 @@ async function generate(flags: GenerateFlags, context: CliContext): Promise<void
   try {
     line.show(`loading ${folder}`);
     const start = performance.now();
-    await using pipe = await DiffusionPipeline.fromPretrained(folder, {
-      ...toLoadOptions(flags),
-      log: remark,
-      signal,
-    });
+    const load = { ...toLoadOptions(flags), log: remark, signal };
+    await using model = await DiffusionPipeline.fromPretrained(folder, load);
+    const inputs = { image: flags.image !== undefined, mask: flags.mask !== undefined };
+    await using pipe = inputs.image || inputs.mask ? pipelineForInputs(model, inputs) : model;
     const loading = (performance.now() - start) / 1000;
 
     line.show('reading the prompt');
     const progress = new StepProgress(line);
-    const result = await pipe.generate({
-      ...options,
+    const hooks = {
       signal,
-      onStep: (event) => {
+      onStep: (event: StepEvent) => {
         previews.update(event);
         progress.update(event);
         if (event.step === event.steps) line.show('decoding');
       },
-    });
+    };
+    const result =
+      flags.refiner === undefined
+        ? await pipe.generate({ ...options, ...hooks })
+        : await refined(pipe, { ...options, ...hooks }, flags as RefinerFlags, load);
     await previews.finish();
     const files = fileNames(flags.output, result.images.length);
     for (const [i, image] of result.images.entries()) {
@@ -143,6 +166,25 @@ async function generate(flags: GenerateFlags, context: CliContext): Promise<void
     await previews.settle();
     line.clear();
   }
+}
+
+type RefinerFlags = GenerateFlags & { refiner: string };
+
+/** SDXL in two parts: the base model's latents go on in the refiner. */
+async function refined(
+  pipe: DiffusionPipeline,
+  options: GenerateOptions,
+  { refiner, refinerStart = 0.8 }: RefinerFlags,
+  load: LoadOptions,
+): Promise<GenerateResult> {
+  const { latents: _, ...rest } = options;
+  const half = { ...options, denoisingEnd: refinerStart, output: 'latent' as const };
+  const { tensor, seeds } = await pipe.generate(half);
+  await using second = await StableDiffusionXLImg2ImgPipeline.fromPretrained(refiner, load);
+  // A random seed of the first part is the second's too, for the file to tell the recipe.
+  const seed = options.seeds ? {} : { seed: seeds[0] as bigint };
+  const image = tensor as Tensor;
+  return await second.generate({ ...rest, ...seed, image, denoisingStart: refinerStart });
 }
 
 function shortName(name: string): string {
