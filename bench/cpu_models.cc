@@ -72,8 +72,9 @@ void time_vae(std::shared_ptr<Backend> backend, int repeat, std::vector<Figure>&
   const auto latent = synthetic_input("input.sample", {1, 4, kLatent, kLatent});
   const Plan plan = plan_vae_decode(vae->config(), 1, kLatent, kLatent);
   Shape shape;
-  const double seconds = best_of(
-      repeat, [&] { vae->decode(latent.data(), 1, kLatent, kLatent, &shape, nullptr, nullptr); });
+  const double seconds = best_of(repeat, [&] {
+    vae->decode(latent.data(), 1, kLatent, kLatent, false, &shape, nullptr, nullptr);
+  });
   figures.push_back({"vae.decode512", seconds, plan.executed_macs(), plan.macs().complete});
 }
 

@@ -4,6 +4,11 @@
 #include "../runtime/memory.h"
 
 namespace deepcache {
+namespace {
+
+constexpr size_t kReleaseAfter = size_t(256) << 20;  // bytes
+
+}  // namespace
 
 Model::Model(std::shared_ptr<WeightSource> source, std::shared_ptr<Backend> backend)
     : source_(std::move(source)), backend_(std::move(backend)), weights_(source_, *backend_) {}
@@ -12,7 +17,15 @@ void Model::load(const Plan& plan) {
   size_t bytes = 0;
   for (const WeightSpec& spec : plan.weights()) bytes += backend_->packed_bytes(spec);
   require_memory(bytes, "the weights of " + source_->description());
-  for (const WeightSpec& spec : plan.weights()) weights_.get(spec);
+  // Pages of the files, or synthetic values, go as soon as they are packed.
+  size_t unreleased = 0;
+  for (const WeightSpec& spec : plan.weights()) {
+    weights_.get(spec);
+    unreleased += backend_->packed_bytes(spec);
+    if (unreleased < kReleaseAfter) continue;
+    source_->release();
+    unreleased = 0;
+  }
 }
 
 void Model::finish_loading() { source_->release(); }
