@@ -70,11 +70,13 @@ ElementwiseArgs elementwise_args(const Elementwise& op, const Operands& operands
   ElementwiseArgs a;
   a.y = operands.view(op.y);
   a.x = operands.view(op.x);
-  a.count = a.period = op.x.shape.count();
+  a.count = op.x.shape.count();
+  a.width = op.x.shape.c;
   if (op.x2) {
     a.has_x2 = true;
     a.x2 = operands.view(op.x2);
-    a.period = op.x2.shape.count();
+    a.repeat = op.repeat;
+    a.rows2 = op.x2.shape.rows();
   }
   a.a = op.a;
   a.b = op.b;
@@ -111,6 +113,17 @@ PickTokenArgs pick_token_args(const PickToken& op, const Operands& operands, int
   a.width = op.x.shape.c;
   a.fault = fault;
   return a;
+}
+
+ResampleArgs resample_args(const Resample& op, const Operands& operands) {
+  const Shape &x = op.x.shape, &y = op.y.shape;
+  return {operands.view(op.y), operands.view(op.x), x.n, x.h, x.w, y.h, y.w, x.c};
+}
+
+NearestCodeArgs nearest_code_args(const NearestCode& op, const Operands& operands) {
+  const WeightPlace& table = operands.weights[op.table];
+  return {operands.view(op.y),    operands.view(op.x), table.data,
+          int(op.x.shape.rows()), table.out,           op.x.shape.c};
 }
 
 ConcatArgs concat_args(const Concat& op, const Operands& operands) {

@@ -17,6 +17,8 @@ ElementwiseArgs elementwise_args(const Elementwise& op, const Operands& operands
 EmbeddingArgs embedding_args(const Embedding& op, const Operands& operands, int* fault);
 TimestepArgs timestep_args(const TimestepEmbedding& op, const Operands& operands);
 PickTokenArgs pick_token_args(const PickToken& op, const Operands& operands, int* fault);
+ResampleArgs resample_args(const Resample& op, const Operands& operands);
+NearestCodeArgs nearest_code_args(const NearestCode& op, const Operands& operands);
 ConcatArgs concat_args(const Concat& op, const Operands& operands);
 
 }  // namespace deepcache::cuda

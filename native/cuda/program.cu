@@ -107,6 +107,10 @@ void DeviceProgram::launch(const Op& op, const Operands& operands) {
       return launch_pick_token<T>(pick_token_args(op.pick_token, operands, fault), stream);
     case OpKind::concat:
       return launch_concat<T>(concat_args(op.concat, operands), stream);
+    case OpKind::resample:
+      return launch_resample<T>(resample_args(op.resample, operands), stream);
+    case OpKind::nearest_code:
+      return launch_nearest_code<T>(nearest_code_args(op.nearest_code, operands), stream);
   }
 }
 

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <stdexcept>
 
 #include "scheduler.h"
@@ -44,10 +45,10 @@ sigjmp_buf fault_return;
 
 void install_fault_handler() {
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-  static bool installed = false;
+  thread_local bool installed = false;
   if (installed) return;
   installed = true;
-  static char stack[64 << 10];
+  thread_local char stack[64 << 10];
   stack_t alternate{};
   alternate.ss_sp = stack;
   alternate.ss_size = sizeof stack;
@@ -127,6 +128,8 @@ void end_fibers() {
 }  // namespace
 
 void run_grid(dim3 grid, dim3 block, size_t shared_bytes, std::function<void()> thread) {
+  static std::mutex one_at_a_time;
+  const std::lock_guard lock(one_at_a_time);
   happens_before(&launch_token);
   struct After {
     ~After() { happens_after(&done_token); }

@@ -23,8 +23,7 @@ void run_embedding(Backend& backend, int32_t id) {
   Weights weights(builder.source(), backend);
   const auto ids = backend.allocate(4), y = backend.allocate(32), arena = backend.allocate(0);
   ids->upload(&id, 4);
-  const auto program =
-      backend.compile(builder.plan, weights, *arena, {{ids.get()}, {y.get()}});
+  const auto program = backend.compile(builder.plan, weights, *arena, {{ids.get()}, {y.get()}});
   program->run(0, nullptr, nullptr);
   backend.synchronize();
 }

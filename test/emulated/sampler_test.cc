@@ -1,6 +1,6 @@
-// sampler_input and sampler_step: the emulated GPU against the CPU backend, whose own tests hold the
-// numbers. The CPU sums in double and rounds once, the GPU in fp32: 1e-5 of values about 1 (guidance
-// scales them by up to 10).
+// sampler_input and sampler_step: the emulated GPU against the CPU backend, whose own tests hold
+// the numbers. The CPU sums in double and rounds once, the GPU in fp32: 1e-5 of values about 1
+// (guidance scales them by up to 10).
 
 #include <cmath>
 #include <vector>
@@ -68,7 +68,8 @@ struct Rows {
 void compare(Rows rows, int halves, int extra) {
   const Emulation emulation(7, emulator::Async::late, 2);
   Device cpu(std::shared_ptr<Backend>(make_cpu_backend(1)), halves, extra);
-  Device gpu(std::shared_ptr<Backend>(emulated_backend(kSm80, ActivationType::fp16)), halves, extra);
+  Device gpu(std::shared_ptr<Backend>(emulated_backend(kSm80, ActivationType::fp16)), halves,
+             extra);
   rows.table.rows = {rows.row};
   for (Device* device : {&cpu, &gpu}) {
     device->backend->sampler_input(device->state, rows.table, 0);

@@ -1,9 +1,9 @@
 // y = act(a * x + b * x2), element by element, and y = x ++ x2 along the channels.
 //
-// Shapes: any; x2 may be absent, and may be shorter: it then repeats (a position embedding added to
-// every sample). Either operand and the result may be fp32, as the plan's inputs and outputs are,
-// so that the elementwise kernel is also the conversion between fp32 and 16 bits. Arithmetic is in
-// fp32.
+// Shapes: any; x2 may be absent, and may have fewer rows: each then serves several rows of x, and
+// they begin again (a position embedding added to every sample, a frame's to all its pixels).
+// Either operand and the result may be fp32, as the plan's inputs and outputs are, so that the
+// elementwise kernel is also the conversion between fp32 and 16 bits. Arithmetic is in fp32.
 //
 // Why it is fast enough: one value of each operand per thread and turn, neighbouring threads on
 // neighbouring values, so that every access of a warp is one or two whole cache lines, and the grid
@@ -18,13 +18,19 @@ namespace {
 
 constexpr int kThreads = 256;
 
+// Which value of x2 meets value i of x.
+DEVICE size_t second(const ElementwiseArgs& args, size_t i) {
+  const size_t row = i / args.width;
+  return row / args.repeat % args.rows2 * args.width + (i - row * args.width);
+}
+
 template <typename T>
 __global__ void __launch_bounds__(kThreads)
     elementwise_kernel(const __grid_constant__ ElementwiseArgs args) {
   for (size_t i = size_t(blockIdx.x) * kThreads + threadIdx.x; i < args.count;
        i += size_t(gridDim.x) * kThreads) {
     float v = args.a * load<T>(args.x, i);
-    if (args.has_x2) v += args.b * load<T>(args.x2, i % args.period);
+    if (args.has_x2) v += args.b * load<T>(args.x2, second(args, i));
     store<T>(args.y, i, activate(args.activation, v));
   }
 }

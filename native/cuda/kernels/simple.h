@@ -1,6 +1,6 @@
 #pragma once
 
-// Element by element, gathers and copies: see elementwise.cu and tokens.cu.
+// Element by element, gathers and copies: see elementwise.cu, resample.cu and tokens.cu.
 
 #include "cuda/kernels/common.h"
 
@@ -9,7 +9,9 @@ namespace deepcache::cuda {
 struct ElementwiseArgs {
   View y, x, x2;
   bool has_x2 = false;
-  size_t count = 0, period = 0;  // x2's values repeat after `period`
+  size_t count = 0;
+  int width = 1, repeat = 1;  // a row of x2 serves `repeat` rows of x in turn,
+  size_t rows2 = 1;           // and after that many x2 begins again
   float a = 1, b = 1;
   Activation activation = Activation::none;
 };
@@ -23,6 +25,21 @@ struct ConcatArgs {
 };
 template <typename T>
 void launch_concat(const ConcatArgs& args, Stream stream);
+
+struct ResampleArgs {
+  View y, x;
+  int samples = 0, in_h = 0, in_w = 0, out_h = 0, out_w = 0, channels = 0;
+};
+template <typename T>
+void launch_resample(const ResampleArgs& args, Stream stream);
+
+struct NearestCodeArgs {
+  View y, x;
+  const void* table = nullptr;  // T [codes][width]
+  int rows = 0, codes = 0, width = 0;
+};
+template <typename T>
+void launch_nearest_code(const NearestCodeArgs& args, Stream stream);
 
 // Tables hold values of type T.
 struct EmbeddingArgs {
