@@ -10,7 +10,10 @@ const PATCH = 16;
  * Finds an autoencoder's own projection: a picture of colourful patches is encoded, and its colours, averaged over each latent
  * pixel, are explained by its latents (least squares). Always the same for the same autoencoder.
  */
-export async function fitProjection(vae: AutoencoderKL, signal?: AbortSignal): Promise<LatentProjection> {
+export async function fitProjection(
+  vae: Pick<AutoencoderKL, 'encode' | 'scalingFactor'>,
+  signal?: AbortSignal,
+): Promise<LatentProjection> {
   const picture = patches();
   const moments = await vae.encode({ data: picture, shape: [1, 3, SIZE, SIZE] }, { signal });
   const [, both = 0, height = 0, width = 0] = moments.shape;
