@@ -9,6 +9,8 @@ export interface DeviceOptions {
   device?: Device;
   /** CPU threads; by default one for each core that the process may use. */
   threads?: number;
+  /** On a GPU: the type of activations and weights, fp16 unless 'bf16'. The CPU computes in fp32. */
+  dtype?: 'auto' | 'fp32' | 'fp16' | 'bf16';
 }
 
 /** Every backend: usable, or the reason why not. */
@@ -24,7 +26,7 @@ const backends = new Map<string, NativeBackend>();
  *
  * @throws DeepCacheError ERR_DEEPCACHE_BACKEND_UNAVAILABLE with the reason, ERR_DEEPCACHE_INVALID_ARGUMENT.
  */
-export function openBackend({ device = 'auto', threads = 0 }: DeviceOptions): NativeBackend {
+export function openBackend({ device = 'auto', threads = 0, dtype = 'auto' }: DeviceOptions): NativeBackend {
   if (!Number.isInteger(threads) || threads < 0 || threads > 1024) {
     throw invalidArgument('threads', `must be a whole number from 0 (all cores) to 1024, got ${threads}`);
   }
@@ -35,11 +37,15 @@ export function openBackend({ device = 'auto', threads = 0 }: DeviceOptions): Na
     );
   }
   const chosen = device === 'auto' ? bestDevice() : device;
-  const key = `${chosen}/${threads}`;
+  if (dtype === 'fp32' && chosen !== 'cpu') {
+    throw invalidArgument('dtype', `must be 'fp16' or 'bf16' on ${chosen}, got 'fp32'`);
+  }
+  const type = dtype === 'bf16' ? 'bf16' : 'fp16';
+  const key = `${chosen}/${threads}/${type}`;
   let backend = backends.get(key);
   if (!backend) {
     try {
-      backend = new (native().Backend)({ device: chosen, threads });
+      backend = new (native().Backend)({ device: chosen, threads, dtype: type });
     } catch (error) {
       throw fromNative(error);
     }

@@ -10,7 +10,12 @@ export interface NativeAddon {
   /** Resident private memory of this process in bytes (RssAnon), 0 where unknown. */
   residentMemory(): number;
 
-  readonly Backend: new (options: { device: string; threads: number }) => NativeBackend;
+  readonly Backend: new (options: {
+    device: string;
+    threads: number;
+    /** Activations and weights on a GPU; the CPU computes in fp32. */
+    dtype?: 'fp16' | 'bf16';
+  }) => NativeBackend;
   loadUnet(backend: NativeBackend, source: ModelSource): Job<NativeUnet>;
   loadTextEncoder(backend: NativeBackend, source: ModelSource): Job<NativeTextEncoder>;
   loadVae(backend: NativeBackend, source: ModelSource): Job<NativeVae>;
@@ -52,7 +57,7 @@ export interface DeviceInfo {
 export interface NativeBackend {
   readonly device: string;
   readonly threads: number;
-  /** Instruction set the CPU kernels use: 'baseline', 'avx2' or 'avx512'. */
+  /** What kernels are for: 'baseline', 'avx2' or 'avx512' on the CPU, 'sm_90' or the like on a GPU. */
   readonly isa: string;
 }
 

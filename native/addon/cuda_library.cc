@@ -2,7 +2,10 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <mutex>
 #include <system_error>
+
+#include "cuda/host/backend.h"
 
 #if defined(_WIN32)
 #include <windows.h>
@@ -49,17 +52,50 @@ void* open_library(const std::string& path, std::string* why) {
   return library;
 }
 
-}  // namespace
+void* find_symbol(void* library, const char* name) {
+#if defined(_WIN32)
+  return reinterpret_cast<void*>(GetProcAddress(static_cast<HMODULE>(library), name));
+#else
+  return dlsym(library, name);
+#endif
+}
 
-std::string why_no_cuda() {
+[[noreturn]] void unavailable(const std::string& why) {
+  throw Error(ErrorCode::kBackendUnavailable, why);
+}
+
+// Loaded once and never unloaded: the CUDA runtime inside does not like to be.
+const cuda::Api* load() {
   const char* wanted = std::getenv("DEEPCACHE_CUDA_LIBRARY");
   const std::string path = wanted && *wanted ? wanted : (own_folder() / kFile).string();
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored))
-    return "this installation has no CUDA library (" + path + " does not exist)";
+    unavailable("this installation has no CUDA library (" + path + " does not exist)");
   std::string why;
-  if (!open_library(path, &why)) return "the CUDA library could not be loaded: " + why;
-  return "the CUDA library belongs to another version of deepcache (" + path + ")";
+  void* const library = open_library(path, &why);
+  if (!library) unavailable("the CUDA library could not be loaded: " + why);
+  const auto get =
+      reinterpret_cast<const cuda::Api* (*)()>(find_symbol(library, "deepcache_cuda_api"));
+  const cuda::Api* const api = get ? get() : nullptr;
+  if (!api || api->abi != DEEPCACHE_CUDA_ABI || std::string(api->build) != DEEPCACHE_VERSION)
+    unavailable("the CUDA library belongs to another version of deepcache (" + path + ")");
+  return api;
+}
+
+}  // namespace
+
+const cuda::Api& cuda_api() {
+  static std::mutex mutex;
+  static const cuda::Api* api = nullptr;
+  const std::lock_guard lock(mutex);
+  if (!api) api = load();
+  return *api;
+}
+
+int cuda_device_count() {
+  int count = 0;
+  cuda::call(cuda_api().device_count, &count);
+  return count;
 }
 
 }  // namespace deepcache::addon
