@@ -102,7 +102,7 @@ void SyntheticWeights::release() {
   std::lock_guard lock(mutex_);
   for (auto& [name, entry] : entries_) {
     entry.view.data = nullptr;
-    entry.values = {};
+    std::vector<uint16_t>().swap(entry.values);  // an empty list would keep the memory
   }
 }
 
