@@ -7,6 +7,7 @@ import type { CliContext } from './context.js';
 import { generateCommand } from './generate.js';
 import { inspectCommand } from './inspect.js';
 import { macsCommand } from './macs.js';
+import { reproduceCommand } from './reproduce.js';
 import { EXIT_CODES_HELP } from './run.js';
 
 /** The program `deepcache`; its commands write to the context. */
@@ -16,6 +17,7 @@ export function createProgram(context: CliContext): Command {
     .addCommand(compareCommand(context))
     .addCommand(inspectCommand(context))
     .addCommand(macsCommand(context))
+    .addCommand(reproduceCommand(context))
     .addHelpText(
       'after',
       `

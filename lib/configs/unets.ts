@@ -47,10 +47,49 @@ const SDXL = {
   use_linear_projection: true,
 };
 
+/** The DDPM code's configurations (in its own format), as far as they shape the network. */
+const DDPM = {
+  attn_resolutions: [16],
+  ch: 128,
+  in_channels: 3,
+  num_res_blocks: 2,
+  out_ch: 3,
+  resamp_with_conv: true,
+};
+
+/** LDM-4-G for ImageNet (cin256-v2), in CompVis' format. */
+const LDM4 = {
+  target: 'ldm.models.diffusion.ddpm.LatentDiffusion',
+  params: {
+    image_size: 64,
+    channels: 3,
+    unet_config: {
+      target: 'ldm.modules.diffusionmodules.openaimodel.UNetModel',
+      params: {
+        image_size: 64,
+        in_channels: 3,
+        out_channels: 3,
+        model_channels: 192,
+        attention_resolutions: [8, 4, 2],
+        num_res_blocks: 2,
+        channel_mult: [1, 2, 3, 5],
+        num_heads: 1,
+        use_spatial_transformer: true,
+        transformer_depth: 1,
+        context_dim: 512,
+      },
+    },
+  },
+};
+
 /** By the names that `--model-name` takes. */
 export const UNET_CONFIGS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   sd15: SD15,
   'sd21-base': SD21_BASE,
   sd21: { ...SD21_BASE, sample_size: 96 },
   sdxl: SDXL,
+  'ddpm-cifar10': { ...DDPM, image_size: 32, ch_mult: [1, 2, 2, 2] },
+  // Bedroom and church have the same network.
+  'ddpm-lsun': { ...DDPM, image_size: 256, ch_mult: [1, 1, 2, 2, 4, 4] },
+  'ldm4-cin256': LDM4,
 };

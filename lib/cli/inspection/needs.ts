@@ -13,6 +13,8 @@ export interface MemoryNeed {
   unet: number;
   decoder: number;
   total: number;
+  /** Decoding a picture twice as wide and high, in one piece and in tiles of the model's own size. */
+  large?: { width: number; height: number; decoder: number; tiledDecoder: number };
 }
 
 /** A DeepCache branch, for one image with guidance. */
@@ -57,6 +59,13 @@ export function needsOf(configs: Configs): { memory: MemoryNeed; branches: Branc
   const weights = unetPlan.weightBytes + (vaePlan?.weightBytes ?? 0) + 4 * countParameters(text);
   const unet = bytesOf(unetPlan.full);
   const decoder = vaePlan ? bytesOf(vaePlan.decode) : 0;
+  const twice = { batch: 1, height: 2 * size, width: 2 * size };
+  const large = configs.vae && {
+    width: 2 * size * scale,
+    height: 2 * size * scale,
+    decoder: bytesOf(native().planVae(configs.vae, twice).decode),
+    tiledDecoder: decoder,
+  };
   return {
     memory: {
       width: size * scale,
@@ -65,6 +74,7 @@ export function needsOf(configs: Configs): { memory: MemoryNeed; branches: Branc
       unet,
       decoder,
       total: weights + unet + decoder,
+      ...(large && { large }),
     },
     branches: unetPlan.branches.map(({ branch, feature, featureShape, complete }) => ({
       branch,
