@@ -58,7 +58,9 @@ describe('a model folder', () => {
     expect(unet).toMatchObject({ className: 'UNet2DConditionModel', kind: 'unet', problems: [] });
     expect(unet.files).toEqual([{ name: 'diffusion_pytorch_model.safetensors', bytes: 4412120 }]);
     expect(unet.dtypes).toEqual({ F32: unet.parameters });
-    expect(report.memory).toMatchObject({ width: 64, height: 64 });
+    expect(report.memory).toMatchObject({ width: 64, height: 64, large: { width: 128, height: 128 } });
+    expect(report.memory.large.tiledDecoder).toBe(report.memory.decoder);
+    expect(report.memory.large.decoder / report.memory.decoder).toBeGreaterThan(3);
     // Four bytes a value, and not much more for the way they are laid out.
     const parameters = report.components.reduce(
       (sum: number, part: Json) => sum + Number(part.parameters),

@@ -102,10 +102,19 @@ export function readXLPrompt(
   };
   return {
     length,
-    async encode() {
-      const positive = spread(await encode('positive', clipSkip));
-      if (!guided) return { positive };
-      return { positive, negative: spread(zeroNegative ? zeros(length) : await encode('negative', 0)) };
+    encode() {
+      const both = async () => {
+        const positive = spread(await encode('positive', clipSkip));
+        if (!guided) return { positive };
+        return { positive, negative: spread(zeroNegative ? zeros(length) : await encode('negative', 0)) };
+      };
+      // Encoders whose weights are not kept are loaded once for both.
+      return branches.reduceRight(
+        (work, { encoder }) =>
+          () =>
+            encoder.use(work, signal),
+        both,
+      )();
     },
   };
 }
