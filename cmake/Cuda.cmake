@@ -17,6 +17,10 @@ if(NOT CMAKE_CUDA_COMPILER)
 endif()
 include(cmake/CudaArchitectures.cmake)
 enable_language(CUDA)
+if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake before 3.26 does not know it of nvcc 13
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+  set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+endif()
 
 add_library(cuda_backend MODULE ${cuda_sources})
 target_include_directories(cuda_backend PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/native
