@@ -7,18 +7,24 @@ export { resizeLanczos } from './images/resize.js';
 export type { Log } from './log.js';
 export * from './metrics/index.js';
 export { AutoencoderKL } from './models/autoencoder-kl.js';
+export { CLIPVisionModelWithProjection } from './models/image-encoder.js';
 export { CLIPTextModel, type TextEncoderOutput } from './models/text-encoder.js';
+export { LatentUNetModel, UNet2DModel } from './models/unconditional-unets.js';
 export { type BranchInfo, type MacsInfo, type SizeOptions, UNet2DConditionModel } from './models/unet.js';
+export { UNetSpatioTemporalConditionModel } from './models/unet-spatio-temporal.js';
 export { type Device, type DeviceOptions, devices } from './native/device.js';
 export type { DeviceInfo } from './native/types.js';
 export { pipelineForInputs } from './pipelines/auto.js';
+export { type ClassConditionalLDMOptions, ClassConditionalLDMPipeline } from './pipelines/class-conditional-ldm.js';
 export type { Dtype, LoadOptions } from './pipelines/components.js';
+export { type DDPMOptions, DDPMPipeline } from './pipelines/ddpm.js';
 export { DiffusionPipeline, type StreamEvent } from './pipelines/diffusion-pipeline.js';
 export type { Img2ImgOptions } from './pipelines/image-to-image.js';
 export type { InpaintOptions } from './pipelines/inpainting.js';
 export type { EncodedPrompt } from './pipelines/latent-pipeline.js';
 export type { GenerateOptions, VaeTilingOptions } from './pipelines/options.js';
 export type { GenerateResult, GenerateStats, StepEvent } from './pipelines/result.js';
+export type { SamplingOptions } from './pipelines/sampling-options.js';
 export { StableDiffusionPipeline } from './pipelines/stable-diffusion.js';
 export {
   StableDiffusionImg2ImgPipeline,
@@ -36,6 +42,7 @@ export {
   type XLInpaintOptions,
   type XLOptions,
 } from './pipelines/stable-diffusion-xl.js';
+export { StableVideoDiffusionPipeline, type VideoOptions } from './pipelines/stable-video-diffusion.js';
 export { LatentPreview } from './previews/latent-preview.js';
 export {
   type LatentProjection,

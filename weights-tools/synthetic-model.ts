@@ -29,6 +29,7 @@ const STEMS: Readonly<Record<ModelKind, string>> = {
   unet: 'diffusion_pytorch_model',
   vae: 'diffusion_pytorch_model',
   text_encoder: 'model',
+  image_encoder: 'model',
 };
 
 /**

@@ -3,7 +3,7 @@ import { native } from '../native/binding.js';
 import { finish } from '../native/device.js';
 import type { NativeBackend, NativeVae, PlanInfo, VaePlanInfo, VaeRequest } from '../native/types.js';
 import type { Tensor } from '../tensor.js';
-import { findModel } from './model-files.js';
+import { findModel, type ModelLoadOptions } from './model-files.js';
 import { needsTiles, runTiled, type Tiling } from './tiling.js';
 
 export interface AutoencoderCallOptions {
@@ -11,7 +11,11 @@ export interface AutoencoderCallOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** The image autoencoder (diffusers' AutoencoderKL). Pixels are NCHW in [-1, 1]. */
+/**
+ * The image autoencoder (diffusers' AutoencoderKL). Pixels are NCHW in [-1, 1]. That of videos
+ * (AutoencoderKLTemporalDecoder) decodes a batch as frames that follow each other; latent diffusion's VQ models only
+ * decode.
+ */
 export class AutoencoderKL {
   private constructor(
     private readonly handle: NativeVae,
@@ -23,9 +27,10 @@ export class AutoencoderKL {
   static async load(
     backend: NativeBackend,
     folder: string,
-    options: { variant?: string | undefined; signal?: AbortSignal | undefined } = {},
+    options: ModelLoadOptions = {},
   ): Promise<AutoencoderKL> {
-    const { configText, config, files } = await findModel(folder, 'diffusion_pytorch_model', options.variant);
+    const { stem = 'diffusion_pytorch_model', variant } = options;
+    const { configText, config, files } = await findModel(folder, stem, variant);
     const start = () => native().loadVae(backend, { config: configText, files });
     return new AutoencoderKL(await finish(start, options.signal), configText, config);
   }
@@ -81,14 +86,15 @@ export class AutoencoderKL {
     return runTiled(latents, { tiling: inLatents, scale: this.scale, run });
   }
 
-  /** Bytes that decoding one image of so many latent pixels allocates. */
-  decodeBytes(size: { height: number; width: number }, tiling?: Tiling): number {
+  /** Bytes that decoding one image of so many latent pixels allocates; `batch`: frames of a video. */
+  decodeBytes(size: { height: number; width: number; batch?: number }, tiling?: Tiling): number {
     return bytesOf(this.#plan(size, tiling).decode);
   }
 
   /** The same for encoding one. */
   encodeBytes(size: { height: number; width: number }, tiling?: Tiling): number {
-    return bytesOf(this.#plan(size, tiling).encode);
+    const { encode } = this.#plan(size, tiling);
+    return encode ? bytesOf(encode) : 0;
   }
 
   /** Bytes of the weights, and of the largest arena that a call has used. */
@@ -105,9 +111,12 @@ export class AutoencoderKL {
     this.handle.dispose();
   }
 
-  #plan({ height, width }: { height: number; width: number }, tiling?: Tiling): VaePlanInfo {
+  #plan(
+    { height, width, batch = 1 }: { height: number; width: number; batch?: number },
+    tiling?: Tiling,
+  ): VaePlanInfo {
     const most = tiling ? tiling.tile / this.scale : Number.POSITIVE_INFINITY;
-    const size = { batch: 1, height: Math.min(height, most), width: Math.min(width, most) };
+    const size = { batch, height: Math.min(height, most), width: Math.min(width, most) };
     try {
       return native().planVae(this.configText, size);
     } catch (error) {

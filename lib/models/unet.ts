@@ -3,7 +3,7 @@ import { fromNative } from '../errors.js';
 import { native } from '../native/binding.js';
 import { finish } from '../native/device.js';
 import type { NativeBackend, NativeUnet, PlanInfo, UnetPlanInfo, UnetSize } from '../native/types.js';
-import { findModel } from './model-files.js';
+import { findModel, type ModelLoadOptions } from './model-files.js';
 
 /** One DeepCache branch: what a retrieve step costs and keeps. */
 export interface BranchInfo {
@@ -28,7 +28,7 @@ export type SizeOptions = Partial<UnetSize>;
 
 /** A U-Net of the Stable Diffusion family (diffusers' UNet2DConditionModel). */
 export class UNet2DConditionModel {
-  private constructor(
+  protected constructor(
     /** @internal */
     readonly native: NativeUnet,
     private readonly configText: string,
@@ -36,14 +36,18 @@ export class UNet2DConditionModel {
   ) {}
 
   /** @internal */
-  static async load(
+  static async load<T extends UNet2DConditionModel>(
+    this: { readonly prototype: T },
     backend: NativeBackend,
     folder: string,
-    options: { variant?: string | undefined; signal?: AbortSignal | undefined } = {},
-  ): Promise<UNet2DConditionModel> {
-    const { configText, config, files } = await findModel(folder, 'diffusion_pytorch_model', options.variant);
+    options: ModelLoadOptions = {},
+  ): Promise<T> {
+    const { stem = 'diffusion_pytorch_model', variant } = options;
+    const { configText, config, files } = await findModel(folder, stem, variant);
     const start = () => native().loadUnet(backend, { config: configText, files });
-    return new UNet2DConditionModel(await finish(start, options.signal), configText, config);
+    // biome-ignore lint/complexity/noThisInStatic: the class that it was called on decides what is made
+    const model = this as unknown as new (handle: NativeUnet, text: string, value: typeof config) => T;
+    return new model(await finish(start, options.signal), configText, config);
   }
 
   /** Latent pixels per axis that the model was trained on. */
@@ -103,10 +107,16 @@ export class UNet2DConditionModel {
     this.native.dispose();
   }
 
+  /** Fills in what is left out. */
+  protected size(options: SizeOptions): UnetSize {
+    const { batch = 1, height = this.sampleSize, width = this.sampleSize, contextLength = 77 } = options;
+    const { frames = 1 } = options;
+    return { batch, height, width, contextLength, frames };
+  }
+
   private plan(size: SizeOptions): UnetPlanInfo {
-    const { batch = 1, height = this.sampleSize, width = this.sampleSize, contextLength = 77 } = size;
     try {
-      return native().planUnet(this.configText, { batch, height, width, contextLength });
+      return native().planUnet(this.configText, this.size(size));
     } catch (error) {
       throw fromNative(error);
     }

@@ -18,6 +18,7 @@ export interface NativeAddon {
   }) => NativeBackend;
   loadUnet(backend: NativeBackend, source: ModelSource): Job<NativeUnet>;
   loadTextEncoder(backend: NativeBackend, source: ModelSource): Job<NativeTextEncoder>;
+  loadImageEncoder(backend: NativeBackend, source: ModelSource): Job<NativeImageEncoder>;
   loadVae(backend: NativeBackend, source: ModelSource): Job<NativeVae>;
 
   /** What the architecture costs, from its configuration alone. */
@@ -61,7 +62,7 @@ export interface NativeBackend {
   readonly isa: string;
 }
 
-export type ModelKind = 'unet' | 'text_encoder' | 'vae';
+export type ModelKind = 'unet' | 'text_encoder' | 'image_encoder' | 'vae';
 
 export interface ModelSource {
   /** The text of config.json. */
@@ -119,7 +120,8 @@ export interface UnetPlanInfo {
 export interface VaePlanInfo {
   readonly parameters: number;
   readonly weightBytes: number;
-  readonly encode: PlanInfo;
+  /** Undefined for what only decodes. */
+  readonly encode?: PlanInfo;
   readonly decode: PlanInfo;
 }
 
@@ -135,8 +137,8 @@ export interface VideoShape {
 
 export interface UnetConditions {
   /** [n, length, width] */
-  readonly context: Float32Array;
-  readonly contextLength: number;
+  readonly context?: Float32Array;
+  readonly contextLength?: number;
   /** SDXL: [n, pooled] and [n, ids]. Videos: ids only. */
   readonly textEmbeds?: Float32Array;
   readonly timeIds?: Float32Array;
@@ -256,6 +258,20 @@ export interface NativeTextEncoder {
   dispose(): void;
 }
 
+/** CLIP's image encoder. */
+export interface NativeImageEncoder {
+  /** Pixels of its pictures, which are square. */
+  readonly imageSize: number;
+  readonly projection: number;
+  /** Pixels [n, 3, size, size], normalised -> all tokens [n, tokens, width] and embeddings [n, projection]. */
+  encode(request: {
+    readonly pixels: Float32Array;
+    readonly batch: number;
+  }): Job<{ last: Float32Array; embeds: Float32Array }>;
+  memory(): { weights: number };
+  dispose(): void;
+}
+
 export interface NativeVae {
   readonly inChannels: number;
   readonly outChannels: number;
@@ -265,7 +281,7 @@ export interface NativeVae {
   readonly scale: number;
   /** [n, in, h, w] in [-1, 1] -> moments [n, 2 * latent, h / scale, w / scale]. */
   encode(request: VaeRequest): Job<VaeResult>;
-  /** Latents divided by the scaling factor -> [n, out, h * scale, w * scale], not clamped. */
+  /** Latents divided by the scaling factor -> [n, out, h * scale, w * scale], not clamped. Of a video: its frames. */
   decode(request: VaeRequest): Job<VaeResult>;
   memory(): { weights: number; peakArena: number };
   dispose(): void;
@@ -277,6 +293,8 @@ export interface VaeRequest {
   readonly height: number;
   readonly width: number;
   readonly taps?: boolean;
+  /** Decoding with a codebook: whether latents are replaced by its rows. Default true. */
+  readonly quantize?: boolean;
 }
 
 export interface VaeResult {

@@ -5,7 +5,7 @@ import { finish } from '../native/device.js';
 import type { DenoiseRequest, DenoiseResult } from '../native/types.js';
 import { LatentPreview } from '../previews/latent-preview.js';
 import type { LatentProjection } from '../previews/projection.js';
-import type { CompiledSchedule, CompileOptions, Scheduler, StepTable } from '../schedulers/index.js';
+import type { CompiledSchedule, CompileOptions, PerSample, Scheduler, StepTable } from '../schedulers/index.js';
 import type { ResolvedOptions } from './options.js';
 import type { StepEvent } from './result.js';
 import type { RunSpan } from './run-kind.js';
@@ -18,11 +18,19 @@ export interface RunPlan {
   full: boolean[];
 }
 
+/** What a run's plan depends on; guidance may differ between samples. */
+export type PlanOptions = Pick<ResolvedOptions, 'steps' | 'eta' | 'timesteps' | 'sigmas' | 'cache'> & {
+  guidanceScale: PerSample;
+  guidanceRescale: number;
+  /** Which calls are full, where the pipeline has a rule of its own. */
+  fullCalls?: (timesteps: readonly number[]) => boolean[];
+};
+
 /** Compiles scheduler and cache policy into the table that the native loop executes. */
 export function planRun(
   scheduler: Scheduler,
   unet: UNet2DConditionModel,
-  options: ResolvedOptions,
+  options: PlanOptions,
   { guided, ...span }: { guided: boolean } & RunSpan,
   note: (message: string) => void,
 ): RunPlan {
@@ -41,7 +49,9 @@ export function planRun(
   const resolved = resolveCache(cache, compiled.rows.length);
   if (resolved.note) note(resolved.note);
   const branch = unet.validateBranch(resolved.settings?.branch ?? 0);
-  const full = fullCalls(cache, compiled.timesteps, compiled.schedulerTimesteps);
+  const full =
+    options.fullCalls?.(compiled.timesteps) ??
+    fullCalls(cache, compiled.timesteps, compiled.schedulerTimesteps);
   // Draws that no row uses are left out; rows name the others by their new place.
   const place = compiled.noiseUsed.map((_, i) => compiled.noiseUsed.slice(0, i).filter(Boolean).length);
   const rows = compiled.rows.map((row) =>

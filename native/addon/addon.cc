@@ -5,6 +5,7 @@
 #include "backend.h"
 #include "classes.h"
 #include "generator.h"
+#include "image_encoder.h"
 #include "memory.h"
 #include "plan_info.h"
 #include "safetensors_file.h"
@@ -27,6 +28,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(classes);
   classes->unet = Napi::Persistent(NativeUnet::define_class(env));
   classes->text_encoder = Napi::Persistent(NativeTextEncoder::define_class(env));
+  classes->image_encoder = Napi::Persistent(NativeImageEncoder::define_class(env));
   classes->vae = Napi::Persistent(NativeVae::define_class(env));
 
   exports["version"] = DEEPCACHE_VERSION;
@@ -36,6 +38,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports["Backend"] = NativeBackend::define_class(env);
   add<NativeUnet::load>(exports, "loadUnet");
   add<NativeTextEncoder::load>(exports, "loadTextEncoder");
+  add<NativeImageEncoder::load>(exports, "loadImageEncoder");
   add<NativeVae::load>(exports, "loadVae");
   add<plan_unet>(exports, "planUnet");
   add<plan_text_encoder>(exports, "planTextEncoder");

@@ -14,7 +14,7 @@ namespace deepcache::addon {
 
 // The constructors of objects that only native code makes.
 struct Classes {
-  Napi::FunctionReference unet, text_encoder, vae;
+  Napi::FunctionReference unet, text_encoder, image_encoder, vae;
   bool creating = false;  // native code is calling one of them
 
   static Classes& of(Napi::Env env) { return *env.GetInstanceData<Classes>(); }

@@ -23,9 +23,8 @@ Tensor UnetBlocks::temporal_block(const std::string& name, Tensor x, Tensor posi
   const auto feed_forward = [&](Tensor h, const std::string& ff, Tensor residual, float scale) {
     h = record_.conv(h, ff + ".net.0.proj",
                      {.out = 4 * channels, .activation = Activation::geglu, .linear = true});
-    return record_.conv(
-        h, ff + ".net.2",
-        {.out = channels, .residual = residual, .linear = true, .scale = scale});
+    return record_.conv(h, ff + ".net.2",
+                        {.out = channels, .residual = residual, .linear = true, .scale = scale});
   };
 
   Elementwise add;  // of each frame's position
@@ -46,12 +45,13 @@ Tensor UnetBlocks::temporal_block(const std::string& name, Tensor x, Tensor posi
 
   const int length = shape_.context_length;
   const bool interleaved = shape_.interleaves_contexts();
-  const Sequence keys = interleaved ? Sequence{length, 1, pixels * length, length}
-                                    : Sequence{length, 1, length, 0};
+  const Sequence keys =
+      interleaved ? Sequence{length, 1, pixels * length, length} : Sequence{length, 1, length, 0};
   const Tensor q = record_.conv(record_.layer_norm(h, name + ".norm2"), cross + ".to_q",
                                 {.out = channels, .bias = false, .linear = true});
-  const Tensor kv = plan().external("context." + std::to_string(layout_.context_index(cross)),
-                                    {videos, 1, interleaved ? pixels * length : length, 2 * channels});
+  const Tensor kv =
+      plan().external("context." + std::to_string(layout_.context_index(cross)),
+                      {videos, 1, interleaved ? pixels * length : length, 2 * channels});
   const double tokens = double(videos) * pixels * length;
   record_.count_linear(tokens, config_.context_width, channels, false);  // to_k
   record_.count_linear(tokens, config_.context_width, channels, false);  // to_v

@@ -58,10 +58,9 @@ class VaeHalf {
     // diffusers' decoder of videos has as many here as in its other blocks, and runs two at most.
     const bool second = !frames_ || config_.layers > 1;
     if (config_.mid_attention && second)
-      x = attention_block(record_, block + ".attentions.0", x,
-                          {.groups = config_.groups,
-                           .epsilon = kEpsilon,
-                           .linear = config_.linear_projection});
+      x = attention_block(
+          record_, block + ".attentions.0", x,
+          {.groups = config_.groups, .epsilon = kEpsilon, .linear = config_.linear_projection});
     if (second) x = resnet(block + ".resnets.1", x, x.shape.c);
     record_.label(x, block);
     return x;

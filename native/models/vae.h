@@ -25,10 +25,10 @@ struct VaeConfig {
   bool video = false;      // decodes a batch as the frames of one video
   MixFactors mix_factors;  // of the loaded weights
 
-  bool encoder = true;        // otherwise it can only decode
-  int codes = 0;              // rows of the codebook (VQ); 0: there is none
-  int code_channels = 4;      // of what is decoded, before post_quant_conv
-  WeightNaming naming = {};   // of the checkpoint
+  bool encoder = true;       // otherwise it can only decode
+  int codes = 0;             // rows of the codebook (VQ); 0: there is none
+  int code_channels = 4;     // of what is decoded, before post_quant_conv
+  WeightNaming naming = {};  // of the checkpoint
 
   // Reads diffusers' classes above and the formats of vae_formats.h.
   static VaeConfig parse(const std::string& json);
@@ -40,10 +40,10 @@ struct VaeConfig {
 // "image" [n, h, w, in] in [-1, 1], any size of at least scale() -> "moments": mean and log
 // variance [n, h / scale, w / scale, 2 * latent].
 Plan plan_vae_encode(const VaeConfig& config, int batch, int height, int width);
-// "latent" (divided by the scaling factor) [n, h, w, code channels] -> "image" [n, h * scale, w * scale,
-// out], in [-1, 1] but not clamped. With `video` the batch is one video, or the part of it that is
-// decoded at once: its frames see each other. With a codebook and `quantize` every latent pixel is
-// replaced by the nearest code first.
+// "latent" (divided by the scaling factor) [n, h, w, code channels] -> "image" [n, h * scale, w *
+// scale, out], in [-1, 1] but not clamped. With `video` the batch is one video, or the part of it
+// that is decoded at once: its frames see each other. With a codebook and `quantize` every latent
+// pixel is replaced by the nearest code first.
 Plan plan_vae_decode(const VaeConfig& config, int batch, int height, int width,
                      bool quantize = true);
 

@@ -1,0 +1,45 @@
+import { native } from '../native/binding.js';
+import { finish } from '../native/device.js';
+import type { NativeBackend, NativeImageEncoder } from '../native/types.js';
+import type { Tensor } from '../tensor.js';
+import { findModel } from './model-files.js';
+
+/** CLIP's image encoder (transformers' CLIPVisionModelWithProjection). */
+export class CLIPVisionModelWithProjection {
+  private constructor(private readonly handle: NativeImageEncoder) {}
+
+  /** @internal */
+  static async load(
+    backend: NativeBackend,
+    folder: string,
+    options: { variant?: string | undefined; signal?: AbortSignal | undefined } = {},
+  ): Promise<CLIPVisionModelWithProjection> {
+    const { configText, files } = await findModel(folder, 'model', options.variant);
+    const start = () => native().loadImageEncoder(backend, { config: configText, files });
+    return new CLIPVisionModelWithProjection(await finish(start, options.signal));
+  }
+
+  /** Pixels of its pictures, which are square: 224. */
+  get imageSize(): number {
+    return this.handle.imageSize;
+  }
+
+  get projectionWidth(): number {
+    return this.handle.projection;
+  }
+
+  /** Bytes of the weights. */
+  get weightBytes(): number {
+    return this.handle.memory().weights;
+  }
+
+  /** Normalised pixels [n, 3, size, size] -> embeddings [n, width], and the last layer's tokens [n, tokens, width]. */
+  async encode(pixels: Tensor, signal?: AbortSignal): Promise<{ embeds: Float32Array; last: Float32Array }> {
+    const batch = pixels.shape[0] as number;
+    return finish(() => this.handle.encode({ pixels: pixels.data, batch }), signal);
+  }
+
+  dispose(): void {
+    this.handle.dispose();
+  }
+}

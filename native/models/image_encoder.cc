@@ -1,0 +1,43 @@
+#include "image_encoder.h"
+
+#include <numeric>
+
+#include "layout.h"
+
+namespace deepcache {
+
+ImageEncoder::ImageEncoder(const ClipVisionConfig& config, std::shared_ptr<WeightSource> source,
+                           std::shared_ptr<Backend> backend)
+    : Model(std::move(source), std::move(backend)), config_(config) {
+  load(plan_clip_vision(config_, 1));
+  finish_loading();
+}
+
+ImageEncoding ImageEncoder::encode(const float* pixels, int batch, const CancelFlag* cancel) {
+  const Plan plan = plan_clip_vision(config_, batch);
+  std::map<std::string, std::unique_ptr<Buffer>> buffers;
+  Bindings bindings;
+  for (const External& external : plan.externals()) {
+    auto& buffer = buffers[external.name] = backend().allocate(external_bytes(plan, external));
+    bindings[external.name] = {buffer.get()};
+  }
+  const size_t area = size_t(config_.image_size) * config_.image_size;
+  std::vector<float> rows(size_t(batch) * config_.channels * area);
+  nchw_to_nhwc(pixels, rows.data(), size_t(batch), size_t(config_.channels), area);
+  std::vector<int32_t> zeros(size_t(batch), 0), positions(size_t(config_.tokens()));
+  std::iota(positions.begin(), positions.end(), 0);
+  buffers["image"]->upload(rows.data(), rows.size() * sizeof(float));
+  buffers["class"]->upload(zeros.data(), zeros.size() * sizeof(int32_t));
+  buffers["positions"]->upload(positions.data(), positions.size() * sizeof(int32_t));
+  run_once(plan, bindings, cancel, nullptr);
+
+  const auto read = [&](const char* name) {
+    const Buffer& buffer = *buffers.at(name);
+    std::vector<float> out(buffer.bytes() / sizeof(float));
+    buffer.download(out.data(), buffer.bytes());
+    return out;
+  };
+  return {read("last"), read("embeds")};
+}
+
+}  // namespace deepcache
