@@ -89,12 +89,10 @@ class Job : public JobContext {
 
   void report(Arguments arguments) override {
     if (!reports_wanted_) return;
-    {
-      std::lock_guard lock(mutex_);
+    wake_after([&] {
       if (reports_.size() == kMaxReports) reports_.pop_front();
       reports_.push_back(std::move(arguments));
-    }
-    wake();
+    });
   }
 
  private:
@@ -128,20 +126,22 @@ class Job : public JobContext {
     }
     work_ = nullptr;
     leave_turn();
-    {
-      std::lock_guard lock(mutex_);
+    wake_after([&] {
       finish_ = std::move(finish);
       error_ = std::move(error);
       done_ = true;
-    }
-    wake();
+    });
   }
 
-  void wake() {
-    if (live_jobs.exiting()) return;  // Node.js is being taken apart
+  // Changes what deliver() reads and sees to it that it is called. Both under one lock: a call that
+  // is already on its way must not find the change before it is clear who wakes for it, or the job
+  // would be delivered, and its promise settled, twice.
+  template <typename Change>
+  void wake_after(const Change& change) {
     {
       std::lock_guard lock(mutex_);
-      if (awake_) return;
+      change();
+      if (awake_ || live_jobs.exiting()) return;  // exiting: Node.js is being taken apart
       awake_ = true;
     }
     waker_.NonBlockingCall();  // when the environment is closing, nobody waits for anything
