@@ -15,7 +15,10 @@ export { UNetSpatioTemporalConditionModel } from './models/unet-spatio-temporal.
 export { type Device, type DeviceOptions, devices } from './native/device.js';
 export type { DeviceInfo } from './native/types.js';
 export { pipelineForInputs } from './pipelines/auto.js';
-export { type ClassConditionalLDMOptions, ClassConditionalLDMPipeline } from './pipelines/class-conditional-ldm.js';
+export {
+  type ClassConditionalLDMOptions,
+  ClassConditionalLDMPipeline,
+} from './pipelines/class-conditional-ldm.js';
 export type { Dtype, LoadOptions } from './pipelines/components.js';
 export { type DDPMOptions, DDPMPipeline } from './pipelines/ddpm.js';
 export { DiffusionPipeline, type StreamEvent } from './pipelines/diffusion-pipeline.js';

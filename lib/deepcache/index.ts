@@ -8,15 +8,22 @@ export {
   branchFromSvd,
   validateBranch,
 } from './branches.js';
-export { type NonuniformList, sampleFromQuad, sampleFromQuadCenter } from './nonuniform.js';
+export {
+  type NonuniformList,
+  sampleFromQuad,
+  sampleFromQuadCenter,
+  sampleFromQuadOnce,
+} from './nonuniform.js';
 export { attachPrograms } from './programs.js';
 export {
   CACHE_PRESETS,
   type CacheOptions,
   type CachePreset,
   type CacheSettings,
+  ddpmFullCalls,
   fullCalls,
   helperIndices,
+  latentFullCalls,
   paperSchedule,
   type ResolvedCache,
   resolveCache,

@@ -37,21 +37,32 @@ export function sampleFromQuadCenter(
   });
 }
 
+/**
+ * The list of the paper's latent diffusion program, densest at the first call: with few steps it has fewer than `count`
+ * entries. Errors as above, but for a list that is too short.
+ */
+export function sampleFromQuadOnce(steps: number, count: number, power: number): number[] {
+  requireWhole('steps', steps, 1);
+  requireWhole('the number of full calls', count, 1);
+  requirePower(power);
+  return quad(steps, count, power);
+}
+
 /** The paper code's older schedule, densest at the first call. Errors as above. */
 export function sampleFromQuad(steps: number, count: number, power: number): NonuniformList {
   requireWhole('steps', steps, 1);
-  return search(count, power, (p) => {
-    const stop = realPower(steps, 1 / p);
-    return truncated(linspace({ re: 0, im: 0 }, stop, count + 1), p).slice(0, -1);
-  });
+  return search(count, power, (p) => quad(steps, count, p));
+}
+
+function quad(steps: number, count: number, power: number): number[] {
+  const stop = realPower(steps, 1 / power);
+  return truncated(linspace({ re: 0, im: 0 }, stop, count + 1), power).slice(0, -1);
 }
 
 /** Lowers the power until the list has `count` entries. */
 function search(count: number, power: number, list: (power: number) => number[]): NonuniformList {
   requireWhole('the number of full calls', count, 1);
-  if (typeof power !== 'number' || !(power > 1 && power <= MAX_POWER)) {
-    throw invalidArgument('power', `must be a number above 1 and at most ${MAX_POWER}, got ${String(power)}`);
-  }
+  requirePower(power);
   for (let p = power; p > 1; p -= POWER_STEP) {
     const indices = list(p);
     if (indices.length === count) return { indices: indices.sort((a, b) => a - b), power: p };
@@ -73,6 +84,11 @@ function truncated(points: readonly Complex[], power: number): number[] {
   // Adding 0 makes 0 of -0.
   const values = new Set(points.map((point, i) => Math.trunc(real(point, i)) + 0));
   return [...values].sort((a, b) => a - b);
+}
+
+function requirePower(power: unknown): void {
+  if (typeof power === 'number' && power > 1 && power <= MAX_POWER) return;
+  throw invalidArgument('power', `must be a number above 1 and at most ${MAX_POWER}, got ${String(power)}`);
 }
 
 function requireWhole(name: string, value: number, min: number, max = Infinity): void {

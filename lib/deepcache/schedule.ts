@@ -1,5 +1,5 @@
 import { invalidArgument } from '../errors.js';
-import { MAX_POWER, sampleFromQuadCenter } from './nonuniform.js';
+import { MAX_POWER, sampleFromQuadCenter, sampleFromQuadOnce } from './nonuniform.js';
 
 export interface CacheSettings {
   /** Every interval-th U-Net call is a full one; 1 is no cache. Not together with `steps`. */
@@ -128,6 +128,40 @@ export function paperSchedule(
   const count = Math.ceil(numInferenceSteps / interval);
   if (!nonuniform || interval === 1) return Array.from({ length: count }, (_, i) => i * interval);
   return sampleFromQuadCenter(numInferenceSteps, count, nonuniform.center, nonuniform.power).indices;
+}
+
+/**
+ * The full calls of the paper's DDPM program. It counts to the number of steps that was asked for: where the sampler
+ * makes more calls, those are retrieve steps.
+ */
+export function ddpmFullCalls(
+  options: CacheOptions,
+  timesteps: readonly number[],
+  numInferenceSteps: number,
+): boolean[] {
+  const calls = timesteps.length;
+  const { settings } = resolveCache(options, calls);
+  if (!settings || settings.steps || settings.interval === 1 || settings.counter === 'helper') {
+    return fullCalls(options, timesteps);
+  }
+  const { interval = 1, schedule, power = DEFAULT_POWER } = settings;
+  const { center = Math.floor(DEFAULT_CENTER * numInferenceSteps) } = settings;
+  const nonuniform = schedule === 'nonuniform' ? { center, power } : undefined;
+  return fromList(paperSchedule(numInferenceSteps, interval, nonuniform), calls);
+}
+
+/**
+ * The full calls of the paper's latent diffusion program: its non-uniform schedule has no center and is densest at the
+ * first call. With a `center` it is the one of the other programs.
+ */
+export function latentFullCalls(options: CacheOptions, timesteps: readonly number[]): boolean[] {
+  const { settings } = resolveCache(options, timesteps.length);
+  const { interval = 1, schedule, center, power = DEFAULT_POWER } = settings ?? {};
+  if (schedule !== 'nonuniform' || interval === 1 || center !== undefined) {
+    return fullCalls(options, timesteps);
+  }
+  const calls = timesteps.length;
+  return fromList(sampleFromQuadOnce(calls, Math.ceil(calls / interval), power), calls);
 }
 
 function fromList(steps: readonly number[], calls: number): boolean[] {

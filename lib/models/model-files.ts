@@ -12,6 +12,14 @@ export interface ModelFiles {
   readonly files: readonly string[];
 }
 
+/** @internal How a model is loaded. */
+export interface ModelLoadOptions {
+  variant?: string | undefined;
+  signal?: AbortSignal | undefined;
+  /** Name of the weight file without its ending; diffusers' by default. */
+  stem?: string | undefined;
+}
+
 /**
  * Reads a JSON object.
  *

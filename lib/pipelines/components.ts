@@ -13,6 +13,7 @@ import { knownProjection, type LatentProjection } from '../previews/projection.j
 import { parsePythonJson, Scheduler, type SchedulerConfig } from '../schedulers/index.js';
 import { CLIPTokenizer } from '../tokenizers/clip-tokenizer.js';
 import { callable, checkSignal, flag } from './checks.js';
+import { readOriginalIndex } from './original-layout.js';
 
 export type Dtype = 'auto' | 'fp32' | 'fp16' | 'bf16';
 
@@ -77,6 +78,8 @@ export async function readModelIndex(folder: string): Promise<ModelIndex> {
   if (!existsSync(folder)) throw invalidConfig(folder, 'does not exist');
   const path = join(folder, 'model_index.json');
   if (!existsSync(path)) {
+    const own = await readOriginalIndex(folder);
+    if (own) return own;
     throw invalidConfig(folder, 'has no model_index.json; a model is a folder in the diffusers layout');
   }
   const { value } = await readJson(path);

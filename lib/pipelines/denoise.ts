@@ -5,7 +5,13 @@ import { finish } from '../native/device.js';
 import type { DenoiseRequest, DenoiseResult } from '../native/types.js';
 import { LatentPreview } from '../previews/latent-preview.js';
 import type { LatentProjection } from '../previews/projection.js';
-import type { CompiledSchedule, CompileOptions, PerSample, Scheduler, StepTable } from '../schedulers/index.js';
+import type {
+  CompiledSchedule,
+  CompileOptions,
+  PerSample,
+  Scheduler,
+  StepTable,
+} from '../schedulers/index.js';
 import type { ResolvedOptions } from './options.js';
 import type { StepEvent } from './result.js';
 import type { RunSpan } from './run-kind.js';

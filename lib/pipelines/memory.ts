@@ -35,7 +35,7 @@ export function estimateMemory(
  *
  * @throws DeepCacheError ERR_DEEPCACHE_OUT_OF_MEMORY with the need and what there is.
  */
-export function requireMemory(components: Pick<Components, 'unet' | 'vae'>, need: MemoryEstimate): void {
+export function requireMemory(components: Pick<Components, 'unet'>, need: MemoryEstimate): void {
   // What the U-Net holds from its last run is reused or freed.
   const { arena, buffers } = components.unet.memory();
   const available = native().availableMemory() + arena + buffers;

@@ -234,7 +234,11 @@ function checkTexts(
   }
 }
 
-function checkSeeds({ seed, seeds, latents }: GenerateOptions, batch: number): void {
+/** Seeds, and how many of them go with a batch. */
+export function checkSeeds(
+  { seed, seeds, latents }: Pick<GenerateOptions, 'seed' | 'seeds' | 'latents'>,
+  batch: number,
+): void {
   if (seed !== undefined && seeds !== undefined)
     throw invalidArgument('seeds', 'and seed exclude each other');
   if (seed !== undefined) toSeed('seed', seed);

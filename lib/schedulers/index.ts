@@ -1,4 +1,6 @@
 import { DDIMScheduler } from './ddim.js';
+import { LatentDDIMScheduler } from './ddim-latent.js';
+import { OriginalDDIMScheduler } from './ddim-original.js';
 import { DDPMScheduler } from './ddpm.js';
 import { DPMSolverMultistepScheduler } from './dpmsolver-multistep.js';
 import { EulerAncestralDiscreteScheduler } from './euler-ancestral.js';
@@ -17,8 +19,10 @@ for (const scheduler of [
   EulerAncestralDiscreteScheduler,
   EulerDiscreteScheduler,
   HeunDiscreteScheduler,
+  LatentDDIMScheduler,
   LCMScheduler,
   LMSDiscreteScheduler,
+  OriginalDDIMScheduler,
   PNDMScheduler,
   UniPCMultistepScheduler,
 ]) {
@@ -38,8 +42,10 @@ export {
   EulerAncestralDiscreteScheduler,
   EulerDiscreteScheduler,
   HeunDiscreteScheduler,
+  LatentDDIMScheduler,
   LCMScheduler,
   LMSDiscreteScheduler,
+  OriginalDDIMScheduler,
   PNDMScheduler,
   UniPCMultistepScheduler,
 };

@@ -18,7 +18,8 @@ struct Size {
 };
 
 Size parse_size(const Argument& in, const UnetConfig& config) {
-  const int64_t height = in["height"].integer(1, kMaxSide), width = in["width"].integer(1, kMaxSide);
+  const int64_t height = in["height"].integer(1, kMaxSide),
+                width = in["width"].integer(1, kMaxSide);
   config.check_size(int(height), int(width));
   return {size_t(height), size_t(width)};
 }
@@ -48,8 +49,7 @@ UnetConditions parse_conditions(const Argument& in, const UnetConfig& config, si
   const Argument context = in["context"], length = in["contextLength"];
   if (config.context_width > 0) {
     out.context_length = int(length.integer(1, kMaxContext));
-    arrays.context =
-        context.floats({n, size_t(out.context_length), size_t(config.context_width)});
+    arrays.context = context.floats({n, size_t(out.context_length), size_t(config.context_width)});
     out.context = arrays.context.data();
   } else {
     for (const Argument& given : {context, length})

@@ -91,8 +91,8 @@ Napi::Value NativeVae::wrap(Napi::Env env, std::shared_ptr<Autoencoder> model) {
 Napi::Value NativeVae::encode(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const VaeConfig& config = slot_->model().config();
-    return start_run(info, *slot_, std::mem_fn(&Autoencoder::encode), config.in_channels, config.scale(),
-                     kMaxSide);
+    return start_run(info, *slot_, std::mem_fn(&Autoencoder::encode), config.in_channels,
+                     config.scale(), kMaxSide);
   });
 }
 

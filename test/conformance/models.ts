@@ -29,6 +29,13 @@ export class Models {
     });
   }
 
+  /** A pipeline of a folder in its own layout, without a model_index.json. */
+  original<T extends deepcache.DiffusionPipeline>(folder: string): Promise<T> {
+    const { device } = this;
+    const load = () => deepcache.DiffusionPipeline.fromPretrained(folder, { device, log: () => {} });
+    return this.#once(`original ${folder}`, load as () => Promise<deepcache.DiffusionPipeline>) as Promise<T>;
+  }
+
   unet(folder: string): Promise<deepcache.UNet2DConditionModel> {
     const path = join(folder, 'unet');
     return this.#once(path, () => deepcache.UNet2DConditionModel.load(this.#backend(), path));

@@ -199,11 +199,10 @@ class Runner {
       for (int h = 0; h < to.h; h++)
         for (int w = 0; w < to.w; w++)
           for (int c = 0; c < to.c; c++, i++)
-            out[i] = to.h > from.h
-                         ? at(n, h / 2, w / 2, c)
-                         : (at(n, 2 * h, 2 * w, c) + at(n, 2 * h, 2 * w + 1, c) +
-                            at(n, 2 * h + 1, 2 * w, c) + at(n, 2 * h + 1, 2 * w + 1, c)) /
-                               4;
+            out[i] = to.h > from.h ? at(n, h / 2, w / 2, c)
+                                   : (at(n, 2 * h, 2 * w, c) + at(n, 2 * h, 2 * w + 1, c) +
+                                      at(n, 2 * h + 1, 2 * w, c) + at(n, 2 * h + 1, 2 * w + 1, c)) /
+                                         4;
   }
 
   void nearest_code(const NearestCode& op) {

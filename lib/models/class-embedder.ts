@@ -1,0 +1,55 @@
+import { DeepCacheError, fromNative, invalidArgument } from '../errors.js';
+import { native } from '../native/binding.js';
+import { widen } from './widen.js';
+
+const TENSOR = 'cond_stage_model.embedding.weight';
+
+/** Latent diffusion's ClassEmbedder: a vector for each class, which the U-Net reads as a context of one token. */
+export class ClassEmbedder {
+  private constructor(
+    private readonly table: Float32Array,
+    /** Classes in all; the last one stands for "no class", for guidance. */
+    readonly classes: number,
+    readonly width: number,
+  ) {}
+
+  /** @internal Reads the table of a checkpoint. */
+  static load(files: readonly string[], expected: { classes: number; width: number }): ClassEmbedder {
+    const { classes, width } = expected;
+    for (const path of files) {
+      try {
+        const file = new (native().SafetensorsFile)(path);
+        const found = file.tensors.find(({ name }) => name === TENSOR);
+        if (!found) continue;
+        if (found.shape.length !== 2 || found.shape[0] !== classes || found.shape[1] !== width) {
+          const message = `${path}: ${TENSOR} has shape [${found.shape}], the configuration says [${classes},${width}]`;
+          throw new DeepCacheError('ERR_DEEPCACHE_INVALID_WEIGHTS', message);
+        }
+        return new ClassEmbedder(widen(file.read(TENSOR), found.dtype, `${path}: ${TENSOR}`), classes, width);
+      } catch (error) {
+        throw fromNative(error);
+      }
+    }
+    throw new DeepCacheError('ERR_DEEPCACHE_INVALID_WEIGHTS', `${files.join(', ')} lacks tensor "${TENSOR}"`);
+  }
+
+  /** The class that stands for none. */
+  get unconditional(): number {
+    return this.classes - 1;
+  }
+
+  /** Vectors [n, 1, width] of the classes. */
+  embed(labels: readonly number[]): Float32Array {
+    const out = new Float32Array(labels.length * this.width);
+    for (const [i, label] of labels.entries()) {
+      if (!Number.isInteger(label) || label < 0 || label >= this.classes) {
+        throw invalidArgument(
+          `classLabels[${i}]`,
+          `must be a class from 0 to ${this.classes - 1}, got ${label}`,
+        );
+      }
+      out.set(this.table.subarray(label * this.width, (label + 1) * this.width), i * this.width);
+    }
+    return out;
+  }
+}

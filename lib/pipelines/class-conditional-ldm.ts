@@ -1,0 +1,176 @@
+import { latentFullCalls } from '../deepcache/index.js';
+import { invalidArgument, invalidConfig } from '../errors.js';
+import { AutoencoderKL } from '../models/autoencoder-kl.js';
+import { ClassEmbedder } from '../models/class-embedder.js';
+import { findModel } from '../models/model-files.js';
+import { LatentUNetModel } from '../models/unconditional-unets.js';
+import { openBackend } from '../native/device.js';
+import { LatentDDIMScheduler, type Scheduler } from '../schedulers/index.js';
+import { concat, type Tensor } from '../tensor.js';
+import { real, show, whole } from './checks.js';
+import { chooseScheduler, type LoadOptions, type ModelIndex, type PipelineParts } from './components.js';
+import { registerPipeline } from './diffusion-pipeline.js';
+import { checkSamplingOptions, MAX_IMAGES, requireObject, type SamplingOptions } from './sampling-options.js';
+import { SamplingPipeline, type SamplingRun } from './sampling-pipeline.js';
+
+export interface ClassConditionalLDMOptions extends SamplingOptions {
+  /** What the pictures show: a class of ImageNet, from 0 to 999, or a list of them. */
+  classLabels: number | readonly number[];
+  /** Images of each class, 1 by default. */
+  numImages?: number;
+  /** Classifier-free guidance, 1.5 by default; exactly 1 turns it off. */
+  guidanceScale?: number;
+}
+
+/** The parts of a latent diffusion checkpoint. */
+export interface LatentDiffusionParts extends PipelineParts {
+  readonly vae: AutoencoderKL;
+  readonly classes: ClassEmbedder;
+}
+
+const DEFAULT_STEPS = 250;
+const DEFAULT_GUIDANCE = 1.5;
+
+/**
+ * Pictures of a class (Rombach et al. 2022): LDM-4-G on ImageNet. Loads latent diffusion's own layout: config.json with
+ * the `model` section of its configuration, and model.safetensors with the names of the published checkpoint
+ * (cin256-v2). diffusers' LDMPipeline is the unconditional model, and another class.
+ */
+export class ClassConditionalLDMPipeline extends SamplingPipeline<
+  ClassConditionalLDMOptions,
+  LatentDiffusionParts
+> {
+  static override readonly className: string = 'ClassConditionalLDMPipeline';
+  static override readonly parts: readonly string[] = ['unet', 'vae', 'classes'];
+
+  /** @internal */
+  static async load({ folder }: ModelIndex, options: LoadOptions): Promise<LatentDiffusionParts> {
+    const { variant, signal } = options;
+    const backend = openBackend(options);
+    const { config, files } = await findModel(folder, 'model', variant);
+    const read = readConfig(folder, config);
+    const scheduler = options.scheduler ? chooseScheduler(options.scheduler, read.scheduler) : read.scheduler;
+    const classes = ClassEmbedder.load(files, read);
+    const load = { variant, signal, stem: 'model' };
+    const unet = await LatentUNetModel.load(backend, folder, load);
+    try {
+      const vae = await AutoencoderKL.load(backend, folder, load);
+      return { backend, scheduler, unet, vae, classes, models: [unet, vae], users: 0 };
+    } catch (error) {
+      unet.dispose();
+      throw error;
+    }
+  }
+
+  get vae(): AutoencoderKL {
+    return this.components.vae;
+  }
+
+  /** Classes that pictures can show: `classLabels` go from 0 to one less. */
+  get numClasses(): number {
+    return this.components.classes.unconditional;
+  }
+
+  protected override resolve(options: ClassConditionalLDMOptions): SamplingRun {
+    requireObject(options, '{ classLabels: [207, 360] }');
+    const { classes } = this.components;
+    const { cache = false } = options;
+    const numImages = whole('numImages', options.numImages, 1, 1, MAX_IMAGES);
+    const labels = this.#labels(options.classLabels).flatMap((label) => new Array(numImages).fill(label));
+    const batch = labels.length;
+    if (batch > MAX_IMAGES) {
+      throw invalidArgument('numImages', `makes ${batch} images in one run; at most ${MAX_IMAGES}`);
+    }
+    const scale = real('guidanceScale', options.guidanceScale, DEFAULT_GUIDANCE, 0, 1000);
+    const extra = ['classLabels', 'numImages', 'guidanceScale'];
+    const checked = checkSamplingOptions(options, { batch, defaultSteps: DEFAULT_STEPS, extra });
+    const guided = scale !== 1;
+    const none = new Array(guided ? batch : 0).fill(classes.unconditional);
+    const sampler = this.schedulerFor(options).className.replace(/Scheduler$/, '');
+    return {
+      ...checked,
+      batch,
+      ...(guided && { guidanceScale: scale }),
+      fullCalls: (timesteps) => latentFullCalls(cache, timesteps),
+      conditions: { context: classes.embed([...none, ...labels]), contextLength: 1 },
+      settings: (image) => ({
+        Sampler: sampler,
+        Class: labels[image],
+        'CFG scale': scale,
+        ...(options.eta && { Eta: options.eta }),
+        ...(cache && { DeepCache: typeof cache === 'string' ? cache : JSON.stringify(cache) }),
+      }),
+    };
+  }
+
+  /** One image at a time, to save memory. */
+  protected override async decode({ data, shape }: Tensor, signal: AbortSignal | undefined): Promise<Tensor> {
+    const [batch = 0, ...each] = shape;
+    const count = data.length / batch;
+    const pixels: Float32Array[] = [];
+    for (let i = 0; i < batch; i++) {
+      const one = data.subarray(i * count, (i + 1) * count).map((value) => value / this.vae.scalingFactor);
+      const decoded = await this.vae.decode({ data: one, shape: [1, ...each] }, { signal });
+      pixels.push(decoded.data.map((value) => Math.min(1, Math.max(0, (value + 1) / 2))));
+    }
+    const [, height = 0, width = 0] = each.map((extent) => extent * this.vae.scale);
+    return { data: concat(pixels), shape: [batch, 3, height, width] };
+  }
+
+  protected override decodeBytes(): number {
+    const side = this.unet.sampleSize;
+    return this.vae.decodeBytes({ height: side, width: side });
+  }
+
+  protected override decoderMemory() {
+    return this.vae.memory();
+  }
+
+  #labels(value: unknown): readonly number[] {
+    const list: readonly unknown[] = Array.isArray(value) ? value : [value];
+    const last = this.numClasses - 1;
+    for (const label of list) {
+      if (Number.isInteger(label) && (label as number) >= 0 && (label as number) <= last) continue;
+      throw invalidArgument('classLabels', `must be classes from 0 to ${last}, got ${show(value)}`);
+    }
+    if (list.length === 0) throw invalidArgument('classLabels', 'must name at least one class');
+    return list as readonly number[];
+  }
+}
+
+function readConfig(
+  folder: string,
+  config: Readonly<Record<string, unknown>>,
+): { scheduler: Scheduler; classes: number; width: number } {
+  const params = section(folder, config, 'params');
+  const condition = section(folder, params, 'cond_stage_config');
+  if (!String(condition.target).endsWith('.ClassEmbedder')) {
+    throw invalidConfig(
+      folder,
+      `is conditioned by ${String(condition.target)}; only ClassEmbedder is supported`,
+    );
+  }
+  const embedder = section(folder, condition, 'params');
+  const [classes, width] = [embedder.n_classes ?? 1000, embedder.embed_dim].map((value) => {
+    if (typeof value === 'number' && Number.isInteger(value) && value > 0) return value;
+    throw invalidConfig(folder, 'needs whole numbers n_classes and embed_dim in cond_stage_config');
+  }) as [number, number];
+  const scheduler = new LatentDDIMScheduler({
+    beta_start: params.linear_start ?? 0.0001,
+    beta_end: params.linear_end ?? 0.02,
+    num_train_timesteps: params.timesteps ?? 1000,
+  });
+  return { scheduler, classes, width };
+}
+
+function section(
+  folder: string,
+  config: Readonly<Record<string, unknown>>,
+  name: string,
+): Readonly<Record<string, unknown>> {
+  const value = config[name];
+  if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+  throw invalidConfig(folder, `lacks "${name}" in its config.json`);
+}
+
+registerPipeline(ClassConditionalLDMPipeline);

@@ -1,0 +1,107 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { ddpmFullCalls } from '../deepcache/index.js';
+import { readJson } from '../models/model-files.js';
+import { UNet2DModel } from '../models/unconditional-unets.js';
+import { openBackend } from '../native/device.js';
+import { OriginalDDIMScheduler, parsePythonJson, Scheduler } from '../schedulers/index.js';
+import type { Tensor } from '../tensor.js';
+import { whole } from './checks.js';
+import { chooseScheduler, type LoadOptions, type ModelIndex, type PipelineParts } from './components.js';
+import { registerPipeline } from './diffusion-pipeline.js';
+import type { GenerateResult } from './result.js';
+import { checkSamplingOptions, MAX_IMAGES, requireObject, type SamplingOptions } from './sampling-options.js';
+import { SamplingPipeline, type SamplingRun } from './sampling-pipeline.js';
+
+export interface DDPMOptions extends SamplingOptions {
+  /** Images, 1 by default. */
+  batchSize?: number;
+}
+
+/** Steps when options name none: diffusers' number for its own samplers, the paper's for the original one. */
+const DIFFUSERS_STEPS = 1000;
+const PAPER_STEPS = 100;
+
+/**
+ * Pictures from noise, in pixels (Ho et al. 2020): CIFAR-10, LSUN bedrooms and churches. Loads diffusers' folders
+ * (google/ddpm-*) and the DDPM code's: config.json with its `model` and `data` sections in one object, and
+ * model.safetensors. The latter are sampled with {@link OriginalDDIMScheduler}.
+ */
+export class DDPMPipeline extends SamplingPipeline<DDPMOptions, PipelineParts> {
+  static override readonly className: string = 'DDPMPipeline';
+  static override readonly parts: readonly string[] = ['unet'];
+
+  /** @internal */
+  static async load({ folder }: ModelIndex, options: LoadOptions): Promise<PipelineParts> {
+    const { variant, signal } = options;
+    const backend = openBackend(options);
+    // diffusers looks for parts in the folder itself where they have none of their own.
+    const part = (name: string) => (existsSync(join(folder, name)) ? join(folder, name) : folder);
+    const unetFolder = part('unet');
+    const config = (await readJson(join(unetFolder, 'config.json'))).value;
+    const original = Array.isArray(config.ch_mult);
+    const scheduler = await ownScheduler(part('scheduler'), config, original);
+    const unet = await UNet2DModel.load(backend, unetFolder, {
+      variant,
+      signal,
+      ...(original && { stem: 'model' }),
+    });
+    const chosen =
+      options.scheduler === undefined ? scheduler : chooseScheduler(options.scheduler, scheduler);
+    return { backend, scheduler: chosen, unet, models: [unet], users: 0 };
+  }
+
+  /** Makes images; all options have defaults. */
+  override generate(options: DDPMOptions = {}): Promise<GenerateResult> {
+    return super.generate(options);
+  }
+
+  protected override resolve(options: DDPMOptions): SamplingRun {
+    requireObject(options, '{ batchSize: 4, seed: 0 }');
+    const { cache = false } = options;
+    const batch = whole('batchSize', options.batchSize, 1, 1, MAX_IMAGES);
+    const scheduler = this.schedulerFor(options);
+    const defaultSteps = scheduler instanceof OriginalDDIMScheduler ? PAPER_STEPS : DIFFUSERS_STEPS;
+    const checked = checkSamplingOptions(options, { batch, defaultSteps, extra: ['batchSize'] });
+    const settings = {
+      Sampler: scheduler.className.replace(/Scheduler$/, ''),
+      ...(options.eta && { Eta: options.eta }),
+      ...(cache && { DeepCache: typeof cache === 'string' ? cache : JSON.stringify(cache) }),
+    };
+    return {
+      ...checked,
+      batch,
+      fullCalls: (timesteps) => ddpmFullCalls(cache, timesteps, checked.steps),
+      conditions: {},
+      settings: () => settings,
+    };
+  }
+
+  protected override async decode({ data, shape }: Tensor): Promise<Tensor> {
+    return { data: data.map((value) => Math.min(1, Math.max(0, (value + 1) / 2))), shape };
+  }
+
+  protected override decodeBytes(): number {
+    return 0;
+  }
+}
+
+/** The sampler of a folder: a scheduler_config.json, or what the DDPM code does with the configuration. */
+async function ownScheduler(
+  folder: string,
+  config: Record<string, unknown>,
+  original: boolean,
+): Promise<Scheduler> {
+  const path = join(folder, 'scheduler_config.json');
+  if (existsSync(path)) return Scheduler.fromConfig((await readJson(path, parsePythonJson)).value);
+  const fields = {
+    beta_schedule: config.beta_schedule ?? 'linear',
+    beta_start: config.beta_start ?? 0.0001,
+    beta_end: config.beta_end ?? 0.02,
+    num_train_timesteps: config.num_diffusion_timesteps ?? 1000,
+  };
+  const _class_name = original ? OriginalDDIMScheduler.className : 'DDPMScheduler';
+  return Scheduler.fromConfig({ ...fields, _class_name });
+}
+
+registerPipeline(DDPMPipeline);

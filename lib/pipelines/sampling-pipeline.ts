@@ -1,0 +1,173 @@
+import { randomInt } from 'node:crypto';
+import { setImmediate as yieldToLoop } from 'node:timers/promises';
+import { Image } from '../images/image.js';
+import type { UnetConditions } from '../native/types.js';
+import { countOf, type Tensor } from '../tensor.js';
+import { checkTensor } from './checks.js';
+import type { PipelineParts } from './components.js';
+import { planRun, type RunPlan, runLoop } from './denoise.js';
+import { DiffusionPipeline } from './diffusion-pipeline.js';
+import { requireMemory } from './memory.js';
+import { NoiseSource } from './noise.js';
+import { toSeed } from './options.js';
+import type { GenerateResult, GenerateStats } from './result.js';
+import type { SamplingOptions } from './sampling-options.js';
+import { PhaseClock } from './stats.js';
+
+/** Options of a run that were checked. */
+export interface SamplingRun {
+  steps: number;
+  /** Images. */
+  batch: number;
+  /** Classifier-free guidance; undefined: none. */
+  guidanceScale?: number;
+  output: 'image' | 'float32' | 'latent';
+  /** Whether a call is full, by the rule that the original program has. */
+  fullCalls: (timesteps: readonly number[]) => boolean[];
+  /** What the U-Net is given besides the sample: [unconditional, conditional] with guidance. */
+  conditions: UnetConditions;
+  /** Fields of the settings that are written into images, for each image. */
+  settings: (image: number) => Record<string, unknown>;
+}
+
+/** A pipeline that samples pictures of the model's own size from noise, without prompts. */
+export abstract class SamplingPipeline<
+  Options extends SamplingOptions,
+  Parts extends PipelineParts,
+> extends DiffusionPipeline<Options, Parts> {
+  /** Checks the options. */
+  protected abstract resolve(options: Options): SamplingRun;
+
+  /** What was sampled -> pixels [n, 3, h, w] in [0, 1]. */
+  protected abstract decode(sampled: Tensor, signal: AbortSignal | undefined): Promise<Tensor>;
+
+  /** Bytes that decoding allocates. */
+  protected abstract decodeBytes(): number;
+
+  override async warmup(options: Partial<Options> = {}): Promise<void> {
+    const { numInferenceSteps: _, ...rest } = options;
+    await this.generate({ ...rest, steps: 2, output: 'float32' } as unknown as Options);
+  }
+
+  protected override check(options: Options): void {
+    this.resolve(options);
+  }
+
+  /** The random numbers of a run. */
+  protected noiseSource(seeds: readonly bigint[], batch: number): NoiseSource {
+    return new NoiseSource(seeds, batch);
+  }
+
+  protected override async run(options: Options): Promise<GenerateResult> {
+    const { signal, seed, seeds, cache, eta } = options;
+    const run = this.resolve(options);
+    const { batch, output, guidanceScale } = run;
+    const notes: string[] = [];
+    const clock = new PhaseClock();
+    const guided = guidanceScale !== undefined;
+    const plan = planRun(
+      this.schedulerFor(options),
+      this.unet,
+      {
+        steps: run.steps,
+        ...(eta !== undefined && { eta }),
+        ...(cache !== undefined && { cache }),
+        guidanceScale: guidanceScale ?? 1,
+        guidanceRescale: 0,
+        fullCalls: run.fullCalls,
+      },
+      { guided },
+      (message) => notes.push(message),
+    );
+    const halves = guided ? 2 : 1;
+    const side = this.unet.sampleSize;
+    const shape = [batch, this.unet.native.outChannels, side, side] as const;
+    requireMemory(this.components, {
+      unet: this.unet.runBytes({ batch: halves * batch }),
+      vae: output === 'latent' ? 0 : this.decodeBytes(),
+    });
+    const noise = this.noiseSource(
+      seeds
+        ? seeds.map((value, i) => toSeed(`seeds[${i}]`, value))
+        : [seed === undefined ? BigInt(randomInt(2 ** 32)) : toSeed('seed', seed)],
+      batch,
+    );
+    const each = countOf(shape.slice(1));
+    const start = options.latents ? checkTensor('latents', options.latents, shape).data : noise.draw(each);
+    const latents = start.map((value) => value * plan.compiled.initNoiseSigma);
+    const draws = await noise.drawMany(plan.compiled.noiseUsed, each);
+    signal?.throwIfAborted();
+    clock.lap('prepare');
+
+    const loop = await runLoop(
+      this.unet,
+      {
+        batch,
+        halves,
+        height: side,
+        width: side,
+        table: plan.table,
+        latents,
+        ...(draws.length > 0 && { noise: draws }),
+        ...run.conditions,
+      },
+      plan,
+      options,
+    );
+    clock.lap('denoise');
+
+    const sampled = { data: loop.latents, shape };
+    const result = output === 'latent' ? sampled : await this.decode(sampled, signal);
+    const images = output === 'image' ? await this.#images(result, run, noise.seeds) : [];
+    clock.lap('decode');
+    return {
+      images,
+      ...(output !== 'image' && { tensor: result }),
+      seeds: [...noise.seeds],
+      stats: this.#stats(clock, plan, loop.rowMilliseconds),
+      notes,
+    };
+  }
+
+  async #images({ data, shape }: Tensor, run: SamplingRun, seeds: readonly bigint[]): Promise<Image[]> {
+    const [batch = 0, , height = 0, width = 0] = shape;
+    const images: Image[] = [];
+    for (let i = 0; i < batch; i++) {
+      if (i > 0) await yieldToLoop();
+      const size = 3 * height * width;
+      const image = Image.fromFloat(data.subarray(i * size, (i + 1) * size), width, height);
+      const fields = {
+        Steps: run.steps,
+        ...run.settings(i),
+        Seed: seeds.length === 1 ? seeds[0] : seeds[i],
+        ...(seeds.length === 1 && batch > 1 && { 'Batch size': batch, 'Batch position': i }),
+        Size: `${width}x${height}`,
+      };
+      const line = Object.entries(fields).map(([name, value]) => `${name}: ${String(value)}`);
+      image.metadata = { parameters: line.join(', ') };
+      images.push(image);
+    }
+    return images;
+  }
+
+  #stats(clock: PhaseClock, { full }: RunPlan, milliseconds: Float64Array): GenerateStats {
+    const fullSteps = full.filter(Boolean).length;
+    const total = milliseconds.reduce((sum, value) => sum + value, 0);
+    const ofFull = milliseconds.reduce((sum, value, i) => sum + (full[i] ? value : 0), 0);
+    const { weights, arena, buffers } = this.unet.memory();
+    const decoder = this.decoderMemory();
+    return {
+      times: clock.times(),
+      calls: full.length,
+      fullSteps,
+      retrieveSteps: full.length - fullSteps,
+      speedup: (ofFull / fullSteps) * (full.length / total),
+      memory: { weights: weights + decoder.weights, arenas: arena + decoder.peakArena, buffers },
+    };
+  }
+
+  /** Bytes held for decoding. */
+  protected decoderMemory(): { weights: number; peakArena: number } {
+    return { weights: 0, peakArena: 0 };
+  }
+}
