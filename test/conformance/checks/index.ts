@@ -1,6 +1,23 @@
 import type { Findings } from '../findings.js';
 import type { GoldenCase } from '../goldens.js';
 import type { Models } from '../models.js';
+import {
+  checkDdpmForward,
+  checkDdpmNonuniform,
+  checkDdpmRetrieve,
+  checkDdpmSample,
+  checkDdpmTable,
+  checkDdpmTimesteps,
+} from './ddpm.js';
+import {
+  checkClassEmbedder,
+  checkLdmForward,
+  checkLdmNonuniform,
+  checkLdmRetrieve,
+  checkLdmSample,
+  checkLdmTable,
+  checkVqDecode,
+} from './ldm.js';
 import { checkPaperPipeline } from './paper-pipeline.js';
 import { checkPipeline, checkStalePipeline } from './pipeline.js';
 import { checkRandom } from './random.js';
@@ -44,6 +61,21 @@ const CHECKS: Readonly<Record<string, Check>> = {
   raw_u32: checkRandom,
   tokenizer: checkTokenizerRow,
   step_list: checkStepListRow,
+  'ddpm/forward': checkDdpmForward,
+  'ddpm/deepcache_forward': checkDdpmRetrieve,
+  'ddpm/sample_baseline': checkDdpmSample,
+  'ddpm/sample_ddpm': checkDdpmSample,
+  'ddpm/sample_deepcache': checkDdpmSample,
+  'ddpm/table': checkDdpmTable,
+  'ddpm/seq_table': checkDdpmTimesteps,
+  'ddpm/nonuniform_table': checkDdpmNonuniform,
+  'ldm/table': checkLdmTable,
+  'ldm/class_embed': checkClassEmbedder,
+  'ldm/forward': checkLdmForward,
+  'ldm/deepcache_forward': checkLdmRetrieve,
+  'ldm/vq_decode': checkVqDecode,
+  'ldm/sample': checkLdmSample,
+  'ldm/nonuniform_table': checkLdmNonuniform,
 };
 
 export function findCheck(kind: string): Check | undefined {
