@@ -5,6 +5,9 @@
 //
 // Rules for kernels: PTX only through these wrappers; shared memory only through DYNAMIC_SHARED and
 // SHARED_ARRAY; launches only through gpu::launch; activations through Number<T>.
+//
+// PLANTED(n) is false but in the emulator's tests of its tests, which switch on one bug at a time
+// (test/emulated/planted_test.cc) and expect that it is found.
 
 #include <cstddef>
 #include <cstdint>

@@ -6,6 +6,7 @@
 
 #include "emulator/emulator.h"
 
+#define PLANTED(bug) (deepcache::emulator::options.planted_bug == (bug))
 #define DEVICE inline
 #define DYNAMIC_SHARED(name) \
   unsigned char* name = reinterpret_cast<unsigned char*>(deepcache::emulator::dynamic_shared())

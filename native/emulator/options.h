@@ -15,6 +15,7 @@ struct Options {
   Async async = Async::late;  // late: only when something waits for it
   int resident = 1;           // blocks that are interleaved
   size_t stack = 128 << 10;   // bytes of a thread's stack
+  int planted_bug = 0;        // which of the kernels' planted bugs is active: a test of the tests
 };
 inline Options options;
 

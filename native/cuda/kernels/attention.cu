@@ -109,7 +109,7 @@ __global__ void __launch_bounds__(Tile::kThreads)
   const float factor = args.scale * kLog2e;
   for (int tile = 0; tile < tiles; tile++) {
     cp_async_wait<0>();
-    __syncthreads();  // the keys are there, and all have multiplied the previous values
+    if (!PLANTED(6)) __syncthreads();  // the keys are there, all have used the previous values
     fetch_rows<T, Tile::kThreads, kKeys>(shared_v, kStrideV, kColumns, args.v, begin_v,
                                          tile * kKeys, args.keys, first_column, args.head_width);
     cp_async_commit();
@@ -129,7 +129,7 @@ __global__ void __launch_bounds__(Tile::kThreads)
       }
     }
 
-    const bool edge = (tile + 1) * kKeys > keys || args.causal;
+    const bool edge = !PLANTED(9) && ((tile + 1) * kKeys > keys || args.causal);
 #pragma unroll
     for (int half = 0; half < 2; half++) {
       const int query = first_query + warp * 16 + lane / 4 + half * 8;
@@ -165,8 +165,8 @@ __global__ void __launch_bounds__(Tile::kThreads)
       }
     }
 
-    cp_async_wait<0>();
-    __syncthreads();  // the values are there, and all have multiplied the keys
+    if (!PLANTED(7)) cp_async_wait<0>();
+    if (!PLANTED(8)) __syncthreads();  // the values are there, and all have multiplied the keys
     if (tile + 1 < tiles)
       fetch_rows<T, Tile::kThreads, kKeys>(shared_k, stride, padded, args.k, begin_k,
                                            (tile + 1) * kKeys, args.keys, 0, args.head_width);

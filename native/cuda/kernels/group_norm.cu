@@ -88,7 +88,7 @@ __global__ void __launch_bounds__(kThreads)
       shared_mean[threadIdx.x * kWidth + i] = pivot[i] + sum[i] * inverse;
       shared_square[threadIdx.x * kWidth + i] = fmaxf(square[i] - sum[i] * sum[i] * inverse, 0.0f);
     }
-    __syncthreads();
+    if (!PLANTED(10)) __syncthreads();
     // A thread for each group: its channels of this turn, lane by lane.
     const int first_channel = turn * kWidth;
     const int last_channel = (turn + across < columns ? turn + across : columns) * kWidth;

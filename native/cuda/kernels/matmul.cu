@@ -51,7 +51,8 @@ DEVICE Pixel find_pixel(const MatmulArgs& a, int row) {
 // The input row of a tap of the pixel, or -1 outside.
 DEVICE long long find_source(const MatmulArgs& a, const Pixel& pixel, int tap) {
   const int r = tap / a.kernel_w, y = pixel.y + r, x = pixel.x + tap - r * a.kernel_w;
-  if (unsigned(y) >= unsigned(a.limit_h) || unsigned(x) >= unsigned(a.limit_w)) return -1;
+  const int edge = a.limit_w + PLANTED(1);
+  if (unsigned(y) >= unsigned(a.limit_h) || unsigned(x) >= unsigned(edge)) return -1;
   return ((long long)pixel.sample * a.in_h + (y >> a.shift)) * a.in_w + (x >> a.shift);
 }
 
@@ -90,7 +91,7 @@ DEVICE uint4 gather(const MatmulArgs& a, const Pixel& pixel, int k) {
 // Finishes the sums of columns `column` and `column + 1` of a row.
 template <typename T>
 DEVICE void finish(const MatmulArgs& a, int row, int column, float v0, float v1) {
-  if (row >= a.rows || column >= a.columns) return;
+  if (row >= a.rows + PLANTED(4) || column >= a.columns) return;
   const int area = a.out_h * a.out_w, n = row / area, p = row - n * area, i = p / a.out_w;
   const size_t pixel = (size_t(n) * a.y_h + a.first_y + size_t(i) * a.step_y) * a.y_w + a.first_x +
                        size_t(p - i * a.out_w) * a.step_x;
@@ -200,8 +201,12 @@ __global__ void __launch_bounds__(Tile::kThreads)
     cp_async_commit();
   }
   for (int chunk = first_chunk; chunk < last_chunk; chunk++) {
-    cp_async_wait<kStages - 2>();
-    __syncthreads();  // the chunk has arrived, and all have read the stage that is filled next
+    if (PLANTED(2))
+      cp_async_wait<kStages - 1>();
+    else
+      cp_async_wait<kStages - 2>();
+    if (!PLANTED(3))
+      __syncthreads();  // the chunk has arrived, and all have read the stage that is filled next
     if (chunk + kStages - 1 < last_chunk) fetch(chunk + kStages - 1);
     cp_async_commit();
     const int stage = (chunk - first_chunk) % kStages;
@@ -266,7 +271,7 @@ __global__ void __launch_bounds__(256) add_splits_kernel(const __grid_constant__
     const float* from = args.partials + size_t(row) * args.columns + column;
     const bool two = column + 1 < args.columns;
     float v0 = 0, v1 = 0;
-    for (int s = 0; s < args.splits; s++, from += part) {
+    for (int s = PLANTED(5); s < args.splits; s++, from += part) {
       v0 += from[0];
       if (two) v1 += from[1];
     }

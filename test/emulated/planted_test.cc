@@ -1,0 +1,72 @@
+// A test of the tests: bugs that are planted in the kernels must be found, each under every seed
+// and mode of asynchronous work in which it can show.
+
+#include "emulated.h"
+#include "native/op_cases.h"
+#include "native/test.h"
+
+namespace deepcache::test {
+namespace {
+
+using emulator::Async;
+
+struct Bug {
+  int number;
+  const char* what;
+  const char* cases;    // op cases whose names contain it
+  bool shows_at_issue;  // also when copies complete at once
+};
+
+constexpr Bug kBugs[] = {
+    {1, "the input's right edge is one pixel further on", "conv_3x3", true},
+    {2, "products wait for one copy group too few", "conv_linear_long_k", false},
+    {3, "no barrier between copies and products", "conv_linear_long_k", true},
+    {4, "one row too many is written", "conv_linear", true},
+    {5, "the first part of a split k is left out", "conv_linear_long_k", true},
+    {6, "no barrier before values are fetched", "attention_", true},
+    {7, "values are multiplied before they arrived", "attention_", false},
+    {8, "no barrier before keys are fetched", "attention_", true},
+    {9, "keys behind the last one count", "attention_", true},
+    {10, "group sums are added before they are complete", "group_norm", true},
+};
+
+// Whether one of the op cases finds the bug.
+bool is_found(const Bug& bug, uint64_t seed, Async async) {
+  const Emulation emulation(seed, async, 1);
+  emulator::options.planted_bug = bug.number;
+  const auto gpu = emulated_backend(kSm80, ActivationType::fp16);
+  bool found = false;
+  for (const OpCase& test : op_cases()) {
+    if (test.name.find(bug.cases) == std::string::npos) continue;
+    // Temporaries have no guards behind them, the fp32 externals have.
+    for (const bool staged : {true, false}) {
+      try {
+        found |= !check_case(test, *gpu, {2e-3, staged}).empty();
+      } catch (const std::exception&) {
+        found = true;
+      }
+      if (found) return true;
+    }
+  }
+  return found;
+}
+
+void check_bugs(std::initializer_list<uint64_t> seeds) {
+  std::string missed;
+  for (const Bug& bug : kBugs)
+    for (const uint64_t seed : seeds)
+      for (const Async async : {Async::late, Async::random, Async::at_issue}) {
+        if (async == Async::at_issue && !bug.shows_at_issue) continue;
+        if (is_found(bug, seed, async)) continue;
+        missed += "\n  " + std::string(bug.what) + ", seed " + std::to_string(seed) + ", mode " +
+                  std::to_string(int(async));
+      }
+  if (!missed.empty()) throw Failure("not found:" + missed);
+}
+
+}  // namespace
+
+TEST(quick_planted_bugs_are_found) { check_bugs({1}); }
+TEST(all_planted_bugs_are_found) { check_bugs({3, 4, 5, 6, 7}); }
+
+}  // namespace deepcache::test
