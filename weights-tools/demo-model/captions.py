@@ -67,8 +67,9 @@ def describe_objects(objects, rng):
         return describe_alone(first, rng)
     second = objects[1]
     if second["kind"] in SKY_KINDS:
-        text = describe_alone(first, rng) + rng.choice([" with ", " and ", " and "])
-        return text + describe(second, 0.7, rng) + rng.choice(["", " in the sky", " above"])
+        joint = rng.choice([" with ", " and ", " and "])
+        text = describe_alone(first, rng) + joint + describe(second, 0.7, rng)
+        return text + rng.choice(["", " in the sky", " above"])
     order = rng.random()
     if order < 0.3 and first["position"] == "left":  # unless told otherwise, what comes first is on the left
         return describe(first, 0, rng) + " and " + describe(second, 0, rng)
