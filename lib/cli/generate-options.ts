@@ -20,6 +20,7 @@ export interface GenerateFlags {
   quality?: number;
   image?: string;
   mask?: string;
+  class?: number[];
   strength?: number;
   prompt2?: string[];
   negativePrompt2?: string[];
@@ -111,6 +112,32 @@ export function toGenerateOptions(flags: GenerateFlags): GenerateOptions {
     ...(previewEvery && { previewEvery }),
     ...Object.fromEntries(tensors),
   };
+}
+
+/** Pipelines that need no prompt. */
+const UNPROMPTED = ['DDPMPipeline', 'ClassConditionalLDMPipeline'];
+
+/** What a model is asked for: its pipeline's options, and an error for flags that it does not have. */
+export function optionsFor(className: string | undefined, flags: GenerateFlags): GenerateOptions {
+  if (className === undefined || !UNPROMPTED.includes(className)) {
+    if (flags.class !== undefined) throw invalidArgument('class', 'is for class-conditional models only');
+    return toGenerateOptions(flags);
+  }
+  const classConditional = className === 'ClassConditionalLDMPipeline';
+  if (classConditional && flags.class === undefined) {
+    throw invalidArgument('class', 'is missing: say which class to show, by its number');
+  }
+  if (!classConditional && flags.class !== undefined) {
+    throw invalidArgument('class', 'is for class-conditional models only');
+  }
+  const foreign = flags.prompt ? 'prompt' : flags.mask !== undefined ? 'mask' : undefined;
+  if (foreign) throw invalidArgument(foreign, `is nothing that a ${className} reads`);
+  // The check for a prompt apart, the flags mean the same.
+  const { prompt: _, numImages, ...rest } = toGenerateOptions({ ...flags, prompt: [''] });
+  const own = classConditional
+    ? { classLabels: flags.class, ...(numImages && { numImages }) }
+    : { ...(numImages && { batchSize: numImages }) };
+  return { ...rest, ...own };
 }
 
 export function toLoadOptions(flags: GenerateFlags): LoadOptions {

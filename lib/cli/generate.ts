@@ -13,12 +13,13 @@ import {
   type StepEvent,
   type Tensor,
 } from '../index.js';
+import { readModelIndex } from '../pipelines/components.js';
 import { schedulerNames } from '../schedulers/index.js';
 import { collect, toCount, toJsonObject, toList, toNumber, toSeed, toWhole } from './arguments.js';
 import { CACHE_HELP, CACHE_SETTINGS_HELP, toCacheOptions } from './cache-option.js';
 import type { CliContext } from './context.js';
-import { defaultModel } from './default-model.js';
-import { type GenerateFlags, toGenerateOptions, toLoadOptions } from './generate-options.js';
+import { defaultModel, withModelOptions } from './default-model.js';
+import { type GenerateFlags, optionsFor, toLoadOptions } from './generate-options.js';
 import { fileNames, jsonReport, textReport } from './generate-report.js';
 import { PreviewOutput } from './preview-output.js';
 import { EXIT_CODES_HELP } from './run.js';
@@ -34,6 +35,7 @@ export function generateCommand(context: CliContext): Command {
     .optionsGroup('What to make:')
     .option('-p, --prompt <text>', 'what to show; repeat it for several pictures', collect)
     .option('-n, --negative-prompt <text>', 'what not to show; one for all prompts, or one each', collect)
+    .option('--class <n,n,...>', 'for class-conditional models: numbers of what to show', toList(toWhole))
     .option('-o, --output <file>', 'PNG, JPEG or WebP; several images become file-1.png, ...', 'out.png')
     .option('--width <pixels>', "a multiple of 8; default: the model's own size", toWhole)
     .option('--height <pixels>', 'the same', toWhole)
@@ -113,7 +115,10 @@ async function generate(flags: GenerateFlags, context: CliContext): Promise<void
     if (ENDINGS.includes(extname(path).toLowerCase())) continue;
     throw invalidArgument(name, `must end in ${ENDINGS.join(', ')}, got ${JSON.stringify(path)}`);
   }
-  const options = toGenerateOptions(flags);
+  // A folder that is no model is told about when it is loaded.
+  const index =
+    flags.model === undefined ? undefined : await readModelIndex(flags.model).catch(() => undefined);
+  const given = optionsFor(index?.className, flags);
   for (const path of Object.values(paths)) await mkdir(dirname(path), { recursive: true });
 
   const line = new StatusLine(context, !flags.quiet);
@@ -121,7 +126,8 @@ async function generate(flags: GenerateFlags, context: CliContext): Promise<void
     line.clear();
     if (!flags.quiet) context.err(`deepcache: ${message}\n`);
   };
-  const { folder, note } = flags.model === undefined ? defaultModel() : { folder: flags.model };
+  const { folder, note, ...model } = flags.model === undefined ? defaultModel() : { folder: flags.model };
+  const options = withModelOptions('options' in model ? model.options : {}, given);
   if (note) remark(note);
   const previews = new PreviewOutput(context, line, flags.preview);
   if (options.previewEvery && !previews.isUseful) {
@@ -133,9 +139,9 @@ async function generate(flags: GenerateFlags, context: CliContext): Promise<void
     line.show(`loading ${folder}`);
     const start = performance.now();
     const load = { ...toLoadOptions(flags), log: remark, signal };
-    await using model = await DiffusionPipeline.fromPretrained(folder, load);
+    await using base = await DiffusionPipeline.fromPretrained(folder, load);
     const inputs = { image: flags.image !== undefined, mask: flags.mask !== undefined };
-    await using pipe = inputs.image || inputs.mask ? pipelineForInputs(model, inputs) : model;
+    await using pipe = inputs.image || inputs.mask ? pipelineForInputs(base, inputs) : base;
     const loading = (performance.now() - start) / 1000;
 
     line.show('reading the prompt');

@@ -41,11 +41,17 @@ export function countRun(plan: UnetPlanInfo, calls: number, cache: CacheOptions)
   };
 }
 
-export function macsText(name: string, size: UnetSize, plan: UnetPlanInfo, run?: RunMacs): string {
+export function macsText(
+  name: string,
+  size: UnetSize,
+  scale: number,
+  plan: UnetPlanInfo,
+  run?: RunMacs,
+): string {
   const { width, height, batch, contextLength } = size;
   const title =
     `U-Net of ${name}: ${formatCount(plan.parameters)} parameters\n` +
-    `latents ${width}x${height} (image ${width * 8}x${height * 8}), batch ${batch}, ${contextLength} tokens\n\n`;
+    `latents ${width}x${height} (image ${width * scale}x${height * scale}), batch ${batch}, ${contextLength} tokens\n\n`;
   const row = (label: string, macs: MacsInfo, last: string, feature = '') => [
     label,
     ...COLUMNS.map((column) => giga(macs[column])),

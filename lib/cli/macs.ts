@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
+import { type UnetDefaults, unetDefaults } from '../configs/unet-size.js';
 import { UNET_CONFIGS } from '../configs/unets.js';
 import type { CacheOptions } from '../deepcache/index.js';
 import { fromNative, invalidArgument, invalidConfig } from '../errors.js';
@@ -21,14 +22,11 @@ interface Flags {
   latentWidth?: number;
   latentHeight?: number;
   batch: number;
-  contextLength: number;
+  contextLength?: number;
   steps: number;
   cache?: CacheOptions;
   json?: boolean;
 }
-
-/** Image pixels of a latent one, in all models of the family. */
-const SCALE = 8;
 
 /** `deepcache macs`: what steps and runs of a U-Net cost, from its configuration alone. */
 export function macsCommand(context: CliContext): Command {
@@ -51,18 +49,19 @@ export function macsCommand(context: CliContext): Command {
       new Option('--latent-height <n>', 'instead of --height').argParser(toCount).conflicts('height'),
     )
     .option('--batch <n>', 'samples, twice the images with guidance', toCount, 1)
-    .option('--context-length <n>', 'tokens of the prompt', toCount, 77)
+    .option('--context-length <n>', "tokens of the prompt; default: 77, or the model's own", toCount)
     .option('--steps <n>', 'U-Net calls of the run', toCount, 50)
     .option('-c, --cache <settings>', `DeepCache: ${CACHE_HELP}`, toCacheOptions)
     .option('--json', 'print them as JSON, not in billions')
     .addHelpText('after', `${COLUMNS_HELP}\n${CACHE_SETTINGS_HELP}\n${EXIT_CODES_HELP}`)
     .action(async (folder: string | undefined, flags: Flags) => {
       const { name, text, value } = await readConfig(folder, flags);
-      const size = sizeOf(value, flags);
+      const defaults = unetDefaults(value);
+      const size = sizeOf(defaults, flags);
       const plan = planUnet(text, size);
       const run = flags.cache === undefined ? undefined : countRun(plan, flags.steps, flags.cache);
       if (flags.json) context.out(`${JSON.stringify({ model: name, size, ...plan, run }, null, 2)}\n`);
-      else context.out(macsText(name, size, plan, run));
+      else context.out(macsText(name, size, defaults.scale, plan, run));
     });
 }
 
@@ -96,19 +95,18 @@ function configIn(folder: string): string {
   return path;
 }
 
-function sizeOf(config: Readonly<Record<string, unknown>>, flags: Flags): UnetSize {
-  const own = typeof config.sample_size === 'number' ? config.sample_size : 64;
+function sizeOf({ sampleSize, scale, contextLength }: UnetDefaults, flags: Flags): UnetSize {
   const latent = (name: 'width' | 'height', pixels?: number, latents?: number): number => {
     if (latents !== undefined) return latents;
-    if (pixels === undefined) return own;
-    if (pixels % SCALE !== 0) throw invalidArgument(name, `must be a multiple of ${SCALE}, got ${pixels}`);
-    return pixels / SCALE;
+    if (pixels === undefined) return sampleSize;
+    if (pixels % scale !== 0) throw invalidArgument(name, `must be a multiple of ${scale}, got ${pixels}`);
+    return pixels / scale;
   };
   return {
     batch: flags.batch,
     height: latent('height', flags.height, flags.latentHeight),
     width: latent('width', flags.width, flags.latentWidth),
-    contextLength: flags.contextLength,
+    contextLength: flags.contextLength ?? contextLength,
   };
 }
 
