@@ -22,11 +22,12 @@ def last_value(path, key):
 
 
 def minutes(path):
-    """Minutes between the first and the last line of a log (of less than a day), or None."""
+    """Minutes between the first and the last logged step of a training (of less than a day), or None."""
     if not os.path.exists(path):
         return None
     with open(path) as file:
-        times = [datetime.strptime(json.loads(line)["at"], "%H:%M:%S") for line in file]
+        steps = [entry for entry in map(json.loads, file) if "progress" in entry]
+    times = [datetime.strptime(entry["at"], "%H:%M:%S") for entry in steps]
     return round((times[-1] - times[0]) % timedelta(days=1) / timedelta(minutes=1)) if times else None
 
 

@@ -7,6 +7,7 @@ import torch
 from canvas import SIZE
 from config import AUTOENCODER, SCHEDULE, TEXT_ENCODER, UNET
 from safetensors_file import read_safetensors, write_safetensors
+from tokenizer import carry_embeddings, read_ids
 
 FILES = {
     "unet": "unet/diffusion_pytorch_model.safetensors", "vae": "vae/diffusion_pytorch_model.safetensors",
@@ -96,8 +97,14 @@ def export(folder, states, tokenizer, card):
     return sum(sizes)
 
 
-def load_states(path):
-    """The weights of an exported folder, or of a torch file with the same names: {"unet", "text_encoder", "vae"}."""
-    if os.path.isdir(path):
-        return {name: read_safetensors(os.path.join(path, file)) for name, file in FILES.items()}
-    return torch.load(path, map_location="cpu")
+def load_states(path, tokenizer):
+    """The weights of an exported folder, or of a torch file with the same names: {"unet", "text_encoder", "vae"}.
+
+    A folder's token embeddings are put in the order of `tokenizer`.
+    """
+    if not os.path.isdir(path):
+        return torch.load(path, map_location="cpu")
+    states = {name: read_safetensors(os.path.join(path, file)) for name, file in FILES.items()}
+    key, text = "text_model.embeddings.token_embedding.weight", states["text_encoder"]
+    text[key] = carry_embeddings(text[key], read_ids(os.path.join(path, "tokenizer")), tokenizer)
+    return states

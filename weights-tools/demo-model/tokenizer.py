@@ -8,6 +8,8 @@ import os
 import random
 import re
 
+import torch
+
 import captions
 from config import TEXT_ENCODER
 from dataset import scene_of
@@ -112,7 +114,35 @@ class Tokenizer:
 
 
 def build():
-    """The tokenizer of this model; always the same, as long as the grammar is."""
+    """The tokenizer of the grammar as it is now."""
     rng = random.Random(0)
     texts = [captions.caption(scene_of(i), rng) for i in range(8000)] + captions.FILLERS
     return Tokenizer(learn_merges(texts))
+
+
+def read_ids(folder):
+    with open(os.path.join(folder, "vocab.json"), encoding="utf-8") as file:
+        return json.load(file)
+
+
+def build_once(folder):
+    """The tokenizer of a training, kept in `folder`: weights are worth nothing with another vocabulary."""
+    tokenizer = build()
+    if not os.path.exists(folder):
+        tokenizer.save(folder)
+    elif read_ids(folder) != tokenizer.ids:
+        raise SystemExit(f"The captions have changed since {folder} was written, and with them the token ids. Start in "
+                         "a new working folder; --warm-start with an exported folder carries the weights over.")
+    return tokenizer
+
+
+def carry_embeddings(embeddings, old_ids, tokenizer):
+    """Rows of an older vocabulary in this one's order; tokens it did not have start small.
+
+    embeddings: float [old tokens, width]. Returns [tokens, width].
+    """
+    rows = 0.1 * torch.randn(len(tokenizer), embeddings.shape[1], generator=torch.Generator().manual_seed(0))
+    for token, i in tokenizer.ids.items():
+        if token in old_ids:
+            rows[i] = embeddings[old_ids[token]]
+    return rows

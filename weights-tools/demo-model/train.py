@@ -37,7 +37,8 @@ def parse():
     parser.add_argument("--until", type=moment, help="HH:MM: be done by then; default: the budgets in config.py")
     parser.add_argument("--autoencoder-until", type=moment, help="HH:MM: go on to the U-Net by then")
     parser.add_argument("--warm-start",
-                        help="an exported folder, or a torch file with state dicts: vae, unet, text_encoder")
+                        help="an exported folder, or a torch file with state dicts vae, unet, text_encoder "
+                             "and the same vocabulary")
     parser.add_argument("--snapshots", help="folder that gets an early export now and then")
     parser.add_argument("--snapshot-minutes", type=float, default=30)
     parser.add_argument("--threads", type=int, default=2)
@@ -56,13 +57,13 @@ def main():
     torch.set_num_threads(arguments.threads)
     os.makedirs(arguments.work, exist_ok=True)
     work, began = arguments.work, time.time()
-    warm_start = export.load_states(arguments.warm_start) if arguments.warm_start else {}
+    words = tokenizer.build_once(os.path.join(work, "tokenizer"))
+    warm_start = export.load_states(arguments.warm_start, words) if arguments.warm_start else {}
 
     dataset.draw_all(os.path.join(work, "pictures.npy"), arguments.threads)
     if not os.path.exists(os.path.join(work, "latents.pt")):
         train_autoencoder.train(work, arguments.autoencoder_until, warm_start.get("vae"))
     encode.encode(work)
-    words = tokenizer.build()
 
     def write(folder, averaged, autoencoder, trainer):
         shutil.rmtree(folder + ".part", ignore_errors=True)
