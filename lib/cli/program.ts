@@ -7,6 +7,7 @@ import type { CliContext } from './context.js';
 import { generateCommand } from './generate.js';
 import { inspectCommand } from './inspect.js';
 import { macsCommand } from './macs.js';
+import { qualityCommand } from './quality.js';
 import { reproduceCommand } from './reproduce.js';
 import { EXIT_CODES_HELP } from './run.js';
 
@@ -15,6 +16,7 @@ export function createProgram(context: CliContext): Command {
   return baseProgram('deepcache', 'Stable Diffusion with DeepCache built in.')
     .addCommand(generateCommand(context))
     .addCommand(compareCommand(context))
+    .addCommand(qualityCommand(context))
     .addCommand(inspectCommand(context))
     .addCommand(macsCommand(context))
     .addCommand(reproduceCommand(context))

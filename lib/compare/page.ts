@@ -1,14 +1,11 @@
-import type { Image } from '../images/image.js';
 import type { ComparedRun, Comparison } from './comparison.js';
 import { COLUMNS, differenceText } from './figures.js';
+import { dataUri, escapeHtml, PAGE_POLICY } from './html.js';
 import { PAGE_SCRIPT } from './page-script.js';
 import { PAGE_STYLE } from './page-style.js';
 
 /** Pictures narrower than this are shown enlarged, with their pixels visible. */
 const SMALL = 384;
-
-/** The page forbids itself all network: what it needs is inside. */
-const POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
 
 /** One HTML file. Everything that a user wrote (prompts, names) is escaped, and never part of the script. */
 export async function comparisonPage(comparison: Comparison): Promise<string> {
@@ -24,7 +21,7 @@ export async function comparisonPage(comparison: Comparison): Promise<string> {
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="${POLICY}">
+<meta http-equiv="Content-Security-Policy" content="${PAGE_POLICY}">
 <title>DeepCache: ${escapeHtml(title)}</title>
 <style>${PAGE_STYLE}</style>
 </head>
@@ -75,11 +72,6 @@ async function runPictures(run: ComparedRun, index: number, titles: readonly str
   );
 }
 
-async function dataUri(image: Image): Promise<string> {
-  const png = await image.toBuffer('png', { metadata: false });
-  return `data:image/png;base64,${png.toString('base64')}`;
-}
-
 /** Radio buttons; the values of settings count from 1, since run 0 is the reference. */
 function choices(name: 'setting' | 'row', title: string, labels: readonly string[]): string {
   const first = name === 'setting' ? 1 : 0;
@@ -105,15 +97,4 @@ function table(runs: readonly ComparedRun[]): string {
 ${rows.join('\n')}
 </tbody>
 </table></div>`;
-}
-
-function escapeHtml(text: string): string {
-  const entities: Record<string, string> = {
-    '&': '&amp;',
-    '<': '&lt;',
-    '>': '&gt;',
-    '"': '&quot;',
-    "'": '&#39;',
-  };
-  return text.replace(/[&<>"']/g, (character) => entities[character] as string);
 }

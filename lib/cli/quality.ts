@@ -1,0 +1,130 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { Command } from 'commander';
+import type { ComparablePipeline } from '../compare/index.js';
+import type { CacheOptions } from '../deepcache/index.js';
+import { invalidArgument } from '../errors.js';
+// Not from its own module: this one knows all pipelines.
+import { DiffusionPipeline } from '../index.js';
+import { Judge } from '../judge/index.js';
+import type { GenerateOptions } from '../pipelines/options.js';
+import { defaultGrid, measureQuality, qualityJson, qualityPage, qualityTable } from '../quality/index.js';
+import { toCount, toWhole } from './arguments.js';
+import { CACHE_HELP, CACHE_SETTINGS_HELP, toCacheOptions } from './cache-option.js';
+import type { CliContext } from './context.js';
+import { defaultModel } from './default-model.js';
+import { formatTable } from './format.js';
+import { generateCommand } from './generate.js';
+import { type GenerateFlags, toGenerateOptions, toLoadOptions } from './generate-options.js';
+import { promptList } from './prompt-list.js';
+import { EXIT_CODES_HELP } from './run.js';
+import { StatusLine } from './status-line.js';
+
+interface Flags extends Omit<GenerateFlags, 'cache' | 'seed' | 'output'> {
+  cache?: CacheOptions[];
+  prompts?: string;
+  captions: number;
+  seed: number;
+  judge?: boolean;
+  batch: number;
+  repeats?: number;
+  html?: string;
+}
+
+/** Flags of `generate` that mean the same here. */
+const SAME = [
+  ...[
+    'prompt',
+    'width',
+    'height',
+    'steps',
+    'guidanceScale',
+    'scheduler',
+    'schedulerConfig',
+    'model',
+    'variant',
+  ],
+  ...['device', 'dtype', 'threads', 'json', 'quiet'],
+];
+
+/** `deepcache quality`: what cache settings cost and gain, over many prompts. */
+export function qualityCommand(context: CliContext): Command {
+  const command = new Command('quality')
+    .description(
+      'Measure over many prompts how much DeepCache settings change pictures, and how fast they are.',
+    )
+    .optionsGroup('What to measure:')
+    .option(
+      '-c, --cache <settings>',
+      `repeat it for several: ${CACHE_HELP} (default: intervals 2, 3, 5, 8, 10, branches 0 to 3, both schedules)`,
+      (text, previous: CacheOptions[] | undefined) => [...(previous ?? []), toCacheOptions(text)],
+    )
+    .option('--prompts <file>', 'prompts, one a line')
+    .option('--captions <n>', "without prompts: captions of the demo model's world", toCount, 16)
+    .option('-s, --seed <n>', 'of the first picture and of the captions', toWhole, 1000)
+    .option('--judge', "count what of the captions the pictures show (demo model's world only)")
+    .option('--batch <n>', 'pictures of a run', toCount, 8)
+    .option('--repeats <n>', 'runs of each setting, of which the median time counts (default: 1)', toCount)
+    .option('--html <file>', 'a page with the figures and pictures, in one file');
+  for (const option of generateCommand(context).options) {
+    if (SAME.includes(option.attributeName())) command.addOption(option);
+  }
+  return command
+    .optionsGroup('Options:')
+    .addHelpText('after', `${CACHE_SETTINGS_HELP}\n${EXIT_CODES_HELP}`)
+    .action((flags: Flags) => run(flags, context));
+}
+
+async function run(flags: Flags, context: CliContext): Promise<void> {
+  const { cache, judge, batch, repeats, html, captions, seed, prompts: file, prompt, ...rest } = flags;
+  const settings = cache?.filter((setting) => setting !== false) ?? defaultGrid();
+  if (settings.length === 0) throw invalidArgument('cache', 'must be given a setting besides off');
+  const prompts = await promptList(
+    { prompt, prompts: file },
+    { count: captions, seed, isDemo: flags.model === undefined || judge === true },
+  );
+  const { prompt: _, ...options } = toGenerateOptions({
+    ...rest,
+    prompt: prompts,
+    output: '',
+  } as GenerateFlags);
+  const line = new StatusLine(context, !flags.quiet);
+  const { folder, note } = flags.model === undefined ? defaultModel() : { folder: flags.model };
+  if (note && !flags.quiet) context.err(`deepcache: ${note}\n`);
+  const { signal } = context;
+  try {
+    line.show(`loading ${folder}`);
+    await using pipe = await DiffusionPipeline.fromPretrained(folder, {
+      ...toLoadOptions(rest as GenerateFlags),
+      signal,
+    });
+    line.show('warming up');
+    const report = await measureQuality(
+      pipe as unknown as ComparablePipeline<GenerateOptions>,
+      { ...options, signal },
+      settings,
+      {
+        ...{ prompts, seed, batch },
+        ...(repeats !== undefined && { repeats }),
+        ...(judge && { judge: await Judge.load() }),
+        onProgress: ({ picture, pictures, name, run, runs }) =>
+          line.show(`picture ${picture + 1} of ${pictures}, run ${run} of ${runs}: ${name}`, false),
+      },
+    );
+    line.clear();
+    if (html !== undefined) {
+      await mkdir(dirname(html), { recursive: true });
+      await writeFile(html, await qualityPage(report));
+    }
+    const files = html === undefined ? [] : [html];
+    if (flags.json) {
+      context.out(`${JSON.stringify({ model: folder, files, ...qualityJson(report) }, null, 2)}\n`);
+    } else if (!flags.quiet) {
+      const { device, calls } = report;
+      const about = `${prompts.length} prompts, ${calls} U-Net calls, seeds from ${seed}, on ${device}`;
+      context.out(`${formatTable(qualityTable(report))}\n${[about, ...files].join('\n')}\n`);
+    }
+  } finally {
+    line.clear();
+  }
+}

@@ -1,0 +1,14 @@
+import type { CacheSettings } from '../deepcache/index.js';
+
+const INTERVALS = [2, 3, 5, 8, 10];
+const BRANCHES = [0, 1, 2, 3];
+
+/** The settings that are measured when none are named, by branch, so that plans are seldom made anew. */
+export function defaultGrid(branches = BRANCHES): CacheSettings[] {
+  return branches.flatMap((branch) =>
+    INTERVALS.flatMap((interval): CacheSettings[] => [
+      { interval, branch },
+      { interval, branch, schedule: 'nonuniform' },
+    ]),
+  );
+}
