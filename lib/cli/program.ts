@@ -10,6 +10,7 @@ import { macsCommand } from './macs.js';
 import { qualityCommand } from './quality.js';
 import { reproduceCommand } from './reproduce.js';
 import { EXIT_CODES_HELP } from './run.js';
+import { tuneCommand } from './tune.js';
 
 /** The program `deepcache`; its commands write to the context. */
 export function createProgram(context: CliContext): Command {
@@ -17,6 +18,7 @@ export function createProgram(context: CliContext): Command {
     .addCommand(generateCommand(context))
     .addCommand(compareCommand(context))
     .addCommand(qualityCommand(context))
+    .addCommand(tuneCommand(context))
     .addCommand(inspectCommand(context))
     .addCommand(macsCommand(context))
     .addCommand(reproduceCommand(context))

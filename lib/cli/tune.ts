@@ -1,0 +1,143 @@
+import { Command, Option } from 'commander';
+import { invalidArgument } from '../errors.js';
+// Not from its own module: this one knows all pipelines.
+import { DiffusionPipeline } from '../index.js';
+import { type TunablePipeline, type TuneBudget, type TuneResult, tune } from '../tune/index.js';
+import { toCount, toList, toNumber, toWhole } from './arguments.js';
+import type { CliContext } from './context.js';
+import { defaultModel } from './default-model.js';
+import { formatSeconds } from './format.js';
+import { generateCommand } from './generate.js';
+import { type GenerateFlags, toGenerateOptions, toLoadOptions } from './generate-options.js';
+import { promptList } from './prompt-list.js';
+import { EXIT_CODES_HELP } from './run.js';
+import { StatusLine } from './status-line.js';
+
+interface Flags extends Omit<GenerateFlags, 'cache' | 'seed' | 'output'> {
+  minPsnr?: number;
+  speedup?: number;
+  prompts?: string;
+  validationPrompts?: string;
+  captions: number;
+  seed: number;
+  branches?: number[];
+  maxRuns?: number;
+  maxSeconds?: number;
+}
+
+/** Flags of `generate` that mean the same here. */
+const SAME = [
+  ...[
+    'prompt',
+    'width',
+    'height',
+    'steps',
+    'guidanceScale',
+    'scheduler',
+    'schedulerConfig',
+    'model',
+    'variant',
+  ],
+  ...['device', 'dtype', 'threads', 'json', 'quiet'],
+];
+
+/** `deepcache tune`: the fastest schedule within a budget. */
+export function tuneCommand(context: CliContext): Command {
+  const command = new Command('tune')
+    .description(
+      'Search the fastest DeepCache schedule of a model within a budget, and try it on other prompts.',
+    )
+    .optionsGroup('The budget, one of:')
+    .addOption(
+      new Option('--min-psnr <dB>', 'the fastest schedule that is as like the uncached pictures as this')
+        .argParser(toNumber)
+        .conflicts('speedup'),
+    )
+    .option('--speedup <x>', 'the likest schedule that is as fast as this', toNumber)
+    .optionsGroup('What to search with:')
+    .option('--prompts <file>', 'prompts, one a line')
+    .option(
+      '--validation-prompts <file>',
+      'prompts to try the result on; by default half of the prompts, or a single one with other seeds',
+    )
+    .option('--captions <n>', "without prompts: captions of the demo model's world", toCount, 8)
+    .option('-s, --seed <n>', 'of the first picture and of the captions', toWhole, 1)
+    .option('--branches <n,n,...>', 'branches to search (default: 0,1,2,3)', toList(toWhole))
+    .option('--max-runs <n>', 'runs of all prompts to search with at most (default: 150)', toCount)
+    .option('--max-seconds <n>', 'seconds to search at most (default: 300)', toNumber);
+  for (const option of generateCommand(context).options) {
+    if (SAME.includes(option.attributeName())) command.addOption(option);
+  }
+  return command
+    .optionsGroup('Options:')
+    .addHelpText('after', EXIT_CODES_HELP)
+    .action((flags: Flags) => run(flags, context));
+}
+
+async function run(flags: Flags, context: CliContext): Promise<void> {
+  const { prompt, prompts, validationPrompts, captions, seed, minPsnr, speedup, ...rest } = flags;
+  const { branches, maxRuns, maxSeconds, ...generateFlags } = rest;
+  if (minPsnr === undefined && speedup === undefined) {
+    throw invalidArgument('minPsnr', 'or --speedup is missing: say what to search for');
+  }
+  const budget: TuneBudget = minPsnr !== undefined ? { minPsnr } : { speedup: speedup as number };
+  const isDemo = flags.model === undefined;
+  const all = await promptList({ prompt, prompts }, { count: 2 * captions, seed, isDemo });
+  const [tuning, validation] =
+    validationPrompts === undefined
+      ? halves(all)
+      : [all, await promptList({ prompts: validationPrompts }, { count: 1, seed, isDemo: false })];
+  const given = { ...generateFlags, prompt: tuning, output: '' } as unknown as GenerateFlags;
+  const { prompt: _, ...options } = toGenerateOptions(given);
+
+  const line = new StatusLine(context, !flags.quiet);
+  const { folder, note } = isDemo ? defaultModel() : { folder: flags.model as string };
+  if (note && !flags.quiet) context.err(`deepcache: ${note}\n`);
+  const { signal } = context;
+  try {
+    line.show(`loading ${folder}`);
+    await using pipe = await DiffusionPipeline.fromPretrained(folder, { ...toLoadOptions(given), signal });
+    line.show('measuring');
+    const result = await tune(pipe as unknown as TunablePipeline, { ...options, signal }, budget, {
+      prompts: tuning,
+      validationPrompts: validation,
+      seed,
+      ...(branches && { branches }),
+      ...(maxRuns !== undefined && { maxRuns }),
+      ...(maxSeconds !== undefined && { maxSeconds }),
+      onProgress: ({ runs, maxRuns, phase, schedule: { steps, branch }, psnr }) => {
+        const tried = `${steps.length} full, branch ${branch}: ${psnr.toFixed(1)} dB`;
+        line.show(
+          phase === 'search' ? `run ${runs} of ${maxRuns} at most, ${tried}` : `validation, ${tried}`,
+        );
+      },
+    });
+    line.clear();
+    if (flags.json) context.out(`${JSON.stringify({ model: folder, budget, ...result }, null, 2)}\n`);
+    else context.out(resultText(result));
+  } finally {
+    line.clear();
+  }
+}
+
+/** Prompts to search with and others to try; a single one is used for both, its seeds differ. */
+function halves(prompts: readonly string[]): [readonly string[], readonly string[]] {
+  if (prompts.length === 1) return [prompts, prompts];
+  const half = Math.ceil(prompts.length / 2);
+  return [prompts.slice(0, half), prompts.slice(half)];
+}
+
+function resultText(result: TuneResult): string {
+  const { cache, psnr, speedup, isWithin, runs, seconds, isCutShort, validation } = result;
+  const { uniform, gain } = validation;
+  const count = cache.steps.length;
+  return `${isWithin ? '' : 'Nothing found within the budget; the nearest is:\n'}\
+--cache steps=${cache.steps.join('+')},branch=${cache.branch}
+cache: { steps: [${cache.steps.join(', ')}], branch: ${cache.branch} }
+
+${count} full steps, ${speedup.toFixed(2)} times as fast by the times of single steps, ${psnr.toFixed(2)} dB
+on other prompts: ${validation.psnr.toFixed(2)} dB; ${count} evenly spaced full steps: ${uniform.psnr.toFixed(2)} dB \
+(${gain >= 0 ? '+' : ''}${gain.toFixed(2)} dB)
+${runs} runs in ${formatSeconds(seconds)}${isCutShort ? ', cut short by --max-runs or --max-seconds' : ''}
+`;
+}
