@@ -46,6 +46,7 @@ export {
   type XLOptions,
 } from './pipelines/stable-diffusion-xl.js';
 export { StableVideoDiffusionPipeline, type VideoOptions } from './pipelines/stable-video-diffusion.js';
+export { type TextToVideoZeroOptions, TextToVideoZeroPipeline } from './pipelines/text-to-video-zero.js';
 export { LatentPreview } from './previews/latent-preview.js';
 export {
   type LatentProjection,

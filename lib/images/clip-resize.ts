@@ -73,10 +73,10 @@ function blurTaps(from: number, to: number): Taps {
 function cubicTaps(from: number, to: number): Taps {
   const scale = to > 1 ? f32((from - 1) / (to - 1)) : 0;
   return Array.from({ length: to }, (_, i) => {
-    // In fp32 as PyTorch has it: the rounding shows where the picture is steep.
-    const place = f32(scale * i);
+    // PyTorch rounds the scale to fp32, and multiplies it without another rounding.
+    const place = scale * i;
     const first = Math.floor(place);
-    const t = f32(place - first);
+    const t = place - first;
     return {
       at: [-1, 0, 1, 2].map((k) => Math.min(from - 1, Math.max(0, first + k))),
       weights: [outer(t + 1), inner(t), inner(1 - t), outer(2 - t)],

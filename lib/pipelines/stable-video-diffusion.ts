@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { invalidArgument } from '../errors.js';
 import { type ImageInput, type LoadedImages, loadImages, sizeOf, toRgb } from '../images/input.js';
 import type { AutoencoderKL } from '../models/autoencoder-kl.js';
+import type { CLIPVisionModelWithProjection } from '../models/image-encoder.js';
 import type { UNetSpatioTemporalConditionModel } from '../models/unet-spatio-temporal.js';
 import type { Tensor } from '../tensor.js';
 import { callable, checkSignal, checkTensor, flag, real, show, whole } from './checks.js';
@@ -109,6 +110,10 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
 
   get vae(): AutoencoderKL {
     return this.components.vae;
+  }
+
+  get imageEncoder(): CLIPVisionModelWithProjection {
+    return this.components.imageEncoder;
   }
 
   override async warmup(options: Partial<VideoOptions> = {}): Promise<void> {

@@ -64,6 +64,7 @@ Tensor Plan::external(const std::string& name, Shape shape, Type type, bool step
 void Plan::make_external(Tensor tensor, const std::string& name) {
   require(tensors_[tensor.id].external < 0, "the tensor is external already");
   tensors_[tensor.id].external = int(externals_.size());
+  tensors_[tensor.id].shape = tensor.shape;
   externals_.push_back({name, tensor.id, Type::f32, false});
 }
 

@@ -38,7 +38,8 @@ class Plan {
   Tensor external(const std::string& name, Shape shape, Type type = Type::f32,
                   bool stepped = false);
   Tensor temporary(Shape shape);
-  // Turns a temporary into an external: the ops that write and read it stay as they are.
+  // Turns a temporary into an external: the ops that write and read it stay as they are. It has the
+  // shape of the view that is given.
   void make_external(Tensor tensor, const std::string& name);
   WeightId weight(const WeightSpec& spec);
 

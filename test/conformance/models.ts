@@ -36,9 +36,11 @@ export class Models {
     return this.#once(`original ${folder}`, load as () => Promise<deepcache.DiffusionPipeline>) as Promise<T>;
   }
 
-  unet(folder: string): Promise<deepcache.UNet2DConditionModel> {
+  /** @param stem of the weight file; diffusers' own by default. */
+  unet(folder: string, stem?: string): Promise<deepcache.UNet2DConditionModel> {
     const path = join(folder, 'unet');
-    return this.#once(path, () => deepcache.UNet2DConditionModel.load(this.#backend(), path));
+    const load = () => deepcache.UNet2DConditionModel.load(this.#backend(), path, stem ? { stem } : {});
+    return this.#once(path, load);
   }
 
   vae(folder: string): Promise<deepcache.AutoencoderKL> {

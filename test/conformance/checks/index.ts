@@ -23,6 +23,18 @@ import { checkPipeline, checkStalePipeline } from './pipeline.js';
 import { checkRandom } from './random.js';
 import { checkScheduler } from './scheduler.js';
 import { checkStepListRow } from './step-list.js';
+import {
+  checkClipPreprocess,
+  checkClipVision,
+  checkVideoDeepCache,
+  checkVideoPipeline,
+  checkVideoTable,
+  checkVideoUnet,
+  checkVideoVaeDecode,
+  checkVideoVaeEncode,
+  checkVideoVaePreprocess,
+} from './svd.js';
+import { checkCrossFrameUnet, checkVideoZero, checkWarp } from './t2v-zero.js';
 import { checkEncodePrompt, checkTextEncoder, checkTimeIds } from './text.js';
 import { checkTokenizerRow } from './tokenizer.js';
 import { checkDeepCache, checkDeepCacheInputs, checkUnet, checkUnetActivations } from './unet.js';
@@ -76,6 +88,18 @@ const CHECKS: Readonly<Record<string, Check>> = {
   'ldm/vq_decode': checkVqDecode,
   'ldm/sample': checkLdmSample,
   'ldm/nonuniform_table': checkLdmNonuniform,
+  'svd/clip_preprocess': checkClipPreprocess,
+  'svd/clip_vision': checkClipVision,
+  'svd/pipeline': checkVideoPipeline,
+  'svd/table': checkVideoTable,
+  'svd/unet_deepcache': checkVideoDeepCache,
+  'svd/unet_forward': checkVideoUnet,
+  'svd/vae_decode': checkVideoVaeDecode,
+  'svd/vae_encode': checkVideoVaeEncode,
+  'svd/vae_preprocess': checkVideoVaePreprocess,
+  't2v_zero/pipeline': checkVideoZero,
+  't2v_zero/unet_forward': checkCrossFrameUnet,
+  't2v_zero/warp': checkWarp,
 };
 
 export function findCheck(kind: string): Check | undefined {

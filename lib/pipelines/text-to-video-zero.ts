@@ -1,0 +1,339 @@
+import { randomInt } from 'node:crypto';
+import { attachPrograms, fullCalls, resolveCache } from '../deepcache/index.js';
+import { invalidArgument } from '../errors.js';
+import type { AutoencoderKL } from '../models/autoencoder-kl.js';
+import type { HistorySlots } from '../native/types.js';
+import type { CompiledSchedule } from '../schedulers/index.js';
+import { concat, repeatRows, type Tensor } from '../tensor.js';
+import { checkTensor, real, whole } from './checks.js';
+import { type Components, type LoadOptions, loadComponents, type ModelIndex } from './components.js';
+import { runLoop } from './denoise.js';
+import { DiffusionPipeline, registerPipeline } from './diffusion-pipeline.js';
+import { estimateMemory, requireMemory } from './memory.js';
+import { warpLatents } from './motion.js';
+import { NoiseSource } from './noise.js';
+import { type GenerateOptions, type ResolvedOptions, resolveOptions, toSeed } from './options.js';
+import { contextOf, encodePrompts, readPrompts } from './prompt.js';
+import type { GenerateResult } from './result.js';
+import { PhaseClock } from './stats.js';
+import { decodeFrames, framesOf, videoStats } from './video-frames.js';
+
+/** Options of Text2Video-Zero. Names are diffusers', in camelCase; there is one prompt. */
+export interface TextToVideoZeroOptions
+  extends Omit<
+    GenerateOptions,
+    'seeds' | 'numImages' | 'numImagesPerPrompt' | 'timesteps' | 'sigmas' | 'previewEvery' | 'guidanceRescale'
+  > {
+  /** Frames, 8 by default. */
+  videoLength?: number;
+  /** Which frames of a longer video these are; default 0, 1, 2, ... */
+  frameIds?: readonly number[];
+  /** Motion from frame to frame in pixels of a picture of 512 x 512, 12 by default. */
+  motionFieldStrengthX?: number;
+  motionFieldStrengthY?: number;
+  /**
+   * Timesteps counted from the end of the schedule, 44 and 47 by default: at t0 the first frame is moved to make the
+   * others, which are noised again up to t1, from where all frames are denoised together.
+   */
+  t0?: number;
+  t1?: number;
+  /** Noise of unit variance for the other frames, [frames - 1, 4, h / 8, w / 8], instead of the seed's. */
+  forwardNoise?: Tensor;
+}
+
+const EXTRA = [
+  'videoLength',
+  'frameIds',
+  'motionFieldStrengthX',
+  'motionFieldStrengthY',
+  't0',
+  't1',
+  'forwardNoise',
+];
+const REFUSED = [
+  'seeds',
+  'numImages',
+  'numImagesPerPrompt',
+  'timesteps',
+  'sigmas',
+  'previewEvery',
+  'guidanceRescale',
+];
+
+/** The latents on the way, for tests. */
+export interface VideoZeroTrace {
+  /** Of the first frame at t1 and t0, and of all frames at t1. */
+  firstAtT1: Float32Array;
+  firstAtT0: Float32Array;
+  allAtT1: Float32Array;
+}
+
+/**
+ * Text to video with an image model (Khachatryan et al. 2023): the first frame is denoised half way, moved and noised
+ * again to make the others, then all frames are denoised together, taking the keys and values of self attention from
+ * the first. Made from a loaded pipeline: `TextToVideoZeroPipeline.from(pipe)`. The result's images are the frames.
+ */
+export class TextToVideoZeroPipeline extends DiffusionPipeline<TextToVideoZeroOptions, Components> {
+  static override readonly className: string = 'TextToVideoZeroPipeline';
+  static override readonly parts: readonly string[] = ['unet', 'vae', 'textEncoder', 'tokenizer'];
+
+  /** @internal */
+  static load(index: ModelIndex, options: LoadOptions): Promise<Components> {
+    return loadComponents(index, options);
+  }
+
+  get vae(): AutoencoderKL {
+    return this.components.vae;
+  }
+
+  protected override check(options: TextToVideoZeroOptions): void {
+    this.#resolve(options);
+  }
+
+  protected override async run(given: TextToVideoZeroOptions): Promise<GenerateResult> {
+    const { resolved, frames, ...video } = this.#resolve(given);
+    const { width, height, signal, output } = resolved;
+    const notes: string[] = [];
+    const note = (message: string) => notes.push(message);
+    const clock = new PhaseClock();
+    const guided = resolved.guidanceScale > 1;
+    const latent = [1, this.vae.latentChannels, height / this.vae.scale, width / this.vae.scale] as const;
+    const tokens = readPrompts(this.components, resolved, guided, note);
+    const size = { height: latent[2], width: latent[3], contextLength: tokens.length };
+    requireMemory(
+      this.components,
+      estimateMemory(
+        this.components,
+        { batch: (guided ? 2 : 1) * frames, ...size },
+        { encodes: false, decodes: output !== 'latent', tiling: undefined },
+      ),
+    );
+    const prompt = await encodePrompts(this.components, tokens, resolved);
+    clock.lap('encode');
+
+    const seed = resolved.seed === undefined ? BigInt(randomInt(2 ** 32)) : toSeed('seed', resolved.seed);
+    const loops = await denoiseVideo(this.components, {
+      ...video,
+      scheduler: this.schedulerFor(resolved),
+      options: resolved,
+      frames,
+      latent,
+      context: contextOf(prompt),
+      contextLength: prompt.length,
+      guided,
+      noise: new NoiseSource([seed], 1),
+      latents: given.latents && checkTensor('latents', given.latents, latent).data,
+      forwardNoise:
+        given.forwardNoise &&
+        checkTensor('forwardNoise', given.forwardNoise, [frames - 1, ...latent.slice(1)]).data,
+      note,
+    });
+    clock.lap('denoise');
+
+    const result = { data: loops.latents, shape: [frames, ...latent.slice(1)] };
+    const tensor = output === 'latent' ? result : await decodeFrames(this.vae, result, 1, signal);
+    const images = output === 'image' ? await framesOf(tensor) : [];
+    clock.lap('decode');
+    const [unet, vae] = [this.unet.memory(), this.vae.memory()];
+    return {
+      images,
+      ...(output !== 'image' && { tensor }),
+      seeds: [seed],
+      stats: videoStats(clock, loops.full, loops.rowMilliseconds, {
+        weights: unet.weights + vae.weights + this.components.textEncoder.weightBytes,
+        arenas: unet.arena + vae.peakArena,
+        buffers: unet.buffers,
+      }),
+      notes,
+    };
+  }
+
+  #resolve(options: TextToVideoZeroOptions) {
+    for (const key of REFUSED) {
+      if (options && key in options) {
+        throw invalidArgument(key, 'is not an option of Text2Video-Zero');
+      }
+    }
+    const side = this.unet.sampleSize * this.vae.scale;
+    const resolved = resolveOptions(options, {
+      width: side,
+      height: side,
+      scale: this.vae.scale,
+      textLayers: this.components.textEncoder.layers,
+      tileSize: this.vae.sampleSize,
+      extra: EXTRA,
+    });
+    if (resolved.promptCount !== 1) throw invalidArgument('prompt', 'must be one text: it makes one video');
+    return { resolved, ...resolveVideo(options) };
+  }
+}
+
+registerPipeline(TextToVideoZeroPipeline);
+
+/** Checks the options that are about the video. */
+function resolveVideo(options: TextToVideoZeroOptions) {
+  const { frameIds } = options;
+  const frames = whole('videoLength', options.videoLength, frameIds?.length ?? 8, 2, 512);
+  if (frameIds && (!Array.isArray(frameIds) || frameIds.length !== frames)) {
+    throw invalidArgument('frameIds', `must be a list of ${frames} numbers, one for each frame`);
+  }
+  const t0 = whole('t0', options.t0, 44, 0, 100_000);
+  const t1 = whole('t1', options.t1, 47, 0, 100_000);
+  if (t0 >= t1) {
+    throw invalidArgument(
+      't1',
+      `counts from the end of the schedule and must be above t0 (${t0}), got ${t1}`,
+    );
+  }
+  return {
+    frames,
+    t0,
+    t1,
+    frameIds: frameIds ?? Array.from({ length: frames }, (_, i) => i),
+    motion: {
+      x: real('motionFieldStrengthX', options.motionFieldStrengthX, 12, -1e6, 1e6),
+      y: real('motionFieldStrengthY', options.motionFieldStrengthY, 12, -1e6, 1e6),
+    },
+  };
+}
+
+/** What the three loops are made from. */
+export interface VideoZeroRun {
+  options: Pick<
+    ResolvedOptions,
+    'steps' | 'eta' | 'cache' | 'guidanceScale' | 'onStep' | 'latentsEvery' | 'signal'
+  >;
+  scheduler: TextToVideoZeroPipeline['scheduler'];
+  frames: number;
+  frameIds: readonly number[];
+  motion: { x: number; y: number };
+  t0: number;
+  t1: number;
+  /** [1, c, h, w] */
+  latent: readonly [number, number, number, number];
+  /** [negative, positive], one of each. */
+  context: Float32Array;
+  contextLength: number;
+  guided: boolean;
+  noise: NoiseSource;
+  latents: Float32Array | undefined;
+  forwardNoise: Float32Array | undefined;
+  note: (message: string) => void;
+}
+
+/** The latents of all frames. Each loop is a run of its own, so that no cached feature crosses from one to the next. */
+export async function denoiseVideo({ unet }: Pick<Components, 'unet'>, run: VideoZeroRun) {
+  const { scheduler, options, frames, latent, guided, noise, t0, t1 } = run;
+  const { steps, eta, signal } = options;
+  const compiled = scheduler.compile({ steps, ...(eta !== undefined && { eta }) });
+  const calls = compiled.rows.length;
+  if (t1 + 1 >= calls) {
+    throw invalidArgument('t1', `must be below ${calls - 1} with ${steps} steps, got ${t1}`);
+  }
+  const loop = async (
+    [from, to]: [number, number],
+    x: Float32Array,
+    { batch, slots }: { batch: number; slots: HistorySlots },
+  ) => {
+    const plan = await planLoop(unet, compiled, [from, to], run);
+    const count = latent[1] * latent[2] * latent[3];
+    const draws: Float32Array[] = [];
+    for (const used of compiled.noiseUsed.slice(plan.firstDraw, plan.endDraw)) {
+      const drawn = noise.drawRows(batch, count);
+      if (used) draws.push(drawn);
+    }
+    const halves = guided ? 2 : 1;
+    const request = {
+      batch,
+      frames: batch,
+      halves: halves as 1 | 2,
+      height: latent[2],
+      width: latent[3],
+      table: plan.table,
+      latents: x,
+      slots,
+      ...(draws.length > 0 && { noise: concat(draws) }),
+      context: repeatRows(run.context, halves, batch),
+      contextLength: run.contextLength,
+    };
+    return { plan, ...(await runLoop(unet, request, plan, options)) };
+  };
+
+  const count = latent[1] * latent[2] * latent[3];
+  const unit = run.latents ?? noise.drawRows(1, count);
+  const start = unit.map((value) => value * compiled.initNoiseSigma);
+  const [atT1, atT0] = [calls - t1 - 1, calls - t0 - 1];
+  const first = await loop([0, atT1], start, { batch: 1, slots: {} });
+  const second = await loop([atT1, atT0], first.latents, { batch: 1, slots: first.slots });
+  signal?.throwIfAborted();
+
+  const copies = { data: repeatRows(second.latents, 1, frames - 1), shape: [frames - 1, ...latent.slice(1)] };
+  const moved = warpLatents(
+    copies,
+    run.frameIds.slice(1).map((id) => ({ x: run.motion.x * id, y: run.motion.y * id })),
+  );
+  const normal = run.forwardNoise ?? noise.drawRows(frames - 1, count);
+  const alpha = alphaBetween(
+    scheduler,
+    compiled.timesteps[atT0] as number,
+    compiled.timesteps[atT1] as number,
+  );
+  const others = moved.data.map(
+    (value, i) => Math.sqrt(alpha) * value + Math.sqrt(1 - alpha) * (normal[i] as number),
+  );
+  const all = concat([first.latents, others]);
+  // The sampler's memory is the first frame's at t1, for all of them.
+  const slots = Object.fromEntries(
+    Object.entries(first.slots).map(([name, values]) => [name, repeatRows(values, 1, frames)]),
+  );
+  const third = await loop([atT1, calls], all, { batch: frames, slots });
+  const trace: VideoZeroTrace = { firstAtT1: first.latents, firstAtT0: second.latents, allAtT1: all };
+  return {
+    latents: third.latents,
+    trace,
+    full: [first, second, third].flatMap(({ plan }) => plan.full),
+    rowMilliseconds: Float64Array.from(
+      [first, second, third].flatMap(({ rowMilliseconds }) => [...rowMilliseconds]),
+    ),
+  };
+}
+
+/** Part of the schedule as a run of its own: the cache begins anew, with the schedule of the whole run. */
+async function planLoop(
+  unet: Components['unet'],
+  compiled: CompiledSchedule,
+  [from, to]: [number, number],
+  { options, guided, note }: Pick<VideoZeroRun, 'options' | 'guided' | 'note'>,
+) {
+  const { cache = false, guidanceScale } = options;
+  const resolved = resolveCache(cache, options.steps);
+  if (resolved.note && from === 0) note(resolved.note);
+  const branch = unet.validateBranch(resolved.settings?.branch ?? 0);
+  // As long as all steps, and begun by each loop.
+  const full = fullCalls(cache, compiled.timesteps.slice(0, options.steps)).slice(0, to - from);
+  const { rows } = compiled;
+  // Draws so far, and those of the part that are used.
+  const drawsBefore = (row: number) =>
+    compiled.noiseDraws === 0 ? 0 : Math.round((compiled.noiseDraws * row) / rows.length);
+  const [firstDraw, endDraw] = [drawsBefore(from), drawsBefore(to)];
+  const used = compiled.noiseUsed;
+  const place = (draw: number) => used.slice(firstDraw, draw).filter(Boolean).length;
+  const part = rows
+    .slice(from, to)
+    .map((row) => (typeof row.noise === 'number' ? { ...row, noise: place(row.noise) } : row));
+  const guidance = guided ? { scale: guidanceScale, rescale: 0 } : undefined;
+  return {
+    table: attachPrograms(part, full, branch, guidance),
+    compiled: { ...compiled, rows: rows.slice(from, to), timesteps: compiled.timesteps.slice(from, to) },
+    full,
+    firstDraw,
+    endDraw,
+  };
+}
+
+/** How much of the signal is left from one training timestep to a later one (diffusers: forward_loop). */
+function alphaBetween(scheduler: TextToVideoZeroPipeline['scheduler'], from: number, to: number): number {
+  const { alphasCumprod } = scheduler;
+  const before = from > 0 ? (alphasCumprod[from - 1] as number) : 1;
+  return (alphasCumprod[to - 1] as number) / before;
+}
