@@ -4,6 +4,7 @@ export { DeepCacheError, type DeepCacheErrorCode } from './errors.js';
 export * from './images/image.js';
 export type { ImageInput, ImageSource, RawImage } from './images/input.js';
 export { resizeLanczos } from './images/resize.js';
+export { type SaveVideoOptions, saveVideo, VIDEO_ENDINGS } from './images/video.js';
 export type { Log } from './log.js';
 export * from './metrics/index.js';
 export { AutoencoderKL } from './models/autoencoder-kl.js';
@@ -25,7 +26,7 @@ export { DiffusionPipeline, type StreamEvent } from './pipelines/diffusion-pipel
 export type { Img2ImgOptions } from './pipelines/image-to-image.js';
 export type { InpaintOptions } from './pipelines/inpainting.js';
 export type { EncodedPrompt } from './pipelines/latent-pipeline.js';
-export type { GenerateOptions, VaeTilingOptions } from './pipelines/options.js';
+export type { GenerateOptions } from './pipelines/options.js';
 export type { GenerateResult, GenerateStats, StepEvent } from './pipelines/result.js';
 export type { SamplingOptions } from './pipelines/sampling-options.js';
 export { StableDiffusionPipeline } from './pipelines/stable-diffusion.js';
@@ -47,6 +48,7 @@ export {
 } from './pipelines/stable-diffusion-xl.js';
 export { StableVideoDiffusionPipeline, type VideoOptions } from './pipelines/stable-video-diffusion.js';
 export { type TextToVideoZeroOptions, TextToVideoZeroPipeline } from './pipelines/text-to-video-zero.js';
+export type { VaeTilingOptions } from './pipelines/tiling-option.js';
 export { LatentPreview } from './previews/latent-preview.js';
 export {
   type LatentProjection,

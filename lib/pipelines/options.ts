@@ -5,6 +5,7 @@ import type { Scheduler, SchedulerConfig } from '../schedulers/index.js';
 import type { Tensor } from '../tensor.js';
 import { callable, checkSignal, flag, real, show, whole } from './checks.js';
 import type { StepEvent } from './result.js';
+import { toTiling, type VaeTilingOptions } from './tiling-option.js';
 
 /** What every pipeline of the Stable Diffusion family takes. Names are diffusers', in camelCase. */
 export interface GenerateOptions {
@@ -75,14 +76,6 @@ export interface GenerateOptions {
   latentsEvery?: number;
   /** Stops the run; the promise rejects with the signal's reason. */
   signal?: AbortSignal;
-}
-
-/** In image pixels, multiples of 8. */
-export interface VaeTilingOptions {
-  /** Side of a tile. Default: what the autoencoder was trained on, 512 for SD 1.5. */
-  tileSize?: number;
-  /** What neighbours share and fade over in, at most half of a tile. Default: a quarter. */
-  overlap?: number;
 }
 
 /** Options that were checked, with defaults filled in. */
@@ -307,26 +300,4 @@ function pixels(name: string, value: unknown, fallback: number, scale: number): 
     throw invalidArgument(name, `must be a multiple of ${scale}, got ${number}; the next is ${near}`);
   }
   return number;
-}
-
-function toTiling(value: unknown, { tileSize, scale }: OptionDefaults): Tiling | undefined {
-  if (value === undefined || value === false) return undefined;
-  if (value !== true && (typeof value !== 'object' || value === null || Array.isArray(value))) {
-    throw invalidArgument('vaeTiling', `must be true, false or { tileSize, overlap }, got ${show(value)}`);
-  }
-  const settings: VaeTilingOptions & object = value === true ? {} : value;
-  for (const key of Object.keys(settings)) {
-    if (!['tileSize', 'overlap'].includes(key)) {
-      throw invalidArgument(`vaeTiling.${key}`, 'is not a setting; there are tileSize, overlap');
-    }
-  }
-  const tile = whole('vaeTiling.tileSize', settings.tileSize, tileSize, 4 * scale, MAX_PIXELS);
-  const quarter = Math.floor(tile / (4 * scale)) * scale;
-  const overlap = whole('vaeTiling.overlap', settings.overlap, quarter, 0, tile / 2);
-  for (const [name, number] of Object.entries({ tileSize: tile, overlap })) {
-    if (number % scale !== 0) {
-      throw invalidArgument(`vaeTiling.${name}`, `must be a multiple of ${scale}, got ${number}`);
-    }
-  }
-  return { tile, overlap };
 }
