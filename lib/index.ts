@@ -4,6 +4,7 @@ export { DeepCacheError, type DeepCacheErrorCode } from './errors.js';
 export * from './images/image.js';
 export type { ImageInput, ImageSource, RawImage } from './images/input.js';
 export { resizeLanczos } from './images/resize.js';
+export { type SaveVideoOptions, saveVideo, VIDEO_ENDINGS } from './images/video.js';
 export type { Log } from './log.js';
 export * from './metrics/index.js';
 export { AutoencoderKL } from './models/autoencoder-kl.js';

@@ -21,6 +21,8 @@ export interface GenerateFlags {
   image?: string;
   mask?: string;
   class?: number[];
+  frames?: number;
+  fps?: number;
   strength?: number;
   prompt2?: string[];
   negativePrompt2?: string[];

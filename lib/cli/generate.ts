@@ -7,11 +7,14 @@ import {
   DiffusionPipeline,
   type GenerateOptions,
   type GenerateResult,
+  type Image,
   type LoadOptions,
   pipelineForInputs,
   StableDiffusionXLImg2ImgPipeline,
   type StepEvent,
+  saveVideo,
   type Tensor,
+  VIDEO_ENDINGS,
 } from '../index.js';
 import { readModelIndex } from '../pipelines/components.js';
 import { schedulerNames } from '../schedulers/index.js';
@@ -25,8 +28,11 @@ import { PreviewOutput } from './preview-output.js';
 import { EXIT_CODES_HELP } from './run.js';
 import { StatusLine } from './status-line.js';
 import { StepProgress } from './step-progress.js';
+import { makesVideo, toVideoOptions, videoPipeline } from './video-options.js';
 
-const ENDINGS = ['.png', '.jpg', '.jpeg', '.webp'];
+const ENDINGS: readonly string[] = ['.png', '.jpg', '.jpeg', '.webp'];
+
+const DEFAULT_OUTPUT = 'out.png';
 
 /** `deepcache generate`: images from prompts. */
 export function generateCommand(context: CliContext): Command {
@@ -36,7 +42,9 @@ export function generateCommand(context: CliContext): Command {
     .option('-p, --prompt <text>', 'what to show; repeat it for several pictures', collect)
     .option('-n, --negative-prompt <text>', 'what not to show; one for all prompts, or one each', collect)
     .option('--class <n,n,...>', 'for class-conditional models: numbers of what to show', toList(toWhole))
-    .option('-o, --output <file>', 'PNG, JPEG or WebP; several images become file-1.png, ...', 'out.png')
+    .option('-o, --output <file>', 'PNG, JPEG or WebP; several images become file-1.png, ...', DEFAULT_OUTPUT)
+    .option('--frames <n>', 'a video: MP4 (with ffmpeg), or animated WebP or GIF', toWhole)
+    .option('--fps <n>', 'its frames a second (default: 7)', toNumber)
     .option('--width <pixels>', "a multiple of 8; default: the model's own size", toWhole)
     .option('--height <pixels>', 'the same', toWhole)
     .option('--num-images <n>', 'images of each prompt (default: 1)', toWhole)
@@ -110,15 +118,18 @@ Ghostty) show the first image's; --preview writes all images' to files.`;
 
 async function generate(flags: GenerateFlags, context: CliContext): Promise<void> {
   // Everything that can be wrong should be known before a model is loaded and minutes are spent.
-  const paths = { output: flags.output, ...(flags.preview !== undefined && { preview: flags.preview }) };
-  for (const [name, path] of Object.entries(paths)) {
-    if (ENDINGS.includes(extname(path).toLowerCase())) continue;
-    throw invalidArgument(name, `must end in ${ENDINGS.join(', ')}, got ${JSON.stringify(path)}`);
-  }
   // A folder that is no model is told about when it is loaded.
   const index =
     flags.model === undefined ? undefined : await readModelIndex(flags.model).catch(() => undefined);
-  const given = optionsFor(index?.className, flags);
+  const isVideo = makesVideo(index?.className, flags);
+  if (isVideo && flags.output === DEFAULT_OUTPUT) flags.output = 'out.mp4';
+  const paths = { output: flags.output, ...(flags.preview !== undefined && { preview: flags.preview }) };
+  for (const [name, path] of Object.entries(paths)) {
+    const endings = isVideo && name === 'output' ? VIDEO_ENDINGS : ENDINGS;
+    if (endings.includes(extname(path).toLowerCase())) continue;
+    throw invalidArgument(name, `must end in ${endings.join(', ')}, got ${JSON.stringify(path)}`);
+  }
+  const given = isVideo ? toVideoOptions(index?.className, flags) : optionsFor(index?.className, flags);
   for (const path of Object.values(paths)) await mkdir(dirname(path), { recursive: true });
 
   const line = new StatusLine(context, !flags.quiet);
@@ -141,7 +152,12 @@ async function generate(flags: GenerateFlags, context: CliContext): Promise<void
     const load = { ...toLoadOptions(flags), log: remark, signal };
     await using base = await DiffusionPipeline.fromPretrained(folder, load);
     const inputs = { image: flags.image !== undefined, mask: flags.mask !== undefined };
-    await using pipe = inputs.image || inputs.mask ? pipelineForInputs(base, inputs) : base;
+    const isEdit = !isVideo && (inputs.image || inputs.mask);
+    await using pipe = isVideo
+      ? videoPipeline(index?.className, base)
+      : isEdit
+        ? pipelineForInputs(base, inputs)
+        : base;
     const loading = (performance.now() - start) / 1000;
 
     line.show('reading the prompt');
@@ -159,9 +175,13 @@ async function generate(flags: GenerateFlags, context: CliContext): Promise<void
         ? await pipe.generate({ ...options, ...hooks })
         : await refined(pipe, { ...options, ...hooks }, flags as RefinerFlags, load);
     await previews.finish();
-    const files = fileNames(flags.output, result.images.length);
-    for (const [i, image] of result.images.entries()) {
-      await image.save(files[i] as string, { ...(flags.quality && { quality: flags.quality }) });
+    const encoding = { ...(flags.quality && { quality: flags.quality }) };
+    const files = isVideo ? [] : fileNames(flags.output, result.images.length);
+    for (const [i, file] of files.entries()) await (result.images[i] as Image).save(file, encoding);
+    if (isVideo) {
+      const { fps } = flags;
+      files.push(await saveVideo(result.images, flags.output, { ...encoding, ...(fps && { fps }) }));
+      if (files[0] !== flags.output) remark(`there is no ffmpeg: the video is ${files[0]}`);
     }
     for (const message of result.notes) remark(message);
     line.clear();

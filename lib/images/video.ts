@@ -1,0 +1,109 @@
+import { spawn } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { extname } from 'node:path';
+import { DeepCacheError, invalidArgument, messageOf } from '../errors.js';
+import type { Image } from './image.js';
+
+export interface SaveVideoOptions {
+  /** Frames a second, 7 by default. */
+  fps?: number;
+  /** Of WebP, 1 to 100. Default 92. */
+  quality?: number;
+}
+
+/** What files of videos end in. */
+export const VIDEO_ENDINGS: readonly string[] = ['.mp4', '.webp', '.gif'];
+
+/**
+ * Writes frames of one size to a file: .mp4 (H.264) through the program ffmpeg, .webp or .gif as an animation that
+ * repeats. Where there is no ffmpeg, an animated WebP takes the place of the MP4.
+ *
+ * @returns the path that was written.
+ * @throws DeepCacheError ERR_DEEPCACHE_IMAGE naming the file, ERR_DEEPCACHE_INVALID_ARGUMENT
+ */
+export async function saveVideo(
+  frames: readonly Image[],
+  path: string,
+  { fps = 7, quality = 92 }: SaveVideoOptions = {},
+): Promise<string> {
+  const [first] = frames;
+  if (!first) throw invalidArgument('frames', 'must be a list of at least one image');
+  if (frames.some(({ width, height }) => width !== first.width || height !== first.height)) {
+    throw invalidArgument('frames', 'have different sizes');
+  }
+  if (!(fps > 0 && fps <= 1000)) throw invalidArgument('fps', `must be above 0 and at most 1000, got ${fps}`);
+  const ending = extname(path).toLowerCase();
+  if (!VIDEO_ENDINGS.includes(ending)) {
+    throw new DeepCacheError('ERR_DEEPCACHE_IMAGE', `${path} must end in ${VIDEO_ENDINGS.join(', ')}`);
+  }
+  try {
+    if (ending === '.mp4') {
+      if (await encodeWithFfmpeg(frames, path, fps)) return path;
+      const instead = `${path.slice(0, -ending.length)}.webp`;
+      await writeFile(instead, await animate(frames, 'webp', fps, quality));
+      return instead;
+    }
+    await writeFile(path, await animate(frames, ending === '.gif' ? 'gif' : 'webp', fps, quality));
+    return path;
+  } catch (cause) {
+    throw new DeepCacheError('ERR_DEEPCACHE_IMAGE', `${path} cannot be written: ${messageOf(cause)}`, {
+      cause,
+    });
+  }
+}
+
+async function animate(
+  frames: readonly Image[],
+  format: 'webp' | 'gif',
+  fps: number,
+  quality: number,
+): Promise<Buffer> {
+  const { width, height } = frames[0] as Image;
+  const sharp = (await import('sharp')).default;
+  const pages = Buffer.concat(frames.map(({ data }) => data));
+  const raw = { width, height: height * frames.length, channels: 3 as const, pageHeight: height };
+  const timing = { loop: 0, delay: frames.map(() => Math.round(1000 / fps)) };
+  const animation = sharp(pages, { raw });
+  return format === 'gif'
+    ? animation.gif(timing).toBuffer()
+    : animation.webp({ ...timing, quality }).toBuffer();
+}
+
+/** False when there is no ffmpeg. */
+function encodeWithFfmpeg(frames: readonly Image[], path: string, fps: number): Promise<boolean> {
+  const { width, height } = frames[0] as Image;
+  const input = [
+    '-f',
+    'rawvideo',
+    '-pix_fmt',
+    'rgb24',
+    '-s',
+    `${width}x${height}`,
+    '-r',
+    String(fps),
+    '-i',
+    '-',
+  ];
+  // Players expect this layout of colours, which needs even sizes.
+  const output = ['-vf', 'pad=ceil(iw/2)*2:ceil(ih/2)*2', '-c:v', 'libx264', '-pix_fmt', 'yuv420p', '-y'];
+  // The prefix keeps a name that begins with a dash, or looks like a protocol, a file's.
+  const child = spawn('ffmpeg', ['-loglevel', 'error', ...input, ...output, `file:${path}`], {
+    stdio: ['pipe', 'ignore', 'pipe'],
+  });
+  return new Promise((resolve, reject) => {
+    let said = '';
+    child.stderr.on('data', (text) => {
+      said += String(text);
+    });
+    child.once('error', (error: NodeJS.ErrnoException) =>
+      error.code === 'ENOENT' ? resolve(false) : reject(error),
+    );
+    child.once('close', (code) =>
+      code === 0 ? resolve(true) : reject(new Error(`ffmpeg: ${said.trim() || `exit code ${code}`}`)),
+    );
+    // It tells by its exit code why it stopped reading.
+    child.stdin.on('error', () => {});
+    for (const { data } of frames) child.stdin.write(data);
+    child.stdin.end();
+  });
+}
