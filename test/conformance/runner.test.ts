@@ -62,7 +62,7 @@ describe('runCases', () => {
 
   test('errors of the package are failures with their message, unless they say unsupported', () => {
     expect(find('sd15/pipeline/made_up/refused_option').reason).toMatch(
-      /^ERR_DEEPCACHE_INVALID_ARGUMENT: steps/,
+      /^ERR_DEEPCACHE_INVALID_ARGUMENT: numInferenceSteps/,
     );
     expect(find('sd15/pipeline/made_up/unknown_pipeline').reason).toMatch(/^ERR_DEEPCACHE_UNSUPPORTED/);
   });
