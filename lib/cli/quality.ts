@@ -23,7 +23,7 @@ import { StatusLine } from './status-line.js';
 interface Flags extends Omit<GenerateFlags, 'cache' | 'seed' | 'output'> {
   cache?: CacheOptions[];
   prompts?: string;
-  captions: number;
+  captions?: number;
   seed: number;
   judge?: boolean;
   batch: number;
@@ -60,7 +60,7 @@ export function qualityCommand(context: CliContext): Command {
       (text, previous: CacheOptions[] | undefined) => [...(previous ?? []), toCacheOptions(text)],
     )
     .option('--prompts <file>', 'prompts, one a line')
-    .option('--captions <n>', "without prompts: captions of the demo model's world", toCount, 16)
+    .option('--captions <n>', "without prompts: captions of the demo model's world (default: 16)", toCount)
     .option('-s, --seed <n>', 'of the first picture and of the captions', toWhole, 1000)
     .option('--judge', "count what of the captions the pictures show (demo model's world only)")
     .option('--batch <n>', 'pictures of a run', toCount, 8)
@@ -81,7 +81,11 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   if (settings.length === 0) throw invalidArgument('cache', 'must be given a setting besides off');
   const prompts = await promptList(
     { prompt, prompts: file },
-    { count: captions, seed, isDemo: flags.model === undefined || judge === true },
+    {
+      count: captions ?? 16,
+      seed,
+      isDemo: flags.model === undefined || captions !== undefined || judge === true,
+    },
   );
   const { prompt: _, ...options } = toGenerateOptions({
     ...rest,

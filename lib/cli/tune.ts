@@ -18,7 +18,7 @@ interface Flags extends Omit<GenerateFlags, 'cache' | 'seed' | 'output'> {
   speedup?: number;
   prompts?: string;
   validationPrompts?: string;
-  captions: number;
+  captions?: number;
   seed: number;
   branches?: number[];
   maxRuns?: number;
@@ -60,7 +60,7 @@ export function tuneCommand(context: CliContext): Command {
       '--validation-prompts <file>',
       'prompts to try the result on; by default half of the prompts, or a single one with other seeds',
     )
-    .option('--captions <n>', "without prompts: captions of the demo model's world", toCount, 8)
+    .option('--captions <n>', "without prompts: captions of the demo model's world (default: 8)", toCount)
     .option('-s, --seed <n>', 'of the first picture and of the captions', toWhole, 1)
     .option('--branches <n,n,...>', 'branches to search (default: 0,1,2,3)', toList(toWhole))
     .option('--max-runs <n>', 'runs of all prompts to search with at most (default: 150)', toCount)
@@ -82,7 +82,15 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   }
   const budget: TuneBudget = minPsnr !== undefined ? { minPsnr } : { speedup: speedup as number };
   const isDemo = flags.model === undefined;
-  const all = await promptList({ prompt, prompts }, { count: 2 * captions, seed, isDemo });
+  const hasCaptions = isDemo || captions !== undefined;
+  const all = await promptList(
+    { prompt, prompts },
+    {
+      count: 2 * (captions ?? 8),
+      seed,
+      isDemo: hasCaptions,
+    },
+  );
   const [tuning, validation] =
     validationPrompts === undefined
       ? halves(all)
@@ -135,7 +143,7 @@ function resultText(result: TuneResult): string {
 --cache steps=${cache.steps.join('+')},branch=${cache.branch}
 cache: { steps: [${cache.steps.join(', ')}], branch: ${cache.branch} }
 
-${count} full steps, ${speedup.toFixed(2)} times as fast by the times of single steps, ${psnr.toFixed(2)} dB
+${count} full steps, ${speedup.toFixed(2)} times as fast by the times of single steps, mean PSNR ${psnr.toFixed(2)} dB
 on other prompts: ${validation.psnr.toFixed(2)} dB; ${count} evenly spaced full steps: ${uniform.psnr.toFixed(2)} dB \
 (${gain >= 0 ? '+' : ''}${gain.toFixed(2)} dB)
 ${runs} runs in ${formatSeconds(seconds)}${isCutShort ? ', cut short by --max-runs or --max-seconds' : ''}

@@ -1,6 +1,7 @@
 import { decibels } from '../compare/figures.js';
-import { dataUri, escapeHtml, PAGE_POLICY } from '../compare/html.js';
+import { escapeHtml, PAGE_POLICY } from '../compare/html.js';
 import { PAGE_STYLE } from '../compare/page-style.js';
+import type { Image } from '../images/image.js';
 import { psnr } from '../metrics/psnr.js';
 import { type QualityReport, qualityTable } from './report.js';
 
@@ -63,9 +64,15 @@ async function section({ rows }: QualityReport, prompt: string, index: number): 
       const image = images[index];
       if (!image || !reference) return '';
       const text = image === reference ? 'reference' : decibels(psnr(image, reference));
-      return `<figure><img alt="${escapeHtml(`${prompt}, ${name}`)}" src="${await dataUri(image)}">
+      return `<figure><img alt="${escapeHtml(`${prompt}, ${name}`)}" src="${await smallUri(image)}">
 <figcaption>${escapeHtml(name)}<br><span>${text}</span></figcaption></figure>`;
     }),
   );
   return `<h2>${escapeHtml(prompt)}</h2>\n<div class="pictures">\n${pictures.join('\n')}\n</div>`;
+}
+
+/** Lossy, of high quality: a page has hundreds of pictures. The figures are of those themselves. */
+async function smallUri(image: Image): Promise<string> {
+  const data = await image.toBuffer('webp', { metadata: false, quality: 90 });
+  return `data:image/webp;base64,${data.toString('base64')}`;
 }

@@ -1,9 +1,12 @@
 import { invalidArgument } from '../errors.js';
 import type { Image } from '../images/image.js';
-import { meanSquaredError, toDecibels } from '../metrics/psnr.js';
+import { psnr } from '../metrics/psnr.js';
 import type { UNet2DConditionModel } from '../models/unet.js';
 import type { GenerateOptions } from '../pipelines/options.js';
 import type { GenerateResult } from '../pipelines/result.js';
+
+/** Decibels that equal pictures count: Infinity would drown all others. */
+const EQUAL = 80;
 
 /** Every pipeline that `tune` can search for. */
 export interface TunablePipeline {
@@ -39,17 +42,17 @@ export class Trials {
     if (this.calls < 2) throw invalidArgument('steps', 'must be at least 2: one call has nothing to cache');
   }
 
-  /** Decibels of the mean squared error of all pictures. */
+  /**
+   * Mean decibels of the pictures. Not those of the mean error: now and then a picture tips over into another one with
+   * any schedule at all, and would decide alone.
+   */
   async psnr({ steps, branch }: Schedule): Promise<number> {
     const key = `${branch}:${steps.join()}`;
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     const { images } = await this.pipe.generate({ ...this.options, cache: { steps, branch } });
-    const error = images.reduce(
-      (sum, image, i) => sum + meanSquaredError(image, this.#references[i] as Image),
-      0,
-    );
-    const value = toDecibels(error / images.length);
+    const each = images.map((image, i) => Math.min(EQUAL, psnr(image, this.#references[i] as Image)));
+    const value = each.reduce((a, b) => a + b, 0) / each.length;
     this.#known.set(key, value);
     this.runs++;
     this.onRun({ steps, branch }, value);

@@ -29,7 +29,7 @@ export interface TuneEvent {
   psnr: number;
 }
 
-/** A schedule on prompts: decibels against the uncached run. */
+/** A schedule on prompts: mean decibels of the pictures against those of the uncached run. */
 export interface Tried extends Schedule {
   psnr: number;
 }
