@@ -88,6 +88,7 @@ function encodeWithFfmpeg(frames: readonly Image[], path: string, fps: number): 
   const output = ['-vf', 'pad=ceil(iw/2)*2:ceil(ih/2)*2', '-c:v', 'libx264', '-pix_fmt', 'yuv420p', '-y'];
   // The prefix keeps a name that begins with a dash, or looks like a protocol, a file's.
   const child = spawn('ffmpeg', ['-loglevel', 'error', ...input, ...output, `file:${path}`], {
+    env: process.env,
     stdio: ['pipe', 'ignore', 'pipe'],
   });
   return new Promise((resolve, reject) => {

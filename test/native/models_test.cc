@@ -19,6 +19,17 @@ const char* const kSd15 = R"({
   "cross_attention_dim": 768, "attention_head_dim": 8
 })";
 
+const char* const kSvd = R"({
+  "_class_name": "UNetSpatioTemporalConditionModel", "in_channels": 8, "out_channels": 4,
+  "down_block_types": ["CrossAttnDownBlockSpatioTemporal", "CrossAttnDownBlockSpatioTemporal",
+                       "CrossAttnDownBlockSpatioTemporal", "DownBlockSpatioTemporal"],
+  "up_block_types": ["UpBlockSpatioTemporal", "CrossAttnUpBlockSpatioTemporal",
+                     "CrossAttnUpBlockSpatioTemporal", "CrossAttnUpBlockSpatioTemporal"],
+  "block_out_channels": [320, 640, 1280, 1280], "layers_per_block": 2,
+  "cross_attention_dim": 1024, "num_attention_heads": [5, 10, 20, 20],
+  "addition_time_embed_dim": 256, "projection_class_embeddings_input_dim": 768
+})";
+
 const char* const kTiny = R"({
   "in_channels": 4, "out_channels": 4, "norm_num_groups": 4,
   "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"],
@@ -61,6 +72,24 @@ TEST(unet_macs_are_the_published_ones) {
                plan_unet_context(config, 1, 1).weight_count() +
                plan_unet_time(config, 1, 1, 1).weight_count(),
            size_t(859520964));
+}
+
+TEST(video_unet_macs_are_the_computed_ones) {
+  const UnetConfig config = UnetConfig::parse(kSvd);
+  UnetShape shape{14, 72, 128, 1, 1, 14};
+  const Macs full = plan_unet_full(config, shape, {}).macs();
+  CHECK_EQ(full.repo, 18059791044096.0);
+  CHECK_EQ(full.complete, 22400921190400.0);
+  const Macs branch0 = plan_unet_retrieve(config, shape, 0).macs();
+  CHECK_EQ(branch0.repo, 1134964860416.0);
+  CHECK_EQ(branch0.complete, 1895896268800.0);
+  shape.batch = shape.frames = 25;
+  CHECK_EQ(plan_unet_retrieve(config, shape, 5).macs().complete, 27906188656640.0);
+  // Names the same weights whatever the shape.
+  CHECK_EQ(plan_unet_full(config, shape, {}).weight_count() +
+               plan_unet_context(config, shape).weight_count() +
+               plan_unet_time(config, 1, 1, config.some_time_ids()).weight_count(),
+           size_t(1524623082));
 }
 
 // The cached feature is all that a retrieve step takes from the full one: on the same input both
