@@ -7,6 +7,8 @@ import type { GenerateResult } from '../pipelines/result.js';
 
 /** Decibels that equal pictures count: Infinity would drown all others. */
 const EQUAL = 80;
+/** Decibels that a single picture can speak for or against a schedule. */
+const MAX_GAIN = 2;
 
 /** Every pipeline that `tune` can search for. */
 export interface TunablePipeline {
@@ -25,7 +27,7 @@ export class Trials {
   calls = 0;
   runs = 0;
   #references: readonly Image[] = [];
-  readonly #known = new Map<string, number>();
+  readonly #known = new Map<string, readonly number[]>();
   readonly #seconds = new Map<'full' | number, number>();
 
   constructor(
@@ -42,21 +44,30 @@ export class Trials {
     if (this.calls < 2) throw invalidArgument('steps', 'must be at least 2: one call has nothing to cache');
   }
 
+  /** Mean decibels of the pictures. */
+  async psnr(schedule: Schedule): Promise<number> {
+    return mean(await this.#decibels(schedule));
+  }
+
   /**
-   * Mean decibels of the pictures. Not those of the mean error: now and then a picture tips over into another one with
-   * any schedule at all, and would decide alone.
+   * By how many decibels a schedule is better than another one, as the typical picture has it. A picture's gain or
+   * loss counts up to a bound: now and then one tips over into another picture, which says little about others.
    */
-  async psnr({ steps, branch }: Schedule): Promise<number> {
+  async gain(schedule: Schedule, other: Schedule): Promise<number> {
+    const [values, others] = [await this.#decibels(schedule), await this.#decibels(other)];
+    return mean(values.map((value, i) => clamp(value - (others[i] as number))));
+  }
+
+  async #decibels({ steps, branch }: Schedule): Promise<readonly number[]> {
     const key = `${branch}:${steps.join()}`;
     const known = this.#known.get(key);
-    if (known !== undefined) return known;
+    if (known) return known;
     const { images } = await this.pipe.generate({ ...this.options, cache: { steps, branch } });
-    const each = images.map((image, i) => Math.min(EQUAL, psnr(image, this.#references[i] as Image)));
-    const value = each.reduce((a, b) => a + b, 0) / each.length;
-    this.#known.set(key, value);
+    const values = images.map((image, i) => Math.min(EQUAL, psnr(image, this.#references[i] as Image)));
+    this.#known.set(key, values);
     this.runs++;
-    this.onRun({ steps, branch }, value);
-    return value;
+    this.onRun({ steps, branch }, mean(values));
+    return values;
   }
 
   /**
@@ -96,3 +107,7 @@ export class Trials {
     return (this.calls * full) / (count * full + (this.calls - count) * cached);
   }
 }
+
+const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+
+const clamp = (gain: number) => Math.max(-MAX_GAIN, Math.min(MAX_GAIN, gain));

@@ -54,6 +54,8 @@ export interface TuneResult {
 const DEFAULT_BRANCHES = [0, 1, 2, 3];
 /** A schedule this far below the wanted likeness is not worth refining. */
 const HOPELESS = 6;
+/** Decibels that a move must gain: less would be chance. */
+const MIN_GAIN = 0.05;
 /** Full calls are moved this far at once. */
 const REACH = 3;
 
@@ -212,8 +214,8 @@ class Search {
     let best: Tried | undefined;
     for (const steps of lists) {
       if (best && this.#stop()) break;
-      const psnr = await this.trials.psnr({ steps, branch });
-      if (!best || psnr > best.psnr) best = { steps, branch, psnr };
+      if (best && (await this.trials.gain({ steps, branch }, best)) <= 0) continue;
+      best = { steps, branch, psnr: await this.trials.psnr({ steps, branch }) };
     }
     return best as Tried;
   }
@@ -225,9 +227,9 @@ class Search {
       improved = false;
       for (const steps of neighbours(best.steps, this.trials.calls, REACH)) {
         if (this.#stop()) return best;
-        const psnr = await this.trials.psnr({ steps, branch: best.branch });
-        if (psnr <= best.psnr) continue;
-        best = { steps, branch: best.branch, psnr };
+        const moved = { steps, branch: best.branch };
+        if ((await this.trials.gain(moved, best)) < MIN_GAIN) continue;
+        best = { ...moved, psnr: await this.trials.psnr(moved) };
         improved = true;
         break;
       }
