@@ -22,6 +22,7 @@ interface Flags {
   latentWidth?: number;
   latentHeight?: number;
   batch: number;
+  frames?: number;
   contextLength?: number;
   steps: number;
   cache?: CacheOptions;
@@ -48,7 +49,8 @@ export function macsCommand(context: CliContext): Command {
     .addOption(
       new Option('--latent-height <n>', 'instead of --height').argParser(toCount).conflicts('height'),
     )
-    .option('--batch <n>', 'samples, twice the images with guidance', toCount, 1)
+    .option('--batch <n>', 'samples or videos, twice as many with guidance', toCount, 1)
+    .option('--frames <n>', "of a video; default: the model's own", toCount)
     .option('--context-length <n>', "tokens of the prompt; default: 77, or the model's own", toCount)
     .option('--steps <n>', 'U-Net calls of the run', toCount, 50)
     .option('-c, --cache <settings>', `DeepCache: ${CACHE_HELP}`, toCacheOptions)
@@ -95,7 +97,11 @@ function configIn(folder: string): string {
   return path;
 }
 
-function sizeOf({ sampleSize, scale, contextLength }: UnetDefaults, flags: Flags): UnetSize {
+function sizeOf({ sampleSize, scale, contextLength, ...video }: UnetDefaults, flags: Flags): UnetSize {
+  if (flags.frames !== undefined && video.frames === undefined) {
+    throw invalidArgument('frames', 'is for the U-Nets of videos only');
+  }
+  const frames = video.frames === undefined ? 1 : (flags.frames ?? video.frames);
   const latent = (name: 'width' | 'height', pixels?: number, latents?: number): number => {
     if (latents !== undefined) return latents;
     if (pixels === undefined) return sampleSize;
@@ -103,7 +109,8 @@ function sizeOf({ sampleSize, scale, contextLength }: UnetDefaults, flags: Flags
     return pixels / scale;
   };
   return {
-    batch: flags.batch,
+    batch: flags.batch * frames,
+    ...(frames > 1 && { frames }),
     height: latent('height', flags.height, flags.latentHeight),
     width: latent('width', flags.width, flags.latentWidth),
     contextLength: flags.contextLength ?? contextLength,

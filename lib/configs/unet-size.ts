@@ -6,6 +6,8 @@ export interface UnetDefaults {
   scale: number;
   /** Tokens of its context. */
   contextLength: number;
+  /** Frames of a video; not there for pictures. */
+  frames?: number;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -26,7 +28,11 @@ export function unetDefaults(config: Fields): UnetDefaults {
   if (config._class_name === 'UNet2DModel') {
     return { sampleSize: number(config.sample_size, 32), scale: 1, contextLength: 1 };
   }
-  return { sampleSize: number(config.sample_size, 64), scale: 8, contextLength: 77 };
+  const sampleSize = number(config.sample_size, 64);
+  if (config._class_name === 'UNetSpatioTemporalConditionModel') {
+    return { sampleSize, scale: 8, contextLength: 1, frames: number(config.num_frames, 25) };
+  }
+  return { sampleSize, scale: 8, contextLength: 77 };
 }
 
 function section(config: Fields, name: string): Fields {

@@ -47,6 +47,34 @@ const SDXL = {
   use_linear_projection: true,
 };
 
+/** Stable Video Diffusion; XT is the same with more frames. */
+const SVD = {
+  _class_name: 'UNetSpatioTemporalConditionModel',
+  addition_time_embed_dim: 256,
+  block_out_channels: [320, 640, 1280, 1280],
+  cross_attention_dim: 1024,
+  down_block_types: [
+    'CrossAttnDownBlockSpatioTemporal',
+    'CrossAttnDownBlockSpatioTemporal',
+    'CrossAttnDownBlockSpatioTemporal',
+    'DownBlockSpatioTemporal',
+  ],
+  in_channels: 8,
+  layers_per_block: 2,
+  num_attention_heads: [5, 10, 20, 20],
+  num_frames: 14,
+  out_channels: 4,
+  projection_class_embeddings_input_dim: 768,
+  sample_size: 96,
+  transformer_layers_per_block: 1,
+  up_block_types: [
+    'UpBlockSpatioTemporal',
+    'CrossAttnUpBlockSpatioTemporal',
+    'CrossAttnUpBlockSpatioTemporal',
+    'CrossAttnUpBlockSpatioTemporal',
+  ],
+};
+
 /** The DDPM code's configurations (in its own format), as far as they shape the network. */
 const DDPM = {
   attn_resolutions: [16],
@@ -88,6 +116,8 @@ export const UNET_CONFIGS: Readonly<Record<string, Readonly<Record<string, unkno
   'sd21-base': SD21_BASE,
   sd21: { ...SD21_BASE, sample_size: 96 },
   sdxl: SDXL,
+  svd: SVD,
+  'svd-xt': { ...SVD, num_frames: 25 },
   'ddpm-cifar10': { ...DDPM, image_size: 32, ch_mult: [1, 2, 2, 2] },
   // Bedroom and church have the same network.
   'ddpm-lsun': { ...DDPM, image_size: 256, ch_mult: [1, 1, 2, 2, 4, 4] },

@@ -36,6 +36,7 @@ Tensor Recorder::conv(Tensor x, const std::string& name, const ConvOptions& o) {
   spec.in = in;
   spec.kernel_h = o.kernel;
   spec.kernel_w = kernel_w;
+  spec.frames = o.column;
   spec.linear = o.linear;
 
   Conv op;

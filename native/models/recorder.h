@@ -24,7 +24,7 @@ struct ConvOptions {
   bool linear = false;  // counted as a linear layer: its bias once, not for each row
   // Padding on the bottom and right only (the VAE's downsampling).
   bool pad_end_only = false;
-  bool column = false;  // a kernel x 1 kernel, padded along the height only
+  bool column = false;  // along a video's frames: kernel x 1, padded along the height only
   float scale = 1;      // of the layer's output, before the residual is added
 };
 

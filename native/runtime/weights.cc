@@ -73,6 +73,7 @@ std::vector<int64_t> WeightSpec::published_shape(size_t i) const {
   const int64_t first = rows.empty() ? out : rows[i];
   if (recipe == Recipe::vector) return {first};
   if (recipe == Recipe::table || linear) return {first, in};
+  if (frames) return {first, in, kernel_h, kernel_w, 1};
   return {first, in, kernel_h, kernel_w};
 }
 

@@ -30,6 +30,7 @@ struct WeightSpec {
   int kernel_h = 1, kernel_w = 1;
   std::vector<int> rows = {};  // of each name; empty: one name with all rows
   bool linear = false;         // published as [out, in]; otherwise [out, in, kh, kw]
+  bool frames = false;         // published as [out, in, kh, kw, 1]: along a video's frames
 
   // The shape that the published model gives to names[i].
   std::vector<int64_t> published_shape(size_t i) const;

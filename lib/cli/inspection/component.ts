@@ -26,7 +26,10 @@ export interface ComponentReport {
 
 const KINDS: Readonly<Record<string, ModelKind>> = {
   UNet2DConditionModel: 'unet',
+  UNetSpatioTemporalConditionModel: 'unet',
   AutoencoderKL: 'vae',
+  AutoencoderKLTemporalDecoder: 'vae',
+  CLIPVisionModelWithProjection: 'image_encoder',
   CLIPTextModel: 'text_encoder',
   CLIPTextModelWithProjection: 'text_encoder',
 };
@@ -51,7 +54,7 @@ export async function inspectComponent(
   const report: ComponentReport = { name: basename(folder), className, dtypes: {}, files: [], problems: [] };
   if (!kind) return report;
   report.kind = kind;
-  const stem = kind === 'text_encoder' ? 'model' : 'diffusion_pytorch_model';
+  const stem = /encoder$/.test(kind) ? 'model' : 'diffusion_pytorch_model';
   const model = await attempt(report, () => findModel(folder, stem, variant));
   if (!model) return report;
   report.config = model.configText;

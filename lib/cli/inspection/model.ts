@@ -25,7 +25,7 @@ export interface ModelReport {
 }
 
 /** Parts of a model folder that this package does not use. */
-const UNUSED = ['safety_checker', 'feature_extractor', 'image_encoder'];
+const UNUSED = ['safety_checker', 'feature_extractor'];
 
 export async function inspectModel(folder: string, variant?: string): Promise<ModelReport> {
   const { className, value } = await readModelIndex(folder);
@@ -36,7 +36,9 @@ export async function inspectModel(folder: string, variant?: string): Promise<Mo
   for (const [name, entry] of Object.entries(value)) {
     if (name.startsWith('_') || !Array.isArray(entry) || typeof entry[1] !== 'string') continue;
     const [className, path] = [entry[1], join(folder, name)];
-    if (UNUSED.includes(name)) continue;
+    // Models of pictures have one for adapters only.
+    const isSpare = name === 'image_encoder' && report.className !== 'StableVideoDiffusionPipeline';
+    if (UNUSED.includes(name) || isSpare) continue;
     if (!existsSync(path)) {
       problems.push(`the folder ${name} is missing`);
     } else if (name === 'scheduler') {
@@ -56,7 +58,9 @@ export async function inspectModel(folder: string, variant?: string): Promise<Mo
     }
   }
   const find = (name: string) => report.components.find((component) => component.name === name);
-  for (const name of ['unet', 'vae', 'text_encoder']) {
+  // Videos begin with a picture, all else with a text.
+  const encoder = find('unet')?.className === 'UNetSpatioTemporalConditionModel' ? 'image' : 'text';
+  for (const name of ['unet', 'vae', `${encoder}_encoder`]) {
     if (!find(name) && !problems.some((text) => text.includes(`folder ${name} `))) {
       problems.push(`model_index.json names no ${name}`);
     }

@@ -1,8 +1,9 @@
+import { unetDefaults } from '../../configs/unet-size.js';
 import { native } from '../../native/binding.js';
 import type { PlanInfo, UnetPlanInfo, VaePlanInfo } from '../../native/types.js';
 import { countParameters } from './component.js';
 
-/** What a run needs, in bytes: one image of the model's own size, with classifier-free guidance. */
+/** What a run needs, in bytes: one image or video of the model's own size, with classifier-free guidance. */
 export interface MemoryNeed {
   /** Image pixels. */
   width: number;
@@ -35,19 +36,20 @@ export interface Configs {
   textEncoder?: string | undefined;
 }
 
-const CONTEXT_LENGTH = 77;
 const GUIDED = 2;
 
 /** The latent size of the model, and the plans for it. */
 function plans({ unet, vae }: Configs): { size: number; unetPlan: UnetPlanInfo; vaePlan?: VaePlanInfo } {
-  const size = Number(JSON.parse(unet).sample_size ?? 64);
+  const { sampleSize: size, contextLength, frames = 1 } = unetDefaults(JSON.parse(unet));
   const unetPlan = native().planUnet(unet, {
-    batch: GUIDED,
+    batch: GUIDED * frames,
     height: size,
     width: size,
-    contextLength: CONTEXT_LENGTH,
+    contextLength,
+    frames,
   });
-  const vaePlan = vae && native().planVae(vae, { batch: 1, height: size, width: size });
+  // A video's frames are decoded at once.
+  const vaePlan = vae && native().planVae(vae, { batch: frames, height: size, width: size });
   return { size, unetPlan, ...(vaePlan && { vaePlan }) };
 }
 
@@ -60,12 +62,14 @@ export function needsOf(configs: Configs): { memory: MemoryNeed; branches: Branc
   const unet = bytesOf(unetPlan.full);
   const decoder = vaePlan ? bytesOf(vaePlan.decode) : 0;
   const twice = { batch: 1, height: 2 * size, width: 2 * size };
-  const large = configs.vae && {
-    width: 2 * size * scale,
-    height: 2 * size * scale,
-    decoder: bytesOf(native().planVae(configs.vae, twice).decode),
-    tiledDecoder: decoder,
-  };
+  const isVideo = unetDefaults(JSON.parse(configs.unet)).frames !== undefined;
+  const large = configs.vae &&
+    !isVideo && {
+      width: 2 * size * scale,
+      height: 2 * size * scale,
+      decoder: bytesOf(native().planVae(configs.vae, twice).decode),
+      tiledDecoder: decoder,
+    };
   return {
     memory: {
       width: size * scale,
