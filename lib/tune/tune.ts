@@ -62,7 +62,7 @@ const REACH = 3;
 /**
  * Searches the fastest schedule within a budget: for each number of full calls and branch that comes into question it
  * starts from the best of the evenly spaced list and the paper's non-uniform ones, and then moves single full calls as
- * long as that helps. All likeness is measured, with all prompts in one run; time follows from the seconds of calls.
+ * long as that helps. What does not beat the even list with other noise, too, gives way to it. All likeness is measured, with all prompts in one run; time follows from the seconds of calls.
  *
  * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT, what `generate` throws, the signal's reason after an abort.
  */
@@ -92,12 +92,22 @@ export async function tune(
   await trials.measureCalls(branches);
 
   const search = new Search(trials, budget, () => trials.runs >= maxRuns || seconds() >= maxSeconds);
-  const best = await search.run(branches);
+  const found = await search.run(branches);
+  const even = { steps: uniformList(trials.calls, found.steps.length), branch: found.branch };
+  // Other noise tells whether what was found is more than luck with this one.
+  const check = new Trials(
+    pipe,
+    run(prompts, seed + prompts.length + validationPrompts.length),
+    report('validation'),
+  );
+  await check.start();
+  const isLuck = (await check.psnr(found)) < (await check.psnr(even));
+  const evenTried = { ...even, psnr: await trials.psnr(even) };
+  const best = isLuck && (search.isWithin(evenTried) || !search.isWithin(found)) ? evenTried : found;
   const spent = { runs: trials.runs, seconds: seconds(), isCutShort: search.isCutShort };
 
   const unseen = new Trials(pipe, run(validationPrompts, seed + prompts.length), report('validation'));
   await unseen.start();
-  const even = { steps: uniformList(trials.calls, best.steps.length), branch: best.branch };
   const uniform: Tried = { ...even, psnr: await unseen.psnr(even) };
   const psnr = await unseen.psnr(best);
   return {
