@@ -210,7 +210,9 @@ function difference(
   let sum = 0;
   for (let y = top; y < bottom; y += step) {
     for (let i = (y * SIDE + left) * 3, end = (y * SIDE + right) * 3; i < end; i++) {
-      sum += Math.min(CAP, ((a[i] as number) - (b[i] as number)) ** 2);
+      const distance = (a[i] as number) - (b[i] as number);
+      const square = distance * distance;
+      sum += square < CAP ? square : CAP;
     }
   }
   return sum;
