@@ -10,6 +10,7 @@ import { concat, type Tensor } from '../tensor.js';
 import { real, show, whole } from './checks.js';
 import { chooseScheduler, type LoadOptions, type ModelIndex, type PipelineParts } from './components.js';
 import { registerPipeline } from './diffusion-pipeline.js';
+import { loadTogether } from './loading.js';
 import { checkSamplingOptions, MAX_IMAGES, requireObject, type SamplingOptions } from './sampling-options.js';
 import { SamplingPipeline, type SamplingRun } from './sampling-pipeline.js';
 
@@ -52,14 +53,11 @@ export class ClassConditionalLDMPipeline extends SamplingPipeline<
     const scheduler = options.scheduler ? chooseScheduler(options.scheduler, read.scheduler) : read.scheduler;
     const classes = ClassEmbedder.load(files, read);
     const load = { variant, signal, stem: 'model' };
-    const unet = await LatentUNetModel.load(backend, folder, load);
-    try {
-      const vae = await AutoencoderKL.load(backend, folder, load);
-      return { backend, scheduler, unet, vae, classes, models: [unet, vae], users: 0 };
-    } catch (error) {
-      unet.dispose();
-      throw error;
-    }
+    return loadTogether(async (keep, models) => {
+      const unet = await keep(LatentUNetModel.load(backend, folder, load));
+      const vae = await keep(AutoencoderKL.load(backend, folder, load));
+      return { backend, scheduler, unet, vae, classes, models, users: 0 };
+    });
   }
 
   get vae(): AutoencoderKL {

@@ -5,6 +5,7 @@ import { CLIPVisionModelWithProjection } from '../models/image-encoder.js';
 import { UNetSpatioTemporalConditionModel } from '../models/unet-spatio-temporal.js';
 import { openBackend } from '../native/device.js';
 import { type LoadOptions, loadScheduler, type ModelIndex, type PipelineParts } from './components.js';
+import { loadTogether } from './loading.js';
 
 /** The parts of a Stable Video Diffusion folder. */
 export interface VideoComponents extends PipelineParts {
@@ -21,13 +22,7 @@ export async function loadVideoComponents(
   const { variant, signal } = options;
   const backend = openBackend(options);
   const scheduler = await loadScheduler(folder, options.scheduler);
-  const loaded: { dispose(): void }[] = [];
-  const keep = async <T extends { dispose(): void }>(loading: Promise<T>): Promise<T> => {
-    const model = await loading;
-    loaded.push(model);
-    return model;
-  };
-  try {
+  return loadTogether(async (keep, models) => {
     const load = { variant, signal };
     const imageEncoder = await keep(
       CLIPVisionModelWithProjection.load(backend, join(folder, 'image_encoder'), load),
@@ -47,9 +42,6 @@ export async function loadVideoComponents(
           `${unet.inChannels} to ${unet.native.outChannels} channels`,
       );
     }
-    return { backend, scheduler, unet, vae, imageEncoder, models: loaded, users: 0 };
-  } catch (error) {
-    for (const model of loaded) model.dispose();
-    throw error;
-  }
+    return { backend, scheduler, unet, vae, imageEncoder, models, users: 0 };
+  });
 }

@@ -10,6 +10,7 @@ import { knownProjection } from '../previews/projection.js';
 import { CLIPTokenizer } from '../tokenizers/clip-tokenizer.js';
 import { type LoadOptions, loadScheduler, type ModelIndex } from './components.js';
 import type { LatentParts } from './latent-pipeline.js';
+import { loadTogether } from './loading.js';
 
 /** A text encoder and the tokenizer that goes with it. */
 export interface TextBranch {
@@ -33,13 +34,7 @@ export async function loadXLComponents(index: ModelIndex, options: LoadOptions):
   const { folder, value } = index;
   const backend = openBackend(options);
   const scheduler = await loadScheduler(folder, options.scheduler);
-  const models: { dispose(): void }[] = [];
-  const keep = async <T extends { dispose(): void }>(loading: Promise<T>): Promise<T> => {
-    const model = await loading;
-    models.push(model);
-    return model;
-  };
-  try {
+  return loadTogether(async (keep, models) => {
     const text: TextBranch[] = [];
     for (const suffix of ['', '_2']) {
       const path = join(folder, `text_encoder${suffix}`);
@@ -73,8 +68,5 @@ export async function loadXLComponents(index: ModelIndex, options: LoadOptions):
       models,
       users: 0,
     };
-  } catch (error) {
-    for (const model of models) model.dispose();
-    throw error;
-  }
+  });
 }

@@ -13,6 +13,7 @@ import { knownProjection, type LatentProjection } from '../previews/projection.j
 import { parsePythonJson, Scheduler, type SchedulerConfig } from '../schedulers/index.js';
 import { CLIPTokenizer } from '../tokenizers/clip-tokenizer.js';
 import { callable, checkSignal, flag } from './checks.js';
+import { loadTogether } from './loading.js';
 import { readOriginalIndex } from './original-layout.js';
 
 export type Dtype = 'auto' | 'fp32' | 'fp16' | 'bf16';
@@ -97,13 +98,7 @@ export async function loadComponents(index: ModelIndex, options: LoadOptions): P
   }
   const scheduler = await loadScheduler(folder, options.scheduler);
   const tokenizer = await CLIPTokenizer.fromPretrained(join(folder, 'tokenizer'));
-  const loaded: { dispose(): void }[] = [];
-  const keep = async <T extends { dispose(): void }>(loading: Promise<T>): Promise<T> => {
-    const model = await loading;
-    loaded.push(model);
-    return model;
-  };
-  try {
+  return loadTogether(async (keep, models) => {
     const load = { variant, signal };
     const textEncoder = await keep(
       CLIPTextModel.load(backend, join(folder, 'text_encoder'), {
@@ -115,11 +110,8 @@ export async function loadComponents(index: ModelIndex, options: LoadOptions): P
     const vae = await keep(AutoencoderKL.load(backend, join(folder, 'vae'), load));
     checkFit(folder, { tokenizer, textEncoder, unet, vae });
     const projection = options.fitPreviews ? await fitProjection(vae, signal) : knownProjection(vae);
-    return { backend, tokenizer, textEncoder, unet, vae, scheduler, projection, models: loaded, users: 0 };
-  } catch (error) {
-    for (const model of loaded) model.dispose();
-    throw error;
-  }
+    return { backend, tokenizer, textEncoder, unet, vae, scheduler, projection, models, users: 0 };
+  });
 }
 
 /**
