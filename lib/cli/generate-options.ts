@@ -142,6 +142,12 @@ export function optionsFor(className: string | undefined, flags: GenerateFlags):
   return { ...rest, ...own };
 }
 
+/** Flags of `generate` that mean the same in commands that measure many prompts. */
+export const MEASURED_FLAGS: readonly string[] = [
+  ...['prompt', 'width', 'height', 'steps', 'guidanceScale', 'scheduler', 'schedulerConfig'],
+  ...['model', 'variant', 'device', 'dtype', 'threads', 'json', 'quiet'],
+];
+
 export function toLoadOptions(flags: GenerateFlags): LoadOptions {
   const { device, dtype, threads, variant, unloadTextEncoder } = flags;
   return {

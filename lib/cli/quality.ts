@@ -15,7 +15,7 @@ import type { CliContext } from './context.js';
 import { defaultModel } from './default-model.js';
 import { formatTable } from './format.js';
 import { generateCommand } from './generate.js';
-import { type GenerateFlags, toGenerateOptions, toLoadOptions } from './generate-options.js';
+import { type GenerateFlags, MEASURED_FLAGS, toGenerateOptions, toLoadOptions } from './generate-options.js';
 import { promptList } from './prompt-list.js';
 import { EXIT_CODES_HELP } from './run.js';
 import { StatusLine } from './status-line.js';
@@ -30,22 +30,6 @@ interface Flags extends Omit<GenerateFlags, 'cache' | 'seed' | 'output'> {
   repeats?: number;
   html?: string;
 }
-
-/** Flags of `generate` that mean the same here. */
-const SAME = [
-  ...[
-    'prompt',
-    'width',
-    'height',
-    'steps',
-    'guidanceScale',
-    'scheduler',
-    'schedulerConfig',
-    'model',
-    'variant',
-  ],
-  ...['device', 'dtype', 'threads', 'json', 'quiet'],
-];
 
 /** `deepcache quality`: what cache settings cost and gain, over many prompts. */
 export function qualityCommand(context: CliContext): Command {
@@ -67,7 +51,7 @@ export function qualityCommand(context: CliContext): Command {
     .option('--repeats <n>', 'runs of each setting, of which the median time counts (default: 1)', toCount)
     .option('--html <file>', 'a page with the figures and pictures, in one file');
   for (const option of generateCommand(context).options) {
-    if (SAME.includes(option.attributeName())) command.addOption(option);
+    if (MEASURED_FLAGS.includes(option.attributeName())) command.addOption(option);
   }
   return command
     .optionsGroup('Options:')

@@ -8,7 +8,7 @@ import type { CliContext } from './context.js';
 import { defaultModel } from './default-model.js';
 import { formatSeconds } from './format.js';
 import { generateCommand } from './generate.js';
-import { type GenerateFlags, toGenerateOptions, toLoadOptions } from './generate-options.js';
+import { type GenerateFlags, MEASURED_FLAGS, toGenerateOptions, toLoadOptions } from './generate-options.js';
 import { promptList } from './prompt-list.js';
 import { EXIT_CODES_HELP } from './run.js';
 import { StatusLine } from './status-line.js';
@@ -24,22 +24,6 @@ interface Flags extends Omit<GenerateFlags, 'cache' | 'seed' | 'output'> {
   maxRuns?: number;
   maxSeconds?: number;
 }
-
-/** Flags of `generate` that mean the same here. */
-const SAME = [
-  ...[
-    'prompt',
-    'width',
-    'height',
-    'steps',
-    'guidanceScale',
-    'scheduler',
-    'schedulerConfig',
-    'model',
-    'variant',
-  ],
-  ...['device', 'dtype', 'threads', 'json', 'quiet'],
-];
 
 /** `deepcache tune`: the fastest schedule within a budget. */
 export function tuneCommand(context: CliContext): Command {
@@ -66,7 +50,7 @@ export function tuneCommand(context: CliContext): Command {
     .option('--max-runs <n>', 'runs of all prompts to search with at most (default: 150)', toCount)
     .option('--max-seconds <n>', 'seconds to search at most (default: 300)', toNumber);
   for (const option of generateCommand(context).options) {
-    if (SAME.includes(option.attributeName())) command.addOption(option);
+    if (MEASURED_FLAGS.includes(option.attributeName())) command.addOption(option);
   }
   return command
     .optionsGroup('Options:')
