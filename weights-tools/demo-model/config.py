@@ -1,6 +1,6 @@
 """Everything that fixes the model and its training: sizes, seeds, budgets."""
 
-PICTURES = 8192  # drawn once and cached; the last VALIDATION of them are never trained on
+PICTURES = 16384  # drawn once and cached; the last VALIDATION of them are never trained on
 VALIDATION = 512
 
 AUTOENCODER = {"channels": (16, 32, 64, 64), "layers": 1, "groups": 8}

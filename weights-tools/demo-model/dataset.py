@@ -21,7 +21,7 @@ def draw(index):
 
 
 def draw_all(path, workers):
-    """Writes uint8 [PICTURES, 128, 128, 3] to `path` unless it is there already (0.4 GB, some seconds)."""
+    """Writes uint8 [PICTURES, 128, 128, 3] to `path` unless it is there already (0.8 GB, a minute)."""
     if os.path.exists(path):
         return
     pictures = np.lib.format.open_memmap(path + ".part", "w+", np.uint8, (PICTURES, SIZE, SIZE, 3))
