@@ -1,27 +1,18 @@
 #include "backend.h"
 
-#include <algorithm>
 #include <fstream>
 #include <string>
 
 #include "arguments.h"
 #include "cpu/backend.h"
 #include "cuda/host/backend.h"
-#include "cuda_library.h"
+#include "cuda/host/library.h"
 #include "errors.h"
 #include "runtime/error.h"
 #include "values.h"
 
 namespace deepcache::addon {
 namespace {
-
-bool is_cuda(const std::string& device) {
-  if (!device.starts_with("cuda")) return false;
-  const std::string rest = device.substr(4);
-  return rest.empty() ||
-         (rest[0] == ':' && rest.size() > 1 && rest.size() < 6 &&
-          std::all_of(rest.begin() + 1, rest.end(), [](char c) { return c >= '0' && c <= '9'; }));
-}
 
 std::string processor_name() {
   std::ifstream file("/proc/cpuinfo");
@@ -55,22 +46,12 @@ Napi::Object cpu_info(Napi::Env env) {
 
 cuda::DeviceInfo cuda_device(int index) {
   cuda::DeviceInfo info;
-  cuda::call(cuda_api().device_info, index, &info);
+  cuda::call(cuda::library().device_info, index, &info);
   return info;
 }
 
 std::string architecture(const cuda::DeviceInfo& info) {
   return "sm_" + std::to_string(10 * info.major + info.minor);
-}
-
-// Names the device that was asked for, whatever the reason.
-std::shared_ptr<Backend> open_cuda(const std::string& device, int index,
-                                   cuda::ActivationType type) {
-  try {
-    return std::make_shared<cuda::CudaBackend>(cuda_api(), index, type);
-  } catch (const Error& error) {
-    throw Error(error.code(), "device '" + device + "' is not available: " + error.what());
-  }
 }
 
 cuda::ActivationType activation_type(const Argument& argument) {
@@ -95,11 +76,10 @@ NativeBackend::NativeBackend(const Napi::CallbackInfo& info) : ObjectWrap(info) 
     const cuda::ActivationType type = activation_type(options["dtype"]);
     const auto object = info.This().As<Napi::Object>();
     define(object, "device", Napi::String::New(env, device));
-    if (is_cuda(device)) {
-      const int index = device.size() > 5 ? std::stoi(device.substr(5)) : 0;
-      backend_ = open_cuda(device, index, type);
+    if (const std::optional<int> index = cuda::device_index(device)) {
+      backend_ = cuda::open_device(device, type);
       define(object, "threads", Napi::Number::New(env, 0));
-      define(object, "isa", Napi::String::New(env, architecture(cuda_device(index))));
+      define(object, "isa", Napi::String::New(env, architecture(cuda_device(*index))));
     } else if (device == "cpu") {
       backend_ = make_cpu_backend(threads);
       auto& cpu = static_cast<cpu::CpuBackend&>(*backend_);
@@ -118,7 +98,7 @@ Napi::Value devices(const Napi::CallbackInfo& info) {
     Napi::Array out = Napi::Array::New(env);
     out[0u] = cpu_info(env);
     try {
-      const int count = cuda_device_count();
+      const int count = cuda::device_count();
       for (int i = 0; i < count; i++) {
         const cuda::DeviceInfo gpu = cuda_device(i);
         const std::string name = std::string(gpu.name) + ", " + architecture(gpu);

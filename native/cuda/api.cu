@@ -144,11 +144,26 @@ int sampler_step(Context* context, const SamplerCall* call, ApiError* error) {
   });
 }
 
+int time_begin(Context* context, ApiError* error) {
+  return guarded(error, [&] {
+    context->enter();
+    context->begin.record(context->stream);
+  });
+}
+
+int time_end(Context* context, double* seconds, ApiError* error) {
+  return guarded(error, [&] {
+    context->enter();
+    context->end.record(context->stream);
+    *seconds = context->end.seconds_since(context->begin);
+  });
+}
+
 constexpr Api kApi = {
     DEEPCACHE_CUDA_ABI, DEEPCACHE_VERSION, device_count,    device_info,    context_create,
     context_destroy,    synchronize,       memory_create,   memory_destroy, upload,
     download,           program_create,    program_destroy, program_run,    program_kernel,
-    sampler_input,      sampler_step};
+    sampler_input,      sampler_step,      time_begin,      time_end};
 
 }  // namespace
 }  // namespace deepcache::cuda

@@ -15,7 +15,7 @@
 #include "runtime/table.h"
 #include "runtime/weights.h"
 
-#define DEEPCACHE_CUDA_ABI 1
+#define DEEPCACHE_CUDA_ABI 2
 
 namespace deepcache::cuda {
 
@@ -112,6 +112,10 @@ struct Api {
 
   int (*sampler_input)(Context*, const SamplerCall*, ApiError*);
   int (*sampler_step)(Context*, const SamplerCall*, ApiError*);
+
+  // The device's own clock around what is enqueued between the two; time_end waits for it.
+  int (*time_begin)(Context*, ApiError*);
+  int (*time_end)(Context*, double* seconds, ApiError*);
 };
 
 }  // namespace deepcache::cuda

@@ -26,6 +26,7 @@ struct Context {
   Stream stream{};
   gpu::Memory fault;  // an int: kBadToken ...
   gpu::Memory sampler_scratch;
+  gpu::Event begin, end;  // of what is timed
 };
 
 }  // namespace deepcache::cuda

@@ -49,6 +49,21 @@ void fill(void* data, int byte, size_t bytes, Stream stream);
 void upload(void* to, const void* from, size_t bytes, Stream stream);
 void download(void* to, const void* from, size_t bytes, Stream stream);
 
+// A place in a stream; made when it is first recorded.
+class Event {
+ public:
+  Event() = default;
+  ~Event();
+  Event(const Event&) = delete;
+  void record(Stream stream);
+  // Waits until the device has passed this one.
+  double seconds_since(const Event& earlier) const;
+
+ private:
+  void* handle_ = nullptr;
+  double time_ = 0;  // emulated: of the wall clock
+};
+
 // Device memory with an owner.
 class Memory {
  public:

@@ -3,6 +3,7 @@
 #include "cuda/gpu.h"
 
 #if !defined(__CUDACC__)
+#include <chrono>
 #include <cstring>
 #endif
 
@@ -100,6 +101,26 @@ void download(void* to, const void* from, size_t bytes, Stream stream) {
   synchronize(stream);
 }
 
+Event::~Event() {
+  if (handle_) cudaEventDestroy(static_cast<cudaEvent_t>(handle_));
+}
+
+void Event::record(Stream stream) {
+  cudaEvent_t event = static_cast<cudaEvent_t>(handle_);
+  if (!event) check(cudaEventCreate(&event), "making an event");
+  handle_ = event;
+  check(cudaEventRecord(event, stream), "recording an event");
+}
+
+double Event::seconds_since(const Event& earlier) const {
+  const auto first = static_cast<cudaEvent_t>(earlier.handle_);
+  const auto last = static_cast<cudaEvent_t>(handle_);
+  float milliseconds = 0;
+  check(cudaEventSynchronize(last), "a kernel");
+  check(cudaEventElapsedTime(&milliseconds, first, last), "reading an event");
+  return milliseconds * 1e-3;
+}
+
 #else  // emulated: two small GPUs, so that grids are cut as on a large one
 
 int device_count() { return 2; }
@@ -127,6 +148,13 @@ void synchronize(Stream) {}
 void fill(void* data, int byte, size_t bytes, Stream) { std::memset(data, byte, bytes); }
 void upload(void* to, const void* from, size_t bytes, Stream) { std::memcpy(to, from, bytes); }
 void download(void* to, const void* from, size_t bytes, Stream) { std::memcpy(to, from, bytes); }
+
+Event::~Event() = default;
+void Event::record(Stream) {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  time_ = std::chrono::duration<double>(now).count();
+}
+double Event::seconds_since(const Event& earlier) const { return time_ - earlier.time_; }
 
 #endif
 

@@ -73,6 +73,12 @@ std::unique_ptr<Program> CudaBackend::compile(const Plan& plan, Weights& weights
   return std::make_unique<CudaProgram>(api_, context_, type_, plan, weights, arena, bindings);
 }
 
+double CudaBackend::time_end() {
+  double seconds = 0;
+  call(api_.time_end, context_, &seconds);
+  return seconds;
+}
+
 void CudaBackend::synchronize() { call(api_.synchronize, context_); }
 
 }  // namespace deepcache::cuda

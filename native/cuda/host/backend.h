@@ -82,6 +82,10 @@ class CudaBackend : public Backend {
   void sampler_step(const SamplerState& state, const StepTable& table, int row) override;
   void synchronize() override;
 
+  // The device's own time for what is enqueued between the two, in seconds.
+  void time_begin() { call(api_.time_begin, context_); }
+  double time_end();
+
  private:
   SamplerCall sampler_call(const SamplerState& state, const StepTable& table, int row);
 

@@ -1,5 +1,6 @@
-#include "cuda_library.h"
+#include "cuda/host/library.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <mutex>
@@ -13,7 +14,7 @@
 #include <dlfcn.h>
 #endif
 
-namespace deepcache::addon {
+namespace deepcache::cuda {
 namespace {
 
 #if defined(_WIN32)
@@ -24,7 +25,7 @@ constexpr const char* kFile = "libdeepcache_cuda.dylib";
 constexpr const char* kFile = "libdeepcache_cuda.so";
 #endif
 
-// The folder of this very addon: build/Release or prebuilds/<platform>-<arch>.
+// The folder of the addon or executable that this code is part of.
 std::filesystem::path own_folder() {
 #if defined(_WIN32)
   HMODULE self = nullptr;
@@ -65,7 +66,7 @@ void* find_symbol(void* library, const char* name) {
 }
 
 // Loaded once and never unloaded: the CUDA runtime inside does not like to be.
-const cuda::Api* load() {
+const Api* load() {
   const char* wanted = std::getenv("DEEPCACHE_CUDA_LIBRARY");
   const std::string path = wanted && *wanted ? wanted : (own_folder() / kFile).string();
   std::error_code ignored;
@@ -74,9 +75,8 @@ const cuda::Api* load() {
   std::string why;
   void* const library = open_library(path, &why);
   if (!library) unavailable("the CUDA library could not be loaded: " + why);
-  const auto get =
-      reinterpret_cast<const cuda::Api* (*)()>(find_symbol(library, "deepcache_cuda_api"));
-  const cuda::Api* const api = get ? get() : nullptr;
+  const auto get = reinterpret_cast<const Api* (*)()>(find_symbol(library, "deepcache_cuda_api"));
+  const Api* const api = get ? get() : nullptr;
   if (!api || api->abi != DEEPCACHE_CUDA_ABI || std::string(api->build) != DEEPCACHE_VERSION)
     unavailable("the CUDA library belongs to another version of deepcache (" + path + ")");
   return api;
@@ -84,18 +84,34 @@ const cuda::Api* load() {
 
 }  // namespace
 
-const cuda::Api& cuda_api() {
+const Api& library() {
   static std::mutex mutex;
-  static const cuda::Api* api = nullptr;
+  static const Api* api = nullptr;
   const std::lock_guard lock(mutex);
   if (!api) api = load();
   return *api;
 }
 
-int cuda_device_count() {
+int device_count() {
   int count = 0;
-  cuda::call(cuda_api().device_count, &count);
+  call(library().device_count, &count);
   return count;
 }
 
-}  // namespace deepcache::addon
+std::optional<int> device_index(const std::string& device) {
+  if (device == "cuda") return 0;
+  if (!device.starts_with("cuda:") || device.size() < 6 || device.size() > 9 ||
+      !std::all_of(device.begin() + 5, device.end(), [](char c) { return c >= '0' && c <= '9'; }))
+    return {};
+  return std::stoi(device.substr(5));
+}
+
+std::unique_ptr<Backend> open_device(const std::string& device, ActivationType type) {
+  try {
+    return std::make_unique<CudaBackend>(library(), device_index(device).value(), type);
+  } catch (const Error& error) {
+    throw Error(error.code(), "device '" + device + "' is not available: " + error.what());
+  }
+}
+
+}  // namespace deepcache::cuda
