@@ -7,11 +7,8 @@
 #include "arguments.h"
 #include "errors.h"
 #include "model_source.h"
-#include "models/clip_text.h"
-#include "models/clip_vision.h"
 #include "models/model.h"
-#include "models/unet_plan.h"
-#include "models/vae.h"
+#include "models/weight_plans.h"
 #include "runtime/backend.h"
 #include "values.h"
 
@@ -56,25 +53,6 @@ double packed_bytes(const std::vector<Plan>& plans) {
   double bytes = 0;
   for (const WeightSpec& spec : specs) bytes += double(cpu->packed_bytes(spec));
   return bytes;
-}
-
-// The plans that name all weights of a U-Net, in the smallest shape.
-std::vector<Plan> unet_weight_plans(const UnetConfig& config) {
-  const int side = 1 << (config.levels() - 1);
-  std::vector<Plan> plans;
-  plans.push_back(plan_unet_full(config, {1, side, side, 1, 1}, {}));
-  plans.push_back(plan_unet_context(config, 1, 1));
-  plans.push_back(plan_unet_time(config, 1, 1, config.some_time_ids()));
-  return plans;
-}
-
-std::vector<Plan> vae_plans(const VaeConfig& config, int batch, int height, int width) {
-  std::vector<Plan> plans;
-  plans.push_back(plan_vae_decode(config, batch, height, width));
-  if (config.encoder)
-    plans.push_back(
-        plan_vae_encode(config, batch, height * config.scale(), width * config.scale()));
-  return plans;
 }
 
 ClipTextConfig parse_text_config(const std::string& config) {
@@ -130,7 +108,7 @@ Napi::Value plan_unet(const Napi::CallbackInfo& info) {
         frames.fail("a divisor of the batch (" + std::to_string(shape.batch) + ")",
                     std::to_string(shape.frames));
     }
-    const std::vector<Plan> plans = unet_weight_plans(config);
+    const std::vector<Plan> plans = weight_plans(config);
     Napi::Array branches = Napi::Array::New(env);
     for (int branch = 0; branch < config.branches(); ++branch)
       branches[uint32_t(branch)] = branch_info(env, config, shape, branch);
@@ -161,12 +139,14 @@ Napi::Value plan_vae(const Napi::CallbackInfo& info) {
     const int batch = int(size["batch"].integer(1, kMaxBatch));
     const int height = int(size["height"].integer(1, kMaxVaeSide));
     const int width = int(size["width"].integer(1, kMaxVaeSide));
-    const std::vector<Plan> plans = vae_plans(config, batch, height, width);
+    const std::vector<Plan> plans = weight_plans(config);
     Napi::Object out = Napi::Object::New(env);
     out["parameters"] = Napi::Number::New(env, count_parameters(plans));
     out["weightBytes"] = Napi::Number::New(env, packed_bytes(plans));
-    out["decode"] = info_of(env, plans[0]);
-    if (config.encoder) out["encode"] = info_of(env, plans[1]);
+    out["decode"] = info_of(env, plan_vae_decode(config, batch, height, width));
+    if (config.encoder)
+      out["encode"] = info_of(
+          env, plan_vae_encode(config, batch, height * config.scale(), width * config.scale()));
     return out;
   });
 }
@@ -180,15 +160,15 @@ Napi::Value weight_shapes(const Napi::CallbackInfo& info) {
     WeightNaming naming;
     if (kind == "unet") {
       const auto config = UnetConfig::parse(text);
-      plans = unet_weight_plans(config);
+      plans = weight_plans(config);
       naming = config.naming;
     } else if (kind == "text_encoder") {
-      plans.push_back(plan_clip_text(parse_text_config(text), 1, 1, 0));
+      plans = weight_plans(parse_text_config(text));
     } else if (kind == "image_encoder") {
-      plans.push_back(plan_clip_vision(ClipVisionConfig::parse(text), 1));
+      plans = weight_plans(ClipVisionConfig::parse(text));
     } else if (kind == "vae") {
       const auto config = VaeConfig::parse(text);
-      plans = vae_plans(config, 1, 1, 1);
+      plans = weight_plans(config);
       naming = config.naming;
     } else {
       model.fail("'unet', 'text_encoder', 'image_encoder' or 'vae'", "'" + kind + "'");

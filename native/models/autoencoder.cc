@@ -4,6 +4,7 @@
 
 #include "../runtime/error.h"
 #include "layout.h"
+#include "weight_plans.h"
 
 namespace deepcache {
 
@@ -11,8 +12,7 @@ Autoencoder::Autoencoder(const VaeConfig& config, std::shared_ptr<WeightSource> 
                          std::shared_ptr<Backend> backend)
     : Model(renamed(std::move(source), config.naming), std::move(backend)), config_(config) {
   if (config_.video) config_.mix_factors = read_mix_factors(weights().source());
-  if (config_.encoder) load(plan_vae_encode(config_, 1, config_.scale(), config_.scale()));
-  load(plan_vae_decode(config_, 1, 1, 1));
+  for (const Plan& plan : weight_plans(config_)) load(plan);
   finish_loading();
 }
 

@@ -7,6 +7,7 @@
 #include "../runtime/memory.h"
 #include "layout.h"
 #include "unet_session.h"
+#include "weight_plans.h"
 
 namespace deepcache {
 namespace {
@@ -69,12 +70,7 @@ Unet::Unet(const UnetConfig& config, std::shared_ptr<WeightSource> source,
            std::shared_ptr<Backend> backend)
     : Model(renamed(std::move(source), config.naming), std::move(backend)), config_(config) {
   if (config_.video) config_.mix_factors = read_mix_factors(weights().source());
-  // The smallest shape names all weights: the session below checks and packs them.
-  const int side = 1 << (config_.levels() - 1);
-  const UnetShape shape{1, side, side, 1, 1};
-  load(plan_unet_full(config_, shape, {}));
-  load(plan_unet_context(config_, 1, 1));
-  load(plan_unet_time(config_, 1, 1, config_.some_time_ids()));
+  for (const Plan& plan : weight_plans(config_)) load(plan);
   finish_loading();
 }
 

@@ -47,6 +47,8 @@ class Program {
   // Enqueues one pass (the CPU computes it at once). `step` picks the slice of stepped externals.
   // Throws Error(kAborted) soon after `cancel` became true.
   virtual void run(int step, const CancelFlag* cancel, const Tap* tap) = 0;
+  // What serves each op, in words; empty where there is no choice of kernels.
+  virtual std::vector<std::string> kernels() const { return {}; }
 };
 
 class Backend {

@@ -159,7 +159,7 @@ struct Op {
   Op(const NearestCode& op) : kind(OpKind::nearest_code), nearest_code(op) {}
 
   // The tensor that the op writes.
-  Tensor output() const;
+  const Tensor& output() const;
   // Calls `visit(const Tensor&)` for every tensor that the op reads.
   template <typename Visit>
   void inputs(const Visit& visit) const {

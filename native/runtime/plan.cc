@@ -21,7 +21,7 @@ void require(bool condition, const char* what) {
 
 }  // namespace
 
-Tensor Op::output() const {
+const Tensor& Op::output() const {
   switch (kind) {
     case OpKind::conv:
       return conv.y;
@@ -44,9 +44,9 @@ Tensor Op::output() const {
     case OpKind::resample:
       return resample.y;
     case OpKind::nearest_code:
-      return nearest_code.y;
+      break;
   }
-  return {};
+  return nearest_code.y;
 }
 
 Tensor Plan::temporary(Shape shape) {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "native/models/unet.h"
+#include "native/models/weight_plans.h"
 #include "native/runtime/error.h"
 #include "native/runtime/synth.h"
 #include "test.h"
@@ -40,12 +41,7 @@ const char* const kTiny = R"({
 
 std::unique_ptr<Unet> tiny_unet() {
   const UnetConfig config = UnetConfig::parse(kTiny);
-  std::vector<WeightSpec> specs;
-  for (const Plan& plan : {plan_unet_full(config, {1, 4, 4, 1, 1}, {}),
-                           plan_unet_context(config, 1, 1), plan_unet_time(config, 1, 1, 1)})
-    specs.insert(specs.end(), plan.weights().begin(), plan.weights().end());
-  return std::make_unique<Unet>(config,
-                                std::make_shared<SyntheticWeights>(synthetic_tensors(specs)),
+  return std::make_unique<Unet>(config, synthetic_weights(weight_plans(config)),
                                 std::shared_ptr<Backend>(make_cpu_backend(1)));
 }
 

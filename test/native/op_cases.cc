@@ -97,7 +97,8 @@ class OpBuilder::Source : public WeightSource {
 
 std::shared_ptr<WeightSource> OpBuilder::source() { return std::make_shared<Source>(stored_); }
 
-std::string check_case(const OpCase& test, Backend& backend, const CheckOptions& options) {
+CaseResult run_case(const OpCase& test, Backend& backend, const CheckOptions& options) {
+  CaseResult out;
   OpBuilder builder(12345, options.staged);
   const Op op = test.record(builder);
   Plan& plan = builder.plan;
@@ -149,7 +150,10 @@ std::string check_case(const OpCase& test, Backend& backend, const CheckOptions&
 
   size_t packed = 0;
   for (const WeightSpec& spec : plan.weights()) packed += backend.packed_bytes(spec);
-  if (packed != weights.packed_bytes()) return "packed_bytes() is not what pack() took";
+  if (packed != weights.packed_bytes()) out.problem = "packed_bytes() is not what pack() took";
+  const std::vector<std::string> kernels = program->kernels();
+  for (size_t i = 0; i < kernels.size(); i++)
+    if (plan.ops()[i].output().id == op.output().id) out.kernel = kernels[i];
 
   const int y = result.id;
   const size_t count = plan.shape(y).count();
@@ -157,15 +161,22 @@ std::string check_case(const OpCase& test, Backend& backend, const CheckOptions&
   std::vector<float> all(count + 64);
   buffers[index]->download(all.data(), all.size() * 4);
   for (size_t i = 0; i < all.size(); i++)
-    if ((i < 32 || i >= 32 + count) && all[i] != 77.0f) return "wrote outside of its output";
+    if ((i < 32 || i >= 32 + count) && all[i] != 77.0f) out.problem = "wrote outside of its output";
   const std::vector<float> actual(all.begin() + 32, all.end() - 32);
   const std::vector<double>& expected = reference.tensors[op.output().id];
-  const double error = relative_error(actual, expected), largest = largest_error(actual, expected);
+  out.error = relative_error(actual, expected);
+  out.largest = largest_error(actual, expected);
   const double tolerance = options.tolerance ? options.tolerance : test.tolerance;
-  if (error <= tolerance && largest <= 20 * tolerance) return "";
+  if (!out.problem.empty() || (out.error <= tolerance && out.largest <= 20 * tolerance)) return out;
   std::ostringstream message;
-  message << "relative error " << error << ", largest " << largest << ", tolerance " << tolerance;
-  return message.str();
+  message << "relative error " << out.error << ", largest " << out.largest << ", tolerance "
+          << tolerance;
+  out.problem = message.str();
+  return out;
+}
+
+std::string check_case(const OpCase& test, Backend& backend, const CheckOptions& options) {
+  return run_case(test, backend, options).problem;
 }
 
 }  // namespace deepcache::test

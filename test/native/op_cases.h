@@ -64,7 +64,15 @@ struct CheckOptions {
   bool staged = false;   // see OpBuilder
 };
 
-// Runs the case on a backend and on the reference. Returns what is wrong, empty when nothing is.
+struct CaseResult {
+  double error = 0, largest = 0;  // relative_error, largest_error
+  std::string kernel;             // that served the op, where the backend tells
+  std::string problem;            // what is wrong, empty when nothing is
+};
+
+// Runs the case on a backend and on the reference.
+CaseResult run_case(const OpCase& test, Backend& backend, const CheckOptions& options = {});
+// The problem only.
 std::string check_case(const OpCase& test, Backend& backend, const CheckOptions& options = {});
 
 }  // namespace deepcache::test

@@ -17,7 +17,7 @@ class CudaProgram : public Program {
   ~CudaProgram() override;
   void run(int step, const CancelFlag* cancel, const Tap* tap) override;
   // The kernel that serves each op, in words.
-  std::vector<std::string> kernels() const;
+  std::vector<std::string> kernels() const override;
 
  private:
   void run_tapped(int step, const CancelFlag* cancel, const Tap& tap);

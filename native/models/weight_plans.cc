@@ -1,0 +1,42 @@
+#include "weight_plans.h"
+
+#include "../runtime/synth.h"
+
+namespace deepcache {
+
+std::vector<Plan> weight_plans(const UnetConfig& config) {
+  const int side = 1 << (config.levels() - 1);
+  std::vector<Plan> plans;
+  plans.push_back(plan_unet_full(config, {1, side, side, 1, 1}, {}));
+  plans.push_back(plan_unet_context(config, 1, 1));
+  plans.push_back(plan_unet_time(config, 1, 1, config.some_time_ids()));
+  return plans;
+}
+
+std::vector<Plan> weight_plans(const VaeConfig& config) {
+  std::vector<Plan> plans;
+  plans.push_back(plan_vae_decode(config, 1, 1, 1));
+  if (config.encoder) plans.push_back(plan_vae_encode(config, 1, config.scale(), config.scale()));
+  return plans;
+}
+
+std::vector<Plan> weight_plans(const ClipTextConfig& config) {
+  std::vector<Plan> plans;
+  plans.push_back(plan_clip_text(config, 1, 1, 0));
+  return plans;
+}
+
+std::vector<Plan> weight_plans(const ClipVisionConfig& config) {
+  std::vector<Plan> plans;
+  plans.push_back(plan_clip_vision(config, 1));
+  return plans;
+}
+
+std::shared_ptr<WeightSource> synthetic_weights(const std::vector<Plan>& plans) {
+  std::vector<WeightSpec> specs;
+  for (const Plan& plan : plans)
+    specs.insert(specs.end(), plan.weights().begin(), plan.weights().end());
+  return std::make_shared<SyntheticWeights>(synthetic_tensors(specs));
+}
+
+}  // namespace deepcache
