@@ -4,7 +4,8 @@
 // CUDA runtime, under any other compiler the emulator's (native/emulator/README.md).
 //
 // Rules for kernels: PTX only through these wrappers; shared memory only through DYNAMIC_SHARED and
-// SHARED_ARRAY; launches only through gpu::launch; activations through Number<T>.
+// SHARED_ARRAY; launches only through gpu::launch; activations through Number<T>; what only Hopper
+// has (hopper_device.h) under `#if DEEPCACHE_SM90A`.
 //
 // PLANTED(n) is false but in the emulator's tests of its tests, which switch on one bug at a time
 // (test/emulated/planted_test.cc) and expect that it is found.
@@ -17,8 +18,10 @@
 
 #if defined(__CUDACC__)
 #include "cuda/gpu_device.h"
+#include "cuda/hopper_device.h"
 #else
 #include "cuda/gpu_emulated.h"
+#include "cuda/hopper_emulated.h"
 #endif
 
 namespace deepcache::cuda::gpu {

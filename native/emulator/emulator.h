@@ -6,14 +6,20 @@
 #include <bit>
 #include <cmath>
 
+#include "async_proxy.h"
 #include "barriers.h"
 #include "cp_async.h"
 #include "launch.h"
 #include "matrix.h"
+#include "mbarrier.h"
 #include "memory.h"
+#include "registers.h"
 #include "scheduler.h"
 #include "shared_memory.h"
+#include "tensor_map.h"
+#include "tma.h"
 #include "warp.h"
+#include "wgmma.h"
 
 #define threadIdx (deepcache::emulator::current->thread)
 #define blockIdx (deepcache::emulator::current->block->index)

@@ -1,0 +1,24 @@
+#pragma once
+
+// mbarriers: barriers in shared memory that count arrivals and the bytes of asynchronous copies.
+
+#include <cstdint>
+
+namespace deepcache::emulator {
+
+struct Block;
+
+// A phase ends when `count` threads have arrived and all announced bytes have come.
+void mbarrier_init(void* barrier, int count, const char* file, int line);
+// Without it the barriers that the thread has initialised must not be given to TMA.
+void mbarrier_init_fence();
+// `bytes` more are going to come in this phase.
+void mbarrier_arrive(void* barrier, int bytes, const char* file, int line);
+// Until the phase of this parity has ended.
+void mbarrier_wait(void* barrier, int parity, const char* file, int line);
+
+// For TMA: fails unless it is a barrier that copies can count for; counts a copy's bytes.
+void mbarrier_require_fenced(void* barrier, const char* file, int line);
+void mbarrier_complete(Block& block, void* barrier, int64_t bytes, const char* file, int line);
+
+}  // namespace deepcache::emulator

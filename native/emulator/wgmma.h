@@ -1,0 +1,29 @@
+#pragma once
+
+// wgmma: products that the four warps of a warpgroup ask for together, and that run asynchronously
+// in the order of their issue. Operands are read at any time until the group is waited for;
+// accumulators hold NaN for as long.
+
+#include <cstdint>
+
+namespace deepcache::emulator {
+
+struct WgmmaShape {
+  int columns;  // of b and d; a has 64 rows, k is 16
+  int type;     // matrix.h's FragmentType
+  bool transposed_b, accumulate;
+  bool operator==(const WgmmaShape&) const = default;
+};
+
+// `a` and `b` are descriptors; `a_registers` replaces a.
+void wgmma(float* d, uint64_t a, const uint32_t* a_registers, uint64_t b, const WgmmaShape& shape,
+           const char* file, int line);
+void wgmma_fence();
+void wgmma_commit();
+// Until at most `keep` groups are in flight.
+void wgmma_wait(int keep, const char* file, int line);
+// Of an operand in the 128-byte swizzle, as in native/cuda/wgmma.h.
+uint64_t wgmma_descriptor(const void* data, int leading_bytes, int stride_bytes, const char* file,
+                          int line);
+
+}  // namespace deepcache::emulator
