@@ -23,6 +23,7 @@ export {
 export type { Dtype, LoadOptions } from './pipelines/components.js';
 export { type DDPMOptions, DDPMPipeline } from './pipelines/ddpm.js';
 export { DiffusionPipeline, type StreamEvent } from './pipelines/diffusion-pipeline.js';
+export type { GenerationDefaults } from './pipelines/generation-config.js';
 export type { Img2ImgOptions } from './pipelines/image-to-image.js';
 export type { InpaintOptions } from './pipelines/inpainting.js';
 export type { EncodedPrompt } from './pipelines/latent-pipeline.js';

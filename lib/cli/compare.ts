@@ -11,7 +11,7 @@ import { toCount } from './arguments.js';
 import { CACHE_HELP, CACHE_SETTINGS_HELP, toCacheOptions } from './cache-option.js';
 import { comparisonJson, comparisonText } from './compare-report.js';
 import type { CliContext } from './context.js';
-import { defaultModel, withModelOptions } from './default-model.js';
+import { modelFolder } from './default-model.js';
 import { generateCommand } from './generate.js';
 import { type GenerateFlags, toGenerateOptions, toLoadOptions } from './generate-options.js';
 import { EXIT_CODES_HELP } from './run.js';
@@ -55,7 +55,7 @@ async function run({ cache, repeats, html, ...flags }: Flags, context: CliContex
   if (!ENDINGS.includes(extname(flags.output).toLowerCase())) {
     throw invalidArgument('output', `must end in ${ENDINGS.join(', ')}, got ${JSON.stringify(flags.output)}`);
   }
-  const given = toGenerateOptions(flags);
+  const options = toGenerateOptions(flags);
   // Without a cache it is made in any case.
   const settings = cache?.filter((setting) => setting !== false);
   if (settings?.length === 0)
@@ -69,8 +69,7 @@ async function run({ cache, repeats, html, ...flags }: Flags, context: CliContex
     line.clear();
     if (!flags.quiet) context.err(`deepcache: ${message}\n`);
   };
-  const { folder, note, ...model } = flags.model === undefined ? defaultModel() : { folder: flags.model };
-  const options = withModelOptions('options' in model ? model.options : {}, given);
+  const { folder, note } = modelFolder(flags.model);
   if (note) remark(note);
   const { signal } = context;
   try {

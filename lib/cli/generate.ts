@@ -21,7 +21,7 @@ import { schedulerNames } from '../schedulers/index.js';
 import { collect, toCount, toJsonObject, toList, toNumber, toSeed, toWhole } from './arguments.js';
 import { CACHE_HELP, CACHE_SETTINGS_HELP, toCacheOptions } from './cache-option.js';
 import type { CliContext } from './context.js';
-import { defaultModel, withModelOptions } from './default-model.js';
+import { modelFolder } from './default-model.js';
 import { type GenerateFlags, optionsFor, toLoadOptions } from './generate-options.js';
 import { fileNames, jsonReport, textReport } from './generate-report.js';
 import { PreviewOutput } from './preview-output.js';
@@ -57,9 +57,13 @@ export function generateCommand(context: CliContext): Command {
     .option('--mask <file>', 'and repaint it where this one is white')
     .option('--strength <x>', 'how much of the picture to give up, 0 to 1', toNumber)
     .optionsGroup('How:')
-    .option('--steps <n>', 'steps of the sampler (default: 50)', toWhole)
+    .option('--steps <n>', "steps of the sampler (default: the model's, else 50)", toWhole)
     .addOption(new Option('--num-inference-steps <n>', 'same as --steps').argParser(toWhole))
-    .option('-g, --guidance-scale <x>', 'how closely to follow the prompt; 1 is off (default: 7.5)', toNumber)
+    .option(
+      '-g, --guidance-scale <x>',
+      "how closely to follow the prompt; 1 is off (default: the model's, else 7.5)",
+      toNumber,
+    )
     .option(
       '--guidance-rescale <x>',
       'against overexposure by strong guidance, 0 to 1 (default: 0)',
@@ -129,7 +133,7 @@ async function generate(flags: GenerateFlags, context: CliContext): Promise<void
     if (endings.includes(extname(path).toLowerCase())) continue;
     throw invalidArgument(name, `must end in ${endings.join(', ')}, got ${JSON.stringify(path)}`);
   }
-  const given = isVideo ? toVideoOptions(index?.className, flags) : optionsFor(index?.className, flags);
+  const options = isVideo ? toVideoOptions(index?.className, flags) : optionsFor(index?.className, flags);
   for (const path of Object.values(paths)) await mkdir(dirname(path), { recursive: true });
 
   const line = new StatusLine(context, !flags.quiet);
@@ -137,8 +141,7 @@ async function generate(flags: GenerateFlags, context: CliContext): Promise<void
     line.clear();
     if (!flags.quiet) context.err(`deepcache: ${message}\n`);
   };
-  const { folder, note, ...model } = flags.model === undefined ? defaultModel() : { folder: flags.model };
-  const options = withModelOptions('options' in model ? model.options : {}, given);
+  const { folder, note } = modelFolder(flags.model);
   if (note) remark(note);
   const previews = new PreviewOutput(context, line, flags.preview);
   if (options.previewEvery && !previews.isUseful) {

@@ -12,7 +12,7 @@ import { defaultGrid, measureQuality, qualityJson, qualityPage, qualityTable } f
 import { toCount, toWhole } from './arguments.js';
 import { CACHE_HELP, CACHE_SETTINGS_HELP, toCacheOptions } from './cache-option.js';
 import type { CliContext } from './context.js';
-import { defaultModel } from './default-model.js';
+import { modelFolder } from './default-model.js';
 import { formatTable } from './format.js';
 import { generateCommand } from './generate.js';
 import { type GenerateFlags, MEASURED_FLAGS, toGenerateOptions, toLoadOptions } from './generate-options.js';
@@ -77,7 +77,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
     output: '',
   } as GenerateFlags);
   const line = new StatusLine(context, !flags.quiet);
-  const { folder, note } = flags.model === undefined ? defaultModel() : { folder: flags.model };
+  const { folder, note } = modelFolder(flags.model);
   if (note && !flags.quiet) context.err(`deepcache: ${note}\n`);
   const { signal } = context;
   try {

@@ -5,7 +5,7 @@ import { DiffusionPipeline } from '../index.js';
 import { type TunablePipeline, type TuneBudget, type TuneResult, tune } from '../tune/index.js';
 import { toCount, toList, toNumber, toWhole } from './arguments.js';
 import type { CliContext } from './context.js';
-import { defaultModel } from './default-model.js';
+import { modelFolder } from './default-model.js';
 import { formatSeconds } from './format.js';
 import { generateCommand } from './generate.js';
 import { type GenerateFlags, MEASURED_FLAGS, toGenerateOptions, toLoadOptions } from './generate-options.js';
@@ -83,7 +83,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   const { prompt: _, ...options } = toGenerateOptions(given);
 
   const line = new StatusLine(context, !flags.quiet);
-  const { folder, note } = isDemo ? defaultModel() : { folder: flags.model as string };
+  const { folder, note } = modelFolder(flags.model);
   if (note && !flags.quiet) context.err(`deepcache: ${note}\n`);
   const { signal } = context;
   try {

@@ -13,6 +13,7 @@ import { knownProjection, type LatentProjection } from '../previews/projection.j
 import { parsePythonJson, Scheduler, type SchedulerConfig } from '../schedulers/index.js';
 import { CLIPTokenizer } from '../tokenizers/clip-tokenizer.js';
 import { callable, checkSignal, flag } from './checks.js';
+import type { GenerationDefaults } from './generation-config.js';
 import { loadTogether } from './loading.js';
 import { readOriginalIndex } from './original-layout.js';
 
@@ -49,6 +50,8 @@ export interface PipelineParts {
   readonly backend: NativeBackend;
   readonly scheduler: Scheduler;
   readonly unet: UNet2DConditionModel;
+  /** What the folder recommends for its runs. */
+  readonly defaults?: GenerationDefaults;
   /** All loaded models; the last pipeline's dispose frees them. */
   readonly models: readonly { dispose(): void }[];
   /** How many pipelines share these models. */

@@ -10,6 +10,7 @@ import {
   type PipelineParts,
   readModelIndex,
 } from './components.js';
+import { type GenerationDefaults, readGenerationConfig, withDefaults } from './generation-config.js';
 import type { GenerateOptions } from './options.js';
 import type { GenerateResult, StepEvent } from './result.js';
 
@@ -92,7 +93,8 @@ export abstract class DiffusionPipeline<
 
   /**
    * Loads a folder in the diffusers layout. Called on DiffusionPipeline it makes the pipeline that the folder's
-   * model_index.json names; called on a pipeline's class it makes that one.
+   * model_index.json names; called on a pipeline's class it makes that one. A generation_config.json in the folder
+   * holds defaults of the model's own for `generate`, see {@link DiffusionPipeline.defaults}.
    *
    * @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG, ERR_DEEPCACHE_INVALID_WEIGHTS, ERR_DEEPCACHE_UNSUPPORTED (a
    * pipeline that is not implemented), ERR_DEEPCACHE_BACKEND_UNAVAILABLE, ERR_DEEPCACHE_OUT_OF_MEMORY
@@ -116,11 +118,18 @@ export abstract class DiffusionPipeline<
         `${folder} is a ${index.className}, which this version does not have; it has ${known}`,
       );
     }
-    return new pipeline(await pipeline.load(index, options), options.log) as unknown as T;
+    const defaults = await readGenerationConfig(folder, options.log ?? defaultLog);
+    const parts = await pipeline.load(index, options);
+    return new pipeline({ ...parts, defaults }, options.log) as unknown as T;
   }
 
   get unet(): UNet2DConditionModel {
     return this.components.unet;
+  }
+
+  /** What the model's folder recommends: these options of `generate` have such defaults instead of the usual ones. */
+  get defaults(): GenerationDefaults {
+    return this.components.defaults ?? {};
   }
 
   /** Where it runs: 'cpu' or 'cuda:0'. */
@@ -134,10 +143,11 @@ export abstract class DiffusionPipeline<
    * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT naming the option, ERR_DEEPCACHE_OUT_OF_MEMORY before
    * anything is allocated, ERR_DEEPCACHE_DISPOSED; the signal's reason after an abort. The pipeline stays usable.
    */
-  generate(options: Options): Promise<GenerateResult> {
+  generate(given: Options): Promise<GenerateResult> {
+    const options = withDefaults(this.defaults, given);
     const run = async () => {
       this.#requireOpen();
-      const signal = options?.signal
+      const signal = options.signal
         ? AbortSignal.any([options.signal, this.#closing.signal])
         : this.#closing.signal;
       signal.throwIfAborted();
@@ -159,7 +169,7 @@ export abstract class DiffusionPipeline<
   async *stream(options: Options): AsyncGenerator<StreamEvent, void, void> {
     // Before options are wrapped: generate() would not see what was wrong with them.
     this.#requireOpen();
-    this.check(options);
+    this.check(withDefaults(this.defaults, options));
     const stop = new AbortController();
     const events: StreamEvent[] = [];
     let wake = () => {};

@@ -8,7 +8,7 @@ import torch
 
 import captions
 from canvas import SIZE
-from config import TEXT_ENCODER
+from config import SAMPLING, TEXT_ENCODER
 from scene import COLORS
 
 
@@ -61,7 +61,7 @@ A very small text-to-image model of Stable Diffusion's structure (CLIP text enco
 attention, KL autoencoder), trained from drawings. It exists so that examples and measurements have a real model
 that fits in a package; it knows nothing but its little world.
 
-- Pictures: {SIZE}x{SIZE}, 25 DDIM steps, guidance scale 2.5 (more makes colours heavy and things double). Other
+- Pictures: {SIZE}x{SIZE}, {SAMPLING["steps"]} DDIM steps, guidance scale {SAMPLING["guidance"]} (more makes colours heavy and things double). Other
   sizes were never seen in training.
 - Format: a diffusers directory, float16 safetensors.
 

@@ -29,7 +29,7 @@ def loss_weight(timesteps):
 
 
 @torch.no_grad()
-def sample(unet, context, empty_context, noise, steps=25, guidance_scale=2.5):
+def sample(unet, context, empty_context, noise, steps, guidance_scale):
     """DDIM with "leading" timesteps and offset 1, classifier-free guidance. Returns latents shaped like noise."""
     alphas, x, stride = alphas_cumprod(), noise, STEPS // steps
     contexts = torch.cat([empty_context.expand_as(context), context])

@@ -5,7 +5,7 @@ import os
 import torch
 
 from canvas import SIZE
-from config import AUTOENCODER, SCHEDULE, TEXT_ENCODER, UNET
+from config import AUTOENCODER, SAMPLING, SCHEDULE, TEXT_ENCODER, UNET
 from safetensors_file import read_safetensors, write_safetensors
 from tokenizer import carry_embeddings, read_ids
 
@@ -39,6 +39,10 @@ def scheduler_config():
         "prediction_type": "v_prediction", "set_alpha_to_one": False, "steps_offset": 1,
         "timestep_spacing": "leading", "trained_betas": None,
     }
+
+
+def generation_config():
+    return {"num_inference_steps": SAMPLING["steps"], "guidance_scale": SAMPLING["guidance"]}
 
 
 def unet_config():
@@ -84,6 +88,7 @@ def text_encoder_config(vocabulary):
 def export(folder, states, tokenizer, card):
     """states: {"unet", "text_encoder", "vae"} to state dicts; card: text of the folder's README.md."""
     write_json(pipeline_config(), folder, "model_index.json")
+    write_json(generation_config(), folder, "generation_config.json")
     write_json(scheduler_config(), folder, "scheduler", "scheduler_config.json")
     write_json(unet_config(), folder, "unet", "config.json")
     write_json(autoencoder_config(), folder, "vae", "config.json")

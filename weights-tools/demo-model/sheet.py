@@ -4,7 +4,7 @@ from PIL import Image
 
 import dataset
 from autoencoder import AutoencoderKL
-from config import AUTOENCODER
+from config import AUTOENCODER, SAMPLING
 from diffusion import sample
 from training import device, to_byte_pictures
 
@@ -22,13 +22,13 @@ PROMPTS = [
 
 
 @torch.no_grad()
-def draw_sheet(unet, text_encoder, autoencoder_state, tokenizer, path, steps=25, guidance_scale=2.5):
+def draw_sheet(unet, text_encoder, autoencoder_state, tokenizer, path):
     """Writes a PNG with one picture per caption, eight in a row."""
     autoencoder = AutoencoderKL(AUTOENCODER).to(device())
     autoencoder.load_state_dict(autoencoder_state)
     ids = torch.tensor([tokenizer.encode(prompt) for prompt in [""] + PROMPTS], device=device())
     context = text_encoder(ids)
     noise = torch.randn(len(PROMPTS), 4, 16, 16, generator=torch.Generator().manual_seed(3)).to(device())
-    latents = sample(unet, context[1:], context[:1], noise, steps, guidance_scale)
+    latents = sample(unet, context[1:], context[:1], noise, SAMPLING["steps"], SAMPLING["guidance"])
     pictures = torch.cat([autoencoder.decode(part) for part in latents.split(8)])
     Image.fromarray(dataset.contact_sheet(to_byte_pictures(pictures), 8)).save(path)
