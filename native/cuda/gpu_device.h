@@ -86,14 +86,26 @@ DEVICE void cp_async_wait() {
   asm volatile("cp.async.wait_group %0;" ::"n"(kKeep) : "memory");
 }
 
+// Waits for all threads of the cluster; what they wrote to global memory before is seen after it.
+DEVICE void cluster_barrier() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::
+                   : "memory");
+#else
+  __syncthreads();  // clusters have one block
+#endif
+}
+
 namespace gpu {
 
 // Throws an Error that names what failed.
 void check(cudaError_t result, const char* what);
 
+// `cluster` neighbouring blocks of the grid (in x) run at the same time; more than one from sm_90
+// on.
 template <typename... P, typename... A>
-void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, Stream stream,
-            A&&... arguments) {
+void launch_clusters(void (*kernel)(P...), unsigned cluster, dim3 grid, dim3 block,
+                     size_t shared_bytes, Stream stream, A&&... arguments) {
   if (shared_bytes > 48 * 1024)
     check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                int(shared_bytes)),
@@ -103,7 +115,18 @@ void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, St
   config.blockDim = block;
   config.dynamicSmemBytes = shared_bytes;
   config.stream = stream;
+  cudaLaunchAttribute attribute{};
+  attribute.id = cudaLaunchAttributeClusterDimension;
+  attribute.val.clusterDim = {cluster, 1, 1};
+  config.attrs = &attribute;
+  config.numAttrs = cluster > 1;
   check(cudaLaunchKernelEx(&config, kernel, static_cast<P>(arguments)...), "launch of a kernel");
+}
+
+template <typename... P, typename... A>
+void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, Stream stream,
+            A&&... arguments) {
+  launch_clusters(kernel, 1, grid, block, shared_bytes, stream, std::forward<A>(arguments)...);
 }
 
 }  // namespace gpu

@@ -54,6 +54,7 @@ DEVICE void mma_16816(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)
 DEVICE void cp_async16(void* to, const void* from, bool valid, EMULATOR_AT) {
   emulator::cp_async(to, from, 16, valid ? 16 : 0, file, line);
 }
+DEVICE void cluster_barrier(EMULATOR_AT) { emulator::cluster_barrier(file, line); }
 DEVICE void cp_async_commit() { emulator::cp_async_commit(); }
 template <int kKeep>
 DEVICE void cp_async_wait() {
@@ -63,9 +64,15 @@ DEVICE void cp_async_wait() {
 namespace gpu {
 
 template <typename... P, typename... A>
-void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, Stream,
+void launch_clusters(void (*kernel)(P...), unsigned cluster, dim3 grid, dim3 block,
+                     size_t shared_bytes, Stream, A&&... arguments) {
+  emulator::launch(kernel, grid, block, shared_bytes, cluster, std::forward<A>(arguments)...);
+}
+
+template <typename... P, typename... A>
+void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, Stream stream,
             A&&... arguments) {
-  emulator::launch(kernel, grid, block, shared_bytes, std::forward<A>(arguments)...);
+  launch_clusters(kernel, 1, grid, block, shared_bytes, stream, std::forward<A>(arguments)...);
 }
 
 }  // namespace gpu

@@ -21,7 +21,7 @@ GroupNormArgs group_norm_args(const GroupNorm& op, const Operands& operands,
   a.silu = op.silu;
   a.eights = a.channels[0] % 8 == 0 && a.channels[1] % 8 == 0 && aligned(a.x[0]) &&
              aligned(a.x[1]) && aligned(a.y);
-  a.blocks = group_norm_blocks(a.samples, a.rows, op.y.shape.c, gpu.multiprocessors);
+  plan_group_norm(a, gpu);
   return a;
 }
 

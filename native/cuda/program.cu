@@ -41,7 +41,10 @@ size_t DeviceProgram::prepare(const Op& op, const Operands& operands) {
       const GroupNormArgs args = group_norm_args(op.group_norm, operands, context_.properties);
       if (args.groups > 1024)
         throw Error(ErrorCode::kUnsupported, "group_norm: more than 1024 groups");
-      kernels_.push_back(args.eights ? "group norm by eights" : "group norm by values");
+      kernels_.push_back(args.once
+                             ? "group norm, one read, clusters of " + std::to_string(args.blocks)
+                         : args.eights ? "group norm by eights"
+                                       : "group norm by values");
       return size_t(args.samples) * args.groups * args.blocks * sizeof(float2);
     }
     case OpKind::layer_norm:

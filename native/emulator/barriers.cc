@@ -2,24 +2,14 @@
 
 #include <cstring>
 
+#include "launch.h"
 #include "scheduler.h"
 
 namespace deepcache::emulator {
+namespace {
 
-void barrier(int number, int threads, bool sync, const char* what, const char* file, int line) {
-  Internal internal;
-  Barrier& b = current->block->barriers[number];
-  if (b.arrived == 0) {
-    b.expected = threads;
-    b.file = file;
-    b.line = line;
-    b.thread = current->index;
-  } else if (b.expected != threads) {
-    fail(file, line, "barrier %d: %d threads expected here, %d by thread %d at %s:%d", number,
-         threads, b.expected, b.thread, b.file, b.line);
-  } else if (number == 0 && (b.line != line || std::strcmp(b.file, file))) {
-    fail(file, line, "divergent __syncthreads: thread %d waits at %s:%d", b.thread, b.file, b.line);
-  }
+// The last to arrive opens the barrier; `sync` waits until it is open.
+void arrive(Barrier& b, bool sync, const char* what, const char* file, int line) {
   const char* token = &b.tokens[b.phase & 1];
   happens_before(token);
   statistics.barriers++;
@@ -38,6 +28,32 @@ void barrier(int number, int threads, bool sync, const char* what, const char* f
     wait(what, file, line);
   }
   if (sync) happens_after(token);
+}
+
+}  // namespace
+
+void barrier(int number, int threads, bool sync, const char* what, const char* file, int line) {
+  Internal internal;
+  Barrier& b = current->block->barriers[number];
+  if (b.arrived == 0) {
+    b.expected = threads;
+    b.file = file;
+    b.line = line;
+    b.thread = current->index;
+  } else if (b.expected != threads) {
+    fail(file, line, "barrier %d: %d threads expected here, %d by thread %d at %s:%d", number,
+         threads, b.expected, b.thread, b.file, b.line);
+  } else if (number == 0 && (b.line != line || std::strcmp(b.file, file))) {
+    fail(file, line, "divergent __syncthreads: thread %d waits at %s:%d", b.thread, b.file, b.line);
+  }
+  arrive(b, sync, what, file, line);
+}
+
+void cluster_barrier(const char* file, int line) {
+  Internal internal;
+  Barrier& b = *current->block->cluster;
+  b.expected = int(current->block->threads * cluster_size);
+  arrive(b, true, "barrier.cluster", file, line);
 }
 
 }  // namespace deepcache::emulator

@@ -71,6 +71,7 @@ struct Block {
   size_t shared_bytes = 0, static_bytes = 0;
   std::vector<Fiber*> fibers;
   Barrier barriers[16];
+  Barrier* cluster = nullptr;  // of all blocks of its cluster
   std::vector<std::vector<WarpOp>> warps;
   std::vector<Warpgroup> warpgroups;
   std::map<void*, Mbarrier> mbarriers;

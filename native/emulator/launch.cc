@@ -16,6 +16,7 @@
 namespace deepcache::emulator {
 
 dim3 grid_size, block_size;
+unsigned cluster_size = 1;
 
 namespace {
 
@@ -79,9 +80,11 @@ void add_slot() {
   slots().push_back({map + kPage, static_cast<char*>(std::aligned_alloc(kPage, kArena))});
 }
 
-void begin_block(Block& block, size_t slot, uint32_t number, size_t threads, size_t shared_bytes) {
+void begin_block(Block& block, size_t slot, uint32_t number, size_t threads, size_t shared_bytes,
+                 Barrier& cluster) {
   const Slot& memory = slots()[slot];
   block = Block();
+  block.cluster = &cluster;
   block.slot_token = memory.shared;
   block.index = {number % grid_size.x, number / grid_size.x % grid_size.y,
                  number / grid_size.x / grid_size.y};
@@ -127,7 +130,8 @@ void end_fibers() {
 
 }  // namespace
 
-void run_grid(dim3 grid, dim3 block, size_t shared_bytes, std::function<void()> thread) {
+void run_grid(dim3 grid, dim3 block, size_t shared_bytes, unsigned cluster,
+              std::function<void()> thread) {
   static std::mutex one_at_a_time;
   const std::lock_guard lock(one_at_a_time);
   happens_before(&launch_token);
@@ -139,10 +143,13 @@ void run_grid(dim3 grid, dim3 block, size_t shared_bytes, std::function<void()> 
   const size_t total = size_t(grid.x) * grid.y * grid.z;
   if (threads == 0 || threads > 1024 || total == 0 || grid.y > 65535 || grid.z > 65535)
     throw std::runtime_error("launch: grid or block size");
+  if (cluster == 0 || cluster > 8 || grid.x % cluster)
+    throw std::runtime_error("launch: a cluster has 1 to 8 blocks and divides the grid's x");
   if (shared_bytes > kSharedBytes)
     throw std::runtime_error("launch: more than 227 KiB of shared memory");
   grid_size = grid;
   block_size = block;
+  cluster_size = cluster;
   body = std::move(thread);
   failure.clear();
   async_ops.clear();
@@ -155,17 +162,21 @@ void run_grid(dim3 grid, dim3 block, size_t shared_bytes, std::function<void()> 
 #endif
   install_fault_handler();
 
-  std::vector<uint32_t> order(total);
-  for (size_t i = 0; i < total; i++) order[i] = uint32_t(i);
-  for (size_t i = total; i > 1; i--) std::swap(order[i - 1], order[random_number() % i]);
-  std::vector<Block> blocks(std::min<size_t>(options.resident, total));
+  std::vector<uint32_t> order(total / cluster);  // of the clusters
+  for (size_t i = 0; i < order.size(); i++) order[i] = uint32_t(i);
+  for (size_t i = order.size(); i > 1; i--) std::swap(order[i - 1], order[random_number() % i]);
+  // All blocks of a cluster are resident.
+  const size_t resident = (options.resident + cluster - 1) / cluster * cluster;
+  std::vector<Block> blocks(std::min<size_t>(resident, total));
+  std::vector<Barrier> barriers(blocks.size() / cluster);
   while (pool.size() < blocks.size() * threads) pool.push_back(new Fiber);
   while (slots().size() < blocks.size()) add_slot();
   ready.reset((threads + 31) / 32, threads, blocks.size(), &pool);
   size_t next = 0;
   const auto begin_all = [&] {
-    for (size_t slot = 0; slot < blocks.size() && next < total; slot++)
-      begin_block(blocks[slot], slot, order[next++], threads, shared_bytes);
+    for (size_t slot = 0; slot < blocks.size() && next < total; slot++, next++)
+      begin_block(blocks[slot], slot, order[next / cluster] * cluster + uint32_t(next % cluster),
+                  threads, shared_bytes, barriers[slot / cluster]);
   };
   begin_all();
   for (;;) {

@@ -62,6 +62,14 @@ DEVICE uint4 load_eight(const View& view, size_t i) {
           Number<T>::pack(b.z, b.w)};
 }
 
+template <typename T>
+DEVICE void unpack_eight(const uint4& packed, float (&out)[8]) {
+  const float2 v[4] = {unpack<T>(packed.x), unpack<T>(packed.y), unpack<T>(packed.z),
+                       unpack<T>(packed.w)};
+#pragma unroll
+  for (int j = 0; j < 4; j++) out[2 * j] = v[j].x, out[2 * j + 1] = v[j].y;
+}
+
 // The activation as eight fp32 values.
 template <typename T>
 DEVICE void load_eight_floats(const View& view, size_t i, float (&out)[8]) {
@@ -72,11 +80,7 @@ DEVICE void load_eight_floats(const View& view, size_t i, float (&out)[8]) {
     out[4] = b.x, out[5] = b.y, out[6] = b.z, out[7] = b.w;
     return;
   }
-  const uint4 packed = static_cast<const uint4*>(view.data)[i / 8];
-  const float2 v[4] = {unpack<T>(packed.x), unpack<T>(packed.y), unpack<T>(packed.z),
-                       unpack<T>(packed.w)};
-#pragma unroll
-  for (int j = 0; j < 4; j++) out[2 * j] = v[j].x, out[2 * j + 1] = v[j].y;
+  unpack_eight<T>(static_cast<const uint4*>(view.data)[i / 8], out);
 }
 
 template <typename T>

@@ -3,7 +3,8 @@
 //   y = act((x - mean) / sqrt(variance + epsilon) * gamma + beta)
 //
 // Mean and variance are of a sample's rows (pixels) and a group's channels. Shapes: any; where
-// channel counts are multiples of 8, accesses are of 16 bytes.
+// channel counts are multiples of 8, accesses are of 16 bytes. Tensors that fit the
+// multiprocessors' shared memory go to group_norm_once.cu.
 //
 // Two kernels, because statistics need all of a group before its first output. The first takes each
 // channel's sums over a part of the rows, relative to the channel's value in the part's first row,
@@ -12,9 +13,9 @@
 // parts, always in the same order, and writes. The join of the skip connection happens here, on the
 // way: nothing is ever concatenated in memory.
 //
-// Why it is fast: it reads the inputs twice and writes once, which is the least without statistics
-// from the producer; a thread keeps to the same channels for all its rows, so gamma, beta and the
-// statistics are in registers, and neighbouring threads read neighbouring channels.
+// Why it is fast: it reads the inputs twice and writes once, which is the least for tensors
+// that fit no shared memory; a thread keeps to the same channels for all its rows, so gamma, beta
+// and the statistics are in registers, and neighbouring threads read neighbouring channels.
 
 #include "cuda/kernels/norm.h"
 
@@ -191,7 +192,9 @@ int group_norm_blocks(int samples, int rows, int channels, int multiprocessors) 
 
 template <typename T>
 void launch_group_norm(const GroupNormArgs& args, Stream stream) {
-  if (args.eights)
+  if (args.once)
+    launch_group_norm_once<T>(args, stream);
+  else if (args.eights)
     launch<T, 8>(args, stream);
   else
     launch<T, 1>(args, stream);

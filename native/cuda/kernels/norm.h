@@ -1,6 +1,6 @@
 #pragma once
 
-// Normalisations: see group_norm.cu and layer_norm.cu.
+// Normalisations: see group_norm.cu, group_norm_once.cu and layer_norm.cu.
 
 #include "cuda/kernels/common.h"
 
@@ -14,17 +14,24 @@ struct GroupNormArgs {
   const float *gamma = nullptr, *beta = nullptr;
   float epsilon = 0;
   bool silu = false;
-  bool eights = false;  // channel counts are multiples of 8, the views aligned to 16 bytes
-  int blocks = 1;       // parts of a sample's rows whose statistics are taken apart
-  // [samples][groups][blocks] of {mean, sum of squared deviations}.
-  float2* statistics = nullptr;
+  bool eights = false;      // channel counts are multiples of 8, the views aligned to 16 bytes
+  int once = 0;             // channels that a cluster of blocks reads once; 0: two kernels instead
+  int blocks = 1;           // parts of a sample's rows whose statistics are taken apart
+  size_t shared_bytes = 0;  // of a block that reads once
+  float2* statistics = nullptr;  // [samples][groups][blocks]
 };
 
-// How many parts of its rows a sample should have.
-int group_norm_blocks(int samples, int rows, int channels, int multiprocessors);
+// Chooses the kernel and how it is cut: `once`, `blocks` and `shared_bytes`.
+void plan_group_norm(GroupNormArgs& args, const gpu::Properties& gpu);
 
 template <typename T>
 void launch_group_norm(const GroupNormArgs& args, Stream stream);
+
+// What launch_group_norm is made of: how many parts two kernels should cut a sample into, and the
+// kernel that reads once.
+int group_norm_blocks(int samples, int rows, int channels, int multiprocessors);
+template <typename T>
+void launch_group_norm_once(const GroupNormArgs& args, Stream stream);
 
 struct LayerNormArgs {
   View x, y;
