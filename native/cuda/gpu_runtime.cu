@@ -121,13 +121,14 @@ double Event::seconds_since(const Event& earlier) const {
   return milliseconds * 1e-3;
 }
 
-#else  // emulated: two small GPUs, so that grids are cut as on a large one
+#else  // emulated: small GPUs, so that grids are cut as on a large one
 
-int device_count() { return 2; }
+int device_count() { return 3; }
 
 Properties properties(int device) {
   if (device == 0) return {"emulated sm_80", 8, 0, 4, 163 << 10, size_t(1) << 30};
-  return {"emulated sm_86", 8, 6, 3, 99 << 10, size_t(1) << 30};
+  if (device == 1) return {"emulated sm_86", 8, 6, 3, 99 << 10, size_t(1) << 30};
+  return {"emulated sm_90", 9, 0, 4, 227 << 10, size_t(1) << 30};
 }
 
 void use_device(int) {}

@@ -14,7 +14,7 @@ namespace deepcache::test {
 using cuda::ActivationType;
 
 // The emulated GPUs, by device number.
-constexpr int kSm80 = 0, kSm86 = 1;
+constexpr int kSm80 = 0, kSm86 = 1, kSm90 = 2;
 
 inline std::unique_ptr<Backend> emulated_backend(int device, ActivationType type) {
   return std::make_unique<cuda::CudaBackend>(*deepcache_cuda_api(), device, type);

@@ -49,6 +49,7 @@ void run_all(int device, ActivationType type, bool staged, uint64_t seed, Async 
 
 TEST(quick_ops_fp16_late) { run_all(kSm80, ActivationType::fp16, true, 1, Async::late, 1); }
 TEST(quick_ops_fp32_inputs) { run_all(kSm80, ActivationType::fp16, false, 2, Async::random, 1); }
+TEST(quick_ops_sm90_late) { run_all(kSm90, ActivationType::fp16, true, 1, Async::late, 1); }
 TEST(quick_ops_bf16_random) { run_all(kSm86, ActivationType::bf16, true, 3, Async::random, 2); }
 
 TEST(all_ops_fp16_at_issue) { run_all(kSm80, ActivationType::fp16, true, 4, Async::at_issue, 2); }
@@ -56,5 +57,6 @@ TEST(all_ops_bf16_late) { run_all(kSm80, ActivationType::bf16, true, 5, Async::l
 TEST(all_ops_bf16_fp32_inputs) { run_all(kSm80, ActivationType::bf16, false, 6, Async::late, 1); }
 TEST(all_ops_sm86_random) { run_all(kSm86, ActivationType::fp16, true, 8, Async::random, 1); }
 TEST(all_ops_sm86_interleaved) { run_all(kSm86, ActivationType::fp16, true, 11, Async::random, 4); }
+TEST(all_ops_sm90_bf16_random) { run_all(kSm90, ActivationType::bf16, true, 7, Async::random, 3); }
 
 }  // namespace deepcache::test

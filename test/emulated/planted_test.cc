@@ -15,6 +15,7 @@ struct Bug {
   const char* what;
   const char* cases;    // op cases whose names contain it
   bool shows_at_issue;  // also when copies complete at once
+  int device = kSm80;
 };
 
 constexpr Bug kBugs[] = {
@@ -28,13 +29,15 @@ constexpr Bug kBugs[] = {
     {8, "no barrier before keys are fetched", "attention_", true},
     {9, "keys behind the last one count", "attention_", true},
     {10, "group sums are added before they are complete", "group_norm", true},
+    {11, "channel sums are added before they are complete", "group_norm", true},
+    {12, "blocks do not wait for each other's group sums", "group_norm", true, kSm90},
 };
 
 // Whether one of the op cases finds the bug.
 bool is_found(const Bug& bug, uint64_t seed, Async async) {
   const Emulation emulation(seed, async, 1);
   emulator::options.planted_bug = bug.number;
-  const auto gpu = emulated_backend(kSm80, ActivationType::fp16);
+  const auto gpu = emulated_backend(bug.device, ActivationType::fp16);
   bool found = false;
   for (const OpCase& test : op_cases()) {
     if (test.name.find(bug.cases) == std::string::npos) continue;
