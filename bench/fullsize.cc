@@ -31,41 +31,6 @@ double relative_l2(const std::vector<float>& a, const float* b) {
   return std::sqrt(difference / norm);
 }
 
-// The inputs of one size, as the reference outputs were made.
-class Inputs {
- public:
-  Inputs(const UnetConfig& config, int batch, int height, int width)
-      : sample_(synthetic_input("input.sample", {batch, config.in_channels, height, width})),
-        context_(synthetic_input("input.encoder_hidden_states",
-                                 {batch, kTokens, config.context_width})) {
-    request_.batch = batch;
-    request_.height = height;
-    request_.width = width;
-    request_.sample = sample_.data();
-    request_.conditions.context = context_.data();
-    request_.conditions.context_length = kTokens;
-    if (!config.text_time) return;
-    for (int i = 0; i < batch; ++i)
-      for (const float id : {1024.f, 1024.f, 0.f, 0.f, 1024.f, 1024.f}) time_ids_.push_back(id);
-    text_embeds_ = synthetic_input("input.text_embeds", {batch, pooled_text_width(config, 6)});
-    request_.conditions.text_embeds = text_embeds_.data();
-    request_.conditions.time_ids = time_ids_.data();
-    request_.conditions.time_ids_count = 6;
-  }
-
-  UnetForward at(float timestep) const {
-    UnetForward request = request_;
-    request.timesteps = {timestep};
-    return request;
-  }
-
- private:
-  static constexpr int kTokens = 77;
-
-  std::vector<float> sample_, context_, text_embeds_, time_ids_;
-  UnetForward request_;
-};
-
 }  // namespace
 
 int check_fullsize(const std::string& config_file, const std::string& outputs_file,
@@ -78,7 +43,7 @@ int check_fullsize(const std::string& config_file, const std::string& outputs_fi
     std::smatch match;
     if (!std::regex_match(info.name, match, form)) continue;
     const int batch = std::stoi(match[1]);
-    const Inputs inputs(unet->config(), batch, std::stoi(match[2]), std::stoi(match[3]));
+    const UnetInputs inputs(unet->config(), batch, std::stoi(match[2]), std::stoi(match[3]), 77);
     UnetForward request = inputs.at(std::stof(match[6]));
     if (match[5].matched) {
       const int branch = std::stoi(match[5]);

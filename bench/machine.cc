@@ -6,6 +6,8 @@
 #include <fstream>
 #include <thread>
 
+#include "report.h"
+
 namespace deepcache::bench {
 namespace {
 
@@ -20,8 +22,10 @@ std::string line_of(const char* path, const std::string& key) {
   return "unknown";
 }
 
-std::string output_of(const char* command) {
-  FILE* pipe = popen(command, "r");
+}  // namespace
+
+std::string output_of(const std::string& command) {
+  FILE* pipe = popen(command.c_str(), "r");
   char text[128] = "";
   if (pipe) {
     if (!std::fgets(text, sizeof text, pipe)) text[0] = 0;
@@ -30,17 +34,6 @@ std::string output_of(const char* command) {
   std::string out = text;
   while (!out.empty() && out.back() == '\n') out.pop_back();
   return out.empty() ? "unknown" : out;
-}
-
-}  // namespace
-
-std::string json_string(const std::string& text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    if (static_cast<unsigned char>(c) >= 0x20) out += c;
-  }
-  return out + '"';
 }
 
 std::string machine_json() {
@@ -54,7 +47,8 @@ std::string machine_json() {
                 std::thread::hardware_concurrency(), load[0]);
   return "{\"processor\": " + json_string(line_of("/proc/cpuinfo", "model name")) + ", " + numbers +
          ", \"date\": " + json_string(date) +
-         ", \"commit\": " + json_string(output_of("git rev-parse --short HEAD 2>/dev/null")) + "}";
+         ", \"commit\": " + json_string(output_of("git describe --always --dirty 2>/dev/null")) +
+         "}";
 }
 
 }  // namespace deepcache::bench

@@ -7,7 +7,7 @@ namespace deepcache::bench {
 // A JSON object that says where and when a figure was taken: processor, cores, load, date, commit.
 std::string machine_json();
 
-// `text` as a JSON string.
-std::string json_string(const std::string& text);
+// The first line that a shell command prints; "unknown" when there is none.
+std::string output_of(const std::string& command);
 
 }  // namespace deepcache::bench

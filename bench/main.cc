@@ -1,65 +1,35 @@
-// deepcache-bench: measures and checks the runtime without Node.
+// deepcache-bench: measures and checks the runtime without Node. docs/cuda.md tells how to read it.
 
 #include <cstdio>
-#include <cstdlib>
-#include <map>
 #include <string>
 
 #include "../native/runtime/error.h"
-#include "cpu_models.h"
-#include "cpu_ops.h"
+#include "check.h"
+#include "device.h"
 #include "fullsize.h"
+#include "options.h"
+#include "time.h"
 
 namespace {
 
+using namespace deepcache::bench;
+
 constexpr const char* kUsage =
     "usage: deepcache-bench COMMAND [OPTION VALUE]...\n"
-    "  cpu        SD1.5 on the CPU: U-Net forward, retrieve step, VAE decode, share of peak\n"
-    "             [--threads N] [--repeat 3] [--filter NAME] [--json FILE]\n"
-    "  ops        the CPU backend's ops, one shape at a time [--threads N] [--filter NAME]\n"
-    "  fullsize   a real U-Net on synthetic weights against reference outputs\n"
-    "             --config FILE --outputs FILE [--tolerance 1e-5] [--threads N]\n";
+    "  check      a GPU (or the emulated one) against the CPU backend\n"
+    "             [--parts ops,shapes,models] [--models small-sd15,...] [--side 32]\n"
+    "  time       calls, runs and ops of models on synthetic weights, beside ceilings measured in\n"
+    "             the same run [--parts steps,images,ops] [--models sd15,sdxl] [--batches "
+    "1,2,8,16]\n"
+    "             [--intervals 1,3,5] [--steps 50] [--side LATENTS] [--ceiling 8192]\n"
+    "             [--budget SECONDS for a row] [--limit SECONDS in all]\n"
+    "  fullsize   a U-Net on synthetic weights against reference outputs\n"
+    "             --config FILE --outputs FILE [--tolerance 1e-5]\n"
+    "all take   [--device cpu|cuda|cuda:1] [--type fp16|bf16] [--threads N] [--filter TEXT]\n"
+    "           [--json FILE]; models are the folders of bench/models\n";
 
-class Options {
- public:
-  Options(int argc, char** argv) {
-    for (int i = 2; i < argc; i += 2) {
-      const std::string name = argv[i];
-      if (name.rfind("--", 0) != 0 || i + 1 >= argc)
-        throw deepcache::Error(deepcache::ErrorCode::kInvalidArgument,
-                               "expected --option value, got " + name);
-      values_[name.substr(2)] = argv[i + 1];
-    }
-  }
-
-  std::string text(const std::string& name, const std::string& fallback = "") {
-    const auto found = values_.find(name);
-    if (found == values_.end()) return fallback;
-    const std::string value = found->second;
-    values_.erase(found);
-    return value;
-  }
-
-  double number(const std::string& name, double fallback) {
-    const std::string value = text(name);
-    if (value.empty()) return fallback;
-    char* end = nullptr;
-    const double out = std::strtod(value.c_str(), &end);
-    if (*end || !(out >= 0))
-      throw deepcache::Error(deepcache::ErrorCode::kInvalidArgument,
-                             "--" + name + " must be a number, got " + value);
-    return out;
-  }
-
-  void finish() const {
-    if (values_.empty()) return;
-    throw deepcache::Error(deepcache::ErrorCode::kInvalidArgument,
-                           "there is no option --" + values_.begin()->first);
-  }
-
- private:
-  std::map<std::string, std::string> values_;
-};
+constexpr const char* kSmallModels =
+    "tiny-sd15,tiny-sd21,tiny-sdxl,small-sd15,small-sd21,small-sdxl";
 
 int run(int argc, char** argv) {
   const std::string command = argc > 1 ? argv[1] : "--help";
@@ -67,29 +37,41 @@ int run(int argc, char** argv) {
     std::fputs(kUsage, stdout);
     return 0;
   }
-  Options options(argc, argv);
+  Options options(argc, argv, 2);
+  const std::string device_name = options.text("device", command == "check" ? "cuda" : "cpu");
+  const std::string type = options.text("type", "fp16");
   const int threads = int(options.number("threads", 0));
-  const std::string filter = options.text("filter");
-  if (command == "cpu") {
-    const int repeat = int(options.number("repeat", 3));
-    const std::string json = options.text("json");
+  const std::string filter = options.text("filter"), json = options.text("json");
+  const auto device = [&] {
     options.finish();
-    deepcache::bench::bench_cpu_models(threads, repeat, filter, json);
-    return 0;
+    return open_device(device_name, type, threads);
+  };
+  if (command == "check") {
+    const auto parts = options.list("parts", "ops,models");
+    const auto models = options.list("models", kSmallModels);
+    const int side = int(options.number("side", 32));
+    return check(device(), parts, models, side, filter, json);
   }
-  if (command == "ops") {
-    options.finish();
-    deepcache::bench::bench_cpu_ops(filter, threads);
+  if (command == "time") {
+    TimeOptions time;
+    time.parts = options.list("parts", "steps,images,ops");
+    time.models = options.list("models", "sd15,sdxl");
+    time.batches = options.integers("batches", "1,2,8,16");
+    time.intervals = options.integers("intervals", "1,3,5");
+    time.side = int(options.number("side", 0));
+    time.steps = int(options.number("steps", 50));
+    time.ceiling = int(options.number("ceiling", device_name == "cpu" ? 1024 : 8192));
+    time.budget = options.number("budget", 0.3);
+    time.limit = options.number("limit", 1e9);
+    time.filter = filter;
+    time.json = json;
+    time_device(device(), time);
     return 0;
   }
   if (command == "fullsize") {
     const std::string config = options.text("config"), outputs = options.text("outputs");
     const double tolerance = options.number("tolerance", 1e-5);
-    options.finish();
-    return deepcache::bench::check_fullsize(config, outputs, tolerance,
-                                            deepcache::make_cpu_backend(threads))
-               ? 1
-               : 0;
+    return check_fullsize(config, outputs, tolerance, device().backend) ? 1 : 0;
   }
   std::fprintf(stderr, "there is no command %s\n%s", command.c_str(), kUsage);
   return 2;

@@ -1,0 +1,121 @@
+// Whole models of a device against the CPU backend.
+//
+// Tolerances (relative L2, fp16): a U-Net call of some hundred ops, each rounding its output to 16
+// bits (1.4e-4 in the mean), adds up like a random walk to about 2e-3, damped by norms and
+// residuals: 5e-3. A run repeats the call on its own output: 2e-2.
+
+#include <cmath>
+#include <map>
+
+#include "../native/runtime/error.h"
+#include "check.h"
+#include "models.h"
+#include "ops.h"
+#include "runs.h"
+
+namespace deepcache::bench {
+namespace {
+
+constexpr double kCall = 5e-3, kRun = 2e-2;
+constexpr int kTokens = 77;
+
+// How often each kernel serves the plan: "12 matmul 128x128, 3 layer norm".
+std::string kernels_of(const Device& device, Plan plan, Model& model) {
+  RandomProgram program(std::move(plan), device, &model.weights());
+  std::map<std::string, int> counts;
+  for (const std::string& kernel : program.kernels()) counts[kernel]++;
+  std::string out;
+  for (const auto& [kernel, count] : counts)
+    out += (out.empty() ? "" : "; ") + std::to_string(count) + " " + kernel;
+  return out;
+}
+
+void check_unet(Checks& checks, const std::string& model, int side) {
+  const std::string config = model_part(model, "unet"), head = "model." + model + ".";
+  const auto unet = synthetic_unet(config, checks.device().backend);
+  const auto reference = synthetic_unet(config, checks.reference());
+  const int last = unet->config().branches() - 1;
+  const std::vector<int> branches = {0, last / 2, last};
+  const auto compare = [&](const std::string& name, const UnetForward& request,
+                           const std::string& kernels) {
+    const auto expected = reference->forward(request, nullptr, nullptr);
+    checks.compare(name, unet->forward(request, nullptr, nullptr), expected, checks.scaled(kCall),
+                   kernels);
+  };
+  // Odd sizes crop enlargements: other kernels.
+  for (const auto& [height, width] : {std::pair(side, side), std::pair(side - 1, side - 3)}) {
+    const std::string size = " " + std::to_string(height) + "x" + std::to_string(width);
+    if (!checks.wants(head + "full" + size)) continue;
+    const UnetShape shape{2, height, width, kTokens, 1};
+    const UnetInputs inputs(unet->config(), 2, height, width, kTokens);
+    UnetForward request = inputs.at(601);
+    request.features = branches;
+    compare(head + "full" + size, request,
+            kernels_of(checks.device(), plan_unet_full(unet->config(), shape, branches), *unet));
+    request = inputs.at(581);
+    for (const int branch : branches) {
+      request.retrieve = branch;
+      compare(
+          head + "retrieve" + std::to_string(branch) + size, request,
+          kernels_of(checks.device(), plan_unet_retrieve(unet->config(), shape, branch), *unet));
+    }
+  }
+  for (const int branch : {0, last / 2}) {
+    const std::string name = head + "deepcache" + std::to_string(branch);
+    if (!checks.wants(name)) continue;
+    const DenoiseInputs inputs(unet->config(), 1, side, side, kTokens);
+    const UnetDenoise request = inputs.run(7, 3, branch);
+    const auto ignore = [](const UnetProgress&) {};
+    const UnetRun expected = reference->denoise(request, nullptr, ignore);
+    const UnetRun actual = unet->denoise(request, nullptr, ignore);
+    checks.compare(name + " 7 steps, every 3rd full", actual.latents, expected.latents,
+                   checks.scaled(kRun));
+  }
+}
+
+void check_vae(Checks& checks, const std::string& model, int side) {
+  const std::string config = model_part(model, "vae"), name = "model." + model + ".vae.decode";
+  if (config.empty() || !checks.wants(name)) return;
+  const auto vae = synthetic_vae(config, checks.device().backend);
+  const auto reference = synthetic_vae(config, checks.reference());
+  const auto latent = synthetic_input("input.latent", {1, 4, side, side + 1});
+  Shape shape;
+  const auto expected =
+      reference->decode(latent.data(), 1, side, side + 1, false, &shape, nullptr, nullptr);
+  checks.compare(
+      name, vae->decode(latent.data(), 1, side, side + 1, false, &shape, nullptr, nullptr),
+      expected, checks.scaled(kCall),
+      kernels_of(checks.device(), plan_vae_decode(vae->config(), 1, side, side + 1), *vae));
+}
+
+void check_text(Checks& checks, const std::string& model, const std::string& part) {
+  const std::string config = model_part(model, part), name = "model." + model + "." + part;
+  if (config.empty() || !checks.wants(name)) return;
+  const auto encoder = synthetic_text_encoder(config, checks.device().backend);
+  const auto reference = synthetic_text_encoder(config, checks.reference());
+  const auto ids = synthetic_ids(2 * kTokens, encoder->config().vocabulary);
+  const TextEncoding expected = reference->encode(ids, 2, kTokens, 0, {}, nullptr);
+  const TextEncoding actual = encoder->encode(ids, 2, kTokens, 0, {}, nullptr);
+  const Plan plan = plan_clip_text(encoder->config(), 2, kTokens, 0);
+  checks.compare(name, actual.last, expected.last, checks.scaled(kCall),
+                 kernels_of(checks.device(), plan, *encoder));
+  checks.compare(name + " pooled", actual.pooled, expected.pooled, checks.scaled(kCall));
+}
+
+}  // namespace
+
+void check_model(Checks& checks, const std::string& model, int side) {
+  const auto guarded = [&](const std::string& part, const std::function<void()>& body) {
+    try {
+      body();
+    } catch (const Error& error) {
+      checks.add("model." + model + "." + part, INFINITY, INFINITY, 0, "", error.what());
+    }
+  };
+  guarded("unet", [&] { check_unet(checks, model, side); });
+  guarded("vae", [&] { check_vae(checks, model, side); });
+  for (const char* part : {"text_encoder", "text_encoder_2"})
+    guarded(part, [&] { check_text(checks, model, part); });
+}
+
+}  // namespace deepcache::bench

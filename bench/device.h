@@ -1,0 +1,41 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "../native/cuda/host/backend.h"
+#include "report.h"
+
+namespace deepcache::bench {
+
+// What is measured: a backend, and its clock.
+struct Device {
+  std::string name;  // "cpu", "cuda:1"
+  std::string type;  // of activations: "fp32", "fp16", "bf16"
+  std::shared_ptr<Backend> backend;
+  cuda::CudaBackend* gpu = nullptr;  // the backend, unless it is the CPU's
+
+  size_t activation_bytes() const { return gpu ? 2 : 4; }
+  // The time of what `enqueue` enqueues: a GPU's own clock, the wall clock for the CPU.
+  double seconds(const std::function<void()>& enqueue) const;
+};
+
+// `device`: 'cpu', 'cuda' or 'cuda:<number>'; `type`: "fp16" or "bf16" on a GPU. Throws
+// Error(kInvalidArgument) or Error(kBackendUnavailable).
+Device open_device(const std::string& device, const std::string& type, int threads);
+
+// For reports: machine, date, commit, and of a GPU its name, driver, clocks and power limit.
+JsonObject describe(const Device& device, const std::string& what);
+
+// Repeated measurements.
+struct Timing {
+  double median = 0, low = 0, high = 0;  // seconds; low and high leave out a tenth on each side
+  int runs = 0;
+  void add_to(JsonObject& row) const;
+};
+
+// Warms up, then repeats `enqueue` for about `budget` seconds, but 3 to 200 times.
+Timing measure(const Device& device, double budget, const std::function<void()>& enqueue);
+
+}  // namespace deepcache::bench

@@ -1,0 +1,286 @@
+#include "ops.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <map>
+#include <set>
+
+#include "../native/runtime/half.h"
+
+namespace deepcache::bench {
+namespace {
+
+// Calls `visit(WeightId&)` for every weight of the op.
+template <typename Visit>
+void weights_of(Op& op, const Visit& visit) {
+  const auto some = [&](WeightId& id) {
+    if (id >= 0) visit(id);
+  };
+  switch (op.kind) {
+    case OpKind::conv:
+      some(op.conv.weight), some(op.conv.bias);
+      break;
+    case OpKind::group_norm:
+      some(op.group_norm.gamma), some(op.group_norm.beta);
+      break;
+    case OpKind::layer_norm:
+      some(op.layer_norm.gamma), some(op.layer_norm.beta);
+      break;
+    case OpKind::embedding:
+      some(op.embedding.table), some(op.embedding.positions);
+      break;
+    case OpKind::nearest_code:
+      some(op.nearest_code.table);
+      break;
+    default:
+      break;
+  }
+}
+
+std::string extent(const Shape& s) {
+  return std::to_string(s.n) + "x" + std::to_string(s.h) + "x" + std::to_string(s.w);
+}
+
+std::string channels(const Tensor& x, const Tensor& x2) {
+  return std::to_string(x.shape.c) + (x2 ? "+" + std::to_string(x2.shape.c) : "");
+}
+
+const char* suffix(Activation activation) {
+  switch (activation) {
+    case Activation::silu:
+      return " silu";
+    case Activation::gelu:
+      return " gelu";
+    case Activation::quick_gelu:
+      return " quick_gelu";
+    case Activation::geglu:
+      return " geglu";
+    default:
+      return "";
+  }
+}
+
+std::string describe_conv(const Conv& c) {
+  const int k = c.kernel_h * c.kernel_w;
+  std::string out = "linear";
+  if (k > 1) out = "conv " + std::to_string(c.kernel_h) + "x" + std::to_string(c.kernel_w);
+  if (c.stride > 1) out += "/" + std::to_string(c.stride);
+  if (c.upsample) out += " up";
+  out += " " + channels(c.x, c.x2) + "->" + std::to_string(c.y.shape.c) + " " + extent(c.y.shape);
+  if (c.row) out += " row";
+  if (c.residual) out += " residual";
+  return out + suffix(c.activation);
+}
+
+// Whole 128ths: exact in fp16, bf16 and fp32, so that all backends compute on the same numbers.
+float random_value(size_t tensor, size_t index) {
+  uint32_t x = uint32_t(tensor) * 0x9e3779b9u + uint32_t(index) * 0x85ebca6bu;
+  x = (x ^ x >> 15) * 0x2c1b3c6du;
+  return float(int(x >> 24) - 128) / 128;
+}
+
+// Weights of whatever shape, with sums of products near 1.
+class RandomWeights : public WeightSource {
+ public:
+  explicit RandomWeights(const Plan& plan) {
+    size_t most = 0;
+    for (const WeightSpec& spec : plan.weights()) most = std::max(most, spec.count());
+    for (const WeightSpec& spec : plan.weights()) {
+      const size_t fan_in = spec.count() / std::max(spec.out, 1);
+      const int halvings = int(std::lround(std::log2(std::max(double(fan_in) / 3, 1.0)) / 2));
+      std::vector<float>& values = values_[halvings];
+      if (values.empty())
+        for (size_t i = 0; i < most; i++)
+          values.push_back(std::ldexp(random_value(~size_t(0), i), -halvings));
+      for (size_t i = 0; i < spec.names.size(); i++) {
+        const std::vector<int64_t> shape = spec.published_shape(i);
+        size_t count = 1;
+        for (const int64_t n : shape) count *= size_t(n);
+        tensors_[spec.names[i]] = {Type::f32, shape, values.data(), count};
+      }
+    }
+  }
+  const SourceTensor* find(const std::string& name) const override { return &tensors_.at(name); }
+  std::vector<std::string> names() const override { return {}; }
+  std::string description() const override { return "random weights"; }
+
+ private:
+  std::map<int, std::vector<float>> values_;
+  std::map<std::string, SourceTensor> tensors_;
+};
+
+std::vector<char> encode(const std::vector<float>& values, const std::string& type) {
+  std::vector<char> out(values.size() * (type == "fp32" ? 4 : 2));
+  if (type == "fp32") std::memcpy(out.data(), values.data(), out.size());
+  if (type == "fp16")
+    for (size_t i = 0; i < values.size(); i++)
+      reinterpret_cast<uint16_t*>(out.data())[i] = float_to_half(values[i]);
+  if (type == "bf16")  // the upper half
+    for (size_t i = 0; i < values.size(); i++)
+      std::memcpy(out.data() + 2 * i, reinterpret_cast<const char*>(&values[i]) + 2, 2);
+  return out;
+}
+
+}  // namespace
+
+OpCost cost_of(const Plan& plan, const Op& op, size_t activation_bytes) {
+  OpCost out;
+  const auto bytes_of_one = [&](const Tensor& tensor) {
+    return double(plan.external_index(tensor.id) < 0 ? activation_bytes : 4);
+  };
+  Op copy = op;
+  weights_of(copy, [&](WeightId& id) {
+    const WeightSpec& spec = plan.weights()[id];
+    const double taps = spec.recipe == Recipe::upsample ? 16.0 / 9 : 1;  // four phases of four
+    out.weight_bytes +=
+        double(spec.count()) * taps * double(spec.recipe == Recipe::vector ? 4 : activation_bytes);
+  });
+  out.bytes = out.weight_bytes + double(op.output().shape.count()) * bytes_of_one(op.output());
+  if (op.kind == OpKind::attention) {
+    const Attention& a = op.attention;
+    const double sequences = double(a.outer) * a.inner, width = double(a.heads) * a.head_width;
+    out.bytes += sequences * width *
+                 (a.query.length * bytes_of_one(a.q) + 2.0 * a.key.length * bytes_of_one(a.k));
+    out.exponentials = sequences * a.heads * a.query.length * a.key.length;
+    out.macs = 2 * out.exponentials * a.head_width;
+    return out;
+  }
+  op.inputs([&](const Tensor& tensor) {
+    if (tensor) out.bytes += double(tensor.shape.count()) * bytes_of_one(tensor);
+  });
+  if (op.kind != OpKind::conv) return out;
+  const WeightSpec& weight = plan.weights()[op.conv.weight];
+  const double taps =
+      weight.recipe == Recipe::upsample ? 4 : double(weight.kernel_h) * weight.kernel_w;
+  out.macs = double(op.conv.y.shape.rows()) * weight.out * weight.in * taps;
+  return out;
+}
+
+std::string describe(const Plan& plan, const Op& op) {
+  std::string out;
+  switch (op.kind) {
+    case OpKind::conv:
+      out = describe_conv(op.conv);
+      break;
+    case OpKind::group_norm:
+      out = "group_norm " + channels(op.group_norm.x, op.group_norm.x2) + " " +
+            extent(op.group_norm.y.shape) + (op.group_norm.silu ? " silu" : "");
+      break;
+    case OpKind::layer_norm:
+      out = "layer_norm " + std::to_string(op.layer_norm.x.shape.c) + " " +
+            extent(op.layer_norm.x.shape);
+      break;
+    case OpKind::attention: {
+      const Attention& a = op.attention;
+      out = "attention " + std::to_string(a.outer * a.inner) + " " + std::to_string(a.heads) + "x" +
+            std::to_string(a.head_width) + " " + std::to_string(a.query.length) + "x" +
+            std::to_string(a.key.length) + (a.causal ? " causal" : "");
+      break;
+    }
+    case OpKind::elementwise:
+      out = std::string("elementwise") + (op.elementwise.x2 ? " sum " : " ") +
+            std::to_string(op.elementwise.y.shape.c) + " " + extent(op.elementwise.y.shape) +
+            suffix(op.elementwise.activation);
+      break;
+    default:
+      out = "op " + std::to_string(int(op.kind)) + " " + extent(op.output().shape);
+  }
+  // fp32 tensors go another way through the kernels.
+  op.inputs([&](const Tensor& tensor) {
+    if (tensor && plan.external_index(tensor.id) >= 0) out += " fp32in";
+  });
+  return out + (plan.external_index(op.output().id) >= 0 ? " fp32out" : "");
+}
+
+std::vector<DistinctOp> distinct_ops(const Plan& plan) {
+  std::vector<DistinctOp> out;
+  for (const Op& op : plan.ops()) {
+    const std::string name = describe(plan, op);
+    const auto known = std::find_if(out.begin(), out.end(),
+                                    [&](const DistinctOp& other) { return other.name == name; });
+    if (known == out.end())
+      out.push_back({name, &op, 1});
+    else
+      known->count++;
+  }
+  return out;
+}
+
+Plan isolate(const Plan& plan, const Op& op, int copies, bool readable) {
+  Plan out;
+  std::map<int, int> ids;
+  const auto adopt = [&](const Tensor& tensor) {
+    if (!tensor) return;
+    if (!ids.count(tensor.id)) {
+      const int index = plan.external_index(tensor.id);
+      const Shape shape = plan.shape(tensor.id);
+      const External* external = index < 0 ? nullptr : &plan.externals()[index];
+      ids[tensor.id] =
+          external ? out.external(external->name, shape, external->type, external->stepped).id
+                   : out.temporary(shape).id;
+    }
+    const_cast<Tensor&>(tensor).id = ids[tensor.id];
+  };
+  for (int i = 0; i < copies; i++) {
+    Op copy = op;
+    copy.inputs(adopt);
+    adopt(copy.output());
+    weights_of(copy, [&](WeightId& id) {
+      WeightSpec spec = plan.weights()[id];
+      for (std::string& name : spec.names) name += "#" + std::to_string(i);
+      id = out.weight(spec);
+    });
+    out.add(copy);
+    if (!readable) continue;
+    Elementwise read;
+    read.x = copy.output();
+    read.y = out.external("result", read.x.shape);
+    out.add(read);
+  }
+  out.finish();
+  return out;
+}
+
+RandomProgram::RandomProgram(Plan plan, const Device& device, Weights* weights)
+    : plan_(std::move(plan)) {
+  Backend& backend = *device.backend;
+  if (!weights) {
+    weights_ = std::make_unique<Weights>(std::make_shared<RandomWeights>(plan_), backend);
+    weights = weights_.get();
+  }
+  const auto values_of = [&](int id) {
+    std::vector<float> values(plan_.shape(id).count());
+    for (size_t i = 0; i < values.size(); i++) values[i] = 2 * random_value(size_t(id), i);
+    return values;
+  };
+  std::vector<Binding> bindings;
+  for (const External& external : plan_.externals()) {
+    const std::vector<float> values = values_of(external.tensor);
+    buffers_.push_back(backend.allocate(values.size() * sizeof(float)));
+    if (external.type == Type::f32)
+      buffers_.back()->upload(values.data(), values.size() * sizeof(float));
+    bindings.push_back({buffers_.back().get()});
+  }
+  arena_ = backend.allocate(plan_.arena_bytes());
+  std::set<int> written;
+  for (const Op& op : plan_.ops()) written.insert(op.output().id);
+  for (const Op& op : plan_.ops())
+    op.inputs([&](const Tensor& tensor) {
+      if (!tensor || plan_.external_index(tensor.id) >= 0 || !written.insert(tensor.id).second)
+        return;
+      const std::vector<char> bytes = encode(values_of(tensor.id), device.type);
+      arena_->upload(bytes.data(), bytes.size(), plan_.offset(tensor.id));
+    });
+  program_ = backend.compile(plan_, *weights, *arena_, bindings);
+  backend.synchronize();
+}
+
+std::vector<float> RandomProgram::read(const std::string& external) const {
+  const Buffer& buffer = *buffers_[plan_.external_index(plan_.find_external(external).tensor)];
+  std::vector<float> out(buffer.bytes() / sizeof(float));
+  buffer.download(out.data(), buffer.bytes());
+  return out;
+}
+
+}  // namespace deepcache::bench

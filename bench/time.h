@@ -1,0 +1,71 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "device.h"
+#include "ops.h"
+
+namespace deepcache::bench {
+
+struct TimeOptions {
+  std::vector<std::string> parts;   // steps, images, ops
+  std::vector<std::string> models;  // of bench/models
+  std::vector<int> batches;         // images: a U-Net call has twice as many samples
+  std::vector<int> intervals;       // of DeepCache; 1: none
+  int side = 0;                     // of latents; 0: the model's own
+  int steps = 50;                   // of a run
+  int ceiling = 8192;               // rows, columns and depth of the largest product
+  double budget = 0.3;              // seconds for each row
+  double limit = 1e9;               // seconds in all: rows that would begin later are left out
+  std::string filter, json;
+};
+
+// What the device reaches in this very run: the denominators of the rows.
+struct Ceilings {
+  double flops = 0;  // of the largest matrix product (a GPU), or of the fp32 peak (the CPU)
+  double bytes = 0;  // a second, of a copy
+};
+
+// Rows of one run.
+class Timings {
+ public:
+  Timings(const Device& device, const TimeOptions& options);
+
+  const Device& device() const { return device_; }
+  const TimeOptions& options() const { return options_; }
+  const Ceilings& ceilings() const { return ceilings_; }
+  // A row's whole name: "sd15.full.b1.fp16".
+  std::string name(const std::string& what, int batch) const {
+    return what + ".b" + std::to_string(batch) + "." + device_.type;
+  }
+  // False when the filter leaves it out, or the time is up.
+  bool wants(const std::string& name);
+  // Measures and records; `cost` of one pass. Returns the median in seconds.
+  double measure_row(const std::string& name, const OpCost& cost, int passes, JsonObject extra,
+                     const std::function<void()>& enqueue);
+  void add(const JsonObject& row) { report_.add(row); }
+  void finish();
+
+ private:
+  double seconds_so_far() const;
+  Ceilings measure_ceilings();
+
+  Device device_;
+  TimeOptions options_;
+  std::chrono::steady_clock::time_point start_;
+  Report report_;
+  Ceilings ceilings_;
+  int left_out_ = 0;
+};
+
+// U-Net calls, the autoencoder and text encoders of a model; runs with and without DeepCache, whose
+// speed-up is held against the ideal one that the calls' own times allow; and the U-Net's distinct
+// ops.
+void time_model(Timings& timings, const std::string& model);
+void time_ops(Timings& timings, const std::string& model);
+
+void time_device(const Device& device, const TimeOptions& options);
+
+}  // namespace deepcache::bench
