@@ -1,4 +1,5 @@
 #include "cuda/context.h"
+#include "cuda/kernels/probe.h"
 #include "cuda/kernels/simple.h"
 
 namespace deepcache::cuda {
@@ -26,6 +27,7 @@ Context::Context(int device, ActivationType type)
   stream = gpu::make_stream();
   fault = gpu::Memory(sizeof(int));
   gpu::fill(fault.data(), 0, sizeof(int), stream);
+  probe_code(properties, stream);
 }
 
 Context::~Context() {

@@ -32,6 +32,8 @@ struct Properties {
   int multiprocessors = 0;
   size_t shared_bytes = 0;  // the most that a block may have
   size_t memory_bytes = 0;
+  // What the library's code for this GPU may use (kernels/probe.h): clusters of blocks; TMA, wgmma.
+  bool clusters = false, hopper = false;
 };
 
 // Throws Error(kBackendUnavailable) with the reason when there is none that can be used.

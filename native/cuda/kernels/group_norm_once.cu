@@ -145,7 +145,7 @@ void plan_group_norm(GroupNormArgs& args, const gpu::Properties& gpu) {
   args.blocks = group_norm_blocks(args.samples, args.rows, channels, gpu.multiprocessors);
   const int owned = least_common_multiple_with_8(channels / args.groups);
   if (!args.eights || args.x[0].fp32 || args.x[1].fp32 || owned > kMostChannels) return;
-  const int most = gpu.major >= 9 ? 8 : 1;
+  const int most = gpu.clusters ? 8 : 1;
   int cluster = 1;
   const auto bytes = [&] { return size_t(turns_of(args.rows, cluster, owned)) * kThreads * 16; };
   const auto fits = [&] { return bytes() + kStaticBytes + 1024 <= gpu.shared_bytes; };

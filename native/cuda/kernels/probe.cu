@@ -1,0 +1,35 @@
+// Which of the library's code a GPU runs: built for the GPU itself, or PTX of an older architecture
+// that the driver compiled. Kernels that need newer instructions are empty in older code, so a
+// GPU's own version does not say whether they can be used.
+
+#include "cuda/kernels/probe.h"
+
+namespace deepcache::cuda {
+namespace {
+
+struct Code {
+  int architecture, sm90a;
+};
+
+// major: of the GPU, whose own code an emulated one always runs.
+__global__ void probe_kernel(Code* out, [[maybe_unused]] int major) {
+#if defined(__CUDA_ARCH__)
+  *out = {__CUDA_ARCH__ / 10, DEEPCACHE_SM90A};
+#else
+  *out = {major * 10, major == 9};
+#endif
+}
+
+}  // namespace
+
+void probe_code(gpu::Properties& properties, Stream stream) {
+  const gpu::Memory memory(sizeof(Code));
+  gpu::launch(probe_kernel, dim3(1), dim3(1), 0, stream, reinterpret_cast<Code*>(memory.data()),
+              properties.major);
+  Code found{};
+  gpu::download(&found, memory.data(), sizeof found, stream);
+  properties.clusters = found.architecture >= 90;
+  properties.hopper = found.sm90a != 0;
+}
+
+}  // namespace deepcache::cuda
