@@ -8,6 +8,7 @@
 #include "device.h"
 #include "fullsize.h"
 #include "options.h"
+#include "predict.h"
 #include "time.h"
 
 namespace {
@@ -23,6 +24,8 @@ constexpr const char* kUsage =
     "1,2,8,16]\n"
     "             [--intervals 1,3,5] [--steps 50] [--side LATENTS] [--ceiling 8192]\n"
     "             [--budget SECONDS for a row] [--limit SECONDS in all]\n"
+    "  predict    what an H200 should take, by a time model: not a measurement; rows as time's\n"
+    "             [--models ...] [--batches ...] [--intervals ...] [--steps 50]\n"
     "  fullsize   a U-Net on synthetic weights against reference outputs\n"
     "             --config FILE --outputs FILE [--tolerance 1e-5]\n"
     "all take   [--device cpu|cuda|cuda:1] [--type fp16|bf16] [--threads N] [--filter TEXT]\n"
@@ -66,6 +69,15 @@ int run(int argc, char** argv) {
     time.filter = filter;
     time.json = json;
     time_device(device(), time);
+    return 0;
+  }
+  if (command == "predict") {
+    const auto models = options.list("models", "sd15,sdxl");
+    const auto batches = options.integers("batches", "1,2,8,16");
+    const auto intervals = options.integers("intervals", "1,3,5");
+    const int steps = int(options.number("steps", 50));
+    options.finish();
+    predict(models, batches, intervals, steps, filter, json);
     return 0;
   }
   if (command == "fullsize") {

@@ -1,0 +1,117 @@
+#include "predict.h"
+
+#include <cstdio>
+
+#include "machine.h"
+#include "models.h"
+#include "report.h"
+#include "time_model.h"
+
+namespace deepcache::bench {
+namespace {
+
+constexpr int kTokens = 77;
+constexpr const char* kType = "fp16";  // bf16 is the same to the model
+
+class Predictions {
+ public:
+  Predictions(Report& report, std::string filter) : report_(report), filter_(std::move(filter)) {
+    std::printf("%-64s %10s %10s %9s\n", "predicted, not measured", "floor ms", "ms", "GMAC");
+  }
+
+  static std::string name(const std::string& what, int batch) {
+    return what + ".b" + std::to_string(batch) + "." + kType;
+  }
+
+  Estimate call(const std::string& name, const Plan& plan) {
+    const Estimate out = estimate(plan, kH200);
+    add(name, out, plan.executed_macs(), JsonObject().add("ops", int(plan.ops().size())));
+    return out;
+  }
+
+  void add(const std::string& name, const Estimate& estimate, double macs,
+           const JsonObject& extra) {
+    if (name.find(filter_) == std::string::npos) return;
+    std::printf("%-64s %10.4f %10.4f %9.1f\n", name.c_str(), 1e3 * estimate.floor,
+                1e3 * estimate.predicted, 1e-9 * macs);
+    JsonObject row;
+    row.add("name", name)
+        .add("floor_ms", 1e3 * estimate.floor, 4)
+        .add("predicted_ms", 1e3 * estimate.predicted, 4)
+        .add("gmacs_executed", 1e-9 * macs, 6);
+    report_.add(row.append(extra));
+  }
+
+  void images(const std::string& name, double seconds, double speedup, int images) {
+    if (name.find(filter_) == std::string::npos) return;
+    std::printf("%-64s %10.2f images/s, denoising %.2f times as fast\n", name.c_str(),
+                images / seconds, speedup);
+    report_.add(JsonObject()
+                    .add("name", name)
+                    .add("predicted_images_per_second", images / seconds, 4)
+                    .add("ideal_speedup", speedup, 4));
+  }
+
+ private:
+  Report& report_;
+  std::string filter_;
+};
+
+}  // namespace
+
+void predict(const std::vector<std::string>& models, const std::vector<int>& batches,
+             const std::vector<int>& intervals, int steps, const std::string& filter,
+             const std::string& json) {
+  JsonObject head;
+  head.add("what",
+           "predictions by a time model (bench/time_model.h), unmeasured: a call has two samples "
+           "for each image of the batch; floors are the slower of arithmetic and memory")
+      .raw("machine", machine_json())
+      .add("chip", kH200.name)
+      .add("tflops", 1e-12 * kH200.flops)
+      .add("gbs", 1e-9 * kH200.memory_bytes);
+  Report report(json, head);
+  Predictions rows(report, filter);
+  for (const std::string& model : models) {
+    const UnetConfig config = UnetConfig::parse(model_part(model, "unet"));
+    const int side = config.sample_size;
+    double text = 0, decode = 0;
+    for (const char* part : {"text_encoder", "text_encoder_2"})
+      if (const std::string text_config = model_part(model, part); !text_config.empty())
+        text += rows.call(Predictions::name(model + ".text" + (text > 0 ? "2" : ""), 1),
+                          plan_clip_text(text_encoder_config(text_config), 2, kTokens, 0))
+                    .predicted;
+    if (const std::string vae = model_part(model, "vae"); !vae.empty())
+      decode = rows.call(Predictions::name(model + ".decode", 1),
+                         plan_vae_decode(VaeConfig::parse(vae), 1, side, side))
+                   .predicted;
+    for (const int images : batches) {
+      const UnetShape shape{2 * images, side, side, kTokens, 1};
+      const Plan plan = plan_unet_full(config, shape, {0});
+      const double full =
+          rows.call(Predictions::name(model + ".full", images), plan).predicted;
+      const double retrieve = rows.call(Predictions::name(model + ".retrieve0", images),
+                                        plan_unet_retrieve(config, shape, 0))
+                                  .predicted;
+      for (const int interval : intervals) {
+        const int fulls = (steps + interval - 1) / interval;
+        const double denoise = fulls * full + (steps - fulls) * retrieve;
+        rows.images(Predictions::name(model + ".images.n" + std::to_string(steps) + ".i" +
+                                          std::to_string(interval),
+                                      images),
+                    text + denoise + images * decode, steps * full / denoise, images);
+      }
+      if (images != batches.front()) continue;
+      for (const DistinctOp& op : distinct_ops(plan)) {
+        const Estimate one = estimate(plan, *op.op, kH200);
+        JsonObject extra;
+        extra.add("count", op.count);
+        if (!one.choice.empty()) extra.add("tile", one.choice);
+        rows.add(Predictions::name("op." + model + "." + op.name, images), one,
+                 cost_of(plan, *op.op, 2).macs, extra);
+      }
+    }
+  }
+}
+
+}  // namespace deepcache::bench

@@ -1,0 +1,35 @@
+#pragma once
+
+// What an op should take on a GPU: a model of the hardware, not a measurement.
+
+#include <string>
+
+#include "ops.h"
+
+namespace deepcache::bench {
+
+struct Chip {
+  const char* name;
+  double flops;         // of 16-bit tensor cores, as large products reach it
+  double memory_bytes;  // a second
+  double cache_bytes;   // a second, from the L2
+  int multiprocessors;
+  double clock;   // Hz
+  double launch;  // seconds between two kernels of a graph
+};
+
+// 790 TFLOP/s and 4.3 TB/s are what products and copies reach at the clocks that a full load leaves
+// (the data sheet says 989 and 4.8); the rest is NVIDIA's architecture documentation.
+constexpr Chip kH200 = {"H200", 790e12, 4.3e12, 7e12, 132, 1.755e9, 1.5e-6};
+
+struct Estimate {
+  double floor = 0;      // seconds: the slower of arithmetic and memory, nothing else
+  double predicted = 0;  // seconds
+  std::string choice;    // tile and splits of a product
+};
+
+Estimate estimate(const Plan& plan, const Op& op, const Chip& chip);
+// All ops, one after the other.
+Estimate estimate(const Plan& plan, const Chip& chip);
+
+}  // namespace deepcache::bench
