@@ -2,6 +2,7 @@
 
 // What the threads of a block share.
 
+#include <bitset>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "fiber.h"
+#include "wgmma.h"
 
 namespace deepcache::emulator {
 
@@ -36,20 +38,21 @@ struct Mbarrier {
   int expected = 0, pending = 0;
   int64_t bytes = 0;  // of copies that are outstanding
   unsigned phase = 0;
+  Fiber* initialiser = nullptr;
+  bool fenced = false;  // its initialisation
   std::vector<Fiber*> waiting;
   char tokens[2] = {};
 };
 
 // A wgmma instruction, from its first issue to its execution.
 struct WgmmaOp {
-  uint64_t a[4] = {}, b = 0;  // descriptors; a of each warp
-  bool a_in_registers = false, accumulate = true;
-  int n = 0, type = 0, transpose_a = 0, transpose_b = 0;
+  WgmmaShape shape;
+  uint64_t a = 0, b = 0;  // descriptors
+  std::shared_ptr<Accumulators> d;
+  const uint32_t* a_registers[128] = {};  // of each thread, or null
+  float* d_registers[128] = {};
   int issued = 0;  // threads
   bool done = false;
-  float* d[128] = {};
-  const uint32_t* a_registers[128] = {};
-  Fiber* fibers[128] = {};
   const char* file = "";
   int line = 0;
 };
@@ -61,20 +64,24 @@ struct Warpgroup {
 };
 
 constexpr size_t kSharedBytes = 227 << 10;  // the most that a block may have
+constexpr size_t kProxyPage = 1 << 10;      // see async_proxy.h
 
 struct Block {
   uint3 index;  // blockIdx
-  unsigned threads = 0;
+  unsigned threads = 0, live = 0;
   char* slot_token = nullptr;
   char* shared = nullptr;  // dynamic shared memory; static lies below it
   char* shadow = nullptr;  // the same bytes as the async proxy (TMA stores, wgmma) sees them
   size_t shared_bytes = 0, static_bytes = 0;
+  std::bitset<256> loaded_pages, stored_pages;  // by TMA
   std::vector<Fiber*> fibers;
   Barrier barriers[16];
   Barrier* cluster = nullptr;  // of all blocks of its cluster
   std::vector<std::vector<WarpOp>> warps;
   std::vector<Warpgroup> warpgroups;
   std::map<void*, Mbarrier> mbarriers;
+  int free_registers = 0;
+  std::vector<Fiber*> waiting_for_registers;
   std::map<std::pair<const char*, int>, char*> statics;  // by place in the source
 };
 

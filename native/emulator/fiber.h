@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <unordered_map>
 #include <vector>
 
@@ -21,10 +22,15 @@ struct CopyOp {
   int bytes, valid;
 };
 
-// The registers that wgmma instructions in flight accumulate into.
-struct Accumulator {
+// The accumulators of wgmma instructions in flight: 64 rows of all threads of a warpgroup.
+struct Accumulators {
+  int columns;
   std::vector<float> values;
-  int outstanding = 0;
+};
+// A thread's registers of them.
+struct AccumulatorRegisters {
+  std::shared_ptr<Accumulators> all;
+  int outstanding = 0;  // instructions
 };
 
 struct Fiber {
@@ -52,8 +58,9 @@ struct Fiber {
   uint64_t wgmma_issued = 0, wgmma_done = 0;
   std::deque<uint64_t> wgmma_groups;  // wgmma_issued at each commit
   bool wgmma_fenced = false;
-  std::unordered_map<float*, Accumulator> accumulators;
+  std::unordered_map<float*, AccumulatorRegisters> accumulators;
   char store_token = 0;
+  int registers = 0;
 };
 
 extern Fiber main_fiber;

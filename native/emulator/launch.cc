@@ -11,6 +11,7 @@
 #include <mutex>
 #include <stdexcept>
 
+#include "registers.h"
 #include "scheduler.h"
 
 namespace deepcache::emulator {
@@ -88,7 +89,7 @@ void begin_block(Block& block, size_t slot, uint32_t number, size_t threads, siz
   block.slot_token = memory.shared;
   block.index = {number % grid_size.x, number / grid_size.x % grid_size.y,
                  number / grid_size.x / grid_size.y};
-  block.threads = unsigned(threads);
+  block.threads = block.live = unsigned(threads);
   // The base is aligned to 1 KiB as on the chip, so the end is at most that far from the guard
   // page.
   block.shared_bytes = shared_bytes;
@@ -98,6 +99,7 @@ void begin_block(Block& block, size_t slot, uint32_t number, size_t threads, siz
   std::memset(memory.shadow, 0xff, kArena);
   block.warps.resize((threads + 31) / 32);
   block.warpgroups.resize((threads + 127) / 128);
+  const int registers = std::min(kMostRegisters, kRegisters / int(threads) / 8 * 8);
   for (size_t t = 0; t < threads; t++) {
     Fiber& fiber = *pool[slot * threads + t];
     fiber.block = &block;
@@ -106,6 +108,7 @@ void begin_block(Block& block, size_t slot, uint32_t number, size_t threads, siz
     fiber.thread = {unsigned(t % block_size.x), unsigned(t / block_size.x % block_size.y),
                     unsigned(t / block_size.x / block_size.y)};
     prepare(fiber, fiber_main);
+    fiber.registers = registers;
     block.fibers.push_back(&fiber);
     ready.push(fiber);
     live++;

@@ -101,18 +101,32 @@ void run_async(size_t index) {
   happens_after(&launch_token);
   op.run();
   happens_before(&done_token);
-  happens_before(op.token);
+  happens_before(&op.issuer->store_token);
   __tsan_switch_to_fiber(me, 1);
 #else
   op.run();
 #endif
 }
 
+namespace {
+
+// What runs when nothing is waited for: a random op, and, late, stores after loads, since threads
+// may be waiting for loads only.
+size_t pick_async() {
+  std::vector<size_t> loads;
+  for (size_t i = 0; i < async_ops.size(); i++)
+    if (async_ops[i].kind == AsyncOp::load) loads.push_back(i);
+  if (options.async == Async::late && !loads.empty()) return loads[random_number() % loads.size()];
+  return random_number() % async_ops.size();
+}
+
+}  // namespace
+
 void schedule() {
   for (;;) {
     const bool now = options.async == Async::random && random_number() % 16 == 0;
     if (!async_ops.empty() && (ready.empty() || now)) {
-      run_async(random_number() % async_ops.size());
+      run_async(pick_async());
       continue;
     }
     if (!ready.empty()) return switch_to(ready.pop());
@@ -153,7 +167,14 @@ void fiber_main() {
   for (const auto& [registers, accumulator] : fiber.accumulators)
     if (accumulator.outstanding)
       fail(fiber.file, fiber.line, "the thread returns with wgmma still in flight");
+  for (const AsyncOp& op : async_ops) {
+    if (op.kind == AsyncOp::store_read && op.issuer == current)
+      fail(fiber.file, fiber.line, "the thread returns before its TMA stores read shared memory");
+    if (op.kind == AsyncOp::load && op.issuer->block == fiber.block && fiber.block->live == 1)
+      fail(fiber.file, fiber.line, "the block ends with TMA loads still in flight");
+  }
   fiber.done = true;
+  fiber.block->live--;
   live--;
   schedule();
   std::abort();

@@ -16,10 +16,10 @@ namespace deepcache::emulator {
 
 // Work that is done by the chip, not by a thread.
 struct AsyncOp {
+  enum Kind { load, store_read, store_write } kind;
   std::function<void()> run;
   Fiber* issuer;
-  bool is_store;
-  char* token;
+  bool committed = false;  // a store
 };
 
 extern std::vector<AsyncOp> async_ops;

@@ -36,10 +36,4 @@ void require_shared(const void* data, size_t bytes, size_t align, const char* wh
          offset);
 }
 
-void fence_proxy_async() {
-  Internal internal;
-  Block& block = *current->block;
-  std::memcpy(block.shadow, block.shared, block.shared_bytes);
-}
-
 }  // namespace deepcache::emulator

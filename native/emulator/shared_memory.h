@@ -12,8 +12,5 @@ char* static_shared(const char* file, int line, size_t bytes, size_t align);
 // Fails unless [data, data + bytes) is shared memory, aligned.
 void require_shared(const void* data, size_t bytes, size_t align, const char* what,
                     const char* file, int line);
-// fence.proxy.async: makes ordinary stores visible to the async proxy. It publishes the stores of
-// the whole block, not of the caller alone: a partial check.
-void fence_proxy_async();
 
 }  // namespace deepcache::emulator

@@ -1,0 +1,241 @@
+#include "wgmma.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "matrix.h"
+#include "scheduler.h"
+#include "shared_memory.h"
+#include "swizzle.h"
+
+namespace deepcache::emulator {
+namespace {
+
+constexpr int kRows = 64, kDepth = 16, kThreads = 128;
+
+Warpgroup& warpgroup() { return current->block->warpgroups[current->index / kThreads]; }
+
+// Row and first column of a thread's values 4 j to 4 j + 3 of accumulators, but for 8 j; of a in
+// registers alike. Values 2 and 3 are 8 rows below.
+struct Place {
+  explicit Place(int thread) : row(thread / 32 * 16 + thread % 32 / 4), column(thread % 4 * 2) {}
+  int row, column;
+};
+
+// A descriptor of the 128-byte swizzle, from its bits.
+struct Operand {
+  explicit Operand(uint64_t descriptor)
+      : start(uint32_t(descriptor & 0x3fff) << 4),
+        leading(uint32_t(descriptor >> 16 & 0x3fff) << 4),
+        stride(uint32_t(descriptor >> 32 & 0x3fff) << 4) {}
+
+  // Of 8 values of k from k on (0 or 8) in a row; rows lie along m or n.
+  uint32_t chunk(int row, int k) const {
+    return swizzled(start + row / 8 * stride + row % 8 * 128 + k * 2, 3);
+  }
+  // Transposed: of 8 columns from `column` on of row k.
+  uint32_t transposed_chunk(int column, int k) const {
+    return swizzled(start + column / 64 * leading + column % 64 * 2 + k / 8 * stride + k % 8 * 128,
+                    3);
+  }
+
+  uint32_t start, leading, stride;
+};
+
+class Execution {
+ public:
+  Execution(Block& block, WgmmaOp& op) : block_(block), op_(op) {}
+
+  void run() {
+    statistics.wgmma++;
+    fetch_a();
+    fetch_b();
+    float* const d = op_.d->values.data();
+    const int columns = op_.shape.columns;
+    if (!op_.shape.accumulate) std::fill_n(d, kRows * columns, 0.0f);
+    for (int m = 0; m < kRows; m++)
+      for (int k = 0; k < kDepth; k++) {
+        float* const row = d + m * columns;
+        const float factor = a_[m][k], *const values = b_[k];
+        for (int n = 0; n < columns; n++) row[n] += factor * values[n];
+      }
+    op_.done = true;
+  }
+
+ private:
+  void fetch_a() {
+    if (!op_.a_registers[0]) {
+      const Operand operand(op_.a);
+      for (int m = 0; m < kRows; m++)
+        for (int k = 0; k < kDepth; k += 8) fetch(operand.chunk(m, k), &a_[m][k]);
+      return;
+    }
+    for (int t = 0; t < kThreads; t++) {
+      const Place at(t);
+      float v[8];
+      widen8(op_.a_registers[t], op_.shape.type, v);
+      for (int i = 0; i < 8; i++) a_[at.row + i / 2 % 2 * 8][at.column + i / 4 * 8 + i % 2] = v[i];
+    }
+  }
+
+  void fetch_b() {
+    const Operand operand(op_.b);
+    float v[8];
+    for (int n = 0; n < op_.shape.columns; n += op_.shape.transposed_b ? 8 : 1)
+      for (int k = 0; k < kDepth; k += op_.shape.transposed_b ? 1 : 8)
+        if (op_.shape.transposed_b) {
+          fetch(operand.transposed_chunk(n, k), &b_[k][n]);
+        } else {
+          fetch(operand.chunk(n, k), v);
+          for (int i = 0; i < 8; i++) b_[k + i][n] = v[i];
+        }
+  }
+
+  // Eight values of shared memory.
+  void fetch(uint32_t address, float* out) {
+    if (address + 16 > block_.shared_bytes)
+      fail(op_.file, op_.line, "wgmma: an operand reaches outside of shared memory (offset %u)",
+           address);
+    note_read(block_.shared + address, 16);
+    widen8(block_.shadow + address, op_.shape.type, out);
+  }
+
+  Block& block_;
+  WgmmaOp& op_;
+  float a_[kRows][kDepth], b_[kDepth][256];
+};
+
+// Runs what all threads have issued of the ops before number `end`.
+void run_until(Warpgroup& group, uint64_t end) {
+#if defined(__SANITIZE_THREAD__)
+  void* me = __tsan_get_current_fiber();
+  __tsan_switch_to_fiber(engine, 1);
+  happens_after(&group);
+#endif
+  for (size_t i = 0; i < group.ops.size() && group.first + i < end; i++) {
+    WgmmaOp& op = group.ops[i];
+    if (op.issued < kThreads) break;
+    if (!op.done) Execution(*current->block, op).run();
+  }
+#if defined(__SANITIZE_THREAD__)
+  happens_before(&group);
+  __tsan_switch_to_fiber(me, 1);
+#endif
+}
+
+// Calls `visit` with (register, value) of a thread's part.
+template <typename Visit>
+void for_registers(Accumulators& all, int thread, const Visit& visit) {
+  const Place at(thread);
+  for (int i = 0; i < all.columns / 2; i++)
+    visit(i, all.values[(at.row + i / 2 % 2 * 8) * all.columns + i / 4 * 8 + at.column + i % 2]);
+}
+
+// The accumulators that belong to d's registers, which are given up until a wait.
+std::shared_ptr<Accumulators> take(float* d, const WgmmaOp& op) {
+  AccumulatorRegisters& registers = current->accumulators[d];
+  if (!registers.all) {
+    const int columns = op.shape.columns;
+    registers.all = op.d ? op.d
+                         : std::make_shared<Accumulators>(
+                               Accumulators{columns, std::vector<float>(kRows * columns)});
+    for_registers(*registers.all, current->index % kThreads,
+                  [&](int i, float& value) { value = d[i]; });
+    std::memset(d, 0xff, columns / 2 * sizeof(float));
+  }
+  registers.outstanding++;
+  return registers.all;
+}
+
+void give_back(float* d) {
+  const auto found = current->accumulators.find(d);
+  if (--found->second.outstanding) return;
+  for_registers(*found->second.all, current->index % kThreads,
+                [&](int i, const float& value) { d[i] = value; });
+  current->accumulators.erase(found);
+}
+
+}  // namespace
+
+void wgmma(float* d, uint64_t a, const uint32_t* a_registers, uint64_t b, const WgmmaShape& shape,
+           const char* file, int line) {
+  Internal internal;
+  if (!current->wgmma_fenced)
+    fail(file, line, "wgmma without wgmma_fence since its registers were last free");
+  Warpgroup& group = warpgroup();
+  const uint64_t number = current->wgmma_issued++;
+  if (number - group.first >= group.ops.size()) {
+    WgmmaOp op;
+    op.shape = shape;
+    op.a = a;
+    op.b = b;
+    op.file = file;
+    op.line = line;
+    group.ops.push_back(op);
+  }
+  WgmmaOp& op = group.ops[number - group.first];
+  if (op.line != line || !(op.shape == shape) || op.a != a || op.b != b)
+    fail(file, line, "wgmma differs among the threads of a warpgroup");
+  const auto all = take(d, op);
+  if (op.d && op.d != all)
+    fail(file, line, "wgmma: other accumulators than other threads of the warpgroup have");
+  op.d = all;
+  op.d_registers[current->index % kThreads] = d;
+  op.a_registers[current->index % kThreads] = a_registers;
+  happens_before(&group);
+  if (++op.issued < kThreads) return;
+  const bool now = options.async == Async::at_issue || !group.waiting.empty() ||
+                   (options.async == Async::random && random_number() % 2 == 0);
+  if (now) run_until(group, number + 1);
+  for (Fiber* fiber : std::exchange(group.waiting, {})) wake(*fiber);
+}
+
+void wgmma_fence() { current->wgmma_fenced = true; }
+
+void wgmma_commit() {
+  Internal internal;
+  current->wgmma_groups.push_back(current->wgmma_issued);
+}
+
+void wgmma_wait(int keep, const char* file, int line) {
+  Internal internal;
+  Fiber& fiber = *current;
+  Warpgroup& group = warpgroup();
+  if (fiber.wgmma_groups.size() <= size_t(keep)) return;
+  uint64_t end = 0;
+  while (fiber.wgmma_groups.size() > size_t(keep)) {
+    end = fiber.wgmma_groups.front();
+    fiber.wgmma_groups.pop_front();
+  }
+  const auto issued_by_all = [&] {
+    return end - group.first <= group.ops.size() &&
+           group.ops[end - group.first - 1].issued == kThreads;
+  };
+  while (end > group.first && !issued_by_all()) {
+    group.waiting.push_back(&fiber);
+    wait("wgmma_wait", file, line);
+  }
+  run_until(group, end);
+  happens_after(&group);
+  for (; fiber.wgmma_done < end; fiber.wgmma_done++) {
+    give_back(group.ops[fiber.wgmma_done - group.first].d_registers[fiber.index % kThreads]);
+    fiber.wgmma_fenced = false;
+  }
+  uint64_t done = std::numeric_limits<uint64_t>::max();
+  const int first = fiber.index / kThreads * kThreads;
+  for (int t = first; t < first + kThreads; t++)
+    done = std::min(done, fiber.block->fibers[t]->wgmma_done);
+  for (; group.first < done; group.first++) group.ops.pop_front();
+}
+
+uint64_t wgmma_descriptor(const void* data, int leading_bytes, int stride_bytes, const char* file,
+                          int line) {
+  require_shared(data, 16, 16, "wgmma operand", file, line);
+  const long offset = static_cast<const char*>(data) - current->block->shared;
+  if (offset < 0) fail(file, line, "wgmma: operands in static shared memory are not emulated");
+  return uint64_t(offset >> 4 & 0x3fff) | uint64_t(leading_bytes >> 4) << 16 |
+         uint64_t(stride_bytes >> 4) << 32 | uint64_t(1) << 62;
+}
+
+}  // namespace deepcache::emulator
