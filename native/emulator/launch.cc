@@ -131,6 +131,14 @@ void end_fibers() {
   }
 }
 
+// Runs fibers until none is left or one failed.
+void schedule_until_idle() {
+  if (sigsetjmp(fault_return, 1))
+    current = &main_fiber;
+  else
+    schedule();
+}
+
 }  // namespace
 
 void run_grid(dim3 grid, dim3 block, size_t shared_bytes, unsigned cluster,
@@ -183,10 +191,7 @@ void run_grid(dim3 grid, dim3 block, size_t shared_bytes, unsigned cluster,
   };
   begin_all();
   for (;;) {
-    if (sigsetjmp(fault_return, 1))
-      current = &main_fiber;
-    else
-      schedule();
+    schedule_until_idle();
     if (!failure.empty()) break;
     if (live == 0 && async_ops.empty()) begin_all();
     if (live == 0 && async_ops.empty()) break;
