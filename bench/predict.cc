@@ -88,8 +88,7 @@ void predict(const std::vector<std::string>& models, const std::vector<int>& bat
     for (const int images : batches) {
       const UnetShape shape{2 * images, side, side, kTokens, 1};
       const Plan plan = plan_unet_full(config, shape, {0});
-      const double full =
-          rows.call(Predictions::name(model + ".full", images), plan).predicted;
+      const double full = rows.call(Predictions::name(model + ".full", images), plan).predicted;
       const double retrieve = rows.call(Predictions::name(model + ".retrieve0", images),
                                         plan_unet_retrieve(config, shape, 0))
                                   .predicted;

@@ -6,13 +6,13 @@
 namespace deepcache::bench {
 namespace {
 
-constexpr double kBytes = 2;              // of an activation
-constexpr double kPipeline = 0.93;        // of the tensor cores' time a filled pipeline keeps
-constexpr double kMemory = 0.85;          // of the memory's rate next to a product
-constexpr double kAttention = 0.75;       // of the bound that flash attention reaches
+constexpr double kBytes = 2;                  // of an activation
+constexpr double kPipeline = 0.93;            // of the tensor cores' time a filled pipeline keeps
+constexpr double kMemory = 0.85;              // of the memory's rate next to a product
+constexpr double kAttention = 0.75;           // of the bound that flash attention reaches
 constexpr double kExponentialsPerClock = 16;  // of a multiprocessor
-constexpr double kCached = 40e6;          // bytes that stay in the L2 between two kernels
-constexpr int kChunk = 64;                // of k
+constexpr double kCached = 40e6;              // bytes that stay in the L2 between two kernels
+constexpr int kChunk = 64;                    // of k
 
 struct Tile {
   int rows, columns;
@@ -20,9 +20,9 @@ struct Tile {
 constexpr Tile kTiles[] = {{256, 128}, {128, 256}, {256, 160}, {192, 160}, {128, 160},
                            {128, 128}, {64, 160},  {64, 256},  {64, 128}};
 
-// The share of the tensor cores' rate that a tile keeps. A wgmma of 64 rows by n columns takes n / 2
-// clocks; meanwhile the shared memory's port carries its operands, (64 + n) / 4, and what the copies
-// bring in for it.
+// The share of the tensor cores' rate that a tile keeps. A wgmma of 64 rows by n columns takes n /
+// 2 clocks; meanwhile the shared memory's port carries its operands, (64 + n) / 4, and what the
+// copies bring in for it.
 double efficiency(const Tile& tile) {
   const double product = tile.columns / 2.0;
   const double port =

@@ -1,18 +1,11 @@
 #pragma once
 
-// From a Conv op to matrix products: regions and phases, then tiles and splits of k.
-
-#include <vector>
+// From a Conv op to the arguments of a product (kernels/matmul.h).
 
 #include "cuda/context.h"
 #include "cuda/kernels/matmul.h"
 
 namespace deepcache::cuda {
-
-struct Product {
-  MatmulArgs args;
-  MatmulTile tile = MatmulTile::k128x128;
-};
 
 // Where the tensors and weights of an op lie.
 struct Operands {
@@ -21,6 +14,8 @@ struct Operands {
   int step = 0;
 
   View view(const Tensor& tensor) const;
+  // Whether it lies elsewhere in every step.
+  bool moves(const Tensor& tensor) const { return tensor && tensors[tensor.id].step != 0; }
   const int32_t* ints(const Tensor& tensor) const {
     return static_cast<const int32_t*>(view(tensor).data);
   }
@@ -32,10 +27,13 @@ struct Operands {
 // Whether accesses of eight values are possible: 16-byte alignment.
 bool aligned(const View& view);
 
-// `partials` is for splits of k; partial_bytes() says how much that takes.
-std::vector<Product> plan_conv(const Conv& op, const Operands& operands, const gpu::Properties& gpu,
-                               float* partials);
-size_t partial_bytes(const std::vector<Product>& products);
+// All but the splits of k. `shortcut`: a 1x1 convolution that computes op's residual, to be added
+// to the same sums; see can_add_shortcut().
+MatmulArgs matmul_args(const Conv& op, const Conv* shortcut, const Operands& operands);
+
+// Whether both convolutions can be one product that is no slower: none of them would fall back to
+// another kernel for the other's sake.
+bool can_add_shortcut(const Conv& op, const Conv& shortcut, const Operands& operands);
 
 // Values between the rows of a packed matrix of that many k-values.
 inline int weight_stride(int k) { return (k + 7) / 8 * 8; }

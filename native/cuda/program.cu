@@ -4,18 +4,6 @@
 #include "cuda/program.h"
 
 namespace deepcache::cuda {
-namespace {
-
-std::string describe(const std::vector<Product>& products, bool async) {
-  const Product& p = products.front();
-  const MatmulTileInfo tile = matmul_tile_info(p.tile);
-  std::string text = "matmul " + std::to_string(tile.rows) + "x" + std::to_string(tile.columns);
-  if (products.size() > 1) text += ", " + std::to_string(products.size()) + " phases";
-  if (p.args.splits > 1) text += ", k split in " + std::to_string(p.args.splits);
-  return text + (async ? ", async copies" : ", gathered");
-}
-
-}  // namespace
 
 DeviceProgram::DeviceProgram(Context& context, const ProgramSpec& spec)
     : context_(context),
@@ -32,10 +20,13 @@ DeviceProgram::DeviceProgram(Context& context, const ProgramSpec& spec)
 size_t DeviceProgram::prepare(const Op& op, const Operands& operands) {
   switch (op.kind) {
     case OpKind::conv: {
-      const auto products = plan_conv(op.conv, operands, context_.properties, nullptr);
-      const MatmulArgs& a = products.front().args;
-      kernels_.push_back(describe(products, a.eights && !a.x[0].fp32 && !a.x[1].fp32));
-      return partial_bytes(products);
+      const MatmulArgs args = matmul_args(op.conv, nullptr, operands);
+      const MatmulChoice choice = rank_choices(args, context_.properties).front();
+      Product product = make_product(args, choice, context_.type);
+      kernels_.push_back(describe(product));
+      const size_t bytes = partial_bytes(product.args);
+      products_.emplace(kernels_.size() - 1, std::move(product));
+      return bytes;
     }
     case OpKind::group_norm: {
       const GroupNormArgs args = group_norm_args(op.group_norm, operands, context_.properties);
@@ -75,22 +66,26 @@ void DeviceProgram::run(int step, int first, int last) {
   const Operands operands{tensors_.data(), weights_.data(), step};
   for (int i = first; i < last; i++) {
     if (context_.type == ActivationType::fp16)
-      launch<Half>(ops_[i], operands);
+      launch<Half>(i, operands);
     else
-      launch<Bfloat16>(ops_[i], operands);
+      launch<Bfloat16>(i, operands);
   }
 }
 
 template <typename T>
-void DeviceProgram::launch(const Op& op, const Operands& operands) {
+void DeviceProgram::launch(int index, const Operands& operands) {
+  const Op& op = ops_[index];
   const Stream stream = context_.stream;
   int* const fault = reinterpret_cast<int*>(context_.fault.data());
   switch (op.kind) {
-    case OpKind::conv:
-      for (const Product& product : plan_conv(op.conv, operands, context_.properties,
-                                              reinterpret_cast<float*>(workspace_.data())))
-        launch_matmul<T>(product.args, product.tile, stream);
-      return;
+    case OpKind::conv: {
+      Product product = products_.at(index);
+      const int splits = product.args.splits;
+      product.args = matmul_args(op.conv, nullptr, operands);  // of this step
+      product.args.splits = splits;
+      product.args.partials = reinterpret_cast<float*>(workspace_.data());
+      return launch_product<T>(product, context_.properties, stream);
+    }
     case OpKind::group_norm: {
       GroupNormArgs args = group_norm_args(op.group_norm, operands, context_.properties);
       args.statistics = reinterpret_cast<float2*>(workspace_.data());

@@ -3,10 +3,11 @@
 // A plan made of launches: everything is chosen and allocated when it is made, running it only
 // enqueues.
 
+#include <map>
 #include <string>
 #include <vector>
 
-#include "cuda/conv.h"
+#include "cuda/product.h"
 
 namespace deepcache::cuda {
 
@@ -20,13 +21,14 @@ class DeviceProgram {
 
  private:
   template <typename T>
-  void launch(const Op& op, const Operands& operands);
+  void launch(int index, const Operands& operands);
   size_t prepare(const Op& op, const Operands& operands);
 
   Context& context_;
   std::vector<Op> ops_;
   std::vector<TensorPlace> tensors_;
   std::vector<WeightPlace> weights_;
+  std::map<int, Product> products_;   // by op
   std::vector<std::string> kernels_;  // that serve the ops, for reports
   gpu::Memory workspace_;             // of one op at a time
 };

@@ -1,35 +1,63 @@
 #pragma once
 
-// Matrix products and convolutions: see matmul.cu.
+// Matrix products and convolutions: what both families of kernels compute (matmul_sm80.cu,
+// matmul_sm90.cu).
+//
+//   y[m][n] = scale * act(sum_k A[m][k] W[n][k] + bias[n] + row[sample(m)][n])
+//             + residual_scale * residual[m][n]
+//
+// A is never stored: it is the im2col view of one or two NHWC inputs (x ++ x2 along the channels),
+// possibly enlarged x2 by nearest neighbours; a linear layer is a convolution of one tap. Sums are
+// in fp32, activations and weights of 16 bits (T), inputs and outputs of the whole plan fp32.
 
 #include "cuda/kernels/common.h"
+#include "cuda/tensor_map.h"
 
 namespace deepcache::cuda {
 
-// One product: `rows` pixels of a region of the output by `columns` rows of the packed weight, over
-// k = taps * channels. A region is rows first_y, first_y + step_y, ... (out_h of them) of the
-// output, columns likewise; most convolutions are one region, an upsampling one has four phases.
-struct MatmulArgs {
-  // Input. Pixel (i, j) of the region reads, for tap (r, s), the place (i * stride + origin_y + r,
-  // j * stride + origin_x + s) of the enlarged input, zero outside of limit_h x limit_w; the
-  // input's own pixel is the place >> shift.
+constexpr int kMatmulChunk = 64;  // values of k that a kernel's stage holds
+
+// One input and its weight, k = taps * channels.
+//
+// Pixel (i, j) of the output reads, for tap (r, s), the place (i * stride + origin_y + r,
+// j * stride + origin_x + s) of the enlarged input, zero outside of limit_h x limit_w; the input's
+// own pixel is the place >> shift.
+struct MatmulSegment {
   View x[2];
   int channels[2] = {};
   int in_h = 1, in_w = 1, limit_h = 1, limit_w = 1, shift = 0;
-  int stride = 1, origin_y = 0, origin_x = 0, kernel_w = 1;
-  bool eights = false;  // both channel counts are multiples of 8, the views aligned to 16 bytes
+  int stride = 1, origin_y = 0, origin_x = 0, kernel_h = 1, kernel_w = 1;
+  bool eights = false;    // both channel counts are multiples of 8, the views aligned to 16 bytes
+  bool mappable = false;  // TMA can load the inputs: eights of type T that stay where they are
 
   const void* weight = nullptr;  // T [columns][weight_stride], k innermost: tap, then channel
   int weight_stride = 0;
-  int rows = 0, columns = 0, k = 0;
+  int k = 0;
+  const float* bias = nullptr;  // [columns]; geglu: of the values, then of the gates
 
-  // Output.
+  // Whether cp.async can copy the inputs.
+  bool in_async() const { return eights && !x[0].fp32 && !x[1].fp32; }
+};
+
+struct MatmulArgs {
+  // Summed one after the other. The second is a resnet's 1x1 shortcut.
+  MatmulSegment segments[2];
+  int segment_count = 1;
+
+  // 4: a 3x3 convolution behind an enlargement x2 as four of 2x2 taps, one for each parity
+  // (odd_y, odd_x) of the output's pixels. Phase p = 2 * odd_y + odd_x has its weight `columns`
+  // rows behind that of p - 1, and its taps' origins odd_y and odd_x further than phase 0.
+  int phases = 1;
+
+  // Output: the pixels (i, j) of samples, `rows` in all, of each phase.
+  int samples = 1, out_h = 1, out_w = 1, rows = 0, columns = 0;
   View y;
   int y_h = 1, y_w = 1, y_channels = 0;
-  int out_h = 1, out_w = 1, first_y = 0, first_x = 0, step_y = 1, step_x = 1;
   bool pairs = false;  // y and the residual can be accessed in pairs
+  // The products' kernels can finish: y and the residual are eights of type T, and the activation
+  // is none, SiLU or GEGLU (what large products have).
+  bool wide = false;
 
-  const float* bias = nullptr;  // geglu: of the values, then of the gates
   View row;
   bool has_row = false, has_residual = false;
   int row_stride = 0;  // between samples; 0 when they share one
@@ -39,18 +67,48 @@ struct MatmulArgs {
   float scale = 1, residual_scale = 1;
 
   int splits = 1;             // of k
-  float* partials = nullptr;  // [splits][rows][columns] when there are several
+  float* partials = nullptr;  // [splits][phases][rows][columns] of sums that are finished apart
+
+  // Whether launch_finish() must follow: it adds the splits and writes whatever y is.
+  __host__ __device__ bool apart() const { return splits > 1 || !wide; }
 };
 
-enum class MatmulTile : uint8_t { k64x64, k128x128, k128x160 };
+// What matmul_sm90.cu loads: boxes of output pixels, whose inputs TMA fetches tap by tap.
+struct MatmulBoxes {
+  int w = 1, h = 1, n = 1;             // pixels, at most a tile's rows in all
+  int across = 1, down = 1, deep = 1;  // boxes along each axis
+  TensorMap x[2][2], weight[2];        // by segment, by input
+};
+
+enum class MatmulTile : uint8_t {
+  sm80_64x64,
+  sm80_128x128,
+  sm80_128x160,
+  sm90_128x128,
+  sm90_128x160,
+  sm90_256x160,
+  sm90_128x256,
+};
+inline bool is_sm90(MatmulTile tile) { return tile >= MatmulTile::sm90_128x128; }
+
 struct MatmulTileInfo {
   int rows, columns, threads;
   size_t shared_bytes;
 };
-MatmulTileInfo matmul_tile_info(MatmulTile tile);
-constexpr int kMatmulChunk = 64;  // of k
+MatmulTileInfo matmul_sm80_tile(MatmulTile tile);
+MatmulTileInfo matmul_sm90_tile(MatmulTile tile);
+inline MatmulTileInfo matmul_tile_info(MatmulTile tile) {
+  return is_sm90(tile) ? matmul_sm90_tile(tile) : matmul_sm80_tile(tile);
+}
 
 template <typename T>
-void launch_matmul(const MatmulArgs& args, MatmulTile tile, Stream stream);
+void launch_matmul_sm80(const MatmulArgs& args, MatmulTile tile, Stream stream);
+// `blocks`: the most that run at once, which work through the tiles.
+template <typename T>
+void launch_matmul_sm90(const MatmulArgs& args, const MatmulBoxes& boxes, MatmulTile tile,
+                        int blocks, Stream stream);
+// For products that are finished apart: adds the parts of k and writes y.
+template <typename T>
+void launch_finish(const MatmulArgs& args, Stream stream);
 
 }  // namespace deepcache::cuda

@@ -1,11 +1,4 @@
-// Matrix products and convolutions for tensor cores of sm_80 and newer (mma.sync).
-//
-//   y[m][n] = scale * act(sum_k A[m][k] W[n][k] + bias[n] + row[sample(m)][n])
-//             + residual_scale * residual[m][n]
-//
-// A is never stored: it is the im2col view of one or two NHWC inputs (x ++ x2 along the channels),
-// possibly enlarged x2 by nearest neighbours; a linear layer is a convolution of one tap. Sums are
-// in fp32, activations and weights of 16 bits (T), inputs and outputs of the whole plan fp32.
+// Matrix products and convolutions (matmul.h) for tensor cores of sm_80 and newer (mma.sync).
 //
 // Shapes: any. Where channel counts are multiples of 8 and the inputs are of type T, 16-byte
 // cp.async copies feed the ring of shared memory (kAsync); otherwise threads gather values one by
@@ -18,7 +11,7 @@
 // Where the grid would not fill the GPU, k is split over blocks whose sums a second kernel adds in
 // a fixed order.
 
-#include "cuda/kernels/matmul.h"
+#include "cuda/kernels/matmul_epilogue.h"
 
 namespace deepcache::cuda {
 namespace {
@@ -37,33 +30,35 @@ using Tile64x64 = Tile<64, 64, 32, 32, 4>;
 using Tile128x128 = Tile<128, 128, 64, 32, 3>;
 using Tile128x160 = Tile<128, 160, 32, 80, 3>;
 
-// Where a row of A lies in the input.
+// Where a row of A lies: the pixel of the output.
 struct Pixel {
-  int sample, y, x;  // y and x of tap (0, 0); far outside for rows beyond the last
+  int sample, y, x;
 };
 
 DEVICE Pixel find_pixel(const MatmulArgs& a, int row) {
-  if (row >= a.rows) return {0, -(1 << 28), 0};
+  if (row >= a.rows) return {0, 1 << 24, 0};  // far outside of the input
   const int area = a.out_h * a.out_w, n = row / area, p = row - n * area, i = p / a.out_w;
-  return {n, i * a.stride + a.origin_y, (p - i * a.out_w) * a.stride + a.origin_x};
+  return {n, i, p - i * a.out_w};
 }
 
 // The input row of a tap of the pixel, or -1 outside.
-DEVICE long long find_source(const MatmulArgs& a, const Pixel& pixel, int tap) {
-  const int r = tap / a.kernel_w, y = pixel.y + r, x = pixel.x + tap - r * a.kernel_w;
-  const int edge = a.limit_w + PLANTED(1);
-  if (unsigned(y) >= unsigned(a.limit_h) || unsigned(x) >= unsigned(edge)) return -1;
-  return ((long long)pixel.sample * a.in_h + (y >> a.shift)) * a.in_w + (x >> a.shift);
+DEVICE long long find_source(const MatmulSegment& from, int phase, const Pixel& pixel, int tap) {
+  const int r = tap / from.kernel_w, s = tap - r * from.kernel_w;
+  const int y = pixel.y * from.stride + from.origin_y + (phase >> 1) + r;
+  const int x = pixel.x * from.stride + from.origin_x + (phase & 1) + s;
+  const int edge = from.limit_w + PLANTED(1);
+  if (unsigned(y) >= unsigned(from.limit_h) || unsigned(x) >= unsigned(edge)) return -1;
+  return ((long long)pixel.sample * from.in_h + (y >> from.shift)) * from.in_w + (x >> from.shift);
 }
 
 // The 8 values of A from k on.
 template <typename T>
-DEVICE uint4 gather(const MatmulArgs& a, const Pixel& pixel, int k) {
+DEVICE uint4 gather(const MatmulSegment& a, int phase, const Pixel& pixel, int k) {
   const int width = a.channels[0] + a.channels[1];
   int tap = k / width, channel = k - tap * width;
   uint4 out = {0, 0, 0, 0};
   if (k >= a.k) return out;
-  long long source = find_source(a, pixel, tap);
+  long long source = find_source(a, phase, pixel, tap);
   if (a.eights) {
     if (source < 0) return out;
     const int which = channel >= a.channels[0];
@@ -81,56 +76,11 @@ DEVICE uint4 gather(const MatmulArgs& a, const Pixel& pixel, int k) {
     }
     if (++channel == width) {
       channel = 0;
-      source = find_source(a, pixel, ++tap);
+      source = find_source(a, phase, pixel, ++tap);
     }
   }
   return {Number<T>::pack(v[0], v[1]), Number<T>::pack(v[2], v[3]), Number<T>::pack(v[4], v[5]),
           Number<T>::pack(v[6], v[7])};
-}
-
-// Finishes the sums of columns `column` and `column + 1` of a row.
-template <typename T>
-DEVICE void finish(const MatmulArgs& a, int row, int column, float v0, float v1) {
-  if (row >= a.rows + PLANTED(4) || column >= a.columns) return;
-  const int area = a.out_h * a.out_w, n = row / area, p = row - n * area, i = p / a.out_w;
-  const size_t pixel = (size_t(n) * a.y_h + a.first_y + size_t(i) * a.step_y) * a.y_w + a.first_x +
-                       size_t(p - i * a.out_w) * a.step_x;
-  const bool geglu = a.activation == Activation::geglu;
-  const int c = geglu ? column / 2 : column;  // value and gate are neighbours in the weight
-  const size_t at = pixel * a.y_channels + c;
-  const bool two = !geglu && column + 1 < a.columns;
-  if (a.bias) {
-    v0 += a.bias[c];
-    if (geglu) v1 += a.bias[a.y_channels + c];
-    if (two) v1 += a.bias[c + 1];
-  }
-  if (a.has_row) {
-    const size_t from = size_t(n) * a.row_stride + a.row_offset + c;
-    v0 += load<T>(a.row, from);
-    if (two) v1 += load<T>(a.row, from + 1);
-  }
-  if (geglu) {
-    v0 *= activate(Activation::gelu, v1);
-  } else {
-    v0 = activate(a.activation, v0);
-    v1 = activate(a.activation, v1);
-  }
-  v0 *= a.scale;
-  v1 *= a.scale;
-  if (two && a.pairs) {
-    if (a.has_residual) {
-      const float2 r = load_pair<T>(a.residual, at);
-      v0 += a.residual_scale * r.x;
-      v1 += a.residual_scale * r.y;
-    }
-    store_pair<T>(a.y, at, {v0, v1});
-    return;
-  }
-  if (a.has_residual) v0 += a.residual_scale * load<T>(a.residual, at);
-  store<T>(a.y, at, v0);
-  if (!two) return;
-  if (a.has_residual) v1 += a.residual_scale * load<T>(a.residual, at + 1);
-  store<T>(a.y, at + 1, v1);
 }
 
 template <typename T, typename Tile, bool kAsync>
@@ -147,7 +97,9 @@ __global__ void __launch_bounds__(Tile::kThreads)
   const int tiles_down = (args.rows + Tile::kRows - 1) / Tile::kRows;
   const int first_row = int(blockIdx.x) % tiles_down * Tile::kRows;
   const int first_column = int(blockIdx.x) / tiles_down * Tile::kColumns;
-  const int chunks = (args.k + kChunk - 1) / kChunk;
+  const int phase = blockIdx.z;
+  const int chunks_of_first = (args.segments[0].k + kChunk - 1) / kChunk;
+  const int chunks = chunks_of_first + (args.segments[1].k + kChunk - 1) / kChunk;
   const int first_chunk = int((long long)chunks * blockIdx.y / args.splits);
   const int last_chunk = int((long long)chunks * (blockIdx.y + 1) / args.splits);
   const int thread = threadIdx.x, lane = thread & 31, warp = thread / 32;
@@ -162,44 +114,66 @@ __global__ void __launch_bounds__(Tile::kThreads)
   for (int i = 0; i < kCopiesA; i++)
     pixels[i] = find_pixel(args, first_row + copy_row + i * Tile::kCopyRows);
 
-  const T* const weight = static_cast<const T*>(args.weight);
   const auto fetch = [&](int chunk) {
-    const int stage = (chunk - first_chunk) % kStages, k = chunk * kChunk + copy_k;
+    const int stage = (chunk - first_chunk) % kStages;
+    const bool second = chunk >= chunks_of_first;
+    const MatmulSegment& from = args.segments[second];
+    const int k = (second ? chunk - chunks_of_first : chunk) * kChunk + copy_k;
     T* const to_a = shared_a + stage * Tile::kRows * kChunk + swizzled;
     T* const to_b = shared_b + stage * Tile::kColumns * kChunk + swizzled;
     if constexpr (kAsync) {
-      const int width = args.channels[0] + args.channels[1];
+      const int width = from.channels[0] + from.channels[1];
       const int tap = k / width, channel = k - tap * width;
-      const int which = channel >= args.channels[0];
-      const T* const x = static_cast<const T*>(args.x[which].data);
-      const int inner = channel - which * args.channels[0];
+      const int which = channel >= from.channels[0];
+      const T* const x = static_cast<const T*>(from.x[which].data);
+      const int inner = channel - which * from.channels[0];
 #pragma unroll
       for (int i = 0; i < kCopiesA; i++) {
-        const long long source = k < args.k ? find_source(args, pixels[i], tap) : -1;
+        const long long source = k < from.k ? find_source(from, phase, pixels[i], tap) : -1;
         cp_async16(to_a + (copy_row + i * Tile::kCopyRows) * kChunk,
-                   source < 0 ? x : x + size_t(source) * args.channels[which] + inner, source >= 0);
+                   source < 0 ? x : x + size_t(source) * from.channels[which] + inner, source >= 0);
       }
     } else {
 #pragma unroll
       for (int i = 0; i < kCopiesA; i++)
         *reinterpret_cast<uint4*>(to_a + (copy_row + i * Tile::kCopyRows) * kChunk) =
-            gather<T>(args, pixels[i], k);
+            gather<T>(from, phase, pixels[i], k);
     }
+    const T* const weight =
+        static_cast<const T*>(from.weight) + size_t(phase) * args.columns * from.weight_stride;
 #pragma unroll
     for (int i = 0; i < kCopiesB; i++) {
       const int column = first_column + copy_row + i * Tile::kCopyRows;
-      const bool valid = column < args.columns && k < args.weight_stride;
+      const bool valid = column < args.columns && k < from.weight_stride;
       cp_async16(to_b + (copy_row + i * Tile::kCopyRows) * kChunk,
-                 valid ? weight + size_t(column) * args.weight_stride + k : weight, valid);
+                 valid ? weight + size_t(column) * from.weight_stride + k : weight, valid);
     }
   };
 
-  float sums[kFragmentRows][kFragmentColumns][4] = {};
+  wait_for_previous_grid();
 #pragma unroll
   for (int s = 0; s < kStages - 1; s++) {
     if (first_chunk + s < last_chunk) fetch(first_chunk + s);
     cp_async_commit();
   }
+
+  const auto row_at = [&](int i, int half) {
+    return output_row(args, phase, first_row + warp_row + i * 16 + lane / 4 + half * 8);
+  };
+  float sums[kFragmentRows][kFragmentColumns][4];
+#pragma unroll
+  for (int i = 0; i < kFragmentRows; i++)
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      float2 begin[kFragmentColumns];
+      begin_sums<T>(args, row_at(i, half), first_column + warp_column + lane % 4 * 2, begin);
+#pragma unroll
+      for (int j = 0; j < kFragmentColumns; j++) {
+        sums[i][j][2 * half] = begin[j].x;
+        sums[i][j][2 * half + 1] = begin[j].y;
+      }
+    }
+
   for (int chunk = first_chunk; chunk < last_chunk; chunk++) {
     if (PLANTED(2))
       cp_async_wait<kStages - 1>();
@@ -239,60 +213,27 @@ __global__ void __launch_bounds__(Tile::kThreads)
     }
   }
   cp_async_wait<0>();
+  let_next_grid_start();
 
 #pragma unroll
   for (int i = 0; i < kFragmentRows; i++)
 #pragma unroll
-    for (int j = 0; j < kFragmentColumns; j++)
-#pragma unroll
-      for (int half = 0; half < 2; half++) {
-        const int row = first_row + warp_row + i * 16 + lane / 4 + half * 8;
-        const int column = first_column + warp_column + j * 8 + lane % 4 * 2;
-        const float v0 = sums[i][j][2 * half], v1 = sums[i][j][2 * half + 1];
-        if (args.splits == 1) {
-          finish<T>(args, row, column, v0, v1);
-        } else if (row < args.rows && column < args.columns) {
-          float* to =
-              args.partials + (size_t(blockIdx.y) * args.rows + row) * args.columns + column;
-          to[0] = v0;
-          if (column + 1 < args.columns) to[1] = v1;
-        }
-      }
-}
-
-// Adds the parts of a split k, always in the same order.
-template <typename T>
-__global__ void __launch_bounds__(256) add_splits_kernel(const __grid_constant__ MatmulArgs args) {
-  const int pairs = (args.columns + 1) / 2;
-  const size_t items = size_t(args.rows) * pairs, part = size_t(args.rows) * args.columns;
-  for (size_t item = size_t(blockIdx.x) * blockDim.x + threadIdx.x; item < items;
-       item += size_t(gridDim.x) * blockDim.x) {
-    const int row = int(item / pairs), column = int(item % pairs) * 2;
-    const float* from = args.partials + size_t(row) * args.columns + column;
-    const bool two = column + 1 < args.columns;
-    float v0 = 0, v1 = 0;
-    for (int s = PLANTED(5); s < args.splits; s++, from += part) {
-      v0 += from[0];
-      if (two) v1 += from[1];
-    }
-    finish<T>(args, row, column, v0, v1);
-  }
+    for (int half = 0; half < 2; half++)
+      write_row<T, kFragmentColumns>(
+          args, row_at(i, half), blockIdx.y, first_column + warp_column, [&](int j) {
+            return float2{sums[i][j][2 * half], sums[i][j][2 * half + 1]};
+          });
 }
 
 template <typename T, typename Tile>
 void launch_tile(const MatmulArgs& args, Stream stream) {
   const unsigned tiles = unsigned((args.rows + Tile::kRows - 1) / Tile::kRows) *
                          unsigned((args.columns + Tile::kColumns - 1) / Tile::kColumns);
-  const dim3 grid(tiles, unsigned(args.splits));
-  if (args.eights && !args.x[0].fp32 && !args.x[1].fp32)
-    gpu::launch(matmul_kernel<T, Tile, true>, grid, dim3(Tile::kThreads), Tile::kSharedBytes,
-                stream, args);
-  else
-    gpu::launch(matmul_kernel<T, Tile, false>, grid, dim3(Tile::kThreads), Tile::kSharedBytes,
-                stream, args);
-  if (args.splits == 1) return;
-  const size_t items = size_t(args.rows) * ((args.columns + 1) / 2);
-  gpu::launch(add_splits_kernel<T>, dim3(blocks_for(items, 256)), dim3(256), 0, stream, args);
+  const dim3 grid(tiles, unsigned(args.splits), unsigned(args.phases));
+  const bool async =
+      args.segments[0].in_async() && (args.segment_count == 1 || args.segments[1].in_async());
+  gpu::launch(async ? matmul_kernel<T, Tile, true> : matmul_kernel<T, Tile, false>, grid,
+              dim3(Tile::kThreads), Tile::kSharedBytes, stream, args);
 }
 
 template <typename Tile>
@@ -302,11 +243,11 @@ constexpr MatmulTileInfo info() {
 
 }  // namespace
 
-MatmulTileInfo matmul_tile_info(MatmulTile tile) {
+MatmulTileInfo matmul_sm80_tile(MatmulTile tile) {
   switch (tile) {
-    case MatmulTile::k64x64:
+    case MatmulTile::sm80_64x64:
       return info<Tile64x64>();
-    case MatmulTile::k128x128:
+    case MatmulTile::sm80_128x128:
       return info<Tile128x128>();
     default:
       return info<Tile128x160>();
@@ -314,18 +255,18 @@ MatmulTileInfo matmul_tile_info(MatmulTile tile) {
 }
 
 template <typename T>
-void launch_matmul(const MatmulArgs& args, MatmulTile tile, Stream stream) {
+void launch_matmul_sm80(const MatmulArgs& args, MatmulTile tile, Stream stream) {
   switch (tile) {
-    case MatmulTile::k64x64:
+    case MatmulTile::sm80_64x64:
       return launch_tile<T, Tile64x64>(args, stream);
-    case MatmulTile::k128x128:
+    case MatmulTile::sm80_128x128:
       return launch_tile<T, Tile128x128>(args, stream);
-    case MatmulTile::k128x160:
+    default:
       return launch_tile<T, Tile128x160>(args, stream);
   }
 }
 
-template void launch_matmul<Half>(const MatmulArgs&, MatmulTile, Stream);
-template void launch_matmul<Bfloat16>(const MatmulArgs&, MatmulTile, Stream);
+template void launch_matmul_sm80<Half>(const MatmulArgs&, MatmulTile, Stream);
+template void launch_matmul_sm80<Bfloat16>(const MatmulArgs&, MatmulTile, Stream);
 
 }  // namespace deepcache::cuda

@@ -1,0 +1,51 @@
+#include "cuda/product.h"
+
+namespace deepcache::cuda {
+
+Product make_product(const MatmulArgs& args, const MatmulChoice& choice, ActivationType type) {
+  Product product;
+  product.args = args;
+  product.args.splits = choice.splits;
+  product.tile = choice.tile;
+  if (is_sm90(choice.tile)) {
+    product.boxes = choose_boxes(args, matmul_tile_info(choice.tile).rows);
+    map_inputs(args, choice.tile,
+               type == ActivationType::fp16 ? gpu::MapType::half : gpu::MapType::bfloat16,
+               product.boxes);
+  }
+  return product;
+}
+
+size_t partial_bytes(const MatmulArgs& args) {
+  if (!args.apart()) return 0;
+  return size_t(args.splits) * args.phases * args.rows * args.columns * sizeof(float);
+}
+
+template <typename T>
+void launch_product(const Product& product, const gpu::Properties& gpu, Stream stream) {
+  if (is_sm90(product.tile))
+    launch_matmul_sm90<T>(product.args, product.boxes, product.tile, gpu.multiprocessors, stream);
+  else
+    launch_matmul_sm80<T>(product.args, product.tile, stream);
+  if (product.args.apart()) launch_finish<T>(product.args, stream);
+}
+
+template void launch_product<Half>(const Product&, const gpu::Properties&, Stream);
+template void launch_product<Bfloat16>(const Product&, const gpu::Properties&, Stream);
+
+std::string describe(const Product& product) {
+  const MatmulArgs& a = product.args;
+  const MatmulTileInfo tile = matmul_tile_info(product.tile);
+  std::string text = is_sm90(product.tile) ? "matmul sm_90a " : "matmul ";
+  text += std::to_string(tile.rows) + "x" + std::to_string(tile.columns);
+  if (a.phases > 1) text += ", " + std::to_string(a.phases) + " phases";
+  if (a.segment_count > 1) text += ", with its shortcut";
+  if (a.splits > 1) text += ", k split in " + std::to_string(a.splits);
+  if (a.splits == 1 && a.apart()) text += ", finished apart";
+  if (is_sm90(product.tile)) return text;
+  bool async = true;
+  for (int i = 0; i < a.segment_count; i++) async &= a.segments[i].in_async();
+  return text + (async ? ", async copies" : ", gathered");
+}
+
+}  // namespace deepcache::cuda

@@ -1,0 +1,30 @@
+#pragma once
+
+// A convolution or linear layer of a program, ready to be launched.
+
+#include <string>
+
+#include "cuda/conv.h"
+#include "cuda/tiles.h"
+
+namespace deepcache::cuda {
+
+struct Product {
+  MatmulArgs args;
+  MatmulTile tile = MatmulTile::sm80_64x64;
+  MatmulBoxes boxes;  // of tiles of sm90
+};
+
+// The product as `choice` says. Throws Error(kInternal) when an input cannot be mapped.
+Product make_product(const MatmulArgs& args, const MatmulChoice& choice, ActivationType type);
+
+// Bytes of its MatmulArgs::partials.
+size_t partial_bytes(const MatmulArgs& args);
+
+template <typename T>
+void launch_product(const Product& product, const gpu::Properties& gpu, Stream stream);
+
+// Its kernel, in words.
+std::string describe(const Product& product);
+
+}  // namespace deepcache::cuda

@@ -1,0 +1,150 @@
+#include <algorithm>
+
+#include "cuda/tiles.h"
+
+namespace deepcache::cuda {
+namespace {
+
+int parts(int whole, int part) { return (whole + part - 1) / part; }
+
+// Of a multiprocessor; only the ratios matter.
+struct Rates {
+  double products_per_cycle;
+  double partial_bytes_per_cycle;  // written and read through L2
+  double output_bytes_per_cycle;   // of the epilogue
+  double start_cycles;             // until the first products of a tile
+  double launch_cycles;            // of the kernel that finishes apart
+};
+constexpr Rates kSm80 = {1024, 10, 32, 600, 3000};
+constexpr Rates kSm90 = {2048, 25, 32, 800, 1500};
+
+// The share of the tensor cores' rate that a tile's main loop can reach.
+double efficiency(MatmulTile tile, const MatmulTileInfo& info) {
+  if (!is_sm90(tile)) return info.columns < 128 ? 0.6 : 0.9;
+  // The port of shared memory: for 16 values of k a wgmma of 64 rows takes columns / 2 cycles; it
+  // reads its operands, and TMA writes the block's, at 128 bytes a cycle.
+  constexpr double kPipeline = 0.93;
+  const double columns = info.columns, rows = info.rows;
+  const double port = (64 + columns) / 4 + (rows + columns) / 4 / (rows / 64);
+  return kPipeline * std::min(1.0, columns / 2 / port);
+}
+
+// Estimated cycles: waves of tiles over the multiprocessors, each with its start, its chunks of k
+// and its epilogue; finishing apart adds the traffic of the partial sums and a kernel.
+double cost(const MatmulArgs& args, const MatmulChoice& choice, int multiprocessors) {
+  const bool sm90 = is_sm90(choice.tile);
+  const Rates& rates = sm90 ? kSm90 : kSm80;
+  const MatmulTileInfo info = matmul_tile_info(choice.tile);
+  int tiles_down = parts(args.rows, info.rows);
+  if (sm90) {
+    const MatmulBoxes boxes = choose_boxes(args, info.rows);
+    tiles_down = boxes.across * boxes.down * boxes.deep;
+  }
+  const double area = double(info.rows) * info.columns;
+  const size_t blocks =
+      size_t(tiles_down) * parts(args.columns, info.columns) * args.phases * choice.splits;
+  const double waves = double((blocks + multiprocessors - 1) / multiprocessors);
+  const double chunks = parts(chunk_count(args, sm90), choice.splits);
+  const double chunk =
+      area * kMatmulChunk / rates.products_per_cycle / efficiency(choice.tile, info);
+  const double epilogue = area * 2 / rates.output_bytes_per_cycle;
+  double cycles = waves * (rates.start_cycles + chunks * chunk + epilogue);
+  if (choice.splits > 1 || !args.wide) {
+    const double bytes = double(args.phases) * args.rows * args.columns * 4 * 2 * choice.splits;
+    cycles += rates.launch_cycles + bytes / (rates.partial_bytes_per_cycle * multiprocessors);
+  }
+  return cycles;
+}
+
+bool serves(const MatmulArgs& args, MatmulTile tile, const gpu::Properties& gpu) {
+  bool mappable = gpu.hopper;
+  for (int s = 0; s < args.segment_count; s++) mappable &= args.segments[s].mappable;
+  return is_sm90(tile) == mappable && matmul_tile_info(tile).shared_bytes <= gpu.shared_bytes;
+}
+
+}  // namespace
+
+int chunk_count(const MatmulArgs& args, bool sm90) {
+  int chunks = 0;
+  for (int i = 0; i < args.segment_count; i++) {
+    const MatmulSegment& s = args.segments[i];
+    // TMA loads chunks of one tap and input, cp.async 64 values of k whatever they are.
+    chunks += sm90 ? s.kernel_h * s.kernel_w *
+                         (parts(s.channels[0], kMatmulChunk) + parts(s.channels[1], kMatmulChunk))
+                   : parts(s.k, kMatmulChunk);
+  }
+  return chunks;
+}
+
+std::vector<MatmulChoice> rank_choices(const MatmulArgs& args, const gpu::Properties& gpu) {
+  constexpr MatmulTile kTiles[] = {MatmulTile::sm80_64x64,   MatmulTile::sm80_128x128,
+                                   MatmulTile::sm80_128x160, MatmulTile::sm90_128x128,
+                                   MatmulTile::sm90_128x160, MatmulTile::sm90_256x160,
+                                   MatmulTile::sm90_128x256};
+  constexpr int kSplits[] = {1, 2, 3, 4, 5, 6, 8, 10, 12, 16};
+  constexpr int kLeastChunks = 4;  // of a split's part
+  std::vector<std::pair<double, MatmulChoice>> choices;
+  for (const MatmulTile tile : kTiles) {
+    if (!serves(args, tile, gpu)) continue;
+    const int chunks = chunk_count(args, is_sm90(tile));
+    for (const int splits : kSplits) {
+      if (splits > 1 && splits * kLeastChunks > chunks) break;
+      const MatmulChoice choice{tile, splits};
+      choices.emplace_back(cost(args, choice, gpu.multiprocessors), choice);
+    }
+  }
+  if (choices.empty())
+    throw Error(ErrorCode::kUnsupported, "the GPU has too little shared memory for a product");
+  std::stable_sort(choices.begin(), choices.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<MatmulChoice> ranked;
+  for (const auto& [cycles, choice] : choices) ranked.push_back(choice);
+  return ranked;
+}
+
+MatmulBoxes choose_boxes(const MatmulArgs& args, int tile_rows) {
+  constexpr int kMost = 256;  // of an axis of a box, values that a stride skips included
+  const int most = kMost / args.segments[0].stride;
+  MatmulBoxes best;
+  size_t fewest = 0;
+  for (int w = std::min({args.out_w, tile_rows, most}); w >= 1; w--)
+    for (int h = std::min({args.out_h, tile_rows / w, most}); h >= 1; h--) {
+      MatmulBoxes boxes;
+      boxes.w = w;
+      boxes.h = h;
+      boxes.n = std::min({args.samples, tile_rows / (w * h), kMost});
+      boxes.across = parts(args.out_w, w);
+      boxes.down = parts(args.out_h, h);
+      boxes.deep = parts(args.samples, boxes.n);
+      const size_t count = size_t(boxes.across) * boxes.down * boxes.deep;
+      if (fewest != 0 && count >= fewest) continue;
+      fewest = count;
+      best = boxes;
+    }
+  return best;
+}
+
+void map_inputs(const MatmulArgs& args, MatmulTile tile, gpu::MapType type, MatmulBoxes& boxes) {
+  constexpr int kBytes = 2;
+  for (int i = 0; i < args.segment_count; i++) {
+    const MatmulSegment& s = args.segments[i];
+    for (int input = 0; input < 2; input++) {
+      const long long pixel = (long long)s.channels[input] * kBytes;
+      if (pixel == 0) continue;
+      boxes.x[i][input] = gpu::tiled_map(type, s.x[input].data,
+                                         {{s.channels[input], kBytes, kMatmulChunk, 1},
+                                          {s.in_w, pixel, boxes.w, s.stride},
+                                          {s.in_h, pixel * s.in_w, boxes.h, s.stride},
+                                          {args.samples, pixel * s.in_w * s.in_h, boxes.n, 1}},
+                                         gpu::Swizzle::bytes128);
+    }
+    boxes.weight[i] =
+        gpu::tiled_map(type, s.weight,
+                       {{s.weight_stride, kBytes, kMatmulChunk, 1},
+                        {(long long)args.phases * args.columns, (long long)s.weight_stride * kBytes,
+                         matmul_tile_info(tile).columns, 1}},
+                       gpu::Swizzle::bytes128);
+  }
+}
+
+}  // namespace deepcache::cuda
