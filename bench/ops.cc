@@ -257,12 +257,16 @@ RandomProgram::RandomProgram(Plan plan, const Device& device, Weights* weights)
   std::vector<Binding> bindings;
   for (const External& external : plan_.externals()) {
     const std::vector<float> values = values_of(external.tensor);
-    buffers_.push_back(backend.allocate(values.size() * sizeof(float)));
-    if (external.type == Type::f32)
+    buffers_.push_back(backend.allocate(plan_.external_bytes(external, backend.activation_type())));
+    if (external.type == Type::f32) {
       buffers_.back()->upload(values.data(), values.size() * sizeof(float));
+    } else if (external.type == Type::activation) {
+      const std::vector<char> bytes = encode(values, device.type);
+      buffers_.back()->upload(bytes.data(), bytes.size());
+    }
     bindings.push_back({buffers_.back().get()});
   }
-  arena_ = backend.allocate(plan_.arena_bytes());
+  arena_ = backend.allocate(plan_.arena_bytes(backend.activation_type()));
   std::set<int> written;
   for (const Op& op : plan_.ops()) written.insert(op.output().id);
   for (const Op& op : plan_.ops())
@@ -270,7 +274,8 @@ RandomProgram::RandomProgram(Plan plan, const Device& device, Weights* weights)
       if (!tensor || plan_.external_index(tensor.id) >= 0 || !written.insert(tensor.id).second)
         return;
       const std::vector<char> bytes = encode(values_of(tensor.id), device.type);
-      arena_->upload(bytes.data(), bytes.size(), plan_.offset(tensor.id));
+      arena_->upload(bytes.data(), bytes.size(),
+                     plan_.offset(tensor.id, backend.activation_type()));
     });
   program_ = backend.compile(plan_, *weights, *arena_, bindings);
   backend.synchronize();

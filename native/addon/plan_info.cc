@@ -62,7 +62,7 @@ ClipTextConfig parse_text_config(const std::string& config) {
 size_t external_bytes(const Plan& plan) {
   size_t bytes = 0;
   for (const External& external : plan.externals())
-    bytes += deepcache::external_bytes(plan, external);
+    bytes += plan.external_bytes(external, Type::f32);
   return bytes;
 }
 
@@ -72,7 +72,7 @@ Napi::Object info_of(Napi::Env env, const Plan& plan) {
   out["repo"] = Napi::Number::New(env, plan.macs().repo);
   out["complete"] = Napi::Number::New(env, plan.macs().complete);
   out["executed"] = Napi::Number::New(env, plan.executed_macs());
-  out["arenaBytes"] = to_js(env, plan.arena_bytes());
+  out["arenaBytes"] = to_js(env, plan.arena_bytes(Type::f32));
   out["externalBytes"] = to_js(env, external_bytes(plan));
   out["ops"] = to_js(env, plan.ops().size());
   return out;

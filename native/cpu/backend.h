@@ -9,6 +9,7 @@ class CpuBackend : public Backend {
   CpuBackend(int threads, const Kernels& kernels) : kernels_(kernels), pool_(threads) {}
 
   std::string name() const override { return "cpu"; }
+  Type activation_type() const override { return Type::f32; }
   std::unique_ptr<Buffer> allocate(size_t bytes) override;
   std::unique_ptr<PackedWeight> pack(const WeightSpec& spec,
                                      const std::vector<const SourceTensor*>& sources) override;

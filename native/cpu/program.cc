@@ -43,7 +43,7 @@ CpuProgram::CpuProgram(const Plan& plan, Weights& weights, Buffer& arena,
     throw Error(ErrorCode::kInternal, "compile: " + std::to_string(bindings.size()) +
                                           " bindings for " +
                                           std::to_string(plan.externals().size()) + " externals");
-  if (arena.bytes() < plan.arena_bytes())
+  if (arena.bytes() < plan.arena_bytes(Type::f32))
     throw Error(ErrorCode::kInternal, "compile: the arena is too small");
 
   int count = 0;
@@ -58,13 +58,13 @@ CpuProgram::CpuProgram(const Plan& plan, Weights& weights, Buffer& arena,
     Place& place = places_[id];
     const int index = plan.external_index(id);
     if (index < 0) {
-      place.data = static_cast<CpuBuffer&>(arena).data() + plan.offset(id);
+      place.data = static_cast<CpuBuffer&>(arena).data() + plan.offset(id, Type::f32);
       continue;
     }
     const External& external = plan.externals()[index];
     const Binding& binding = bindings[index];
-    const size_t bytes = plan.shape(id).count() * bytes_of(external.type);
-    if (external.type != Type::f32 && external.type != Type::i32)
+    const size_t bytes = plan.external_bytes(external, Type::f32);
+    if (external.type == Type::f16 || external.type == Type::bf16)
       throw Error(ErrorCode::kInternal, "compile: " + external.name + " is not fp32");
     if (!binding.buffer || binding.offset + bytes > binding.buffer->bytes())
       throw Error(ErrorCode::kInternal,

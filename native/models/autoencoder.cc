@@ -37,7 +37,7 @@ std::vector<float> Autoencoder::decode(const float* latent, int batch, int heigh
 }
 
 size_t Autoencoder::decode_bytes(int batch, int height, int width) const {
-  return plan_vae_decode(config_, batch, height, width).arena_bytes();
+  return arena_bytes(plan_vae_decode(config_, batch, height, width));
 }
 
 std::vector<float> Autoencoder::run(const Plan& plan, const char* input, const float* data,

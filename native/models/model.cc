@@ -46,15 +46,12 @@ std::unique_ptr<Program> Model::compile(const Plan& plan, Buffer& arena, const B
 
 size_t Model::run_once(const Plan& plan, const Bindings& bindings, const CancelFlag* cancel,
                        const Tap* tap) {
-  require_memory(plan.arena_bytes(), "the activations of a forward pass");
-  const std::unique_ptr<Buffer> arena = backend_->allocate(plan.arena_bytes());
+  const size_t bytes = arena_bytes(plan);
+  require_memory(bytes, "the activations of a forward pass");
+  const std::unique_ptr<Buffer> arena = backend_->allocate(bytes);
   compile(plan, *arena, bindings)->run(0, cancel, tap);
   backend_->synchronize();
-  return plan.arena_bytes();
-}
-
-size_t external_bytes(const Plan& plan, const External& external) {
-  return plan.shape(external.tensor).count() * bytes_of(external.type);
+  return bytes;
 }
 
 }  // namespace deepcache

@@ -33,13 +33,17 @@ class Model {
   size_t run_once(const Plan& plan, const Bindings& bindings, const CancelFlag* cancel,
                   const Tap* tap);
 
+  size_t arena_bytes(const Plan& plan) const {
+    return plan.arena_bytes(backend_->activation_type());
+  }
+  size_t external_bytes(const Plan& plan, const External& external) const {
+    return plan.external_bytes(external, backend_->activation_type());
+  }
+
  private:
   std::shared_ptr<WeightSource> source_;
   std::shared_ptr<Backend> backend_;
   Weights weights_;
 };
-
-// Bytes of one external (a single step of a stepped one).
-size_t external_bytes(const Plan& plan, const External& external);
 
 }  // namespace deepcache

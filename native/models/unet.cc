@@ -12,9 +12,12 @@
 namespace deepcache {
 namespace {
 
-std::vector<float> read_nchw(const Buffer& buffer, size_t n, size_t c, size_t pixels) {
+std::vector<float> read_nchw(const Buffer& buffer, size_t n, size_t c, size_t pixels,
+                             Type type = Type::f32) {
   std::vector<float> rows(n * c * pixels), out(rows.size());
-  buffer.download(rows.data(), rows.size() * sizeof(float));
+  std::vector<char> stored(rows.size() * bytes_of(type));
+  buffer.download(stored.data(), stored.size());
+  read_floats({type, {}, stored.data(), rows.size()}, 0, rows.size(), rows.data());
   nhwc_to_nchw(rows.data(), out.data(), n, c, pixels);
   return out;
 }
@@ -135,7 +138,8 @@ std::vector<float> Unet::feature(int branch, Shape* shape) {
     throw Error(ErrorCode::kInvalidArgument,
                 "no full pass kept the feature of branch " + std::to_string(branch));
   *shape = unet_feature_shape(config_, session_->shape(), branch);
-  return read_nchw(*buffer, shape->n, shape->c, size_t(shape->h) * shape->w);
+  return read_nchw(*buffer, shape->n, shape->c, size_t(shape->h) * shape->w,
+                   backend().activation_type());
 }
 
 UnetRun Unet::denoise(const UnetDenoise& request, const CancelFlag* cancel,

@@ -286,8 +286,9 @@ Tensor UnetBlocks::transformer_block(const std::string& name, Tensor x, int head
   const int pixels = x.shape.h * x.shape.w;
   const Sequences sequences{
       shape_.batch / shared, shared, {pixels, 1, shared * pixels, pixels}, {length, 1, length, 0}};
-  const Tensor kv = plan().external("context." + std::to_string(layout_.context_index(cross)),
-                                    {shape_.batch / shared, 1, length, 2 * channels});
+  const Tensor kv =
+      plan().external("context." + std::to_string(layout_.context_index(cross)),
+                      {shape_.batch / shared, 1, length, 2 * channels}, Type::activation);
   const double tokens = double(shape_.batch) * length;
   record_.count_linear(tokens, config_.context_width, channels, false);  // to_k
   record_.count_linear(tokens, config_.context_width, channels, false);  // to_v

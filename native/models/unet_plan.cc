@@ -32,9 +32,9 @@ class UnetPass {
       const int entering = layers - 1 - layer;  // the branch that starts here
       const std::string feature = "feature." + std::to_string(entering);
       if (depth == Depth::retrieve && layer == first)
-        x = plan.external(feature, unet_feature_shape(config_, shape_, branch));
+        x = plan.external(feature, unet_feature_shape(config_, shape_, branch), Type::activation);
       else if (std::find(features.begin(), features.end(), entering) != features.end())
-        plan.make_external(x, feature);
+        plan.make_external(x, feature, Type::activation);
       x = blocks_.up_layer(layer, x, skips[entering], entering ? skips[entering - 1] : Tensor{});
     }
     blocks_.out(x);
@@ -64,7 +64,7 @@ void plan_positions(const UnetConfig& config, int frames, const UnetLayout& layo
     Tensor x = record.conv(op.y, name + ".time_pos_embed.linear_1",
                            {.out = 4 * channels, .activation = Activation::silu, .linear = true});
     x = record.conv(x, name + ".time_pos_embed.linear_2", {.out = channels, .linear = true});
-    plan.make_external(x, "position." + std::to_string(i));
+    plan.make_external(x, "position." + std::to_string(i), Type::activation);
   }
 }
 
@@ -137,7 +137,7 @@ Plan plan_unet_context(const UnetConfig& config, const UnetShape& shape) {
     const Tensor y =
         record.linears(source(attention), {attention.name + ".to_k", attention.name + ".to_v"},
                        {attention.channels, attention.channels}, false);
-    plan.make_external(y, "context." + std::to_string(i));
+    plan.make_external(y, "context." + std::to_string(i), Type::activation);
   }
   if (config.video) plan_positions(config, shape.frames, layout, record);
   plan.finish();

@@ -29,16 +29,16 @@ Unet::Session::Session(Unet& unet, const UnetShape& shape, int steps, std::vecto
   size_t arena = 0, total = 0;
   for (const ProgramKey& key : keys) {
     plans.push_back(record(key));
-    arena = std::max(arena, plans.back().arena_bytes());
+    arena = std::max(arena, unet_.arena_bytes(plans.back()));
     for (const External& external : plans.back().externals()) {
       size_t& size = sizes[external.name];
       const size_t slices = external.stepped ? size_t(steps_) : 1;
-      size = std::max(size, slices * external_bytes(plans.back(), external));
+      size = std::max(size, slices * unet_.external_bytes(plans.back(), external));
     }
   }
   const Plan context = plan_unet_context(unet_.config_, shape_);
   for (const External& external : context.externals())
-    if (!is_input(external.name)) sizes[external.name] = external_bytes(context, external);
+    if (!is_input(external.name)) sizes[external.name] = unet_.external_bytes(context, external);
   for (const auto& [name, size] : sizes) total += size;
   require_memory(arena + total, "a run of this size");
 
@@ -75,7 +75,7 @@ Bindings Unet::Session::bindings(const Plan& plan, bool guided) const {
     const auto found = buffers_.find(external.name);
     if (found == buffers_.end()) continue;
     Binding binding{found->second.get(), 0, 0};
-    const size_t bytes = external_bytes(plan, external);
+    const size_t bytes = unet_.external_bytes(plan, external);
     const size_t slice =
         external.stepped ? binding.buffer->bytes() / steps_ : binding.buffer->bytes();
     // The conditional half comes second.

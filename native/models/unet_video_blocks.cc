@@ -10,7 +10,7 @@ Tensor UnetBlocks::frame_positions(const std::string& name, int channels) {
   record_.count_linear(shape_.batch, channels, 4 * channels, true);
   record_.count_linear(shape_.batch, 4 * channels, channels, true);
   return plan().external("position." + std::to_string(layout_.position_index(name)),
-                         {1, 1, shape_.frames, channels});
+                         {1, 1, shape_.frames, channels}, Type::activation);
 }
 
 // Each pixel's frames as a sequence. Returns the blend with x.
@@ -49,9 +49,9 @@ Tensor UnetBlocks::temporal_block(const std::string& name, Tensor x, Tensor posi
       interleaved ? Sequence{length, 1, pixels * length, length} : Sequence{length, 1, length, 0};
   const Tensor q = record_.conv(record_.layer_norm(h, name + ".norm2"), cross + ".to_q",
                                 {.out = channels, .bias = false, .linear = true});
-  const Tensor kv =
-      plan().external("context." + std::to_string(layout_.context_index(cross)),
-                      {videos, 1, interleaved ? pixels * length : length, 2 * channels});
+  const Tensor kv = plan().external(
+      "context." + std::to_string(layout_.context_index(cross)),
+      {videos, 1, interleaved ? pixels * length : length, 2 * channels}, Type::activation);
   const double tokens = double(videos) * pixels * length;
   record_.count_linear(tokens, config_.context_width, channels, false);  // to_k
   record_.count_linear(tokens, config_.context_width, channels, false);  // to_v

@@ -55,6 +55,8 @@ class Backend {
  public:
   virtual ~Backend() = default;
   virtual std::string name() const = 0;
+  // How values that layers pass on are stored: f32, f16 or bf16.
+  virtual Type activation_type() const = 0;
   // Zero-filled. Throws Error(kOutOfMemory).
   virtual std::unique_ptr<Buffer> allocate(size_t bytes) = 0;
   virtual std::unique_ptr<PackedWeight> pack(const WeightSpec& spec,

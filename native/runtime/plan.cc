@@ -7,9 +7,9 @@
 namespace deepcache {
 namespace {
 
-constexpr size_t kAlignment = 64;
+constexpr size_t kAlignment = 64;  // values: a cache line and more, whatever their type
 
-size_t aligned(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+size_t aligned(size_t values) { return (values + kAlignment - 1) / kAlignment * kAlignment; }
 
 [[noreturn]] void mismatch(const std::string& what) {
   throw Error(ErrorCode::kInternal, "plan: " + what);
@@ -61,11 +61,11 @@ Tensor Plan::external(const std::string& name, Shape shape, Type type, bool step
   return tensor;
 }
 
-void Plan::make_external(Tensor tensor, const std::string& name) {
+void Plan::make_external(Tensor tensor, const std::string& name, Type type) {
   require(tensors_[tensor.id].external < 0, "the tensor is external already");
   tensors_[tensor.id].external = int(externals_.size());
   tensors_[tensor.id].shape = tensor.shape;
-  externals_.push_back({name, tensor.id, Type::f32, false});
+  externals_.push_back({name, tensor.id, type, false});
 }
 
 WeightId Plan::weight(const WeightSpec& spec) {
@@ -211,7 +211,7 @@ void Plan::finish() {
   });
   std::vector<Value*> placed;  // by offset
   for (Value* value : order) {
-    const size_t size = aligned(value->shape.count() * sizeof(float));
+    const size_t size = aligned(value->shape.count());
     size_t offset = 0, best = SIZE_MAX, best_gap = SIZE_MAX;
     for (const Value* other : placed) {
       if (other->last < value->first || other->first > value->last) continue;
@@ -220,10 +220,10 @@ void Plan::finish() {
         best = offset;
         best_gap = other->offset - offset;
       }
-      offset = std::max(offset, other->offset + aligned(other->shape.count() * sizeof(float)));
+      offset = std::max(offset, other->offset + aligned(other->shape.count()));
     }
     value->offset = best == SIZE_MAX ? offset : best;
-    arena_bytes_ = std::max(arena_bytes_, value->offset + size);
+    arena_values_ = std::max(arena_values_, value->offset + size);
     placed.insert(
         std::upper_bound(placed.begin(), placed.end(), value,
                          [](const Value* a, const Value* b) { return a->offset < b->offset; }),

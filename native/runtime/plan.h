@@ -40,7 +40,7 @@ class Plan {
   Tensor temporary(Shape shape);
   // Turns a temporary into an external: the ops that write and read it stay as they are. It has the
   // shape of the view that is given.
-  void make_external(Tensor tensor, const std::string& name);
+  void make_external(Tensor tensor, const std::string& name, Type type = Type::f32);
   WeightId weight(const WeightSpec& spec);
 
   // Throws Error(kInternal) when shapes do not fit: a mistake in model code.
@@ -58,10 +58,17 @@ class Plan {
   const Shape& shape(int tensor) const { return tensors_[tensor].shape; }
   // The index of the tensor's external, or -1.
   int external_index(int tensor) const { return tensors_[tensor].external; }
-  size_t offset(int tensor) const { return tensors_[tensor].offset; }
+  // Where the temporary lies in the arena, in bytes, when activations have this type.
+  size_t offset(int tensor, Type activation) const {
+    return tensors_[tensor].offset * bytes_of(activation);
+  }
   const std::vector<WeightSpec>& weights() const { return weights_; }
   const std::vector<std::pair<std::string, Tensor>>& labels() const { return labels_; }
-  size_t arena_bytes() const { return arena_bytes_; }
+  size_t arena_bytes(Type activation) const { return arena_values_ * bytes_of(activation); }
+  // Of one external (a single step of a stepped one).
+  size_t external_bytes(const External& external, Type activation) const {
+    return shape(external.tensor).count() * bytes_of(external.type, activation);
+  }
   size_t weight_count() const;  // values in all
   const Macs& macs() const { return macs_; }
   // Multiply-accumulates that executing the plan takes (convolutions and attention).
@@ -71,7 +78,7 @@ class Plan {
   struct Value {
     Shape shape;
     int external = -1;
-    size_t offset = 0;
+    size_t offset = 0;          // in values
     int first = -1, last = -1;  // ops that write it first and read it last
   };
 
@@ -82,7 +89,7 @@ class Plan {
   std::vector<External> externals_;
   std::vector<WeightSpec> weights_;
   std::vector<std::pair<std::string, Tensor>> labels_;
-  size_t arena_bytes_ = 0;
+  size_t arena_values_ = 0;
   Macs macs_;
 };
 

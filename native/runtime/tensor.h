@@ -7,9 +7,14 @@
 
 namespace deepcache {
 
-enum class Type : uint8_t { f32, f16, bf16, i32 };
+// `activation`: what layers pass on, stored as the backend likes it (Backend::activation_type).
+enum class Type : uint8_t { f32, f16, bf16, i32, activation };
 
+// Of a type that says its size.
 inline size_t bytes_of(Type type) { return type == Type::f32 || type == Type::i32 ? 4 : 2; }
+inline size_t bytes_of(Type type, Type activation) {
+  return bytes_of(type == Type::activation ? activation : type);
+}
 
 // NHWC. Tokens are rows: a sequence of length L is {n, 1, L, c}.
 struct Shape {

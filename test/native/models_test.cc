@@ -182,19 +182,20 @@ TEST(plan_arena_keeps_live_values_apart) {
     size_t live = 0;
     for (int a = 0; a < int(lives.size()); ++a) {
       if (plan.external_index(a) >= 0 || lives[a].first > i || lives[a].last < i) continue;
-      const size_t begin = plan.offset(a), end = begin + plan.shape(a).count() * sizeof(float);
-      CHECK(end <= plan.arena_bytes());
+      const size_t begin = plan.offset(a, Type::f32),
+                   end = begin + plan.shape(a).count() * sizeof(float);
+      CHECK(end <= plan.arena_bytes(Type::f32));
       live += end - begin;
       for (int b = 0; b < a; ++b) {
         if (plan.external_index(b) >= 0 || lives[b].first > i || lives[b].last < i) continue;
-        const size_t other = plan.offset(b);
+        const size_t other = plan.offset(b, Type::f32);
         CHECK(other >= end || other + plan.shape(b).count() * sizeof(float) <= begin);
       }
     }
     live_most = std::max(live_most, live);
   }
   // And little is wasted on the way.
-  CHECK(plan.arena_bytes() <= live_most * 5 / 4);
+  CHECK(plan.arena_bytes(Type::f32) <= live_most * 5 / 4);
 }
 
 }  // namespace deepcache

@@ -70,6 +70,9 @@ class CudaBackend : public Backend {
   ~CudaBackend() override;
 
   std::string name() const override { return "cuda:" + std::to_string(device_); }
+  Type activation_type() const override {
+    return type_ == ActivationType::fp16 ? Type::f16 : Type::bf16;
+  }
   std::unique_ptr<Buffer> allocate(size_t bytes) override;
   std::unique_ptr<PackedWeight> pack(const WeightSpec& spec,
                                      const std::vector<const SourceTensor*>& sources) override;

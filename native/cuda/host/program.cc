@@ -7,14 +7,14 @@ namespace {
 
 TensorPlace place_external(const Plan& plan, int id, const External& external,
                            const Binding& binding) {
-  if (external.type != Type::f32 && external.type != Type::i32)
-    throw Error(ErrorCode::kInternal, "compile: " + external.name + " is neither fp32 nor i32");
-  const size_t bytes = plan.shape(id).count() * bytes_of(external.type);
+  if (external.type == Type::f16 || external.type == Type::bf16)
+    throw Error(ErrorCode::kInternal, "compile: " + external.name + " has a type of files");
+  const size_t bytes = plan.external_bytes(external, Type::f16);
   if (!binding.buffer || binding.offset + bytes > binding.buffer->bytes())
     throw Error(ErrorCode::kInternal, "compile: the buffer for " + external.name + " is too small");
   TensorPlace place;
   place.data = static_cast<CudaBuffer&>(*binding.buffer).data() + binding.offset;
-  place.type = external.type;
+  place.type = external.type == Type::activation ? Type::f16 : external.type;
   if (external.stepped) {
     place.step = binding.step ? binding.step : bytes;
     place.last_step = int((binding.buffer->bytes() - binding.offset - bytes) / place.step);
@@ -31,7 +31,7 @@ CudaProgram::CudaProgram(const Api& api, Context* context, ActivationType type, 
     throw Error(ErrorCode::kInternal, "compile: " + std::to_string(bindings.size()) +
                                           " bindings for " +
                                           std::to_string(plan.externals().size()) + " externals");
-  if (arena.bytes() < plan.arena_bytes())
+  if (arena.bytes() < plan.arena_bytes(Type::f16))
     throw Error(ErrorCode::kInternal, "compile: the arena is too small");
 
   int count = 0;
@@ -45,7 +45,7 @@ CudaProgram::CudaProgram(const Api& api, Context* context, ActivationType type, 
   for (int id = 0; id < count; id++) {
     const int index = plan.external_index(id);
     if (index < 0)
-      places_[id].data = static_cast<CudaBuffer&>(arena).data() + plan.offset(id);
+      places_[id].data = static_cast<CudaBuffer&>(arena).data() + plan.offset(id, Type::f16);
     else
       places_[id] = place_external(plan, id, plan.externals()[index], bindings[index]);
   }
