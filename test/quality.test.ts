@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { compare } from '../lib/compare/index.js';
-import { measureQuality } from '../lib/quality/index.js';
+import { DiffusionPipeline } from '../lib/index.js';
+import { Judge } from '../lib/judge/index.js';
+import { accuracyTable, measureQuality, type QualityRow } from '../lib/quality/index.js';
 import { runCli } from './cli-run.js';
 import { loadTiny } from './pipelines/tiny.js';
 
@@ -34,9 +36,36 @@ test('batches give the figures of one run of all pictures', async () => {
     expect(row?.macsSpeedup).toBeCloseTo(1 / run.macsShare, 9);
     expect(row?.share).toBeCloseTo((row?.speedup as number) / (row?.macsSpeedup as number), 9);
     expect(row?.full).toBe(run.stats.fullSteps);
-    expect(row?.images).toHaveLength(2);
+    expect(row?.pictures).toHaveLength(2);
   }
   expect(report.rows[0]?.psnr).toBe(Infinity);
+  for (const { times, speedup, pictureSpeedup, lost } of report.rows) {
+    const base = report.rows[0]?.times as typeof times;
+    const denoise = ({ full, cached, around }: typeof times) => full + cached + around;
+    expect(speedup).toBeCloseTo(denoise(base) / denoise(times), 9);
+    const all = (one: typeof times) => one.prepare + denoise(one) + one.decode;
+    expect(pictureSpeedup).toBeCloseTo(all(base) / all(times), 9);
+    expect(lost.aroundCalls).toBeCloseTo(times.around / denoise(times), 9);
+  }
+});
+
+test('a judge tells what pictures show, by kind', async () => {
+  await using pipe = await DiffusionPipeline.fromPretrained('models/demo', { device: 'cpu' });
+  const prompts = ['a red barn under a blue sky', 'a black cat in the snow', 'nothing that it knows'];
+  const report = await measureQuality(pipe as never, { steps: 9 }, [{ interval: 3 }], {
+    ...{ prompts, seed: 1, judge: await Judge.load() },
+  });
+  const { accuracy, pictures } = report.rows[0] as QualityRow;
+  expect(accuracy?.all.of).toBe(6);
+  expect(accuracy?.groups.objects.of).toBe(2);
+  expect(accuracy?.groups.colors.of).toBe(2);
+  expect(accuracy?.groups.background.of).toBe(2);
+  expect(accuracy?.pictures.of).toBe(3);
+  const wrong = pictures.flatMap((picture) => picture.wrong as string[]);
+  expect(accuracy?.all.right).toBe(6 - wrong.length);
+  const [titles = [], ...lines] = accuracyTable(report);
+  expect(titles).toEqual(['Right of', '2 object', '2 color', '1 sky', '1 ground']);
+  expect(lines.map(([name]) => name)).toEqual(['no cache', 'interval=3']);
 });
 
 test('the command writes a table, JSON and a page with prompts from a file', async () => {
@@ -54,6 +83,10 @@ test('the command writes a table, JSON and a page with prompts from a file', asy
   const json = JSON.parse((await runCli([...base, ...given, '--json'])).out);
   expect(json.rows).toHaveLength(2);
   expect(json.rows[0].psnr).toBe('Infinity');
+  expect(json.rows[1].pictures).toHaveLength(2);
+  const none = await runCli([...base, ...given, '--pictures', '0']);
+  expect(none.code).toBe(0);
+  expect(readFileSync(page, 'utf8')).toContain('None were kept.');
   expect((await runCli([...base, '--prompts', join(folder, 'none')])).err).toMatch(
     /--prompts cannot be read/,
   );

@@ -8,12 +8,21 @@ import { invalidArgument } from '../errors.js';
 import { DiffusionPipeline } from '../index.js';
 import { Judge } from '../judge/index.js';
 import type { GenerateOptions } from '../pipelines/options.js';
-import { defaultGrid, measureQuality, qualityJson, qualityPage, qualityTable } from '../quality/index.js';
+import {
+  accuracyTable,
+  defaultGrid,
+  measureQuality,
+  type QualityEvent,
+  qualityJson,
+  qualityNotes,
+  qualityPage,
+  qualityTable,
+} from '../quality/index.js';
 import { toCount, toWhole } from './arguments.js';
 import { CACHE_HELP, CACHE_SETTINGS_HELP, toCacheOptions } from './cache-option.js';
 import type { CliContext } from './context.js';
 import { modelFolder } from './default-model.js';
-import { formatTable } from './format.js';
+import { formatSeconds, formatTable } from './format.js';
 import { generateCommand } from './generate.js';
 import { type GenerateFlags, MEASURED_FLAGS, toGenerateOptions, toLoadOptions } from './generate-options.js';
 import { promptList } from './prompt-list.js';
@@ -29,6 +38,7 @@ interface Flags extends Omit<GenerateFlags, 'cache' | 'seed' | 'output'> {
   batch: number;
   repeats?: number;
   html?: string;
+  pictures?: number;
 }
 
 /** `deepcache quality`: what cache settings cost and gain, over many prompts. */
@@ -49,7 +59,8 @@ export function qualityCommand(context: CliContext): Command {
     .option('--judge', "count what of the captions the pictures show (demo model's world only)")
     .option('--batch <n>', 'pictures of a run', toCount, 8)
     .option('--repeats <n>', 'runs of each setting, of which the median time counts (default: 1)', toCount)
-    .option('--html <file>', 'a page with the figures and pictures, in one file');
+    .option('--html <file>', 'a page with the figures and pictures, in one file')
+    .option('--pictures <n>', 'prompts whose pictures it shows (default: 8)', toWhole);
   for (const option of generateCommand(context).options) {
     if (MEASURED_FLAGS.includes(option.attributeName())) command.addOption(option);
   }
@@ -60,7 +71,19 @@ export function qualityCommand(context: CliContext): Command {
 }
 
 async function run(flags: Flags, context: CliContext): Promise<void> {
-  const { cache, judge, batch, repeats, html, captions, seed, prompts: file, prompt, ...rest } = flags;
+  const {
+    cache,
+    judge,
+    batch,
+    repeats,
+    html,
+    captions,
+    seed,
+    pictures,
+    prompts: file,
+    prompt,
+    ...rest
+  } = flags;
   const settings = cache?.filter((setting) => setting !== false) ?? defaultGrid();
   if (settings.length === 0) throw invalidArgument('cache', 'must be given a setting besides off');
   const prompts = await promptList(
@@ -87,6 +110,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
       signal,
     });
     line.show('warming up');
+    const timeLeft = stopwatch();
     const report = await measureQuality(
       pipe as unknown as ComparablePipeline<GenerateOptions>,
       { ...options, signal },
@@ -94,9 +118,9 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
       {
         ...{ prompts, seed, batch },
         ...(repeats !== undefined && { repeats }),
+        ...(pictures !== undefined && { keep: pictures }),
         ...(judge && { judge: await Judge.load() }),
-        onProgress: ({ picture, pictures, name, run, runs }) =>
-          line.show(`picture ${picture + 1} of ${pictures}, run ${run} of ${runs}: ${name}`, false),
+        onProgress: (event) => line.show(`${progressText(event)}${timeLeft(event)}`, false),
       },
     );
     line.clear();
@@ -105,14 +129,31 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
       await writeFile(html, await qualityPage(report));
     }
     const files = html === undefined ? [] : [html];
+    if (!flags.quiet) for (const text of qualityNotes(report)) context.err(`deepcache: ${text}\n`);
     if (flags.json) {
       context.out(`${JSON.stringify({ model: folder, files, ...qualityJson(report) }, null, 2)}\n`);
     } else if (!flags.quiet) {
       const { device, calls } = report;
       const about = `${prompts.length} prompts, ${calls} U-Net calls, seeds from ${seed}, on ${device}`;
-      context.out(`${formatTable(qualityTable(report))}\n${[about, ...files].join('\n')}\n`);
+      const tables = [qualityTable(report), accuracyTable(report)].filter((table) => table.length > 0);
+      context.out(`${tables.map(formatTable).join('\n')}\n${[about, ...files].join('\n')}\n`);
     }
   } finally {
     line.clear();
   }
+}
+
+function progressText({ picture, pictures, name, run, runs }: QualityEvent): string {
+  return `picture ${picture + 1} of ${pictures}, run ${run} of ${runs}: ${name}`;
+}
+
+/** Tells how long it will take, from what was done since the first run. */
+function stopwatch(): (event: QualityEvent) => string {
+  const start = performance.now();
+  return ({ picture, batch, pictures, run, runs }) => {
+    const done = (picture + (batch * (run - 1)) / runs) / pictures;
+    if (done === 0) return '';
+    const seconds = ((performance.now() - start) / 1000) * (1 / done - 1);
+    return `, ${formatSeconds(seconds)} left`;
+  };
 }

@@ -52,29 +52,52 @@ export function judgeScene(asked: Scene, shown: Scene): Verdict[] {
   return verdicts;
 }
 
+/** Attributes that one speaks of together. */
+export const ATTRIBUTE_GROUPS = {
+  objects: ['object', 'position'],
+  colors: ['color'],
+  background: ['sky', 'ground', 'sun', 'moon', 'mountains', 'clouds'],
+} as const satisfies Readonly<Record<string, readonly Attribute[]>>;
+
+export type AttributeGroup = keyof typeof ATTRIBUTE_GROUPS;
+
+/** So many of so many. */
+export interface Tally {
+  right: number;
+  of: number;
+}
+
 /** How many of the things asked for are there. */
 export interface Accuracy {
   /** Of all things, of objects with colours and background alike. */
-  all: number;
+  all: Tally;
   /** Pictures that show all that their caption asks for. */
-  pictures: number;
-  /** For each kind of thing that was asked for. */
-  attributes: Readonly<Partial<Record<Attribute, number>>>;
+  pictures: Tally;
+  groups: Readonly<Record<AttributeGroup, Tally>>;
+  /** Those that were asked for. */
+  attributes: Readonly<Partial<Record<Attribute, Tally>>>;
 }
 
-/** Shares from 0 to 1, of the verdicts of each picture. */
+/** Counts the verdicts of pictures, given for each picture. */
 export function accuracyOf(pictures: readonly (readonly Verdict[])[]): Accuracy {
-  const share = (list: readonly boolean[]) => list.filter(Boolean).length / list.length;
+  const tally = (list: readonly boolean[]): Tally => ({
+    right: list.filter(Boolean).length,
+    of: list.length,
+  });
   const verdicts = pictures.flat();
-  const names = [...new Set(verdicts.map(({ attribute }) => attribute))];
+  const tallyOf = (attributes: readonly Attribute[]) =>
+    tally(verdicts.filter(({ attribute }) => attributes.includes(attribute)).map(({ isRight }) => isRight));
+  const { objects, colors, background } = ATTRIBUTE_GROUPS;
+  const asked = Object.values(ATTRIBUTE_GROUPS)
+    .flat()
+    .filter((name) => verdicts.some(({ attribute }) => attribute === name));
   return {
-    all: share(verdicts.map(({ isRight }) => isRight)),
-    pictures: share(pictures.map((list) => list.every(({ isRight }) => isRight))),
-    attributes: Object.fromEntries(
-      names.map((name) => [
-        name,
-        share(verdicts.filter(({ attribute }) => attribute === name).map(({ isRight }) => isRight)),
-      ]),
-    ),
+    all: tally(verdicts.map(({ isRight }) => isRight)),
+    pictures: tally(pictures.map((list) => list.every(({ isRight }) => isRight))),
+    groups: { objects: tallyOf(objects), colors: tallyOf(colors), background: tallyOf(background) },
+    attributes: Object.fromEntries(asked.map((name) => [name, tallyOf([name])])),
   };
 }
+
+/** 1 for all right; NaN where nothing was asked for. */
+export const shareOf = ({ right, of }: Tally): number => right / of;

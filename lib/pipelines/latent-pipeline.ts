@@ -15,7 +15,7 @@ import { type GenerateOptions, type ResolvedOptions, resolveOptions, toSeed } fr
 import type { GenerateResult, GenerateStats } from './result.js';
 import type { RunKind, RunSpan } from './run-kind.js';
 import { settingsOf } from './settings.js';
-import { PhaseClock } from './stats.js';
+import { PhaseClock, runStats } from './stats.js';
 
 /** The parts that every pipeline of latents has. */
 export interface LatentParts extends PipelineParts {
@@ -167,7 +167,7 @@ export abstract class LatentPipeline<
       images,
       ...(options.output !== 'image' && output && { tensor: output }),
       seeds: [...noise.seeds],
-      stats: this.#stats(clock, plan, loop.rowMilliseconds),
+      stats: runStats(clock, plan.full, loop.rowMilliseconds, this.#memory()),
       notes,
     };
   }
@@ -226,24 +226,14 @@ export abstract class LatentPipeline<
     return images;
   }
 
-  #stats(clock: PhaseClock, { full }: RunPlan, milliseconds: Float64Array): GenerateStats {
-    const fullSteps = full.filter(Boolean).length;
-    const total = milliseconds.reduce((sum, value) => sum + value, 0);
-    const ofFull = milliseconds.reduce((sum, value, i) => sum + (full[i] ? value : 0), 0);
+  #memory(): GenerateStats['memory'] {
     const unet = this.unet.memory();
     const vae = this.vae.memory();
+    const text = this.textEncoders.reduce((sum, { weightBytes }) => sum + weightBytes, 0);
     return {
-      times: clock.times(),
-      calls: full.length,
-      fullSteps,
-      retrieveSteps: full.length - fullSteps,
-      speedup: (ofFull / fullSteps) * (full.length / total),
-      memory: {
-        weights:
-          unet.weights + vae.weights + this.textEncoders.reduce((sum, text) => sum + text.weightBytes, 0),
-        arenas: unet.arena + vae.peakArena,
-        buffers: unet.buffers,
-      },
+      weights: unet.weights + vae.weights + text,
+      arenas: unet.arena + vae.peakArena,
+      buffers: unet.buffers,
     };
   }
 }

@@ -22,6 +22,8 @@ export interface StepEvent {
 export interface GenerateStats {
   /** Seconds of each phase. */
   times: { encode: number; prepare: number; denoise: number; decode: number; total: number };
+  /** Seconds inside of the U-Net calls, of those in full and of those from the cache; the rest of denoising is around. */
+  callTimes: { full: number; retrieve: number };
   /** U-Net calls, those in full and those from the cache. */
   calls: number;
   fullSteps: number;

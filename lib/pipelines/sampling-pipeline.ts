@@ -5,14 +5,14 @@ import type { UnetConditions } from '../native/types.js';
 import { countOf, type Tensor } from '../tensor.js';
 import { checkTensor } from './checks.js';
 import type { PipelineParts } from './components.js';
-import { planRun, type RunPlan, runLoop } from './denoise.js';
+import { planRun, runLoop } from './denoise.js';
 import { DiffusionPipeline } from './diffusion-pipeline.js';
 import { requireMemory } from './memory.js';
 import { NoiseSource } from './noise.js';
 import { toSeed } from './options.js';
 import type { GenerateResult, GenerateStats } from './result.js';
 import type { SamplingOptions } from './sampling-options.js';
-import { PhaseClock } from './stats.js';
+import { PhaseClock, runStats } from './stats.js';
 
 /** Options of a run that were checked. */
 export interface SamplingRun {
@@ -124,7 +124,7 @@ export abstract class SamplingPipeline<
       images,
       ...(output !== 'image' && { tensor: result }),
       seeds: [...noise.seeds],
-      stats: this.#stats(clock, plan, loop.rowMilliseconds),
+      stats: runStats(clock, plan.full, loop.rowMilliseconds, this.#memory()),
       notes,
     };
   }
@@ -150,20 +150,10 @@ export abstract class SamplingPipeline<
     return images;
   }
 
-  #stats(clock: PhaseClock, { full }: RunPlan, milliseconds: Float64Array): GenerateStats {
-    const fullSteps = full.filter(Boolean).length;
-    const total = milliseconds.reduce((sum, value) => sum + value, 0);
-    const ofFull = milliseconds.reduce((sum, value, i) => sum + (full[i] ? value : 0), 0);
+  #memory(): GenerateStats['memory'] {
     const { weights, arena, buffers } = this.unet.memory();
     const decoder = this.decoderMemory();
-    return {
-      times: clock.times(),
-      calls: full.length,
-      fullSteps,
-      retrieveSteps: full.length - fullSteps,
-      speedup: (ofFull / fullSteps) * (full.length / total),
-      memory: { weights: weights + decoder.weights, arenas: arena + decoder.peakArena, buffers },
-    };
+    return { weights: weights + decoder.weights, arenas: arena + decoder.peakArena, buffers };
   }
 
   /** Bytes held for decoding. */

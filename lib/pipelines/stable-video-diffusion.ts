@@ -14,9 +14,9 @@ import { requireMemory } from './memory.js';
 import { NoiseSource } from './noise.js';
 import { type GenerateOptions, toSeed } from './options.js';
 import type { GenerateResult } from './result.js';
-import { PhaseClock } from './stats.js';
+import { PhaseClock, runStats } from './stats.js';
 import { conditionVideo, guidanceOfFrames } from './video-conditioning.js';
-import { decodeFrames, framesOf, videoStats } from './video-frames.js';
+import { decodeFrames, framesOf } from './video-frames.js';
 
 /** Options of Stable Video Diffusion. Names are diffusers', in camelCase. */
 export interface VideoOptions
@@ -204,7 +204,7 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
       images,
       ...(output !== 'image' && { tensor }),
       seeds: [seed],
-      stats: videoStats(clock, plan.full, loop.rowMilliseconds, {
+      stats: runStats(clock, plan.full, loop.rowMilliseconds, {
         weights: unet.weights + decoder.weights + imageEncoder.weightBytes,
         arenas: unet.arena + decoder.peakArena,
         buffers: unet.buffers,

@@ -19,3 +19,25 @@ export class PhaseClock {
     return { ...this.#times, total: (this.#last - this.#start) / 1000 };
   }
 }
+
+/** What a run says about itself; `milliseconds` are those of its U-Net calls, `full` says which were full ones. */
+export function runStats(
+  clock: PhaseClock,
+  full: readonly boolean[],
+  milliseconds: Float64Array,
+  memory: GenerateStats['memory'],
+): GenerateStats {
+  const secondsOf = (isFull: boolean) =>
+    milliseconds.reduce((sum, value, i) => (full[i] === isFull ? sum + value : sum), 0) / 1000;
+  const callTimes = { full: secondsOf(true), retrieve: secondsOf(false) };
+  const fullSteps = full.filter(Boolean).length;
+  return {
+    times: clock.times(),
+    callTimes,
+    calls: full.length,
+    fullSteps,
+    retrieveSteps: full.length - fullSteps,
+    speedup: ((callTimes.full / fullSteps) * full.length) / (callTimes.full + callTimes.retrieve),
+    memory,
+  };
+}

@@ -15,8 +15,8 @@ import { NoiseSource } from './noise.js';
 import { type GenerateOptions, type ResolvedOptions, resolveOptions, toSeed } from './options.js';
 import { contextOf, encodePrompts, readPrompts } from './prompt.js';
 import type { GenerateResult } from './result.js';
-import { PhaseClock } from './stats.js';
-import { decodeFrames, framesOf, videoStats } from './video-frames.js';
+import { PhaseClock, runStats } from './stats.js';
+import { decodeFrames, framesOf } from './video-frames.js';
 
 /** Options of Text2Video-Zero. Names are diffusers', in camelCase; there is one prompt. */
 export interface TextToVideoZeroOptions
@@ -139,7 +139,7 @@ export class TextToVideoZeroPipeline extends DiffusionPipeline<TextToVideoZeroOp
       images,
       ...(output !== 'image' && { tensor }),
       seeds: [seed],
-      stats: videoStats(clock, loops.full, loops.rowMilliseconds, {
+      stats: runStats(clock, loops.full, loops.rowMilliseconds, {
         weights: unet.weights + vae.weights + this.components.textEncoder.weightBytes,
         arenas: unet.arena + vae.peakArena,
         buffers: unet.buffers,

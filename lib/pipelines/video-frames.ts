@@ -2,8 +2,6 @@ import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import { Image } from '../images/image.js';
 import type { AutoencoderKL } from '../models/autoencoder-kl.js';
 import type { Tensor } from '../tensor.js';
-import type { GenerateStats } from './result.js';
-import type { PhaseClock } from './stats.js';
 
 /**
  * Latents of frames [n, c, h, w] in model scale -> pixels [n, 3, h, w] from 0 to 1, so many frames at once. A video's
@@ -39,24 +37,4 @@ export async function framesOf({ data, shape }: Tensor): Promise<Image[]> {
     images.push(Image.fromFloat(data.subarray(i * size, (i + 1) * size), width, height));
   }
   return images;
-}
-
-/** What a run says about itself. */
-export function videoStats(
-  clock: PhaseClock,
-  full: readonly boolean[],
-  milliseconds: Float64Array,
-  memory: GenerateStats['memory'],
-): GenerateStats {
-  const fullSteps = full.filter(Boolean).length;
-  const total = milliseconds.reduce((sum, value) => sum + value, 0);
-  const ofFull = milliseconds.reduce((sum, value, i) => sum + (full[i] ? value : 0), 0);
-  return {
-    times: clock.times(),
-    calls: full.length,
-    fullSteps,
-    retrieveSteps: full.length - fullSteps,
-    speedup: (ofFull / fullSteps) * (full.length / total),
-    memory,
-  };
 }

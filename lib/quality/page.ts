@@ -1,26 +1,41 @@
-import { decibels } from '../compare/figures.js';
-import { escapeHtml, PAGE_POLICY } from '../compare/html.js';
-import { PAGE_STYLE } from '../compare/page-style.js';
+import { decibels, similarity } from '../compare/figures.js';
+import { dataUri, escapeHtml, PAGE_POLICY } from '../compare/html.js';
 import type { Image } from '../images/image.js';
-import { psnr } from '../metrics/psnr.js';
-import { type QualityReport, qualityTable } from './report.js';
+import { qualityChart } from './chart.js';
+import { QUALITY_SCRIPT } from './page-script.js';
+import { QUALITY_STYLE } from './page-style.js';
+import {
+  type PictureTimes,
+  pictureSeconds,
+  type QualityPicture,
+  type QualityReport,
+  type QualityRow,
+  qualityColumns,
+  qualityNotes,
+} from './report.js';
 
-const STYLE = `${PAGE_STYLE}
-main { max-width: none; }
-h2 { margin: 2rem 0 .5rem; font-size: 1.05rem; overflow-wrap: anywhere; }
-.pictures { position: static; display: grid; grid-template-columns: repeat(auto-fill, minmax(10rem, 1fr)); gap: .75rem; }
-.pictures figure { margin: 0; width: auto; }
-.pictures img { position: static; clip-path: none !important; height: auto; border-radius: 4px; }
-figcaption { display: block; line-height: 1.3; }
-figcaption span { color: var(--pale); }
-`;
+/** Pictures with more pixels than that in all are kept small by losing a little; the figures are of those themselves. */
+const MAX_LOSSLESS_PIXELS = 2e7;
 
-/** One HTML file: the figures, then for every prompt the pictures of all settings. */
+const PARTS: readonly { part: keyof PictureTimes; title: string }[] = [
+  { part: 'prepare', title: 'prompt and noise' },
+  { part: 'full', title: 'full U-Net calls' },
+  { part: 'cached', title: 'cached U-Net calls' },
+  { part: 'around', title: 'around the calls' },
+  { part: 'decode', title: 'decoding' },
+];
+
+/**
+ * One HTML file: likeness over speed, all figures, where the time goes, then for every prompt the pictures of all
+ * settings and their differences. Everything that a user wrote is escaped, and never part of the script.
+ */
 export async function qualityPage(report: QualityReport): Promise<string> {
   const { prompts, rows, seed, device, calls } = report;
-  const title = `${rows.length - 1} DeepCache settings, ${prompts.length} prompts`;
-  const shown = prompts.slice(0, rows[0]?.images.length ?? 0);
-  const sections = await Promise.all(shown.map((prompt, i) => section(report, prompt, i)));
+  const count = (number: number, what: string) => `${number} ${what}${number === 1 ? '' : 's'}`;
+  const title = `${count(rows.length - 1, 'DeepCache setting')}, ${count(prompts.length, 'prompt')}`;
+  const notes = qualityNotes(report).map(
+    (note) => `<li><span title="${escapeHtml(note)}">${escapeHtml(note)}</span></li>`,
+  );
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -28,50 +43,125 @@ export async function qualityPage(report: QualityReport): Promise<string> {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="${PAGE_POLICY}">
 <title>${escapeHtml(title)}</title>
-<style>${STYLE}</style>
+<style>${QUALITY_STYLE}</style>
 </head>
 <body>
 <main>
 <h1>${escapeHtml(title)}</h1>
 <p class="about">${calls} U-Net calls, seeds from ${seed}, on ${escapeHtml(device)}</p>
+${notes.length > 0 ? `<ul class="notes">\n${notes.join('\n')}\n</ul>` : ''}
+${qualityChart(rows)}
+<h2>Figures</h2>
 ${figures(report)}
-${sections.join('\n')}
+<h2>Where the time of a picture goes</h2>
+${timesTable(rows)}
+<h2>Pictures</h2>
+${await pictures(report)}
 </main>
+<script>${QUALITY_SCRIPT}</script>
 </body>
 </html>
 `;
 }
 
 function figures(report: QualityReport): string {
-  const [titles = [], ...lines] = qualityTable(report);
-  const head = titles.map((text) => `<th scope="col">${escapeHtml(text)}</th>`).join('');
-  const body = lines.map(([name = '', ...texts]) => {
-    const cells = texts.map((text) => `<td>${escapeHtml(text)}</td>`).join('');
-    return `<tr><th scope="row">${escapeHtml(name)}</th>${cells}</tr>`;
+  const columns = qualityColumns(report);
+  const everything =
+    '<input id="everything" type="checkbox" checked aria-label="Show the pictures of all settings">';
+  const head = columns.map(({ title, help }, i) =>
+    heading(`${i === 0 ? everything : ''}`, escapeHtml(title), help),
+  );
+  const body = report.rows.map((row, index) => {
+    const cells = columns.map(({ text, value }, i) => {
+      const shown = escapeHtml(text(row));
+      const data = `data-value="${escapeHtml(String(value(row)))}"`;
+      return i === 0
+        ? `<th scope="row" ${data}><label><input type="checkbox" checked><span>${shown}</span></label></th>`
+        : `<td ${data}>${shown}</td>`;
+    });
+    return `<tr data-setting="${index}">${cells.join('')}</tr>`;
   });
-  return `<div class="scroll" tabindex="0" role="region" aria-label="Figures"><table>
-<thead><tr>${head}</tr></thead>
+  return table('figures', 'Figures', head, body);
+}
+
+function timesTable(rows: readonly QualityRow[]): string {
+  const longest = Math.max(...rows.map(pictureSeconds));
+  const milliseconds = (value: number) => `<td data-value="${value}">${(1000 * value).toFixed(1)} ms</td>`;
+  const head = [
+    heading('', 'Setting', 'the DeepCache setting'),
+    heading('', 'Time', 'of a whole picture'),
+    ...PARTS.map(({ part, title }) => heading(`<span class="key ${part}"></span>`, title, 'on average')),
+    heading('', 'in all', 'of a whole picture'),
+  ];
+  const body = rows.map((row, index) => {
+    const bars = PARTS.map(({ part, title }) => {
+      const width = Math.max(0, (100 * row.times[part]) / longest).toFixed(2);
+      return `<i class="${part}" style="width: ${width}%" title="${title}"></i>`;
+    });
+    const all = pictureSeconds(row);
+    return `<tr data-setting="${index}"><th scope="row" data-value="${escapeHtml(row.name)}">${escapeHtml(row.name)}</th>\
+<td data-value="${all}"><div class="bar">${bars.join('')}</div></td>\
+${PARTS.map(({ part }) => milliseconds(row.times[part])).join('')}${milliseconds(all)}</tr>`;
+  });
+  return table('times', 'Times', head, body);
+}
+
+function heading(before: string, title: string, help: string): string {
+  return `<th scope="col" title="${escapeHtml(help)}">${before} <button type="button">${title}</button></th>`;
+}
+
+function table(id: string, label: string, head: readonly string[], body: readonly string[]): string {
+  return `<div class="scroll" tabindex="0" role="region" aria-label="${label}"><table id="${id}">
+<thead><tr>${head.join('')}</tr></thead>
 <tbody>
 ${body.join('\n')}
 </tbody>
 </table></div>`;
 }
 
-async function section({ rows }: QualityReport, prompt: string, index: number): Promise<string> {
-  const reference = rows[0]?.images[index];
-  const pictures = await Promise.all(
-    rows.map(async ({ name, images }) => {
-      const image = images[index];
-      if (!image || !reference) return '';
-      const text = image === reference ? 'reference' : decibels(psnr(image, reference));
-      return `<figure><img alt="${escapeHtml(`${prompt}, ${name}`)}" src="${await smallUri(image)}">
-<figcaption>${escapeHtml(name)}<br><span>${text}</span></figcaption></figure>`;
+async function pictures({ prompts, rows }: QualityReport): Promise<string> {
+  const shown = prompts.slice(0, rows[0]?.pictures.length ?? 0);
+  if (shown.length === 0) return '<p class="about">None were kept.</p>';
+  const first = (rows[0] as QualityRow).pictures[0]?.image as Image;
+  const encode =
+    first.width * first.height * shown.length * rows.length > MAX_LOSSLESS_PIXELS ? smallUri : dataUri;
+  const sections = await Promise.all(
+    shown.map(async (prompt, i) => {
+      const original = await encode(rows[0]?.pictures[i]?.image as Image);
+      const each = rows.map(({ name, pictures }, k) =>
+        figure({ name, prompt, setting: k }, pictures[i] as QualityPicture, encode),
+      );
+      return `<section style="--original: url(${original})">
+<h3 title="${escapeHtml(prompt)}">${escapeHtml(prompt) || '(the empty prompt)'}</h3>
+<div class="pictures">
+${(await Promise.all(each)).join('\n')}
+</div>
+</section>`;
     }),
   );
-  return `<h2>${escapeHtml(prompt)}</h2>\n<div class="pictures">\n${pictures.join('\n')}\n</div>`;
+  const rest =
+    shown.length < prompts.length
+      ? `<p class="about">Of the first ${shown.length} of ${prompts.length} prompts.</p>`
+      : '';
+  return `${rest}<div class="tools"><label><input id="difference" type="checkbox"> \
+differences from no cache, 8 times as bright</label></div>
+${sections.join('\n')}`;
 }
 
-/** Lossy, of high quality: a page has hundreds of pictures. The figures are of those themselves. */
+async function figure(
+  { name, prompt, setting }: { name: string; prompt: string; setting: number },
+  { image, psnr, ssim, wrong }: QualityPicture,
+  encode: (image: Image) => Promise<string>,
+): Promise<string> {
+  const isReference = setting === 0;
+  const text = isReference ? 'reference' : `${decibels(psnr)}, SSIM ${similarity(ssim)}`;
+  const verdict =
+    wrong && wrong.length > 0 ? `<br><span class="wrong">wrong: ${wrong.join(', ')}</span>` : '';
+  return `<figure data-setting="${setting}"${isReference ? ' class="reference"' : ''}>\
+<div class="pair"><img alt="${escapeHtml(`${prompt}, ${name}`)}" width="${image.width}" height="${image.height}" loading="lazy" src="${await encode(image)}"></div>
+<figcaption>${escapeHtml(name)}<br><span>${text}</span>${verdict}</figcaption></figure>`;
+}
+
 async function smallUri(image: Image): Promise<string> {
   const data = await image.toBuffer('webp', { metadata: false, quality: 90 });
   return `data:image/webp;base64,${data.toString('base64')}`;

@@ -6,11 +6,10 @@ import {
   type RunOptions,
 } from '../compare/index.js';
 import { invalidArgument } from '../errors.js';
-import type { Image } from '../images/image.js';
-import { accuracyOf, type Judge, judgeScene, readCaption, type Verdict } from '../judge/index.js';
-import { toDecibels } from '../metrics/psnr.js';
+import { type Judge, judgeScene, readCaption } from '../judge/index.js';
 import type { GenerateOptions } from '../pipelines/options.js';
-import type { QualityReport, QualityRow } from './report.js';
+import type { QualityReport } from './report.js';
+import { Sums } from './sums.js';
 
 export interface QualityOptions {
   /** What each picture shows. */
@@ -25,31 +24,20 @@ export interface QualityOptions {
   keep?: number;
   /** Tells whether pictures show what prompts say, in the demo model's world. */
   judge?: Judge;
-  onProgress?: (event: {
-    picture: number;
-    pictures: number;
-    name: string;
-    run: number;
-    runs: number;
-  }) => void;
+  onProgress?: (event: QualityEvent) => void;
 }
 
-/** Sums over the pictures of one setting. */
-class Sums {
-  pictures = 0;
-  squaredError = 0;
-  ssim = 0;
-  latentL2 = 0;
-  encode = 0;
-  denoise = 0;
-  decode = 0;
-  fullSeconds = 0;
-  fullCalls = 0;
-  cachedSeconds = 0;
-  cachedCalls = 0;
-  macs = 0;
-  kept: Image[] = [];
-  verdicts: Verdict[][] = [];
+/** Where a measurement stands: in a run of some pictures with a setting. */
+export interface QualityEvent {
+  /** The first picture of the run, from 0, and how many it makes. */
+  picture: number;
+  batch: number;
+  /** In all. */
+  pictures: number;
+  name: string;
+  /** Of these pictures, from 1 to `runs`. */
+  run: number;
+  runs: number;
 }
 
 /**
@@ -75,81 +63,27 @@ export async function measureQuality(
   for (let start = 0; start < prompts.length; start += batch) {
     const part = prompts.slice(start, start + batch);
     const run = { ...options, prompt: part, seeds: part.map((_, i) => seed + start + i) };
-    const steps = new Map<string, { full: boolean; seconds: number }[]>();
     const comparison = await compare(pipe, run, settings, {
       repeats,
-      onProgress: ({ name, run, runs, step }) => {
-        const list = steps.get(name) ?? [];
-        list.push({ full: step.full, seconds: step.seconds / repeats });
-        steps.set(name, list);
-        onProgress?.({ picture: start, pictures: prompts.length, name, run, runs });
-      },
+      onProgress: ({ name, run, runs }) =>
+        onProgress?.({ picture: start, batch: part.length, pictures: prompts.length, name, run, runs }),
     });
     const runs = [comparison.reference, ...comparison.runs];
-    if (sums.length === 0) sums = runs.map(() => new Sums());
-    for (const [i, { name, differences, images, stats, macsShare }] of runs.entries()) {
-      const sum = sums[i] as Sums;
-      for (const { psnr, ssim, latentL2 } of differences) {
-        sum.squaredError += 255 ** 2 * 10 ** (-psnr / 10);
-        sum.ssim += ssim;
-        sum.latentL2 += latentL2;
-      }
-      sum.pictures += images.length;
-      sum.encode += stats.times.encode + stats.times.prepare;
-      sum.denoise += stats.times.denoise;
-      sum.decode += stats.times.decode;
-      sum.macs += macsShare * images.length;
-      for (const { full, seconds } of steps.get(name) ?? []) {
-        sum[full ? 'fullSeconds' : 'cachedSeconds'] += seconds;
-        sum[full ? 'fullCalls' : 'cachedCalls'] += 1 / repeats;
-      }
-      for (const [k, image] of images.entries()) {
-        if (sum.kept.length < keep) sum.kept.push(image);
-        if (judge) sum.verdicts.push(judgeScene(readCaption(part[k] as string), judge.read(image)));
-      }
+    if (sums.length === 0) sums = runs.map(() => new Sums(keep));
+    for (const [i, compared] of runs.entries()) {
+      const verdicts =
+        judge &&
+        compared.images.map((image, k) => judgeScene(readCaption(part[k] as string), judge.read(image)));
+      (sums[i] as Sums).add(compared, verdicts);
     }
     last = comparison;
   }
-  const { reference, runs } = last as Comparison;
-  const base = sums[0] as Sums;
+  const { reference } = last as Comparison;
   return {
     prompts: [...prompts],
     seed,
     device: pipe.device,
     calls: reference.stats.calls,
-    rows: [reference, ...runs].map(({ name, cache, stats, notes }, i) => ({
-      ...{ name, cache, notes },
-      full: stats.fullSteps,
-      cached: stats.retrieveSteps,
-      ...toRow(sums[i] as Sums, base),
-    })),
-  };
-}
-
-function toRow(sum: Sums, base: Sums): Omit<QualityRow, 'name' | 'cache' | 'full' | 'cached' | 'notes'> {
-  const { pictures, denoise, verdicts } = sum;
-  const speedup = base.denoise / denoise;
-  const macsSpeedup = pictures / sum.macs;
-  const unet = sum.fullSeconds + sum.cachedSeconds;
-  const fullMean = sum.fullSeconds / sum.fullCalls;
-  // Of a cached call, what its share of the multiply-accumulates would take at the full call's rate.
-  const fullShare = sum.fullCalls / (sum.fullCalls + sum.cachedCalls);
-  const cachedShare = sum.cachedCalls > 0 ? (sum.macs / pictures - fullShare) / (1 - fullShare) : 0;
-  const ideal = sum.cachedCalls * fullMean * cachedShare;
-  return {
-    psnr: toDecibels(sum.squaredError / pictures),
-    ssim: sum.ssim / pictures,
-    latentL2: sum.latentL2 / pictures,
-    seconds: denoise / pictures,
-    speedup,
-    macsSpeedup,
-    share: speedup / macsSpeedup,
-    lost: {
-      cachedCalls: sum.cachedCalls > 0 ? (sum.cachedSeconds - ideal) / denoise : 0,
-      betweenCalls: (denoise - unet) / denoise,
-    },
-    otherSeconds: (sum.encode + sum.decode) / pictures,
-    images: sum.kept,
-    ...(verdicts.length > 0 && { accuracy: accuracyOf(verdicts) }),
+    rows: sums.map((sum) => sum.row(sums[0] as Sums)),
   };
 }

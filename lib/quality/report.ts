@@ -1,7 +1,29 @@
 import { decibels, distance, percent, seconds, similarity, times } from '../compare/figures.js';
 import type { CacheOptions } from '../deepcache/index.js';
 import type { Image } from '../images/image.js';
-import type { Accuracy } from '../judge/index.js';
+import { type Accuracy, type Attribute, shareOf, type Tally } from '../judge/index.js';
+
+/** Seconds of one picture, on average. */
+export interface PictureTimes {
+  /** Reading the prompt, drawing noise and whatever else comes before the first call. */
+  prepare: number;
+  /** Inside of the U-Net calls, those in full and those from the cache. */
+  full: number;
+  cached: number;
+  /** Around them: the sampler, what is computed once per run, hand-over between threads. */
+  around: number;
+  decode: number;
+}
+
+/** One of the first pictures. */
+export interface QualityPicture {
+  image: Image;
+  psnr: number;
+  ssim: number;
+  latentL2: number;
+  /** What the judge misses of the prompt. */
+  wrong?: readonly Attribute[];
+}
 
 /** A setting's figures over all pictures. */
 export interface QualityRow {
@@ -15,26 +37,24 @@ export interface QualityRow {
   /** Means over the pictures. */
   ssim: number;
   latentL2: number;
-  /** Of denoising one picture. */
-  seconds: number;
+  times: PictureTimes;
   /** How many times as fast denoising was as without a cache, and would be if time were multiply-accumulates. */
   speedup: number;
   macsSpeedup: number;
   /** speedup / macsSpeedup */
   share: number;
+  /** The same of whole pictures, with reading the prompt and decoding. */
+  pictureSpeedup: number;
   /** Shares of the denoising time that MACs do not explain. */
   lost: {
     /** Cached calls took longer than their multiply-accumulates at the rate of a full call: fixed costs, small layers. */
     cachedCalls: number;
-    /** Around the calls: sampler, what is computed once per run, hand-over between threads. */
-    betweenCalls: number;
+    aroundCalls: number;
   };
-  /** Of reading the prompt and decoding one picture. */
-  otherSeconds: number;
-  /** The first pictures. */
-  images: readonly Image[];
+  pictures: readonly QualityPicture[];
   /** What of the prompts the pictures show, when there was a judge. */
   accuracy?: Accuracy;
+  /** Remarks of the runs, such as a prompt that was cut off. */
   notes: readonly string[];
 }
 
@@ -47,44 +67,117 @@ export interface QualityReport {
   rows: readonly QualityRow[];
 }
 
-const COLUMNS: readonly { title: string; text: (row: QualityRow) => string }[] = [
-  { title: 'Setting', text: ({ name }) => name },
-  { title: 'Full', text: ({ full }) => String(full) },
-  { title: 'Cached', text: ({ cached }) => String(cached) },
-  { title: 'PSNR', text: ({ psnr }) => decibels(psnr) },
-  { title: 'SSIM', text: ({ ssim }) => similarity(ssim) },
-  { title: 'Latent L2', text: ({ latentL2 }) => distance(latentL2) },
-  { title: 'Denoise', text: (row) => seconds(row.seconds) },
-  { title: 'Speedup', text: ({ speedup }) => times(speedup) },
-  { title: 'By MACs', text: ({ macsSpeedup }) => times(macsSpeedup) },
-  { title: 'Real share', text: ({ share }) => percent(share) },
-  { title: 'Lost in cached calls', text: ({ lost }) => percent(lost.cachedCalls) },
-  { title: 'between calls', text: ({ lost }) => percent(lost.betweenCalls) },
+/** Seconds of denoising a picture, and of a whole one. */
+export const denoiseSeconds = ({ times: { full, cached, around } }: QualityRow) => full + cached + around;
+export const pictureSeconds = (row: QualityRow) => row.times.prepare + denoiseSeconds(row) + row.times.decode;
+
+export interface QualityColumn {
+  title: string;
+  help: string;
+  text: (row: QualityRow) => string;
+  /** What rows are sorted by. */
+  value: (row: QualityRow) => number | string;
+}
+
+function column(
+  title: string,
+  value: (row: QualityRow) => number,
+  format: (value: number) => string,
+  help: string,
+): QualityColumn {
+  return { title, help, value, text: (row) => format(value(row)) };
+}
+
+const COLUMNS: readonly QualityColumn[] = [
+  { title: 'Setting', help: 'the DeepCache setting', text: ({ name }) => name, value: ({ name }) => name },
+  column('Full', ({ full }) => full, String, 'U-Net calls that computed everything'),
+  column('Cached', ({ cached }) => cached, String, 'U-Net calls that took the deep part from the cache'),
+  column('PSNR', ({ psnr }) => psnr, decibels, 'of 8-bit RGB; above 40 dB differences are hard to see'),
+  column('SSIM', ({ ssim }) => ssim, similarity, 'structural similarity of luma; 1 is equal'),
+  column('Latent L2', (row) => row.latentL2, distance, 'relative distance of the latents; 0 is equal'),
+  column('Denoise', denoiseSeconds, seconds, 'seconds of a picture in the U-Net and the sampler'),
+  column('Speedup', ({ speedup }) => speedup, times, 'of denoising, over no cache'),
+  column('By MACs', (row) => row.macsSpeedup, times, 'what multiply-accumulates predict'),
+  column('Real share', ({ share }) => share, percent, 'speedup of what MACs predict'),
+  column(
+    'Lost in calls',
+    ({ lost }) => lost.cachedCalls,
+    percent,
+    'of denoising: what cached calls took beyond their MACs at the rate of full calls',
+  ),
+  column(
+    'around',
+    ({ lost }) => lost.aroundCalls,
+    percent,
+    'of denoising: sampler and hand-over between calls',
+  ),
+  column('Picture', pictureSeconds, seconds, 'with reading the prompt and decoding'),
+  column('its speedup', (row) => row.pictureSpeedup, times, 'of whole pictures'),
 ];
 
-const JUDGE_COLUMNS: readonly { title: string; text: (row: QualityRow) => string }[] = [
-  { title: 'Right', text: ({ accuracy }) => (accuracy ? `${(100 * accuracy.all).toFixed(1)} %` : '') },
-  {
-    title: 'Right pictures',
-    text: ({ accuracy }) => (accuracy ? `${(100 * accuracy.pictures).toFixed(1)} %` : ''),
-  },
+const accuracyText = (share: number) => (Number.isNaN(share) ? '' : `${(100 * share).toFixed(1)} %`);
+
+function judgeColumn(title: string, tally: (accuracy: Accuracy) => Tally, help: string): QualityColumn {
+  const value = ({ accuracy }: QualityRow) => (accuracy ? shareOf(tally(accuracy)) : Number.NaN);
+  return column(title, value, accuracyText, help);
+}
+
+const JUDGE_COLUMNS: readonly QualityColumn[] = [
+  judgeColumn('Right', ({ all }) => all, 'what prompts ask for and pictures show, by the judge'),
+  judgeColumn('objects', ({ groups }) => groups.objects, 'and their places'),
+  judgeColumn('colors', ({ groups }) => groups.colors, 'of objects'),
+  judgeColumn('background', ({ groups }) => groups.background, 'sky, ground, sun, moon, mountains, clouds'),
+  judgeColumn('Whole pictures', ({ pictures }) => pictures, 'that show all that their prompt asks for'),
 ];
+
+export function qualityColumns({ rows }: QualityReport): readonly QualityColumn[] {
+  return rows.some(({ accuracy }) => accuracy) ? [...COLUMNS, ...JUDGE_COLUMNS] : COLUMNS;
+}
 
 /** Titles, then a line for each row. */
-export function qualityTable({ rows }: QualityReport): string[][] {
-  const columns = rows.some(({ accuracy }) => accuracy) ? [...COLUMNS, ...JUDGE_COLUMNS] : COLUMNS;
-  return [columns.map(({ title }) => title), ...rows.map((row) => columns.map(({ text }) => text(row)))];
+export function qualityTable(report: QualityReport): string[][] {
+  const columns = qualityColumns(report);
+  return [
+    columns.map(({ title }) => title),
+    ...report.rows.map((row) => columns.map(({ text }) => text(row))),
+  ];
+}
+
+/** What pictures show of each kind of thing, in percent, with how many were asked for; nothing without a judge. */
+export function accuracyTable({ rows }: QualityReport): string[][] {
+  const kinds = Object.entries(rows[0]?.accuracy?.attributes ?? {}) as [Attribute, Tally][];
+  if (kinds.length === 0) return [];
+  return [
+    ['Right of', ...kinds.map(([name, { of }]) => `${of} ${name}`)],
+    ...rows.map(({ name, accuracy }) => [
+      name,
+      ...kinds.map(([kind]) => accuracyText(shareOf(accuracy?.attributes[kind] as Tally))),
+    ]),
+  ];
+}
+
+/** Remarks of the runs; what those without a cache say, the others say again. */
+export function qualityNotes({ rows }: QualityReport): string[] {
+  const common = rows[0]?.notes ?? [];
+  const own = rows.flatMap(({ name, notes }) =>
+    notes.filter((note) => !common.includes(note)).map((note) => `${name}: ${note}`),
+  );
+  return [...common, ...own];
 }
 
 /** The figures, without pictures; 'Infinity' and 'NaN' are texts. */
 export function qualityJson({ rows, ...rest }: QualityReport): object {
-  const plain = (value: number) => (Number.isFinite(value) ? value : String(value));
+  const number = (value: number) => (Number.isFinite(value) ? value : String(value));
+  const plain = <T extends { psnr: number; ssim: number }>(figures: T) => ({
+    ...figures,
+    psnr: number(figures.psnr),
+    ssim: number(figures.ssim),
+  });
   return {
     ...rest,
-    rows: rows.map(({ images: _images, ...row }) => ({
-      ...row,
-      psnr: plain(row.psnr),
-      ssim: plain(row.ssim),
+    rows: rows.map(({ pictures, ...row }) => ({
+      ...plain(row),
+      pictures: pictures.map(({ image: _, ...figures }) => plain(figures)),
     })),
   };
 }

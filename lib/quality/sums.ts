@@ -1,0 +1,101 @@
+import type { ComparedRun, Difference } from '../compare/index.js';
+import { accuracyOf, type Verdict } from '../judge/index.js';
+import { toDecibels } from '../metrics/psnr.js';
+import type { PictureTimes, QualityPicture, QualityRow } from './report.js';
+
+/** Sums over the pictures of one setting. */
+export class Sums {
+  #count = 0;
+  #squaredError = 0;
+  #ssim = 0;
+  #latentL2 = 0;
+  #macs = 0;
+  readonly #times: PictureTimes = { prepare: 0, full: 0, cached: 0, around: 0, decode: 0 };
+  readonly #pictures: QualityPicture[] = [];
+  readonly #verdicts: (readonly Verdict[])[] = [];
+  readonly #notes = new Set<string>();
+  #last: ComparedRun | undefined;
+
+  /** `keep`: pictures to hold on to. */
+  constructor(private readonly keep: number) {}
+
+  /** The pictures of a run, and what a judge says to each of them. */
+  add(run: ComparedRun, verdicts?: readonly (readonly Verdict[])[]): void {
+    const { stats, images, differences, macsShare, notes } = run;
+    this.#count += images.length;
+    for (const [i, difference] of differences.entries()) {
+      const { psnr, ssim, latentL2 } = difference;
+      this.#squaredError += 255 ** 2 * 10 ** (-psnr / 10);
+      this.#ssim += ssim;
+      this.#latentL2 += latentL2;
+      if (this.#pictures.length < this.keep)
+        this.#pictures.push(pictureOf(run, i, difference, verdicts?.[i]));
+    }
+    this.#verdicts.push(...(verdicts ?? []));
+    this.#macs += macsShare * images.length;
+    const { times, callTimes } = stats;
+    this.#times.prepare += times.encode + times.prepare;
+    this.#times.full += callTimes.full;
+    this.#times.cached += callTimes.retrieve;
+    this.#times.around += times.denoise - callTimes.full - callTimes.retrieve;
+    this.#times.decode += times.decode;
+    for (const note of notes) this.#notes.add(note);
+    this.#last = run;
+  }
+
+  /** The means; `base` are the sums of the uncached runs. */
+  row(base: Sums): QualityRow {
+    const { name, cache, stats } = this.#last as ComparedRun;
+    const { fullSteps, retrieveSteps, calls } = stats;
+    const times = this.#means();
+    const baseTimes = base.#means();
+    const macs = this.#macs / this.#count;
+    const speedup = denoise(baseTimes) / denoise(times);
+    // Of cached calls, what their multiply-accumulates would take at the rate of the full calls.
+    const fullShare = fullSteps / calls;
+    const ideal = (times.full * (macs - fullShare)) / fullShare;
+    return {
+      ...{ name, cache, full: fullSteps, cached: retrieveSteps },
+      psnr: toDecibels(this.#squaredError / this.#count),
+      ssim: this.#ssim / this.#count,
+      latentL2: this.#latentL2 / this.#count,
+      times,
+      speedup,
+      macsSpeedup: 1 / macs,
+      share: speedup * macs,
+      pictureSpeedup: total(baseTimes) / total(times),
+      lost: {
+        cachedCalls: retrieveSteps > 0 ? (times.cached - ideal) / denoise(times) : 0,
+        aroundCalls: times.around / denoise(times),
+      },
+      pictures: this.#pictures,
+      ...(this.#verdicts.length > 0 && { accuracy: accuracyOf(this.#verdicts) }),
+      notes: [...this.#notes],
+    };
+  }
+
+  #means(): PictureTimes {
+    const { prepare, full, cached, around, decode } = this.#times;
+    const mean = (sum: number) => sum / this.#count;
+    return {
+      prepare: mean(prepare),
+      full: mean(full),
+      cached: mean(cached),
+      around: mean(around),
+      decode: mean(decode),
+    };
+  }
+}
+
+const denoise = ({ full, cached, around }: PictureTimes) => full + cached + around;
+const total = (times: PictureTimes) => times.prepare + denoise(times) + times.decode;
+
+function pictureOf(
+  { images }: ComparedRun,
+  index: number,
+  { psnr, ssim, latentL2 }: Difference,
+  verdicts: readonly Verdict[] | undefined,
+): QualityPicture {
+  const wrong = verdicts?.filter(({ isRight }) => !isRight).map(({ attribute }) => attribute);
+  return { image: images[index] as QualityPicture['image'], psnr, ssim, latentL2, ...(wrong && { wrong }) };
+}
