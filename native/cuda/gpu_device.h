@@ -72,6 +72,13 @@ DEVICE void mma_16816(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
+// 2^x to about 2 units in the last place; 0 below 2^-126.
+DEVICE float fast_exp2(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
 // 16 bytes to shared memory, zeros when not `valid`; `from` is an address of the buffer all the
 // same.
 DEVICE void cp_async16(void* to, const void* from, bool valid) {

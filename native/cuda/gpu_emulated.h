@@ -51,6 +51,7 @@ template <typename T>
 DEVICE void mma_16816(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], EMULATOR_AT) {
   emulator::mma_16816(d, a, b, Number<T>::kType, file, line);
 }
+DEVICE float fast_exp2(float x) { return std::exp2(x); }
 DEVICE void cp_async16(void* to, const void* from, bool valid, EMULATOR_AT) {
   emulator::cp_async(to, from, 16, valid ? 16 : 0, file, line);
 }

@@ -38,7 +38,8 @@ LayerNormArgs layer_norm_args(const LayerNorm& op, const Operands& operands) {
   return a;
 }
 
-AttentionArgs attention_args(const Attention& op, const Operands& operands) {
+AttentionArgs attention_args(const Attention& op, const Operands& operands,
+                             const gpu::Properties& gpu) {
   AttentionArgs a;
   const auto rows = [&](const Tensor& tensor, const Sequence& s, int offset) {
     const long long width = tensor.shape.c;
@@ -63,6 +64,7 @@ AttentionArgs attention_args(const Attention& op, const Operands& operands) {
   a.head_width = op.head_width;
   a.scale = op.scale;
   a.causal = op.causal;
+  a.sm90 = gpu.hopper && can_attend_sm90(a);
   return a;
 }
 

@@ -12,7 +12,8 @@ namespace deepcache::cuda {
 GroupNormArgs group_norm_args(const GroupNorm& op, const Operands& operands,
                               const gpu::Properties& gpu);
 LayerNormArgs layer_norm_args(const LayerNorm& op, const Operands& operands);
-AttentionArgs attention_args(const Attention& op, const Operands& operands);
+AttentionArgs attention_args(const Attention& op, const Operands& operands,
+                             const gpu::Properties& gpu);
 ElementwiseArgs elementwise_args(const Elementwise& op, const Operands& operands);
 EmbeddingArgs embedding_args(const Embedding& op, const Operands& operands, int* fault);
 TimestepArgs timestep_args(const TimestepEmbedding& op, const Operands& operands);

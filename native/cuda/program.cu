@@ -43,6 +43,11 @@ size_t DeviceProgram::prepare(const Op& op, const Operands& operands) {
       return 0;
     case OpKind::attention: {
       const int width = op.attention.head_width;
+      if (attention_args(op.attention, operands, context_.properties).sm90) {
+        kernels_.push_back("flash attention sm_90a, 128 queries, " +
+                           std::to_string(attention_sm90_columns(width)) + " columns");
+        return 0;
+      }
       const AttentionKernelInfo info = attention_kernel_info(width);
       if (width > 512 || info.shared_bytes > context_.properties.shared_bytes)
         throw Error(ErrorCode::kUnsupported, "attention: heads of " + std::to_string(width) +
@@ -94,7 +99,8 @@ void DeviceProgram::launch(int index, const Operands& operands) {
     case OpKind::layer_norm:
       return launch_layer_norm<T>(layer_norm_args(op.layer_norm, operands), stream);
     case OpKind::attention:
-      return launch_attention<T>(attention_args(op.attention, operands), stream);
+      return launch_attention<T>(attention_args(op.attention, operands, context_.properties),
+                                 stream);
     case OpKind::elementwise:
       return launch_elementwise<T>(elementwise_args(op.elementwise, operands), stream);
     case OpKind::embedding:

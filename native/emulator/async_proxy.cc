@@ -7,6 +7,8 @@
 namespace deepcache::emulator {
 namespace {
 
+std::bitset<256> stored_pages;
+
 void publish(Block& block, size_t page) {
   const size_t first = page * kProxyPage, end = std::min(first + kProxyPage, block.shared_bytes);
   if (first < end) std::memcpy(block.shadow + first, block.shared + first, end - first);
@@ -39,17 +41,19 @@ void fill_both(Block& block, char* to, int byte, size_t bytes) {
 
 void mark_loaded(Block& block, const char* data, size_t bytes) {
   for_pages(block, data, bytes, [&](size_t page) {
-    if (!block.stored_pages[page]) block.loaded_pages[page] = true;
+    if (!stored_pages[page]) block.loaded_pages[page] = true;
   });
 }
 
 void mark_stored(Block& block, const char* data, size_t bytes) {
   for_pages(block, data, bytes, [&](size_t page) {
-    block.stored_pages[page] = true;
+    stored_pages[page] = true;
     if (!block.loaded_pages[page]) return;
     block.loaded_pages[page] = false;
     publish(block, page);
   });
 }
+
+void forget_stored_pages() { stored_pages.reset(); }
 
 }  // namespace deepcache::emulator

@@ -11,16 +11,17 @@ namespace deepcache::emulator {
 struct Block;
 
 // fence.proxy.async. It publishes the stores of the whole block, not of the caller alone: a partial
-// check. Pages that TMA has loaded are left out, since rings of tiles are large and every thread
-// fences.
+// check. Pages that TMA loads into are left out, since rings of tiles are large and every thread
+// fences, but for those that it also stores from.
 void fence_async_proxy();
 
 // What TMA writes is in both views.
 void write_both(Block& block, char* to, const char* from, size_t bytes);
 void fill_both(Block& block, char* to, int byte, size_t bytes);
-// Of what TMA loads: fences leave it out from here on ...
 void mark_loaded(Block& block, const char* data, size_t bytes);
-// ... but for what it stores as well; that is published once here.
+// A launch's first store from a page that is loaded into publishes it; fences do from there on.
 void mark_stored(Block& block, const char* data, size_t bytes);
+// At the start of a launch.
+void forget_stored_pages();
 
 }  // namespace deepcache::emulator

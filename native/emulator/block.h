@@ -73,7 +73,7 @@ struct Block {
   char* shared = nullptr;  // dynamic shared memory; static lies below it
   char* shadow = nullptr;  // the same bytes as the async proxy (TMA stores, wgmma) sees them
   size_t shared_bytes = 0, static_bytes = 0;
-  std::bitset<256> loaded_pages, stored_pages;  // by TMA
+  std::bitset<256> loaded_pages;  // see async_proxy.h
   std::vector<Fiber*> fibers;
   Barrier barriers[16];
   Barrier* cluster = nullptr;  // of all blocks of its cluster

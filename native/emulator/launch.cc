@@ -11,6 +11,7 @@
 #include <mutex>
 #include <stdexcept>
 
+#include "async_proxy.h"
 #include "registers.h"
 #include "scheduler.h"
 
@@ -164,6 +165,7 @@ void run_grid(dim3 grid, dim3 block, size_t shared_bytes, unsigned cluster,
   body = std::move(thread);
   failure.clear();
   async_ops.clear();
+  forget_stored_pages();
   live = 0;
   statistics.launches++;
   seed_random(options.seed);

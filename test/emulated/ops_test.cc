@@ -1,5 +1,7 @@
 // Every op case on the emulated GPUs against the double-precision reference.
 
+#include <set>
+
 #include "emulated.h"
 #include "native/op_cases.h"
 #include "native/test.h"
@@ -45,7 +47,28 @@ void run_all(int device, ActivationType type, bool staged, uint64_t seed, Async 
   if (!problems.empty()) throw Failure(problems);
 }
 
+// The cases that a newer architecture's kernels are for do not fall back to older ones.
+void check_kernels(int device, const std::string& kernel, std::set<std::string> cases) {
+  const auto backend = emulated_backend(device, ActivationType::fp16);
+  for (const OpCase& test : op_cases()) {
+    if (!cases.erase(test.name)) continue;
+    const CaseResult result =
+        run_case(test, *backend, {tolerance(test, ActivationType::fp16), true});
+    if (result.kernel.find(kernel) == std::string::npos)
+      throw Failure(test.name + " is served by " + result.kernel);
+  }
+  if (!cases.empty()) throw Failure("no case " + *cases.begin());
+}
+
 }  // namespace
+
+TEST(quick_sm90_serves_attention) {
+  check_kernels(kSm90, "flash attention sm_90a",
+                {"attention_heads_of_40", "attention_heads_of_64", "attention_heads_of_80",
+                 "attention_heads_of_128", "attention_heads_of_160", "attention_first_frame",
+                 "attention_text_of_video"});
+  check_kernels(kSm90, "flash attention 64", {"attention_causal", "attention_narrow"});
+}
 
 TEST(quick_ops_fp16_late) { run_all(kSm80, ActivationType::fp16, true, 1, Async::late, 1); }
 TEST(quick_ops_fp32_inputs) { run_all(kSm80, ActivationType::fp16, false, 2, Async::random, 1); }

@@ -31,6 +31,15 @@ constexpr Bug kBugs[] = {
     {10, "group sums are added before they are complete", "group_norm", true},
     {11, "channel sums are added before they are complete", "group_norm", true},
     {12, "blocks do not wait for each other's group sums", "group_norm", true, kSm90},
+    {21, "fewer bytes are announced than come", "attention_", true, kSm90},
+    {22, "the producer waits for the wrong phase", "attention_", true, kSm90},
+    {23, "probabilities change while they are multiplied", "attention_", false, kSm90},
+    {24, "no proxy fence before the output is stored", "attention_", true, kSm90},
+    {25, "the output is stored before it is complete", "attention_", true, kSm90},
+    {26, "keys are multiplied before they arrived", "attention_", false, kSm90},
+    {27, "a stage is given back before it was read", "attention_", false, kSm90},
+    {28, "sums are used while they are in flight", "attention_", true, kSm90},
+    {29, "keys behind the last one count", "attention_heads_of_40", true, kSm90},
 };
 
 // Whether one of the op cases finds the bug.

@@ -118,6 +118,27 @@ Op cross_frame_attention(OpBuilder& b) {
   return Op(op);
 }
 
+// Videos of 3 frames: all frames of a video read keys of its own, `shared` of its first frame.
+OpCase video_attention(const std::string& name, int length, int keys, int heads, int width,
+                       bool shared) {
+  return {"attention_" + name, [=](OpBuilder& b) {
+            Attention op;
+            const int c = heads * width, videos = 2, frames = 3;
+            op.q = b.input({videos * frames, 1, length, c});
+            op.k = op.v = b.input({videos * (shared ? frames : 1), 1, keys, 2 * c});
+            op.y = b.output({videos * frames, 1, length, c});
+            op.v_offset = c;
+            op.heads = heads;
+            op.head_width = width;
+            op.scale = 0.3f;
+            op.outer = videos;
+            op.inner = frames;
+            op.query = {length, 1, frames * length, length};
+            op.key = {keys, 1, shared ? frames * keys : keys, 0};
+            return Op(op);
+          }};
+}
+
 OpCase elementwise_case(const std::string& name, Activation activation, int rows2, double size = 1,
                         int repeat = 1) {
   return {"elementwise_" + name, [=](OpBuilder& b) {
@@ -178,6 +199,12 @@ std::vector<OpCase> others() {
       attention_case("narrow", 2, 40, 40, 4, 3),
       attention_case("many_blocks", 1, 700, 700, 1, 24),
       attention_case("sharp", 1, 200, 200, 1, 32, false, 12),
+      attention_case("heads_of_80", 2, 200, 200, 3, 80),
+      attention_case("heads_of_128", 1, 140, 140, 2, 128),
+      attention_case("heads_of_160", 1, 300, 300, 2, 160),
+      attention_case("long", 1, 600, 600, 1, 40),
+      video_attention("first_frame", 70, 70, 2, 24, true),
+      video_attention("text_of_video", 130, 77, 2, 40, false),
       {"attention_temporal", temporal_attention},
       {"attention_cross_frame", cross_frame_attention},
       elementwise_case("scale", Activation::none, 0),

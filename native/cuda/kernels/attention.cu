@@ -242,6 +242,7 @@ AttentionKernelInfo attention_kernel_info(int head_width) {
 
 template <typename T>
 void launch_attention(const AttentionArgs& args, Stream stream) {
+  if (args.sm90) return launch_attention_sm90<T>(args, stream);
   with_tile(args.head_width, [&](auto tile) {
     using Tile = decltype(tile);
     const unsigned blocks = unsigned((args.queries + Tile::kQueries - 1) / Tile::kQueries);

@@ -1,6 +1,6 @@
 #pragma once
 
-// Attention: see attention.cu.
+// Attention: see attention.cu, and attention_sm90.cu for Hopper.
 
 #include "cuda/kernels/common.h"
 
@@ -21,6 +21,7 @@ struct AttentionArgs {
   int outer = 1, inner = 1, heads = 1, head_width = 0;
   float scale = 1;
   bool causal = false;
+  bool sm90 = false;  // served by attention_sm90.cu
 };
 
 struct AttentionKernelInfo {
@@ -32,5 +33,13 @@ AttentionKernelInfo attention_kernel_info(int head_width);
 
 template <typename T>
 void launch_attention(const AttentionArgs& args, Stream stream);
+
+// Whether attention_sm90.cu can serve the arguments, on a GPU that runs sm_90a code.
+bool can_attend_sm90(const AttentionArgs& args);
+// Of v and y in a block.
+int attention_sm90_columns(int head_width);
+
+template <typename T>
+void launch_attention_sm90(const AttentionArgs& args, Stream stream);
 
 }  // namespace deepcache::cuda

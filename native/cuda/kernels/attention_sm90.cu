@@ -1,0 +1,355 @@
+// Attention for sm_90a (TMA, mbarriers, wgmma): what attention.cu computes, for heads of up to 160
+// channels without a causal mask, whose tensors TMA can address (can_attend_sm90).
+//
+// A block owns 128 queries of one head. A producer warp loads the queries once, then keys and
+// values in tiles through a ring of two stages; two consumer warpgroups own 64 queries each.
+// Tensors are seen as [sequence][token][head][channel], so that a box of 64 channels ends with the
+// head: what lies behind it arrives as zeros, as do rows behind the last token. Boxes and wgmma's
+// operands are in the 128-byte swizzle.
+//
+// Why it is fast: as attention.cu, scores stay in registers. The products of the next scores and of
+// the current values run while a warpgroup computes its softmax, the copies cost no threads' time,
+// and consumers have the registers that the producer gives back. The output leaves through the
+// shared memory of the queries, which are not needed any more, in whole rows. (Following
+// FlashAttention-3, Shah et al. 2024.)
+
+#include <optional>
+
+#include "cuda/kernels/attention.h"
+#include "cuda/tensor_map.h"
+
+namespace deepcache::cuda {
+namespace {
+
+constexpr float kLog2e = 1.44269504f;
+constexpr float kMasked = -1e30f;  // finite: differences of two are 0, not NaN
+constexpr int kQueries = 128, kStages = 2, kThreads = 384;
+constexpr int kRowBytes = 128;  // of a panel: 64 channels
+
+// kColumns: a head's, as wgmma takes them; kKeys: in a tile.
+template <int kColumns_, int kKeys_>
+struct Sm90Tile {
+  static constexpr int kColumns = kColumns_, kKeys = kKeys_;
+  static constexpr int kPanels = (kColumns + 63) / 64;
+  static constexpr int kPanelQ = kQueries * kRowBytes, kPanelK = kKeys * kRowBytes;
+  static constexpr int kBytesQ = kPanels * kPanelQ, kBytesK = kPanels * kPanelK;
+  static constexpr int kBarriers = 1 + 4 * kStages;
+  static constexpr size_t kSharedBytes = kBytesQ + 2 * kStages * kBytesK + kBarriers * 8;
+};
+
+template <typename Tile>
+struct Sm90Shared {
+  DEVICE explicit Sm90Shared(unsigned char* base)
+      : q(base),
+        k(q + Tile::kBytesQ),
+        v(k + kStages * Tile::kBytesK),
+        q_full(reinterpret_cast<uint64_t*>(v + kStages * Tile::kBytesK)),
+        k_full(q_full + 1),
+        k_empty(k_full + kStages),
+        v_full(k_empty + kStages),
+        v_empty(v_full + kStages) {}
+
+  DEVICE void initialise() const {
+    mbarrier_init(q_full, 1);
+    for (int i = 0; i < kStages; i++) {
+      mbarrier_init(&k_full[i], 1);
+      mbarrier_init(&v_full[i], 1);
+      mbarrier_init(&k_empty[i], 2);  // the consumers' leaders
+      mbarrier_init(&v_empty[i], 2);
+    }
+    mbarrier_init_fence();
+  }
+
+  unsigned char *q, *k, *v;  // panels; of k and v in stages
+  uint64_t *q_full, *k_full, *k_empty, *v_full, *v_empty;
+};
+
+// What a kernel needs beside the tensors' maps.
+struct Sm90Args {
+  int keys, heads, query_blocks;
+  int q_divisor, k_divisor, v_divisor;  // from a sequence to the map's
+  float factor;                         // of scores, for exp2
+};
+
+// Which stage and phase of the ring the tile is in.
+[[maybe_unused]] DEVICE int stage_of(int tile) { return tile % kStages; }
+[[maybe_unused]] DEVICE int parity_of(int tile) { return tile / kStages & 1; }
+
+template <typename Tile>
+DEVICE void produce(const Sm90Shared<Tile>& shared, const TensorMap* q, const TensorMap* k,
+                    const TensorMap* v, const Sm90Args& args, int first_query, int head,
+                    int sequence) {
+  const auto load = [&](unsigned char* to, int panel_bytes, const TensorMap* map, uint64_t* barrier,
+                        int row, int map_sequence) {
+    mbarrier_arrive_expect(barrier, PLANTED(21) ? panel_bytes / 2 : Tile::kPanels * panel_bytes);
+#pragma unroll
+    for (int i = 0; i < Tile::kPanels; i++)
+      tma_load_4d(to + i * panel_bytes, map, barrier, i * 64, head, row, map_sequence);
+  };
+  load(shared.q, Tile::kPanelQ, q, shared.q_full, first_query, sequence / args.q_divisor);
+  const int tiles = (args.keys + Tile::kKeys - 1) / Tile::kKeys;
+  for (int tile = 0; tile < tiles; tile++) {
+    const int stage = stage_of(tile), row = tile * Tile::kKeys;
+    const int parity = PLANTED(22) ? parity_of(tile) : parity_of(tile) ^ 1;
+    mbarrier_wait(&shared.k_empty[stage], parity);
+    load(shared.k + stage * Tile::kBytesK, Tile::kPanelK, k, &shared.k_full[stage], row,
+         sequence / args.k_divisor);
+    mbarrier_wait(&shared.v_empty[stage], parity);
+    load(shared.v + stage * Tile::kBytesK, Tile::kPanelK, v, &shared.v_full[stage], row,
+         sequence / args.v_divisor);
+  }
+}
+
+// A warpgroup's 64 queries. A thread holds values of two rows, lane / 4 and lane / 4 + 8 of its
+// warp's 16: `half` says which.
+template <typename T, typename Tile>
+class Sm90Consumer {
+ public:
+  DEVICE Sm90Consumer(const Sm90Shared<Tile>& shared, const Sm90Args& args)
+      : shared_(shared),
+        args_(args),
+        group_(int(threadIdx.x) / 128 - 1),
+        leads_(threadIdx.x % 128 == 0),
+        lane_(threadIdx.x & 31) {}
+
+  DEVICE void run() {
+    const int tiles = (args_.keys + kKeys - 1) / kKeys;
+    mbarrier_wait(shared_.q_full, 0);
+    start_scores(0);
+    finish<0>(scores_, &shared_.k_empty[0]);
+    soften(0);
+    keep_probabilities();
+    for (int tile = 1; tile < tiles; tile++) {
+      start_scores(tile);
+      start_sums(tile - 1);
+      finish<1>(scores_, &shared_.k_empty[stage_of(tile)]);
+      soften(tile);
+      if (PLANTED(23)) keep_probabilities();
+      finish<0>(sums_, &shared_.v_empty[stage_of(tile - 1)]);
+      if (!PLANTED(23)) keep_probabilities();
+#pragma unroll
+      for (int i = 0; i < kColumns / 2; i++) sums_[i] *= shrink_[i / 2 % 2];
+    }
+    start_sums(tiles - 1);
+    finish<0>(sums_, &shared_.v_empty[stage_of(tiles - 1)]);
+  }
+
+  // To the tensor, through the warpgroup's part of the queries' shared memory.
+  DEVICE void store(const TensorMap* y, int first_query, int head, int sequence) {
+    unsigned char* const panels = shared_.q + group_ * 64 * kRowBytes;
+    const int row = int(threadIdx.x) / 32 % 4 * 16 + lane_ / 4;
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      float total = total_[half];
+      total += __shfl_xor_sync(kAllLanes, total, 1);
+      total += __shfl_xor_sync(kAllLanes, total, 2);
+      const float inverse = 1.0f / total;
+#pragma unroll
+      for (int j = 0; j < kColumns / 8; j++) {
+        const int chunk = j % 8 ^ row % 8;
+        unsigned char* const to = panels + j / 8 * Tile::kPanelQ + (row + half * 8) * kRowBytes +
+                                  chunk * 16 + lane_ % 4 * 4;
+        *reinterpret_cast<uint32_t*>(to) = Number<T>::pack(sums_[4 * j + 2 * half] * inverse,
+                                                           sums_[4 * j + 2 * half + 1] * inverse);
+      }
+    }
+    if (!PLANTED(24)) fence_async_proxy();
+    if (!PLANTED(25)) named_barrier(1 + group_, 128);
+    if (!leads_) return;
+#pragma unroll
+    for (int i = 0; i < Tile::kPanels; i++)
+      tma_store_4d(y, panels + i * Tile::kPanelQ, i * 64, head, first_query + group_ * 64,
+                   sequence);
+    tma_store_commit();
+    tma_store_wait_read();
+  }
+
+ private:
+  static constexpr int kColumns = Tile::kColumns, kKeys = Tile::kKeys;
+
+  // scores = q k^T, left in flight.
+  DEVICE void start_scores(int tile) {
+    const int stage = stage_of(tile);
+    const unsigned char* const q = shared_.q + group_ * 64 * kRowBytes;
+    const unsigned char* const k = shared_.k + stage * Tile::kBytesK;
+    if (!PLANTED(26)) mbarrier_wait(&shared_.k_full[stage], parity_of(tile));
+    wgmma_pin(scores_);
+    wgmma_fence();
+#pragma unroll
+    for (int step = 0; step < (kColumns + 15) / 16; step++) {
+      const int panel = step / 4, column = step % 4 * 32;
+      wgmma<T, kKeys>(scores_, wgmma_descriptor(q + panel * Tile::kPanelQ + column, 16, 1024),
+                      wgmma_descriptor(k + panel * Tile::kPanelK + column, 16, 1024), step > 0);
+    }
+    wgmma_commit();
+  }
+
+  // sums += probabilities v, left in flight. Rows of v lie along k of this product.
+  DEVICE void start_sums(int tile) {
+    const int stage = stage_of(tile);
+    const unsigned char* const v = shared_.v + stage * Tile::kBytesK;
+    mbarrier_wait(&shared_.v_full[stage], parity_of(tile));
+    wgmma_pin(sums_);
+    wgmma_fence();
+#pragma unroll
+    for (int step = 0; step < kKeys / 16; step++)
+      wgmma<T, kColumns, 1>(sums_, probabilities_[step],
+                            wgmma_descriptor(v + step * 16 * kRowBytes, Tile::kPanelK, 1024), true);
+    wgmma_commit();
+  }
+
+  // Waits for a product, and gives the stage it read back.
+  template <int kKeep, int kCount>
+  DEVICE void finish(float (&results)[kCount], uint64_t* empty) {
+    if (PLANTED(27) && leads_) mbarrier_arrive(empty);
+    if (!PLANTED(28) || kKeep) wgmma_wait<kKeep>();
+    wgmma_pin(results);
+    if (!PLANTED(27) && leads_) mbarrier_arrive(empty);
+  }
+
+  // From scores to probabilities times exp2(-top), and by how much earlier sums shrink.
+  DEVICE void soften(int tile) {
+    const int first = tile * kKeys + lane_ % 4 * 2;
+    if (!PLANTED(29) && (tile + 1) * kKeys > args_.keys)
+#pragma unroll
+      for (int i = 0; i < kKeys / 2; i++)
+        if (first + i / 4 * 8 + i % 2 >= args_.keys) scores_[i] = kMasked;
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      float most = top_[half];
+#pragma unroll
+      for (int i = 0; i < kKeys / 8; i++)
+        most = fmaxf(most, fmaxf(scores_[4 * i + 2 * half], scores_[4 * i + 2 * half + 1]));
+      most = fmaxf(most, __shfl_xor_sync(kAllLanes, most, 1));
+      most = fmaxf(most, __shfl_xor_sync(kAllLanes, most, 2));
+      shrink_[half] = fast_exp2((top_[half] - most) * args_.factor);
+      top_[half] = most;
+      const float offset = most * args_.factor;
+      float sum = 0;
+#pragma unroll
+      for (int i = 0; i < kKeys / 4; i++) {
+        float& score = scores_[i / 2 * 4 + 2 * half + i % 2];
+        score = fast_exp2(score * args_.factor - offset);
+        sum += score;
+      }
+      total_[half] = total_[half] * shrink_[half] + sum;
+    }
+  }
+
+  // An accumulator's layout is that of the next product's operand.
+  DEVICE void keep_probabilities() {
+#pragma unroll
+    for (int i = 0; i < kKeys / 4; i++)
+      probabilities_[i / 4][i % 4] = Number<T>::pack(scores_[2 * i], scores_[2 * i + 1]);
+  }
+
+  const Sm90Shared<Tile>& shared_;
+  const Sm90Args& args_;
+  const int group_;
+  const bool leads_;
+  const int lane_;
+  float scores_[kKeys / 2] = {}, sums_[kColumns / 2] = {};
+  uint32_t probabilities_[kKeys / 16][4];
+  float top_[2] = {kMasked, kMasked}, total_[2] = {}, shrink_[2];
+};
+
+template <typename T, typename Tile>
+__global__ void __launch_bounds__(kThreads, 1)
+    attention_sm90_kernel(const __grid_constant__ TensorMap q, const __grid_constant__ TensorMap k,
+                          const __grid_constant__ TensorMap v, const __grid_constant__ TensorMap y,
+                          const Sm90Args args) {
+#if DEEPCACHE_SM90A
+  DYNAMIC_SHARED(memory);
+  const Sm90Shared<Tile> shared(memory);
+  const int unit = int(blockIdx.x) / args.query_blocks;
+  const int first_query = int(blockIdx.x) % args.query_blocks * kQueries;
+  const int head = unit % args.heads, sequence = unit / args.heads;
+  if (threadIdx.x == 0) shared.initialise();
+  __syncthreads();
+  if (threadIdx.x < 128) {
+    registers_shrink<24>();
+    if (threadIdx.x == 0) produce(shared, &q, &k, &v, args, first_query, head, sequence);
+  } else {
+    registers_grow<240>();
+    Sm90Consumer<T, Tile> consumer(shared, args);
+    consumer.run();
+    consumer.store(&y, first_query, head, sequence / args.q_divisor);
+  }
+#endif
+}
+
+// Sequences as one axis of a map: sequence s is the axis' s / divisor.
+struct SequenceAxis {
+  long long count, step;
+  int divisor;
+};
+
+std::optional<SequenceAxis> sequence_axis(const AttentionRows& rows, const AttentionArgs& args) {
+  const long long all = (long long)(args.outer) * args.inner;
+  if (all == 1 || (rows.outer == 0 && rows.inner == 0)) return SequenceAxis{1, 8, int(all)};
+  if (rows.inner == 0 || args.inner == 1) return SequenceAxis{args.outer, rows.outer, args.inner};
+  if (args.outer == 1 || rows.outer == rows.inner * args.inner)
+    return SequenceAxis{all, rows.inner, 1};
+  return std::nullopt;
+}
+
+template <typename T>
+TensorMap map_of(const AttentionRows& rows, const AttentionArgs& args, int tokens, int box_rows) {
+  const SequenceAxis sequences = *sequence_axis(rows, args);
+  const T* const data = static_cast<const T*>(rows.view.data) + rows.offset;
+  return gpu::tiled_map(gpu::kMapType<T>, data,
+                        {{args.head_width, 2, 64},
+                         {args.heads, args.head_width * 2, 1},
+                         {tokens, rows.step * 2, box_rows},
+                         {sequences.count, sequences.step * 2, 1}},
+                        gpu::Swizzle::bytes128);
+}
+
+// Calls `visit` with the tile for a head width.
+template <typename Visit>
+auto with_tile(int head_width, const Visit& visit) {
+  if (head_width <= 40) return visit(Sm90Tile<40, 128>());
+  if (head_width <= 64) return visit(Sm90Tile<64, 128>());
+  if (head_width <= 80) return visit(Sm90Tile<80, 128>());
+  if (head_width <= 128) return visit(Sm90Tile<128, 128>());
+  return visit(Sm90Tile<160, 64>());
+}
+
+}  // namespace
+
+bool can_attend_sm90(const AttentionArgs& args) {
+  if (args.causal || args.head_width > 160) return false;
+  for (const AttentionRows* rows : {&args.q, &args.k, &args.v, &args.y})
+    if (!rows->eights || rows->view.fp32 || !sequence_axis(*rows, args)) return false;
+  // Few queries leave most of a block idle.
+  return args.queries >= kQueries / 2;
+}
+
+int attention_sm90_columns(int head_width) {
+  return with_tile(head_width, [](auto tile) { return decltype(tile)::kColumns; });
+}
+
+template <typename T>
+void launch_attention_sm90(const AttentionArgs& args, Stream stream) {
+  with_tile(args.head_width, [&](auto tile) {
+    using Tile = decltype(tile);
+    const auto divisor = [&](const AttentionRows& rows) {
+      return sequence_axis(rows, args)->divisor;
+    };
+    const int blocks = (args.queries + kQueries - 1) / kQueries;
+    const Sm90Args rest{args.keys,          args.heads,      blocks,
+                        divisor(args.q),    divisor(args.k), divisor(args.v),
+                        args.scale * kLog2e};
+    gpu::launch(attention_sm90_kernel<T, Tile>,
+                dim3(unsigned(blocks) * args.heads * args.outer * args.inner), dim3(kThreads),
+                Tile::kSharedBytes, stream, map_of<T>(args.q, args, args.queries, kQueries),
+                map_of<T>(args.k, args, args.keys, Tile::kKeys),
+                map_of<T>(args.v, args, args.keys, Tile::kKeys),
+                map_of<T>(args.y, args, args.queries, kQueries / 2), rest);
+  });
+}
+
+template void launch_attention_sm90<Half>(const AttentionArgs&, Stream);
+template void launch_attention_sm90<Bfloat16>(const AttentionArgs&, Stream);
+
+}  // namespace deepcache::cuda
