@@ -58,6 +58,8 @@ export interface DeviceInfo {
 export interface NativeBackend {
   readonly device: string;
   readonly threads: number;
+  /** Of activations: 'fp32' on the CPU. */
+  readonly dtype: 'fp32' | 'fp16' | 'bf16';
   /** What kernels are for: 'baseline', 'avx2' or 'avx512' on the CPU, 'sm_90' or the like on a GPU. */
   readonly isa: string;
 }

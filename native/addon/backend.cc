@@ -61,6 +61,10 @@ cuda::ActivationType activation_type(const Argument& argument) {
   return name == "fp16" ? cuda::ActivationType::fp16 : cuda::ActivationType::bf16;
 }
 
+const char* name_of(cuda::ActivationType type) {
+  return type == cuda::ActivationType::fp16 ? "fp16" : "bf16";
+}
+
 }  // namespace
 
 Napi::Function NativeBackend::define_class(Napi::Env env) {
@@ -79,11 +83,13 @@ NativeBackend::NativeBackend(const Napi::CallbackInfo& info) : ObjectWrap(info) 
     if (const std::optional<int> index = cuda::device_index(device)) {
       backend_ = cuda::open_device(device, type);
       define(object, "threads", Napi::Number::New(env, 0));
+      define(object, "dtype", Napi::String::New(env, name_of(type)));
       define(object, "isa", Napi::String::New(env, architecture(cuda_device(*index))));
     } else if (device == "cpu") {
       backend_ = make_cpu_backend(threads);
       auto& cpu = static_cast<cpu::CpuBackend&>(*backend_);
       define(object, "threads", Napi::Number::New(env, cpu.pool().threads()));
+      define(object, "dtype", Napi::String::New(env, "fp32"));
       define(object, "isa", Napi::String::New(env, cpu.kernels().name));
     } else {
       options["device"].fail("'cpu', 'cuda' or 'cuda:<number>'", "'" + device + "'");

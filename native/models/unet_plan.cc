@@ -119,7 +119,13 @@ Plan plan_unet_context(const UnetConfig& config, const UnetShape& shape) {
     plan.finish();
     return plan;
   }
-  const Tensor text = plan.external("text", {batch, 1, length, config.context_width});
+  // A copy in the type of activations: dozens of products read it, and those of GPUs take fp32
+  // inputs one value at a time.
+  const auto input = [&](const std::string& name, int tokens) {
+    const Tensor given = plan.external(name, {batch, 1, tokens, config.context_width});
+    return record.elementwise(given, 1, {}, 0, Activation::none);
+  };
+  const Tensor text = input("text", length);
   const UnetLayout layout(config);
   std::vector<Tensor> interleaved(config.levels());
   const auto source = [&](const UnetLayout::Layer& attention) {
@@ -127,8 +133,7 @@ Plan plan_unet_context(const UnetConfig& config, const UnetShape& shape) {
     Tensor& spread = interleaved[attention.level];
     if (!spread) {
       const Shape size = unet_level_shape(config, shape, attention.level);
-      spread = plan.external("text." + std::to_string(attention.level),
-                             {batch, 1, size.h * size.w * length, config.context_width});
+      spread = input("text." + std::to_string(attention.level), size.h * size.w * length);
     }
     return spread;
   };

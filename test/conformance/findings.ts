@@ -1,17 +1,22 @@
 import { type Comparison, compareValues, type Tolerance } from './compare.js';
 import type { GoldenCase } from './goldens.js';
+import { deviceTolerance, type Precision } from './precision.js';
 
 /** What a check finds out about a case. A case passes when it made a comparison and all of them hold. */
 export class Findings {
   readonly comparisons: Comparison[] = [];
 
-  constructor(private readonly golden: GoldenCase) {}
+  constructor(
+    private readonly golden: GoldenCase,
+    private readonly precision: Precision = 'fp32',
+  ) {}
 
-  /** Compares with the case's tensor of a role. */
+  /** Compares with the case's tensor of a role; by default as exactly as the device computes. */
   tensor(
     role: string,
     actual: ArrayLike<number | bigint>,
-    tolerance: Tolerance | undefined = this.golden.tolerance,
+    tolerance: Tolerance | undefined = deviceTolerance(this.golden, role, this.precision) ??
+      this.golden.tolerance,
   ): void {
     const { data, shape } = this.golden.tensor(role);
     this.comparisons.push(compareValues(role, actual, data, tolerance, shape));

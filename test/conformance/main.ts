@@ -1,16 +1,18 @@
-// npm run conformance -- FOLDER [--device cpu] [--filter REGEX] [--json FILE] [--accept FILE]
+// npm run conformance -- FOLDER [--device cpu] [--dtype fp16] [--filter REGEX] [--json FILE] [--accept FILE]
 import { existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../lib/errors.js';
-import { type Device, openBackend } from '../../lib/native/device.js';
+import { type DeviceOptions, openBackend } from '../../lib/native/device.js';
 import { loadGoldens } from './goldens.js';
 import { count, formatReport, writeJson } from './report.js';
 import { type CaseResult, runCases } from './runner.js';
 
-const USAGE = `npm run conformance -- FOLDER [--device cpu] [--filter REGEX] [--json FILE] [--accept FILE]
+const USAGE = `npm run conformance -- FOLDER [--device cpu] [--dtype fp16] [--filter REGEX]
+                                [--json FILE] [--accept FILE]
 
 Runs the goldens at FOLDER and below.
   --device   where the models run: cpu (default), cuda, cuda:N, auto
+  --dtype    on a GPU: fp16 (default) or bf16, held against the limits of precision.ts
   --filter   only cases whose name, FAMILY/PART/ID, matches the regular expression
   --json     write every case with all that was compared to FILE
   --accept   failures of the cases that FILE lists are told apart and do not count
@@ -21,6 +23,7 @@ async function main(): Promise<number> {
     allowPositionals: true,
     options: {
       device: { type: 'string', default: 'cpu' },
+      dtype: { type: 'string', default: 'auto' },
       filter: { type: 'string' },
       json: { type: 'string' },
       accept: { type: 'string' },
@@ -37,14 +40,15 @@ async function main(): Promise<number> {
   const filter = new RegExp(values.filter ?? '');
   const cases = loadGoldens(folder).filter(({ name }) => filter.test(name));
   if (cases.length === 0) throw new Error(`no case at ${folder} matches`);
-  const device = values.device as Device;
-  const { isa } = openBackend({ device });
+  const { device, dtype } = values;
+  const options = { device, dtype } as Required<Pick<DeviceOptions, 'device' | 'dtype'>>;
+  const { isa, dtype: precision } = openBackend(options);
 
   const start = performance.now();
-  const all = await runCases(cases, { device, onResult: showProgress });
+  const all = await runCases(cases, { ...options, onResult: showProgress });
   const seconds = Math.round((performance.now() - start) / 100) / 10;
-  if (values.json) writeJson(values.json, all, { folder, device, isa, seconds });
-  console.log(`${cases.length} cases of ${folder} on ${device} (${isa}) in ${seconds} s\n`);
+  if (values.json) writeJson(values.json, all, { folder, device, isa, precision, seconds });
+  console.log(`${cases.length} cases of ${folder} on ${device} (${isa}, ${precision}) in ${seconds} s\n`);
   const accepted = values.accept ? all.filter(acceptedBy(values.accept)) : [];
   for (const { name } of accepted) console.log(`accepted ${name} (listed in ${values.accept})`);
   const results = all.filter((result) => !accepted.includes(result));

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { DeepCacheError } from '../../lib/errors.js';
 import * as deepcache from '../../lib/index.js';
 import { readJson } from '../../lib/models/model-files.js';
-import { type Device, openBackend } from '../../lib/native/device.js';
+import { type DeviceOptions, openBackend } from '../../lib/native/device.js';
 
 /** A pipeline of the Stable Diffusion family; which one is decided by the goldens. */
 export type Pipeline = deepcache.StableDiffusionPipeline;
@@ -15,7 +15,7 @@ interface Disposable {
 export class Models {
   readonly #loading = new Map<string, Promise<unknown>>();
 
-  constructor(private readonly device: Device) {}
+  constructor(private readonly options: DeviceOptions) {}
 
   /**
    * A pipeline of the class that diffusers has under the name, by default the one that the folder's model_index.json
@@ -24,15 +24,13 @@ export class Models {
   async pipeline(folder: string, className?: string): Promise<Pipeline> {
     const name = className ?? String((await readJson(join(folder, 'model_index.json'))).value._class_name);
     return this.#once(`${name} ${folder}`, async () => {
-      const { device } = this;
-      return pipelineClass(name).fromPretrained(folder, { device, log: () => {} });
+      return pipelineClass(name).fromPretrained(folder, this.#loadOptions());
     });
   }
 
   /** A pipeline of a folder in its own layout, without a model_index.json. */
   original<T extends deepcache.DiffusionPipeline>(folder: string): Promise<T> {
-    const { device } = this;
-    const load = () => deepcache.DiffusionPipeline.fromPretrained(folder, { device, log: () => {} });
+    const load = () => deepcache.DiffusionPipeline.fromPretrained(folder, this.#loadOptions());
     return this.#once(`original ${folder}`, load as () => Promise<deepcache.DiffusionPipeline>) as Promise<T>;
   }
 
@@ -63,7 +61,11 @@ export class Models {
   }
 
   #backend() {
-    return openBackend({ device: this.device });
+    return openBackend(this.options);
+  }
+
+  #loadOptions() {
+    return { ...this.options, log: () => {} };
   }
 
   #once<T extends Disposable>(key: string, load: () => Promise<T>): Promise<T> {

@@ -1,10 +1,11 @@
 import { DeepCacheError } from '../../lib/errors.js';
-import type { Device } from '../../lib/native/device.js';
+import { type DeviceOptions, openBackend } from '../../lib/native/device.js';
 import { findCheck } from './checks/index.js';
 import type { Comparison } from './compare.js';
 import { Findings } from './findings.js';
 import type { GoldenCase } from './goldens.js';
 import { Models } from './models.js';
+import type { Precision } from './precision.js';
 
 export type Status = 'passed' | 'failed' | 'not supported';
 
@@ -19,24 +20,24 @@ export interface CaseResult {
   comparisons: readonly Comparison[];
 }
 
-export interface RunOptions {
-  device: Device;
+export interface RunOptions extends DeviceOptions {
   onResult?: (result: CaseResult, done: number, total: number) => void;
 }
 
 /** Runs cases one after the other. The models of a family are freed before the next one begins. */
 export async function runCases(
   cases: readonly GoldenCase[],
-  { device, onResult }: RunOptions,
+  { onResult, ...options }: RunOptions,
 ): Promise<CaseResult[]> {
   const results: CaseResult[] = [];
-  const models = new Models(device);
+  const models = new Models(options);
+  const precision = openBackend(options).dtype;
   let family: string | undefined;
   try {
     for (const golden of cases) {
       if (golden.family !== family) await models.dispose();
       family = golden.family;
-      const result = await runCase(golden, models);
+      const result = await runCase(golden, models, precision);
       results.push(result);
       onResult?.(result, results.length, cases.length);
     }
@@ -46,8 +47,8 @@ export async function runCases(
   return results;
 }
 
-async function runCase(golden: GoldenCase, models: Models): Promise<CaseResult> {
-  const findings = new Findings(golden);
+async function runCase(golden: GoldenCase, models: Models, precision: Precision): Promise<CaseResult> {
+  const findings = new Findings(golden, precision);
   const start = performance.now();
   const end = (status: Status, reason?: string): CaseResult => ({
     name: golden.name,

@@ -184,7 +184,7 @@ describe('wrong objects', () => {
   rejects([
     [
       'a plain object as backend',
-      () => load({ device: 'cpu', threads: 1, isa: '' }, source('unet')),
+      () => load({ device: 'cpu', threads: 1, dtype: 'fp32', isa: '' }, source('unet')),
       /backend must be a Backend/,
     ],
     [

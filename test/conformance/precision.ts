@@ -1,0 +1,55 @@
+import type { Tolerance } from './compare.js';
+import type { GoldenCase } from './goldens.js';
+
+/** What a device computes in: the CPU in fp32, GPUs in 16 bits with sums in fp32. */
+export type Precision = 'fp32' | 'fp16' | 'bf16';
+
+// Limits in 16 bits, as relative L2 distances from the stored fp32 values.
+//
+// A call: fp16 has 11 bits, so that one rounding moves a tensor by 1.4e-4 in the mean. About a hundred operations follow
+// each other on the longest path, each of which rounds its weights, its input and its output; independent errors add up
+// as squares: sqrt(300) * 1.4e-4 = 2.4e-3, which is also what is seen where a network neither damps nor enlarges errors.
+// Twice that is allowed. A dropped tap, channel or key is an error of several times as much.
+// A run feeds its own errors to the next call; samplers pull towards the data, so that they grow less than in proportion
+// to the calls: four times a call's.
+// bf16 has three bits less than fp16, and so eight times the error.
+const LIMITS = {
+  fp16: { call: 5e-3, run: 2e-2 },
+  bf16: { call: 4e-2, run: 0.16 },
+} as const;
+
+// Kinds whose numbers a device computes; all others are the host's in any precision.
+const CALLS =
+  /^(text_encoder|encode_prompt|unet|unet_intermediate|vae_\w+|deepcache_unet(_inputs)?|(ddpm|ldm)\/(deepcache_)?forward|ldm\/vq_decode|svd\/(clip_vision|unet_\w+|vae_(en|de)code)|t2v_zero\/unet_forward)$/;
+const RUNS = /^(pipeline\w*|paper_pipeline|(ddpm|ldm)\/sample\w*|(svd|t2v_zero)\/pipeline)$/;
+/** Autoencoders are bf16 where their configuration asks for it (`force_upcast`), as all in these goldens do. */
+const AUTOENCODER = /^(svd\/)?vae_(en|de)code$/;
+/** Roles of such kinds that are the host's all the same. */
+const HOST = /^(input_ids|ddim_\w+)$/;
+const PICTURE = /^(image|frames)/;
+
+/** The tolerance of a role in 16 bits, or undefined where the manifest's own holds. */
+export function deviceTolerance(
+  golden: GoldenCase,
+  role: string,
+  precision: Precision,
+): Tolerance | undefined {
+  const { kind } = golden;
+  if (precision === 'fp32' || HOST.test(role)) return undefined;
+  if (AUTOENCODER.test(kind)) return { rel_l2: LIMITS.bf16.call };
+  const { call, run } = LIMITS[precision];
+  if (CALLS.test(kind)) return { rel_l2: call };
+  if (!RUNS.test(kind)) return undefined;
+  if (PICTURE.test(role)) return { psnr: decibels(Math.hypot(run, LIMITS.bf16.call)) };
+  // Early latents are mostly noise, beside which the error of the last ones would not show.
+  if (role === 'latents') return { rel_l2_each: run };
+  return { rel_l2: run };
+}
+
+/**
+ * The signal-to-noise ratio of a picture whose relative error is `relative`. Its peak is at least twice its root mean
+ * square when both are taken from the middle of its range.
+ */
+function decibels(relative: number): number {
+  return 20 * Math.log10(2 / relative);
+}
