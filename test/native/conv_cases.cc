@@ -53,6 +53,7 @@ std::vector<OpCase> conv_cases() {
                 {.x = {1, 1, 1, 320}, .y = {1, 1, 1, 1280}, .activation = Activation::silu}),
       conv_case("linear_tiny", {.x = {1, 1, 3, 1}, .y = {1, 1, 3, 1}, .bias = false}),
       conv_case("linear_long_k", {.x = {1, 1, 5, 2900}, .y = {1, 1, 5, 70}}),
+      conv_case("linear_deep", {.x = {1, 1, 300, 1544}, .y = {1, 1, 300, 200}}),
       conv_case("linear_many_rows", {.x = {3, 1, 555, 33}, .y = {3, 1, 555, 65}, .residual = true}),
       conv_case("linear_wide", {.x = {1, 1, 9, 64}, .y = {1, 1, 9, 1500}}),
       conv_case("linear_fused",

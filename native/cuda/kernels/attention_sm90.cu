@@ -81,7 +81,7 @@ DEVICE void produce(const Sm90Shared<Tile>& shared, const TensorMap* q, const Te
                     int sequence) {
   const auto load = [&](unsigned char* to, int panel_bytes, const TensorMap* map, uint64_t* barrier,
                         int row, int map_sequence) {
-    mbarrier_arrive_expect(barrier, PLANTED(21) ? panel_bytes / 2 : Tile::kPanels * panel_bytes);
+    mbarrier_arrive_expect(barrier, PLANTED(41) ? panel_bytes / 2 : Tile::kPanels * panel_bytes);
 #pragma unroll
     for (int i = 0; i < Tile::kPanels; i++)
       tma_load_4d(to + i * panel_bytes, map, barrier, i * 64, head, row, map_sequence);
@@ -90,7 +90,7 @@ DEVICE void produce(const Sm90Shared<Tile>& shared, const TensorMap* q, const Te
   const int tiles = (args.keys + Tile::kKeys - 1) / Tile::kKeys;
   for (int tile = 0; tile < tiles; tile++) {
     const int stage = stage_of(tile), row = tile * Tile::kKeys;
-    const int parity = PLANTED(22) ? parity_of(tile) : parity_of(tile) ^ 1;
+    const int parity = PLANTED(42) ? parity_of(tile) : parity_of(tile) ^ 1;
     mbarrier_wait(&shared.k_empty[stage], parity);
     load(shared.k + stage * Tile::kBytesK, Tile::kPanelK, k, &shared.k_full[stage], row,
          sequence / args.k_divisor);
@@ -124,9 +124,9 @@ class Sm90Consumer {
       start_sums(tile - 1);
       finish<1>(scores_, &shared_.k_empty[stage_of(tile)]);
       soften(tile);
-      if (PLANTED(23)) keep_probabilities();
+      if (PLANTED(43)) keep_probabilities();
       finish<0>(sums_, &shared_.v_empty[stage_of(tile - 1)]);
-      if (!PLANTED(23)) keep_probabilities();
+      if (!PLANTED(43)) keep_probabilities();
 #pragma unroll
       for (int i = 0; i < kColumns / 2; i++) sums_[i] *= shrink_[i / 2 % 2];
     }
@@ -153,8 +153,8 @@ class Sm90Consumer {
                                                            sums_[4 * j + 2 * half + 1] * inverse);
       }
     }
-    if (!PLANTED(24)) fence_async_proxy();
-    if (!PLANTED(25)) named_barrier(1 + group_, 128);
+    if (!PLANTED(44)) fence_async_proxy();
+    if (!PLANTED(45)) named_barrier(1 + group_, 128);
     if (!leads_) return;
 #pragma unroll
     for (int i = 0; i < Tile::kPanels; i++)
@@ -172,7 +172,7 @@ class Sm90Consumer {
     const int stage = stage_of(tile);
     const unsigned char* const q = shared_.q + group_ * 64 * kRowBytes;
     const unsigned char* const k = shared_.k + stage * Tile::kBytesK;
-    if (!PLANTED(26)) mbarrier_wait(&shared_.k_full[stage], parity_of(tile));
+    if (!PLANTED(46)) mbarrier_wait(&shared_.k_full[stage], parity_of(tile));
     wgmma_pin(scores_);
     wgmma_fence();
 #pragma unroll
@@ -201,16 +201,16 @@ class Sm90Consumer {
   // Waits for a product, and gives the stage it read back.
   template <int kKeep, int kCount>
   DEVICE void finish(float (&results)[kCount], uint64_t* empty) {
-    if (PLANTED(27) && leads_) mbarrier_arrive(empty);
-    if (!PLANTED(28) || kKeep) wgmma_wait<kKeep>();
+    if (PLANTED(47) && leads_) mbarrier_arrive(empty);
+    if (!PLANTED(48) || kKeep) wgmma_wait<kKeep>();
     wgmma_pin(results);
-    if (!PLANTED(27) && leads_) mbarrier_arrive(empty);
+    if (!PLANTED(47) && leads_) mbarrier_arrive(empty);
   }
 
   // From scores to probabilities times exp2(-top), and by how much earlier sums shrink.
   DEVICE void soften(int tile) {
     const int first = tile * kKeys + lane_ % 4 * 2;
-    if (!PLANTED(29) && (tile + 1) * kKeys > args_.keys)
+    if (!PLANTED(49) && (tile + 1) * kKeys > args_.keys)
 #pragma unroll
       for (int i = 0; i < kKeys / 2; i++)
         if (first + i / 4 * 8 + i % 2 >= args_.keys) scores_[i] = kMasked;
