@@ -11,21 +11,35 @@ DeviceProgram::DeviceProgram(Context& context, const ProgramSpec& spec)
       tensors_(spec.tensors, spec.tensors + spec.tensor_count),
       weights_(spec.weights, spec.weights + spec.weight_count) {
   const Operands operands{tensors_.data(), weights_.data(), 0};
+  is_added_.resize(ops_.size());
+  for (const Op& op : ops_)
+    if (op.kind == OpKind::conv && op.conv.shortcut >= 0)
+      is_added_[op.conv.shortcut] =
+          can_add_shortcut(op.conv, ops_[op.conv.shortcut].conv, operands);
   size_t bytes = 0;
   for (const Op& op : ops_) bytes = std::max(bytes, prepare(op, operands));
   workspace_ = gpu::Memory(bytes);
+}
+
+const Conv* DeviceProgram::shortcut(const Conv& conv) const {
+  return conv.shortcut >= 0 && is_added_[conv.shortcut] ? &ops_[conv.shortcut].conv : nullptr;
 }
 
 // Names the op's kernel and returns what it needs of the workspace.
 size_t DeviceProgram::prepare(const Op& op, const Operands& operands) {
   switch (op.kind) {
     case OpKind::conv: {
-      const MatmulArgs args = matmul_args(op.conv, nullptr, operands);
+      const int index = int(kernels_.size());
+      if (is_added_[index]) {
+        kernels_.push_back("added to a later product");
+        return 0;
+      }
+      const MatmulArgs args = matmul_args(op.conv, shortcut(op.conv), operands);
       const MatmulChoice choice = rank_choices(args, context_.properties).front();
       Product product = make_product(args, choice, context_.type);
       kernels_.push_back(describe(product));
       const size_t bytes = partial_bytes(product.args);
-      products_.emplace(kernels_.size() - 1, std::move(product));
+      products_.emplace(index, std::move(product));
       return bytes;
     }
     case OpKind::group_norm: {
@@ -84,9 +98,10 @@ void DeviceProgram::launch(int index, const Operands& operands) {
   int* const fault = reinterpret_cast<int*>(context_.fault.data());
   switch (op.kind) {
     case OpKind::conv: {
+      if (is_added_[index]) return;
       Product product = products_.at(index);
       const int splits = product.args.splits;
-      product.args = matmul_args(op.conv, nullptr, operands);  // of this step
+      product.args = matmul_args(op.conv, shortcut(op.conv), operands);  // of this step
       product.args.splits = splits;
       product.args.partials = reinterpret_cast<float*>(workspace_.data());
       return launch_product<T>(product, context_.properties, stream);

@@ -22,12 +22,15 @@ class DeviceProgram {
  private:
   template <typename T>
   void launch(int index, const Operands& operands);
+  // What the convolution adds to its sums instead of its residual, or null.
+  const Conv* shortcut(const Conv& conv) const;
   size_t prepare(const Op& op, const Operands& operands);
 
   Context& context_;
   std::vector<Op> ops_;
   std::vector<TensorPlace> tensors_;
   std::vector<WeightPlace> weights_;
+  std::vector<bool> is_added_;        // ops that later products do along
   std::map<int, Product> products_;   // by op
   std::vector<std::string> kernels_;  // that serve the ops, for reports
   gpu::Memory workspace_;             // of one op at a time

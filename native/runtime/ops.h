@@ -30,6 +30,9 @@ struct Conv {
   int row_offset = 0;  // its first channel
   Activation activation = Activation::none;
   float scale = 1, residual_scale = 1;
+  // The op, a 1x1 convolution, that computes the residual and that a backend may leave out if it
+  // adds that product itself; -1 is "none". Set by Plan::finish().
+  int shortcut = -1;
 };
 
 // y = act(group_norm(x ++ x2)); statistics per sample (Shape::n) and group. y holds both inputs'

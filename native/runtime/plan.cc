@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "error.h"
+#include "shortcuts.h"
 
 namespace deepcache {
 namespace {
@@ -190,6 +191,11 @@ void Plan::check(const Op& op) const {
 }
 
 void Plan::finish() {
+  std::vector<bool> labelled(tensors_.size());
+  for (const auto& [name, tensor] : labels_)
+    if (tensor) labelled[tensor.id] = true;
+  find_shortcuts(ops_, [&](int id) { return tensors_[id].external >= 0 || labelled[id]; });
+
   for (int i = 0; i < int(ops_.size()); ++i) {
     const auto touch = [&](const Tensor& tensor) {
       if (!tensor) return;
@@ -198,6 +204,8 @@ void Plan::finish() {
       value.last = i;
     };
     ops_[i].inputs(touch);
+    if (ops_[i].kind == OpKind::conv && ops_[i].conv.shortcut >= 0)
+      ops_[ops_[i].conv.shortcut].inputs(touch);
     touch(ops_[i].output());
   }
 

@@ -44,6 +44,40 @@ OpCase conv_case(const std::string& name, const ConvOptions& o) {
           }};
 }
 
+// A resnet's end: the residual is a 1x1 convolution of two inputs, which a backend may add to the
+// sums of the 3x3 one. `seen`: another op reads it too.
+OpCase shortcut_case(const std::string& name, Shape x, int c1, int c2, int out, bool seen = false) {
+  return {"conv_shortcut_" + name, [=](OpBuilder& b) {
+            const Shape y{x.n, x.h, x.w, out};
+            Conv shortcut;
+            shortcut.x = b.input({x.n, x.h, x.w, c1});
+            if (c2) shortcut.x2 = b.input({x.n, x.h, x.w, c2});
+            shortcut.y = b.plan.temporary(y);
+            shortcut.weight = b.weight(Recipe::matrix, out, c1 + c2);
+            shortcut.bias = b.vector(out);
+            b.plan.add(shortcut);
+            Conv op;
+            op.x = b.input(x);
+            op.residual = shortcut.y;
+            op.weight = b.weight(Recipe::matrix, out, x.c, 3, 3);
+            op.bias = b.vector(out);
+            op.kernel_h = op.kernel_w = 3;
+            op.pad_top = op.pad_left = 1;
+            op.scale = op.residual_scale = 0.75f;
+            if (!seen) {
+              op.y = b.output(y);
+              return Op(op);
+            }
+            op.y = b.plan.temporary(y);
+            b.plan.add(op);
+            Elementwise sum;
+            sum.x = op.y;
+            sum.x2 = shortcut.y;
+            sum.y = b.output(y);
+            return Op(sum);
+          }};
+}
+
 }  // namespace
 
 std::vector<OpCase> conv_cases() {
@@ -125,6 +159,63 @@ std::vector<OpCase> conv_cases() {
       conv_case("gelu", {.x = {1, 1, 70, 40}, .y = {1, 1, 70, 90}, .activation = Activation::gelu}),
       conv_case("quick_gelu",
                 {.x = {1, 1, 70, 40}, .y = {1, 1, 70, 90}, .activation = Activation::quick_gelu}),
+      // Channels in eights, as the kernels of large GPUs want them: tails of rows and columns, more
+      // tiles than one, chunks of k that end with an input.
+      conv_case("linear_eights", {.x = {3, 1, 111, 200}, .y = {3, 1, 111, 328}, .residual = true}),
+      conv_case("linear_eights_per_sample", {.x = {3, 1, 50, 64},
+                                             .y = {3, 1, 50, 40},
+                                             .row_samples = 3,
+                                             .row_offset = 7,
+                                             .activation = Activation::silu}),
+      conv_case("linear_long_k_eights", {.x = {1, 1, 77, 2568},
+                                         .y = {1, 1, 77, 136},
+                                         .residual = true,
+                                         .scale = 0.5f,
+                                         .residual_scale = 2}),
+      conv_case("geglu_eights", {.x = {1, 1, 300, 72},
+                                 .y = {1, 1, 300, 176},
+                                 .recipe = Recipe::geglu,
+                                 .activation = Activation::geglu}),
+      conv_case("gelu_eights",
+                {.x = {1, 1, 70, 64}, .y = {1, 1, 70, 96}, .activation = Activation::gelu}),
+      conv_case("1x1_two_wide_inputs",
+                {.x = {2, 5, 7, 320}, .y = {2, 5, 7, 96}, .c2 = 640, .residual = true}),
+      conv_case("3x3_eights", {.x = {3, 11, 13, 40}, .y = {3, 11, 13, 200}, .kernel = 3, .pad = 1}),
+      conv_case("3x3_wide_image",
+                {.x = {1, 3, 150, 16}, .y = {1, 3, 150, 24}, .kernel = 3, .pad = 1}),
+      conv_case("3x3_many_samples",
+                {.x = {9, 4, 4, 64}, .y = {9, 4, 4, 64}, .kernel = 3, .pad = 1}),
+      conv_case("3x3_two_inputs_eights", {.x = {2, 9, 7, 64},
+                                          .y = {2, 9, 7, 168},
+                                          .c2 = 136,
+                                          .kernel = 3,
+                                          .pad = 1,
+                                          .residual = true,
+                                          .row_samples = 2,
+                                          .row_offset = 5,
+                                          .scale = 0.7f}),
+      conv_case("3x3_stride_eights",
+                {.x = {2, 13, 10, 72}, .y = {2, 7, 5, 136}, .kernel = 3, .stride = 2, .pad = 1}),
+      conv_case("3x3_stride_unpadded_eights",
+                {.x = {1, 12, 15, 64}, .y = {1, 6, 7, 64}, .kernel = 3, .stride = 2}),
+      conv_case("upsample_eights", {.x = {2, 5, 7, 72},
+                                    .y = {2, 10, 14, 136},
+                                    .kernel = 3,
+                                    .pad = 1,
+                                    .residual = true,
+                                    .upsample = true,
+                                    .recipe = Recipe::upsample}),
+      conv_case("upsample_long_k", {.x = {1, 3, 3, 320},
+                                    .y = {1, 6, 6, 64},
+                                    .kernel = 3,
+                                    .pad = 1,
+                                    .upsample = true,
+                                    .recipe = Recipe::upsample}),
+      shortcut_case("two_inputs", {2, 9, 7, 48}, 64, 40, 72),
+      shortcut_case("one_input", {1, 8, 8, 64}, 136, 0, 64),
+      shortcut_case("odd", {1, 5, 6, 21}, 13, 9, 11),
+      shortcut_case("long_k", {1, 4, 4, 320}, 320, 320, 64),
+      shortcut_case("seen", {1, 6, 5, 16}, 24, 0, 16, true),
   };
   for (const Recipe recipe : {Recipe::matrix, Recipe::upsample})
     for (const auto& [h, w] : {std::pair{8, 10}, {7, 10}, {8, 9}, {7, 9}, {1, 1}, {1, 2}}) {

@@ -34,7 +34,6 @@ class OpBuilder {
 
   Plan plan;
   std::map<int, std::vector<float>> inputs;  // by external tensor's id; ids as whole numbers
-  std::map<int, int> copies;                 // staged: from a temporary to its external
   std::shared_ptr<WeightSource> source();
 
  private:
@@ -51,8 +50,8 @@ class OpBuilder {
 
 struct OpCase {
   std::string name;
-  std::function<Op(OpBuilder&)> record;
-  double tolerance = 1e-6;  // of relative_error
+  std::function<Op(OpBuilder&)> record;  // may add ops to the plan that come before
+  double tolerance = 1e-6;               // of relative_error
 };
 
 // All cases; conv_cases() are a part of them.
