@@ -34,7 +34,6 @@ TEST(quick_products_of_eights_run_on_hopper) {
   check_kernel(*gpu, "conv_1x1_two_wide_inputs", true, "sm_90a");
   check_kernel(*gpu, "conv_linear_long_k_eights", true, "k split");
   check_kernel(*gpu, "conv_upsample_eights", true, "4 phases");
-  check_kernel(*gpu, "conv_upsample_long_k", true, "k split");
   check_kernel(*gpu, "conv_gelu_eights", true, "finished apart");
 }
 
