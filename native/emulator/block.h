@@ -29,7 +29,6 @@ struct WarpOp {
   uint32_t mask = 0, arrived = 0;
   const char* name = "";
   void* arguments[32];
-  Fiber* fibers[32];
   const char* file = "";
   int line = 0;
 };

@@ -107,13 +107,15 @@ void ReadyQueue::reset(size_t warps_per_block, size_t threads_per_block, size_t 
   last_ = -1;
 }
 
-void ReadyQueue::push(Fiber& fiber) {
+void ReadyQueue::push(Fiber& fiber) { push(fiber, 1u << (fiber.index & 31)); }
+
+void ReadyQueue::push(const Fiber& fiber, uint32_t lanes) {
   const int warp = int(fiber.slot * warps_per_block_ + fiber.index / 32);
   if (!lanes_[warp]) {
     place_[warp] = int(list_.size());
     list_.push_back(warp);
   }
-  lanes_[warp] |= 1u << (fiber.index & 31);
+  lanes_[warp] |= lanes;
 }
 
 Fiber& ReadyQueue::pop() {

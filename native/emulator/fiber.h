@@ -78,6 +78,8 @@ class ReadyQueue {
              std::vector<Fiber*>* pool);
   bool empty() const { return list_.empty(); }
   void push(Fiber& fiber);
+  // Several lanes of the fiber's warp.
+  void push(const Fiber& fiber, uint32_t lanes);
   Fiber& pop();
 
  private:

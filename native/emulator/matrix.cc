@@ -52,30 +52,29 @@ struct Fragments {
 template <int kType>
 void execute_mma(void** arguments, uint32_t) {
   statistics.mma++;
-  float a[16][16], b[16][8], d[16][8];
+  // As bits first: whole matrices are widened at once, which compilers vectorise.
+  uint16_t bits[16][16 + 8];  // row k of b, and column k of a, side by side
+  float d[16][8], wide[16][16 + 8];
   for (int l = 0; l < 32; l++) {
     const auto& f = *static_cast<Fragments*>(arguments[l]);
     const int g = l >> 2, c = 2 * (l & 3);
-    float v[8];
-    widen8(f.a, kType, v);
     for (int i = 0; i < 2; i++) {
-      a[g][c + i] = v[i];
-      a[g + 8][c + i] = v[2 + i];
-      a[g][c + 8 + i] = v[4 + i];
-      a[g + 8][c + 8 + i] = v[6 + i];
-    }
-    const uint32_t padded[4] = {f.b[0], f.b[1], 0, 0};
-    widen8(padded, kType, v);
-    for (int i = 0; i < 2; i++) {
-      b[c + i][g] = v[i];
-      b[c + 8 + i][g] = v[2 + i];
+      for (int half = 0; half < 2; half++) {
+        bits[c + 8 * half + i][g] = uint16_t(f.a[2 * half] >> 16 * i);
+        bits[c + 8 * half + i][g + 8] = uint16_t(f.a[2 * half + 1] >> 16 * i);
+        bits[c + 8 * half + i][16 + g] = uint16_t(f.b[half] >> 16 * i);
+      }
       d[g][c + i] = f.d[i];
       d[g + 8][c + i] = f.d[2 + i];
     }
   }
-  for (int i = 0; i < 16; i++)
-    for (int k = 0; k < 16; k++)
-      for (int j = 0; j < 8; j++) d[i][j] += a[i][k] * b[k][j];
+  const uint16_t* const from = bits[0];
+  float* const to = wide[0];
+  for (int i = 0; i < 16 * 24; i++)
+    to[i] = kType == kHalf ? half_to_float(from[i]) : bf16_to_float(from[i]);
+  for (int k = 0; k < 16; k++)
+    for (int i = 0; i < 16; i++)
+      for (int j = 0; j < 8; j++) d[i][j] += wide[k][i] * wide[k][16 + j];
   for (int l = 0; l < 32; l++) {
     const auto& f = *static_cast<Fragments*>(arguments[l]);
     const int g = l >> 2, c = 2 * (l & 3);

@@ -18,7 +18,8 @@ void warp_op(const char* name, uint32_t mask, void* argument, const char* file, 
   for (WarpOp& other : slots) {
     if (!other.arrived || !(other.mask & mask)) continue;
     op = &other;
-    if (op->mask != mask || std::strcmp(op->name, name) || op->line != line)
+    const bool same_name = op->name == name || !std::strcmp(op->name, name);
+    if (op->mask != mask || op->line != line || !same_name)
       fail(file, line, "%s mask %08x in lane %d while other lanes wait in %s mask %08x at %s:%d",
            name, mask, lane, op->name, op->mask, op->file, op->line);
   }
@@ -32,7 +33,6 @@ void warp_op(const char* name, uint32_t mask, void* argument, const char* file, 
     op->line = line;
   }
   op->arguments[lane] = argument;
-  op->fibers[lane] = current;
   op->arrived |= 1u << lane;
   if (orders) happens_before(op);
   if (op->arrived != mask) {
@@ -40,8 +40,8 @@ void warp_op(const char* name, uint32_t mask, void* argument, const char* file, 
   } else {
     execute(op->arguments, mask);
     op->arrived = 0;
-    for (int l = 0; l < 32; l++)
-      if ((mask >> l & 1) && l != lane) wake(*op->fibers[l]);
+    const uint32_t others = mask & ~(1u << lane);
+    if (others) ready.push(*current, others);
   }
   if (orders) happens_after(op);
 }
