@@ -50,6 +50,9 @@ DEVICE void fence_async_proxy() { emulator::fence_async_proxy(); }
 DEVICE void named_barrier(int id, int threads, EMULATOR_AT) {
   emulator::barrier(id, threads, true, "named_barrier", file, line);
 }
+DEVICE void named_barrier_arrive(int id, int threads, EMULATOR_AT) {
+  emulator::barrier(id, threads, false, "named_barrier_arrive", file, line);
+}
 template <int kCount>
 DEVICE void registers_shrink(EMULATOR_AT) {
   emulator::change_registers(kCount, false, file, line);

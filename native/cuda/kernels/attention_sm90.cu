@@ -9,7 +9,9 @@
 //
 // Why it is fast: as attention.cu, scores stay in registers. The products of the next scores and of
 // the current values run while a warpgroup computes its softmax, the copies cost no threads' time,
-// and consumers have the registers that the producer gives back. The output leaves through the
+// consumers take turns so that the products of one run under the softmax of the other, and they
+// have the registers that the producer gives back. Of narrow heads' exponentials, which cost more
+// than their products, a quarter is computed by the multipliers. The output leaves through the
 // shared memory of the queries, which are not needed any more, in whole rows. (Following
 // FlashAttention-3, Shah et al. 2024.)
 
@@ -24,6 +26,8 @@ namespace {
 constexpr float kLog2e = 1.44269504f;
 constexpr float kMasked = -1e30f;  // finite: differences of two are 0, not NaN
 constexpr int kQueries = 128, kStages = 2, kThreads = 384;
+// Named barriers: a consumer's own, and its turn to start products.
+constexpr int kOwn = 1, kTurns = 3;
 constexpr int kRowBytes = 128;  // of a panel: 64 channels
 
 // kColumns: a head's, as wgmma takes them; kKeys: in a tile.
@@ -75,10 +79,25 @@ struct Sm90Args {
 [[maybe_unused]] DEVICE int stage_of(int tile) { return tile % kStages; }
 [[maybe_unused]] DEVICE int parity_of(int tile) { return tile / kStages & 1; }
 
+// 2^x for x <= 0 by the units that multiply and add, to 8e-5 of it. (The idea is
+// FlashAttention-4's; the cubic has the least largest error.) 2^x = 2^whole 2^part with |part| <=
+// 1/2: adding 1.5 2^23 rounds, and leaves the whole in the low bits.
+[[maybe_unused]] DEVICE float polynomial_exp2(float x) {
+  constexpr float kRound = 12582912.0f;
+  x = fmaxf(x, -126.0f);
+  const float rounded = x + kRound, part = x - (rounded - kRound);
+  float y = 0.055171662f;
+  y = y * part + 0.24261112f;
+  y = y * part + 0.69326099f;
+  y = y * part + 0.99992807f;
+  return __int_as_float(__float_as_int(y) + int(unsigned(__float_as_int(rounded)) << 23));
+}
+
 template <typename Tile>
 DEVICE void produce(const Sm90Shared<Tile>& shared, const TensorMap* q, const TensorMap* k,
                     const TensorMap* v, const Sm90Args& args, int first_query, int head,
                     int sequence) {
+  wait_for_previous_grid();
   const auto load = [&](unsigned char* to, int panel_bytes, const TensorMap* map, uint64_t* barrier,
                         int row, int map_sequence) {
     mbarrier_arrive_expect(barrier, PLANTED(41) ? panel_bytes / 2 : Tile::kPanels * panel_bytes);
@@ -98,6 +117,7 @@ DEVICE void produce(const Sm90Shared<Tile>& shared, const TensorMap* q, const Te
     load(shared.v + stage * Tile::kBytesK, Tile::kPanelK, v, &shared.v_full[stage], row,
          sequence / args.v_divisor);
   }
+  let_next_grid_start();
 }
 
 // A warpgroup's 64 queries. A thread holds values of two rows, lane / 4 and lane / 4 + 8 of its
@@ -119,9 +139,12 @@ class Sm90Consumer {
     finish<0>(scores_, &shared_.k_empty[0]);
     soften(0);
     keep_probabilities();
+    if (group_ == 1) named_barrier_arrive(kTurns, 256);
     for (int tile = 1; tile < tiles; tile++) {
+      named_barrier(kTurns + group_, 256);
       start_scores(tile);
       start_sums(tile - 1);
+      named_barrier_arrive(kTurns + (group_ ^ 1), 256);
       finish<1>(scores_, &shared_.k_empty[stage_of(tile)]);
       soften(tile);
       if (PLANTED(43)) keep_probabilities();
@@ -154,7 +177,7 @@ class Sm90Consumer {
       }
     }
     if (!PLANTED(44)) fence_async_proxy();
-    if (!PLANTED(45)) named_barrier(1 + group_, 128);
+    if (!PLANTED(45)) named_barrier(kOwn + group_, 128);
     if (!leads_) return;
 #pragma unroll
     for (int i = 0; i < Tile::kPanels; i++)
@@ -229,7 +252,8 @@ class Sm90Consumer {
 #pragma unroll
       for (int i = 0; i < kKeys / 4; i++) {
         float& score = scores_[i / 2 * 4 + 2 * half + i % 2];
-        score = fast_exp2(score * args_.factor - offset);
+        const float power = score * args_.factor - offset;
+        score = kColumns <= 48 && i % 4 == 3 ? polynomial_exp2(power) : fast_exp2(power);
         sum += score;
       }
       total_[half] = total_[half] * shrink_[half] + sum;
