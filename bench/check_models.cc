@@ -31,39 +31,43 @@ std::string kernels_of(const Device& device, Plan plan, Model& model) {
 }
 
 void check_unet(Checks& checks, const std::string& model, int side) {
-  const std::string config = model_part(model, "unet"), head = "model." + model + ".";
-  const auto unet = synthetic_unet(config, checks.device().backend);
-  const auto reference = synthetic_unet(config, checks.reference());
-  const int last = unet->config().branches() - 1;
+  const std::string json = model_part(model, "unet"), head = "model." + model + ".";
+  const UnetConfig config = UnetConfig::parse(json);
+  const int last = config.branches() - 1;
   const std::vector<int> branches = {0, last / 2, last};
-  const auto compare = [&](const std::string& name, const UnetForward& request,
-                           const std::string& kernels) {
+  std::unique_ptr<Unet> unet, reference;
+  const auto wants = [&](const std::string& name) {
+    if (!checks.wants(name)) return false;
+    if (!unet) unet = synthetic_unet(json, checks.device().backend);
+    if (!reference) reference = synthetic_unet(json, checks.reference());
+    return true;
+  };
+  const auto compare = [&](const std::string& name, const UnetForward& request, const Plan& plan) {
     const auto expected = reference->forward(request, nullptr, nullptr);
-    checks.compare(name, unet->forward(request, nullptr, nullptr), expected, checks.scaled(kCall),
-                   kernels);
+    const auto actual = unet->forward(request, nullptr, nullptr);
+    checks.compare(name, actual, expected, checks.scaled(kCall),
+                   kernels_of(checks.device(), plan, *unet));
   };
   // Odd sizes crop enlargements: other kernels.
   for (const auto& [height, width] : {std::pair(side, side), std::pair(side - 1, side - 3)}) {
     const std::string size = " " + std::to_string(height) + "x" + std::to_string(width);
-    if (!checks.wants(head + "full" + size)) continue;
+    if (!wants(head + "full" + size)) continue;
     const UnetShape shape{2, height, width, kTokens, 1};
-    const UnetInputs inputs(unet->config(), 2, height, width, kTokens);
+    const UnetInputs inputs(config, 2, height, width, kTokens);
     UnetForward request = inputs.at(601);
     request.features = branches;
-    compare(head + "full" + size, request,
-            kernels_of(checks.device(), plan_unet_full(unet->config(), shape, branches), *unet));
+    compare(head + "full" + size, request, plan_unet_full(config, shape, branches));
     request = inputs.at(581);
     for (const int branch : branches) {
       request.retrieve = branch;
-      compare(
-          head + "retrieve" + std::to_string(branch) + size, request,
-          kernels_of(checks.device(), plan_unet_retrieve(unet->config(), shape, branch), *unet));
+      compare(head + "retrieve" + std::to_string(branch) + size, request,
+              plan_unet_retrieve(config, shape, branch));
     }
   }
   for (const int branch : {0, last / 2}) {
     const std::string name = head + "deepcache" + std::to_string(branch);
-    if (!checks.wants(name)) continue;
-    const DenoiseInputs inputs(unet->config(), 1, side, side, kTokens);
+    if (!wants(name)) continue;
+    const DenoiseInputs inputs(config, 1, side, side, kTokens);
     const UnetDenoise request = inputs.run(7, 3, branch);
     const auto ignore = [](const UnetProgress&) {};
     const UnetRun expected = reference->denoise(request, nullptr, ignore);

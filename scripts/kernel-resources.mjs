@@ -1,61 +1,180 @@
-// What the CUDA kernels take, as the assembler reports it: registers, static shared memory, spills, and how
-// many warps a multiprocessor can hold by registers alone. Fails when a kernel spills. Needs nvcc, no GPU.
+// What the CUDA kernels take on each architecture: registers and spills as the assembler reports them, shared
+// memory as they are launched, and how many of their blocks and warps a multiprocessor holds. Fails when a main
+// kernel spills. Needs nvcc and the emulated library (target cuda_emulated_library), no GPU.
 //
-//   node scripts/kernel-resources.mjs [ARCHITECTURE...]       default: 80 86 89 90a 120
-import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+//   node scripts/kernel-resources.mjs [--markdown FILE] [--json FILE] [ARCHITECTURE...]   default: 80 86 89 90a 120
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const folder = join(root, 'native', 'cuda', 'kernels');
-const architectures = process.argv.length > 2 ? process.argv.slice(2) : ['80', '86', '89', '90a', '120'];
+const binaries = join(root, '.cmake-build', 'bin');
 
-function assemble(file, architecture) {
-  const target = `arch=compute_${architecture},code=sm_${architecture}`;
-  const args = ['-std=c++20', '-O3', `-I${join(root, 'native')}`, '-gencode', target, '-Xptxas', '-v'];
+/** CUDA's programming guide, technical specifications of each compute capability; shared memory in KiB. */
+const CHIPS = {
+  80: { warps: 64, blocks: 32, shared: 164 },
+  86: { warps: 48, blocks: 16, shared: 100 },
+  89: { warps: 48, blocks: 24, shared: 100 },
+  '90a': { warps: 64, blocks: 32, shared: 228 },
+  120: { warps: 48, blocks: 24, shared: 100 },
+};
+const REGISTERS = 65536;
+/** The emulated GPUs of sm_80 and sm_90a. */
+const DEVICES = ['cuda:0', 'cuda:2'];
+/** Kernels that a U-Net step spends its time in. */
+const MAIN = /matmul|attention|group_norm|layer_norm/;
+
+/** Without namespaces, return type and parameters. */
+function shorten(name) {
+  return name
+    .replace(/deepcache::(cuda|emulator)::|\(anonymous namespace\)::|^void /g, '')
+    .replace(/\((?:int|bool|unsigned int)\)/g, '')
+    .replace(/\([^()]*\)$/, '');
+}
+
+function demangle(names) {
+  return execFileSync('c++filt', { input: names.join('\n'), encoding: 'utf8' })
+    .trim()
+    .split('\n');
+}
+
+/** {kernel: {threads, shared}} of the launches with the most shared memory, from a check in emulation. */
+function launches() {
+  const library = join(binaries, 'libdeepcache_cuda_emulated.so');
+  const scratch = mkdtempSync(join(tmpdir(), 'launches-'));
+  const log = join(scratch, 'log');
+  const env = { ...process.env, DEEPCACHE_CUDA_LIBRARY: library, DEEPCACHE_LAUNCH_LOG: log };
+  const check = (device, ...args) =>
+    spawnSync(join(binaries, 'deepcache-bench'), ['check', '--device', device, ...args], {
+      env,
+      stdio: 'ignore',
+    });
+  const out = new Map();
+  try {
+    for (const device of DEVICES) {
+      check(device, '--parts', 'ops');
+      check(device, '--type', 'bf16', '--parts', 'ops');
+      check(device, '--parts', 'shapes', '--models', 'tiny-sd15');
+    }
+    const symbols = new Map();
+    for (const line of execFileSync('nm', ['-C', '--defined-only', library], {
+      encoding: 'utf8',
+      maxBuffer: 1 << 28,
+    }).split('\n')) {
+      const [, address, name] = /^([0-9a-f]+) [tTwW] (.*)$/.exec(line) ?? [];
+      if (address) symbols.set(Number.parseInt(address, 16), shorten(name));
+    }
+    for (const line of readFileSync(log, 'utf8').trim().split('\n')) {
+      const [offset, threads, shared] = line.split(' ');
+      const name = symbols.get(Number.parseInt(offset, 16));
+      const known = out.get(name);
+      if (!known || known.shared < Number(shared))
+        out.set(name, { threads: Number(threads), shared: Number(shared) });
+    }
+  } finally {
+    rmSync(scratch, { recursive: true });
+  }
+  return out;
+}
+
+/** Rows {kernel, architecture, registers, spilled, shared} of a file. */
+function assemble(file, architectures) {
+  const targets = architectures.flatMap((a) => ['-gencode', `arch=compute_${a},code=sm_${a}`]);
+  const args = ['-std=c++20', '-O3', `-I${join(root, 'native')}`, ...targets, '-Xptxas', '-v'];
   const { status, stderr, error } = spawnSync(
     'nvcc',
     [...args, '-c', join(folder, file), '-o', '/dev/null'],
     {
       encoding: 'utf8',
+      maxBuffer: 1 << 28,
     },
   );
-  if (error || status !== 0)
-    throw new Error(`nvcc failed for ${file}, sm_${architecture}:\n${error ?? stderr}`);
-  return stderr;
+  if (error || status !== 0) throw new Error(`nvcc failed for ${file}:\n${error ?? stderr}`);
+  const entry = /Compiling entry function '(\S+)' for 'sm_(\w+)'([\s\S]*?Used \d+ registers.*)/g;
+  const found = [...stderr.matchAll(entry)];
+  const names = demangle(found.map(([, name]) => name));
+  return found.map(([, , architecture, text], i) => ({
+    kernel: shorten(names[i]),
+    architecture,
+    registers: Number(/Used (\d+) registers/.exec(text)[1]),
+    spilled: Number(/(\d+) bytes spill stores/.exec(text)?.[1] ?? 0),
+    static: Number(/(\d+) bytes smem/.exec(text)?.[1] ?? 0),
+  }));
 }
 
-function demangle(names) {
-  const { stdout, error } = spawnSync('c++filt', { input: names.join('\n'), encoding: 'utf8' });
-  return error ? names : stdout.trim().split('\n');
+/** Blocks of a kernel that a multiprocessor holds at once. */
+function occupancy(row, launch) {
+  const chip = CHIPS[row.architecture];
+  const warps = Math.ceil(launch.threads / 32);
+  // Registers are given to warps in units of 256, shared memory to blocks with 1 KiB for the system.
+  const byRegisters = Math.floor(REGISTERS / (Math.ceil((row.registers * 32) / 256) * 256) / warps);
+  const byShared = Math.floor((chip.shared * 1024) / (row.static + launch.shared + 1024));
+  return Math.min(byRegisters, byShared, chip.blocks, Math.floor(chip.warps / warps));
 }
 
-/** Without namespaces, return type and parameters. */
-function shorten(name) {
-  return name
-    .replace(/deepcache::cuda::|\(anonymous namespace\)::|^void /g, '')
-    .replace(/\((?:int|bool)\)/g, '')
-    .replace(/\([^()]*\)$/, '');
+function markdown(rows) {
+  const head = ['kernel', 'sm', 'registers', 'spilled', 'threads', 'shared', 'blocks', 'warps'];
+  const lines = rows.map((r) =>
+    [
+      r.kernel,
+      r.architecture,
+      r.registers,
+      r.spilled,
+      r.threads ?? '',
+      r.shared ?? r.static,
+      r.blocks ?? '',
+      r.warps ?? '',
+    ].join(' | '),
+  );
+  return `# CUDA kernels: resources
+
+What nvcc ${version} makes of them: registers and spilled bytes of a thread, threads and shared bytes (static and
+dynamic) of a block as it is launched, blocks and warps that a multiprocessor holds. Made by scripts/kernel-resources.mjs, no GPU involved.
+No threads: a kernel that the emulated checks do not launch.
+
+| ${head.join(' | ')} |
+|${head.map(() => '---').join('|')}|
+${lines.map((line) => `| ${line} |`).join('\n')}
+`;
 }
 
-let spills = 0;
-for (const architecture of architectures) {
-  console.log(`\nsm_${architecture}\nregisters  shared  spilled  warps  kernel`);
-  for (const file of readdirSync(folder).filter((name) => name.endsWith('.cu'))) {
-    const report = assemble(file, architecture);
-    const kernels = [...report.matchAll(/Compiling entry function '(\S+)'[\s\S]*?Used (\d+) registers(.*)/g)];
-    const names = demangle(kernels.map(([, name]) => name));
-    kernels.forEach(([text, , registers, rest], i) => {
-      const spilled = Number(/(\d+) bytes spill stores/.exec(text)?.[1] ?? 0);
-      const shared = Number(/(\d+) bytes smem/.exec(rest)?.[1] ?? 0);
-      // Registers are given to warps in units of 256.
-      const warps = Math.min(64, Math.floor(65536 / (Math.ceil((registers * 32) / 256) * 256)));
-      const cells = [registers.padStart(9), String(shared).padStart(8), String(spilled).padStart(9)];
-      console.log(`${cells.join('')}${String(warps).padStart(7)}  ${shorten(names[i])}`);
-      if (spilled) spills++;
-    });
+const { values: options, positionals } = parseArgs({
+  options: { markdown: { type: 'string' }, json: { type: 'string' } },
+  allowPositionals: true,
+});
+const architectures = positionals.length > 0 ? positionals : Object.keys(CHIPS);
+for (const a of architectures) {
+  if (!CHIPS[a]) throw new Error(`unknown architecture ${a}; known are ${Object.keys(CHIPS).join(', ')}`);
+}
+const version = /release (\S+),/.exec(execFileSync('nvcc', ['--version'], { encoding: 'utf8' }))?.[1];
+const known = launches();
+const rows = [];
+for (const file of readdirSync(folder).filter((name) => name.endsWith('.cu'))) {
+  // Files of one architecture are empty in the code of others.
+  const own = /_sm90\.cu$/.test(file) ? architectures.filter((a) => a === '90a') : architectures;
+  if (own.length === 0) continue;
+  for (const row of assemble(file, own)) {
+    const launch = known.get(row.kernel);
+    if (launch) {
+      const blocks = occupancy(row, launch);
+      const shared = row.static + launch.shared;
+      Object.assign(row, { threads: launch.threads, shared, blocks });
+      row.warps = blocks * Math.ceil(launch.threads / 32);
+    }
+    rows.push(row);
+    const cells = [row.architecture, row.registers, row.spilled, row.threads, row.shared ?? row.static];
+    cells.push(row.blocks, row.warps);
+    console.log(`${cells.map((cell) => String(cell ?? '').padStart(7)).join('')}  ${row.kernel}`);
   }
 }
-console.log(spills ? `\n${spills} kernels spill` : '\nno kernel spills');
-process.exit(spills ? 1 : 0);
+if (options.markdown) writeFileSync(options.markdown, markdown(rows));
+if (options.json) writeFileSync(options.json, `${JSON.stringify({ nvcc: version, rows }, null, 1)}\n`);
+const spilling = rows.filter((row) => row.spilled > 0 && MAIN.test(row.kernel));
+for (const { kernel, architecture, spilled } of spilling)
+  console.error(`${kernel} spills ${spilled} bytes on sm_${architecture}`);
+console.log(spilling.length > 0 ? `${spilling.length} main kernels spill` : 'no main kernel spills');
+process.exit(spilling.length > 0 ? 1 : 0);

@@ -5,6 +5,7 @@
 #include <tuple>
 #include <utility>
 
+#include "launch_log.h"
 #include "types.h"
 
 namespace deepcache::emulator {
@@ -20,6 +21,7 @@ void run_grid(dim3 grid, dim3 block, size_t shared_bytes, unsigned cluster,
 template <typename... P, typename... A>
 void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, unsigned cluster,
             A&&... arguments) {
+  log_launch(reinterpret_cast<const void*>(kernel), block, shared_bytes, cluster);
   std::tuple<std::decay_t<P>...> copies(std::forward<A>(arguments)...);
   run_grid(grid, block, shared_bytes, cluster, [kernel, &copies] { std::apply(kernel, copies); });
 }
