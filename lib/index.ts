@@ -5,6 +5,7 @@ export * from './images/image.js';
 export type { ImageInput, ImageSource, RawImage } from './images/input.js';
 export { resizeLanczos } from './images/resize.js';
 export { type SaveVideoOptions, saveVideo, VIDEO_ENDINGS } from './images/video.js';
+export * from './judge/index.js';
 export type { Log } from './log.js';
 export * from './metrics/index.js';
 export { AutoencoderKL } from './models/autoencoder-kl.js';
@@ -57,6 +58,8 @@ export {
   SD_PROJECTION,
   SDXL_PROJECTION,
 } from './previews/projection.js';
+export * from './quality/index.js';
 export * from './schedulers/index.js';
 export type { Tensor } from './tensor.js';
 export { CLIPTokenizer, type EncodePaddedOptions } from './tokenizers/clip-tokenizer.js';
+export * from './tune/index.js';

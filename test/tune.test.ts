@@ -1,6 +1,9 @@
 import { expect, test } from '@jest/globals';
+import { DiffusionPipeline, type StableDiffusionPipeline } from '../lib/index.js';
+import { GapCosts, measureGrowth } from '../lib/tune/gaps.js';
 import { tune } from '../lib/tune/index.js';
-import { neighbours, nonuniformLists, uniformList } from '../lib/tune/lists.js';
+import { cheapestList, neighbours, nonuniformLists, uniformList } from '../lib/tune/lists.js';
+import { Trials } from '../lib/tune/trials.js';
 import { runCli } from './cli-run.js';
 import { loadTiny } from './pipelines/tiny.js';
 
@@ -32,6 +35,29 @@ test('neighbours differ in one full call, which moved by no more than the distan
   );
 });
 
+test('the cheapest list is the one that trying all of them finds', () => {
+  const calls = 9;
+  // Costs that are no sum of anything, the same ones every time.
+  const cost = (from: number, to: number) => ((from * 37 + to * 101) % 17) * (to - from - 1);
+  const total = (list: readonly number[]) =>
+    list.reduce((sum, from, i) => sum + cost(from, list[i + 1] ?? calls), 0);
+  const lists = (count: number, first = 1): number[][] =>
+    count === 0
+      ? [[]]
+      : Array.from({ length: calls - first }, (_, i) => first + i).flatMap((call) =>
+          lists(count - 1, call + 1).map((rest) => [call, ...rest]),
+        );
+  const places = Array.from({ length: calls }, (_, i) => i);
+  for (let count = 1; count <= calls; count++) {
+    const least = Math.min(...lists(count - 1).map((rest) => total([0, ...rest])));
+    const found = cheapestList(places, calls, count, cost) as number[];
+    expect(isList(found, calls)).toBe(true);
+    expect(found).toHaveLength(count);
+    expect(total(found)).toBe(least);
+  }
+  expect(cheapestList([0, 4], calls, 3, cost)).toBeUndefined();
+});
+
 // PNDM, the model's sampler, repeats a step.
 const CALLS = 11;
 const OPTIONS = { steps: 10, guidanceScale: 3 };
@@ -49,26 +75,62 @@ test('the likest schedule of a speed is no worse than even steps on its own prom
       branches: [0],
       maxRuns: 40,
       onProgress: ({ phase, schedule, psnr }) => {
-        if (phase === 'search') seen.set(schedule.steps.join(), psnr);
+        if (phase !== 'validation' && psnr !== undefined) seen.set(schedule.steps.join(), psnr);
       },
     },
   );
-  const { cache, psnr } = result;
+  const { cache } = result;
+  const { psnr } = result.tuning;
   expect(isList(cache.steps, CALLS)).toBe(true);
   expect(result.isWithin).toBe(true);
   expect(result.speedup).toBeGreaterThanOrEqual(1.2);
-  expect(result.runs).toBeLessThanOrEqual(41);
+  expect(result.runs).toBeLessThanOrEqual(42);
   expect(seen.get(cache.steps.join())).toBeCloseTo(psnr);
   expect([...seen.keys()]).toContain(uniformList(CALLS, cache.steps.length).join());
   expect(result.validation.uniform.steps).toEqual(uniformList(CALLS, cache.steps.length));
   expect(result.validation.gain).toBeCloseTo(result.validation.psnr - result.validation.uniform.psnr);
 });
 
+test('what gaps cost tells the errors of lists', async () => {
+  await using pipe = (await DiffusionPipeline.fromPretrained('models/demo', {
+    device: 'cpu',
+  })) as StableDiffusionPipeline;
+  const run = { prompt: ['a red barn', 'a black cat in the snow'], seeds: [1, 2], steps: 12 };
+  const trials = new Trials(pipe, run, { onRun: () => {} });
+  await trials.start();
+  const costs = (await GapCosts.measure(
+    trials,
+    0,
+    (await measureGrowth(trials, 0)) as number[][],
+  )) as GapCosts;
+  // A gap up to the end is exact.
+  const real = async (steps: number[]) => (await trials.errors({ steps, branch: 0 })).at(-1) as number[];
+  const until = [0, 1, 2, 3, 4, 5];
+  for (const [i, error] of (await real(until)).entries()) {
+    expect(costs.errors(until)[i]).toBeCloseTo(error, 9);
+  }
+  const decibels = (errors: readonly number[]) =>
+    errors.reduce((sum, error) => sum - 10 * Math.log10(error), 0) / errors.length;
+  const pairs: [number, number][] = [];
+  for (const steps of [
+    [0, 6],
+    [0, 2, 9],
+    [0, 3, 6, 9],
+    [0, 2, 4, 6, 8, 10],
+  ]) {
+    pairs.push([costs.decibels(steps), decibels(await real(steps))]);
+  }
+  // Added up they are near enough to choose by.
+  for (const [added, measured] of pairs) expect(Math.abs(added - measured)).toBeLessThan(5);
+  const best = costs.bestList(4) as number[];
+  expect(costs.decibels(best)).toBeGreaterThanOrEqual(costs.decibels(uniformList(12, 4)));
+});
+
 test('the fastest schedule of a likeness has it, and one out of reach says so', async () => {
   await using pipe = await loadTiny();
   const within = await tune(pipe, OPTIONS, { minPsnr: 15 }, { ...PROMPTS, branches: [0], maxRuns: 30 });
   expect(within.isWithin).toBe(true);
-  expect(within.psnr).toBeGreaterThanOrEqual(15);
+  expect(within.tuning.psnr).toBeGreaterThanOrEqual(15);
   const beyond = await tune(pipe, OPTIONS, { minPsnr: 200 }, { ...PROMPTS, branches: [0], maxRuns: 5 });
   expect(beyond.isWithin).toBe(false);
   await expect(tune(pipe, OPTIONS, { speedup: 1000 }, PROMPTS)).rejects.toThrow(/cannot be reached/);

@@ -4,6 +4,7 @@ import { inspectCommand } from '../lib/cli/inspect.js';
 import { baseProgram } from '../lib/cli/program.js';
 import { EXIT_CODES_HELP } from '../lib/cli/run.js';
 import { convertCommand } from './convert.js';
+import { judgeCommand } from './judge.js';
 import { synthCommand } from './synth.js';
 
 /** The program `weights-tools`; its commands write to the context. */
@@ -12,5 +13,6 @@ export function createProgram(context: CliContext): Command {
     .addCommand(synthCommand(context))
     .addCommand(convertCommand(context))
     .addCommand(inspectCommand(context))
+    .addCommand(judgeCommand(context))
     .addHelpText('after', EXIT_CODES_HELP);
 }

@@ -2,11 +2,17 @@ import { Command, Option } from 'commander';
 import { invalidArgument } from '../errors.js';
 // Not from its own module: this one knows all pipelines.
 import { DiffusionPipeline } from '../index.js';
-import { type TunablePipeline, type TuneBudget, type TuneResult, tune } from '../tune/index.js';
+import {
+  type TunablePipeline,
+  type TuneBudget,
+  type TuneFigures,
+  type TuneResult,
+  tune,
+} from '../tune/index.js';
 import { toCount, toList, toNumber, toWhole } from './arguments.js';
 import type { CliContext } from './context.js';
 import { modelFolder } from './default-model.js';
-import { formatSeconds } from './format.js';
+import { formatSeconds, formatTable } from './format.js';
 import { generateCommand } from './generate.js';
 import { type GenerateFlags, MEASURED_FLAGS, toGenerateOptions, toLoadOptions } from './generate-options.js';
 import { promptList } from './prompt-list.js';
@@ -22,7 +28,7 @@ interface Flags extends Omit<GenerateFlags, 'cache' | 'seed' | 'output'> {
   seed: number;
   branches?: number[];
   maxRuns?: number;
-  maxSeconds?: number;
+  maxSeconds: number;
 }
 
 /** `deepcache tune`: the fastest schedule within a budget. */
@@ -44,11 +50,15 @@ export function tuneCommand(context: CliContext): Command {
       '--validation-prompts <file>',
       'prompts to try the result on; by default half of the prompts, or a single one with other seeds',
     )
-    .option('--captions <n>', "without prompts: captions of the demo model's world (default: 8)", toCount)
+    .option(
+      '--captions <n>',
+      "without prompts: captions of the demo model's world, and twice as many to try the result on (default: 8)",
+      toCount,
+    )
     .option('-s, --seed <n>', 'of the first picture and of the captions', toWhole, 1)
     .option('--branches <n,n,...>', 'branches to search (default: 0,1,2,3)', toList(toWhole))
-    .option('--max-runs <n>', 'runs of all prompts to search with at most (default: 150)', toCount)
-    .option('--max-seconds <n>', 'seconds to search at most (default: 300)', toNumber);
+    .option('--max-runs <n>', 'runs of all prompts to search with at most (default: 500)', toCount)
+    .option('--max-seconds <n>', 'seconds to search at most', toNumber, 300);
   for (const option of generateCommand(context).options) {
     if (MEASURED_FLAGS.includes(option.attributeName())) command.addOption(option);
   }
@@ -67,17 +77,15 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   const budget: TuneBudget = minPsnr !== undefined ? { minPsnr } : { speedup: speedup as number };
   const isDemo = flags.model === undefined;
   const hasCaptions = isDemo || captions !== undefined;
+  const count = captions ?? 8;
   const all = await promptList(
     { prompt, prompts },
-    {
-      count: 2 * (captions ?? 8),
-      seed,
-      isDemo: hasCaptions,
-    },
+    { count: (validationPrompts === undefined ? 3 : 1) * count, seed, isDemo: hasCaptions },
   );
+  const isDrawn = !prompt && prompts === undefined;
   const [tuning, validation] =
     validationPrompts === undefined
-      ? halves(all)
+      ? split(all, isDrawn ? count : Math.ceil(all.length / 2))
       : [all, await promptList({ prompts: validationPrompts }, { count: 1, seed, isDemo: false })];
   const given = { ...generateFlags, prompt: tuning, output: '' } as unknown as GenerateFlags;
   const { prompt: _, ...options } = toGenerateOptions(given);
@@ -86,6 +94,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   const { folder, note } = modelFolder(flags.model);
   if (note && !flags.quiet) context.err(`deepcache: ${note}\n`);
   const { signal } = context;
+  const limit = formatSeconds(maxSeconds);
   try {
     line.show(`loading ${folder}`);
     await using pipe = await DiffusionPipeline.fromPretrained(folder, { ...toLoadOptions(given), signal });
@@ -96,40 +105,48 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
       seed,
       ...(branches && { branches }),
       ...(maxRuns !== undefined && { maxRuns }),
-      ...(maxSeconds !== undefined && { maxSeconds }),
-      onProgress: ({ runs, maxRuns, phase, schedule: { steps, branch }, psnr }) => {
-        const tried = `${steps.length} full, branch ${branch}: ${psnr.toFixed(1)} dB`;
-        line.show(
-          phase === 'search' ? `run ${runs} of ${maxRuns} at most, ${tried}` : `validation, ${tried}`,
-        );
+      maxSeconds,
+      onProgress: ({ phase, runs, seconds, schedule: { steps, branch }, psnr }) => {
+        const tried = psnr === undefined ? '' : `: ${psnr.toFixed(1)} dB`;
+        const spent = phase === 'validation' ? '' : `, run ${runs}, ${formatSeconds(seconds)} of ${limit}`;
+        line.show(`${phase}${spent}, ${steps.length} full, branch ${branch}${tried}`, false);
       },
     });
     line.clear();
     if (flags.json) context.out(`${JSON.stringify({ model: folder, budget, ...result }, null, 2)}\n`);
-    else context.out(resultText(result));
+    else context.out(resultText(result, { tuning: tuning.length, validation: validation.length }));
   } finally {
     line.clear();
   }
 }
 
-/** Prompts to search with and others to try; a single one is used for both, its seeds differ. */
-function halves(prompts: readonly string[]): [readonly string[], readonly string[]] {
+/** Prompts to search with, and others to try; a single one is used for both, its seeds differ. */
+function split(prompts: readonly string[], count: number): [readonly string[], readonly string[]] {
   if (prompts.length === 1) return [prompts, prompts];
-  const half = Math.ceil(prompts.length / 2);
-  return [prompts.slice(0, half), prompts.slice(half)];
+  return [prompts.slice(0, count), prompts.slice(count)];
 }
 
-function resultText(result: TuneResult): string {
-  const { cache, psnr, speedup, isWithin, runs, seconds, isCutShort, validation } = result;
-  const { uniform, gain } = validation;
+function resultText(result: TuneResult, prompts: { tuning: number; validation: number }): string {
+  const { cache, speedup, isWithin, runs, seconds, isCutShort, tuning, validation } = result;
   const count = cache.steps.length;
+  const line = (name: string, { psnr, uniform, gain }: TuneFigures) => [
+    name,
+    `${psnr.toFixed(2)} dB`,
+    `${uniform.psnr.toFixed(2)} dB`,
+    `${gain >= 0 ? '+' : ''}${gain.toFixed(2)} dB`,
+  ];
+  const table = formatTable([
+    ['mean PSNR', 'this', `${count} evenly spaced`, 'gain'],
+    line(`${prompts.tuning} tuning prompts`, tuning),
+    line(`${prompts.validation} other prompts`, validation),
+  ]);
   return `${isWithin ? '' : 'Nothing found within the budget; the nearest is:\n'}\
 --cache steps=${cache.steps.join('+')},branch=${cache.branch}
 cache: { steps: [${cache.steps.join(', ')}], branch: ${cache.branch} }
 
-${count} full steps, ${speedup.toFixed(2)} times as fast by the times of single steps, mean PSNR ${psnr.toFixed(2)} dB
-on other prompts: ${validation.psnr.toFixed(2)} dB; ${count} evenly spaced full steps: ${uniform.psnr.toFixed(2)} dB \
-(${gain >= 0 ? '+' : ''}${gain.toFixed(2)} dB)
+${count} full steps, ${speedup.toFixed(2)} times as fast by the times of single steps
+
+${table}
 ${runs} runs in ${formatSeconds(seconds)}${isCutShort ? ', cut short by --max-runs or --max-seconds' : ''}
 `;
 }

@@ -58,10 +58,19 @@ const PLACES: readonly Place[] = [
   ...places(OBJECT_SHIFT, pairs([...SEA_KINDS, ...GROUND_KINDS], COLORS)),
 ];
 
-/** Tells what is in pictures of the demo model's world. */
+/**
+ * Tells what is in pictures of the demo model's world, by drawing scenes and comparing; no network is involved.
+ *
+ * ```ts
+ * const judge = await Judge.load();
+ * const shown = judge.read(image); // { objects: [{ kind: 'barn', color: 'red', position: 'center' }], sky: 'day', ... }
+ * const verdicts = judgeScene(readCaption('a red barn under a blue sky'), shown);
+ * ```
+ */
 export class Judge {
   private constructor(private readonly prototypes: Prototypes) {}
 
+  /** Reads the drawings that pictures are compared with. */
   static async load(): Promise<Judge> {
     return new Judge(await loadPrototypes());
   }

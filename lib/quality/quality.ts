@@ -45,6 +45,12 @@ export interface QualityEvent {
  *
  * The prompts are run in batches, each batch without a cache and with every setting in turn, so that whatever else
  * the machine does weighs on all alike. `options` are those of the pipeline's `generate`, without prompts and seeds.
+ * {@link qualityTable}, {@link qualityJson} and {@link qualityPage} show the report.
+ *
+ * ```ts
+ * const report = await measureQuality(pipe, { steps: 25 }, ['balanced', { interval: 5, branch: 1 }], { prompts });
+ * await writeFile('quality.html', await qualityPage(report));
+ * ```
  *
  * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT, what `compare` throws, the signal's reason after an abort.
  */

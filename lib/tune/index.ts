@@ -1,9 +1,3 @@
+export type { Tried, TuneBudget } from './search.js';
 export type { Schedule, TunablePipeline } from './trials.js';
-export {
-  type Tried,
-  type TuneBudget,
-  type TuneEvent,
-  type TuneOptions,
-  type TuneResult,
-  tune,
-} from './tune.js';
+export { type TuneEvent, type TuneFigures, type TuneOptions, type TuneResult, tune } from './tune.js';

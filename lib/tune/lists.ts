@@ -41,3 +41,43 @@ export function neighbours(list: readonly number[], calls: number, distance: num
   }
   return out;
 }
+
+/**
+ * The list of `count` full calls, among `places` (ascending, from 0), with the least sum of its gaps' costs, by dynamic
+ * programming; undefined when there are fewer places.
+ *
+ * @param cost of the calls between one full call and the next one, or the end at `calls`.
+ */
+export function cheapestList(
+  places: readonly number[],
+  calls: number,
+  count: number,
+  cost: (from: number, to: number) => number,
+): number[] | undefined {
+  if (count < 1 || places.length < count) return undefined;
+  // The cheapest way to have the n-th full call at each place, and the place of the one before.
+  let costs = places.map((_, i) => (i === 0 ? 0 : Infinity));
+  const before: number[][] = [];
+  for (let n = 1; n < count; n++) {
+    const next = places.map(() => Infinity);
+    const from = places.map(() => 0);
+    for (let to = n; to < places.length; to++) {
+      for (let i = n - 1; i < to; i++) {
+        const sum = (costs[i] as number) + cost(places[i] as number, places[to] as number);
+        if (sum >= (next[to] as number)) continue;
+        next[to] = sum;
+        from[to] = i;
+      }
+    }
+    costs = next;
+    before.push(from);
+  }
+  const totals = costs.map((sum, i) => sum + cost(places[i] as number, calls));
+  let at = totals.indexOf(Math.min(...totals));
+  const list = [places[at] as number];
+  for (const from of before.reverse()) {
+    at = from[at] as number;
+    list.unshift(places[at] as number);
+  }
+  return list;
+}

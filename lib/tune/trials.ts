@@ -3,7 +3,7 @@ import type { Image } from '../images/image.js';
 import { psnr } from '../metrics/psnr.js';
 import type { UNet2DConditionModel } from '../models/unet.js';
 import type { GenerateOptions } from '../pipelines/options.js';
-import type { GenerateResult } from '../pipelines/result.js';
+import type { GenerateResult, StepEvent } from '../pipelines/result.js';
 
 /** Decibels that equal pictures count: Infinity would drown all others. */
 const EQUAL = 80;
@@ -22,23 +22,34 @@ export interface Schedule {
   branch: number;
 }
 
-/** Runs schedules on a fixed set of prompts and seeds; a schedule is run once. */
+/** Runs schedules on a fixed set of prompts and seeds; a schedule's pictures are made once. */
 export class Trials {
   calls = 0;
   runs = 0;
   #references: readonly Image[] = [];
+  /** Latents of the uncached run after each call. */
+  #path: Float32Array[] = [];
   readonly #known = new Map<string, readonly number[]>();
   readonly #seconds = new Map<'full' | number, number>();
 
   constructor(
     private readonly pipe: TunablePipeline,
     private readonly options: GenerateOptions,
-    private readonly onRun: (schedule: Schedule, psnr: number) => void,
+    private readonly hooks: {
+      /** Whether there is no more time. */
+      isOver?: () => boolean;
+      /** After a run; without decibels where no pictures were made. */
+      onRun: (schedule: Schedule, psnr?: number) => void;
+    },
   ) {}
+
+  isOver(): boolean {
+    return this.hooks.isOver?.() ?? false;
+  }
 
   /** Makes the pictures without a cache. */
   async start(): Promise<void> {
-    const { images, stats } = await this.pipe.generate({ ...this.options, cache: false });
+    const { images, stats } = await this.#run(false, this.#path);
     this.#references = images;
     this.calls = stats.calls;
     if (this.calls < 2) throw invalidArgument('steps', 'must be at least 2: one call has nothing to cache');
@@ -62,42 +73,50 @@ export class Trials {
     const key = `${branch}:${steps.join()}`;
     const known = this.#known.get(key);
     if (known) return known;
-    const { images } = await this.pipe.generate({ ...this.options, cache: { steps, branch } });
+    const { images } = await this.#run({ steps, branch });
     const values = images.map((image, i) => Math.min(EQUAL, psnr(image, this.#references[i] as Image)));
     this.#known.set(key, values);
-    this.runs++;
-    this.onRun({ steps, branch }, mean(values));
+    this.hooks.onRun({ steps, branch }, mean(values));
     return values;
   }
 
   /**
-   * Seconds of a full call and of a cached one of each branch: the fastest of some, since other work on the machine
-   * only ever slows calls down.
+   * How far a schedule has strayed before each call, and in the end: for each of them the squared distance of every
+   * picture's latents from the uncached run's, as a share of the final ones' square.
    */
-  async measureCalls(branches: readonly number[]): Promise<void> {
-    const enough = new Error('enough');
-    for (const branch of branches) {
-      this.pipe.unet.validateBranch(branch);
-      const seen = { full: Infinity, cached: Infinity };
-      for (let round = 0; round < 2; round++) {
-        try {
-          await this.pipe.generate({
-            ...this.options,
-            // The first calls make plans.
-            cache: { steps: [0, 3].filter((step) => step < this.calls), branch },
-            onStep: ({ step, full, seconds }) => {
-              const kind = full ? 'full' : 'cached';
-              seen[kind] = Math.min(seen[kind], seconds);
-              if (step >= 6) throw enough;
-            },
-          });
-        } catch (error) {
-          if (error !== enough) throw error;
-        }
-      }
-      this.#seconds.set('full', Math.min(seen.full, this.#seconds.get('full') ?? Infinity));
-      this.#seconds.set(branch, seen.cached);
-    }
+  async errors({ steps, branch }: Schedule): Promise<(readonly number[])[]> {
+    const path: Float32Array[] = [];
+    await this.#run({ steps, branch }, path, 'latent');
+    const pictures = this.#references.length;
+    const last = this.#path[this.calls - 1] as Float32Array;
+    const size = last.length / pictures;
+    const scale = Array.from({ length: pictures }, (_, i) => squares(last, i * size, size));
+    const errors = path.map((latents, call) =>
+      scale.map((whole, i) => squares(latents, i * size, size, this.#path[call]) / whole),
+    );
+    this.hooks.onRun({ steps, branch });
+    return [scale.map(() => 0), ...errors];
+  }
+
+  async #run(
+    cache: false | { steps: readonly number[]; branch: number },
+    path?: Float32Array[],
+    output: 'image' | 'latent' = 'image',
+  ): Promise<GenerateResult> {
+    const result = await this.pipe.generate({
+      ...this.options,
+      cache,
+      output,
+      ...(path && { latentsEvery: 1 }),
+      onStep: ({ full, seconds, latents }: StepEvent) => {
+        // The fastest of all calls: other work on the machine only ever slows them down.
+        const kind = full ? 'full' : ((cache as Schedule).branch as number);
+        this.#seconds.set(kind, Math.min(seconds, this.#seconds.get(kind) ?? Infinity));
+        if (path && latents) path.push(latents.data);
+      },
+    });
+    this.runs++;
+    return result;
   }
 
   /** What a number of full calls makes of the time: how many times as fast all calls together are. */
@@ -111,3 +130,9 @@ export class Trials {
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
 
 const clamp = (gain: number) => Math.max(-MAX_GAIN, Math.min(MAX_GAIN, gain));
+
+function squares(values: Float32Array, start: number, count: number, others?: Float32Array): number {
+  let sum = 0;
+  for (let i = start; i < start + count; i++) sum += ((values[i] as number) - (others?.[i] ?? 0)) ** 2;
+  return sum;
+}

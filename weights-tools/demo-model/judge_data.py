@@ -2,8 +2,10 @@
 
     python3 judge_data.py prototypes ../../lib/judge
     python3 judge_data.py pictures ../../test/fixtures/judge
+    python3 judge_data.py pictures /tmp/drawn --count 2000
 
-Both at half size, 64x64: the judge looks at no more. Needs NumPy and Pillow.
+Both at half size, 64x64: the judge looks at no more. Needs NumPy and Pillow. `npx weights-tools judge FOLDER` tells the
+judge's error on drawn pictures.
 """
 import argparse
 import json
@@ -22,7 +24,7 @@ from scene import COLORS, GROUNDS, KINDS, MOON_COLORS, SKIES, SUN_COLORS, sample
 
 SIDE = 64
 ATLAS_WIDTH = 640
-PICTURES, SHEET_COLUMNS = 240, 20
+SHEET_COLUMNS = 20
 # Far from the scenes that are trained on, whose seeds count from 0.
 FIRST_SEED = 10_000_000
 
@@ -126,11 +128,11 @@ def write_prototypes(folder):
     save_json({"bases": bases, "sprites": dict(sorted(sprites.items()))}, folder, "prototypes.json")
 
 
-def write_pictures(folder):
+def write_pictures(folder, count):
     """pictures.png, a sheet, and pictures.json with the scene and a caption of each."""
     rows = []
     tiles = []
-    for seed in range(FIRST_SEED, FIRST_SEED + PICTURES):
+    for seed in range(FIRST_SEED, FIRST_SEED + count):
         scene = sample_scene(random.Random(seed))
         rows.append({"caption": caption(scene, random.Random(seed), filler_probability=0.1), "scene": scene})
         tiles.append(np.rint(half(draw_scene(scene, seed))).astype(np.uint8))
@@ -160,5 +162,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("what", choices=["prototypes", "pictures"])
     parser.add_argument("folder")
+    parser.add_argument("--count", type=int, default=240, help=f"pictures to draw, a multiple of {SHEET_COLUMNS}")
     arguments = parser.parse_args()
-    {"prototypes": write_prototypes, "pictures": write_pictures}[arguments.what](arguments.folder)
+    if arguments.count < 1 or arguments.count % SHEET_COLUMNS:
+        parser.error(f"--count must be a multiple of {SHEET_COLUMNS}")
+    if arguments.what == "prototypes":
+        write_prototypes(arguments.folder)
+    else:
+        write_pictures(arguments.folder, arguments.count)

@@ -1,0 +1,106 @@
+import { cheapestList, uniformList } from './lists.js';
+import type { Trials } from './trials.js';
+
+/** More full calls than this are no places of their own: only every second call then, and so on. */
+const MAX_PLACES = 64;
+/** Rounds of finding the best list and weighing the pictures by it. */
+const ROUNDS = 4;
+/** So small an error is none. */
+const TINY = 1e-12;
+
+/** The first calls of gaps: all calls, or evenly spread ones of a long run. */
+export function placesOf(calls: number): number[] {
+  const step = Math.ceil(calls / MAX_PLACES);
+  return Array.from({ length: Math.ceil(calls / step) }, (_, i) => i * step);
+}
+
+/**
+ * How an error in the latents before a call shows in the end, for each call: the factor by which its square grows, of
+ * each picture. From runs with one gap, a quarter of the calls long, that ends there.
+ */
+export async function measureGrowth(trials: Trials, branch: number): Promise<number[][] | undefined> {
+  const { calls } = trials;
+  const length = Math.max(2, Math.round(calls / 4));
+  const growth: number[][] = Array.from({ length: calls + 1 }, () => []);
+  for (const end of placesOf(calls).slice(1)) {
+    if (trials.isOver()) return undefined;
+    const start = Math.max(0, end - length);
+    const steps = Array.from({ length: calls }, (_, i) => i).filter((i) => i <= start || i >= end);
+    const errors = await trials.errors({ steps, branch });
+    const last = errors[calls] as readonly number[];
+    growth[end] = (errors[end] as readonly number[]).map((error, i) =>
+      error > TINY ? (last[i] as number) / error : 1,
+    );
+  }
+  growth[calls] = (growth[placesOf(calls).at(-1) as number] as number[]).map(() => 1);
+  return growth;
+}
+
+/**
+ * What gaps between full calls cost, of one branch: the squared error that each gap alone leaves in the final latents
+ * of each picture. Errors of several gaps add up nearly enough (with the demo model a list's real and added errors
+ * correlate to 0.99), so the best list of any length follows without trying lists.
+ */
+export class GapCosts {
+  private constructor(
+    private readonly calls: number,
+    /** By first call and end; each of the pictures. */
+    private readonly costs: readonly (readonly (readonly number[])[])[],
+  ) {}
+
+  /**
+   * A run for each place: full up to there, cached from then on. What it strays until a call is what the gap up to
+   * that call does. Undefined when there was no time.
+   */
+  static async measure(
+    trials: Trials,
+    branch: number,
+    growth: readonly (readonly number[])[],
+  ): Promise<GapCosts | undefined> {
+    const { calls } = trials;
+    const costs: number[][][] = Array.from({ length: calls }, () => []);
+    for (const start of placesOf(calls)) {
+      if (trials.isOver()) return undefined;
+      const steps = Array.from({ length: start + 1 }, (_, i) => i);
+      const errors = await trials.errors({ steps, branch });
+      costs[start] = errors.map((each, end) =>
+        each.map((error, i) => error * (growth[end]?.[i] ?? growth[calls]?.[i] ?? 1)),
+      );
+    }
+    return new GapCosts(calls, costs);
+  }
+
+  /** The squared error that a list leaves in each picture. */
+  errors(list: readonly number[]): number[] {
+    const sums: number[] = [];
+    for (const [i, start] of list.entries()) {
+      const gap = this.costs[start]?.[list[i + 1] ?? this.calls] ?? [];
+      for (const [picture, error] of gap.entries()) sums[picture] = (sums[picture] ?? TINY) + error;
+    }
+    return sums;
+  }
+
+  /** In decibels, as the mean of the pictures has it: higher is better. */
+  decibels(list: readonly number[]): number {
+    const errors = this.errors(list);
+    return errors.reduce((sum, error) => sum - 10 * Math.log10(error), 0) / errors.length;
+  }
+
+  /**
+   * The list of so many full calls with the most decibels. Those are means of logarithms, which do not add up over
+   * gaps; but the errors do, each picture's divided by what the best list so far leaves in it.
+   */
+  bestList(count: number): number[] | undefined {
+    let best: number[] | undefined;
+    let weights = this.errors(uniformList(this.calls, count)).map((error) => 1 / error);
+    for (let round = 0; round < ROUNDS; round++) {
+      const list = cheapestList(placesOf(this.calls), this.calls, count, (start, end) =>
+        (this.costs[start]?.[end] ?? []).reduce((sum, error, i) => sum + error * (weights[i] as number), 0),
+      );
+      if (!list) return undefined;
+      if (!best || this.decibels(list) > this.decibels(best)) best = list;
+      weights = this.errors(list).map((error) => 1 / error);
+    }
+    return best;
+  }
+}
