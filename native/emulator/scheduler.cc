@@ -108,25 +108,37 @@ void run_async(size_t index) {
 #endif
 }
 
+void add_async(AsyncOp op) {
+  op.late = options.async == Async::late ||
+            (options.async == Async::random && random_number() % 2 == 0);
+  async_ops.push_back(std::move(op));
+  if (options.async == Async::at_issue) run_async(async_ops.size() - 1);
+}
+
 namespace {
 
-// What runs when nothing is waited for: a random op, and, late, stores after loads, since threads
-// may be waiting for loads only.
-size_t pick_async() {
-  std::vector<size_t> loads;
-  for (size_t i = 0; i < async_ops.size(); i++)
-    if (async_ops[i].kind == AsyncOp::load) loads.push_back(i);
-  if (options.async == Async::late && !loads.empty()) return loads[random_number() % loads.size()];
-  return random_number() % async_ops.size();
+// The asynchronous work to do next, or -1. While threads can run: now and then something that is
+// not late. When none can: loads before stores, since it may be loads only that threads wait for.
+int pick_async() {
+  if (async_ops.empty() || (!ready.empty() && random_number() % 16)) return -1;
+  std::vector<int> early, loads;
+  for (size_t i = 0; i < async_ops.size(); i++) {
+    if (!async_ops[i].late) early.push_back(int(i));
+    if (async_ops[i].kind == AsyncOp::load) loads.push_back(int(i));
+  }
+  const auto any = [](const std::vector<int>& ops) { return ops[random_number() % ops.size()]; };
+  if (!early.empty()) return any(early);
+  if (!ready.empty()) return -1;
+  return loads.empty() ? int(random_number() % async_ops.size()) : any(loads);
 }
 
 }  // namespace
 
 void schedule() {
   for (;;) {
-    const bool now = options.async == Async::random && random_number() % 16 == 0;
-    if (!async_ops.empty() && (ready.empty() || now)) {
-      run_async(pick_async());
+    const int op = pick_async();
+    if (op >= 0) {
+      run_async(size_t(op));
       continue;
     }
     if (!ready.empty()) return switch_to(ready.pop());

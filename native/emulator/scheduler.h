@@ -20,6 +20,7 @@ struct AsyncOp {
   std::function<void()> run;
   Fiber* issuer;
   bool committed = false;  // a store
+  bool late = false;       // not before something waits for it
 };
 
 extern std::vector<AsyncOp> async_ops;
@@ -39,6 +40,7 @@ void wake(Fiber& fiber);
 // Lets others run: loops that wait for global memory must call it.
 void yield();
 void schedule();
+void add_async(AsyncOp op);
 void run_async(size_t index);
 void fiber_main();
 

@@ -120,8 +120,7 @@ void require_box(const void* shared, const MapFields& map, const char* what, con
 
 void start(AsyncOp op) {
   happens_before(&engine_token);
-  async_ops.push_back(std::move(op));
-  if (options.async == Async::at_issue) run_async(async_ops.size() - 1);
+  add_async(std::move(op));
 }
 
 // `visit_box(load)` calls load(row, coordinates) for the rows of the box.
@@ -192,10 +191,7 @@ void tma_store(const CUtensorMap* map, const void* from, Coordinates coordinates
         std::memcpy(part.to, part.values, size_t(part.bytes));
       }
     };
-    if (options.async == Async::at_issue)
-      write();
-    else
-      async_ops.push_back({AsyncOp::store_write, write, issuer, true});
+    add_async({AsyncOp::store_write, write, issuer, true});
   };
   start({AsyncOp::store_read, read, issuer});
 }
