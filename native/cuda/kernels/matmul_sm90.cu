@@ -89,7 +89,8 @@ DEVICE Chunk find_chunk(const MatmulArgs& args, int index) {
   chunk.tap_x = tap - chunk.tap_y * s.kernel_w;
   chunk.input = rest >= in_first;
   chunk.channel = (rest - chunk.input * in_first) * kMatmulChunk;
-  chunk.k = tap * (s.channels[0] + s.channels[1]) + chunk.input * s.channels[0] + chunk.channel;
+  chunk.k = tap * (s.channels[0] + s.channels[1]) + chunk.channel;
+  if (!PLANTED(30)) chunk.k += chunk.input * s.channels[0];
   return chunk;
 }
 
