@@ -119,7 +119,8 @@ export class AutoencoderKL {
     tiling?: Tiling,
   ): VaePlanInfo {
     const most = tiling ? tiling.tile / this.scale : Number.POSITIVE_INFINITY;
-    const size = { batch, height: Math.min(height, most), width: Math.min(width, most) };
+    const { device } = this.handle;
+    const size = { batch, height: Math.min(height, most), width: Math.min(width, most), device };
     try {
       return native().planVae(this.configText, size);
     } catch (error) {

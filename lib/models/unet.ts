@@ -75,15 +75,17 @@ export class UNet2DConditionModel {
    */
   branches(size: SizeOptions = {}): BranchInfo[] {
     const { full, branches } = this.plan(size);
-    return branches.map(({ branch, feature, featureShape, runs, repo, complete, executed }) => ({
-      branch,
-      feature,
-      featureShape,
-      featureBytes: 4 * featureShape.reduce((product, extent) => product * extent, 1),
-      runs,
-      macs: { repo, complete, executed },
-      share: complete / full.complete,
-    }));
+    return branches.map(
+      ({ branch, feature, featureShape, featureBytes, runs, repo, complete, executed }) => ({
+        branch,
+        feature,
+        featureShape,
+        featureBytes,
+        runs,
+        macs: { repo, complete, executed },
+        share: complete / full.complete,
+      }),
+    );
   }
 
   /** Multiply-accumulates of a full step. */
@@ -111,7 +113,7 @@ export class UNet2DConditionModel {
   protected size(options: SizeOptions): UnetSize {
     const { batch = 1, height = this.sampleSize, width = this.sampleSize, contextLength = 77 } = options;
     const { frames = 1 } = options;
-    return { batch, height, width, contextLength, frames };
+    return { batch, height, width, contextLength, frames, device: this.native.device };
   }
 
   private plan(size: SizeOptions): UnetPlanInfo {

@@ -18,8 +18,8 @@ export function devices(): DeviceInfo[] {
   return native().devices();
 }
 
-// Pipelines on one device share its backend, and so its threads.
-const backends = new Map<string, NativeBackend>();
+// Pipelines on the CPU share a backend, and so its threads; on a GPU each has a stream of its own.
+const backends = new Map<number, NativeBackend>();
 
 /**
  * The backend for the options.
@@ -41,17 +41,15 @@ export function openBackend({ device = 'auto', threads = 0, dtype = 'auto' }: De
     throw invalidArgument('dtype', `must be 'fp16' or 'bf16' on ${chosen}, got 'fp32'`);
   }
   const type = dtype === 'bf16' ? 'bf16' : 'fp16';
-  const key = `${chosen}/${threads}/${type}`;
-  let backend = backends.get(key);
-  if (!backend) {
-    try {
-      backend = new (native().Backend)({ device: chosen, threads, dtype: type });
-    } catch (error) {
-      throw fromNative(error);
-    }
-    backends.set(key, backend);
+  const known = chosen === 'cpu' ? backends.get(threads) : undefined;
+  if (known) return known;
+  try {
+    const backend = new (native().Backend)({ device: chosen, threads, dtype: type });
+    if (chosen === 'cpu') backends.set(threads, backend);
+    return backend;
+  } catch (error) {
+    throw fromNative(error);
   }
-  return backend;
 }
 
 function bestDevice(): string {

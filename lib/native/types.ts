@@ -25,7 +25,10 @@ export interface NativeAddon {
   planUnet(config: string, size: UnetSize): UnetPlanInfo;
   planTextEncoder(config: string, size: { batch: number; length: number }): PlanInfo;
   /** `height` and `width` in latent pixels. */
-  planVae(config: string, size: { batch: number; height: number; width: number }): VaePlanInfo;
+  planVae(
+    config: string,
+    size: { batch: number; height: number; width: number; device?: string },
+  ): VaePlanInfo;
   /** Every tensor that the model's configuration asks for, in the published shapes. */
   weightShapes(model: ModelKind, config: string): TensorShape[];
 
@@ -62,6 +65,8 @@ export interface NativeBackend {
   readonly dtype: 'fp32' | 'fp16' | 'bf16';
   /** What kernels are for: 'baseline', 'avx2' or 'avx512' on the CPU, 'sm_90' or the like on a GPU. */
   readonly isa: string;
+  /** Bytes that can still be allocated: of the machine or its cgroup, or of the GPU. */
+  availableMemory(): number;
 }
 
 export type ModelKind = 'unet' | 'text_encoder' | 'image_encoder' | 'vae';
@@ -87,6 +92,8 @@ export interface UnetSize {
   readonly contextLength: number;
   /** Samples that are one video; see {@link VideoShape}. */
   readonly frames?: number;
+  /** Whose sizes of values and weights are asked for; the CPU by default. */
+  readonly device?: string;
 }
 
 /** Multiply-accumulates, for the whole batch. */
@@ -105,7 +112,7 @@ export interface PlanInfo {
 
 export interface UnetPlanInfo {
   readonly parameters: number;
-  /** Bytes of the weights as the CPU backend keeps them. */
+  /** Bytes of the weights as the device keeps them. */
   readonly weightBytes: number;
   readonly full: PlanInfo;
   readonly branches: readonly (PlanInfo & {
@@ -116,6 +123,7 @@ export interface UnetPlanInfo {
     readonly runs: readonly string[];
     /** [n, c, h, w] */
     readonly featureShape: readonly number[];
+    readonly featureBytes: number;
   })[];
 }
 
@@ -147,6 +155,8 @@ export interface UnetConditions {
 }
 
 export interface NativeUnet {
+  /** 'cpu', 'cuda:0' ... */
+  readonly device: string;
   readonly inChannels: number;
   readonly outChannels: number;
   readonly contextWidth: number;
@@ -275,6 +285,7 @@ export interface NativeImageEncoder {
 }
 
 export interface NativeVae {
+  readonly device: string;
   readonly inChannels: number;
   readonly outChannels: number;
   readonly latentChannels: number;

@@ -1,6 +1,5 @@
 import { DeepCacheError } from '../errors.js';
 import type { Tiling } from '../models/tiling.js';
-import { native } from '../native/binding.js';
 import type { Components } from './components.js';
 
 /** Bytes that a run will allocate, told before anything is. */
@@ -35,10 +34,10 @@ export function estimateMemory(
  *
  * @throws DeepCacheError ERR_DEEPCACHE_OUT_OF_MEMORY with the need and what there is.
  */
-export function requireMemory(components: Pick<Components, 'unet'>, need: MemoryEstimate): void {
+export function requireMemory(components: Pick<Components, 'backend' | 'unet'>, need: MemoryEstimate): void {
   // What the U-Net holds from its last run is reused or freed.
   const { arena, buffers } = components.unet.memory();
-  const available = native().availableMemory() + arena + buffers;
+  const available = components.backend.availableMemory() + arena + buffers;
   const bytes = need.unet + need.vae;
   if (bytes <= available) return;
   const gib = (value: number) => `${(value / 2 ** 30).toFixed(2)} GiB`;

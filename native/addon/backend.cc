@@ -8,6 +8,7 @@
 #include "cuda/host/backend.h"
 #include "cuda/host/library.h"
 #include "errors.h"
+#include "runtime/cpu_count.h"
 #include "runtime/error.h"
 #include "values.h"
 
@@ -34,7 +35,7 @@ Napi::Object device_info(Napi::Env env, const std::string& device, const std::st
 }
 
 Napi::Object cpu_info(Napi::Env env) {
-  const int threads = cpu::available_cpus();
+  const int threads = available_cpus();
   const std::string name =
       processor_name() + ", " + std::to_string(threads) + (threads == 1 ? " thread" : " threads");
   try {
@@ -68,7 +69,13 @@ const char* name_of(cuda::ActivationType type) {
 }  // namespace
 
 Napi::Function NativeBackend::define_class(Napi::Env env) {
-  return DefineClass(env, "Backend", {});
+  return DefineClass(env, "Backend",
+                     {InstanceMethod<&NativeBackend::available_memory>("availableMemory")});
+}
+
+Napi::Value NativeBackend::available_memory(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(),
+                 [&]() -> Napi::Value { return to_js(info.Env(), backend_->available_memory()); });
 }
 
 NativeBackend::NativeBackend(const Napi::CallbackInfo& info) : ObjectWrap(info) {

@@ -20,6 +20,8 @@ class NativeBackend : public Napi::ObjectWrap<NativeBackend> {
   const std::shared_ptr<Backend>& backend() const { return backend_; }
 
  private:
+  Napi::Value available_memory(const Napi::CallbackInfo& info);
+
   std::shared_ptr<Backend> backend_;
 };
 

@@ -1,10 +1,13 @@
 #include "plan_info.h"
 
+#include <functional>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "arguments.h"
+#include "cuda/host/packing.h"
 #include "errors.h"
 #include "model_source.h"
 #include "models/model.h"
@@ -46,12 +49,26 @@ double count_parameters(const std::vector<Plan>& plans) {
   return count;
 }
 
-double packed_bytes(const std::vector<Plan>& plans) {
-  const std::unique_ptr<Backend> cpu = make_cpu_backend(1);
+// How large values and weights are on a device.
+struct DeviceSizes {
+  Type activation;
+  std::function<size_t(const WeightSpec&)> packed_bytes;
+};
+
+// `device` of the request: the CPU unless it names a GPU.
+DeviceSizes parse_device(const Argument& in) {
+  const Argument device = in["device"];
+  if (device.given() && device.string().starts_with("cuda")) return {Type::f16, cuda::packed_bytes};
+  const std::shared_ptr<Backend> cpu = make_cpu_backend(1);
+  return {cpu->activation_type(),
+          [cpu](const WeightSpec& spec) { return cpu->packed_bytes(spec); }};
+}
+
+double packed_bytes(const std::vector<Plan>& plans, const DeviceSizes& sizes) {
   std::set<WeightSpec> specs;
   for (const Plan& plan : plans) specs.insert(plan.weights().begin(), plan.weights().end());
   double bytes = 0;
-  for (const WeightSpec& spec : specs) bytes += double(cpu->packed_bytes(spec));
+  for (const WeightSpec& spec : specs) bytes += double(sizes.packed_bytes(spec));
   return bytes;
 }
 
@@ -59,33 +76,35 @@ ClipTextConfig parse_text_config(const std::string& config) {
   return ClipTextConfig::parse(config, has_projection(config, false));
 }
 
-size_t external_bytes(const Plan& plan) {
+size_t external_bytes(const Plan& plan, Type activation) {
   size_t bytes = 0;
   for (const External& external : plan.externals())
-    bytes += plan.external_bytes(external, Type::f32);
+    bytes += plan.external_bytes(external, activation);
   return bytes;
 }
 
 // PlanInfo of lib/native/types.ts.
-Napi::Object info_of(Napi::Env env, const Plan& plan) {
+Napi::Object info_of(Napi::Env env, const Plan& plan, const DeviceSizes& sizes) {
   Napi::Object out = Napi::Object::New(env);
   out["repo"] = Napi::Number::New(env, plan.macs().repo);
   out["complete"] = Napi::Number::New(env, plan.macs().complete);
   out["executed"] = Napi::Number::New(env, plan.executed_macs());
-  out["arenaBytes"] = to_js(env, plan.arena_bytes(Type::f32));
-  out["externalBytes"] = to_js(env, external_bytes(plan));
+  out["arenaBytes"] = to_js(env, plan.arena_bytes(sizes.activation));
+  out["externalBytes"] = to_js(env, external_bytes(plan, sizes.activation));
   out["ops"] = to_js(env, plan.ops().size());
   return out;
 }
 
 Napi::Object branch_info(Napi::Env env, const UnetConfig& config, const UnetShape& shape,
-                         int branch) {
-  Napi::Object out = info_of(env, plan_unet_retrieve(config, shape, branch));
+                         int branch, const DeviceSizes& sizes) {
+  Napi::Object out = info_of(env, plan_unet_retrieve(config, shape, branch), sizes);
   const UnetBranch described = describe_branch(config, branch);
   out["branch"] = Napi::Number::New(env, branch);
   out["feature"] = described.feature;
   out["runs"] = to_js(env, described.runs);
-  out["featureShape"] = to_nchw(env, unet_feature_shape(config, shape, branch));
+  const Shape kept = unet_feature_shape(config, shape, branch);
+  out["featureShape"] = to_nchw(env, kept);
+  out["featureBytes"] = to_js(env, kept.count() * bytes_of(sizes.activation));
   return out;
 }
 
@@ -108,14 +127,15 @@ Napi::Value plan_unet(const Napi::CallbackInfo& info) {
         frames.fail("a divisor of the batch (" + std::to_string(shape.batch) + ")",
                     std::to_string(shape.frames));
     }
+    const DeviceSizes sizes = parse_device(size);
     const std::vector<Plan> plans = weight_plans(config);
     Napi::Array branches = Napi::Array::New(env);
     for (int branch = 0; branch < config.branches(); ++branch)
-      branches[uint32_t(branch)] = branch_info(env, config, shape, branch);
+      branches[uint32_t(branch)] = branch_info(env, config, shape, branch, sizes);
     Napi::Object out = Napi::Object::New(env);
     out["parameters"] = Napi::Number::New(env, count_parameters(plans));
-    out["weightBytes"] = Napi::Number::New(env, packed_bytes(plans));
-    out["full"] = info_of(env, plan_unet_full(config, shape, {}));
+    out["weightBytes"] = Napi::Number::New(env, packed_bytes(plans, sizes));
+    out["full"] = info_of(env, plan_unet_full(config, shape, {}), sizes);
     out["branches"] = branches;
     return out;
   });
@@ -127,7 +147,7 @@ Napi::Value plan_text_encoder(const Napi::CallbackInfo& info) {
     const Argument size(info[1], "size");
     const int batch = int(size["batch"].integer(1, kMaxBatch));
     const int length = int(size["length"].integer(1, config.positions));
-    return info_of(info.Env(), plan_clip_text(config, batch, length, 0));
+    return info_of(info.Env(), plan_clip_text(config, batch, length, 0), parse_device(size));
   });
 }
 
@@ -139,14 +159,16 @@ Napi::Value plan_vae(const Napi::CallbackInfo& info) {
     const int batch = int(size["batch"].integer(1, kMaxBatch));
     const int height = int(size["height"].integer(1, kMaxVaeSide));
     const int width = int(size["width"].integer(1, kMaxVaeSide));
+    const DeviceSizes sizes = parse_device(size);
     const std::vector<Plan> plans = weight_plans(config);
     Napi::Object out = Napi::Object::New(env);
     out["parameters"] = Napi::Number::New(env, count_parameters(plans));
-    out["weightBytes"] = Napi::Number::New(env, packed_bytes(plans));
-    out["decode"] = info_of(env, plan_vae_decode(config, batch, height, width));
+    out["weightBytes"] = Napi::Number::New(env, packed_bytes(plans, sizes));
+    out["decode"] = info_of(env, plan_vae_decode(config, batch, height, width), sizes);
     if (config.encoder)
       out["encode"] = info_of(
-          env, plan_vae_encode(config, batch, height * config.scale(), width * config.scale()));
+          env, plan_vae_encode(config, batch, height * config.scale(), width * config.scale()),
+          sizes);
     return out;
   });
 }

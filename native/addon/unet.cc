@@ -22,7 +22,7 @@ std::shared_ptr<CountedUnet> load_model(const ModelSource& source,
 void report_step(JobContext& context, const DenoiseInputs& inputs, const UnetProgress& progress) {
   const int row = progress.row;
   const auto read = [&](int every, const ReadLatents& latents) {
-    return every > 0 && (row + 1) % every == 0 ? latents() : std::vector<float>();
+    return is_due(every, row) ? latents() : std::vector<float>();
   };
   const double milliseconds = progress.milliseconds;
   context.report([row, milliseconds, x0 = read(inputs.preview_every, progress.x0),
@@ -71,6 +71,7 @@ Napi::Value NativeUnet::wrap(Napi::Env env, std::shared_ptr<CountedUnet> model) 
   Classes& classes = Classes::of(env);
   Napi::Object object;
   auto& self = classes.create<NativeUnet>(classes.unet, &object);
+  const std::string device = model->unet.backend().name();
   const UnetConfig& config = model->unet.config();
   const auto number = [&](const char* name, int value) {
     define(object, name, Napi::Number::New(env, value));
@@ -83,6 +84,7 @@ Napi::Value NativeUnet::wrap(Napi::Env env, std::shared_ptr<CountedUnet> model) 
   number("levels", config.levels());
   number("layersPerBlock", config.layers);
   number("branches", config.branches());
+  define(object, "device", Napi::String::New(env, device));
   self.slot_.emplace(std::move(model));
   return object;
 }

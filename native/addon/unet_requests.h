@@ -29,6 +29,8 @@ struct DenoiseInputs {
   int preview_every = 0, latents_every = 0;  // 0: never
 };
 
+inline bool is_due(int every, int row) { return every > 0 && (row + 1) % every == 0; }
+
 // Check everything that NativeUnet.forward and denoise of lib/native/types.ts are given.
 std::shared_ptr<const ForwardInputs> parse_forward(const Argument& in, const UnetConfig& config);
 std::shared_ptr<const DenoiseInputs> parse_denoise(const Argument& in, const UnetConfig& config);

@@ -84,6 +84,7 @@ Napi::Value NativeVae::wrap(Napi::Env env, std::shared_ptr<Autoencoder> model) {
   number("latentChannels", config.code_channels);
   number("scalingFactor", config.scaling_factor);
   number("scale", config.scale());
+  define(object, "device", Napi::String::New(env, model->backend().name()));
   self.slot_.emplace(std::move(model));
   return object;
 }

@@ -1,5 +1,6 @@
 #include "cpu/backend.h"
 
+#include "cpu/loop.h"
 #include "cpu/program.h"
 
 namespace deepcache {
@@ -34,6 +35,8 @@ std::unique_ptr<Program> CpuBackend::compile(const Plan& plan, Weights& weights,
                                              std::vector<Binding> bindings) {
   return std::make_unique<CpuProgram>(plan, weights, arena, bindings, kernels_, pool_);
 }
+
+std::unique_ptr<Loop> CpuBackend::make_loop() { return std::make_unique<CpuLoop>(); }
 
 }  // namespace cpu
 }  // namespace deepcache

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "cpu/op.h"
+#include "runtime/memory.h"
 
 namespace deepcache::cpu {
 
@@ -10,6 +11,7 @@ class CpuBackend : public Backend {
 
   std::string name() const override { return "cpu"; }
   Type activation_type() const override { return Type::f32; }
+  size_t available_memory() const override { return deepcache::available_memory(); }
   std::unique_ptr<Buffer> allocate(size_t bytes) override;
   std::unique_ptr<PackedWeight> pack(const WeightSpec& spec,
                                      const std::vector<const SourceTensor*>& sources) override;
@@ -18,8 +20,7 @@ class CpuBackend : public Backend {
   size_t packed_bytes(const WeightSpec& spec) const override;
   std::unique_ptr<Program> compile(const Plan& plan, Weights& weights, Buffer& arena,
                                    std::vector<Binding> bindings) override;
-  void sampler_input(const SamplerState& state, const StepTable& table, int row) override;
-  void sampler_step(const SamplerState& state, const StepTable& table, int row) override;
+  std::unique_ptr<Loop> make_loop() override;
   void synchronize() override {}
 
   const Kernels& kernels() const { return kernels_; }

@@ -60,23 +60,12 @@ Memory::~Memory() {
   ::operator delete(data_, std::align_val_t(kAlignment));
 }
 
-namespace {
-void check_range(size_t offset, size_t bytes, size_t size) {
-  if (offset > size || bytes > size - offset)
-    throw Error(ErrorCode::kInternal, "buffer: bytes " + std::to_string(offset) + " to " +
-                                          std::to_string(offset + bytes) + " of " +
-                                          std::to_string(size));
-}
-}  // namespace
-
-void CpuBuffer::upload(const void* source, size_t size, size_t offset) {
-  check_range(offset, size, bytes());
-  if (size) std::memcpy(data() + offset, source, size);
+void CpuBuffer::write(const void* source, size_t size, size_t offset) {
+  std::memcpy(data() + offset, source, size);
 }
 
-void CpuBuffer::download(void* target, size_t size, size_t offset) const {
-  check_range(offset, size, bytes());
-  if (size) std::memcpy(target, data() + offset, size);
+void CpuBuffer::read(void* target, size_t size, size_t offset) const {
+  std::memcpy(target, data() + offset, size);
 }
 
 }  // namespace deepcache::cpu

@@ -33,9 +33,11 @@ class Memory {
 class CpuBuffer : public Buffer {
  public:
   explicit CpuBuffer(size_t bytes) : Buffer(bytes), memory_(bytes) {}
-  void upload(const void* source, size_t bytes, size_t offset = 0) override;
-  void download(void* target, size_t bytes, size_t offset = 0) const override;
   char* data() const { return memory_.data(); }
+
+ protected:
+  void write(const void* source, size_t bytes, size_t offset) override;
+  void read(void* target, size_t bytes, size_t offset) const override;
 
  private:
   Memory memory_;

@@ -38,44 +38,10 @@ std::unique_ptr<CpuOp> make_op(const Op& op, const OpContext& context) {
 CpuProgram::CpuProgram(const Plan& plan, Weights& weights, Buffer& arena,
                        const std::vector<Binding>& bindings, const Kernels& kernels,
                        ThreadPool& pool)
-    : pool_(pool) {
-  if (bindings.size() != plan.externals().size())
-    throw Error(ErrorCode::kInternal, "compile: " + std::to_string(bindings.size()) +
-                                          " bindings for " +
-                                          std::to_string(plan.externals().size()) + " externals");
-  if (arena.bytes() < plan.arena_bytes(Type::f32))
-    throw Error(ErrorCode::kInternal, "compile: the arena is too small");
-
-  int count = 0;
-  const auto see = [&](const Tensor& tensor) { count = std::max(count, tensor.id + 1); };
-  for (const Op& op : plan.ops()) {
-    op.inputs(see);
-    see(op.output());
-  }
-  places_.resize(count);
-  tensors_.resize(count);
-  for (int id = 0; id < count; id++) {
-    Place& place = places_[id];
-    const int index = plan.external_index(id);
-    if (index < 0) {
-      place.data = static_cast<CpuBuffer&>(arena).data() + plan.offset(id, Type::f32);
-      continue;
-    }
-    const External& external = plan.externals()[index];
-    const Binding& binding = bindings[index];
-    const size_t bytes = plan.external_bytes(external, Type::f32);
-    if (external.type == Type::f16 || external.type == Type::bf16)
-      throw Error(ErrorCode::kInternal, "compile: " + external.name + " is not fp32");
-    if (!binding.buffer || binding.offset + bytes > binding.buffer->bytes())
-      throw Error(ErrorCode::kInternal,
-                  "compile: the buffer for " + external.name + " is too small");
-    place.data = static_cast<CpuBuffer&>(*binding.buffer).data() + binding.offset;
-    if (external.stepped) {
-      place.step = binding.step ? binding.step : bytes;
-      place.last_step = (binding.buffer->bytes() - binding.offset - bytes) / place.step;
-    }
-  }
-
+    : placements_(place_tensors(plan, arena, bindings, Type::f32)),
+      tensors_(placements_.size()),
+      labels_(labels_by_tensor(plan)),
+      pool_(pool) {
   const OpContext context{plan, weights, kernels, pool.threads()};
   size_t shared = 0;
   for (const Op& op : plan.ops()) {
@@ -83,16 +49,14 @@ CpuProgram::CpuProgram(const Plan& plan, Weights& weights, Buffer& arena,
     shared = std::max(shared, steps_.back().op->shared_bytes());
   }
   shared_ = Memory(shared);
-  for (const auto& [name, tensor] : plan.labels())
-    if (tensor) labels_.emplace(tensor.id, std::make_pair(name, tensor));
 }
 
 void CpuProgram::run(int step, const CancelFlag* cancel, const Tap* tap) {
-  for (size_t id = 0; id < places_.size(); id++) {
-    const Place& place = places_[id];
-    if (place.step && (step < 0 || size_t(step) > place.last_step))
-      throw Error(ErrorCode::kInternal, "run: step " + std::to_string(step) + " is out of range");
-    tensors_[id] = place.data + place.step * size_t(step);
+  check_step(placements_, step);
+  for (size_t id = 0; id < placements_.size(); id++) {
+    const Placement& place = placements_[id];
+    tensors_[id] =
+        static_cast<CpuBuffer&>(*place.buffer).data() + place.offset + place.step * size_t(step);
   }
   const RunContext context{pool_, tensors_.data(), shared_.data(), cancel};
   for (const Step& s : steps_) {

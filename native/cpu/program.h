@@ -1,11 +1,10 @@
 #pragma once
 
-#include <map>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "cpu/op.h"
+#include "runtime/placement.h"
 
 namespace deepcache::cpu {
 
@@ -20,18 +19,13 @@ class CpuProgram : public Program {
     std::unique_ptr<CpuOp> op;
     Tensor output;
   };
-  // A tensor's memory; that of a stepped external moves by `step` bytes with each step.
-  struct Place {
-    char* data = nullptr;
-    size_t step = 0, last_step = 0;
-  };
 
+  std::vector<Placement> placements_;  // by tensor
+  std::vector<char*> tensors_;
+  Labels labels_;
   ThreadPool& pool_;
   std::vector<Step> steps_;
-  std::vector<Place> places_;  // by tensor
-  std::vector<char*> tensors_;
   Memory shared_;
-  std::multimap<int, std::pair<std::string, Tensor>> labels_;  // by tensor
 };
 
 }  // namespace deepcache::cpu

@@ -5,7 +5,8 @@
 #include <cmath>
 #include <vector>
 
-#include "cpu/backend.h"
+#include "cpu/buffer.h"
+#include "cpu/loop.h"
 #include "runtime/error.h"
 
 namespace deepcache::cpu {
@@ -124,9 +125,7 @@ void blend(const Sample& sample) {
   }
 }
 
-}  // namespace
-
-void CpuBackend::sampler_input(const SamplerState& state, const StepTable& table, int row) {
+void build_input(const SamplerState& state, const StepTable& table, int row) {
   const int extra = state.input_channels - state.channels;
   const float* x = values(state.x, "x");
   const float* constant = extra ? values(state.constant, "constant channels") : nullptr;
@@ -143,7 +142,7 @@ void CpuBackend::sampler_input(const SamplerState& state, const StepTable& table
   }
 }
 
-void CpuBackend::sampler_step(const SamplerState& state, const StepTable& table, int row_index) {
+void apply_row(const SamplerState& state, const StepTable& table, int row_index) {
   const StepRow& row = table.rows[row_index];
   if (row.guided && state.halves != 2)
     throw Error(ErrorCode::kInternal, "sampler: a guided row without two halves");
@@ -167,6 +166,23 @@ void CpuBackend::sampler_step(const SamplerState& state, const StepTable& table,
     for (const Assignment& assignment : row.assignments) assign(sample, assignment);
     if (row.blended) blend(sample);
   }
+}
+
+}  // namespace
+
+void CpuLoop::begin(const StepTable& table, const SamplerState& state,
+                    const std::vector<Program*>& programs) {
+  table_ = &table;
+  state_ = &state;
+  programs_ = programs;
+  next_ = 0;
+}
+
+void CpuLoop::enqueue(const CancelFlag* cancel) {
+  const int row = next_++;
+  build_input(*state_, *table_, row);
+  programs_[table_->rows[row].program]->run(row, cancel, nullptr);
+  apply_row(*state_, *table_, row);
 }
 
 }  // namespace deepcache::cpu

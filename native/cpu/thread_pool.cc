@@ -5,7 +5,14 @@
 #include <string>
 #include <system_error>
 
+#include "runtime/cpu_count.h"
 #include "runtime/error.h"
+
+#if defined(__linux__)
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 namespace deepcache::cpu {
 namespace {
@@ -27,6 +34,13 @@ bool spin(const Condition& condition) {
 }
 
 }  // namespace
+
+void lower_thread_priority() {
+#if defined(__linux__)
+  constexpr int kNice = 5;
+  setpriority(PRIO_PROCESS, id_t(syscall(SYS_gettid)), kNice);
+#endif
+}
 
 ThreadPool::ThreadPool(int threads) {
   if (threads < 0 || threads > 1024)

@@ -12,9 +12,6 @@
 
 namespace deepcache::cpu {
 
-// CPUs that this process may use: its affinity mask and its cgroup's quota, at least 1.
-int available_cpus();
-
 // Lets other threads of the process (a JavaScript event loop) go first on a shared core. For the
 // calling thread; Linux only, elsewhere nothing happens.
 void lower_thread_priority();

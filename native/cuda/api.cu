@@ -5,13 +5,17 @@
 #include <string>
 
 #include "cuda/api.h"
-#include "cuda/kernels/sampler.h"
+#include "cuda/loop.h"
 #include "cuda/program.h"
 
 namespace deepcache::cuda {
 
 struct ProgramHandle {
   DeviceProgram program;
+};
+
+struct LoopHandle {
+  DeviceLoop loop;
 };
 
 namespace {
@@ -124,23 +128,40 @@ int program_run(ProgramHandle* program, int step, int first, int last, ApiError*
 
 const char* program_kernel(ProgramHandle* program, int op) { return program->program.kernel(op); }
 
-int sampler_input(Context* context, const SamplerCall* call, ApiError* error) {
+int loop_create(Context* context, LoopHandle** loop, ApiError* error) {
   return guarded(error, [&] {
     context->enter();
-    launch_sampler_input(*call, context->stream);
+    *loop = new LoopHandle{DeviceLoop(*context)};
   });
 }
 
-int sampler_step(Context* context, const SamplerCall* call, ApiError* error) {
+void loop_destroy(LoopHandle* loop) {
+  if (!loop) return;
+  guarded(nullptr, [&] { loop->loop.context().enter(); });
+  delete loop;
+}
+
+int loop_begin(LoopHandle* loop, const LoopSpec* spec, ApiError* error) {
   return guarded(error, [&] {
-    context->enter();
-    const size_t bytes = sampler_scratch_floats(call->batch) * sizeof(float);
-    if (context->sampler_scratch.bytes() < bytes) {
-      gpu::synchronize(context->stream);  // the old one may be in use
-      context->sampler_scratch = gpu::Memory(bytes);
-    }
-    launch_sampler_step(*call, reinterpret_cast<float*>(context->sampler_scratch.data()),
-                        context->stream);
+    loop->loop.context().enter();
+    std::vector<const DeviceProgram*> programs;
+    for (int row = 0; row < spec->row_count; row++)
+      programs.push_back(&spec->programs[row]->program);
+    loop->loop.begin(*spec, programs);
+  });
+}
+
+int loop_enqueue(LoopHandle* loop, ApiError* error) {
+  return guarded(error, [&] {
+    loop->loop.context().enter();
+    loop->loop.enqueue();
+  });
+}
+
+int loop_wait(LoopHandle* loop, int row, ApiError* error) {
+  return guarded(error, [&] {
+    loop->loop.context().enter();
+    loop->loop.wait(row);
   });
 }
 
@@ -163,7 +184,8 @@ constexpr Api kApi = {
     DEEPCACHE_CUDA_ABI, DEEPCACHE_VERSION, device_count,    device_info,    context_create,
     context_destroy,    synchronize,       memory_create,   memory_destroy, upload,
     download,           program_create,    program_destroy, program_run,    program_kernel,
-    sampler_input,      sampler_step,      time_begin,      time_end};
+    loop_create,        loop_destroy,      loop_begin,      loop_enqueue,   loop_wait,
+    time_begin,         time_end};
 
 }  // namespace
 }  // namespace deepcache::cuda

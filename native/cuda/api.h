@@ -15,7 +15,7 @@
 #include "runtime/table.h"
 #include "runtime/weights.h"
 
-#define DEEPCACHE_CUDA_ABI 2
+#define DEEPCACHE_CUDA_ABI 3
 
 namespace deepcache::cuda {
 
@@ -36,9 +36,10 @@ struct DeviceInfo {
 // Where a tensor of a plan lies; with step != 0 that of step i is i * step bytes further on.
 struct TensorPlace {
   void* data = nullptr;
+  size_t bytes = 0;  // of one step
   size_t step = 0;
   int last_step = 0;
-  Type type = Type::f16;  // f32, i32, or the activation type (f16 stands for both)
+  Type type = Type::activation;
 };
 
 // A packed weight. Matrices are rows of `stride` 16-bit values, k innermost (tap, then channel),
@@ -63,12 +64,18 @@ struct ProgramSpec {
 
 constexpr int kMaxTerms = 16;  // of an assignment of the sampler
 
-// A row of the step table and the state it works on, in device memory: see table.h.
-struct SamplerCall {
+// The state that a step table works on, in device memory: see table.h.
+struct SamplerShape {
   int batch, halves, pixels, channels, input_channels;
+  auto operator<=>(const SamplerShape&) const = default;
+};
+struct SamplerBuffers {
   float *x, *model_input, *model_output, *m, *x0, *noise, *history[kHistorySlots];
   float *constant, *mask, *init, *init_noise;
-  const float* values;  // the table's
+};
+
+// A row of the table as plain data; coefficients point into its values.
+struct SamplerRow {
   Coefficient input_scale, guidance_scale, guidance_rescale, x0_x, x0_m, noise_draw, blend_init,
       blend_noise;
   bool guided, rescaled, blended;
@@ -87,6 +94,18 @@ struct SamplerCall {
 
 struct Context;  // a device, its stream, and the type of activations
 struct ProgramHandle;
+struct LoopHandle;
+
+// A run of a loop. Tables are copied; buffers and programs must outlive the run.
+struct LoopSpec {
+  SamplerShape shape;
+  SamplerBuffers buffers;
+  const SamplerRow* rows = nullptr;
+  ProgramHandle* const* programs = nullptr;  // of the rows
+  int row_count = 0;
+  const float* values = nullptr;
+  size_t value_count = 0;
+};
 
 struct Api {
   uint32_t abi;
@@ -110,8 +129,12 @@ struct Api {
   // The kernel that serves an op, in words; valid as long as the program.
   const char* (*program_kernel)(ProgramHandle*, int op);
 
-  int (*sampler_input)(Context*, const SamplerCall*, ApiError*);
-  int (*sampler_step)(Context*, const SamplerCall*, ApiError*);
+  // Loops keep a graph of every program that they ran; programs must outlive them.
+  int (*loop_create)(Context*, LoopHandle**, ApiError*);
+  void (*loop_destroy)(LoopHandle*);
+  int (*loop_begin)(LoopHandle*, const LoopSpec*, ApiError*);
+  int (*loop_enqueue)(LoopHandle*, ApiError*);        // the next row
+  int (*loop_wait)(LoopHandle*, int row, ApiError*);  // one of the last two
 
   // The device's own clock around what is enqueued between the two; time_end waits for it.
   int (*time_begin)(Context*, ApiError*);

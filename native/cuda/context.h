@@ -24,8 +24,7 @@ struct Context {
   const ActivationType type;
   gpu::Properties properties;
   Stream stream{};
-  gpu::Memory fault;  // an int: kBadToken ...
-  gpu::Memory sampler_scratch;
+  gpu::Memory fault;      // an int: kBadToken ...
   gpu::Event begin, end;  // of what is timed
 };
 

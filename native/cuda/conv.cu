@@ -5,10 +5,9 @@
 namespace deepcache::cuda {
 namespace {
 
-bool is_mappable(const Conv& op, const MatmulSegment& s, const Operands& operands) {
+bool is_mappable(const MatmulSegment& s) {
   constexpr int kMostStride = 8;  // of TMA
-  return s.in_async() && s.shift == 0 && s.stride <= kMostStride && !operands.moves(op.x) &&
-         !operands.moves(op.x2);
+  return s.in_async() && s.shift == 0 && s.stride <= kMostStride;
 }
 
 // The inputs of a convolution, read as the op says, and its matrix at an offset in its weight.
@@ -32,7 +31,7 @@ MatmulSegment whole_input(const Conv& op, const Operands& operands, size_t weigh
     s.limit_w = std::min(2 * x.w, y.w);
     s.shift = 1;
   }
-  s.mappable = is_mappable(op, s, operands);
+  s.mappable = is_mappable(s);
   s.kernel_h = op.kernel_h;
   s.kernel_w = op.kernel_w;
   s.k = op.kernel_h * op.kernel_w * (s.channels[0] + s.channels[1]);
@@ -43,14 +42,14 @@ MatmulSegment whole_input(const Conv& op, const Operands& operands, size_t weigh
 }
 
 // Output (2i + odd_y, 2j + odd_x) of a nearest x2 enlargement under a 3x3 kernel reads 2x2 inputs.
-void split_in_phases(const Conv& op, const Operands& operands, MatmulArgs& a) {
+void split_in_phases(const Conv& op, MatmulArgs& a) {
   MatmulSegment& s = a.segments[0];
   const Shape& x = op.x.shape;
   a.phases = 4;
   a.out_h = s.limit_h = x.h;
   a.out_w = s.limit_w = x.w;
   s.shift = 0;
-  s.mappable = is_mappable(op, s, operands);
+  s.mappable = is_mappable(s);
   s.kernel_h = s.kernel_w = 2;
   s.k = 4 * (s.channels[0] + s.channels[1]);
   s.weight_stride = weight_stride(s.k);
@@ -97,7 +96,7 @@ void set_output(const Conv& op, const Operands& operands, MatmulArgs& a) {
 View Operands::view(const Tensor& tensor) const {
   if (!tensor) return {};
   const TensorPlace& place = tensors[tensor.id];
-  return {static_cast<char*>(place.data) + place.step * size_t(step), place.type == Type::f32};
+  return {place.data, place.type == Type::f32};
 }
 
 bool aligned(const View& view) { return reinterpret_cast<uintptr_t>(view.data) % 16 == 0; }
@@ -119,7 +118,7 @@ MatmulArgs matmul_args(const Conv& op, const Conv* shortcut, const Operands& ope
   const size_t phase_bytes = size_t(weight.out) * weight_stride(4 * weight.in) * 2;
   a.segments[0] = whole_input(op, operands, has_phases && cropped ? 4 * phase_bytes : 0);
   if (has_phases && !cropped)
-    split_in_phases(op, operands, a);
+    split_in_phases(op, a);
   else if (op.kernel_h * op.kernel_w == 1 && op.stride == 1 && !op.upsample)
     flatten(op, a);
   a.rows = a.samples * a.out_h * a.out_w;

@@ -11,11 +11,8 @@ namespace deepcache::cuda {
 struct Operands {
   const TensorPlace* tensors;
   const WeightPlace* weights;
-  int step = 0;
 
   View view(const Tensor& tensor) const;
-  // Whether it lies elsewhere in every step.
-  bool moves(const Tensor& tensor) const { return tensor && tensors[tensor.id].step != 0; }
   const int32_t* ints(const Tensor& tensor) const {
     return static_cast<const int32_t*>(view(tensor).data);
   }

@@ -12,7 +12,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <utility>
 
 #include "runtime/error.h"
 
@@ -38,12 +40,20 @@ struct Properties {
 
 // Throws Error(kBackendUnavailable) with the reason when there is none that can be used.
 int device_count();
+// As CUDA numbers it: 12080 is 12.8.
+int driver_version();
 Properties properties(int device);
 void use_device(int device);
 size_t free_memory();
 
-// Throws Error(kOutOfMemory).
+// Throws Error(kOutOfMemory) with what was wanted and what is free.
 void* allocate(size_t bytes);
+[[noreturn]] inline void out_of_memory(size_t bytes, size_t left) {
+  throw Error(ErrorCode::kOutOfMemory,
+              "cannot allocate " + std::to_string(bytes >> 20) + " MiB of GPU memory (" +
+                  std::to_string(left >> 20) +
+                  " MiB are free); use a smaller image or batch, or free memory elsewhere");
+}
 void release(void* data) noexcept;
 
 Stream make_stream();
@@ -59,14 +69,29 @@ class Event {
  public:
   Event() = default;
   ~Event();
-  Event(const Event&) = delete;
+  Event(Event&& other) noexcept : handle_(std::exchange(other.handle_, {})) {}
   void record(Stream stream);
+  // Until the device has passed it; the thread sleeps. Throws as synchronize() does.
+  void wait() const;
   // Waits until the device has passed this one.
   double seconds_since(const Event& earlier) const;
 
  private:
-  void* handle_ = nullptr;
-  double time_ = 0;  // emulated: of the wall clock
+  EventHandle handle_{};
+};
+
+// Kernels that were recorded once and are launched as one, with the arguments that they were
+// recorded with: what changes between launches must be in device memory.
+class Graph {
+ public:
+  // `enqueue` launches on the stream that it is given; no memory may come or go meanwhile.
+  explicit Graph(const std::function<void(Stream)>& enqueue);
+  ~Graph();
+  Graph(Graph&& other) noexcept : handle_(std::exchange(other.handle_, {})) {}
+  void launch(Stream stream) const;
+
+ private:
+  GraphHandle handle_{};
 };
 
 // Device memory with an owner.

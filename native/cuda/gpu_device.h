@@ -19,6 +19,8 @@ namespace deepcache::cuda {
 using Half = __half;
 using Bfloat16 = __nv_bfloat16;
 using Stream = cudaStream_t;
+using EventHandle = cudaEvent_t;
+using GraphHandle = cudaGraphExec_t;
 
 template <typename T>
 struct Number;

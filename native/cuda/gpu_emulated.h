@@ -2,7 +2,9 @@
 
 // gpu.h without nvcc: the same names, on the emulator.
 
+#include <memory>
 #include <utility>
+#include <vector>
 
 #include "emulator/emulator.h"
 
@@ -18,7 +20,9 @@ namespace deepcache::cuda {
 
 using Half = __half;
 using Bfloat16 = __nv_bfloat16;
-using Stream = void*;
+using Stream = emulator::Stream*;
+using EventHandle = std::shared_ptr<emulator::Mark>;
+using GraphHandle = std::vector<emulator::Work>*;
 
 template <typename T>
 struct Number;
@@ -66,8 +70,9 @@ namespace gpu {
 
 template <typename... P, typename... A>
 void launch_clusters(void (*kernel)(P...), unsigned cluster, dim3 grid, dim3 block,
-                     size_t shared_bytes, Stream, A&&... arguments) {
-  emulator::launch(kernel, grid, block, shared_bytes, cluster, std::forward<A>(arguments)...);
+                     size_t shared_bytes, Stream stream, A&&... arguments) {
+  emulator::launch(kernel, grid, block, shared_bytes, cluster, stream,
+                   std::forward<A>(arguments)...);
 }
 
 template <typename... P, typename... A>

@@ -1,26 +1,10 @@
-// The host side of gpu.h: devices, memory and streams, from the CUDA runtime or the emulator.
+// The host side of gpu.h from the CUDA runtime (gpu_runtime_emulated.cu: from the emulator).
 
 #include "cuda/gpu.h"
 
-#if !defined(__CUDACC__)
-#include <chrono>
-#include <cstring>
-#endif
+#if defined(__CUDACC__)
 
 namespace deepcache::cuda::gpu {
-namespace {
-
-std::string mebibytes(size_t bytes) { return std::to_string(bytes >> 20) + " MiB"; }
-
-[[noreturn]] void out_of_memory(size_t bytes, size_t left) {
-  throw Error(ErrorCode::kOutOfMemory,
-              "cannot allocate " + mebibytes(bytes) + " of GPU memory (" + mebibytes(left) +
-                  " are free); use a smaller image or batch, or free memory elsewhere");
-}
-
-}  // namespace
-
-#if defined(__CUDACC__)
 
 void check(cudaError_t result, const char* what) {
   if (result == cudaSuccess) return;
@@ -29,9 +13,15 @@ void check(cudaError_t result, const char* what) {
                                         cudaGetErrorName(result) + ")");
 }
 
-int device_count() {
-  int driver = 0, runtime = 0, count = 0;
+int driver_version() {
+  int driver = 0;
   cudaDriverGetVersion(&driver);
+  return driver;
+}
+
+int device_count() {
+  const int driver = driver_version();
+  int runtime = 0, count = 0;
   cudaRuntimeGetVersion(&runtime);
   const auto version = [](int v) {
     return std::to_string(v / 1000) + "." + std::to_string(v % 1000 / 10);
@@ -102,61 +92,62 @@ void download(void* to, const void* from, size_t bytes, Stream stream) {
 }
 
 Event::~Event() {
-  if (handle_) cudaEventDestroy(static_cast<cudaEvent_t>(handle_));
+  if (handle_) cudaEventDestroy(handle_);
 }
 
 void Event::record(Stream stream) {
-  cudaEvent_t event = static_cast<cudaEvent_t>(handle_);
-  if (!event) check(cudaEventCreate(&event), "making an event");
-  handle_ = event;
-  check(cudaEventRecord(event, stream), "recording an event");
+  if (!handle_) check(cudaEventCreateWithFlags(&handle_, cudaEventBlockingSync), "making an event");
+  check(cudaEventRecord(handle_, stream), "recording an event");
 }
 
+void Event::wait() const { check(cudaEventSynchronize(handle_), "a kernel"); }
+
 double Event::seconds_since(const Event& earlier) const {
-  const auto first = static_cast<cudaEvent_t>(earlier.handle_);
-  const auto last = static_cast<cudaEvent_t>(handle_);
+  wait();
   float milliseconds = 0;
-  check(cudaEventSynchronize(last), "a kernel");
-  check(cudaEventElapsedTime(&milliseconds, first, last), "reading an event");
+  check(cudaEventElapsedTime(&milliseconds, earlier.handle_, handle_), "reading an event");
   return milliseconds * 1e-3;
 }
 
-#else  // emulated: small GPUs, so that grids are cut as on a large one
+namespace {
 
-int device_count() { return 3; }
-
-Properties properties(int device) {
-  if (device == 0) return {"emulated sm_80", 8, 0, 4, 163 << 10, size_t(1) << 30};
-  if (device == 1) return {"emulated sm_86", 8, 6, 3, 99 << 10, size_t(1) << 30};
-  return {"emulated sm_90", 9, 0, 4, 227 << 10, size_t(1) << 30};
+// Of a stream of its own: other threads may use the context's meanwhile.
+cudaGraph_t capture(const std::function<void(Stream)>& enqueue) {
+  const Stream stream = make_stream();
+  cudaGraph_t graph = nullptr;
+  try {
+    check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "recording a graph");
+    enqueue(stream);
+    check(cudaStreamEndCapture(stream, &graph), "recording a graph");
+  } catch (...) {
+    if (!graph) cudaStreamEndCapture(stream, &graph);
+    if (graph) cudaGraphDestroy(graph);
+    destroy(stream);
+    throw;
+  }
+  destroy(stream);
+  return graph;
 }
 
-void use_device(int) {}
+}  // namespace
 
-size_t free_memory() { return (size_t(1) << 30) - emulator::allocated_bytes(); }
-
-void* allocate(size_t bytes) {
-  const size_t limit = size_t(1) << 30, used = emulator::allocated_bytes();
-  void* data = bytes <= limit - used ? emulator::allocate(bytes) : nullptr;
-  if (!data) out_of_memory(bytes, limit - used);
-  return data;
+Graph::Graph(const std::function<void(Stream)>& enqueue) {
+  const cudaGraph_t graph = capture(enqueue);
+  const cudaError_t result = cudaGraphInstantiate(&handle_, graph, 0);
+  cudaGraphDestroy(graph);
+  if (result == cudaErrorMemoryAllocation)
+    throw Error(ErrorCode::kOutOfMemory, "there is no GPU memory left for a CUDA graph");
+  check(result, "making a graph");
 }
 
-void release(void* data) noexcept { emulator::release(data); }
-Stream make_stream() { return nullptr; }
-void destroy(Stream) noexcept {}
-void synchronize(Stream) {}
-void fill(void* data, int byte, size_t bytes, Stream) { std::memset(data, byte, bytes); }
-void upload(void* to, const void* from, size_t bytes, Stream) { std::memcpy(to, from, bytes); }
-void download(void* to, const void* from, size_t bytes, Stream) { std::memcpy(to, from, bytes); }
-
-Event::~Event() = default;
-void Event::record(Stream) {
-  const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  time_ = std::chrono::duration<double>(now).count();
+Graph::~Graph() {
+  if (handle_) cudaGraphExecDestroy(handle_);
 }
-double Event::seconds_since(const Event& earlier) const { return time_ - earlier.time_; }
 
-#endif
+void Graph::launch(Stream stream) const {
+  check(cudaGraphLaunch(handle_, stream), "launching a graph");
+}
 
 }  // namespace deepcache::cuda::gpu
+
+#endif

@@ -10,15 +10,44 @@ DeviceProgram::DeviceProgram(Context& context, const ProgramSpec& spec)
       ops_(spec.ops, spec.ops + spec.op_count),
       tensors_(spec.tensors, spec.tensors + spec.tensor_count),
       weights_(spec.weights, spec.weights + spec.weight_count) {
-  const Operands operands{tensors_.data(), weights_.data(), 0};
+  place_slices();
+  const Operands operands{tensors_.data(), weights_.data()};
   is_added_.resize(ops_.size());
   for (const Op& op : ops_)
     if (op.kind == OpKind::conv && op.conv.shortcut >= 0)
       is_added_[op.conv.shortcut] =
           can_add_shortcut(op.conv, ops_[op.conv.shortcut].conv, operands);
   size_t bytes = 0;
-  for (const Op& op : ops_) bytes = std::max(bytes, prepare(op, operands));
+  for (const Op& op : ops_) bytes = std::max(bytes, prepare(op));
   workspace_ = gpu::Memory(bytes);
+  for (auto& [index, product] : products_)
+    product.args.partials = reinterpret_cast<float*>(workspace_.data());
+}
+
+void DeviceProgram::place_slices() {
+  constexpr size_t kAlignment = 256;
+  const auto aligned = [](size_t n) { return (n + kAlignment - 1) / kAlignment * kAlignment; };
+  size_t total = 0;
+  for (const TensorPlace& place : tensors_)
+    if (place.step) total += aligned(place.bytes);
+  slice_memory_ = gpu::Memory(total);
+  char* to = slice_memory_.data();
+  for (TensorPlace& place : tensors_) {
+    if (!place.step) continue;
+    if (slices_.count == kMaxSlices || place.bytes % 4 || place.step % 4)
+      throw Error(ErrorCode::kUnsupported, "the plan has too many or too odd stepped tensors");
+    slices_.slice[slices_.count++] = {static_cast<const uint32_t*>(place.data), place.step / 4,
+                                      reinterpret_cast<uint32_t*>(to), place.bytes / 4};
+    last_step_ = std::min(last_step_, place.last_step);
+    const size_t bytes = place.bytes;
+    place = {to, bytes, 0, 0, place.type};
+    to += aligned(bytes);
+  }
+}
+
+void DeviceProgram::check_step(int step) const {
+  if (step < 0 || step > last_step_)
+    throw Error(ErrorCode::kInternal, "run: step " + std::to_string(step) + " is out of range");
 }
 
 const Conv* DeviceProgram::shortcut(const Conv& conv) const {
@@ -26,7 +55,8 @@ const Conv* DeviceProgram::shortcut(const Conv& conv) const {
 }
 
 // Names the op's kernel and returns what it needs of the workspace.
-size_t DeviceProgram::prepare(const Op& op, const Operands& operands) {
+size_t DeviceProgram::prepare(const Op& op) {
+  const Operands operands{tensors_.data(), weights_.data()};
   switch (op.kind) {
     case OpKind::conv: {
       const int index = int(kernels_.size());
@@ -76,36 +106,34 @@ size_t DeviceProgram::prepare(const Op& op, const Operands& operands) {
   }
 }
 
-void DeviceProgram::run(int step, int first, int last) {
-  for (const TensorPlace& place : tensors_)
-    if (place.step && (step < 0 || step > place.last_step))
-      throw Error(ErrorCode::kInternal, "run: step " + std::to_string(step) + " is out of range");
+void DeviceProgram::run(int step, int first, int last) const {
+  check_step(step);
   if (first < 0 || last > int(ops_.size()) || first > last)
     throw Error(ErrorCode::kInternal, "run: ops out of range");
-  const Operands operands{tensors_.data(), weights_.data(), step};
-  for (int i = first; i < last; i++) {
-    if (context_.type == ActivationType::fp16)
-      launch<Half>(i, operands);
-    else
-      launch<Bfloat16>(i, operands);
-  }
+  if (slices_.count) launch_fetch_slices(slices_, step, context_.stream);
+  for (int i = first; i < last; i++) launch(i, context_.stream);
+}
+
+void DeviceProgram::enqueue(Stream stream) const {
+  for (int i = 0; i < int(ops_.size()); i++) launch(i, stream);
+}
+
+void DeviceProgram::launch(int index, Stream stream) const {
+  if (context_.type == ActivationType::fp16)
+    launch_typed<Half>(index, stream);
+  else
+    launch_typed<Bfloat16>(index, stream);
 }
 
 template <typename T>
-void DeviceProgram::launch(int index, const Operands& operands) {
+void DeviceProgram::launch_typed(int index, Stream stream) const {
   const Op& op = ops_[index];
-  const Stream stream = context_.stream;
+  const Operands operands{tensors_.data(), weights_.data()};
   int* const fault = reinterpret_cast<int*>(context_.fault.data());
   switch (op.kind) {
-    case OpKind::conv: {
+    case OpKind::conv:
       if (is_added_[index]) return;
-      Product product = products_.at(index);
-      const int splits = product.args.splits;
-      product.args = matmul_args(op.conv, shortcut(op.conv), operands);  // of this step
-      product.args.splits = splits;
-      product.args.partials = reinterpret_cast<float*>(workspace_.data());
-      return launch_product<T>(product, context_.properties, stream);
-    }
+      return launch_product<T>(products_.at(index), context_.properties, stream);
     case OpKind::group_norm: {
       GroupNormArgs args = group_norm_args(op.group_norm, operands, context_.properties);
       args.statistics = reinterpret_cast<float2*>(workspace_.data());

@@ -3,10 +3,12 @@
 // A plan made of launches: everything is chosen and allocated when it is made, running it only
 // enqueues.
 
+#include <climits>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "cuda/kernels/slices.h"
 #include "cuda/product.h"
 
 namespace deepcache::cuda {
@@ -15,16 +17,25 @@ class DeviceProgram {
  public:
   DeviceProgram(Context& context, const ProgramSpec& spec);
   // Enqueues ops [first, last).
-  void run(int step, int first, int last);
+  void run(int step, int first, int last) const;
+  // The same for all ops, on any stream. The slices of the step must have been fetched.
+  void enqueue(Stream stream) const;
+  // Of stepped tensors: ops read a copy of the step's slice, so that their arguments are the same
+  // in all steps.
+  const Slices& slices() const { return slices_; }
+  // Throws Error(kInternal) when a stepped tensor has no such slice.
+  void check_step(int step) const;
   const char* kernel(int op) const { return kernels_[op].c_str(); }
   Context& context() { return context_; }
 
  private:
+  void place_slices();
+  size_t prepare(const Op& op);
+  void launch(int index, Stream stream) const;
   template <typename T>
-  void launch(int index, const Operands& operands);
+  void launch_typed(int index, Stream stream) const;
   // What the convolution adds to its sums instead of its residual, or null.
   const Conv* shortcut(const Conv& conv) const;
-  size_t prepare(const Op& op, const Operands& operands);
 
   Context& context_;
   std::vector<Op> ops_;
@@ -33,7 +44,10 @@ class DeviceProgram {
   std::vector<bool> is_added_;        // ops that later products do along
   std::map<int, Product> products_;   // by op
   std::vector<std::string> kernels_;  // that serve the ops, for reports
-  gpu::Memory workspace_;             // of one op at a time
+  Slices slices_;
+  int last_step_ = INT_MAX;
+  gpu::Memory slice_memory_;
+  gpu::Memory workspace_;  // of one op at a time
 };
 
 }  // namespace deepcache::cuda

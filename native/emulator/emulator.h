@@ -16,6 +16,7 @@
 #include "registers.h"
 #include "scheduler.h"
 #include "shared_memory.h"
+#include "stream.h"
 #include "tensor_map.h"
 #include "tma.h"
 #include "warp.h"

@@ -18,6 +18,7 @@
 namespace deepcache::emulator {
 
 dim3 grid_size, block_size;
+std::mutex grid_mutex;
 unsigned cluster_size = 1;
 
 namespace {
@@ -144,8 +145,7 @@ void schedule_until_idle() {
 
 void run_grid(dim3 grid, dim3 block, size_t shared_bytes, unsigned cluster,
               std::function<void()> thread) {
-  static std::mutex one_at_a_time;
-  const std::lock_guard lock(one_at_a_time);
+  const std::lock_guard lock(grid_mutex);
   happens_before(&launch_token);
   struct After {
     ~After() { happens_after(&done_token); }

@@ -4,6 +4,11 @@
 
 #include <cstring>
 #include <map>
+#include <mutex>
+
+#include "launch.h"
+#include "options.h"
+#include "stream.h"
 
 namespace deepcache::emulator {
 namespace {
@@ -14,6 +19,7 @@ struct Range {
   size_t bytes;
   char* map;
   size_t map_bytes;
+  int device;
 };
 
 std::map<char*, Range>& buffers() {
@@ -24,6 +30,8 @@ std::map<char*, Range>& buffers() {
 }  // namespace
 
 void* allocate(size_t bytes) {
+  const std::lock_guard lock(grid_mutex);
+  if (bytes > free_bytes()) return nullptr;
   const size_t used = (bytes + 15) / 16 * 16, pages = (used + kPage - 1) / kPage * kPage;
   void* map =
       mmap(nullptr, pages + kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -32,12 +40,15 @@ void* allocate(size_t bytes) {
   mprotect(first + pages, kPage, PROT_NONE);
   char* const data = first + pages - used;
   std::memset(data, 0xff, used);
-  buffers()[data] = {bytes, first, pages + kPage};
+  buffers()[data] = {bytes, first, pages + kPage, used_device()};
+  statistics.allocations++;
   return data;
 }
 
 void release(void* data) {
   if (!data) return;
+  finish_all();
+  const std::lock_guard lock(grid_mutex);
   const auto found = buffers().find(static_cast<char*>(data));
   munmap(found->second.map, found->second.map_bytes);
   buffers().erase(found);
@@ -49,6 +60,13 @@ bool in_global(const void* data, size_t bytes) {
   if (after == buffers().begin()) return false;
   --after;
   return first + bytes <= after->first + after->second.bytes;
+}
+
+size_t free_bytes() {
+  size_t used = options.taken_bytes;
+  for (const auto& [data, range] : buffers())
+    if (range.device == used_device()) used += range.bytes;
+  return used < options.memory_bytes ? options.memory_bytes - used : 0;
 }
 
 size_t allocated_bytes() {

@@ -7,10 +7,11 @@
 
 namespace deepcache::emulator {
 
-// Null when there is no memory.
+// Of the device that the thread uses; null when there is no memory left.
 void* allocate(size_t bytes);
 void release(void* data);
 bool in_global(const void* data, size_t bytes);
 size_t allocated_bytes();
+size_t free_bytes();  // of the thread's device
 
 }  // namespace deepcache::emulator

@@ -15,11 +15,15 @@ struct Options {
   Async async = Async::late;  // late: only when something waits for it
   int resident = 1;           // blocks that are interleaved
   size_t stack = 128 << 10;   // bytes of a thread's stack
-  int planted_bug = 0;        // which of the kernels' planted bugs is active: a test of the tests
+  int gpus = 3;
+  size_t memory_bytes = size_t(1) << 30;  // of each GPU, of which others have taken
+  size_t taken_bytes = 0;
+  int planted_bug = 0;  // which of the kernels' planted bugs is active: a test of the tests
 };
 inline Options options;
 
 struct Statistics {
+  uint64_t allocations = 0, waits = 0;  // waits of the host for work that was not done
   uint64_t launches = 0, switches = 0, barriers = 0, mma = 0, wgmma = 0;
   // Shared-memory reads of ldmatrix: phases is the least that is possible, the rest bank conflicts.
   uint64_t ldmatrix_phases = 0, ldmatrix_wavefronts = 0;

@@ -46,7 +46,7 @@ std::vector<float> Autoencoder::run(const Plan& plan, const char* input, const f
   std::map<std::string, std::unique_ptr<Buffer>> buffers;
   Bindings bindings;
   for (const External& external : plan.externals()) {
-    auto& buffer = buffers[external.name] = backend().allocate(external_bytes(plan, external));
+    auto& buffer = buffers[external.name] = allocate(plan, external);
     bindings[external.name] = {buffer.get()};
   }
   const Shape in = plan.shape(plan.find_external(input).tensor);

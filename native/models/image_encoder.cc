@@ -18,7 +18,7 @@ ImageEncoding ImageEncoder::encode(const float* pixels, int batch, const CancelF
   std::map<std::string, std::unique_ptr<Buffer>> buffers;
   Bindings bindings;
   for (const External& external : plan.externals()) {
-    auto& buffer = buffers[external.name] = backend().allocate(external_bytes(plan, external));
+    auto& buffer = buffers[external.name] = allocate(plan, external);
     bindings[external.name] = {buffer.get()};
   }
   const size_t area = size_t(config_.image_size) * config_.image_size;

@@ -1,7 +1,6 @@
 #include "model.h"
 
 #include "../runtime/error.h"
-#include "../runtime/memory.h"
 
 namespace deepcache {
 namespace {
@@ -16,7 +15,7 @@ Model::Model(std::shared_ptr<WeightSource> source, std::shared_ptr<Backend> back
 void Model::load(const Plan& plan) {
   size_t bytes = 0;
   for (const WeightSpec& spec : plan.weights()) bytes += backend_->packed_bytes(spec);
-  require_memory(bytes, "the weights of " + source_->description());
+  backend_->require_memory(bytes, "the weights of " + source_->description());
   // Pages of the files, or synthetic values, go as soon as they are packed.
   size_t unreleased = 0;
   for (const WeightSpec& spec : plan.weights()) {
@@ -36,10 +35,7 @@ std::unique_ptr<Program> Model::compile(const Plan& plan, Buffer& arena, const B
     const auto found = bindings.find(external.name);
     if (found == bindings.end())
       throw Error(ErrorCode::kInternal, "no buffer is bound to " + external.name);
-    const Binding& binding = found->second;
-    if (binding.offset + external_bytes(plan, external) > binding.buffer->bytes())
-      throw Error(ErrorCode::kInternal, "the buffer bound to " + external.name + " is too small");
-    ordered.push_back(binding);
+    ordered.push_back(found->second);
   }
   return backend_->compile(plan, weights_, arena, std::move(ordered));
 }
@@ -47,7 +43,7 @@ std::unique_ptr<Program> Model::compile(const Plan& plan, Buffer& arena, const B
 size_t Model::run_once(const Plan& plan, const Bindings& bindings, const CancelFlag* cancel,
                        const Tap* tap) {
   const size_t bytes = arena_bytes(plan);
-  require_memory(bytes, "the activations of a forward pass");
+  backend_->require_memory(bytes, "the activations of a forward pass");
   const std::unique_ptr<Buffer> arena = backend_->allocate(bytes);
   compile(plan, *arena, bindings)->run(0, cancel, tap);
   backend_->synchronize();

@@ -29,6 +29,10 @@ class Model {
   size_t weight_bytes() const { return weights_.packed_bytes(); }
 
   std::unique_ptr<Program> compile(const Plan& plan, Buffer& arena, const Bindings& bindings);
+  // A buffer for one of the plan's externals.
+  std::unique_ptr<Buffer> allocate(const Plan& plan, const External& external) {
+    return backend_->allocate(external_bytes(plan, external));
+  }
   // Compiles and runs a plan once, with an arena of its own. Returns the arena's bytes.
   size_t run_once(const Plan& plan, const Bindings& bindings, const CancelFlag* cancel,
                   const Tap* tap);

@@ -35,7 +35,7 @@ TextEncoding TextEncoder::encode(const std::vector<int32_t>& ids, int batch, int
   std::map<std::string, std::unique_ptr<Buffer>> buffers;
   Bindings bindings;
   for (const External& external : plan.externals()) {
-    auto& buffer = buffers[external.name] = backend().allocate(external_bytes(plan, external));
+    auto& buffer = buffers[external.name] = allocate(plan, external);
     bindings[external.name] = {buffer.get()};
   }
   std::vector<int32_t> pooled;

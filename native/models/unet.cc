@@ -4,7 +4,6 @@
 #include <chrono>
 
 #include "../runtime/error.h"
-#include "../runtime/memory.h"
 #include "layout.h"
 #include "unet_session.h"
 #include "weight_plans.h"
@@ -219,11 +218,12 @@ UnetRun Unet::denoise(const UnetDenoise& request, const CancelFlag* cancel,
   UnetRun result;
   result.prepare_milliseconds = milliseconds_since(begin);
   Clock::time_point row_begin = Clock::now();
-  run_table(backend(), table, state, programs, cancel, [&](int row) {
+  run_table(run.loop(), table, state, programs, cancel, request.reads, [&](int row) {
     result.row_milliseconds.push_back(milliseconds_since(row_begin));
     on_step({row, result.row_milliseconds.back(), reader(state.x), reader(state.x0)});
     row_begin = Clock::now();
   });
+  backend().synchronize();
   result.latents = read_nchw(*state.x, batch, channels, pixels);
   for (int i = 0; i < kHistorySlots; ++i)
     if (used[i]) result.history[i] = read_nchw(*state.history[i], batch, channels, pixels);

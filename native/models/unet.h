@@ -51,9 +51,10 @@ struct UnetDenoise {
   // What the table's history slots hold before the first row, [b, c, h, w]; null: zeros. A run may
   // so go on where another one ended.
   std::array<const float*, kHistorySlots> history = {};
+  Reads reads;  // rows after which on_step reads latents; null: none
 };
 
-// Reads the current x0 (or x) as [b, c, h, w].
+// Reads the x0 (or x) of the row as [b, c, h, w]; only where UnetDenoise::reads says so.
 using ReadLatents = std::function<std::vector<float>()>;
 
 struct UnetProgress {

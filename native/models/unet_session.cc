@@ -4,7 +4,6 @@
 #include <numeric>
 
 #include "../runtime/error.h"
-#include "../runtime/memory.h"
 #include "unet_blocks.h"
 
 namespace deepcache {
@@ -40,13 +39,14 @@ Unet::Session::Session(Unet& unet, const UnetShape& shape, int steps, std::vecto
   for (const External& external : context.externals())
     if (!is_input(external.name)) sizes[external.name] = unet_.external_bytes(context, external);
   for (const auto& [name, size] : sizes) total += size;
-  require_memory(arena + total, "a run of this size");
+  unet_.backend().require_memory(arena + total, "a run of this size");
 
   arena_ = unet_.backend().allocate(arena);
   for (const auto& [name, size] : sizes) allocate(name, size);
   for (size_t i = 0; i < keys.size(); ++i)
     programs_.emplace_back(keys[i],
                            unet_.compile(plans[i], *arena_, bindings(plans[i], keys[i].guided)));
+  loop_ = unet_.backend().make_loop();
 }
 
 Plan Unet::Session::record(const ProgramKey& key) const {

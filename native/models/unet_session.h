@@ -24,6 +24,7 @@ class Unet::Session {
                  const CancelFlag* cancel, const Tap* tap);
 
   Program& program(const ProgramKey& key);
+  Loop& loop() { return *loop_; }
   const UnetShape& shape() const { return shape_; }
   Buffer& sample() { return *buffers_.at("sample"); }
   Buffer& out() { return *buffers_.at("out"); }
@@ -51,6 +52,7 @@ class Unet::Session {
   std::map<std::string, std::unique_ptr<Buffer>> buffers_;
   std::unique_ptr<Buffer> arena_;
   std::vector<std::pair<ProgramKey, std::unique_ptr<Program>>> programs_;
+  std::unique_ptr<Loop> loop_;  // over the programs
 };
 
 }  // namespace deepcache

@@ -21,9 +21,14 @@ class Buffer {
   explicit Buffer(size_t bytes) : bytes_(bytes) {}
   virtual ~Buffer() = default;
   size_t bytes() const { return bytes_; }
-  virtual void upload(const void* source, size_t bytes, size_t offset = 0) = 0;
+  // Throw Error(kInternal) outside of the buffer. The source may be changed at once.
+  void upload(const void* source, size_t bytes, size_t offset = 0);
   // Waits for work in flight.
-  virtual void download(void* target, size_t bytes, size_t offset = 0) const = 0;
+  void download(void* target, size_t bytes, size_t offset = 0) const;
+
+ protected:
+  virtual void write(const void* source, size_t bytes, size_t offset) = 0;
+  virtual void read(void* target, size_t bytes, size_t offset) const = 0;
 
  private:
   size_t bytes_;
@@ -51,12 +56,35 @@ class Program {
   virtual std::vector<std::string> kernels() const { return {}; }
 };
 
+// Runs step tables (table.h): each row builds the U-Net's input, runs a program and applies the row
+// to the state. Made once for programs that alternate, and kept as long as they are: what a backend
+// prepares for a program serves all later runs.
+class Loop {
+ public:
+  virtual ~Loop() = default;
+  // Takes a run; what it points to must live until its last row has been waited for. `programs`
+  // belong to table.programs, in order. All that the rows need is allocated here.
+  virtual void begin(const StepTable& table, const SamplerState& state,
+                     const std::vector<Program*>& programs) = 0;
+  // Enqueues the next row (the CPU computes it at once). Throws Error(kAborted) soon after `cancel`
+  // became true.
+  virtual void enqueue(const CancelFlag* cancel) = 0;
+  // Until the row has been computed.
+  virtual void wait(int row) = 0;
+  // How many rows may be enqueued that have not been waited for: with 2, the device never idles.
+  virtual int rows_in_flight() const = 0;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
   virtual std::string name() const = 0;
   // How values that layers pass on are stored: f32, f16 or bf16.
   virtual Type activation_type() const = 0;
+  // Bytes that can still be allocated.
+  virtual size_t available_memory() const = 0;
+  // Throws Error(kOutOfMemory) naming `what`, the need and what there is.
+  void require_memory(size_t bytes, const std::string& what) const;
   // Zero-filled. Throws Error(kOutOfMemory).
   virtual std::unique_ptr<Buffer> allocate(size_t bytes) = 0;
   virtual std::unique_ptr<PackedWeight> pack(const WeightSpec& spec,
@@ -72,9 +100,7 @@ class Backend {
   // by the programs of a model, which never run at the same time.
   virtual std::unique_ptr<Program> compile(const Plan& plan, Weights& weights, Buffer& arena,
                                            std::vector<Binding> bindings) = 0;
-  // The sampler's arithmetic (table.h): build a U-Net input, and apply a row to the state.
-  virtual void sampler_input(const SamplerState& state, const StepTable& table, int row) = 0;
-  virtual void sampler_step(const SamplerState& state, const StepTable& table, int row) = 0;
+  virtual std::unique_ptr<Loop> make_loop() = 0;
   virtual void synchronize() = 0;
 };
 

@@ -136,15 +136,6 @@ size_t available_memory() {
 #endif
 }
 
-void require_memory(size_t bytes, const std::string& what) {
-  const size_t available = available_memory();
-  if (bytes <= available) return;
-  throw Error(ErrorCode::kOutOfMemory,
-              what + " needs about " + format_bytes(bytes) + " of memory, but only " +
-                  format_bytes(available) +
-                  " are available; choose a smaller batch or size, or free memory");
-}
-
 std::string format_bytes(size_t bytes) {
   if (bytes < 1024) return std::to_string(bytes) + " bytes";
   static constexpr const char* kUnits[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

@@ -13,9 +13,6 @@ size_t available_memory();
 // the environment variable. Linux only.
 size_t available_memory_under(const std::string& root);
 
-// Throws Error(kOutOfMemory) naming `what`, the need and what there is.
-void require_memory(size_t bytes, const std::string& what);
-
 // "1.25 GiB".
 std::string format_bytes(size_t bytes);
 

@@ -8,13 +8,13 @@
 #include <thread>
 #include <vector>
 
-namespace deepcache {
+#include "cpu_count.h"
 
-int core_count() { return std::max(1, int(std::thread::hardware_concurrency())); }
+namespace deepcache {
 
 void parallel_for(size_t count, int workers,
                   const std::function<void(size_t index, int worker)>& task) {
-  if (workers <= 0) workers = core_count();
+  if (workers <= 0) workers = available_cpus();
   workers = int(std::min(size_t(workers), count));
   std::atomic<size_t> next{0};
   std::mutex mutex;

@@ -5,11 +5,8 @@
 
 namespace deepcache {
 
-// The number of cores that this process may use, at least 1.
-int core_count();
-
 // Calls task(index, worker) for every index below `count`, on up to `workers` threads (0: one for
-// each core) of which the caller is worker 0. After an exception no further index is begun, and
+// each CPU) of which the caller is worker 0. After an exception no further index is begun, and
 // the first one is rethrown. For work on files; backends have thread pools of their own.
 void parallel_for(size_t count, int workers,
                   const std::function<void(size_t index, int worker)>& task);

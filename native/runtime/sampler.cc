@@ -84,17 +84,25 @@ std::vector<bool> used_history(const StepTable& table) {
   return used;
 }
 
-void run_table(Backend& backend, const StepTable& table, const SamplerState& state,
-               const std::vector<Program*>& programs, const CancelFlag* cancel,
+void run_table(Loop& loop, const StepTable& table, const SamplerState& state,
+               const std::vector<Program*>& programs, const CancelFlag* cancel, const Reads& reads,
                const StepCallback& on_step) {
-  for (int row = 0; row < int(table.rows.size()); ++row) {
+  const int rows = int(table.rows.size()), behind = loop.rows_in_flight() - 1;
+  loop.begin(table, state, programs);
+  int done = 0;
+  const auto finish_until = [&](int end) {
+    for (; done < end; ++done) {
+      loop.wait(done);
+      on_step(done);
+    }
+  };
+  for (int row = 0; row < rows; ++row) {
     if (cancel && *cancel) throw Error(ErrorCode::kAborted, "The run was aborted");
-    backend.sampler_input(state, table, row);
-    programs[table.rows[row].program]->run(row, cancel, nullptr);
-    backend.sampler_step(state, table, row);
-    on_step(row);
+    loop.enqueue(cancel);
+    // Another row would change what is to be read.
+    finish_until(reads && reads(row) ? row + 1 : row + 1 - behind);
   }
-  backend.synchronize();
+  finish_until(rows);
 }
 
 }  // namespace deepcache

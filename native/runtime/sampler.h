@@ -9,13 +9,15 @@
 
 namespace deepcache {
 
-// After each row, with its index. The state's x and x0 may be downloaded.
+// Whether the state's x and x0 will be read after the row.
+using Reads = std::function<bool(int row)>;
+// After each row, with its index. Where `reads` says so, x and x0 may be downloaded.
 using StepCallback = std::function<void(int row)>;
 
 // `programs` belong to table.programs, in order. Throws Error(kAborted) soon after `cancel` became
 // true; the state is then meaningless.
-void run_table(Backend& backend, const StepTable& table, const SamplerState& state,
-               const std::vector<Program*>& programs, const CancelFlag* cancel,
+void run_table(Loop& loop, const StepTable& table, const SamplerState& state,
+               const std::vector<Program*>& programs, const CancelFlag* cancel, const Reads& reads,
                const StepCallback& on_step);
 
 // History slots that the table reads or writes.

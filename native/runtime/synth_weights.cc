@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "cpu_count.h"
 #include "error.h"
 #include "parallel.h"
 #include "safetensors.h"
@@ -32,7 +33,7 @@ void write_values(SafetensorsWriter& writer, const std::vector<SyntheticTensor>&
     append_chunks(chunks, i, tensors[i].count());
     total += tensors[i].count();
   }
-  const int workers = options.threads > 0 ? options.threads : core_count();
+  const int workers = options.threads > 0 ? options.threads : available_cpus();
   std::vector<std::vector<Value>> buffers{size_t(workers)};
   std::mutex mutex;
   parallel_for(chunks.size(), workers, [&](size_t index, int worker) {

@@ -1,4 +1,4 @@
-// sampler_input and sampler_step: the emulated GPU against the CPU backend, whose own tests hold
+// Rows of the step table: the emulated GPU against the CPU backend, whose own tests hold
 // the numbers. The CPU sums in double and rounds once, the GPU in fp32: 1e-5 of values about 1
 // (guidance scales them by up to 10).
 
@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "emulated.h"
+#include "native/rows.h"
 #include "native/test.h"
 
 namespace deepcache::test {
@@ -72,9 +73,7 @@ void compare(Rows rows, int halves, int extra) {
              extra);
   rows.table.rows = {rows.row};
   for (Device* device : {&cpu, &gpu}) {
-    device->backend->sampler_input(device->state, rows.table, 0);
-    device->backend->sampler_step(device->state, rows.table, 0);
-    device->backend->synchronize();
+    run_rows(*device->backend, rows.table, device->state);
   }
   for (size_t b = 0; b < cpu.buffers.size(); b++) {
     const size_t bytes = cpu.buffers[b]->bytes();
@@ -138,21 +137,6 @@ TEST(quick_sampler_assignments_and_blend) {
   r.row.blend_init = r.shared(0.9f);
   r.row.blend_noise = r.each(0.1f, 0, 0.5f);
   compare(r, 2, 0);
-}
-
-// A second table must not find the first one's numbers on the device.
-TEST(quick_sampler_tables_follow_each_other) {
-  Device gpu(std::shared_ptr<Backend>(emulated_backend(kSm80, ActivationType::fp16)), 1, 0);
-  for (const float scale : {2.0f, 3.0f}) {
-    Rows r = plain();
-    r.row.input_scale = r.shared(scale);
-    r.table.rows = {r.row};
-    gpu.backend->sampler_input(gpu.state, r.table, 0);
-    float x = 0, in = 0;
-    gpu.state.x->download(&x, 4);
-    gpu.state.model_input->download(&in, 4);
-    CHECK_EQ(in, scale * x);
-  }
 }
 
 }  // namespace deepcache::test

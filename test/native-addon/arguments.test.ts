@@ -184,7 +184,8 @@ describe('wrong objects', () => {
   rejects([
     [
       'a plain object as backend',
-      () => load({ device: 'cpu', threads: 1, dtype: 'fp32', isa: '' }, source('unet')),
+      () =>
+        load({ device: 'cpu', threads: 1, dtype: 'fp32', isa: '', availableMemory: () => 0 }, source('unet')),
       /backend must be a Backend/,
     ],
     [

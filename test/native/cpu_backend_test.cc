@@ -8,6 +8,7 @@
 
 #include "cpu/backend.h"
 #include "op_cases.h"
+#include "runtime/cpu_count.h"
 #include "runtime/error.h"
 #include "test.h"
 
@@ -108,7 +109,7 @@ TEST(cpu_pool_stops_when_cancelled) {
 TEST(cpu_thread_count_is_checked) {
   CHECK_THROWS(cpu::ThreadPool(-1), ErrorCode::kInvalidArgument);
   CHECK_THROWS(cpu::ThreadPool(100000), ErrorCode::kInvalidArgument);
-  CHECK(cpu::available_cpus() >= 1);
+  CHECK(available_cpus() >= 1);
 }
 
 TEST(cpu_isa_by_environment) {

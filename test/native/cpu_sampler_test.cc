@@ -1,10 +1,10 @@
-// The CPU backend's sampler_input and sampler_step against numbers worked out here.
+// Rows of the step table on the CPU backend against numbers worked out here.
 
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
-#include "runtime/backend.h"
+#include "rows.h"
 #include "test.h"
 
 namespace deepcache::test {
@@ -62,7 +62,7 @@ struct Fixture {
   }
   void step() {
     table.rows = {row};
-    backend->sampler_step(state, table, 0);
+    run_rows(*backend, table, state);
   }
 };
 
@@ -84,9 +84,9 @@ double deviation(const float* x) {
 TEST(cpu_sampler_input_scales_and_appends) {
   Fixture f(2, 3);
   f.row.input_scale = f.each(0.5f, 2);
-  f.table.rows = {f.row};
-  f.backend->sampler_input(f.state, f.table, 0);
-  const auto x = read(f.state.x), constant = read(f.state.constant), in = read(f.state.model_input);
+  const auto x = read(f.state.x);
+  f.step();
+  const auto constant = read(f.state.constant), in = read(f.state.model_input);
   for (int half = 0; half < 2; half++)
     for (int s = 0; s < kBatch; s++)
       for (int p = 0; p < kPixels; p++)

@@ -65,8 +65,9 @@ class PackingBackend : public Backend {
   std::unique_ptr<Program> compile(const Plan&, Weights&, Buffer&, std::vector<Binding>) override {
     return nullptr;
   }
-  void sampler_input(const SamplerState&, const StepTable&, int) override {}
-  void sampler_step(const SamplerState&, const StepTable&, int) override {}
+  Type activation_type() const override { return Type::f32; }
+  size_t available_memory() const override { return 0; }
+  std::unique_ptr<Loop> make_loop() override { return nullptr; }
   void synchronize() override {}
 };
 

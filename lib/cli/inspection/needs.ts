@@ -80,11 +80,11 @@ export function needsOf(configs: Configs): { memory: MemoryNeed; branches: Branc
       total: weights + unet + decoder,
       ...(large && { large }),
     },
-    branches: unetPlan.branches.map(({ branch, feature, featureShape, complete }) => ({
+    branches: unetPlan.branches.map(({ branch, feature, featureShape, featureBytes, complete }) => ({
       branch,
       feature,
       featureShape,
-      featureBytes: 4 * featureShape.reduce((a, b) => a * b, 1),
+      featureBytes,
       share: complete / unetPlan.full.complete,
     })),
   };

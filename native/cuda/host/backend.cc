@@ -1,5 +1,6 @@
 #include "cuda/host/backend.h"
 
+#include "cuda/host/loop.h"
 #include "cuda/host/program.h"
 
 namespace deepcache::cuda {
@@ -14,31 +15,11 @@ CudaMemory::CudaMemory(const Api& api, Context* context, size_t bytes)
 CudaMemory::~CudaMemory() { api_.memory_destroy(context_, data_); }
 
 void CudaMemory::upload(const void* source, size_t bytes, size_t offset) {
-  if (bytes) call(api_.upload, context_, static_cast<void*>(data() + offset), source, bytes);
+  call(api_.upload, context_, static_cast<void*>(data() + offset), source, bytes);
 }
 
 void CudaMemory::download(void* target, size_t bytes, size_t offset) const {
-  if (bytes)
-    call(api_.download, context_, target, static_cast<const void*>(data() + offset), bytes);
-}
-
-namespace {
-void check_range(size_t offset, size_t bytes, size_t size) {
-  if (offset > size || bytes > size - offset)
-    throw Error(ErrorCode::kInternal, "buffer: bytes " + std::to_string(offset) + " to " +
-                                          std::to_string(offset + bytes) + " of " +
-                                          std::to_string(size));
-}
-}  // namespace
-
-void CudaBuffer::upload(const void* source, size_t size, size_t offset) {
-  check_range(offset, size, bytes());
-  memory_.upload(source, size, offset);
-}
-
-void CudaBuffer::download(void* target, size_t size, size_t offset) const {
-  check_range(offset, size, bytes());
-  memory_.download(target, size, offset);
+  call(api_.download, context_, target, static_cast<const void*>(data() + offset), bytes);
 }
 
 CudaBackend::CudaBackend(const Api& api, int device, ActivationType type)
@@ -46,9 +27,12 @@ CudaBackend::CudaBackend(const Api& api, int device, ActivationType type)
   call(api_.context_create, device, type, &context_);
 }
 
-CudaBackend::~CudaBackend() {
-  device_values_.reset();
-  api_.context_destroy(context_);
+CudaBackend::~CudaBackend() { api_.context_destroy(context_); }
+
+size_t CudaBackend::available_memory() const {
+  DeviceInfo info;
+  call(api_.device_info, device_, &info);
+  return info.free_bytes;
 }
 
 std::unique_ptr<Buffer> CudaBackend::allocate(size_t bytes) {
@@ -71,6 +55,10 @@ void CudaBackend::repack(PackedWeight& target, const WeightSpec& spec,
 std::unique_ptr<Program> CudaBackend::compile(const Plan& plan, Weights& weights, Buffer& arena,
                                               std::vector<Binding> bindings) {
   return std::make_unique<CudaProgram>(api_, context_, type_, plan, weights, arena, bindings);
+}
+
+std::unique_ptr<Loop> CudaBackend::make_loop() {
+  return std::make_unique<CudaLoop>(api_, context_);
 }
 
 double CudaBackend::time_end() {

@@ -43,9 +43,15 @@ class CudaBuffer : public Buffer {
  public:
   CudaBuffer(const Api& api, Context* context, size_t bytes)
       : Buffer(bytes), memory_(api, context, bytes) {}
-  void upload(const void* source, size_t bytes, size_t offset) override;
-  void download(void* target, size_t bytes, size_t offset) const override;
   char* data() const { return memory_.data(); }
+
+ protected:
+  void write(const void* source, size_t bytes, size_t offset) override {
+    memory_.upload(source, bytes, offset);
+  }
+  void read(void* target, size_t bytes, size_t offset) const override {
+    memory_.download(target, bytes, offset);
+  }
 
  private:
   CudaMemory memory_;
@@ -73,6 +79,7 @@ class CudaBackend : public Backend {
   Type activation_type() const override {
     return type_ == ActivationType::fp16 ? Type::f16 : Type::bf16;
   }
+  size_t available_memory() const override;
   std::unique_ptr<Buffer> allocate(size_t bytes) override;
   std::unique_ptr<PackedWeight> pack(const WeightSpec& spec,
                                      const std::vector<const SourceTensor*>& sources) override;
@@ -81,8 +88,7 @@ class CudaBackend : public Backend {
   size_t packed_bytes(const WeightSpec& spec) const override { return cuda::packed_bytes(spec); }
   std::unique_ptr<Program> compile(const Plan& plan, Weights& weights, Buffer& arena,
                                    std::vector<Binding> bindings) override;
-  void sampler_input(const SamplerState& state, const StepTable& table, int row) override;
-  void sampler_step(const SamplerState& state, const StepTable& table, int row) override;
+  std::unique_ptr<Loop> make_loop() override;
   void synchronize() override;
 
   // The device's own time for what is enqueued between the two, in seconds.
@@ -90,15 +96,10 @@ class CudaBackend : public Backend {
   double time_end();
 
  private:
-  SamplerCall sampler_call(const SamplerState& state, const StepTable& table, int row);
-
   const Api& api_;
   const int device_;
   const ActivationType type_;
   Context* context_ = nullptr;
-  // The step table's numbers, as they are on the device.
-  std::vector<float> values_;
-  std::unique_ptr<CudaMemory> device_values_;
 };
 
 }  // namespace deepcache::cuda

@@ -1,62 +1,21 @@
 #include "cuda/host/program.h"
 
-#include <algorithm>
-
 namespace deepcache::cuda {
-namespace {
-
-TensorPlace place_external(const Plan& plan, int id, const External& external,
-                           const Binding& binding) {
-  if (external.type == Type::f16 || external.type == Type::bf16)
-    throw Error(ErrorCode::kInternal, "compile: " + external.name + " has a type of files");
-  const size_t bytes = plan.external_bytes(external, Type::f16);
-  if (!binding.buffer || binding.offset + bytes > binding.buffer->bytes())
-    throw Error(ErrorCode::kInternal, "compile: the buffer for " + external.name + " is too small");
-  TensorPlace place;
-  place.data = static_cast<CudaBuffer&>(*binding.buffer).data() + binding.offset;
-  place.type = external.type == Type::activation ? Type::f16 : external.type;
-  if (external.stepped) {
-    place.step = binding.step ? binding.step : bytes;
-    place.last_step = int((binding.buffer->bytes() - binding.offset - bytes) / place.step);
-  }
-  return place;
-}
-
-}  // namespace
-
 CudaProgram::CudaProgram(const Api& api, Context* context, ActivationType type, const Plan& plan,
                          Weights& weights, Buffer& arena, const std::vector<Binding>& bindings)
-    : api_(api), context_(context), type_(type) {
-  if (bindings.size() != plan.externals().size())
-    throw Error(ErrorCode::kInternal, "compile: " + std::to_string(bindings.size()) +
-                                          " bindings for " +
-                                          std::to_string(plan.externals().size()) + " externals");
-  if (arena.bytes() < plan.arena_bytes(Type::f16))
-    throw Error(ErrorCode::kInternal, "compile: the arena is too small");
-
-  int count = 0;
-  const auto see = [&](const Tensor& tensor) { count = std::max(count, tensor.id + 1); };
-  for (const Op& op : plan.ops()) {
-    op.inputs(see);
-    see(op.output());
-    outputs_.push_back(op.output());
-  }
-  places_.resize(count);
-  for (int id = 0; id < count; id++) {
-    const int index = plan.external_index(id);
-    if (index < 0)
-      places_[id].data = static_cast<CudaBuffer&>(arena).data() + plan.offset(id, Type::f16);
-    else
-      places_[id] = place_external(plan, id, plan.externals()[index], bindings[index]);
+    : api_(api), context_(context), type_(type), labels_(labels_by_tensor(plan)) {
+  for (const Op& op : plan.ops()) outputs_.push_back(op.output());
+  for (const Placement& place : place_tensors(plan, arena, bindings, Type::f16)) {
+    const int id = int(places_.size());
+    const size_t bytes = plan.shape(id).count() * bytes_of(place.type, Type::f16);
+    places_.push_back({static_cast<CudaBuffer&>(*place.buffer).data() + place.offset, bytes,
+                       place.step, place.last_step, place.type});
   }
   std::vector<WeightPlace> packed;
   for (const WeightSpec& spec : plan.weights())
     packed.push_back(static_cast<const CudaWeight&>(weights.get(spec)).place);
-  for (const auto& [name, tensor] : plan.labels())
-    if (tensor) labels_.emplace(tensor.id, std::make_pair(name, tensor));
-
-  const ProgramSpec spec{plan.ops().data(), int(plan.ops().size()), places_.data(), count,
-                         packed.data(),     int(packed.size())};
+  const ProgramSpec spec{plan.ops().data(),   int(plan.ops().size()), places_.data(),
+                         int(places_.size()), packed.data(),          int(packed.size())};
   call(api_.program_create, context_, &spec, &handle_);
 }
 
@@ -76,7 +35,7 @@ void CudaProgram::run_tapped(int step, const CancelFlag* cancel, const Tap& tap)
     for (auto it = first; it != last; ++it) {
       const auto& [name, tensor] = it->second;
       const TensorPlace& place = places_[tensor.id];
-      const char* data = static_cast<const char*>(place.data) + place.step * size_t(step);
+      const char* data = static_cast<const char*>(place.data);
       std::vector<float> values(tensor.shape.count());
       if (place.type == Type::f32) {
         call(api_.download, context_, static_cast<void*>(values.data()),

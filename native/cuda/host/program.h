@@ -1,11 +1,10 @@
 #pragma once
 
-#include <map>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "cuda/host/backend.h"
+#include "runtime/placement.h"
 
 namespace deepcache::cuda {
 
@@ -20,15 +19,16 @@ class CudaProgram : public Program {
   std::vector<std::string> kernels() const override;
 
  private:
+  friend class CudaLoop;
   void run_tapped(int step, const CancelFlag* cancel, const Tap& tap);
 
   const Api& api_;
   Context* context_;
   ActivationType type_;
   ProgramHandle* handle_ = nullptr;
-  std::vector<Tensor> outputs_;                                // of the ops
-  std::vector<TensorPlace> places_;                            // by tensor
-  std::multimap<int, std::pair<std::string, Tensor>> labels_;  // by tensor
+  std::vector<Tensor> outputs_;      // of the ops
+  std::vector<TensorPlace> places_;  // by tensor
+  Labels labels_;
 };
 
 }  // namespace deepcache::cuda

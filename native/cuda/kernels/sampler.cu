@@ -1,22 +1,26 @@
 // The sampler: what happens to the latents between two U-Net calls, without leaving the device.
 //
-//   input  model_input = input_scale * x ++ constant channels, for each guidance half
+//   input  model_input = input_scale * x ++ constant channels, for each guidance half; slices of
+//          stepped tensors
 //   step   m = guidance of the two halves, rescaled; x0 = p x + q m, clamped or thresholded; up to
-//   four
-//          assignments slot <- sum of coefficient * slot; the masked blend of four-channel
+//          four assignments slot <- sum of coefficient * slot; the masked blend of four-channel
 //          inpainting
 //
-// Shapes: [samples, pixels, channels] in fp32, as the runtime's table.h says. Every coefficient is
-// read from the table in device memory, one for the batch or one for each sample.
+// Shapes: [samples, pixels, channels] in fp32, as the runtime's table.h says. Row, state and
+// coefficients are read from device memory, one coefficient for the batch or one for each sample,
+// so that one recorded graph serves all rows. The first kernel of a graph takes the row from `next`
+// and puts it into `row`, which the others read; the last one advances `next`, which it does not
+// read: no kernel reads what it writes.
 //
 // A row is elementwise except for two things that need a whole sample first: the deviations of
 // rescale_noise_cfg, and the quantile of dynamic thresholding. Both are kernels of one block per
-// sample that leave one number behind, run only where a row asks for them. The quantile is found
-// exactly, bit by bit of the fp32 pattern (of absolute values, which sort as integers do).
+// sample that leave one number behind, recorded only for tables that ask for them. The quantile is
+// found exactly, bit by bit of the fp32 pattern (of absolute values, which sort as integers do).
 //
-// Why it is fast: a latent is 64 KB, so a row is one or two launches of a few microseconds; a
-// thread does all assignments of its element, in order, so that nothing is read again by another
-// kernel. Sums over a sample are in a fixed order: the same table gives the same bits.
+// Why it is fast: a latent is 64 KB, so a row is three launches of a few microseconds; a thread
+// does all assignments of its element, in order, so that nothing is read again by another kernel.
+// Each block copies the row to shared memory once, so that its threads do not wait for a chain of
+// reads. Sums over a sample are in a fixed order: the same table gives the same bits.
 
 #include "cuda/kernels/common.h"
 #include "cuda/kernels/sampler.h"
@@ -27,28 +31,79 @@ namespace {
 constexpr int kThreads = 256;
 constexpr int kSampleThreads = 512;
 
+// A row and its state, in shared memory.
+struct SamplerCall {
+  SamplerShape shape;
+  SamplerBuffers at;
+  const float* values;
+  float* scratch;
+  SamplerRow row;
+};
+
+template <typename T>
+DEVICE void copy_words(T& to, const T& from) {
+  static_assert(sizeof(T) % 4 == 0);
+  for (unsigned i = threadIdx.x; i < sizeof(T) / 4; i += blockDim.x)
+    reinterpret_cast<uint32_t*>(&to)[i] = reinterpret_cast<const uint32_t*>(&from)[i];
+}
+
+DEVICE const SamplerCall& load_call(const LoopState& loop, int row) {
+  SHARED_ARRAY(uint4, words, (sizeof(SamplerCall) + sizeof(uint4) - 1) / sizeof(uint4));
+  SamplerCall& call = *reinterpret_cast<SamplerCall*>(words);
+  if (threadIdx.x == 0) {
+    call.shape = loop.shape;
+    call.values = loop.values;
+    call.scratch = loop.scratch;
+  }
+  copy_words(call.at, loop.buffers);
+  copy_words(call.row, loop.rows[row]);
+  __syncthreads();
+  return call;
+}
+
 DEVICE float value(const SamplerCall& c, Coefficient coefficient, int sample) {
   return c.values[coefficient.offset + coefficient.stride * unsigned(sample)];
 }
 
-DEVICE size_t sample_size(const SamplerCall& c) { return size_t(c.pixels) * c.channels; }
+DEVICE float& rescale_factor(const SamplerCall& c, int sample) { return c.scratch[sample]; }
+
+DEVICE float& threshold_bound(const SamplerCall& c, int sample) {
+  return c.scratch[c.shape.batch + sample];
+}
+
+DEVICE size_t sample_size(const SamplerCall& c) {
+  return size_t(c.shape.pixels) * c.shape.channels;
+}
 
 __global__ void __launch_bounds__(kThreads)
-    sampler_input_kernel(const __grid_constant__ SamplerCall c) {
-  const size_t count = size_t(c.halves) * c.batch * c.pixels * c.input_channels;
-  const int extra = c.input_channels - c.channels;
-  for (size_t i = size_t(blockIdx.x) * kThreads + threadIdx.x; i < count;
-       i += size_t(gridDim.x) * kThreads) {
-    const int channel = int(i % c.input_channels);
-    const size_t pixel = i / c.input_channels;
-    if (channel >= c.channels) {
-      c.model_input[i] = c.constant[pixel * extra + channel - c.channels];
+    sampler_input_kernel(LoopState* loop, const __grid_constant__ Slices slices) {
+  const int row = loop->next;
+  const SamplerCall& c = load_call(*loop, row);
+  const size_t thread = size_t(blockIdx.x) * kThreads + threadIdx.x;
+  const size_t threads = size_t(gridDim.x) * kThreads;
+  if (thread == 0) loop->row = row;
+  fetch_slices(slices, row, thread, threads);
+  const SamplerShape& s = c.shape;
+  const size_t count = size_t(s.halves) * s.batch * s.pixels * s.input_channels;
+  const int extra = s.input_channels - s.channels;
+  for (size_t i = thread; i < count; i += threads) {
+    const int channel = int(i % s.input_channels);
+    const size_t pixel = i / s.input_channels;
+    if (channel >= s.channels) {
+      c.at.model_input[i] = c.at.constant[pixel * extra + channel - s.channels];
       continue;
     }
-    const size_t inner = pixel % (size_t(c.batch) * c.pixels);
-    const int sample = int(inner / c.pixels);
-    c.model_input[i] = value(c, c.input_scale, sample) * c.x[inner * c.channels + channel];
+    const size_t inner = pixel % (size_t(s.batch) * s.pixels);
+    const int sample = int(inner / s.pixels);
+    c.at.model_input[i] =
+        value(c, c.row.input_scale, sample) * c.at.x[inner * s.channels + channel];
   }
+}
+
+__global__ void __launch_bounds__(kThreads)
+    fetch_kernel(const __grid_constant__ Slices slices, int step) {
+  fetch_slices(slices, step, size_t(blockIdx.x) * kThreads + threadIdx.x,
+               size_t(gridDim.x) * kThreads);
 }
 
 // The sum over the block; all threads get it.
@@ -63,18 +118,19 @@ DEVICE float block_sum(float v, float* shared) {
 }
 
 DEVICE float guided(const SamplerCall& c, int sample, size_t i) {
-  const size_t half = size_t(c.batch) * sample_size(c);
-  const float u = c.model_output[i];
-  return u + value(c, c.guidance_scale, sample) * (c.model_output[half + i] - u);
+  const size_t half = size_t(c.shape.batch) * sample_size(c);
+  const float u = c.at.model_output[i];
+  return u + value(c, c.row.guidance_scale, sample) * (c.at.model_output[half + i] - u);
 }
 
 // The factor of diffusers' rescale_noise_cfg. Deviations are torch.std's; both have n - 1.
-__global__ void __launch_bounds__(kSampleThreads)
-    rescale_kernel(const __grid_constant__ SamplerCall c, float* factors) {
+__global__ void __launch_bounds__(kSampleThreads) rescale_kernel(const LoopState* loop) {
+  const SamplerCall& c = load_call(*loop, loop->row);
+  if (!c.row.rescaled) return;
   SHARED_ARRAY(float, shared, kSampleThreads / 32);
   const int sample = int(blockIdx.x);
   const size_t count = sample_size(c), first = sample * count;
-  const float* conditional = c.model_output + size_t(c.batch) * count;
+  const float* conditional = c.at.model_output + size_t(c.shape.batch) * count;
   float sum_c = 0, sum_g = 0;
   for (size_t i = threadIdx.x; i < count; i += kSampleThreads) {
     sum_c += conditional[first + i];
@@ -91,24 +147,24 @@ __global__ void __launch_bounds__(kSampleThreads)
   sum_c = block_sum(sum_c, shared);
   sum_g = block_sum(sum_g, shared);
   if (threadIdx.x == 0) {
-    const float phi = value(c, c.guidance_rescale, sample);
-    factors[sample] = phi == 0 ? 1.0f : phi * sqrtf(sum_c / sum_g) + (1 - phi);
+    const float phi = value(c, c.row.guidance_rescale, sample);
+    rescale_factor(c, sample) = phi == 0 ? 1.0f : phi * sqrtf(sum_c / sum_g) + (1 - phi);
   }
 }
 
-__global__ void __launch_bounds__(kThreads)
-    predict_kernel(const __grid_constant__ SamplerCall c, const float* factors) {
-  const size_t each = sample_size(c), count = c.batch * each;
-  const size_t conditional = size_t(c.halves - 1) * count;
+__global__ void __launch_bounds__(kThreads) predict_kernel(const LoopState* loop) {
+  const SamplerCall& c = load_call(*loop, loop->row);
+  const size_t each = sample_size(c), count = c.shape.batch * each;
+  const size_t conditional = size_t(c.shape.halves - 1) * count;
   for (size_t i = size_t(blockIdx.x) * kThreads + threadIdx.x; i < count;
        i += size_t(gridDim.x) * kThreads) {
     const int sample = int(i / each);
-    float m = c.guided ? guided(c, sample, i) : c.model_output[conditional + i];
-    if (c.rescaled) m *= factors[sample];
-    c.m[i] = m;
-    float x0 = value(c, c.x0_x, sample) * c.x[i] + value(c, c.x0_m, sample) * m;
-    if (c.limit == StepRow::Limit::clamp) x0 = fminf(fmaxf(x0, -c.clamp), c.clamp);
-    c.x0[i] = x0;
+    float m = c.row.guided ? guided(c, sample, i) : c.at.model_output[conditional + i];
+    if (c.row.rescaled) m *= rescale_factor(c, sample);
+    c.at.m[i] = m;
+    float x0 = value(c, c.row.x0_x, sample) * c.at.x[i] + value(c, c.row.x0_m, sample) * m;
+    if (c.row.limit == StepRow::Limit::clamp) x0 = fminf(fmaxf(x0, -c.row.clamp), c.row.clamp);
+    c.at.x0[i] = x0;
   }
 }
 
@@ -122,12 +178,13 @@ DEVICE unsigned count_up_to(const float* x0, size_t count, unsigned bits, float*
 }
 
 // The bound of DDPMScheduler._threshold_sample: torch.quantile(|x0|, ratio), linear, in [1, max].
-__global__ void __launch_bounds__(kSampleThreads)
-    threshold_kernel(const __grid_constant__ SamplerCall c, float* bounds) {
+__global__ void __launch_bounds__(kSampleThreads) threshold_kernel(const LoopState* loop) {
+  const SamplerCall& c = load_call(*loop, loop->row);
+  if (c.row.limit != StepRow::Limit::threshold) return;
   SHARED_ARRAY(float, shared, kSampleThreads / 32);
   const size_t count = sample_size(c);
-  const float* x0 = c.x0 + blockIdx.x * count;
-  const float place = c.threshold_ratio * float(count - 1);
+  const float* x0 = c.at.x0 + blockIdx.x * count;
+  const float place = c.row.threshold_ratio * float(count - 1);
   const unsigned below = unsigned(place) < count - 1 ? unsigned(place) : unsigned(count - 1);
   // The smallest pattern that has more than `below` values up to it.
   unsigned low = 0;
@@ -147,73 +204,77 @@ __global__ void __launch_bounds__(kSampleThreads)
   const float value = __int_as_float(int(low));
   const float quantile =
       below + 1 >= count ? value : value + (next - value) * (place - float(below));
-  bounds[blockIdx.x] = fmaxf(1.0f, fminf(quantile, c.threshold_max));
+  threshold_bound(c, int(blockIdx.x)) = fmaxf(1.0f, fminf(quantile, c.row.threshold_max));
 }
 
 DEVICE float* slot(const SamplerCall& c, Slot which, int sample) {
   switch (which) {
     case Slot::x:
-      return c.x;
+      return c.at.x;
     case Slot::m:
-      return c.m;
+      return c.at.m;
     case Slot::x0:
-      return c.x0;
+      return c.at.x0;
     case Slot::noise:
-      return c.noise + size_t(value(c, c.noise_draw, sample)) * c.batch * sample_size(c);
+      return c.at.noise +
+             size_t(value(c, c.row.noise_draw, sample)) * c.shape.batch * sample_size(c);
     default:
-      return c.history[int(which) - kFirstHistorySlot];
+      return c.at.history[int(which) - kFirstHistorySlot];
   }
 }
 
-__global__ void __launch_bounds__(kThreads)
-    assign_kernel(const __grid_constant__ SamplerCall c, const float* bounds) {
-  const size_t each = sample_size(c), count = c.batch * each;
+__global__ void __launch_bounds__(kThreads) assign_kernel(LoopState* loop) {
+  const int row = loop->row;
+  const SamplerCall& c = load_call(*loop, row);
+  if (blockIdx.x == 0 && threadIdx.x == 0) loop->next = row + 1;
+  const size_t each = sample_size(c), count = c.shape.batch * each;
   for (size_t i = size_t(blockIdx.x) * kThreads + threadIdx.x; i < count;
        i += size_t(gridDim.x) * kThreads) {
     const int sample = int(i / each);
-    if (c.limit == StepRow::Limit::threshold) {
-      const float bound = bounds[sample];
-      c.x0[i] = fminf(fmaxf(c.x0[i], -bound), bound) / bound;
+    if (c.row.limit == StepRow::Limit::threshold) {
+      const float bound = threshold_bound(c, sample);
+      c.at.x0[i] = fminf(fmaxf(c.at.x0[i], -bound), bound) / bound;
     }
-    for (int a = 0; a < c.assignments; a++) {
-      const auto& assignment = c.assignment[a];
+    for (int a = 0; a < c.row.assignments; a++) {
+      const auto& assignment = c.row.assignment[a];
       float sum = 0;
       for (int t = 0; t < assignment.terms; t++)
         sum += value(c, assignment.term[t].coefficient, sample) *
                slot(c, assignment.term[t].slot, sample)[i];
       slot(c, assignment.to, sample)[i] = sum;
     }
-    if (c.blended) {
-      const float mask = c.mask[i / c.channels];
-      const float kept = value(c, c.blend_init, sample) * c.init[i] +
-                         value(c, c.blend_noise, sample) * c.init_noise[i];
-      c.x[i] = mask * c.x[i] + (1 - mask) * kept;
+    if (c.row.blended) {
+      const float mask = c.at.mask[i / c.shape.channels];
+      const float kept = value(c, c.row.blend_init, sample) * c.at.init[i] +
+                         value(c, c.row.blend_noise, sample) * c.at.init_noise[i];
+      c.at.x[i] = mask * c.at.x[i] + (1 - mask) * kept;
     }
   }
 }
 
 }  // namespace
 
-size_t sampler_scratch_floats(int batch) { return 2 * size_t(batch); }
-
-void launch_sampler_input(const SamplerCall& call, Stream stream) {
-  const size_t count = size_t(call.halves) * call.batch * call.pixels * call.input_channels;
-  gpu::launch(sampler_input_kernel, dim3(blocks_for(count, kThreads)), dim3(kThreads), 0, stream,
-              call);
+void launch_fetch_slices(const Slices& slices, int step, Stream stream) {
+  gpu::launch(fetch_kernel, dim3(blocks_for(slices.words(), kThreads)), dim3(kThreads), 0, stream,
+              slices, step);
 }
 
-void launch_sampler_step(const SamplerCall& call, float* scratch, Stream stream) {
-  const size_t count = size_t(call.batch) * call.pixels * call.channels;
-  const dim3 samples(unsigned(call.batch)), blocks(blocks_for(count, kThreads));
-  float* const bounds = scratch + call.batch;
-  if (call.rescaled)
-    gpu::launch(rescale_kernel, samples, dim3(kSampleThreads), 0, stream, call, scratch);
-  gpu::launch(predict_kernel, blocks, dim3(kThreads), 0, stream, call,
-              static_cast<const float*>(scratch));
-  if (call.limit == StepRow::Limit::threshold)
-    gpu::launch(threshold_kernel, samples, dim3(kSampleThreads), 0, stream, call, bounds);
-  gpu::launch(assign_kernel, blocks, dim3(kThreads), 0, stream, call,
-              static_cast<const float*>(bounds));
+void launch_sampler_input(LoopState* loop, const SamplerShape& shape, const Slices& slices,
+                          Stream stream) {
+  const size_t count = size_t(shape.halves) * shape.batch * shape.pixels * shape.input_channels;
+  gpu::launch(sampler_input_kernel, dim3(blocks_for(count + slices.words(), kThreads)),
+              dim3(kThreads), 0, stream, loop, slices);
+}
+
+void launch_sampler_step(LoopState* loop, const SamplerShape& shape, SamplerFeatures features,
+                         Stream stream) {
+  const size_t count = size_t(shape.batch) * shape.pixels * shape.channels;
+  const dim3 samples(unsigned(shape.batch)), blocks(blocks_for(count, kThreads));
+  const dim3 many(kSampleThreads), few(kThreads);
+  if (features.rescaled) gpu::launch(rescale_kernel, samples, many, 0, stream, loop);
+  gpu::launch(predict_kernel, blocks, few, 0, stream, loop);
+  if (features.thresholded) gpu::launch(threshold_kernel, samples, many, 0, stream, loop);
+  gpu::launch(assign_kernel, blocks, few, 0, stream, loop);
 }
 
 }  // namespace deepcache::cuda

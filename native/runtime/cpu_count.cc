@@ -1,19 +1,16 @@
+#include "cpu_count.h"
+
 #include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <string>
 #include <thread>
 
-#include "cpu/thread_pool.h"
-
 #if defined(__linux__)
 #include <sched.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 #endif
 
-namespace deepcache::cpu {
+namespace deepcache {
 namespace {
 
 #if defined(__linux__)
@@ -64,11 +61,4 @@ int available_cpus() {
   return count;
 }
 
-void lower_thread_priority() {
-#if defined(__linux__)
-  constexpr int kNice = 5;
-  setpriority(PRIO_PROCESS, id_t(syscall(SYS_gettid)), kNice);
-#endif
-}
-
-}  // namespace deepcache::cpu
+}  // namespace deepcache

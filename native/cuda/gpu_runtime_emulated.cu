@@ -1,0 +1,119 @@
+// The host side of gpu.h on the emulator: small GPUs, so that grids are cut as on a large one.
+
+#include "cuda/gpu.h"
+
+#if !defined(__CUDACC__)
+
+#include <chrono>
+#include <cstring>
+
+namespace deepcache::cuda::gpu {
+namespace {
+
+using emulator::options;
+
+// What the emulator finds wrong is what a GPU reports when it is waited for.
+template <typename Body>
+void checked(const Body& body) {
+  try {
+    body();
+  } catch (const std::exception& error) {
+    throw Error(ErrorCode::kInternal, std::string("CUDA: ") + error.what());
+  }
+}
+
+}  // namespace
+
+int driver_version() { return 13000; }
+
+int device_count() {
+  if (options.gpus == 0) throw Error(ErrorCode::kBackendUnavailable, "there is no NVIDIA GPU");
+  return options.gpus;
+}
+
+Properties properties(int device) {
+  if (device == 1) return {"emulated sm_86", 8, 6, 3, 99 << 10, options.memory_bytes};
+  if (device == 2) return {"emulated sm_90", 9, 0, 4, 227 << 10, options.memory_bytes};
+  return {"emulated sm_80", 8, 0, 4, 163 << 10, options.memory_bytes};
+}
+
+void use_device(int device) { emulator::use_device(device); }
+
+size_t free_memory() { return emulator::free_bytes(); }
+
+void* allocate(size_t bytes) {
+  void* data = emulator::allocate(bytes);
+  if (!data) out_of_memory(bytes, free_memory());
+  return data;
+}
+
+void release(void* data) noexcept { emulator::release(data); }
+
+Stream make_stream() { return new emulator::Stream; }
+void destroy(Stream stream) noexcept { delete stream; }
+void synchronize(Stream stream) {
+  checked([&] { stream->wait(); });
+}
+
+void fill(void* data, int byte, size_t bytes, Stream stream) {
+  checked([&] { stream->add_copy([=] { std::memset(data, byte, bytes); }); });
+}
+
+// The source is read at once, as from pageable memory.
+void upload(void* to, const void* from, size_t bytes, Stream stream) {
+  const std::string copy(static_cast<const char*>(from), bytes);
+  checked([&] { stream->add_copy([=] { std::memcpy(to, copy.data(), bytes); }); });
+}
+
+void download(void* to, const void* from, size_t bytes, Stream stream) {
+  checked([&] {
+    stream->add_copy([=] { std::memcpy(to, from, bytes); });
+    stream->wait();
+  });
+}
+
+Event::~Event() = default;
+
+void Event::record(Stream stream) {
+  handle_ = std::make_shared<emulator::Mark>();
+  checked([&] {
+    stream->add_copy([mark = handle_] {
+      const auto now = std::chrono::steady_clock::now().time_since_epoch();
+      mark->time = std::chrono::duration<double>(now).count();
+    });
+  });
+  handle_->stream = stream;
+  handle_->count = stream->added();
+}
+
+void Event::wait() const {
+  checked([&] { handle_->stream->wait_for(handle_->count); });
+}
+
+double Event::seconds_since(const Event& earlier) const {
+  wait();
+  return handle_->time - earlier.handle_->time;
+}
+
+Graph::Graph(const std::function<void(Stream)>& enqueue)
+    : handle_(new std::vector<emulator::Work>) {
+  try {
+    emulator::Stream recording(handle_);
+    checked([&] { enqueue(&recording); });
+  } catch (...) {
+    delete handle_;
+    throw;
+  }
+}
+
+Graph::~Graph() { delete handle_; }
+
+void Graph::launch(Stream stream) const {
+  checked([&] {
+    for (const emulator::Work& work : *handle_) stream->add(work);
+  });
+}
+
+}  // namespace deepcache::cuda::gpu
+
+#endif

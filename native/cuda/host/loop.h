@@ -1,0 +1,26 @@
+#pragma once
+
+#include "cuda/host/backend.h"
+
+namespace deepcache::cuda {
+
+// Step tables as plain data for the library's loop, which launches a graph for each row.
+class CudaLoop : public Loop {
+ public:
+  CudaLoop(const Api& api, Context* context) : api_(api) {
+    call(api_.loop_create, context, &handle_);
+  }
+  ~CudaLoop() override { api_.loop_destroy(handle_); }
+
+  void begin(const StepTable& table, const SamplerState& state,
+             const std::vector<Program*>& programs) override;
+  void enqueue(const CancelFlag* cancel) override;
+  void wait(int row) override { call(api_.loop_wait, handle_, row); }
+  int rows_in_flight() const override { return 2; }
+
+ private:
+  const Api& api_;
+  LoopHandle* handle_ = nullptr;
+};
+
+}  // namespace deepcache::cuda

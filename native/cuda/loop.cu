@@ -1,0 +1,81 @@
+#include <cstring>
+
+#include "cuda/loop.h"
+
+namespace deepcache::cuda {
+namespace {
+
+SamplerFeatures features_of(const LoopSpec& spec) {
+  SamplerFeatures features;
+  for (int i = 0; i < spec.row_count; i++) {
+    features.rescaled |= spec.rows[i].rescaled;
+    features.thresholded |= spec.rows[i].limit == StepRow::Limit::threshold;
+  }
+  return features;
+}
+
+}  // namespace
+
+DeviceLoop::DeviceLoop(Context& context) : context_(context), state_(sizeof(LoopState)), done_(2) {}
+
+void DeviceLoop::begin(const LoopSpec& spec, const std::vector<const DeviceProgram*>& programs) {
+  gpu::synchronize(context_.stream);
+  upload_table(spec);
+  const SamplerFeatures features = features_of(spec);
+  rows_.clear();
+  for (int row = 0; row < spec.row_count; row++) {
+    programs[row]->check_step(row);
+    rows_.push_back(&graph({programs[row], spec.shape, features}));
+  }
+  next_ = 0;
+}
+
+void DeviceLoop::upload_table(const LoopSpec& spec) {
+  const size_t row_bytes = sizeof(SamplerRow) * size_t(spec.row_count);
+  const size_t value_bytes = sizeof(float) * spec.value_count;
+  const size_t scratch_bytes = sizeof(float) * kScratchFloats * size_t(spec.shape.batch);
+  const size_t bytes = row_bytes + value_bytes + scratch_bytes;
+  if (table_.bytes() < bytes) {
+    table_ = {};  // the old one goes first
+    table_ = gpu::Memory(bytes);
+  }
+  char* const values = table_.data() + row_bytes;
+  gpu::upload(table_.data(), spec.rows, row_bytes, context_.stream);
+  gpu::upload(values, spec.values, value_bytes, context_.stream);
+  const LoopState state{0,
+                        0,
+                        spec.shape,
+                        spec.buffers,
+                        reinterpret_cast<const SamplerRow*>(table_.data()),
+                        reinterpret_cast<const float*>(values),
+                        reinterpret_cast<float*>(values + value_bytes)};
+  gpu::upload(state_.data(), &state, sizeof state, context_.stream);
+}
+
+const gpu::Graph& DeviceLoop::graph(const Key& key) {
+  const auto found = graphs_.find(key);
+  if (found != graphs_.end()) return found->second;
+  const auto& [program, shape, features] = key;
+  gpu::Graph made([&, shape = shape, features = features, program = program](Stream stream) {
+    launch_sampler_input(state(), shape, program->slices(), stream);
+    program->enqueue(stream);
+    launch_sampler_step(state(), shape, features, stream);
+  });
+  return graphs_.emplace(key, std::move(made)).first->second;
+}
+
+void DeviceLoop::enqueue() {
+  if (next_ >= int(rows_.size()))
+    throw Error(ErrorCode::kInternal, "loop: the table has no more rows");
+  rows_[next_]->launch(context_.stream);
+  done_[next_ % 2].record(context_.stream);
+  next_++;
+}
+
+void DeviceLoop::wait(int row) const {
+  if (row < 0 || row >= next_ || row < next_ - 2)
+    throw Error(ErrorCode::kInternal, "loop: the row is not one of the last two");
+  done_[row % 2].wait();
+}
+
+}  // namespace deepcache::cuda

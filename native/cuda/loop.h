@@ -1,0 +1,45 @@
+#pragma once
+
+// A run's step table on the device: each row launches one graph, the program with the sampler's
+// kernels around it. Rows, coefficients and the row's number are in device memory, so that a graph
+// is recorded once for a program and serves all rows and all later runs.
+
+#include <map>
+#include <tuple>
+#include <vector>
+
+#include "cuda/kernels/sampler.h"
+#include "cuda/program.h"
+
+namespace deepcache::cuda {
+
+class DeviceLoop {
+ public:
+  explicit DeviceLoop(Context& context);
+  DeviceLoop(DeviceLoop&&) = default;
+  // Waits for the rows of an earlier run, copies the table, and records what is not recorded yet.
+  // Throws Error(kInternal) when a program has too few slices. `programs` are those of the rows.
+  void begin(const LoopSpec& spec, const std::vector<const DeviceProgram*>& programs);
+  // Enqueues the next row: allocates nothing and waits for nothing.
+  void enqueue();
+  // Until one of the last two rows has been computed.
+  void wait(int row) const;
+  Context& context() { return context_; }
+
+ private:
+  using Key = std::tuple<const DeviceProgram*, SamplerShape, SamplerFeatures>;
+
+  LoopState* state() const { return reinterpret_cast<LoopState*>(state_.data()); }
+  void upload_table(const LoopSpec& spec);
+  const gpu::Graph& graph(const Key& key);
+
+  Context& context_;
+  gpu::Memory state_;  // a LoopState
+  gpu::Memory table_;  // rows, values and scratch of the longest run so far
+  std::map<Key, gpu::Graph> graphs_;
+  std::vector<const gpu::Graph*> rows_;
+  std::vector<gpu::Event> done_;  // of even and odd rows
+  int next_ = 0;
+};
+
+}  // namespace deepcache::cuda

@@ -1,0 +1,86 @@
+#include "stream.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "options.h"
+
+namespace deepcache::emulator {
+namespace {
+
+thread_local int device_of_thread = 0;
+
+std::mutex registry_mutex;
+std::vector<Stream*> registry;
+
+}  // namespace
+
+void use_device(int device) { device_of_thread = device; }
+int used_device() { return device_of_thread; }
+
+Stream::Stream(std::vector<Work>* into) : device_(device_of_thread), into_(into) {
+  const std::lock_guard lock(registry_mutex);
+  registry.push_back(this);
+}
+
+Stream::~Stream() {
+  const std::lock_guard lock(registry_mutex);
+  registry.erase(std::find(registry.begin(), registry.end(), this));
+}
+
+void Stream::add(Work work) {
+  if (device_of_thread != device_)
+    throw std::runtime_error("work for a stream of another GPU than the thread's");
+  const std::lock_guard lock(mutex_);
+  if (into_) return into_->push_back(std::move(work));
+  queue_.push_back(std::move(work));
+  added_++;
+  const uint64_t coin = (added_ + options.seed) * 0x9e3779b97f4a7c15u >> 62;
+  if (options.async == Async::at_issue || (options.async == Async::random && coin == 0))
+    run_until(added_);
+}
+
+void Stream::add_copy(Work work) {
+  if (into_) throw std::runtime_error("only kernels can be recorded");
+  add(std::move(work));
+}
+
+uint64_t Stream::added() const {
+  const std::lock_guard lock(mutex_);
+  return added_;
+}
+
+void Stream::wait_for(uint64_t count) {
+  if (into_) throw std::runtime_error("a recording stream cannot be waited for");
+  const std::lock_guard lock(mutex_);
+  if (done_ < count) statistics.waits++;
+  run_until(count);
+  if (failure_.empty()) return;
+  const std::string failure = std::move(failure_);
+  failure_.clear();
+  throw std::runtime_error(failure);
+}
+
+void Stream::run_until(uint64_t count) {
+  while (done_ < count) {
+    const Work work = std::move(queue_.front());
+    queue_.pop_front();
+    done_++;
+    if (!failure_.empty()) continue;  // nothing runs after a failure
+    try {
+      work();
+    } catch (const std::exception& error) {
+      failure_ = error.what();
+    }
+  }
+}
+
+void finish_all() {
+  const std::lock_guard lock(registry_mutex);
+  for (Stream* stream : registry) {
+    const std::lock_guard stream_lock(stream->mutex_);
+    stream->run_until(stream->added_);
+  }
+}
+
+}  // namespace deepcache::emulator

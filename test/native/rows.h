@@ -1,0 +1,35 @@
+#pragma once
+
+// Rows of a step table without a model: the program of every row computes nothing, so that the
+// model's output is what the state holds.
+
+#include "op_cases.h"
+#include "runtime/backend.h"
+
+namespace deepcache::test {
+
+class EmptyProgram {
+ public:
+  explicit EmptyProgram(Backend& backend)
+      : weights_(OpBuilder(1).source(), backend), arena_(backend.allocate(0)) {
+    Plan plan;
+    plan.finish();
+    program_ = backend.compile(plan, weights_, *arena_, {});
+  }
+  Program* get() const { return program_.get(); }
+
+ private:
+  Weights weights_;
+  std::unique_ptr<Buffer> arena_;
+  std::unique_ptr<Program> program_;
+};
+
+inline void run_rows(Backend& backend, const StepTable& table, const SamplerState& state) {
+  const EmptyProgram program(backend);
+  const std::unique_ptr<Loop> loop = backend.make_loop();
+  loop->begin(table, state, {program.get()});
+  for (size_t row = 0; row < table.rows.size(); row++) loop->enqueue(nullptr);
+  backend.synchronize();
+}
+
+}  // namespace deepcache::test
