@@ -25,7 +25,10 @@ class Predictions {
 
   Estimate call(const std::string& name, const Plan& plan) {
     const Estimate out = estimate(plan, kH200);
-    add(name, out, plan.executed_macs(), JsonObject().add("ops", int(plan.ops().size())));
+    add(name, out, plan.executed_macs(),
+        JsonObject()
+            .add("gmacs_published", 1e-9 * plan.macs().complete, 12)
+            .add("ops", int(plan.ops().size())));
     return out;
   }
 
