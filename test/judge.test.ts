@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { beforeAll, expect, test } from '@jest/globals';
 import { Image } from '../lib/index.js';
 import {
@@ -9,6 +12,7 @@ import {
   type Scene,
   sampleCaptions,
   shareOf,
+  unknownWords,
 } from '../lib/judge/index.js';
 import { type DrawnPicture, errorShare, judgeErrors, readDrawn } from '../weights-tools/judge-error.js';
 import { createProgram } from '../weights-tools/program.js';
@@ -79,6 +83,25 @@ test('captions say all that they ask for, are different, and follow from the see
     expect(sky && ground).toBeTruthy();
   }
   expect(() => sampleCaptions(0, 1)).toThrow(/count/);
+});
+
+test('words outside of the grammar are told, and commands without a model remark on them', async () => {
+  expect(unknownWords('a red Dragon and a red barn with a dragon, ünder a blue sky')).toEqual([
+    'dragon',
+    'ünder',
+  ]);
+  expect(sampleCaptions(200, 3).flatMap(unknownWords)).toEqual([]);
+  const folder = mkdtempSync(join(tmpdir(), 'deepcache-words-'));
+  const run = (prompt: string) =>
+    runCli(['generate', '-p', prompt, '--steps', '1', '-o', join(folder, 'out.png')]);
+  const { code, err } = await run('a red dragon');
+  expect({ code, err }).toEqual({
+    code: 0,
+    err: expect.stringMatching(/ignores what it does not know: dragon /),
+  });
+  expect(await run('')).toMatchObject({ code: 0, err: '' });
+  expect((await run('a red barn '.repeat(100))).err).toMatch(/prompt is too long, this was cut off/);
+  rmSync(folder, { recursive: true });
 });
 
 test('sizes that are no multiple of 64 are refused', async () => {

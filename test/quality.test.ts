@@ -87,6 +87,10 @@ test('the command writes a table, JSON and a page with prompts from a file', asy
   const none = await runCli([...base, ...given, '--pictures', '0']);
   expect(none.code).toBe(0);
   expect(readFileSync(page, 'utf8')).toContain('None were kept.');
+  const markdown = (await runCli([...base, ...given, '--markdown'])).out.split('\n');
+  expect(markdown[0]).toMatch(/^\| Setting \| Full \| Cached \| PSNR \|/);
+  expect(markdown[1]).toMatch(/^\| --- \|( --: \|)+$/);
+  expect(markdown[3]).toMatch(/^\| interval=3 \| 3 \| 6 \|/);
   expect((await runCli([...base, '--prompts', join(folder, 'none')])).err).toMatch(
     /--prompts cannot be read/,
   );

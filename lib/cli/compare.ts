@@ -69,7 +69,7 @@ async function run({ cache, repeats, html, ...flags }: Flags, context: CliContex
     line.clear();
     if (!flags.quiet) context.err(`deepcache: ${message}\n`);
   };
-  const { folder, note } = modelFolder(flags.model);
+  const { folder, note } = modelFolder(flags.model, flags.prompt);
   if (note) remark(note);
   const { signal } = context;
   try {

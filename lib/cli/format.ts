@@ -46,3 +46,11 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
       .trimEnd();
   return `${rows.map(line).join('\n')}\n`;
 }
+
+/** The same rows as a table in Markdown. */
+export function formatMarkdown(rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  const [titles = [], ...rest] = rows;
+  return `${[line(titles), line(titles.map((_, i) => (i === 0 ? '---' : '--:'))), ...rest.map(line)].join('\n')}\n`;
+}

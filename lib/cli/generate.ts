@@ -141,7 +141,7 @@ async function generate(flags: GenerateFlags, context: CliContext): Promise<void
     line.clear();
     if (!flags.quiet) context.err(`deepcache: ${message}\n`);
   };
-  const { folder, note } = modelFolder(flags.model);
+  const { folder, note } = modelFolder(flags.model, flags.prompt);
   if (note) remark(note);
   const previews = new PreviewOutput(context, line, flags.preview);
   if (options.previewEvery && !previews.isUseful) {

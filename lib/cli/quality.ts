@@ -22,7 +22,7 @@ import { toCount, toWhole } from './arguments.js';
 import { CACHE_HELP, CACHE_SETTINGS_HELP, toCacheOptions } from './cache-option.js';
 import type { CliContext } from './context.js';
 import { modelFolder } from './default-model.js';
-import { formatSeconds, formatTable } from './format.js';
+import { formatMarkdown, formatSeconds, formatTable } from './format.js';
 import { generateCommand } from './generate.js';
 import { type GenerateFlags, MEASURED_FLAGS, toGenerateOptions, toLoadOptions } from './generate-options.js';
 import { promptList } from './prompt-list.js';
@@ -39,6 +39,7 @@ interface Flags extends Omit<GenerateFlags, 'cache' | 'seed' | 'output'> {
   repeats?: number;
   html?: string;
   pictures?: number;
+  markdown?: boolean;
 }
 
 /** `deepcache quality`: what cache settings cost and gain, over many prompts. */
@@ -60,6 +61,7 @@ export function qualityCommand(context: CliContext): Command {
     .option('--batch <n>', 'pictures of a run', toCount, 8)
     .option('--repeats <n>', 'runs of each setting, of which the median time counts (default: 1)', toCount)
     .option('--html <file>', 'a page with the figures and pictures, in one file')
+    .option('--markdown', 'print the figures as tables in Markdown')
     .option('--pictures <n>', 'prompts whose pictures it shows (default: 8)', toWhole);
   for (const option of generateCommand(context).options) {
     if (MEASURED_FLAGS.includes(option.attributeName())) command.addOption(option);
@@ -74,6 +76,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   const {
     cache,
     judge,
+    markdown,
     batch,
     repeats,
     html,
@@ -100,7 +103,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
     output: '',
   } as GenerateFlags);
   const line = new StatusLine(context, !flags.quiet);
-  const { folder, note } = modelFolder(flags.model);
+  const { folder, note } = modelFolder(flags.model, prompts);
   if (note && !flags.quiet) context.err(`deepcache: ${note}\n`);
   const { signal } = context;
   try {
@@ -136,7 +139,9 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
       const { device, calls } = report;
       const about = `${prompts.length} prompts, ${calls} U-Net calls, seeds from ${seed}, on ${device}`;
       const tables = [qualityTable(report), accuracyTable(report)].filter((table) => table.length > 0);
-      context.out(`${tables.map(formatTable).join('\n')}\n${[about, ...files].join('\n')}\n`);
+      context.out(
+        `${tables.map(markdown ? formatMarkdown : formatTable).join('\n')}\n${[about, ...files].join('\n')}\n`,
+      );
     }
   } finally {
     line.clear();

@@ -91,7 +91,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   const { prompt: _, ...options } = toGenerateOptions(given);
 
   const line = new StatusLine(context, !flags.quiet);
-  const { folder, note } = modelFolder(flags.model);
+  const { folder, note } = modelFolder(flags.model, all);
   if (note && !flags.quiet) context.err(`deepcache: ${note}\n`);
   const { signal } = context;
   const limit = formatSeconds(maxSeconds);

@@ -73,6 +73,19 @@ export function readCaption(caption: string): Scene {
 
 const WORDS = new Set([...MEANINGS.keys()].flatMap((text) => text.split(' ')));
 
+/** Words that captions of the grammar have besides, and that say nothing to a judge. */
+const CONNECTING = new Set(
+  'a an the of and with to picture postcard illustration painting drawing background distant above sky'.split(
+    ' ',
+  ),
+);
+
+/** Words of a prompt that are not in the demo model's world: it was trained to ignore such words. */
+export function unknownWords(prompt: string): string[] {
+  const words = prompt.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
+  return [...new Set(words.filter((word) => !WORDS.has(word) && !CONNECTING.has(word)))];
+}
+
 function knownWords(caption: string): string {
   const words = caption.toLowerCase().match(/[a-z]+/g) ?? [];
   return words.filter((word) => WORDS.has(word)).join(' ');

@@ -1,4 +1,4 @@
-export { readCaption } from './caption-reader.js';
+export { readCaption, unknownWords } from './caption-reader.js';
 export { sampleCaptions } from './captions.js';
 export { Judge } from './judge.js';
 export type { Scene, SceneLight, SceneObject } from './scene.js';
