@@ -6,6 +6,14 @@ import type { Tensor } from '../tensor.js';
 import { findModel, type ModelLoadOptions } from './model-files.js';
 import { needsTiles, runTiled, type Tiling } from './tiling.js';
 
+export interface AutoencoderLoadOptions extends ModelLoadOptions {
+  /**
+   * Follow the configuration's `force_upcast`. Only some pipelines do, as in diffusers: SD 1.x and 2.x decode well in
+   * fp16, whatever the configuration says.
+   */
+  upcast?: boolean;
+}
+
 export interface AutoencoderCallOptions {
   tiling?: Tiling | undefined;
   signal?: AbortSignal | undefined;
@@ -21,7 +29,7 @@ export class AutoencoderKL {
     private readonly handle: NativeVae,
     private readonly configText: string,
     private readonly config: Readonly<Record<string, unknown>>,
-    /** Of its activations: bf16 in an fp16 pipeline when the configuration says `force_upcast`. */
+    /** Of its activations: bf16 in fp16 pipelines that follow `force_upcast`. */
     readonly dtype: NativeBackend['dtype'],
   ) {}
 
@@ -29,11 +37,12 @@ export class AutoencoderKL {
   static async load(
     backend: NativeBackend,
     folder: string,
-    options: ModelLoadOptions = {},
+    options: AutoencoderLoadOptions = {},
   ): Promise<AutoencoderKL> {
     const { stem = 'diffusion_pytorch_model', variant } = options;
     const { configText, config, files } = await findModel(folder, stem, variant);
-    const own = config.force_upcast === true ? withoutOverflow(backend) : backend;
+    // diffusers takes a configuration that does not say it for true.
+    const own = options.upcast && config.force_upcast !== false ? withoutOverflow(backend) : backend;
     const start = () => native().loadVae(own, { config: configText, files });
     return new AutoencoderKL(await finish(start, options.signal), configText, config, own.dtype);
   }

@@ -28,7 +28,7 @@ export async function loadVideoComponents(
       CLIPVisionModelWithProjection.load(backend, join(folder, 'image_encoder'), load),
     );
     const unet = await keep(UNetSpatioTemporalConditionModel.load(backend, join(folder, 'unet'), load));
-    const vae = await keep(AutoencoderKL.load(backend, join(folder, 'vae'), load));
+    const vae = await keep(AutoencoderKL.load(backend, join(folder, 'vae'), { ...load, upcast: true }));
     if (imageEncoder.projectionWidth !== unet.contextWidth) {
       throw invalidConfig(
         folder,

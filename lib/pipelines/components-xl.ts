@@ -48,7 +48,9 @@ export async function loadXLComponents(index: ModelIndex, options: LoadOptions):
     }
     if (text.length === 0) throw invalidConfig(folder, 'has neither text_encoder nor text_encoder_2');
     const unet = await keep(UNet2DConditionModel.load(backend, join(folder, 'unet'), { variant, signal }));
-    const vae = await keep(AutoencoderKL.load(backend, join(folder, 'vae'), { variant, signal }));
+    const vae = await keep(
+      AutoencoderKL.load(backend, join(folder, 'vae'), { variant, signal, upcast: true }),
+    );
     const width = text.reduce((sum, { encoder }) => sum + encoder.width, 0);
     if (width !== unet.contextWidth) {
       throw invalidConfig(

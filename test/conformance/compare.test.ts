@@ -70,6 +70,28 @@ describe('over a whole tensor', () => {
     expect(compareValues('frames', [1.01], [1], { rel_l2_latents: 1, max_abs_frames: 0.001 }).ok).toBe(false);
   });
 
+  test('a limit for every slice is not met on average', () => {
+    const [actual, expected] = [
+      [100, 1.1],
+      [100, 1],
+    ];
+    expect(compareValues('latents', actual, expected, { rel_l2: 0.01 }, [2]).ok).toBe(true);
+    expect(compareValues('latents', actual, expected, { rel_l2_each: 0.01 }, [2]).ok).toBe(false);
+    const { relative } = compareValues('latents', actual, expected, { rel_l2_each: 0.2 }, [2]);
+    expect(relative).toBeCloseTo(0.1);
+  });
+
+  test('the noise of a picture is measured beside its range', () => {
+    const [actual, expected] = [
+      [0.01, 1.01],
+      [0, 1],
+    ];
+    expect(compareValues('image', actual, expected, { psnr: 39.9 }).ok).toBe(true);
+    expect(compareValues('image', actual, expected, { psnr: 40.1 }).ok).toBe(false);
+    expect(compareValues('image', [0, Number.NaN], expected, { psnr: 1 }).ok).toBe(false);
+    expect(compareValues('image_u8', [3, 200], Uint8Array.of(0, 200), { psnr: 30 }).ok).toBe(true);
+  });
+
   test('a tolerance that says nothing about a role fails', () => {
     expect(compareValues('frames', [1], [1], { rel_l2_latents: 1 }).ok).toBe(false);
   });

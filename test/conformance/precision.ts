@@ -22,8 +22,8 @@ const LIMITS = {
 const CALLS =
   /^(text_encoder|encode_prompt|unet|unet_intermediate|vae_\w+|deepcache_unet(_inputs)?|(ddpm|ldm)\/(deepcache_)?forward|ldm\/vq_decode|svd\/(clip_vision|unet_\w+|vae_(en|de)code)|t2v_zero\/unet_forward)$/;
 const RUNS = /^(pipeline\w*|paper_pipeline|(ddpm|ldm)\/sample\w*|(svd|t2v_zero)\/pipeline)$/;
-/** Autoencoders are bf16 where their configuration asks for it (`force_upcast`), as all in these goldens do. */
-const AUTOENCODER = /^(svd\/)?vae_(en|de)code$/;
+/** Pipelines whose autoencoder is bf16 in fp16 runs (`force_upcast`), by kind and class. */
+const UPCAST = /^svd\/|XL/;
 /** Roles of such kinds that are the host's all the same. */
 const HOST = /^(input_ids|ddim_\w+)$/;
 const PICTURE = /^(image|frames)/;
@@ -36,11 +36,14 @@ export function deviceTolerance(
 ): Tolerance | undefined {
   const { kind } = golden;
   if (precision === 'fp32' || HOST.test(role)) return undefined;
-  if (AUTOENCODER.test(kind)) return { rel_l2: LIMITS.bf16.call };
-  const { call, run } = LIMITS[precision];
+  const { call } = LIMITS[precision];
+  const autoencoder = UPCAST.test(`${kind} ${golden.field('pipeline')}`) ? LIMITS.bf16.call : call;
+  if (/vae_/.test(kind)) return { rel_l2: autoencoder };
   if (CALLS.test(kind)) return { rel_l2: call };
   if (!RUNS.test(kind)) return undefined;
-  if (PICTURE.test(role)) return { psnr: decibels(Math.hypot(run, LIMITS.bf16.call)) };
+  // What starts from a picture has the encoder's error from the start.
+  const run = golden.has('image') ? Math.hypot(LIMITS[precision].run, autoencoder) : LIMITS[precision].run;
+  if (PICTURE.test(role)) return { psnr: decibels(Math.hypot(run, autoencoder)) };
   // Early latents are mostly noise, beside which the error of the last ones would not show.
   if (role === 'latents') return { rel_l2_each: run };
   return { rel_l2: run };

@@ -1,8 +1,11 @@
-// native_tests [filter...]: runs the tests whose names contain one of the filters, or all.
+// native_tests [--list] [filter...]: runs, or only lists, the tests whose names contain one of the
+// filters, or all. "=NAME" is the test of just that name.
 
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <exception>
+#include <vector>
 
 #include "test.h"
 
@@ -13,15 +16,29 @@ std::vector<Case>& registry() {
   return cases;
 }
 
+namespace {
+
+bool matches(const std::string& name, const std::vector<std::string>& filters) {
+  for (const std::string& filter : filters)
+    if (filter[0] == '=' ? name == filter.substr(1) : name.find(filter) != std::string::npos)
+      return true;
+  return filters.empty();
+}
+
+}  // namespace
 }  // namespace deepcache::test
 
 int main(int argc, char** argv) {
   using namespace deepcache::test;
+  const bool lists = argc > 1 && std::strcmp(argv[1], "--list") == 0;
+  const std::vector<std::string> filters(argv + 1 + lists, argv + argc);
   int passed = 0, failed = 0, skipped = 0;
   for (const Case& test : registry()) {
-    bool wanted = argc < 2;
-    for (int i = 1; i < argc; i++) wanted |= test.name.find(argv[i]) != std::string::npos;
-    if (!wanted) continue;
+    if (!matches(test.name, filters)) continue;
+    if (lists) {
+      std::puts(test.name.c_str());
+      continue;
+    }
     const auto start = std::chrono::steady_clock::now();
     std::string outcome = "ok";
     try {
@@ -38,6 +55,7 @@ int main(int argc, char** argv) {
     std::printf("%-50s %7.2f s  %s\n", test.name.c_str(), seconds.count(), outcome.c_str());
     std::fflush(stdout);
   }
+  if (lists) return 0;
   if (skipped) std::printf("%d skipped\n", skipped);
   std::printf("%d passed, %d failed\n", passed, failed);
   return failed || !passed;
