@@ -1,0 +1,205 @@
+// A run's loop: graphs that are recorded once and replayed, the row in device memory, rows in
+// flight, and what the host does meanwhile. The emulated GPU against the CPU backend.
+
+#include <cmath>
+#include <vector>
+
+#include "emulated.h"
+#include "native/op_cases.h"
+#include "native/test.h"
+#include "runtime/error.h"
+#include "runtime/sampler.h"
+
+namespace deepcache::test {
+namespace {
+
+constexpr int kPixels = 24, kChannels = 4, kCount = kPixels * kChannels;
+
+// "model": out = factor * input + time[row], one number of `time` for each channel.
+Plan plan_model(int samples, float factor) {
+  Plan plan;
+  const Shape shape{samples, 1, kPixels, kChannels};
+  Elementwise op;
+  op.x = plan.external("sample", shape);
+  op.x2 = plan.external("time", {1, 1, 1, kChannels}, Type::f32, true);
+  op.y = plan.external("out", shape);
+  op.a = factor;
+  op.repeat = samples * kPixels;
+  plan.add(op);
+  plan.finish();
+  return plan;
+}
+
+struct Runner {
+  std::shared_ptr<Backend> backend;
+  int batch;
+  std::vector<std::unique_ptr<Buffer>> buffers;
+  SamplerState state;
+  OpBuilder builder{1};
+  Weights weights;
+  std::unique_ptr<Buffer> arena;
+  std::vector<std::unique_ptr<Program>> programs;
+  std::unique_ptr<Loop> loop;
+
+  Runner(std::shared_ptr<Backend> b, int samples, int slices)
+      : backend(std::move(b)), batch(samples), weights(builder.source(), *backend) {
+    state.batch = batch;
+    state.pixels = kPixels;
+    state.channels = state.input_channels = kChannels;
+    state.model_input = add(batch * kCount);
+    state.model_output = add(batch * kCount);
+    state.m = add(batch * kCount);
+    state.x0 = add(batch * kCount);
+    Buffer* const time = add(size_t(slices) * kChannels);
+    arena = backend->allocate(0);
+    for (const float factor : {0.5f, -0.25f})
+      programs.push_back(backend->compile(plan_model(batch, factor), weights, *arena,
+                                          {{state.model_input}, {time}, {state.model_output}}));
+    loop = backend->make_loop();
+  }
+
+  Buffer* add(size_t count) {
+    std::vector<float> values(count);
+    for (size_t i = 0; i < count; i++) values[i] = float(i * 2654435761u % 1000) / 500 - 1;
+    buffers.push_back(backend->allocate(count * sizeof(float)));
+    buffers.back()->upload(values.data(), count * sizeof(float));
+    return buffers.back().get();
+  }
+
+  // A run with latents of its own. Returns x after the rows that are read, and at the end.
+  std::vector<std::vector<float>> run(const StepTable& table, const Reads& reads,
+                                      const StepCallback& on_step = nullptr) {
+    std::vector<std::vector<float>> out;
+    SamplerState run_state = state;
+    const size_t kept = buffers.size();
+    run_state.x = add(batch * kCount);
+    run_state.history[0] = add(batch * kCount);
+    run_state.noise = add(2 * batch * kCount);
+    const auto read = [&] {
+      std::vector<float> values(batch * kCount);
+      run_state.x->download(values.data(), values.size() * sizeof(float));
+      out.push_back(values);
+    };
+    run_table(*loop, table, run_state, {programs[0].get(), programs[1].get()}, nullptr, reads,
+              [&](int row) {
+                if (on_step) on_step(row);
+                if (reads && reads(row)) read();
+              });
+    read();
+    buffers.resize(kept);
+    return out;
+  }
+};
+
+// Rows that alternate, every one with other numbers, some of them for each sample.
+StepTable make_table(int batch, int rows, float shift) {
+  StepTable table;
+  table.programs = {{}, {ProgramKey::Kind::retrieve, 0, true}};
+  const auto shared = [&](float value) {
+    table.values.push_back(value + shift);
+    return Coefficient{uint32_t(table.values.size() - 1), 0};
+  };
+  const auto each = [&](float value) {
+    for (int i = 0; i < batch; i++) table.values.push_back(value + shift + 0.125f * float(i));
+    return Coefficient{uint32_t(table.values.size() - size_t(batch)), 1};
+  };
+  table.values = {0, 1};  // indices of draws
+  for (int i = 0; i < rows; i++) {
+    StepRow row;
+    row.program = i % 3 != 0;
+    row.timestep = shared(float(i));
+    row.input_scale = each(0.25f);
+    row.x0_x = each(0.5f);
+    row.x0_m = shared(-0.25f - 0.01f * float(i));
+    row.has_noise = true;
+    row.noise = {uint32_t(i % 2), 0};
+    row.assignments = {
+        {Slot::x, {{Slot::x0, shared(0.5f)}, {Slot::m, each(0.25f)}, {Slot::s0, shared(-0.125f)}}},
+        {Slot::s0, {{Slot::x0, shared(0.5f)}, {Slot::noise, shared(0.0625f)}}}};
+    if (i % 4 == 2) {
+      row.limit = StepRow::Limit::threshold;
+      row.threshold_ratio = 0.9f;
+      row.threshold_max = 1.5f;
+    }
+    table.rows.push_back(row);
+  }
+  return table;
+}
+
+void check_equal(const std::vector<std::vector<float>>& actual,
+                 const std::vector<std::vector<float>>& expected) {
+  CHECK_EQ(actual.size(), expected.size());
+  for (size_t r = 0; r < expected.size(); r++)
+    for (size_t i = 0; i < expected[r].size(); i++)
+      CHECK_NEAR(actual[r][i], expected[r][i], 1e-5 * std::fmax(1.0, std::fabs(expected[r][i])));
+}
+
+std::shared_ptr<Backend> gpu() { return emulated_backend(kSm80, ActivationType::fp16); }
+std::shared_ptr<Backend> cpu() { return make_cpu_backend(1); }
+
+}  // namespace
+
+// Several runs of one loop, with other tables, lengths, batches of coefficients and buffers; x is
+// read after every third row.
+TEST(quick_loop_replays_its_graphs) {
+  const Reads reads = [](int row) { return row % 3 == 1; };
+  for (const emulator::Async async : {emulator::Async::late, emulator::Async::random}) {
+    const Emulation emulation(3, async, 2);
+    Runner on_gpu(gpu(), 3, 9), on_cpu(cpu(), 3, 9);
+    for (const int rows : {7, 9, 4}) {
+      const StepTable table = make_table(3, rows, 0.01f * float(rows));
+      check_equal(on_gpu.run(table, reads), on_cpu.run(table, reads));
+    }
+  }
+}
+
+TEST(quick_loop_keeps_two_rows_in_flight) {
+  const Emulation emulation(1, emulator::Async::late);
+  Runner runner(gpu(), 1, 12);
+  const StepTable table = make_table(1, 12, 0);
+  runner.run(table, nullptr);  // records the graphs
+  auto& counts = emulator::statistics;
+  const uint64_t per_row = 5;  // input, model, prediction, threshold, assignments
+  const uint64_t launched = counts.launches, allocated = counts.allocations;
+  uint64_t in_loop = 0;
+  runner.run(table, nullptr, [&](int row) {
+    // The late GPU has done just what was waited for.
+    CHECK_EQ(counts.launches - launched, per_row * uint64_t(row + 1));
+    if (row == 0) in_loop = counts.allocations;
+    CHECK_EQ(counts.allocations, in_loop);
+  });
+  CHECK_EQ(in_loop - allocated, uint64_t(3));  // the run's own x, history and noise
+}
+
+// Rows that nobody waits for are enqueued without running anything.
+TEST(quick_loop_enqueues_without_waiting) {
+  const Emulation emulation(1, emulator::Async::late);
+  Runner runner(gpu(), 2, 3);
+  const StepTable table = make_table(2, 3, 0);
+  SamplerState state = runner.state;
+  state.x = runner.add(2 * kCount);
+  state.history[0] = runner.add(2 * kCount);
+  state.noise = runner.add(2 * 2 * kCount);
+  runner.loop->begin(table, state, {runner.programs[0].get(), runner.programs[1].get()});
+  const auto before = emulator::statistics;
+  for (int row = 0; row < 3; row++) runner.loop->enqueue(nullptr);
+  CHECK_EQ(emulator::statistics.launches, before.launches);
+  CHECK_EQ(emulator::statistics.waits, before.waits);
+  CHECK_EQ(emulator::statistics.allocations, before.allocations);
+  CHECK_THROWS(runner.loop->enqueue(nullptr), ErrorCode::kInternal);
+  CHECK_THROWS(runner.loop->wait(0), ErrorCode::kInternal);
+  runner.loop->wait(2);
+  CHECK(emulator::statistics.launches > before.launches);
+}
+
+TEST(quick_loop_checks_its_rows) {
+  Runner runner(gpu(), 1, 2);
+  CHECK_THROWS(runner.run(make_table(1, 3, 0), nullptr), ErrorCode::kInternal);  // two slices only
+  const CancelFlag cancel = true;
+  CHECK_THROWS(runner.loop->enqueue(&cancel), ErrorCode::kAborted);
+  Runner reference(cpu(), 1, 2);
+  check_equal(runner.run(make_table(1, 2, 0), nullptr),
+              reference.run(make_table(1, 2, 0), nullptr));
+}
+
+}  // namespace deepcache::test
