@@ -19,6 +19,9 @@ const MAX_MOVES = 8;
 /** Decibels that moving full calls may be hoped to gain. */
 const HOPE = 1;
 
+/** Runs that calls are timed with: the first ones make plans, and a machine may be busy for a moment. */
+const TIMING_ROUNDS = 2;
+
 /** Full calls and branch of schedules that take the same time. */
 interface Candidate {
   count: number;
@@ -46,7 +49,9 @@ export class Search {
 
   /** Times calls, then measures gaps of the branches that come into question, as long as there is time. */
   async measure(): Promise<void> {
-    for (const branch of this.branches) await this.trials.psnr({ steps: [0], branch });
+    for (let round = 0; round < TIMING_ROUNDS; round++) {
+      for (const branch of this.branches) await this.trials.errors({ steps: [0], branch });
+    }
     const { budget } = this;
     const useful = this.branches.filter(
       (branch) => 'minPsnr' in budget || this.#speedup({ count: 1, branch }) >= budget.speedup,

@@ -43,6 +43,11 @@ def processor():
     return platform.machine()
 
 
+def rounded(value, digits):
+    """A logged value for people; it may be missing."""
+    return value if value is None else round(value, digits)
+
+
 def names():
     return ", ".join(sorted({name for words in captions.NAMES.values() for name in words}))
 
@@ -52,8 +57,9 @@ def text(facts, work):
     autoencoder_log, unet_log = os.path.join(work, "autoencoder.jsonl"), os.path.join(work, "unet.jsonl")
     psnr, loss = last_value(autoencoder_log, "psnr"), last_value(unet_log, "held_out_loss")
     autoencoder_pictures = last_value(autoencoder_log, "seen")
-    warm = ("Autoencoder, U-Net and text encoder started from the weights of an earlier, less trained model of this\n"
-            "  kind (not in the repository), as far as names and shapes fit.")
+    warm = ("Autoencoder, U-Net and text encoder started from this model's previous export, and so on back to weights\n"
+            "  that an earlier prototype of these scripts had trained on the same kind of drawings; those first weights\n"
+            "  are not in the repository, and what they were given is not counted below.")
     start = warm if facts["warm_start"] else "All weights started at random."
     return f"""# Demo model
 
@@ -82,10 +88,10 @@ The whole grammar is in `weights-tools/demo-model/captions.py`.
 - Data: drawn by `weights-tools/demo-model`, no photographs, no other data set. Commit {facts["commit"]}.
 - {start}
 - U-Net and text encoder: {facts["pictures"]:,} pictures in {facts["steps"]:,} steps, {minutes(unet_log)} minutes
-  (v-prediction, min-SNR weights, averaged weights), weighted loss on held-out pictures {loss}.
-- Autoencoder: {autoencoder_pictures:,} pictures and crops, {minutes(autoencoder_log)} minutes, {psnr} dB PSNR on
-  drawings.
-- Machine: {processor()}, {facts["threads"]} threads shared with other work, PyTorch {torch.__version__}.
+  (v-prediction, min-SNR weights, averaged weights), weighted loss on held-out pictures {rounded(loss, 4)}.
+- Autoencoder: {autoencoder_pictures:,} pictures and crops, {minutes(autoencoder_log)} minutes,
+  {rounded(psnr, 1)} dB PSNR on drawings.
+- Machine: {processor()}, {facts["threads"]} thread{"" if facts["threads"] == 1 else "s"} shared with other work, PyTorch {torch.__version__}.
 
 ## What it can't do
 
