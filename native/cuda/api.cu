@@ -1,5 +1,6 @@
 // The table of C functions. Exceptions end here, as codes and texts.
 
+#include <algorithm>
 #include <cstring>
 #include <exception>
 #include <string>
@@ -58,6 +59,7 @@ int device_info(int device, DeviceInfo* info, ApiError* error) {
     info->major = p.major;
     info->minor = p.minor;
     info->multiprocessors = p.multiprocessors;
+    info->driver = p.driver;
     info->memory_bytes = p.memory_bytes;
     info->free_bytes = gpu::free_memory();
   });
@@ -165,6 +167,21 @@ int loop_wait(LoopHandle* loop, int row, ApiError* error) {
   });
 }
 
+int tuning_set(Context* context, const char* text, bool measures, ApiError* error) {
+  return guarded(error, [&] {
+    context->tuning.read(text);
+    context->tuning.measures = measures;
+  });
+}
+
+int tuning_get(Context* context, char* text, size_t capacity, size_t* size, ApiError* error) {
+  return guarded(error, [&] {
+    const std::string all = context->tuning.text();
+    *size = all.size();
+    std::copy_n(all.data(), std::min(capacity, all.size()), text);
+  });
+}
+
 int time_begin(Context* context, ApiError* error) {
   return guarded(error, [&] {
     context->enter();
@@ -185,7 +202,7 @@ constexpr Api kApi = {
     context_destroy,    synchronize,       memory_create,   memory_destroy, upload,
     download,           program_create,    program_destroy, program_run,    program_kernel,
     loop_create,        loop_destroy,      loop_begin,      loop_enqueue,   loop_wait,
-    time_begin,         time_end};
+    tuning_set,         tuning_get,        time_begin,      time_end};
 
 }  // namespace
 }  // namespace deepcache::cuda

@@ -30,6 +30,7 @@ struct ApiError {
 struct DeviceInfo {
   char name[256];
   int major, minor, multiprocessors;
+  int driver;  // the newest CUDA that the driver supports, 1000 * major + 10 * minor
   size_t memory_bytes, free_bytes;
 };
 
@@ -135,6 +136,12 @@ struct Api {
   int (*loop_begin)(LoopHandle*, const LoopSpec*, ApiError*);
   int (*loop_enqueue)(LoopHandle*, ApiError*);        // the next row
   int (*loop_wait)(LoopHandle*, int row, ApiError*);  // one of the last two
+
+  // Tiles that were measured (tuning.h). tuning_set adds a table's lines; with `measures`, programs
+  // made from here on measure what the table lacks. tuning_get copies as much of the table as fits
+  // and returns its size.
+  int (*tuning_set)(Context*, const char* text, bool measures, ApiError*);
+  int (*tuning_get)(Context*, char* text, size_t capacity, size_t* size, ApiError*);
 
   // The device's own clock around what is enqueued between the two; time_end waits for it.
   int (*time_begin)(Context*, ApiError*);

@@ -6,6 +6,7 @@
 
 #include "cuda/api.h"
 #include "cuda/gpu.h"
+#include "cuda/tuning.h"
 
 namespace deepcache::cuda {
 
@@ -24,6 +25,7 @@ struct Context {
   const ActivationType type;
   gpu::Properties properties;
   Stream stream{};
+  Tuning tuning;
   gpu::Memory fault;      // an int: kBadToken ...
   gpu::Event begin, end;  // of what is timed
 };

@@ -36,6 +36,7 @@ struct Properties {
   size_t memory_bytes = 0;
   // What the library's code for this GPU may use (kernels/probe.h): clusters of blocks; TMA, wgmma.
   bool clusters = false, hopper = false;
+  int driver = 0;  // the newest CUDA that the driver supports, 1000 * major + 10 * minor
 };
 
 // Throws Error(kBackendUnavailable) with the reason when there is none that can be used.

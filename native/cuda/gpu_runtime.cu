@@ -43,8 +43,10 @@ int device_count() {
 Properties properties(int device) {
   cudaDeviceProp p;
   check(cudaGetDeviceProperties(&p, device), "reading a GPU's properties");
-  return {p.name,          p.major, p.minor, p.multiProcessorCount, p.sharedMemPerBlockOptin,
-          p.totalGlobalMem};
+  Properties out{p.name,          p.major, p.minor, p.multiProcessorCount, p.sharedMemPerBlockOptin,
+                 p.totalGlobalMem};
+  check(cudaDriverGetVersion(&out.driver), "reading the driver's version");
+  return out;
 }
 
 void use_device(int device) { check(cudaSetDevice(device), "choosing a GPU"); }

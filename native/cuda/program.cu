@@ -65,7 +65,7 @@ size_t DeviceProgram::prepare(const Op& op) {
         return 0;
       }
       const MatmulArgs args = matmul_args(op.conv, shortcut(op.conv), operands);
-      const MatmulChoice choice = rank_choices(args, context_.properties).front();
+      const MatmulChoice choice = context_.tuning.choose(args, context_);
       Product product = make_product(args, choice, context_.type);
       kernels_.push_back(describe(product));
       const size_t bytes = partial_bytes(product.args);

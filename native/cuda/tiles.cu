@@ -5,6 +5,17 @@
 namespace deepcache::cuda {
 namespace {
 
+struct NamedTile {
+  MatmulTile tile;
+  const char* name;
+};
+constexpr NamedTile kTiles[] = {
+    {MatmulTile::sm80_64x64, "sm80_64x64"},     {MatmulTile::sm80_128x128, "sm80_128x128"},
+    {MatmulTile::sm80_128x160, "sm80_128x160"}, {MatmulTile::sm90_128x128, "sm90_128x128"},
+    {MatmulTile::sm90_128x160, "sm90_128x160"}, {MatmulTile::sm90_256x160, "sm90_256x160"},
+    {MatmulTile::sm90_128x256, "sm90_128x256"},
+};
+
 int parts(int whole, int part) { return (whole + part - 1) / part; }
 
 // Of a multiprocessor; only the ratios matter.
@@ -64,6 +75,21 @@ bool serves(const MatmulArgs& args, MatmulTile tile, const gpu::Properties& gpu)
 
 }  // namespace
 
+const char* name_of(MatmulTile tile) {
+  for (const NamedTile& named : kTiles)
+    if (named.tile == tile) return named.name;
+  return "";
+}
+
+bool parse_tile(const std::string& name, MatmulTile& tile) {
+  for (const NamedTile& named : kTiles) {
+    if (named.name != name) continue;
+    tile = named.tile;
+    return true;
+  }
+  return false;
+}
+
 int chunk_count(const MatmulArgs& args, bool sm90) {
   int chunks = 0;
   for (int i = 0; i < args.segment_count; i++) {
@@ -77,14 +103,10 @@ int chunk_count(const MatmulArgs& args, bool sm90) {
 }
 
 std::vector<MatmulChoice> rank_choices(const MatmulArgs& args, const gpu::Properties& gpu) {
-  constexpr MatmulTile kTiles[] = {MatmulTile::sm80_64x64,   MatmulTile::sm80_128x128,
-                                   MatmulTile::sm80_128x160, MatmulTile::sm90_128x128,
-                                   MatmulTile::sm90_128x160, MatmulTile::sm90_256x160,
-                                   MatmulTile::sm90_128x256};
   constexpr int kSplits[] = {1, 2, 3, 4, 5, 6, 8, 10, 12, 16};
   constexpr int kLeastChunks = 4;  // of a split's part
   std::vector<std::pair<double, MatmulChoice>> choices;
-  for (const MatmulTile tile : kTiles) {
+  for (const auto& [tile, name] : kTiles) {
     if (!serves(args, tile, gpu)) continue;
     const int chunks = chunk_count(args, is_sm90(tile));
     for (const int splits : kSplits) {

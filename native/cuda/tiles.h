@@ -2,6 +2,7 @@
 
 // Which tile computes a product, and in how many parts its k is split.
 
+#include <string>
 #include <vector>
 
 #include "cuda/kernels/matmul.h"
@@ -11,7 +12,12 @@ namespace deepcache::cuda {
 struct MatmulChoice {
   MatmulTile tile = MatmulTile::sm80_64x64;
   int splits = 1;
+  bool operator==(const MatmulChoice&) const = default;
 };
+
+// "sm90_128x160"; parse_tile() returns false for what is no tile's name.
+const char* name_of(MatmulTile tile);
+bool parse_tile(const std::string& name, MatmulTile& tile);
 
 // What can compute the product on the GPU, best first by a model of the time.
 std::vector<MatmulChoice> rank_choices(const MatmulArgs& args, const gpu::Properties& gpu);

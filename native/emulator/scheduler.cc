@@ -109,8 +109,8 @@ void run_async(size_t index) {
 }
 
 void add_async(AsyncOp op) {
-  op.late = options.async == Async::late ||
-            (options.async == Async::random && random_number() % 2 == 0);
+  op.late =
+      options.async == Async::late || (options.async == Async::random && random_number() % 2 == 0);
   async_ops.push_back(std::move(op));
   if (options.async == Async::at_issue) run_async(async_ops.size() - 1);
 }

@@ -22,9 +22,18 @@ void CudaMemory::download(void* target, size_t bytes, size_t offset) const {
   call(api_.download, context_, target, static_cast<const void*>(data() + offset), bytes);
 }
 
+namespace {
+DeviceInfo info_of(const Api& api, int device) {
+  DeviceInfo info;
+  call(api.device_info, device, &info);
+  return info;
+}
+}  // namespace
+
 CudaBackend::CudaBackend(const Api& api, int device, ActivationType type)
-    : api_(api), device_(device), type_(type) {
+    : api_(api), device_(device), type_(type), tuning_file_(api, info_of(api, device)) {
   call(api_.context_create, device, type, &context_);
+  set_tuning(tuning_file_.read(), tuning_is_asked_for());
 }
 
 CudaBackend::~CudaBackend() { api_.context_destroy(context_); }
@@ -54,7 +63,11 @@ void CudaBackend::repack(PackedWeight& target, const WeightSpec& spec,
 
 std::unique_ptr<Program> CudaBackend::compile(const Plan& plan, Weights& weights, Buffer& arena,
                                               std::vector<Binding> bindings) {
-  return std::make_unique<CudaProgram>(api_, context_, type_, plan, weights, arena, bindings);
+  const std::string before = measures_ ? tuning() : "";
+  auto program =
+      std::make_unique<CudaProgram>(api_, context_, type_, plan, weights, arena, bindings);
+  if (measures_ && tuning() != before) tuning_file_.write(tuning());
+  return program;
 }
 
 std::unique_ptr<Loop> CudaBackend::make_loop() {
@@ -65,6 +78,19 @@ double CudaBackend::time_end() {
   double seconds = 0;
   call(api_.time_end, context_, &seconds);
   return seconds;
+}
+
+void CudaBackend::set_tuning(const std::string& text, bool measures) {
+  measures_ = measures;
+  call(api_.tuning_set, context_, text.c_str(), measures);
+}
+
+std::string CudaBackend::tuning() const {
+  size_t size = 0;
+  call(api_.tuning_get, context_, static_cast<char*>(nullptr), size_t(0), &size);
+  std::string text(size, 0);
+  call(api_.tuning_get, context_, text.data(), text.size(), &size);
+  return text;
 }
 
 void CudaBackend::synchronize() { call(api_.synchronize, context_); }

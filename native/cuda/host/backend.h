@@ -7,6 +7,7 @@
 
 #include "cuda/api.h"
 #include "cuda/host/packing.h"
+#include "cuda/host/tuning_file.h"
 #include "runtime/backend.h"
 
 namespace deepcache::cuda {
@@ -91,6 +92,11 @@ class CudaBackend : public Backend {
   std::unique_ptr<Loop> make_loop() override;
   void synchronize() override;
 
+  // Adds measured tiles (Tuning::text); `measures`: whether programs made from here on measure what
+  // is missing. The constructor has read the GPU's file (host/tuning_file.h).
+  void set_tuning(const std::string& text, bool measures);
+  std::string tuning() const;
+
   // The device's own time for what is enqueued between the two, in seconds.
   void time_begin() { call(api_.time_begin, context_); }
   double time_end();
@@ -100,6 +106,8 @@ class CudaBackend : public Backend {
   const int device_;
   const ActivationType type_;
   Context* context_ = nullptr;
+  TuningFile tuning_file_;
+  bool measures_ = false;
 };
 
 }  // namespace deepcache::cuda
