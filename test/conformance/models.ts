@@ -15,7 +15,11 @@ interface Disposable {
 export class Models {
   readonly #loading = new Map<string, Promise<unknown>>();
 
-  constructor(private readonly options: DeviceOptions) {}
+  /** @param placeOf a folder's own place, for models that stand in for others. */
+  constructor(
+    private readonly options: DeviceOptions,
+    private readonly placeOf: (folder: string) => string | Promise<string> = (folder) => folder,
+  ) {}
 
   /**
    * A pipeline of the class that diffusers has under the name, by default the one that the folder's model_index.json
@@ -24,31 +28,31 @@ export class Models {
   async pipeline(folder: string, className?: string): Promise<Pipeline> {
     const name = className ?? String((await readJson(join(folder, 'model_index.json'))).value._class_name);
     return this.#once(`${name} ${folder}`, async () => {
-      return pipelineClass(name).fromPretrained(folder, this.#loadOptions());
+      return pipelineClass(name).fromPretrained(await this.placeOf(folder), this.#loadOptions());
     });
   }
 
   /** A pipeline of a folder in its own layout, without a model_index.json. */
   original<T extends deepcache.DiffusionPipeline>(folder: string): Promise<T> {
-    const load = () => deepcache.DiffusionPipeline.fromPretrained(folder, this.#loadOptions());
+    const load = async () =>
+      deepcache.DiffusionPipeline.fromPretrained(await this.placeOf(folder), this.#loadOptions());
     return this.#once(`original ${folder}`, load as () => Promise<deepcache.DiffusionPipeline>) as Promise<T>;
   }
 
   /** @param stem of the weight file; diffusers' own by default. */
   unet(folder: string, stem?: string): Promise<deepcache.UNet2DConditionModel> {
-    const path = join(folder, 'unet');
-    const load = () => deepcache.UNet2DConditionModel.load(this.#backend(), path, stem ? { stem } : {});
-    return this.#once(path, load);
+    const options = stem ? { stem } : {};
+    return this.#part(join(folder, 'unet'), (path) =>
+      deepcache.UNet2DConditionModel.load(this.#backend(), path, options),
+    );
   }
 
   vae(folder: string): Promise<deepcache.AutoencoderKL> {
-    const path = join(folder, 'vae');
-    return this.#once(path, () => deepcache.AutoencoderKL.load(this.#backend(), path));
+    return this.#part(join(folder, 'vae'), (path) => deepcache.AutoencoderKL.load(this.#backend(), path));
   }
 
   textEncoder(folder: string, subfolder: string): Promise<deepcache.CLIPTextModel> {
-    const path = join(folder, subfolder);
-    return this.#once(path, () => deepcache.CLIPTextModel.load(this.#backend(), path));
+    return this.#part(join(folder, subfolder), (path) => deepcache.CLIPTextModel.load(this.#backend(), path));
   }
 
   /** Frees everything that was loaded. */
@@ -66,6 +70,10 @@ export class Models {
 
   #loadOptions() {
     return { ...this.options, log: () => {} };
+  }
+
+  #part<T extends Disposable>(folder: string, load: (place: string) => Promise<T>): Promise<T> {
+    return this.#once(folder, async () => load(await this.placeOf(folder)));
   }
 
   #once<T extends Disposable>(key: string, load: () => Promise<T>): Promise<T> {

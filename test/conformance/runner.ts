@@ -2,6 +2,7 @@ import { DeepCacheError } from '../../lib/errors.js';
 import { type DeviceOptions, openBackend } from '../../lib/native/device.js';
 import { findCheck } from './checks/index.js';
 import type { Comparison } from './compare.js';
+import { besideMovement, DisturbedFolders, mayBeConditioning } from './conditioning.js';
 import { Findings } from './findings.js';
 import type { GoldenCase } from './goldens.js';
 import { Models } from './models.js';
@@ -32,19 +33,41 @@ export async function runCases(
   const results: CaseResult[] = [];
   const models = new Models(options);
   const precision = openBackend(options).dtype;
+  const folders = precision === 'fp32' ? [] : SEEDS.map((seed) => new DisturbedFolders(precision, seed));
+  const disturbed = folders.map((each) => new Models({ device: 'cpu' }, (folder) => each.copyOf(folder)));
+  const dispose = () => Promise.all([models, ...disturbed].map((each) => each.dispose()));
   let family: string | undefined;
   try {
     for (const golden of cases) {
-      if (golden.family !== family) await models.dispose();
+      if (golden.family !== family) await dispose();
       family = golden.family;
-      const result = await runCase(golden, models, precision);
+      const own = await runCase(golden, models, precision);
+      const result = own.status === 'failed' ? await again(golden, own, disturbed, precision) : own;
       results.push(result);
       onResult?.(result, results.length, cases.length);
     }
   } finally {
-    await models.dispose();
+    await dispose();
+    for (const each of folders) each.dispose();
   }
   return results;
+}
+
+/** Of the disturbed weights that ill-conditioned cases are held against. */
+const SEEDS = [1, 2, 3];
+
+/** A failed case, held against how far the reference moves when its weights are off by a rounding. */
+async function again(
+  golden: GoldenCase,
+  result: CaseResult,
+  disturbed: readonly Models[],
+  precision: Precision,
+): Promise<CaseResult> {
+  if (disturbed.length === 0 || !mayBeConditioning(result.comparisons)) return result;
+  const runs: CaseResult['comparisons'][] = [];
+  for (const models of disturbed) runs.push((await runCase(golden, models, precision)).comparisons);
+  const comparisons = besideMovement(result.comparisons, runs);
+  return { ...result, comparisons, status: comparisons.every(({ ok }) => ok) ? 'passed' : 'failed' };
 }
 
 async function runCase(golden: GoldenCase, models: Models, precision: Precision): Promise<CaseResult> {
