@@ -68,13 +68,17 @@ void Timing::add_to(JsonObject& row) const {
   row.add("ms", 1e3 * median).add("ms_low", 1e3 * low).add("ms_high", 1e3 * high).add("runs", runs);
 }
 
-Timing measure(const Device& device, double budget, const std::function<void()>& enqueue) {
-  const double first = device.seconds(enqueue);
-  if (first < budget / 4) device.seconds(enqueue);
+Timing measure(const Device& device, double budget, const std::function<void()>& prepare,
+               const std::function<void()>& enqueue) {
+  const auto once = [&] {
+    prepare();
+    return device.seconds(enqueue);
+  };
+  if (once() < budget / 4) once();
   std::vector<double> times;
   double spent = 0;
   while (times.size() < 3 || (spent < budget && times.size() < 200)) {
-    times.push_back(device.seconds(enqueue));
+    times.push_back(once());
     spent += times.back();
   }
   std::sort(times.begin(), times.end());

@@ -35,7 +35,9 @@ struct Timing {
   void add_to(JsonObject& row) const;
 };
 
-// Warms up, then repeats `enqueue` for about `budget` seconds, but 3 to 200 times.
-Timing measure(const Device& device, double budget, const std::function<void()>& enqueue);
+// Warms up, then repeats `enqueue` for about `budget` seconds, but 3 to 200 times, each time behind
+// a `prepare` that is not measured.
+Timing measure(const Device& device, double budget, const std::function<void()>& prepare,
+               const std::function<void()>& enqueue);
 
 }  // namespace deepcache::bench

@@ -73,6 +73,11 @@ std::string describe_conv(const Conv& c) {
   return out + suffix(c.activation);
 }
 
+bool is_fp32(const Plan& plan, const Tensor& tensor) {
+  const int index = plan.external_index(tensor.id);
+  return index >= 0 && plan.externals()[index].type == Type::f32;
+}
+
 // Whole 128ths: exact in fp16, bf16 and fp32, so that all backends compute on the same numbers.
 float random_value(size_t tensor, size_t index) {
   uint32_t x = uint32_t(tensor) * 0x9e3779b9u + uint32_t(index) * 0x85ebca6bu;
@@ -127,7 +132,7 @@ std::vector<char> encode(const std::vector<float>& values, const std::string& ty
 OpCost cost_of(const Plan& plan, const Op& op, size_t activation_bytes) {
   OpCost out;
   const auto bytes_of_one = [&](const Tensor& tensor) {
-    return double(plan.external_index(tensor.id) < 0 ? activation_bytes : 4);
+    return is_fp32(plan, tensor) ? 4.0 : double(activation_bytes);
   };
   Op copy = op;
   weights_of(copy, [&](WeightId& id) {
@@ -188,9 +193,9 @@ std::string describe(const Plan& plan, const Op& op) {
   }
   // fp32 tensors go another way through the kernels.
   op.inputs([&](const Tensor& tensor) {
-    if (tensor && plan.external_index(tensor.id) >= 0) out += " fp32in";
+    if (tensor && is_fp32(plan, tensor)) out += " fp32in";
   });
-  return out + (plan.external_index(op.output().id) >= 0 ? " fp32out" : "");
+  return out + (is_fp32(plan, op.output()) ? " fp32out" : "");
 }
 
 std::vector<DistinctOp> distinct_ops(const Plan& plan) {
@@ -224,6 +229,7 @@ Plan isolate(const Plan& plan, const Op& op, int copies, bool readable) {
   };
   for (int i = 0; i < copies; i++) {
     Op copy = op;
+    if (copy.kind == OpKind::conv) copy.conv.shortcut = -1;  // finish() looks for it
     copy.inputs(adopt);
     adopt(copy.output());
     weights_of(copy, [&](WeightId& id) {
@@ -243,8 +249,8 @@ Plan isolate(const Plan& plan, const Op& op, int copies, bool readable) {
 }
 
 RandomProgram::RandomProgram(Plan plan, const Device& device, Weights* weights)
-    : plan_(std::move(plan)) {
-  Backend& backend = *device.backend;
+    : plan_(std::move(plan)), backend_(*device.backend) {
+  Backend& backend = backend_;
   if (!weights) {
     weights_ = std::make_unique<Weights>(std::make_shared<RandomWeights>(plan_), backend);
     weights = weights_.get();
@@ -257,7 +263,9 @@ RandomProgram::RandomProgram(Plan plan, const Device& device, Weights* weights)
   std::vector<Binding> bindings;
   for (const External& external : plan_.externals()) {
     const std::vector<float> values = values_of(external.tensor);
-    buffers_.push_back(backend.allocate(plan_.external_bytes(external, backend.activation_type())));
+    const size_t bytes = plan_.external_bytes(external, backend.activation_type());
+    // begin() runs step i with slice i; what they hold makes no difference.
+    buffers_.push_back(backend.allocate(bytes * (external.stepped ? kMostRows : 1)));
     if (external.type == Type::f32) {
       buffers_.back()->upload(values.data(), values.size() * sizeof(float));
     } else if (external.type == Type::activation) {
@@ -279,6 +287,30 @@ RandomProgram::RandomProgram(Plan plan, const Device& device, Weights* weights)
     });
   program_ = backend.compile(plan_, *weights, *arena_, bindings);
   backend.synchronize();
+}
+
+void RandomProgram::begin(int rows) {
+  if (!loop_) {
+    loop_ = backend_.make_loop();
+    state_.pixels = 1;
+    for (Buffer** slot :
+         {&state_.x, &state_.model_input, &state_.model_output, &state_.m, &state_.x0}) {
+      latents_.push_back(backend_.allocate(sizeof(float) * state_.channels));
+      *slot = latents_.back().get();
+    }
+    table_.programs.resize(1);
+    table_.values = {1};
+  }
+  table_.rows.assign(size_t(rows), StepRow());
+  loop_->begin(table_, state_, {program_.get()});
+}
+
+void RandomProgram::enqueue() {
+  const int rows = int(table_.rows.size()), behind = loop_->rows_in_flight() - 1;
+  for (int row = 0; row < rows; row++) {
+    loop_->enqueue(nullptr);
+    if (row >= behind) loop_->wait(row - behind);
+  }
 }
 
 std::vector<float> RandomProgram::read(const std::string& external) const {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "../native/runtime/table.h"
 #include "device.h"
 
 namespace deepcache::bench {
@@ -41,6 +42,11 @@ class RandomProgram {
   // `weights`: a model's; null: random ones.
   RandomProgram(Plan plan, const Device& device, Weights* weights = nullptr);
   void run() { program_->run(0, nullptr, nullptr); }
+  // The same as rows of a denoising run of one latent pixel, which is how a GPU runs a graph:
+  // begin() prepares, enqueue() runs all `rows` (at most kMostRows).
+  static constexpr int kMostRows = 32;
+  void begin(int rows);
+  void enqueue();
   const Plan& plan() const { return plan_; }
   std::vector<std::string> kernels() const { return program_->kernels(); }
   // The values of an external tensor.
@@ -52,6 +58,12 @@ class RandomProgram {
   std::vector<std::unique_ptr<Buffer>> buffers_;
   std::unique_ptr<Buffer> arena_;
   std::unique_ptr<Program> program_;
+
+  Backend& backend_;
+  std::unique_ptr<Loop> loop_;
+  StepTable table_;
+  SamplerState state_;
+  std::vector<std::unique_ptr<Buffer>> latents_;
 };
 
 }  // namespace deepcache::bench

@@ -48,7 +48,8 @@ Timings::Timings(const Device& device, const TimeOptions& options)
   JsonObject row;
   row.add("name", "ceilings." + device.type)
       .add("tflops", 1e-12 * ceilings_.flops)
-      .add("gbs", 1e-9 * ceilings_.bytes);
+      .add("gbs", 1e-9 * ceilings_.bytes)
+      .add("row_overhead_ms", 1e3 * row_overhead_);
   report_.add(row);
   std::printf("%s %s: %.1f TFLOP/s in a product of %d, copies at %.0f GB/s\n", device.name.c_str(),
               device.type.c_str(), 1e-12 * ceilings_.flops, options.ceiling,
@@ -56,21 +57,41 @@ Timings::Timings(const Device& device, const TimeOptions& options)
   std::printf("%-64s %10s %8s %9s %8s %8s\n", "", "ms", "spread", "TFLOP/s", "GB/s", "of bound");
 }
 
+Timing Timings::time_program(RandomProgram& program) {
+  // Rows enough that starting a measurement is nothing beside it.
+  constexpr double kSeconds = 5e-3;
+  const auto enqueue = [&] { program.enqueue(); };
+  program.begin(1);
+  device_.seconds(enqueue);
+  program.begin(1);
+  const double once = device_.seconds(enqueue);
+  const int rows =
+      device_.gpu ? int(std::clamp(kSeconds / once, 1.0, double(RandomProgram::kMostRows))) : 1;
+  Timing timing = measure(
+      device_, options_.budget, [&] { program.begin(rows); }, enqueue);
+  for (double* time : {&timing.median, &timing.low, &timing.high})
+    *time = std::max(*time / rows - row_overhead_, 1e-9);
+  return timing;
+}
+
 Ceilings Timings::measure_ceilings() {
   Ceilings out;
   const int size = options_.ceiling;
   {
+    RandomProgram nearly_nothing(copy_plan(1, 8), device_);
+    if (device_.gpu) row_overhead_ = time_program(nearly_nothing).median;
+  }
+  {
     RandomProgram copy(copy_plan(8 * size, 2 * size), device_);
     const double bytes = 2.0 * 16 * size * size * double(device_.activation_bytes());
-    out.bytes = bytes / measure(device_, options_.budget, [&] { copy.run(); }).low;
+    out.bytes = bytes / time_program(copy).low;
   }
   if (!device_.gpu) {
     out.flops = 1e9 * measure_cpu_peak(0).gflops;
     return out;
   }
   RandomProgram product(product_plan(size), device_);
-  out.flops =
-      2.0 * size * size * size / measure(device_, options_.budget, [&] { product.run(); }).low;
+  out.flops = 2.0 * size * size * size / time_program(product).low;
   return out;
 }
 
@@ -86,11 +107,9 @@ bool Timings::wants(const std::string& name) {
 }
 
 double Timings::measure_row(const std::string& name, const OpCost& cost, int passes,
-                            JsonObject extra, const std::function<void()>& enqueue) {
-  Timing timing = measure(device_, options_.budget, enqueue);
-  timing.median /= passes;
-  timing.low /= passes;
-  timing.high /= passes;
+                            RandomProgram& program, const JsonObject& extra) {
+  Timing timing = time_program(program);
+  for (double* time : {&timing.median, &timing.low, &timing.high}) *time /= passes;
   const double flops = 2 * cost.macs / timing.median, bytes = cost.bytes / timing.median;
   // The device can be no faster than the slower of arithmetic and memory.
   const double bound = std::max(2 * cost.macs / ceilings_.flops, cost.bytes / ceilings_.bytes);

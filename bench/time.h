@@ -42,21 +42,25 @@ class Timings {
   }
   // False when the filter leaves it out, or the time is up.
   bool wants(const std::string& name);
-  // Measures and records; `cost` of one pass. Returns the median in seconds.
-  double measure_row(const std::string& name, const OpCost& cost, int passes, JsonObject extra,
-                     const std::function<void()>& enqueue);
+  // Measures a program that passes `passes` times through what costs `cost`, and records a pass.
+  // Returns the median in seconds.
+  double measure_row(const std::string& name, const OpCost& cost, int passes,
+                     RandomProgram& program, const JsonObject& extra);
   void add(const JsonObject& row) { report_.add(row); }
   void finish();
 
  private:
   double seconds_so_far() const;
   Ceilings measure_ceilings();
+  // Of one run of the program, what a row of a denoising run adds to it taken off.
+  Timing time_program(RandomProgram& program);
 
   Device device_;
   TimeOptions options_;
   std::chrono::steady_clock::time_point start_;
   Report report_;
   Ceilings ceilings_;
+  double row_overhead_ = 0;  // seconds that an almost empty row takes
   int left_out_ = 0;
 };
 
