@@ -13,7 +13,7 @@ constexpr NamedTile kTiles[] = {
     {MatmulTile::sm80_64x64, "sm80_64x64"},     {MatmulTile::sm80_128x128, "sm80_128x128"},
     {MatmulTile::sm80_128x160, "sm80_128x160"}, {MatmulTile::sm90_128x128, "sm90_128x128"},
     {MatmulTile::sm90_128x160, "sm90_128x160"}, {MatmulTile::sm90_256x160, "sm90_256x160"},
-    {MatmulTile::sm90_128x256, "sm90_128x256"},
+    {MatmulTile::sm90_128x256, "sm90_128x256"}, {MatmulTile::sm90_64x160, "sm90_64x160"},
 };
 
 int parts(int whole, int part) { return (whole + part - 1) / part; }
@@ -33,11 +33,13 @@ constexpr Rates kSm90 = {2048, 25, 32, 800, 1500};
 double efficiency(MatmulTile tile, const MatmulTileInfo& info) {
   if (!is_sm90(tile)) return info.columns < 128 ? 0.6 : 0.9;
   // The port of shared memory: for 16 values of k a wgmma of 64 rows takes columns / 2 cycles; it
-  // reads its operands, and TMA writes the block's, at 128 bytes a cycle.
+  // reads its operands, and TMA writes the block's, at 128 bytes a cycle. Consumers share the
+  // columns of a tile of 64 rows.
   constexpr double kPipeline = 0.93;
-  const double columns = info.columns, rows = info.rows;
-  const double port = (64 + columns) / 4 + (rows + columns) / 4 / (rows / 64);
-  return kPipeline * std::min(1.0, columns / 2 / port);
+  const double products = std::max(2, info.rows / 64);
+  const double width = info.rows == 64 ? info.columns / 2 : info.columns;
+  const double port = products * (64 + width) / 4 + double(info.rows + info.columns) / 4;
+  return kPipeline * std::min(1.0, products * width / 2 / port);
 }
 
 // Estimated cycles: waves of tiles over the multiprocessors, each with its start, its chunks of k

@@ -28,7 +28,7 @@ constexpr TunedCase kCases[] = {
     {"conv_geglu_eights", "1x1x300x352,1x1/1:72+0,act4", 1},
 };
 constexpr const char* kSm80Tiles[] = {"sm80_64x64", "sm80_128x128", "sm80_128x160"};
-constexpr const char* kSm90Tiles[] = {"sm90_128x128", "sm90_128x160", "sm90_256x160",
+constexpr const char* kSm90Tiles[] = {"sm90_64x160", "sm90_128x128", "sm90_128x160", "sm90_256x160",
                                       "sm90_128x256"};
 
 const OpCase& find_case(const std::string& name) {

@@ -84,12 +84,13 @@ enum class MatmulTile : uint8_t {
   sm80_64x64,
   sm80_128x128,
   sm80_128x160,
+  sm90_64x160,
   sm90_128x128,
   sm90_128x160,
   sm90_256x160,
   sm90_128x256,
 };
-inline bool is_sm90(MatmulTile tile) { return tile >= MatmulTile::sm90_128x128; }
+inline bool is_sm90(MatmulTile tile) { return tile >= MatmulTile::sm90_64x160; }
 
 struct MatmulTileInfo {
   int rows, columns, threads;

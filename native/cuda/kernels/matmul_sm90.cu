@@ -18,16 +18,21 @@
 namespace deepcache::cuda {
 namespace {
 
+// The two consumers share a tile's rows, or the columns of one of 64 rows.
 template <int kRows_, int kColumns_, int kStages_>
 struct Tile {
   static constexpr int kRows = kRows_, kColumns = kColumns_, kStages = kStages_;
-  static constexpr int kThreads = 3 * 128;    // a producer and two consumers
-  static constexpr int kParts = kRows / 128;  // of 64 rows, of a consumer
+  static constexpr int kThreads = 3 * 128;  // a producer and two consumers
+  static constexpr bool kSideBySide = kRows == 64;
+  static constexpr int kParts = kSideBySide ? 1 : kRows / 128;          // of 64 rows, of a consumer
+  static constexpr int kWidth = kSideBySide ? kColumns / 2 : kColumns;  // columns of a consumer
   static constexpr int kRowBytes = kMatmulChunk * 2;
   static constexpr int kBytesA = kRows * kRowBytes, kBytesB = kColumns * kRowBytes;
   static constexpr size_t kSharedBytes = kStages * (kBytesA + kBytesB + 2 * sizeof(uint64_t));
-  static_assert(kRows % 128 == 0 && kBytesB % 1024 == 0 && kSharedBytes <= 227 * 1024);
+  static_assert(kBytesA % 1024 == 0 && kWidth * kRowBytes % 1024 == 0);
+  static_assert(kSharedBytes <= 227 * 1024);
 };
+using Tile64x160 = Tile<64, 160, 8>;
 using Tile128x128 = Tile<128, 128, 6>;
 using Tile128x160 = Tile<128, 160, 6>;
 using Tile256x160 = Tile<256, 160, 4>;
@@ -120,8 +125,8 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
     matmul_sm90_kernel(const __grid_constant__ MatmulArgs args,
                        const __grid_constant__ MatmulBoxes boxes) {
 #if DEEPCACHE_SM90A
-  constexpr int kColumns = Tile::kColumns, kStages = Tile::kStages, kParts = Tile::kParts;
-  constexpr int kBlocks = kColumns / 8;
+  constexpr int kStages = Tile::kStages, kParts = Tile::kParts, kWidth = Tile::kWidth;
+  constexpr int kBlocks = kWidth / 8;
   DYNAMIC_SHARED(shared);
   unsigned char* const shared_a = shared;
   unsigned char* const shared_b = shared_a + kStages * Tile::kBytesA;
@@ -145,22 +150,37 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
   if (group == 0) {
     registers_shrink<24>();
     if (threadIdx.x != 0) return;
+    for (int i = 0; i < args.segment_count; i++) prefetch_map(&boxes.weight[i]);
+    prefetch_map(&boxes.x[0][0]);
+    const int stage_bytes = boxes.w * boxes.h * boxes.n * Tile::kRowBytes + Tile::kBytesB;
+    const auto load_weight = [&](const Place<kStages>& to, const Work& work, const Chunk& chunk) {
+      uint64_t* const barrier = &full[to.stage];
+      mbarrier_wait(&empty[to.stage], PLANTED(21) ? to.parity : to.parity ^ 1);
+      mbarrier_arrive_expect(barrier, PLANTED(22) ? stage_bytes - Tile::kBytesB : stage_bytes);
+      tma_load_2d(shared_b + to.stage * Tile::kBytesB, &boxes.weight[chunk.segment], barrier,
+                  chunk.k, work.phase * args.columns + work.column);
+    };
+    const auto load_input = [&](const Place<kStages>& to, const Work& work, const Chunk& chunk) {
+      const MatmulSegment& s = args.segments[chunk.segment];
+      tma_load_4d(shared_a + to.stage * Tile::kBytesA, &boxes.x[chunk.segment][chunk.input],
+                  &full[to.stage], chunk.channel,
+                  work.x * s.stride + s.origin_x + (work.phase & 1) + chunk.tap_x + PLANTED(23),
+                  work.y * s.stride + s.origin_y + (work.phase >> 1) + chunk.tap_y, work.sample);
+    };
+    // Weights do not depend on the grid before this one: those of the first stages come while it
+    // ends.
+    const Work first = find_work<Tile>(args, boxes, chunks, int(blockIdx.x));
+    int ahead = first.last - first.first < kStages ? first.last - first.first : kStages;
+    Place<kStages> weight_place;
+    for (int i = 0; i < ahead; i++, weight_place.next())
+      load_weight(weight_place, first, find_chunk(args, first.first + i));
     wait_for_previous_grid();
-    const int box_bytes = boxes.w * boxes.h * boxes.n * Tile::kRowBytes;
     for (int item = int(blockIdx.x); item < items; item += int(gridDim.x)) {
       const Work work = find_work<Tile>(args, boxes, chunks, item);
-      for (int i = work.first; i < work.last; i++, place.next()) {
+      for (int i = work.first; i < work.last; i++, place.next(), ahead--) {
         const Chunk chunk = find_chunk(args, i);
-        const MatmulSegment& s = args.segments[chunk.segment];
-        uint64_t* const barrier = &full[place.stage];
-        mbarrier_wait(&empty[place.stage], PLANTED(21) ? place.parity : place.parity ^ 1);
-        mbarrier_arrive_expect(barrier, PLANTED(22) ? box_bytes : box_bytes + Tile::kBytesB);
-        tma_load_4d(shared_a + place.stage * Tile::kBytesA, &boxes.x[chunk.segment][chunk.input],
-                    barrier, chunk.channel,
-                    work.x * s.stride + s.origin_x + (work.phase & 1) + chunk.tap_x + PLANTED(23),
-                    work.y * s.stride + s.origin_y + (work.phase >> 1) + chunk.tap_y, work.sample);
-        tma_load_2d(shared_b + place.stage * Tile::kBytesB, &boxes.weight[chunk.segment], barrier,
-                    chunk.k, work.phase * args.columns + work.column);
+        if (ahead <= 0) load_weight(place, work, chunk);
+        load_input(place, work, chunk);
       }
     }
     let_next_grid_start();
@@ -171,13 +191,14 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
   wait_for_previous_grid();
   const int lane = int(threadIdx.x) & 31, warp = int(threadIdx.x) / 32 & 3;
   const bool leads = threadIdx.x % 128 == 0;
-  const int first_part = (group - 1) * kParts;  // of the tile's 64 rows
+  const int first_part = Tile::kSideBySide ? 0 : (group - 1) * kParts;  // of the tile's 64 rows
+  const int side = Tile::kSideBySide ? (group - 1) * kWidth : 0;        // of the tile's columns
   for (int item = int(blockIdx.x); item < items; item += int(gridDim.x)) {
     const Work work = find_work<Tile>(args, boxes, chunks, item);
     const auto row_at = [&](int part, int half) {
       return row_of(args, boxes, work, (first_part + part) * 64 + warp * 16 + lane / 4 + half * 8);
     };
-    float sums[kParts][kColumns / 2];
+    float sums[kParts][kWidth / 2];
 #pragma unroll
     for (int part = 0; part < kParts; part++)
 #pragma unroll
@@ -185,7 +206,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
         // The sum with zero keeps the definition of the accumulators out of begin_sums()'s
         // branches, for which the assembler would run the products one by one.
         float2 begin[kBlocks];
-        begin_sums<T>(args, row_at(part, half), work.column + lane % 4 * 2, begin);
+        begin_sums<T>(args, row_at(part, half), work.column + side + lane % 4 * 2, begin);
 #pragma unroll
         for (int b = 0; b < kBlocks; b++) {
           sums[part][4 * b + 2 * half] = begin[b].x + 0.0f;
@@ -197,13 +218,14 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
     for (int i = work.first; i < work.last; i++, place.next()) {
       if (!PLANTED(24)) mbarrier_wait(&full[place.stage], place.parity);
       const unsigned char* const a = shared_a + place.stage * Tile::kBytesA;
-      const unsigned char* const b = shared_b + place.stage * Tile::kBytesB;
+      const unsigned char* const b =
+          shared_b + place.stage * Tile::kBytesB + side * Tile::kRowBytes;
       if (!PLANTED(25)) wgmma_fence();
 #pragma unroll
       for (int step = 0; step < kMatmulChunk / 16; step++)
 #pragma unroll
         for (int part = 0; part < kParts; part++)
-          wgmma<T, kColumns>(
+          wgmma<T, kWidth>(
               sums[part],
               wgmma_descriptor(a + (first_part + part) * 64 * Tile::kRowBytes + step * 32, 16,
                                1024),
@@ -220,7 +242,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
     for (int part = 0; part < kParts; part++)
 #pragma unroll
       for (int half = 0; half < 2; half++)
-        write_row<T, kBlocks>(args, row_at(part, half), work.split, work.column, [&](int b) {
+        write_row<T, kBlocks>(args, row_at(part, half), work.split, work.column + side, [&](int b) {
           return float2{sums[part][4 * b + 2 * half], sums[part][4 * b + 2 * half + 1]};
         });
   }
@@ -244,6 +266,8 @@ constexpr MatmulTileInfo info() {
 
 MatmulTileInfo matmul_sm90_tile(MatmulTile tile) {
   switch (tile) {
+    case MatmulTile::sm90_64x160:
+      return info<Tile64x160>();
     case MatmulTile::sm90_128x128:
       return info<Tile128x128>();
     case MatmulTile::sm90_128x160:
@@ -259,6 +283,8 @@ template <typename T>
 void launch_matmul_sm90(const MatmulArgs& args, const MatmulBoxes& boxes, MatmulTile tile,
                         int blocks, Stream stream) {
   switch (tile) {
+    case MatmulTile::sm90_64x160:
+      return launch_tile<T, Tile64x160>(args, boxes, blocks, stream);
     case MatmulTile::sm90_128x128:
       return launch_tile<T, Tile128x128>(args, boxes, blocks, stream);
     case MatmulTile::sm90_128x160:
