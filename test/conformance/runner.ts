@@ -56,7 +56,7 @@ export async function runCases(
 /** Of the disturbed weights that ill-conditioned cases are held against. */
 const SEEDS = [1, 2, 3];
 
-/** A failed case, held against how far the reference moves when its weights are off by a rounding. */
+/** A failed case, held against how far the reference moves when its weights are disturbed. */
 async function again(
   golden: GoldenCase,
   result: CaseResult,
