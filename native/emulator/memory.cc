@@ -31,7 +31,8 @@ std::map<char*, Range>& buffers() {
 
 void* allocate(size_t bytes) {
   const std::lock_guard lock(grid_mutex);
-  if (bytes > free_bytes()) return nullptr;
+  if (bytes > free_bytes() || statistics.allocations++ >= options.failing_allocation)
+    return nullptr;
   const size_t used = (bytes + 15) / 16 * 16, pages = (used + kPage - 1) / kPage * kPage;
   void* map =
       mmap(nullptr, pages + kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -41,7 +42,6 @@ void* allocate(size_t bytes) {
   char* const data = first + pages - used;
   std::memset(data, 0xff, used);
   buffers()[data] = {bytes, first, pages + kPage, used_device()};
-  statistics.allocations++;
   return data;
 }
 

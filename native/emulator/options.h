@@ -18,6 +18,7 @@ struct Options {
   int gpus = 3;
   size_t memory_bytes = size_t(1) << 30;  // of each GPU, of which others have taken
   size_t taken_bytes = 0;
+  uint64_t failing_allocation = UINT64_MAX;  // by number; see statistics.allocations
   int planted_bug = 0;  // which of the kernels' planted bugs is active: a test of the tests
 };
 inline Options options;

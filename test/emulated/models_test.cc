@@ -7,38 +7,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
-#include <iterator>
 
 #include "compare.h"
 #include "emulated.h"
 #include "models/autoencoder.h"
 #include "models/text_encoder.h"
-#include "models/unet.h"
-#include "runtime/safetensors.h"
+#include "tiny_unet.h"
 
 namespace deepcache::test {
 namespace {
-
-const std::string kFolder = "test/fixtures/sd15-tiny/";
-
-std::string read_text(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) throw Failure("cannot read " + path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-struct Unets {
-  UnetConfig config = UnetConfig::parse(read_text(kFolder + "unet/config.json"));
-  Unet reference{config, source(), cpu()};
-  std::shared_ptr<Backend> backend;
-  Unet unet;
-
-  explicit Unets(std::shared_ptr<Backend> gpu) : backend(gpu), unet(config, source(), gpu) {}
-  static std::shared_ptr<WeightSource> source() {
-    return open_weights({kFolder + "unet/diffusion_pytorch_model.safetensors"});
-  }
-};
 
 // One full call that keeps every branch's feature, then every branch's retrieve call on another
 // input.
@@ -71,45 +48,10 @@ void check_unet(ActivationType type, int height, int width, double tolerance) {
   }
 }
 
-// Six Euler-like steps with guidance; every other one retrieves.
-std::vector<float> denoise(Unet& unet, int branch) {
-  const int height = 8, width = 8, tokens = 5, channels = unet.config().in_channels;
-  const auto latents = numbers("latents", {1, channels, height, width});
-  const auto context = numbers("prompts", {2, tokens, unet.config().context_width});
-  UnetDenoise request;
-  request.batch = 1;
-  request.halves = 2;
-  request.height = height;
-  request.width = width;
-  request.latents = latents.data();
-  request.conditions.context = context.data();
-  request.conditions.context_length = tokens;
-  StepTable& table = request.table;
-  table.programs = {{ProgramKey::Kind::full, -1, true}, {ProgramKey::Kind::retrieve, branch, true}};
-  const auto number = [&](float v) {
-    table.values.push_back(v);
-    return Coefficient{uint32_t(table.values.size() - 1), 0};
-  };
-  for (int i = 0; i < 6; i++) {
-    StepRow row;
-    row.program = i % 2;
-    row.timestep = number(float(951 - 150 * i));
-    row.input_scale = number(1);
-    row.guided = true;
-    row.guidance_scale = number(4);
-    row.guidance_rescale = number(0);
-    row.x0_x = number(1);
-    row.x0_m = number(-1);
-    row.assignments = {{Slot::x, {{Slot::x, number(0.98f)}, {Slot::m, number(-0.15f)}}}};
-    table.rows.push_back(row);
-  }
-  return unet.denoise(request, nullptr, [](const UnetProgress&) {}).latents;
-}
-
 void check_denoise(ActivationType type, int branch, double tolerance) {
   Unets u(emulated_backend(kSm80, type));
-  check_close("six steps, branch " + std::to_string(branch), denoise(u.unet, branch),
-              denoise(u.reference, branch), tolerance);
+  check_close("six steps, branch " + std::to_string(branch), denoise(u.unet, branch).latents,
+              denoise(u.reference, branch).latents, tolerance);
 }
 
 // The order in which threads run and copies arrive changes nothing, to the last bit.
@@ -117,7 +59,7 @@ void check_repeats(int device, ActivationType type) {
   const auto run = [&](uint64_t seed, emulator::Async async, int resident) {
     const Emulation emulation(seed, async, resident);
     Unets u(emulated_backend(device, type));
-    return denoise(u.unet, 0);
+    return denoise(u.unet, 0).latents;
   };
   const auto first = run(21, emulator::Async::late, 1);
   CHECK(run(22, emulator::Async::random, 3) == first);
