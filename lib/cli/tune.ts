@@ -52,7 +52,7 @@ export function tuneCommand(context: CliContext): Command {
     )
     .option(
       '--captions <n>',
-      "without prompts: captions of the demo model's world, and twice as many to try the result on (default: 8)",
+      "without prompts: captions of the demo model's world, and twice as many to try the result on (default: 12)",
       toCount,
     )
     .option('-s, --seed <n>', 'of the first picture and of the captions', toWhole, 1)
@@ -77,7 +77,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   const budget: TuneBudget = minPsnr !== undefined ? { minPsnr } : { speedup: speedup as number };
   const isDemo = flags.model === undefined;
   const hasCaptions = isDemo || captions !== undefined;
-  const count = captions ?? 8;
+  const count = captions ?? 12;
   const all = await promptList(
     { prompt, prompts },
     { count: (validationPrompts === undefined ? 3 : 1) * count, seed, isDemo: hasCaptions },

@@ -16,6 +16,8 @@ const MIN_GAIN = 0.05;
 /** Full calls are moved this far at once, and this many moves are tried in a row without one that helps. */
 const REACH = 2;
 const MAX_MOVES = 8;
+/** Schedules that are run with other noise in the end, besides even steps. */
+const FINALISTS = 3;
 /** Decibels that moving full calls may be hoped to gain. */
 const HOPE = 1;
 
@@ -35,6 +37,7 @@ interface Candidate {
  */
 export class Search {
   readonly #costs = new Map<number, GapCosts>();
+  readonly #tried = new Map<string, Tried>();
 
   constructor(
     private readonly trials: Trials,
@@ -66,6 +69,18 @@ export class Search {
 
   run(): Promise<Tried> {
     return 'minPsnr' in this.budget ? this.#fastest(this.budget.minPsnr) : this.#likest(this.budget.speedup);
+  }
+
+  /** What else may turn out to be the best: the likest of those tried that take the same time, and even steps. */
+  async finalists({ steps, branch }: Tried): Promise<{ even: Tried; others: Tried[] }> {
+    const even = await this.#try({ steps: uniformList(this.trials.calls, steps.length), branch });
+    const others = [...this.#tried.values()].filter(
+      (tried) =>
+        tried.branch === branch &&
+        tried.steps.length === steps.length &&
+        String(tried.steps) !== String(even.steps),
+    );
+    return { even, others: others.sort((a, b) => b.psnr - a.psnr).slice(0, FINALISTS) };
   }
 
   /** The likest schedule among those that are fast enough. */
@@ -172,7 +187,9 @@ export class Search {
 
   async #try(schedule: Schedule | undefined): Promise<Tried> {
     const known = schedule as Schedule;
-    return { ...known, psnr: await this.trials.psnr(known) };
+    const tried = { ...known, psnr: await this.trials.psnr(known) };
+    this.#tried.set(`${known.branch}:${known.steps.join()}`, tried);
+    return tried;
   }
 
   #speedup({ count, branch }: Candidate): number {

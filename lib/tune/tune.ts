@@ -1,6 +1,5 @@
 import { invalidArgument } from '../errors.js';
 import type { GenerateOptions } from '../pipelines/options.js';
-import { uniformList } from './lists.js';
 import { Search, type Tried, type TuneBudget } from './search.js';
 import { type Schedule, Trials, type TunablePipeline } from './trials.js';
 
@@ -60,8 +59,8 @@ const DEFAULT_BRANCHES = [0, 1, 2, 3];
 const MEASURING = 0.6;
 
 /**
- * Searches the fastest schedule within a budget, see {@link Search}. What does not beat evenly spaced full calls with
- * other noise, too, was luck and gives way to them. All likeness is measured, with all prompts in one run; time follows
+ * Searches the fastest schedule within a budget, see {@link Search}. The best few of the same time, and evenly spaced
+ * full calls, are run once more with other noise: what was luck with the first gives way. All likeness is measured, with all prompts in one run; time follows
  * from the seconds of calls.
  *
  * ```ts
@@ -112,27 +111,31 @@ export async function tune(
   await search.measure();
   phase = 'search';
   const found = await search.run();
-  const even = { steps: uniformList(trials.calls, found.steps.length), branch: found.branch };
-  const evenTried = { ...even, psnr: await trials.psnr(even) };
+  const { even, others } = await search.finalists(found);
   const spent = { runs: trials.runs, seconds: seconds(), isCutShort };
 
   phase = 'validation';
-  // Other noise tells whether what was found is more than luck with this one.
+  // Other noise tells what is more than luck with this one.
   const check = new Trials(pipe, run(prompts, seed + prompts.length + validationPrompts.length), { onRun });
   await check.start();
-  const isLuck = (await check.psnr(found)) < (await check.psnr(even));
-  const best = isLuck && (search.isWithin(evenTried) || !search.isWithin(found)) ? evenTried : found;
+  let best = { tried: found, score: -Infinity };
+  for (const tried of [even, ...others]) {
+    if (search.isWithin(found) && !search.isWithin(tried)) continue;
+    const score = tried.psnr + (await check.psnr(tried));
+    if (score > best.score) best = { tried, score };
+  }
+  const { steps, branch, psnr } = best.tried;
 
   const unseen = new Trials(pipe, run(validationPrompts, seed + prompts.length), { onRun });
   await unseen.start();
   const evenUnseen = { ...even, psnr: await unseen.psnr(even) };
   return {
-    cache: { steps: [...best.steps], branch: best.branch },
-    speedup: trials.speedup(best.steps.length, best.branch),
-    isWithin: search.isWithin(best),
+    cache: { steps: [...steps], branch },
+    speedup: trials.speedup(steps.length, branch),
+    isWithin: search.isWithin(best.tried),
     ...spent,
-    tuning: figures(best.psnr, evenTried),
-    validation: figures(await unseen.psnr(best), evenUnseen),
+    tuning: figures(psnr, even),
+    validation: figures(await unseen.psnr(best.tried), evenUnseen),
   };
 }
 
