@@ -55,6 +55,7 @@ test('commands follow it', async () => {
   expect(await calls('--steps', '2')).toBe(3);
   const { out } = await runCli(['quality', '-m', folder, '-p', 'x', '-c', 'interval=2', '--json']);
   expect(JSON.parse(out).calls).toBe(5);
+  expect((await runCli(['inspect', folder])).out).toContain('\ndefaults   steps 4\n');
 });
 
 test('unknown fields are told, wrong values are errors that name the file', async () => {
@@ -66,5 +67,8 @@ test('unknown fields are told, wrong values are errors that name the file', asyn
   recommend({ num_inference_steps: 'many' });
   const error = await rejection(load());
   expect(error).toMatchObject({ code: 'ERR_DEEPCACHE_INVALID_CONFIG' });
+  expect((await runCli(['inspect', folder])).out).toMatch(
+    /generation_config\.json: num_inference_steps must/,
+  );
   expect(error.message).toMatch(/generation_config\.json: num_inference_steps must be a whole number/);
 });

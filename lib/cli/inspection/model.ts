@@ -4,6 +4,7 @@ import { fromNative, messageOf } from '../../errors.js';
 import { readJson } from '../../models/model-files.js';
 import { readModelIndex } from '../../pipelines/components.js';
 import { hasPipeline } from '../../pipelines/diffusion-pipeline.js';
+import { type GenerationDefaults, readGenerationConfig } from '../../pipelines/generation-config.js';
 // Registers all pipelines.
 import '../../index.js';
 import { parsePythonJson, Scheduler } from '../../schedulers/index.js';
@@ -17,6 +18,8 @@ export interface ModelReport {
   /** The pipeline's class. */
   className: string;
   scheduler?: string;
+  /** Of its generation_config.json. */
+  defaults?: GenerationDefaults;
   components: ComponentReport[];
   memory?: MemoryNeed;
   branches?: BranchNeed[];
@@ -32,6 +35,10 @@ export async function inspectModel(folder: string, variant?: string): Promise<Mo
   const report: ModelReport = { folder, className, components: [], problems: [] };
   const { problems } = report;
   if (!hasPipeline(className)) problems.push(`this version has no ${className}`);
+  await note(problems, async () => {
+    const defaults = await readGenerationConfig(folder, (message) => problems.push(message));
+    if (Object.keys(defaults).length > 0) report.defaults = defaults;
+  });
   const vocabularies = new Map<string, number>();
   for (const [name, entry] of Object.entries(value)) {
     if (name.startsWith('_') || !Array.isArray(entry) || typeof entry[1] !== 'string') continue;

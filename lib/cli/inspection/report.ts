@@ -7,10 +7,10 @@ import type { BranchNeed, MemoryNeed } from './needs.js';
 // Reports as text for people; as JSON they are what they are.
 
 export function modelText(report: ModelReport): string {
-  const { folder, className, scheduler, components, memory, branches, problems } = report;
+  const { folder, className, scheduler, defaults, components, memory, branches, problems } = report;
   const all = [...problems, ...components.flatMap((c) => c.problems.map((text) => `${c.name}: ${text}`))];
   return [
-    `${folder}\npipeline   ${className}\nscheduler  ${scheduler ?? 'none'}\n`,
+    `${folder}\npipeline   ${className}\nscheduler  ${scheduler ?? 'none'}\n${defaultsText(defaults)}`,
     componentTable(components),
     memory && memoryText(memory),
     branches && branchTable(branches),
@@ -80,4 +80,9 @@ function problemText(problems: readonly string[]): string {
   if (problems.length === 0) return 'no problems found\n';
   const title = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
   return `${title}:\n${problems.map((text) => `  - ${text}\n`).join('')}`;
+}
+
+function defaultsText(defaults: ModelReport['defaults'] = {}): string {
+  const fields = Object.entries(defaults).map(([name, value]) => `${name} ${value}`);
+  return fields.length > 0 ? `defaults   ${fields.join(', ')}\n` : '';
 }
