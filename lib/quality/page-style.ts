@@ -64,7 +64,8 @@ figcaption span { color: var(--pale); }
 figcaption .wrong { color: var(--b1); }
 @media (max-width: 40rem) {
   .pictures { grid-template-columns: repeat(auto-fill, minmax(7rem, 1fr)); }
-  th:first-child { max-width: 10rem; }
-  tbody th { min-width: 7rem; }
+  th:first-child { max-width: 11rem; }
+  tbody th { min-width: 9rem; }
+  .chart text { font-size: 18px; }
 }
 `;
