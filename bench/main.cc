@@ -10,6 +10,7 @@
 #include "options.h"
 #include "predict.h"
 #include "time.h"
+#include "tune.h"
 
 namespace {
 
@@ -24,6 +25,8 @@ constexpr const char* kUsage =
     "1,2,8,16]\n"
     "             [--intervals 1,3,5] [--steps 50] [--side LATENTS] [--ceiling 8192]\n"
     "             [--budget SECONDS for a row] [--limit SECONDS in all]\n"
+    "  tune       measures the tiles of products, and keeps what was the fastest\n"
+    "             [--models ...] [--batches 1] [--side LATENTS] [--limit SECONDS]\n"
     "  predict    what an H200 should take, by a time model: not a measurement; rows as time's\n"
     "             [--models ...] [--batches ...] [--intervals ...] [--steps 50]\n"
     "  fullsize   a U-Net on synthetic weights against reference outputs\n"
@@ -41,7 +44,8 @@ int run(int argc, char** argv) {
     return 0;
   }
   Options options(argc, argv, 2);
-  const std::string device_name = options.text("device", command == "check" ? "cuda" : "cpu");
+  const std::string device_name =
+      options.text("device", command == "check" || command == "tune" ? "cuda" : "cpu");
   const std::string type = options.text("type", "fp16");
   const int threads = int(options.number("threads", 0));
   const std::string filter = options.text("filter"), json = options.text("json");
@@ -69,6 +73,14 @@ int run(int argc, char** argv) {
     time.filter = filter;
     time.json = json;
     time_device(device(), time);
+    return 0;
+  }
+  if (command == "tune") {
+    const auto models = options.list("models", "sd15,sdxl");
+    const auto batches = options.integers("batches", "1");
+    const int side = int(options.number("side", 0));
+    const double limit = options.number("limit", 1e9);
+    tune(device(), models, batches, side, limit, filter, json);
     return 0;
   }
   if (command == "predict") {

@@ -37,6 +37,23 @@ Plan product_plan(int size) {
 
 }  // namespace
 
+Timing time_program(const Device& device, RandomProgram& program, double budget) {
+  // Rows enough that starting a measurement is nothing beside it.
+  constexpr double kSeconds = 5e-3;
+  const auto enqueue = [&] { program.enqueue(); };
+  double once = 0;
+  for (int i = 0; i < 2; i++) {
+    program.begin(1);
+    once = device.seconds(enqueue);
+  }
+  const int rows =
+      device.gpu ? int(std::clamp(kSeconds / once, 1.0, double(RandomProgram::kMostRows))) : 1;
+  Timing timing = measure(
+      device, budget, [&] { program.begin(rows); }, enqueue);
+  for (double* time : {&timing.median, &timing.low, &timing.high}) *time /= rows;
+  return timing;
+}
+
 Timings::Timings(const Device& device, const TimeOptions& options)
     : device_(device),
       options_(options),
@@ -57,20 +74,10 @@ Timings::Timings(const Device& device, const TimeOptions& options)
   std::printf("%-64s %10s %8s %9s %8s %8s\n", "", "ms", "spread", "TFLOP/s", "GB/s", "of bound");
 }
 
-Timing Timings::time_program(RandomProgram& program) {
-  // Rows enough that starting a measurement is nothing beside it.
-  constexpr double kSeconds = 5e-3;
-  const auto enqueue = [&] { program.enqueue(); };
-  program.begin(1);
-  device_.seconds(enqueue);
-  program.begin(1);
-  const double once = device_.seconds(enqueue);
-  const int rows =
-      device_.gpu ? int(std::clamp(kSeconds / once, 1.0, double(RandomProgram::kMostRows))) : 1;
-  Timing timing = measure(
-      device_, options_.budget, [&] { program.begin(rows); }, enqueue);
+Timing Timings::time_without_overhead(RandomProgram& program) const {
+  Timing timing = time_program(device_, program, options_.budget);
   for (double* time : {&timing.median, &timing.low, &timing.high})
-    *time = std::max(*time / rows - row_overhead_, 1e-9);
+    *time = std::max(*time - row_overhead_, 1e-9);
   return timing;
 }
 
@@ -79,19 +86,19 @@ Ceilings Timings::measure_ceilings() {
   const int size = options_.ceiling;
   {
     RandomProgram nearly_nothing(copy_plan(1, 8), device_);
-    if (device_.gpu) row_overhead_ = time_program(nearly_nothing).median;
+    if (device_.gpu) row_overhead_ = time_program(device_, nearly_nothing, options_.budget).median;
   }
   {
     RandomProgram copy(copy_plan(8 * size, 2 * size), device_);
     const double bytes = 2.0 * 16 * size * size * double(device_.activation_bytes());
-    out.bytes = bytes / time_program(copy).low;
+    out.bytes = bytes / time_without_overhead(copy).low;
   }
   if (!device_.gpu) {
     out.flops = 1e9 * measure_cpu_peak(0).gflops;
     return out;
   }
   RandomProgram product(product_plan(size), device_);
-  out.flops = 2.0 * size * size * size / time_program(product).low;
+  out.flops = 2.0 * size * size * size / time_without_overhead(product).low;
   return out;
 }
 
@@ -108,7 +115,7 @@ bool Timings::wants(const std::string& name) {
 
 double Timings::measure_row(const std::string& name, const OpCost& cost, int passes,
                             RandomProgram& program, const JsonObject& extra) {
-  Timing timing = time_program(program);
+  Timing timing = time_without_overhead(program);
   for (double* time : {&timing.median, &timing.low, &timing.high}) *time /= passes;
   const double flops = 2 * cost.macs / timing.median, bytes = cost.bytes / timing.median;
   // The device can be no faster than the slower of arithmetic and memory.

@@ -22,6 +22,9 @@ struct TimeOptions {
   std::string filter, json;
 };
 
+// One run of the program as a row of a denoising run, for about `budget` seconds.
+Timing time_program(const Device& device, RandomProgram& program, double budget);
+
 // What the device reaches in this very run: the denominators of the rows.
 struct Ceilings {
   double flops = 0;  // of the largest matrix product (a GPU), or of the fp32 peak (the CPU)
@@ -53,7 +56,7 @@ class Timings {
   double seconds_so_far() const;
   Ceilings measure_ceilings();
   // Of one run of the program, what a row of a denoising run adds to it taken off.
-  Timing time_program(RandomProgram& program);
+  Timing time_without_overhead(RandomProgram& program) const;
 
   Device device_;
   TimeOptions options_;
