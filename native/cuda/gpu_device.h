@@ -110,11 +110,9 @@ namespace gpu {
 // Throws an Error that names what failed.
 void check(cudaError_t result, const char* what);
 
-// `cluster` neighbouring blocks of the grid (in x) run at the same time; more than one from sm_90
-// on.
 template <typename... P, typename... A>
-void launch_clusters(void (*kernel)(P...), unsigned cluster, dim3 grid, dim3 block,
-                     size_t shared_bytes, Stream stream, A&&... arguments) {
+void launch_with(const cudaLaunchAttribute* attribute, void (*kernel)(P...), dim3 grid, dim3 block,
+                 size_t shared_bytes, Stream stream, A&&... arguments) {
   if (shared_bytes > 48 * 1024)
     check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                int(shared_bytes)),
@@ -124,18 +122,40 @@ void launch_clusters(void (*kernel)(P...), unsigned cluster, dim3 grid, dim3 blo
   config.blockDim = block;
   config.dynamicSmemBytes = shared_bytes;
   config.stream = stream;
+  cudaLaunchAttribute copy{};
+  if (attribute) copy = *attribute;
+  config.attrs = &copy;
+  config.numAttrs = attribute != nullptr;
+  check(cudaLaunchKernelEx(&config, kernel, static_cast<P>(arguments)...), "launch of a kernel");
+}
+
+// `cluster` neighbouring blocks of the grid (in x) run at the same time; more than one from sm_90
+// on.
+template <typename... P, typename... A>
+void launch_clusters(void (*kernel)(P...), unsigned cluster, dim3 grid, dim3 block,
+                     size_t shared_bytes, Stream stream, A&&... arguments) {
   cudaLaunchAttribute attribute{};
   attribute.id = cudaLaunchAttributeClusterDimension;
   attribute.val.clusterDim = {cluster, 1, 1};
-  config.attrs = &attribute;
-  config.numAttrs = cluster > 1;
-  check(cudaLaunchKernelEx(&config, kernel, static_cast<P>(arguments)...), "launch of a kernel");
+  launch_with(cluster > 1 ? &attribute : nullptr, kernel, grid, block, shared_bytes, stream,
+              std::forward<A>(arguments)...);
+}
+
+// The grid may start before the one before it has ended: for kernels that wait_for_previous_grid(),
+// in code for sm_90 or newer (Properties::clusters), where that is more than nothing.
+template <typename... P, typename... A>
+void launch_early(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, Stream stream,
+                  A&&... arguments) {
+  cudaLaunchAttribute attribute{};
+  attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  attribute.val.programmaticStreamSerializationAllowed = 1;
+  launch_with(&attribute, kernel, grid, block, shared_bytes, stream, std::forward<A>(arguments)...);
 }
 
 template <typename... P, typename... A>
 void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, Stream stream,
             A&&... arguments) {
-  launch_clusters(kernel, 1, grid, block, shared_bytes, stream, std::forward<A>(arguments)...);
+  launch_with(nullptr, kernel, grid, block, shared_bytes, stream, std::forward<A>(arguments)...);
 }
 
 }  // namespace gpu

@@ -27,7 +27,7 @@ void launch_product(const Product& product, const gpu::Properties& gpu, Stream s
     launch_matmul_sm90<T>(product.args, product.boxes, product.tile, gpu.multiprocessors, stream);
   else
     launch_matmul_sm80<T>(product.args, product.tile, stream);
-  if (product.args.apart()) launch_finish<T>(product.args, stream);
+  if (product.args.apart()) launch_finish<T>(product.args, gpu.clusters, stream);
 }
 
 template void launch_product<Half>(const Product&, const gpu::Properties&, Stream);

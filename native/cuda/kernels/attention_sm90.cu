@@ -364,12 +364,12 @@ void launch_attention_sm90(const AttentionArgs& args, Stream stream) {
     const Sm90Args rest{args.keys,          args.heads,      blocks,
                         divisor(args.q),    divisor(args.k), divisor(args.v),
                         args.scale * kLog2e};
-    gpu::launch(attention_sm90_kernel<T, Tile>,
-                dim3(unsigned(blocks) * args.heads * args.outer * args.inner), dim3(kThreads),
-                Tile::kSharedBytes, stream, map_of<T>(args.q, args, args.queries, kQueries),
-                map_of<T>(args.k, args, args.keys, Tile::kKeys),
-                map_of<T>(args.v, args, args.keys, Tile::kKeys),
-                map_of<T>(args.y, args, args.queries, kQueries / 2), rest);
+    gpu::launch_early(attention_sm90_kernel<T, Tile>,
+                      dim3(unsigned(blocks) * args.heads * args.outer * args.inner), dim3(kThreads),
+                      Tile::kSharedBytes, stream, map_of<T>(args.q, args, args.queries, kQueries),
+                      map_of<T>(args.k, args, args.keys, Tile::kKeys),
+                      map_of<T>(args.v, args, args.keys, Tile::kKeys),
+                      map_of<T>(args.y, args, args.queries, kQueries / 2), rest);
   });
 }
 

@@ -108,8 +108,9 @@ void launch_matmul_sm80(const MatmulArgs& args, MatmulTile tile, Stream stream);
 template <typename T>
 void launch_matmul_sm90(const MatmulArgs& args, const MatmulBoxes& boxes, MatmulTile tile,
                         int blocks, Stream stream);
-// For products that are finished apart: adds the parts of k and writes y.
+// For products that are finished apart: adds the parts of k and writes y. `early`: see
+// gpu::launch_early.
 template <typename T>
-void launch_finish(const MatmulArgs& args, Stream stream);
+void launch_finish(const MatmulArgs& args, bool early, Stream stream);
 
 }  // namespace deepcache::cuda

@@ -58,12 +58,16 @@ __global__ void __launch_bounds__(256) finish_kernel(const __grid_constant__ Mat
 }  // namespace
 
 template <typename T>
-void launch_finish(const MatmulArgs& args, Stream stream) {
+void launch_finish(const MatmulArgs& args, bool early, Stream stream) {
   const size_t items = size_t(args.phases) * args.rows * ((args.columns + 1) / 2);
-  gpu::launch(finish_kernel<T>, dim3(blocks_for(items, 256)), dim3(256), 0, stream, args);
+  const dim3 grid(blocks_for(items, 256)), block(256);
+  if (early)
+    gpu::launch_early(finish_kernel<T>, grid, block, 0, stream, args);
+  else
+    gpu::launch(finish_kernel<T>, grid, block, 0, stream, args);
 }
 
-template void launch_finish<Half>(const MatmulArgs&, Stream);
-template void launch_finish<Bfloat16>(const MatmulArgs&, Stream);
+template void launch_finish<Half>(const MatmulArgs&, bool, Stream);
+template void launch_finish<Bfloat16>(const MatmulArgs&, bool, Stream);
 
 }  // namespace deepcache::cuda
