@@ -103,11 +103,12 @@ void check_op_shapes(Checks& checks, const std::string& model, int side) {
 }
 
 int check(const Device& device, const std::vector<std::string>& parts,
-          const std::vector<std::string>& models, int side, const std::string& filter,
+          const std::vector<std::string>& models, int side, int runs, const std::string& filter,
           const std::string& json) {
   for (const std::string& part : parts)
-    if (part != "ops" && part != "shapes" && part != "models")
-      throw Error(ErrorCode::kInvalidArgument, "--parts are ops, shapes and models, got " + part);
+    if (part != "ops" && part != "shapes" && part != "models" && part != "memory")
+      throw Error(ErrorCode::kInvalidArgument,
+                  "--parts are ops, shapes, models and memory, got " + part);
   Report report(json,
                 describe(device, "check: " + device.type +
                                      " against the CPU backend in fp32, "
@@ -117,6 +118,10 @@ int check(const Device& device, const std::vector<std::string>& parts,
   for (const std::string& part : parts) {
     if (part == "ops") {
       check_op_table(checks);
+      continue;
+    }
+    if (part == "memory") {
+      check_memory(checks, models.front(), runs);
       continue;
     }
     for (const std::string& model : models) {

@@ -45,10 +45,13 @@ void check_op_shapes(Checks& checks, const std::string& model, int side);
 // text encoder where there are such.
 void check_model(Checks& checks, const std::string& model, int side);
 
+// Device memory that `runs` runs of a model, most of them with sessions of their own, leave behind.
+void check_memory(Checks& checks, const std::string& model, int runs);
+
 // All of that for the models, each at the latent size of its configuration or, if that is larger,
 // `side`. Returns the number of rows that failed.
 int check(const Device& device, const std::vector<std::string>& parts,
-          const std::vector<std::string>& models, int side, const std::string& filter,
+          const std::vector<std::string>& models, int side, int runs, const std::string& filter,
           const std::string& json);
 
 }  // namespace deepcache::bench

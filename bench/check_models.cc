@@ -4,6 +4,7 @@
 // bits (1.4e-4 in the mean), adds up like a random walk to about 2e-3, damped by norms and
 // residuals: 5e-3. A run repeats the call on its own output: 2e-2.
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -120,6 +121,29 @@ void check_model(Checks& checks, const std::string& model, int side) {
   guarded("vae", [&] { check_vae(checks, model, side); });
   for (const char* part : {"text_encoder", "text_encoder_2"})
     guarded(part, [&] { check_text(checks, model, part); });
+}
+
+void check_memory(Checks& checks, const std::string& model, int runs) {
+  constexpr double kMebibyte = 1 << 20, kAllowed = 2;  // the driver's own, whatever the runs
+  const std::string name = "memory." + model + " MiB left behind by " + std::to_string(runs);
+  if (!checks.wants(name)) return;
+  const Device& device = checks.device();
+  const std::string json = model_part(model, "unet");
+  const UnetConfig config = UnetConfig::parse(json);
+  const DenoiseInputs inputs(config, 1, config.sample_size, config.sample_size, kTokens);
+  const auto ignore = [](const UnetProgress&) {};
+  const auto run = [&](int count) {
+    const auto unet = synthetic_unet(json, device.backend);
+    for (int i = 0; i < count; i++) {
+      unet->denoise(inputs.run(3, 3, 0), nullptr, ignore);
+      if (i % 2) unet->trim();  // the next one begins with nothing
+    }
+  };
+  run(2);  // loads the code
+  const double before = double(device.backend->available_memory());
+  run(runs);
+  const double left = (before - double(device.backend->available_memory())) / kMebibyte;
+  checks.add(name, std::max(left, 0.0), 0, kAllowed, "");
 }
 
 }  // namespace deepcache::bench

@@ -64,6 +64,12 @@ JsonObject describe(const Device& device, const std::string& what) {
   return out.raw("gpu", gpu.str());
 }
 
+std::string gpu_clocks(const Device& device) {
+  return output_of("nvidia-smi --id=" + std::to_string(cuda::device_index(device.name).value()) +
+                   " --query-gpu=clocks.sm,clocks.mem,power.draw,temperature.gpu"
+                   " --format=csv,noheader 2>/dev/null");
+}
+
 void Timing::add_to(JsonObject& row) const {
   row.add("ms", 1e3 * median).add("ms_low", 1e3 * low).add("ms_high", 1e3 * high).add("runs", runs);
 }

@@ -28,6 +28,9 @@ Device open_device(const std::string& device, const std::string& type, int threa
 // For reports: machine, date, commit, and of a GPU its name, driver, clocks and power limit.
 JsonObject describe(const Device& device, const std::string& what);
 
+// A GPU's clocks, power and temperature now, as nvidia-smi tells.
+std::string gpu_clocks(const Device& device);
+
 // Repeated measurements.
 struct Timing {
   double median = 0, low = 0, high = 0;  // seconds; low and high leave out a tenth on each side

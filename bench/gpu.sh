@@ -70,10 +70,10 @@ build() {
 
 check() {
   if [ $emulated = 1 ]; then
-    run 600 $bench check --device "$device" --type "$type" --models tiny-sd15 --json "$out/check.json"
+    run 600 $bench check --device "$device" --type "$type" --parts ops,models,memory --runs 3 --models tiny-sd15 --json "$out/check.json"
     return
   fi
-  run 120 $bench check --device "$device" --type "$type" --parts ops,shapes,models --side 32 \
+  run 120 $bench check --device "$device" --type "$type" --parts ops,shapes,models,memory --side 32 \
     --models tiny-sd15,tiny-sd21,tiny-sdxl,small-sd15,small-sd21,small-sdxl,sd15,sdxl --json "$out/check.json"
 }
 
@@ -122,12 +122,13 @@ peers() {
     echo "$python has no torch: peers are left out"
     return 0
   fi
-  local where=cuda model=small-sd15 size=32 bad=0 outputs
+  local where=cuda model=small-sd15 size=32 tolerance=5e-3 bad=0 outputs
+  [ "$type" = fp16 ] || tolerance=4e-2
   [ $emulated = 0 ] || where=cpu model=tiny-sd15 size=8
   outputs=$(mktemp)
   run 60 "$python" bench/peers/peers.py outputs --device $where --model $model --side $size --output "$outputs" &&
     run 60 $bench fullsize --device "$device" --type "$type" --config bench/models/$model/unet.json \
-      --outputs "$outputs" --tolerance 5e-3 || bad=1
+      --outputs "$outputs" --tolerance $tolerance || bad=1
   rm -f "$outputs"
   if [ $emulated = 1 ]; then
     run 120 "$python" bench/peers/peers.py time --device cpu --type "$type" --models tiny-sd15 --batches 1 --side 8 \

@@ -19,7 +19,8 @@ using namespace deepcache::bench;
 constexpr const char* kUsage =
     "usage: deepcache-bench COMMAND [OPTION VALUE]...\n"
     "  check      a GPU (or the emulated one) against the CPU backend\n"
-    "             [--parts ops,shapes,models] [--models small-sd15,...] [--side 32]\n"
+    "             [--parts ops,shapes,models,memory] [--models small-sd15,...] [--side 32]\n"
+    "             [--runs 1000] of memory\n"
     "  time       calls, runs and ops of models on synthetic weights, beside ceilings measured in\n"
     "             the same run [--parts steps,images,ops] [--models sd15,sdxl] [--batches "
     "1,2,8,16]\n"
@@ -56,8 +57,8 @@ int run(int argc, char** argv) {
   if (command == "check") {
     const auto parts = options.list("parts", "ops,models");
     const auto models = options.list("models", kSmallModels);
-    const int side = int(options.number("side", 32));
-    return check(device(), parts, models, side, filter, json);
+    const int side = int(options.number("side", 32)), runs = int(options.number("runs", 1000));
+    return check(device(), parts, models, side, runs, filter, json);
   }
   if (command == "time") {
     TimeOptions time;

@@ -108,7 +108,7 @@ double Timings::seconds_so_far() const {
 
 bool Timings::wants(const std::string& name) {
   if (name.find(options_.filter) == std::string::npos) return false;
-  if (seconds_so_far() < options_.limit) return true;
+  if (!late()) return true;
   left_out_++;
   return false;
 }
@@ -133,7 +133,10 @@ double Timings::measure_row(const std::string& name, const OpCost& cost, int pas
 }
 
 void Timings::finish() {
-  report_.summary(JsonObject().add("seconds", seconds_so_far()).add("rows_left_out", left_out_));
+  JsonObject end;
+  end.add("seconds", seconds_so_far()).add("complete", !late()).add("rows_left_out", left_out_);
+  if (device_.gpu) end.add("clocks_at_the_end", gpu_clocks(device_));
+  report_.summary(end);
   if (left_out_) std::printf("time is up: %d rows were left out\n", left_out_);
 }
 
@@ -143,9 +146,11 @@ void time_device(const Device& device, const TimeOptions& options) {
       throw Error(ErrorCode::kInvalidArgument, "--parts are steps, images and ops, got " + part);
   Timings timings(device, options);
   if (contains(options.parts, "steps") || contains(options.parts, "images"))
-    for (const std::string& model : options.models) time_model(timings, model);
+    for (const std::string& model : options.models)
+      if (!timings.late()) time_model(timings, model);
   if (contains(options.parts, "ops"))
-    for (const std::string& model : options.models) time_ops(timings, model);
+    for (const std::string& model : options.models)
+      if (!timings.late()) time_ops(timings, model);
   timings.finish();
 }
 

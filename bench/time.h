@@ -43,6 +43,7 @@ class Timings {
   std::string name(const std::string& what, int batch) const {
     return what + ".b" + std::to_string(batch) + "." + device_.type;
   }
+  bool late() const { return seconds_so_far() >= options_.limit; }
   // False when the filter leaves it out, or the time is up.
   bool wants(const std::string& name);
   // Measures a program that passes `passes` times through what costs `cost`, and records a pass.
