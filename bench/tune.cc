@@ -35,7 +35,7 @@ void tune(const Device& device, const std::vector<std::string>& models,
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() > limit;
   };
   Report report(json, describe(device, "tune: tiles by the model of the time, and as measured"));
-  const std::string before = device.gpu->tuning();
+  std::string table = device.gpu->tuning();
   double model_total = 0, tuned_total = 0;
   int changed = 0, products = 0;
   std::printf("%-64s %10s %10s  %s\n", "", "model ms", "tuned ms", "tile");
@@ -51,8 +51,9 @@ void tune(const Device& device, const std::vector<std::string>& models,
           continue;
         device.gpu->set_tuning("", false);
         const Choice guess = choice_of(device, plan, *distinct.op);
-        device.gpu->set_tuning(before, true);
+        device.gpu->set_tuning(table, true);
         const Choice best = choice_of(device, plan, *distinct.op);
+        table = device.gpu->tuning();
         model_total += distinct.count * guess.seconds;
         tuned_total += distinct.count * best.seconds;
         products++;

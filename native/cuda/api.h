@@ -137,7 +137,7 @@ struct Api {
   int (*loop_enqueue)(LoopHandle*, ApiError*);        // the next row
   int (*loop_wait)(LoopHandle*, int row, ApiError*);  // one of the last two
 
-  // Tiles that were measured (tuning.h). tuning_set adds a table's lines; with `measures`, programs
+  // Tiles that were measured (tuning.h). tuning_set replaces the table; with `measures`, programs
   // made from here on measure what the table lacks. tuning_get copies as much of the table as fits
   // and returns its size.
   int (*tuning_set)(Context*, const char* text, bool measures, ApiError*);

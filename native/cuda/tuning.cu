@@ -72,6 +72,7 @@ std::string tuning_key(const MatmulArgs& args) {
 }
 
 void Tuning::read(const std::string& text) {
+  choices_.clear();
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
     std::istringstream words(line);

@@ -16,8 +16,8 @@ class Tuning {
   // Whether choose() measures products that the table lacks.
   bool measures = false;
 
-  // Adds the lines of a text(). Those that say nothing here (of another version, or damaged) are
-  // left out: they cost a measurement, not an error.
+  // Replaces the table by the lines of a text(). Those that say nothing here (of another version,
+  // or damaged) are left out: they cost a measurement, not an error.
   void read(const std::string& text);
   // A line for each product: its key, tile and splits.
   std::string text() const;

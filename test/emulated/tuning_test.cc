@@ -2,7 +2,6 @@
 // is found again.
 
 #include <cstdlib>
-#include <fstream>
 
 #include "emulated.h"
 #include "native/op_cases.h"
@@ -50,12 +49,13 @@ void check_choice(cuda::CudaBackend& gpu, const TunedCase& test, const std::stri
 }
 
 template <size_t kTiles>
-void check_choices(int device, const char* const (&tiles)[kTiles], uint64_t seed, Async async) {
+void check_choices(int device, const char* const (&tiles)[kTiles], uint64_t seed, Async async,
+                   const std::vector<int>& all_splits) {
   const Emulation emulation(seed, async, 2);
   cuda::CudaBackend gpu(*deepcache_cuda_api(), device, ActivationType::bf16);
   for (const TunedCase& test : kCases)
     for (const char* tile : tiles)
-      for (const int splits : {1, 2, 3, 5, 12})
+      for (const int splits : all_splits)
         if (splits <= test.most_splits) check_choice(gpu, test, tile, splits);
 }
 
@@ -70,10 +70,15 @@ struct Environment {
 
 }  // namespace
 
-TEST(quick_tuning_choices_sm80) { check_choices(kSm80, kSm80Tiles, 1, Async::late); }
-TEST(quick_tuning_choices_sm90) { check_choices(kSm90, kSm90Tiles, 2, Async::random); }
-TEST(all_tuning_choices_sm90_late) { check_choices(kSm90, kSm90Tiles, 3, Async::late); }
-TEST(all_tuning_choices_sm90_at_issue) { check_choices(kSm90, kSm90Tiles, 4, Async::at_issue); }
+const std::vector<int> kFewSplits = {1, 5}, kManySplits = {1, 2, 3, 5, 12};
+
+TEST(quick_tuning_choices_sm80) { check_choices(kSm80, kSm80Tiles, 1, Async::late, kFewSplits); }
+TEST(quick_tuning_choices_sm90) { check_choices(kSm90, kSm90Tiles, 2, Async::random, kFewSplits); }
+TEST(all_tuning_choices_sm80) { check_choices(kSm80, kSm80Tiles, 3, Async::random, kManySplits); }
+TEST(all_tuning_choices_sm90) { check_choices(kSm90, kSm90Tiles, 4, Async::late, kManySplits); }
+TEST(all_tuning_choices_at_issue) {
+  check_choices(kSm90, kSm90Tiles, 5, Async::at_issue, kManySplits);
+}
 
 TEST(quick_tuning_ignores_what_it_does_not_understand) {
   const Emulation emulation(5, Async::late);

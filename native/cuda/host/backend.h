@@ -92,8 +92,8 @@ class CudaBackend : public Backend {
   std::unique_ptr<Loop> make_loop() override;
   void synchronize() override;
 
-  // Adds measured tiles (Tuning::text); `measures`: whether programs made from here on measure what
-  // is missing. The constructor has read the GPU's file (host/tuning_file.h).
+  // Replaces the table of measured tiles (Tuning::text); `measures`: whether programs made from
+  // here on measure what is missing. The constructor has read the GPU's file (host/tuning_file.h).
   void set_tuning(const std::string& text, bool measures);
   std::string tuning() const;
 
