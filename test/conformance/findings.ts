@@ -11,12 +11,16 @@ export class Findings {
     private readonly precision: Precision = 'fp32',
   ) {}
 
-  /** Compares with the case's tensor of a role; by default as exactly as the device computes. */
+  /** How exact a role is: as the device computes, in fp32 as the manifest or `own` says. */
+  toleranceOf(role: string, own: Tolerance | undefined = this.golden.tolerance): Tolerance | undefined {
+    return deviceTolerance(this.golden, role, this.precision) ?? own;
+  }
+
+  /** Compares with the case's tensor of a role. */
   tensor(
     role: string,
     actual: ArrayLike<number | bigint>,
-    tolerance: Tolerance | undefined = deviceTolerance(this.golden, role, this.precision) ??
-      this.golden.tolerance,
+    tolerance: Tolerance | undefined = this.toleranceOf(role),
   ): void {
     const { data, shape } = this.golden.tensor(role);
     this.comparisons.push(compareValues(role, actual, data, tolerance, shape));

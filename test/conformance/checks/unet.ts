@@ -43,7 +43,7 @@ export async function checkDeepCacheInputs(
   ] as const) {
     const request = { ...sampleOf(golden, sample), ...conditionsOf(golden), timesteps: [timestep] };
     const { out } = await finish(() => unet.native.forward(request));
-    findings.tensor(role, out, tolerance);
+    findings.tensor(role, out, findings.toleranceOf(role, tolerance));
   }
 }
 
