@@ -68,7 +68,7 @@ int run(int argc, char** argv) {
     time.intervals = options.integers("intervals", "1,3,5");
     time.side = int(options.number("side", 0));
     time.steps = int(options.number("steps", 50));
-    time.ceiling = int(options.number("ceiling", device_name == "cpu" ? 1024 : 8192));
+    time.ceiling = int(options.number("ceiling", device_name == "cpu" ? 4096 : 8192));
     time.budget = options.number("budget", 0.3);
     time.limit = options.number("limit", 1e9);
     time.filter = filter;

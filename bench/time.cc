@@ -89,8 +89,8 @@ Ceilings Timings::measure_ceilings() {
     if (device_.gpu) row_overhead_ = time_program(device_, nearly_nothing, options_.budget).median;
   }
   {
-    RandomProgram copy(copy_plan(8 * size, 2 * size), device_);
-    const double bytes = 2.0 * 16 * size * size * double(device_.activation_bytes());
+    RandomProgram copy(copy_plan(4 * size, size), device_);
+    const double bytes = 2.0 * 4 * size * size * double(device_.activation_bytes());
     out.bytes = bytes / time_without_overhead(copy).low;
   }
   if (!device_.gpu) {
