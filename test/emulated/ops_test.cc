@@ -81,5 +81,7 @@ TEST(all_ops_bf16_fp32_inputs) { run_all(kSm80, ActivationType::bf16, false, 6, 
 TEST(all_ops_sm86_random) { run_all(kSm86, ActivationType::fp16, true, 8, Async::random, 1); }
 TEST(all_ops_sm86_interleaved) { run_all(kSm86, ActivationType::fp16, true, 11, Async::random, 4); }
 TEST(all_ops_sm90_bf16_random) { run_all(kSm90, ActivationType::bf16, true, 7, Async::random, 3); }
+TEST(all_ops_sm90_at_issue) { run_all(kSm90, ActivationType::fp16, true, 9, Async::at_issue, 2); }
+TEST(all_ops_sm90_fp32_inputs) { run_all(kSm90, ActivationType::bf16, false, 10, Async::late, 1); }
 
 }  // namespace deepcache::test
