@@ -76,6 +76,8 @@ void set_output(const Conv& op, const Operands& operands, MatmulArgs& a) {
     a.row = operands.view(op.row);
     a.row_stride = op.row.shape.n == 1 ? 0 : op.row.shape.c;
     a.row_offset = op.row_offset;
+    a.row_pairs =
+        a.row_offset % 2 == 0 && a.row_stride % 2 == 0 && a.columns % 2 == 0 && aligned(a.row);
   }
   if (op.residual) {
     a.has_residual = true;

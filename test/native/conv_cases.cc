@@ -38,7 +38,7 @@ OpCase conv_case(const std::string& name, const ConvOptions& o) {
             op.scale = o.scale;
             op.residual_scale = o.residual_scale;
             if (o.residual) op.residual = b.input(o.y);
-            if (o.row_samples) op.row = b.input({o.row_samples, 1, 1, o.row_offset + o.y.c + 3});
+            if (o.row_samples) op.row = b.input({o.row_samples, 1, 1, o.row_offset + o.y.c + 4});
             op.row_offset = o.row_offset;
             return Op(op);
           }};
@@ -165,7 +165,7 @@ std::vector<OpCase> conv_cases() {
       conv_case("linear_eights_per_sample", {.x = {3, 1, 50, 64},
                                              .y = {3, 1, 50, 40},
                                              .row_samples = 3,
-                                             .row_offset = 7,
+                                             .row_offset = 8,
                                              .activation = Activation::silu}),
       conv_case("linear_long_k_eights", {.x = {1, 1, 77, 2568},
                                          .y = {1, 1, 77, 136},

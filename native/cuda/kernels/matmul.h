@@ -60,7 +60,8 @@ struct MatmulArgs {
 
   View row;
   bool has_row = false, has_residual = false;
-  int row_stride = 0;  // between samples; 0 when they share one
+  bool row_pairs = false;  // the row vector can be accessed in pairs
+  int row_stride = 0;      // between samples; 0 when they share one
   int row_offset = 0;
   View residual;
   Activation activation = Activation::none;

@@ -38,10 +38,9 @@ DEVICE OutputRow output_row(const MatmulArgs& a, int phase, int row) {
   return out;
 }
 
-// Bias and row vector of columns first + 8 b and the next.
-template <typename T, int kBlocks>
-DEVICE void load_bias_and_row(const MatmulArgs& a, const OutputRow& row, int first,
-                              float2 (&sums)[kBlocks]) {
+// The bias of columns first + 8 b and the next.
+template <int kBlocks>
+DEVICE void load_bias(const MatmulArgs& a, int first, float2 (&sums)[kBlocks]) {
 #pragma unroll
   for (int b = 0; b < kBlocks; b++) sums[b] = {0, 0};
   const bool geglu = a.activation == Activation::geglu;
@@ -51,29 +50,62 @@ DEVICE void load_bias_and_row(const MatmulArgs& a, const OutputRow& row, int fir
 #pragma unroll
     for (int b = 0; b < kBlocks; b++) {
       const int column = first + 8 * b;
-      // geglu: value and gate are neighbours in the weight, not in the bias.
-      const int one = geglu ? column / 2 : column, two = geglu ? a.y_channels + one : one + 1;
-      if (column < a.columns) sums[b].x += bias[one];
-      if (column + 1 < a.columns) sums[b].y += bias[two];
+      if (column >= a.columns) continue;
+      float2 add = {0, 0};
+      if (!geglu && a.columns % 2 == 0) {
+        add = *reinterpret_cast<const float2*>(bias + column);
+      } else {
+        // geglu: value and gate are neighbours in the weight, not in the bias.
+        const int one = geglu ? column / 2 : column, two = geglu ? a.y_channels + one : one + 1;
+        add.x = bias[one];
+        if (column + 1 < a.columns) add.y = bias[two];
+      }
+      sums[b] = {sums[b].x + add.x, sums[b].y + add.y};
     }
   }
+}
+
+// Adds the row vector of a row's sample.
+template <typename T, int kBlocks>
+DEVICE void add_row_vector(const MatmulArgs& a, const OutputRow& row, int first,
+                           float2 (&sums)[kBlocks]) {
   if (!a.has_row || !row.valid) return;
   const size_t from = size_t(row.sample) * a.row_stride + a.row_offset;
 #pragma unroll
   for (int b = 0; b < kBlocks; b++) {
     const int column = first + 8 * b;
-    if (column < a.columns) sums[b].x += load<T>(a.row, from + column);
-    if (column + 1 < a.columns) sums[b].y += load<T>(a.row, from + column + 1);
+    if (column >= a.columns) continue;
+    float2 add = {0, 0};
+    if (a.row_pairs) {
+      add = load_pair<T>(a.row, from + column);
+    } else {
+      add.x = load<T>(a.row, from + column);
+      if (column + 1 < a.columns) add.y = load<T>(a.row, from + column + 1);
+    }
+    sums[b] = {sums[b].x + add.x, sums[b].y + add.y};
   }
 }
 
-// What the sums of these columns begin with: nothing, when another kernel finishes them.
-template <typename T, int kBlocks>
-DEVICE void begin_sums(const MatmulArgs& a, const OutputRow& row, int first,
-                       float2 (&sums)[kBlocks]) {
-  if (!a.apart()) return load_bias_and_row<T>(a, row, first, sums);
+// What a thread's sums of columns first + 8 b and the next begin with: `put(part, half, b,
+// pair)` gets them for every row that row_at(part, half) names. Nothing, when another kernel
+// finishes them.
+template <typename T, int kParts, int kBlocks, typename RowAt, typename Put>
+DEVICE void begin_sums(const MatmulArgs& a, int first, const RowAt& row_at, const Put& put) {
+  float2 bias[kBlocks];
 #pragma unroll
-  for (int b = 0; b < kBlocks; b++) sums[b] = {0, 0};
+  for (int b = 0; b < kBlocks; b++) bias[b] = {0, 0};
+  if (!a.apart()) load_bias(a, first, bias);
+#pragma unroll
+  for (int part = 0; part < kParts; part++)
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      float2 sums[kBlocks];
+#pragma unroll
+      for (int b = 0; b < kBlocks; b++) sums[b] = bias[b];
+      if (!a.apart()) add_row_vector<T>(a, row_at(part, half), first, sums);
+#pragma unroll
+      for (int b = 0; b < kBlocks; b++) put(part, half, b, sums[b]);
+    }
 }
 
 // Lane q of a quad gets value q of each: v[p] becomes lane p's v[q].

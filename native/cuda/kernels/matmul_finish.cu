@@ -45,7 +45,8 @@ __global__ void __launch_bounds__(256) finish_kernel(const __grid_constant__ Mat
     const bool two = column + 1 < args.columns;
     const OutputRow to = output_row(args, row / args.rows, row % args.rows);
     float2 sums[1];
-    load_bias_and_row<T>(args, to, column, sums);
+    load_bias(args, column, sums);
+    add_row_vector<T>(args, to, column, sums);
 #pragma unroll 4
     for (int s = PLANTED(5); s < args.splits; s++) {
       sums[0].x += from[s * part];

@@ -161,18 +161,11 @@ __global__ void __launch_bounds__(Tile::kThreads)
     return output_row(args, phase, first_row + warp_row + i * 16 + lane / 4 + half * 8);
   };
   float sums[kFragmentRows][kFragmentColumns][4];
-#pragma unroll
-  for (int i = 0; i < kFragmentRows; i++)
-#pragma unroll
-    for (int half = 0; half < 2; half++) {
-      float2 begin[kFragmentColumns];
-      begin_sums<T>(args, row_at(i, half), first_column + warp_column + lane % 4 * 2, begin);
-#pragma unroll
-      for (int j = 0; j < kFragmentColumns; j++) {
-        sums[i][j][2 * half] = begin[j].x;
-        sums[i][j][2 * half + 1] = begin[j].y;
-      }
-    }
+  begin_sums<T, kFragmentRows, kFragmentColumns>(args, first_column + warp_column + lane % 4 * 2,
+                                                 row_at, [&](int i, int half, int j, float2 v) {
+                                                   sums[i][j][2 * half] = v.x;
+                                                   sums[i][j][2 * half + 1] = v.y;
+                                                 });
 
   for (int chunk = first_chunk; chunk < last_chunk; chunk++) {
     if (PLANTED(2))

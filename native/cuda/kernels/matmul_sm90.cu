@@ -24,7 +24,8 @@ struct Tile {
   static constexpr int kRows = kRows_, kColumns = kColumns_, kStages = kStages_;
   static constexpr int kThreads = 3 * 128;  // a producer and two consumers
   static constexpr bool kSideBySide = kRows == 64;
-  static constexpr int kParts = kSideBySide ? 1 : kRows / 128;          // of 64 rows, of a consumer
+  [[maybe_unused]] static constexpr int kParts =
+      kSideBySide ? 1 : kRows / 128;                                    // of 64 rows, of a consumer
   static constexpr int kWidth = kSideBySide ? kColumns / 2 : kColumns;  // columns of a consumer
   static constexpr int kRowBytes = kMatmulChunk * 2;
   static constexpr int kBytesA = kRows * kRowBytes, kBytesB = kColumns * kRowBytes;
@@ -82,7 +83,7 @@ struct Chunk {
   int k;  // of the weight
 };
 
-DEVICE Chunk find_chunk(const MatmulArgs& args, int index) {
+[[maybe_unused]] DEVICE Chunk find_chunk(const MatmulArgs& args, int index) {
   Chunk chunk;
   const int first = chunks_of(args.segments[0]);
   chunk.segment = index >= first;
@@ -111,8 +112,8 @@ struct Place {
 };
 
 // Where the pixel of a tile's row goes.
-DEVICE OutputRow row_of(const MatmulArgs& args, const MatmulBoxes& boxes, const Work& work,
-                        int row) {
+[[maybe_unused]] DEVICE OutputRow row_of(const MatmulArgs& args, const MatmulBoxes& boxes,
+                                         const Work& work, int row) {
   const int line = row / boxes.w, sample = line / boxes.h;
   OutputRow out = output_row(args, work.phase, work.sample + sample,
                              work.y + line - sample * boxes.h, work.x + row - line * boxes.w);
@@ -199,20 +200,13 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
       return row_of(args, boxes, work, (first_part + part) * 64 + warp * 16 + lane / 4 + half * 8);
     };
     float sums[kParts][kWidth / 2];
-#pragma unroll
-    for (int part = 0; part < kParts; part++)
-#pragma unroll
-      for (int half = 0; half < 2; half++) {
-        // The sum with zero keeps the definition of the accumulators out of begin_sums()'s
-        // branches, for which the assembler would run the products one by one.
-        float2 begin[kBlocks];
-        begin_sums<T>(args, row_at(part, half), work.column + side + lane % 4 * 2, begin);
-#pragma unroll
-        for (int b = 0; b < kBlocks; b++) {
-          sums[part][4 * b + 2 * half] = begin[b].x + 0.0f;
-          sums[part][4 * b + 2 * half + 1] = begin[b].y + 0.0f;
-        }
-      }
+    // The sum with zero keeps the definition of the accumulators out of begin_sums()'s branches,
+    // for which the assembler would run the products one by one.
+    begin_sums<T, kParts, kBlocks>(args, work.column + side + lane % 4 * 2, row_at,
+                                   [&](int part, int half, int b, float2 v) {
+                                     sums[part][4 * b + 2 * half] = v.x + 0.0f;
+                                     sums[part][4 * b + 2 * half + 1] = v.y + 0.0f;
+                                   });
 
     int previous = 0;  // the stage that the products in flight read
     for (int i = work.first; i < work.last; i++, place.next()) {
