@@ -49,6 +49,7 @@ export interface GenerateFlags {
   device: Device;
   dtype: Dtype;
   threads?: number;
+  autotune?: boolean;
   /** True, or the size of a tile. */
   vaeTiling?: boolean | number;
   unloadTextEncoder?: boolean;
@@ -145,15 +146,16 @@ export function optionsFor(className: string | undefined, flags: GenerateFlags):
 /** Flags of `generate` that mean the same in commands that measure many prompts. */
 export const MEASURED_FLAGS: readonly string[] = [
   ...['prompt', 'width', 'height', 'steps', 'guidanceScale', 'scheduler', 'schedulerConfig'],
-  ...['model', 'variant', 'device', 'dtype', 'threads', 'json', 'quiet'],
+  ...['model', 'variant', 'device', 'dtype', 'threads', 'autotune', 'json', 'quiet'],
 ];
 
 export function toLoadOptions(flags: GenerateFlags): LoadOptions {
-  const { device, dtype, threads, variant, unloadTextEncoder } = flags;
+  const { device, dtype, threads, autotune, variant, unloadTextEncoder } = flags;
   return {
     device,
     dtype,
     ...(threads !== undefined && { threads }),
+    ...(autotune && { autotune }),
     ...(variant && { variant }),
     ...(unloadTextEncoder && { unloadTextEncoder }),
   };

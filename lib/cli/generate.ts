@@ -100,6 +100,7 @@ export function generateCommand(context: CliContext): Command {
         .default('auto'),
     )
     .option('--threads <n>', 'CPU threads (default: all cores)', toCount)
+    .option('--autotune', "measure the GPU's fastest tiles and keep them for later runs")
     .option(
       '--vae-tiling [pixels]',
       'decode in tiles, which takes less memory; their size is optional',

@@ -11,6 +11,12 @@ export interface DeviceOptions {
   threads?: number;
   /** On a GPU: the type of activations and weights, fp16 unless 'bf16'. The CPU computes in fp32. */
   dtype?: 'auto' | 'fp32' | 'fp16' | 'bf16';
+  /**
+   * On a GPU: the first run of a size measures which tiles are the fastest, and keeps that for all later ones in
+   * `DEEPCACHE_CACHE_DIR` or the user's cache folder. Default false: what was measured before, else a model of the
+   * time, decides. Same pictures, up to the order of sums.
+   */
+  autotune?: boolean;
 }
 
 /** Every backend: usable, or the reason why not. */
@@ -26,7 +32,8 @@ const backends = new Map<number, NativeBackend>();
  *
  * @throws DeepCacheError ERR_DEEPCACHE_BACKEND_UNAVAILABLE with the reason, ERR_DEEPCACHE_INVALID_ARGUMENT.
  */
-export function openBackend({ device = 'auto', threads = 0, dtype = 'auto' }: DeviceOptions): NativeBackend {
+export function openBackend(options: DeviceOptions): NativeBackend {
+  const { device = 'auto', threads = 0, dtype = 'auto', autotune = false } = options;
   if (!Number.isInteger(threads) || threads < 0 || threads > 1024) {
     throw invalidArgument('threads', `must be a whole number from 0 (all cores) to 1024, got ${threads}`);
   }
@@ -44,7 +51,7 @@ export function openBackend({ device = 'auto', threads = 0, dtype = 'auto' }: De
   const known = chosen === 'cpu' ? backends.get(threads) : undefined;
   if (known) return known;
   try {
-    const backend = new (native().Backend)({ device: chosen, threads, dtype: type });
+    const backend = new (native().Backend)({ device: chosen, threads, dtype: type, autotune });
     if (chosen === 'cpu') backends.set(threads, backend);
     return backend;
   } catch (error) {

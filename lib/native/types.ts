@@ -15,6 +15,8 @@ export interface NativeAddon {
     threads: number;
     /** Activations and weights on a GPU; the CPU computes in fp32. */
     dtype?: 'fp16' | 'bf16';
+    /** On a GPU: programs measure tiles that nobody has measured, and keep what they found. */
+    autotune?: boolean;
   }) => NativeBackend;
   loadUnet(backend: NativeBackend, source: ModelSource): Job<NativeUnet>;
   loadTextEncoder(backend: NativeBackend, source: ModelSource): Job<NativeTextEncoder>;

@@ -26,6 +26,8 @@ export interface LoadOptions {
   dtype?: Dtype;
   /** CPU threads; by default one for each core that the process may use. */
   threads?: number;
+  /** Measures the GPU's fastest tiles in the first run of a size and keeps them; see DeviceOptions. Default false. */
+  autotune?: boolean;
   /** Another sampler than the folder's: a name, a configuration or a scheduler. */
   scheduler?: string | SchedulerConfig | Scheduler;
   /** Prefer weight files of this variant, such as 'fp16'. */
@@ -147,6 +149,7 @@ const LOAD_OPTIONS = [
   'device',
   'dtype',
   'threads',
+  'autotune',
   'scheduler',
   'variant',
   'unloadTextEncoder',
@@ -174,6 +177,7 @@ export function checkLoadOptions(options: LoadOptions): void {
   if (variant !== undefined && (typeof variant !== 'string' || !/^[\w-]+$/.test(variant))) {
     throw invalidArgument('variant', `must be part of a file name, such as 'fp16', got ${String(variant)}`);
   }
+  flag('autotune', options.autotune);
   flag('unloadTextEncoder', options.unloadTextEncoder);
   flag('fitPreviews', options.fitPreviews);
   callable('log', log);

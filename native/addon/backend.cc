@@ -89,6 +89,8 @@ NativeBackend::NativeBackend(const Napi::CallbackInfo& info) : ObjectWrap(info) 
     define(object, "device", Napi::String::New(env, device));
     if (const std::optional<int> index = cuda::device_index(device)) {
       backend_ = cuda::open_device(device, type);
+      if (const Argument tune = options["autotune"]; tune.given() && tune.boolean())
+        static_cast<cuda::CudaBackend&>(*backend_).set_tuning("", true);
       define(object, "threads", Napi::Number::New(env, 0));
       define(object, "dtype", Napi::String::New(env, name_of(type)));
       define(object, "isa", Napi::String::New(env, architecture(cuda_device(*index))));

@@ -41,8 +41,6 @@ struct Properties {
 
 // Throws Error(kBackendUnavailable) with the reason when there is none that can be used.
 int device_count();
-// As CUDA numbers it: 12080 is 12.8.
-int driver_version();
 Properties properties(int device);
 void use_device(int device);
 size_t free_memory();

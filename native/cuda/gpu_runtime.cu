@@ -13,15 +13,9 @@ void check(cudaError_t result, const char* what) {
                                         cudaGetErrorName(result) + ")");
 }
 
-int driver_version() {
-  int driver = 0;
-  cudaDriverGetVersion(&driver);
-  return driver;
-}
-
 int device_count() {
-  const int driver = driver_version();
-  int runtime = 0, count = 0;
+  int driver = 0, runtime = 0, count = 0;
+  cudaDriverGetVersion(&driver);
   cudaRuntimeGetVersion(&runtime);
   const auto version = [](int v) {
     return std::to_string(v / 1000) + "." + std::to_string(v % 1000 / 10);

@@ -24,8 +24,6 @@ void checked(const Body& body) {
 
 }  // namespace
 
-int driver_version() { return 13000; }
-
 int device_count() {
   if (options.gpus == 0) throw Error(ErrorCode::kBackendUnavailable, "there is no NVIDIA GPU");
   return options.gpus;

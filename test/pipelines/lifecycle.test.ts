@@ -158,6 +158,7 @@ describe('loading', () => {
     ['threads', { threads: 1.5 }, /threads/],
     ['threads', { threads: '2' }, /threads/],
     ['dtype', { dtype: 'fp8' }, /dtype.*fp8/],
+    ['autotune', { autotune: 'yes' }, /autotune/],
     ['variant', { variant: 5 }, /variant/],
     ['unloadTextEncoder', { unloadTextEncoder: 1 }, /unloadTextEncoder.*true or false/],
     ['fitPreviews', { fitPreviews: 'yes' }, /fitPreviews.*true or false/],

@@ -66,7 +66,12 @@ std::unique_ptr<Program> CudaBackend::compile(const Plan& plan, Weights& weights
   const std::string before = measures_ ? tuning() : "";
   auto program =
       std::make_unique<CudaProgram>(api_, context_, type_, plan, weights, arena, bindings);
-  if (measures_ && tuning() != before) tuning_file_.write(tuning());
+  if (measures_ && tuning() != before) {
+    try {
+      tuning_file_.write(tuning());
+    } catch (const Error&) {  // a folder that cannot be written costs measuring again, not the run
+    }
+  }
   return program;
 }
 
