@@ -1,23 +1,34 @@
 #!/usr/bin/env bash
-# The native tests that read files from outside or have threads, under a sanitizer, in a build folder of
-# its own:
+# Tests under a sanitizer, in a build folder of its own:
 #
-#   scripts/test-sanitized.sh [address|thread] [filter...]
+#   scripts/test-sanitized.sh [address|thread|emulated] [filter...]
 #
-# Default: address, the tests of everything that parses, and a bounded run of the fuzzer.
+# address, thread: the native tests that read files from outside or have threads. Default: address, the tests
+# of everything that parses, and a bounded run of the fuzzer.
+# emulated: CUDA kernels on the emulator under ThreadSanitizer, to which every CUDA thread is a thread.
+# Default: a case for every kernel with barriers or asynchronous copies.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 kind=${1:-address}
 filters=("${@:2}")
+sanitizer=$kind
+target=native_tests
 fuzz=
-if [ ${#filters[@]} -eq 0 ]; then
+if [ "$kind" = emulated ]; then
+  sanitizer=thread
+  target=emulated_tests
+  [ ${#filters[@]} -gt 0 ] || filters=(races quick_tma quick_wgmma_products)
+elif [ ${#filters[@]} -eq 0 ]; then
   filters=(safetensors json weights)
   fuzz=200000
 fi
 
-build=.cmake-build-$kind
-cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DDEEPCACHE_SANITIZE="$kind" >/dev/null
-cmake --build "$build" --target native_tests ${fuzz:+fuzz_safetensors} --parallel "$(nproc)"
-"$build/bin/native_tests" "${filters[@]}"
+build=.cmake-build-$sanitizer
+cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DDEEPCACHE_SANITIZE="$sanitizer" >/dev/null
+cmake --build "$build" --target "$target" ${fuzz:+fuzz_safetensors} --parallel "$(nproc)"
+# ThreadSanitizer's memory layout needs addresses that are not randomised too far.
+run=()
+if [ "$sanitizer" = thread ] && command -v setarch >/dev/null; then run=(setarch -R); fi
+"${run[@]}" "$build/bin/$target" "${filters[@]}"
 if [ -n "$fuzz" ]; then "$build/bin/fuzz_safetensors" "$fuzz"; fi

@@ -52,8 +52,12 @@ void prepare(Fiber& fiber, void (*entry)()) {
   __asan_unpoison_memory_region(fiber.stack, options.stack);
 #endif
 #if defined(__SANITIZE_THREAD__)
-  if (fiber.tsan_fiber) __tsan_destroy_fiber(fiber.tsan_fiber);
-  fiber.tsan_fiber = __tsan_create_fiber(0);
+  // To make one is slow; one that was left in the middle of something can't be used again.
+  if (!fiber.tsan_ended) {
+    if (fiber.tsan_fiber) __tsan_destroy_fiber(fiber.tsan_fiber);
+    fiber.tsan_fiber = __tsan_create_fiber(0);
+  }
+  fiber.tsan_ended = false;
 #endif
   void** top = reinterpret_cast<void**>(fiber.stack + options.stack - 64);
   *--top = nullptr;
@@ -72,7 +76,7 @@ void prepare(Fiber& fiber, void (*entry)()) {
   fiber.accumulators.clear();
 }
 
-void switch_to(Fiber& to) {
+EMULATOR_UNTRACED void switch_to(Fiber& to) {
   Fiber& from = *current;
   if (&to == &from) return;
   statistics.switches++;

@@ -38,6 +38,7 @@ struct Fiber {
   char* stack = nullptr;
   void* asan_fake_stack = nullptr;
   void* tsan_fiber = nullptr;
+  bool tsan_ended = false;  // its last CUDA thread came to its end
   int tsan_ignores = 0;
 
   uint3 thread;   // threadIdx

@@ -120,11 +120,14 @@ void begin_block(Block& block, size_t slot, uint32_t number, size_t threads, siz
 void end_fibers() {
   for (Fiber* fiber : pool) {
 #if defined(__SANITIZE_THREAD__)
-    for (; fiber->tsan_ignores && fiber->tsan_fiber; fiber->tsan_ignores--) {
+    if (fiber->block && !fiber->done) {  // stopped by another's failure
       void* me = __tsan_get_current_fiber();
       __tsan_switch_to_fiber(fiber->tsan_fiber, 1);
-      AnnotateIgnoreWritesEnd("", 0);
-      AnnotateIgnoreReadsEnd("", 0);
+      for (; fiber->tsan_ignores; fiber->tsan_ignores--) {
+        AnnotateIgnoreWritesEnd("", 0);
+        AnnotateIgnoreReadsEnd("", 0);
+      }
+      happens_before(&done_token);
       __tsan_switch_to_fiber(me, 1);
     }
 #endif
@@ -171,7 +174,6 @@ void run_grid(dim3 grid, dim3 block, size_t shared_bytes, unsigned cluster,
   seed_random(options.seed);
 #if defined(__SANITIZE_THREAD__)
   main_fiber.tsan_fiber = __tsan_get_current_fiber();
-  if (!engine) engine = __tsan_create_fiber(0);
 #endif
   install_fault_handler();
 

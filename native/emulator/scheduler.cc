@@ -14,7 +14,6 @@ std::vector<Fiber*> pool;
 std::function<void()> body;
 std::string failure;
 int live = 0;
-void* engine = nullptr;
 char engine_token, launch_token, done_token;
 
 namespace {
@@ -40,6 +39,7 @@ std::string ranges(std::vector<int> numbers) {
 
 [[noreturn]] void leave() {
   current->done = true;
+  happens_before(&done_token);
   switch_to(main_fiber);
   std::abort();
 }
@@ -94,18 +94,12 @@ void run_async(size_t index) {
   AsyncOp op = std::move(async_ops[index]);
   async_ops[index] = std::move(async_ops.back());
   async_ops.pop_back();
-#if defined(__SANITIZE_THREAD__)
-  void* me = __tsan_get_current_fiber();
-  __tsan_switch_to_fiber(engine, 1);
+  const Engine engine;
   happens_after(&engine_token);
   happens_after(&launch_token);
   op.run();
   happens_before(&done_token);
   happens_before(&op.issuer->store_token);
-  __tsan_switch_to_fiber(me, 1);
-#else
-  op.run();
-#endif
 }
 
 void add_async(AsyncOp op) {
@@ -134,7 +128,7 @@ int pick_async() {
 
 }  // namespace
 
-void schedule() {
+EMULATOR_UNTRACED void schedule() {
   for (;;) {
     const int op = pick_async();
     if (op >= 0) {
@@ -162,7 +156,7 @@ void yield() {
   schedule();
 }
 
-void fiber_main() {
+EMULATOR_UNTRACED void fiber_main() {
 #if defined(__SANITIZE_ADDRESS__)
   __sanitizer_finish_switch_fiber(nullptr, nullptr, nullptr);
 #endif
@@ -186,6 +180,7 @@ void fiber_main() {
       fail(fiber.file, fiber.line, "the block ends with TMA loads still in flight");
   }
   fiber.done = true;
+  fiber.tsan_ended = true;
   fiber.block->live--;
   live--;
   schedule();

@@ -27,8 +27,7 @@ extern std::vector<AsyncOp> async_ops;
 extern std::vector<Fiber*> pool;  // the threads of the resident blocks
 extern std::function<void()> body;
 extern std::string failure;
-extern int live;      // threads that have not returned
-extern void* engine;  // ThreadSanitizer's fiber of asynchronous work
+extern int live;  // threads that have not returned
 extern char engine_token, launch_token, done_token;
 
 [[noreturn]] void fail(const char* file, int line, const char* format, ...)

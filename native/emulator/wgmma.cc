@@ -108,20 +108,14 @@ class Execution {
 
 // Runs what all threads have issued of the ops before number `end`.
 void run_until(Warpgroup& group, uint64_t end) {
-#if defined(__SANITIZE_THREAD__)
-  void* me = __tsan_get_current_fiber();
-  __tsan_switch_to_fiber(engine, 1);
+  const Engine engine;
   happens_after(&group);
-#endif
   for (size_t i = 0; i < group.ops.size() && group.first + i < end; i++) {
     WgmmaOp& op = group.ops[i];
     if (op.issued < kThreads) break;
     if (!op.done) Execution(*current->block, op).run();
   }
-#if defined(__SANITIZE_THREAD__)
   happens_before(&group);
-  __tsan_switch_to_fiber(me, 1);
-#endif
 }
 
 // Calls `visit` with (register, value) of a thread's part.
