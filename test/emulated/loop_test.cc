@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "emulated.h"
+#include "emulator/memory.h"
 #include "native/op_cases.h"
 #include "native/test.h"
 #include "runtime/error.h"
@@ -200,6 +201,17 @@ TEST(quick_loop_checks_its_rows) {
   Runner reference(cpu(), 1, 2);
   check_equal(runner.run(make_table(1, 2, 0), nullptr),
               reference.run(make_table(1, 2, 0), nullptr));
+}
+
+// 1,000 runs, of which each brings its own buffers.
+TEST(all_loop_leaks_nothing) {
+  const Emulation emulation(1, emulator::Async::late);
+  Runner runner(gpu(), 1, 2);
+  const StepTable table = make_table(1, 2, 0);
+  runner.run(table, nullptr);
+  const size_t before = emulator::allocated_bytes();
+  for (int i = 0; i < 1000; i++) runner.run(table, nullptr);
+  CHECK_EQ(emulator::allocated_bytes(), before);
 }
 
 }  // namespace deepcache::test
