@@ -167,5 +167,6 @@ for part in "${parts[@]}"; do
   fi
   echo "--- $part: $((SECONDS - start)) s" | tee -a "$out/log.txt"
 done
+rm -f "$out"/*.part  # of a command that ran out of time
 echo "$((SECONDS - began)) s in all; results in $out; failed: ${failed[*]:-none}" | tee -a "$out/log.txt"
 [ ${#failed[@]} -eq 0 ]
