@@ -1,5 +1,6 @@
 import {
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -8,7 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { convertWeights } from '../../weights-tools/convert-weights.js';
 import type { Comparison } from './compare.js';
 import type { Precision } from './precision.js';
@@ -17,6 +18,8 @@ import type { Precision } from './precision.js';
 // reference then moves by more than the limits of precision.ts when its weights alone are off by a 16-bit rounding, and
 // no 16-bit device can do better. Such cases are held against that movement instead.
 
+/** Pipelines whose autoencoder is bf16 (`force_upcast`). */
+const UPCAST = /"_class_name": *"Stable(DiffusionXL|VideoDiffusion)/;
 /** A few samples do not show the worst direction. */
 const FACTOR = 3;
 /** An error beyond this share says nothing any more. */
@@ -40,7 +43,9 @@ export class DisturbedFolders {
 
   copyOf(folder: string): Promise<string> {
     const target = join(this.#root, String(this.#copies.size));
-    const copy = this.#copies.get(folder) ?? this.#copy(folder, target).then(() => target);
+    const index = join(folder, 'model_index.json');
+    const upcast = existsSync(index) && UPCAST.test(readFileSync(index, 'utf8'));
+    const copy = this.#copies.get(folder) ?? this.#copy(folder, target, upcast).then(() => target);
     this.#copies.set(folder, copy);
     return copy;
   }
@@ -49,22 +54,22 @@ export class DisturbedFolders {
     rmSync(this.#root, { recursive: true });
   }
 
-  async #copy(from: string, to: string): Promise<void> {
+  async #copy(from: string, to: string, upcast: boolean): Promise<void> {
     mkdirSync(to, { recursive: true });
     for (const entry of readdirSync(from, { withFileTypes: true })) {
       const [source, target] = [join(from, entry.name), join(to, entry.name)];
       if (entry.isDirectory()) {
-        await this.#copy(source, target);
+        await this.#copy(source, target, upcast);
       } else if (entry.name.endsWith('.safetensors')) {
         await convertWeights([source], target, { dtype: 'F32' });
-        this.#disturb(target);
+        this.#disturb(target, upcast && basename(from) === 'vae' ? 'bf16' : this.precision);
       } else {
         copyFileSync(source, target);
       }
     }
   }
 
-  #disturb(path: string): void {
+  #disturb(path: string, precision: Precision): void {
     const file = readFileSync(path);
     const start = 8 + Number(file.readBigUInt64LE(0));
     const header = JSON.parse(file.toString('utf8', 8, start)) as Record<string, Stored>;
@@ -73,7 +78,7 @@ export class DisturbedFolders {
       if (name === '__metadata__' || dtype !== 'F32') continue;
       for (let at = start + offsets[0]; at < start + offsets[1]; at += 4) {
         state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-        const error = 3 * ROUNDING[this.precision] * (state / 2 ** 31 - 1);
+        const error = 3 * ROUNDING[precision] * (state / 2 ** 31 - 1);
         file.writeFloatLE(file.readFloatLE(at) * (1 + error), at);
       }
     }
