@@ -97,6 +97,6 @@ The whole grammar is in `weights-tools/demo-model/captions.py`.
 
 Anything outside the list above: no people, no text, no numbers of things, no more than two objects. Words it does not
 know are mostly ignored. Captions are cut after {TEXT_ENCODER["max_tokens"] - 2} tokens (about 25 words). Everything
-has one size, and three places. Small details are soft and thin lines break. With two objects colours and shapes often
-mix, and a sun or moon without a place may appear twice.
+has one size, and three places. Small details are soft and thin lines break. A sun or moon may appear twice, or in
+another place than asked.
 """
