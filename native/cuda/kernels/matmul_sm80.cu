@@ -84,7 +84,7 @@ DEVICE uint4 gather(const MatmulSegment& a, int phase, const Pixel& pixel, int k
 }
 
 template <typename T, typename Tile, bool kAsync>
-__global__ void __launch_bounds__(Tile::kThreads)
+__global__ void __launch_bounds__(Tile::kThreads, Tile::kThreads == 128 ? 3 : 1)
     matmul_kernel(const __grid_constant__ MatmulArgs args) {
   constexpr int kChunk = kMatmulChunk, kStages = Tile::kStages;
   constexpr int kFragmentRows = Tile::kWarpRows / 16, kFragmentColumns = Tile::kWarpColumns / 8;
