@@ -90,12 +90,14 @@ EmbeddingArgs embedding_args(const Embedding& op, const Operands& operands, int*
   EmbeddingArgs a;
   a.y = operands.view(op.y);
   a.ids = operands.ints(op.ids);
-  a.table = operands.weights[op.table].data;
+  const WeightPlace& table = operands.weights[op.table];
+  const bool vector = table.recipe == Recipe::vector;
+  a.table = {const_cast<void*>(table.data), vector};
   if (op.positions >= 0) a.positions = operands.weights[op.positions].data;
   a.count = int(op.ids.shape.count());
   a.length = op.ids.shape.w;
   a.width = op.y.shape.c;
-  a.vocabulary = operands.weights[op.table].out;
+  a.vocabulary = vector ? 1 : table.out;
   a.fault = fault;
   return a;
 }

@@ -232,6 +232,14 @@ std::vector<OpCase> others() {
          op.table = b.weight(Recipe::table, 7, 8);
          return Op(op);
        }},
+      {"embedding_of_a_vector",  // CLIP's class token
+       [](OpBuilder& b) {
+         Embedding op;
+         op.ids = b.ids({2, 1, 1, 1}, 1);
+         op.y = b.output({2, 1, 1, 24});
+         op.table = b.vector(24);
+         return Op(op);
+       }},
       timestep_case("sd", {3, 1, 1, 1}, {3, 1, 1, 320}, 320, true, 0),
       timestep_case("shifted", {3, 1, 1, 1}, {3, 1, 1, 32}, 32, false, 1),
       timestep_case("odd", {2, 1, 1, 1}, {2, 1, 1, 9}, 9, true, 0),

@@ -45,7 +45,8 @@ void launch_nearest_code(const NearestCodeArgs& args, Stream stream);
 struct EmbeddingArgs {
   View y;
   const int32_t* ids = nullptr;
-  const void *table = nullptr, *positions = nullptr;
+  View table;  // fp32 where the one row is a vector of the model
+  const void* positions = nullptr;
   int count = 0, length = 1, width = 0, vocabulary = 0;
   int* fault = nullptr;  // gets kBadToken when an id is outside of the vocabulary
 };

@@ -24,7 +24,6 @@ template <typename T>
 __global__ void __launch_bounds__(kThreads)
     embedding_kernel(const __grid_constant__ EmbeddingArgs args) {
   const size_t count = size_t(args.count) * args.width;
-  const T* const table = static_cast<const T*>(args.table);
   const T* const positions = static_cast<const T*>(args.positions);
   for (size_t i = size_t(blockIdx.x) * kThreads + threadIdx.x; i < count;
        i += size_t(gridDim.x) * kThreads) {
@@ -34,7 +33,7 @@ __global__ void __launch_bounds__(kThreads)
       atomicMax(args.fault, kBadToken);
       id = 0;
     }
-    float v = Number<T>::widen(table[size_t(id) * args.width + c]);
+    float v = load<T>(args.table, size_t(id) * args.width + c);
     if (positions) v += Number<T>::widen(positions[size_t(token % args.length) * args.width + c]);
     store<T>(args.y, i, v);
   }
