@@ -5,7 +5,8 @@
 # makes binaries that crash elsewhere (native/cpu/kernels.cc is compiled per instruction set).
 add_library(deepcache_options INTERFACE)
 target_include_directories(deepcache_options INTERFACE ${CMAKE_CURRENT_SOURCE_DIR}/native
-                                                       ${CMAKE_CURRENT_SOURCE_DIR})
+                                                       ${CMAKE_CURRENT_SOURCE_DIR}
+                                                       ${DEEPCACHE_GENERATED})
 target_compile_definitions(deepcache_options INTERFACE DEEPCACHE_VERSION="${DEEPCACHE_VERSION}")
 target_link_libraries(deepcache_options INTERFACE Threads::Threads ${CMAKE_DL_LIBS})
 if(NOT MSVC)

@@ -24,8 +24,8 @@ endif()
 
 add_library(cuda_backend MODULE ${cuda_sources})
 target_include_directories(cuda_backend PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/native
-                                                ${CMAKE_CURRENT_SOURCE_DIR})
-target_compile_definitions(cuda_backend PRIVATE DEEPCACHE_VERSION="${DEEPCACHE_VERSION}")
+                                                ${CMAKE_CURRENT_SOURCE_DIR}
+                                                ${DEEPCACHE_GENERATED})
 if(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 12.8)
   target_compile_options(cuda_backend PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--compress-mode=size>)
 endif()

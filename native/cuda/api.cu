@@ -8,6 +8,7 @@
 #include "cuda/api.h"
 #include "cuda/loop.h"
 #include "cuda/program.h"
+#include "cuda_build.h"
 
 namespace deepcache::cuda {
 
@@ -198,11 +199,11 @@ int time_end(Context* context, double* seconds, ApiError* error) {
 }
 
 constexpr Api kApi = {
-    DEEPCACHE_CUDA_ABI, DEEPCACHE_VERSION, device_count,    device_info,    context_create,
-    context_destroy,    synchronize,       memory_create,   memory_destroy, upload,
-    download,           program_create,    program_destroy, program_run,    program_kernel,
-    loop_create,        loop_destroy,      loop_begin,      loop_enqueue,   loop_wait,
-    tuning_set,         tuning_get,        time_begin,      time_end};
+    DEEPCACHE_CUDA_ABI, DEEPCACHE_CUDA_BUILD, device_count,    device_info,    context_create,
+    context_destroy,    synchronize,          memory_create,   memory_destroy, upload,
+    download,           program_create,       program_destroy, program_run,    program_kernel,
+    loop_create,        loop_destroy,         loop_begin,      loop_enqueue,   loop_wait,
+    tuning_set,         tuning_get,           time_begin,      time_end};
 
 }  // namespace
 }  // namespace deepcache::cuda

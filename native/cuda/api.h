@@ -5,8 +5,9 @@
 // addon's side (host/), which sees device memory as addresses; kernels and launches are on the
 // other.
 //
-// The library exports deepcache_cuda_api(). Both sides are built from one source tree: the ABI
-// number and the build id say whether they really were.
+// The library exports deepcache_cuda_api(). Both sides are built from one source tree: the build
+// id, which names the sources, says whether they really were. The ABI number changes only when the
+// table's first two fields do.
 
 #include <cstddef>
 #include <cstdint>
@@ -15,7 +16,7 @@
 #include "runtime/table.h"
 #include "runtime/weights.h"
 
-#define DEEPCACHE_CUDA_ABI 3
+#define DEEPCACHE_CUDA_ABI 4
 
 namespace deepcache::cuda {
 

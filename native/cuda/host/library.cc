@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "cuda/host/backend.h"
+#include "cuda_build.h"
 
 #if defined(_WIN32)
 #include <windows.h>
@@ -77,7 +78,7 @@ const Api* load() {
   if (!library) unavailable("the CUDA library could not be loaded: " + why);
   const auto get = reinterpret_cast<const Api* (*)()>(find_symbol(library, "deepcache_cuda_api"));
   const Api* const api = get ? get() : nullptr;
-  if (!api || api->abi != DEEPCACHE_CUDA_ABI || std::string(api->build) != DEEPCACHE_VERSION)
+  if (!api || api->abi != DEEPCACHE_CUDA_ABI || std::string(api->build) != DEEPCACHE_CUDA_BUILD)
     unavailable("the CUDA library belongs to another version of deepcache (" + path + ")");
   return api;
 }

@@ -28,8 +28,8 @@ std::string cache_folder() {
 }  // namespace
 
 TuningFile::TuningFile(const Api& api, const DeviceInfo& info) : folder_(cache_folder()) {
-  std::string name = std::string("tiles ") + info.name + " cuda" + std::to_string(info.driver) +
-                     " " + api.build + "." + std::to_string(api.abi);
+  std::string name =
+      std::string("tiles ") + info.name + " cuda" + std::to_string(info.driver) + " " + api.build;
   for (char& c : name)
     if (!std::isalnum(static_cast<unsigned char>(c)) && c != '.') c = '-';
   path_ = folder_ + "/" + name + ".txt";
