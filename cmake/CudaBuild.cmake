@@ -2,8 +2,9 @@
 # opens no other's library (native/cuda/api.h) and what tuning measured is not used for other kernels.
 file(GLOB build_sources CONFIGURE_DEPENDS native/cuda/*.cu native/cuda/*.h native/cuda/kernels/*.cu
                                           native/cuda/kernels/*.h)
-list(APPEND build_sources native/runtime/ops.h native/runtime/table.h native/runtime/tensor.h
-                          native/runtime/weights.h)
+foreach(name ops table tensor weights)
+  list(APPEND build_sources ${CMAKE_CURRENT_SOURCE_DIR}/native/runtime/${name}.h)
+endforeach()
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${build_sources})
 set(hashes "")
 foreach(source IN LISTS build_sources)
