@@ -26,7 +26,7 @@ const REGISTERS = 65536;
 /** The emulated GPUs of sm_80 and sm_90a. */
 const DEVICES = ['cuda:0', 'cuda:2'];
 /** Kernels that a U-Net step spends its time in. */
-const MAIN = /matmul|attention|group_norm|layer_norm/;
+const MAIN = /matmul|attention|group_norm|group_statistics|layer_norm/;
 
 /** Without namespaces, return type and parameters. */
 function shorten(name) {

@@ -48,7 +48,7 @@ DEVICE void read(const GroupNormArgs& a, int sample, int row, int channel, float
 
 // One block for each part of a sample's rows. kWidth: channels of a thread.
 template <typename T, int kWidth>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 3)
     group_statistics_kernel(const __grid_constant__ GroupNormArgs args) {
   SHARED_ARRAY(float, shared_mean, kThreads* kWidth);
   SHARED_ARRAY(float, shared_square, kThreads* kWidth);
