@@ -4,7 +4,7 @@
 //
 //   node scripts/kernel-resources.mjs [--markdown FILE] [--json FILE] [ARCHITECTURE...]   default: 80 86 89 90a 120
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -60,6 +60,8 @@ function launches() {
       check(device, '--type', 'bf16', '--parts', 'ops');
       check(device, '--parts', 'shapes', '--models', 'tiny-sd15');
     }
+    if (!existsSync(log))
+      throw new Error('the emulated checks did not run: build deepcache-bench and cuda_emulated_library anew');
     const symbols = new Map();
     for (const line of execFileSync('nm', ['-C', '--defined-only', library], {
       encoding: 'utf8',
