@@ -23,9 +23,6 @@
 namespace deepcache::cuda {
 namespace {
 
-constexpr float kLog2e = 1.44269504f;
-constexpr float kMasked = -1e30f;  // finite: differences of two are 0, not NaN
-
 // kColumns: of v and y, padded to 16. kWide: several blocks share a head's columns.
 template <int kColumns_, int kWarps_, bool kWide_>
 struct AttentionTile {

@@ -6,6 +6,10 @@
 
 namespace deepcache::cuda {
 
+// Of both families: exp(x) is exp2(kLog2e x), and what a masked score is.
+constexpr float kLog2e = 1.44269504f;
+constexpr float kMasked = -1e30f;  // finite: differences of two are 0, not NaN
+
 // Rows of one of q, k, v, y: element i of sequence (outer o, inner j) begins at value
 // o * outer + j * inner + i * step + offset; head h at h * head_width behind that.
 struct AttentionRows {

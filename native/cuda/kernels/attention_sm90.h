@@ -7,8 +7,6 @@
 
 namespace deepcache::cuda::attention_sm90 {
 
-constexpr float kLog2e = 1.44269504f;
-constexpr float kMasked = -1e30f;  // finite: differences of two are 0, not NaN
 constexpr int kQueries = 128, kStages = 2, kThreads = 384;
 // Named barriers: a consumer's own, and its turn to start products.
 constexpr int kOwn = 1, kTurns = 3;
