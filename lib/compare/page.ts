@@ -1,6 +1,6 @@
 import type { ComparedRun, Comparison } from './comparison.js';
 import { COLUMNS, differenceText } from './figures.js';
-import { dataUri, escapeHtml, PAGE_POLICY } from './html.js';
+import { dataUri, escapeHtml, pageHead } from './html.js';
 import { PAGE_SCRIPT } from './page-script.js';
 import { PAGE_STYLE } from './page-style.js';
 
@@ -16,15 +16,7 @@ export async function comparisonPage(comparison: Comparison): Promise<string> {
     titles.length === 1 ? (titles[0] as string) : `${titles.length} pictures with and without DeepCache`;
   const all = [reference, ...runs];
   const pictures = await Promise.all(all.map((run, i) => runPictures(run, i, titles)));
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="${PAGE_POLICY}">
-<title>DeepCache: ${escapeHtml(title)}</title>
-<style>${PAGE_STYLE}</style>
-</head>
+  return `${pageHead(`DeepCache: ${title}`, PAGE_STYLE)}
 <body>
 <main>
 <h1>${escapeHtml(title)}</h1>

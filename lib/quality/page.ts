@@ -1,5 +1,5 @@
 import { decibels, similarity } from '../compare/figures.js';
-import { dataUri, escapeHtml, PAGE_POLICY } from '../compare/html.js';
+import { dataUri, escapeHtml, pageHead } from '../compare/html.js';
 import type { Image } from '../images/image.js';
 import { qualityChart } from './chart.js';
 import { QUALITY_SCRIPT } from './page-script.js';
@@ -36,15 +36,7 @@ export async function qualityPage(report: QualityReport): Promise<string> {
   const notes = qualityNotes(report).map(
     (note) => `<li><span title="${escapeHtml(note)}">${escapeHtml(note)}</span></li>`,
   );
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="${PAGE_POLICY}">
-<title>${escapeHtml(title)}</title>
-<style>${QUALITY_STYLE}</style>
-</head>
+  return `${pageHead(title, QUALITY_STYLE)}
 <body>
 <main>
 <h1>${escapeHtml(title)}</h1>
