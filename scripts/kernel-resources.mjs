@@ -61,7 +61,9 @@ function launches() {
       check(device, '--parts', 'shapes', '--models', 'tiny-sd15');
     }
     if (!existsSync(log))
-      throw new Error('the emulated checks did not run: build deepcache-bench and cuda_emulated_library anew');
+      throw new Error(
+        'the emulated checks did not run: build deepcache-bench and cuda_emulated_library anew',
+      );
     const symbols = new Map();
     for (const line of execFileSync('nm', ['-C', '--defined-only', library], {
       encoding: 'utf8',
