@@ -37,14 +37,15 @@ function build(target) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
-/** Resolves with the exit status and all that the command printed. */
-function run(command, args, env = {}) {
+/** Resolves with the exit status and all that the command printed; `show` passes it on meanwhile. */
+function run(command, args, { env = {}, show = false } = {}) {
   return new Promise((resolve) => {
     const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env } });
     let output = '';
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => {
         output += text;
+        if (show) process.stdout.write(text);
       });
     }
     child.on('error', (error) => resolve({ status: 1, output: `${command}: ${error.message}\n` }));
@@ -72,8 +73,7 @@ async function runTests(names) {
 /** Runs a script of the package on the emulated GPU and reads what it counted. */
 async function runScript(args, passed, failed) {
   const env = { DEEPCACHE_CUDA_LIBRARY: join(bin, 'libdeepcache_cuda_emulated.so') };
-  const { status, output } = await run(process.execPath, args, env);
-  process.stdout.write(output);
+  const { status, output } = await run(process.execPath, args, { env, show: true });
   const number = (pattern) => Number(output.match(pattern)?.[1] ?? 0);
   const counts = { passed: number(passed), failed: number(failed) };
   if (status !== 0 && counts.failed === 0) counts.failed = 1;

@@ -18,6 +18,8 @@ Runs the goldens at FOLDER and below.
   --accept   failures of the cases that FILE lists are told apart and do not count
 Exit status: 0 when nothing failed, 1 when a case failed, 2 when nothing could be run.`;
 
+let nextProgress = 60_000;
+
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
@@ -63,10 +65,15 @@ function acceptedBy(path: string): (result: CaseResult) => boolean {
   return ({ name, status }) => status === 'failed' && known.test(name);
 }
 
+/** A line that follows the cases on a terminal; elsewhere one a minute, so that a log shows a long run's pace. */
 function showProgress({ name }: CaseResult, done: number, total: number): void {
-  if (!process.stderr.isTTY) return;
-  const line = done === total ? '' : `${done}/${total} ${name}`.slice(0, (process.stderr.columns ?? 80) - 1);
-  process.stderr.write(`\r\x1b[K${line}`);
+  const line = done === total ? '' : `${done}/${total} ${name}`;
+  if (process.stderr.isTTY) {
+    process.stderr.write(`\r\x1b[K${line.slice(0, (process.stderr.columns ?? 80) - 1)}`);
+  } else if (line && performance.now() > nextProgress) {
+    nextProgress = performance.now() + 60_000;
+    process.stderr.write(`${line}\n`);
+  }
 }
 
 try {
