@@ -12,13 +12,14 @@ constexpr double kMemory = 0.85;              // of the memory's rate next to a 
 constexpr double kAttention = 0.75;           // of the bound that flash attention reaches
 constexpr double kExponentialsPerClock = 16;  // of a multiprocessor
 constexpr double kCached = 40e6;              // bytes that stay in the L2 between two kernels
+constexpr double kHalo = 100.0 / 64;          // of the pixels that a narrow convolution reads
 constexpr int kChunk = 64;                    // of k
 
 struct Tile {
   int rows, columns;
 };
-constexpr Tile kTiles[] = {{256, 128}, {128, 256}, {256, 160}, {192, 160}, {128, 160},
-                           {128, 128}, {64, 160},  {64, 256},  {64, 128}};
+// matmul_sm90.cu's.
+constexpr Tile kTiles[] = {{64, 160}, {128, 128}, {128, 160}, {256, 160}, {128, 256}};
 
 // The share of the tensor cores' rate that a tile keeps. A wgmma of 64 rows by n columns takes n /
 // 2 clocks; meanwhile the shared memory's port carries its operands, (64 + n) / 4, and what the
@@ -28,6 +29,11 @@ double efficiency(const Tile& tile) {
   const double port =
       (64 + tile.columns) / 4.0 + (tile.rows + tile.columns) / 4.0 / (tile.rows / 64.0);
   return kPipeline * std::min(1.0, product / port);
+}
+
+bool is_narrow(const Op& op) {
+  return op.kind == OpKind::conv && op.conv.y.shape.c <= 8 && op.conv.kernel_h == 3 &&
+         op.conv.stride == 1;
 }
 
 // The best tile and split of k for an m x n product over k.
@@ -58,7 +64,12 @@ Estimate product(double m, double n, double k, double bytes, const Chip& chip) {
 Estimate estimate(const Plan& plan, const Op& op, const Chip& chip) {
   const OpCost cost = cost_of(plan, op, kBytes);
   Estimate out;
-  if (op.kind == OpKind::conv) {
+  if (is_narrow(op)) {
+    // matmul_narrow.cu, whose 8x8 pixels come with their neighbours.
+    out.predicted = std::max(kHalo * cost.bytes / (0.5 * chip.cache_bytes),
+                             cost.bytes / (kMemory * chip.memory_bytes));
+    out.choice = "64x8";
+  } else if (op.kind == OpKind::conv) {
     const double rows = double(op.conv.y.shape.rows());
     const double columns = plan.weights()[op.conv.weight].out;
     out = product(rows, columns, cost.macs / rows / columns, cost.bytes, chip);

@@ -5,7 +5,8 @@
 //
 // Rules for kernels: PTX only through these wrappers; shared memory only through DYNAMIC_SHARED and
 // SHARED_ARRAY; launches only through gpu::launch; activations through Number<T>; what only Hopper
-// has (hopper_device.h) under `#if DEEPCACHE_SM90A`.
+// has (hopper_device.h) under `#if DEEPCACHE_SM90A`. A kernel waits for the grid before it
+// (wait_for_previous_grid) before it reads what that one may have written, or writes anything.
 //
 // PLANTED(n) is false but in the emulator's tests of its tests, which switch on one bug at a time
 // (test/emulated/planted_test.cc) and expect that it is found.
@@ -56,6 +57,9 @@ void* allocate(size_t bytes);
 void release(void* data) noexcept;
 
 Stream make_stream();
+// From here on a grid may start before the one before it has ended (programmatic dependent launch).
+// For code that wait_for_previous_grid() makes wait: of sm_90 or newer, Properties::clusters.
+void allow_overlap(Stream& stream);
 void destroy(Stream stream) noexcept;
 // Waits; throws Error(kInternal) when a kernel failed.
 void synchronize(Stream stream);
@@ -83,8 +87,9 @@ class Event {
 // recorded with: what changes between launches must be in device memory.
 class Graph {
  public:
-  // `enqueue` launches on the stream that it is given; no memory may come or go meanwhile.
-  explicit Graph(const std::function<void(Stream)>& enqueue);
+  // `enqueue` launches on the stream that it is given, which is like `like`; no memory may come or
+  // go meanwhile.
+  Graph(Stream like, const std::function<void(Stream)>& enqueue);
   ~Graph();
   Graph(Graph&& other) noexcept : handle_(std::exchange(other.handle_, {})) {}
   void launch(Stream stream) const;

@@ -18,7 +18,11 @@ namespace deepcache::cuda {
 
 using Half = __half;
 using Bfloat16 = __nv_bfloat16;
-using Stream = cudaStream_t;
+struct Stream {
+  cudaStream_t handle = nullptr;
+  // Whether a grid may start before the one before it has ended; see gpu::allow_overlap.
+  bool overlaps = false;
+};
 using EventHandle = cudaEvent_t;
 using GraphHandle = cudaGraphExec_t;
 
@@ -110,52 +114,39 @@ namespace gpu {
 // Throws an Error that names what failed.
 void check(cudaError_t result, const char* what);
 
-template <typename... P, typename... A>
-void launch_with(const cudaLaunchAttribute* attribute, void (*kernel)(P...), dim3 grid, dim3 block,
-                 size_t shared_bytes, Stream stream, A&&... arguments) {
-  if (shared_bytes > 48 * 1024)
-    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               int(shared_bytes)),
-          "shared memory of a kernel");
-  cudaLaunchConfig_t config{};
-  config.gridDim = grid;
-  config.blockDim = block;
-  config.dynamicSmemBytes = shared_bytes;
-  config.stream = stream;
-  cudaLaunchAttribute copy{};
-  if (attribute) copy = *attribute;
-  config.attrs = &copy;
-  config.numAttrs = attribute != nullptr;
-  check(cudaLaunchKernelEx(&config, kernel, static_cast<P>(arguments)...), "launch of a kernel");
-}
-
 // `cluster` neighbouring blocks of the grid (in x) run at the same time; more than one from sm_90
 // on.
 template <typename... P, typename... A>
 void launch_clusters(void (*kernel)(P...), unsigned cluster, dim3 grid, dim3 block,
                      size_t shared_bytes, Stream stream, A&&... arguments) {
-  cudaLaunchAttribute attribute{};
-  attribute.id = cudaLaunchAttributeClusterDimension;
-  attribute.val.clusterDim = {cluster, 1, 1};
-  launch_with(cluster > 1 ? &attribute : nullptr, kernel, grid, block, shared_bytes, stream,
-              std::forward<A>(arguments)...);
-}
-
-// The grid may start before the one before it has ended: for kernels that wait_for_previous_grid(),
-// in code for sm_90 or newer (Properties::clusters), where that is more than nothing.
-template <typename... P, typename... A>
-void launch_early(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, Stream stream,
-                  A&&... arguments) {
-  cudaLaunchAttribute attribute{};
-  attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  attribute.val.programmaticStreamSerializationAllowed = 1;
-  launch_with(&attribute, kernel, grid, block, shared_bytes, stream, std::forward<A>(arguments)...);
+  if (shared_bytes > 48 * 1024)
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                               int(shared_bytes)),
+          "shared memory of a kernel");
+  cudaLaunchAttribute attributes[2] = {};
+  cudaLaunchConfig_t config{};
+  config.gridDim = grid;
+  config.blockDim = block;
+  config.dynamicSmemBytes = shared_bytes;
+  config.stream = stream.handle;
+  config.attrs = attributes;
+  if (stream.overlaps) {
+    cudaLaunchAttribute& attribute = attributes[config.numAttrs++];
+    attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attribute.val.programmaticStreamSerializationAllowed = 1;
+  }
+  if (cluster > 1) {
+    cudaLaunchAttribute& attribute = attributes[config.numAttrs++];
+    attribute.id = cudaLaunchAttributeClusterDimension;
+    attribute.val.clusterDim = {cluster, 1, 1};
+  }
+  check(cudaLaunchKernelEx(&config, kernel, static_cast<P>(arguments)...), "launch of a kernel");
 }
 
 template <typename... P, typename... A>
 void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, Stream stream,
             A&&... arguments) {
-  launch_with(nullptr, kernel, grid, block, shared_bytes, stream, std::forward<A>(arguments)...);
+  launch_clusters(kernel, 1, grid, block, shared_bytes, stream, std::forward<A>(arguments)...);
 }
 
 }  // namespace gpu

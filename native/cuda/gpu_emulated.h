@@ -81,12 +81,5 @@ void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, St
   launch_clusters(kernel, 1, grid, block, shared_bytes, stream, std::forward<A>(arguments)...);
 }
 
-// A grid runs after the one before it has ended.
-template <typename... P, typename... A>
-void launch_early(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, Stream stream,
-                  A&&... arguments) {
-  launch_clusters(kernel, 1, grid, block, shared_bytes, stream, std::forward<A>(arguments)...);
-}
-
 }  // namespace gpu
 }  // namespace deepcache::cuda

@@ -66,24 +66,28 @@ void release(void* data) noexcept { cudaFree(data); }
 
 Stream make_stream() {
   Stream stream;
-  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "making a stream");
+  check(cudaStreamCreateWithFlags(&stream.handle, cudaStreamNonBlocking), "making a stream");
   return stream;
 }
 
-void destroy(Stream stream) noexcept { cudaStreamDestroy(stream); }
+void destroy(Stream stream) noexcept {
+  if (stream.handle) cudaStreamDestroy(stream.handle);
+}
 
-void synchronize(Stream stream) { check(cudaStreamSynchronize(stream), "a kernel"); }
+void allow_overlap(Stream& stream) { stream.overlaps = true; }
+
+void synchronize(Stream stream) { check(cudaStreamSynchronize(stream.handle), "a kernel"); }
 
 void fill(void* data, int byte, size_t bytes, Stream stream) {
-  check(cudaMemsetAsync(data, byte, bytes, stream), "filling memory");
+  check(cudaMemsetAsync(data, byte, bytes, stream.handle), "filling memory");
 }
 
 void upload(void* to, const void* from, size_t bytes, Stream stream) {
-  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream), "an upload");
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream.handle), "an upload");
 }
 
 void download(void* to, const void* from, size_t bytes, Stream stream) {
-  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream), "a download");
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream.handle), "a download");
   synchronize(stream);
 }
 
@@ -93,7 +97,7 @@ Event::~Event() {
 
 void Event::record(Stream stream) {
   if (!handle_) check(cudaEventCreateWithFlags(&handle_, cudaEventBlockingSync), "making an event");
-  check(cudaEventRecord(handle_, stream), "recording an event");
+  check(cudaEventRecord(handle_, stream.handle), "recording an event");
 }
 
 void Event::wait() const { check(cudaEventSynchronize(handle_), "a kernel"); }
@@ -108,15 +112,17 @@ double Event::seconds_since(const Event& earlier) const {
 namespace {
 
 // Of a stream of its own: other threads may use the context's meanwhile.
-cudaGraph_t capture(const std::function<void(Stream)>& enqueue) {
-  const Stream stream = make_stream();
+cudaGraph_t capture(Stream like, const std::function<void(Stream)>& enqueue) {
+  Stream stream = make_stream();
+  stream.overlaps = like.overlaps;
   cudaGraph_t graph = nullptr;
   try {
-    check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "recording a graph");
+    check(cudaStreamBeginCapture(stream.handle, cudaStreamCaptureModeThreadLocal),
+          "recording a graph");
     enqueue(stream);
-    check(cudaStreamEndCapture(stream, &graph), "recording a graph");
+    check(cudaStreamEndCapture(stream.handle, &graph), "recording a graph");
   } catch (...) {
-    if (!graph) cudaStreamEndCapture(stream, &graph);
+    if (!graph) cudaStreamEndCapture(stream.handle, &graph);
     if (graph) cudaGraphDestroy(graph);
     destroy(stream);
     throw;
@@ -127,8 +133,8 @@ cudaGraph_t capture(const std::function<void(Stream)>& enqueue) {
 
 }  // namespace
 
-Graph::Graph(const std::function<void(Stream)>& enqueue) {
-  const cudaGraph_t graph = capture(enqueue);
+Graph::Graph(Stream like, const std::function<void(Stream)>& enqueue) {
+  const cudaGraph_t graph = capture(like, enqueue);
   const cudaError_t result = cudaGraphInstantiate(&handle_, graph, 0);
   cudaGraphDestroy(graph);
   if (result == cudaErrorMemoryAllocation)
@@ -141,7 +147,7 @@ Graph::~Graph() {
 }
 
 void Graph::launch(Stream stream) const {
-  check(cudaGraphLaunch(handle_, stream), "launching a graph");
+  check(cudaGraphLaunch(handle_, stream.handle), "launching a graph");
 }
 
 }  // namespace deepcache::cuda::gpu

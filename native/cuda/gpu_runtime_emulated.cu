@@ -49,6 +49,7 @@ void release(void* data) noexcept { emulator::release(data); }
 
 Stream make_stream() { return new emulator::Stream; }
 void destroy(Stream stream) noexcept { delete stream; }
+void allow_overlap(Stream&) {}  // grids never do
 void synchronize(Stream stream) {
   checked([&] { stream->wait(); });
 }
@@ -93,7 +94,7 @@ double Event::seconds_since(const Event& earlier) const {
   return handle_->time - earlier.handle_->time;
 }
 
-Graph::Graph(const std::function<void(Stream)>& enqueue)
+Graph::Graph(Stream, const std::function<void(Stream)>& enqueue)
     : handle_(new std::vector<emulator::Work>) {
   try {
     emulator::Stream recording(handle_);

@@ -139,7 +139,8 @@ DEVICE void wait_for_previous_grid() {
   asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }
-// The next grid may be scheduled from here on (it waits for this one all the same).
+// The next grid may be scheduled once all blocks of this one have come here or ended; it waits for
+// this one's end all the same.
 DEVICE void let_next_grid_start() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");

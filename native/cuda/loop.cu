@@ -56,11 +56,12 @@ const gpu::Graph& DeviceLoop::graph(const Key& key) {
   const auto found = graphs_.find(key);
   if (found != graphs_.end()) return found->second;
   const auto& [program, shape, features] = key;
-  gpu::Graph made([&, shape = shape, features = features, program = program](Stream stream) {
-    launch_sampler_input(state(), shape, program->slices(), stream);
-    program->enqueue(stream);
-    launch_sampler_step(state(), shape, features, stream);
-  });
+  gpu::Graph made(context_.stream,
+                  [&, shape = shape, features = features, program = program](Stream stream) {
+                    launch_sampler_input(state(), shape, program->slices(), stream);
+                    program->enqueue(stream);
+                    launch_sampler_step(state(), shape, features, stream);
+                  });
   return graphs_.emplace(key, std::move(made)).first->second;
 }
 

@@ -16,8 +16,9 @@ Product make_product(const MatmulArgs& args, const MatmulChoice& choice, Activat
   return product;
 }
 
-size_t partial_bytes(const MatmulArgs& args) {
-  if (!args.apart()) return 0;
+size_t partial_bytes(const Product& product) {
+  const MatmulArgs& args = product.args;
+  if (!product.apart()) return 0;
   return size_t(args.splits) * args.phases * args.rows * args.columns * sizeof(float);
 }
 
@@ -25,9 +26,11 @@ template <typename T>
 void launch_product(const Product& product, const gpu::Properties& gpu, Stream stream) {
   if (is_sm90(product.tile))
     launch_matmul_sm90<T>(product.args, product.boxes, product.tile, gpu.multiprocessors, stream);
+  else if (product.tile == MatmulTile::narrow_64x8)
+    launch_matmul_narrow<T>(product.args, stream);
   else
     launch_matmul_sm80<T>(product.args, product.tile, stream);
-  if (product.args.apart()) launch_finish<T>(product.args, gpu.clusters, stream);
+  if (product.apart()) launch_finish<T>(product.args, stream);
 }
 
 template void launch_product<Half>(const Product&, const gpu::Properties&, Stream);
@@ -41,7 +44,7 @@ std::string describe(const Product& product) {
   if (a.phases > 1) text += ", " + std::to_string(a.phases) + " phases";
   if (a.segment_count > 1) text += ", with its shortcut";
   if (a.splits > 1) text += ", k split in " + std::to_string(a.splits);
-  if (a.splits == 1 && a.apart()) text += ", finished apart";
+  if (a.splits == 1 && product.apart()) text += ", finished apart";
   if (is_sm90(product.tile)) return text;
   bool async = true;
   for (int i = 0; i < a.segment_count; i++) async &= a.segments[i].in_async();

@@ -13,13 +13,16 @@ struct Product {
   MatmulArgs args;
   MatmulTile tile = MatmulTile::sm80_64x64;
   MatmulBoxes boxes;  // of tiles of sm90
+
+  // Whether launch_finish() follows.
+  bool apart() const { return tile != MatmulTile::narrow_64x8 && args.apart(); }
 };
 
 // The product as `choice` says. Throws Error(kInternal) when an input cannot be mapped.
 Product make_product(const MatmulArgs& args, const MatmulChoice& choice, ActivationType type);
 
 // Bytes of its MatmulArgs::partials.
-size_t partial_bytes(const MatmulArgs& args);
+size_t partial_bytes(const Product& product);
 
 template <typename T>
 void launch_product(const Product& product, const gpu::Properties& gpu, Stream stream);

@@ -68,7 +68,7 @@ size_t DeviceProgram::prepare(const Op& op) {
       const MatmulChoice choice = context_.tuning.choose(args, context_);
       Product product = make_product(args, choice, context_.type);
       kernels_.push_back(describe(product));
-      const size_t bytes = partial_bytes(product.args);
+      const size_t bytes = partial_bytes(product);
       products_.emplace(index, std::move(product));
       return bytes;
     }
@@ -87,9 +87,12 @@ size_t DeviceProgram::prepare(const Op& op) {
       return 0;
     case OpKind::attention: {
       const int width = op.attention.head_width;
-      if (attention_args(op.attention, operands, context_.properties).sm90) {
-        kernels_.push_back("flash attention sm_90a, 128 queries, " +
-                           std::to_string(attention_sm90_columns(width)) + " columns");
+      const AttentionArgs args = attention_args(op.attention, operands, context_.properties);
+      if (args.sm90) {
+        const AttentionSm90Info info = attention_sm90_info(args);
+        kernels_.push_back("flash attention sm_90a, " + std::to_string(info.queries) +
+                           " queries, " + std::to_string(info.keys) + " keys, " +
+                           std::to_string(info.columns) + " columns");
         return 0;
       }
       const AttentionKernelInfo info = attention_kernel_info(width);

@@ -10,10 +10,11 @@ struct NamedTile {
   const char* name;
 };
 constexpr NamedTile kTiles[] = {
-    {MatmulTile::sm80_64x64, "sm80_64x64"},     {MatmulTile::sm80_128x128, "sm80_128x128"},
-    {MatmulTile::sm80_128x160, "sm80_128x160"}, {MatmulTile::sm90_128x128, "sm90_128x128"},
-    {MatmulTile::sm90_128x160, "sm90_128x160"}, {MatmulTile::sm90_256x160, "sm90_256x160"},
-    {MatmulTile::sm90_128x256, "sm90_128x256"}, {MatmulTile::sm90_64x160, "sm90_64x160"},
+    {MatmulTile::narrow_64x8, "narrow_64x8"},   {MatmulTile::sm80_64x64, "sm80_64x64"},
+    {MatmulTile::sm80_128x128, "sm80_128x128"}, {MatmulTile::sm80_128x160, "sm80_128x160"},
+    {MatmulTile::sm90_128x128, "sm90_128x128"}, {MatmulTile::sm90_128x160, "sm90_128x160"},
+    {MatmulTile::sm90_256x160, "sm90_256x160"}, {MatmulTile::sm90_128x256, "sm90_128x256"},
+    {MatmulTile::sm90_64x160, "sm90_64x160"},
 };
 
 int parts(int whole, int part) { return (whole + part - 1) / part; }
@@ -70,6 +71,8 @@ double cost(const MatmulArgs& args, const MatmulChoice& choice, int multiprocess
 }
 
 bool serves(const MatmulArgs& args, MatmulTile tile, const gpu::Properties& gpu) {
+  if (tile == MatmulTile::narrow_64x8 || is_narrow(args))
+    return tile == MatmulTile::narrow_64x8 && is_narrow(args);
   bool mappable = gpu.hopper;
   for (int s = 0; s < args.segment_count; s++) mappable &= args.segments[s].mappable;
   return is_sm90(tile) == mappable && matmul_tile_info(tile).shared_bytes <= gpu.shared_bytes;
@@ -112,7 +115,7 @@ std::vector<MatmulChoice> rank_choices(const MatmulArgs& args, const gpu::Proper
     if (!serves(args, tile, gpu)) continue;
     const int chunks = chunk_count(args, is_sm90(tile));
     for (const int splits : kSplits) {
-      if (splits > 1 && splits * kLeastChunks > chunks) break;
+      if (splits > 1 && (splits * kLeastChunks > chunks || tile == MatmulTile::narrow_64x8)) break;
       const MatmulChoice choice{tile, splits};
       choices.emplace_back(cost(args, choice, gpu.multiprocessors), choice);
     }

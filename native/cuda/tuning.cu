@@ -37,7 +37,7 @@ MatmulChoice measure(const MatmulArgs& args, const std::vector<MatmulChoice>& ra
   for (size_t i = 0; i < std::min(kFavourites, ranked.size()); i++) {
     products.push_back(make_product(args, ranked[i], context.type));
     products[i].args.y.data = y.data();
-    bytes = std::max(bytes, partial_bytes(products[i].args));
+    bytes = std::max(bytes, partial_bytes(products[i]));
   }
   const gpu::Memory partials(bytes);
   for (Product& product : products) {
@@ -96,7 +96,7 @@ MatmulChoice Tuning::choose(const MatmulArgs& args, Context& context) {
   if (found != choices_.end() &&
       std::find(ranked.begin(), ranked.end(), found->second) != ranked.end())
     return found->second;
-  if (!measures) return ranked.front();
+  if (!measures || ranked.size() == 1) return ranked.front();
   return choices_[tuning_key(args)] = measure(args, ranked, context);
 }
 

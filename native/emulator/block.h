@@ -68,6 +68,7 @@ constexpr size_t kProxyPage = 1 << 10;      // see async_proxy.h
 struct Block {
   uint3 index;  // blockIdx
   unsigned threads = 0, live = 0;
+  bool waited = false;  // for the grid before its own
   char* slot_token = nullptr;
   char* shared = nullptr;  // dynamic shared memory; static lies below it
   char* shadow = nullptr;  // the same bytes as the async proxy (TMA stores, wgmma) sees them

@@ -179,6 +179,9 @@ EMULATOR_UNTRACED void fiber_main() {
     if (op.kind == AsyncOp::load && op.issuer->block == fiber.block && fiber.block->live == 1)
       fail(fiber.file, fiber.line, "the block ends with TMA loads still in flight");
   }
+  // On a GPU the grids may overlap.
+  if (fiber.block->live == 1 && !fiber.block->waited)
+    fail(fiber.file, fiber.line, "the block ends without having waited for the previous grid");
   fiber.done = true;
   fiber.tsan_ended = true;
   fiber.block->live--;

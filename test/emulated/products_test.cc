@@ -45,6 +45,16 @@ TEST(quick_products_that_hopper_leaves_to_others) {
   check_kernel(*gpu, "conv_upsample_plain_8x10", true, "async copies");  // enlarged as it is read
 }
 
+TEST(quick_products_of_few_outputs) {
+  const Emulation emulation(4, Async::late);
+  for (const int device : {kSm80, kSm86, kSm90}) {
+    const auto gpu = emulated_backend(device, ActivationType::bf16);
+    for (const char* name : {"conv_narrow", "conv_narrow_odd", "conv_narrow_eight"})
+      check_kernel(*gpu, name, true, "matmul 64x8");
+    check_kernel(*gpu, "conv_narrow", false, "gathered");  // fp32 inputs
+  }
+}
+
 TEST(quick_products_add_shortcuts) {
   const Emulation emulation(3, Async::random);
   for (const int device : {kSm80, kSm90}) {

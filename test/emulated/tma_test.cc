@@ -21,6 +21,7 @@ struct LoadArgs {
 };
 
 void load_kernel(const TensorMap map, LoadArgs args) {
+  wait_for_previous_grid();
   DYNAMIC_SHARED(shared);
   SHARED_ARRAY(uint64_t, barrier, 1);
   if (threadIdx.x == 0) {
@@ -121,6 +122,7 @@ struct StoreArgs {
 
 // Value i of the box, as it lies in shared memory, is i.
 void store_kernel(const TensorMap map, StoreArgs args) {
+  wait_for_previous_grid();
   DYNAMIC_SHARED(shared);
   for (int i = int(threadIdx.x); i < args.values; i += int(blockDim.x))
     reinterpret_cast<Half*>(shared)[i] = __float2half_rn(float(i));

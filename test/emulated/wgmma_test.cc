@@ -69,6 +69,7 @@ void produce(unsigned char* shared, uint64_t* full, uint64_t* empty, const Tenso
 
 template <int kTransposedB, bool kRegisters>
 void product_kernel(const TensorMap a, const TensorMap b, const TensorMap y, ProductArgs args) {
+  wait_for_previous_grid();
   DYNAMIC_SHARED(shared);
   unsigned char* const panels = shared + kStages * (kBytesA + kBytesB);
   uint64_t* const full = reinterpret_cast<uint64_t*>(panels + 2 * kPanel);

@@ -71,6 +71,7 @@ DEVICE void fetch_rows(T* to, int stride, int padded, const AttentionRows& rows,
 template <typename T, typename Tile>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kColumns <= 48 ? 4 : 3)
     attention_kernel(const __grid_constant__ AttentionArgs args) {
+  follow_previous_grid();
   constexpr int kKeys = Tile::kKeys, kColumns = Tile::kColumns, kStrideV = Tile::kStrideV;
   DYNAMIC_SHARED(shared);
   const int padded = (args.head_width + 15) / 16 * 16, stride = padded + 8;

@@ -40,8 +40,12 @@ void launch_attention(const AttentionArgs& args, Stream stream);
 
 // Whether attention_sm90.cu can serve the arguments, on a GPU that runs sm_90a code.
 bool can_attend_sm90(const AttentionArgs& args);
-// Of v and y in a block.
-int attention_sm90_columns(int head_width);
+struct AttentionSm90Info {
+  int queries;  // of a block
+  int keys;     // of its tiles
+  int columns;  // of v and y
+};
+AttentionSm90Info attention_sm90_info(const AttentionArgs& args);
 
 template <typename T>
 void launch_attention_sm90(const AttentionArgs& args, Stream stream);

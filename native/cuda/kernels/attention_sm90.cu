@@ -77,14 +77,21 @@ TensorMap map_of(const AttentionRows& rows, const AttentionArgs& args, int token
                         gpu::Swizzle::bytes128);
 }
 
+// A prompt's 77 keys are one tile.
+template <int kColumns, int kKeys, typename Visit>
+auto with_keys(int keys, const Visit& visit) {
+  constexpr int kFew = 80;
+  return keys <= kFew ? visit(Sm90Tile<kColumns, kFew>()) : visit(Sm90Tile<kColumns, kKeys>());
+}
+
 // Calls `visit` with the tile for a head width.
 template <typename Visit>
-auto with_tile(int head_width, const Visit& visit) {
-  if (head_width <= 40) return visit(Sm90Tile<40, 128>());
-  if (head_width <= 64) return visit(Sm90Tile<64, 128>());
-  if (head_width <= 80) return visit(Sm90Tile<80, 128>());
-  if (head_width <= 128) return visit(Sm90Tile<128, 128>());
-  return visit(Sm90Tile<160, 64>());
+auto with_tile(int head_width, int keys, const Visit& visit) {
+  if (head_width <= 40) return with_keys<40, 128>(keys, visit);
+  if (head_width <= 64) return with_keys<64, 128>(keys, visit);
+  if (head_width <= 80) return with_keys<80, 128>(keys, visit);
+  if (head_width <= 128) return with_keys<128, 128>(keys, visit);
+  return with_keys<160, 64>(keys, visit);
 }
 
 }  // namespace
@@ -97,13 +104,15 @@ bool can_attend_sm90(const AttentionArgs& args) {
   return args.queries >= kQueries / 2;
 }
 
-int attention_sm90_columns(int head_width) {
-  return with_tile(head_width, [](auto tile) { return decltype(tile)::kColumns; });
+AttentionSm90Info attention_sm90_info(const AttentionArgs& args) {
+  return with_tile(args.head_width, args.keys, [](auto tile) {
+    return AttentionSm90Info{kQueries, decltype(tile)::kKeys, decltype(tile)::kColumns};
+  });
 }
 
 template <typename T>
 void launch_attention_sm90(const AttentionArgs& args, Stream stream) {
-  with_tile(args.head_width, [&](auto tile) {
+  with_tile(args.head_width, args.keys, [&](auto tile) {
     using Tile = decltype(tile);
     const auto divisor = [&](const AttentionRows& rows) {
       return sequence_axis(rows, args)->divisor;
@@ -112,12 +121,12 @@ void launch_attention_sm90(const AttentionArgs& args, Stream stream) {
     const Sm90Args rest{args.keys,          args.heads,      blocks,
                         divisor(args.q),    divisor(args.k), divisor(args.v),
                         args.scale * kLog2e};
-    gpu::launch_early(attention_sm90_kernel<T, Tile>,
-                      dim3(unsigned(blocks) * args.heads * args.outer * args.inner), dim3(kThreads),
-                      Tile::kSharedBytes, stream, map_of<T>(args.q, args, args.queries, kQueries),
-                      map_of<T>(args.k, args, args.keys, Tile::kKeys),
-                      map_of<T>(args.v, args, args.keys, Tile::kKeys),
-                      map_of<T>(args.y, args, args.queries, kQueries / 2), rest);
+    gpu::launch(attention_sm90_kernel<T, Tile>,
+                dim3(unsigned(blocks) * args.heads * args.outer * args.inner), dim3(kThreads),
+                Tile::kSharedBytes, stream, map_of<T>(args.q, args, args.queries, kQueries),
+                map_of<T>(args.k, args, args.keys, Tile::kKeys),
+                map_of<T>(args.v, args, args.keys, Tile::kKeys),
+                map_of<T>(args.y, args, args.queries, kQueries / 2), rest);
   });
 }
 

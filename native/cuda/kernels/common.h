@@ -95,6 +95,13 @@ DEVICE void store_eight_floats(const View& view, size_t i, const float (&v)[8]) 
   }
 }
 
+// What most kernels begin with. A next grid that is already there takes no time: its blocks only
+// get what this one's leave.
+DEVICE void follow_previous_grid() {
+  wait_for_previous_grid();
+  let_next_grid_start();
+}
+
 DEVICE float sigmoid(float x) { return 1.0f / (1.0f + __expf(-x)); }
 
 DEVICE float activate(Activation activation, float x) {

@@ -27,6 +27,7 @@ DEVICE size_t second(const ElementwiseArgs& args, size_t i) {
 template <typename T>
 __global__ void __launch_bounds__(kThreads)
     elementwise_kernel(const __grid_constant__ ElementwiseArgs args) {
+  follow_previous_grid();
   for (size_t i = size_t(blockIdx.x) * kThreads + threadIdx.x; i < args.count;
        i += size_t(gridDim.x) * kThreads) {
     float v = args.a * load<T>(args.x, i);
@@ -37,6 +38,7 @@ __global__ void __launch_bounds__(kThreads)
 
 template <typename T>
 __global__ void __launch_bounds__(kThreads) concat_kernel(const __grid_constant__ ConcatArgs args) {
+  follow_previous_grid();
   const int width = args.channels[0] + args.channels[1];
   const size_t count = args.rows * width;
   for (size_t i = size_t(blockIdx.x) * kThreads + threadIdx.x; i < count;

@@ -50,6 +50,7 @@ DEVICE void read(const GroupNormArgs& a, int sample, int row, int channel, float
 template <typename T, int kWidth>
 __global__ void __launch_bounds__(kThreads, 3)
     group_statistics_kernel(const __grid_constant__ GroupNormArgs args) {
+  follow_previous_grid();
   SHARED_ARRAY(float, shared_mean, kThreads* kWidth);
   SHARED_ARRAY(float, shared_square, kThreads* kWidth);
   SHARED_ARRAY(float, shared_count, kThreads);
@@ -121,6 +122,7 @@ __global__ void __launch_bounds__(kThreads, 3)
 template <typename T, int kWidth>
 __global__ void __launch_bounds__(kThreads)
     group_norm_kernel(const __grid_constant__ GroupNormArgs args) {
+  follow_previous_grid();
   SHARED_ARRAY(float, shared_mean, 1024);
   SHARED_ARRAY(float, shared_inverse, 1024);
   const int channels = args.channels[0] + args.channels[1], columns = channels / kWidth;

@@ -34,6 +34,7 @@ int turns_of(int rows, int cluster, int channels) {
 template <typename T>
 __global__ void __launch_bounds__(kThreads)
     group_norm_once_kernel(const __grid_constant__ GroupNormArgs args) {
+  follow_previous_grid();
   DYNAMIC_SHARED(shared);
   SHARED_ARRAY(float, partial_sum, 8 * kThreads);
   SHARED_ARRAY(float, partial_square, 8 * kThreads);

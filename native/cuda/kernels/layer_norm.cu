@@ -35,6 +35,7 @@ DEVICE void for_values(const LayerNormArgs& args, int row, const Body& body) {
 template <typename T, int kWidth>
 __global__ void __launch_bounds__(kThreads)
     layer_norm_kernel(const __grid_constant__ LayerNormArgs args) {
+  if (!PLANTED(13)) follow_previous_grid();
   const int row = int(blockIdx.x) * (kThreads / 32) + int(threadIdx.x) / 32;
   if (row >= args.rows) return;
   const float inverse_count = 1.0f / float(args.channels);

@@ -1,7 +1,7 @@
 #pragma once
 
-// Matrix products and convolutions: what both families of kernels compute (matmul_sm80.cu,
-// matmul_sm90.cu).
+// Matrix products and convolutions: what all kernels of the family compute (matmul_sm80.cu,
+// matmul_sm90.cu, matmul_narrow.cu).
 //
 //   y[m][n] = scale * act(sum_k A[m][k] W[n][k] + bias[n] + row[sample(m)][n])
 //             + residual_scale * residual[m][n]
@@ -70,7 +70,8 @@ struct MatmulArgs {
   int splits = 1;             // of k
   float* partials = nullptr;  // [splits][phases][rows][columns] of sums that are finished apart
 
-  // Whether launch_finish() must follow: it adds the splits and writes whatever y is.
+  // Whether launch_finish() must follow the large tiles: it adds the splits and writes whatever y
+  // is.
   __host__ __device__ bool apart() const { return splits > 1 || !wide; }
 };
 
@@ -82,6 +83,7 @@ struct MatmulBoxes {
 };
 
 enum class MatmulTile : uint8_t {
+  narrow_64x8,  // see is_narrow()
   sm80_64x64,
   sm80_128x128,
   sm80_128x160,
@@ -99,9 +101,16 @@ struct MatmulTileInfo {
 };
 MatmulTileInfo matmul_sm80_tile(MatmulTile tile);
 MatmulTileInfo matmul_sm90_tile(MatmulTile tile);
+MatmulTileInfo matmul_narrow_tile();
 inline MatmulTileInfo matmul_tile_info(MatmulTile tile) {
+  if (tile == MatmulTile::narrow_64x8) return matmul_narrow_tile();
   return is_sm90(tile) ? matmul_sm90_tile(tile) : matmul_sm80_tile(tile);
 }
+
+// Whether the product is a convolution for the narrow tile, which then serves it best.
+bool is_narrow(const MatmulArgs& args);
+template <typename T>
+void launch_matmul_narrow(const MatmulArgs& args, Stream stream);
 
 template <typename T>
 void launch_matmul_sm80(const MatmulArgs& args, MatmulTile tile, Stream stream);
@@ -109,9 +118,8 @@ void launch_matmul_sm80(const MatmulArgs& args, MatmulTile tile, Stream stream);
 template <typename T>
 void launch_matmul_sm90(const MatmulArgs& args, const MatmulBoxes& boxes, MatmulTile tile,
                         int blocks, Stream stream);
-// For products that are finished apart: adds the parts of k and writes y. `early`: see
-// gpu::launch_early.
+// For products that are finished apart: adds the parts of k and writes y.
 template <typename T>
-void launch_finish(const MatmulArgs& args, bool early, Stream stream);
+void launch_finish(const MatmulArgs& args, Stream stream);
 
 }  // namespace deepcache::cuda

@@ -86,6 +86,29 @@ DEVICE void add_row_vector(const MatmulArgs& a, const OutputRow& row, int first,
   }
 }
 
+// Finishes columns `column` and the next of a row, whatever y and the activation are.
+template <typename T>
+DEVICE void write_pair(const MatmulArgs& a, const OutputRow& row, int column, float2 v) {
+  if (!row.valid || column >= a.columns) return;
+  const bool geglu = a.activation == Activation::geglu;
+  const size_t at = row.at + (geglu ? column / 2 : column);
+  const bool two = !geglu && column + 1 < a.columns;
+  v = geglu ? float2{v.x * activate(Activation::gelu, v.y), 0}
+            : float2{activate(a.activation, v.x), activate(a.activation, v.y)};
+  float2 residual = {0, 0};
+  if (a.has_residual && two && a.pairs) {
+    residual = load_pair<T>(a.residual, at);
+  } else if (a.has_residual) {
+    residual.x = load<T>(a.residual, at);
+    if (two) residual.y = load<T>(a.residual, at + 1);
+  }
+  v = {a.scale * v.x + a.residual_scale * residual.x,
+       a.scale * v.y + a.residual_scale * residual.y};
+  if (two && a.pairs) return store_pair<T>(a.y, at, v);
+  store<T>(a.y, at, v.x);
+  if (two) store<T>(a.y, at + 1, v.y);
+}
+
 // What a thread's sums of columns first + 8 b and the next begin with: `put(part, half, b,
 // pair)` gets them for every row that row_at(part, half) names. Nothing, when another kernel
 // finishes them.

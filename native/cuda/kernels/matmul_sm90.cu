@@ -247,8 +247,8 @@ template <typename T, typename Tile>
 void launch_tile(const MatmulArgs& args, const MatmulBoxes& boxes, int blocks, Stream stream) {
   const int items = boxes.across * boxes.down * boxes.deep * args.phases * args.splits *
                     ((args.columns + Tile::kColumns - 1) / Tile::kColumns);
-  gpu::launch_early(matmul_sm90_kernel<T, Tile>, dim3(unsigned(items < blocks ? items : blocks)),
-                    dim3(Tile::kThreads), Tile::kSharedBytes, stream, args, boxes);
+  gpu::launch(matmul_sm90_kernel<T, Tile>, dim3(unsigned(items < blocks ? items : blocks)),
+              dim3(Tile::kThreads), Tile::kSharedBytes, stream, args, boxes);
 }
 
 template <typename Tile>

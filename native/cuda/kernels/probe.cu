@@ -13,6 +13,7 @@ struct Code {
 
 // major: of the GPU, whose own code an emulated one always runs.
 __global__ void probe_kernel(Code* out, [[maybe_unused]] int major) {
+  wait_for_previous_grid();
 #if defined(__CUDA_ARCH__)
   *out = {__CUDA_ARCH__ / 10, DEEPCACHE_SM90A};
 #else

@@ -23,6 +23,7 @@ constexpr int kThreads = 256;
 template <typename T>
 __global__ void __launch_bounds__(kThreads)
     resample_kernel(const __grid_constant__ ResampleArgs args) {
+  follow_previous_grid();
   const size_t count = size_t(args.samples) * args.out_h * args.out_w * args.channels;
   const bool smaller = args.out_h < args.in_h || args.out_w < args.in_w;
   const size_t line = size_t(args.in_w) * args.channels;
@@ -46,6 +47,7 @@ __global__ void __launch_bounds__(kThreads)
 template <typename T>
 __global__ void __launch_bounds__(kThreads)
     nearest_code_kernel(const __grid_constant__ NearestCodeArgs args) {
+  follow_previous_grid();
   const int row = int(blockIdx.x) * (kThreads / 32) + int(threadIdx.x) / 32,
             lane = threadIdx.x % 32;
   if (row >= args.rows) return;

@@ -77,6 +77,7 @@ DEVICE size_t sample_size(const SamplerCall& c) {
 
 __global__ void __launch_bounds__(kThreads)
     sampler_input_kernel(LoopState* loop, const __grid_constant__ Slices slices) {
+  follow_previous_grid();
   const int row = loop->next;
   const SamplerCall& c = load_call(*loop, row);
   const size_t thread = size_t(blockIdx.x) * kThreads + threadIdx.x;
@@ -102,6 +103,7 @@ __global__ void __launch_bounds__(kThreads)
 
 __global__ void __launch_bounds__(kThreads)
     fetch_kernel(const __grid_constant__ Slices slices, int step) {
+  follow_previous_grid();
   fetch_slices(slices, step, size_t(blockIdx.x) * kThreads + threadIdx.x,
                size_t(gridDim.x) * kThreads);
 }
@@ -125,6 +127,7 @@ DEVICE float guided(const SamplerCall& c, int sample, size_t i) {
 
 // The factor of diffusers' rescale_noise_cfg. Deviations are torch.std's; both have n - 1.
 __global__ void __launch_bounds__(kSampleThreads) rescale_kernel(const LoopState* loop) {
+  follow_previous_grid();
   const SamplerCall& c = load_call(*loop, loop->row);
   if (!c.row.rescaled) return;
   SHARED_ARRAY(float, shared, kSampleThreads / 32);
@@ -153,6 +156,7 @@ __global__ void __launch_bounds__(kSampleThreads) rescale_kernel(const LoopState
 }
 
 __global__ void __launch_bounds__(kThreads) predict_kernel(const LoopState* loop) {
+  follow_previous_grid();
   const SamplerCall& c = load_call(*loop, loop->row);
   const size_t each = sample_size(c), count = c.shape.batch * each;
   const size_t conditional = size_t(c.shape.halves - 1) * count;
@@ -179,6 +183,7 @@ DEVICE unsigned count_up_to(const float* x0, size_t count, unsigned bits, float*
 
 // The bound of DDPMScheduler._threshold_sample: torch.quantile(|x0|, ratio), linear, in [1, max].
 __global__ void __launch_bounds__(kSampleThreads) threshold_kernel(const LoopState* loop) {
+  follow_previous_grid();
   const SamplerCall& c = load_call(*loop, loop->row);
   if (c.row.limit != StepRow::Limit::threshold) return;
   SHARED_ARRAY(float, shared, kSampleThreads / 32);
@@ -224,6 +229,7 @@ DEVICE float* slot(const SamplerCall& c, Slot which, int sample) {
 }
 
 __global__ void __launch_bounds__(kThreads) assign_kernel(LoopState* loop) {
+  follow_previous_grid();
   const int row = loop->row;
   const SamplerCall& c = load_call(*loop, row);
   if (blockIdx.x == 0 && threadIdx.x == 0) loop->next = row + 1;

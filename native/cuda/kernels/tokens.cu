@@ -23,6 +23,7 @@ constexpr int kThreads = 256;
 template <typename T>
 __global__ void __launch_bounds__(kThreads)
     embedding_kernel(const __grid_constant__ EmbeddingArgs args) {
+  follow_previous_grid();
   const size_t count = size_t(args.count) * args.width;
   const T* const positions = static_cast<const T*>(args.positions);
   for (size_t i = size_t(blockIdx.x) * kThreads + threadIdx.x; i < count;
@@ -42,6 +43,7 @@ __global__ void __launch_bounds__(kThreads)
 template <typename T>
 __global__ void __launch_bounds__(kThreads)
     timestep_kernel(const __grid_constant__ TimestepArgs args) {
+  follow_previous_grid();
   const int half = args.dim / 2, each = half + args.dim % 2;
   const int count = args.count * each;
   for (int i = int(blockIdx.x) * kThreads + int(threadIdx.x); i < count;
@@ -62,6 +64,7 @@ __global__ void __launch_bounds__(kThreads)
 template <typename T>
 __global__ void __launch_bounds__(kThreads)
     pick_token_kernel(const __grid_constant__ PickTokenArgs args) {
+  follow_previous_grid();
   const int count = args.samples * args.width;
   for (int i = int(blockIdx.x) * kThreads + int(threadIdx.x); i < count;
        i += int(gridDim.x) * kThreads) {
