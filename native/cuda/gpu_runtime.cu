@@ -111,14 +111,14 @@ double Event::seconds_since(const Event& earlier) const {
 
 namespace {
 
-// Of a stream of its own: other threads may use the context's meanwhile.
+// Of a stream of its own: other threads may use the context's meanwhile. Relaxed, since a kernel's
+// code may be loaded when it is first recorded.
 cudaGraph_t capture(Stream like, const std::function<void(Stream)>& enqueue) {
   Stream stream = make_stream();
   stream.overlaps = like.overlaps;
   cudaGraph_t graph = nullptr;
   try {
-    check(cudaStreamBeginCapture(stream.handle, cudaStreamCaptureModeThreadLocal),
-          "recording a graph");
+    check(cudaStreamBeginCapture(stream.handle, cudaStreamCaptureModeRelaxed), "recording a graph");
     enqueue(stream);
     check(cudaStreamEndCapture(stream.handle, &graph), "recording a graph");
   } catch (...) {
@@ -131,15 +131,31 @@ cudaGraph_t capture(Stream like, const std::function<void(Stream)>& enqueue) {
   return graph;
 }
 
+cudaGraphExec_t record(Stream like, const std::function<void(Stream)>& enqueue) {
+  const cudaGraph_t graph = capture(like, enqueue);
+  cudaGraphExec_t handle = nullptr;
+  const cudaError_t result = cudaGraphInstantiate(&handle, graph, 0);
+  cudaGraphDestroy(graph);
+  if (result == cudaErrorMemoryAllocation)
+    throw Error(ErrorCode::kOutOfMemory, "there is no GPU memory left for a CUDA graph (" +
+                                             std::to_string(free_memory() >> 20) +
+                                             " MiB are free)");
+  check(result, "making a graph");
+  return handle;
+}
+
 }  // namespace
 
 Graph::Graph(Stream like, const std::function<void(Stream)>& enqueue) {
-  const cudaGraph_t graph = capture(like, enqueue);
-  const cudaError_t result = cudaGraphInstantiate(&handle_, graph, 0);
-  cudaGraphDestroy(graph);
-  if (result == cudaErrorMemoryAllocation)
-    throw Error(ErrorCode::kOutOfMemory, "there is no GPU memory left for a CUDA graph");
-  check(result, "making a graph");
+  try {
+    handle_ = record(like, enqueue);
+  } catch (const Error&) {
+    if (!like.overlaps) throw;
+    // Not every driver records launches that overlap for every GPU.
+    cudaGetLastError();
+    like.overlaps = false;
+    handle_ = record(like, enqueue);
+  }
 }
 
 Graph::~Graph() {

@@ -155,6 +155,10 @@ TEST(quick_run_names_why_there_is_no_gpu) {
   const auto second = [] { emulated_backend(1, ActivationType::fp16); };
   CHECK(message_of(second, ErrorCode::kBackendUnavailable).find("there is no GPU 1") !=
         std::string::npos);
+  emulator::options.compute_capability = 75;
+  CHECK(message_of(open, ErrorCode::kBackendUnavailable)
+            .find("too old: emulated GPU has compute capability 7.5, 8.0 (Ampere)") !=
+        std::string::npos);
 }
 
 }  // namespace deepcache::test
