@@ -43,17 +43,21 @@ double efficiency(MatmulTile tile, const MatmulTileInfo& info) {
   return kPipeline * std::min(1.0, products * width / 2 / port);
 }
 
+// Tiles one below the other.
+int count_down(const MatmulArgs& args, MatmulTile tile) {
+  const int rows = matmul_tile_info(tile).rows;
+  if (!is_sm90(tile)) return parts(args.rows, rows);
+  const MatmulBoxes boxes = choose_boxes(args, rows);
+  return boxes.across * boxes.down * boxes.deep;
+}
+
 // Estimated cycles: waves of tiles over the multiprocessors, each with its start, its chunks of k
 // and its epilogue; finishing apart adds the traffic of the partial sums and a kernel.
-double cost(const MatmulArgs& args, const MatmulChoice& choice, int multiprocessors) {
+double cost(const MatmulArgs& args, const MatmulChoice& choice, int tiles_down,
+            int multiprocessors) {
   const bool sm90 = is_sm90(choice.tile);
   const Rates& rates = sm90 ? kSm90 : kSm80;
   const MatmulTileInfo info = matmul_tile_info(choice.tile);
-  int tiles_down = parts(args.rows, info.rows);
-  if (sm90) {
-    const MatmulBoxes boxes = choose_boxes(args, info.rows);
-    tiles_down = boxes.across * boxes.down * boxes.deep;
-  }
   const double area = double(info.rows) * info.columns;
   const size_t blocks =
       size_t(tiles_down) * parts(args.columns, info.columns) * args.phases * choice.splits;
@@ -113,11 +117,11 @@ std::vector<MatmulChoice> rank_choices(const MatmulArgs& args, const gpu::Proper
   std::vector<std::pair<double, MatmulChoice>> choices;
   for (const auto& [tile, name] : kTiles) {
     if (!serves(args, tile, gpu)) continue;
-    const int chunks = chunk_count(args, is_sm90(tile));
+    const int chunks = chunk_count(args, is_sm90(tile)), tiles_down = count_down(args, tile);
     for (const int splits : kSplits) {
       if (splits > 1 && (splits * kLeastChunks > chunks || tile == MatmulTile::narrow_64x8)) break;
       const MatmulChoice choice{tile, splits};
-      choices.emplace_back(cost(args, choice, gpu.multiprocessors), choice);
+      choices.emplace_back(cost(args, choice, tiles_down, gpu.multiprocessors), choice);
     }
   }
   if (choices.empty())
