@@ -28,7 +28,7 @@ Context::Context(int device, ActivationType type)
   fault = gpu::Memory(sizeof(int));
   gpu::fill(fault.data(), 0, sizeof(int), stream);
   probe_code(properties, stream);
-  if (properties.clusters) gpu::allow_overlap(stream);
+  if (properties.overlap) gpu::allow_overlap(stream);
 }
 
 Context::~Context() {

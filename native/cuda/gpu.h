@@ -35,9 +35,10 @@ struct Properties {
   int multiprocessors = 0;
   size_t shared_bytes = 0;  // the most that a block may have
   size_t memory_bytes = 0;
-  // What the library's code for this GPU may use (kernels/probe.h): clusters of blocks; TMA, wgmma.
-  bool clusters = false, hopper = false;
   int driver = 0;  // the newest CUDA that the driver supports, 1000 * major + 10 * minor
+  // What the GPU and the library's code for it (kernels/probe.h) can do: clusters of blocks, grids
+  // that wait for the one before them, TMA and wgmma.
+  bool clusters = false, overlap = false, hopper = false;
 };
 
 // Throws Error(kBackendUnavailable) with the reason when there is none that can be used.
@@ -58,7 +59,7 @@ void release(void* data) noexcept;
 
 Stream make_stream();
 // From here on a grid may start before the one before it has ended (programmatic dependent launch).
-// For code that wait_for_previous_grid() makes wait: of sm_90 or newer, Properties::clusters.
+// For code that wait_for_previous_grid() makes wait: Properties::overlap.
 void allow_overlap(Stream& stream);
 void destroy(Stream stream) noexcept;
 // Waits; throws Error(kInternal) when a kernel failed.

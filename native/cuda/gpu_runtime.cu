@@ -40,6 +40,10 @@ Properties properties(int device) {
   Properties out{p.name,          p.major, p.minor, p.multiProcessorCount, p.sharedMemPerBlockOptin,
                  p.totalGlobalMem};
   check(cudaDriverGetVersion(&out.driver), "reading the driver's version");
+  int clusters = 0;
+  check(cudaDeviceGetAttribute(&clusters, cudaDevAttrClusterLaunch, device),
+        "reading a GPU's properties");
+  out.clusters = clusters != 0;
   return out;
 }
 

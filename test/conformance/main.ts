@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { messageOf } from '../../lib/errors.js';
 import { type DeviceOptions, openBackend } from '../../lib/native/device.js';
 import { loadGoldens } from './goldens.js';
+import type { Precision } from './precision.js';
 import { count, formatReport, writeJson } from './report.js';
 import { type CaseResult, runCases } from './runner.js';
 
@@ -15,7 +16,7 @@ Runs the goldens at FOLDER and below.
   --dtype    on a GPU: fp16 (default) or bf16, held against the limits of precision.ts
   --filter   only cases whose name, FAMILY/PART/ID, matches the regular expression
   --json     write every case with all that was compared to FILE
-  --accept   failures of the cases that FILE lists are told apart and do not count
+  --accept   failures of the cases that FILE lists (for all types, or the dtype) are told apart and do not count
 Exit status: 0 when nothing failed, 1 when a case failed, 2 when nothing could be run.`;
 
 let nextProgress = 60_000;
@@ -51,7 +52,7 @@ async function main(): Promise<number> {
   const seconds = Math.round((performance.now() - start) / 100) / 10;
   if (values.json) writeJson(values.json, all, { folder, device, isa, precision, seconds });
   console.log(`${cases.length} cases of ${folder} on ${device} (${isa}, ${precision}) in ${seconds} s\n`);
-  const accepted = values.accept ? all.filter(acceptedBy(values.accept)) : [];
+  const accepted = values.accept ? all.filter(acceptedBy(values.accept, precision)) : [];
   for (const { name } of accepted) console.log(`accepted ${name} (listed in ${values.accept})`);
   const results = all.filter((result) => !accepted.includes(result));
   console.log(formatReport(results));
@@ -59,9 +60,14 @@ async function main(): Promise<number> {
 }
 
 /** Failed cases that a list of known deviations names. */
-function acceptedBy(path: string): (result: CaseResult) => boolean {
-  const lists = JSON.parse(readFileSync(path, 'utf8')) as { why: string; cases: string[] }[];
-  const known = new RegExp(`^(${lists.flatMap(({ cases }) => cases).join('|')})$`);
+function acceptedBy(path: string, precision: Precision): (result: CaseResult) => boolean {
+  const lists = JSON.parse(readFileSync(path, 'utf8')) as {
+    why: string;
+    dtype?: Precision;
+    cases: string[];
+  }[];
+  const valid = lists.filter(({ dtype }) => dtype === undefined || dtype === precision);
+  const known = new RegExp(`^(${valid.flatMap(({ cases }) => cases).join('|')})$`);
   return ({ name, status }) => status === 'failed' && known.test(name);
 }
 

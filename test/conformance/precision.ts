@@ -27,6 +27,7 @@ const UPCAST = /^svd\/|XL/;
 /** Roles of such kinds that are the host's all the same. */
 const HOST = /^(input_ids|ddim_\w+)$/;
 const PICTURE = /^(image|frames)/;
+const BYTES = /_u8$/;
 
 /** The tolerance of a role in 16 bits, or undefined where the manifest's own holds. */
 export function deviceTolerance(
@@ -39,7 +40,7 @@ export function deviceTolerance(
   const { call } = LIMITS[precision];
   const autoencoder = UPCAST.test(`${kind} ${golden.field('pipeline')}`) ? LIMITS.bf16.call : call;
   if (/vae_/.test(kind)) return { rel_l2: autoencoder };
-  if (CALLS.test(kind)) return { rel_l2: call };
+  if (CALLS.test(kind)) return BYTES.test(role) ? { psnr: decibels(call) } : { rel_l2: call };
   if (!RUNS.test(kind)) return undefined;
   // What starts from a picture has the encoder's error from the start.
   const run = golden.has('image') ? Math.hypot(LIMITS[precision].run, autoencoder) : LIMITS[precision].run;

@@ -24,8 +24,6 @@ struct Tile {
   static constexpr int kRows = kRows_, kColumns = kColumns_, kStages = kStages_;
   static constexpr int kThreads = 3 * 128;  // a producer and two consumers
   static constexpr bool kSideBySide = kRows == 64;
-  [[maybe_unused]] static constexpr int kParts =
-      kSideBySide ? 1 : kRows / 128;                                    // of 64 rows, of a consumer
   static constexpr int kWidth = kSideBySide ? kColumns / 2 : kColumns;  // columns of a consumer
   static constexpr int kRowBytes = kMatmulChunk * 2;
   static constexpr int kBytesA = kRows * kRowBytes, kBytesB = kColumns * kRowBytes;
@@ -126,8 +124,8 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
     matmul_sm90_kernel(const __grid_constant__ MatmulArgs args,
                        const __grid_constant__ MatmulBoxes boxes) {
 #if DEEPCACHE_SM90A
-  constexpr int kStages = Tile::kStages, kParts = Tile::kParts, kWidth = Tile::kWidth;
-  constexpr int kBlocks = kWidth / 8;
+  constexpr int kStages = Tile::kStages, kWidth = Tile::kWidth, kBlocks = kWidth / 8;
+  constexpr int kParts = Tile::kSideBySide ? 1 : Tile::kRows / 128;  // of 64 rows, of a consumer
   DYNAMIC_SHARED(shared);
   unsigned char* const shared_a = shared;
   unsigned char* const shared_b = shared_a + kStages * Tile::kBytesA;

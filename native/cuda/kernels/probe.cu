@@ -29,7 +29,8 @@ void probe_code(gpu::Properties& properties, Stream stream) {
               properties.major);
   Code found{};
   gpu::download(&found, memory.data(), sizeof found, stream);
-  properties.clusters = found.architecture >= 90;
+  properties.overlap = found.architecture >= 90;
+  properties.clusters &= properties.overlap;
   properties.hopper = found.sm90a != 0;
 }
 

@@ -4,7 +4,7 @@
 
 namespace deepcache::cuda {
 
-// Sets properties.clusters and properties.hopper for the current GPU. Waits for it.
+// Sets what the current GPU can do: properties.clusters, overlap, hopper. Waits for it.
 void probe_code(gpu::Properties& properties, Stream stream);
 
 }  // namespace deepcache::cuda
