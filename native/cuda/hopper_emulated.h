@@ -61,8 +61,7 @@ template <int kCount>
 DEVICE void registers_grow(EMULATOR_AT) {
   emulator::change_registers(kCount, true, file, line);
 }
-// A grid runs after the one before it has ended, but must have waited for it.
-DEVICE void wait_for_previous_grid() { emulator::current->block->waited = true; }
+DEVICE void wait_for_previous_grid() { emulator::wait_for_previous_grid(); }
 DEVICE void let_next_grid_start() {}
 
 template <typename T, int kColumns, int kTransposedB = 0>

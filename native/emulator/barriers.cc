@@ -56,4 +56,9 @@ void cluster_barrier(const char* file, int line) {
   arrive(b, true, "barrier.cluster", file, line);
 }
 
+void wait_for_previous_grid() {
+  Internal internal;
+  current->block->waited = true;
+}
+
 }  // namespace deepcache::emulator

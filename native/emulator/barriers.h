@@ -9,4 +9,7 @@ void barrier(int number, int threads, bool sync, const char* what, const char* f
 // Waits for all threads of the cluster; what they wrote to global memory before is seen after it.
 void cluster_barrier(const char* file, int line);
 
+// A grid runs after the one before it has ended, but some thread of each block must call this.
+void wait_for_previous_grid();
+
 }  // namespace deepcache::emulator
