@@ -1,44 +1,16 @@
 #pragma once
 
-// The building blocks of UNet2DConditionModel, and where each of them lies in the network.
+// The building blocks of UNet2DConditionModel.
 
 #include <string>
 #include <vector>
 
 #include "recorder.h"
 #include "unet_config.h"
+#include "unet_layout.h"
 #include "unet_plan.h"
 
 namespace deepcache {
-
-// Names and places of everything that a whole network has, in the order of a full pass.
-struct UnetLayout {
-  struct Layer {
-    std::string name;
-    int channels = 0;
-    int level = 0;
-    bool temporal = false;  // along frames
-  };
-  // What an up layer or down unit works on.
-  struct Place {
-    int level = 0;  // 0 is the finest
-    int block = 0;  // index in down_blocks or up_blocks
-    int layer = 0;  // in the block; == layers_per_block: the downsampler
-    bool attends = false;
-  };
-
-  explicit UnetLayout(const UnetConfig& config);
-
-  std::vector<Place> down, up;          // down units, up layers
-  std::vector<Layer> resnets;           // with time projections, as "time" concatenates them
-  std::vector<Layer> cross_attentions;  // attn2 of every transformer block
-  std::vector<Layer> transformers;      // that hold those blocks
-
-  int time_offset(const std::string& resnet) const;
-  int time_total() const;
-  int context_index(const std::string& attention) const;
-  int position_index(const std::string& transformer) const;
-};
 
 class UnetBlocks {
  public:
