@@ -14,12 +14,7 @@ bool is_mappable(const MatmulSegment& s) {
 MatmulSegment whole_input(const Conv& op, const Operands& operands, size_t weight_offset) {
   MatmulSegment s;
   const Shape &x = op.x.shape, &y = op.y.shape;
-  s.x[0] = s.x[1] = operands.view(op.x);
-  s.channels[0] = x.c;
-  if (op.x2) {
-    s.x[1] = operands.view(op.x2);
-    s.channels[1] = op.x2.shape.c;
-  }
+  operands.view(op.x, op.x2, s.x, s.channels);
   s.eights = s.channels[0] % 8 == 0 && s.channels[1] % 8 == 0 && aligned(s.x[0]) && aligned(s.x[1]);
   s.stride = op.stride;
   s.origin_y = -op.pad_top;
@@ -99,6 +94,13 @@ View Operands::view(const Tensor& tensor) const {
   if (!tensor) return {};
   const TensorPlace& place = tensors[tensor.id];
   return {place.data, place.type == Type::f32};
+}
+
+void Operands::view(const Tensor& x, const Tensor& x2, View (&views)[2], int (&channels)[2]) const {
+  views[0] = view(x);
+  views[1] = x2 ? view(x2) : views[0];
+  channels[0] = x.shape.c;
+  channels[1] = x2 ? x2.shape.c : 0;
 }
 
 bool aligned(const View& view) { return reinterpret_cast<uintptr_t>(view.data) % 16 == 0; }

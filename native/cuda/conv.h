@@ -13,6 +13,8 @@ struct Operands {
   const WeightPlace* weights;
 
   View view(const Tensor& tensor) const;
+  // Of an op's one or two inputs, x ++ x2 along the channels; without x2, x again with no channels.
+  void view(const Tensor& x, const Tensor& x2, View (&views)[2], int (&channels)[2]) const;
   const int32_t* ints(const Tensor& tensor) const {
     return static_cast<const int32_t*>(view(tensor).data);
   }

@@ -5,12 +5,7 @@ namespace deepcache::cuda {
 GroupNormArgs group_norm_args(const GroupNorm& op, const Operands& operands,
                               const gpu::Properties& gpu) {
   GroupNormArgs a;
-  a.x[0] = a.x[1] = operands.view(op.x);
-  a.channels[0] = op.x.shape.c;
-  if (op.x2) {
-    a.x[1] = operands.view(op.x2);
-    a.channels[1] = op.x2.shape.c;
-  }
+  operands.view(op.x, op.x2, a.x, a.channels);
   a.y = operands.view(op.y);
   a.samples = op.y.shape.n;
   a.rows = int(op.y.shape.rows() / op.y.shape.n);
@@ -131,10 +126,11 @@ NearestCodeArgs nearest_code_args(const NearestCode& op, const Operands& operand
 }
 
 ConcatArgs concat_args(const Concat& op, const Operands& operands) {
-  return {operands.view(op.y),
-          {operands.view(op.x), operands.view(op.x2)},
-          {op.x.shape.c, op.x2.shape.c},
-          op.x.shape.rows()};
+  ConcatArgs a;
+  a.y = operands.view(op.y);
+  operands.view(op.x, op.x2, a.x, a.channels);
+  a.rows = op.x.shape.rows();
+  return a;
 }
 
 }  // namespace deepcache::cuda
