@@ -3,9 +3,9 @@
 //
 //   node scripts/test-emulated.mjs [FILTER...] [--goldens FOLDER]
 //
-// FILTERs are parts of tests' names; without one all run. Whole pipelines follow (test/emulated/*.ts),
-// and with a folder of reference data the conformance runner, on the emulated GPU: chosen cases of SD 1.5 in fp16 when the filter is
-// `quick`, otherwise all in fp16 and bf16. The last line is "N passed, N failed".
+// FILTERs are parts of tests' names; without one all run. Whole pipelines follow (test/emulated/*.ts), and with a folder of
+// reference data the conformance runner: chosen cases of SD 1.5 in fp16 on the emulated sm_80 and sm_90a, and unless the filter
+// is `quick` all cases in fp16 and bf16 on the sm_80. The last line is "N passed, N failed".
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -86,13 +86,13 @@ function runPipelines() {
   return runScript([...node, jest, 'test/emulated'], /^Tests:.* (\d+) passed/m, /^Tests:.* (\d+) failed/m);
 }
 
-function runGoldens(folder, dtype) {
-  const args = ['test/conformance/main.ts', folder, '--device', 'cuda', '--dtype', dtype];
-  const quick = filters.includes('quick') ? ['--filter', `^(${QUICK})$`] : [];
+function runGoldens(folder, device, dtype, cases) {
+  const args = ['test/conformance/main.ts', folder, '--device', device, '--dtype', dtype];
+  const filter = ['--filter', `^(${cases})$`];
   const accept = ['--accept', 'test/conformance/known-deviations.json'];
   const tsx = join(root, 'node_modules', 'tsx', 'dist', 'cli.mjs');
   const counted = /^(\d+) passed, \d+ failed, \d+ not supported yet$/m;
-  return runScript([tsx, ...args, ...quick, ...accept], counted, /^\d+ passed, (\d+) failed, \d+ not/m);
+  return runScript([tsx, ...args, ...filter, ...accept], counted, /^\d+ passed, (\d+) failed, \d+ not/m);
 }
 
 if (values.goldens !== undefined && !existsSync(values.goldens)) {
@@ -105,8 +105,10 @@ const results = [await runTests(listed.stdout.split('\n').filter(Boolean))];
 build('cuda_emulated_library');
 if (filters.every((filter) => filter === 'quick')) results.push(await runPipelines());
 if (values.goldens !== undefined) {
-  const types = filters.includes('quick') ? ['fp16'] : ['fp16', 'bf16'];
-  results.push(...(await Promise.all(types.map((dtype) => runGoldens(values.goldens, dtype)))));
+  const runs = [['cuda:2', 'fp16', QUICK]];
+  if (filters.includes('quick')) runs.push(['cuda', 'fp16', QUICK]);
+  else runs.push(['cuda', 'fp16', '.*'], ['cuda', 'bf16', '.*']);
+  results.push(...(await Promise.all(runs.map((run) => runGoldens(values.goldens, ...run)))));
 }
 const sum = (key) => results.reduce((total, result) => total + result[key], 0);
 console.log(`${sum('passed')} passed, ${sum('failed')} failed`);
