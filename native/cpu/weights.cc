@@ -124,12 +124,7 @@ CpuWeight::CpuWeight(const WeightSpec& spec, const Kernels& kernels)
 void pack(CpuWeight& weight, const WeightSpec& spec,
           const std::vector<const SourceTensor*>& sources, const Kernels& kernels,
           ThreadPool& pool) {
-  size_t count = 0;
-  for (const SourceTensor* source : sources) count += source->count;
-  if (count != spec.count())
-    throw Error(ErrorCode::kInvalidWeights, spec.names.at(0) + ": holds " + std::to_string(count) +
-                                                " values, expected " +
-                                                std::to_string(spec.count()));
+  check_count(spec, sources);
 
   if (!is_matrix(spec.recipe)) {
     float* out = weight.values.floats();

@@ -41,6 +41,13 @@ struct Properties {
   bool clusters = false, overlap = false, hopper = false;
 };
 
+// Enqueues a grid of blocks that do not need each other.
+template <typename... P, typename... A>
+void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, Stream stream,
+            A&&... arguments) {
+  launch_clusters(kernel, 1, grid, block, shared_bytes, stream, std::forward<A>(arguments)...);
+}
+
 // Throws Error(kBackendUnavailable) with the reason when there is none that can be used.
 int device_count();
 Properties properties(int device);

@@ -143,11 +143,5 @@ void launch_clusters(void (*kernel)(P...), unsigned cluster, dim3 grid, dim3 blo
   check(cudaLaunchKernelEx(&config, kernel, static_cast<P>(arguments)...), "launch of a kernel");
 }
 
-template <typename... P, typename... A>
-void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, Stream stream,
-            A&&... arguments) {
-  launch_clusters(kernel, 1, grid, block, shared_bytes, stream, std::forward<A>(arguments)...);
-}
-
 }  // namespace gpu
 }  // namespace deepcache::cuda

@@ -93,6 +93,15 @@ void read_floats(const SourceTensor& source, size_t offset, size_t count, float*
   }
 }
 
+void check_count(const WeightSpec& spec, const std::vector<const SourceTensor*>& sources) {
+  size_t count = 0;
+  for (const SourceTensor* source : sources) count += source->count;
+  if (count != spec.count())
+    throw Error(ErrorCode::kInvalidWeights, spec.names.at(0) + ": holds " + std::to_string(count) +
+                                                " values, expected " +
+                                                std::to_string(spec.count()));
+}
+
 std::string former_name(const std::string& name) {
   static constexpr std::pair<std::string_view, std::string_view> kNames[] = {
       {".to_q.", ".query."},

@@ -51,6 +51,9 @@ struct SourceTensor {
 // aligned.
 void read_floats(const SourceTensor& source, size_t offset, size_t count, float* out);
 
+// Throws Error(kInvalidWeights) when the tensors together do not hold what the spec says.
+void check_count(const WeightSpec& spec, const std::vector<const SourceTensor*>& sources);
+
 // What checkpoints of diffusers' first versions call the tensor: the VAE attention's to_q was
 // "query" there. The name itself when it never had another.
 std::string former_name(const std::string& name);

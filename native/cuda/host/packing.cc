@@ -106,12 +106,7 @@ size_t packed_bytes(const WeightSpec& spec) {
 
 std::vector<char> pack(const WeightSpec& spec, const std::vector<const SourceTensor*>& sources,
                        ActivationType type) {
-  size_t count = 0;
-  for (const SourceTensor* source : sources) count += source->count;
-  if (count != spec.count())
-    throw Error(ErrorCode::kInvalidWeights, spec.names.at(0) + ": holds " + std::to_string(count) +
-                                                " values, expected " +
-                                                std::to_string(spec.count()));
+  check_count(spec, sources);
   if (spec.recipe == Recipe::upsample && (spec.kernel_h != 3 || spec.kernel_w != 3))
     throw Error(ErrorCode::kInternal, "weights: the upsample recipe is for 3x3 kernels");
 
