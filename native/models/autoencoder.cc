@@ -43,17 +43,12 @@ size_t Autoencoder::decode_bytes(int batch, int height, int width) const {
 std::vector<float> Autoencoder::run(const Plan& plan, const char* input, const float* data,
                                     const char* output, Shape* shape, const CancelFlag* cancel,
                                     const Tap* tap) {
-  std::map<std::string, std::unique_ptr<Buffer>> buffers;
-  Bindings bindings;
-  for (const External& external : plan.externals()) {
-    auto& buffer = buffers[external.name] = allocate(plan, external);
-    bindings[external.name] = {buffer.get()};
-  }
+  Buffers buffers = allocate(plan);
   const Shape in = plan.shape(plan.find_external(input).tensor);
   std::vector<float> rows(in.count());
   nchw_to_nhwc(data, rows.data(), in.n, in.c, size_t(in.h) * in.w);
   buffers[input]->upload(rows.data(), rows.size() * sizeof(float));
-  peak_arena_ = std::max(peak_arena_.load(), run_once(plan, bindings, cancel, tap));
+  peak_arena_ = std::max(peak_arena_.load(), run_once(plan, bindings_of(buffers), cancel, tap));
 
   *shape = plan.shape(plan.find_external(output).tensor);
   rows.resize(shape->count());

@@ -15,12 +15,7 @@ ImageEncoder::ImageEncoder(const ClipVisionConfig& config, std::shared_ptr<Weigh
 
 ImageEncoding ImageEncoder::encode(const float* pixels, int batch, const CancelFlag* cancel) {
   const Plan plan = plan_clip_vision(config_, batch);
-  std::map<std::string, std::unique_ptr<Buffer>> buffers;
-  Bindings bindings;
-  for (const External& external : plan.externals()) {
-    auto& buffer = buffers[external.name] = allocate(plan, external);
-    bindings[external.name] = {buffer.get()};
-  }
+  Buffers buffers = allocate(plan);
   const size_t area = size_t(config_.image_size) * config_.image_size;
   std::vector<float> rows(size_t(batch) * config_.channels * area);
   nchw_to_nhwc(pixels, rows.data(), size_t(batch), size_t(config_.channels), area);
@@ -29,14 +24,9 @@ ImageEncoding ImageEncoder::encode(const float* pixels, int batch, const CancelF
   buffers["image"]->upload(rows.data(), rows.size() * sizeof(float));
   buffers["class"]->upload(zeros.data(), zeros.size() * sizeof(int32_t));
   buffers["positions"]->upload(positions.data(), positions.size() * sizeof(int32_t));
-  run_once(plan, bindings, cancel, nullptr);
+  run_once(plan, bindings_of(buffers), cancel, nullptr);
 
-  const auto read = [&](const char* name) {
-    const Buffer& buffer = *buffers.at(name);
-    std::vector<float> out(buffer.bytes() / sizeof(float));
-    buffer.download(out.data(), buffer.bytes());
-    return out;
-  };
+  const auto read = [&](const char* name) { return values_of(*buffers.at(name)); };
   return {read("last"), read("embeds")};
 }
 

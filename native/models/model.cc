@@ -9,6 +9,18 @@ constexpr size_t kReleaseAfter = size_t(256) << 20;  // bytes
 
 }  // namespace
 
+Bindings bindings_of(const Buffers& buffers) {
+  Bindings bindings;
+  for (const auto& [name, buffer] : buffers) bindings[name] = {buffer.get()};
+  return bindings;
+}
+
+std::vector<float> values_of(const Buffer& buffer) {
+  std::vector<float> values(buffer.bytes() / sizeof(float));
+  buffer.download(values.data(), buffer.bytes());
+  return values;
+}
+
 Model::Model(std::shared_ptr<WeightSource> source, std::shared_ptr<Backend> backend)
     : source_(std::move(source)), backend_(std::move(backend)), weights_(source_, *backend_) {}
 
@@ -38,6 +50,13 @@ std::unique_ptr<Program> Model::compile(const Plan& plan, Buffer& arena, const B
     ordered.push_back(found->second);
   }
   return backend_->compile(plan, weights_, arena, std::move(ordered));
+}
+
+Buffers Model::allocate(const Plan& plan) {
+  Buffers buffers;
+  for (const External& external : plan.externals())
+    buffers[external.name] = backend_->allocate(external_bytes(plan, external));
+  return buffers;
 }
 
 size_t Model::run_once(const Plan& plan, const Bindings& bindings, const CancelFlag* cancel,

@@ -11,8 +11,15 @@
 
 namespace deepcache {
 
-// Buffers by the names of a plan's externals.
+// By the names of a plan's externals.
+using Buffers = std::map<std::string, std::unique_ptr<Buffer>>;
 using Bindings = std::map<std::string, Binding>;
+
+// Each name to the whole of its buffer.
+Bindings bindings_of(const Buffers& buffers);
+
+// All of a buffer of fp32 values.
+std::vector<float> values_of(const Buffer& buffer);
 
 class Model {
  public:
@@ -29,10 +36,8 @@ class Model {
   size_t weight_bytes() const { return weights_.packed_bytes(); }
 
   std::unique_ptr<Program> compile(const Plan& plan, Buffer& arena, const Bindings& bindings);
-  // A buffer for one of the plan's externals.
-  std::unique_ptr<Buffer> allocate(const Plan& plan, const External& external) {
-    return backend_->allocate(external_bytes(plan, external));
-  }
+  // A buffer for each of the plan's externals.
+  Buffers allocate(const Plan& plan);
   // Compiles and runs a plan once, with an arena of its own. Returns the arena's bytes.
   size_t run_once(const Plan& plan, const Bindings& bindings, const CancelFlag* cancel,
                   const Tap* tap);

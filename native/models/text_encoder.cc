@@ -32,25 +32,15 @@ TextEncoding TextEncoder::encode(const std::vector<int32_t>& ids, int batch, int
       invalid("has no hidden state " + std::to_string(index));
 
   const Plan plan = plan_clip_text(config_, batch, length, skip);
-  std::map<std::string, std::unique_ptr<Buffer>> buffers;
-  Bindings bindings;
-  for (const External& external : plan.externals()) {
-    auto& buffer = buffers[external.name] = allocate(plan, external);
-    bindings[external.name] = {buffer.get()};
-  }
+  Buffers buffers = allocate(plan);
   std::vector<int32_t> pooled;
   for (int i = 0; i < batch; ++i)
     pooled.push_back(pooled_index(config_, ids.data() + size_t(i) * length, length));
   buffers["ids"]->upload(ids.data(), ids.size() * sizeof(int32_t));
   buffers["pooled_index"]->upload(pooled.data(), pooled.size() * sizeof(int32_t));
-  run_once(plan, bindings, cancel, nullptr);
+  run_once(plan, bindings_of(buffers), cancel, nullptr);
 
-  const auto read = [&](const std::string& name) {
-    const Buffer& buffer = *buffers.at(name);
-    std::vector<float> out(buffer.bytes() / sizeof(float));
-    buffer.download(out.data(), buffer.bytes());
-    return out;
-  };
+  const auto read = [&](const std::string& name) { return values_of(*buffers.at(name)); };
   TextEncoding out{batch,
                    length,
                    config_.width,
