@@ -50,7 +50,7 @@ Timing time_program(const Device& device, RandomProgram& program, double budget)
       device.gpu ? int(std::clamp(kSeconds / once, 1.0, double(RandomProgram::kMostRows))) : 1;
   Timing timing = measure(
       device, budget, [&] { program.begin(rows); }, enqueue);
-  for (double* time : {&timing.median, &timing.low, &timing.high}) *time /= rows;
+  timing.change([&](double time) { return time / rows; });
   return timing;
 }
 
@@ -76,8 +76,7 @@ Timings::Timings(const Device& device, const TimeOptions& options)
 
 Timing Timings::time_without_overhead(RandomProgram& program) const {
   Timing timing = time_program(device_, program, options_.budget);
-  for (double* time : {&timing.median, &timing.low, &timing.high})
-    *time = std::max(*time - row_overhead_, 1e-9);
+  timing.change([&](double time) { return std::max(time - row_overhead_, 1e-9); });
   return timing;
 }
 
@@ -116,7 +115,7 @@ bool Timings::wants(const std::string& name) {
 double Timings::measure_row(const std::string& name, const OpCost& cost, int passes,
                             RandomProgram& program, const JsonObject& extra) {
   Timing timing = time_without_overhead(program);
-  for (double* time : {&timing.median, &timing.low, &timing.high}) *time /= passes;
+  timing.change([&](double time) { return time / passes; });
   const double flops = 2 * cost.macs / timing.median, bytes = cost.bytes / timing.median;
   // The device can be no faster than the slower of arithmetic and memory.
   const double bound = std::max(2 * cost.macs / ceilings_.flops, cost.bytes / ceilings_.bytes);
