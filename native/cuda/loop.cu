@@ -1,5 +1,3 @@
-#include <cstring>
-
 #include "cuda/loop.h"
 
 namespace deepcache::cuda {

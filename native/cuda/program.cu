@@ -89,7 +89,7 @@ size_t DeviceProgram::prepare(const Op& op) {
       const int width = op.attention.head_width;
       const AttentionArgs args = attention_args(op.attention, operands, context_.properties);
       if (args.sm90) {
-        const AttentionSm90Info info = attention_sm90_info(args);
+        const AttentionKernelInfo info = attention_sm90_info(args);
         kernels_.push_back("flash attention sm_90a, " + std::to_string(info.queries) +
                            " queries, " + std::to_string(info.keys) + " keys, " +
                            std::to_string(info.columns) + " columns");

@@ -75,8 +75,7 @@ double cost(const MatmulArgs& args, const MatmulChoice& choice, int tiles_down,
 }
 
 bool serves(const MatmulArgs& args, MatmulTile tile, const gpu::Properties& gpu) {
-  if (tile == MatmulTile::narrow_64x8 || is_narrow(args))
-    return tile == MatmulTile::narrow_64x8 && is_narrow(args);
+  if (tile == MatmulTile::narrow_64x8) return false;
   bool mappable = gpu.hopper;
   for (int s = 0; s < args.segment_count; s++) mappable &= args.segments[s].mappable;
   return is_sm90(tile) == mappable && matmul_tile_info(tile).shared_bytes <= gpu.shared_bytes;
@@ -112,6 +111,7 @@ int chunk_count(const MatmulArgs& args, bool sm90) {
 }
 
 std::vector<MatmulChoice> rank_choices(const MatmulArgs& args, const gpu::Properties& gpu) {
+  if (is_narrow(args)) return {MatmulChoice{MatmulTile::narrow_64x8, 1}};
   constexpr int kSplits[] = {1, 2, 3, 4, 5, 6, 8, 10, 12, 16};
   constexpr int kLeastChunks = 4;  // of a split's part
   std::vector<std::pair<double, MatmulChoice>> choices;
@@ -119,7 +119,7 @@ std::vector<MatmulChoice> rank_choices(const MatmulArgs& args, const gpu::Proper
     if (!serves(args, tile, gpu)) continue;
     const int chunks = chunk_count(args, is_sm90(tile)), tiles_down = count_down(args, tile);
     for (const int splits : kSplits) {
-      if (splits > 1 && (splits * kLeastChunks > chunks || tile == MatmulTile::narrow_64x8)) break;
+      if (splits > 1 && splits * kLeastChunks > chunks) break;
       const MatmulChoice choice{tile, splits};
       choices.emplace_back(cost(args, choice, tiles_down, gpu.multiprocessors), choice);
     }

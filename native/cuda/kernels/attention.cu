@@ -142,8 +142,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kColumns <= 48 ? 4 : 3)
           if (edge && tile * kKeys + j * 8 + lane % 4 * 2 + i >= limit) score = kMasked;
           most = fmaxf(most, score);
         }
-      most = fmaxf(most, __shfl_xor_sync(kAllLanes, most, 1));
-      most = fmaxf(most, __shfl_xor_sync(kAllLanes, most, 2));
+      most = quad_max(most);
       const float shrink = exp2f(top[half] - most);
       top[half] = most;
       float sum = 0;
@@ -191,10 +190,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kColumns <= 48 ? 4 : 3)
   const long long begin_y = begin(args.y);
 #pragma unroll
   for (int half = 0; half < 2; half++) {
-    float sum = total[half];
-    sum += __shfl_xor_sync(kAllLanes, sum, 1);
-    sum += __shfl_xor_sync(kAllLanes, sum, 2);
-    const float inverse = 1.0f / sum;
+    const float inverse = 1.0f / quad_sum(total[half]);
     const int query = first_query + warp * 16 + lane / 4 + half * 8;
     if (query >= args.queries) continue;
 #pragma unroll
@@ -234,7 +230,8 @@ auto with_tile(int head_width, const Visit& visit) {
 AttentionKernelInfo attention_kernel_info(int head_width) {
   return with_tile(head_width, [&](auto tile) {
     using Tile = decltype(tile);
-    return AttentionKernelInfo{Tile::kQueries, Tile::kColumns, Tile::shared_bytes(head_width)};
+    return AttentionKernelInfo{Tile::kQueries, Tile::kKeys, Tile::kColumns,
+                               Tile::shared_bytes(head_width)};
   });
 }
 

@@ -19,6 +19,16 @@ struct AttentionRows {
   bool eights = false;  // every head begins at 16 bytes (fp32: 32), and has a multiple of 8 values
 };
 
+// Over the four lanes that hold a row of scores.
+DEVICE float quad_max(float v) {
+  v = fmaxf(v, __shfl_xor_sync(kAllLanes, v, 1));
+  return fmaxf(v, __shfl_xor_sync(kAllLanes, v, 2));
+}
+DEVICE float quad_sum(float v) {
+  v += __shfl_xor_sync(kAllLanes, v, 1);
+  return v + __shfl_xor_sync(kAllLanes, v, 2);
+}
+
 struct AttentionArgs {
   AttentionRows q, k, v, y;
   int queries = 0, keys = 0;
@@ -28,9 +38,9 @@ struct AttentionArgs {
   bool sm90 = false;  // served by attention_sm90.cu
 };
 
+// What a block computes, in tiles of `keys`.
 struct AttentionKernelInfo {
-  int queries;  // of a block
-  int columns;  // of v and y in a block
+  int queries, keys, columns;  // columns: of v and y
   size_t shared_bytes;
 };
 AttentionKernelInfo attention_kernel_info(int head_width);
@@ -40,12 +50,7 @@ void launch_attention(const AttentionArgs& args, Stream stream);
 
 // Whether attention_sm90.cu can serve the arguments, on a GPU that runs sm_90a code.
 bool can_attend_sm90(const AttentionArgs& args);
-struct AttentionSm90Info {
-  int queries;  // of a block
-  int keys;     // of its tiles
-  int columns;  // of v and y
-};
-AttentionSm90Info attention_sm90_info(const AttentionArgs& args);
+AttentionKernelInfo attention_sm90_info(const AttentionArgs& args);
 
 template <typename T>
 void launch_attention_sm90(const AttentionArgs& args, Stream stream);

@@ -104,9 +104,10 @@ bool can_attend_sm90(const AttentionArgs& args) {
   return args.queries >= kQueries / 2;
 }
 
-AttentionSm90Info attention_sm90_info(const AttentionArgs& args) {
+AttentionKernelInfo attention_sm90_info(const AttentionArgs& args) {
   return with_tile(args.head_width, args.keys, [](auto tile) {
-    return AttentionSm90Info{kQueries, decltype(tile)::kKeys, decltype(tile)::kColumns};
+    using Tile = decltype(tile);
+    return AttentionKernelInfo{kQueries, Tile::kKeys, Tile::kColumns, Tile::kSharedBytes};
   });
 }
 

@@ -145,10 +145,7 @@ class Sm90Consumer {
     const int row = int(threadIdx.x) / 32 % 4 * 16 + lane_ / 4;
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-      float total = total_[half];
-      total += __shfl_xor_sync(kAllLanes, total, 1);
-      total += __shfl_xor_sync(kAllLanes, total, 2);
-      const float inverse = 1.0f / total;
+      const float inverse = 1.0f / quad_sum(total_[half]);
 #pragma unroll
       for (int j = 0; j < kColumns / 8; j++) {
         const int chunk = j % 8 ^ row % 8;
@@ -225,8 +222,7 @@ class Sm90Consumer {
 #pragma unroll
       for (int i = 0; i < kKeys / 8; i++)
         most = fmaxf(most, fmaxf(scores_[4 * i + 2 * half], scores_[4 * i + 2 * half + 1]));
-      most = fmaxf(most, __shfl_xor_sync(kAllLanes, most, 1));
-      most = fmaxf(most, __shfl_xor_sync(kAllLanes, most, 2));
+      most = quad_max(most);
       shrink_[half] = fast_exp2((top_[half] - most) * args_.factor);
       top_[half] = most;
       const float offset = most * args_.factor;
