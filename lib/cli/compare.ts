@@ -41,7 +41,11 @@ export function compareCommand(context: CliContext): Command {
     )
     .option('-o, --output <file>', 'all pictures side by side, as PNG, JPEG or WebP', 'compare.png')
     .option('--html <file>', 'a page with a slider between the pictures, in one file')
-    .option('--repeats <n>', 'runs of each setting, of which the median time counts (default: 1)', toCount);
+    .option(
+      '--repeats <n>',
+      'runs of each setting, of which the median time counts (default: 3 to 5 of short ones, else 1)',
+      toCount,
+    );
   for (const option of generateCommand(context).options) {
     if (!OTHER.includes(option.attributeName())) command.addOption(option);
   }

@@ -59,7 +59,11 @@ export function qualityCommand(context: CliContext): Command {
     .option('-s, --seed <n>', 'of the first picture and of the captions', toWhole, 1000)
     .option('--judge', "count what of the captions the pictures show (demo model's world only)")
     .option('--batch <n>', 'pictures of a run', toCount, 8)
-    .option('--repeats <n>', 'runs of each setting, of which the median time counts (default: 1)', toCount)
+    .option(
+      '--repeats <n>',
+      'runs of each setting, of which the median time counts (default: 3 to 5 of short ones, else 1)',
+      toCount,
+    )
     .option('--html <file>', 'a page with the figures and pictures, in one file')
     .option('--markdown', 'print the figures as tables in Markdown')
     .option('--pictures <n>', 'prompts whose pictures it shows (default: 8)', toWhole);

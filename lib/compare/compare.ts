@@ -10,6 +10,7 @@ import {
   type NamedSetting,
   nameSettings,
 } from './settings.js';
+import { speedupsOf } from './speedup.js';
 import { type ComparablePipeline, type TimedRun, TimedRuns } from './timed-runs.js';
 
 const OWN = ['cache', 'output', 'onStep', 'previewEvery', 'latentsEvery'] as const;
@@ -18,17 +19,24 @@ const OWN = ['cache', 'output', 'onStep', 'previewEvery', 'latentsEvery'] as con
 export type RunOptions<Options> = Omit<Options, (typeof OWN)[number]>;
 
 export interface CompareOptions {
-  /** How often each setting is run; the times are those of the run with the median time. Default 1. */
+  /**
+   * How often each setting is run; the times are those of the run with the median time. By default short runs are
+   * made three to five times, others once.
+   */
   repeats?: number;
   /** Called after every U-Net call, except those that warm up. What it throws ends the comparison. */
   onProgress?: (event: CompareEvent) => void;
 }
 
+/** Runs that end sooner than this many seconds are repeated, the shortest most often, unless the caller says how often. */
+const SHORT_SECONDS = 2;
+const SHORT_REPEATS = { least: 3, most: 5 };
+
 /** Where a comparison stands. */
 export interface CompareEvent {
   /** The setting that is run. */
   name: string;
-  /** Its run, from 1 to `runs`. */
+  /** Its run, from 1 to `runs`, which grows when short runs are going to be repeated. */
   run: number;
   runs: number;
   step: StepEvent;
@@ -39,8 +47,9 @@ export interface CompareEvent {
  *
  * Works with every pipeline of this package: `options` are those of its `generate`. Without a seed one is drawn, and
  * used for all. Times do not depend on the order: every run starts on a pipeline that has just executed two calls of
- * its size and branch, and with `repeats` every second round goes backwards. Speedups are of the denoising time alone;
- * reading the prompt and decoding take the same with all settings.
+ * its size and branch, rounds of all settings are made in turn, and every second one goes backwards. Speedups are of the
+ * denoising time alone, each against the uncached run of its round; reading the prompt and decoding take the same with
+ * all settings. {@link ComparedRun.isNoisy} tells when the machine was too busy for them to mean anything.
  *
  * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT, also for settings that the run cannot have, before any of them
  * is run; what the pipeline's `generate` throws; the signal's reason after an abort.
@@ -49,12 +58,12 @@ export async function compare<Options extends GenerateOptions>(
   pipe: ComparablePipeline<Options>,
   options: RunOptions<Options>,
   settings: CompareSettings = DEFAULT_SETTINGS,
-  { repeats = 1, onProgress }: CompareOptions = {},
+  { repeats, onProgress }: CompareOptions = {},
 ): Promise<Comparison> {
   if (typeof pipe?.generate !== 'function' || !pipe.unet) {
     throw invalidArgument('pipe', 'must be a pipeline with a U-Net that caches');
   }
-  if (!Number.isInteger(repeats) || repeats < 1) {
+  if (repeats !== undefined && !(Number.isInteger(repeats) && repeats >= 1)) {
     throw invalidArgument('repeats', `must be a whole number of at least 1, got ${String(repeats)}`);
   }
   const all: NamedSetting[] = [{ name: 'no cache', cache: false }, ...nameSettings(settings)];
@@ -65,18 +74,33 @@ export async function compare<Options extends GenerateOptions>(
   const branches = all.map((setting) => branchOf(setting, calls, pipe.unet));
 
   const results: TimedRun[][] = all.map(() => []);
-  for (let round = 0, run = 0; round < repeats; round++) {
+  let rounds = repeats ?? 1;
+  for (let round = 0, run = 0; round < rounds; round++) {
     const order = [...all.keys()];
     if (round % 2 === 1) order.reverse();
     for (const i of order) {
       const { name, cache } = all[i] as NamedSetting;
-      const event = { name, run: ++run, runs: repeats * all.length };
+      const event = { name, run: ++run, runs: rounds * all.length };
       const report = (step: StepEvent) => onProgress?.({ ...event, step });
       results[i]?.push(await timed.run(cache, branches[i], calls, report));
     }
+    const longest = Math.max(...results.map(([first]) => (first as TimedRun).stats.times.denoise));
+    if (round === 0 && repeats === undefined && longest < SHORT_SECONDS) {
+      rounds = Math.min(
+        SHORT_REPEATS.most,
+        Math.max(SHORT_REPEATS.least, Math.ceil(SHORT_SECONDS / longest)),
+      );
+    }
   }
+  const references = results[0] as TimedRun[];
   return new Comparison(
-    all.map((setting, i) => ({ ...setting, ...median(results[i] as TimedRun[]) })),
+    all.map((setting, i) => {
+      const runs = results[i] as TimedRun[];
+      const speedups = runs.map(({ stats }, round) =>
+        speedupsOf((references[round] as TimedRun).stats, stats),
+      );
+      return { ...setting, ...medianRun(runs), speedups };
+    }),
     {
       options: given,
       device: pipe.device,
@@ -105,7 +129,7 @@ function seeded<Options extends GenerateOptions>(options: Options): Options {
 }
 
 /** Of runs that made the same pictures, the one with the median time (of an even number the faster middle one). */
-function median(runs: readonly TimedRun[]): TimedRun {
+function medianRun(runs: readonly TimedRun[]): TimedRun {
   const sorted = [...runs].sort((a, b) => a.stats.times.denoise - b.stats.times.denoise);
   return sorted[Math.floor((sorted.length - 1) / 2)] as TimedRun;
 }

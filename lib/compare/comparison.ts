@@ -8,6 +8,7 @@ import type { GenerateStats } from '../pipelines/result.js';
 import type { Tensor } from '../tensor.js';
 import { comparisonPage } from './page.js';
 import { comparisonPicture } from './picture.js';
+import { median, type SpeedupSpread, spreadOf } from './speedup.js';
 import type { TimedRun } from './timed-runs.js';
 
 /** How one image, or all images of a run together, differ from those of the uncached run. */
@@ -21,7 +22,7 @@ export interface Difference {
 }
 
 /** A setting's run. */
-export interface ComparedRun extends Difference {
+export interface ComparedRun extends Difference, SpeedupSpread {
   name: string;
   cache: CacheOptions;
   /** The first image. */
@@ -30,8 +31,10 @@ export interface ComparedRun extends Difference {
   /** In model scale, [images, channels, height, width]. */
   latents: Tensor;
   stats: GenerateStats;
-  /** How many times as fast as the uncached run denoising was. */
+  /** How many times as fast as the uncached run denoising was; of several rounds the median. */
   speedup: number;
+  /** What {@link SpeedupSpread} is drawn from: of every round the ratio, and that without the machine's drift. */
+  speedups: readonly number[];
   /** The U-Net's multiply-accumulates of the run, as a share of the uncached run's. */
   macsShare: number;
   /** The same figures for each image. */
@@ -47,6 +50,9 @@ export interface ComparisonContext {
   macs: { full: number; retrieve: readonly number[]; branches: readonly (number | undefined)[] };
 }
 
+/** The median run of a setting, and what {@link speedupsOf} says of every round. */
+type RunOfSetting = TimedRun & { name: string; cache: CacheOptions; speedups: readonly [number, number][] };
+
 /** The same pictures with several cache settings. */
 export class Comparison {
   /** The run without a cache. */
@@ -60,13 +66,11 @@ export class Comparison {
   readonly device: string;
 
   /** @internal The first run is the one without a cache. */
-  constructor(
-    runs: readonly (TimedRun & { name: string; cache: CacheOptions })[],
-    { options, device, macs }: ComparisonContext,
-  ) {
+  constructor(runs: readonly RunOfSetting[], { options, device, macs }: ComparisonContext) {
     const reference = runs[0] as TimedRun;
     const compared = runs.map((run, i): ComparedRun => {
       const { name, cache, images, latents, stats, notes } = run;
+      const speedups = run.speedups.flat();
       const retrieve = macs.retrieve[macs.branches[i] ?? 0] as number;
       return {
         ...{ name, cache, images, latents, stats, notes },
@@ -75,7 +79,9 @@ export class Comparison {
         differences: images.map((image, k) =>
           difference([image], latentsOf(run, k), [reference.images[k] as Image], latentsOf(reference, k)),
         ),
-        speedup: reference.stats.times.denoise / stats.times.denoise,
+        speedup: median(run.speedups.map(([ratio]) => ratio)),
+        speedups,
+        ...spreadOf(speedups),
         macsShare: (stats.fullSteps + (stats.retrieveSteps * retrieve) / macs.full) / stats.calls,
       };
     });
@@ -99,7 +105,7 @@ export class Comparison {
   /** The figures, without pictures. Not every number is one in JSON: 'Infinity' and 'NaN' are texts. */
   toJSON(): object {
     const figures = (run: ComparedRun) => {
-      const { image: _image, images: _images, latents: _latents, ...rest } = run;
+      const { image: _image, images: _images, latents: _latents, speedups: _speedups, ...rest } = run;
       return { ...rest, ...plain(run), differences: run.differences.map(plain) };
     };
     const { titles, device } = this;

@@ -1,4 +1,8 @@
 import type { ComparedRun, Difference } from './comparison.js';
+import type { SpeedupSpread } from './speedup.js';
+
+/** A speed-up and how sure it is. */
+type Speedup = SpeedupSpread & { speedup: number };
 
 // Figures as people read them, the same in the picture, the page and the terminal.
 
@@ -13,6 +17,13 @@ export const distance = (value: number) =>
 export const seconds = (value: number) => `${value < 100 ? value.toPrecision(3) : value.toFixed(0)} s`;
 
 export const times = (value: number) => `${value.toFixed(2)}×`;
+
+/** With the range of what was measured; when that is too wide for a figure, it says so. */
+export function speedupText({ speedup, speedupRange: [low, high], isNoisy }: Speedup): string {
+  const range = `${low.toFixed(2)}–${high.toFixed(2)}`;
+  if (isNoisy) return `too noisy to tell (${range}×)`;
+  return low.toFixed(2) === high.toFixed(2) ? times(speedup) : `${times(speedup)} (${range})`;
+}
 
 export const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
 
@@ -29,7 +40,7 @@ export const COLUMNS: readonly { title: string; help: string; text: (run: Compar
     help: 'seconds in the U-Net and the sampler',
     text: ({ stats }) => seconds(stats.times.denoise),
   },
-  { title: 'Speedup', help: 'over no cache', text: ({ speedup }) => times(speedup) },
+  { title: 'Speedup', help: 'over no cache, and the range of what was measured', text: speedupText },
   {
     title: 'Full',
     help: 'U-Net calls that computed everything',

@@ -23,6 +23,7 @@ const ASCII = `
 const OTHERS: Readonly<Record<string, string>> = {
   '×': '0ha4ah000',
   '∞': '00alla000',
+  '–': '000v00000',
   '…': '000000l00',
 };
 

@@ -1,7 +1,7 @@
 import type { Image } from '../images/image.js';
 import { Canvas, type Color, charactersIn, LINE, wrapText } from './canvas.js';
 import type { ComparedRun, Comparison } from './comparison.js';
-import { differenceText, seconds, steps, times } from './figures.js';
+import { differenceText, seconds, speedupText, steps } from './figures.js';
 
 const PAPER: Color = [255, 255, 255];
 const INK: Color = [24, 24, 27];
@@ -30,7 +30,7 @@ export function comparisonPicture({ reference, runs, titles, seeds }: Comparison
   const nameLines = Math.max(...names.map((lines) => lines.length));
   const heads = columns.map((run, i) => [
     ...Array.from({ length: nameLines }, (_, k) => names[i]?.[k] ?? ''),
-    `${seconds(run.stats.times.denoise)}, ${times(run.speedup)}`,
+    `${seconds(run.stats.times.denoise)}, ${speedupText(run)}`,
     steps(run),
   ]);
   const seedText = (i: number) => `seed ${seeds[seeds.length === 1 ? 0 : i]}`;

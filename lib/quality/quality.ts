@@ -18,7 +18,7 @@ export interface QualityOptions {
   seed?: number;
   /** Pictures of a run. Default 8. */
   batch?: number;
-  /** How often every setting is run, of which the median time counts. Default 1. */
+  /** How often every setting is run, of which the median time counts. By default short runs are made three to five times. */
   repeats?: number;
   /** Pictures that the report keeps of every setting. Default 8. */
   keep?: number;
@@ -58,7 +58,7 @@ export async function measureQuality(
   pipe: ComparablePipeline<GenerateOptions>,
   options: RunOptions<GenerateOptions>,
   settings: CompareSettings,
-  { prompts, seed = 0, batch = 8, repeats = 1, keep = 8, judge, onProgress }: QualityOptions,
+  { prompts, seed = 0, batch = 8, repeats, keep = 8, judge, onProgress }: QualityOptions,
 ): Promise<QualityReport> {
   if (prompts.length === 0) throw invalidArgument('prompts', 'must be at least one');
   if (!Number.isInteger(batch) || batch < 1) {
@@ -70,7 +70,7 @@ export async function measureQuality(
     const part = prompts.slice(start, start + batch);
     const run = { ...options, prompt: part, seeds: part.map((_, i) => seed + start + i) };
     const comparison = await compare(pipe, run, settings, {
-      repeats,
+      ...(repeats !== undefined && { repeats }),
       onProgress: ({ name, run, runs }) =>
         onProgress?.({ picture: start, batch: part.length, pictures: prompts.length, name, run, runs }),
     });

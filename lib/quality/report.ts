@@ -1,4 +1,5 @@
-import { decibels, distance, percent, seconds, similarity, times } from '../compare/figures.js';
+import { decibels, distance, percent, seconds, similarity, speedupText, times } from '../compare/figures.js';
+import type { SpeedupSpread } from '../compare/index.js';
 import type { CacheOptions } from '../deepcache/index.js';
 import type { Image } from '../images/image.js';
 import { type Accuracy, type Attribute, shareOf, type Tally } from '../judge/index.js';
@@ -26,7 +27,7 @@ export interface QualityPicture {
 }
 
 /** A setting's figures over all pictures. */
-export interface QualityRow {
+export interface QualityRow extends SpeedupSpread {
   name: string;
   cache: CacheOptions;
   /** U-Net calls of a run. */
@@ -88,6 +89,12 @@ function column(
   return { title, help, value, text: (row) => format(value(row)) };
 }
 
+/** A figure made of times, which says nothing where these were too noisy. */
+function timed(...of: Parameters<typeof column>): QualityColumn {
+  const made = column(...of);
+  return { ...made, text: (row) => (row.isNoisy ? '?' : made.text(row)) };
+}
+
 const COLUMNS: readonly QualityColumn[] = [
   { title: 'Setting', help: 'the DeepCache setting', text: ({ name }) => name, value: ({ name }) => name },
   column('Full', ({ full }) => full, String, 'U-Net calls that computed everything'),
@@ -96,23 +103,28 @@ const COLUMNS: readonly QualityColumn[] = [
   column('SSIM', ({ ssim }) => ssim, similarity, 'structural similarity of luma; 1 is equal'),
   column('Latent L2', (row) => row.latentL2, distance, 'relative distance of the latents; 0 is equal'),
   column('Denoise', denoiseSeconds, seconds, 'seconds of a picture in the U-Net and the sampler'),
-  column('Speedup', ({ speedup }) => speedup, times, 'of denoising, over no cache'),
+  {
+    title: 'Speedup',
+    help: 'of denoising, over no cache, and the range of what was measured',
+    text: speedupText,
+    value: ({ speedup }) => speedup,
+  },
   column('By MACs', (row) => row.macsSpeedup, times, 'what multiply-accumulates predict'),
-  column('Real share', ({ share }) => share, percent, 'speedup of what MACs predict'),
-  column(
+  timed('Real share', ({ share }) => share, percent, 'speedup of what MACs predict'),
+  timed(
     'Lost in calls',
     ({ lost }) => lost.cachedCalls,
     percent,
     'of denoising: what cached calls took beyond their MACs at the rate of full calls',
   ),
-  column(
+  timed(
     'around',
     ({ lost }) => lost.aroundCalls,
     percent,
     'of denoising: sampler and hand-over between calls',
   ),
   column('Picture', pictureSeconds, seconds, 'with reading the prompt and decoding'),
-  column('its speedup', (row) => row.pictureSpeedup, times, 'of whole pictures'),
+  timed('its speedup', (row) => row.pictureSpeedup, times, 'of whole pictures'),
 ];
 
 const accuracyText = (share: number) => (Number.isNaN(share) ? '' : `${(100 * share).toFixed(1)} %`);

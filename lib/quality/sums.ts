@@ -1,4 +1,5 @@
 import type { ComparedRun, Difference } from '../compare/index.js';
+import { spreadOf } from '../compare/speedup.js';
 import { accuracyOf, type Verdict } from '../judge/index.js';
 import { toDecibels } from '../metrics/psnr.js';
 import type { PictureTimes, QualityPicture, QualityRow } from './report.js';
@@ -10,6 +11,7 @@ export class Sums {
   #ssim = 0;
   #latentL2 = 0;
   #macs = 0;
+  readonly #speedups: number[] = [];
   readonly #times: PictureTimes = { prepare: 0, full: 0, cached: 0, around: 0, decode: 0 };
   readonly #pictures: QualityPicture[] = [];
   readonly #verdicts: (readonly Verdict[])[] = [];
@@ -33,6 +35,7 @@ export class Sums {
     }
     this.#verdicts.push(...(verdicts ?? []));
     this.#macs += macsShare * images.length;
+    this.#speedups.push(...run.speedups);
     const { times, callTimes } = stats;
     this.#times.prepare += times.encode + times.prepare;
     this.#times.full += callTimes.full;
@@ -61,6 +64,7 @@ export class Sums {
       latentL2: this.#latentL2 / this.#count,
       times,
       speedup,
+      ...spreadOf(this.#speedups),
       macsSpeedup: 1 / macs,
       share: speedup * macs,
       pictureSpeedup: total(baseTimes) / total(times),
