@@ -8,7 +8,6 @@ import {
   HeunDiscreteScheduler,
   LCMScheduler,
   PNDMScheduler,
-  parsePythonJson,
   Scheduler,
   schedulerNames,
 } from '../lib/schedulers/index.js';
@@ -242,17 +241,6 @@ test('addNoise mixes at the level of a timestep', () => {
   expect(euler.addNoise([2], [3], t, compiled)[0]).toBeCloseTo(2 + 3 * (compiled.sigmas?.[4] as number), 5);
   expect(code(() => euler.addNoise([2], [3], 123.4, compiled)).code).toBe('ERR_DEEPCACHE_INVALID_ARGUMENT');
   expect(code(() => ddim.addNoise([2], [3, 4], 5)).code).toBe('ERR_DEEPCACHE_INVALID_ARGUMENT');
-});
-
-test('parsePythonJson reads what Python writes and leaves strings alone', () => {
-  expect(parsePythonJson('{"a": -Infinity, "b": [Infinity, NaN, 1], "c": "is \\"NaN\\", Infinity"}')).toEqual(
-    {
-      a: -Infinity,
-      b: [Infinity, null, 1],
-      c: 'is "NaN", Infinity',
-    },
-  );
-  expect(() => parsePythonJson('{"a": Infinit}')).toThrow(SyntaxError);
 });
 
 test('halves are rounded to even timesteps, as numpy does', () => {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
-import { parsePythonJson } from '../lib/schedulers/index.js';
+import { parsePythonJson } from '../lib/files/python-json.js';
 import { SafetensorsFile } from './conformance/safetensors.js';
 import { checkSchedulerTrace, type SchedulerCase } from './conformance/schedulers.js';
 

@@ -6,7 +6,7 @@ import { EXIT_CODES_HELP } from '../lib/cli/run.js';
 import { StatusLine, WorkProgress } from '../lib/cli/status-line.js';
 import { UNET_CONFIGS } from '../lib/configs/unets.js';
 import { invalidArgument } from '../lib/errors.js';
-import { readJson } from '../lib/models/model-files.js';
+import { readJson } from '../lib/files/json.js';
 import { type Config, SMALL_UNET } from './configs.js';
 import { writeSyntheticModel } from './synthetic-model.js';
 

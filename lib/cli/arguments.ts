@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
 import { messageOf } from '../errors.js';
-import { parsePythonJson } from '../schedulers/index.js';
+import { parseJsonObject } from '../files/json.js';
+import { LIMITS, readSmallFileSync } from '../files/read.js';
 
 // Parsers of option values for commander. What they throw becomes "option '--x' argument 'y' is invalid. ...".
 
@@ -45,13 +45,9 @@ export function collect(value: string, previous: string[] | undefined): string[]
 /** A JSON object, or the path of a file that holds one. */
 export function toJsonObject(text: string): Record<string, unknown> {
   try {
-    const json = text.trimStart().startsWith('{') ? text : readFileSync(text, 'utf8');
-    const value = parsePythonJson(json);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-      return value as Record<string, unknown>;
-    }
+    if (text.trimStart().startsWith('{')) return parseJsonObject('the text', text);
+    return parseJsonObject(text, readSmallFileSync(text, LIMITS.config).toString('utf8'));
   } catch (error) {
-    throw new InvalidArgumentError(`It is no JSON object, nor a file with one: ${messageOf(error)}`);
+    throw new InvalidArgumentError(`It must be a JSON object, or a file that holds one: ${messageOf(error)}`);
   }
-  throw new InvalidArgumentError('It must be a JSON object, or a file that holds one.');
 }

@@ -5,7 +5,7 @@ import { type UnetDefaults, unetDefaults } from '../configs/unet-size.js';
 import { UNET_CONFIGS } from '../configs/unets.js';
 import type { CacheOptions } from '../deepcache/index.js';
 import { fromNative, invalidArgument, invalidConfig } from '../errors.js';
-import { readJson } from '../models/model-files.js';
+import { readJson } from '../files/json.js';
 import { native } from '../native/binding.js';
 import type { UnetPlanInfo, UnetSize } from '../native/types.js';
 import { toCount } from './arguments.js';

@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
-import { invalidArgument, messageOf } from '../errors.js';
+import { invalidArgument } from '../errors.js';
+import { LIMITS, readSmallFile } from '../files/read.js';
 import { sampleCaptions } from '../judge/index.js';
 
 /** Prompts of flags: those given, a file's lines, or captions of the demo model's world. */
@@ -14,12 +14,8 @@ export async function promptList(
 }
 
 async function lines(path: string): Promise<string[]> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    throw invalidArgument('prompts', `cannot be read: ${messageOf(error)}`);
-  }
+  const fail = (_: string, message: string) => invalidArgument('prompts', message);
+  const text = (await readSmallFile(path, LIMITS.prompts, { fail })).toString('utf8');
   const prompts = text
     .split('\n')
     .map((line) => line.trim())

@@ -40,7 +40,7 @@ export class AutoencoderKL {
     options: AutoencoderLoadOptions = {},
   ): Promise<AutoencoderKL> {
     const { stem = 'diffusion_pytorch_model', variant } = options;
-    const { configText, config, files } = await findModel(folder, stem, variant);
+    const { configText, config, files } = await findModel(folder, stem, variant, options.signal);
     // diffusers takes a configuration that does not say it for true.
     const own = options.upcast && config.force_upcast !== false ? withoutOverflow(backend) : backend;
     const start = () => native().loadVae(own, { config: configText, files });

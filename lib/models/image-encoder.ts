@@ -14,7 +14,7 @@ export class CLIPVisionModelWithProjection {
     folder: string,
     options: { variant?: string | undefined; signal?: AbortSignal | undefined } = {},
   ): Promise<CLIPVisionModelWithProjection> {
-    const { configText, files } = await findModel(folder, 'model', options.variant);
+    const { configText, files } = await findModel(folder, 'model', options.variant, options.signal);
     const start = () => native().loadImageEncoder(backend, { config: configText, files });
     return new CLIPVisionModelWithProjection(await finish(start, options.signal));
   }

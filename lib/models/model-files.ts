@@ -1,6 +1,8 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DeepCacheError, invalidConfig, messageOf } from '../errors.js';
+import { DeepCacheError, invalidConfig } from '../errors.js';
+import { readJson } from '../files/json.js';
+import { LIMITS } from '../files/read.js';
 
 /** What a component's folder holds, in the layout of diffusers and transformers. */
 export interface ModelFiles {
@@ -21,40 +23,18 @@ export interface ModelLoadOptions {
 }
 
 /**
- * Reads a JSON object.
- *
- * @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG naming the file.
- */
-export async function readJson(
-  path: string,
-  parse: (text: string) => unknown = JSON.parse,
-): Promise<{ text: string; value: Record<string, unknown> }> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (cause) {
-    throw invalidConfig(path, `cannot be read: ${messageOf(cause)}`, { cause });
-  }
-  let value: unknown;
-  try {
-    value = parse(text);
-  } catch (cause) {
-    throw invalidConfig(path, `is not JSON: ${messageOf(cause)}`, { cause });
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw invalidConfig(path, 'must hold a JSON object');
-  }
-  return { text, value: value as Record<string, unknown> };
-}
-
-/**
  * Finds the configuration and the weights of a component.
  *
  * Names are tried as diffusers does: `<stem>.safetensors`, a shard index, then a variant (`<stem>.fp16.safetensors`).
  * With `variant` that variant comes first.
  */
-export async function findModel(folder: string, stem: string, variant?: string): Promise<ModelFiles> {
-  const { text, value } = await readJson(join(folder, 'config.json'));
+export async function findModel(
+  folder: string,
+  stem: string,
+  variant?: string,
+  signal?: AbortSignal,
+): Promise<ModelFiles> {
+  const { text, value } = await readJson(join(folder, 'config.json'), { signal });
   const names = await readdir(folder);
   const stems = variant ? [`${stem}.${variant}`, stem] : [stem, `${stem}.fp16`, `${stem}.bf16`];
   for (const name of stems) {
@@ -64,7 +44,7 @@ export async function findModel(folder: string, stem: string, variant?: string):
     // diffusers has written the variant of an index at both places.
     const inner = `${name.replace(stem, `${stem}.safetensors.index`)}.json`;
     const found = [`${name}.safetensors.index.json`, inner].find((file) => names.includes(file));
-    if (found) return { folder, configText: text, config: value, files: await shards(folder, found) };
+    if (found) return { folder, configText: text, config: value, files: await shards(folder, found, signal) };
   }
   const pickled = names.filter((name) => /\.(bin|ckpt|pt|pth)$/.test(name));
   throw new DeepCacheError(
@@ -74,9 +54,9 @@ export async function findModel(folder: string, stem: string, variant?: string):
   );
 }
 
-async function shards(folder: string, index: string): Promise<string[]> {
+async function shards(folder: string, index: string, signal?: AbortSignal): Promise<string[]> {
   const path = join(folder, index);
-  const map = (await readJson(path)).value.weight_map;
+  const map = (await readJson(path, { max: LIMITS.index, signal })).value.weight_map;
   if (typeof map !== 'object' || map === null) throw invalidConfig(path, 'lacks "weight_map"');
   const files = [...new Set(Object.values(map))];
   if (files.some((file) => typeof file !== 'string' || /[\\/]/.test(file))) {

@@ -46,7 +46,7 @@ export class CLIPTextModel {
     folder: string,
     { variant, signal, keepWeights = true }: TextEncoderLoadOptions = {},
   ): Promise<CLIPTextModel> {
-    const { configText, files } = await findModel(folder, 'model', variant);
+    const { configText, files } = await findModel(folder, 'model', variant, signal);
     const load = (signal?: AbortSignal) =>
       finish(() => native().loadTextEncoder(backend, { config: configText, files }), signal);
     return new CLIPTextModel(await load(signal), load, keepWeights);

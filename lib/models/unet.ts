@@ -43,7 +43,7 @@ export class UNet2DConditionModel {
     options: ModelLoadOptions = {},
   ): Promise<T> {
     const { stem = 'diffusion_pytorch_model', variant } = options;
-    const { configText, config, files } = await findModel(folder, stem, variant);
+    const { configText, config, files } = await findModel(folder, stem, variant, options.signal);
     const start = () => native().loadUnet(backend, { config: configText, files });
     // biome-ignore lint/complexity/noThisInStatic: the class that it was called on decides what is made
     const model = this as unknown as new (handle: NativeUnet, text: string, value: typeof config) => T;

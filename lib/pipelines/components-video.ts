@@ -21,7 +21,7 @@ export async function loadVideoComponents(
 ): Promise<VideoComponents> {
   const { variant, signal } = options;
   const backend = openBackend(options);
-  const scheduler = await loadScheduler(folder, options.scheduler);
+  const scheduler = await loadScheduler(folder, options.scheduler, signal);
   return loadTogether(async (keep, models) => {
     const load = { variant, signal };
     const imageEncoder = await keep(

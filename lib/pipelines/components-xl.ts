@@ -33,13 +33,13 @@ export async function loadXLComponents(index: ModelIndex, options: LoadOptions):
   const { variant, signal } = options;
   const { folder, value } = index;
   const backend = openBackend(options);
-  const scheduler = await loadScheduler(folder, options.scheduler);
+  const scheduler = await loadScheduler(folder, options.scheduler, signal);
   return loadTogether(async (keep, models) => {
     const text: TextBranch[] = [];
     for (const suffix of ['', '_2']) {
       const path = join(folder, `text_encoder${suffix}`);
       if (!existsSync(path)) continue;
-      const tokenizer = await CLIPTokenizer.fromPretrained(join(folder, `tokenizer${suffix}`));
+      const tokenizer = await CLIPTokenizer.fromPretrained(join(folder, `tokenizer${suffix}`), { signal });
       const keepWeights = options.unloadTextEncoder !== true;
       text.push({
         tokenizer,

@@ -1,16 +1,16 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { invalidArgument, invalidConfig } from '../errors.js';
+import { readJson } from '../files/json.js';
 import { defaultLog, type Log } from '../log.js';
 import { AutoencoderKL } from '../models/autoencoder-kl.js';
-import { readJson } from '../models/model-files.js';
 import { CLIPTextModel } from '../models/text-encoder.js';
 import { UNet2DConditionModel } from '../models/unet.js';
 import { type Device, openBackend } from '../native/device.js';
 import type { NativeBackend } from '../native/types.js';
 import { fitProjection } from '../previews/fit.js';
 import { knownProjection, type LatentProjection } from '../previews/projection.js';
-import { parsePythonJson, Scheduler, type SchedulerConfig } from '../schedulers/index.js';
+import { Scheduler, type SchedulerConfig } from '../schedulers/index.js';
 import { CLIPTokenizer } from '../tokenizers/clip-tokenizer.js';
 import { callable, checkSignal, flag } from './checks.js';
 import type { GenerationDefaults } from './generation-config.js';
@@ -77,18 +77,18 @@ export interface ModelIndex {
 }
 
 /** @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG when the folder is no diffusers model. */
-export async function readModelIndex(folder: string): Promise<ModelIndex> {
+export async function readModelIndex(folder: string, signal?: AbortSignal): Promise<ModelIndex> {
   if (typeof folder !== 'string' || folder === '') {
     throw invalidArgument('model', 'must be the path of a folder in the diffusers layout');
   }
   if (!existsSync(folder)) throw invalidConfig(folder, 'does not exist');
   const path = join(folder, 'model_index.json');
   if (!existsSync(path)) {
-    const own = await readOriginalIndex(folder);
+    const own = await readOriginalIndex(folder, signal);
     if (own) return own;
     throw invalidConfig(folder, 'has no model_index.json; a model is a folder in the diffusers layout');
   }
-  const { value } = await readJson(path);
+  const { value } = await readJson(path, { signal });
   if (typeof value._class_name !== 'string') throw invalidConfig(path, 'lacks "_class_name"');
   return { folder, className: value._class_name, value };
 }
@@ -101,8 +101,8 @@ export async function loadComponents(index: ModelIndex, options: LoadOptions): P
   if (Array.isArray(index.value.safety_checker) && index.value.safety_checker[0] !== null) {
     log(`${join(folder, 'safety_checker')} is ignored: pictures are not checked for their content`);
   }
-  const scheduler = await loadScheduler(folder, options.scheduler);
-  const tokenizer = await CLIPTokenizer.fromPretrained(join(folder, 'tokenizer'));
+  const scheduler = await loadScheduler(folder, options.scheduler, signal);
+  const tokenizer = await CLIPTokenizer.fromPretrained(join(folder, 'tokenizer'), { signal });
   return loadTogether(async (keep, models) => {
     const load = { variant, signal };
     const textEncoder = await keep(
@@ -138,10 +138,14 @@ export function chooseScheduler(choice: string | SchedulerConfig | Scheduler, ba
 }
 
 /** The folder's scheduler, or the one that options name. */
-export async function loadScheduler(folder: string, choice: LoadOptions['scheduler']): Promise<Scheduler> {
+export async function loadScheduler(
+  folder: string,
+  choice: LoadOptions['scheduler'],
+  signal?: AbortSignal,
+): Promise<Scheduler> {
   if (choice instanceof Scheduler) return choice;
   const path = join(folder, 'scheduler', 'scheduler_config.json');
-  const own = Scheduler.fromConfig((await readJson(path, parsePythonJson)).value);
+  const own = Scheduler.fromConfig((await readJson(path, { signal })).value);
   return choice === undefined ? own : chooseScheduler(choice, own);
 }
 

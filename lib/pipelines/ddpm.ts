@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ddpmFullCalls } from '../deepcache/index.js';
-import { readJson } from '../models/model-files.js';
+import { readJson } from '../files/json.js';
 import { UNet2DModel } from '../models/unconditional-unets.js';
 import { openBackend } from '../native/device.js';
-import { OriginalDDIMScheduler, parsePythonJson, Scheduler } from '../schedulers/index.js';
+import { OriginalDDIMScheduler, Scheduler } from '../schedulers/index.js';
 import type { Tensor } from '../tensor.js';
 import { whole } from './checks.js';
 import { chooseScheduler, type LoadOptions, type ModelIndex, type PipelineParts } from './components.js';
@@ -38,9 +38,9 @@ export class DDPMPipeline extends SamplingPipeline<DDPMOptions, PipelineParts> {
     // diffusers looks for parts in the folder itself where they have none of their own.
     const part = (name: string) => (existsSync(join(folder, name)) ? join(folder, name) : folder);
     const unetFolder = part('unet');
-    const config = (await readJson(join(unetFolder, 'config.json'))).value;
+    const config = (await readJson(join(unetFolder, 'config.json'), { signal })).value;
     const original = Array.isArray(config.ch_mult);
-    const scheduler = await ownScheduler(part('scheduler'), config, original);
+    const scheduler = await ownScheduler(part('scheduler'), config, original, signal);
     const unet = await UNet2DModel.load(backend, unetFolder, {
       variant,
       signal,
@@ -91,9 +91,10 @@ async function ownScheduler(
   folder: string,
   config: Record<string, unknown>,
   original: boolean,
+  signal?: AbortSignal,
 ): Promise<Scheduler> {
   const path = join(folder, 'scheduler_config.json');
-  if (existsSync(path)) return Scheduler.fromConfig((await readJson(path, parsePythonJson)).value);
+  if (existsSync(path)) return Scheduler.fromConfig((await readJson(path, { signal })).value);
   const fields = {
     beta_schedule: config.beta_schedule ?? 'linear',
     beta_start: config.beta_start ?? 0.0001,

@@ -107,7 +107,7 @@ export abstract class DiffusionPipeline<
   ): Promise<T> {
     checkLoadOptions(options);
     options.signal?.throwIfAborted();
-    const index = await readModelIndex(folder);
+    const index = await readModelIndex(folder, options.signal);
     // biome-ignore lint/complexity/noThisInStatic: the class that it was called on decides what is made
     const own = this.className === DiffusionPipeline.className ? index.className : this.className;
     const pipeline = registry.get(own);
@@ -118,7 +118,7 @@ export abstract class DiffusionPipeline<
         `${folder} is a ${index.className}, which this version does not have; it has ${known}`,
       );
     }
-    const defaults = await readGenerationConfig(folder, options.log ?? defaultLog);
+    const defaults = await readGenerationConfig(folder, options.log ?? defaultLog, options.signal);
     const parts = await pipeline.load(index, options);
     return new pipeline({ ...parts, defaults }, options.log) as unknown as T;
   }

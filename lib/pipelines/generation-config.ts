@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { invalidConfig, messageOf } from '../errors.js';
+import { readJson } from '../files/json.js';
 import type { Log } from '../log.js';
-import { readJson } from '../models/model-files.js';
 import { real, whole } from './checks.js';
 
 /** What a model folder recommends for its runs: defaults of `generate`'s options of the same names. */
@@ -27,13 +27,17 @@ const FIELDS: Readonly<Record<string, (value: unknown) => GenerationDefaults>> =
  *
  * @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG naming file and field.
  */
-export async function readGenerationConfig(folder: string, log: Log): Promise<GenerationDefaults> {
+export async function readGenerationConfig(
+  folder: string,
+  log: Log,
+  signal?: AbortSignal,
+): Promise<GenerationDefaults> {
   const path = join(folder, FILE);
   if (!existsSync(path)) return {};
-  const { value } = await readJson(path);
+  const { value } = await readJson(path, { signal });
   let defaults: GenerationDefaults = {};
   for (const [name, given] of Object.entries(value)) {
-    const read = FIELDS[name];
+    const read = Object.hasOwn(FIELDS, name) ? FIELDS[name] : undefined;
     if (!read) {
       // Names with an underscore in front are notes of programs to themselves.
       if (!name.startsWith('_'))

@@ -31,7 +31,6 @@ for (const scheduler of [
 
 export type { CompiledRow, CompiledSchedule, CompileOptions, NoiseLevel } from './compiled.js';
 export type { SchedulerConfig } from './config.js';
-export { parsePythonJson } from './json.js';
 export { schedulerNames } from './registry.js';
 export { Scheduler, type SchedulerClass } from './scheduler.js';
 export * from './table.js';

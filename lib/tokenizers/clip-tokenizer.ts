@@ -53,8 +53,11 @@ export class CLIPTokenizer {
    *
    * @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG naming the file that is missing or broken.
    */
-  static async fromPretrained(folder: string): Promise<CLIPTokenizer> {
-    return new CLIPTokenizer(await readTokenizerFiles(folder));
+  static async fromPretrained(
+    folder: string,
+    { signal }: { signal?: AbortSignal | undefined } = {},
+  ): Promise<CLIPTokenizer> {
+    return new CLIPTokenizer(await readTokenizerFiles(folder, signal));
   }
 
   /** The tokens of a text, without start and end: `['a</w>', 'photo</w>']`. */

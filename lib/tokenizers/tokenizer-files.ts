@@ -1,6 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DeepCacheError, invalidConfig, messageOf } from '../errors.js';
+import { allInOrder } from '../aborting.js';
+import { invalidConfig } from '../errors.js';
+import { type JsonObject, parseJsonObject, readJson } from '../files/json.js';
+import { isMissing, LIMITS, readSmallFile } from '../files/read.js';
 
 export interface SpecialTokens {
   bos: string;
@@ -17,20 +19,18 @@ export interface TokenizerFiles {
   modelMaxLength: number;
 }
 
-type Json = Record<string, unknown>;
-
 // The original file lists more merges than were used: CLIP's vocabulary of 49408 entries holds 512 for the
 // bytes, within and at the end of a word, and 2 special tokens.
 const MAX_MERGES = 49408 - 512 - 2;
 
 /** @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG naming the file that is missing or broken. */
-export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles> {
+export async function readTokenizerFiles(folder: string, signal?: AbortSignal): Promise<TokenizerFiles> {
   const vocabFile = join(folder, 'vocab.json');
-  const [vocab, merges, config, map] = await Promise.all([
-    readVocab(vocabFile),
-    readMerges(join(folder, 'merges.txt')),
-    readOptionalJson(join(folder, 'tokenizer_config.json')),
-    readOptionalJson(join(folder, 'special_tokens_map.json')),
+  const [vocab, merges, config, map] = await allInOrder([
+    readVocab(vocabFile, signal),
+    readMerges(join(folder, 'merges.txt'), signal),
+    readOptionalJson(join(folder, 'tokenizer_config.json'), signal),
+    readOptionalJson(join(folder, 'special_tokens_map.json'), signal),
   ]);
   // The map wins: the config of SD 2.1 names another pad token than its map, and "!" of the map is
   // what the model was trained with.
@@ -50,9 +50,9 @@ export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles
   return { vocab, merges, special, modelMaxLength: maxLength(config, folder) };
 }
 
-async function readVocab(file: string): Promise<Map<string, number>> {
+async function readVocab(file: string, signal?: AbortSignal): Promise<Map<string, number>> {
   const vocab = new Map<string, number>();
-  for (const [token, id] of Object.entries(parseObject(file, await readText(file)))) {
+  for (const [token, id] of Object.entries(parseJsonObject(file, await readText(file, signal)))) {
     if (!Number.isInteger(id) || (id as number) < 0) {
       throw invalidConfig(file, `the id of ${JSON.stringify(token)} is ${JSON.stringify(id)}, not a number`);
     }
@@ -61,8 +61,8 @@ async function readVocab(file: string): Promise<Map<string, number>> {
   return vocab;
 }
 
-async function readMerges(file: string): Promise<string[]> {
-  const lines = (await readText(file)).trim().split(/\r?\n/);
+async function readMerges(file: string, signal?: AbortSignal): Promise<string[]> {
+  const lines = (await readText(file, signal)).trim().split(/\r?\n/);
   if (lines[0]?.startsWith('#version')) lines.shift();
   lines.splice(MAX_MERGES);
   const bad = lines.findIndex((line) => !/^\S+ \S+$/u.test(line));
@@ -74,11 +74,11 @@ async function readMerges(file: string): Promise<string[]> {
 
 /** A special token is a string, or transformers' AddedToken with the string as `content`. */
 function tokenText(value: unknown): string | undefined {
-  const text = typeof value === 'object' && value !== null ? (value as Json).content : value;
+  const text = typeof value === 'object' && value !== null ? (value as JsonObject).content : value;
   return typeof text === 'string' && text !== '' ? text : undefined;
 }
 
-function maxLength(config: Json, folder: string): number {
+function maxLength(config: JsonObject, folder: string): number {
   const length = config.model_max_length ?? 77;
   if (typeof length !== 'number' || !(length >= 3)) {
     throw invalidConfig(
@@ -90,43 +90,21 @@ function maxLength(config: Json, folder: string): number {
   return Number.isInteger(length) && length < 1e6 ? length : 77;
 }
 
-async function readOptionalJson(file: string): Promise<Json> {
+async function readOptionalJson(file: string, signal?: AbortSignal): Promise<JsonObject> {
   try {
-    return parseObject(file, await readFile(file, 'utf8'));
+    return (await readJson(file, { signal })).value;
   } catch (error) {
     if (isMissing(error)) return {};
-    throw error instanceof DeepCacheError ? error : unreadable(file, error);
+    throw error;
   }
 }
 
-async function readText(file: string): Promise<string> {
+async function readText(file: string, signal?: AbortSignal): Promise<string> {
   try {
-    return await readFile(file, 'utf8');
+    return (await readSmallFile(file, LIMITS.vocabulary, { signal })).toString('utf8');
   } catch (error) {
-    throw unreadable(file, error);
+    if (isMissing(error))
+      throw invalidConfig(file, 'is missing; a CLIP tokenizer needs it', { cause: error });
+    throw error;
   }
-}
-
-function unreadable(file: string, cause: unknown): DeepCacheError {
-  const why = isMissing(cause)
-    ? 'is missing; a CLIP tokenizer needs it'
-    : `cannot be read: ${messageOf(cause)}`;
-  return invalidConfig(file, why, { cause });
-}
-
-function isMissing(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).code === 'ENOENT';
-}
-
-function parseObject(file: string, text: string): Json {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw invalidConfig(file, `is not JSON: ${messageOf(cause)}`, { cause });
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw invalidConfig(file, 'is not a JSON object');
-  }
-  return value as Json;
 }

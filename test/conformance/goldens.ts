@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { parsePythonJson } from '../../lib/schedulers/json.js';
+import { parsePythonJson } from '../../lib/files/python-json.js';
 import type { Tolerance } from './compare.js';
 import { type GoldenTensor, SafetensorsFile } from './safetensors.js';
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { DeepCacheError } from '../../lib/errors.js';
+import { readJson } from '../../lib/files/json.js';
 import * as deepcache from '../../lib/index.js';
-import { readJson } from '../../lib/models/model-files.js';
 import { type DeviceOptions, openBackend } from '../../lib/native/device.js';
 
 /** A pipeline of the Stable Diffusion family; which one is decided by the goldens. */

@@ -86,7 +86,7 @@ describe('encodePadded', () => {
 describe('broken files are named', () => {
   const cases: [string, string, unknown, RegExp][] = [
     ['no JSON', 'vocab.json', '{"a": 1', /vocab\.json: is not JSON/],
-    ['a list', 'vocab.json', [1], /vocab\.json: is not a JSON object/],
+    ['a list', 'vocab.json', [1], /vocab\.json: must hold a JSON object/],
     ['an id that is no number', 'vocab.json', { a: 'b' }, /vocab\.json: the id of "a" is "b"/],
     ['no special tokens', 'vocab.json', { a: 0 }, /vocab\.json: has no entry for the bos_token/],
     ['half a merge', 'merges.txt', '#version: 0.2\ni n\nt\n', /merges\.txt: merge 2 is "t"/],

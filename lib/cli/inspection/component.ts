@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { fromNative, messageOf } from '../../errors.js';
-import { findModel, type ModelFiles, readJson } from '../../models/model-files.js';
+import { readJson } from '../../files/json.js';
+import { findModel, type ModelFiles } from '../../models/model-files.js';
 import { native } from '../../native/binding.js';
 import type { ModelKind, NativeSafetensorsFile, TensorShape } from '../../native/types.js';
 import { tensorProblems } from './tensors.js';

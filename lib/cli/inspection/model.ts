@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromNative, messageOf } from '../../errors.js';
-import { readJson } from '../../models/model-files.js';
+import { readJson } from '../../files/json.js';
 import { readModelIndex } from '../../pipelines/components.js';
 import { hasPipeline } from '../../pipelines/diffusion-pipeline.js';
 import { type GenerationDefaults, readGenerationConfig } from '../../pipelines/generation-config.js';
 // Registers all pipelines.
 import '../../index.js';
-import { parsePythonJson, Scheduler } from '../../schedulers/index.js';
+import { Scheduler } from '../../schedulers/index.js';
 import { CLIPTokenizer } from '../../tokenizers/clip-tokenizer.js';
 import { type ComponentReport, inspectComponent, kindOf } from './component.js';
 import { type BranchNeed, type MemoryNeed, needsOf } from './needs.js';
@@ -50,7 +50,7 @@ export async function inspectModel(folder: string, variant?: string): Promise<Mo
       problems.push(`the folder ${name} is missing`);
     } else if (name === 'scheduler') {
       await note(problems, async () => {
-        const config = await readJson(join(path, 'scheduler_config.json'), parsePythonJson);
+        const config = await readJson(join(path, 'scheduler_config.json'));
         report.scheduler = Scheduler.fromConfig(config.value).className;
       });
       report.scheduler ??= className;
