@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DeepCacheError, invalidConfig } from '../errors.js';
+import { DeepCacheError, invalidConfig, messageOf } from '../errors.js';
 import { readJson } from '../files/json.js';
 import { LIMITS } from '../files/read.js';
 
@@ -34,7 +34,14 @@ export async function findModel(
   variant?: string,
   signal?: AbortSignal,
 ): Promise<ModelFiles> {
-  const { text, value } = await readJson(join(folder, 'config.json'), { signal });
+  const configFile = join(folder, 'config.json');
+  const { text, value } = await readJson(configFile, { signal });
+  try {
+    // Python's numbers, which scheduler configurations hold, mean nothing here.
+    JSON.parse(text);
+  } catch (cause) {
+    throw invalidConfig(configFile, `is not JSON: ${messageOf(cause)}`, { cause });
+  }
   const names = await readdir(folder);
   const stems = variant ? [`${stem}.${variant}`, stem] : [stem, `${stem}.fp16`, `${stem}.bf16`];
   for (const name of stems) {

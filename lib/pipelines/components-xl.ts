@@ -9,6 +9,7 @@ import { fitProjection } from '../previews/fit.js';
 import { knownProjection } from '../previews/projection.js';
 import { CLIPTokenizer } from '../tokenizers/clip-tokenizer.js';
 import { type LoadOptions, loadScheduler, type ModelIndex } from './components.js';
+import { checkTokenizer } from './fit.js';
 import type { LatentParts } from './latent-pipeline.js';
 import { loadTogether } from './loading.js';
 
@@ -41,10 +42,9 @@ export async function loadXLComponents(index: ModelIndex, options: LoadOptions):
       if (!existsSync(path)) continue;
       const tokenizer = await CLIPTokenizer.fromPretrained(join(folder, `tokenizer${suffix}`), { signal });
       const keepWeights = options.unloadTextEncoder !== true;
-      text.push({
-        tokenizer,
-        encoder: await keep(CLIPTextModel.load(backend, path, { variant, signal, keepWeights })),
-      });
+      const encoder = await keep(CLIPTextModel.load(backend, path, { variant, signal, keepWeights }));
+      checkTokenizer(folder, tokenizer, encoder, suffix);
+      text.push({ tokenizer, encoder });
     }
     if (text.length === 0) throw invalidConfig(folder, 'has neither text_encoder nor text_encoder_2');
     const unet = await keep(UNet2DConditionModel.load(backend, join(folder, 'unet'), { variant, signal }));

@@ -13,6 +13,7 @@ import { knownProjection, type LatentProjection } from '../previews/projection.j
 import { Scheduler, type SchedulerConfig } from '../schedulers/index.js';
 import { CLIPTokenizer } from '../tokenizers/clip-tokenizer.js';
 import { callable, checkSignal, flag } from './checks.js';
+import { checkFit } from './fit.js';
 import type { GenerationDefaults } from './generation-config.js';
 import { loadTogether } from './loading.js';
 import { readOriginalIndex } from './original-layout.js';
@@ -186,30 +187,4 @@ export function checkLoadOptions(options: LoadOptions): void {
   flag('fitPreviews', options.fitPreviews);
   callable('log', log);
   checkSignal(signal);
-}
-
-/** The parts of a folder must belong together; each of them alone may be fine. */
-function checkFit(
-  folder: string,
-  { tokenizer, textEncoder, unet, vae }: Pick<Components, 'tokenizer' | 'textEncoder' | 'unet' | 'vae'>,
-): void {
-  const fail = (message: string) => {
-    throw invalidConfig(folder, message);
-  };
-  if (tokenizer.maxTokenId >= textEncoder.vocabSize) {
-    fail(
-      `the tokenizer has ids up to ${tokenizer.maxTokenId}, the text encoder ${textEncoder.vocabSize} tokens`,
-    );
-  }
-  if (tokenizer.modelMaxLength > textEncoder.maxLength) {
-    fail(
-      `the tokenizer makes ${tokenizer.modelMaxLength} tokens, the text encoder takes ${textEncoder.maxLength}`,
-    );
-  }
-  if (textEncoder.width !== unet.contextWidth) {
-    fail(`the text encoder is ${textEncoder.width} wide, the U-Net reads ${unet.contextWidth}`);
-  }
-  if (vae.latentChannels !== unet.native.outChannels) {
-    fail(`the autoencoder has ${vae.latentChannels} latent channels, the U-Net ${unet.native.outChannels}`);
-  }
 }

@@ -15,11 +15,16 @@ export class BytePairEncoder {
   encode(word: string): readonly string[] {
     const known = this.#cache.get(word);
     if (known) return known;
-    const pieces = this.#merge([...Buffer.from(word, 'utf8')].map((byte) => BYTE_CHARACTERS[byte] as string));
+    const pieces = this.#merge([...BytePairEncoder.charactersOf(word)]);
     // Prompts repeat their words, but a server that sees all words of the world must not keep them.
     if (this.#cache.size >= 10_000) this.#cache.clear();
     this.#cache.set(word, pieces);
     return pieces;
+  }
+
+  /** A text's bytes as printable characters. */
+  static charactersOf(text: string): string {
+    return Array.from(Buffer.from(text, 'utf8'), (byte) => BYTE_CHARACTERS[byte]).join('');
   }
 
   /** Turns the characters of pieces back into text; `</w>` stays. */

@@ -1,3 +1,4 @@
+import { type AddedToken, AddedTokenSplitter } from './added-tokens.js';
 import { BytePairEncoder } from './bpe.js';
 import { readTokenizerFiles, type TokenizerFiles } from './tokenizer-files.js';
 
@@ -22,9 +23,11 @@ export class CLIPTokenizer {
   readonly padTokenId: number;
   readonly #unkTokenId: number;
   readonly #vocab: ReadonlyMap<string, number>;
+  readonly #vocabFile: string;
   readonly #encoder: BytePairEncoder;
-  readonly #specialTokens: ReadonlySet<string>;
-  readonly #specialPattern: RegExp;
+  /** By their texts: special tokens, and those that the vocabulary was extended with. */
+  readonly #added: ReadonlyMap<string, AddedToken>;
+  readonly #splitter: AddedTokenSplitter;
   /** The text of every token, to show what was cut off. */
   #texts: Map<number, string> | undefined;
 
@@ -32,26 +35,34 @@ export class CLIPTokenizer {
     const { vocab, merges, special } = files;
     this.modelMaxLength = files.modelMaxLength;
     this.#vocab = vocab;
-    this.vocabSize = vocab.size;
-    this.maxTokenId = [...vocab.values()].reduce((largest, id) => Math.max(largest, id), 0);
+    this.#vocabFile = files.file;
     this.#encoder = new BytePairEncoder(merges);
-    const id = (token: string) => vocab.get(token) as number;
-    this.bosTokenId = id(special.bos);
-    this.eosTokenId = id(special.eos);
-    this.padTokenId = id(special.pad);
-    this.#unkTokenId = id(special.unk);
-    this.#specialTokens = new Set(Object.values(special));
-    // A special token is cut out of the text before anything else happens to it, so a pad token "!"
-    // takes every exclamation mark. The longest wins where several start.
-    const longestFirst = [...this.#specialTokens].sort((a, b) => b.length - a.length);
-    this.#specialPattern = new RegExp(`(${longestFirst.map(escapeRegExp).join('|')})`);
+    const added = new Map(files.added.map((token) => [token.content, token]));
+    for (const content of Object.values(special)) {
+      if (added.has(content)) continue;
+      const id = vocab.get(content) as number;
+      added.set(content, { content, id, lstrip: false, rstrip: false, singleWord: false, file: files.file });
+    }
+    this.#added = added;
+    // An added token is cut out of the text before anything else happens to it, so a pad token "!"
+    // takes every exclamation mark.
+    this.#splitter = new AddedTokenSplitter(added.values());
+    this.vocabSize = vocab.size + [...added.keys()].filter((content) => !vocab.has(content)).length;
+    const ids = [...vocab.values(), ...[...added.values()].map(({ id }) => id)];
+    this.maxTokenId = ids.reduce((largest, id) => Math.max(largest, id), 0);
+    const idOf = (token: string) => this.#idOf(token) as number;
+    this.bosTokenId = idOf(special.bos);
+    this.eosTokenId = idOf(special.eos);
+    this.padTokenId = idOf(special.pad);
+    this.#unkTokenId = idOf(special.unk);
   }
 
   /**
-   * Reads `vocab.json`, `merges.txt` and, where they exist, `tokenizer_config.json` and
-   * `special_tokens_map.json` of a folder.
+   * Reads a folder's `vocab.json` and `merges.txt`, or its `tokenizer.json`, and where they exist
+   * `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`.
    *
-   * @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG naming the file that is missing or broken.
+   * @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG naming the file that is missing or broken,
+   * ERR_DEEPCACHE_UNSUPPORTED for a tokenizer of another kind.
    */
   static async fromPretrained(
     folder: string,
@@ -62,9 +73,9 @@ export class CLIPTokenizer {
 
   /** The tokens of a text, without start and end: `['a</w>', 'photo</w>']`. */
   tokenize(text: string): string[] {
-    return text.split(this.#specialPattern).flatMap((part) => {
-      if (this.#specialTokens.has(part)) return [part];
-      const words = cleanText(part).match(WORD) ?? [];
+    return this.#splitter.split(text).flatMap((part) => {
+      if (part.token) return [part.text];
+      const words = cleanText(part.text).match(WORD) ?? [];
       // A special token in other letters ("<|ENDOFTEXT|>") is one only after lower-casing.
       return words.flatMap((word) => (NAMED_TOKEN.test(word) ? [word] : this.#encoder.encode(word)));
     });
@@ -72,7 +83,7 @@ export class CLIPTokenizer {
 
   /** The ids of a text, without start and end. */
   encode(text: string): number[] {
-    return this.tokenize(text).map((token) => this.#vocab.get(token) ?? this.#unkTokenId);
+    return this.tokenize(text).map((token) => this.#idOf(token) ?? this.#unkTokenId);
   }
 
   /**
@@ -95,9 +106,25 @@ export class CLIPTokenizer {
 
   /** The text of ids, as far as it can be told: letters are lower case, spaces are guesses. */
   decode(ids: Iterable<number>): string {
-    this.#texts ??= new Map([...this.#vocab].map(([token, id]) => [id, token]));
+    this.#texts ??= new Map([
+      ...[...this.#vocab].map(([token, id]) => [id, token] as const),
+      ...[...this.#added.values()]
+        .filter(({ content }) => !this.#vocab.has(content))
+        .map(({ content, id }) => [id, `${BytePairEncoder.charactersOf(content)}</w>`] as const),
+    ]);
     const characters = Array.from(ids, (id) => this.#texts?.get(id) ?? '').join('');
     return BytePairEncoder.decode(characters).replaceAll('</w>', ' ').trim();
+  }
+
+  /** The first token that a text encoder of so many rows does not have. */
+  tokenBeyond(rows: number): Pick<AddedToken, 'content' | 'id' | 'file'> | undefined {
+    for (const token of this.#added.values()) if (token.id >= rows) return token;
+    for (const [content, id] of this.#vocab) if (id >= rows) return { content, id, file: this.#vocabFile };
+    return undefined;
+  }
+
+  #idOf(token: string): number | undefined {
+    return this.#added.get(token)?.id ?? this.#vocab.get(token);
   }
 }
 
@@ -123,8 +150,4 @@ function cleanText(text: string): string {
     .split(/\s+/u)
     .map((word) => word.toLowerCase())
     .join(' ');
-}
-
-function escapeRegExp(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
 }

@@ -1,8 +1,11 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { allInOrder } from '../aborting.js';
 import { invalidConfig } from '../errors.js';
-import { type JsonObject, parseJsonObject, readJson } from '../files/json.js';
+import { type JsonObject, parseJsonObject, type ReadJsonOptions, readJson } from '../files/json.js';
 import { isMissing, LIMITS, readSmallFile } from '../files/read.js';
+import { hasDecoder, readAddedTokens } from './added-token-files.js';
+import type { AddedToken } from './added-tokens.js';
+import { wordsOfTokenizerJson } from './tokenizer-json.js';
 
 export interface SpecialTokens {
   bos: string;
@@ -11,65 +14,104 @@ export interface SpecialTokens {
   pad: string;
 }
 
-/** What a CLIP tokenizer is made of; every special token is in the vocabulary. */
+/** What a CLIP tokenizer is made of; every special token is in the vocabulary, or added. */
 export interface TokenizerFiles {
+  /** Where the vocabulary is from. */
+  file: string;
   vocab: ReadonlyMap<string, number>;
   merges: readonly string[];
   special: SpecialTokens;
+  /** Special tokens, and those that the vocabulary was extended with. */
+  added: readonly AddedToken[];
   modelMaxLength: number;
+}
+
+/** A vocabulary and its merges as they were read, with the files that messages name. */
+export interface Words {
+  file: string;
+  mergesFile: string;
+  vocab: JsonObject;
+  merges: readonly unknown[];
 }
 
 // The original file lists more merges than were used: CLIP's vocabulary of 49408 entries holds 512 for the
 // bytes, within and at the end of a word, and 2 special tokens.
 const MAX_MERGES = 49408 - 512 - 2;
 
-/** @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG naming the file that is missing or broken. */
+/**
+ * Reads vocab.json and merges.txt or, without them, tokenizer.json; and what describes special and added tokens.
+ *
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG naming the file that is missing or broken,
+ * ERR_DEEPCACHE_UNSUPPORTED for tokenizers of another kind.
+ */
 export async function readTokenizerFiles(folder: string, signal?: AbortSignal): Promise<TokenizerFiles> {
-  const vocabFile = join(folder, 'vocab.json');
-  const [vocab, merges, config, map] = await allInOrder([
-    readVocab(vocabFile, signal),
-    readMerges(join(folder, 'merges.txt'), signal),
-    readOptionalJson(join(folder, 'tokenizer_config.json'), signal),
-    readOptionalJson(join(folder, 'special_tokens_map.json'), signal),
-  ]);
-  // The map wins: the config of SD 2.1 names another pad token than its map, and "!" of the map is
-  // what the model was trained with.
-  const token = (name: string, fallback: string) => {
-    const value = tokenText(map[name]) ?? tokenText(config[name]) ?? fallback;
-    if (!vocab.has(value)) {
-      throw invalidConfig(vocabFile, `has no entry for the ${name} ${JSON.stringify(value)}`);
-    }
-    return value;
-  };
+  // One after the other: the first that is broken is named.
+  const optional = (name: string, max?: number) =>
+    readOptionalJson(join(folder, name), { signal, ...(max && { max }) });
+  const config = await optional('tokenizer_config.json', LIMITS.vocabulary);
+  const map = await optional('special_tokens_map.json');
+  const hasWords = ['vocab.json', 'merges.txt'].every((name) => existsSync(join(folder, name)));
+  const tokenizer = hasWords && hasDecoder(config) ? {} : await optional('tokenizer.json', LIMITS.tokenizer);
+  const words =
+    !hasWords && tokenizer.model !== undefined
+      ? wordsOfTokenizerJson(join(folder, 'tokenizer.json'), tokenizer)
+      : await readWords(folder, signal);
+  const vocab = checkVocab(words);
+  const added = readAddedTokens(
+    { folder, config, map, added: await optional('added_tokens.json', LIMITS.vocabulary), tokenizer },
+    vocab,
+  );
+  // The map wins over configurations of its time: that of SD 2.1 names another pad token than its map, and "!" of the
+  // map is what the model was trained with.
+  const sources = hasDecoder(config) ? [config, map] : [map, config];
+  const token = (name: string, fallback: string) =>
+    sources.map((source) => tokenText(source[name])).find(Boolean) ?? fallback;
   const special = {
     bos: token('bos_token', '<|startoftext|>'),
     eos: token('eos_token', '<|endoftext|>'),
     unk: token('unk_token', '<|endoftext|>'),
     pad: token('pad_token', '<|endoftext|>'),
   };
-  return { vocab, merges, special, modelMaxLength: maxLength(config, folder) };
+  // Without these the vocabulary is another model's; a pad token may have been added.
+  for (const [name, content] of Object.entries(special)) {
+    if (!vocab.has(content) && !added.some((entry) => entry.content === content)) {
+      throw invalidConfig(words.file, `has no entry for the ${name}_token ${JSON.stringify(content)}`);
+    }
+  }
+  return {
+    file: words.file,
+    vocab,
+    merges: checkMerges(words),
+    special,
+    added,
+    modelMaxLength: maxLength(config, folder),
+  };
 }
 
-async function readVocab(file: string, signal?: AbortSignal): Promise<Map<string, number>> {
-  const vocab = new Map<string, number>();
-  for (const [token, id] of Object.entries(parseJsonObject(file, await readText(file, signal)))) {
+async function readWords(folder: string, signal?: AbortSignal): Promise<Words> {
+  const [file, mergesFile] = [join(folder, 'vocab.json'), join(folder, 'merges.txt')];
+  const vocab = parseJsonObject(file, await readText(file, signal));
+  const merges = (await readText(mergesFile, signal)).trim().split(/\r?\n/);
+  if (merges[0]?.startsWith('#version')) merges.shift();
+  return { file, mergesFile, vocab, merges: merges.slice(0, MAX_MERGES) };
+}
+
+function checkVocab({ file, vocab }: Words): Map<string, number> {
+  for (const [token, id] of Object.entries(vocab)) {
     if (!Number.isInteger(id) || (id as number) < 0) {
       throw invalidConfig(file, `the id of ${JSON.stringify(token)} is ${JSON.stringify(id)}, not a number`);
     }
-    vocab.set(token, id as number);
   }
-  return vocab;
+  return new Map(Object.entries(vocab) as [string, number][]);
 }
 
-async function readMerges(file: string, signal?: AbortSignal): Promise<string[]> {
-  const lines = (await readText(file, signal)).trim().split(/\r?\n/);
-  if (lines[0]?.startsWith('#version')) lines.shift();
-  lines.splice(MAX_MERGES);
-  const bad = lines.findIndex((line) => !/^\S+ \S+$/u.test(line));
+function checkMerges({ mergesFile, merges }: Words): string[] {
+  const bad = merges.findIndex((line) => typeof line !== 'string' || !/^\S+ \S+$/u.test(line));
   if (bad >= 0) {
-    throw invalidConfig(file, `merge ${bad + 1} is ${JSON.stringify(lines[bad])}, not two pieces of a word`);
+    const line = JSON.stringify(merges[bad]);
+    throw invalidConfig(mergesFile, `merge ${bad + 1} is ${line}, not two pieces of a word`);
   }
-  return lines;
+  return merges as string[];
 }
 
 /** A special token is a string, or transformers' AddedToken with the string as `content`. */
@@ -90,9 +132,9 @@ function maxLength(config: JsonObject, folder: string): number {
   return Number.isInteger(length) && length < 1e6 ? length : 77;
 }
 
-async function readOptionalJson(file: string, signal?: AbortSignal): Promise<JsonObject> {
+async function readOptionalJson(file: string, options: ReadJsonOptions): Promise<JsonObject> {
   try {
-    return (await readJson(file, { signal })).value;
+    return (await readJson(file, options)).value;
   } catch (error) {
     if (isMissing(error)) return {};
     throw error;

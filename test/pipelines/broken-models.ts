@@ -346,7 +346,13 @@ const rest: Breakage[] = [
     name: "a vocabulary larger than the text encoder's",
     damage: edit('tokenizer/vocab.json', (vocab) => ({ ...vocab, 'lighthouse</w>': 1000 })),
     code: CONFIG,
-    says: /tokenizer has ids up to 1000.*1000 tokens/,
+    says: /tokenizer has ids up to 1000.*1000 tokens: "lighthouse<\/w>" of .*vocab\.json is 1000/,
+  },
+  {
+    name: 'an added token that the text encoder has no row for',
+    damage: write('tokenizer/added_tokens.json', '{"<my-style>": 1000}'),
+    code: CONFIG,
+    says: /"<my-style>" of .*added_tokens\.json is 1000/,
   },
   {
     name: 'a text encoder of another width',
