@@ -1,7 +1,12 @@
-/** Receives what a user should know but need not act on. */
-export type Log = (message: string) => void;
+import { oneLine } from './printable.js';
+
+/**
+ * Receives what a user should know but need not act on. What it throws, or a promise of its that rejects, ends what it
+ * was called from with that error.
+ */
+export type Log = (message: string) => unknown;
 
 /** To standard error, so that it never mixes with a program's output. */
 export const defaultLog: Log = (message) => {
-  process.stderr.write(`deepcache: ${message}\n`);
+  process.stderr.write(`deepcache: ${oneLine(message)}\n`);
 };

@@ -1,7 +1,7 @@
-import { randomInt } from 'node:crypto';
 import { invalidArgument } from '../errors.js';
 import type { GenerateOptions } from '../pipelines/options.js';
 import type { StepEvent } from '../pipelines/result.js';
+import { withSeeds } from '../pipelines/seeds.js';
 import { Comparison } from './comparison.js';
 import {
   branchOf,
@@ -24,8 +24,8 @@ export interface CompareOptions {
    * made three to five times, others once.
    */
   repeats?: number;
-  /** Called after every U-Net call, except those that warm up. What it throws ends the comparison. */
-  onProgress?: (event: CompareEvent) => void;
+  /** Called after every U-Net call, except those that warm up. What it throws, or a promise of its that rejects, ends it all. */
+  onProgress?: (event: CompareEvent) => unknown;
 }
 
 /** Runs that end sooner than this many seconds are repeated, the shortest most often, unless the caller says how often. */
@@ -67,7 +67,7 @@ export async function compare<Options extends GenerateOptions>(
     throw invalidArgument('repeats', `must be a whole number of at least 1, got ${String(repeats)}`);
   }
   const all: NamedSetting[] = [{ name: 'no cache', cache: false }, ...nameSettings(settings)];
-  const given = seeded(checkOptions(options) as Options);
+  const given = withSeeds(checkOptions(options) as Options);
 
   const timed = new TimedRuns(pipe, given);
   const calls = await timed.warmUp(0);
@@ -121,11 +121,6 @@ function checkOptions(options: object): object {
     throw invalidArgument(name, why);
   }
   return options;
-}
-
-function seeded<Options extends GenerateOptions>(options: Options): Options {
-  const hasSeed = options.seed !== undefined || options.seeds !== undefined;
-  return hasSeed ? options : { ...options, seed: randomInt(2 ** 32) };
 }
 
 /** Of runs that made the same pictures, the one with the median time (of an even number the faster middle one). */

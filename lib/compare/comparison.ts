@@ -5,6 +5,7 @@ import { meanSquaredError, toDecibels } from '../metrics/psnr.js';
 import { SSIM_WINDOW, ssim } from '../metrics/ssim.js';
 import type { GenerateOptions } from '../pipelines/options.js';
 import type { GenerateStats } from '../pipelines/result.js';
+import type { Seed } from '../pipelines/seeds.js';
 import type { Tensor } from '../tensor.js';
 import { comparisonPage } from './page.js';
 import { comparisonPicture } from './picture.js';
@@ -60,7 +61,7 @@ export class Comparison {
   /** The settings' runs, in their order. */
   readonly runs: readonly ComparedRun[];
   /** Seeds of all runs: one, or one for each image. */
-  readonly seeds: readonly bigint[];
+  readonly seeds: readonly Seed[];
   /** What each image shows: its prompt, and its number where a prompt has several. */
   readonly titles: readonly string[];
   readonly device: string;

@@ -52,7 +52,7 @@ export class TimedRuns<Options extends GenerateOptions> {
     cache: CacheOptions,
     branch: number | undefined,
     calls: number,
-    onStep: (event: StepEvent) => void,
+    onStep: (event: StepEvent) => unknown,
   ): Promise<TimedRun> {
     // The U-Net keeps the plans of one branch: with another one they would be made on the clock.
     if (branch !== undefined && branch !== this.#branch) await this.warmUp(branch);
@@ -64,7 +64,7 @@ export class TimedRuns<Options extends GenerateOptions> {
       latentsEvery: calls,
       onStep: ({ latents: read, ...event }: StepEvent) => {
         latents = read;
-        onStep(event);
+        return onStep(event);
       },
     });
     if (!latents) throw new DeepCacheError('ERR_DEEPCACHE_INTERNAL', `call ${calls} was not the last one`);

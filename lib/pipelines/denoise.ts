@@ -1,3 +1,4 @@
+import { Callbacks } from '../callbacks.js';
 import { attachPrograms, fullCalls, resolveCache } from '../deepcache/index.js';
 import { invalidArgument } from '../errors.js';
 import type { UNet2DConditionModel } from '../models/unet.js';
@@ -12,6 +13,7 @@ import type {
   Scheduler,
   StepTable,
 } from '../schedulers/index.js';
+import { FloatTensor } from '../tensor.js';
 import type { ResolvedOptions } from './options.js';
 import type { StepEvent } from './result.js';
 import type { RunSpan } from './run-kind.js';
@@ -109,7 +111,8 @@ export interface PreviewSettings {
 }
 
 /**
- * Runs the loop natively and reports its steps. An error thrown by `onStep` ends it.
+ * Runs the loop natively and reports its steps. An error of `onStep`, thrown or of a promise that it returned, ends it;
+ * the run waits for such promises.
  *
  * @param previews must be given with `previewEvery`.
  */
@@ -126,6 +129,7 @@ export async function runLoop(
   previews?: PreviewSettings,
 ): Promise<DenoiseResult> {
   const stop = new AbortController();
+  const callbacks = new Callbacks((error) => stop.abort(error));
   const signals = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
   const { height, width, batch } = request;
   const shape = [batch, unet.native.outChannels, height, width];
@@ -141,16 +145,18 @@ export async function runLoop(
         seconds: step.milliseconds / 1000,
         ...(step.x0 &&
           previews && { preview: new LatentPreview(step.x0, shape, previews.projection, previews.scale) }),
-        ...(step.x && { latents: { data: step.x, shape } }),
+        ...(step.x && { latents: new FloatTensor(step.x, shape) }),
       };
-      try {
-        onStep?.(event);
-      } catch (error) {
-        stop.abort(error);
-      }
+      callbacks.run(() => onStep?.(event));
     });
-  const result = await finish(start, signals);
-  // The last step's callback comes after its result is under way.
-  stop.signal.throwIfAborted();
-  return result;
+  try {
+    const result = await finish(start, signals);
+    // The last step's callback comes after its result is under way.
+    await callbacks.settled(signal);
+    return result;
+  } catch (error) {
+    // An abort has no reason when nothing was thrown: `undefined` is what was.
+    callbacks.throwIfFailed();
+    throw error;
+  }
 }

@@ -1,3 +1,4 @@
+import { Callbacks } from '../callbacks.js';
 import { DeepCacheError, invalidArgument } from '../errors.js';
 import { defaultLog, type Log } from '../log.js';
 import type { UNet2DConditionModel } from '../models/unet.js';
@@ -12,7 +13,7 @@ import {
 } from './components.js';
 import { type GenerationDefaults, readGenerationConfig, withDefaults } from './generation-config.js';
 import type { GenerateOptions } from './options.js';
-import type { GenerateResult, StepEvent } from './result.js';
+import { type GenerateResult, resultOf, type StepEvent } from './result.js';
 
 /** What `stream` yields: the steps, then the result. */
 export type StreamEvent = ({ type: 'step' } & StepEvent) | ({ type: 'result' } & GenerateResult);
@@ -118,9 +119,18 @@ export abstract class DiffusionPipeline<
         `${folder} is a ${index.className}, which this version does not have; it has ${known}`,
       );
     }
-    const defaults = await readGenerationConfig(folder, options.log ?? defaultLog, options.signal);
-    const parts = await pipeline.load(index, options);
-    return new pipeline({ ...parts, defaults }, options.log) as unknown as T;
+    const callbacks = new Callbacks();
+    const log: Log = (message) => callbacks.run(() => (options.log ?? defaultLog)(message));
+    const defaults = await readGenerationConfig(folder, log, options.signal);
+    const parts = await pipeline.load(index, { ...options, log });
+    const loaded = new pipeline({ ...parts, defaults }, options.log);
+    try {
+      await callbacks.settled(options.signal);
+    } catch (error) {
+      await loaded.dispose();
+      throw error;
+    }
+    return loaded as unknown as T;
   }
 
   get unet(): UNet2DConditionModel {
@@ -183,11 +193,12 @@ export abstract class DiffusionPipeline<
       ...options,
       signal: options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal,
       onStep: (event) => {
-        options.onStep?.(event);
+        const returned = options.onStep?.(event);
         push({ type: 'step', ...event });
+        return returned;
       },
     }).then(
-      (result) => push({ type: 'result', ...result }),
+      (result) => push(resultOf({ type: 'result' as const, ...result })),
       (error) => {
         failure = { error };
       },

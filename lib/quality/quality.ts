@@ -8,13 +8,14 @@ import {
 import { invalidArgument } from '../errors.js';
 import { type Judge, judgeScene, readCaption } from '../judge/index.js';
 import type { GenerateOptions } from '../pipelines/options.js';
+import { drawSeed, isRandom } from '../pipelines/seeds.js';
 import type { QualityReport } from './report.js';
 import { Sums } from './sums.js';
 
 export interface QualityOptions {
   /** What each picture shows. */
   prompts: readonly string[];
-  /** Of the first picture; the next ones count up from it. Default 0. */
+  /** Of the first picture; the next ones count up from it. Default 0; -1 is a random one. */
   seed?: number;
   /** Pictures of a run. Default 8. */
   batch?: number;
@@ -24,7 +25,8 @@ export interface QualityOptions {
   keep?: number;
   /** Tells whether pictures show what prompts say, in the demo model's world. */
   judge?: Judge;
-  onProgress?: (event: QualityEvent) => void;
+  /** Called in every U-Net call. What it throws, or a promise of its that rejects, ends the measurement. */
+  onProgress?: (event: QualityEvent) => unknown;
 }
 
 /** Where a measurement stands: in a run of some pictures with a setting. */
@@ -58,12 +60,13 @@ export async function measureQuality(
   pipe: ComparablePipeline<GenerateOptions>,
   options: RunOptions<GenerateOptions>,
   settings: CompareSettings,
-  { prompts, seed = 0, batch = 8, repeats, keep = 8, judge, onProgress }: QualityOptions,
+  { prompts, seed: given = 0, batch = 8, repeats, keep = 8, judge, onProgress }: QualityOptions,
 ): Promise<QualityReport> {
   if (prompts.length === 0) throw invalidArgument('prompts', 'must be at least one');
   if (!Number.isInteger(batch) || batch < 1) {
     throw invalidArgument('batch', `must be a whole number of at least 1, got ${String(batch)}`);
   }
+  const seed = isRandom(given) ? drawSeed() : given;
   let sums: Sums[] = [];
   let last: Comparison | undefined;
   for (let start = 0; start < prompts.length; start += batch) {

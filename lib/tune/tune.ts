@@ -1,5 +1,7 @@
+import { Callbacks } from '../callbacks.js';
 import { invalidArgument } from '../errors.js';
 import type { GenerateOptions } from '../pipelines/options.js';
+import { drawSeed, isRandom } from '../pipelines/seeds.js';
 import { Search, type Tried, type TuneBudget } from './search.js';
 import { type Schedule, Trials, type TunablePipeline } from './trials.js';
 
@@ -7,7 +9,7 @@ export interface TuneOptions {
   /** Prompts that are searched with, and others that the result is tried on. */
   prompts: readonly string[];
   validationPrompts: readonly string[];
-  /** Seeds count up from it; validation goes on behind. Default 0. */
+  /** Seeds count up from it; validation goes on behind. Default 0; -1 is a random one. */
   seed?: number;
   /** Branches that are searched. Default 0 to 3, as far as the U-Net has them. */
   branches?: readonly number[];
@@ -15,7 +17,8 @@ export interface TuneOptions {
   maxRuns?: number;
   /** The same after so many seconds. Default 300. */
   maxSeconds?: number;
-  onProgress?: (event: TuneEvent) => void;
+  /** Called after every run. What it throws, or a promise of its that rejects, ends the search. */
+  onProgress?: (event: TuneEvent) => unknown;
 }
 
 /** After a run. */
@@ -78,7 +81,8 @@ export async function tune(
   tuning: TuneOptions,
 ): Promise<TuneResult> {
   checkBudget(budget);
-  const { prompts, validationPrompts, seed = 0, maxRuns = 500, maxSeconds = 300, onProgress } = tuning;
+  const seed = tuning.seed !== undefined && isRandom(tuning.seed) ? drawSeed() : (tuning.seed ?? 0);
+  const { prompts, validationPrompts, maxRuns = 500, maxSeconds = 300, onProgress } = tuning;
   for (const [name, list] of Object.entries({ prompts, validationPrompts })) {
     if (list.length === 0) throw invalidArgument(name, 'must be at least one');
   }
@@ -92,11 +96,12 @@ export async function tune(
     isCutShort ||= over;
     return over;
   };
-  const onRun = (schedule: Schedule, psnr?: number) =>
-    onProgress?.({
-      ...{ phase, runs: trials.runs, seconds: seconds(), schedule },
-      ...(psnr !== undefined && { psnr }),
-    });
+  const callbacks = new Callbacks();
+  const onRun = (schedule: Schedule, psnr?: number) => {
+    const event = { phase, runs: trials.runs, seconds: seconds(), schedule };
+    callbacks.run(() => onProgress?.({ ...event, ...(psnr !== undefined && { psnr }) }));
+    callbacks.throwIfFailed();
+  };
   const run = (list: readonly string[], first: number): GenerateOptions => ({
     ...options,
     prompt: [...list],
@@ -129,13 +134,15 @@ export async function tune(
   const unseen = new Trials(pipe, run(validationPrompts, seed + prompts.length), { onRun });
   await unseen.start();
   const evenUnseen = { ...even, psnr: await unseen.psnr(even) };
+  const validation = figures(await unseen.psnr(best.tried), evenUnseen);
+  await callbacks.settled(options.signal);
   return {
     cache: { steps: [...steps], branch },
     speedup: trials.speedup(steps.length, branch),
     isWithin: search.isWithin(best.tried),
     ...spent,
     tuning: figures(psnr, even),
-    validation: figures(await unseen.psnr(best.tried), evenUnseen),
+    validation,
   };
 }
 
