@@ -1,32 +1,25 @@
 import { types } from 'node:util';
 
-const CODES = [
-  /** An option or argument of the wrong type or value; the message names it. */
-  'ERR_DEEPCACHE_INVALID_ARGUMENT',
-  /** A configuration file that is missing, unreadable or contradicts itself. */
-  'ERR_DEEPCACHE_INVALID_CONFIG',
-  /** A weight file that is missing, truncated, inconsistent or does not fit the configuration. */
-  'ERR_DEEPCACHE_INVALID_WEIGHTS',
-  /** Something known that this version does not implement. */
-  'ERR_DEEPCACHE_UNSUPPORTED',
-  /** More memory would be needed than the machine or its cgroup has, or an allocation failed. */
-  'ERR_DEEPCACHE_OUT_OF_MEMORY',
-  /** The device asked for cannot be used; the message says why. */
-  'ERR_DEEPCACHE_BACKEND_UNAVAILABLE',
-  /** Stopped on request and the caller gave no reason of its own. */
-  'ERR_DEEPCACHE_ABORTED',
-  /** An object was used after its dispose(). */
-  'ERR_DEEPCACHE_DISPOSED',
-  /** No native binary loads on this machine. */
-  'ERR_DEEPCACHE_NO_BINARY',
-  /** An image cannot be read or written. */
-  'ERR_DEEPCACHE_IMAGE',
-  /** A bug of this package. */
-  'ERR_DEEPCACHE_INTERNAL',
-] as const;
+/** The codes of all errors of this package, and what they mean. */
+export const ERROR_CODES = {
+  ERR_DEEPCACHE_INVALID_ARGUMENT: 'An option or argument of the wrong type or value; the message names it.',
+  ERR_DEEPCACHE_INVALID_CONFIG: 'A configuration file that is missing, unreadable or contradicts itself.',
+  ERR_DEEPCACHE_INVALID_WEIGHTS:
+    'A weight file that is missing, truncated, inconsistent or does not fit the configuration.',
+  ERR_DEEPCACHE_UNSUPPORTED: 'Something known that this version does not implement.',
+  ERR_DEEPCACHE_OUT_OF_MEMORY:
+    'More memory would be needed than the machine or its cgroup has, or an allocation failed.',
+  ERR_DEEPCACHE_BACKEND_UNAVAILABLE: 'The device asked for cannot be used; the message says why.',
+  ERR_DEEPCACHE_ABORTED: 'Stopped on request, where the caller gave no reason of its own.',
+  ERR_DEEPCACHE_DISPOSED: 'An object was used after its dispose().',
+  ERR_DEEPCACHE_NO_BINARY: 'No native binary loads on this machine.',
+  ERR_DEEPCACHE_IMAGE: 'A picture cannot be read, made or written.',
+  ERR_DEEPCACHE_OUTPUT: 'A place to write to cannot be used; the message names it.',
+  ERR_DEEPCACHE_INTERNAL: 'A bug of this package.',
+} as const;
 
 /** Stable codes: match on these, never on messages. */
-export type DeepCacheErrorCode = (typeof CODES)[number];
+export type DeepCacheErrorCode = keyof typeof ERROR_CODES;
 
 /** Every error this package throws on purpose. */
 export class DeepCacheError extends Error {
@@ -67,5 +60,5 @@ export function messageOf(error: unknown): string {
 }
 
 function isCode(code: unknown): code is DeepCacheErrorCode {
-  return (CODES as readonly unknown[]).includes(code);
+  return typeof code === 'string' && Object.hasOwn(ERROR_CODES, code);
 }

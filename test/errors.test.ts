@@ -1,6 +1,7 @@
+import { readFileSync } from 'node:fs';
 import vm from 'node:vm';
 import { describe, expect, test } from '@jest/globals';
-import { DeepCacheError, fromNative, invalidArgument } from '../lib/errors.js';
+import { DeepCacheError, ERROR_CODES, fromNative, invalidArgument } from '../lib/errors.js';
 
 describe('fromNative', () => {
   test('wraps a coded error of another realm and keeps it as the cause', () => {
@@ -34,4 +35,11 @@ test('invalidArgument names the argument', () => {
     code: 'ERR_DEEPCACHE_INVALID_ARGUMENT',
     message: 'steps must be at least 1, got 0',
   });
+});
+
+test('every code is documented with its meaning', () => {
+  const page = readFileSync('docs/errors.md', 'utf8');
+  for (const [code, meaning] of Object.entries(ERROR_CODES))
+    expect(page).toContain(`| \`${code}\` | ${meaning} |`);
+  expect(page.match(/^\| `ERR_/gm)).toHaveLength(Object.keys(ERROR_CODES).length);
 });
