@@ -115,9 +115,9 @@ describe('what is printed', () => {
 
   test('statistics as JSON', async () => {
     const output = file('json.png');
-    const { out } = await generate('--json', '--cache', 'steps=0+2', '--seed', '-1', '-o', output);
+    const { out } = await generate('--json', '--cache', 'steps=0+2', '--seed', '-2', '-o', output);
     const report = JSON.parse(out);
-    expect(report).toMatchObject({ files: [output], width: 64, height: 64, seeds: ['-1'], model: MODEL });
+    expect(report).toMatchObject({ files: [output], width: 64, height: 64, seeds: ['-2'], model: MODEL });
     // PNDM calls the U-Net once more than it has steps.
     expect(report.stats).toMatchObject({ calls: 5, fullSteps: 2, retrieveSteps: 3 });
     expect(report.stats.times.load).toBeGreaterThan(0);
@@ -170,7 +170,7 @@ describe('wrong use', () => {
     [['generate', '-p', 'x', '--cache', 'quick'], /'quick' is invalid. It must be off, quality, balanced/],
     [
       ['generate', '-p', 'x', '--cache', 'intervall=3'],
-      /There is no cache setting intervall; there are interval/,
+      /There is no cache setting intervall; did you mean interval\?/,
     ],
     [['generate', '-p', 'x', '--cache', 'interval=3,interval=4'], /It sets interval twice/],
     [['generate', '-p', 'x', '--scheduler', 'Magic'], /--scheduler is not known: scheduler 'Magic'/],

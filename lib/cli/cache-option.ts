@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import { CACHE_PRESETS, type CacheOptions, type CachePreset } from '../deepcache/index.js';
+import { unknownName } from '../names.js';
 import { toNumber } from './arguments.js';
 
 export const CACHE_HELP = 'off, quality, balanced, fast, or settings such as interval=3,branch=1';
@@ -40,6 +41,6 @@ function toSetting(key: string, value: string): unknown {
   if (NUMBERS.includes(key)) return toNumber(value);
   if (WORDS.includes(key)) return value;
   if (key === 'steps') return value.split('+').map(toNumber);
-  const known = [...NUMBERS, ...WORDS, 'steps'].join(', ');
-  throw new InvalidArgumentError(`There is no cache setting ${key}; there are ${known}.`);
+  const known = unknownName(key, [...NUMBERS, ...WORDS, 'steps']);
+  throw new InvalidArgumentError(`There is no cache setting ${key}; ${known}`);
 }

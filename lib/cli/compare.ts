@@ -69,10 +69,7 @@ async function run({ cache, repeats, html, ...flags }: Flags, context: CliContex
   }
 
   const line = new StatusLine(context, !flags.quiet);
-  const remark = (message: string) => {
-    line.clear();
-    if (!flags.quiet) context.err(`deepcache: ${message}\n`);
-  };
+  const remark = (message: string) => line.remark(message);
   const { folder, note } = modelFolder(flags.model, flags.prompt);
   if (note) remark(note);
   const { signal } = context;

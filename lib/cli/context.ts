@@ -1,11 +1,34 @@
-/** What a command talks to: the process, or something else in tests. */
+import { printable } from '../printable.js';
+
+/** Where the texts of a command go as they are: the process, or something else in tests. */
+export interface Sink {
+  stdout(data: string | Uint8Array): void;
+  stderr(text: string): void;
+  /** Columns of the terminal on standard error; 0 when that is no terminal. */
+  columns(): number;
+  /** Whether standard output is a terminal. */
+  readonly isTerminal: boolean;
+  stdin(): AsyncIterable<Uint8Array>;
+}
+
+/**
+ * What a command talks to. Texts may hold what untrusted files say: they are made harmless for terminals here, and
+ * nowhere else.
+ */
 export interface CliContext {
   /** To standard output: results. */
   out(text: string): void;
-  /** To standard error: remarks, errors and progress. */
+  /** To standard error: remarks and errors. */
   err(text: string): void;
-  /** Columns of the terminal on standard error; 0 when that is no terminal. */
+  /** To standard error as it is: our own control sequences, with nothing of others in them. */
+  control(sequence: string): void;
+  /** To standard output as it is: a file's bytes. */
+  bytes(data: Uint8Array): void;
+  /** What comes from standard input. */
+  input(): AsyncIterable<Uint8Array>;
   columns(): number;
+  /** Whether standard output is a terminal. */
+  readonly isTerminal: boolean;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
   /** What the program will end with, see {@link ExitCode}. */
@@ -22,6 +45,20 @@ export const ExitCode = {
   interrupted: 130,
 } as const;
 
+export function contextOver(sink: Sink, signal: AbortSignal): CliContext {
+  return {
+    out: (text) => sink.stdout(printable(text)),
+    err: (text) => sink.stderr(printable(text)),
+    control: (sequence) => sink.stderr(sequence),
+    bytes: (data) => sink.stdout(data),
+    input: () => sink.stdin(),
+    columns: () => sink.columns(),
+    isTerminal: sink.isTerminal,
+    signal,
+    exitCode: ExitCode.ok,
+  };
+}
+
 /** The context of the real program. The first Ctrl-C aborts `signal`, a second one kills the process. */
 export function processContext(): CliContext {
   const interrupt = new AbortController();
@@ -31,11 +68,12 @@ export function processContext(): CliContext {
     if (error.code === 'EPIPE') process.exit(ExitCode.ok);
     throw error;
   });
-  return {
-    out: (text) => void process.stdout.write(text),
-    err: (text) => void process.stderr.write(text),
+  const sink: Sink = {
+    stdout: (data) => void process.stdout.write(data),
+    stderr: (text) => void process.stderr.write(text),
     columns: () => (process.stderr.isTTY ? process.stderr.columns || 80 : 0),
-    signal: interrupt.signal,
-    exitCode: ExitCode.ok,
+    isTerminal: process.stdout.isTTY === true,
+    stdin: () => process.stdin,
   };
+  return contextOver(sink, interrupt.signal);
 }

@@ -1,3 +1,5 @@
+import { oneLine } from '../printable.js';
+
 /** Bytes in the unit that makes a short number: '1.7 GB'. Units of 1000, as file managers and disks count. */
 export function formatBytes(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];
@@ -30,13 +32,15 @@ export function formatSeconds(seconds: number): string {
 /** Rows of cells as aligned lines: the first column to the left, numbers (all cells that start with one) right. */
 export function formatTable(rows: readonly (readonly string[])[]): string {
   const widths: number[] = [];
-  for (const row of rows) {
+  // A name must not look like rows of its own.
+  const lines = rows.map((row) => row.map(oneLine));
+  for (const row of lines) {
     row.forEach((cell, i) => {
       widths[i] = Math.max(widths[i] ?? 0, cell.length);
     });
   }
   // A column is one of numbers when all below its title start with a digit.
-  const isNumeric = widths.map((_, i) => rows.slice(1).every((row) => /^[-\d]|^$/.test(row[i] ?? '')));
+  const isNumeric = widths.map((_, i) => lines.slice(1).every((row) => /^[-\d]|^$/.test(row[i] ?? '')));
   const line = (row: readonly string[]) =>
     row
       .map((cell, i) =>
@@ -44,7 +48,7 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
       )
       .join('  ')
       .trimEnd();
-  return `${rows.map(line).join('\n')}\n`;
+  return `${lines.map(line).join('\n')}\n`;
 }
 
 /** The same rows as a table in Markdown. */

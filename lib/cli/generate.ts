@@ -49,7 +49,7 @@ export function generateCommand(context: CliContext): Command {
     .option('--height <pixels>', 'the same', toWhole)
     .option('--num-images <n>', 'images of each prompt (default: 1)', toWhole)
     .addOption(new Option('--num-images-per-prompt <n>', 'same as --num-images').argParser(toWhole))
-    .option('-s, --seed <n>', 'the same seed makes the same picture; default: a random one', toSeed)
+    .option('-s, --seed <n>', 'the same seed makes the same picture; default, and -1: a random one', toSeed)
     .option('--seeds <n,n,...>', 'a seed for each image', toList(toSeed))
     .option('--quality <n>', 'of JPEG and WebP, 1 to 100', toWhole)
     .optionsGroup('From a picture:')
@@ -138,10 +138,7 @@ async function generate(flags: GenerateFlags, context: CliContext): Promise<void
   for (const path of Object.values(paths)) await mkdir(dirname(path), { recursive: true });
 
   const line = new StatusLine(context, !flags.quiet);
-  const remark = (message: string) => {
-    line.clear();
-    if (!flags.quiet) context.err(`deepcache: ${message}\n`);
-  };
+  const remark = (message: string) => line.remark(message);
   const { folder, note } = modelFolder(flags.model, flags.prompt);
   if (note) remark(note);
   const previews = new PreviewOutput(context, line, flags.preview);

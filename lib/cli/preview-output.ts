@@ -86,7 +86,7 @@ export class PreviewOutput {
     this.#isShown = true;
     const image = imageSequence(png, protocol, ROWS);
     // Terminals differ in where a picture leaves the cursor: it is put where it was, then below the picture.
-    this.context.err(`${room}\x1b[${ROWS}A\x1b7${image}\x1b8\x1b[${ROWS}B\r`);
+    this.context.control(`${room}\x1b[${ROWS}A\x1b7${image}\x1b8\x1b[${ROWS}B\r`);
   }
 }
 

@@ -108,7 +108,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   } as GenerateFlags);
   const line = new StatusLine(context, !flags.quiet);
   const { folder, note } = modelFolder(flags.model, prompts);
-  if (note && !flags.quiet) context.err(`deepcache: ${note}\n`);
+  if (note) line.remark(note);
   const { signal } = context;
   try {
     line.show(`loading ${folder}`);

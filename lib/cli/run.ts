@@ -1,5 +1,6 @@
 import { type Command, CommanderError } from 'commander';
 import { DeepCacheError, fromNative, messageOf } from '../errors.js';
+import { oneLine } from '../printable.js';
 import { type CliContext, ExitCode, processContext } from './context.js';
 
 export const EXIT_CODES_HELP = `
@@ -35,8 +36,8 @@ export async function runProgram(
   }
   // At once, though stopping and freeing what was loaded may take a moment.
   const interrupted = () => {
-    const clear = context.columns() > 0 ? '\r\x1b[K' : '';
-    context.err(`${clear}${program.name()}: interrupted\n`);
+    if (context.columns() > 0) context.control('\r\x1b[K');
+    context.err(`${program.name()}: interrupted\n`);
   };
   context.signal.addEventListener('abort', interrupted);
   try {
@@ -55,21 +56,44 @@ function usageError(error: CommanderError, name: string, context: CliContext): n
   if (error.exitCode === 0) return ExitCode.ok; // help and version
   // Without a command, commander has shown the help.
   if (error.code !== 'commander.help') {
-    const message = error.message.replace(/^error: /, '').replaceAll('\n', ' ');
-    context.err(`${name}: ${message} [ERR_DEEPCACHE_INVALID_ARGUMENT]\n`);
+    const message = error.message.replace(/^error: /, '');
+    context.err(`${name}: ${oneLine(message)} [ERR_DEEPCACHE_INVALID_ARGUMENT]\n`);
   }
   return ExitCode.usage;
 }
 
 function failure(error: unknown, known: ReadonlySet<string>, program: Command, context: CliContext): number {
   const code = error instanceof DeepCacheError ? error.code : undefined;
-  // The library names an option as its users write it; here it has another spelling.
-  const message = messageOf(error).replace(/^[a-z]\w*(?= )/i, (word) =>
-    code === 'ERR_DEEPCACHE_INVALID_ARGUMENT' && known.has(word) ? `--${kebabCase(word)}` : word,
-  );
-  context.err(`${program.name()}: ${message.replaceAll('\n', ' ')}${code ? ` [${code}]` : ''}\n`);
+  const message = code ? inWordsOfFlags(messageOf(error), code, known) : messageOf(error);
+  context.err(`${program.name()}: ${oneLine(message)}${code ? ` [${code}]` : ''}\n`);
   if (program.opts().verbose || process.env.DEBUG) context.err(`${(error as Error)?.stack ?? ''}\n`);
   return code === 'ERR_DEEPCACHE_INVALID_ARGUMENT' ? ExitCode.usage : ExitCode.failure;
+}
+
+/** Options that have another name here than in the library. */
+const RENAMED: Readonly<Record<string, string>> = {
+  maskImage: 'mask',
+  numFrames: 'frames',
+  videoLength: 'frames',
+  classLabels: 'class',
+  batchSize: 'numImages',
+  denoisingStart: 'refinerStart',
+  denoisingEnd: 'refinerStart',
+};
+
+/**
+ * The library names options as its users write them; here they have another spelling. A name at the beginning is the
+ * option that is wrong; elsewhere only names with a capital letter inside can be no other words.
+ */
+function inWordsOfFlags(message: string, code: string, known: ReadonlySet<string>): string {
+  const flag = (word: string) => {
+    const name = RENAMED[word] ?? word;
+    return known.has(name) ? `--${kebabCase(name)}` : word;
+  };
+  const isOption = code === 'ERR_DEEPCACHE_INVALID_ARGUMENT' && !/^\w+ is (not a|no) field/.test(message);
+  return message
+    .replace(/^[a-z]\w*(?= )/i, (word) => (isOption ? flag(word) : word))
+    .replace(/(?<![\w./\\"'-])[a-z]+[A-Z]\w*(?![\w./\\"'-])/g, flag);
 }
 
 function kebabCase(name: string): string {

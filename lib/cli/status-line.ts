@@ -1,16 +1,24 @@
+import { oneLine } from '../printable.js';
 import type { CliContext } from './context.js';
 import { formatSeconds } from './format.js';
 
 const REDRAW_MILLISECONDS = 50;
+/** Between lines of progress where there is no terminal to draw on. */
+const LINE_MILLISECONDS = 10_000;
 
-/** One line at the bottom of a terminal that is drawn over again; nothing at all without a terminal. */
+/**
+ * What a command tells beside its result, on standard error: remarks, and one line at the bottom of a terminal that is
+ * drawn over again. Without a terminal that line is printed now and then, for logs to show that work goes on.
+ */
 export class StatusLine {
-  #drawn = 0;
+  #drawn = performance.now();
   #isShown = false;
 
+  /** @param pause milliseconds between lines without a terminal. */
   constructor(
     private readonly context: CliContext,
     private readonly isEnabled = true,
+    private readonly pause = LINE_MILLISECONDS,
   ) {}
 
   get columns(): number {
@@ -19,19 +27,35 @@ export class StatusLine {
 
   /** Shows a text; one of many in a short time may be left out. */
   show(text: string, isImportant = true): void {
+    if (!this.isEnabled || this.context.signal.aborted) return;
     const columns = this.columns;
     const now = performance.now();
-    if (columns === 0 || this.context.signal.aborted) return;
-    if (!isImportant && now - this.#drawn < REDRAW_MILLISECONDS) return;
+    const pause = columns === 0 ? this.pause : isImportant ? 0 : REDRAW_MILLISECONDS;
+    if (now - this.#drawn < pause) return;
     this.#drawn = now;
+    if (columns === 0) {
+      this.context.err(`deepcache: ${oneLine(text.trim())}\n`);
+      return;
+    }
     this.#isShown = true;
     // The last column stays free: some terminals wrap when it is written to.
-    this.context.err(`\r${text.slice(0, columns - 1)}\x1b[K`);
+    this.context.control(`\r${oneLine(text).slice(0, columns - 1)}\x1b[K`);
+  }
+
+  /** Tells something for good, unless the user wants it quiet. */
+  remark(message: string): void {
+    if (this.isEnabled) this.warn(message);
+  }
+
+  /** Tells something for good, also where it should be quiet. */
+  warn(message: string): void {
+    this.clear();
+    this.context.err(`deepcache: ${oneLine(message)}\n`);
   }
 
   /** Takes the line away, for other output or at the end. */
   clear(): void {
-    if (this.#isShown && !this.context.signal.aborted) this.context.err('\r\x1b[K');
+    if (this.#isShown && !this.context.signal.aborted) this.context.control('\r\x1b[K');
     this.#isShown = false;
   }
 }

@@ -92,7 +92,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
 
   const line = new StatusLine(context, !flags.quiet);
   const { folder, note } = modelFolder(flags.model, all);
-  if (note && !flags.quiet) context.err(`deepcache: ${note}\n`);
+  if (note) line.remark(note);
   const { signal } = context;
   const limit = formatSeconds(maxSeconds);
   try {

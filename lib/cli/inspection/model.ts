@@ -42,6 +42,13 @@ export async function inspectModel(folder: string, variant?: string): Promise<Mo
   const vocabularies = new Map<string, number>();
   for (const [name, entry] of Object.entries(value)) {
     if (name.startsWith('_') || !Array.isArray(entry) || typeof entry[1] !== 'string') continue;
+    // Anything else could name files elsewhere.
+    if (!/^\w[\w.-]*$/.test(name)) {
+      problems.push(
+        `model_index.json names a component ${JSON.stringify(name)}, which is no name of a folder`,
+      );
+      continue;
+    }
     const [className, path] = [entry[1], join(folder, name)];
     // Models of pictures have one for adapters only.
     const isSpare = name === 'image_encoder' && report.className !== 'StableVideoDiffusionPipeline';

@@ -1,4 +1,5 @@
 import type { NativeSafetensorsFile } from '../../native/types.js';
+import { oneLine } from '../../printable.js';
 import { formatBytes, formatCount, formatTable } from '../format.js';
 import type { ComponentReport } from './component.js';
 import type { ModelReport } from './model.js';
@@ -10,7 +11,7 @@ export function modelText(report: ModelReport): string {
   const { folder, className, scheduler, defaults, components, memory, branches, problems } = report;
   const all = [...problems, ...components.flatMap((c) => c.problems.map((text) => `${c.name}: ${text}`))];
   return [
-    `${folder}\npipeline   ${className}\nscheduler  ${scheduler ?? 'none'}\n${defaultsText(defaults)}`,
+    `${oneLine(folder)}\npipeline   ${oneLine(className)}\nscheduler  ${oneLine(scheduler ?? 'none')}\n${defaultsText(defaults)}`,
     componentTable(components),
     memory && memoryText(memory),
     branches && branchTable(branches),
@@ -33,9 +34,9 @@ export function fileText(file: NativeSafetensorsFile): string {
     `[${shape.join(', ')}]`,
     formatBytes(bytes),
   ]);
-  const metadata = Object.entries(file.metadata).map(([key, value]) => `${key}: ${value}\n`);
+  const metadata = Object.entries(file.metadata).map(([key, value]) => `${oneLine(`${key}: ${value}`)}\n`);
   return [
-    `${file.path}\n${file.tensors.length} tensors, ${formatCount(values)} values, ${formatBytes(bytes)}\n`,
+    `${oneLine(file.path)}\n${file.tensors.length} tensors, ${formatCount(values)} values, ${formatBytes(bytes)}\n`,
     ...metadata,
     formatTable([['tensor', 'type', 'shape', 'size'], ...rows]),
   ].join('');
@@ -79,7 +80,7 @@ function branchTable(branches: readonly BranchNeed[]): string {
 function problemText(problems: readonly string[]): string {
   if (problems.length === 0) return 'no problems found\n';
   const title = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
-  return `${title}:\n${problems.map((text) => `  - ${text}\n`).join('')}`;
+  return `${title}:\n${problems.map((text) => `  - ${oneLine(text)}\n`).join('')}`;
 }
 
 function defaultsText(defaults: ModelReport['defaults'] = {}): string {
