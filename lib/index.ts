@@ -1,6 +1,6 @@
 export * from './compare/index.js';
 export * from './deepcache/index.js';
-export { DeepCacheError, type DeepCacheErrorCode } from './errors.js';
+export { DeepCacheError, type DeepCacheErrorCode, ERROR_CODES } from './errors.js';
 export * from './images/image.js';
 export type { ImageInput, ImageSource, RawImage } from './images/input.js';
 export { resizeLanczos } from './images/resize.js';
@@ -31,6 +31,7 @@ export type { EncodedPrompt } from './pipelines/latent-pipeline.js';
 export type { GenerateOptions } from './pipelines/options.js';
 export type { GenerateResult, GenerateStats, StepEvent } from './pipelines/result.js';
 export type { SamplingOptions } from './pipelines/sampling-options.js';
+export type { Seed } from './pipelines/seeds.js';
 export { StableDiffusionPipeline } from './pipelines/stable-diffusion.js';
 export {
   StableDiffusionImg2ImgPipeline,

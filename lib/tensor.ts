@@ -4,6 +4,22 @@ export interface Tensor {
   readonly shape: readonly number[];
 }
 
+/** A tensor that a result holds: printed and in JSON it is a short word for its many numbers. */
+export class FloatTensor implements Tensor {
+  constructor(
+    readonly data: Float32Array,
+    readonly shape: readonly number[],
+  ) {}
+
+  toJSON(): object {
+    return { dtype: 'float32', shape: this.shape };
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `Tensor float32 [${this.shape.join(', ')}]`;
+  }
+}
+
 /** How many numbers a tensor of the shape has. */
 export function countOf(shape: readonly number[]): number {
   return shape.reduce((product, extent) => product * extent, 1);

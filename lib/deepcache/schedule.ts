@@ -1,4 +1,5 @@
 import { invalidArgument } from '../errors.js';
+import { checkNames } from '../names.js';
 import { MAX_POWER, sampleFromQuadCenter, sampleFromQuadOnce } from './nonuniform.js';
 
 export interface CacheSettings {
@@ -177,10 +178,7 @@ function fromList(steps: readonly number[], calls: number): boolean[] {
 }
 
 function requireSettings(settings: CacheSettings, calls: number): void {
-  for (const key of Object.keys(settings)) {
-    if (!KEYS.includes(key))
-      throw invalidArgument(`cache.${key}`, `is not an option; there are ${KEYS.join(', ')}`);
-  }
+  checkNames(settings, KEYS, 'cache.');
   const { branch = 0, schedule = 'uniform', counter = 'calls' } = settings;
   if (!Number.isInteger(branch) || branch < 0) {
     throw invalidArgument('cache.branch', `must be a whole number of at least 0, got ${String(branch)}`);

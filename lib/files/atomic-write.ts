@@ -18,7 +18,7 @@ export async function writeFileAtomic(
   data: string | Uint8Array,
   options: AtomicWriteOptions = {},
 ): Promise<void> {
-  await replaceFile(path, (part) => writeFile(part, data), options);
+  await replaceFile(path, (part) => writeFile(part, data, { flag: 'wx', flush: true }), options);
 }
 
 /**

@@ -129,6 +129,17 @@ export class Image {
     }
   }
 
+  /** What is short of it: the pixels are for {@link Image.toBuffer}. */
+  toJSON(): { width: number; height: number; metadata: ImageMetadata } {
+    const { width, height, metadata } = this;
+    return { width, height, metadata };
+  }
+
+  /** What console.log shows. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `Image ${this.width}x${this.height}`;
+  }
+
   /** Floats [3, height, width]. */
   toFloat(range: FloatRange = 'unit'): Float32Array {
     const pixels = this.width * this.height;

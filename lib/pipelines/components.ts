@@ -6,6 +6,7 @@ import { defaultLog, type Log } from '../log.js';
 import { AutoencoderKL } from '../models/autoencoder-kl.js';
 import { CLIPTextModel } from '../models/text-encoder.js';
 import { UNet2DConditionModel } from '../models/unet.js';
+import { checkNames } from '../names.js';
 import { type Device, openBackend } from '../native/device.js';
 import type { NativeBackend } from '../native/types.js';
 import { fitProjection } from '../previews/fit.js';
@@ -170,11 +171,7 @@ const LOAD_OPTIONS = [
  */
 export function checkLoadOptions(options: LoadOptions): void {
   if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'must be an object');
-  for (const key of Object.keys(options)) {
-    if (!LOAD_OPTIONS.includes(key)) {
-      throw invalidArgument(key, `is not an option; there are ${LOAD_OPTIONS.join(', ')}`);
-    }
-  }
+  checkNames(options, LOAD_OPTIONS);
   const { dtype = 'auto', variant, log, signal } = options;
   if (!['auto', 'fp32', 'fp16', 'bf16'].includes(dtype)) {
     throw invalidArgument('dtype', `must be 'auto', 'fp32', 'fp16' or 'bf16', got ${String(dtype)}`);

@@ -1,19 +1,19 @@
-import { randomInt } from 'node:crypto';
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import { Image } from '../images/image.js';
 import type { AutoencoderKL } from '../models/autoencoder-kl.js';
 import type { CLIPTextModel } from '../models/text-encoder.js';
 import { fitProjection } from '../previews/fit.js';
 import type { LatentProjection } from '../previews/projection.js';
-import type { Tensor } from '../tensor.js';
+import { FloatTensor, type Tensor } from '../tensor.js';
 import type { PipelineParts } from './components.js';
 import { type PreviewSettings, planRun, type RunPlan, runLoop } from './denoise.js';
 import { DiffusionPipeline } from './diffusion-pipeline.js';
 import { estimateMemory, requireMemory } from './memory.js';
 import { NoiseSource } from './noise.js';
-import { type GenerateOptions, type ResolvedOptions, resolveOptions, toSeed } from './options.js';
-import type { GenerateResult, GenerateStats } from './result.js';
+import { type GenerateOptions, type ResolvedOptions, resolveOptions } from './options.js';
+import { type GenerateResult, type GenerateStats, resultOf } from './result.js';
 import type { RunKind, RunSpan } from './run-kind.js';
+import { seedsOf, tellSeeds } from './seeds.js';
 import { settingsOf } from './settings.js';
 import { PhaseClock, runStats } from './stats.js';
 
@@ -127,7 +127,7 @@ export abstract class LatentPipeline<
     const conditions = await prepared.encode();
     clock.lap('encode');
 
-    const noise = new NoiseSource(this.#seeds(options), batch);
+    const noise = new NoiseSource(seedsOf(options), batch);
     const { unet, vae } = this.components;
     const context = { unet, vae, options, compiled: plan.compiled, noise, latent, guided };
     const { latents, constant, blend } = await this.kind.start(context, given, inputs);
@@ -157,19 +157,19 @@ export abstract class LatentPipeline<
     );
     clock.lap('denoise');
 
-    const result = { data: loop.latents, shape: latent };
+    const result = new FloatTensor(loop.latents, latent);
     const decoded = options.output === 'latent' ? undefined : await this.decode(result, options);
     const output = options.output === 'latent' ? result : decoded;
     const images =
       options.output === 'image' && decoded ? await this.#images(decoded, options, noise.seeds) : [];
     clock.lap('decode');
-    return {
+    return resultOf({
       images,
       ...(options.output !== 'image' && output && { tensor: output }),
-      seeds: [...noise.seeds],
+      seeds: tellSeeds(noise.seeds),
       stats: runStats(clock, plan.full, loop.rowMilliseconds, this.#memory()),
       notes,
-    };
+    });
   }
 
   /** Latents in model scale -> pixels [n, 3, h, w] in [0, 1], one image at a time to save memory. */
@@ -186,7 +186,7 @@ export abstract class LatentPipeline<
       const decoded = await this.vae.decode({ data: one, shape: [1, ...each] }, { tiling, signal });
       writeUnit(decoded.data, pixels, i * 3 * height * width);
     }
-    return { data: pixels, shape: [batch, 3, height, width] };
+    return new FloatTensor(pixels, [batch, 3, height, width]);
   }
 
   protected resolve(options: Options, size?: { width: number; height: number }): ResolvedOptions {
@@ -204,11 +204,6 @@ export abstract class LatentPipeline<
   async #previews(signal: AbortSignal | undefined): Promise<PreviewSettings> {
     this.components.projection ??= await fitProjection(this.vae, signal);
     return { projection: this.components.projection, scale: this.vae.scale };
-  }
-
-  #seeds({ seed, seeds }: ResolvedOptions): bigint[] {
-    if (seeds) return seeds.map((value, i) => toSeed(`seeds[${i}]`, value));
-    return [seed === undefined ? BigInt(randomInt(2 ** 32)) : toSeed('seed', seed)];
   }
 
   async #images({ data }: Tensor, options: ResolvedOptions, seeds: readonly bigint[]): Promise<Image[]> {

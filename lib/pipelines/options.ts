@@ -1,10 +1,12 @@
 import type { CacheOptions } from '../deepcache/index.js';
 import { invalidArgument } from '../errors.js';
 import type { Tiling } from '../models/tiling.js';
+import { checkNames } from '../names.js';
 import type { Scheduler, SchedulerConfig } from '../schedulers/index.js';
 import type { Tensor } from '../tensor.js';
 import { callable, checkSignal, flag, real, show, whole } from './checks.js';
 import type { StepEvent } from './result.js';
+import { checkSeeds } from './seeds.js';
 import { toTiling, type VaeTilingOptions } from './tiling-option.js';
 
 /** What every pipeline of the Stable Diffusion family takes. Names are diffusers', in camelCase. */
@@ -24,7 +26,7 @@ export interface GenerateOptions {
   /** Pixels, multiples of 8. Default: what the model was trained on. */
   width?: number;
   height?: number;
-  /** One generator for the whole batch, as diffusers' `generator`. Default: a random one, told in the result. */
+  /** One generator for the whole batch, as diffusers' `generator`. Default, and -1: a random one, told in the result. */
   seed?: number | bigint;
   /** One generator for each image. */
   seeds?: readonly (number | bigint)[];
@@ -68,8 +70,11 @@ export interface GenerateOptions {
    * diffusers' enable_vae_tiling does. Default false. (Images of a batch are always decoded one at a time.)
    */
   vaeTiling?: boolean | VaeTilingOptions;
-  /** Called after every U-Net call. What it throws ends the run. */
-  onStep?: (event: StepEvent) => void;
+  /**
+   * Called after every U-Net call. What it throws ends the run, and so does a promise of its that rejects; the run goes
+   * on meanwhile, and ends when all of them have settled.
+   */
+  onStep?: (event: StepEvent) => unknown;
   /** Every how many steps `onStep` receives a preview. Default: never. */
   previewEvery?: number;
   /** Every how many steps `onStep` receives the latents as they are. Default: never. */
@@ -161,10 +166,7 @@ export function resolveOptions(options: GenerateOptions, defaults: OptionDefault
   if (typeof options !== 'object' || options === null) {
     throw invalidArgument('options', 'must be an object, such as { prompt: "a lighthouse" }');
   }
-  for (const key of Object.keys(options)) {
-    const known = [...KNOWN, ...(defaults.extra ?? [])];
-    if (!known.includes(key)) throw invalidArgument(key, `is not an option; there are ${known.join(', ')}`);
-  }
+  checkNames(options, [...KNOWN, ...(defaults.extra ?? [])]);
   const steps = alias(options, 'steps', 'numInferenceSteps');
   const numImages = alias(options, 'numImages', 'numImagesPerPrompt');
   const prompts = texts('prompt', options.prompt);
@@ -225,31 +227,6 @@ function checkTexts(
   if (negativePromptEmbeds && !promptEmbeds) {
     throw invalidArgument('negativePromptEmbeds', 'needs promptEmbeds of the same shape');
   }
-}
-
-/** Seeds, and how many of them go with a batch. */
-export function checkSeeds(
-  { seed, seeds, latents }: Pick<GenerateOptions, 'seed' | 'seeds' | 'latents'>,
-  batch: number,
-): void {
-  if (seed !== undefined && seeds !== undefined)
-    throw invalidArgument('seeds', 'and seed exclude each other');
-  if (seed !== undefined) toSeed('seed', seed);
-  if (seeds === undefined) return;
-  if (!Array.isArray(seeds) || seeds.length !== batch) {
-    const got = Array.isArray(seeds) ? seeds.length : show(seeds);
-    throw invalidArgument('seeds', `must be a list of ${batch} seeds, one for each image, got ${got}`);
-  }
-  for (const [i, value] of seeds.entries()) toSeed(`seeds[${i}]`, value);
-  if (latents && latents.shape?.[0] !== batch) throw invalidArgument('latents', `must have ${batch} images`);
-}
-
-/** A seed as the generator takes it: any whole number of 64 bits. */
-export function toSeed(name: string, value: unknown): bigint {
-  if (typeof value === 'bigint' && value >= -(2n ** 63n) && value < 2n ** 64n)
-    return BigInt.asIntN(64, value);
-  if (typeof value === 'number' && Number.isSafeInteger(value)) return BigInt(value);
-  throw invalidArgument(name, `must be a whole number (a bigint beyond 2^53), got ${show(value)}`);
 }
 
 /** The value of an option with two names, and the name that was used. */

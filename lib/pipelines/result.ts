@@ -1,6 +1,7 @@
 import type { Image } from '../images/image.js';
 import type { LatentPreview } from '../previews/latent-preview.js';
 import type { Tensor } from '../tensor.js';
+import { jsonSeeds, type Seed } from './seeds.js';
 
 /** After a U-Net call. */
 export interface StepEvent {
@@ -39,9 +40,15 @@ export interface GenerateResult {
   images: Image[];
   /** With output 'float32': [n, 3, h, w] in [0, 1]. With 'latent': [n, c, h, w] in model scale. */
   tensor?: Tensor;
-  /** One for the batch, or one for each image. */
-  seeds: bigint[];
+  /** One for the batch, or one for each image: numbers, and bigints where a number is not exact. */
+  seeds: Seed[];
   stats: GenerateStats;
   /** What the run did otherwise than one might expect: text that was cut off, a preset not used. */
   notes: string[];
+}
+
+/** @internal A result that JSON.stringify takes: seeds beyond numbers are decimal texts there. */
+export function resultOf<T extends { seeds: readonly Seed[] }>(result: T): T {
+  const toJSON = () => ({ ...result, seeds: jsonSeeds(result.seeds) });
+  return Object.defineProperty(result, 'toJSON', { value: toJSON });
 }

@@ -1,10 +1,11 @@
 import type { CacheOptions } from '../deepcache/index.js';
 import { invalidArgument } from '../errors.js';
+import { checkNames } from '../names.js';
 import type { Scheduler, SchedulerConfig } from '../schedulers/index.js';
 import type { Tensor } from '../tensor.js';
 import { callable, checkSignal, real, show, whole } from './checks.js';
-import { checkSeeds } from './options.js';
 import type { StepEvent } from './result.js';
+import { checkSeeds } from './seeds.js';
 
 /** What pipelines without prompts take. Names are diffusers', in camelCase. */
 export interface SamplingOptions {
@@ -12,7 +13,7 @@ export interface SamplingOptions {
   steps?: number;
   /** diffusers' name of `steps`. */
   numInferenceSteps?: number;
-  /** One generator for the whole batch, as diffusers' `generator`. Default: a random one, told in the result. */
+  /** One generator for the whole batch, as diffusers' `generator`. Default, and -1: a random one, told in the result. */
   seed?: number | bigint;
   /** One generator for each image. */
   seeds?: readonly (number | bigint)[];
@@ -26,8 +27,8 @@ export interface SamplingOptions {
   scheduler?: string | SchedulerConfig | Scheduler;
   /** What the result holds: images (default), floats [n, 3, h, w] in [0, 1], or what was sampled as it is. */
   output?: 'image' | 'float32' | 'latent';
-  /** Called after every U-Net call. What it throws ends the run. */
-  onStep?: (event: StepEvent) => void;
+  /** Called after every U-Net call. What it throws, or a promise of its that rejects, ends the run. */
+  onStep?: (event: StepEvent) => unknown;
   /** Every how many steps `onStep` receives what is sampled. Default: never. */
   latentsEvery?: number;
   /** Stops the run; the promise rejects with the signal's reason. */
@@ -62,10 +63,7 @@ export function checkSamplingOptions(
   options: SamplingOptions,
   { batch, defaultSteps, extra }: { batch: number; defaultSteps: number; extra: readonly string[] },
 ): { steps: number; output: 'image' | 'float32' | 'latent' } {
-  for (const key of Object.keys(options)) {
-    if (KNOWN.includes(key) || extra.includes(key)) continue;
-    throw invalidArgument(key, `is not an option; there are ${[...KNOWN, ...extra].join(', ')}`);
-  }
+  checkNames(options, [...KNOWN, ...extra]);
   const { steps, numInferenceSteps, output = 'image' } = options;
   if (steps !== undefined && numInferenceSteps !== undefined && steps !== numInferenceSteps) {
     throw invalidArgument(

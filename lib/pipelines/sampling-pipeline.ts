@@ -1,17 +1,16 @@
-import { randomInt } from 'node:crypto';
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import { Image } from '../images/image.js';
 import type { UnetConditions } from '../native/types.js';
-import { countOf, type Tensor } from '../tensor.js';
+import { countOf, FloatTensor, type Tensor } from '../tensor.js';
 import { checkTensor } from './checks.js';
 import type { PipelineParts } from './components.js';
 import { planRun, runLoop } from './denoise.js';
 import { DiffusionPipeline } from './diffusion-pipeline.js';
 import { requireMemory } from './memory.js';
 import { NoiseSource } from './noise.js';
-import { toSeed } from './options.js';
-import type { GenerateResult, GenerateStats } from './result.js';
+import { type GenerateResult, type GenerateStats, resultOf } from './result.js';
 import type { SamplingOptions } from './sampling-options.js';
+import { seedsOf, tellSeeds } from './seeds.js';
 import { PhaseClock, runStats } from './stats.js';
 
 /** Options of a run that were checked. */
@@ -59,7 +58,7 @@ export abstract class SamplingPipeline<
   }
 
   protected override async run(options: Options): Promise<GenerateResult> {
-    const { signal, seed, seeds, cache, eta } = options;
+    const { signal, cache, eta } = options;
     const run = this.resolve(options);
     const { batch, output, guidanceScale } = run;
     const notes: string[] = [];
@@ -86,12 +85,7 @@ export abstract class SamplingPipeline<
       unet: this.unet.runBytes({ batch: halves * batch }),
       vae: output === 'latent' ? 0 : this.decodeBytes(),
     });
-    const noise = this.noiseSource(
-      seeds
-        ? seeds.map((value, i) => toSeed(`seeds[${i}]`, value))
-        : [seed === undefined ? BigInt(randomInt(2 ** 32)) : toSeed('seed', seed)],
-      batch,
-    );
+    const noise = this.noiseSource(seedsOf(options), batch);
     const each = countOf(shape.slice(1));
     const start = options.latents ? checkTensor('latents', options.latents, shape).data : noise.draw(each);
     const latents = start.map((value) => value * plan.compiled.initNoiseSigma);
@@ -117,16 +111,17 @@ export abstract class SamplingPipeline<
     clock.lap('denoise');
 
     const sampled = { data: loop.latents, shape };
-    const result = output === 'latent' ? sampled : await this.decode(sampled, signal);
+    const { data, shape: made } = output === 'latent' ? sampled : await this.decode(sampled, signal);
+    const result = new FloatTensor(data, made);
     const images = output === 'image' ? await this.#images(result, run, noise.seeds) : [];
     clock.lap('decode');
-    return {
+    return resultOf({
       images,
       ...(output !== 'image' && { tensor: result }),
-      seeds: [...noise.seeds],
+      seeds: tellSeeds(noise.seeds),
       stats: runStats(clock, plan.full, loop.rowMilliseconds, this.#memory()),
       notes,
-    };
+    });
   }
 
   async #images({ data, shape }: Tensor, run: SamplingRun, seeds: readonly bigint[]): Promise<Image[]> {
@@ -139,7 +134,7 @@ export abstract class SamplingPipeline<
       const fields = {
         Steps: run.steps,
         ...run.settings(i),
-        Seed: seeds.length === 1 ? seeds[0] : seeds[i],
+        Seed: tellSeeds(seeds)[seeds.length === 1 ? 0 : i],
         ...(seeds.length === 1 && batch > 1 && { 'Batch size': batch, 'Batch position': i }),
         Size: `${width}x${height}`,
       };

@@ -1,5 +1,6 @@
 import type { Scheduler } from '../schedulers/index.js';
 import type { ResolvedOptions } from './options.js';
+import { tellSeeds } from './seeds.js';
 
 /**
  * The settings of an image as a line of text for its file, in the form that image tools know from the field: the
@@ -20,7 +21,7 @@ export function settingsOf(
     Sampler: scheduler.className.replace(/Scheduler$/, ''),
     'CFG scale': guidanceScale,
     ...(guidanceRescale > 0 && { 'CFG rescale': guidanceRescale }),
-    Seed: seeds.length === 1 ? seeds[0] : seeds[image],
+    Seed: tellSeeds(seeds)[seeds.length === 1 ? 0 : image],
     // One generator draws for the whole batch: the place in it is part of the recipe.
     ...(seeds.length === 1 && options.batch > 1 && { 'Batch size': options.batch, 'Batch position': image }),
     Size: `${width}x${height}`,

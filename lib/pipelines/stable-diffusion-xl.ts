@@ -1,6 +1,6 @@
 import { invalidArgument } from '../errors.js';
 import type { CLIPTextModel } from '../models/text-encoder.js';
-import { concat } from '../tensor.js';
+import { concat, FloatTensor } from '../tensor.js';
 import { real } from './checks.js';
 import type { LoadOptions, ModelIndex } from './components.js';
 import { loadXLComponents, type XLComponents } from './components-xl.js';
@@ -56,8 +56,9 @@ export abstract class StableDiffusionXL<Options extends XLOptions, Inputs> exten
     const prompt = readXLPrompt(this.components, resolved, options, guided, () => {});
     const { positive, negative } = await prompt.encode();
     const { batch } = resolved;
-    const states = (data: Float32Array) => ({ data, shape: [batch, prompt.length, this.unet.contextWidth] });
-    const pooled = (data: Float32Array) => ({ data, shape: [batch, data.length / batch] });
+    const states = (data: Float32Array) =>
+      new FloatTensor(data, [batch, prompt.length, this.unet.contextWidth]);
+    const pooled = (data: Float32Array) => new FloatTensor(data, [batch, data.length / batch]);
     return {
       promptEmbeds: states(positive.states),
       pooledPromptEmbeds: pooled(positive.pooled),

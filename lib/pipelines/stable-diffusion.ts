@@ -1,4 +1,5 @@
 import type { CLIPTextModel } from '../models/text-encoder.js';
+import { FloatTensor } from '../tensor.js';
 import type { CLIPTokenizer } from '../tokenizers/clip-tokenizer.js';
 import { type Components, type LoadOptions, loadComponents, type ModelIndex } from './components.js';
 import { registerPipeline } from './diffusion-pipeline.js';
@@ -35,8 +36,8 @@ export abstract class StableDiffusion<Options extends GenerateOptions, Inputs> e
     const { positive, negative, length } = await encodePrompts(this.components, tokens, resolved);
     const shape = [resolved.batch, length, this.unet.contextWidth];
     return {
-      promptEmbeds: { data: positive, shape },
-      ...(negative && { negativePromptEmbeds: { data: negative, shape } }),
+      promptEmbeds: new FloatTensor(positive, shape),
+      ...(negative && { negativePromptEmbeds: new FloatTensor(negative, shape) }),
     };
   }
 

@@ -1,10 +1,10 @@
-import { randomInt } from 'node:crypto';
 import { invalidArgument } from '../errors.js';
 import { type ImageInput, type LoadedImages, loadImages, sizeOf, toRgb } from '../images/input.js';
 import type { AutoencoderKL } from '../models/autoencoder-kl.js';
 import type { CLIPVisionModelWithProjection } from '../models/image-encoder.js';
 import type { UNetSpatioTemporalConditionModel } from '../models/unet-spatio-temporal.js';
-import type { Tensor } from '../tensor.js';
+import { checkNames } from '../names.js';
+import { FloatTensor, type Tensor } from '../tensor.js';
 import { callable, checkSignal, checkTensor, flag, real, show, whole } from './checks.js';
 import type { LoadOptions, ModelIndex } from './components.js';
 import { loadVideoComponents, type VideoComponents } from './components-video.js';
@@ -12,8 +12,9 @@ import { planRun, runLoop } from './denoise.js';
 import { DiffusionPipeline, registerPipeline } from './diffusion-pipeline.js';
 import { requireMemory } from './memory.js';
 import { NoiseSource } from './noise.js';
-import { type GenerateOptions, toSeed } from './options.js';
-import type { GenerateResult } from './result.js';
+import type { GenerateOptions } from './options.js';
+import { type GenerateResult, resultOf } from './result.js';
+import { seedsOf, tellSeeds, toSeed } from './seeds.js';
 import { PhaseClock, runStats } from './stats.js';
 import { conditionVideo, guidanceOfFrames } from './video-conditioning.js';
 import { decodeFrames, framesOf } from './video-frames.js';
@@ -149,8 +150,7 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
     const chunk = options.decodeChunkSize;
     requireMemory(this.components, this.#memory(latent, guided, output === 'latent' ? 0 : chunk));
 
-    const seed = options.seed === undefined ? BigInt(randomInt(2 ** 32)) : toSeed('seed', options.seed);
-    const noise = new NoiseSource([seed], 1);
+    const noise = new NoiseSource(seedsOf(options), 1);
     // diffusers' order: the picture's noise, the latents, then the sampler's.
     const imageShape = [1, 3, height, width];
     const imageNoise = options.imageNoise
@@ -194,23 +194,23 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
     );
     clock.lap('denoise');
 
-    const result = { data: loop.latents, shape: latent };
+    const result = new FloatTensor(loop.latents, latent);
     const tensor = output === 'latent' ? result : await decodeFrames(vae, result, chunk, signal);
     const images = output === 'image' ? await framesOf(tensor) : [];
     clock.lap('decode');
     const unet = this.unet.memory();
     const decoder = vae.memory();
-    return {
+    return resultOf({
       images,
       ...(output !== 'image' && { tensor }),
-      seeds: [seed],
+      seeds: tellSeeds(noise.seeds),
       stats: runStats(clock, plan.full, loop.rowMilliseconds, {
         weights: unet.weights + decoder.weights + imageEncoder.weightBytes,
         arenas: unet.arena + decoder.peakArena,
         buffers: unet.buffers,
       }),
       notes,
-    };
+    });
   }
 
   /** Bytes of a run: activations of the U-Net and of the autoencoder. */
@@ -228,11 +228,7 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
     if (typeof options !== 'object' || options === null) {
       throw invalidArgument('options', 'must be an object, such as { image: "photo.png" }');
     }
-    for (const key of Object.keys(options)) {
-      if (!OPTIONS.includes(key)) {
-        throw invalidArgument(key, `is not an option; there are ${OPTIONS.join(', ')}`);
-      }
-    }
+    checkNames(options, OPTIONS);
     if (options.image === undefined || options.image === null) {
       throw invalidArgument('image', 'is missing: a video begins with a picture');
     }

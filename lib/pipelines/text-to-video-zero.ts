@@ -1,10 +1,9 @@
-import { randomInt } from 'node:crypto';
 import { attachPrograms, fullCalls, resolveCache } from '../deepcache/index.js';
 import { invalidArgument } from '../errors.js';
 import type { AutoencoderKL } from '../models/autoencoder-kl.js';
 import type { HistorySlots } from '../native/types.js';
 import type { CompiledSchedule } from '../schedulers/index.js';
-import { concat, repeatRows, type Tensor } from '../tensor.js';
+import { concat, FloatTensor, repeatRows, type Tensor } from '../tensor.js';
 import { checkTensor, real, whole } from './checks.js';
 import { type Components, type LoadOptions, loadComponents, type ModelIndex } from './components.js';
 import { runLoop } from './denoise.js';
@@ -12,9 +11,10 @@ import { DiffusionPipeline, registerPipeline } from './diffusion-pipeline.js';
 import { estimateMemory, requireMemory } from './memory.js';
 import { warpLatents } from './motion.js';
 import { NoiseSource } from './noise.js';
-import { type GenerateOptions, type ResolvedOptions, resolveOptions, toSeed } from './options.js';
+import { type GenerateOptions, type ResolvedOptions, resolveOptions } from './options.js';
 import { contextOf, encodePrompts, readPrompts } from './prompt.js';
-import type { GenerateResult } from './result.js';
+import { type GenerateResult, resultOf } from './result.js';
+import { seedsOf, tellSeeds } from './seeds.js';
 import { PhaseClock, runStats } from './stats.js';
 import { decodeFrames, framesOf } from './video-frames.js';
 
@@ -111,7 +111,7 @@ export class TextToVideoZeroPipeline extends DiffusionPipeline<TextToVideoZeroOp
     const prompt = await encodePrompts(this.components, tokens, resolved);
     clock.lap('encode');
 
-    const seed = resolved.seed === undefined ? BigInt(randomInt(2 ** 32)) : toSeed('seed', resolved.seed);
+    const noise = new NoiseSource(seedsOf(resolved), 1);
     const loops = await denoiseVideo(this.components, {
       ...video,
       scheduler: this.schedulerFor(resolved),
@@ -121,7 +121,7 @@ export class TextToVideoZeroPipeline extends DiffusionPipeline<TextToVideoZeroOp
       context: contextOf(prompt),
       contextLength: prompt.length,
       guided,
-      noise: new NoiseSource([seed], 1),
+      noise,
       latents: given.latents && checkTensor('latents', given.latents, latent).data,
       forwardNoise:
         given.forwardNoise &&
@@ -130,22 +130,22 @@ export class TextToVideoZeroPipeline extends DiffusionPipeline<TextToVideoZeroOp
     });
     clock.lap('denoise');
 
-    const result = { data: loops.latents, shape: [frames, ...latent.slice(1)] };
+    const result = new FloatTensor(loops.latents, [frames, ...latent.slice(1)]);
     const tensor = output === 'latent' ? result : await decodeFrames(this.vae, result, 1, signal);
     const images = output === 'image' ? await framesOf(tensor) : [];
     clock.lap('decode');
     const [unet, vae] = [this.unet.memory(), this.vae.memory()];
-    return {
+    return resultOf({
       images,
       ...(output !== 'image' && { tensor }),
-      seeds: [seed],
+      seeds: tellSeeds(noise.seeds),
       stats: runStats(clock, loops.full, loops.rowMilliseconds, {
         weights: unet.weights + vae.weights + this.components.textEncoder.weightBytes,
         arenas: unet.arena + vae.peakArena,
         buffers: unet.buffers,
       }),
       notes,
-    };
+    });
   }
 
   #resolve(options: TextToVideoZeroOptions) {

@@ -1,5 +1,6 @@
 import { invalidArgument } from '../errors.js';
 import type { Tiling } from '../models/tiling.js';
+import { checkNames } from '../names.js';
 import { show, whole } from './checks.js';
 
 /** In image pixels, multiples of 8. */
@@ -27,11 +28,7 @@ export function toTiling(
     throw invalidArgument('vaeTiling', `must be true, false or { tileSize, overlap }, got ${show(value)}`);
   }
   const settings: VaeTilingOptions & object = value === true ? {} : value;
-  for (const key of Object.keys(settings)) {
-    if (!['tileSize', 'overlap'].includes(key)) {
-      throw invalidArgument(`vaeTiling.${key}`, 'is not a setting; there are tileSize, overlap');
-    }
-  }
+  checkNames(settings, ['tileSize', 'overlap'], 'vaeTiling.');
   const tile = whole('vaeTiling.tileSize', settings.tileSize, tileSize, 4 * scale, MAX_TILE);
   const quarter = Math.floor(tile / (4 * scale)) * scale;
   const overlap = whole('vaeTiling.overlap', settings.overlap, quarter, 0, tile / 2);

@@ -1,7 +1,7 @@
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import { Image } from '../images/image.js';
 import type { AutoencoderKL } from '../models/autoencoder-kl.js';
-import type { Tensor } from '../tensor.js';
+import { FloatTensor, type Tensor } from '../tensor.js';
 
 /**
  * Latents of frames [n, c, h, w] in model scale -> pixels [n, 3, h, w] from 0 to 1, so many frames at once. A video's
@@ -24,7 +24,7 @@ export async function decodeFrames(
     const to = pixels.subarray(i * 3 * height * width);
     for (const [k, value] of decoded.data.entries()) to[k] = Math.min(1, Math.max(0, value / 2 + 0.5));
   }
-  return { data: pixels, shape: [frames, 3, height, width] };
+  return new FloatTensor(pixels, [frames, 3, height, width]);
 }
 
 /** Pixels [n, 3, h, w] from 0 to 1 as pictures, with the event loop getting its turn in between. */

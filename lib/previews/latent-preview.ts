@@ -38,6 +38,14 @@ export class LatentPreview implements Tensor {
     return resizeLanczos(small as Image, width * this.#scale, height * this.#scale);
   }
 
+  toJSON(): object {
+    return { dtype: 'float32', shape: this.shape };
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `LatentPreview float32 [${this.shape.join(', ')}]`;
+  }
+
   /** The same for all images of the batch. */
   toImages(): Image[] {
     return Array.from({ length: this.shape[0] as number }, (_, i) => this.toImage(i));

@@ -54,8 +54,8 @@ test('one seed: the batch starts from one draw', async () => {
 test('a seed has 64 bits; number and bigint are the same', async () => {
   const plain = await latentsOf(pipe, { seed: 42 });
   expect(sameBits(plain, await latentsOf(pipe, { seed: 42n }))).toBe(true);
-  const large = await latentsOf(pipe, { seed: 2n ** 64n - 1n });
-  expect(sameBits(large, await latentsOf(pipe, { seed: -1 }))).toBe(true);
+  const large = await latentsOf(pipe, { seed: 2n ** 64n - 2n });
+  expect(sameBits(large, await latentsOf(pipe, { seed: -2 }))).toBe(true);
   expect(sameBits(large, plain)).toBe(false);
 });
 
@@ -65,7 +65,7 @@ test('without a seed one is drawn and told', async () => {
   const second = await pipe.generate(run);
   expect(first.seeds).toHaveLength(1);
   expect(first.seeds).not.toEqual(second.seeds);
-  const again = await pipe.generate({ ...run, seed: first.seeds[0] as bigint });
+  const again = await pipe.generate({ ...run, seed: first.seeds[0] as number });
   expect(sameBits(numbersOf(again), numbersOf(first))).toBe(true);
 });
 
@@ -77,7 +77,7 @@ test('the result names the seeds', async () => {
     steps: 1,
     output: 'latent',
   });
-  expect(seeds).toEqual([5n, 6n]);
+  expect(seeds).toEqual([5, 6]);
 });
 
 describe('batches of prompts', () => {
