@@ -49,6 +49,23 @@ test('batches give the figures of one run of all pictures', async () => {
   }
 });
 
+test('a stop gives the batches that were finished', async () => {
+  await using pipe = await loadTiny();
+  const measure = (at: number) => {
+    const stop = new AbortController();
+    return measureQuality(pipe, { steps: 9 }, [{ interval: 2 }], {
+      ...{ prompts: PROMPTS, batch: 1, repeats: 1, stop: stop.signal },
+      onProgress: ({ picture }) => {
+        if (picture === at) stop.abort(new Error('enough'));
+      },
+    });
+  };
+  const { prompts, rows } = await measure(2);
+  expect(prompts).toEqual(PROMPTS.slice(0, 2));
+  expect(rows.map(({ pictures }) => pictures.length)).toEqual([2, 2]);
+  await expect(measure(0)).rejects.toThrow('enough');
+});
+
 test('a judge tells what pictures show, by kind', async () => {
   await using pipe = await DiffusionPipeline.fromPretrained('models/demo', { device: 'cpu' });
   const prompts = ['a red barn under a blue sky', 'a black cat in the snow', 'nothing that it knows'];

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { DiffusionPipeline, type StableDiffusionPipeline } from '../lib/index.js';
+import { intervalList, intervalSchedules, presetSchedules } from '../lib/tune/even.js';
 import { GapCosts, measureGrowth } from '../lib/tune/gaps.js';
 import { tune } from '../lib/tune/index.js';
 import { cheapestList, neighbours, nonuniformLists, uniformList } from '../lib/tune/lists.js';
@@ -24,6 +25,14 @@ test('lists have the number of full calls that was asked for', () => {
     }
   }
   expect(uniformList(20, 4)).toEqual([0, 5, 10, 15]);
+});
+
+test('presets and intervals are tried from the fewest full calls on', () => {
+  expect(presetSchedules(11, [0, 1]).map(({ steps }) => steps.length)).toEqual([3, 4, 6]);
+  expect(presetSchedules(11, [1])).toEqual([]);
+  const lists = intervalSchedules(11, 2).map(({ steps }) => steps);
+  expect(lists.map((steps) => steps.length)).toEqual([1, 2, 3, 4, 6]);
+  expect(lists[1]).toEqual([0, 6]);
 });
 
 test('neighbours differ in one full call, which moved by no more than the distance', () => {
@@ -87,8 +96,15 @@ test('the likest schedule of a speed is no worse than even steps on its own prom
   expect(result.runs).toBeLessThanOrEqual(42);
   expect(seen.get(cache.steps.join())).toBeCloseTo(psnr);
   expect([...seen.keys()]).toContain(uniformList(CALLS, cache.steps.length).join());
-  expect(result.validation.uniform.steps).toEqual(uniformList(CALLS, cache.steps.length));
-  expect(result.validation.gain).toBeCloseTo(result.validation.psnr - result.validation.uniform.psnr);
+  // Nor than the presets and intervals that fit, which were tried first.
+  const { even, validation } = result;
+  expect(seen.get(even.steps.join())).toBeCloseTo(result.tuning.evenPsnr);
+  for (const interval of [2, 3, 5]) {
+    const preset = seen.get(intervalList(CALLS, interval).join());
+    if (preset !== undefined) expect(psnr).toBeGreaterThanOrEqual(preset);
+  }
+  expect(result.tuning.gain).toBeGreaterThanOrEqual(0);
+  expect(validation?.gain).toBeGreaterThanOrEqual(0);
 });
 
 test('what gaps cost tells the errors of lists', async () => {
@@ -96,7 +112,7 @@ test('what gaps cost tells the errors of lists', async () => {
     device: 'cpu',
   })) as StableDiffusionPipeline;
   const run = { prompt: ['a red barn', 'a black cat in the snow'], seeds: [1, 2], steps: 12 };
-  const trials = new Trials(pipe, run, { onRun: () => {} });
+  const trials = new Trials(pipe, run, { onRun: () => {}, end: new AbortController().signal });
   await trials.start();
   const costs = (await GapCosts.measure(
     trials,
@@ -138,6 +154,32 @@ test('the fastest schedule of a likeness has it, and one out of reach says so', 
   expect(beyond.isWithin).toBe(false);
   await expect(tune(pipe, OPTIONS, { speedup: 1000 }, PROMPTS)).rejects.toThrow(/cannot be reached/);
   await expect(tune(pipe, OPTIONS, { speedup: 1 }, PROMPTS)).rejects.toThrow(/speedup must be/);
+});
+
+test('a stop gives the best so far, untried on other prompts; time that is over before anything is an error', async () => {
+  await using pipe = await loadTiny();
+  const stop = new AbortController();
+  let tried = 0;
+  const result = await tune(
+    pipe,
+    OPTIONS,
+    { speedup: 1.1 },
+    {
+      ...PROMPTS,
+      branches: [0],
+      stop: stop.signal,
+      onProgress: ({ phase, psnr }) => {
+        if (psnr !== undefined && phase === 'search' && ++tried === 2) stop.abort();
+      },
+    },
+  );
+  expect(result).toMatchObject({ isCutShort: true, validation: undefined });
+  expect(isList(result.cache.steps, CALLS)).toBe(true);
+  const before = tune(pipe, OPTIONS, { speedup: 1.1 }, { ...PROMPTS, maxSeconds: 1e-3 });
+  await expect(before).rejects.toThrow(/maxSeconds .* over before a schedule was tried/);
+  const reason = new Error('enough');
+  const aborted = tune(pipe, { ...OPTIONS, signal: AbortSignal.abort(reason) }, { speedup: 1.1 }, PROMPTS);
+  await expect(aborted).rejects.toBe(reason);
 });
 
 test('the command prints the option to paste, and says what is missing', async () => {

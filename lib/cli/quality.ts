@@ -20,7 +20,7 @@ import {
 } from '../quality/index.js';
 import { toCount, toWhole } from './arguments.js';
 import { CACHE_HELP, CACHE_SETTINGS_HELP, toCacheOptions } from './cache-option.js';
-import type { CliContext } from './context.js';
+import { type CliContext, ExitCode } from './context.js';
 import { modelFolder } from './default-model.js';
 import { formatMarkdown, formatSeconds, formatTable } from './format.js';
 import { generateCommand } from './generate.js';
@@ -120,10 +120,11 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
     const timeLeft = stopwatch();
     const report = await measureQuality(
       pipe as unknown as ComparablePipeline<GenerateOptions>,
-      { ...options, signal },
+      options,
       settings,
       {
-        ...{ prompts, seed, batch },
+        // Ctrl-C ends it, and the batches that were done are shown all the same.
+        ...{ prompts, seed, batch, stop: signal },
         ...(repeats !== undefined && { repeats }),
         ...(pictures !== undefined && { keep: pictures }),
         ...(judge && { judge: await Judge.load() }),
@@ -141,12 +142,15 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
       context.out(`${JSON.stringify({ model: folder, files, ...qualityJson(report) }, null, 2)}\n`);
     } else if (!flags.quiet) {
       const { device, calls } = report;
-      const about = `${prompts.length} prompts, ${calls} U-Net calls, seeds from ${seed}, on ${device}`;
+      const count = report.prompts.length;
+      const part = count < prompts.length ? ` of ${prompts.length}` : '';
+      const about = `${count}${part} prompts, ${calls} U-Net calls, seeds from ${seed}, on ${device}`;
       const tables = [qualityTable(report), accuracyTable(report)].filter((table) => table.length > 0);
       context.out(
         `${tables.map(markdown ? formatMarkdown : formatTable).join('\n')}\n${[about, ...files].join('\n')}\n`,
       );
     }
+    if (signal.aborted) context.exitCode = ExitCode.interrupted;
   } finally {
     line.clear();
   }

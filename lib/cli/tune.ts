@@ -10,7 +10,7 @@ import {
   tune,
 } from '../tune/index.js';
 import { toCount, toList, toNumber, toWhole } from './arguments.js';
-import type { CliContext } from './context.js';
+import { type CliContext, ExitCode } from './context.js';
 import { modelFolder } from './default-model.js';
 import { formatSeconds, formatTable } from './format.js';
 import { generateCommand } from './generate.js';
@@ -58,7 +58,12 @@ export function tuneCommand(context: CliContext): Command {
     .option('-s, --seed <n>', 'of the first picture and of the captions', toWhole, 1)
     .option('--branches <n,n,...>', 'branches to search (default: 0,1,2,3)', toList(toWhole))
     .option('--max-runs <n>', 'runs of all prompts to search with at most (default: 500)', toCount)
-    .option('--max-seconds <n>', 'seconds to search at most', toNumber, 300);
+    .option(
+      '--max-seconds <n>',
+      'seconds that it may take, of which some are kept for other prompts',
+      toNumber,
+      300,
+    );
   for (const option of generateCommand(context).options) {
     if (MEASURED_FLAGS.includes(option.attributeName())) command.addOption(option);
   }
@@ -99,13 +104,15 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
     line.show(`loading ${folder}`);
     await using pipe = await DiffusionPipeline.fromPretrained(folder, { ...toLoadOptions(given), signal });
     line.show('measuring');
-    const result = await tune(pipe as unknown as TunablePipeline, { ...options, signal }, budget, {
+    const result = await tune(pipe as unknown as TunablePipeline, options, budget, {
       prompts: tuning,
       validationPrompts: validation,
       seed,
       ...(branches && { branches }),
       ...(maxRuns !== undefined && { maxRuns }),
       maxSeconds,
+      // Ctrl-C ends the search, and what it found is printed all the same.
+      stop: signal,
       onProgress: ({ phase, runs, seconds, schedule: { steps, branch }, psnr }) => {
         const tried = psnr === undefined ? '' : `: ${psnr.toFixed(1)} dB`;
         const spent = phase === 'validation' ? '' : `, run ${runs}, ${formatSeconds(seconds)} of ${limit}`;
@@ -115,6 +122,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
     line.clear();
     if (flags.json) context.out(`${JSON.stringify({ model: folder, budget, ...result }, null, 2)}\n`);
     else context.out(resultText(result, { tuning: tuning.length, validation: validation.length }));
+    if (signal.aborted) context.exitCode = ExitCode.interrupted;
   } finally {
     line.clear();
   }
@@ -127,26 +135,38 @@ function split(prompts: readonly string[], count: number): [readonly string[], r
 }
 
 function resultText(result: TuneResult, prompts: { tuning: number; validation: number }): string {
-  const { cache, speedup, isWithin, runs, seconds, isCutShort, tuning, validation } = result;
-  const count = cache.steps.length;
-  const line = (name: string, { psnr, uniform, gain }: TuneFigures) => [
-    name,
-    `${psnr.toFixed(2)} dB`,
-    `${uniform.psnr.toFixed(2)} dB`,
-    `${gain >= 0 ? '+' : ''}${gain.toFixed(2)} dB`,
-  ];
+  const { cache, speedup, even, isWithin, runs, seconds, isCutShort, tuning, validation } = result;
+  const {
+    isNoisy,
+    speedupRange: [low, high],
+  } = result;
+  const line = (name: string, figures: TuneFigures | undefined) => {
+    if (!figures) return [name, 'no time left', '', ''];
+    const { psnr, evenPsnr, gain } = figures;
+    const sign = gain >= 0 ? '+' : '';
+    return [name, `${psnr.toFixed(2)} dB`, `${evenPsnr.toFixed(2)} dB`, `${sign}${gain.toFixed(2)} dB`];
+  };
   const table = formatTable([
-    ['mean PSNR', 'this', `${count} evenly spaced`, 'gain'],
+    ['mean PSNR', 'this', 'best equal intervals', 'gain'],
     line(`${prompts.tuning} tuning prompts`, tuning),
     line(`${prompts.validation} other prompts`, validation),
   ]);
+  const measured = isNoisy
+    ? 'too noisy to tell by those of whole runs'
+    : `${low.toFixed(2)} to ${high.toFixed(2)} by those of whole runs`;
+  const evenText = `${stepsText(even)}, ${even.speedup.toFixed(2)} times as fast`;
+  const isEven = even.steps.join() === cache.steps.join() && even.branch === cache.branch;
   return `${isWithin ? '' : 'Nothing found within the budget; the nearest is:\n'}\
---cache steps=${cache.steps.join('+')},branch=${cache.branch}
+${stepsText(cache)}
 cache: { steps: [${cache.steps.join(', ')}], branch: ${cache.branch} }
 
-${count} full steps, ${speedup.toFixed(2)} times as fast by the times of single steps
+${cache.steps.length} full steps, ${speedup.toFixed(2)} times as fast by the times of calls, ${measured}
+${isEven ? 'No list was better than equal intervals.' : `The best equal intervals of the budget: ${evenText}.`}
 
 ${table}
-${runs} runs in ${formatSeconds(seconds)}${isCutShort ? ', cut short by --max-runs or --max-seconds' : ''}
+${runs} runs in ${formatSeconds(seconds)}${isCutShort ? ', cut short' : ''}
 `;
 }
+
+const stepsText = ({ steps, branch }: TuneResult['cache']) =>
+  `--cache steps=${steps.join('+')},branch=${branch}`;

@@ -25,6 +25,8 @@ export interface QualityOptions {
   keep?: number;
   /** Tells whether pictures show what prompts say, in the demo model's world. */
   judge?: Judge;
+  /** Ends the measurement; the report has the batches that were finished. */
+  stop?: AbortSignal;
   /** Called in every U-Net call. What it throws, or a promise of its that rejects, ends the measurement. */
   onProgress?: (event: QualityEvent) => unknown;
 }
@@ -60,7 +62,7 @@ export async function measureQuality(
   pipe: ComparablePipeline<GenerateOptions>,
   options: RunOptions<GenerateOptions>,
   settings: CompareSettings,
-  { prompts, seed: given = 0, batch = 8, repeats, keep = 8, judge, onProgress }: QualityOptions,
+  { prompts, seed: given = 0, batch = 8, repeats, keep = 8, judge, stop, onProgress }: QualityOptions,
 ): Promise<QualityReport> {
   if (prompts.length === 0) throw invalidArgument('prompts', 'must be at least one');
   if (!Number.isInteger(batch) || batch < 1) {
@@ -69,14 +71,22 @@ export async function measureQuality(
   const seed = isRandom(given) ? drawSeed() : given;
   let sums: Sums[] = [];
   let last: Comparison | undefined;
+  let done = 0;
+  const signals = [options.signal, stop].filter((signal) => signal !== undefined);
+  const signal = AbortSignal.any(signals);
   for (let start = 0; start < prompts.length; start += batch) {
     const part = prompts.slice(start, start + batch);
-    const run = { ...options, prompt: part, seeds: part.map((_, i) => seed + start + i) };
-    const comparison = await compare(pipe, run, settings, {
+    const run = { ...options, signal, prompt: part, seeds: part.map((_, i) => seed + start + i) };
+    const comparing = compare(pipe, run, settings, {
       ...(repeats !== undefined && { repeats }),
       onProgress: ({ name, run, runs }) =>
         onProgress?.({ picture: start, batch: part.length, pictures: prompts.length, name, run, runs }),
     });
+    const comparison = await comparing.catch((error) => {
+      if (stop?.aborted && !options.signal?.aborted && done > 0) return undefined;
+      throw error;
+    });
+    if (!comparison) break;
     const runs = [comparison.reference, ...comparison.runs];
     if (sums.length === 0) sums = runs.map(() => new Sums(keep));
     for (const [i, compared] of runs.entries()) {
@@ -86,10 +96,11 @@ export async function measureQuality(
       (sums[i] as Sums).add(compared, verdicts);
     }
     last = comparison;
+    done = start + part.length;
   }
   const { reference } = last as Comparison;
   return {
-    prompts: [...prompts],
+    prompts: prompts.slice(0, done),
     seed,
     device: pipe.device,
     calls: reference.stats.calls,

@@ -1,9 +1,10 @@
+import { speedupsOf } from '../compare/speedup.js';
 import { invalidArgument } from '../errors.js';
 import type { Image } from '../images/image.js';
 import { psnr } from '../metrics/psnr.js';
 import type { UNet2DConditionModel } from '../models/unet.js';
 import type { GenerateOptions } from '../pipelines/options.js';
-import type { GenerateResult, StepEvent } from '../pipelines/result.js';
+import type { GenerateResult, GenerateStats, StepEvent } from '../pipelines/result.js';
 
 /** Decibels that equal pictures count: Infinity would drown all others. */
 const EQUAL = 80;
@@ -22,14 +23,18 @@ export interface Schedule {
   branch: number;
 }
 
+/** A run was ended because there is no more time. */
+export class OutOfTime extends Error {}
+
 /** Runs schedules on a fixed set of prompts and seeds; a schedule's pictures are made once. */
 export class Trials {
   calls = 0;
   runs = 0;
   #references: readonly Image[] = [];
+  #referenceStats: GenerateStats | undefined;
   /** Latents of the uncached run after each call. */
   #path: Float32Array[] = [];
-  readonly #known = new Map<string, readonly number[]>();
+  readonly #known = new Map<string, { decibels: readonly number[]; stats: GenerateStats }>();
   readonly #seconds = new Map<'full' | number, number>();
 
   constructor(
@@ -38,6 +43,8 @@ export class Trials {
     private readonly hooks: {
       /** Whether there is no more time. */
       isOver?: () => boolean;
+      /** Ends the run that is being made, which throws {@link OutOfTime}. */
+      end: AbortSignal;
       /** After a run; without decibels where no pictures were made. */
       onRun: (schedule: Schedule, psnr?: number) => void;
     },
@@ -51,6 +58,7 @@ export class Trials {
   async start(): Promise<void> {
     const { images, stats } = await this.#run(false, this.#path);
     this.#references = images;
+    this.#referenceStats = stats;
     this.calls = stats.calls;
     if (this.calls < 2) throw invalidArgument('steps', 'must be at least 2: one call has nothing to cache');
   }
@@ -70,14 +78,14 @@ export class Trials {
   }
 
   async #decibels({ steps, branch }: Schedule): Promise<readonly number[]> {
-    const key = `${branch}:${steps.join()}`;
+    const key = keyOf({ steps, branch });
     const known = this.#known.get(key);
-    if (known) return known;
-    const { images } = await this.#run({ steps, branch });
-    const values = images.map((image, i) => Math.min(EQUAL, psnr(image, this.#references[i] as Image)));
-    this.#known.set(key, values);
-    this.hooks.onRun({ steps, branch }, mean(values));
-    return values;
+    if (known) return known.decibels;
+    const { images, stats } = await this.#run({ steps, branch });
+    const decibels = images.map((image, i) => Math.min(EQUAL, psnr(image, this.#references[i] as Image)));
+    this.#known.set(key, { decibels, stats });
+    this.hooks.onRun({ steps, branch }, mean(decibels));
+    return decibels;
   }
 
   /**
@@ -103,8 +111,12 @@ export class Trials {
     path?: Float32Array[],
     output: 'image' | 'latent' = 'image',
   ): Promise<GenerateResult> {
-    const result = await this.pipe.generate({
-      ...this.options,
+    const { options } = this;
+    const { end } = this.hooks;
+    const signal = options.signal ? AbortSignal.any([options.signal, end]) : end;
+    const running = this.pipe.generate({
+      ...options,
+      signal,
       cache,
       output,
       ...(path && { latentsEvery: 1 }),
@@ -115,8 +127,20 @@ export class Trials {
         if (path && latents) path.push(latents.data);
       },
     });
-    this.runs++;
-    return result;
+    try {
+      return await running;
+    } catch (error) {
+      if (end.aborted && !options.signal?.aborted) throw new OutOfTime('no more time', { cause: error });
+      throw error;
+    } finally {
+      this.runs++;
+    }
+  }
+
+  /** What the run of a schedule that was tried says of its speed, beside the uncached one; nothing of others. */
+  measuredSpeedups(schedule: Schedule): number[] {
+    const known = this.#known.get(keyOf(schedule));
+    return known && this.#referenceStats ? speedupsOf(this.#referenceStats, known.stats) : [];
   }
 
   /** What a number of full calls makes of the time: how many times as fast all calls together are. */
@@ -126,6 +150,8 @@ export class Trials {
     return (this.calls * full) / (count * full + (this.calls - count) * cached);
   }
 }
+
+export const keyOf = ({ steps, branch }: Schedule) => `${branch}:${steps.join()}`;
 
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
 

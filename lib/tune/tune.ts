@@ -1,9 +1,12 @@
 import { Callbacks } from '../callbacks.js';
+
+import { type SpeedupSpread, spreadOf } from '../compare/speedup.js';
 import { invalidArgument } from '../errors.js';
 import type { GenerateOptions } from '../pipelines/options.js';
 import { drawSeed, isRandom } from '../pipelines/seeds.js';
-import { Search, type Tried, type TuneBudget } from './search.js';
-import { type Schedule, Trials, type TunablePipeline } from './trials.js';
+import { Decision, figures, type TuneFigures } from './decision.js';
+import { FINALISTS, Search, type Tried, type TuneBudget } from './search.js';
+import { OutOfTime, type Schedule, Trials, type TunablePipeline } from './trials.js';
 
 export interface TuneOptions {
   /** Prompts that are searched with, and others that the result is tried on. */
@@ -15,8 +18,10 @@ export interface TuneOptions {
   branches?: readonly number[];
   /** Ends the search, with the best so far, after so many runs of all prompts. Default 500. */
   maxRuns?: number;
-  /** The same after so many seconds. Default 300. */
+  /** Seconds that all may take; the search leaves some of them to trying its result on other prompts. Default 300. */
   maxSeconds?: number;
+  /** Ends the search at once, with the best so far, which is not tried on other prompts then. */
+  stop?: AbortSignal;
   /** Called after every run. What it throws, or a promise of its that rejects, ends the search. */
   onProgress?: (event: TuneEvent) => unknown;
 }
@@ -32,39 +37,41 @@ export interface TuneEvent {
   psnr?: number;
 }
 
-/** A schedule beside as many evenly spaced full calls, on the same prompts and seeds. */
-export interface TuneFigures {
-  psnr: number;
-  uniform: Tried;
-  /** Decibels. */
-  gain: number;
-}
-
-export interface TuneResult {
+export interface TuneResult extends SpeedupSpread {
   /** The option to use. */
   cache: { steps: number[]; branch: number };
-  /** From the times of single calls. */
+  /** From the times of single calls; the range is that of whole runs. */
   speedup: number;
   /** Whether the budget holds on the tuning prompts; when not, this is the nearest that was found. */
   isWithin: boolean;
+  /** The best of the presets and equal intervals that fit the budget; the result is never worse than it. */
+  even: { steps: number[]; branch: number; speedup: number };
   /** Runs and seconds of the search, and whether it was cut short. */
   runs: number;
   seconds: number;
   isCutShort: boolean;
   /** On the prompts that were searched with. */
   tuning: TuneFigures;
-  /** On prompts and seeds that the search has not seen. */
-  validation: TuneFigures;
+  /** On prompts and seeds that the search has not seen; undefined when there was no time for them. */
+  validation: TuneFigures | undefined;
 }
 
 const DEFAULT_BRANCHES = [0, 1, 2, 3];
+/** The longest that Node.js' timers can wait for, in milliseconds. */
+const MAX_TIMEOUT = 2 ** 31 - 1;
 /** Share of runs and seconds that measuring gaps may take. */
 const MEASURING = 0.6;
+/** Runs that trying the result takes, of the same prompts and of others, and the share of all seconds kept for them. */
+const AGAIN_RUNS = FINALISTS + 3;
+const OTHERS_RUNS = 3;
+const VALIDATION = 0.4;
 
 /**
- * Searches the fastest schedule within a budget, see {@link Search}. The best few of the same time, and evenly spaced
- * full calls, are run once more with other noise: what was luck with the first gives way. All likeness is measured, with all prompts in one run; time follows
- * from the seconds of calls.
+ * Searches the fastest schedule within a budget, or the likest, see {@link Search}. The presets and equal intervals that
+ * fit the budget are tried first. The best few of the same time, and evenly spaced full calls, are run once more with
+ * other noise: what was luck with the first gives way. Then prompts that the search has not seen decide between the
+ * result and the best even setting. All likeness is measured, with all prompts in one run; time follows from the
+ * seconds of calls.
  *
  * ```ts
  * const { cache, speedup, validation } = await tune(pipe, {}, { minPsnr: 30 }, { prompts, validationPrompts });
@@ -72,7 +79,8 @@ const MEASURING = 0.6;
  * ```
  *
  * @param options those of the pipeline's `generate`, without prompts, seeds and cache.
- * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT, what `generate` throws, the signal's reason after an abort.
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT, also when the time was over before anything was tried; what
+ * `generate` throws, the signal's reason after an abort.
  */
 export async function tune(
   pipe: TunablePipeline,
@@ -82,17 +90,23 @@ export async function tune(
 ): Promise<TuneResult> {
   checkBudget(budget);
   const seed = tuning.seed !== undefined && isRandom(tuning.seed) ? drawSeed() : (tuning.seed ?? 0);
-  const { prompts, validationPrompts, maxRuns = 500, maxSeconds = 300, onProgress } = tuning;
+  const { prompts, validationPrompts, maxRuns = 500, maxSeconds = 300, stop, onProgress } = tuning;
   for (const [name, list] of Object.entries({ prompts, validationPrompts })) {
     if (list.length === 0) throw invalidArgument(name, 'must be at least one');
   }
+  if (!(maxSeconds > 0)) throw invalidArgument('maxSeconds', `must be above 0, got ${String(maxSeconds)}`);
+  /** How much longer runs of the other prompts take. */
+  const ratio = validationPrompts.length / prompts.length;
   const begin = performance.now();
   const seconds = () => (performance.now() - begin) / 1000;
-  let phase: TuneEvent['phase'] = 'measuring';
+  const timeout = AbortSignal.timeout(Math.min(1000 * maxSeconds, MAX_TIMEOUT));
+  const end = stop ? AbortSignal.any([stop, timeout]) : timeout;
+  let phase: TuneEvent['phase'] = 'search';
   let isCutShort = false;
+  let searchSeconds = maxSeconds;
   const isOver = () => {
     const share = phase === 'measuring' ? MEASURING : 1;
-    const over = trials.runs >= share * maxRuns || seconds() >= share * maxSeconds;
+    const over = end.aborted || trials.runs >= share * maxRuns || seconds() >= share * searchSeconds;
     isCutShort ||= over;
     return over;
   };
@@ -107,46 +121,76 @@ export async function tune(
     prompt: [...list],
     seeds: list.map((_, i) => first + i),
   });
-  const trials: Trials = new Trials(pipe, run(prompts, seed), { isOver, onRun });
-  await trials.start();
+  /** Whether all of it was done in time. */
+  const inTime = async (work: () => Promise<void>): Promise<boolean> => {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      if (!(error instanceof OutOfTime)) throw error;
+      isCutShort = true;
+      return false;
+    }
+  };
+
+  const trials: Trials = new Trials(pipe, run(prompts, seed), { isOver, onRun, end });
   const branches = tuning.branches ?? DEFAULT_BRANCHES.filter((branch) => hasBranch(pipe, branch));
   for (const branch of branches) pipe.unet.validateBranch(branch);
-
   const search = new Search(trials, budget, branches);
-  await search.measure();
-  phase = 'search';
-  const found = await search.run();
-  const { even, others } = await search.finalists(found);
+  await inTime(async () => {
+    await trials.start();
+    const reserve = (AGAIN_RUNS + OTHERS_RUNS * ratio) * seconds();
+    searchSeconds = maxSeconds - Math.min(VALIDATION * maxSeconds, reserve);
+    await search.start();
+    phase = 'measuring';
+    await search.measure();
+    phase = 'search';
+    await search.run();
+  });
+  const [found, even] = [search.answer(), search.even];
+  if (!found || !even) {
+    stop?.throwIfAborted();
+    throw invalidArgument(
+      'maxSeconds',
+      `of ${maxSeconds} are over before a schedule was tried; use fewer prompts`,
+    );
+  }
+  let finalists: Tried[] = [];
+  await inTime(async () => {
+    finalists = await search.finalists(found);
+  });
   const spent = { runs: trials.runs, seconds: seconds(), isCutShort };
 
   phase = 'validation';
-  // Other noise tells what is more than luck with this one.
-  const check = new Trials(pipe, run(prompts, seed + prompts.length + validationPrompts.length), { onRun });
-  await check.start();
-  let best = { tried: found, score: -Infinity };
-  for (const tried of [even, ...others]) {
-    if (search.isWithin(found) && !search.isWithin(tried)) continue;
-    const score = tried.psnr + (await check.psnr(tried));
-    if (score > best.score) best = { tried, score };
-  }
-  const { steps, branch, psnr } = best.tried;
-
-  const unseen = new Trials(pipe, run(validationPrompts, seed + prompts.length), { onRun });
-  await unseen.start();
-  const evenUnseen = { ...even, psnr: await unseen.psnr(even) };
-  const validation = figures(await unseen.psnr(best.tried), evenUnseen);
+  const decision = new Decision(search, found, even);
+  const otherSeed = seed + prompts.length + validationPrompts.length;
+  const again = new Trials(pipe, run(prompts, otherSeed), { onRun, end });
+  const others = new Trials(pipe, run(validationPrompts, seed + prompts.length), { onRun, end });
+  let validation: TuneFigures | undefined;
+  await inTime(async () => {
+    // Other prompts matter more than other noise.
+    const needed = (AGAIN_RUNS + OTHERS_RUNS * ratio) * (spent.seconds / spent.runs);
+    if (maxSeconds - seconds() > needed) await decision.amongFinalists(finalists, again);
+    validation = await decision.onOthers(others);
+  });
   await callbacks.settled(options.signal);
+  const { best } = decision;
+  const { steps, branch, psnr } = best;
   return {
     cache: { steps: [...steps], branch },
     speedup: trials.speedup(steps.length, branch),
-    isWithin: search.isWithin(best.tried),
+    ...spreadOf([trials, again, others].flatMap((all) => all.measuredSpeedups(best))),
+    isWithin: search.isWithin(best),
+    even: {
+      steps: [...even.steps],
+      branch: even.branch,
+      speedup: trials.speedup(even.steps.length, even.branch),
+    },
     ...spent,
-    tuning: figures(psnr, even),
+    tuning: figures(psnr, even.psnr),
     validation,
   };
 }
-
-const figures = (psnr: number, uniform: Tried): TuneFigures => ({ psnr, uniform, gain: psnr - uniform.psnr });
 
 function hasBranch({ unet }: TunablePipeline, branch: number): boolean {
   try {
