@@ -1,4 +1,5 @@
 import { types } from 'node:util';
+import { shorten } from './messages.js';
 
 /** The codes of all errors of this package, and what they mean. */
 export const ERROR_CODES = {
@@ -21,13 +22,16 @@ export const ERROR_CODES = {
 /** Stable codes: match on these, never on messages. */
 export type DeepCacheErrorCode = keyof typeof ERROR_CODES;
 
+/** What is quoted in messages may come from anywhere, and be of any length. */
+const LONGEST_MESSAGE = 2000;
+
 /** Every error this package throws on purpose. */
 export class DeepCacheError extends Error {
   override readonly name = 'DeepCacheError';
   readonly code: DeepCacheErrorCode;
 
   constructor(code: DeepCacheErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
+    super(shorten(message, LONGEST_MESSAGE), options);
     this.code = code;
   }
 }

@@ -2,6 +2,7 @@ import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 
 import { type FileHandle, open } from 'node:fs/promises';
 import { untilAborted } from '../aborting.js';
 import { type DeepCacheError, invalidConfig, messageOf } from '../errors.js';
+import { shorten } from '../messages.js';
 
 /** Most bytes of a file by its kind: well above what real ones have, and little enough to be read at once. */
 export const LIMITS = {
@@ -133,7 +134,13 @@ function coded<T>(path: string, { fail = invalidConfig }: ReadOptions, work: () 
   try {
     return work();
   } catch (cause) {
-    if (cause instanceof Unfit) throw fail(path, cause.message);
-    throw fail(path, `cannot be read: ${messageOf(cause)}`, { cause });
+    if (cause instanceof Unfit) throw fail(shorten(path), cause.message);
+    throw fail(shorten(path), `cannot be read: ${reasonOf(cause)}`, { cause });
   }
+}
+
+/** What the system says, without the call and the path that it puts behind it. */
+function reasonOf(error: unknown): string {
+  const { syscall } = error as NodeJS.ErrnoException;
+  return syscall ? (messageOf(error).split(`, ${syscall}`, 1)[0] as string) : messageOf(error);
 }

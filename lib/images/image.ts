@@ -1,14 +1,20 @@
-import { readFile, writeFile } from 'node:fs/promises';
 import { extname } from 'node:path';
-import { DeepCacheError, invalidArgument, messageOf } from '../errors.js';
-import { addPngText, fromExif, type ImageMetadata, isPngKeyword, toExifDescription } from './metadata.js';
+import { invalidArgument } from '../errors.js';
+import { writeFileAtomic } from '../files/atomic-write.js';
+import { shorten } from '../messages.js';
+import { inOneGo, inSlices } from '../slices.js';
+import { imageError } from './errors.js';
+import { type FloatRange, floatsToPixels, pixelsToFloats } from './floats.js';
+import { type ImageMetadata, toExifDescription } from './metadata.js';
+import { type OpenOptions, openPicture } from './picture.js';
+import { addPngText, isPngKeyword } from './png.js';
+import { loadSharp } from './sharp.js';
 
+export type { FloatRange } from './floats.js';
 export type { ImageMetadata } from './metadata.js';
+export type { OpenOptions } from './picture.js';
 
 export type ImageFormat = 'png' | 'jpeg' | 'webp';
-
-/** What the floats of an image mean: black to white is 0 to 1 (pipelines) or -1 to 1 (the VAE). */
-export type FloatRange = 'unit' | 'signed';
 
 export interface ImageOptions {
   width: number;
@@ -75,16 +81,7 @@ export class Image {
         `has ${values.length} numbers, 3x${height}x${width} needs ${pixels * 3}`,
       );
     }
-    // This array type clamps and rounds half to even by itself, and turns NaN into 0.
-    const data = new Uint8ClampedArray(pixels * 3);
-    for (let channel = 0; channel < 3; channel++) {
-      for (let pixel = 0; pixel < pixels; pixel++) {
-        const value = values[channel * pixels + pixel] as number;
-        const unit = range === 'unit' ? value : Math.fround(value / 2 + 0.5);
-        data[pixel * 3 + channel] = Math.fround(unit * 255);
-      }
-    }
-    return new Image({ width, height, data: new Uint8Array(data.buffer) });
+    return new Image({ width, height, data: inOneGo(floatsToPixels(values, range)) });
   }
 
   /** The images of a batch of floats [n, 3, height, width]. */
@@ -105,28 +102,14 @@ export class Image {
   }
 
   /**
-   * Reads an image in any format sharp knows, turned upright, without its alpha channel.
+   * Reads a PNG, JPEG, WebP, GIF (its first picture), TIFF or AVIF, turned upright, without its alpha channel.
    *
-   * @throws DeepCacheError ERR_DEEPCACHE_IMAGE naming the file.
+   * @param source its path, its bytes, a `data:` URL, or its bytes in base64.
+   * @throws DeepCacheError ERR_DEEPCACHE_IMAGE naming the file; the signal's reason.
    */
-  static async open(source: string | Uint8Array): Promise<Image> {
-    const name = typeof source === 'string' ? source : 'the image';
-    try {
-      const bytes = typeof source === 'string' ? await readFile(source) : source;
-      const sharp = await loadSharp();
-      const { exif, comments } = await sharp(bytes).metadata();
-      const { data, info } = await sharp(bytes)
-        .autoOrient()
-        .toColourspace('srgb')
-        .removeAlpha()
-        .raw()
-        .toBuffer({ resolveWithObject: true });
-      const texts = (comments ?? []).map(({ keyword, text }) => [keyword, text]);
-      const metadata = { ...(exif ? fromExif(exif) : {}), ...Object.fromEntries(texts) };
-      return new Image({ width: info.width, height: info.height, data, metadata });
-    } catch (cause) {
-      throw imageError(`${name} cannot be read`, cause);
-    }
+  static async open(source: string | Uint8Array, options: OpenOptions = {}): Promise<Image> {
+    const picture = await openPicture(source, options);
+    return new Image({ ...(await picture.decode()), metadata: picture.metadata });
   }
 
   /** What is short of it: the pixels are for {@link Image.toBuffer}. */
@@ -142,13 +125,7 @@ export class Image {
 
   /** Floats [3, height, width]. */
   toFloat(range: FloatRange = 'unit'): Float32Array {
-    const pixels = this.width * this.height;
-    const values = new Float32Array(pixels * 3);
-    for (let i = 0; i < values.length; i++) {
-      const unit = (this.data[i] as number) / 255;
-      values[(i % 3) * pixels + Math.floor(i / 3)] = range === 'unit' ? unit : unit * 2 - 1;
-    }
-    return values;
+    return inOneGo(pixelsToFloats(this.data, range));
   }
 
   /**
@@ -169,7 +146,7 @@ export class Image {
       if (!isPngKeyword(keyword)) {
         throw invalidArgument(
           'metadata',
-          `has the key ${JSON.stringify(keyword)}, not 1 to 79 ASCII characters`,
+          `has the key ${JSON.stringify(shorten(keyword))}, not 1 to 79 characters of Latin-1`,
         );
       }
     }
@@ -190,13 +167,13 @@ export class Image {
     const format = options.format ?? FORMATS[extension];
     if (!format) {
       const ending = extension ? `ends in ${extension}` : 'has no ending';
-      throw imageError(`${path} ${ending}; images are written as .png, .jpg, .jpeg or .webp`);
+      throw imageError(`${shorten(path)} ${ending}; images are written as .png, .jpg, .jpeg or .webp`);
     }
     const bytes = await this.toBuffer(format, options);
     try {
-      await writeFile(path, bytes);
+      await writeFileAtomic(path, bytes);
     } catch (cause) {
-      throw imageError(`${path} cannot be written`, cause);
+      throw imageError(`${shorten(path)} cannot be written`, cause);
     }
   }
 
@@ -207,7 +184,7 @@ export class Image {
     const isEmpty = Object.keys(metadata).length === 0;
     if (format === 'png') {
       const png = await image.png().toBuffer();
-      return isEmpty ? png : addPngText(png, metadata);
+      return isEmpty ? png : inSlices(addPngText(png, metadata));
     }
     if (!isEmpty) {
       const description = toExifDescription(metadata);
@@ -218,24 +195,9 @@ export class Image {
   }
 }
 
-/** On first use: all but images works where sharp's own binary does not load. */
-async function loadSharp() {
-  try {
-    return (await import('sharp')).default;
-  } catch (cause) {
-    throw imageError('sharp, which reads and writes images, does not load; try `npm install sharp`', cause);
-  }
-}
-
 function checkSize(width: number, height: number): void {
   for (const [name, value] of Object.entries({ width, height })) {
     if (!Number.isInteger(value) || value < 1)
       throw invalidArgument(name, `is ${value}, not a whole number from 1`);
   }
-}
-
-function imageError(message: string, cause?: unknown): DeepCacheError {
-  if (cause instanceof DeepCacheError) return cause;
-  const why = cause === undefined ? '' : `: ${messageOf(cause)}`;
-  return new DeepCacheError('ERR_DEEPCACHE_IMAGE', message + why, { cause });
 }

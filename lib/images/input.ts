@@ -1,8 +1,12 @@
 import { invalidArgument } from '../errors.js';
+import { show } from '../messages.js';
+import { forEachIndex, inSlices, mapParts, type Sliced } from '../slices.js';
 import type { Tensor } from '../tensor.js';
+import { MOST_SIDE } from './decode.js';
+import { pixelsToFloats } from './floats.js';
 import { Image } from './image.js';
+import { openPicture } from './picture.js';
 import { lanczosSlices } from './resize.js';
-import { inSlices, type Sliced } from './slices.js';
 
 /** Pixels of your own: [height, width, channels], 8 bits each; 1 (gray), 3 (RGB) or 4 (RGBA, A is dropped) channels. */
 export interface RawImage {
@@ -13,39 +17,51 @@ export interface RawImage {
 }
 
 /**
- * One picture: the path or the bytes of a file in any format sharp reads, an {@link Image} or raw pixels.
+ * One picture: the path of a PNG, JPEG, WebP, GIF, TIFF or AVIF, its bytes, a `data:` URL or its bytes in base64, an
+ * {@link Image} or raw pixels.
  */
 export type ImageSource = string | Uint8Array | Image | RawImage;
 
 /** One picture, several of one size, or a tensor [n, channels, h, w] with values from 0 to 1. */
 export type ImageInput = ImageSource | readonly ImageSource[] | Tensor;
 
+/** A picture whose size is known, and nothing unpacked yet. */
+export interface LoadedImage {
+  readonly width: number;
+  readonly height: number;
+  read(signal: AbortSignal | undefined): Promise<Image>;
+}
+
 /** Pictures as pipelines read them: either 8-bit ones, that may be resized, or a tensor, that is taken as it is. */
-export type LoadedImages = { images: Image[] } | { tensor: Tensor };
+export type LoadedImages = { images: readonly LoadedImage[] } | { tensor: Tensor };
+
+/** As many as a run makes images. */
+const MOST_IMAGES = 512;
 
 /**
- * Loads an image option.
+ * Looks at what an image option holds. Pictures are unpacked by {@link toRgb} and {@link toMask}, so that what a run
+ * needs is known before.
  *
  * @throws DeepCacheError ERR_DEEPCACHE_IMAGE for files, ERR_DEEPCACHE_INVALID_ARGUMENT naming the option.
  */
-export async function loadImages(name: string, input: ImageInput, channels: number): Promise<LoadedImages> {
+export async function loadImages(
+  name: string,
+  input: ImageInput,
+  channels: number,
+  signal?: AbortSignal,
+): Promise<LoadedImages> {
   if (isTensor(input)) {
-    const { shape, data } = input;
-    if (shape.length !== 4 || shape[1] !== channels || shape.some((extent) => extent < 1)) {
-      throw invalidArgument(name, `must have shape [n, ${channels}, h, w], got [${shape.join(', ')}]`);
-    }
-    const count = shape.reduce((product, extent) => product * extent, 1);
-    if (data.length !== count)
-      throw invalidArgument(name, `has ${data.length} values, its shape needs ${count}`);
-    // Written so that NaN fails.
-    if (!data.every((value) => value >= 0 && value <= 1))
-      throw invalidArgument(name, 'must hold values from 0 to 1');
+    await checkTensor(name, input, channels, signal);
     return { tensor: input };
   }
   const sources = Array.isArray(input) ? (input as readonly ImageSource[]) : [input as ImageSource];
   if (sources.length === 0) throw invalidArgument(name, 'must not be an empty list');
-  const images = await Promise.all(sources.map((source) => loadImage(name, source)));
-  const [first] = images as [Image];
+  if (sources.length > MOST_IMAGES) {
+    throw invalidArgument(name, `has ${sources.length} pictures; at most ${MOST_IMAGES}`);
+  }
+  const images: LoadedImage[] = [];
+  for (const source of sources) images.push(await loadImage(name, source, signal));
+  const [first] = images as [LoadedImage];
   if (images.some(({ width, height }) => width !== first.width || height !== first.height)) {
     throw invalidArgument(name, 'has pictures of different sizes');
   }
@@ -54,9 +70,23 @@ export async function loadImages(name: string, input: ImageInput, channels: numb
 
 /** Width and height in pixels. */
 export function sizeOf(loaded: LoadedImages): { width: number; height: number } {
-  if ('images' in loaded) return loaded.images[0] as Image;
+  if ('images' in loaded) return loaded.images[0] as LoadedImage;
   const [, , height = 0, width = 0] = loaded.tensor.shape;
   return { width, height };
+}
+
+/** How many pictures there are. */
+export function countOf(loaded: LoadedImages): number {
+  return 'images' in loaded ? loaded.images.length : (loaded.tensor.shape[0] as number);
+}
+
+/** Bytes that {@link toRgb} or {@link toMask} needs at most, with its result of so many channels. */
+export function bytesOf(loaded: LoadedImages, width: number, height: number, channels: 1 | 3): number {
+  if ('tensor' in loaded) return 0;
+  const size = sizeOf(loaded);
+  // Unpacked with a fourth channel, then without; gray; resized in one axis, and in both.
+  const one = (4 + 3 + 3) * size.width * size.height + 3 * width * (size.height + height);
+  return one + 4 * channels * loaded.images.length * width * height;
 }
 
 /**
@@ -68,13 +98,18 @@ export async function toRgb(
   loaded: LoadedImages,
   width: number,
   height: number,
+  signal?: AbortSignal,
 ): Promise<Tensor> {
   if ('tensor' in loaded) return exactSize(name, loaded.tensor, width, height);
-  const floats: Float32Array[] = [];
-  for (const image of loaded.images) {
-    floats.push((await inSlices(lanczosSlices(image, width, height))).toFloat());
+  const size = 3 * height * width;
+  const data = new Float32Array(loaded.images.length * size);
+  // One at a time, to save memory.
+  for (const [i, picture] of loaded.images.entries()) {
+    const image = await picture.read(signal);
+    const resized = await inSlices(lanczosSlices(image, width, height), signal);
+    await inSlices(pixelsToFloats(resized.data, 'unit', data.subarray(i * size, (i + 1) * size)), signal);
   }
-  return stack(floats, [3, height, width]);
+  return { data, shape: [loaded.images.length, 3, height, width] };
 }
 
 /** The same for masks: [n, 1, height, width], 1 (repaint) where the picture is half white or more, else 0. */
@@ -83,20 +118,28 @@ export async function toMask(
   loaded: LoadedImages,
   width: number,
   height: number,
+  signal?: AbortSignal,
 ): Promise<Tensor> {
   if ('tensor' in loaded) {
     const { data, shape } = exactSize(name, loaded.tensor, width, height);
-    return { data: data.map((value) => (value >= 0.5 ? 1 : 0)), shape };
+    const mask = await inSlices(
+      mapParts(data, (value) => (value >= 0.5 ? 1 : 0)),
+      signal,
+    );
+    return { data: mask, shape };
   }
-  const masks: Float32Array[] = [];
-  for (const image of loaded.images) {
-    const { data } = await inSlices(lanczosSlices(await inSlices(toGray(image)), width, height));
-    const mask = new Float32Array(width * height);
-    // diffusers compares value / 255 with 0.5.
-    for (let i = 0; i < mask.length; i++) mask[i] = (data[3 * i] as number) / 255 >= 0.5 ? 1 : 0;
-    masks.push(mask);
+  const size = height * width;
+  const data = new Float32Array(loaded.images.length * size);
+  for (const [i, picture] of loaded.images.entries()) {
+    const gray = await inSlices(toGray(await picture.read(signal)), signal);
+    const resized = (await inSlices(lanczosSlices(gray, width, height), signal)).data;
+    const write = (pixel: number) => {
+      // diffusers compares value / 255 with 0.5.
+      data[i * size + pixel] = (resized[3 * pixel] as number) / 255 >= 0.5 ? 1 : 0;
+    };
+    await inSlices(forEachIndex(size, write), signal);
   }
-  return stack(masks, [1, height, width]);
+  return { data, shape: [loaded.images.length, 1, height, width] };
 }
 
 function exactSize(name: string, tensor: Tensor, width: number, height: number): Tensor {
@@ -108,30 +151,53 @@ function exactSize(name: string, tensor: Tensor, width: number, height: number):
   );
 }
 
-function stack(blocks: readonly Float32Array[], shape: readonly number[]): Tensor {
-  const count = blocks[0]?.length ?? 0;
-  const data = new Float32Array(blocks.length * count);
-  for (const [i, block] of blocks.entries()) data.set(block, i * count);
-  return { data, shape: [blocks.length, ...shape] };
-}
-
 /** Luma in all three channels, rounded as Pillow's convert('L') does. */
 function* toGray({ width, height, data }: Image): Sliced<Image> {
   const gray = new Uint8Array(data.length);
-  for (let i = 0; i < data.length; i += 3) {
+  yield* forEachIndex(width * height, (pixel) => {
+    const i = 3 * pixel;
     const [r, g, b] = [data[i] as number, data[i + 1] as number, data[i + 2] as number];
     const luma = (r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16;
     gray[i] = luma;
     gray[i + 1] = luma;
     gray[i + 2] = luma;
-    if (i % (3 * width) === 0) yield;
-  }
+  });
   return new Image({ width, height, data: gray });
 }
 
-async function loadImage(name: string, source: unknown): Promise<Image> {
-  if (typeof source === 'string' || isBytes(source)) return Image.open(source);
-  if (source instanceof Image) return source;
+async function checkTensor(
+  name: string,
+  { shape, data }: Tensor,
+  channels: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (shape.length !== 4 || shape[1] !== channels || shape.some((extent) => !(extent >= 1))) {
+    throw invalidArgument(name, `must have shape [n, ${channels}, h, w], got [${shape.join(', ')}]`);
+  }
+  const count = shape.reduce((product, extent) => product * extent, 1);
+  if (data.length !== count) {
+    throw invalidArgument(name, `has ${data.length} values, its shape needs ${count}`);
+  }
+  await inSlices(
+    forEachIndex(data.length, (i) => {
+      // Written so that NaN fails.
+      if (!((data[i] as number) >= 0 && (data[i] as number) <= 1)) {
+        throw invalidArgument(name, 'must hold values from 0 to 1');
+      }
+    }),
+    signal,
+  );
+}
+
+async function loadImage(
+  name: string,
+  source: unknown,
+  signal: AbortSignal | undefined,
+): Promise<LoadedImage> {
+  if (typeof source === 'string' || isBytes(source)) {
+    const { width, height, metadata, decode } = await openPicture(source, { signal });
+    return { width, height, read: async (stop) => new Image({ ...(await decode(stop)), metadata }) };
+  }
   const { data, width, height, channels } = (source ?? {}) as RawImage;
   if (!isBytes(data) || ![1, 3, 4].includes(channels)) {
     throw invalidArgument(
@@ -139,18 +205,40 @@ async function loadImage(name: string, source: unknown): Promise<Image> {
       'must be a path, the bytes of a file, an Image, { data, width, height, channels } or a tensor',
     );
   }
+  const isSide = (value: unknown) => Number.isInteger(value) && (value as number) >= 1;
+  if (!isSide(width) || !isSide(height)) {
+    throw invalidArgument(
+      name,
+      `must have a width and a height from 1, got ${show(width)} and ${show(height)}`,
+    );
+  }
+  if (Math.max(width, height) > MOST_SIDE) {
+    throw invalidArgument(name, `has ${width}x${height} pixels; at most ${MOST_SIDE} a side`);
+  }
+  if (source instanceof Image) return { width, height, read: async () => source };
   if (data.length !== width * height * channels) {
     throw invalidArgument(
       name,
       `has ${data.length} bytes, ${width}x${height}x${channels} needs ${width * height * channels}`,
     );
   }
-  const rgb = new Uint8Array(width * height * 3);
-  for (let i = 0; i < rgb.length; i++) {
-    const pixel = Math.floor(i / 3) * channels;
-    rgb[i] = data[channels === 1 ? pixel : pixel + (i % 3)] as number;
-  }
-  return new Image({ width, height, data: rgb });
+  const read = async (stop: AbortSignal | undefined) =>
+    new Image({ width, height, data: await inSlices(threeChannels(data, channels), stop) });
+  return { width, height, read };
+}
+
+function* threeChannels(data: Uint8Array, channels: number): Sliced<Uint8Array> {
+  const pixels = data.length / channels;
+  const rgb = new Uint8Array(pixels * 3);
+  // Gray is each of the three.
+  const [green, blue] = channels === 1 ? [0, 0] : [1, 2];
+  yield* forEachIndex(pixels, (pixel) => {
+    const from = pixel * channels;
+    rgb[3 * pixel] = data[from] as number;
+    rgb[3 * pixel + 1] = data[from + green] as number;
+    rgb[3 * pixel + 2] = data[from + blue] as number;
+  });
+  return rgb;
 }
 
 // Not instanceof: arrays may come from another realm (vm contexts, worker messages).

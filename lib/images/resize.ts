@@ -1,5 +1,5 @@
+import { inOneGo, type Sliced } from '../slices.js';
 import { Image } from './image.js';
-import { inOneGo, type Sliced } from './slices.js';
 
 /** Pixels of the source that one pixel of the result is made of. */
 interface Taps {
@@ -13,6 +13,9 @@ const BITS = 22;
 const HALF = 2 ** (BITS - 1);
 const RADIUS = 3;
 
+/** Products of pixels and weights at a stretch. */
+const MOST_PRODUCTS = 2 ** 14;
+
 /**
  * Resizes as Pillow's `Image.resize(size, LANCZOS)` does, bit for bit, which diffusers uses for its inputs: a
  * windowed sinc that widens when the picture shrinks, rows first, rounded to 8 bits between the passes.
@@ -21,33 +24,41 @@ export function resizeLanczos(image: Image, width: number, height: number): Imag
   return inOneGo(lanczosSlices(image, width, height));
 }
 
-/** The same row by row: a large photo takes a second or two. */
+/** The same in parts: a large photo takes a second or two. */
 export function* lanczosSlices(image: Image, width: number, height: number): Sliced<Image> {
   if (image.width === width && image.height === height) return image;
   const { metadata } = image;
-  const rows = yield* horizontal(image.data, image.width, image.height, lanczosTaps(image.width, width));
-  const data = yield* vertical(rows, width, lanczosTaps(image.height, height));
+  const across = yield* lanczosTaps(image.width, width);
+  const rows = yield* horizontal(image.data, image.width, image.height, across);
+  const data = yield* vertical(rows, width, yield* lanczosTaps(image.height, height));
   return new Image({ width, height, data, metadata });
 }
 
-function lanczosTaps(from: number, to: number): Taps[] {
+function* lanczosTaps(from: number, to: number): Sliced<Taps[]> {
   const scale = from / to;
   const stretch = Math.max(scale, 1);
   const support = RADIUS * stretch;
-  return Array.from({ length: to }, (_, i) => {
+  const taps: Taps[] = [];
+  for (let i = 0; i < to; i++) {
     const center = (i + 0.5) * scale;
     const first = Math.max(0, Math.trunc(center - support + 0.5));
     const end = Math.min(from, Math.trunc(center + support + 0.5));
-    const values = Array.from({ length: end - first }, (_, k) =>
-      lanczos((k + first - center + 0.5) / stretch),
-    );
-    const sum = values.reduce((a, b) => a + b, 0);
-    const weights = values.map((value) => {
+    const values = new Float64Array(end - first);
+    let sum = 0;
+    for (let k = 0; k < values.length; k++) {
+      const value = lanczos((k + first - center + 0.5) / stretch);
+      values[k] = value;
+      sum += value;
+      if (k % 1024 === 1023) yield;
+    }
+    const weights = Int32Array.from(values, (value) => {
       const fixed = (value / sum) * 2 ** BITS;
       return Math.trunc(fixed < 0 ? fixed - 0.5 : fixed + 0.5);
     });
-    return { first, weights: Int32Array.from(weights) };
-  });
+    taps.push({ first, weights });
+    yield;
+  }
+  return taps;
 }
 
 function lanczos(x: number): number {
@@ -60,8 +71,14 @@ function sinc(x: number): number {
 
 function* horizontal(data: Uint8Array, width: number, height: number, taps: Taps[]): Sliced<Uint8Array> {
   const out = new Uint8Array(taps.length * height * 3);
+  let done = 0;
   for (let y = 0, to = 0; y < height; y++) {
     for (const { first, weights } of taps) {
+      done += weights.length;
+      if (done > MOST_PRODUCTS) {
+        yield;
+        done = 0;
+      }
       let from = (y * width + first) * 3;
       let [r, g, b] = [HALF, HALF, HALF];
       for (let k = 0; k < weights.length; k++, from += 3) {
@@ -89,6 +106,7 @@ function* vertical(data: Uint8Array, width: number, taps: Taps[]): Sliced<Uint8A
       const weight = weights[k] as number;
       const from = (first + k) * row;
       for (let x = 0; x < row; x++) sums[x] = (sums[x] as number) + (data[from + x] as number) * weight;
+      yield;
     }
     for (let x = 0; x < row; x++) out[y * row + x] = clip(sums[x] as number);
     yield;

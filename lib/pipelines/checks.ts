@@ -1,4 +1,5 @@
 import { DeepCacheError, invalidArgument } from '../errors.js';
+import { show } from '../messages.js';
 import type { Tensor } from '../tensor.js';
 
 // Checks of option values: each returns the value, or throws ERR_DEEPCACHE_INVALID_ARGUMENT with the option's name.
@@ -31,14 +32,6 @@ export function callable(name: string, value: unknown): void {
   if (value !== undefined && typeof value !== 'function') {
     throw invalidArgument(name, `must be a function, got ${show(value)}`);
   }
-}
-
-/** A value for a message. */
-export function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value);
-  if (Array.isArray(value)) return `[${value.slice(0, 10).map(show).join(', ')}]`;
-  // An object without a prototype has no text.
-  return typeof value === 'object' && value !== null ? Object.prototype.toString.call(value) : String(value);
 }
 
 /** Throws unless a tensor is what it says and has the shape that is needed; `null` stands for any extent. */

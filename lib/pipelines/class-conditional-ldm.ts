@@ -1,5 +1,6 @@
 import { latentFullCalls } from '../deepcache/index.js';
 import { invalidArgument, invalidConfig } from '../errors.js';
+import { show } from '../messages.js';
 import { AutoencoderKL } from '../models/autoencoder-kl.js';
 import { ClassEmbedder } from '../models/class-embedder.js';
 import { findModel } from '../models/model-files.js';
@@ -7,7 +8,7 @@ import { LatentUNetModel } from '../models/unconditional-unets.js';
 import { openBackend } from '../native/device.js';
 import { LatentDDIMScheduler, type Scheduler } from '../schedulers/index.js';
 import { concat, type Tensor } from '../tensor.js';
-import { real, show, whole } from './checks.js';
+import { real, whole } from './checks.js';
 import { chooseScheduler, type LoadOptions, type ModelIndex, type PipelineParts } from './components.js';
 import { registerPipeline } from './diffusion-pipeline.js';
 import { loadTogether } from './loading.js';

@@ -1,9 +1,10 @@
 import type { CacheOptions } from '../deepcache/index.js';
 import { invalidArgument } from '../errors.js';
+import { show } from '../messages.js';
 import { checkNames } from '../names.js';
 import type { Scheduler, SchedulerConfig } from '../schedulers/index.js';
 import type { Tensor } from '../tensor.js';
-import { callable, checkSignal, real, show, whole } from './checks.js';
+import { callable, checkSignal, real, whole } from './checks.js';
 import type { StepEvent } from './result.js';
 import { checkSeeds } from './seeds.js';
 

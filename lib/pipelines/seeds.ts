@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { invalidArgument } from '../errors.js';
+import { show } from '../messages.js';
 import type { Tensor } from '../tensor.js';
-import { show } from './checks.js';
 
 /** A number where a number holds it exactly, up to 2^53; a bigint beyond. */
 export type Seed = number | bigint;

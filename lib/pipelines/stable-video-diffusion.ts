@@ -1,11 +1,12 @@
 import { invalidArgument } from '../errors.js';
 import { type ImageInput, type LoadedImages, loadImages, sizeOf, toRgb } from '../images/input.js';
+import { show } from '../messages.js';
 import type { AutoencoderKL } from '../models/autoencoder-kl.js';
 import type { CLIPVisionModelWithProjection } from '../models/image-encoder.js';
 import type { UNetSpatioTemporalConditionModel } from '../models/unet-spatio-temporal.js';
 import { checkNames } from '../names.js';
 import { FloatTensor, type Tensor } from '../tensor.js';
-import { callable, checkSignal, checkTensor, flag, real, show, whole } from './checks.js';
+import { callable, checkSignal, checkTensor, flag, real, whole } from './checks.js';
 import type { LoadOptions, ModelIndex } from './components.js';
 import { loadVideoComponents, type VideoComponents } from './components-video.js';
 import { planRun, runLoop } from './denoise.js';

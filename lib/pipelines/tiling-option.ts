@@ -1,7 +1,8 @@
 import { invalidArgument } from '../errors.js';
+import { show } from '../messages.js';
 import type { Tiling } from '../models/tiling.js';
 import { checkNames } from '../names.js';
-import { show, whole } from './checks.js';
+import { whole } from './checks.js';
 
 /** In image pixels, multiples of 8. */
 export interface VaeTilingOptions {

@@ -1,5 +1,6 @@
 import { invalidArgument } from '../errors.js';
-import { real, show } from './checks.js';
+import { show } from '../messages.js';
+import { real } from './checks.js';
 
 /** Height and width, or top and left, in pixels: diffusers' order. */
 export type Pair = readonly [number, number];

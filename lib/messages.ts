@@ -1,0 +1,24 @@
+/**
+ * A text for a message: what others wrote may be megabytes long. The beginning, and how much there is.
+ *
+ * @param most characters that are kept.
+ */
+export function shorten(text: string, most = 200): string {
+  if (text.length <= most) return text;
+  // Half of a character of two parts is none.
+  const kept = text.slice(0, most).replace(/[\ud800-\udbff]$/, '');
+  return `${kept}… (${text.length} characters)`;
+}
+
+/** A value for a message. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(shorten(value));
+  if (Array.isArray(value)) {
+    const items = value.slice(0, 10).map((item) => (Array.isArray(item) ? '[…]' : show(item)));
+    return shorten(`[${items.join(', ')}]`);
+  }
+  // An object without a prototype has no text.
+  return typeof value === 'object' && value !== null
+    ? Object.prototype.toString.call(value)
+    : shorten(String(value));
+}
