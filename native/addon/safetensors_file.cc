@@ -1,7 +1,6 @@
 #include "safetensors_file.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "arguments.h"
 #include "errors.h"
@@ -62,7 +61,7 @@ Napi::Value NativeSafetensorsFile::read(const Napi::CallbackInfo& info) {
     if (found == tensors.end())
       argument.fail("the name of a tensor in " + file_->path(), "\"" + name + "\"");
     auto out = Napi::ArrayBuffer::New(info.Env(), found->bytes);
-    if (found->bytes) std::memcpy(out.Data(), file_->data(*found), found->bytes);
+    if (found->bytes) file_->read(*found, out.Data());
     return out;
   });
 }

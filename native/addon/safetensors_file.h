@@ -8,7 +8,7 @@
 
 namespace deepcache::addon {
 
-// A safetensors file, mapped and checked.
+// A safetensors file, checked.
 class NativeSafetensorsFile : public Napi::ObjectWrap<NativeSafetensorsFile> {
  public:
   static Napi::Function define_class(Napi::Env env);

@@ -9,7 +9,7 @@ namespace deepcache::cpu {
 namespace {
 
 constexpr size_t kLine = 16;          // floats in a cache line
-constexpr size_t kBlock = 1024;       // values of a row that are converted at a time
+constexpr size_t kBlock = 1024;       // values of a row that are transposed at a time
 constexpr size_t kChunk = 64 * 1024;  // values of an item, for plain copies
 
 bool is_matrix(Recipe recipe) { return recipe != Recipe::vector && recipe != Recipe::table; }
@@ -36,25 +36,24 @@ int row_of_lane(const WeightSpec& spec, const Kernels& kernels, int panel, int l
   return lane < kernels.lanes ? row : half + row;
 }
 
-// The tensors of a spec as one list of rows.
-class Rows {
- public:
-  Rows(const std::vector<const SourceTensor*>& sources, size_t width)
-      : sources_(sources), width_(width) {}
-
-  void read(int row, size_t first, size_t count, float* out) const {
-    size_t at = row * width_ + first;
-    for (const SourceTensor* source : sources_) {
-      if (at < source->count) return read_floats(*source, at, count, out);
-      at -= source->count;
-    }
-    throw Error(ErrorCode::kInternal, "weights: a matrix has fewer rows than its spec says");
+// Reads what a panel's lanes hold, [lane][channel][tap]; zeros where they hold nothing.
+void read_panel(const WeightSpec& spec, const SourceRows& rows, const Kernels& kernels, int panel,
+                size_t row_floats, float* out) {
+  const int width = kernels.panel;
+  for (int lane = 0; lane < width;) {
+    const int row = row_of_lane(spec, kernels, panel, lane);
+    int run = 1;  // of rows that lie together
+    while (lane + run < width &&
+           row_of_lane(spec, kernels, panel, lane + run) == (row < 0 ? row : row + run))
+      run++;
+    float* const to = out + size_t(lane) * row_floats;
+    if (row < 0)
+      std::fill(to, to + size_t(run) * row_floats, 0.0f);
+    else
+      rows.read(size_t(row), size_t(run), to);
+    lane += run;
   }
-
- private:
-  const std::vector<const SourceTensor*>& sources_;
-  size_t width_;
-};
+}
 
 // A nearest x2 enlargement makes pairs of a 3x3 kernel's rows (columns) read the same input:
 // output 2i reads i-1 by row 0 and i by rows 1, 2; output 2i+1 reads i by rows 0, 1 and i+1 by
@@ -71,27 +70,20 @@ void sum_phase(const float* taps9, size_t stride, int phase, int tap, int width,
       for (int i = 0; i < width; i++) out[i] += taps9[(y * 3 + x) * stride + i];
 }
 
-void pack_panel(CpuWeight& weight, const WeightSpec& spec, const Rows& rows, const Kernels& kernels,
-                int panel, float* scratch) {
+void pack_panel(CpuWeight& weight, const WeightSpec& spec, const SourceRows& rows,
+                const Kernels& kernels, int panel, float* scratch) {
   const size_t taps = size_t(spec.kernel_h) * spec.kernel_w, width = kernels.panel;
   const size_t channels = std::max<size_t>(1, kBlock / taps);  // of a block
-  const size_t row_floats = channels * taps;
-  float* const block = scratch;                        // [lane][channel][tap]
-  float* const turned = scratch + width * row_floats;  // [channel][tap][lane]
+  const size_t row_floats = taps * spec.in;
+  float* const read = scratch;                         // [lane][channel][tap]
+  float* const turned = scratch + width * row_floats;  // [channel][tap][lane] of a block
   float* const out = weight.values.floats() + panel * weight.k * width;
+  read_panel(spec, rows, kernels, panel, row_floats, read);
   std::vector<const float*> pointers(width);
   for (size_t c0 = 0; c0 < size_t(spec.in); c0 += channels) {
     const size_t some = std::min(channels, spec.in - c0), count = some * taps;
-    for (size_t lane = 0; lane < width; lane++) {
-      float* to = block + lane * row_floats;
-      pointers[lane] = to;
-      const int row = row_of_lane(spec, kernels, panel, int(lane));
-      if (row < 0) {
-        std::fill(to, to + count, 0.0f);
-      } else {
-        rows.read(row, c0 * taps, count, to);
-      }
-    }
+    for (size_t lane = 0; lane < width; lane++)
+      pointers[lane] = read + lane * row_floats + c0 * taps;
     kernels.transpose(pointers.data(), int(width), int(count), turned, int(width));
     for (size_t c = 0; c < some; c++) {
       const float* from = turned + c * taps * width;
@@ -142,8 +134,8 @@ void pack(CpuWeight& weight, const WeightSpec& spec,
   if (spec.recipe == Recipe::upsample && (spec.kernel_h != 3 || spec.kernel_w != 3))
     throw Error(ErrorCode::kInternal, "weights: the upsample recipe is for 3x3 kernels");
   const size_t taps = size_t(spec.kernel_h) * spec.kernel_w;
-  const Rows rows(sources, taps * spec.in);
-  const size_t scratch = 2 * std::max(kBlock, taps) * kernels.panel;
+  const SourceRows rows(sources, taps * spec.in);
+  const size_t scratch = (taps * spec.in + std::max(kBlock, taps)) * kernels.panel;
   pool.run(weight.panels, [&](int panel, int thread) {
     pack_panel(weight, spec, rows, kernels, panel, pool.scratch(thread, scratch));
   });

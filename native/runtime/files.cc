@@ -1,7 +1,6 @@
 #include "files.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,42 +18,67 @@ namespace {
 
 std::string reason(int number) { return std::generic_category().message(number); }
 
-[[noreturn]] void unreadable(const std::string& path, const std::string& why) {
-  throw Error(ErrorCode::kInvalidWeights, path + ": cannot be read: " + why);
+// Calls `transfer(done, some)`, which moves some bytes from byte `done` on, until all are done;
+// false when it makes no progress.
+template <typename Transfer>
+bool transfer_all(size_t bytes, const Transfer& transfer) {
+  for (size_t done = 0; done < bytes;) {
+    const ssize_t some = transfer(done, std::min(bytes - done, size_t(1) << 30));
+    if (some < 0 && errno == EINTR) continue;
+    if (some <= 0) return false;
+    done += size_t(some);
+  }
+  return true;
+}
+
+FileStamp stamp_of(const struct stat& status) {
+#if defined(__APPLE__)
+  const timespec& changed = status.st_mtimespec;
+#else
+  const timespec& changed = status.st_mtim;
+#endif
+  return {size_t(status.st_size), int64_t(changed.tv_sec), int64_t(changed.tv_nsec)};
 }
 
 }  // namespace
 
-MappedFile::MappedFile(const std::string& path) {
+InputFile::InputFile(const std::string& path) : path_(path) {
   // Opening a pipe would wait for its writer without O_NONBLOCK.
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (descriptor < 0) unreadable(path, reason(errno));
+  descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (descriptor_ < 0) fail(reason(errno));
   struct stat status {};
   std::string problem;
-  if (::fstat(descriptor, &status) != 0) {
+  if (::fstat(descriptor_, &status) != 0)
     problem = reason(errno);
-  } else if (S_ISDIR(status.st_mode)) {
+  else if (S_ISDIR(status.st_mode))
     problem = "it is a directory";
-  } else if (!S_ISREG(status.st_mode)) {
+  else if (!S_ISREG(status.st_mode))
     problem = "it is not a regular file";
-  } else if (status.st_size > 0) {
-    size_ = size_t(status.st_size);
-    void* map = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, descriptor, 0);
-    if (map == MAP_FAILED)
-      problem = reason(errno);
-    else
-      data_ = static_cast<const unsigned char*>(map);
-  }
-  ::close(descriptor);
-  if (!problem.empty()) unreadable(path, problem);
+  stamp_ = stamp_of(status);
+  if (problem.empty()) return;
+  ::close(descriptor_);
+  fail(problem);
 }
 
-MappedFile::~MappedFile() {
-  if (data_) ::munmap(const_cast<unsigned char*>(data_), size_);
+InputFile::~InputFile() { ::close(descriptor_); }
+
+void InputFile::read(void* target, size_t bytes, uint64_t offset) const {
+  errno = 0;
+  const bool complete = transfer_all(bytes, [&](size_t done, size_t some) {
+    return ::pread(descriptor_, static_cast<char*>(target) + done, some, off_t(offset + done));
+  });
+  if (!complete && errno != 0) fail(reason(errno));
+  struct stat status {};
+  if (::fstat(descriptor_, &status) != 0) fail(reason(errno));
+  if (!complete || !(stamp_of(status) == stamp_))
+    throw Error(ErrorCode::kInvalidWeights,
+                path_ +
+                    ": was changed while it was being read; try again when it is complete, and "
+                    "replace files by renaming new ones over them");
 }
 
-void MappedFile::release() const {
-  if (data_) ::madvise(const_cast<unsigned char*>(data_), size_, MADV_DONTNEED);
+void InputFile::fail(const std::string& why) const {
+  throw Error(ErrorCode::kInvalidWeights, path_ + ": cannot be read: " + why);
 }
 
 OutputFile::OutputFile(const std::string& path) : path_(path) {
@@ -72,16 +96,10 @@ OutputFile::~OutputFile() {
 }
 
 void OutputFile::write(const void* data, size_t bytes, uint64_t offset) {
-  auto from = static_cast<const char*>(data);
-  while (bytes > 0) {
-    const size_t piece = std::min(bytes, size_t(1) << 30);
-    const ssize_t written = ::pwrite(descriptor_, from, piece, off_t(offset));
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) fail("written");
-    from += written;
-    offset += uint64_t(written);
-    bytes -= size_t(written);
-  }
+  const bool complete = transfer_all(bytes, [&](size_t done, size_t some) {
+    return ::pwrite(descriptor_, static_cast<const char*>(data) + done, some, off_t(offset + done));
+  });
+  if (!complete) fail("written");
 }
 
 void OutputFile::commit() {

@@ -9,25 +9,36 @@
 
 namespace deepcache {
 
-// A whole regular file, mapped privately and read-only. Pages come and go as the kernel likes. If
-// somebody truncates the file meanwhile, reading the lost pages ends the process (SIGBUS):
-// replace files by renaming over them, as OutputFile does.
-class MappedFile {
- public:
-  // Throws Error(kInvalidWeights): all mapped files are weights.
-  explicit MappedFile(const std::string& path);
-  ~MappedFile();
-  MappedFile(const MappedFile&) = delete;
-  MappedFile& operator=(const MappedFile&) = delete;
+// What changes when somebody writes into a file.
+struct FileStamp {
+  size_t size = 0;
+  int64_t seconds = 0, nanoseconds = 0;  // of the last change
+  bool operator==(const FileStamp&) const = default;
+};
 
-  const unsigned char* data() const { return data_; }
-  size_t size() const { return size_; }
-  // Tells the kernel that the pages are not needed soon. They stay readable.
-  void release() const;
+// A regular file that is read piece by piece. Nothing is mapped: a file that somebody truncates
+// would end the process at the next look at a lost page (SIGBUS).
+class InputFile {
+ public:
+  // Throws Error(kInvalidWeights): all such files are weights.
+  explicit InputFile(const std::string& path);
+  ~InputFile();
+  InputFile(const InputFile&) = delete;
+  InputFile& operator=(const InputFile&) = delete;
+
+  const std::string& path() const { return path_; }
+  // Bytes, when it was opened.
+  size_t size() const { return stamp_.size; }
+  // Threads may read at once. Throws Error(kInvalidWeights) when the file has changed since it was
+  // opened: what was read before may not belong to what would be read now.
+  void read(void* target, size_t bytes, uint64_t offset) const;
 
  private:
-  const unsigned char* data_ = nullptr;
-  size_t size_ = 0;
+  [[noreturn]] void fail(const std::string& why) const;
+
+  std::string path_;
+  int descriptor_ = -1;
+  FileStamp stamp_;
 };
 
 // A file that appears under its name only when it is complete. Until commit() it has a temporary

@@ -12,6 +12,7 @@ namespace deepcache {
 namespace {
 
 constexpr size_t kLengthBytes = 8;
+constexpr size_t kStart = 32;               // bytes that tell what a file is
 constexpr size_t kMaxHeader = 100'000'000;  // as the reference implementation
 
 uint64_t read_length(const unsigned char* data) {
@@ -32,9 +33,28 @@ bool tensor_bytes(const std::vector<int64_t>& shape, int bits, size_t* bytes) {
   return total % 8 == 0;
 }
 
+// Where the values begin. `start`: the file's first bytes, all of them or kStart.
+size_t header_end(const unsigned char* start, size_t size, const std::string& path) {
+  const auto fail = [&](const std::string& problem) {
+    throw Error(ErrorCode::kInvalidWeights, path + ": " + problem);
+  };
+  static constexpr char kPointer[] = "version https://git-lfs";
+  static_assert(sizeof kPointer <= kStart);
+  if (size >= sizeof kPointer - 1 && std::memcmp(start, kPointer, sizeof kPointer - 1) == 0)
+    fail("is a Git LFS pointer, not the weights; fetch them with `git lfs pull`");
+  if (size < kLengthBytes)
+    fail("only " + std::to_string(size) + " bytes long; the file is empty or truncated");
+  const uint64_t length = read_length(start);
+  if (length > size - kLengthBytes || length > kMaxHeader)
+    fail("not a safetensors file, or truncated: the header would be " + std::to_string(length) +
+         " bytes long, the file is " + std::to_string(size) + " (headers are limited to 100 MB)");
+  return kLengthBytes + size_t(length);
+}
+
 // The header's checks, with a name for what is being looked at.
 class HeaderReader {
  public:
+  // `data`: at least the header.
   HeaderReader(const unsigned char* data, size_t size, const std::string& path)
       : data_(data), size_(size), path_(path) {}
 
@@ -62,21 +82,12 @@ class HeaderReader {
   }
 
   Json parse_header() {
-    static constexpr char kPointer[] = "version https://git-lfs";
-    if (size_ >= sizeof kPointer - 1 && std::memcmp(data_, kPointer, sizeof kPointer - 1) == 0)
-      fail("is a Git LFS pointer, not the weights; fetch them with `git lfs pull`");
-    if (size_ < kLengthBytes)
-      fail("only " + std::to_string(size_) + " bytes long; the file is empty or truncated");
-    const uint64_t length = read_length(data_);
-    if (length > size_ - kLengthBytes || length > kMaxHeader)
-      fail("not a safetensors file, or truncated: the header would be " + std::to_string(length) +
-           " bytes long, the file is " + std::to_string(size_) +
-           " (headers are limited to 100 MB)");
+    values_ = header_end(data_, size_, path_);
+    const size_t length = values_ - kLengthBytes;
     const char* text = reinterpret_cast<const char*>(data_ + kLengthBytes);
     if (length == 0 || text[0] != '{') fail("the header does not begin with '{'");
-    values_ = kLengthBytes + size_t(length);
     try {
-      return Json::parse({text, size_t(length)});
+      return Json::parse({text, length});
     } catch (const Error& error) {
       fail(std::string("the header is ") + error.what());
     }
@@ -177,7 +188,12 @@ std::vector<TensorInfo> SafetensorsFile::parse(const unsigned char* data, size_t
 
 std::shared_ptr<SafetensorsFile> SafetensorsFile::open(const std::string& path) {
   std::shared_ptr<SafetensorsFile> file(new SafetensorsFile(path));
-  file->tensors_ = parse(file->file_.data(), file->file_.size(), path, &file->metadata_);
+  const size_t size = file->file_.size();
+  std::vector<unsigned char> header(std::min(size, kStart));
+  file->file_.read(header.data(), header.size(), 0);
+  header.resize(header_end(header.data(), size, path));
+  file->file_.read(header.data(), header.size(), 0);
+  file->tensors_ = parse(header.data(), size, path, &file->metadata_);
   return file;
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// safetensors files, mapped read-only and checked before anything is believed. The format:
+// safetensors files, checked before anything is believed. The format:
 // https://huggingface.co/docs/safetensors (a length of 8 bytes, a JSON header, the values).
 
 #include <atomic>
@@ -25,25 +25,26 @@ class SafetensorsFile {
  public:
   // Throws Error(kInvalidWeights) naming the file and what is wrong with it.
   static std::shared_ptr<SafetensorsFile> open(const std::string& path);
-  // The same checks over bytes in memory (tests and fuzzing).
+  // The same checks over a file's bytes in memory (tests and fuzzing).
   static std::vector<TensorInfo> parse(const unsigned char* data, size_t size,
                                        const std::string& path,
                                        std::map<std::string, std::string>* metadata = nullptr);
 
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return file_.path(); }
   // In the order of the header.
   const std::vector<TensorInfo>& tensors() const { return tensors_; }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
-  // Little-endian; the format promises no alignment, so copy values out.
-  const unsigned char* data(const TensorInfo& info) const { return file_.data() + info.offset; }
-  // Tells the kernel that the pages are not needed soon; data() stays valid.
-  void release() const { file_.release(); }
+  // Copies a tensor's little-endian bytes. Throws Error(kInvalidWeights) when the file has changed
+  // since it was opened.
+  void read(const TensorInfo& info, void* target) const {
+    file_.read(target, info.bytes, info.offset);
+  }
+  const InputFile& file() const { return file_; }
 
  private:
-  explicit SafetensorsFile(const std::string& path) : path_(path), file_(path) {}
+  explicit SafetensorsFile(const std::string& path) : file_(path) {}
 
-  std::string path_;
-  MappedFile file_;
+  InputFile file_;
   std::vector<TensorInfo> tensors_;
   std::map<std::string, std::string> metadata_;
 };

@@ -48,10 +48,6 @@ class SafetensorsSource : public WeightSource {
     return text;
   }
 
-  void release() override {
-    for (const auto& file : files_) file->release();
-  }
-
  private:
   struct Entry {
     const SafetensorsFile* file;
@@ -66,8 +62,9 @@ class SafetensorsSource : public WeightSource {
       SourceTensor tensor;
       tensor.type = type.value_or(Type::f32);
       tensor.shape = info.shape;
-      tensor.data = file->data(info);
       tensor.count = info.bytes / bytes_of(tensor.type);
+      tensor.file = &file->file();
+      tensor.offset = info.offset;
       const auto [entry, added] =
           entries_.try_emplace(info.name, Entry{file.get(), &info, type.has_value(), tensor});
       if (!added)

@@ -8,18 +8,31 @@
 
 #include "backend.h"
 #include "error.h"
+#include "files.h"
 #include "half.h"
 
 namespace deepcache {
 namespace {
 
+constexpr size_t kWidened = 16384;  // values at a time: few calls of the system, little stack
+
+// Copies values as they are stored.
+template <typename Stored>
+void read_stored(const SourceTensor& source, size_t offset, size_t count, Stored* out) {
+  const size_t at = offset * sizeof(Stored), bytes = count * sizeof(Stored);
+  if (source.data)
+    std::memcpy(out, static_cast<const unsigned char*>(source.data) + at, bytes);
+  else if (bytes > 0)
+    source.file->read(out, bytes, source.offset + at);
+}
+
 template <typename Stored, typename Widen>
 void widen(const SourceTensor& source, size_t offset, size_t count, float* out, Widen widen_one) {
-  const auto* bytes = static_cast<const unsigned char*>(source.data) + offset * sizeof(Stored);
-  for (size_t i = 0; i < count; i++) {
-    Stored value;
-    std::memcpy(&value, bytes + i * sizeof(Stored), sizeof value);
-    out[i] = widen_one(value);
+  Stored values[kWidened];
+  for (size_t done = 0; done < count; done += kWidened) {
+    const size_t some = std::min(count - done, kWidened);
+    read_stored(source, offset + done, some, values);
+    for (size_t i = 0; i < some; i++) out[done + i] = widen_one(values[i]);
   }
 }
 
@@ -80,8 +93,7 @@ std::vector<int64_t> WeightSpec::published_shape(size_t i) const {
 void read_floats(const SourceTensor& source, size_t offset, size_t count, float* out) {
   switch (source.type) {
     case Type::f32:
-      std::memcpy(out, static_cast<const unsigned char*>(source.data) + offset * 4, count * 4);
-      return;
+      return read_stored(source, offset, count, out);
     case Type::f16:
       return widen<uint16_t>(source, offset, count, out, half_to_float);
     case Type::bf16:
@@ -91,6 +103,24 @@ void read_floats(const SourceTensor& source, size_t offset, size_t count, float*
     case Type::activation:
       break;  // no file holds it
   }
+}
+
+void SourceRows::read(size_t first, size_t count, float* out) const {
+  size_t at = first * width_, left = count * width_;
+  for (const SourceTensor* source : sources_) {
+    if (at >= source->count) {
+      at -= source->count;
+      continue;
+    }
+    const size_t some = std::min(left, source->count - at);
+    read_floats(*source, at, some, out);
+    out += some;
+    left -= some;
+    at = 0;
+    if (left == 0) return;
+  }
+  if (left > 0)
+    throw Error(ErrorCode::kInternal, "weights: a matrix has fewer rows than its spec says");
 }
 
 void check_count(const WeightSpec& spec, const std::vector<const SourceTensor*>& sources) {

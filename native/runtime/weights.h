@@ -13,6 +13,8 @@
 
 namespace deepcache {
 
+class InputFile;
+
 // What the backend makes of the named tensors.
 enum class Recipe : uint8_t {
   vector,    // fp32 values, the tensors' one after the other (biases, norms)
@@ -43,13 +45,28 @@ struct WeightSpec {
 struct SourceTensor {
   Type type = Type::f32;
   std::vector<int64_t> shape;
-  const void* data = nullptr;
+  const void* data = nullptr;  // null: in `file`, from byte `offset` on
   size_t count = 0;
+  const InputFile* file = nullptr;
+  uint64_t offset = 0;
 };
 
 // Reads `count` values from element `offset` on, widened to fp32. `source.data` need not be
-// aligned.
+// aligned. Throws Error(kInvalidWeights) when the file cannot be read or was changed.
 void read_floats(const SourceTensor& source, size_t offset, size_t count, float* out);
+
+// Tensors of `width` values in a row as one matrix: their rows one after the other.
+class SourceRows {
+ public:
+  SourceRows(const std::vector<const SourceTensor*>& sources, size_t width)
+      : sources_(sources), width_(width) {}
+  // Rows [first, first + count), widened.
+  void read(size_t first, size_t count, float* out) const;
+
+ private:
+  const std::vector<const SourceTensor*>& sources_;
+  size_t width_;
+};
 
 // Throws Error(kInvalidWeights) when the tensors together do not hold what the spec says.
 void check_count(const WeightSpec& spec, const std::vector<const SourceTensor*>& sources);
@@ -58,7 +75,7 @@ void check_count(const WeightSpec& spec, const std::vector<const SourceTensor*>&
 // "query" there. The name itself when it never had another.
 std::string former_name(const std::string& name);
 
-// Where tensors come from: mapped safetensors files, or a generator of synthetic ones.
+// Where tensors come from: safetensors files, or a generator of synthetic ones.
 class WeightSource {
  public:
   virtual ~WeightSource() = default;
@@ -68,8 +85,8 @@ class WeightSource {
   // What the file calls the tensor.
   virtual std::string stored_name(const std::string& name) const { return name; }
   virtual std::string description() const = 0;  // for messages: the file's path
-  // Gives memory back after packing. Tensors stay available; `data` pointers that find() gave
-  // before may be invalid afterwards.
+  // Gives memory back after packing, if it holds any. Tensors stay available; `data` pointers that
+  // find() gave before may be invalid afterwards.
   virtual void release() {}
 };
 

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstring>
 
 #include "runtime/error.h"
@@ -170,10 +171,11 @@ TEST(safetensors_file_round_trip) {
   CHECK_EQ(file->metadata().at("key"), std::string("value \x01"));
   CHECK_EQ(file->tensors()[0].name, std::string("x \"\\\n\u00e9"));
   CHECK_EQ(file->tensors()[0].offset % 8, size_t(0));
-  CHECK_EQ(std::memcmp(file->data(file->tensors()[0]), one, sizeof one), 0);
-  CHECK_EQ(std::memcmp(file->data(file->tensors()[1]), two, sizeof two), 0);
-  file->release();
-  CHECK_EQ(std::memcmp(file->data(file->tensors()[1]), two, sizeof two), 0);
+  unsigned char read_one[sizeof one], read_two[sizeof two];
+  file->read(file->tensors()[0], read_one);
+  file->read(file->tensors()[1], read_two);
+  CHECK_EQ(std::memcmp(read_one, one, sizeof one), 0);
+  CHECK_EQ(std::memcmp(read_two, two, sizeof two), 0);
 }
 
 TEST(safetensors_writer_refuses) {
@@ -219,7 +221,39 @@ TEST(safetensors_shards) {
   CHECK_EQ(value, 1.5f);
   check_message(message_of([&] { weights->find("ids"); }), {one, "\"ids\" is I32", "BF16"});
   check_message(message_of([&] { open_weights({one, one}); }), {"\"a\" is both in"});
-  weights->release();
   read_floats(*weights->find("half"), 1, 2, halves);
   CHECK_EQ(halves[0], -2.0f);
+}
+
+// Written over in place, by a program that does not rename: an error, and no mixture of two files.
+TEST(safetensors_changed_files) {
+  TemporaryFolder folder;
+  const auto bytes = [](char fill) {
+    return safetensors_bytes("{" + entry("a", "F16", "[4096]", "[0,8192]") + "," +
+                                 entry("b", "U8", "[0]", "[8192,8192]") + "}",
+                             std::string(8192, fill));
+  };
+  const std::string path = folder.write("weights", bytes(1));
+  std::vector<float> values(4096);
+  const auto refused = [&](const auto& change) {
+    folder.write("weights", bytes(1));
+    const auto weights = open_weights({path});
+    read_floats(*weights->find("a"), 0, 4096, values.data());
+    change();
+    check_message(message_of([&] { read_floats(*weights->find("a"), 0, 1, values.data()); }),
+                  {path, "was changed while it was being read"});
+  };
+  refused([&] { std::filesystem::resize_file(path, 0); });
+  refused([&] { std::filesystem::resize_file(path, 9000); });
+  refused([&] {  // the same size
+    folder.write("weights", bytes(2));
+    std::filesystem::last_write_time(
+        path, std::filesystem::file_time_type::clock::now() + std::chrono::seconds(2));
+  });
+  // Renamed over, the open one stays what it was.
+  folder.write("weights", bytes(1));
+  const auto weights = open_weights({path});
+  std::filesystem::rename(folder.write("other", bytes(2)), path);
+  read_floats(*weights->find("a"), 4000, 96, values.data());
+  CHECK_EQ(values[95], values[0]);
 }

@@ -1,5 +1,6 @@
 #include "cuda/host/packing.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -27,24 +28,6 @@ float phase_value(const float* taps9, int phase, int tap) {
   return sum;
 }
 
-// The tensors of a spec as one list of rows.
-class Rows {
- public:
-  Rows(const std::vector<const SourceTensor*>& sources, size_t width)
-      : sources_(sources), width_(width) {}
-  void read(size_t row, float* out) const {
-    size_t at = row * width_;
-    for (const SourceTensor* source : sources_) {
-      if (at < source->count) return read_floats(*source, at, width_, out);
-      at -= source->count;
-    }
-  }
-
- private:
-  const std::vector<const SourceTensor*>& sources_;
-  size_t width_;
-};
-
 // Where a row of the published matrix goes. geglu: values at even places, gates at odd ones.
 size_t place_of(const WeightSpec& spec, size_t row) {
   if (spec.recipe != Recipe::geglu) return row;
@@ -59,11 +42,9 @@ void pack_row(const WeightSpec& spec, const float* values, ActivationType type, 
     for (size_t c = 0; c < in; c++) out[t * in + c] = narrow(values[c * taps + t], type);
 }
 
-void pack_matrix_row(const WeightSpec& spec, const Rows& rows, size_t row, ActivationType type,
+void pack_matrix_row(const WeightSpec& spec, const float* values, size_t row, ActivationType type,
                      uint16_t* out) {
   const size_t taps = taps_of(spec), in = size_t(spec.in), count = size_t(spec.out);
-  std::vector<float> values(taps * in);
-  rows.read(row, values.data());
   if (spec.recipe == Recipe::upsample) {
     const size_t stride = stride_of(4 * in);
     for (int phase = 0; phase < 4; phase++) {
@@ -74,7 +55,7 @@ void pack_matrix_row(const WeightSpec& spec, const Rows& rows, size_t row, Activ
     }
     out += 4 * count * stride;
   }
-  pack_row(spec, values.data(), type, out + place_of(spec, row) * stride_of(taps * in));
+  pack_row(spec, values, type, out + place_of(spec, row) * stride_of(taps * in));
 }
 
 }  // namespace
@@ -121,20 +102,21 @@ std::vector<char> pack(const WeightSpec& spec, const std::vector<const SourceTen
   }
   uint16_t* const to = reinterpret_cast<uint16_t*>(out.data());
   const size_t width = taps_of(spec) * size_t(spec.in);
-  const Rows rows(sources, width);
-  const auto pack_one = [&](size_t row) {
+  const SourceRows rows(sources, width);
+  const auto pack_one = [&](size_t row, const float* values) {
     if (spec.recipe == Recipe::table) {
-      std::vector<float> values(width);
-      rows.read(row, values.data());
       for (size_t c = 0; c < width; c++) to[row * width + c] = narrow(values[c], type);
     } else {
-      pack_matrix_row(spec, rows, row, type, to);
+      pack_matrix_row(spec, values, row, type, to);
     }
   };
   constexpr size_t kBlock = 16;  // rows of a task
   const size_t all = size_t(spec.out), blocks = (all + kBlock - 1) / kBlock;
   parallel_for(blocks, all * width < (size_t(1) << 18) ? 1 : 0, [&](size_t block, int) {
-    for (size_t row = block * kBlock; row < all && row < (block + 1) * kBlock; row++) pack_one(row);
+    const size_t first = block * kBlock, some = std::min(kBlock, all - first);
+    std::vector<float> values(some * width);
+    rows.read(first, some, values.data());
+    for (size_t i = 0; i < some; i++) pack_one(first + i, &values[i * width]);
   });
   return out;
 }
