@@ -3,7 +3,7 @@
 //
 //   node scripts/build-native.mjs [--target NAME]
 //
-// Environment: DEEPCACHE_CUDA=ON|OFF, DEEPCACHE_CUDA_ARCHS=native|release|<list>.
+// Environment: DEEPCACHE_CUDA=ON|OFF, DEEPCACHE_CUDA_ARCHS=native|release|<list>, CMAKE_BUILD_PARALLEL_LEVEL.
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
@@ -41,4 +41,5 @@ run(
   `--CDDEEPCACHE_CUDA=${process.env.DEEPCACHE_CUDA || 'OFF'}`,
   `--CDDEEPCACHE_CUDA_ARCHS=${process.env.DEEPCACHE_CUDA_ARCHS || 'native'}`,
 );
-run('build', ...common, '--parallel', String(availableParallelism()), ...process.argv.slice(2));
+const jobs = process.env.CMAKE_BUILD_PARALLEL_LEVEL || String(availableParallelism());
+run('build', ...common, '--parallel', jobs, ...process.argv.slice(2));

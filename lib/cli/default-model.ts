@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { invalidArgument } from '../errors.js';
 import { unknownWords } from '../judge/index.js';
+import { demoFolder, meantFolder } from '../models/demo-model.js';
 import { packageRoot } from '../package-root.js';
 
 /** A note should stay a line. */
@@ -16,9 +17,9 @@ export function modelFolder(
   given: string | undefined,
   prompts: readonly string[] = [],
 ): { folder: string; note?: string } {
-  if (given !== undefined) return { folder: given };
-  const demo = join(packageRoot(), 'models/demo');
-  if (existsSync(join(demo, 'model_index.json'))) {
+  const demo = demoFolder();
+  if (given !== undefined && meantFolder(given) !== demo) return { folder: given };
+  if (demo !== undefined) {
     const words = [...new Set(prompts.flatMap(unknownWords))];
     const list = words.slice(0, MAX_WORDS).join(', ') + (words.length > MAX_WORDS ? ', ...' : '');
     const note = `the demo model ignores what it does not know: ${list} (${DEMO_CARD} says what it knows)`;

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { packageFile } from '../package-root.js';
+import { buildCommand } from './build.js';
 import { compareCommand } from './compare.js';
 import type { CliContext } from './context.js';
 import { generateCommand } from './generate.js';
@@ -20,6 +21,7 @@ export function createProgram(context: CliContext): Command {
     .addCommand(inspectCommand(context))
     .addCommand(macsCommand(context))
     .addCommand(reproduceCommand(context))
+    .addCommand(buildCommand(context))
     .addHelpText(
       'after',
       `

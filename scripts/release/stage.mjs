@@ -1,6 +1,6 @@
 // Lays out what is packed, in folders of its own: the checkout's package.json is for those who work on it.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { packedLinks } from './links.mjs';
@@ -19,6 +19,7 @@ export function stageMain(folder, packages) {
   const files = packedFiles();
   for (const file of files) if (!file.startsWith('dist/')) copy(join(root, file), join(folder, file));
   compile(join(folder, 'dist'));
+  for (const file of Object.values(checkout.bin)) chmodSync(join(folder, file), 0o755);
   copyHeaders(join(folder, 'native/node-api'));
   for (const file of files.filter((name) => name.endsWith('.md'))) {
     const text = readFileSync(join(folder, file), 'utf8');
@@ -89,13 +90,12 @@ function copyHeaders(folder) {
   const of = (name) => dirname(require.resolve(`${name}/package.json`));
   const addonApi = of('node-addon-api');
   const headers = of('node-api-headers');
-  for (const name of readdirSync(addonApi).filter((file) => /\.h$|^LICENSE/.test(file)))
+  for (const name of readdirSync(addonApi).filter((file) => /\.h$/.test(file)))
     copy(join(addonApi, name), join(folder, name));
-  for (const name of ['include', 'def/node_api.def', 'LICENSE'])
-    copy(
-      join(headers, name),
-      join(folder, name === 'include' ? '.' : name.replace('LICENSE', 'LICENSE-node')),
-    );
+  cpSync(join(headers, 'include'), folder, { recursive: true });
+  copy(join(headers, 'def/node_api.def'), join(folder, 'node_api.def'));
+  copy(join(headers, 'LICENSE'), join(folder, 'LICENSE-node-api-headers'));
+  copy(join(addonApi, 'LICENSE.md'), join(folder, 'LICENSE-node-addon-api.md'));
   const hook = 'lib/cpp/win_delay_load_hook.cc';
   copy(join(of('cmake-js'), hook), join(folder, 'win_delay_load_hook.cc'));
 }
