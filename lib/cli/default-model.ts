@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { invalidArgument } from '../errors.js';
 import { unknownWords } from '../judge/index.js';
-import { demoFolder, meantFolder } from '../models/demo-model.js';
 import { packageRoot } from '../package-root.js';
 
 /** A note should stay a line. */
@@ -17,9 +16,9 @@ export function modelFolder(
   given: string | undefined,
   prompts: readonly string[] = [],
 ): { folder: string; note?: string } {
-  const demo = demoFolder();
-  if (given !== undefined && meantFolder(given) !== demo) return { folder: given };
-  if (demo !== undefined) {
+  if (given !== undefined) return { folder: given };
+  const demo = join(packageRoot(), 'models/demo');
+  if (existsSync(join(demo, 'model_index.json'))) {
     const words = [...new Set(prompts.flatMap(unknownWords))];
     const list = words.slice(0, MAX_WORDS).join(', ') + (words.length > MAX_WORDS ? ', ...' : '');
     const note = `the demo model ignores what it does not know: ${list} (${DEMO_CARD} says what it knows)`;

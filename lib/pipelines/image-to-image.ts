@@ -70,6 +70,9 @@ async function startFromImage(context: RunContext, inputs: Img2ImgInputs): Promi
 /** The picture's size, cut down to whole latent pixels as diffusers does; a tensor must have such a size. */
 export function wholeLatents(image: LoadedImages, scale: number): { width: number; height: number } {
   const { width, height } = sizeOf(image);
+  if (width < scale || height < scale) {
+    throw invalidArgument('image', `is ${width}x${height}; the smallest picture is ${scale}x${scale}`);
+  }
   return 'tensor' in image
     ? { width, height }
     : { width: width - (width % scale), height: height - (height % scale) };

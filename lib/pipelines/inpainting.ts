@@ -1,6 +1,7 @@
 import { DeepCacheError, invalidArgument } from '../errors.js';
 import { type ImageInput, type LoadedImages, loadImages, toMask, toRgb } from '../images/input.js';
 import { concat, type Tensor } from '../tensor.js';
+import { checkTensor } from './checks.js';
 import { checkImageCount, encodeImages, repeatTo } from './encode-image.js';
 import { stepsOfStrength, wholeLatents } from './image-to-image.js';
 import type { GenerateOptions } from './options.js';
@@ -70,9 +71,12 @@ async function startInside(context: RunContext, strength: number, inputs: Inpain
   const clean = extra === 0 || !whole ? await encodeImages(vae, image, noise, options) : new Float32Array(0);
   const normal = noise.draw(channels * h * w);
   const level = compiled.startAddNoise ?? { sqrtAlpha: 1, sigma: 0 };
-  const latents = whole
-    ? normal.map((value) => value * compiled.initNoiseSigma)
-    : normal.map((value, i) => level.sqrtAlpha * (clean[i] as number) + level.sigma * value);
+  const handedOver = context.continues && options.latents;
+  const latents = handedOver
+    ? checkTensor('latents', handedOver, latent).data
+    : whole
+      ? normal.map((value) => value * compiled.initNoiseSigma)
+      : normal.map((value, i) => level.sqrtAlpha * (clean[i] as number) + level.sigma * value);
   // Drawn by ordinary U-Nets too, to keep the generator in step.
   const maskedLatents = await encodeImages(vae, masked, noise, options);
 

@@ -105,13 +105,8 @@ export abstract class LatentPipeline<
     const note = (message: string) => notes.push(message);
     const clock = new PhaseClock();
     const guided = options.guidanceScale > 1;
-    const plan = planRun(
-      this.schedulerFor(options),
-      this.unet,
-      options,
-      { guided, ...this.span(given, options.steps) },
-      note,
-    );
+    const span = this.span(given, options.steps);
+    const plan = planRun(this.schedulerFor(options), this.unet, options, { guided, ...span }, note);
     const prepared = this.prepareConditions(options, given, guided, note);
     const latent = [batch, this.vae.latentChannels, height / this.vae.scale, width / this.vae.scale] as const;
     const size = {
@@ -129,7 +124,8 @@ export abstract class LatentPipeline<
 
     const noise = new NoiseSource(seedsOf(options), batch);
     const { unet, vae } = this.components;
-    const context = { unet, vae, options, compiled: plan.compiled, noise, latent, guided };
+    const continues = span.denoisingStart !== undefined;
+    const context = { unet, vae, options, compiled: plan.compiled, noise, latent, guided, continues };
     const { latents, constant, blend } = await this.kind.start(context, given, inputs);
     const previews = options.previewEvery ? await this.#previews(signal) : undefined;
     const draws = await noise.drawMany(plan.compiled.noiseUsed, latent[1] * latent[2] * latent[3]);

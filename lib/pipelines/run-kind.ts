@@ -14,6 +14,8 @@ export interface RunContext {
   /** [images, channels, h, w] */
   latent: readonly [number, number, number, number];
   guided: boolean;
+  /** Whether it goes on where another run ended (`denoisingStart`). */
+  continues: boolean;
 }
 
 /** The latents that a run starts from, and what else accompanies its loop. NCHW. */

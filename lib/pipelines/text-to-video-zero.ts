@@ -32,7 +32,7 @@ export interface TextToVideoZeroOptions
   motionFieldStrengthX?: number;
   motionFieldStrengthY?: number;
   /**
-   * Timesteps counted from the end of the schedule, 44 and 47 by default: at t0 the first frame is moved to make the
+   * Timesteps counted from the end of the schedule, by default 44 and 47 of 50, and as large a part of fewer: at t0 the first frame is moved to make the
    * others, which are noised again up to t1, from where all frames are denoised together.
    */
   t0?: number;
@@ -164,27 +164,20 @@ export class TextToVideoZeroPipeline extends DiffusionPipeline<TextToVideoZeroOp
       extra: EXTRA,
     });
     if (resolved.promptCount !== 1) throw invalidArgument('prompt', 'must be one text: it makes one video');
-    return { resolved, ...resolveVideo(options) };
+    return { resolved, ...resolveVideo(options, resolved.steps) };
   }
 }
 
 registerPipeline(TextToVideoZeroPipeline);
 
 /** Checks the options that are about the video. */
-function resolveVideo(options: TextToVideoZeroOptions) {
+function resolveVideo(options: TextToVideoZeroOptions, steps: number) {
   const { frameIds } = options;
   const frames = whole('videoLength', options.videoLength, frameIds?.length ?? 8, 2, 512);
   if (frameIds && (!Array.isArray(frameIds) || frameIds.length !== frames)) {
     throw invalidArgument('frameIds', `must be a list of ${frames} numbers, one for each frame`);
   }
-  const t0 = whole('t0', options.t0, 44, 0, 100_000);
-  const t1 = whole('t1', options.t1, 47, 0, 100_000);
-  if (t0 >= t1) {
-    throw invalidArgument(
-      't1',
-      `counts from the end of the schedule and must be above t0 (${t0}), got ${t1}`,
-    );
-  }
+  const [t0, t1] = turningPoints(options, steps);
   return {
     frames,
     t0,
@@ -195,6 +188,23 @@ function resolveVideo(options: TextToVideoZeroOptions) {
       y: real('motionFieldStrengthY', options.motionFieldStrengthY, 12, -1e6, 1e6),
     },
   };
+}
+
+/** t0 and t1, which have to lie within the schedule. */
+function turningPoints(options: TextToVideoZeroOptions, steps: number): [t0: number, t1: number] {
+  const last = steps - 2;
+  if (last < 1) throw invalidArgument('steps', `must be at least 3 for a video, got ${steps}`);
+  // Where the usual numbers fit, they are taken.
+  const share = steps >= 49 ? 1 : steps / 50;
+  const t1 = whole('t1', options.t1, Math.max(1, Math.min(last, Math.round(47 * share))), 0, 100_000);
+  const t0 = whole('t0', options.t0, Math.max(0, Math.min(t1 - 1, Math.round(44 * share))), 0, 100_000);
+  if (t0 >= t1) {
+    throw invalidArgument(
+      't1',
+      `counts from the end of the schedule and must be above t0 (${t0}), got ${t1}`,
+    );
+  }
+  return [t0, t1];
 }
 
 /** What the three loops are made from. */
