@@ -22,7 +22,9 @@ async function makeProject(folder) {
   symlinkSync(join(root, 'dist/lib/cli/main.js'), join(modules, '.bin/deepcache'));
   symlinkSync(join(root, 'dist/weights-tools/main.js'), join(modules, '.bin/weights-tools'));
   writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }');
-  cpSync(join(root, 'test/fixtures/sd15-tiny'), join(folder, 'models/stable-diffusion-v1-5'), { recursive: true });
+  cpSync(join(root, 'test/fixtures/sd15-tiny'), join(folder, 'models/stable-diffusion-v1-5'), {
+    recursive: true,
+  });
   const sharp = createRequire(import.meta.url)('sharp');
   const picture = (background) => sharp({ create: { width: 64, height: 64, channels: 3, background } });
   for (const name of ['sketch.png', 'room.jpg']) await picture('#a43').toFile(join(folder, name));
@@ -50,7 +52,8 @@ try {
     const failure = missingParts(root, text) ?? (isElsewhere(text) ? undefined : run(folder, command));
     if (failure) failures.push(`${document}:${line}: ${failure}`);
     else passed++;
-    if (!failure) console.log(`ok   ${document}:${line}: ${command}${isElsewhere(text) ? ' (not run here)' : ''}`);
+    if (!failure)
+      console.log(`ok   ${document}:${line}: ${command}${isElsewhere(text) ? ' (not run here)' : ''}`);
   }
 } finally {
   rmSync(folder, { recursive: true, force: true });

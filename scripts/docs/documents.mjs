@@ -31,7 +31,10 @@ export function commands(root, document) {
   for (const { line, text } of codeBlocks(root, document, 'sh')) {
     let start = line;
     for (const joined of text.replaceAll('\\\n', '\u0001').split('\n')) {
-      const command = joined.replaceAll('\u0001', ' ').replace(/\s+#\s.*$/, '').trim();
+      const command = joined
+        .replaceAll('\u0001', ' ')
+        .replace(/\s+#\s.*$/, '')
+        .trim();
       if (command && !command.startsWith('#')) found.push({ document, line: start, text: command });
       start += joined.split('\u0001').length;
     }
