@@ -64,6 +64,8 @@ build() {
     cuda=(-DDEEPCACHE_CUDA=OFF)
     targets=(deepcache-bench cuda_emulated_library)
   fi
+  # A build folder of another place is of no use to CMake.
+  grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$PWD" $objects/CMakeCache.txt 2>/dev/null || rm -rf $objects
   run 60 cmake -S . -B $objects -DCMAKE_BUILD_TYPE=Release "${cuda[@]}" &&
     run 600 cmake --build $objects --parallel "$jobs" --target "${targets[@]}"
 }

@@ -1,5 +1,5 @@
-# addon: build/Release/deepcache.node. Only under cmake-js, which passes CMAKE_JS_INC; the tests and
-# benchmarks build with plain cmake.
+# addon: build/Release/deepcache.node. Only where the headers of Node-API are given (CMAKE_JS_INC), as
+# cmake-js and `deepcache build` do; the tests and benchmarks build without.
 file(GLOB addon_sources CONFIGURE_DEPENDS native/addon/*.cc)
 if(NOT CMAKE_JS_INC OR NOT addon_sources)
   return()

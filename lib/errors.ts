@@ -45,7 +45,13 @@ export function fromNative(error: unknown): unknown {
   // (vm contexts, Jest).
   if (error instanceof DeepCacheError || !types.isNativeError(error)) return error;
   const { code } = error as { code?: unknown };
-  return isCode(code) ? new DeepCacheError(code, error.message, { cause: error }) : error;
+  if (!isCode(code)) return error;
+  // What native functions call their argument says nothing to a user: its fields do.
+  const message =
+    code === 'ERR_DEEPCACHE_INVALID_ARGUMENT'
+      ? error.message.replace(/^(request|size)\./, '')
+      : error.message;
+  return new DeepCacheError(code, message, { cause: error });
 }
 
 /** The error for a bad option or argument: `name` as the caller wrote it, then what is wrong with it. */

@@ -1,31 +1,35 @@
-// Use a prebuilt binary when there is one that loads here, else build from source.
+// What `npm install` does in a checkout (the script `prepare`): builds the addon. The published package has no
+// install script; its binaries come in packages of their own.
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const here = dirname(fileURLToPath(import.meta.url));
-const require = createRequire(import.meta.url);
-const fromSource = process.env.npm_config_build_from_source === 'true';
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-if (!fromSource) {
-  // Not build/Release, which in a checkout may be older than the sources.
-  process.env.PREBUILDS_ONLY = '1';
+/** Whether an earlier build loads and is of this version. */
+function built() {
   try {
-    require('node-gyp-build')(dirname(here));
-    console.log('deepcache: the prebuilt binary loads, nothing to build');
-    process.exit(0);
-  } catch (error) {
-    const why = String(error.message).split('\n')[0];
-    console.log(`deepcache: no prebuilt binary loads here (${why})`);
+    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+    return createRequire(import.meta.url)(join(root, 'build/Release/deepcache.node')).version === version;
+  } catch {
+    return false;
   }
 }
-console.log('deepcache: building from source, which takes a minute or two');
-const { status } = spawnSync(process.execPath, [join(here, 'build-native.mjs')], { stdio: 'inherit' });
+
+if (spawnSync('cmake', ['--version'], { stdio: 'ignore' }).status !== 0 && built()) {
+  console.log('deepcache: there is no cmake here; the addon in build/Release loads and is kept as it is');
+  process.exit(0);
+}
+console.log('deepcache: building the addon from source, which takes a minute or two the first time');
+const { status } = spawnSync(process.execPath, [join(root, 'scripts/build-native.mjs')], {
+  stdio: 'inherit',
+});
 if (status !== 0) {
   console.error(
     'deepcache: the build failed; the reason is above. It needs CMake 3.18+, make or ninja and a C++20 compiler.\n' +
-      'deepcache: to try again: npm rebuild deepcache --foreground-scripts',
+      'deepcache: to try again: npm run build',
   );
 }
 process.exit(status ?? 1);

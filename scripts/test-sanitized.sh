@@ -25,6 +25,8 @@ elif [ ${#filters[@]} -eq 0 ]; then
 fi
 
 build=.cmake-build-$sanitizer
+# A build folder of another place is of no use to CMake.
+grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$PWD" "$build"/CMakeCache.txt 2>/dev/null || rm -rf "$build"
 cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DDEEPCACHE_SANITIZE="$sanitizer" >/dev/null
 cmake --build "$build" --target "$target" ${fuzz:+fuzz_safetensors} --parallel "$(nproc)"
 # ThreadSanitizer's memory layout needs addresses that are not randomised too far.

@@ -87,7 +87,7 @@ test('the presets without settings; remarks about those that are not followed', 
   const { out, err } = await compare('--steps', '4', '-o', file('few.png'));
   expect(out.match(/^(quality|balanced|fast) /gm)).toHaveLength(3);
   expect(err).toMatch(/^deepcache: quality: cache 'quality' is not used: with 4 U-Net calls/);
-  expect(await compare('--steps', '4', '--quiet', '-o', file('few.png'))).toEqual({
+  expect(await compare('--steps', '4', '--quiet', '--force', '-o', file('few.png'))).toEqual({
     code: 0,
     out: '',
     err: '',

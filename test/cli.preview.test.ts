@@ -34,7 +34,7 @@ const file = (name: string) => join(folder, name);
 /** DDIM calls the U-Net once a step: previews after calls 2, 4 and 6. */
 const run = ['--prompt', 'a red house', '--steps', '6', '--seed', '3', '--scheduler', 'DDIM'];
 const generate = (args: string[], columns = 0) =>
-  runCli(['generate', '--model', MODEL, ...run, '-o', file('out.png'), ...args], { columns });
+  runCli(['generate', '--model', MODEL, ...run, '-o', file('out.png'), '--force', ...args], { columns });
 
 /** What the library shows after the last step. */
 async function lastPreview(numImages = 1): Promise<Image[]> {

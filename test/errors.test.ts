@@ -43,3 +43,10 @@ test('every code is documented with its meaning', () => {
     expect(page).toContain(`| \`${code}\` | ${meaning} |`);
   expect(page.match(/^\| `ERR_/gm)).toHaveLength(Object.keys(ERROR_CODES).length);
 });
+
+test('names of native arguments are left out', () => {
+  const error = Object.assign(new Error('request.steps must be less'), {
+    code: 'ERR_DEEPCACHE_INVALID_ARGUMENT',
+  });
+  expect(fromNative(error)).toMatchObject({ message: 'steps must be less' });
+});

@@ -101,7 +101,7 @@ test('the command writes a table, JSON and a page with prompts from a file', asy
   expect(json.rows).toHaveLength(2);
   expect(json.rows[0].psnr).toBe('Infinity');
   expect(json.rows[1].pictures).toHaveLength(2);
-  const none = await runCli([...base, ...given, '--pictures', '0']);
+  const none = await runCli([...base, ...given, '--force', '--pictures', '0']);
   expect(none.code).toBe(0);
   expect(readFileSync(page, 'utf8')).toContain('None were kept.');
   const markdown = (await runCli([...base, ...given, '--markdown'])).out.split('\n');

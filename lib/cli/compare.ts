@@ -1,5 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname, extname } from 'node:path';
+import { writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { type ComparablePipeline, compare } from '../compare/index.js';
 import type { CacheOptions } from '../deepcache/index.js';
@@ -13,17 +12,20 @@ import { comparisonJson, comparisonText } from './compare-report.js';
 import type { CliContext } from './context.js';
 import { modelFolder } from './default-model.js';
 import { generateCommand } from './generate.js';
-import { type GenerateFlags, toGenerateOptions, toLoadOptions } from './generate-options.js';
+import { checkFlags, type GenerateFlags, toGenerateOptions, toLoadOptions } from './generate-options.js';
+import { PICTURE_ENDINGS } from './generate-run.js';
+import { HTML, OutputFile, requireDifferent } from './output-file.js';
+import { givenPrompts } from './prompt-list.js';
 import { EXIT_CODES_HELP } from './run.js';
 import { StatusLine } from './status-line.js';
 
-interface Flags extends Omit<GenerateFlags, 'cache'> {
+interface Flags extends Omit<GenerateFlags, 'cache' | 'output'> {
+  output: string;
   cache?: CacheOptions[];
   repeats?: number;
   html?: string;
 }
 
-const ENDINGS = ['.png', '.jpg', '.jpeg', '.webp'];
 /** Flags of `generate` that are another thing here, or of no use. */
 const OTHER = ['output', 'cache', 'preview', 'previewEvery', 'refiner', 'refinerStart'];
 
@@ -56,21 +58,25 @@ export function compareCommand(context: CliContext): Command {
 }
 
 async function run({ cache, repeats, html, ...flags }: Flags, context: CliContext): Promise<void> {
-  if (!ENDINGS.includes(extname(flags.output).toLowerCase())) {
-    throw invalidArgument('output', `must end in ${ENDINGS.join(', ')}, got ${JSON.stringify(flags.output)}`);
-  }
-  const options = toGenerateOptions(flags);
+  checkFlags(flags, false);
+  const prompt = await givenPrompts(flags, context);
+  const options = toGenerateOptions({ ...flags, ...(prompt && { prompt }) });
   // Without a cache it is made in any case.
   const settings = cache?.filter((setting) => setting !== false);
   if (settings?.length === 0)
     throw invalidArgument('cache', 'must be given a setting besides off to compare with it');
-  for (const file of [flags.output, ...(html === undefined ? [] : [html])]) {
-    await mkdir(dirname(file), { recursive: true });
-  }
-
   const line = new StatusLine(context, !flags.quiet);
+  const { force } = flags;
+  requireDifferent({ output: flags.output, html });
+  const picture = await OutputFile.prepare(flags.output, {
+    option: 'output',
+    endings: PICTURE_ENDINGS,
+    force,
+  });
+  const page = html === undefined ? undefined : await OutputFile.prepare(html, { ...HTML, force });
+  for (const remark of [picture.remark, page?.remark]) if (remark) line.warn(remark);
   const remark = (message: string) => line.remark(message);
-  const { folder, note } = modelFolder(flags.model, flags);
+  const { folder, note } = modelFolder(flags.model, prompt);
   if (note) remark(note);
   const { signal } = context;
   try {
@@ -89,12 +95,10 @@ async function run({ cache, repeats, html, ...flags }: Flags, context: CliContex
       },
     });
     line.show('writing');
-    const files = [flags.output];
-    await comparison.picture().save(flags.output, flags.quality ? { quality: flags.quality } : {});
-    if (html !== undefined) {
-      await writeFile(html, await comparison.html());
-      files.push(html);
-    }
+    const { quality } = flags;
+    const encoding = quality === undefined ? {} : { quality };
+    const files = [await picture.write(0, (part) => comparison.picture().save(part, encoding))];
+    if (page) files.push(await page.write(0, async (part) => writeFile(part, await comparison.html())));
     for (const { name, notes } of comparison.runs) for (const text of notes) remark(`${name}: ${text}`);
     line.clear();
     if (flags.json) context.out(comparisonJson(comparison, folder, files));

@@ -1,6 +1,7 @@
 import type { CacheOptions } from '../deepcache/index.js';
 import { invalidArgument, messageOf } from '../errors.js';
 import type { Device } from '../native/device.js';
+import { whole } from '../pipelines/checks.js';
 import type { Dtype, LoadOptions } from '../pipelines/components.js';
 import type { GenerateOptions } from '../pipelines/options.js';
 import { schedulerClass } from '../schedulers/registry.js';
@@ -9,8 +10,10 @@ import { readTensor } from './tensor-file.js';
 /** The flags of `deepcache generate` as commander hands them over. */
 export interface GenerateFlags {
   prompt?: string[];
+  prompts?: string;
   negativePrompt?: string[];
-  output: string;
+  output?: string;
+  force?: boolean;
   width?: number;
   height?: number;
   numImages?: number;
@@ -20,8 +23,6 @@ export interface GenerateFlags {
   quality?: number;
   image?: string;
   mask?: string;
-  /** False with --no-keep-original. */
-  keepOriginal?: boolean;
   class?: number[];
   frames?: number;
   fps?: number;
@@ -93,11 +94,8 @@ const PREVIEW_EVERY = 5;
 const TENSORS = ['latents', 'promptEmbeds', 'negativePromptEmbeds'] as const;
 
 export function toGenerateOptions(flags: GenerateFlags): GenerateOptions {
-  const { prompt, negativePrompt, quality, vaeTiling } = flags;
+  const { prompt, negativePrompt, vaeTiling } = flags;
   if (!prompt && !flags.promptEmbeds) throw invalidArgument('prompt', 'is missing: say what to show');
-  if (quality !== undefined && (quality < 1 || quality > 100)) {
-    throw invalidArgument('quality', `must be a whole number from 1 to 100, got ${quality}`);
-  }
   const same = SAME.filter((name) => flags[name] !== undefined).map((name) => [name, flags[name]]);
   const tensors = TENSORS.filter((name) => flags[name] !== undefined).map((name) => [
     name,
@@ -108,7 +106,7 @@ export function toGenerateOptions(flags: GenerateFlags): GenerateOptions {
   return {
     ...(prompt && { prompt }),
     ...(negativePrompt && { negativePrompt }),
-    ...(flags.mask !== undefined && { maskImage: flags.mask, keepOriginal: flags.keepOriginal !== false }),
+    ...(flags.mask !== undefined && { maskImage: flags.mask }),
     ...Object.fromEntries(same),
     ...(scheduler && { scheduler }),
     ...(vaeTiling !== undefined && {
@@ -117,6 +115,25 @@ export function toGenerateOptions(flags: GenerateFlags): GenerateOptions {
     ...(previewEvery && { previewEvery }),
     ...Object.fromEntries(tensors),
   };
+}
+
+/** Flags that mean nothing without another one. */
+const NEEDS = [
+  ['strength', 'image', 'says how much of a picture to give up'],
+  ['mask', 'image', 'says where a picture is repainted'],
+  ['refinerStart', 'refiner', 'says when a refiner begins'],
+] as const;
+
+/** Throws what is wrong with flags, without a look at the model. */
+export function checkFlags(flags: GenerateFlags, isVideo: boolean): void {
+  for (const [name, needed, what] of NEEDS) {
+    if (flags[name] === undefined || flags[needed] !== undefined) continue;
+    throw invalidArgument(name, `${what}: give --${needed} too`);
+  }
+  if (flags.fps !== undefined && !isVideo) throw invalidArgument('fps', 'is for videos: give --frames too');
+  whole('quality', flags.quality, 92, 1, 100);
+  whole('frames', flags.frames, 1, 1, 512);
+  for (const name of ['width', 'height'] as const) whole(name, flags[name], 8, 1, 16384);
 }
 
 /** Pipelines that need no prompt. */
@@ -147,7 +164,7 @@ export function optionsFor(className: string | undefined, flags: GenerateFlags):
 
 /** Flags of `generate` that mean the same in commands that measure many prompts. */
 export const MEASURED_FLAGS: readonly string[] = [
-  ...['prompt', 'width', 'height', 'steps', 'guidanceScale', 'scheduler', 'schedulerConfig'],
+  ...['prompt', 'force', 'width', 'height', 'steps', 'guidanceScale', 'scheduler', 'schedulerConfig'],
   ...['model', 'variant', 'device', 'dtype', 'threads', 'autotune', 'json', 'quiet'],
 ];
 

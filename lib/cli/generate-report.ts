@@ -1,4 +1,3 @@
-import { extname } from 'node:path';
 import type { GenerateResult } from '../pipelines/result.js';
 import { formatBytes, formatSeconds } from './format.js';
 
@@ -10,14 +9,6 @@ export interface GenerateReport {
   /** Seconds until the model was loaded. */
   loading: number;
   result: GenerateResult;
-}
-
-/** The name for a single image, numbered ones for several: out-1.png, out-2.png, ... */
-export function fileNames(output: string, count: number): string[] {
-  if (count === 1) return [output];
-  const ending = extname(output);
-  const stem = output.slice(0, output.length - ending.length);
-  return Array.from({ length: count }, (_, i) => `${stem}-${i + 1}${ending}`);
 }
 
 export function textReport({ files, loading, device, result }: GenerateReport): string {

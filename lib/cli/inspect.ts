@@ -2,6 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { fromNative, invalidConfig } from '../errors.js';
+import { meantFolder } from '../models/demo-model.js';
 import { native } from '../native/binding.js';
 import { devices } from '../native/device.js';
 import { type CliContext, ExitCode } from './context.js';
@@ -35,7 +36,8 @@ export function inspectCommand(context: CliContext): Command {
     .option('--json', 'print it as JSON')
     .addHelpText('after', EXIT_CODES_HELP)
     .action(async (what: string, flags: Flags) => {
-      const { json, text, problems } = what === 'devices' ? inspectDevices() : await inspect(what, flags);
+      const { json, text, problems } =
+        what === 'devices' ? inspectDevices() : await inspect(meantFolder(what), flags);
       context.out(flags.json ? `${JSON.stringify(json, null, 2)}\n` : text);
       if (problems > 0) context.exitCode = ExitCode.failure;
     });

@@ -1,10 +1,8 @@
-import { rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { replaceFile } from '../files/atomic-write.js';
 import type { Image } from '../images/image.js';
 import type { StepEvent } from '../pipelines/result.js';
 import type { LatentPreview } from '../previews/latent-preview.js';
 import type { CliContext } from './context.js';
-import { fileNames } from './generate-report.js';
 import type { StatusLine } from './status-line.js';
 import { type ImageProtocol, imageProtocol, imageSequence } from './terminal-image.js';
 
@@ -22,18 +20,18 @@ export class PreviewOutput {
   #failure: { error: unknown } | undefined;
   #isShown = false;
 
-  /** @param file replaced as a whole each time, so that who watches it never sees half a picture. */
+  /** @param files one for each image, replaced as a whole each time: who watches them never sees half a picture. */
   constructor(
     private readonly context: CliContext,
     private readonly line: StatusLine,
-    private readonly file: string | undefined,
+    private readonly files: readonly string[] | undefined,
   ) {
     this.#protocol = line.columns > 0 ? imageProtocol(process.env) : undefined;
   }
 
   /** Whether anybody will see anything. */
   get isUseful(): boolean {
-    return this.file !== undefined || this.#protocol !== undefined;
+    return this.files !== undefined || this.#protocol !== undefined;
   }
 
   /** Takes a step's preview, if it has one. Throws what went wrong with an earlier one. */
@@ -71,11 +69,11 @@ export class PreviewOutput {
 
   async #put(preview: LatentPreview): Promise<void> {
     // One image is enough for the terminal.
-    const images = this.file === undefined ? [preview.toImage()] : preview.toImages();
+    const images = this.files ? preview.toImages() : [preview.toImage()];
     if (this.#protocol) this.#show(await (images[0] as Image).toBuffer('png'), this.#protocol);
-    if (this.file === undefined) return;
-    const names = fileNames(this.file, images.length);
-    for (const [i, image] of images.entries()) await replace(names[i] as string, image);
+    for (const [i, file] of (this.files ?? []).entries()) {
+      await replaceFile(file, (part) => (images[i] as Image).save(part));
+    }
   }
 
   #show(png: Buffer, protocol: ImageProtocol): void {
@@ -87,16 +85,5 @@ export class PreviewOutput {
     const image = imageSequence(png, protocol, ROWS);
     // Terminals differ in where a picture leaves the cursor: it is put where it was, then below the picture.
     this.context.control(`${room}\x1b[${ROWS}A\x1b7${image}\x1b8\x1b[${ROWS}B\r`);
-  }
-}
-
-/** A rename on the same disk cannot be seen half done. */
-async function replace(file: string, image: Image): Promise<void> {
-  const temporary = join(dirname(file), `.${process.pid}-${basename(file)}`);
-  try {
-    await image.save(temporary);
-    await rename(temporary, file);
-  } finally {
-    await rm(temporary, { force: true });
   }
 }

@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Command } from 'commander';
-import { packageRoot } from '../package-root.js';
+import { packageFile } from '../package-root.js';
+import { buildCommand } from './build.js';
 import { compareCommand } from './compare.js';
 import type { CliContext } from './context.js';
 import { generateCommand } from './generate.js';
@@ -22,6 +21,7 @@ export function createProgram(context: CliContext): Command {
     .addCommand(inspectCommand(context))
     .addCommand(macsCommand(context))
     .addCommand(reproduceCommand(context))
+    .addCommand(buildCommand(context))
     .addHelpText(
       'after',
       `
@@ -35,10 +35,9 @@ ${EXIT_CODES_HELP}`,
 
 /** What all our programs have. */
 export function baseProgram(name: string, description: string): Command {
-  const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8'));
   return new Command(name)
     .description(description)
-    .version(version, '-V, --version', 'print the version')
+    .version(packageFile().version, '-V, --version', 'print the version')
     .option('--verbose', 'show the stack of errors')
     .helpOption('-h, --help', 'show the help of a command');
 }

@@ -1,25 +1,72 @@
+import { untilAborted } from '../aborting.js';
 import { invalidArgument } from '../errors.js';
 import { LIMITS, readSmallFile } from '../files/read.js';
 import { sampleCaptions } from '../judge/index.js';
+import type { CliContext } from './context.js';
+import { STDOUT as STDIN } from './output-file.js';
 
-/** Prompts of flags: those given, a file's lines, or captions of the demo model's world. */
+interface PromptFlags {
+  /** Texts; "-" is the text of standard input. */
+  prompt?: string[] | undefined;
+  /** A file with one prompt a line; "-" is standard input. */
+  prompts?: string | undefined;
+}
+
+/** Prompts of flags: those given and a file's lines; undefined when there are none. */
+export async function givenPrompts(flags: PromptFlags, context: CliContext): Promise<string[] | undefined> {
+  const fromInput = [...(flags.prompt ?? []), flags.prompts].filter((source) => source === STDIN);
+  if (fromInput.length > 1) throw invalidArgument('prompt', 'reads standard input, which is there once');
+  const prompts: string[] = [];
+  for (const text of flags.prompt ?? []) {
+    prompts.push(text === STDIN ? (await readInput('prompt', context)).trim() : text);
+  }
+  if (flags.prompts !== undefined) prompts.push(...(await lines(flags.prompts, context)));
+  return prompts.length > 0 ? prompts : undefined;
+}
+
+/** The same, with captions of the demo model's world where there are none. */
 export async function promptList(
-  flags: { prompt?: string[] | undefined; prompts?: string | undefined },
+  flags: PromptFlags,
   captions: { count: number; seed: number; isDemo: boolean },
+  context: CliContext,
 ): Promise<string[]> {
-  const given = [...(flags.prompt ?? []), ...(flags.prompts === undefined ? [] : await lines(flags.prompts))];
-  if (given.length > 0) return given;
+  const given = await givenPrompts(flags, context);
+  if (given) return given;
   if (captions.isDemo) return sampleCaptions(captions.count, captions.seed);
   throw invalidArgument('prompt', 'is missing: give prompts, or a file with --prompts');
 }
 
-async function lines(path: string): Promise<string[]> {
-  const fail = (_: string, message: string) => invalidArgument('prompts', message);
-  const text = (await readSmallFile(path, LIMITS.prompts, { fail })).toString('utf8');
+async function lines(path: string, context: CliContext): Promise<string[]> {
+  const fail = (_: string, message: string) => invalidArgument('prompts', `${path} ${message}`);
+  const { signal } = context;
+  const text =
+    path === STDIN
+      ? await readInput('prompts', context)
+      : (await readSmallFile(path, LIMITS.prompts, { fail, signal })).toString('utf8');
   const prompts = text
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '');
-  if (prompts.length === 0) throw invalidArgument('prompts', `${path} has no prompt, one a line`);
-  return prompts;
+  if (prompts.length > 0) return prompts;
+  const source = path === STDIN ? 'standard input' : path;
+  throw invalidArgument('prompts', `${source} has no prompt, one a line`);
+}
+
+async function readInput(option: string, { input, signal }: CliContext): Promise<string> {
+  const read = async () => {
+    const parts: Uint8Array[] = [];
+    let bytes = 0;
+    for await (const part of input()) {
+      bytes += part.length;
+      if (bytes > LIMITS.prompts) {
+        throw invalidArgument(option, `: standard input has more than ${LIMITS.prompts} bytes`);
+      }
+      parts.push(part);
+    }
+    return Buffer.concat(parts).toString('utf8');
+  };
+  const text = await untilAborted(read(), signal);
+  // A byte order mark is no part of a prompt.
+  if (text.trim() === '') throw invalidArgument(option, 'is missing: standard input is empty');
+  return text.replace(/^\ufeff/, '');
 }

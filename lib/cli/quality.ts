@@ -1,5 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import type { ComparablePipeline } from '../compare/index.js';
 import type { CacheOptions } from '../deepcache/index.js';
@@ -8,6 +7,7 @@ import { invalidArgument } from '../errors.js';
 import { DiffusionPipeline } from '../index.js';
 import { Judge } from '../judge/index.js';
 import type { GenerateOptions } from '../pipelines/options.js';
+import { drawSeed, isRandom } from '../pipelines/seeds.js';
 import {
   accuracyTable,
   defaultGrid,
@@ -24,7 +24,14 @@ import { type CliContext, ExitCode } from './context.js';
 import { modelFolder } from './default-model.js';
 import { formatMarkdown, formatSeconds, formatTable } from './format.js';
 import { generateCommand } from './generate.js';
-import { type GenerateFlags, MEASURED_FLAGS, toGenerateOptions, toLoadOptions } from './generate-options.js';
+import {
+  checkFlags,
+  type GenerateFlags,
+  MEASURED_FLAGS,
+  toGenerateOptions,
+  toLoadOptions,
+} from './generate-options.js';
+import { HTML, OutputFile } from './output-file.js';
 import { promptList } from './prompt-list.js';
 import { EXIT_CODES_HELP } from './run.js';
 import { StatusLine } from './status-line.js';
@@ -54,9 +61,9 @@ export function qualityCommand(context: CliContext): Command {
       `repeat it for several: ${CACHE_HELP} (default: intervals 2, 3, 5, 8, 10, branches 0 to 3, both schedules)`,
       (text, previous: CacheOptions[] | undefined) => [...(previous ?? []), toCacheOptions(text)],
     )
-    .option('--prompts <file>', 'prompts, one a line')
+    .option('--prompts <file>', 'prompts, one a line; - is stdin')
     .option('--captions <n>', "without prompts: captions of the demo model's world (default: 16)", toCount)
-    .option('-s, --seed <n>', 'of the first picture and of the captions', toWhole, 1000)
+    .option('-s, --seed <n>', 'of the first picture and of the captions; -1 is a random one', toWhole, 1000)
     .option('--judge', "count what of the captions the pictures show (demo model's world only)")
     .option('--batch <n>', 'pictures of a run', toCount, 8)
     .option(
@@ -85,7 +92,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
     repeats,
     html,
     captions,
-    seed,
+    seed: given,
     pictures,
     prompts: file,
     prompt,
@@ -93,21 +100,20 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   } = flags;
   const settings = cache?.filter((setting) => setting !== false) ?? defaultGrid();
   if (settings.length === 0) throw invalidArgument('cache', 'must be given a setting besides off');
+  const seed = isRandom(given) ? drawSeed() : given;
+  const isDemo = flags.model === undefined || captions !== undefined || judge === true;
   const prompts = await promptList(
     { prompt, prompts: file },
-    {
-      count: captions ?? 16,
-      seed,
-      isDemo: flags.model === undefined || captions !== undefined || judge === true,
-    },
+    { count: captions ?? 16, seed, isDemo },
+    context,
   );
-  const { prompt: _, ...options } = toGenerateOptions({
-    ...rest,
-    prompt: prompts,
-    output: '',
-  } as GenerateFlags);
+  const { prompt: _, ...options } = toGenerateOptions({ ...rest, prompt: prompts } as GenerateFlags);
+  checkFlags(rest as GenerateFlags, false);
   const line = new StatusLine(context, !flags.quiet);
-  const { folder, note } = modelFolder(flags.model, { ...flags, prompt: prompts });
+  const { force } = flags;
+  const page = html === undefined ? undefined : await OutputFile.prepare(html, { ...HTML, force });
+  if (page?.remark) line.warn(page.remark);
+  const { folder, note } = modelFolder(flags.model, prompts);
   if (note) line.remark(note);
   const { signal } = context;
   try {
@@ -132,12 +138,9 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
       },
     );
     line.clear();
-    if (html !== undefined) {
-      await mkdir(dirname(html), { recursive: true });
-      await writeFile(html, await qualityPage(report));
-    }
-    const files = html === undefined ? [] : [html];
-    if (!flags.quiet) for (const text of qualityNotes(report)) context.err(`deepcache: ${text}\n`);
+    const files: string[] = [];
+    if (page) files.push(await page.write(0, async (part) => writeFile(part, await qualityPage(report))));
+    for (const text of qualityNotes(report)) line.remark(text);
     if (flags.json) {
       context.out(`${JSON.stringify({ model: folder, files, ...qualityJson(report) }, null, 2)}\n`);
     } else if (!flags.quiet) {

@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import { invalidArgument } from '../errors.js';
 // Not from its own module: this one knows all pipelines.
 import { DiffusionPipeline } from '../index.js';
+import { drawSeed, isRandom } from '../pipelines/seeds.js';
 import {
   type TunablePipeline,
   type TuneBudget,
@@ -14,7 +15,13 @@ import { type CliContext, ExitCode } from './context.js';
 import { modelFolder } from './default-model.js';
 import { formatSeconds, formatTable } from './format.js';
 import { generateCommand } from './generate.js';
-import { type GenerateFlags, MEASURED_FLAGS, toGenerateOptions, toLoadOptions } from './generate-options.js';
+import {
+  checkFlags,
+  type GenerateFlags,
+  MEASURED_FLAGS,
+  toGenerateOptions,
+  toLoadOptions,
+} from './generate-options.js';
 import { promptList } from './prompt-list.js';
 import { EXIT_CODES_HELP } from './run.js';
 import { StatusLine } from './status-line.js';
@@ -45,7 +52,7 @@ export function tuneCommand(context: CliContext): Command {
     )
     .option('--speedup <x>', 'the likest schedule that is as fast as this', toNumber)
     .optionsGroup('What to search with:')
-    .option('--prompts <file>', 'prompts, one a line')
+    .option('--prompts <file>', 'prompts, one a line; - is stdin')
     .option(
       '--validation-prompts <file>',
       'prompts to try the result on; by default half of the prompts, or a single one with other seeds',
@@ -55,7 +62,7 @@ export function tuneCommand(context: CliContext): Command {
       "without prompts: captions of the demo model's world, and twice as many to try the result on (default: 12)",
       toCount,
     )
-    .option('-s, --seed <n>', 'of the first picture and of the captions', toWhole, 1)
+    .option('-s, --seed <n>', 'of the first picture and of the captions; -1 is a random one', toWhole, 1)
     .option('--branches <n,n,...>', 'branches to search (default: 0,1,2,3)', toList(toWhole))
     .option('--max-runs <n>', 'runs of all prompts to search with at most (default: 500)', toCount)
     .option(
@@ -65,7 +72,8 @@ export function tuneCommand(context: CliContext): Command {
       300,
     );
   for (const option of generateCommand(context).options) {
-    if (MEASURED_FLAGS.includes(option.attributeName())) command.addOption(option);
+    if (MEASURED_FLAGS.includes(option.attributeName()) && option.attributeName() !== 'force')
+      command.addOption(option);
   }
   return command
     .optionsGroup('Options:')
@@ -74,29 +82,32 @@ export function tuneCommand(context: CliContext): Command {
 }
 
 async function run(flags: Flags, context: CliContext): Promise<void> {
-  const { prompt, prompts, validationPrompts, captions, seed, minPsnr, speedup, ...rest } = flags;
+  const { prompt, prompts, validationPrompts, captions, seed: drawn, minPsnr, speedup, ...rest } = flags;
   const { branches, maxRuns, maxSeconds, ...generateFlags } = rest;
   if (minPsnr === undefined && speedup === undefined) {
     throw invalidArgument('minPsnr', 'or --speedup is missing: say what to search for');
   }
   const budget: TuneBudget = minPsnr !== undefined ? { minPsnr } : { speedup: speedup as number };
+  const seed = isRandom(drawn) ? drawSeed() : drawn;
   const isDemo = flags.model === undefined;
   const hasCaptions = isDemo || captions !== undefined;
   const count = captions ?? 12;
   const all = await promptList(
     { prompt, prompts },
     { count: (validationPrompts === undefined ? 3 : 1) * count, seed, isDemo: hasCaptions },
+    context,
   );
   const isDrawn = !prompt && prompts === undefined;
   const [tuning, validation] =
     validationPrompts === undefined
       ? split(all, isDrawn ? count : Math.ceil(all.length / 2))
-      : [all, await promptList({ prompts: validationPrompts }, { count: 1, seed, isDemo: false })];
-  const given = { ...generateFlags, prompt: tuning, output: '' } as unknown as GenerateFlags;
+      : [all, await promptList({ prompts: validationPrompts }, { count: 1, seed, isDemo: false }, context)];
+  const given = { ...generateFlags, prompt: tuning } as unknown as GenerateFlags;
+  checkFlags(given, false);
   const { prompt: _, ...options } = toGenerateOptions(given);
 
   const line = new StatusLine(context, !flags.quiet);
-  const { folder, note } = modelFolder(flags.model, { ...flags, prompt: all });
+  const { folder, note } = modelFolder(flags.model, all);
   if (note) line.remark(note);
   const { signal } = context;
   const limit = formatSeconds(maxSeconds);

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { DeepCacheError, invalidArgument, messageOf } from '../errors.js';
+import { replaceFile, writeFileAtomic } from '../files/atomic-write.js';
 import type { Image } from './image.js';
 
 export interface SaveVideoOptions {
@@ -16,10 +16,11 @@ export const VIDEO_ENDINGS: readonly string[] = ['.mp4', '.webp', '.gif'];
 
 /**
  * Writes frames of one size to a file: .mp4 (H.264) through the program ffmpeg, .webp or .gif as an animation that
- * repeats. Where there is no ffmpeg, an animated WebP takes the place of the MP4.
+ * repeats. The file's name stands for the whole video, or for what was there before.
  *
- * @returns the path that was written.
- * @throws DeepCacheError ERR_DEEPCACHE_IMAGE naming the file, ERR_DEEPCACHE_INVALID_ARGUMENT
+ * @returns the path.
+ * @throws DeepCacheError ERR_DEEPCACHE_IMAGE naming the file, ERR_DEEPCACHE_INVALID_ARGUMENT,
+ * ERR_DEEPCACHE_UNSUPPORTED where there is no ffmpeg
  */
 export async function saveVideo(
   frames: readonly Image[],
@@ -37,15 +38,11 @@ export async function saveVideo(
     throw new DeepCacheError('ERR_DEEPCACHE_IMAGE', `${path} must end in ${VIDEO_ENDINGS.join(', ')}`);
   }
   try {
-    if (ending === '.mp4') {
-      if (await encodeWithFfmpeg(frames, path, fps)) return path;
-      const instead = `${path.slice(0, -ending.length)}.webp`;
-      await writeFile(instead, await animate(frames, 'webp', fps, quality));
-      return instead;
-    }
-    await writeFile(path, await animate(frames, ending === '.gif' ? 'gif' : 'webp', fps, quality));
+    if (ending === '.mp4') await replaceFile(path, (part) => encodeWithFfmpeg(frames, part, fps));
+    else await writeFileAtomic(path, await animate(frames, ending === '.gif' ? 'gif' : 'webp', fps, quality));
     return path;
   } catch (cause) {
+    if (cause instanceof DeepCacheError) throw cause;
     throw new DeepCacheError('ERR_DEEPCACHE_IMAGE', `${path} cannot be written: ${messageOf(cause)}`, {
       cause,
     });
@@ -69,8 +66,22 @@ async function animate(
     : animation.webp({ ...timing, quality }).toBuffer();
 }
 
-/** False when there is no ffmpeg. */
-function encodeWithFfmpeg(frames: readonly Image[], path: string, fps: number): Promise<boolean> {
+/** @throws DeepCacheError ERR_DEEPCACHE_UNSUPPORTED where videos cannot be written as MP4. */
+export async function requireFfmpeg(): Promise<void> {
+  const child = spawn('ffmpeg', ['-version'], { stdio: 'ignore' });
+  await new Promise<void>((resolve, reject) => {
+    child.once('error', (error) => reject(noFfmpeg(error)));
+    child.once('close', resolve);
+  });
+}
+
+function noFfmpeg(cause: Error): DeepCacheError {
+  const message =
+    'MP4 needs the program ffmpeg, which does not run here: install it, or write a .webp or .gif';
+  return new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', `${message} (${cause.message})`, { cause });
+}
+
+function encodeWithFfmpeg(frames: readonly Image[], path: string, fps: number): Promise<void> {
   const { width, height } = frames[0] as Image;
   const input = [
     '-f',
@@ -96,11 +107,9 @@ function encodeWithFfmpeg(frames: readonly Image[], path: string, fps: number): 
     child.stderr.on('data', (text) => {
       said += String(text);
     });
-    child.once('error', (error: NodeJS.ErrnoException) =>
-      error.code === 'ENOENT' ? resolve(false) : reject(error),
-    );
+    child.once('error', (error) => reject(noFfmpeg(error)));
     child.once('close', (code) =>
-      code === 0 ? resolve(true) : reject(new Error(`ffmpeg: ${said.trim() || `exit code ${code}`}`)),
+      code === 0 ? resolve() : reject(new Error(`ffmpeg: ${said.trim() || `exit code ${code}`}`)),
     );
     // It tells by its exit code why it stopped reading.
     child.stdin.on('error', () => {});

@@ -14,7 +14,7 @@ export interface ModelFiles {
   readonly files: readonly string[];
 }
 
-/** @internal How a model is loaded. */
+/** How a model is loaded. */
 export interface ModelLoadOptions {
   variant?: string | undefined;
   signal?: AbortSignal | undefined;

@@ -5,6 +5,8 @@ export interface NativeAddon {
   readonly version: string;
   /** Every backend, usable or not; never throws and needs no GPU. */
   devices(): DeviceInfo[];
+  /** Where the CUDA library is when none lies beside the addon; too late once a device was asked for. */
+  setCudaLibrary(path: string): void;
   /** Bytes that this process can still take: the machine's or its cgroup's limit. */
   availableMemory(): number;
   /** Resident private memory of this process in bytes (RssAnon), 0 where unknown. */

@@ -1,6 +1,7 @@
 import { Callbacks } from '../callbacks.js';
 import { DeepCacheError, invalidArgument } from '../errors.js';
 import { defaultLog, type Log } from '../log.js';
+import { meantFolder } from '../models/demo-model.js';
 import type { UNet2DConditionModel } from '../models/unet.js';
 import type { Scheduler } from '../schedulers/index.js';
 import {
@@ -97,17 +98,19 @@ export abstract class DiffusionPipeline<
    * model_index.json names; called on a pipeline's class it makes that one. A generation_config.json in the folder
    * holds defaults of the model's own for `generate`, see {@link DiffusionPipeline.defaults}.
    *
+   * @param model the folder; `'demo'` is the small model that comes with the package, unless there is a folder `demo`.
    * @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG, ERR_DEEPCACHE_INVALID_WEIGHTS, ERR_DEEPCACHE_UNSUPPORTED (a
    * pipeline that is not implemented), ERR_DEEPCACHE_BACKEND_UNAVAILABLE, ERR_DEEPCACHE_OUT_OF_MEMORY
    */
   static async fromPretrained<T extends AnyPipeline>(
     // biome-ignore lint/suspicious/noExplicitAny: pipelines differ in their parts
     this: (abstract new (components: any, log?: Log) => T) & { readonly className: string },
-    folder: string,
+    model: string,
     options: LoadOptions = {},
   ): Promise<T> {
     checkLoadOptions(options);
     options.signal?.throwIfAborted();
+    const folder = meantFolder(model);
     const index = await readModelIndex(folder, options.signal);
     // biome-ignore lint/complexity/noThisInStatic: the class that it was called on decides what is made
     const own = this.className === DiffusionPipeline.className ? index.className : this.className;
@@ -231,12 +234,7 @@ export abstract class DiffusionPipeline<
   async warmup(options: Partial<Options> = {}): Promise<void> {
     const { numInferenceSteps: _, ...rest } = options;
     // The spread has every required option of the subclass that the caller gave.
-    const run = {
-      ...rest,
-      prompt: options.prompt ?? '',
-      steps: this.warmupSteps,
-      output: 'float32',
-    } as unknown as Options;
+    const run = { ...rest, prompt: options.prompt ?? '', steps: 2, output: 'float32' } as unknown as Options;
     await this.generate(run);
   }
 
@@ -252,9 +250,6 @@ export abstract class DiffusionPipeline<
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
   }
-
-  /** As few as a run can have to use all that it has. */
-  protected readonly warmupSteps: number = 2;
 
   /** Throws what is wrong with the options. */
   protected abstract check(options: Options): void;

@@ -19,7 +19,7 @@ import { timeIds, XL_SIZE_OPTIONS, type XLSizeOptions } from './time-ids.js';
 export interface XLOptions extends XLPromptOptions, XLSizeOptions {
   /** Stop after this fraction of the denoising, between 0 and 1; hand the latents to a refiner. */
   denoisingEnd?: number;
-  /** Go on from this fraction with the latents of a run that ended there (`image`). */
+  /** Go on from this fraction with the latents of a run that ended there: `image`, or `latents` beside a mask. */
   denoisingStart?: number;
 }
 

@@ -1,13 +1,5 @@
 import { invalidArgument } from '../errors.js';
-import {
-  bytesOf,
-  countOf,
-  type ImageInput,
-  type LoadedImages,
-  loadImages,
-  sizeOf,
-  toRgb,
-} from '../images/input.js';
+import { type ImageInput, type LoadedImages, loadImages, sizeOf, toRgb } from '../images/input.js';
 import { show } from '../messages.js';
 import type { AutoencoderKL } from '../models/autoencoder-kl.js';
 import type { CLIPVisionModelWithProjection } from '../models/image-encoder.js';
@@ -22,12 +14,11 @@ import { DiffusionPipeline, registerPipeline } from './diffusion-pipeline.js';
 import { requireMemory } from './memory.js';
 import { NoiseSource } from './noise.js';
 import type { GenerateOptions } from './options.js';
-import { toImages } from './pixels.js';
 import { type GenerateResult, resultOf } from './result.js';
 import { seedsOf, tellSeeds, toSeed } from './seeds.js';
 import { PhaseClock, runStats } from './stats.js';
 import { conditionVideo, guidanceOfFrames } from './video-conditioning.js';
-import { decodeFrames } from './video-frames.js';
+import { decodeFrames, framesOf } from './video-frames.js';
 
 /** Options of Stable Video Diffusion. Names are diffusers', in camelCase. */
 export interface VideoOptions
@@ -140,8 +131,8 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
   protected override async run(given: VideoOptions): Promise<GenerateResult> {
     const options = this.#resolve(given);
     const { width, height, frames, signal, output } = options;
-    const image = await loadImages('image', given.image, 3, signal);
-    if (countOf(image) !== 1) {
+    const image = await loadImages('image', given.image, 3);
+    if (('images' in image ? image.images.length : image.tensor.shape[0]) !== 1) {
       throw invalidArgument('image', 'must be one picture');
     }
     const notes: string[] = [];
@@ -158,8 +149,7 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
     );
     const latent = [frames, vae.latentChannels, height / vae.scale, width / vae.scale] as const;
     const chunk = options.decodeChunkSize;
-    const need = this.#memory(latent, guided, output === 'latent' ? 0 : chunk);
-    requireMemory(this.components, { ...need, pictures: pictureBytes(image, width, height) });
+    requireMemory(this.components, this.#memory(latent, guided, output === 'latent' ? 0 : chunk));
 
     const noise = new NoiseSource(seedsOf(options), 1);
     // diffusers' order: the picture's noise, the latents, then the sampler's.
@@ -171,8 +161,8 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
       { vae, imageEncoder },
       {
         ...options,
-        image: await toRgb('image', image, width, height, signal),
-        original: await originalOf(image, signal),
+        image: await toRgb('image', image, width, height),
+        original: await originalOf(image),
         imageNoise,
         guided,
       },
@@ -207,7 +197,7 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
 
     const result = new FloatTensor(loop.latents, latent);
     const tensor = output === 'latent' ? result : await decodeFrames(vae, result, chunk, signal);
-    const images = output === 'image' ? await toImages(tensor, signal) : [];
+    const images = output === 'image' ? await framesOf(tensor) : [];
     clock.lap('decode');
     const unet = this.unet.memory();
     const decoder = vae.memory();
@@ -283,15 +273,8 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
 
 registerPipeline(StableVideoDiffusionPipeline);
 
-/** Bytes of the picture at both sizes, and of the way to what CLIP sees. */
-function pictureBytes(image: LoadedImages, width: number, height: number): number {
-  const own = sizeOf(image);
-  const floats = 4 * 3 * own.width * own.height;
-  return bytesOf(image, width, height, 3) + 3 * floats;
-}
-
 /** The picture at its own size. */
-async function originalOf(image: LoadedImages, signal?: AbortSignal): Promise<Tensor> {
+async function originalOf(image: LoadedImages): Promise<Tensor> {
   const { width, height } = sizeOf(image);
-  return toRgb('image', image, width, height, signal);
+  return toRgb('image', image, width, height);
 }

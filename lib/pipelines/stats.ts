@@ -41,3 +41,23 @@ export function runStats(
     memory,
   };
 }
+
+/** What two runs say that made a picture one after the other, on models of which both stay loaded. */
+export function addStats(a: GenerateStats, b: GenerateStats): GenerateStats {
+  const add = <T extends object>(x: T, y: T) =>
+    Object.fromEntries(
+      Object.entries(x).map(([key, value]) => [key, (value as number) + Number(y[key as keyof T])]),
+    ) as T;
+  const denoising = (calls: (stats: GenerateStats) => number) => calls(a) + calls(b);
+  // A run's time with every call in full, by its own full calls.
+  const seconds = ({ callTimes: { full, retrieve } }: GenerateStats) => full + retrieve;
+  return {
+    times: add(a.times, b.times),
+    callTimes: add(a.callTimes, b.callTimes),
+    calls: a.calls + b.calls,
+    fullSteps: a.fullSteps + b.fullSteps,
+    retrieveSteps: a.retrieveSteps + b.retrieveSteps,
+    speedup: denoising((stats) => stats.speedup * seconds(stats)) / denoising(seconds),
+    memory: add(a.memory, b.memory),
+  };
+}

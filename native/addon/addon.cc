@@ -33,6 +33,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
 
   exports["version"] = DEEPCACHE_VERSION;
   add<devices>(exports, "devices");
+  add<set_cuda_library>(exports, "setCudaLibrary");
   add<available_memory_bytes>(exports, "availableMemory");
   add<resident_memory_bytes>(exports, "residentMemory");
   exports["Backend"] = NativeBackend::define_class(env);

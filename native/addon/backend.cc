@@ -127,4 +127,11 @@ Napi::Value devices(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value set_cuda_library(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    cuda::set_library(Argument(info[0], "path").path());
+    return info.Env().Undefined();
+  });
+}
+
 }  // namespace deepcache::addon

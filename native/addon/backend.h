@@ -29,4 +29,7 @@ class NativeBackend : public Napi::ObjectWrap<NativeBackend> {
 // The DeviceInfo list of lib/native/types.ts.
 Napi::Value devices(const Napi::CallbackInfo& info);
 
+// (path): the CUDA library to use when none lies beside the addon.
+Napi::Value set_cuda_library(const Napi::CallbackInfo& info);
+
 }  // namespace deepcache::addon

@@ -1,4 +1,4 @@
-// npm run conformance -- FOLDER [--device cpu] [--dtype fp16] [--filter REGEX] [--json FILE] [--accept FILE]
+// npm run conformance -- FOLDER [--device cpu] [--dtype fp16] [--filter REGEX] [--json FILE] [--accept FILE | --strict]
 import { existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../lib/errors.js';
@@ -9,15 +9,19 @@ import { count, formatReport, writeJson } from './report.js';
 import { type CaseResult, runCases } from './runner.js';
 
 const USAGE = `npm run conformance -- FOLDER [--device cpu] [--dtype fp16] [--filter REGEX]
-                                [--json FILE] [--accept FILE]
+                                [--json FILE] [--accept FILE | --strict]
 
 Runs the goldens at FOLDER and below.
   --device   where the models run: cpu (default), cuda, cuda:N, auto
   --dtype    on a GPU: fp16 (default) or bf16, held against the limits of precision.ts
   --filter   only cases whose name, FAMILY/PART/ID, matches the regular expression
   --json     write every case with all that was compared to FILE
-  --accept   failures of the cases that FILE lists (for all types, or the dtype) are told apart and do not count
+  --accept   failures of the cases that FILE lists (for all types, or the dtype) are told apart and do not count;
+             default: test/conformance/known-deviations.json, which says why of each
+  --strict   all failures count
 Exit status: 0 when nothing failed, 1 when a case failed, 2 when nothing could be run.`;
+
+const KNOWN_DEVIATIONS = 'test/conformance/known-deviations.json';
 
 let nextProgress = 60_000;
 
@@ -29,7 +33,8 @@ async function main(): Promise<number> {
       dtype: { type: 'string', default: 'auto' },
       filter: { type: 'string' },
       json: { type: 'string' },
-      accept: { type: 'string' },
+      accept: { type: 'string', default: KNOWN_DEVIATIONS },
+      strict: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h' },
     },
   });
@@ -52,7 +57,7 @@ async function main(): Promise<number> {
   const seconds = Math.round((performance.now() - start) / 100) / 10;
   if (values.json) writeJson(values.json, all, { folder, device, isa, precision, seconds });
   console.log(`${cases.length} cases of ${folder} on ${device} (${isa}, ${precision}) in ${seconds} s\n`);
-  const accepted = values.accept ? all.filter(acceptedBy(values.accept, precision)) : [];
+  const accepted = values.strict ? [] : all.filter(acceptedBy(values.accept, precision));
   for (const { name } of accepted) console.log(`accepted ${name} (listed in ${values.accept})`);
   const results = all.filter((result) => !accepted.includes(result));
   console.log(formatReport(results));

@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
@@ -43,10 +43,12 @@ test.each(['webp', 'gif'])('an animated %s has all frames, their order and their
 });
 
 test('ffmpeg reads the frames as they are', async () => {
-  installFfmpeg(`echo "$@" > ${folder}/arguments; cat > ${folder}/pixels`);
+  installFfmpeg(
+    `echo "$@" > ${folder}/arguments; cat > ${folder}/pixels; for f; do :; done; touch "$(echo $f | cut -c6-)"`,
+  );
   const path = join(folder, 'out.mp4');
   expect(await saveVideo(frames, path, { fps: 24 })).toBe(path);
-  expect(readFileSync(join(folder, 'arguments'), 'utf8')).toMatch(/-s 8x6 -r 24 .*file:.*out\.mp4/);
+  expect(readFileSync(join(folder, 'arguments'), 'utf8')).toMatch(/-s 8x6 -r 24 .*file:.*\.mp4/);
   expect(readFileSync(join(folder, 'pixels'))).toEqual(Buffer.concat(frames.map(({ data }) => data)));
 });
 
@@ -57,11 +59,20 @@ test('what ffmpeg complains about is told', async () => {
   await expect(saving).rejects.toThrow(/out\.mp4.*no such encoder/);
 });
 
-test('without ffmpeg an animated WebP takes the place of the MP4', async () => {
+test('without ffmpeg an MP4 is an error, and nothing else is written', async () => {
   process.env.PATH = folder;
-  const path = await saveVideo(frames, join(folder, 'out.mp4'));
-  expect(path).toBe(join(folder, 'out.webp'));
-  expect((await sharp(path, { animated: true }).metadata()).pages).toBe(3);
+  const saving = saveVideo(frames, join(folder, 'none.mp4'));
+  await expect(saving).rejects.toMatchObject({ code: 'ERR_DEEPCACHE_UNSUPPORTED' });
+  await expect(saving).rejects.toThrow(/needs the program ffmpeg.*\.webp or \.gif/);
+  expect(readdirSync(folder)).toEqual([]);
+});
+
+test('what was there stays when a video fails', async () => {
+  const path = join(folder, 'kept.mp4');
+  writeFileSync(path, 'old');
+  installFfmpeg('for file; do :; done; echo half > "$(echo $file | cut -c6-)"; exit 3');
+  await expect(saveVideo(frames, path)).rejects.toThrow(/kept\.mp4/);
+  expect(readFileSync(path, 'utf8')).toBe('old');
 });
 
 test('wrong frames, names and times are refused', async () => {

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import {
   type GenerateOptions,
@@ -63,7 +63,6 @@ const WRONG_IMG2IMG: { [Name in Own<Img2ImgOptions>]: readonly unknown[] } = {
 };
 const WRONG_INPAINT: { [Name in Own<InpaintOptions>]: readonly unknown[] } = {
   image: WRONG_IMG2IMG.image,
-  keepOriginal: [1, 'true', null],
   maskImage: [
     undefined,
     null,
@@ -244,20 +243,14 @@ describe('pipelines over the same models', () => {
 test('a large photo does not hold up the event loop', async () => {
   const photo = picture(3000, 2000);
   const running = img2img.generate({ ...run, image: photo, width: SIZE, height: SIZE });
-  const late: number[] = [];
+  let turns = 0;
   let done = false;
   const watch = (async () => {
-    while (!done) {
-      const before = performance.now();
-      await sleep(2);
-      late.push(performance.now() - before - 2);
-    }
+    for (; !done; turns++) await yieldToLoop();
   })();
   await running;
   done = true;
   await watch;
-  // Resizing takes a third of a second here; the median forgives a busy machine.
-  late.sort((x, y) => x - y);
-  expect(late.length).toBeGreaterThan(10);
-  expect(late[late.length >> 1]).toBeLessThan(20);
+  // Resizing takes a third of a second here, in slices of a few milliseconds.
+  expect(turns).toBeGreaterThan(50);
 });

@@ -26,6 +26,9 @@ constexpr const char* kFile = "libdeepcache_cuda.dylib";
 constexpr const char* kFile = "libdeepcache_cuda.so";
 #endif
 
+std::mutex mutex;
+std::string elsewhere;  // of set_library
+
 // The folder of the addon or executable that this code is part of.
 std::filesystem::path own_folder() {
 #if defined(_WIN32)
@@ -66,13 +69,22 @@ void* find_symbol(void* library, const char* name) {
   throw Error(ErrorCode::kBackendUnavailable, why);
 }
 
-// Loaded once and never unloaded: the CUDA runtime inside does not like to be.
-const Api* load() {
-  const char* wanted = std::getenv("DEEPCACHE_CUDA_LIBRARY");
-  const std::string path = wanted && *wanted ? wanted : (own_folder() / kFile).string();
+bool exists(const std::string& path) {
   std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored))
-    unavailable("this installation has no CUDA library (" + path + " does not exist)");
+  return std::filesystem::exists(path, ignored);
+}
+
+std::string choose(const std::string& elsewhere) {
+  if (const char* wanted = std::getenv("DEEPCACHE_CUDA_LIBRARY"); wanted && *wanted) return wanted;
+  const std::string beside = (own_folder() / kFile).string();
+  return exists(beside) || elsewhere.empty() ? beside : elsewhere;
+}
+
+// Loaded once and never unloaded: the CUDA runtime inside does not like to be.
+const Api* load(const std::string& path) {
+  if (!exists(path))
+    unavailable("this installation has no CUDA library (" + path +
+                " does not exist); docs/install.md says where it comes from");
   std::string why;
   void* const library = open_library(path, &why);
   if (!library) unavailable("the CUDA library could not be loaded: " + why);
@@ -85,11 +97,15 @@ const Api* load() {
 
 }  // namespace
 
+void set_library(const std::string& path) {
+  const std::lock_guard lock(mutex);
+  elsewhere = path;
+}
+
 const Api& library() {
-  static std::mutex mutex;
   static const Api* api = nullptr;
   const std::lock_guard lock(mutex);
-  if (!api) api = load();
+  if (!api) api = load(choose(elsewhere));
   return *api;
 }
 

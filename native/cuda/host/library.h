@@ -1,8 +1,8 @@
 #pragma once
 
-// The CUDA backend is a library of its own, beside what loads it (or where the environment variable
-// DEEPCACHE_CUDA_LIBRARY says), loaded on demand, so that neither the addon nor `npm install` needs
-// a GPU, a driver or a CUDA toolkit.
+// The CUDA backend is a library of its own, loaded on demand, so that neither the addon nor
+// `npm install` needs a GPU, a driver or a CUDA toolkit: the one that the environment variable
+// DEEPCACHE_CUDA_LIBRARY names, else the one beside what loads it, else that of set_library.
 
 #include <memory>
 #include <optional>
@@ -12,6 +12,9 @@
 #include "runtime/backend.h"
 
 namespace deepcache::cuda {
+
+// The library to use when none lies beside; without effect once one was loaded.
+void set_library(const std::string& path);
 
 // The library's functions. Throws Error(kBackendUnavailable) with the reason in words: no library,
 // one that does not load, one of another version.

@@ -1,0 +1,76 @@
+import { DeepCacheError, invalidArgument } from '../errors.js';
+// Not from their own modules: this one knows all pipelines.
+import {
+  type DiffusionPipeline,
+  type GenerateOptions,
+  type GenerateResult,
+  type LoadOptions,
+  StableDiffusionXLImg2ImgPipeline,
+  StableDiffusionXLInpaintPipeline,
+} from '../index.js';
+import { readModelIndex } from '../pipelines/components.js';
+import { resultOf } from '../pipelines/result.js';
+import { addStats } from '../pipelines/stats.js';
+import type { GenerateFlags } from './generate-options.js';
+
+const XL = /^StableDiffusionXL/;
+const DEFAULT_START = 0.8;
+
+// biome-ignore lint/suspicious/noExplicitAny: pipelines differ in their options and parts
+type AnyPipeline = DiffusionPipeline<any, any>;
+
+/** Throws what is wrong with the flags of a refiner, as far as folders tell without being loaded. */
+export async function checkRefiner(base: string | undefined, flags: GenerateFlags): Promise<void> {
+  const { refiner, refinerStart = DEFAULT_START } = flags;
+  if (refiner === undefined) return;
+  if (!(refinerStart > 0 && refinerStart < 1)) {
+    throw invalidArgument('refinerStart', `must be a number between 0 and 1, got ${refinerStart}`);
+  }
+  if (base !== undefined && !XL.test(base)) {
+    throw invalidArgument('refiner', `is for SDXL models; the base model is a ${base}`);
+  }
+  const { className } = await readModelIndex(refiner).catch((error: unknown) => {
+    if (!(error instanceof DeepCacheError)) throw error;
+    throw invalidArgument('refiner', `is no model: ${error.message}`, { cause: error });
+  });
+  if (!XL.test(className)) {
+    throw invalidArgument('refiner', `must be an SDXL model; ${refiner} is a ${className}`);
+  }
+}
+
+/** The pipeline for a refiner's part of the work; loaded before the base computes, so that what is wrong is found. */
+export function loadRefiner(
+  flags: GenerateFlags & { refiner: string },
+  load: LoadOptions,
+): Promise<AnyPipeline> {
+  const { refiner, mask } = flags;
+  return mask === undefined
+    ? StableDiffusionXLImg2ImgPipeline.fromPretrained(refiner, load)
+    : StableDiffusionXLInpaintPipeline.fromPretrained(refiner, load);
+}
+
+/** SDXL in two parts: the base model's latents go on in the refiner. */
+export async function refined(
+  base: AnyPipeline,
+  refiner: AnyPipeline,
+  options: GenerateOptions,
+  { mask, refinerStart = DEFAULT_START }: GenerateFlags,
+): Promise<GenerateResult> {
+  const { latents: _, ...rest } = options;
+  const first = await base.generate({ ...options, denoisingEnd: refinerStart, output: 'latent' });
+  // Random seeds of the first part are the second's too, for the file to tell the recipe.
+  const { seeds, tensor } = first;
+  const drawn = seeds.length === 1 ? { seed: seeds[0] } : { seeds };
+  const { seed: _seed, seeds: _seeds, ...unseeded } = rest;
+  const second = await refiner.generate({
+    ...unseeded,
+    ...drawn,
+    ...(mask === undefined ? { image: tensor } : { latents: tensor }),
+    denoisingStart: refinerStart,
+  });
+  return resultOf({
+    ...second,
+    stats: addStats(first.stats, second.stats),
+    notes: [...new Set([...first.notes, ...second.notes])],
+  });
+}

@@ -1,0 +1,63 @@
+// Every snippet and command of the documents, in a project beside the checkout: snippets type-check against dist and run,
+// commands run with the demo model, or with small models where they name the reader's. Needs a built checkout.
+//
+//   node scripts/check-docs.mjs [DOCUMENT...]
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { isElsewhere, missingParts, prepared, run } from './docs/commands.mjs';
+import { codeBlocks, commands, documents } from './docs/documents.mjs';
+import { checkSnippets } from './docs/snippets.mjs';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** A project with the package, a model and pictures of the names that the documents use. */
+async function makeProject(folder) {
+  const modules = join(folder, 'node_modules');
+  mkdirSync(join(modules, '.bin'), { recursive: true });
+  symlinkSync(root, join(modules, 'deepcache'));
+  symlinkSync(join(root, 'node_modules/@types'), join(modules, '@types'));
+  symlinkSync(join(root, 'dist/lib/cli/main.js'), join(modules, '.bin/deepcache'));
+  symlinkSync(join(root, 'dist/weights-tools/main.js'), join(modules, '.bin/weights-tools'));
+  writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }');
+  cpSync(join(root, 'test/fixtures/sd15-tiny'), join(folder, 'models/stable-diffusion-v1-5'), {
+    recursive: true,
+  });
+  const sharp = createRequire(import.meta.url)('sharp');
+  const picture = (background) => sharp({ create: { width: 64, height: 64, channels: 3, background } });
+  for (const name of ['sketch.png', 'room.jpg']) await picture('#a43').toFile(join(folder, name));
+  await picture('#fff').toFile(join(folder, 'mask.png'));
+  writeFileSync(join(folder, 'prompts.txt'), 'a red house\na dog\n');
+}
+
+const wanted = process.argv.slice(2);
+const checked = documents(root).filter((name) => wanted.length === 0 || wanted.includes(name));
+const folder = mkdtempSync(join(tmpdir(), 'deepcache-docs-'));
+const failures = [];
+let passed = 0;
+try {
+  await makeProject(folder);
+  const blocks = checked.flatMap((name) => codeBlocks(root, name, 'ts'));
+  const wrong = checkSnippets(root, folder, blocks);
+  failures.push(...wrong);
+  passed += blocks.length - Math.min(blocks.length, wrong.length);
+  const done = new Set();
+  for (const { document, line, text } of checked.flatMap((name) => commands(root, name))) {
+    const command = prepared(text);
+    // Those in the text are often those of a block.
+    if (done.has(command)) continue;
+    done.add(command);
+    const failure = missingParts(root, text) ?? (isElsewhere(text) ? undefined : run(folder, command));
+    if (failure) failures.push(`${document}:${line}: ${failure}`);
+    else passed++;
+    if (!failure)
+      console.log(`ok   ${document}:${line}: ${command}${isElsewhere(text) ? ' (not run here)' : ''}`);
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+for (const failure of failures) console.error(`FAIL ${failure}`);
+console.log(`${passed} passed, ${failures.length} failed`);
+process.exit(failures.length > 0 ? 1 : 0);

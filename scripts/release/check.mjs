@@ -1,0 +1,177 @@
+// Installs the packed release as a stranger would: into an empty project, with an empty home folder and neither a
+// compiler nor CMake on PATH, and makes a picture on the command line and from code.
+//
+//   node scripts/release/check.mjs [--quick] [FILTER...]
+//
+// --quick: the Node.js and npm that run this. Else Node.js 20, 22 and 24 with each package manager; FILTERs are parts of
+// combinations' names, such as "node 22, pnpm". Packs what is in prebuilds/. Ends with "N passed, N failed".
+import { spawn } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { MANAGERS, nodeOf } from './managers.mjs';
+import { packAll } from './pack.mjs';
+import { serve } from './registry.mjs';
+
+const { values, positionals: filters } = parseArgs({
+  options: { quick: { type: 'boolean' } },
+  allowPositionals: true,
+});
+
+const PROMPT = 'a red barn under a blue sky';
+/** What package managers' launchers call; no compiler, no make, no cmake, no python. */
+const COMMANDS = ['sh', 'env', 'dirname', 'basename', 'sed', 'uname', 'readlink', 'cat', 'ls', 'cygpath'];
+/** Never on a user's machine. */
+const UNWANTED = ['cmake-js', 'node-addon-api', 'prebuildify'];
+const LIMIT_SECONDS = 300;
+
+/** Prints as JSON what it has made, and from which file the addon was loaded. */
+const SCRIPT = `
+import { createHash } from 'node:crypto';
+import { DiffusionPipeline } from 'deepcache';
+const pipe = await DiffusionPipeline.fromPretrained('demo');
+const { images } = await pipe.generate({ prompt: '${PROMPT}', steps: 4, seed: 1 });
+await images[0].save('code.png');
+const addon = process.report.getReport().sharedObjects.find((file) => file.endsWith('deepcache.node'));
+console.log(JSON.stringify({ addon, pixels: createHash('sha256').update(images[0].data).digest('hex') }));
+await pipe.dispose();
+`;
+
+function combinations() {
+  if (values.quick) return [{ name: `node ${process.versions.node}, npm here`, manager: 'npm here' }];
+  const out = [];
+  for (const major of [20, 22, 24]) {
+    for (const [manager, { without = [] }] of Object.entries(MANAGERS)) {
+      if (manager === 'npm here' || without.includes(major)) continue;
+      out.push({ name: `node ${major}, ${manager}`, manager, major });
+    }
+  }
+  return filters.length === 0 ? out : out.filter(({ name }) => filters.some((part) => name.includes(part)));
+}
+
+/** Runs a command in the project; resolves with its standard output. */
+function run([command, ...args], cwd, env) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    let [out, all] = ['', ''];
+    child.stdout.on('data', (text) => {
+      out += text;
+      all += text;
+    });
+    child.stderr.on('data', (text) => {
+      all += text;
+    });
+    const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT_SECONDS * 1000);
+    child.on('error', reject);
+    child.on('close', (status, signal) => {
+      clearTimeout(timer);
+      if (status === 0) resolve(out);
+      else
+        reject(new Error(`${[command, ...args].join(' ')}: ${signal ?? `status ${status}`}\n${all.trim()}`));
+    });
+  });
+}
+
+/** The system's folders stay out of PATH: only these commands, and node. */
+function minimalPath(folder, node) {
+  mkdirSync(folder);
+  symlinkSync(node, join(folder, 'node'));
+  for (const command of COMMANDS) {
+    const found = process.env.PATH.split(delimiter)
+      .map((place) => join(place, command))
+      .find((file) => existsSync(file));
+    if (found) symlinkSync(found, join(folder, command));
+  }
+  return folder;
+}
+
+function installedFolders(folder) {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true })
+    .map(String)
+    .filter((path) => path.endsWith('/package.json'));
+}
+
+async function check({ manager, major }, tarball, scope, registry) {
+  const scratch = mkdtempSync(join(tmpdir(), 'release-check-'));
+  try {
+    const node = nodeOf(major);
+    const { install, run: program, script, files } = MANAGERS[manager].make();
+    const [home, project] = [join(scratch, 'home'), join(scratch, 'project')];
+    mkdirSync(home);
+    mkdirSync(project);
+    const settings = {
+      'package.json': '{ "name": "app", "version": "1.0.0", "private": true, "type": "module" }\n',
+      '.npmrc': `registry=${registry}\n@deepcache:registry=${scope}\n`,
+      'picture.mjs': SCRIPT,
+      ...files?.({ registry, scope }),
+    };
+    for (const [name, text] of Object.entries(settings)) writeFileSync(join(project, name), text);
+    const env = {
+      HOME: home,
+      PATH: minimalPath(join(scratch, 'bin'), node),
+      TMPDIR: scratch,
+      LANG: 'C.UTF-8',
+    };
+
+    const began = performance.now();
+    await run(install(node, tarball), project, env);
+    const seconds = (performance.now() - began) / 1000;
+
+    const unwanted = installedFolders(join(project, 'node_modules')).filter((path) =>
+      UNWANTED.some((name) => path.endsWith(`/${name}/package.json`) || path === `${name}/package.json`),
+    );
+    if (unwanted.length > 0) throw new Error(`installed too: ${unwanted.join(', ')}`);
+    const options = ['generate', '--prompt', PROMPT, '--steps', '4', '--seed', '1', '-o', 'cli.png'];
+    await run([...program(node), ...options], project, env);
+    const printed = await run([...script(node), 'picture.mjs'], project, env);
+    const result = JSON.parse(printed.trim().split('\n').at(-1));
+    for (const file of ['cli.png', 'code.png']) {
+      const bytes = readFileSync(join(project, file));
+      if (bytes.length < 1000 || bytes.toString('latin1', 1, 4) !== 'PNG')
+        throw new Error(`${file} is no picture`);
+    }
+    if (!/[\\/]prebuilds[\\/]/.test(result.addon)) throw new Error(`loaded ${result.addon}`);
+    return { seconds, pixels: result.pixels };
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+const packages = packAll();
+if (packages.length === 1) throw new Error('there are no binaries in prebuilds/: npm run build:prebuilds');
+const registry = await run(
+  [process.platform === 'win32' ? 'npm.cmd' : 'npm', 'config', 'get', 'registry'],
+  tmpdir(),
+  process.env,
+);
+const { url, close } = await serve(packages.slice(1));
+const counts = { ok: 0, FAIL: 0 };
+let pixels;
+for (const one of combinations()) {
+  let line;
+  try {
+    const result = await check(one, packages[0].file, url, registry.trim());
+    pixels ??= result.pixels;
+    if (result.pixels !== pixels) throw new Error('the picture is another one');
+    counts.ok++;
+    line = `ok    ${one.name.padEnd(32)} installed in ${result.seconds.toFixed(1)} s`;
+  } catch (error) {
+    counts.FAIL++;
+    line = `FAIL  ${one.name}: ${error.message}`;
+  }
+  console.log(line);
+}
+close();
+console.log(`${counts.ok} passed, ${counts.FAIL} failed`);
+process.exit(counts.FAIL > 0 ? 1 : 0);

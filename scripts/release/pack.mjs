@@ -1,0 +1,54 @@
+// Packs the release: the package `deepcache` and one package for each binary in prebuilds/.
+//
+//   node scripts/release/pack.mjs [--complete] [--sizes]
+//
+// The tarballs go to release/. --complete: a binary that was not built is an error, as it must be for publishing.
+// --sizes: writes the sizes into docs/install.md.
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { builtPackages, root } from './platforms.mjs';
+import { pack, stageMain, stagePlatform } from './stage.mjs';
+
+const PAGE = join(root, 'docs/install.md');
+const TABLE = /(?<=<!-- sizes -->\n)[\s\S]*?(?=<!-- end -->)/;
+
+/** Packs all; returns [{name, folder, file, size, unpackedSize, entryCount}], `deepcache` first. */
+export function packAll(options) {
+  const packages = builtPackages(options);
+  const release = join(root, 'release');
+  for (const folder of ['stage', 'tarballs']) rmSync(join(release, folder), { recursive: true, force: true });
+  mkdirSync(join(release, 'tarballs'), { recursive: true });
+  const staged = [{ name: 'deepcache' }, ...packages].map((one) => {
+    const folder = join(release, 'stage', one.name);
+    if (one.source) stagePlatform(folder, one);
+    else stageMain(folder, packages);
+    return { name: one.name, folder };
+  });
+  return staged.map((one) => ({ ...one, ...pack(one.folder, join(release, 'tarballs')) }));
+}
+
+const mega = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+
+/** Rows by name; those of packages that were not built here stay as they were. */
+function writeSizes(tarballs) {
+  const page = readFileSync(PAGE, 'utf8');
+  const rows = new Map();
+  for (const row of (TABLE.exec(page)?.[0] ?? '').split('\n').slice(2))
+    if (row.startsWith('| `')) rows.set(row.split('`')[1], row);
+  for (const { name, size, unpackedSize, entryCount } of tarballs)
+    rows.set(name, `| \`${name}\` | ${mega(size)} | ${mega(unpackedSize)} | ${entryCount} |`);
+  const table = ['| package | tarball | unpacked | files |', '|---|---|---|---|', ...rows.values()].join(
+    '\n',
+  );
+  writeFileSync(PAGE, page.replace(TABLE, `${table}\n`));
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const { values } = parseArgs({ options: { complete: { type: 'boolean' }, sizes: { type: 'boolean' } } });
+  const tarballs = packAll(values);
+  for (const { file, size, unpackedSize, entryCount } of tarballs)
+    console.log(`${file}  ${mega(size)}, unpacked ${mega(unpackedSize)}, ${entryCount} files`);
+  if (values.sizes) writeSizes(tarballs);
+}
