@@ -48,6 +48,6 @@ export function toJsonObject(text: string): Record<string, unknown> {
     if (text.trimStart().startsWith('{')) return parseJsonObject('the text', text);
     return parseJsonObject(text, readSmallFileSync(text, LIMITS.config).toString('utf8'));
   } catch (error) {
-    throw new InvalidArgumentError(`It must be a JSON object, or a file that holds one: ${messageOf(error)}`);
+    throw new InvalidArgumentError(`It is no JSON object, nor a file with one: ${messageOf(error)}`);
   }
 }

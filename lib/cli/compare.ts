@@ -76,7 +76,7 @@ async function run({ cache, repeats, html, ...flags }: Flags, context: CliContex
   const page = html === undefined ? undefined : await OutputFile.prepare(html, { ...HTML, force });
   for (const remark of [picture.remark, page?.remark]) if (remark) line.warn(remark);
   const remark = (message: string) => line.remark(message);
-  const { folder, note } = modelFolder(flags.model, prompt);
+  const { folder, note } = modelFolder(flags.model, flags);
   if (note) remark(note);
   const { signal } = context;
   try {

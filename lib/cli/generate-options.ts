@@ -23,6 +23,8 @@ export interface GenerateFlags {
   quality?: number;
   image?: string;
   mask?: string;
+  /** False with --no-keep-original. */
+  keepOriginal?: boolean;
   class?: number[];
   frames?: number;
   fps?: number;
@@ -106,7 +108,7 @@ export function toGenerateOptions(flags: GenerateFlags): GenerateOptions {
   return {
     ...(prompt && { prompt }),
     ...(negativePrompt && { negativePrompt }),
-    ...(flags.mask !== undefined && { maskImage: flags.mask }),
+    ...(flags.mask !== undefined && { maskImage: flags.mask, keepOriginal: flags.keepOriginal !== false }),
     ...Object.fromEntries(same),
     ...(scheduler && { scheduler }),
     ...(vaeTiling !== undefined && {

@@ -29,7 +29,7 @@ export const PICTURE_ENDINGS: readonly string[] = ['.png', '.jpg', '.jpeg', '.we
 export async function generate(given: GenerateFlags, context: CliContext): Promise<void> {
   const prompt = await givenPrompts(given, context);
   const flags = { ...given, ...(prompt && { prompt }) };
-  const { folder, note } = modelFolder(flags.model, flags.prompt);
+  const { folder, note } = modelFolder(flags.model, flags);
   // A folder that is no model is told about when it is loaded.
   const className = (await readModelIndex(folder).catch(() => undefined))?.className;
   const isVideo = makesVideo(className, flags);

@@ -41,6 +41,7 @@ export function generateCommand(context: CliContext): Command {
     .optionsGroup('From a picture:')
     .option('-i, --image <file>', 'start from this picture')
     .option('--mask <file>', 'and repaint it where this one is white')
+    .option('--no-keep-original', 'let what is not repainted change a little, as models do')
     .option('--strength <x>', 'how much of the picture to give up, 0 to 1', toNumber)
     .optionsGroup('How:')
     .option('--steps <n>', "steps of the sampler (default: the model's, else 50)", toWhole)

@@ -113,7 +113,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   const { force } = flags;
   const page = html === undefined ? undefined : await OutputFile.prepare(html, { ...HTML, force });
   if (page?.remark) line.warn(page.remark);
-  const { folder, note } = modelFolder(flags.model, prompts);
+  const { folder, note } = modelFolder(flags.model, { ...flags, prompt: prompts });
   if (note) line.remark(note);
   const { signal } = context;
   try {

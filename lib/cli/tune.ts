@@ -107,7 +107,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   const { prompt: _, ...options } = toGenerateOptions(given);
 
   const line = new StatusLine(context, !flags.quiet);
-  const { folder, note } = modelFolder(flags.model, all);
+  const { folder, note } = modelFolder(flags.model, { ...flags, prompt: all });
   if (note) line.remark(note);
   const { signal } = context;
   const limit = formatSeconds(maxSeconds);

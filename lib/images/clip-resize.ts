@@ -1,3 +1,4 @@
+import type { Sliced } from '../slices.js';
 import type { Tensor } from '../tensor.js';
 
 // The mean and deviation of CLIP's training pictures, as its own preprocessing has them.
@@ -11,21 +12,21 @@ const f32 = Math.fround;
  * Gaussian blur whose width grows with the reduction, then bicubic interpolation with the corners kept (diffusers:
  * _resize_with_antialiasing).
  */
-export function resizeAntialiased({ data, shape }: Tensor, size: number): Tensor {
+export function* resizeAntialiased({ data, shape }: Tensor, size: number): Sliced<Tensor> {
   const [, channels = 0, height = 0, width = 0] = shape;
   const out = new Float32Array(channels * size * size);
-  const across = [blurTaps(width, size), cubicTaps(width, size)] as const;
-  const down = [blurTaps(height, size), cubicTaps(height, size)] as const;
+  const across = [blurFilter(width, size), cubicFilter(width, size)] as const;
+  const down = [blurFilter(height, size), cubicFilter(height, size)] as const;
   for (let c = 0; c < channels; c++) {
     let plane: Plane = {
       data: data.subarray(c * height * width, (c + 1) * height * width),
       width,
       height,
     };
-    plane = filterRows(plane, across[0]);
-    plane = transpose(filterRows(transpose(plane), down[0]));
-    plane = filterRows(plane, across[1]);
-    plane = transpose(filterRows(transpose(plane), down[1]));
+    for (const i of [0, 1] as const) {
+      plane = yield* filterRows(plane, across[i]);
+      plane = yield* transpose(yield* filterRows(yield* transpose(plane), down[i]));
+    }
     out.set(plane.data, c * size * size);
   }
   return { data: out, shape: [1, channels, size, size] };
@@ -48,15 +49,19 @@ interface Plane {
   height: number;
 }
 
-/** For each value of the result, the values that it is made of. */
-type Taps = readonly { at: readonly number[]; weights: readonly number[] }[];
+/** What makes a row of values out of another. */
+interface Filter {
+  /** Of the result. */
+  length: number;
+  apply(row: Float32Array, out: Float32Array): void;
+}
 
-function blurTaps(from: number, to: number): Taps {
+function blurFilter(from: number, to: number): Filter {
   const sigma = Math.max((from / to - 1) / 2, 0.001);
   let length = Math.trunc(Math.max(4 * sigma, 3));
   if (length % 2 === 0) length++;
   const half = (length - 1) / 2;
-  const values = Array.from({ length }, (_, i) => Math.exp(-((i - half) ** 2) / (2 * sigma * sigma)));
+  const values = Float64Array.from({ length }, (_, i) => Math.exp(-((i - half) ** 2) / (2 * sigma * sigma)));
   const sum = values.reduce((a, b) => a + b, 0);
   const weights = values.map((value) => value / sum);
   const reflect = (i: number) => {
@@ -64,15 +69,25 @@ function blurTaps(from: number, to: number): Taps {
     const inside = ((i % period) + period) % period;
     return inside < from ? inside : period - inside;
   };
-  return Array.from({ length: from }, (_, i) => ({
-    at: weights.map((_, k) => reflect(i + k - half)),
-    weights,
-  }));
+  // The row with its reflections at both ends.
+  const places = Int32Array.from({ length: from + 2 * half }, (_, i) => reflect(i - half));
+  const padded = new Float32Array(places.length);
+  return {
+    length: from,
+    apply(row, out) {
+      for (let i = 0; i < padded.length; i++) padded[i] = row[places[i] as number] as number;
+      for (let x = 0; x < from; x++) {
+        let sum = 0;
+        for (let k = 0; k < length; k++) sum += (padded[x + k] as number) * (weights[k] as number);
+        out[x] = sum;
+      }
+    },
+  };
 }
 
-function cubicTaps(from: number, to: number): Taps {
+function cubicFilter(from: number, to: number): Filter {
   const scale = to > 1 ? f32((from - 1) / (to - 1)) : 0;
-  return Array.from({ length: to }, (_, i) => {
+  const taps = Array.from({ length: to }, (_, i) => {
     // PyTorch rounds the scale to fp32, and multiplies it without another rounding.
     const place = scale * i;
     const first = Math.floor(place);
@@ -82,6 +97,16 @@ function cubicTaps(from: number, to: number): Taps {
       weights: [outer(t + 1), inner(t), inner(1 - t), outer(2 - t)],
     };
   });
+  return {
+    length: to,
+    apply(row, out) {
+      for (const [x, { at, weights }] of taps.entries()) {
+        let sum = 0;
+        for (let k = 0; k < 4; k++) sum += (row[at[k] as number] as number) * (weights[k] as number);
+        out[x] = sum;
+      }
+    },
+  };
 }
 
 // Keys' cubic convolution with a = -0.75.
@@ -89,24 +114,20 @@ const A = -0.75;
 const inner = (x: number) => ((A + 2) * x - (A + 3)) * x * x + 1;
 const outer = (x: number) => ((A * x - 5 * A) * x + 8 * A) * x - 4 * A;
 
-function filterRows({ data, width, height }: Plane, taps: Taps): Plane {
-  const out = new Float32Array(taps.length * height);
+function* filterRows({ data, width, height }: Plane, { length, apply }: Filter): Sliced<Plane> {
+  const out = new Float32Array(length * height);
   for (let y = 0; y < height; y++) {
-    for (const [x, { at, weights }] of taps.entries()) {
-      let sum = 0;
-      for (let k = 0; k < at.length; k++) {
-        sum += (data[y * width + (at[k] as number)] as number) * (weights[k] as number);
-      }
-      out[y * taps.length + x] = sum;
-    }
+    apply(data.subarray(y * width, (y + 1) * width), out.subarray(y * length, (y + 1) * length));
+    yield;
   }
-  return { data: out, width: taps.length, height };
+  return { data: out, width: length, height };
 }
 
-function transpose({ data, width, height }: Plane): Plane {
+function* transpose({ data, width, height }: Plane): Sliced<Plane> {
   const out = new Float32Array(data.length);
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) out[x * height + y] = data[y * width + x] as number;
+    yield;
   }
   return { data: out, width: height, height: width };
 }

@@ -1,3 +1,4 @@
+import { inSlices, type Sliced } from '../slices.js';
 import type { Tensor } from '../tensor.js';
 
 /** Squares that a picture is computed in, with the strip that neighbours share. */
@@ -35,16 +36,16 @@ export async function runTiled(input: Tensor, { tiling, scale, run }: TiledRun):
   for (let y = 0; y < height; y += step) {
     const row: Tensor[] = [];
     for (let x = 0; x < width; x += step) {
-      const tile = await run(crop(input, y, x, tiling.tile));
+      const tile = await run(await inSlices(crop(input, y, x, tiling.tile)));
       const [upper, left] = [above[row.length], row.at(-1)];
       // In this order: a tile's neighbours have been blended themselves.
-      if (upper) blendRows(upper, tile, blend);
-      if (left) blendColumns(left, tile, blend);
+      if (upper) await inSlices(blendRows(upper, tile, blend));
+      if (left) await inSlices(blendColumns(left, tile, blend));
       row.push(tile);
       const [n = 0, c = 0] = tile.shape;
       const shape = [n, c, height * scale, width * scale];
       out ??= { data: new Float32Array(shape.reduce((a, b) => a * b)), shape };
-      paste(out, tile, y * scale, x * scale, step * scale);
+      await inSlices(paste(out, tile, y * scale, x * scale, step * scale));
     }
     above = row;
   }
@@ -52,19 +53,20 @@ export async function runTiled(input: Tensor, { tiling, scale, run }: TiledRun):
 }
 
 /** A square of up to `size` pixels. */
-function crop({ data, shape }: Tensor, y: number, x: number, size: number): Tensor {
+function* crop({ data, shape }: Tensor, y: number, x: number, size: number): Sliced<Tensor> {
   const [n = 0, c = 0, height = 0, width = 0] = shape;
   const [h, w] = [Math.min(size, height - y), Math.min(size, width - x)];
   const out = new Float32Array(n * c * h * w);
   for (let row = 0; row < n * c * h; row++) {
     const from = (Math.floor(row / h) * height + y + (row % h)) * width + x;
     out.set(data.subarray(from, from + w), row * w);
+    yield;
   }
   return { data: out, shape: [n, c, h, w] };
 }
 
 /** Copies a tile's first `size` pixels of each axis. */
-function paste(out: Tensor, { data, shape }: Tensor, y: number, x: number, size: number): void {
+function* paste(out: Tensor, { data, shape }: Tensor, y: number, x: number, size: number): Sliced<void> {
   const [n = 0, c = 0, h = 0, w = 0] = shape;
   const [, , height = 0, width = 0] = out.shape;
   const [rows, columns] = [Math.min(size, h), Math.min(size, w)];
@@ -72,12 +74,13 @@ function paste(out: Tensor, { data, shape }: Tensor, y: number, x: number, size:
     for (let row = 0; row < rows; row++) {
       const from = (plane * h + row) * w;
       out.data.set(data.subarray(from, from + columns), (plane * height + y + row) * width + x);
+      yield;
     }
   }
 }
 
 /** The last rows of `upper` fade into the first ones of `tile`, which is changed. */
-function blendRows(upper: Tensor, tile: Tensor, extent: number): void {
+function* blendRows(upper: Tensor, tile: Tensor, extent: number): Sliced<void> {
   const [n = 0, c = 0, h = 0, w = 0] = tile.shape;
   const [, , upperHeight = 0] = upper.shape;
   const count = Math.min(upperHeight, h, extent);
@@ -85,17 +88,19 @@ function blendRows(upper: Tensor, tile: Tensor, extent: number): void {
     for (let y = 0; y < count; y++) {
       const from = (plane * upperHeight + upperHeight - count + y) * w;
       fade(upper.data, from, tile.data, (plane * h + y) * w, w, () => y / count);
+      yield;
     }
   }
 }
 
 /** The same from left to right. */
-function blendColumns(left: Tensor, tile: Tensor, extent: number): void {
+function* blendColumns(left: Tensor, tile: Tensor, extent: number): Sliced<void> {
   const [n = 0, c = 0, h = 0, w = 0] = tile.shape;
   const [, , , leftWidth = 0] = left.shape;
   const count = Math.min(leftWidth, w, extent);
   for (let row = 0; row < n * c * h; row++) {
     fade(left.data, row * leftWidth + leftWidth - count, tile.data, row * w, count, (x) => x / count);
+    yield;
   }
 }
 

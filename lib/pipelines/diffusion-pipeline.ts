@@ -234,7 +234,12 @@ export abstract class DiffusionPipeline<
   async warmup(options: Partial<Options> = {}): Promise<void> {
     const { numInferenceSteps: _, ...rest } = options;
     // The spread has every required option of the subclass that the caller gave.
-    const run = { ...rest, prompt: options.prompt ?? '', steps: 2, output: 'float32' } as unknown as Options;
+    const run = {
+      ...rest,
+      prompt: options.prompt ?? '',
+      steps: this.warmupSteps,
+      output: 'float32',
+    } as unknown as Options;
     await this.generate(run);
   }
 
@@ -250,6 +255,9 @@ export abstract class DiffusionPipeline<
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
   }
+
+  /** As few as a run can have to use all that it has. */
+  protected readonly warmupSteps: number = 2;
 
   /** Throws what is wrong with the options. */
   protected abstract check(options: Options): void;

@@ -1,8 +1,9 @@
-import { invalidArgument } from '../errors.js';
 import type { AutoencoderKL } from '../models/autoencoder-kl.js';
+import { forEachIndex, inSlices } from '../slices.js';
 import { concat, type Tensor } from '../tensor.js';
 import type { NoiseSource } from './noise.js';
 import type { ResolvedOptions } from './options.js';
+import { toSigned } from './pixels.js';
 
 /**
  * Pictures [n, 3, h, w] from 0 to 1 -> latents [batch, c, h / 8, w / 8] in model scale, sampled from the posterior
@@ -22,7 +23,7 @@ export async function encodeImages(
   const moments: Tensor[] = [];
   // One at a time, to save memory.
   for (let i = 0; i < count; i++) {
-    const data = images.data.subarray(i * size, (i + 1) * size).map((value) => 2 * value - 1);
+    const data = await inSlices(toSigned(images.data.subarray(i * size, (i + 1) * size)), signal);
     moments.push(await vae.encode({ data, shape: [1, ...each] }, { tiling, signal }));
   }
   const [, channels = 0, height = 0, width = 0] = moments[0]?.shape ?? [];
@@ -32,25 +33,18 @@ export async function encodeImages(
   const latents = new Float32Array(drawn * half);
   for (let i = 0; i < drawn; i++) {
     const values = (moments[i % count] as Tensor).data;
-    for (let k = 0; k < half; k++) {
+    const sample = forEachIndex(half, (k) => {
       const logVariance = Math.min(20, Math.max(-30, values[half + k] as number));
       const deviation = Math.exp(0.5 * logVariance);
       const sample = (values[k] as number) + deviation * (normal[i * half + k] as number);
       latents[i * half + k] = sample * vae.scalingFactor;
-    }
+    });
+    await inSlices(sample, signal);
   }
   return repeatTo(latents, drawn, batch);
 }
 
 /** `rows` blocks over and over until there are `batch` of them. */
 export function repeatTo(data: Float32Array, rows: number, batch: number): Float32Array {
-  return concat(Array.from({ length: batch / rows }, () => data));
-}
-
-/** Throws unless the pictures can be shared out evenly over a batch. */
-export function checkImageCount(name: string, images: Tensor, batch: number): void {
-  const [count = 0] = images.shape;
-  if (batch % count !== 0) {
-    throw invalidArgument(name, `has ${count} pictures for ${batch} images; give one, or one for each`);
-  }
+  return batch === rows ? data : concat(Array.from({ length: batch / rows }, () => data));
 }

@@ -1,13 +1,25 @@
 import { invalidArgument } from '../errors.js';
-import { type ImageInput, type LoadedImages, loadImages, sizeOf, toRgb } from '../images/input.js';
+import {
+  bytesOf,
+  countOf,
+  type ImageInput,
+  type LoadedImages,
+  loadImages,
+  sizeOf,
+  toRgb,
+} from '../images/input.js';
+import { inSlices, mapParts } from '../slices.js';
 import type { Tensor } from '../tensor.js';
 import { checkTensor, real } from './checks.js';
-import { checkImageCount, encodeImages, repeatTo } from './encode-image.js';
-import type { GenerateOptions } from './options.js';
+import { encodeImages, repeatTo } from './encode-image.js';
+import type { GenerateOptions, ResolvedOptions } from './options.js';
 import type { RunContext, RunKind, RunStart } from './run-kind.js';
 
 export interface Img2ImgOptions extends GenerateOptions {
-  /** The picture to start from, or one for each image of the run. */
+  /**
+   * The picture to start from, or one for each image of the run. Without a width and a height the result has its size,
+   * cut down to multiples of 8.
+   */
   image: ImageInput;
   /**
    * How much of the schedule is run, above 0 and at most 1 (nothing of the picture stays). Default 0.8, SDXL 0.3. A
@@ -31,10 +43,10 @@ export function imageToImage<Options extends Img2ImgOptions>(
   return {
     options: ['image', 'strength'],
     encodesImages: true,
-    async load({ image }) {
+    async load({ image, signal }) {
       if (image === undefined || image === null) throw invalidArgument('image', 'is missing');
       if (takesLatents && (image as Partial<Tensor>).shape?.[1] === 4) return { latents: image as Tensor };
-      return loadImages('image', image, 3);
+      return loadImages('image', image, 3, signal);
     },
     size(inputs, scale) {
       if (!('latents' in inputs)) return wholeLatents(inputs, scale);
@@ -42,29 +54,39 @@ export function imageToImage<Options extends Img2ImgOptions>(
       return { width: width * scale, height: height * scale };
     },
     span: (options, steps) => ({ stepsToRun: stepsOfStrength(options.strength ?? strength, steps) }),
-    start: (context, _options, inputs) => startFromImage(context, inputs),
+    bytes: (inputs, { width, height }) => ('latents' in inputs ? 0 : bytesOf(inputs, width, height, 3)),
+    async prepare(inputs, given, options, note) {
+      if ('latents' in inputs) {
+        return { start: (context) => startFromLatents(context, givenLatents(inputs.latents, context)) };
+      }
+      checkImageCount('image', inputs, options.batch);
+      noteSize('image', inputs, given, options, note);
+      const pixels = await toRgb('image', inputs, options.width, options.height, options.signal);
+      return {
+        start: async (context) =>
+          startFromLatents(context, await encodeImages(context.vae, pixels, context.noise, options)),
+      };
+    },
   };
 }
 
 // diffusers: StableDiffusionImg2ImgPipeline.prepare_latents.
-async function startFromImage(context: RunContext, inputs: Img2ImgInputs): Promise<RunStart> {
-  const { vae, options, compiled, noise, latent } = context;
-  const [, channels, h, w] = latent;
-  let clean: Float32Array;
-  if ('latents' in inputs) {
-    const given = checkTensor('image', inputs.latents, [null, channels, h, w]);
-    checkImageCount('image', given, options.batch);
-    clean = repeatTo(given.data, given.shape[0] as number, options.batch);
-  } else {
-    const pixels = await toRgb('image', inputs, options.width, options.height);
-    checkImageCount('image', pixels, options.batch);
-    clean = await encodeImages(vae, pixels, noise, options);
-  }
+async function startFromLatents(
+  { options, compiled, noise, latent: [, channels, h, w] }: RunContext,
+  clean: Float32Array,
+): Promise<RunStart> {
   // Without a noise level the latents come from a run that stopped at this very step.
   if (!compiled.startAddNoise) return { latents: clean };
   const { sqrtAlpha, sigma } = compiled.startAddNoise;
   const normal = noise.draw(channels * h * w);
-  return { latents: clean.map((value, i) => sqrtAlpha * value + sigma * (normal[i] as number)) };
+  const noised = mapParts(clean, (value, i) => sqrtAlpha * value + sigma * (normal[i] as number));
+  return { latents: await inSlices(noised, options.signal) };
+}
+
+function givenLatents(latents: Tensor, { options, latent: [, channels, h, w] }: RunContext): Float32Array {
+  const given = checkTensor('image', latents, [null, channels, h, w]);
+  checkImageCount('image', { tensor: given }, options.batch);
+  return repeatTo(given.data, given.shape[0] as number, options.batch);
 }
 
 /** The picture's size, cut down to whole latent pixels as diffusers does; a tensor must have such a size. */
@@ -76,6 +98,30 @@ export function wholeLatents(image: LoadedImages, scale: number): { width: numbe
   return 'tensor' in image
     ? { width, height }
     : { width: width - (width % scale), height: height - (height % scale) };
+}
+
+/** Says that pictures were resized though nobody asked for it. */
+export function noteSize(
+  name: string,
+  images: LoadedImages,
+  given: GenerateOptions,
+  { width, height }: Pick<ResolvedOptions, 'width' | 'height'>,
+  note: (message: string) => void,
+): void {
+  if (given.width !== undefined || given.height !== undefined) return;
+  const own = sizeOf(images);
+  if (own.width === width && own.height === height) return;
+  note(
+    `${name} is ${own.width}x${own.height} pixels, not multiples of 8: it was resized to ${width}x${height}`,
+  );
+}
+
+/** Throws unless the pictures can be shared out evenly over a batch. */
+export function checkImageCount(name: string, images: LoadedImages, batch: number): void {
+  const count = countOf(images);
+  if (batch % count !== 0) {
+    throw invalidArgument(name, `has ${count} pictures for ${batch} images; give one, or one for each`);
+  }
 }
 
 /** How many steps a strength runs. */

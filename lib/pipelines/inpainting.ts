@@ -1,19 +1,36 @@
 import { DeepCacheError, invalidArgument } from '../errors.js';
-import { type ImageInput, type LoadedImages, loadImages, toMask, toRgb } from '../images/input.js';
+import {
+  bytesOf,
+  type ImageInput,
+  type LoadedImages,
+  loadImages,
+  sizeOf,
+  toMask,
+  toRgb,
+} from '../images/input.js';
+import { forEachIndex, inSlices, mapParts } from '../slices.js';
 import { concat, type Tensor } from '../tensor.js';
-import { checkTensor } from './checks.js';
-import { checkImageCount, encodeImages, repeatTo } from './encode-image.js';
-import { stepsOfStrength, wholeLatents } from './image-to-image.js';
+import { checkTensor, flag } from './checks.js';
+import { encodeImages, repeatTo } from './encode-image.js';
+import { checkImageCount, noteSize, stepsOfStrength, wholeLatents } from './image-to-image.js';
 import type { GenerateOptions } from './options.js';
 import type { RunContext, RunKind, RunStart } from './run-kind.js';
 
 export interface InpaintOptions extends GenerateOptions {
-  /** The picture, or one for each image of the run. */
+  /**
+   * The picture, or one for each image of the run. Without a width and a height the result has its size, cut down to
+   * multiples of 8.
+   */
   image: ImageInput;
   /** White where the picture is to be repainted, black where it stays. Pictures are resized to the run's size. */
   maskImage: ImageInput;
   /** How much of the schedule is run, above 0 and at most 1. Default 1, SDXL 0.9999. */
   strength?: number;
+  /**
+   * Whether the result's pixels outside the mask are those of the picture, bit for bit. Default false, as in diffusers:
+   * they went through the autoencoder, which changes them a little. (Latents, as `output`, know no pixels.)
+   */
+  keepOriginal?: boolean;
 }
 
 export interface InpaintInputs {
@@ -29,30 +46,59 @@ export function inpainting<Options extends InpaintOptions>(
   strength: number,
 ): RunKind<Options, InpaintInputs> {
   return {
-    options: ['image', 'maskImage', 'strength'],
+    options: ['image', 'maskImage', 'strength', 'keepOriginal'],
     encodesImages: true,
-    async load({ image, maskImage }) {
+    async load({ image, maskImage, signal }) {
       if (image === undefined || image === null) throw invalidArgument('image', 'is missing');
       if (maskImage === undefined || maskImage === null) throw invalidArgument('maskImage', 'is missing');
       return {
-        image: await loadImages('image', image, 3),
-        mask: await loadImages('maskImage', maskImage, channelsOf(maskImage)),
+        image: await loadImages('image', image, 3, signal),
+        mask: await loadImages('maskImage', maskImage, channelsOf(maskImage), signal),
       };
     },
     size: ({ image }, scale) => wholeLatents(image, scale),
     span(options, steps) {
+      flag('keepOriginal', options.keepOriginal);
       const count = stepsOfStrength(options.strength ?? strength, steps);
       return (options.strength ?? strength) === 1 ? {} : { stepsToRun: count };
     },
-    start: (context, options, inputs) => startInside(context, options.strength ?? strength, inputs),
+    bytes({ image, mask }, { width, height, batch }) {
+      // The masked picture comes on top.
+      const masked = 4 * 3 * width * height * batch;
+      return bytesOf(image, width, height, 3) + bytesOf(mask, width, height, 1) + masked;
+    },
+    async prepare(inputs, given, options, note) {
+      const { width, height, batch, signal } = options;
+      checkImageCount('image', inputs.image, batch);
+      checkImageCount('maskImage', inputs.mask, batch);
+      noteSize('image', inputs.image, given, options, note);
+      noteMask(inputs, note);
+      const image = await toRgb('image', inputs.image, width, height, signal);
+      const mask = await toMask('maskImage', inputs.mask, width, height, signal);
+      const pictures = { image, mask };
+      return {
+        start: (context) => startInside(context, given.strength ?? strength, pictures),
+        ...(given.keepOriginal && { finish: (pixels) => putBack(pixels, pictures, signal) }),
+      };
+    },
   };
+}
+
+/** At the size of the run: [n, 3, h, w] from 0 to 1, and [n, 1, h, w], 1 where it is repainted, else 0. */
+interface MaskedPictures {
+  image: Tensor;
+  mask: Tensor;
 }
 
 // diffusers: StableDiffusionInpaintPipeline. Draws: the picture's latents (four channels, or a strength below 1), the
 // noise, the masked picture's latents.
-async function startInside(context: RunContext, strength: number, inputs: InpaintInputs): Promise<RunStart> {
+async function startInside(
+  context: RunContext,
+  strength: number,
+  { image, mask }: MaskedPictures,
+): Promise<RunStart> {
   const { unet, vae, options, compiled, noise, latent, guided } = context;
-  const { batch, width, height } = options;
+  const { batch, signal } = options;
   const [, channels, h, w] = latent;
   const extra = unet.inChannels - channels;
   if (extra !== 0 && extra !== channels + 1) {
@@ -61,26 +107,23 @@ async function startInside(context: RunContext, strength: number, inputs: Inpain
       `Inpainting takes a U-Net with ${channels} or ${2 * channels + 1} input channels, this one has ${unet.inChannels}`,
     );
   }
-  const image = await toRgb('image', inputs.image, width, height);
-  const mask = await toMask('maskImage', inputs.mask, width, height);
-  checkImageCount('image', image, batch);
-  checkImageCount('maskImage', mask, batch);
-  const masked = maskedImage(image, mask);
+  const masked = await maskedImage(image, mask, signal);
 
   const whole = strength === 1;
   const clean = extra === 0 || !whole ? await encodeImages(vae, image, noise, options) : new Float32Array(0);
   const normal = noise.draw(channels * h * w);
   const level = compiled.startAddNoise ?? { sqrtAlpha: 1, sigma: 0 };
   const handedOver = context.continues && options.latents;
+  const scaled = whole
+    ? mapParts(normal, (value) => value * compiled.initNoiseSigma)
+    : mapParts(normal, (value, i) => level.sqrtAlpha * (clean[i] as number) + level.sigma * value);
   const latents = handedOver
     ? checkTensor('latents', handedOver, latent).data
-    : whole
-      ? normal.map((value) => value * compiled.initNoiseSigma)
-      : normal.map((value, i) => level.sqrtAlpha * (clean[i] as number) + level.sigma * value);
+    : await inSlices(scaled, signal);
   // Drawn by ordinary U-Nets too, to keep the generator in step.
   const maskedLatents = await encodeImages(vae, masked, noise, options);
 
-  const small = repeatTo(shrink(mask, vae.scale), mask.shape[0] as number, batch);
+  const small = repeatTo(await shrink(mask, vae.scale, signal), mask.shape[0] as number, batch);
   if (extra === 0) return { latents, blend: { mask: small, init: clean, initNoise: normal } };
   const constant = interleave(small, maskedLatents, batch);
   return { latents, constant: guided ? concat([constant, constant]) : constant };
@@ -91,29 +134,60 @@ function channelsOf(mask: ImageInput): number {
   return (mask as Partial<Tensor>).shape?.[1] === 3 ? 3 : 1;
 }
 
-/** The picture, gray (0 between -1 and 1) where it is repainted. */
-function maskedImage({ data, shape }: Tensor, mask: Tensor): Tensor {
-  const [count = 0, channels = 0, height = 0, width = 0] = shape;
+/** A mask of another shape than its picture is most often one of another picture. */
+function noteMask({ image, mask }: InpaintInputs, note: (message: string) => void): void {
+  const [own, other] = [sizeOf(mask), sizeOf(image)];
+  if (own.width === other.width && own.height === other.height) return;
+  note(
+    `maskImage is ${own.width}x${own.height} pixels, image ${other.width}x${other.height}: it was resized`,
+  );
+}
+
+/** The place of a pixel in a mask that stands for several pictures and all of their channels. */
+function maskAt({ data, shape }: Tensor, channels: number): (i: number) => boolean {
+  const [count = 0, , height = 0, width = 0] = shape;
   const pixels = height * width;
+  return (i) => {
+    const row = Math.floor(i / (channels * pixels)) % count;
+    return (data[row * pixels + (i % pixels)] as number) >= 0.5;
+  };
+}
+
+/** The picture, gray (0 between -1 and 1) where it is repainted. */
+async function maskedImage({ data, shape }: Tensor, mask: Tensor, signal?: AbortSignal): Promise<Tensor> {
+  const [count = 0, channels = 0, height = 0, width = 0] = shape;
   const rows = Math.max(count, mask.shape[0] as number);
-  const out = new Float32Array(rows * channels * pixels);
-  for (let i = 0; i < out.length; i++) {
-    const row = Math.floor(i / (channels * pixels));
-    const hidden = (mask.data[(row % (mask.shape[0] as number)) * pixels + (i % pixels)] as number) >= 0.5;
-    out[i] = hidden ? 0.5 : (data[i % data.length] as number);
-  }
+  const out = new Float32Array(rows * channels * height * width);
+  const isHidden = maskAt(mask, channels);
+  const write = forEachIndex(out.length, (i) => {
+    out[i] = isHidden(i) ? 0.5 : (data[i % data.length] as number);
+  });
+  await inSlices(write, signal);
   return { data: out, shape: [rows, channels, height, width] };
 }
 
+/** Writes the picture over the result outside the mask. */
+async function putBack(pixels: Tensor, { image, mask }: MaskedPictures, signal?: AbortSignal): Promise<void> {
+  const isRepainted = maskAt(mask, 3);
+  const { data } = image;
+  const write = forEachIndex(pixels.data.length, (i) => {
+    if (!isRepainted(i)) pixels.data[i] = data[i % data.length] as number;
+  });
+  await inSlices(write, signal);
+}
+
 /** Every scale-th pixel in each axis (torch's nearest interpolation). */
-function shrink({ data, shape }: Tensor, scale: number): Float32Array {
+async function shrink({ data, shape }: Tensor, scale: number, signal?: AbortSignal): Promise<Float32Array> {
   const [count = 0, , height = 0, width = 0] = shape;
   const [h, w] = [height / scale, width / scale];
-  return Float32Array.from({ length: count * h * w }, (_, i) => {
+  const out = new Float32Array(count * h * w);
+  const write = forEachIndex(out.length, (i) => {
     const row = Math.floor(i / w);
     const y = (row % h) * scale;
-    return data[(Math.floor(row / h) * height + y) * width + (i % w) * scale] as number;
+    out[i] = data[(Math.floor(row / h) * height + y) * width + (i % w) * scale] as number;
   });
+  await inSlices(write, signal);
+  return out;
 }
 
 /** [b, 1, h, w] and [b, c, h, w] -> [b, 1 + c, h, w]. */

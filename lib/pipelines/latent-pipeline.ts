@@ -1,9 +1,9 @@
-import { setImmediate as yieldToLoop } from 'node:timers/promises';
-import { Image } from '../images/image.js';
+import type { Image } from '../images/image.js';
 import type { AutoencoderKL } from '../models/autoencoder-kl.js';
 import type { CLIPTextModel } from '../models/text-encoder.js';
 import { fitProjection } from '../previews/fit.js';
 import type { LatentProjection } from '../previews/projection.js';
+import { inSlices, mapParts } from '../slices.js';
 import { FloatTensor, type Tensor } from '../tensor.js';
 import type { PipelineParts } from './components.js';
 import { type PreviewSettings, planRun, type RunPlan, runLoop } from './denoise.js';
@@ -11,6 +11,7 @@ import { DiffusionPipeline } from './diffusion-pipeline.js';
 import { estimateMemory, requireMemory } from './memory.js';
 import { NoiseSource } from './noise.js';
 import { type GenerateOptions, type ResolvedOptions, resolveOptions } from './options.js';
+import { toImages, toUnit } from './pixels.js';
 import { type GenerateResult, type GenerateStats, resultOf } from './result.js';
 import type { RunKind, RunSpan } from './run-kind.js';
 import { seedsOf, tellSeeds } from './seeds.js';
@@ -117,8 +118,10 @@ export abstract class LatentPipeline<
     };
     const { tiling } = options;
     const vaeUse = { encodes: this.kind.encodesImages, decodes: options.output !== 'latent', tiling };
-    requireMemory(this.components, estimateMemory(this.components, size, vaeUse));
+    const need = estimateMemory(this.components, size, vaeUse);
+    requireMemory(this.components, { ...need, pictures: this.kind.bytes(inputs, options) });
 
+    const run = await this.kind.prepare(inputs, given, options, note);
     const conditions = await prepared.encode();
     clock.lap('encode');
 
@@ -126,7 +129,7 @@ export abstract class LatentPipeline<
     const { unet, vae } = this.components;
     const continues = span.denoisingStart !== undefined;
     const context = { unet, vae, options, compiled: plan.compiled, noise, latent, guided, continues };
-    const { latents, constant, blend } = await this.kind.start(context, given, inputs);
+    const { latents, constant, blend } = await run.start(context);
     const previews = options.previewEvery ? await this.#previews(signal) : undefined;
     const draws = await noise.drawMany(plan.compiled.noiseUsed, latent[1] * latent[2] * latent[3]);
     signal?.throwIfAborted();
@@ -155,6 +158,7 @@ export abstract class LatentPipeline<
 
     const result = new FloatTensor(loop.latents, latent);
     const decoded = options.output === 'latent' ? undefined : await this.decode(result, options);
+    if (decoded) await run.finish?.(decoded);
     const output = options.output === 'latent' ? result : decoded;
     const images =
       options.output === 'image' && decoded ? await this.#images(decoded, options, noise.seeds) : [];
@@ -178,9 +182,11 @@ export abstract class LatentPipeline<
     const count = data.length / batch;
     const pixels = new Float32Array(batch * 3 * height * width);
     for (let i = 0; i < batch; i++) {
-      const one = data.subarray(i * count, (i + 1) * count).map((value) => value / this.vae.scalingFactor);
+      const latents = data.subarray(i * count, (i + 1) * count);
+      const scaled = mapParts(latents, (value) => value / this.vae.scalingFactor);
+      const one = await inSlices(scaled, signal);
       const decoded = await this.vae.decode({ data: one, shape: [1, ...each] }, { tiling, signal });
-      writeUnit(decoded.data, pixels, i * 3 * height * width);
+      await inSlices(toUnit(decoded.data, pixels.subarray(i * 3 * height * width)), signal);
     }
     return new FloatTensor(pixels, [batch, 3, height, width]);
   }
@@ -202,17 +208,11 @@ export abstract class LatentPipeline<
     return { projection: this.components.projection, scale: this.vae.scale };
   }
 
-  async #images({ data }: Tensor, options: ResolvedOptions, seeds: readonly bigint[]): Promise<Image[]> {
-    const { width, height, batch } = options;
+  async #images(pixels: Tensor, options: ResolvedOptions, seeds: readonly bigint[]): Promise<Image[]> {
     const scheduler = this.schedulerFor(options);
-    const images: Image[] = [];
-    for (let i = 0; i < batch; i++) {
-      // Milliseconds for each of them: the event loop gets its turn in between.
-      if (i > 0) await yieldToLoop();
-      const size = 3 * height * width;
-      const image = Image.fromFloat(data.subarray(i * size, (i + 1) * size), width, height);
+    const images = await toImages(pixels, options.signal);
+    for (const [i, image] of images.entries()) {
       image.metadata = { parameters: settingsOf(options, scheduler, seeds, i) };
-      images.push(image);
     }
     return images;
   }
@@ -226,13 +226,6 @@ export abstract class LatentPipeline<
       arenas: unet.arena + vae.peakArena,
       buffers: unet.buffers,
     };
-  }
-}
-
-/** Pixels from -1 to 1 as ones from 0 to 1. A plain loop: map() holds up the event loop for twice as long. */
-function writeUnit(pixels: Float32Array, to: Float32Array, offset: number): void {
-  for (let i = 0; i < pixels.length; i++) {
-    to[offset + i] = Math.min(1, Math.max(0, (pixels[i] as number) / 2 + 0.5));
   }
 }
 

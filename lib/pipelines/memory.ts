@@ -8,6 +8,8 @@ export interface MemoryEstimate {
   unet: number;
   /** The autoencoder's activations, one image or tile at a time. */
   vae: number;
+  /** Pictures that the run reads, where it does. */
+  pictures?: number;
 }
 
 /** What the autoencoder does in a run, and how. */
@@ -38,12 +40,14 @@ export function requireMemory(components: Pick<Components, 'backend' | 'unet'>, 
   // What the U-Net holds from its last run is reused or freed.
   const { arena, buffers } = components.unet.memory();
   const available = components.backend.availableMemory() + arena + buffers;
-  const bytes = need.unet + need.vae;
+  const { unet, vae, pictures = 0 } = need;
+  const bytes = unet + vae + pictures;
   if (bytes <= available) return;
   const gib = (value: number) => `${(value / 2 ** 30).toFixed(2)} GiB`;
   throw new DeepCacheError(
     'ERR_DEEPCACHE_OUT_OF_MEMORY',
-    `This run needs ${gib(bytes)} (${gib(need.unet)} for the U-Net, ${gib(need.vae)} for the autoencoder), ` +
+    `This run needs ${gib(bytes)} (${gib(unet)} for the U-Net, ${gib(vae)} for the autoencoder` +
+      `${pictures > 0 ? `, ${gib(pictures)} for pictures` : ''}), ` +
       `${gib(available)} are available; use a smaller size, fewer images or vaeTiling`,
   );
 }

@@ -1,6 +1,7 @@
 import type { AutoencoderKL } from '../models/autoencoder-kl.js';
 import type { UNet2DConditionModel } from '../models/unet.js';
 import type { CompiledSchedule } from '../schedulers/index.js';
+import type { Tensor } from '../tensor.js';
 import type { NoiseSource } from './noise.js';
 import type { GenerateOptions, ResolvedOptions } from './options.js';
 
@@ -27,6 +28,14 @@ export interface RunStart {
   blend?: { mask: Float32Array; init: Float32Array; initNoise: Float32Array };
 }
 
+/** What was loaded, unpacked at the size of the run. */
+export interface PreparedRun {
+  /** The state before the first U-Net call. Draws from the generators in diffusers' order. */
+  start(context: RunContext): Promise<RunStart>;
+  /** Changes the pixels of the result [n, 3, h, w], which are from 0 to 1. */
+  finish?(pixels: Tensor): Promise<void>;
+}
+
 /** Which part of the schedule a run takes; all of it by default. */
 export interface RunSpan {
   /** Only the last so many steps (image to image). */
@@ -39,19 +48,26 @@ export interface RunSpan {
 /**
  * What a run is made from: text alone, a picture, or a picture and a mask. The same for all models of latents.
  *
- * @typeParam Inputs what is loaded before a run, such as pictures.
+ * @typeParam Inputs what is looked at before a run, such as the headers of pictures.
  */
 export interface RunKind<Options extends GenerateOptions, Inputs> {
   /** Names of options besides GenerateOptions. */
   readonly options: readonly string[];
-  /** Whether `start` uses the autoencoder's encoder. */
+  /** Whether the run uses the autoencoder's encoder. */
   readonly encodesImages: boolean;
-  /** Loads what options point to. */
+  /** Finds what options point to. */
   load(options: Options): Promise<Inputs>;
   /** Pixels of the result when options name none; undefined: the model's own size. */
   size(inputs: Inputs, scale: number): { width: number; height: number } | undefined;
   /** Throws what is wrong with the options of this kind. */
   span(options: Options, steps: number): RunSpan;
-  /** The state before the first U-Net call. Draws from the generators in diffusers' order. */
-  start(context: RunContext, options: Options, inputs: Inputs): Promise<RunStart>;
+  /** Bytes that preparing the run and its result take. */
+  bytes(inputs: Inputs, options: ResolvedOptions): number;
+  /** Unpacks what was loaded. `note` receives what the user should know about it. */
+  prepare(
+    inputs: Inputs,
+    given: Options,
+    options: ResolvedOptions,
+    note: (message: string) => void,
+  ): Promise<PreparedRun>;
 }

@@ -1,5 +1,4 @@
-import { setImmediate as yieldToLoop } from 'node:timers/promises';
-import { Image } from '../images/image.js';
+import type { Image } from '../images/image.js';
 import type { UnetConditions } from '../native/types.js';
 import { countOf, FloatTensor, type Tensor } from '../tensor.js';
 import { checkTensor } from './checks.js';
@@ -8,6 +7,7 @@ import { planRun, runLoop } from './denoise.js';
 import { DiffusionPipeline } from './diffusion-pipeline.js';
 import { requireMemory } from './memory.js';
 import { NoiseSource } from './noise.js';
+import { toImages } from './pixels.js';
 import { type GenerateResult, type GenerateStats, resultOf } from './result.js';
 import type { SamplingOptions } from './sampling-options.js';
 import { seedsOf, tellSeeds } from './seeds.js';
@@ -113,7 +113,7 @@ export abstract class SamplingPipeline<
     const sampled = { data: loop.latents, shape };
     const { data, shape: made } = output === 'latent' ? sampled : await this.decode(sampled, signal);
     const result = new FloatTensor(data, made);
-    const images = output === 'image' ? await this.#images(result, run, noise.seeds) : [];
+    const images = output === 'image' ? await this.#images(result, run, noise.seeds, signal) : [];
     clock.lap('decode');
     return resultOf({
       images,
@@ -124,13 +124,15 @@ export abstract class SamplingPipeline<
     });
   }
 
-  async #images({ data, shape }: Tensor, run: SamplingRun, seeds: readonly bigint[]): Promise<Image[]> {
-    const [batch = 0, , height = 0, width = 0] = shape;
-    const images: Image[] = [];
-    for (let i = 0; i < batch; i++) {
-      if (i > 0) await yieldToLoop();
-      const size = 3 * height * width;
-      const image = Image.fromFloat(data.subarray(i * size, (i + 1) * size), width, height);
+  async #images(
+    pixels: Tensor,
+    run: SamplingRun,
+    seeds: readonly bigint[],
+    signal?: AbortSignal,
+  ): Promise<Image[]> {
+    const [batch = 0, , height = 0, width = 0] = pixels.shape;
+    const images = await toImages(pixels, signal);
+    for (const [i, image] of images.entries()) {
       const fields = {
         Steps: run.steps,
         ...run.settings(i),
@@ -140,7 +142,6 @@ export abstract class SamplingPipeline<
       };
       const line = Object.entries(fields).map(([name, value]) => `${name}: ${String(value)}`);
       image.metadata = { parameters: line.join(', ') };
-      images.push(image);
     }
     return images;
   }

@@ -1,5 +1,13 @@
 import { invalidArgument } from '../errors.js';
-import { type ImageInput, type LoadedImages, loadImages, sizeOf, toRgb } from '../images/input.js';
+import {
+  bytesOf,
+  countOf,
+  type ImageInput,
+  type LoadedImages,
+  loadImages,
+  sizeOf,
+  toRgb,
+} from '../images/input.js';
 import { show } from '../messages.js';
 import type { AutoencoderKL } from '../models/autoencoder-kl.js';
 import type { CLIPVisionModelWithProjection } from '../models/image-encoder.js';
@@ -14,11 +22,12 @@ import { DiffusionPipeline, registerPipeline } from './diffusion-pipeline.js';
 import { requireMemory } from './memory.js';
 import { NoiseSource } from './noise.js';
 import type { GenerateOptions } from './options.js';
+import { toImages } from './pixels.js';
 import { type GenerateResult, resultOf } from './result.js';
 import { seedsOf, tellSeeds, toSeed } from './seeds.js';
 import { PhaseClock, runStats } from './stats.js';
 import { conditionVideo, guidanceOfFrames } from './video-conditioning.js';
-import { decodeFrames, framesOf } from './video-frames.js';
+import { decodeFrames } from './video-frames.js';
 
 /** Options of Stable Video Diffusion. Names are diffusers', in camelCase. */
 export interface VideoOptions
@@ -131,8 +140,8 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
   protected override async run(given: VideoOptions): Promise<GenerateResult> {
     const options = this.#resolve(given);
     const { width, height, frames, signal, output } = options;
-    const image = await loadImages('image', given.image, 3);
-    if (('images' in image ? image.images.length : image.tensor.shape[0]) !== 1) {
+    const image = await loadImages('image', given.image, 3, signal);
+    if (countOf(image) !== 1) {
       throw invalidArgument('image', 'must be one picture');
     }
     const notes: string[] = [];
@@ -149,7 +158,8 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
     );
     const latent = [frames, vae.latentChannels, height / vae.scale, width / vae.scale] as const;
     const chunk = options.decodeChunkSize;
-    requireMemory(this.components, this.#memory(latent, guided, output === 'latent' ? 0 : chunk));
+    const need = this.#memory(latent, guided, output === 'latent' ? 0 : chunk);
+    requireMemory(this.components, { ...need, pictures: pictureBytes(image, width, height) });
 
     const noise = new NoiseSource(seedsOf(options), 1);
     // diffusers' order: the picture's noise, the latents, then the sampler's.
@@ -161,8 +171,8 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
       { vae, imageEncoder },
       {
         ...options,
-        image: await toRgb('image', image, width, height),
-        original: await originalOf(image),
+        image: await toRgb('image', image, width, height, signal),
+        original: await originalOf(image, signal),
         imageNoise,
         guided,
       },
@@ -197,7 +207,7 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
 
     const result = new FloatTensor(loop.latents, latent);
     const tensor = output === 'latent' ? result : await decodeFrames(vae, result, chunk, signal);
-    const images = output === 'image' ? await framesOf(tensor) : [];
+    const images = output === 'image' ? await toImages(tensor, signal) : [];
     clock.lap('decode');
     const unet = this.unet.memory();
     const decoder = vae.memory();
@@ -273,8 +283,15 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
 
 registerPipeline(StableVideoDiffusionPipeline);
 
+/** Bytes of the picture at both sizes, and of the way to what CLIP sees. */
+function pictureBytes(image: LoadedImages, width: number, height: number): number {
+  const own = sizeOf(image);
+  const floats = 4 * 3 * own.width * own.height;
+  return bytesOf(image, width, height, 3) + 3 * floats;
+}
+
 /** The picture at its own size. */
-async function originalOf(image: LoadedImages): Promise<Tensor> {
+async function originalOf(image: LoadedImages, signal?: AbortSignal): Promise<Tensor> {
   const { width, height } = sizeOf(image);
-  return toRgb('image', image, width, height);
+  return toRgb('image', image, width, height, signal);
 }

@@ -1,6 +1,7 @@
+import { inSlices, mapParts } from '../slices.js';
 import { checkTensor } from './checks.js';
 import type { GenerateOptions } from './options.js';
-import type { RunKind } from './run-kind.js';
+import type { RunContext, RunKind, RunStart } from './run-kind.js';
 
 /** From noise. */
 export function textToImage(): RunKind<GenerateOptions, undefined> {
@@ -10,11 +11,18 @@ export function textToImage(): RunKind<GenerateOptions, undefined> {
     load: async () => undefined,
     size: () => undefined,
     span: () => ({}),
-    async start({ compiled, noise, latent }, { latents }) {
-      const unit = latents
-        ? checkTensor('latents', latents, latent).data
-        : noise.draw(latent[1] * latent[2] * latent[3]);
-      return { latents: unit.map((value) => value * compiled.initNoiseSigma) };
-    },
+    bytes: () => 0,
+    prepare: async (_, { latents }) => ({ start: (context) => startFromNoise(context, latents) }),
   };
+}
+
+async function startFromNoise(
+  { compiled, noise, latent, options }: RunContext,
+  given: GenerateOptions['latents'],
+): Promise<RunStart> {
+  const unit = given
+    ? checkTensor('latents', given, latent).data
+    : noise.draw(latent[1] * latent[2] * latent[3]);
+  const scaled = mapParts(unit, (value) => value * compiled.initNoiseSigma);
+  return { latents: await inSlices(scaled, options.signal) };
 }

@@ -12,11 +12,12 @@ import { estimateMemory, requireMemory } from './memory.js';
 import { warpLatents } from './motion.js';
 import { NoiseSource } from './noise.js';
 import { type GenerateOptions, type ResolvedOptions, resolveOptions } from './options.js';
+import { toImages } from './pixels.js';
 import { contextOf, encodePrompts, readPrompts } from './prompt.js';
 import { type GenerateResult, resultOf } from './result.js';
 import { seedsOf, tellSeeds } from './seeds.js';
 import { PhaseClock, runStats } from './stats.js';
-import { decodeFrames, framesOf } from './video-frames.js';
+import { decodeFrames } from './video-frames.js';
 
 /** Options of Text2Video-Zero. Names are diffusers', in camelCase; there is one prompt. */
 export interface TextToVideoZeroOptions
@@ -32,7 +33,7 @@ export interface TextToVideoZeroOptions
   motionFieldStrengthX?: number;
   motionFieldStrengthY?: number;
   /**
-   * Timesteps counted from the end of the schedule, by default 44 and 47 of 50, and as large a part of fewer: at t0 the first frame is moved to make the
+   * Timesteps counted from the end of the schedule, 44 and 47 of 50 by default, and the same share of fewer: at t0 the first frame is moved to make the
    * others, which are noised again up to t1, from where all frames are denoised together.
    */
   t0?: number;
@@ -60,6 +61,9 @@ const REFUSED = [
   'guidanceRescale',
 ];
 
+/** Two loops for the first frame and one for all of them, of a call each. */
+const LEAST_CALLS = 3;
+
 /** The latents on the way, for tests. */
 export interface VideoZeroTrace {
   /** Of the first frame at t1 and t0, and of all frames at t1. */
@@ -85,6 +89,8 @@ export class TextToVideoZeroPipeline extends DiffusionPipeline<TextToVideoZeroOp
   get vae(): AutoencoderKL {
     return this.components.vae;
   }
+
+  protected override readonly warmupSteps: number = LEAST_CALLS;
 
   protected override check(options: TextToVideoZeroOptions): void {
     this.#resolve(options);
@@ -132,7 +138,7 @@ export class TextToVideoZeroPipeline extends DiffusionPipeline<TextToVideoZeroOp
 
     const result = new FloatTensor(loops.latents, [frames, ...latent.slice(1)]);
     const tensor = output === 'latent' ? result : await decodeFrames(this.vae, result, 1, signal);
-    const images = output === 'image' ? await framesOf(tensor) : [];
+    const images = output === 'image' ? await toImages(tensor, signal) : [];
     clock.lap('decode');
     const [unet, vae] = [this.unet.memory(), this.vae.memory()];
     return resultOf({
@@ -164,24 +170,24 @@ export class TextToVideoZeroPipeline extends DiffusionPipeline<TextToVideoZeroOp
       extra: EXTRA,
     });
     if (resolved.promptCount !== 1) throw invalidArgument('prompt', 'must be one text: it makes one video');
-    return { resolved, ...resolveVideo(options, resolved.steps) };
+    const { steps, eta } = resolved;
+    const { rows } = this.schedulerFor(resolved).compile({ steps, ...(eta !== undefined && { eta }) });
+    return { resolved, ...resolveVideo(options, { steps, calls: rows.length }) };
   }
 }
 
 registerPipeline(TextToVideoZeroPipeline);
 
 /** Checks the options that are about the video. */
-function resolveVideo(options: TextToVideoZeroOptions, steps: number) {
+function resolveVideo(options: TextToVideoZeroOptions, run: { steps: number; calls: number }) {
   const { frameIds } = options;
   const frames = whole('videoLength', options.videoLength, frameIds?.length ?? 8, 2, 512);
   if (frameIds && (!Array.isArray(frameIds) || frameIds.length !== frames)) {
     throw invalidArgument('frameIds', `must be a list of ${frames} numbers, one for each frame`);
   }
-  const [t0, t1] = turningPoints(options, steps);
   return {
     frames,
-    t0,
-    t1,
+    ...resolveTimes(options, run),
     frameIds: frameIds ?? Array.from({ length: frames }, (_, i) => i),
     motion: {
       x: real('motionFieldStrengthX', options.motionFieldStrengthX, 12, -1e6, 1e6),
@@ -190,21 +196,27 @@ function resolveVideo(options: TextToVideoZeroOptions, steps: number) {
   };
 }
 
-/** t0 and t1, which have to lie within the schedule. */
-function turningPoints(options: TextToVideoZeroOptions, steps: number): [t0: number, t1: number] {
-  const last = steps - 2;
-  if (last < 1) throw invalidArgument('steps', `must be at least 3 for a video, got ${steps}`);
-  // Where the usual numbers fit, they are taken.
-  const share = steps >= 49 ? 1 : steps / 50;
-  const t1 = whole('t1', options.t1, Math.max(1, Math.min(last, Math.round(47 * share))), 0, 100_000);
-  const t0 = whole('t0', options.t0, Math.max(0, Math.min(t1 - 1, Math.round(44 * share))), 0, 100_000);
-  if (t0 >= t1) {
-    throw invalidArgument(
-      't1',
-      `counts from the end of the schedule and must be above t0 (${t0}), got ${t1}`,
-    );
+/** t0 and t1. Defaults are diffusers' for 50 U-Net calls and more, and the same share of fewer. */
+function resolveTimes(
+  options: TextToVideoZeroOptions,
+  { steps, calls }: { steps: number; calls: number },
+): { t0: number; t1: number } {
+  if (calls < LEAST_CALLS) {
+    throw invalidArgument('steps', `must be at least ${LEAST_CALLS} for a video, got ${steps}`);
   }
-  return [t0, t1];
+  const share = Math.min(1, calls / 50);
+  // One call is left before t1, and one between the two.
+  const latest = calls - 2;
+  const t1 = whole(
+    't1',
+    options.t1,
+    Math.min(latest, Math.max(Math.round(47 * share), (options.t0 ?? 0) + 1)),
+    1,
+    latest,
+  );
+  const t0 = whole('t0', options.t0, Math.min(t1 - 1, Math.round(44 * share)), 0, latest - 1);
+  if (t0 < t1) return { t0, t1 };
+  throw invalidArgument('t1', `counts from the end of the schedule and must be above t0 (${t0}), got ${t1}`);
 }
 
 /** What the three loops are made from. */
@@ -237,9 +249,6 @@ export async function denoiseVideo({ unet }: Pick<Components, 'unet'>, run: Vide
   const { steps, eta, signal } = options;
   const compiled = scheduler.compile({ steps, ...(eta !== undefined && { eta }) });
   const calls = compiled.rows.length;
-  if (t1 + 1 >= calls) {
-    throw invalidArgument('t1', `must be below ${calls - 1} with ${steps} steps, got ${t1}`);
-  }
   const loop = async (
     [from, to]: [number, number],
     x: Float32Array,

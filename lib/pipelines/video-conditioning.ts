@@ -1,7 +1,9 @@
 import { normalizeForClip, resizeAntialiased } from '../images/clip-resize.js';
 import type { AutoencoderKL } from '../models/autoencoder-kl.js';
 import type { CLIPVisionModelWithProjection } from '../models/image-encoder.js';
+import { inSlices, mapParts } from '../slices.js';
 import { concat, type Tensor } from '../tensor.js';
+import { toSigned } from './pixels.js';
 
 /** What a video U-Net reads besides latents and time; [unconditional, conditional] with guidance. */
 export interface VideoConditions {
@@ -35,13 +37,17 @@ export async function conditionVideo(
   options: VideoConditionOptions,
 ): Promise<VideoConditions> {
   const { frames, fps, motionBucketId, noiseAugStrength, guided, signal } = options;
-  const pixels = resizeAntialiased(toSigned(options.original), imageEncoder.imageSize);
+  const original = { ...options.original, data: await inSlices(toSigned(options.original.data), signal) };
+  const pixels = await inSlices(resizeAntialiased(original, imageEncoder.imageSize), signal);
   const { embeds } = await imageEncoder.encode(normalizeForClip(pixels), signal);
 
-  const { data, shape } = toSigned(options.image);
-  const noisy = data.map(
+  const { shape } = options.image;
+  const data = await inSlices(toSigned(options.image.data), signal);
+  const added = mapParts(
+    data,
     (value, i) => value + Math.fround(noiseAugStrength * (options.imageNoise[i] as number)),
   );
+  const noisy = await inSlices(added, signal);
   const { data: moments } = await vae.encode({ data: noisy, shape }, { signal });
   // The posterior's mode, not scaled.
   const mode = moments.subarray(0, moments.length / 2);
@@ -54,11 +60,6 @@ export async function conditionVideo(
     timeIds: both(ids, ids),
     constant: both(each, new Float32Array(each.length)),
   };
-}
-
-/** 0 to 1 as -1 to 1. */
-export function toSigned({ data, shape }: Tensor): Tensor {
-  return { data: data.map((value) => 2 * value - 1), shape };
 }
 
 /** Guidance of each frame: from the first one's to the last one's (torch.linspace). */

@@ -63,6 +63,7 @@ const WRONG_IMG2IMG: { [Name in Own<Img2ImgOptions>]: readonly unknown[] } = {
 };
 const WRONG_INPAINT: { [Name in Own<InpaintOptions>]: readonly unknown[] } = {
   image: WRONG_IMG2IMG.image,
+  keepOriginal: [1, 'true', null],
   maskImage: [
     undefined,
     null,

@@ -56,7 +56,37 @@ test('the result holds a picture for each frame', async () => {
   expect(stats.calls).toBe(14);
 });
 
+test('few steps move t0 and t1, down to three', async () => {
+  for (const steps of [3, 4, 10, 25]) {
+    const { t0: _, t1: __, ...rest } = { ...OPTIONS, steps };
+    const run = { ...rest, videoLength: 2, scheduler: 'DDIM' } as const;
+    expect((await pipe.generate(run)).images).toHaveLength(2);
+    expect((await pipe.generate({ ...run, t0: 0 })).images).toHaveLength(2);
+  }
+  await pipe.warmup({ videoLength: 2 });
+});
+
+test('fifty steps have the times of diffusers, twenty-five the same share', async () => {
+  const {
+    t0: _,
+    t1: __,
+    ...rest
+  } = { ...OPTIONS, videoLength: 2, scheduler: 'DDIM', output: 'latent' } as const;
+  for (const [steps, t0, t1] of [
+    [50, 44, 47],
+    [60, 44, 47],
+    [25, 22, 23],
+  ] as const) {
+    const [own, told] = [
+      await pipe.generate({ ...rest, steps }),
+      await pipe.generate({ ...rest, steps, t0, t1 }),
+    ];
+    expect(own.tensor?.data).toEqual(told.tensor?.data);
+  }
+});
+
 test.each<[string, Record<string, unknown>]>([
+  ['steps', { steps: 2, t0: undefined, t1: undefined }],
   ['t1', { t1: 11 }],
   ['t1', { t0: 9 }],
   ['videoLength', { videoLength: 1 }],

@@ -3,8 +3,10 @@ import { normalizeForClip, resizeAntialiased } from '../../../lib/images/clip-re
 import { loadImages, sizeOf, toRgb } from '../../../lib/images/input.js';
 import type { StableVideoDiffusionPipeline } from '../../../lib/index.js';
 import { finish } from '../../../lib/native/device.js';
-import { conditionVideo, guidanceOfFrames, toSigned } from '../../../lib/pipelines/video-conditioning.js';
+import { toSigned } from '../../../lib/pipelines/pixels.js';
+import { conditionVideo, guidanceOfFrames } from '../../../lib/pipelines/video-conditioning.js';
 import { EulerDiscreteScheduler } from '../../../lib/schedulers/index.js';
+import { inOneGo } from '../../../lib/slices.js';
 import { concat, type Tensor } from '../../../lib/tensor.js';
 import type { Findings } from '../findings.js';
 import type { GoldenCase } from '../goldens.js';
@@ -29,7 +31,9 @@ async function imageOf(golden: GoldenCase, size?: { width: number; height: numbe
 }
 
 export async function checkClipPreprocess(golden: GoldenCase, findings: Findings): Promise<void> {
-  const resized = resizeAntialiased(toSigned(await imageOf(golden)), 224);
+  const original = await imageOf(golden);
+  const signed = { ...original, data: inOneGo(toSigned(original.data)) };
+  const resized = inOneGo(resizeAntialiased(signed, 224));
   const stride = golden.field<number>('stride') ?? 1;
   findings.tensor('resized_minus1_1', everyNth(resized, stride));
   findings.tensor('pixel_values_stride4', everyNth(normalizeForClip(resized), 4));
@@ -37,7 +41,7 @@ export async function checkClipPreprocess(golden: GoldenCase, findings: Findings
 
 export async function checkVideoVaePreprocess(golden: GoldenCase, findings: Findings): Promise<void> {
   const [width, height] = [golden.field<number>('width') as number, golden.field<number>('height') as number];
-  findings.tensor('x', toSigned(await imageOf(golden, { width, height })).data);
+  findings.tensor('x', inOneGo(toSigned((await imageOf(golden, { width, height })).data)));
 }
 
 export async function checkClipVision(golden: GoldenCase, findings: Findings, models: Models): Promise<void> {
