@@ -73,6 +73,16 @@ Napi::Function NativeBackend::define_class(Napi::Env env) {
                      {InstanceMethod<&NativeBackend::available_memory>("availableMemory")});
 }
 
+std::shared_ptr<Backend> NativeBackend::lease() {
+  std::shared_ptr<Backend> lease = leased_.lock();
+  if (lease) return lease;
+  lease = {backend_.get(), [backend = backend_](Backend*) {
+             if (auto* cpu = dynamic_cast<cpu::CpuBackend*>(backend.get())) cpu->pool().stop();
+           }};
+  leased_ = lease;
+  return lease;
+}
+
 Napi::Value NativeBackend::available_memory(const Napi::CallbackInfo& info) {
   return guarded(info.Env(),
                  [&]() -> Napi::Value { return to_js(info.Env(), backend_->available_memory()); });

@@ -18,12 +18,15 @@ class NativeBackend : public Napi::ObjectWrap<NativeBackend> {
   //   autotune: whether a GPU measures its tiles})
   explicit NativeBackend(const Napi::CallbackInfo& info);
 
-  const std::shared_ptr<Backend>& backend() const { return backend_; }
+  // The backend for a model. On the CPU, threads end with the last model that has it: a backend
+  // itself goes when JavaScript's garbage is collected, if ever.
+  std::shared_ptr<Backend> lease();
 
  private:
   Napi::Value available_memory(const Napi::CallbackInfo& info);
 
   std::shared_ptr<Backend> backend_;
+  std::weak_ptr<Backend> leased_;
 };
 
 // The DeviceInfo list of lib/native/types.ts.

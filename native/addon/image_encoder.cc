@@ -48,7 +48,8 @@ Napi::Value NativeImageEncoder::wrap(Napi::Env env, std::shared_ptr<ImageEncoder
 Napi::Value NativeImageEncoder::encode(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const Argument request(info[0], "request");
-    const ClipVisionConfig& config = slot_->model().config();
+    const std::shared_ptr<ImageEncoder> model = slot_->model();
+    const ClipVisionConfig& config = model->config();
     const int batch = int(request["batch"].integer(1, 1024));
     const size_t size = size_t(config.image_size);
     auto pixels = request["pixels"].floats({size_t(batch), size_t(config.channels), size, size});
@@ -69,7 +70,7 @@ Napi::Value NativeImageEncoder::encode(const Napi::CallbackInfo& info) {
 Napi::Value NativeImageEncoder::memory(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     Napi::Object out = Napi::Object::New(info.Env());
-    out["weights"] = to_js(info.Env(), slot_->model().weight_bytes());
+    out["weights"] = to_js(info.Env(), slot_->model()->weight_bytes());
     return out;
   });
 }

@@ -39,13 +39,34 @@ class LiveJobs {
 
 LiveJobs live_jobs;
 
+// What outlives the job: JavaScript may cancel it long after its end.
+class Control : public JobControl {
+ public:
+  void cancel(ErrorCode code) override;
+  const CancelFlag& flag() const { return cancelled_; }
+  // What stopped the job, for its promise.
+  Error reason() const {
+    return code_ == ErrorCode::kDisposed
+               ? Error(ErrorCode::kDisposed,
+                       "the model was disposed of while the job waited or ran")
+               : Error(ErrorCode::kAborted, "the job was aborted");
+  }
+  void detach() { job_ = nullptr; }
+  void attach(Job* job) { job_ = job; }
+
+ private:
+  Job* job_ = nullptr;  // until its promise has settled
+  std::atomic<ErrorCode> code_{ErrorCode::kAborted};
+  CancelFlag cancelled_{false};
+};
+
 // Owned by its thread-safe function, which only wakes the JS thread up: reports and the result
 // wait in the job itself, so that no queue of Node.js can be full.
 //
 // When the environment goes away during a job (worker.terminate()), the cleanup hook stops and
 // joins the thread first: Node.js does not let other threads use a thread-safe function that it is
 // finalizing (nodejs/node#55706).
-class Job : public JobContext {
+class Job : public JobContext, public Runnable {
  public:
   static StartedJob start(Napi::Env env, Work work, const JobOptions& options) {
     auto* job = new Job(env, std::move(work), options);
@@ -61,28 +82,28 @@ class Job : public JobContext {
           },
           static_cast<void*>(nullptr));
     } catch (...) {
-      job->leave_turn();
       delete job;
       throw;
     }
     // After the function was made: hooks run in reverse order.
     napi_add_env_cleanup_hook(env, stop_hook, job);
     live_jobs.add(job);
-    try {
-      job->thread_ = std::thread([job] { job->main(); });
-    } catch (const std::system_error& error) {
-      job->leave_turn();
-      job->waker_.Release();  // deletes the job
-      throw Error(ErrorCode::kOutOfMemory,
-                  std::string("the system gives no thread to the job: ") + error.what());
-    }
+    job->control_->attach(job);
+    runner().submit(*job);
     return started;
   }
 
-  // Cancels and joins the thread.
+  ~Job() override { control_->detach(); }
+
+  // Stops it and joins the thread.
   void stop() {
-    control_->cancel();
+    control_->cancel(ErrorCode::kAborted);
     if (thread_.joinable()) thread_.join();
+  }
+
+  // It is cancelled: when it waits, it need not wait on.
+  void withdraw() {
+    if (runner().withdraw(*this)) reject(std::make_exception_ptr(control_->reason()));
   }
 
   const CancelFlag* cancel_flag() const override { return &control_->flag(); }
@@ -102,15 +123,35 @@ class Job : public JobContext {
   using Waker = Napi::TypedThreadSafeFunction<Job, void, &Job::on_wake>;
 
   Job(Napi::Env env, Work work, const JobOptions& options)
-      : control_(std::make_shared<JobControl>(options.turns)),
+      : Runnable(options.line.get()),
+        line_(options.line),
+        control_(std::make_shared<Control>()),
         work_(std::move(work)),
         deferred_(Napi::Promise::Deferred::New(env)),
         reports_wanted_(!options.on_progress.IsEmpty()) {
     if (reports_wanted_) on_progress_ = Napi::Persistent(options.on_progress);
-    if (options.turns) turn_ = options.turns->enter();
   }
 
   static void stop_hook(void* job) { static_cast<Job*>(job)->stop(); }
+
+  // --- on any thread
+
+  void begin() override {
+    try {
+      thread_ = std::thread([this] { main(); });
+    } catch (const std::system_error& error) {
+      throw Error(ErrorCode::kOutOfMemory,
+                  std::string("the system gives no thread to the job: ") + error.what());
+    }
+  }
+
+  void reject(std::exception_ptr error) override {
+    work_ = nullptr;
+    wake_after([&] {
+      error_ = std::move(error);
+      done_ = true;
+    });
+  }
 
   // --- on the job's thread
 
@@ -119,13 +160,16 @@ class Job : public JobContext {
     Finish finish;
     std::exception_ptr error;
     try {
-      if (turn_) control_->turns()->wait(*turn_, control_->flag());
       finish = work_(*this);
+    } catch (const Error& known) {
+      error = known.code() == ErrorCode::kAborted && control_->flag()
+                  ? std::make_exception_ptr(control_->reason())
+                  : std::current_exception();
     } catch (...) {
       error = std::current_exception();
     }
     work_ = nullptr;
-    leave_turn();
+    runner().leave(*this);
     wake_after([&] {
       finish_ = std::move(finish);
       error_ = std::move(error);
@@ -149,11 +193,6 @@ class Job : public JobContext {
 
   // --- on the JS thread
 
-  void leave_turn() {
-    if (turn_) control_->turns()->leave(*turn_);
-    turn_.reset();
-  }
-
   void deliver(Napi::Env env) {
     std::deque<Arguments> reports;
     bool done;
@@ -174,7 +213,7 @@ class Job : public JobContext {
       on_progress_.Call(arguments(env));
     } catch (...) {
       progress_error_ = to_js_error(env, std::current_exception());
-      control_->cancel();
+      control_->cancel(ErrorCode::kAborted);
     }
   }
 
@@ -206,9 +245,9 @@ class Job : public JobContext {
     deferred_.Resolve(value);
   }
 
-  const std::shared_ptr<JobControl> control_;
+  const std::shared_ptr<Line> line_;
+  const std::shared_ptr<Control> control_;
   Work work_;
-  std::optional<Turns::Turn> turn_;
   std::thread thread_;
   Waker waker_;
 
@@ -225,6 +264,12 @@ class Job : public JobContext {
   bool done_ = false;
   bool awake_ = false;  // a call of deliver() is on its way
 };
+
+void Control::cancel(ErrorCode code) {
+  if (!cancelled_) code_ = code;
+  cancelled_ = true;
+  if (job_) job_->withdraw();
+}
 
 LiveJobs::~LiveJobs() {
   std::lock_guard lock(mutex_);
@@ -243,11 +288,6 @@ void LiveJobs::remove(Job* job) {
 }
 
 }  // namespace
-
-void JobControl::cancel() {
-  cancelled_ = true;
-  if (turns_) turns_->wake();
-}
 
 Napi::Object StartedJob::object(Napi::Env env) const {
   Napi::Object out = Napi::Object::New(env);

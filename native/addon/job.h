@@ -1,7 +1,7 @@
 #pragma once
 
 // Work on a thread of its own. libuv's four pool threads stay free: a run takes seconds to minutes,
-// which would starve fs and dns.
+// which would starve fs and dns. A job gets its thread when its turn comes (runner.h).
 
 #include <napi.h>
 
@@ -9,8 +9,9 @@
 #include <memory>
 #include <vector>
 
+#include "runner.h"
 #include "runtime/backend.h"
-#include "turns.h"
+#include "runtime/error.h"
 
 namespace deepcache::addon {
 
@@ -32,23 +33,17 @@ using Finish = std::function<Napi::Value(Napi::Env)>;
 // settles.
 using Work = std::function<Finish(JobContext&)>;
 
-// Stops a job from any thread, at any time.
+// Stops a job at any time: a waiting one at once, a running one soon. For the JS thread.
 class JobControl {
  public:
-  explicit JobControl(std::shared_ptr<Turns> turns) : turns_(std::move(turns)) {}
-
-  void cancel();
-  const CancelFlag& flag() const { return cancelled_; }
-  Turns* turns() const { return turns_.get(); }
-
- private:
-  CancelFlag cancelled_{false};
-  std::shared_ptr<Turns> turns_;
+  virtual ~JobControl() = default;
+  // The job rejects with Error(`code`): kAborted, or kDisposed.
+  virtual void cancel(ErrorCode code = ErrorCode::kAborted) = 0;
 };
 
 struct JobOptions {
-  std::shared_ptr<Turns> turns;  // jobs that wait for each other; null: the job begins at once
-  Napi::Function on_progress;    // may be empty; what it throws stops and rejects the job
+  std::shared_ptr<Line> line;  // jobs that wait for each other; null: it waits for none
+  Napi::Function on_progress;  // may be empty; what it throws stops and rejects the job
 };
 
 struct StartedJob {

@@ -2,7 +2,6 @@
 
 #include <napi.h>
 
-#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
@@ -10,8 +9,8 @@
 #include <vector>
 
 #include "job.h"
+#include "runner.h"
 #include "runtime/error.h"
-#include "turns.h"
 
 namespace deepcache::addon {
 
@@ -22,41 +21,47 @@ class ModelSlot {
  public:
   explicit ModelSlot(std::shared_ptr<Model> model) : model_(std::move(model)) {}
 
-  // Throws Error(kDisposed). Only constant data may be used while a job runs.
-  Model& model() const {
+  // Throws Error(kDisposed). Only constant data may be used while a job runs. Hold it as long as
+  // you use it: whatever JavaScript runs meanwhile, such as a getter, may dispose of the model.
+  std::shared_ptr<Model> model() const {
     if (!model_) throw Error(ErrorCode::kDisposed, "the model was disposed of; load it again");
-    return *model_;
+    return model_;
   }
 
   // No job runs or waits: the JS thread may use all of the model.
-  bool idle() const { return turns_->idle(); }
+  bool idle() const { return runner().is_idle(*line_); }
 
   StartedJob start(Napi::Env env, std::function<Finish(Model&, JobContext&)> work,
                    Napi::Function on_progress = {}) {
-    model();
-    const auto ended = [](const std::weak_ptr<JobControl>& job) { return job.expired(); };
-    jobs_.erase(std::remove_if(jobs_.begin(), jobs_.end(), ended), jobs_.end());
     StartedJob job = start_job(env,
-                               [model = model_, work = std::move(work)](JobContext& context) {
+                               [model = model(), work = std::move(work)](JobContext& context) {
                                  return work(*model, context);
                                },
-                               {turns_, on_progress});
+                               {line_, on_progress});
+    // Now and then: a line of thousands of jobs is not to be looked through for each of them.
+    if (jobs_.size() >= next_clearing_) {
+      std::erase_if(jobs_, [](const std::weak_ptr<JobControl>& job) { return job.expired(); });
+      next_clearing_ = 2 * jobs_.size() + 16;
+    }
     jobs_.push_back(job.control);
     return job;
   }
 
-  // Jobs are cancelled; the last one frees the model, at once when there is none.
+  // Jobs are cancelled, waiting ones at once; the last one frees the model, at once when there is
+  // none.
   void dispose() {
-    for (const auto& job : jobs_)
-      if (const auto control = job.lock()) control->cancel();
+    const std::shared_ptr<Model> model = std::move(model_);
+    // Last to first: none that waits is to begin.
+    for (auto job = jobs_.rbegin(); job != jobs_.rend(); ++job)
+      if (const auto control = job->lock()) control->cancel(ErrorCode::kDisposed);
     jobs_.clear();
-    model_.reset();
   }
 
  private:
   std::shared_ptr<Model> model_;
-  std::shared_ptr<Turns> turns_ = std::make_shared<Turns>();
+  std::shared_ptr<Line> line_ = std::make_shared<Line>();
   std::vector<std::weak_ptr<JobControl>> jobs_;
+  size_t next_clearing_ = 16;
 };
 
 }  // namespace deepcache::addon

@@ -59,7 +59,7 @@ Napi::Value load_job(const Napi::CallbackInfo& info,
                      Napi::Value (*wrap)(Napi::Env, std::shared_ptr<Model>)) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const auto backend =
-        unwrap<NativeBackend>({info[0], "backend"}, "a Backend made by this addon").backend();
+        unwrap<NativeBackend>({info[0], "backend"}, "a Backend made by this addon").lease();
     auto source = ModelSource::parse({info[1], "source"});
     return start_job(info.Env(),
                      [=, source = std::move(source)](JobContext& context) -> Finish {

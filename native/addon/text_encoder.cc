@@ -85,7 +85,8 @@ Napi::Value NativeTextEncoder::wrap(Napi::Env env, std::shared_ptr<TextEncoder> 
 
 Napi::Value NativeTextEncoder::encode(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    auto request = parse_request({info[0], "request"}, slot_->model().config());
+    const std::shared_ptr<TextEncoder> model = slot_->model();
+    auto request = parse_request({info[0], "request"}, model->config());
     const auto work = [request = std::move(request)](TextEncoder& model,
                                                      JobContext& context) -> Finish {
       auto encoding = model.encode(request.ids, request.batch, request.length, request.skip,
@@ -108,7 +109,7 @@ Napi::Value NativeTextEncoder::encode(const Napi::CallbackInfo& info) {
 Napi::Value NativeTextEncoder::memory(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     Napi::Object out = Napi::Object::New(info.Env());
-    out["weights"] = to_js(info.Env(), slot_->model().weight_bytes());
+    out["weights"] = to_js(info.Env(), slot_->model()->weight_bytes());
     return out;
   });
 }

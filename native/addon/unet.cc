@@ -91,7 +91,8 @@ Napi::Value NativeUnet::wrap(Napi::Env env, std::shared_ptr<CountedUnet> model) 
 
 Napi::Value NativeUnet::forward(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const auto inputs = parse_forward({info[0], "request"}, slot_->model().unet.config());
+    const std::shared_ptr<CountedUnet> model = slot_->model();
+    const auto inputs = parse_forward({info[0], "request"}, model->unet.config());
     const auto work = [inputs](CountedUnet& model, JobContext& context) -> Finish {
       TapCollector taps(inputs->taps);
       auto values = model.unet.forward(inputs->request, context.cancel_flag(), taps.tap());
@@ -110,7 +111,8 @@ Napi::Value NativeUnet::forward(const Napi::CallbackInfo& info) {
 
 Napi::Value NativeUnet::feature(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    Unet& unet = slot_->model().unet;
+    const std::shared_ptr<CountedUnet> model = slot_->model();
+    Unet& unet = model->unet;
     const int last = unet.config().branches() - 1;
     const int branch = int(Argument(info[0], "branch").integer(0, last));
     if (!slot_->idle())
@@ -127,7 +129,8 @@ Napi::Value NativeUnet::feature(const Napi::CallbackInfo& info) {
 
 Napi::Value NativeUnet::denoise(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const auto inputs = parse_denoise({info[0], "request"}, slot_->model().unet.config());
+    const std::shared_ptr<CountedUnet> model = slot_->model();
+    const auto inputs = parse_denoise({info[0], "request"}, model->unet.config());
     const Argument on_step(info[1], "onStep");
     const auto work = [inputs](CountedUnet& model, JobContext& context) -> Finish {
       auto run = model.unet.denoise(inputs->request, context.cancel_flag(),
@@ -155,7 +158,7 @@ Napi::Value NativeUnet::denoise(const Napi::CallbackInfo& info) {
 
 Napi::Value NativeUnet::memory(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const UnetMemory memory = slot_->model().memory();
+    const UnetMemory memory = slot_->model()->memory();
     Napi::Object out = Napi::Object::New(info.Env());
     out["weights"] = to_js(info.Env(), memory.weights);
     out["arena"] = to_js(info.Env(), memory.arena);
@@ -170,7 +173,7 @@ void NativeUnet::trim(const Napi::CallbackInfo& info) {
       model.unet.trim();
       model.count_memory();
     };
-    if (slot_->idle()) return trim_now(slot_->model());
+    if (slot_->idle()) return trim_now(*slot_->model());
     // After the jobs that were started before; nobody waits for it.
     const StartedJob job =
         slot_->start(info.Env(), [trim_now](CountedUnet& model, JobContext&) -> Finish {

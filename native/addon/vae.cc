@@ -91,7 +91,8 @@ Napi::Value NativeVae::wrap(Napi::Env env, std::shared_ptr<Autoencoder> model) {
 
 Napi::Value NativeVae::encode(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const VaeConfig& config = slot_->model().config();
+    const std::shared_ptr<Autoencoder> model = slot_->model();
+    const VaeConfig& config = model->config();
     return start_run(info, *slot_, std::mem_fn(&Autoencoder::encode), config.in_channels,
                      config.scale(), kMaxSide);
   });
@@ -99,7 +100,8 @@ Napi::Value NativeVae::encode(const Napi::CallbackInfo& info) {
 
 Napi::Value NativeVae::decode(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const VaeConfig& config = slot_->model().config();
+    const std::shared_ptr<Autoencoder> model = slot_->model();
+    const VaeConfig& config = model->config();
     const Argument quantize = Argument(info[0], "request")["quantize"];
     const bool quantized = !quantize.given() || quantize.boolean();
     const auto decode = [quantized](Autoencoder& model, const float* data, int batch, int height,
@@ -113,10 +115,10 @@ Napi::Value NativeVae::decode(const Napi::CallbackInfo& info) {
 
 Napi::Value NativeVae::memory(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const Autoencoder& model = slot_->model();
+    const std::shared_ptr<Autoencoder> model = slot_->model();
     Napi::Object out = Napi::Object::New(info.Env());
-    out["weights"] = to_js(info.Env(), model.weight_bytes());
-    out["peakArena"] = to_js(info.Env(), model.peak_arena_bytes());
+    out["weights"] = to_js(info.Env(), model->weight_bytes());
+    out["peakArena"] = to_js(info.Env(), model->peak_arena_bytes());
     return out;
   });
 }

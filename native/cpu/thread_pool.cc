@@ -42,27 +42,35 @@ void lower_thread_priority() {
 #endif
 }
 
-ThreadPool::ThreadPool(int threads) {
+ThreadPool::ThreadPool(int threads) : threads_(threads == 0 ? available_cpus() : threads) {
   if (threads < 0 || threads > 1024)
     throw Error(ErrorCode::kInvalidArgument,
                 "threads must be between 1 and 1024, or 0 for all that the process may use; got " +
                     std::to_string(threads));
-  if (threads == 0) threads = available_cpus();
-  scratch_.resize(threads);
+  scratch_.resize(threads_);
+}
+
+ThreadPool::~ThreadPool() { stop(); }
+
+void ThreadPool::start() {
   try {
-    for (int i = 1; i < threads; i++) workers_.emplace_back([this, i] { worker(i); });
+    for (int i = 1; i < threads_; i++) workers_.emplace_back([this, i] { worker(i); });
   } catch (const std::system_error&) {
     // The system allows no more threads: the ones that there are will do.
   }
 }
 
-ThreadPool::~ThreadPool() {
+void ThreadPool::stop() {
+  std::lock_guard turn(turn_);
   {
     std::lock_guard lock(mutex_);
     stop_ = true;
   }
   start_.notify_all();
   for (std::thread& worker : workers_) worker.join();
+  workers_.clear();
+  for (Memory& memory : scratch_) memory = Memory();
+  stop_ = false;
 }
 
 float* ThreadPool::scratch(int thread, size_t floats) {
@@ -114,6 +122,7 @@ void ThreadPool::worker(int thread) {
 void ThreadPool::run(int count, const std::function<void(int, int)>& work,
                      const std::atomic<bool>* cancel) {
   std::lock_guard turn(turn_);
+  if (count > 1 && workers_.empty()) start();
   work_ = &work;
   cancel_ = cancel;
   count_ = count;

@@ -16,16 +16,17 @@ namespace deepcache::cpu {
 // calling thread; Linux only, elsewhere nothing happens.
 void lower_thread_priority();
 
-// Threads of our own. The thread that calls run() takes part; its work is as urgent as theirs, so
-// a job thread should call lower_thread_priority() once, as the workers do.
+// Threads of our own, from the first work on until stop(). The thread that calls run() takes part;
+// its work is as urgent as theirs, so a job thread should call lower_thread_priority() once, as the
+// workers do.
 class ThreadPool {
  public:
-  // `threads` counts the caller; 0: available_cpus().
+  // `threads` counts the caller; 0: available_cpus(). Fewer start when the system allows no more.
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
 
-  int threads() const { return int(workers_.size()) + 1; }
+  int threads() const { return threads_; }
 
   // Calls work(index, thread) for all indices below `count`, in ascending order of start, with
   // thread < threads(). Returns when all are done; rethrows the first exception. When `cancel`
@@ -34,13 +35,18 @@ class ThreadPool {
   void run(int count, const std::function<void(int index, int thread)>& work,
            const std::atomic<bool>* cancel = nullptr);
 
+  // Ends the threads and frees their scratch; the next run() starts them again.
+  void stop();
+
   // Scratch of one thread, valid inside `work` only; grows as needed, contents undefined.
   float* scratch(int thread, size_t floats);
 
  private:
+  void start();
   void worker(int thread);
   void take_items(int thread);
 
+  int threads_;      // the caller of run() included
   std::mutex turn_;  // held during run()
   std::mutex mutex_;
   std::condition_variable start_, done_;

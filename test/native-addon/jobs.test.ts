@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { native } from '../../lib/native/binding.js';
@@ -18,6 +19,12 @@ const longRequest = () => denoiseRequest(1000, 64);
 /** Resolves at a job's first step. */
 function started(start: (onStep: () => void) => void): Promise<void> {
   return new Promise((resolve) => start(resolve));
+}
+
+/** Threads of this process; 0 where the system does not tell. */
+function threads(): number {
+  if (process.platform !== 'linux') return 0;
+  return Number(/Threads:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]);
 }
 
 describe('order', () => {
@@ -194,7 +201,7 @@ describe('dispose', () => {
     model.dispose();
     model.dispose();
     const codes = await Promise.all([codeOf(running?.promise as Promise<unknown>), codeOf(waiting.promise)]);
-    expect(codes).toEqual([ABORTED, ABORTED]);
+    expect(codes).toEqual(['ERR_DEEPCACHE_DISPOSED', 'ERR_DEEPCACHE_DISPOSED']);
     for (const use of [
       () => model.denoise(denoiseRequest(1)),
       () => model.feature(0),
@@ -234,5 +241,67 @@ describe('dispose', () => {
     };
     expect((await model.denoise(request).promise).latents).toHaveLength(256);
     model.dispose();
+  });
+});
+
+describe('jobs that wait', () => {
+  test('have no thread, and are rejected at once when they are cancelled', async () => {
+    const model = await loadUnet();
+    let long: ReturnType<NativeUnet['denoise']> | undefined;
+    await started((resolve) => {
+      long = model.denoise(longRequest(), resolve);
+    });
+    const before = threads();
+    const waiting = Array.from({ length: 500 }, () => model.denoise(denoiseRequest(2)));
+    expect(threads()).toBeLessThanOrEqual(before);
+    for (const job of waiting) job.cancel();
+    const codes = await Promise.all(waiting.map((job) => codeOf(job.promise)));
+    expect(new Set(codes)).toEqual(new Set([ABORTED]));
+    // The one that they waited for has noticed nothing.
+    expect(await Promise.race([codeOf(long?.promise as Promise<unknown>), 'runs'])).toBe('runs');
+    model.dispose();
+    expect(await codeOf(long?.promise as Promise<unknown>)).toBe('ERR_DEEPCACHE_DISPOSED');
+  });
+
+  test('begin in order when those before them leave, whoever is cancelled', async () => {
+    const order: number[] = [];
+    const jobs = Array.from({ length: 30 }, (_, i) => unet.denoise(denoiseRequest(1), () => order.push(i)));
+    const cancelled = [3, 0, 29, 4, 5, 17];
+    for (const i of cancelled.slice(1)) jobs[i]?.cancel();
+    jobs[3]?.cancel();
+    const codes = await Promise.all(jobs.map((job) => codeOf(job.promise)));
+    // The first one may have been through already.
+    const done = codes.flatMap((code, i) => (code === 'none' ? [i] : []));
+    expect(done.filter((i) => i > 0)).toEqual(
+      jobs.flatMap((_, i) => (i > 0 && !cancelled.includes(i) ? [i] : [])),
+    );
+    expect(order).toEqual([...order].sort((a, b) => a - b));
+  });
+
+  test('of many objects have a bounded number of threads', async () => {
+    const before = threads();
+    const loads = Array.from({ length: 150 }, () => native().loadUnet(backend, source('unet')));
+    expect(threads() - before).toBeLessThanOrEqual(80);
+    const models = await Promise.all(loads.map((load) => load.promise));
+    for (const model of models) model.dispose();
+  });
+});
+
+const onLinux = process.platform === 'linux' ? describe : describe.skip;
+
+onLinux('the threads of a backend', () => {
+  test('end with its last model, and start again', async () => {
+    const own = new (native().Backend)({ device: 'cpu', threads: 40 });
+    const before = threads();
+    const models = await Promise.all([1, 2].map(() => native().loadUnet(own, source('unet')).promise));
+    expect(threads()).toBeGreaterThan(before + 30);
+    models[0]?.dispose();
+    expect(threads()).toBeGreaterThan(before + 30);
+    models[1]?.dispose();
+    expect(threads()).toBeLessThan(before + 10);
+    const again = await native().loadUnet(own, source('unet')).promise;
+    expect((await again.denoise(denoiseRequest(1)).promise).latents).toHaveLength(256);
+    again.dispose();
+    expect(threads()).toBeLessThan(before + 10);
   });
 });
