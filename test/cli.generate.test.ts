@@ -175,7 +175,7 @@ describe('wrong use', () => {
       /There is no cache setting intervall; did you mean interval\?/,
     ],
     [['generate', '-p', 'x', '--cache', 'interval=3,interval=4'], /It sets interval twice/],
-    [['generate', '-p', 'x', '--scheduler', 'Magic'], /--scheduler is not known: scheduler 'Magic'/],
+    [['generate', '-p', 'x', '--scheduler', 'Magic'], /--scheduler "Magic" is not implemented/],
     [
       ['generate', '-p', 'x', '--scheduler-config', '[1]'],
       /It must be a JSON object, or a file that holds one/,

@@ -172,13 +172,11 @@ describe('problems', () => {
     editJson('model_index.json', (index) => {
       index._class_name = 'PaintingPipeline';
       index.painter = ['diffusers', 'Painter'];
-    });
-    editJson('scheduler/scheduler_config.json', (config) => {
-      config._class_name = 'MagicScheduler';
+      index.scheduler = ['diffusers', 'MagicScheduler'];
     });
     expect(await problemsOf()).toEqual([
       'this version has no PaintingPipeline',
-      expect.stringMatching(/^scheduler 'MagicScheduler' is not implemented/),
+      expect.stringMatching(/scheduler_config\.json: the model's own sampler, MagicScheduler, is not implem/),
       'the folder painter is missing',
     ]);
   });

@@ -115,7 +115,7 @@ describe('fromConfig', () => {
     ],
     [
       'ERR_DEEPCACHE_INVALID_CONFIG',
-      { _class_name: 'Euler', interpolation_type: 'log_linear' },
+      { _class_name: 'Euler', interpolation_type: 'cubic' },
       'interpolation_type',
     ],
     [
@@ -127,7 +127,7 @@ describe('fromConfig', () => {
     ['ERR_DEEPCACHE_INVALID_CONFIG', { _class_name: 'DPMSolver', algorithm_type: 'ddim' }, 'algorithm_type'],
     [
       'ERR_DEEPCACHE_INVALID_CONFIG',
-      { _class_name: 'DPMSolver', algorithm_type: 'sde-dpmsolver++', solver_order: 3 },
+      { _class_name: 'DPMSolver', algorithm_type: 'sde-dpmsolver', solver_order: 3 },
       'solver_order',
     ],
     ['ERR_DEEPCACHE_INVALID_CONFIG', { _class_name: 'UniPC', solver_p: {} }, 'solver_p'],
@@ -210,8 +210,16 @@ describe('compile options', () => {
 });
 
 describe('noise draws', () => {
-  test('Euler draws once per step and throws it away, unless it churns', () => {
+  test('Euler draws where it churns', () => {
     const euler = new EulerDiscreteScheduler();
+    expect(euler.compile({ steps: 4 }).noiseDraws).toBe(0);
+    const churned = euler.compile({ steps: 4, sChurn: 1, sTmin: 1 });
+    expect(churned.noiseUsed).toEqual([true, true, true]);
+    expect(churned.rows.map((row) => row.noise)).toEqual([0, 1, 2, undefined]);
+  });
+
+  test('before v0.31 Euler drew once per step and threw it away, unless it churned', () => {
+    const euler = new EulerDiscreteScheduler({ _diffusers_version: '0.30.3' });
     const plain = euler.compile({ steps: 4 });
     expect(plain.noiseDraws).toBe(4);
     expect(plain.noiseUsed).toEqual([false, false, false, false]);

@@ -12,7 +12,7 @@ const { cases } = parsePythonJson(readFileSync(new URL('manifest.json', folder),
 };
 const file = new SafetensorsFile(new URL('traces.safetensors', folder).pathname);
 const check = (golden: Case) =>
-  checkSchedulerTrace(golden, (role) => file.read(golden.tensors[role]?.tensor as string));
+  checkSchedulerTrace(golden, (role) => file.read(golden.tensors[role]?.tensor as string), '0.24.0');
 
 describe('step by step like diffusers v0.24', () => {
   test.each(cases.map((golden) => [golden.id, golden] as const))('%s', (_, golden) => {

@@ -1,10 +1,11 @@
 import type { CacheOptions } from '../deepcache/index.js';
-import { invalidArgument, messageOf } from '../errors.js';
+import { invalidArgument } from '../errors.js';
 import type { Device } from '../native/device.js';
 import { whole } from '../pipelines/checks.js';
 import type { Dtype, LoadOptions } from '../pipelines/components.js';
 import type { GenerateOptions } from '../pipelines/options.js';
-import { schedulerClass } from '../schedulers/registry.js';
+import { notAField } from '../schedulers/fields.js';
+import { findScheduler, isKnownField, unknownScheduler } from '../schedulers/registry.js';
 import { readTensor } from './tensor-file.js';
 
 /** The flags of `deepcache generate` as commander hands them over. */
@@ -172,9 +173,12 @@ export const MEASURED_FLAGS: readonly string[] = [
 
 export function toLoadOptions(flags: GenerateFlags): LoadOptions {
   const { device, dtype, threads, autotune, variant, unloadTextEncoder } = flags;
+  // Here too: the folder's own sampler may be one that there is not.
+  const scheduler = schedulerOption(flags);
   return {
     device,
     dtype,
+    ...(scheduler && { scheduler }),
     ...(threads !== undefined && { threads }),
     ...(autotune && { autotune }),
     ...(variant && { variant }),
@@ -184,11 +188,12 @@ export function toLoadOptions(flags: GenerateFlags): LoadOptions {
 
 /** A name and fields of a configuration, which may come alone: then they go on top of the model's own sampler. */
 function schedulerOption({ scheduler, schedulerConfig }: GenerateFlags): GenerateOptions['scheduler'] {
-  if (scheduler === undefined) return schedulerConfig;
-  try {
-    schedulerClass(scheduler);
-  } catch (error) {
-    throw invalidArgument('scheduler', `is not known: ${messageOf(error)}`);
+  const found = scheduler === undefined ? undefined : findScheduler(scheduler);
+  if (scheduler !== undefined && !found) throw invalidArgument('scheduler', unknownScheduler(scheduler));
+  for (const field of Object.keys(schedulerConfig ?? {})) {
+    const isKnown = found ? Object.hasOwn(found.scheduler.defaults, field) : isKnownField(field);
+    if (isKnown || field.startsWith('_') || schedulerConfig?._diffusers_version !== undefined) continue;
+    throw invalidArgument('schedulerConfig', `says what is not known: ${notAField(found?.scheduler, field)}`);
   }
-  return { ...schedulerConfig, _class_name: scheduler };
+  return scheduler === undefined ? schedulerConfig : { ...schedulerConfig, _class_name: scheduler };
 }

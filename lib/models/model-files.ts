@@ -20,6 +20,8 @@ export interface ModelLoadOptions {
   signal?: AbortSignal | undefined;
   /** Name of the weight file without its ending; diffusers' by default. */
   stem?: string | undefined;
+  /** U-Nets: fields of the configuration that are to be others than its file says. */
+  repair?: ((config: ModelFiles['config']) => ModelFiles['config']) | undefined;
 }
 
 /**

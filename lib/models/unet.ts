@@ -42,12 +42,15 @@ export class UNet2DConditionModel {
     folder: string,
     options: ModelLoadOptions = {},
   ): Promise<T> {
-    const { stem = 'diffusion_pytorch_model', variant } = options;
-    const { configText, config, files } = await findModel(folder, stem, variant, options.signal);
+    const { stem = 'diffusion_pytorch_model', variant, signal, repair } = options;
+    const { files, ...found } = await findModel(folder, stem, variant, signal);
+    const repairs = repair?.(found.config) ?? {};
+    const config = { ...found.config, ...repairs };
+    const configText = Object.keys(repairs).length > 0 ? JSON.stringify(config) : found.configText;
     const start = () => native().loadUnet(backend, { config: configText, files });
     // biome-ignore lint/complexity/noThisInStatic: the class that it was called on decides what is made
     const model = this as unknown as new (handle: NativeUnet, text: string, value: typeof config) => T;
-    return new model(await finish(start, options.signal), configText, config);
+    return new model(await finish(start, signal), configText, config);
   }
 
   /** Latent pixels per axis that the model was trained on. */

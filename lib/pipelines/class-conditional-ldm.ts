@@ -9,11 +9,12 @@ import { openBackend } from '../native/device.js';
 import { LatentDDIMScheduler, type Scheduler } from '../schedulers/index.js';
 import { concat, type Tensor } from '../tensor.js';
 import { real, whole } from './checks.js';
-import { chooseScheduler, type LoadOptions, type ModelIndex, type PipelineParts } from './components.js';
+import type { LoadOptions, ModelIndex, PipelineParts } from './components.js';
 import { registerPipeline } from './diffusion-pipeline.js';
 import { loadTogether } from './loading.js';
 import { checkSamplingOptions, MAX_IMAGES, requireObject, type SamplingOptions } from './sampling-options.js';
 import { SamplingPipeline, type SamplingRun } from './sampling-pipeline.js';
+import { chooseScheduler } from './scheduler-file.js';
 
 export interface ClassConditionalLDMOptions extends SamplingOptions {
   /** What the pictures show: a class of ImageNet, from 0 to 999, or a list of them. */

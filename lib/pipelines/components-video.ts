@@ -4,8 +4,9 @@ import { AutoencoderKL } from '../models/autoencoder-kl.js';
 import { CLIPVisionModelWithProjection } from '../models/image-encoder.js';
 import { UNetSpatioTemporalConditionModel } from '../models/unet-spatio-temporal.js';
 import { openBackend } from '../native/device.js';
-import { type LoadOptions, loadScheduler, type ModelIndex, type PipelineParts } from './components.js';
+import type { LoadOptions, ModelIndex, PipelineParts } from './components.js';
 import { loadTogether } from './loading.js';
+import { loadScheduler } from './scheduler-file.js';
 
 /** The parts of a Stable Video Diffusion folder. */
 export interface VideoComponents extends PipelineParts {
@@ -15,13 +16,11 @@ export interface VideoComponents extends PipelineParts {
 }
 
 /** Loads the parts of a folder. What was loaded before an error is freed. */
-export async function loadVideoComponents(
-  { folder }: ModelIndex,
-  options: LoadOptions,
-): Promise<VideoComponents> {
+export async function loadVideoComponents(index: ModelIndex, options: LoadOptions): Promise<VideoComponents> {
+  const { folder } = index;
   const { variant, signal } = options;
   const backend = openBackend(options);
-  const scheduler = await loadScheduler(folder, options.scheduler, signal);
+  const scheduler = await loadScheduler(index, options);
   return loadTogether(async (keep, models) => {
     const load = { variant, signal };
     const imageEncoder = await keep(

@@ -8,10 +8,11 @@ import { openBackend } from '../native/device.js';
 import { fitProjection } from '../previews/fit.js';
 import { knownProjection } from '../previews/projection.js';
 import { CLIPTokenizer } from '../tokenizers/clip-tokenizer.js';
-import { type LoadOptions, loadScheduler, type ModelIndex } from './components.js';
+import type { LoadOptions, ModelIndex } from './components.js';
 import { checkTokenizer } from './fit.js';
 import type { LatentParts } from './latent-pipeline.js';
 import { loadTogether } from './loading.js';
+import { loadScheduler } from './scheduler-file.js';
 
 /** A text encoder and the tokenizer that goes with it. */
 export interface TextBranch {
@@ -34,7 +35,7 @@ export async function loadXLComponents(index: ModelIndex, options: LoadOptions):
   const { variant, signal } = options;
   const { folder, value } = index;
   const backend = openBackend(options);
-  const scheduler = await loadScheduler(folder, options.scheduler, signal);
+  const scheduler = await loadScheduler(index, options);
   return loadTogether(async (keep, models) => {
     const text: TextBranch[] = [];
     for (const suffix of ['', '_2']) {

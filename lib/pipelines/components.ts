@@ -11,13 +11,15 @@ import { type Device, openBackend } from '../native/device.js';
 import type { NativeBackend } from '../native/types.js';
 import { fitProjection } from '../previews/fit.js';
 import { knownProjection, type LatentProjection } from '../previews/projection.js';
-import { Scheduler, type SchedulerConfig } from '../schedulers/index.js';
+import type { Scheduler } from '../schedulers/index.js';
 import { CLIPTokenizer } from '../tokenizers/clip-tokenizer.js';
 import { callable, checkSignal, flag } from './checks.js';
 import { checkFit } from './fit.js';
 import type { GenerationDefaults } from './generation-config.js';
 import { loadTogether } from './loading.js';
 import { readOriginalIndex } from './original-layout.js';
+import { repairTexts, unetRepairs } from './repairs.js';
+import { loadScheduler, type SchedulerChoice } from './scheduler-file.js';
 
 export type Dtype = 'auto' | 'fp32' | 'fp16' | 'bf16';
 
@@ -31,7 +33,7 @@ export interface LoadOptions {
   /** Measures the GPU's fastest tiles in the first run of a size and keeps them; see DeviceOptions. Default false. */
   autotune?: boolean;
   /** Another sampler than the folder's: a name, a configuration or a scheduler. */
-  scheduler?: string | SchedulerConfig | Scheduler;
+  scheduler?: SchedulerChoice;
   /** Prefer weight files of this variant, such as 'fp16'. */
   variant?: string;
   /**
@@ -74,6 +76,7 @@ export interface Components extends PipelineParts {
 /** The parts of a model_index.json. */
 export interface ModelIndex {
   readonly folder: string;
+  /** The pipeline that it names or, while a folder is loaded, the one that is made. */
   readonly className: string;
   readonly value: Readonly<Record<string, unknown>>;
 }
@@ -103,7 +106,7 @@ export async function loadComponents(index: ModelIndex, options: LoadOptions): P
   if (Array.isArray(index.value.safety_checker) && index.value.safety_checker[0] !== null) {
     log(`${join(folder, 'safety_checker')} is ignored: pictures are not checked for their content`);
   }
-  const scheduler = await loadScheduler(folder, options.scheduler, signal);
+  const scheduler = await loadScheduler(index, options);
   const tokenizer = await CLIPTokenizer.fromPretrained(join(folder, 'tokenizer'), { signal });
   return loadTogether(async (keep, models) => {
     const load = { variant, signal };
@@ -113,42 +116,22 @@ export async function loadComponents(index: ModelIndex, options: LoadOptions): P
         keepWeights: options.unloadTextEncoder !== true,
       }),
     );
-    const unet = await keep(UNet2DConditionModel.load(backend, join(folder, 'unet'), load));
+    const unet = await keep(
+      UNet2DConditionModel.load(backend, join(folder, 'unet'), {
+        ...load,
+        repair: (config) => {
+          const repairs = unetRepairs(index.className, config);
+          const path = join(folder, 'unet', 'config.json');
+          for (const text of repairTexts(config, repairs)) log(`${path}: ${text}`);
+          return repairs;
+        },
+      }),
+    );
     const vae = await keep(AutoencoderKL.load(backend, join(folder, 'vae'), load));
     checkFit(folder, { tokenizer, textEncoder, unet, vae });
     const projection = options.fitPreviews ? await fitProjection(vae, signal) : knownProjection(vae);
     return { backend, tokenizer, textEncoder, unet, vae, scheduler, projection, models, users: 0 };
   });
-}
-
-/**
- * The scheduler that options name. A name or a configuration goes on top of `base`'s own, as diffusers' from_config
- * has it.
- */
-export function chooseScheduler(choice: string | SchedulerConfig | Scheduler, base: Scheduler): Scheduler {
-  if (choice instanceof Scheduler) return choice;
-  if (
-    typeof choice !== 'string' &&
-    (typeof choice !== 'object' || choice === null || Array.isArray(choice))
-  ) {
-    throw invalidArgument(
-      'scheduler',
-      `must be a name, a configuration or a scheduler, got ${String(choice)}`,
-    );
-  }
-  return Scheduler.fromConfig(base, typeof choice === 'string' ? { _class_name: choice } : choice);
-}
-
-/** The folder's scheduler, or the one that options name. */
-export async function loadScheduler(
-  folder: string,
-  choice: LoadOptions['scheduler'],
-  signal?: AbortSignal,
-): Promise<Scheduler> {
-  if (choice instanceof Scheduler) return choice;
-  const path = join(folder, 'scheduler', 'scheduler_config.json');
-  const own = Scheduler.fromConfig((await readJson(path, { signal })).value);
-  return choice === undefined ? own : chooseScheduler(choice, own);
 }
 
 const LOAD_OPTIONS = [

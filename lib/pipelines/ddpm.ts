@@ -7,11 +7,12 @@ import { openBackend } from '../native/device.js';
 import { OriginalDDIMScheduler, Scheduler } from '../schedulers/index.js';
 import type { Tensor } from '../tensor.js';
 import { whole } from './checks.js';
-import { chooseScheduler, type LoadOptions, type ModelIndex, type PipelineParts } from './components.js';
+import type { LoadOptions, ModelIndex, PipelineParts } from './components.js';
 import { registerPipeline } from './diffusion-pipeline.js';
 import type { GenerateResult } from './result.js';
 import { checkSamplingOptions, MAX_IMAGES, requireObject, type SamplingOptions } from './sampling-options.js';
 import { SamplingPipeline, type SamplingRun } from './sampling-pipeline.js';
+import { chooseScheduler, loadScheduler } from './scheduler-file.js';
 
 export interface DDPMOptions extends SamplingOptions {
   /** Images, 1 by default. */
@@ -32,23 +33,24 @@ export class DDPMPipeline extends SamplingPipeline<DDPMOptions, PipelineParts> {
   static override readonly parts: readonly string[] = ['unet'];
 
   /** @internal */
-  static async load({ folder }: ModelIndex, options: LoadOptions): Promise<PipelineParts> {
+  static async load(index: ModelIndex, options: LoadOptions): Promise<PipelineParts> {
     const { variant, signal } = options;
+    const { folder } = index;
     const backend = openBackend(options);
     // diffusers looks for parts in the folder itself where they have none of their own.
     const part = (name: string) => (existsSync(join(folder, name)) ? join(folder, name) : folder);
     const unetFolder = part('unet');
     const config = (await readJson(join(unetFolder, 'config.json'), { signal })).value;
     const original = Array.isArray(config.ch_mult);
-    const scheduler = await ownScheduler(part('scheduler'), config, original, signal);
+    const scheduler = existsSync(join(part('scheduler'), 'scheduler_config.json'))
+      ? await loadScheduler(index, options, part('scheduler'))
+      : ownScheduler(config, original, options.scheduler);
     const unet = await UNet2DModel.load(backend, unetFolder, {
       variant,
       signal,
       ...(original && { stem: 'model' }),
     });
-    const chosen =
-      options.scheduler === undefined ? scheduler : chooseScheduler(options.scheduler, scheduler);
-    return { backend, scheduler: chosen, unet, models: [unet], users: 0 };
+    return { backend, scheduler, unet, models: [unet], users: 0 };
   }
 
   /** Makes images; all options have defaults. */
@@ -86,15 +88,12 @@ export class DDPMPipeline extends SamplingPipeline<DDPMOptions, PipelineParts> {
   }
 }
 
-/** The sampler of a folder: a scheduler_config.json, or what the DDPM code does with the configuration. */
-async function ownScheduler(
-  folder: string,
+/** What the DDPM code does with its configuration, unless another sampler was chosen. */
+function ownScheduler(
   config: Record<string, unknown>,
   original: boolean,
-  signal?: AbortSignal,
-): Promise<Scheduler> {
-  const path = join(folder, 'scheduler_config.json');
-  if (existsSync(path)) return Scheduler.fromConfig((await readJson(path, { signal })).value);
+  choice: LoadOptions['scheduler'],
+): Scheduler {
   const fields = {
     beta_schedule: config.beta_schedule ?? 'linear',
     beta_start: config.beta_start ?? 0.0001,
@@ -102,7 +101,8 @@ async function ownScheduler(
     num_train_timesteps: config.num_diffusion_timesteps ?? 1000,
   };
   const _class_name = original ? OriginalDDIMScheduler.className : 'DDPMScheduler';
-  return Scheduler.fromConfig({ ...fields, _class_name });
+  const own = Scheduler.fromConfig({ ...fields, _class_name });
+  return choice === undefined ? own : chooseScheduler(choice, own);
 }
 
 registerPipeline(DDPMPipeline);

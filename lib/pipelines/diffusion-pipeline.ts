@@ -6,7 +6,6 @@ import type { UNet2DConditionModel } from '../models/unet.js';
 import type { Scheduler } from '../schedulers/index.js';
 import {
   checkLoadOptions,
-  chooseScheduler,
   type LoadOptions,
   type ModelIndex,
   type PipelineParts,
@@ -15,6 +14,7 @@ import {
 import { type GenerationDefaults, readGenerationConfig, withDefaults } from './generation-config.js';
 import type { GenerateOptions } from './options.js';
 import { type GenerateResult, resultOf, type StepEvent } from './result.js';
+import { chooseScheduler } from './scheduler-file.js';
 
 /** What `stream` yields: the steps, then the result. */
 export type StreamEvent = ({ type: 'step' } & StepEvent) | ({ type: 'result' } & GenerateResult);
@@ -125,7 +125,7 @@ export abstract class DiffusionPipeline<
     const callbacks = new Callbacks();
     const log: Log = (message) => callbacks.run(() => (options.log ?? defaultLog)(message));
     const defaults = await readGenerationConfig(folder, log, options.signal);
-    const parts = await pipeline.load(index, { ...options, log });
+    const parts = await pipeline.load({ ...index, className: own }, { ...options, log });
     const loaded = new pipeline({ ...parts, defaults }, options.log);
     try {
       await callbacks.settled(options.signal);

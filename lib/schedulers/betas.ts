@@ -18,15 +18,15 @@ export function computeBetas(
 ): Float64Array {
   switch (schedule) {
     case 'linear':
-      return linspace(start, end, count);
+      return linspace32(start, end, count);
     case 'scaled_linear':
-      return linspace(Math.sqrt(start), Math.sqrt(end), count).map((v) => f32(v * v));
+      return linspace32(Math.sqrt(start), Math.sqrt(end), count).map((v) => f32(v * v));
     case 'squaredcos_cap_v2':
       return betasForAlphaBar(count, (t) => Math.cos((((t + 0.008) / 1.008) * Math.PI) / 2) ** 2);
     case 'exp':
       return betasForAlphaBar(count, (t) => Math.exp(-12 * t));
     case 'sigmoid':
-      return linspace(-6, 6, count).map((v) =>
+      return linspace32(-6, 6, count).map((v) =>
         f32(f32(f32(1 / (1 + Math.exp(-v))) * f32(end - start)) + f32(start)),
       );
   }
@@ -62,7 +62,7 @@ function betasForAlphaBar(count: number, alphaBar: (t: number) => number): Float
 }
 
 /** torch.linspace in single precision: the second half is counted back from the end. */
-function linspace(start: number, end: number, count: number): Float64Array {
+export function linspace32(start: number, end: number, count: number): Float64Array {
   if (count === 1) return Float64Array.of(f32(start));
   const step = f32(f32(f32(end) - f32(start)) / (count - 1));
   const value = (_: unknown, i: number) =>

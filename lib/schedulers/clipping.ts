@@ -16,9 +16,7 @@ export const THRESHOLD_DEFAULTS = {
 /** Clamping as clip_sample says. */
 export function readClip(fields: ConfigReader): X0Limit {
   if (!fields.flag('clip_sample')) return {};
-  const range = fields.number('clip_sample_range');
-  if (!(range > 0)) throw fields.error('clip_sample_range', 'must be above 0');
-  return { clamp: range };
+  return { clamp: fields.positive('clip_sample_range') };
 }
 
 /** Dynamic thresholding as `thresholding` says. */
@@ -26,9 +24,7 @@ export function readThreshold(fields: ConfigReader): X0Limit {
   if (!fields.flag('thresholding')) return {};
   const ratio = fields.number('dynamic_thresholding_ratio');
   if (!(ratio >= 0 && ratio <= 1)) throw fields.error('dynamic_thresholding_ratio', 'must be from 0 to 1');
-  const max = fields.number('sample_max_value');
-  if (!(max > 0)) throw fields.error('sample_max_value', 'must be above 0');
-  return { threshold: { ratio, max } };
+  return { threshold: { ratio, max: fields.positive('sample_max_value') } };
 }
 
 /** For the schedulers that have both: thresholding goes before clipping. */

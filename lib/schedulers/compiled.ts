@@ -27,6 +27,8 @@ export interface CompileOptions {
   order?: number;
   /** LCM: overrides original_inference_steps of the configuration. */
   originalInferenceSteps?: number;
+  /** LCM: the share of the steps that the model was distilled on, from the lowest, 0 to 1. Default 1. */
+  strength?: number;
 }
 
 /** How diffusers' add_noise mixes at one timestep: sqrtAlpha * x0 + sigma * noise. */

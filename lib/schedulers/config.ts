@@ -1,7 +1,20 @@
-import { DeepCacheError } from '../errors.js';
+import { DeepCacheError, type DeepCacheErrorCode } from '../errors.js';
 
 /** A scheduler_config.json as diffusers writes it, keys in snake_case. */
 export type SchedulerConfig = Readonly<Record<string, unknown>>;
+
+/** Longest piece of a value that a message shows. */
+const SHOWN = 60;
+
+/** A field of a scheduler's configuration that is wrong or not supported; the message names class and field. */
+export class SchedulerFieldError extends DeepCacheError {
+  readonly field: string;
+
+  constructor(code: DeepCacheErrorCode, message: string, field: string) {
+    super(code, message);
+    this.field = field;
+  }
+}
 
 /** Reads the fields of a scheduler's configuration; a value that does not fit is an error that names the field. */
 export class ConfigReader {
@@ -13,14 +26,14 @@ export class ConfigReader {
     this.#config = config;
   }
 
-  error(field: string, message: string): DeepCacheError {
+  error(
+    field: string,
+    message: string,
+    code: DeepCacheErrorCode = 'ERR_DEEPCACHE_INVALID_CONFIG',
+  ): SchedulerFieldError {
     const value = this.#config[field];
-    const shown =
-      value === undefined ? '' : ` (got ${typeof value === 'number' ? value : JSON.stringify(value)})`;
-    return new DeepCacheError(
-      'ERR_DEEPCACHE_INVALID_CONFIG',
-      `${this.#className}: ${field} ${message}${shown}`,
-    );
+    const shown = value === undefined ? '' : ` (got ${show(value)})`;
+    return new SchedulerFieldError(code, `${this.#className}: ${field} ${message}${shown}`, field);
   }
 
   number(field: string): number {
@@ -30,17 +43,22 @@ export class ConfigReader {
     return value;
   }
 
-  /** A finite number, or null when the field is null or missing. */
-  optionalNumber(field: string): number | null {
-    const value = this.#config[field];
-    return value === null || value === undefined ? null : this.number(field);
+  /** A finite number above 0. */
+  positive(field: string): number {
+    const value = this.number(field);
+    if (value > 0) return value;
+    throw this.error(field, 'must be above 0');
   }
 
-  integer(field: string, min: number, max = Number.MAX_SAFE_INTEGER): number {
+  /** A number above 0, or null when the field is null or missing. */
+  optionalPositive(field: string): number | null {
+    return this.has(field) ? this.positive(field) : null;
+  }
+
+  integer(field: string, min: number, max: number): number {
     const value = this.number(field);
     if (Number.isInteger(value) && value >= min && value <= max) return value;
-    const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
-    throw this.error(field, `must be a whole number ${range}`);
+    throw this.error(field, `must be a whole number from ${min} to ${max}`);
   }
 
   /** true or false; null counts as false, as in diffusers. */
@@ -86,7 +104,19 @@ export const TRAINING_DEFAULTS = {
 export function explicitFields(config: SchedulerConfig): SchedulerConfig {
   const defaults = config._use_default_values;
   const skipped = new Set<unknown>(Array.isArray(defaults) ? defaults : []);
-  return Object.fromEntries(
-    Object.entries(config).filter(([key]) => !key.startsWith('_') && !skipped.has(key)),
+  const fields = Object.fromEntries(
+    Object.entries(config).filter(
+      ([key, value]) => !key.startsWith('_') && !skipped.has(key) && value !== undefined,
+    ),
   );
+  // Its name before diffusers v0.9.
+  if (fields.predict_epsilon === false && fields.prediction_type === undefined) {
+    fields.prediction_type = 'sample';
+  }
+  return fields;
+}
+
+function show(value: unknown): string {
+  const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? typeof value);
+  return text.length > SHOWN ? `${text.slice(0, SHOWN)}...` : text;
 }

@@ -16,6 +16,7 @@ export class DDPMScheduler extends Scheduler {
     ...THRESHOLD_DEFAULTS,
     variance_type: 'fixed_small',
     timestep_spacing: 'leading',
+    rescale_betas_zero_snr: false,
   };
 
   readonly #limit: X0Limit;
@@ -44,10 +45,11 @@ export class DDPMScheduler extends Scheduler {
   }
 
   protected override emit({ timesteps, steps, start, options, builder }: RunContext): void {
-    const stride = Math.floor(this.trainSteps / steps);
+    // Before v0.32 diffusers took a whole stride, which is not where the next step starts.
+    const stride = !options.timesteps && this.isOlder([0, 32]) && Math.floor(this.trainSteps / steps);
     for (const [i, timestep] of timesteps.entries()) {
       if (i < start) continue;
-      const previous = options.timesteps ? (timesteps[i + 1] ?? -1) : timestep - stride;
+      const previous = stride ? timestep - stride : (timesteps[i + 1] ?? -1);
       const alpha = this.alphaAt(timestep);
       const alphaPrevious = previous >= 0 ? this.alphaAt(previous) : 1;
       const beta = 1 - alpha / alphaPrevious;

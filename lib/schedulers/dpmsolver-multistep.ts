@@ -1,6 +1,7 @@
 import type { SchedulerConfig } from './config.js';
 import { combine, type Linear, ring, slot } from './linear.js';
 import type { RunContext } from './scheduler.js';
+import type { SigmaSpacing } from './sigma-spacing.js';
 import { alphaSigma, lambdaOf } from './sigmas.js';
 import { SOLVER_DEFAULTS, SolverScheduler } from './solver-scheduler.js';
 import type { Assignment } from './table.js';
@@ -27,6 +28,14 @@ export class DPMSolverMultistepScheduler extends SolverScheduler {
     lambda_min_clipped: -Infinity,
     variance_type: null,
   };
+  static override readonly former = [
+    { before: [0, 26], fields: { final_sigmas_type: 'sigma_min' } },
+  ] as const;
+
+  /** The solvers of the noise have no step to where there is none. */
+  static override implied({ algorithm_type: type }: SchedulerConfig): SchedulerConfig {
+    return type === 'dpmsolver' || type === 'sde-dpmsolver' ? { final_sigmas_type: 'sigma_min' } : {};
+  }
 
   readonly #algorithm: Algorithm;
   readonly #heun: boolean;
@@ -39,13 +48,15 @@ export class DPMSolverMultistepScheduler extends SolverScheduler {
     // The names of other solvers' types, which arrive through fromConfig, mean midpoint.
     this.#heun = this.fields.choice('solver_type', ['midpoint', 'heun', 'logrho', 'bh1', 'bh2']) === 'heun';
     this.#eulerAtFinal = this.fields.flag('euler_at_final');
-    this.luLambdas();
+    if (this.endsAtZero && !this.#plusPlus) {
+      throw this.fields.error('final_sigmas_type', `must be sigma_min with algorithm_type '${algorithm}'`);
+    }
     this.lastTimestep();
     if (this.fields.has('variance_type')) {
       throw this.fields.error('variance_type', 'must be null: learned variances are not supported');
     }
-    if (this.#stochastic && this.solverOrder === MAX_ORDER) {
-      throw this.fields.error('solver_order', `must be 1 or 2 with algorithm_type '${this.#algorithm}'`);
+    if (algorithm === 'sde-dpmsolver' && this.solverOrder === MAX_ORDER) {
+      throw this.fields.error('solver_order', `must be 1 or 2 with algorithm_type '${algorithm}'`);
     }
   }
 
@@ -57,8 +68,14 @@ export class DPMSolverMultistepScheduler extends SolverScheduler {
     return this.#algorithm.endsWith('++');
   }
 
-  protected override luLambdas(): boolean {
-    return this.fields.flag('use_lu_lambdas');
+  protected override wholeTimestep(timestep: number, spacing: SigmaSpacing | undefined): number {
+    // Rounding would make several of the first timesteps one.
+    const isCosine = this.config.beta_schedule === 'squaredcos_cap_v2' && !this.isOlder([0, 33]);
+    return isCosine && spacing ? Math.trunc(timestep) : super.wholeTimestep(timestep, spacing);
+  }
+
+  protected override lowestSigma(spaced: number, trained: number): number {
+    return this.isOlder([0, 26]) ? spaced : Math.min(spaced, trained);
   }
 
   protected override lastTimestep(): number {
@@ -81,7 +98,7 @@ export class DPMSolverMultistepScheduler extends SolverScheduler {
         slot(ring(call + 2, MAX_ORDER)),
         slot(ring(call + 1, MAX_ORDER)),
       ];
-      const order = this.#orderAt(call, call - start, timesteps.length);
+      const order = this.usableOrder(sigmas, call, this.#orderAt(call, call - start, timesteps.length));
       const assign: [Assignment['to'], Linear][] = keep ? [[stored, output]] : [];
       builder.add({
         timestep: timesteps[call] as number,
@@ -94,7 +111,7 @@ export class DPMSolverMultistepScheduler extends SolverScheduler {
 
   #orderAt(call: number, earlier: number, calls: number): number {
     const lower = this.lowerOrderFinal && calls < FEW_STEPS;
-    if (call === calls - 1 && (this.#eulerAtFinal || lower)) return 1;
+    if (call === calls - 1 && (this.#eulerAtFinal || lower || this.endsAtZero)) return 1;
     return Math.min(this.solverOrder, earlier + 1, call === calls - 2 && lower ? 2 : MAX_ORDER);
   }
 
@@ -155,7 +172,7 @@ export class DPMSolverMultistepScheduler extends SolverScheduler {
           noise: t.sigma * Math.sqrt(-twice),
           d0: -t.alpha * twice,
           d1: t.alpha * (twice / (2 * h) + 1),
-          d2: 0,
+          d2: -t.alpha * ((twice + 2 * h) / (2 * h) ** 2 + 0.5),
         };
       case 'sde-dpmsolver':
         return {

@@ -7,14 +7,14 @@ import { inputScale, SigmaScheduler } from './sigma-scheduler.js';
 /** Euler steps to a lower sigma, from where fresh noise leads back up to the next one. One noise draw per step. */
 export class EulerAncestralDiscreteScheduler extends SigmaScheduler {
   static override readonly className: string = 'EulerAncestralDiscreteScheduler';
-  static override readonly defaults: SchedulerConfig = { ...TRAINING_DEFAULTS, timestep_spacing: 'linspace' };
+  static override readonly defaults: SchedulerConfig = {
+    ...TRAINING_DEFAULTS,
+    timestep_spacing: 'linspace',
+    rescale_betas_zero_snr: false,
+  };
 
   protected override predictionTypes(): readonly PredictionType[] {
     return ['epsilon', 'v_prediction'];
-  }
-
-  protected override karras(): boolean {
-    return false;
   }
 
   protected override emit({ timesteps, sigmas = [], start, builder }: RunContext): void {

@@ -4,41 +4,48 @@ import { combine, type Linear, slot } from './linear.js';
 import { predictX0Unscaled } from './prediction.js';
 import type { RunContext, Schedule } from './scheduler.js';
 import { inputScale, SigmaScheduler } from './sigma-scheduler.js';
+import { SIGMA_SPACING_DEFAULTS } from './sigma-spacing.js';
 import type { Assignment } from './table.js';
 
 const MAX_CHURN = Math.SQRT2 - 1;
 
 /**
- * Euler's method along the sigmas (Karras et al. 2022, algorithm 2). One noise tensor is drawn per step and thrown
- * away unless sChurn is above 0, as in diffusers.
+ * Euler's method along the sigmas (Karras et al. 2022, algorithm 2). Noise is drawn where sChurn adds some; before v0.31
+ * diffusers drew in every step and threw it away.
  */
 export class EulerDiscreteScheduler extends SigmaScheduler {
   static override readonly className: string = 'EulerDiscreteScheduler';
   static override readonly defaults: SchedulerConfig = {
     ...TRAINING_DEFAULTS,
     interpolation_type: 'linear',
-    use_karras_sigmas: false,
+    ...SIGMA_SPACING_DEFAULTS,
     sigma_min: null,
     sigma_max: null,
     timestep_spacing: 'linspace',
     timestep_type: 'discrete',
+    rescale_betas_zero_snr: false,
+    final_sigmas_type: 'zero',
   };
 
+  readonly #logLinear: boolean;
   readonly #continuous: boolean;
 
   constructor(config?: SchedulerConfig) {
     super(config);
-    // diffusers v0.24 accepts 'log_linear' and then fails in set_timesteps.
-    this.fields.choice('interpolation_type', ['linear']);
-    this.sigmaRange();
+    this.#logLinear = this.fields.choice('interpolation_type', ['linear', 'log_linear']) === 'log_linear';
     const type = this.fields.choice('timestep_type', ['discrete', 'continuous']);
     this.#continuous = type === 'continuous' && this.predictionType === 'v_prediction';
+  }
+
+  /** log_linear has one more sigma, so that the last step ends at the lowest training sigma. */
+  protected override sigmasOf(timesteps: readonly number[]): number[] {
+    return this.#logLinear ? this.logLinearSigmas(timesteps.length + 1) : super.sigmasOf(timesteps);
   }
 
   protected override schedule(options: CompileOptions): Schedule & { sigmas: number[] } {
     const { timesteps, sigmas } = super.schedule(options);
     if (!this.#continuous) return { timesteps, sigmas };
-    return { timesteps: timesteps.map((_, i) => Math.fround(0.25 * Math.log(sigmas[i] as number))), sigmas };
+    return { timesteps: sigmas.slice(0, -1).map((sigma) => Math.fround(0.25 * Math.log(sigma))), sigmas };
   }
 
   protected override emit({ timesteps, sigmas = [], start, options, builder }: RunContext): void {
@@ -46,6 +53,7 @@ export class EulerDiscreteScheduler extends SigmaScheduler {
     const sTmin = optionInRange('sTmin', options.sTmin, 0, 0);
     const sTmax = optionInRange('sTmax', options.sTmax, Infinity, 0);
     const sNoise = optionInRange('sNoise', options.sNoise, 1, 0);
+    const alwaysDraws = this.isOlder([0, 31]);
     for (let i = start; i < timesteps.length; i++) {
       const sigma = sigmas[i] as number;
       const gamma = sTmin <= sigma && sigma <= sTmax ? Math.min(churn / (sigmas.length - 1), MAX_CHURN) : 0;
@@ -62,7 +70,7 @@ export class EulerDiscreteScheduler extends SigmaScheduler {
         inputScale: inputScale(sigma),
         x0,
         assign,
-        noise: builder.draw(),
+        noise: gamma > 0 || alwaysDraws ? builder.draw() : undefined,
       });
     }
   }

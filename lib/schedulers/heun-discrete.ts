@@ -6,6 +6,7 @@ import { combine, slot } from './linear.js';
 import { predictX0Unscaled } from './prediction.js';
 import type { RunContext, Schedule } from './scheduler.js';
 import { inputScale, SigmaScheduler } from './sigma-scheduler.js';
+import { SIGMA_SPACING_DEFAULTS } from './sigma-spacing.js';
 
 const DERIVATIVE = 's0';
 const BASE = 's1';
@@ -20,7 +21,9 @@ export class HeunDiscreteScheduler extends SigmaScheduler {
     ...TRAINING_DEFAULTS,
     beta_start: 0.00085,
     beta_end: 0.012,
-    use_karras_sigmas: false,
+    ...SIGMA_SPACING_DEFAULTS,
+    sigma_min: null,
+    sigma_max: null,
     clip_sample: false,
     clip_sample_range: 1,
     timestep_spacing: 'linspace',

@@ -1,6 +1,6 @@
 import { invalidArgument } from '../errors.js';
 import { readX0Limit, THRESHOLD_DEFAULTS, type X0Limit } from './clipping.js';
-import { type CompileOptions, resolveSteps } from './compiled.js';
+import { type CompileOptions, optionInRange, resolveSteps } from './compiled.js';
 import { type SchedulerConfig, TRAINING_DEFAULTS } from './config.js';
 import { combine, slot } from './linear.js';
 import { predictX0 } from './prediction.js';
@@ -52,13 +52,14 @@ export class LCMScheduler extends Scheduler {
       const range = `must be a whole number from 1 to ${this.trainSteps}`;
       throw invalidArgument('originalInferenceSteps', `${range}, got ${original}`);
     }
-    if (steps > original) {
-      const message = `must not be more than the ${original} steps the model was distilled on, got ${steps}`;
+    const count = Math.floor(original * optionInRange('strength', options.strength, 1, 0, 1));
+    if (steps > count) {
+      const message = `must not be more than the ${count} steps the model was distilled on, got ${steps}`;
       throw invalidArgument('steps', `${message}; see original_inference_steps`);
     }
     const stride = Math.floor(this.trainSteps / original);
-    const origin = Array.from({ length: original }, (_, i) => (original - i) * stride - 1);
-    const pick = (_: unknown, i: number) => origin[Math.floor(i * (original / steps))] as number;
+    const origin = Array.from({ length: count }, (_, i) => (count - i) * stride - 1);
+    const pick = (_: unknown, i: number) => origin[Math.floor(i * (count / steps))] as number;
     return { timesteps: Array.from({ length: steps }, pick) };
   }
 

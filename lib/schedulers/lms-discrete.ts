@@ -4,6 +4,7 @@ import { combine, type Linear, ring, slot } from './linear.js';
 import { predictX0Unscaled } from './prediction.js';
 import type { RunContext } from './scheduler.js';
 import { inputScale, SigmaScheduler } from './sigma-scheduler.js';
+import { SIGMA_SPACING_DEFAULTS, type SigmaSpacing } from './sigma-spacing.js';
 
 const MAX_ORDER = 8;
 
@@ -12,12 +13,12 @@ export class LMSDiscreteScheduler extends SigmaScheduler {
   static override readonly className: string = 'LMSDiscreteScheduler';
   static override readonly defaults: SchedulerConfig = {
     ...TRAINING_DEFAULTS,
-    use_karras_sigmas: false,
+    ...SIGMA_SPACING_DEFAULTS,
     timestep_spacing: 'linspace',
   };
 
-  protected override sigmaRange(): [null, null] {
-    return [null, null];
+  protected override ignoresRange(spacing: SigmaSpacing): boolean {
+    return spacing === 'karras';
   }
 
   protected override emit({ timesteps, sigmas = [], start, options, builder }: RunContext): void {

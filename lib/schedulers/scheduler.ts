@@ -8,8 +8,11 @@ import {
   requireFinite,
 } from './compiled.js';
 import { ConfigReader, explicitFields, type SchedulerConfig } from './config.js';
+import { checkOverrides, checkZeroSnr, ignoredFields } from './fields.js';
 import { PREDICTION_TYPES, type PredictionType } from './prediction.js';
-import { isKnownField, schedulerClass } from './registry.js';
+import { findScheduler, schedulerClass } from './registry.js';
+import { readSigmaSpacing, type SigmaSpacing, withoutReplacedSpacing } from './sigma-spacing.js';
+import { CURRENT_VERSION, isOlder, type Release } from './versions.js';
 
 /** What a sampler walks through: its timesteps and, for some, the sigmas (one more, the level after the last call). */
 export interface Schedule {
@@ -31,13 +34,24 @@ export interface SchedulerClass<T extends Scheduler = Scheduler> {
   new (config?: SchedulerConfig): T;
   /** diffusers' class name. */
   readonly className: string;
-  /** The fields of the class and their defaults (diffusers v0.24). */
+  /** The fields of the class and their defaults (diffusers v0.40). */
   readonly defaults: SchedulerConfig;
+  /** What configurations of older releases mean by fields that they lack, where it is something else. */
+  readonly former: readonly { readonly before: Release; readonly fields: SchedulerConfig }[];
+  /** Defaults that follow from fields that were set. */
+  implied(explicit: SchedulerConfig): SchedulerConfig;
 }
+
+/** Most training steps of a configuration: tables of this length are made of it. */
+const MAX_TRAIN_STEPS = 100_000;
+
+/** Prediction types of diffusers that are not implemented. */
+const UNSUPPORTED_PREDICTIONS: readonly unknown[] = ['flow_prediction'];
 
 /**
  * A scheduler turns a configuration into rows of the step table; it never touches a latent itself and holds no state
- * of a run. The arithmetic is that of the diffusers v0.24 class of the same name.
+ * of a run. The arithmetic is that of the diffusers v0.40 class of the same name; a configuration with a
+ * `_diffusers_version` means by the fields that it lacks what they meant in that release.
  *
  * Errors: ERR_DEEPCACHE_INVALID_CONFIG names the field of a configuration that is wrong or not supported,
  * ERR_DEEPCACHE_UNSUPPORTED a class that is not implemented, ERR_DEEPCACHE_INVALID_ARGUMENT a bad compile option.
@@ -45,6 +59,11 @@ export interface SchedulerClass<T extends Scheduler = Scheduler> {
 export abstract class Scheduler {
   static readonly className: string = 'Scheduler';
   static readonly defaults: SchedulerConfig = {};
+  static readonly former: SchedulerClass['former'] = [];
+
+  static implied(_explicit: SchedulerConfig): SchedulerConfig {
+    return {};
+  }
 
   /** The whole configuration: the fields of this class, and those kept for other classes. */
   readonly config: SchedulerConfig;
@@ -58,29 +77,45 @@ export abstract class Scheduler {
   readonly alphasCumprod: Float64Array;
   protected readonly fields: ConfigReader;
   readonly #explicit: SchedulerConfig;
+  readonly #spacing: ReturnType<typeof readSigmaSpacing>;
 
   /** Takes the explicitly set fields; prefer {@link Scheduler.fromConfig}. */
   constructor(config: SchedulerConfig = {}) {
-    const { className, defaults } = this.constructor as unknown as SchedulerClass;
+    const own = this.#class;
+    const version = config._diffusers_version;
     this.#explicit = explicitFields(config);
-    this.config = Object.freeze({ ...defaults, ...this.#explicit, _class_name: className });
-    this.fields = new ConfigReader(className, this.config);
+    this.config = Object.freeze({
+      ...own.defaults,
+      ...Object.assign({}, ...own.former.filter((f) => isOlder(version, f.before)).map((f) => f.fields)),
+      ...own.implied(this.#explicit),
+      ...this.#explicit,
+      _class_name: own.className,
+      ...(typeof version === 'string' && { _diffusers_version: version }),
+    });
+    this.fields = new ConfigReader(own.className, this.config);
+    if (UNSUPPORTED_PREDICTIONS.includes(this.config.prediction_type)) {
+      throw this.fields.error('prediction_type', 'is not implemented', 'ERR_DEEPCACHE_UNSUPPORTED');
+    }
     this.predictionType = this.fields.choice('prediction_type', this.predictionTypes());
-    this.fields.integer('steps_offset', 0);
     const betas = this.#trainingBetas();
-    const rescale = 'rescale_betas_zero_snr' in defaults && this.fields.flag('rescale_betas_zero_snr');
+    const rescale = this.owns('rescale_betas_zero_snr') && this.fields.flag('rescale_betas_zero_snr');
     this.betas = rescale ? rescaleZeroTerminalSnr(betas) : betas;
     this.alphasCumprod = alphasCumprod(this.betas);
     this.trainSteps = this.betas.length;
+    this.fields.integer('steps_offset', 0, this.trainSteps);
+    this.#spacing = readSigmaSpacing(this.fields, own.defaults);
   }
 
   /**
    * Makes a scheduler from a scheduler_config.json or from another scheduler. Called on a class it makes that class;
-   * called on Scheduler it makes the class that `_class_name` names ('DDIMScheduler' or just 'DDIM').
+   * called on Scheduler it makes the class that `_class_name` names ('DDIMScheduler' or just 'DDIM'), which may also be
+   * a sampler as user interfaces call it, such as 'Euler a' or 'DPM++ 2M Karras'.
    *
    * As in diffusers only values that were set are inherited: a field that the source left at its own default takes the
    * default of the new class. Fields that the new class does not know are kept for a later fromConfig.
-   * `overrides` are set on top; a name that no scheduler knows is an error.
+   * `overrides` are set on top; a name that the class does not know is an error, unless they are a whole configuration
+   * with a `_diffusers_version`. That of the source tells what its own class means by fields that are absent, and says
+   * nothing about another class.
    */
   static fromConfig<T extends Scheduler>(
     this: (abstract new (config?: SchedulerConfig) => T) & Pick<SchedulerClass, 'className' | 'defaults'>,
@@ -90,27 +125,43 @@ export abstract class Scheduler {
     if (typeof source !== 'object' || source === null || Array.isArray(source)) {
       throw invalidArgument('config', 'must be a scheduler or the object of a scheduler_config.json');
     }
+    const from = source instanceof Scheduler ? source.config : source;
     const inherited = source instanceof Scheduler ? source.#explicit : explicitFields(source);
-    const wanted =
-      overrides._class_name ?? (source instanceof Scheduler ? source.config : source)._class_name;
     // biome-ignore lint/complexity/noThisInStatic: the class that fromConfig was called on decides what is made
     const self = this as unknown as SchedulerClass;
-    const target = self.className === Scheduler.className ? schedulerClass(wanted) : self;
-    for (const key of Object.keys(overrides)) {
-      if (key.startsWith('_') || key in target.defaults || isKnownField(key)) continue;
-      throw invalidArgument(key, `is not a field of ${target.className}`);
-    }
-    return new target({ ...inherited, ...overrides }) as unknown as T;
+    const { scheduler: target, fields } =
+      self.className === Scheduler.className
+        ? schedulerClass(overrides._class_name ?? from._class_name)
+        : { scheduler: self, fields: {} };
+    checkOverrides(target, overrides);
+    const isSame = from._class_name === undefined || findScheduler(from._class_name)?.scheduler === target;
+    const onTop = { ...fields, ...explicitFields(overrides) };
+    const made = new target({
+      ...withoutReplacedSpacing(inherited, onTop),
+      ...onTop,
+      _diffusers_version: overrides._diffusers_version ?? (isSame ? from._diffusers_version : undefined),
+    });
+    checkZeroSnr(overrides, made.predictionType);
+    return made as unknown as T;
+  }
+
+  get #class(): SchedulerClass {
+    return this.constructor as unknown as SchedulerClass;
   }
 
   /** diffusers' class name. */
   get className(): string {
-    return (this.constructor as unknown as SchedulerClass).className;
+    return this.#class.className;
+  }
+
+  /** Fields of the configuration that diffusers' class of this name obeys and this one does not, or that none knows. */
+  get ignoredFields(): readonly string[] {
+    return ignoredFields(this.#class, this.#explicit);
   }
 
   /** What to write into a scheduler_config.json: the class and every field. */
   toConfig(): SchedulerConfig {
-    return { ...this.config };
+    return { _diffusers_version: CURRENT_VERSION, ...this.config };
   }
 
   /** Compiles a run, or the part of it from `strengthStart` on, into rows. */
@@ -175,6 +226,24 @@ export abstract class Scheduler {
     return ['linear', 'scaled_linear', 'squaredcos_cap_v2'];
   }
 
+  /** Whether a field is one of the class. Others may be in the configuration, for other classes. */
+  protected owns(field: string): boolean {
+    return Object.hasOwn(this.#class.defaults, field);
+  }
+
+  /** Whether the configuration was written by a release of diffusers before this one. */
+  protected isOlder(release: Release): boolean {
+    return isOlder(this.config._diffusers_version, release);
+  }
+
+  /** The spacing of a run's sigmas that the configuration asks for. */
+  protected sigmaSpacing(options: CompileOptions): SigmaSpacing | undefined {
+    if (this.#spacing && options.timesteps) {
+      throw invalidArgument('timesteps', `of your own and ${this.#spacing.field} exclude each other`);
+    }
+    return options.sigmas ? undefined : this.#spacing?.spacing;
+  }
+
   protected initNoiseSigma(_schedule: Schedule): number {
     return 1;
   }
@@ -201,11 +270,14 @@ export abstract class Scheduler {
   }
 
   #trainingBetas(): Float64Array {
-    const count = this.fields.integer('num_train_timesteps', 1);
+    const count = this.fields.integer('num_train_timesteps', 1, MAX_TRAIN_STEPS);
     if (this.fields.has('trained_betas')) {
-      const betas = Float64Array.from(this.fields.numbers('trained_betas'), Math.fround);
+      const betas = this.fields.numbers('trained_betas');
       if (betas.length !== count) throw this.fields.error('trained_betas', `must have ${count} values`);
-      return betas;
+      if (!betas.every((beta) => beta > 0 && beta <= 1)) {
+        throw this.fields.error('trained_betas', 'must be between 0 and 1');
+      }
+      return Float64Array.from(betas, Math.fround);
     }
     const schedule = this.fields.choice('beta_schedule', this.betaSchedules());
     const start = this.fields.number('beta_start');

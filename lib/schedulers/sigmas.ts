@@ -1,5 +1,3 @@
-import { linspace } from './spacing.js';
-
 const f32 = Math.fround;
 
 /** sigma = sqrt((1 - a) / a) of every training step, in single precision as diffusers holds them. */
@@ -19,31 +17,33 @@ export function sigmaOfTimestep(timestep: number, sigmas: Float64Array): number 
 
 /** The fractional timestep of a sigma, linear in log sigma between the training steps and clamped to their ends. */
 export function timestepOfSigma(sigma: number, logSigmas: Float64Array): number {
-  const logSigma = Math.log(Math.max(sigma, 1e-10));
+  // numpy computes with single precision here, which decides some roundings to whole timesteps.
+  const logSigma = f32(Math.log(Math.max(sigma, 1e-10)));
+  // The last training step that is not above it; they rise.
   let low = 0;
-  while (low + 2 < logSigmas.length && (logSigmas[low + 1] as number) <= logSigma) low++;
+  let end = logSigmas.length - 1;
+  while (end - low > 1) {
+    const middle = (low + end) >> 1;
+    if ((logSigmas[middle] as number) <= logSigma) low = middle;
+    else end = middle;
+  }
   const lowLog = logSigmas[low] as number;
-  // The difference of two single precision numbers is one in numpy; that decides some roundings to whole timesteps.
-  const weight = (lowLog - logSigma) / f32(lowLog - (logSigmas[low + 1] as number));
+  const weight = f32(f32(lowLog - logSigma) / f32(lowLog - (logSigmas[low + 1] as number)));
   const clipped = Math.min(Math.max(weight, 0), 1);
   return (1 - clipped) * low + clipped * (low + 1);
 }
 
+/** Smallest positive number in half precision. */
+const TINY_ALPHA = 2 ** -24;
+
+/** Keeps the sigma of a training step without any signal finite, as diffusers does: 4096. */
+export function floorLastAlpha(alphasCumprod: Float64Array): void {
+  const last = alphasCumprod.length - 1;
+  if (alphasCumprod[last] === 0) alphasCumprod[last] = TINY_ALPHA;
+}
+
 export function logSigmas(sigmas: Float64Array): Float64Array {
   return sigmas.map((s) => f32(Math.log(s)));
-}
-
-/** `count` sigmas from high to low, evenly spaced in sigma^(1/7) (Karras et al. 2022, equation 5). */
-export function karrasSigmas(max: number, min: number, count: number): number[] {
-  const rho = 7;
-  const high = max ** (1 / rho);
-  const low = min ** (1 / rho);
-  return linspace(0, 1, count).map((ramp) => (high + ramp * (low - high)) ** rho);
-}
-
-/** `count` sigmas from high to low, evenly spaced in log sigma (Lu et al. 2022). */
-export function luSigmas(maxLog: number, minLog: number, count: number): number[] {
-  return linspace(0, 1, count).map((ramp) => Math.exp(maxLog + ramp * (minLog - maxLog)));
 }
 
 /** The variance-preserving scales of x = alpha * x0 + sigma * noise whose quotient is `sigma`. */

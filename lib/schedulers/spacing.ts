@@ -1,3 +1,5 @@
+import { invalidArgument } from '../errors.js';
+
 /** How the timesteps of a run are spread over the training steps (Lin et al. 2023, table 2). */
 export const TIMESTEP_SPACINGS = ['linspace', 'leading', 'trailing'] as const;
 export type TimestepSpacing = (typeof TIMESTEP_SPACINGS)[number];
@@ -22,7 +24,7 @@ export function spaceTimesteps(options: SpacingOptions): number[] {
       return Array.from({ length: steps }, (_, i) => (steps - 1 - i) * ratio + stepsOffset);
     }
     case 'trailing':
-      return arangeDown(trainSteps, trainSteps / steps).map((t) => roundHalfEven(t) - 1);
+      return trailing(trainSteps, trainSteps / steps, steps);
   }
 }
 
@@ -48,10 +50,23 @@ export function spaceSolverTimesteps(options: SpacingOptions & { lastTimestep: n
         .slice(0, -1);
     case 'leading': {
       const ratio = Math.floor(lastTimestep / (steps + 1));
+      if (ratio === 0) {
+        throw invalidArgument(
+          'steps',
+          `must be below ${lastTimestep} with timestep_spacing leading, got ${steps}`,
+        );
+      }
       return Array.from({ length: steps }, (_, i) => (steps - i) * ratio + stepsOffset);
     }
-    case 'trailing':
-      return arangeDown(lastTimestep, trainSteps / steps).map((t) => roundHalfEven(t) - 1);
+    case 'trailing': {
+      // From a clipped start the usual strides may end below zero.
+      const ratio = trainSteps / steps;
+      return trailing(
+        lastTimestep,
+        lastTimestep - (steps - 1) * ratio < 1 ? lastTimestep / steps : ratio,
+        steps,
+      );
+    }
   }
 }
 
@@ -71,8 +86,11 @@ export function roundHalfEven(value: number): number {
   return floor % 2 === 0 ? floor : floor + 1;
 }
 
-/** numpy.arange(start, 0, -step). With an inexact step it may be one value longer than start / step. */
-function arangeDown(start: number, step: number): number[] {
+/**
+ * The values of numpy.arange(start, 0, -step), rounded, less 1; but `count` of them: with an inexact step numpy may make
+ * one more, for a timestep of -1.
+ */
+function trailing(start: number, step: number, count: number): number[] {
   const delta = start - step - start;
-  return Array.from({ length: Math.ceil(-start / -step) }, (_, i) => start + i * delta);
+  return Array.from({ length: count }, (_, i) => roundHalfEven(start + i * delta) - 1);
 }

@@ -33,6 +33,14 @@ export class UniPCMultistepScheduler extends SolverScheduler {
     disable_corrector: [],
     solver_p: null,
   };
+  static override readonly former = [
+    { before: [0, 28], fields: { final_sigmas_type: 'sigma_min' } },
+  ] as const;
+
+  /** The predicted noise is no help in a step to where there is none. */
+  static override implied({ predict_x0: predictX0 }: SchedulerConfig): SchedulerConfig {
+    return predictX0 === false ? { final_sigmas_type: 'sigma_min' } : {};
+  }
 
   readonly #predictX0: boolean;
   readonly #bh1: boolean;
@@ -44,6 +52,9 @@ export class UniPCMultistepScheduler extends SolverScheduler {
     // The names of other solvers' types, which arrive through fromConfig, mean bh2.
     this.#bh1 = this.fields.choice('solver_type', ['bh1', 'bh2', 'midpoint', 'heun', 'logrho']) === 'bh1';
     this.#uncorrected = new Set(this.fields.numbers('disable_corrector'));
+    if (this.endsAtZero && !this.#predictX0) {
+      throw this.fields.error('final_sigmas_type', 'must be sigma_min with predict_x0 false');
+    }
     if (this.fields.has('solver_p')) {
       throw this.fields.error('solver_p', 'must be null: another predictor is not supported');
     }
@@ -62,7 +73,8 @@ export class UniPCMultistepScheduler extends SolverScheduler {
         assign.push(['x', apply(formula, BASE, call - 1, history)]);
       }
       const left = this.lowerOrderFinal ? timesteps.length - call : this.solverOrder;
-      predictionOrder = Math.min(this.solverOrder, left, call - start + 1);
+      const known = Math.min(this.solverOrder, left, call - start + 1);
+      predictionOrder = sigmas[call + 1] === 0 ? 1 : this.usableOrder(sigmas, call, known);
       const formula = this.#formula(sigmas, call, predictionOrder, false);
       assign.push([BASE, slot('x')], ['x', apply(formula, 'x', call, history)]);
       builder.add({ timestep: timesteps[call] as number, x0: this.x0Stage(scales), assign });

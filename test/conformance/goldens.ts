@@ -70,13 +70,13 @@ export class GoldenCase {
     return this.source.open(place.file).read(place.key);
   }
 
-  /** The folder of the case's model: models/NAME beside the manifest or above it. */
+  /** The folder of the case's model: models/NAME beside the manifest or above it, or sd/models/NAME, which others use. */
   get modelFolder(): string {
     const model = this.field<string>('model');
     if (!model) throw new Error(`${this.name} names no model`);
     for (let folder = this.folder; ; folder = dirname(folder)) {
-      const found = join(folder, 'models', model);
-      if (existsSync(found)) return found;
+      const found = ['models', 'sd/models'].map((place) => join(folder, place, model)).find(existsSync);
+      if (found) return found;
       if (folder === dirname(folder))
         throw new Error(`there is no models/${model} at ${this.folder} or above`);
     }

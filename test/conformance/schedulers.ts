@@ -9,7 +9,8 @@ export interface SchedulerCase {
   kind: string;
   scheduler?: string;
   config?: Record<string, unknown>;
-  num_inference_steps?: number;
+  num_inference_steps?: number | null;
+  begin_index?: number;
   order?: number;
   init_noise_sigma?: number;
   step_kwargs?: Record<string, unknown>;
@@ -32,12 +33,19 @@ const BETA_END = 0.012;
 /** Thrown by the comparisons below, turned into a failed result. */
 class Mismatch extends Error {}
 
-/** Runs a scheduler_trace or betas case; `tensors` reads a role of the case. */
-export function checkSchedulerTrace(golden: SchedulerCase, tensors: Tensors): CheckResult {
+/**
+ * Runs a scheduler_trace or betas case; `tensors` reads a role of the case, `version` is the release of diffusers that
+ * made it.
+ */
+export function checkSchedulerTrace(
+  golden: SchedulerCase,
+  tensors: Tensors,
+  version: string | undefined,
+): CheckResult {
   try {
     return {
       ok: true,
-      detail: golden.kind === 'betas' ? checkBetas(golden, tensors) : checkTrace(golden, tensors),
+      detail: golden.kind === 'betas' ? checkBetas(golden, tensors) : checkTrace(golden, tensors, version),
     };
   } catch (error) {
     return { ok: false, detail: error instanceof Mismatch ? error.message : String(error) };
@@ -46,19 +54,37 @@ export function checkSchedulerTrace(golden: SchedulerCase, tensors: Tensors): Ch
 
 /** Python's step() and set_timesteps() arguments as compile options. */
 export function compileOptions(golden: SchedulerCase): CompileOptions {
-  const options: Record<string, unknown> = { steps: golden.num_inference_steps };
+  const options: Record<string, unknown> = {
+    ...(typeof golden.num_inference_steps === 'number' && { steps: golden.num_inference_steps }),
+    ...(golden.begin_index && { strengthStart: golden.begin_index }),
+  };
   for (const [key, value] of Object.entries({ ...golden.set_timesteps_kwargs, ...golden.step_kwargs })) {
     options[key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())] = value;
   }
+  options.sigmas = withoutFinalZero(options.sigmas);
   return options as CompileOptions;
 }
 
-function checkTrace(golden: SchedulerCase, tensors: Tensors): string {
-  const scheduler = Scheduler.fromConfig({ ...golden.config, _class_name: golden.scheduler });
+/** diffusers' lists of sigmas end with the zero that ours leave out. */
+export function withoutFinalZero(sigmas: unknown): unknown {
+  return Array.isArray(sigmas) && sigmas.at(-1) === 0 ? sigmas.slice(0, -1) : sigmas;
+}
+
+/** The scheduler of a case. A class that is not implemented is ERR_DEEPCACHE_UNSUPPORTED. */
+export function goldenScheduler(golden: SchedulerCase, version: string | undefined): Scheduler {
+  return Scheduler.fromConfig({
+    ...golden.config,
+    _class_name: golden.scheduler,
+    _diffusers_version: version,
+  });
+}
+
+function checkTrace(golden: SchedulerCase, tensors: Tensors, version: string | undefined): string {
+  const scheduler = goldenScheduler(golden, version);
   const compiled = scheduler.compile(compileOptions(golden));
   const compare = comparer(golden);
   const report = [
-    compare('timesteps', compiled.timesteps, numbers(tensors('timesteps'))),
+    compare('timesteps', compiled.schedulerTimesteps, numbers(tensors('timesteps'))),
     compare('init_noise_sigma', [compiled.initNoiseSigma], [golden.init_noise_sigma as number]),
     compare('order', [scheduler.order], [golden.order as number]),
   ];
@@ -68,7 +94,7 @@ function checkTrace(golden: SchedulerCase, tensors: Tensors): string {
   const draws = 'noise_draws' in golden.tensors ? tensors('noise_draws') : undefined;
   compare('number of noise draws', [compiled.noiseDraws], [draws?.shape[0] ?? 0]);
 
-  const states = runFakeModel(compiled, tensors, draws);
+  const states = runFakeModel(golden, compiled, tensors, draws);
   for (const [role, field] of [
     ['samples', 'x'],
     ['pred_x0', 'x0'],
@@ -85,6 +111,8 @@ function checkTrace(golden: SchedulerCase, tensors: Tensors): string {
     );
   }
 
+  if (!('add_noise_out' in golden.tensors))
+    return `largest error / tolerance: ${Math.max(...report).toFixed(3)}`;
   const t = numbers(tensors('add_noise_t'))[0] as number;
   const noisy = scheduler.addNoise(numbers(tensors('add_noise_x0')), numbers(tensors('add_noise_noise')), t, {
     timesteps: compiled.schedulerTimesteps,
@@ -95,11 +123,17 @@ function checkTrace(golden: SchedulerCase, tensors: Tensors): string {
 }
 
 /** The manifest's fake model: out = tanh(0.3 * scaled_input + sin(t / 100)). */
-function runFakeModel(compiled: CompiledSchedule, tensors: Tensors, draws: GoldenTensor | undefined) {
+function runFakeModel(
+  golden: SchedulerCase,
+  compiled: CompiledSchedule,
+  tensors: Tensors,
+  draws: GoldenTensor | undefined,
+) {
   const states: { x: Float64Array; x0: Float64Array; input: Float64Array }[] = [];
   const noise = numbers(tensors('noise'));
   const size = noise.length;
   const values = draws ? numbers(draws) : [];
+  const start = 'start' in golden.tensors ? tensors('start') : undefined;
   runTable(
     attachPrograms(
       compiled.rows,
@@ -107,7 +141,9 @@ function runFakeModel(compiled: CompiledSchedule, tensors: Tensors, draws: Golde
       0,
     ),
     {
-      x: Float64Array.from(noise, (v) => v * compiled.initNoiseSigma),
+      x: start
+        ? Float64Array.from(numbers(start))
+        : Float64Array.from(noise, (v) => v * compiled.initNoiseSigma),
       noise: (index) => values.slice(index * size, (index + 1) * size),
       model: ({ input, timestep }) =>
         input.map((v) => Math.tanh(0.3 * v + Math.sin((timestep[0] as number) / 100))),

@@ -306,7 +306,7 @@ const rest: Breakage[] = [
   { name: 'no scheduler', damage: remove('scheduler'), code: CONFIG, says: /scheduler_config\.json/ },
   {
     name: 'a scheduler that does not exist here',
-    damage: set('scheduler/scheduler_config.json', { _class_name: 'NopeScheduler' }),
+    damage: set('model_index.json', { scheduler: ['diffusers', 'NopeScheduler'] }),
     code: UNSUPPORTED,
     says: /NopeScheduler/,
   },

@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromNative, messageOf } from '../../errors.js';
-import { readJson } from '../../files/json.js';
 import { readModelIndex } from '../../pipelines/components.js';
 import { hasPipeline } from '../../pipelines/diffusion-pipeline.js';
 import { type GenerationDefaults, readGenerationConfig } from '../../pipelines/generation-config.js';
+import { repairTexts, unetRepairs } from '../../pipelines/repairs.js';
+import { readScheduler } from '../../pipelines/scheduler-file.js';
 // Registers all pipelines.
 import '../../index.js';
-import { Scheduler } from '../../schedulers/index.js';
 import { CLIPTokenizer } from '../../tokenizers/clip-tokenizer.js';
 import { type ComponentReport, inspectComponent, kindOf } from './component.js';
 import { type BranchNeed, type MemoryNeed, needsOf } from './needs.js';
@@ -18,6 +18,8 @@ export interface ModelReport {
   /** The pipeline's class. */
   className: string;
   scheduler?: string;
+  /** What is corrected when the folder is loaded, as diffusers does. */
+  notes: string[];
   /** Of its generation_config.json. */
   defaults?: GenerationDefaults;
   components: ComponentReport[];
@@ -32,8 +34,8 @@ const UNUSED = ['safety_checker', 'feature_extractor'];
 
 export async function inspectModel(folder: string, variant?: string): Promise<ModelReport> {
   const { className, value } = await readModelIndex(folder);
-  const report: ModelReport = { folder, className, components: [], problems: [] };
-  const { problems } = report;
+  const report: ModelReport = { folder, className, notes: [], components: [], problems: [] };
+  const { notes, problems } = report;
   if (!hasPipeline(className)) problems.push(`this version has no ${className}`);
   await note(problems, async () => {
     const defaults = await readGenerationConfig(folder, (message) => problems.push(message));
@@ -57,8 +59,11 @@ export async function inspectModel(folder: string, variant?: string): Promise<Mo
       problems.push(`the folder ${name} is missing`);
     } else if (name === 'scheduler') {
       await note(problems, async () => {
-        const config = await readJson(join(path, 'scheduler_config.json'));
-        report.scheduler = Scheduler.fromConfig(config.value).className;
+        const source = { pipeline: report.className, className };
+        const loaded = await readScheduler(path, source);
+        report.scheduler = loaded.scheduler.className;
+        problems.push(...loaded.ignored);
+        notes.push(...loaded.notes);
       });
       report.scheduler ??= className;
     } else if (/^tokenizer/.test(name)) {
@@ -80,9 +85,14 @@ export async function inspectModel(folder: string, variant?: string): Promise<Mo
     }
   }
   problems.push(...misfits(report.components, vocabularies));
-  const unet = find('unet')?.config;
-  if (unet) {
+  const own = find('unet')?.config;
+  if (own) {
     await note(problems, () => {
+      const config = JSON.parse(own);
+      const repairs = unetRepairs(report.className, config);
+      const path = join(folder, 'unet', 'config.json');
+      notes.push(...repairTexts(config, repairs).map((text) => `${path}: ${text}`));
+      const unet = JSON.stringify({ ...config, ...repairs });
       const configs = { unet, vae: find('vae')?.config, textEncoder: find('text_encoder')?.config };
       Object.assign(report, needsOf(configs));
     });

@@ -8,10 +8,10 @@ import type { BranchNeed, MemoryNeed } from './needs.js';
 // Reports as text for people; as JSON they are what they are.
 
 export function modelText(report: ModelReport): string {
-  const { folder, className, scheduler, defaults, components, memory, branches, problems } = report;
+  const { folder, className, scheduler, defaults, notes, components, memory, branches, problems } = report;
   const all = [...problems, ...components.flatMap((c) => c.problems.map((text) => `${c.name}: ${text}`))];
   return [
-    `${oneLine(folder)}\npipeline   ${oneLine(className)}\nscheduler  ${oneLine(scheduler ?? 'none')}\n${defaultsText(defaults)}`,
+    `${oneLine(folder)}\npipeline   ${oneLine(className)}\nscheduler  ${oneLine(scheduler ?? 'none')}\n${defaultsText(defaults)}${notes.map((text) => `note       ${oneLine(text)}\n`).join('')}`,
     componentTable(components),
     memory && memoryText(memory),
     branches && branchTable(branches),

@@ -1,5 +1,6 @@
 import type { CacheSettings, GenerateOptions } from '../../../lib/index.js';
 import type { GoldenCase } from '../goldens.js';
+import { withoutFinalZero } from '../schedulers.js';
 
 /** Arguments that say what diffusers returns; here every case takes the latents. */
 const IGNORED = ['output_type'];
@@ -10,11 +11,14 @@ export function generateOptions(golden: GoldenCase): GenerateOptions {
   for (const [name, value] of Object.entries(golden.field<Record<string, unknown>>('args') ?? {})) {
     if (value !== null && !IGNORED.includes(name)) options[camelCase(name)] = value;
   }
+  options.sigmas = withoutFinalZero(options.sigmas);
   const seed = golden.field<number | number[]>('seed');
   options[Array.isArray(seed) ? 'seeds' : 'seed'] = seed;
   options.scheduler = {
     ...golden.field<Record<string, unknown>>('scheduler_overrides'),
     _class_name: golden.field<string>('scheduler'),
+    // The reference means by absent fields what its own release means, whatever the model's file was written by.
+    _diffusers_version: golden.sourceField<{ diffusers?: string }>('versions')?.diffusers,
   };
   for (const role of ['image', 'mask_image']) {
     if (golden.has(role)) options[camelCase(role)] = golden.tensor(role);

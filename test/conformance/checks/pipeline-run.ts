@@ -1,7 +1,7 @@
 import { helperIndices } from '../../../lib/deepcache/index.js';
 import type { GenerateOptions, Tensor } from '../../../lib/index.js';
-import { chooseScheduler } from '../../../lib/pipelines/components.js';
 import { NoiseSource } from '../../../lib/pipelines/noise.js';
+import { chooseScheduler } from '../../../lib/pipelines/scheduler-file.js';
 import { toSeed } from '../../../lib/pipelines/seeds.js';
 import type { CompiledSchedule } from '../../../lib/schedulers/index.js';
 import { concat, countOf } from '../../../lib/tensor.js';

@@ -1,0 +1,69 @@
+import type { SchedulerConfig } from './config.js';
+
+/** What a name of a user interface means here. */
+interface Sampler {
+  className: string;
+  fields: SchedulerConfig;
+}
+
+/** Without a word for the spacing the names of DPM++ mean the plain one, whatever a model's own sampler has. */
+const dpm = (algorithm: string, order: number): Sampler => ({
+  className: 'DPMSolverMultistepScheduler',
+  fields: { algorithm_type: algorithm, solver_order: order, use_karras_sigmas: false },
+});
+
+/**
+ * Samplers by the names of AUTOMATIC1111's web UI, of ComfyUI and of stable-diffusion.cpp, in small letters and without
+ * spaces, hyphens and underscores (the table of diffusers' documentation, "Schedulers").
+ */
+const SAMPLERS: Readonly<Record<string, Sampler>> = {
+  eulera: { className: 'EulerAncestralDiscreteScheduler', fields: {} },
+  eulerancestral: { className: 'EulerAncestralDiscreteScheduler', fields: {} },
+  euler: { className: 'EulerDiscreteScheduler', fields: {} },
+  heun: { className: 'HeunDiscreteScheduler', fields: {} },
+  lms: { className: 'LMSDiscreteScheduler', fields: {} },
+  plms: { className: 'PNDMScheduler', fields: { skip_prk_steps: true } },
+  unipc: { className: 'UniPCMultistepScheduler', fields: {} },
+  unipcbh2: { className: 'UniPCMultistepScheduler', fields: { solver_type: 'bh2' } },
+  ddim: { className: 'DDIMScheduler', fields: {} },
+  ddpm: { className: 'DDPMScheduler', fields: {} },
+  lcm: { className: 'LCMScheduler', fields: {} },
+  'dpm++2m': dpm('dpmsolver++', 2),
+  'dpm++2msde': dpm('sde-dpmsolver++', 2),
+  'dpm++3msde': dpm('sde-dpmsolver++', 3),
+};
+
+/** Words behind the name of a sampler that say how its steps are spaced. */
+const SPACINGS: Readonly<Record<string, SchedulerConfig>> = {
+  karras: { use_karras_sigmas: true },
+  exponential: { use_exponential_sigmas: true },
+  beta: { use_beta_sigmas: true },
+  sgmuniform: { timestep_spacing: 'trailing' },
+};
+
+/** The names as people read them, for help texts and suggestions. */
+export const UI_NAMES: readonly string[] = [
+  ...['Euler', 'Euler a', 'Heun', 'LMS', 'LMS Karras', 'DPM++ 2M', 'DPM++ 2M Karras', 'DPM++ 2M SDE'],
+  ...['DPM++ 2M SDE Karras', 'DPM++ 3M SDE', 'DPM++ 3M SDE Karras', 'DDIM', 'PLMS', 'UniPC', 'LCM'],
+];
+
+/** The sampler that a name of a user interface means. */
+export function findAlias(name: string): Sampler | undefined {
+  // "k_" is k-diffusion's, "pp" stands for the pluses where they cannot be written.
+  const plain = name
+    .toLowerCase()
+    .replace(/^(k|sample)_/, '')
+    .replace(/[\s_-]/g, '')
+    .replace(/^dpmpp/, 'dpm++');
+  const whole = own(SAMPLERS, plain);
+  if (whole) return whole;
+  for (const [word, fields] of Object.entries(SPACINGS)) {
+    const sampler = plain.endsWith(word) ? own(SAMPLERS, plain.slice(0, -word.length)) : undefined;
+    if (sampler) return { ...sampler, fields: { ...sampler.fields, ...fields } };
+  }
+  return undefined;
+}
+
+function own<T>(table: Readonly<Record<string, T>>, key: string): T | undefined {
+  return Object.hasOwn(table, key) ? table[key] : undefined;
+}
