@@ -23,12 +23,12 @@ const LIGHTER = [
   [/^npx deepcache tune (?!--model).*/, '$& --captions 1 --steps 10'],
   [/^npx deepcache tune --model (?!.*--prompts).*/, '$& --prompt "a dog"'],
   [/^npx deepcache tune .*/, '$& --max-runs 12'],
-  [/^npx weights-tools synth .*/, '$& --small'],
+  [/^(npx weights-tools synth) --model \S+(.*)/, '$1 --small$2'],
 ];
 
 /** Those that are steps of `.ci/run` of their own, change the checkout, or need what a test machine lacks. */
 const ELSEWHERE =
-  /^(npm (install|test|run (lint|format|build|test:|conformance|bench|release))|sudo |scripts\/test-sanitized|bench\/gpu|npx tsx bench\/|node scripts\/kernel|npx deepcache build)/;
+  /^(npm (install|test|run (lint|format|build|test:|conformance|bench|release))|sudo |scripts\/test-sanitized|bench\/gpu|npm rebuild|hf |npx tsx bench\/|node scripts\/kernel|npx deepcache build)/;
 
 export const isElsewhere = (text) => ELSEWHERE.test(text);
 
