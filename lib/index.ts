@@ -28,6 +28,7 @@ export type { GenerationDefaults } from './pipelines/generation-config.js';
 export type { Img2ImgOptions } from './pipelines/image-to-image.js';
 export type { InpaintOptions } from './pipelines/inpainting.js';
 export type { EncodedPrompt } from './pipelines/latent-pipeline.js';
+export type { ModelName } from './pipelines/model-name.js';
 export type { GenerateOptions } from './pipelines/options.js';
 export type { GenerateResult, GenerateStats, StepEvent } from './pipelines/result.js';
 export type { SamplingOptions } from './pipelines/sampling-options.js';

@@ -28,12 +28,13 @@ export function textReport({ files, loading, device, result }: GenerateReport): 
 
 /** Times in seconds, memory in bytes. Seeds are texts: they may have more digits than a JSON number can be trusted with. */
 export function jsonReport({ model, device, files, loading, result }: GenerateReport): string {
-  const { stats, seeds, notes, images } = result;
+  const { stats, seeds, settings, notes, images } = result;
   const report = {
     files,
     width: images[0]?.width,
     height: images[0]?.height,
     seeds: seeds.map(String),
+    settings,
     model,
     device,
     stats: { ...stats, times: { load: loading, ...stats.times } },

@@ -5,6 +5,7 @@ import {
   type GenerateOptions,
   type GenerateResult,
   type LoadOptions,
+  type ModelName,
   StableDiffusionXLImg2ImgPipeline,
   StableDiffusionXLInpaintPipeline,
 } from '../index.js';
@@ -68,8 +69,14 @@ export async function refined(
     ...(mask === undefined ? { image: tensor } : { latents: tensor }),
     denoisingStart: refinerStart,
   });
+  // The picture is the base model's; what the refiner adds to its recipe goes behind it.
+  const { name, fingerprint } = refiner.model as ModelName;
+  const end = `Refiner: ${JSON.stringify(name)}, Refiner fingerprint: ${fingerprint}, Refiner switch at: ${refinerStart}`;
+  const settings = first.settings.map((text) => `${text}, ${end}`);
+  for (const [i, image] of second.images.entries()) image.metadata = { parameters: settings[i] as string };
   return resultOf({
     ...second,
+    settings,
     stats: addStats(first.stats, second.stats),
     notes: [...new Set([...first.notes, ...second.notes])],
   });

@@ -3,6 +3,7 @@ import { extname } from 'node:path';
 import { DeepCacheError, invalidArgument, messageOf } from '../errors.js';
 import { replaceFile, writeFileAtomic } from '../files/atomic-write.js';
 import type { Image } from './image.js';
+import { toExifDescription } from './metadata.js';
 
 export interface SaveVideoOptions {
   /** Frames a second, 7 by default. */
@@ -11,12 +12,14 @@ export interface SaveVideoOptions {
   quality?: number;
 }
 
+const MAX_COMMENT = 30_000;
+
 /** What files of videos end in. */
 export const VIDEO_ENDINGS: readonly string[] = ['.mp4', '.webp', '.gif'];
 
 /**
  * Writes frames of one size to a file: .mp4 (H.264) through the program ffmpeg, .webp or .gif as an animation that
- * repeats. The file's name stands for the whole video, or for what was there before.
+ * repeats; the settings of the first frame go into MP4 and WebP. The file's name stands for the whole video, or for what was there before.
  *
  * @returns the path.
  * @throws DeepCacheError ERR_DEEPCACHE_IMAGE naming the file, ERR_DEEPCACHE_INVALID_ARGUMENT,
@@ -61,6 +64,11 @@ async function animate(
   const raw = { width, height: height * frames.length, channels: 3 as const, pageHeight: height };
   const timing = { loop: 0, delay: frames.map(() => Math.round(1000 / fps)) };
   const animation = sharp(pages, { raw });
+  const description = toExifDescription((frames[0] as Image).metadata);
+  // GIF has no place for it.
+  if (format === 'webp' && description) {
+    animation.withExif({ IFD0: { ImageDescription: description, Software: 'deepcache' } });
+  }
   return format === 'gif'
     ? animation.gif(timing).toBuffer()
     : animation.webp({ ...timing, quality }).toBuffer();
@@ -95,10 +103,14 @@ function encodeWithFfmpeg(frames: readonly Image[], path: string, fps: number): 
     '-i',
     '-',
   ];
+  const { parameters } = (frames[0] as Image).metadata;
+  // What is longer cannot be handed to a program.
+  const isShort = parameters !== undefined && parameters.length < MAX_COMMENT && !parameters.includes('\0');
+  const comment = isShort ? ['-metadata', `comment=${parameters}`] : [];
   // Players expect this layout of colours, which needs even sizes.
   const output = ['-vf', 'pad=ceil(iw/2)*2:ceil(ih/2)*2', '-c:v', 'libx264', '-pix_fmt', 'yuv420p', '-y'];
   // The prefix keeps a name that begins with a dash, or looks like a protocol, a file's.
-  const child = spawn('ffmpeg', ['-loglevel', 'error', ...input, ...output, `file:${path}`], {
+  const child = spawn('ffmpeg', ['-loglevel', 'error', ...input, ...comment, ...output, `file:${path}`], {
     env: process.env,
     stdio: ['pipe', 'ignore', 'pipe'],
   });

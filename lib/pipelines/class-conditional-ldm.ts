@@ -86,20 +86,13 @@ export class ClassConditionalLDMPipeline extends SamplingPipeline<
     const checked = checkSamplingOptions(options, { batch, defaultSteps: DEFAULT_STEPS, extra });
     const guided = scale !== 1;
     const none = new Array(guided ? batch : 0).fill(classes.unconditional);
-    const sampler = this.schedulerFor(options).className.replace(/Scheduler$/, '');
     return {
       ...checked,
       batch,
       ...(guided && { guidanceScale: scale }),
       fullCalls: (timesteps) => latentFullCalls(cache, timesteps),
       conditions: { context: classes.embed([...none, ...labels]), contextLength: 1 },
-      settings: (image) => ({
-        Sampler: sampler,
-        Class: labels[image],
-        'CFG scale': scale,
-        ...(options.eta && { Eta: options.eta }),
-        ...(cache && { DeepCache: typeof cache === 'string' ? cache : JSON.stringify(cache) }),
-      }),
+      settings: (image) => ({ Class: labels[image], 'CFG scale': scale }),
     };
   }
 
@@ -115,6 +108,10 @@ export class ClassConditionalLDMPipeline extends SamplingPipeline<
     }
     const [, height = 0, width = 0] = each.map((extent) => extent * this.vae.scale);
     return { data: concat(pixels), shape: [batch, 3, height, width] };
+  }
+
+  protected override get pictureSize(): number {
+    return this.unet.sampleSize * this.vae.scale;
   }
 
   protected override decodeBytes(): number {

@@ -17,6 +17,7 @@ import { callable, checkSignal, flag } from './checks.js';
 import { checkFit } from './fit.js';
 import type { GenerationDefaults } from './generation-config.js';
 import { loadTogether } from './loading.js';
+import type { ModelName } from './model-name.js';
 import { readOriginalIndex } from './original-layout.js';
 import { repairTexts, unetRepairs } from './repairs.js';
 import { loadScheduler, type SchedulerChoice } from './scheduler-file.js';
@@ -58,6 +59,8 @@ export interface PipelineParts {
   readonly unet: UNet2DConditionModel;
   /** What the folder recommends for its runs. */
   readonly defaults?: GenerationDefaults;
+  /** What tells the model from others. */
+  readonly model?: ModelName;
   /** All loaded models; the last pipeline's dispose frees them. */
   readonly models: readonly { dispose(): void }[];
   /** How many pipelines share these models. */

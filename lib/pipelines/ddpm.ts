@@ -65,17 +65,12 @@ export class DDPMPipeline extends SamplingPipeline<DDPMOptions, PipelineParts> {
     const scheduler = this.schedulerFor(options);
     const defaultSteps = scheduler instanceof OriginalDDIMScheduler ? PAPER_STEPS : DIFFUSERS_STEPS;
     const checked = checkSamplingOptions(options, { batch, defaultSteps, extra: ['batchSize'] });
-    const settings = {
-      Sampler: scheduler.className.replace(/Scheduler$/, ''),
-      ...(options.eta && { Eta: options.eta }),
-      ...(cache && { DeepCache: typeof cache === 'string' ? cache : JSON.stringify(cache) }),
-    };
     return {
       ...checked,
       batch,
       fullCalls: (timesteps) => ddpmFullCalls(cache, timesteps, checked.steps),
       conditions: {},
-      settings: () => settings,
+      settings: () => ({}),
     };
   }
 

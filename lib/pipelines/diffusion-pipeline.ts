@@ -12,6 +12,7 @@ import {
   readModelIndex,
 } from './components.js';
 import { type GenerationDefaults, readGenerationConfig, withDefaults } from './generation-config.js';
+import { type ModelName, nameModel } from './model-name.js';
 import type { GenerateOptions } from './options.js';
 import { type GenerateResult, resultOf, type StepEvent } from './result.js';
 import { chooseScheduler } from './scheduler-file.js';
@@ -125,8 +126,9 @@ export abstract class DiffusionPipeline<
     const callbacks = new Callbacks();
     const log: Log = (message) => callbacks.run(() => (options.log ?? defaultLog)(message));
     const defaults = await readGenerationConfig(folder, log, options.signal);
+    const name = await nameModel(index.folder);
     const parts = await pipeline.load({ ...index, className: own }, { ...options, log });
-    const loaded = new pipeline({ ...parts, defaults }, options.log);
+    const loaded = new pipeline({ ...parts, defaults, model: name }, options.log);
     try {
       await callbacks.settled(options.signal);
     } catch (error) {
@@ -143,6 +145,11 @@ export abstract class DiffusionPipeline<
   /** What the model's folder recommends: these options of `generate` have such defaults instead of the usual ones. */
   get defaults(): GenerationDefaults {
     return this.components.defaults ?? {};
+  }
+
+  /** What tells the model from others: the settings in pictures name it; undefined for parts of your own. */
+  get model(): ModelName | undefined {
+    return this.components.model;
   }
 
   /** Where it runs: 'cpu' or 'cuda:0'. */

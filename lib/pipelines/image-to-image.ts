@@ -54,6 +54,9 @@ export function imageToImage<Options extends Img2ImgOptions>(
       return { width: width * scale, height: height * scale };
     },
     span: (options, steps) => ({ stepsToRun: stepsOfStrength(options.strength ?? strength, steps) }),
+    settings: (options, { denoisingStart }) => ({
+      'Denoising strength': denoisingStart === undefined && (options.strength ?? strength),
+    }),
     bytes: (inputs, { width, height }) => ('latents' in inputs ? 0 : bytesOf(inputs, width, height, 3)),
     async prepare(inputs, given, options, note) {
       if ('latents' in inputs) {

@@ -62,6 +62,11 @@ export function inpainting<Options extends InpaintOptions>(
       const count = stepsOfStrength(options.strength ?? strength, steps);
       return (options.strength ?? strength) === 1 ? {} : { stepsToRun: count };
     },
+    settings: (options, { denoisingStart }) => ({
+      'Denoising strength': denoisingStart === undefined && (options.strength ?? strength),
+      Mask: 'given',
+      'Original kept': options.keepOriginal,
+    }),
     bytes({ image, mask }, { width, height, batch }) {
       // The masked picture comes on top.
       const masked = 4 * 3 * width * height * batch;

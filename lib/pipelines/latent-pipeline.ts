@@ -15,7 +15,7 @@ import { toImages, toUnit } from './pixels.js';
 import { type GenerateResult, type GenerateStats, resultOf } from './result.js';
 import type { RunKind, RunSpan } from './run-kind.js';
 import { seedsOf, tellSeeds } from './seeds.js';
-import { settingsOf } from './settings.js';
+import { endFields, recipeOf, type SettingsFields, samplerFields, settingsText } from './settings.js';
 import { PhaseClock, runStats } from './stats.js';
 
 /** The parts that every pipeline of latents has. */
@@ -160,12 +160,14 @@ export abstract class LatentPipeline<
     const decoded = options.output === 'latent' ? undefined : await this.decode(result, options);
     if (decoded) await run.finish?.(decoded);
     const output = options.output === 'latent' ? result : decoded;
+    const settings = this.#settings(options, given, span, noise.seeds);
     const images =
-      options.output === 'image' && decoded ? await this.#images(decoded, options, noise.seeds) : [];
+      options.output === 'image' && decoded ? await this.#images(decoded, options, settings) : [];
     clock.lap('decode');
     return resultOf({
       images,
       ...(options.output !== 'image' && output && { tensor: output }),
+      settings,
       seeds: tellSeeds(noise.seeds),
       stats: runStats(clock, plan.full, loop.rowMilliseconds, this.#memory()),
       notes,
@@ -208,11 +210,29 @@ export abstract class LatentPipeline<
     return { projection: this.components.projection, scale: this.vae.scale };
   }
 
-  async #images(pixels: Tensor, options: ResolvedOptions, seeds: readonly bigint[]): Promise<Image[]> {
-    const scheduler = this.schedulerFor(options);
-    const images = await toImages(pixels, options.signal);
+  /** What the settings in a picture say of the model's own options. */
+  protected ownSettings(_given: Options, _prompt: number): SettingsFields {
+    return {};
+  }
+
+  #settings(options: ResolvedOptions, given: Options, span: RunSpan, seeds: readonly bigint[]): string[] {
+    const sampler = samplerFields(this.schedulerFor(options), options);
+    const end = endFields(this.components, options.cache);
+    return Array.from({ length: options.batch }, (_, image) => {
+      const own = {
+        ...this.kind.settings(given, span),
+        'Denoising start': span.denoisingStart,
+        'Denoising end': span.denoisingEnd,
+        ...this.ownSettings(given, Math.floor(image / options.numImages)),
+      };
+      return settingsText(recipeOf(options, seeds, image, { sampler, own, end }));
+    });
+  }
+
+  async #images(pixels: Tensor, { signal }: ResolvedOptions, settings: readonly string[]): Promise<Image[]> {
+    const images = await toImages(pixels, signal);
     for (const [i, image] of images.entries()) {
-      image.metadata = { parameters: settingsOf(options, scheduler, seeds, i) };
+      image.metadata = { parameters: settings[i] as string };
     }
     return images;
   }

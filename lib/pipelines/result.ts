@@ -40,6 +40,8 @@ export interface GenerateResult {
   images: Image[];
   /** With output 'float32': [n, 3, h, w] in [0, 1]. With 'latent': [n, c, h, w] in model scale. */
   tensor?: Tensor;
+  /** Of each image what it was made with, as in its file; a video has one text. */
+  settings: string[];
   /** One for the batch, or one for each image: numbers, and bigints where a number is not exact. */
   seeds: Seed[];
   stats: GenerateStats;

@@ -4,6 +4,7 @@ import type { CompiledSchedule } from '../schedulers/index.js';
 import type { Tensor } from '../tensor.js';
 import type { NoiseSource } from './noise.js';
 import type { GenerateOptions, ResolvedOptions } from './options.js';
+import type { SettingsFields } from './settings.js';
 
 /** What a run starts from is made with this. */
 export interface RunContext {
@@ -61,6 +62,8 @@ export interface RunKind<Options extends GenerateOptions, Inputs> {
   size(inputs: Inputs, scale: number): { width: number; height: number } | undefined;
   /** Throws what is wrong with the options of this kind. */
   span(options: Options, steps: number): RunSpan;
+  /** What settings in the picture say of options of this kind. */
+  settings(options: Options, span: RunSpan): SettingsFields;
   /** Bytes that preparing the run and its result take. */
   bytes(inputs: Inputs, options: ResolvedOptions): number;
   /** Unpacks what was loaded. `note` receives what the user should know about it. */

@@ -11,6 +11,7 @@ import { toImages } from './pixels.js';
 import { type GenerateResult, type GenerateStats, resultOf } from './result.js';
 import type { SamplingOptions } from './sampling-options.js';
 import { seedsOf, tellSeeds } from './seeds.js';
+import { endFields, samplerFields, seedFields, settingsText } from './settings.js';
 import { PhaseClock, runStats } from './stats.js';
 
 /** Options of a run that were checked. */
@@ -39,6 +40,11 @@ export abstract class SamplingPipeline<
 
   /** What was sampled -> pixels [n, 3, h, w] in [0, 1]. */
   protected abstract decode(sampled: Tensor, signal: AbortSignal | undefined): Promise<Tensor>;
+
+  /** Side of the pictures, in pixels. */
+  protected get pictureSize(): number {
+    return this.unet.sampleSize;
+  }
 
   /** Bytes that decoding allocates. */
   protected abstract decodeBytes(): number;
@@ -113,35 +119,41 @@ export abstract class SamplingPipeline<
     const sampled = { data: loop.latents, shape };
     const { data, shape: made } = output === 'latent' ? sampled : await this.decode(sampled, signal);
     const result = new FloatTensor(data, made);
-    const images = output === 'image' ? await this.#images(result, run, noise.seeds, signal) : [];
+    const settings = this.#settings(options, run, noise.seeds);
+    const images = output === 'image' ? await this.#images(result, settings, signal) : [];
     clock.lap('decode');
     return resultOf({
       images,
       ...(output !== 'image' && { tensor: result }),
+      settings,
       seeds: tellSeeds(noise.seeds),
       stats: runStats(clock, plan.full, loop.rowMilliseconds, this.#memory()),
       notes,
     });
   }
 
-  async #images(
-    pixels: Tensor,
-    run: SamplingRun,
-    seeds: readonly bigint[],
-    signal?: AbortSignal,
-  ): Promise<Image[]> {
-    const [batch = 0, , height = 0, width = 0] = pixels.shape;
+  #settings(options: Options, run: SamplingRun, seeds: readonly bigint[]): string[] {
+    const size = this.pictureSize;
+    const sampler = samplerFields(this.schedulerFor(options), options);
+    return Array.from({ length: run.batch }, (_, image) =>
+      settingsText({
+        fields: {
+          Steps: run.steps,
+          ...sampler,
+          ...run.settings(image),
+          ...seedFields(seeds, run.batch, image),
+          Size: `${size}x${size}`,
+          Latents: options.latents && 'given',
+          ...endFields(this.components, options.cache),
+        },
+      }),
+    );
+  }
+
+  async #images(pixels: Tensor, settings: readonly string[], signal?: AbortSignal): Promise<Image[]> {
     const images = await toImages(pixels, signal);
     for (const [i, image] of images.entries()) {
-      const fields = {
-        Steps: run.steps,
-        ...run.settings(i),
-        Seed: tellSeeds(seeds)[seeds.length === 1 ? 0 : i],
-        ...(seeds.length === 1 && batch > 1 && { 'Batch size': batch, 'Batch position': i }),
-        Size: `${width}x${height}`,
-      };
-      const line = Object.entries(fields).map(([name, value]) => `${name}: ${String(value)}`);
-      image.metadata = { parameters: line.join(', ') };
+      image.metadata = { parameters: settings[i] as string };
     }
     return images;
   }

@@ -12,6 +12,7 @@ import { type EncodedPrompt, LatentPipeline, type PreparedConditions } from './l
 import type { ResolvedOptions } from './options.js';
 import { readXLPrompt, type XLPromptOptions } from './prompt-xl.js';
 import type { RunSpan } from './run-kind.js';
+import type { SettingsFields } from './settings.js';
 import { textToImage } from './text-to-image.js';
 import { timeIds, XL_SIZE_OPTIONS, type XLSizeOptions } from './time-ids.js';
 
@@ -96,6 +97,18 @@ export abstract class StableDiffusionXL<Options extends XLOptions, Inputs> exten
     }
     // Where a run starts is said once: strength counts for nothing beside denoisingStart.
     return { ...this.kind.span(options, steps), denoisingStart, denoisingEnd };
+  }
+
+  protected override ownSettings(given: Options, prompt: number): SettingsFields {
+    const text = (value: string | readonly string[] | undefined) =>
+      typeof value === 'string' ? value : (value?.[prompt] ?? value?.[0]);
+    const sizes = XL_SIZE_OPTIONS.filter((name) => given[name] !== undefined);
+    return {
+      'Prompt 2': text(given.prompt2),
+      'Negative prompt 2': text(given.negativePrompt2),
+      'Size conditions':
+        sizes.length > 0 && JSON.stringify(Object.fromEntries(sizes.map((name) => [name, given[name]]))),
+    };
   }
 
   protected override prepareConditions(

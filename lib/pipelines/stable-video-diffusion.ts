@@ -25,6 +25,7 @@ import type { GenerateOptions } from './options.js';
 import { toImages } from './pixels.js';
 import { type GenerateResult, resultOf } from './result.js';
 import { seedsOf, tellSeeds, toSeed } from './seeds.js';
+import { endFields, samplerFields, seedFields, settingsText } from './settings.js';
 import { PhaseClock, runStats } from './stats.js';
 import { conditionVideo, guidanceOfFrames } from './video-conditioning.js';
 import { decodeFrames } from './video-frames.js';
@@ -207,13 +208,34 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
 
     const result = new FloatTensor(loop.latents, latent);
     const tensor = output === 'latent' ? result : await decodeFrames(vae, result, chunk, signal);
+    const settings = settingsText({
+      fields: {
+        Steps: options.steps,
+        ...samplerFields(this.schedulerFor(options), { sigmas: options.sigmas }),
+        'Min CFG scale': options.minGuidanceScale,
+        'Max CFG scale': options.maxGuidanceScale,
+        ...seedFields(noise.seeds, 1, 0),
+        Size: `${width}x${height}`,
+        Frames: frames,
+        FPS: options.fps,
+        'Motion bucket': options.motionBucketId,
+        'Noise augmentation': options.noiseAugStrength,
+        'Decode chunk': chunk,
+        'Interleaved contexts': options.interleaveContexts,
+        Latents: options.latents && 'given',
+        'Image noise': options.imageNoise && 'given',
+        ...endFields(this.components, options.cache),
+      },
+    });
     const images = output === 'image' ? await toImages(tensor, signal) : [];
+    for (const image of images) image.metadata = { parameters: settings };
     clock.lap('decode');
     const unet = this.unet.memory();
     const decoder = vae.memory();
     return resultOf({
       images,
       ...(output !== 'image' && { tensor }),
+      settings: [settings],
       seeds: tellSeeds(noise.seeds),
       stats: runStats(clock, plan.full, loop.rowMilliseconds, {
         weights: unet.weights + decoder.weights + imageEncoder.weightBytes,

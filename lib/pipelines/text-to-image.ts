@@ -11,6 +11,7 @@ export function textToImage(): RunKind<GenerateOptions, undefined> {
     load: async () => undefined,
     size: () => undefined,
     span: () => ({}),
+    settings: () => ({}),
     bytes: () => 0,
     prepare: async (_, { latents }) => ({ start: (context) => startFromNoise(context, latents) }),
   };

@@ -16,6 +16,7 @@ import { toImages } from './pixels.js';
 import { contextOf, encodePrompts, readPrompts } from './prompt.js';
 import { type GenerateResult, resultOf } from './result.js';
 import { seedsOf, tellSeeds } from './seeds.js';
+import { endFields, recipeOf, samplerFields, settingsText } from './settings.js';
 import { PhaseClock, runStats } from './stats.js';
 import { decodeFrames } from './video-frames.js';
 
@@ -138,12 +139,26 @@ export class TextToVideoZeroPipeline extends DiffusionPipeline<TextToVideoZeroOp
 
     const result = new FloatTensor(loops.latents, [frames, ...latent.slice(1)]);
     const tensor = output === 'latent' ? result : await decodeFrames(this.vae, result, 1, signal);
+    const settings = settingsText(
+      recipeOf({ ...resolved, numImages: 1, batch: 1 }, noise.seeds, 0, {
+        sampler: samplerFields(this.schedulerFor(resolved), resolved),
+        own: {
+          Frames: video.frameIds.join(' '),
+          'Motion field': `${video.motion.x} ${video.motion.y}`,
+          'Turning points': `${video.t0} ${video.t1}`,
+          'Forward noise': given.forwardNoise && 'given',
+        },
+        end: endFields(this.components, resolved.cache),
+      }),
+    );
     const images = output === 'image' ? await toImages(tensor, signal) : [];
+    for (const image of images) image.metadata = { parameters: settings };
     clock.lap('decode');
     const [unet, vae] = [this.unet.memory(), this.vae.memory()];
     return resultOf({
       images,
       ...(output !== 'image' && { tensor }),
+      settings: [settings],
       seeds: tellSeeds(noise.seeds),
       stats: runStats(clock, loops.full, loops.rowMilliseconds, {
         weights: unet.weights + vae.weights + this.components.textEncoder.weightBytes,

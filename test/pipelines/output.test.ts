@@ -89,11 +89,12 @@ describe('settings in the file', () => {
       'Size: 72x64',
       'Sampler: DDIM',
       'Eta: 0.5',
-      'Clip skip: 1',
+      // As the web UI counts.
+      'Clip skip: 2',
     ]) {
       expect(text).toContain(part);
     }
-    expect(text).toContain('"interval":2');
+    expect(text).toContain(`DeepCache: ${JSON.stringify('{"interval":2,"branch":1}')}`);
   });
 
   test('a drawn seed is the one in the file', async () => {

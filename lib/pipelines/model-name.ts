@@ -1,0 +1,78 @@
+import { createHash, type Hash } from 'node:crypto';
+import { constants } from 'node:fs';
+import { type FileHandle, open, readdir } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+
+/** What tells a model from others. */
+export interface ModelName {
+  /** Its folder's name, or that of its repository in the cache of Hugging Face's tools. */
+  readonly name: string;
+  /** Ten digits that stand for its configurations and for samples of its weights. */
+  readonly fingerprint: string;
+}
+
+/** Of every file of weights: its beginning, where the tensors are listed, and so many places behind it. */
+const HEAD = 2 ** 16;
+const SAMPLES = 16;
+const SAMPLE = 4096;
+/** Models have a handful of files. */
+const MOST_FILES = 256;
+const READ = /\.(json|safetensors)$/;
+
+/**
+ * Names a model folder. Files are not read as a whole, which takes minutes for large models: what training changes,
+ * it changes everywhere. Files that cannot be read are left out; loading tells what is wrong with them.
+ */
+export async function nameModel(folder: string): Promise<ModelName> {
+  const hash = createHash('sha256');
+  const names = await filesOf(folder);
+  for (const name of names) {
+    hash.update(`${name}\n`);
+    await addFile(hash, join(folder, name)).catch(() => undefined);
+  }
+  return { name: nameOf(resolve(folder)), fingerprint: hash.digest('hex').slice(0, 10) };
+}
+
+function nameOf(path: string): string {
+  // models--OWNER--NAME/snapshots/COMMIT
+  const repository = /^models--(.+?)--(.+)$/.exec(basename(dirname(dirname(path))));
+  return repository ? `${repository[1]}/${repository[2]}` : basename(path);
+}
+
+/** In a folder and the folders in it. */
+async function filesOf(folder: string): Promise<string[]> {
+  const list = async (sub: string) => {
+    const entries = await readdir(join(folder, sub), { withFileTypes: true }).catch(() => []);
+    return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+  };
+  const files: string[] = [];
+  for (const entry of await list('')) {
+    if (READ.test(entry.name)) files.push(entry.name);
+    else if (entry.isDirectory() || entry.isSymbolicLink()) {
+      const inner = (await list(entry.name)).filter(({ name }) => READ.test(name));
+      files.push(...inner.map(({ name }) => join(entry.name, name)));
+    }
+  }
+  return files.slice(0, MOST_FILES);
+}
+
+async function addFile(hash: Hash, path: string): Promise<void> {
+  // A pipe would hold the thread until somebody writes to it.
+  const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  try {
+    const stats = await file.stat();
+    if (!stats.isFile()) return;
+    hash.update(`${stats.size}\n`);
+    await addPart(hash, file, 0, HEAD);
+    for (let i = 1; i <= SAMPLES && stats.size > HEAD; i++) {
+      await addPart(hash, file, HEAD + Math.floor(((stats.size - HEAD) * i) / (SAMPLES + 1)), SAMPLE);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+async function addPart(hash: Hash, file: FileHandle, position: number, length: number): Promise<void> {
+  const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(length), position });
+  hash.update(buffer.subarray(0, bytesRead));
+}
