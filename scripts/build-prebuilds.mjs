@@ -1,6 +1,7 @@
 // Writes prebuilds/<platform>-<arch>/: the addon and, next to it, the CUDA library where
 // DEEPCACHE_CUDA=ON. The same as `npx prebuildify --napi --strip`, without the network.
-// Run it on the oldest glibc that is supported.
+// For the C library of this machine: run it on the oldest that is supported.
+import { cpSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import prebuildify from 'prebuildify';
@@ -12,4 +13,6 @@ process.env.DEEPCACHE_CUDA_ARCHS ||= 'release';
 
 prebuildify({ napi: true, strip: true }, (error) => {
   if (error) throw error;
+  // prebuildify moves what was built, and the checkout loads it from there.
+  cpSync(`prebuilds/${process.platform}-${process.arch}`, 'build/Release', { recursive: true });
 });

@@ -33,8 +33,8 @@ let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'deepcache-binding-'));
   put('package.json', JSON.stringify({ name: 'deepcache', type: 'module', version }));
-  for (const file of ['errors.ts', 'package-root.ts', 'native/binding.ts', 'native/binaries.ts'])
-    cpSync(`lib/${file}`, join(folder, 'lib', file));
+  for (const file of [...readdirSync('lib').filter((name) => name.endsWith('.ts')), 'native'])
+    cpSync(`lib/${file}`, join(folder, 'lib', file), { recursive: true });
   mkdirSync(join(folder, 'node_modules'));
   symlinkSync(resolve('node_modules/node-gyp-build'), join(folder, 'node_modules/node-gyp-build'));
   put(

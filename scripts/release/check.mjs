@@ -1,9 +1,10 @@
 // Installs the packed release as a stranger would: into an empty project, with an empty home folder and neither a
 // compiler nor CMake on PATH, and makes a picture on the command line and from code.
 //
-//   node scripts/release/check.mjs [--quick] [FILTER...]
+//   node scripts/release/check.mjs [--quick] [--source] [FILTER...]
 //
-// --quick: the Node.js and npm that run this. Else Node.js 20, 22 and 24 with each package manager; FILTERs are parts of
+// --quick: the Node.js and npm that run this. --source: with these and without the platform's package, built by
+// `npx deepcache build`, which needs CMake and a compiler. Else Node.js 20, 22 and 24 with each package manager; FILTERs are parts of
 // combinations' names, such as "node 22, pnpm". Packs what is in prebuilds/. Ends with "N passed, N failed".
 import { spawn } from 'node:child_process';
 import {
@@ -17,23 +18,26 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, join, sep } from 'node:path';
 import { parseArgs } from 'node:util';
 import { MANAGERS, nodeOf } from './managers.mjs';
 import { packAll } from './pack.mjs';
 import { serve } from './registry.mjs';
 
 const { values, positionals: filters } = parseArgs({
-  options: { quick: { type: 'boolean' } },
+  options: { quick: { type: 'boolean' }, source: { type: 'boolean' } },
   allowPositionals: true,
 });
 
 const PROMPT = 'a red barn under a blue sky';
 /** What package managers' launchers call; no compiler, no make, no cmake, no python. */
 const COMMANDS = ['sh', 'env', 'dirname', 'basename', 'sed', 'uname', 'readlink', 'cat', 'ls', 'cygpath'];
+/** How this machine reaches the registry. */
+const NETWORK = /^(NODE_EXTRA_CA_CERTS|SSL_CERT_FILE|SSL_CERT_DIR|https?_proxy|no_proxy)$/i;
 /** Never on a user's machine. */
 const UNWANTED = ['cmake-js', 'node-addon-api', 'prebuildify'];
-const LIMIT_SECONDS = 300;
+/** For one command; a build from source on a busy machine takes the longest. */
+const LIMIT_SECONDS = 1800;
 
 /** Prints as JSON what it has made, and from which file the addon was loaded. */
 const SCRIPT = `
@@ -48,8 +52,10 @@ await pipe.dispose();
 `;
 
 function combinations() {
-  if (values.quick) return [{ name: `node ${process.versions.node}, npm here`, manager: 'npm here' }];
-  const out = [];
+  const here = { name: `node ${process.versions.node}, npm here`, manager: 'npm here' };
+  const out = values.quick ? [here] : [];
+  if (values.source) out.push({ ...here, name: `${here.name}, from source`, source: true });
+  if (out.length > 0) return out;
   for (const major of [20, 22, 24]) {
     for (const [manager, { without = [] }] of Object.entries(MANAGERS)) {
       if (manager === 'npm here' || without.includes(major)) continue;
@@ -95,6 +101,14 @@ function minimalPath(folder, node) {
   return folder;
 }
 
+/** The registry of this machine and the certificates that it needs. */
+async function readNpmSettings() {
+  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
+  const get = (name) => run([npm, 'config', 'get', name], tmpdir(), process.env);
+  const values = { registry: (await get('registry')).trim(), cafile: (await get('cafile')).trim() };
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== 'null'));
+}
+
 function installedFolders(folder) {
   if (!existsSync(folder)) return [];
   return readdirSync(folder, { recursive: true })
@@ -102,7 +116,7 @@ function installedFolders(folder) {
     .filter((path) => path.endsWith('/package.json'));
 }
 
-async function check({ manager, major }, tarball, scope, registry) {
+async function check({ manager, major, source }, tarball, scope, npmSettings) {
   const scratch = mkdtempSync(join(tmpdir(), 'release-check-'));
   try {
     const node = nodeOf(major);
@@ -112,9 +126,11 @@ async function check({ manager, major }, tarball, scope, registry) {
     mkdirSync(project);
     const settings = {
       'package.json': '{ "name": "app", "version": "1.0.0", "private": true, "type": "module" }\n',
-      '.npmrc': `registry=${registry}\n@deepcache:registry=${scope}\n`,
+      '.npmrc': `${Object.entries({ ...npmSettings, '@deepcache:registry': scope })
+        .map((pair) => `${pair.join('=')}\n`)
+        .join('')}`,
       'picture.mjs': SCRIPT,
-      ...files?.({ registry, scope }),
+      ...files?.({ ...npmSettings, scope }),
     };
     for (const [name, text] of Object.entries(settings)) writeFileSync(join(project, name), text);
     const env = {
@@ -132,6 +148,10 @@ async function check({ manager, major }, tarball, scope, registry) {
       UNWANTED.some((name) => path.endsWith(`/${name}/package.json`) || path === `${name}/package.json`),
     );
     if (unwanted.length > 0) throw new Error(`installed too: ${unwanted.join(', ')}`);
+    if (source) {
+      rmSync(join(project, 'node_modules/@deepcache'), { recursive: true });
+      await run([...program(node), 'build'], project, { ...env, PATH: process.env.PATH });
+    }
     const options = ['generate', '--prompt', PROMPT, '--steps', '4', '--seed', '1', '-o', 'cli.png'];
     await run([...program(node), ...options], project, env);
     const printed = await run([...script(node), 'picture.mjs'], project, env);
@@ -141,7 +161,8 @@ async function check({ manager, major }, tarball, scope, registry) {
       if (bytes.length < 1000 || bytes.toString('latin1', 1, 4) !== 'PNG')
         throw new Error(`${file} is no picture`);
     }
-    if (!/[\\/]prebuilds[\\/]/.test(result.addon)) throw new Error(`loaded ${result.addon}`);
+    const place = source ? join('deepcache', 'build', 'Release') : 'prebuilds';
+    if (!result.addon.includes(sep + place + sep)) throw new Error(`loaded ${result.addon}`);
     return { seconds, pixels: result.pixels };
   } finally {
     rmSync(scratch, { recursive: true, force: true });
@@ -150,18 +171,14 @@ async function check({ manager, major }, tarball, scope, registry) {
 
 const packages = packAll();
 if (packages.length === 1) throw new Error('there are no binaries in prebuilds/: npm run build:prebuilds');
-const registry = await run(
-  [process.platform === 'win32' ? 'npm.cmd' : 'npm', 'config', 'get', 'registry'],
-  tmpdir(),
-  process.env,
-);
+const npmSettings = await readNpmSettings();
 const { url, close } = await serve(packages.slice(1));
 const counts = { ok: 0, FAIL: 0 };
 let pixels;
 for (const one of combinations()) {
   let line;
   try {
-    const result = await check(one, packages[0].file, url, registry.trim());
+    const result = await check(one, packages[0].file, url, npmSettings);
     pixels ??= result.pixels;
     if (result.pixels !== pixels) throw new Error('the picture is another one');
     counts.ok++;

@@ -63,7 +63,7 @@ const yarn = (folder, linker) => ({
   run: (node) => [node, join(folder, 'bin/yarn.js'), 'run', 'deepcache'],
   script: (node) => (linker === 'pnp' ? [node, join(folder, 'bin/yarn.js'), 'node'] : [node]),
   ...(linker && {
-    files: ({ registry, scope }) => ({
+    files: ({ registry, cafile, scope }) => ({
       'yarn.lock': '',
       '.yarnrc.yml': [
         `nodeLinker: ${linker}`,
@@ -71,6 +71,7 @@ const yarn = (folder, linker) => ({
         `npmScopes: { deepcache: { npmRegistryServer: "${scope}" } }`,
         'unsafeHttpWhitelist: ["127.0.0.1"]',
         'enableTelemetry: false',
+        ...(cafile ? [`httpsCaFilePath: "${cafile}"`] : []),
         '',
       ].join('\n'),
     }),
