@@ -69,10 +69,10 @@ static void multiply(const Multiply& m) {
 // Shuffles within 128-bit quarters of a vector, and of whole quarters: instructions of one cycle
 // where general permutations take more.
 // DEEPCACHE_SHUFFLE repeats a pattern for every quarter; lanes from kLanes on are the second's.
-#if defined(__AVX512F__)
+#if DEEPCACHE_LANES == 16
 #define DEEPCACHE_QUARTERS(a, b, c, d) \
   a, b, c, d, a + 4, b + 4, c + 4, d + 4, a + 8, b + 8, c + 8, d + 8, a + 12, b + 12, c + 12, d + 12
-#elif defined(__AVX2__)
+#elif DEEPCACHE_LANES == 8
 #define DEEPCACHE_QUARTERS(a, b, c, d) a, b, c, d, a + 4, b + 4, c + 4, d + 4
 #else
 #define DEEPCACHE_QUARTERS(a, b, c, d) a, b, c, d
@@ -97,7 +97,7 @@ static inline void transpose_square(Vec (&x)[kLanes]) {
   // Then the blocks among themselves.
 #pragma GCC unroll 4
   for (int j = 0; j < 4; j++) {
-#if defined(__AVX512F__)
+#if DEEPCACHE_LANES == 16
 #define DEEPCACHE_EVEN 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27
 #define DEEPCACHE_ODD 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31
     const Vec a = __builtin_shufflevector(x[j], x[4 + j], DEEPCACHE_EVEN);
@@ -108,7 +108,7 @@ static inline void transpose_square(Vec (&x)[kLanes]) {
     x[4 + j] = __builtin_shufflevector(b, d, DEEPCACHE_EVEN);
     x[8 + j] = __builtin_shufflevector(a, c, DEEPCACHE_ODD);
     x[12 + j] = __builtin_shufflevector(b, d, DEEPCACHE_ODD);
-#elif defined(__AVX2__)
+#elif DEEPCACHE_LANES == 8
     const Vec a = x[j], b = x[4 + j];
     x[j] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11);
     x[4 + j] = __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15);

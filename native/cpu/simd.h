@@ -13,16 +13,19 @@
 
 namespace deepcache::cpu::DEEPCACHE_ISA {
 
+// On NEON two registers make a vector: a tile of 6 x 2 vectors then fills 24 of its 32. GCC 12 would
+// keep such a tile in memory, so there it is one register and 8 sums.
 #if defined(__AVX512F__)
-constexpr int kLanes = 16;
+#define DEEPCACHE_LANES 16
 constexpr int kTileRows = 14;  // rows of the matrix kernel's register tile, at most kLanes
-#elif defined(__AVX2__)
-constexpr int kLanes = 8;
+#elif defined(__AVX2__) || (defined(__aarch64__) && defined(__clang__))
+#define DEEPCACHE_LANES 8
 constexpr int kTileRows = 6;
 #else
-constexpr int kLanes = 4;
+#define DEEPCACHE_LANES 4
 constexpr int kTileRows = 4;
 #endif
+constexpr int kLanes = DEEPCACHE_LANES;
 constexpr int kPanel = 2 * kLanes;  // columns of the tile
 
 typedef float Vec __attribute__((vector_size(4 * kLanes)));
@@ -31,7 +34,8 @@ typedef float LooseVec __attribute__((vector_size(4 * kLanes), aligned(4), may_a
 
 static inline Vec load(const float* p) { return *reinterpret_cast<const LooseVec*>(p); }
 static inline void store(float* p, Vec v) { *reinterpret_cast<LooseVec*>(p) = v; }
-static inline Vec splat(float x) { return Vec{} + x; }
+// x - 0 is x, also when x is -0, so that this is one instruction; 0 + x is not.
+static inline Vec splat(float x) { return x - Vec{}; }
 
 // The first `count` lanes; the others are zero.
 static inline Vec load_part(const float* p, int count) {
