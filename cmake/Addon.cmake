@@ -18,6 +18,12 @@ set_target_properties(addon PROPERTIES
   LIBRARY_OUTPUT_DIRECTORY ${DEEPCACHE_OUT}
   LIBRARY_OUTPUT_DIRECTORY_RELEASE ${DEEPCACHE_OUT}
   RUNTIME_OUTPUT_DIRECTORY ${DEEPCACHE_OUT})
+if(UNIX AND NOT APPLE)
+  # Nothing of a C++ library inside may stand in for another's, nor the other way round.
+  set(exports ${CMAKE_CURRENT_SOURCE_DIR}/cmake/addon.map)
+  target_link_options(addon PRIVATE -Wl,--version-script=${exports})
+  set_property(TARGET addon APPEND PROPERTY LINK_DEPENDS ${exports})
+endif()
 if(APPLE)
   target_link_options(addon PRIVATE -undefined dynamic_lookup)
 endif()

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "features.h"
 #include "kernels.h"
 #include "runtime/error.h"
 
@@ -25,12 +26,8 @@ const Kernels* find_kernels(const char* name) {
   const std::string wanted = name;
   if (wanted == "baseline") return &baseline::kernels;
 #if defined(__x86_64__)
-  if (wanted == "avx2" && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    return &avx2::kernels;
-  if (wanted == "avx512" && __builtin_cpu_supports("avx512f") &&
-      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma"))
-    return &avx512::kernels;
+  if (wanted == "avx2" && has_avx2()) return &avx2::kernels;
+  if (wanted == "avx512" && has_avx512()) return &avx512::kernels;
 #endif
   return nullptr;
 }

@@ -1,0 +1,21 @@
+# Toolchain of scripts/build-platform.mjs: clang with the C library of any target, as Zig ships it.
+# From the environment: DEEPCACHE_ZIG (the program) and DEEPCACHE_ZIG_TARGET (a triple).
+set(zig_target $ENV{DEEPCACHE_ZIG_TARGET})
+if(zig_target MATCHES "windows")
+  set(CMAKE_SYSTEM_NAME Windows)
+elseif(zig_target MATCHES "macos")
+  set(CMAKE_SYSTEM_NAME Darwin)
+else()
+  set(CMAKE_SYSTEM_NAME Linux)
+endif()
+string(REGEX MATCH "^[^-]+" CMAKE_SYSTEM_PROCESSOR ${zig_target})
+
+set(CMAKE_CXX_COMPILER $ENV{DEEPCACHE_ZIG} c++ -target ${zig_target})
+# Its C++ headers are not in the place where clang would take them for the system's.
+set(CMAKE_CXX_FLAGS_INIT -Wno-nullability-completeness)
+# Programs of the build machine only; its libraries and headers are of no use to the target.
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE NEVER)
+set(CMAKE_AR $ENV{DEEPCACHE_ZIG})
+set(CMAKE_CXX_ARCHIVE_CREATE "<CMAKE_AR> ar qc <TARGET> <OBJECTS>")
+set(CMAKE_CXX_ARCHIVE_FINISH "<CMAKE_AR> ranlib <TARGET>")

@@ -1,0 +1,15 @@
+#pragma once
+
+// What the processor and the system allow of the instruction sets that the kernels are compiled for.
+// (__builtin_cpu_supports needs a runtime library that not every compiler comes with.)
+
+namespace deepcache::cpu {
+
+#if defined(__x86_64__)
+// AVX2, FMA and F16C.
+bool has_avx2();
+// AVX-512 F, BW, DQ and VL, and all of has_avx2().
+bool has_avx512();
+#endif
+
+}  // namespace deepcache::cpu
