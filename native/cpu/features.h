@@ -1,6 +1,7 @@
 #pragma once
 
-// What the processor and the system allow of the instruction sets that the kernels are compiled for.
+// What the processor and the system allow of the instruction sets that the kernels are compiled
+// for.
 // (__builtin_cpu_supports needs a runtime library that not every compiler comes with.)
 
 namespace deepcache::cpu {

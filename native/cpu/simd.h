@@ -13,8 +13,8 @@
 
 namespace deepcache::cpu::DEEPCACHE_ISA {
 
-// On NEON two registers make a vector: a tile of 6 x 2 vectors then fills 24 of its 32. GCC 12 would
-// keep such a tile in memory, so there it is one register and 8 sums.
+// On NEON two registers make a vector: a tile of 6 x 2 vectors then fills 24 of its 32. GCC 12
+// would keep such a tile in memory, so there it is one register and 8 sums.
 #if defined(__AVX512F__)
 #define DEEPCACHE_LANES 16
 constexpr int kTileRows = 14;  // rows of the matrix kernel's register tile, at most kLanes
