@@ -48,7 +48,8 @@ export function readSmallFileSync(path: string, max: number, options: ReadOption
       const parts = new Parts(fstatSync(file), max);
       let count = -1;
       while (count !== 0) {
-        count = readSync(file, parts.next());
+        const part = parts.next();
+        count = readSync(file, part, 0, part.length, null);
         parts.add(count);
       }
       return parts.bytes();
@@ -71,7 +72,9 @@ async function readBounded(path: string, max: number, options: ReadOptions): Pro
     const parts = new Parts(await file.stat(), max);
     let count = -1;
     while (count !== 0 && !options.signal?.aborted) {
-      count = (await file.read(parts.next())).bytesRead;
+      // With all arguments: the file handles of Yarn PnP read nothing without a length.
+      const part = parts.next();
+      count = (await file.read(part, 0, part.length, null)).bytesRead;
       parts.add(count);
     }
     return parts.bytes();

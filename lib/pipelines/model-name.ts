@@ -73,6 +73,7 @@ async function addFile(hash: Hash, path: string): Promise<void> {
 }
 
 async function addPart(hash: Hash, file: FileHandle, position: number, length: number): Promise<void> {
-  const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(length), position });
+  // With all arguments, see readSmallFile.
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, position);
   hash.update(buffer.subarray(0, bytesRead));
 }
