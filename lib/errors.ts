@@ -11,6 +11,9 @@ export const ERROR_CODES = {
   ERR_DEEPCACHE_OUT_OF_MEMORY:
     'More memory would be needed than the machine or its cgroup has, or an allocation failed.',
   ERR_DEEPCACHE_BACKEND_UNAVAILABLE: 'The device asked for cannot be used; the message says why.',
+  ERR_DEEPCACHE_BUSY: 'As many calls of a pipeline wait or run as its maxPending allows.',
+  ERR_DEEPCACHE_NOT_FINITE:
+    'A model made values that are not numbers, or infinite; the message names it and the layer where they appear.',
   ERR_DEEPCACHE_ABORTED: 'Stopped on request, where the caller gave no reason of its own.',
   ERR_DEEPCACHE_DISPOSED: 'An object was used after its dispose().',
   ERR_DEEPCACHE_NO_BINARY: 'No native binary loads on this machine.',

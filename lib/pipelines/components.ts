@@ -13,6 +13,7 @@ import { fitProjection } from '../previews/fit.js';
 import { knownProjection, type LatentProjection } from '../previews/projection.js';
 import type { Scheduler } from '../schedulers/index.js';
 import { CLIPTokenizer } from '../tokenizers/clip-tokenizer.js';
+import { checkMaxPending } from './call-queue.js';
 import { callable, checkSignal, flag } from './checks.js';
 import { checkFit } from './fit.js';
 import type { GenerationDefaults } from './generation-config.js';
@@ -47,6 +48,8 @@ export interface LoadOptions {
    * numbers are taken for the autoencoders of SD 1.x, 2.x and XL; others are fitted at their first preview.
    */
   fitPreviews?: boolean;
+  /** How many calls may wait or run at once; see {@link DiffusionPipeline.maxPending}. By default any number. */
+  maxPending?: number;
   /** Where remarks go; standard error by default. */
   log?: Log;
   signal?: AbortSignal;
@@ -146,6 +149,7 @@ const LOAD_OPTIONS = [
   'variant',
   'unloadTextEncoder',
   'fitPreviews',
+  'maxPending',
   'log',
   'signal',
 ];
@@ -168,6 +172,7 @@ export function checkLoadOptions(options: LoadOptions): void {
   flag('autotune', options.autotune);
   flag('unloadTextEncoder', options.unloadTextEncoder);
   flag('fitPreviews', options.fitPreviews);
+  if (options.maxPending !== undefined) checkMaxPending(options.maxPending);
   callable('log', log);
   checkSignal(signal);
 }

@@ -4,6 +4,7 @@ import { defaultLog, type Log } from '../log.js';
 import { meantFolder } from '../models/demo-model.js';
 import type { UNet2DConditionModel } from '../models/unet.js';
 import type { Scheduler } from '../schedulers/index.js';
+import { CallQueue } from './call-queue.js';
 import {
   checkLoadOptions,
   type LoadOptions,
@@ -59,7 +60,7 @@ export abstract class DiffusionPipeline<
 
   /** The sampler; may be replaced between runs. */
   scheduler: Scheduler;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #queue = new CallQueue();
   #closing = new AbortController();
 
   constructor(
@@ -91,6 +92,7 @@ export abstract class DiffusionPipeline<
     }
     const made = new this(pipeline.components, pipeline.log);
     made.scheduler = pipeline.scheduler;
+    made.maxPending = pipeline.maxPending;
     return made;
   }
 
@@ -129,6 +131,7 @@ export abstract class DiffusionPipeline<
     const name = await nameModel(index.folder);
     const parts = await pipeline.load({ ...index, className: own }, { ...options, log });
     const loaded = new pipeline({ ...parts, defaults, model: name }, options.log);
+    loaded.maxPending = options.maxPending ?? loaded.maxPending;
     try {
       await callbacks.settled(options.signal);
     } catch (error) {
@@ -161,18 +164,11 @@ export abstract class DiffusionPipeline<
    * Makes images.
    *
    * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT naming the option, ERR_DEEPCACHE_OUT_OF_MEMORY before
-   * anything is allocated, ERR_DEEPCACHE_DISPOSED; the signal's reason after an abort. The pipeline stays usable.
+   * anything is allocated, ERR_DEEPCACHE_BUSY (see {@link DiffusionPipeline.maxPending}), ERR_DEEPCACHE_DISPOSED; the
+   * signal's reason after an abort, at once when the call waits for its turn. The pipeline stays usable.
    */
   generate(given: Options): Promise<GenerateResult> {
     const options = withDefaults(this.defaults, given);
-    const run = async () => {
-      this.#requireOpen();
-      const signal = options.signal
-        ? AbortSignal.any([options.signal, this.#closing.signal])
-        : this.#closing.signal;
-      signal.throwIfAborted();
-      return this.run({ ...options, signal });
-    };
     // Bad options should not wait for their turn.
     try {
       this.#requireOpen();
@@ -180,9 +176,31 @@ export abstract class DiffusionPipeline<
     } catch (error) {
       return Promise.reject(error);
     }
-    const result = this.#turn.then(run, run);
-    this.#turn = result.catch(() => undefined);
-    return result;
+    return this.#queue.run(async () => {
+      const signal = this.#untilClosed(options.signal);
+      signal.throwIfAborted();
+      return this.run({ ...options, signal });
+    }, options.signal);
+  }
+
+  /**
+   * How many calls of this pipeline wait or run: of `generate` and what is made of it, and of `encodePrompt`, which
+   * takes no turn.
+   */
+  get pending(): number {
+    return this.#queue.pending;
+  }
+
+  /**
+   * How many calls may wait or run at once; a further one is rejected with ERR_DEEPCACHE_BUSY. Infinite unless the load
+   * option of the name, or this property, says otherwise.
+   */
+  get maxPending(): number {
+    return this.#queue.limit;
+  }
+
+  set maxPending(value: number) {
+    this.#queue.limit = value;
   }
 
   /** The same as an async iterable of steps that ends with the result. Leaving the loop early stops the run. */
@@ -250,11 +268,11 @@ export abstract class DiffusionPipeline<
     await this.generate(run);
   }
 
-  /** Stops what is running and frees all memory; later calls are rejected with ERR_DEEPCACHE_DISPOSED. */
+  /** Stops what waits and runs, and frees all memory; later calls are rejected with ERR_DEEPCACHE_DISPOSED too. */
   async dispose(): Promise<void> {
     const first = !this.#closing.signal.aborted;
     if (first) this.#closing.abort(new DeepCacheError('ERR_DEEPCACHE_DISPOSED', 'The pipeline was disposed'));
-    await this.#turn;
+    await this.#queue.close(this.#closing.signal.reason);
     if (!first || --this.components.users > 0) return;
     for (const model of this.components.models) model.dispose();
   }
@@ -277,6 +295,18 @@ export abstract class DiffusionPipeline<
     return options.scheduler === undefined
       ? this.scheduler
       : chooseScheduler(options.scheduler, this.scheduler);
+  }
+
+  /** Work that takes no turn, but is counted; `signal` is the caller's until the pipeline is disposed. */
+  protected beside<T>(
+    work: (signal: AbortSignal) => Promise<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
+    return this.#queue.beside(() => work(this.#untilClosed(signal)), signal);
+  }
+
+  #untilClosed(signal: AbortSignal | undefined): AbortSignal {
+    return AbortSignal.any(signal ? [signal, this.#closing.signal] : [this.#closing.signal]);
   }
 
   #requireOpen(): void {

@@ -8,6 +8,7 @@ import { FloatTensor, type Tensor } from '../tensor.js';
 import type { PipelineParts } from './components.js';
 import { type PreviewSettings, planRun, type RunPlan, runLoop } from './denoise.js';
 import { DiffusionPipeline } from './diffusion-pipeline.js';
+import { withDefaults } from './generation-config.js';
 import { estimateMemory, requireMemory } from './memory.js';
 import { NoiseSource } from './noise.js';
 import { type GenerateOptions, type ResolvedOptions, resolveOptions } from './options.js';
@@ -82,7 +83,14 @@ export abstract class LatentPipeline<
   ): PreparedConditions;
 
   /** Encodes the prompts of a run (diffusers' encode_prompt), for several runs to use. */
-  abstract encodePrompt(options: Options): Promise<EncodedPrompt>;
+  async encodePrompt(options: Options): Promise<EncodedPrompt> {
+    const given = withDefaults(this.defaults, options);
+    this.resolve(given);
+    return this.beside((signal) => this.encode({ ...given, signal }), given.signal);
+  }
+
+  /** Encodes the prompts of options that have their defaults. */
+  protected abstract encode(options: Options): Promise<EncodedPrompt>;
 
   /** Which part of the schedule a run takes. */
   protected span(options: Options, steps: number): RunSpan {

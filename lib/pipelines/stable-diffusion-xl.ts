@@ -5,7 +5,6 @@ import { real } from './checks.js';
 import type { LoadOptions, ModelIndex } from './components.js';
 import { loadXLComponents, type XLComponents } from './components-xl.js';
 import { registerPipeline } from './diffusion-pipeline.js';
-import { withDefaults } from './generation-config.js';
 import { type Img2ImgInputs, type Img2ImgOptions, imageToImage } from './image-to-image.js';
 import { type InpaintInputs, type InpaintOptions, inpainting } from './inpainting.js';
 import { type EncodedPrompt, LatentPipeline, type PreparedConditions } from './latent-pipeline.js';
@@ -51,8 +50,8 @@ export abstract class StableDiffusionXL<Options extends XLOptions, Inputs> exten
     return loadXLComponents(index, options);
   }
 
-  override async encodePrompt(options: Options): Promise<EncodedPrompt> {
-    const resolved = this.resolve(withDefaults(this.defaults, options));
+  protected override async encode(options: Options): Promise<EncodedPrompt> {
+    const resolved = this.resolve(options);
     const guided = resolved.guidanceScale > 1;
     const prompt = readXLPrompt(this.components, resolved, options, guided, () => {});
     const { positive, negative } = await prompt.encode();

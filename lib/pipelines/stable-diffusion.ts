@@ -3,7 +3,6 @@ import { FloatTensor } from '../tensor.js';
 import type { CLIPTokenizer } from '../tokenizers/clip-tokenizer.js';
 import { type Components, type LoadOptions, loadComponents, type ModelIndex } from './components.js';
 import { registerPipeline } from './diffusion-pipeline.js';
-import { withDefaults } from './generation-config.js';
 import { type EncodedPrompt, LatentPipeline, type PreparedConditions } from './latent-pipeline.js';
 import type { GenerateOptions, ResolvedOptions } from './options.js';
 import { contextOf, encodePrompts, readPrompts } from './prompt.js';
@@ -30,8 +29,8 @@ export abstract class StableDiffusion<Options extends GenerateOptions, Inputs> e
     return this.components.tokenizer;
   }
 
-  override async encodePrompt(options: Options): Promise<EncodedPrompt> {
-    const resolved = this.resolve(withDefaults(this.defaults, options));
+  protected override async encode(options: Options): Promise<EncodedPrompt> {
+    const resolved = this.resolve(options);
     const tokens = readPrompts(this.components, resolved, resolved.guidanceScale > 1, () => {});
     const { positive, negative, length } = await encodePrompts(this.components, tokens, resolved);
     const shape = [resolved.batch, length, this.unet.contextWidth];

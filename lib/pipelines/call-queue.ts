@@ -1,0 +1,124 @@
+import { DeepCacheError, invalidArgument } from '../errors.js';
+
+interface Waiting {
+  begin(): void;
+  reject(error: unknown): void;
+}
+
+/** The calls of a pipeline: its runs, one at a time in the order of their calls, and what is done beside them. */
+export class CallQueue {
+  /** In the order in which they came. */
+  readonly #waiting = new Set<Waiting>();
+  #running: Promise<void> | undefined;
+  /** Calls that take no turn. */
+  #beside = 0;
+  #limit = Number.POSITIVE_INFINITY;
+  #closed: unknown;
+
+  /** How many calls wait or run. */
+  get pending(): number {
+    return this.#waiting.size + (this.#running ? 1 : 0) + this.#beside;
+  }
+
+  /** How many may; see {@link checkMaxPending}. */
+  get limit(): number {
+    return this.#limit;
+  }
+
+  set limit(value: number) {
+    this.#limit = checkMaxPending(value);
+  }
+
+  /**
+   * Does a run's work when its turn comes.
+   *
+   * @param signal takes a call that waits out of the queue: it is rejected with the reason at once.
+   * @throws DeepCacheError ERR_DEEPCACHE_BUSY when as many calls wait or run as may; what {@link close} was given.
+   */
+  async run<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    this.#requireRoom(signal);
+    const end = await this.#turn(signal);
+    try {
+      return await work();
+    } finally {
+      end();
+      this.#beginNext();
+    }
+  }
+
+  /** Does work that takes no turn, but is counted. */
+  async beside<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    this.#requireRoom(signal);
+    this.#beside++;
+    try {
+      return await work();
+    } finally {
+      this.#beside--;
+    }
+  }
+
+  /** Rejects what waits, and all later calls. Resolves when the run in progress has ended. */
+  async close(error: unknown): Promise<void> {
+    this.#closed ??= error;
+    for (const call of this.#waiting) call.reject(error);
+    await this.#running;
+  }
+
+  #requireRoom(signal: AbortSignal | undefined): void {
+    if (this.#closed) throw this.#closed;
+    signal?.throwIfAborted();
+    if (this.pending < this.#limit) return;
+    throw new DeepCacheError(
+      'ERR_DEEPCACHE_BUSY',
+      `${this.pending} calls of this pipeline wait or run already, which is its maxPending; try again later`,
+    );
+  }
+
+  /** Resolves when nothing runs and it is this call's turn, with what ends it. */
+  #turn(given: AbortSignal | undefined): Promise<() => void> {
+    // One of its own: Node.js warns of many listeners on one signal, which may serve many calls.
+    const signal = given && AbortSignal.any([given]);
+    return new Promise((resolve, reject) => {
+      const leave = () => {
+        signal?.removeEventListener('abort', abort);
+        this.#waiting.delete(call);
+      };
+      const abort = () => call.reject(signal?.reason);
+      const call: Waiting = {
+        begin: () => {
+          leave();
+          // At once, so that nobody else begins.
+          this.#running = new Promise((ended) => {
+            resolve(() => {
+              this.#running = undefined;
+              ended();
+            });
+          });
+        },
+        reject: (error) => {
+          leave();
+          reject(error);
+        },
+      };
+      signal?.addEventListener('abort', abort);
+      this.#waiting.add(call);
+      this.#beginNext();
+    });
+  }
+
+  #beginNext(): void {
+    if (this.#running) return;
+    const [next] = this.#waiting;
+    next?.begin();
+  }
+}
+
+/** Throws unless it is a whole number of at least 1, or infinite. */
+export function checkMaxPending(value: unknown): number {
+  if (value === Number.POSITIVE_INFINITY) return value;
+  if (Number.isSafeInteger(value) && (value as number) >= 1) return value as number;
+  throw invalidArgument(
+    'maxPending',
+    `must be a whole number of at least 1, or Infinity, got ${String(value)}`,
+  );
+}
