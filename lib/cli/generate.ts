@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { UI_NAMES } from '../schedulers/aliases.js';
 import { schedulerNames } from '../schedulers/index.js';
 import { collect, toCount, toJsonObject, toList, toNumber, toSeed, toWhole } from './arguments.js';
 import { CACHE_HELP, CACHE_SETTINGS_HELP, toCacheOptions } from './cache-option.js';
@@ -69,7 +70,11 @@ export function generateCommand(context: CliContext): Command {
     .option('--prompt-weighting', 'read (word:1.3), (word) and [word] as weights')
     .option('--clip-skip <n>', 'layers of the text encoder to leave out (default: 0)', toWhole)
     .option('--eta <x>', 'randomness of DDIM, 0 to 1 (default: 0)', toNumber)
-    .option('--scheduler <name>', `another sampler: ${schedulerNames().map(shortName).join(', ')}`)
+    .option(
+      '--scheduler <name>',
+      `another sampler: ${schedulerNames().map(shortName).join(', ')}; or as user interfaces call them: ` +
+        `${UI_NAMES.join(', ')}`,
+    )
     .option('--scheduler-config <json>', 'fields of its configuration, or a file with them', toJsonObject)
     .option('--timesteps <t,t,...>', 'timesteps of your own, from high to low', toList(toNumber))
     .option('--sigmas <s,s,...>', 'the same as sigmas', toList(toNumber))

@@ -39,6 +39,7 @@ const SPACINGS: Readonly<Record<string, SchedulerConfig>> = {
   exponential: { use_exponential_sigmas: true },
   beta: { use_beta_sigmas: true },
   sgmuniform: { timestep_spacing: 'trailing' },
+  trailing: { timestep_spacing: 'trailing' },
 };
 
 /** The names as people read them, for help texts and suggestions. */

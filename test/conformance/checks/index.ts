@@ -21,7 +21,7 @@ import {
 import { checkPaperPipeline } from './paper-pipeline.js';
 import { checkPipeline, checkStalePipeline } from './pipeline.js';
 import { checkRandom } from './random.js';
-import { checkScheduler } from './scheduler.js';
+import { checkBetaQuantiles, checkBetaSigmas, checkScheduler, checkZeroSnrTables } from './scheduler.js';
 import { checkStepListRow } from './step-list.js';
 import {
   checkClipPreprocess,
@@ -62,6 +62,9 @@ const CHECKS: Readonly<Record<string, Check>> = {
   paper_pipeline: checkPaperPipeline,
   scheduler_trace: checkScheduler,
   betas: checkScheduler,
+  scheduler_tables: checkZeroSnrTables,
+  beta_ppf: checkBetaQuantiles,
+  beta_sigmas: checkBetaSigmas,
   f32: checkRandom,
   f64: checkRandom,
   f16: checkRandom,
