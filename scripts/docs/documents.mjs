@@ -40,7 +40,7 @@ export function commands(root, document) {
     }
   }
   for (const [i, line] of readFileSync(join(root, document), 'utf8').split('\n').entries()) {
-    for (const [, text] of line.matchAll(/`((?:npx|npm|node|scripts\/|bench\/\S+\.sh)[^`]*)`/g)) {
+    for (const [, text] of line.matchAll(/`((?:(?:npx|npm|node) |scripts\/|bench\/\S+\.sh)[^`]*)`/g)) {
       found.push({ document, line: i + 1, text });
     }
   }

@@ -225,11 +225,13 @@ test.each([undefined, null, 5, 'a lighthouse'])('options %p', async (options) =>
   expect(error.message).toContain('options');
 });
 
-test('an option that does not exist is named, with those that do', async () => {
+test('an option that does not exist is named, with the one that was meant or with all that do', async () => {
   const error = await rejection(pipe.generate(untyped({ prompt: 'a', guidance_scale: 7 })));
   expect(error).toMatchObject({ code: 'ERR_DEEPCACHE_INVALID_ARGUMENT' });
-  expect(error.message).toContain('guidance_scale');
-  for (const name of Object.keys(WRONG)) expect(error.message).toContain(name);
+  expect(error.message).toBe('guidance_scale is not an option; did you mean guidanceScale?');
+  const { message } = await rejection(pipe.generate(untyped({ prompt: 'a', zzzzzzzzzz: 7 })));
+  expect(message).toContain('zzzzzzzzzz');
+  for (const name of Object.keys(WRONG)) expect(message).toContain(name);
 });
 
 describe('aliases', () => {
