@@ -1,7 +1,7 @@
 export default {
   testEnvironment: 'node',
   testMatch: ['<rootDir>/test/**/*.test.ts'],
-  modulePathIgnorePatterns: ['<rootDir>/(build|dist|prebuilds|\\.cmake-build[^/]*)/'],
+  modulePathIgnorePatterns: ['<rootDir>/(build|dist|prebuilds|release|\\.cmake-build[^/]*)/'],
   // Only what hangs should fail: small models take seconds, and minutes on a machine that does much else.
   testTimeout: 300_000,
   extensionsToTreatAsEsm: ['.ts'],

@@ -3,9 +3,10 @@
 //
 //   node scripts/release/check.mjs [--quick] [--source] [FILTER...]
 //
-// --quick: the Node.js and npm that run this. --source: with these and without the platform's package, built by
-// `npx deepcache build`, which needs CMake and a compiler. Else Node.js 20, 22 and 24 with each package manager; FILTERs are parts of
-// combinations' names, such as "node 22, pnpm". Packs what is in prebuilds/. Ends with "N passed, N failed".
+// With Node.js 20, 22 and 24 and every package manager, or where a FILTER is part of the combination's name ("node 22, pnpm").
+// --quick: with the Node.js and npm that run this. --source: with these, or the chosen ones, what `npx deepcache build`
+// makes instead of the platform's package; needs CMake and a compiler. Packs what is in prebuilds/. Ends with "N passed,
+// N failed".
 import { spawn } from 'node:child_process';
 import {
   existsSync,
@@ -52,17 +53,19 @@ await pipe.dispose();
 `;
 
 function combinations() {
+  const fromSource = (one) => ({ ...one, name: `${one.name}, from source`, source: true });
   const here = { name: `node ${process.versions.node}, npm here`, manager: 'npm here' };
-  const out = values.quick ? [here] : [];
-  if (values.source) out.push({ ...here, name: `${here.name}, from source`, source: true });
-  if (out.length > 0) return out;
-  for (const major of [20, 22, 24]) {
-    for (const [manager, { without = [] }] of Object.entries(MANAGERS)) {
-      if (manager === 'npm here' || without.includes(major)) continue;
-      out.push({ name: `node ${major}, ${manager}`, manager, major });
-    }
+  const all = [20, 22, 24].flatMap((major) =>
+    Object.entries(MANAGERS)
+      .filter(([manager, { without = [] }]) => manager !== 'npm here' && !without.includes(major))
+      .map(([manager]) => ({ name: `node ${major}, ${manager}`, manager, major })),
+  );
+  if (filters.length > 0) {
+    const chosen = all.filter(({ name }) => filters.some((part) => name.includes(part)));
+    return values.source ? chosen.map(fromSource) : chosen;
   }
-  return filters.length === 0 ? out : out.filter(({ name }) => filters.some((part) => name.includes(part)));
+  if (!values.quick && !values.source) return all;
+  return [...(values.quick ? [here] : []), ...(values.source ? [fromSource(here)] : [])];
 }
 
 /** Runs a command in the project; resolves with its standard output. */
@@ -149,7 +152,7 @@ async function check({ manager, major, source }, tarball, scope, npmSettings) {
     );
     if (unwanted.length > 0) throw new Error(`installed too: ${unwanted.join(', ')}`);
     if (source) {
-      rmSync(join(project, 'node_modules/@deepcache'), { recursive: true });
+      rmSync(join(project, 'node_modules/@deepcache'), { recursive: true, force: true });
       await run([...program(node), 'build'], project, { ...env, PATH: process.env.PATH });
     }
     const options = ['generate', '--prompt', PROMPT, '--steps', '4', '--seed', '1', '-o', 'cli.png'];

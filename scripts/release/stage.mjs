@@ -61,9 +61,13 @@ export function pack(folder, destination) {
   return { file: join(destination, filename), size, unpackedSize, entryCount };
 }
 
-/** The files of the checkout that its package.json names for the package. */
+/**
+ * The files of the checkout that its package.json names for the package. Not the binary, which is there for those who
+ * install from the repository: npm packs what `prepare` has built on their machine.
+ */
 export function packedFiles() {
-  return npmPack(root, '--dry-run')[0].files.map(({ path }) => path);
+  const files = npmPack(root, '--dry-run')[0].files.map(({ path }) => path);
+  return files.filter((file) => !file.startsWith('build/'));
 }
 
 function npmPack(folder, ...args) {
