@@ -176,10 +176,7 @@ describe('wrong use', () => {
     ],
     [['generate', '-p', 'x', '--cache', 'interval=3,interval=4'], /It sets interval twice/],
     [['generate', '-p', 'x', '--scheduler', 'Magic'], /--scheduler "Magic" is not implemented/],
-    [
-      ['generate', '-p', 'x', '--scheduler-config', '[1]'],
-      /It must be a JSON object, or a file that holds one/,
-    ],
+    [['generate', '-p', 'x', '--scheduler-config', '[1]'], /It is no JSON object, nor a file with one/],
     [['generate', '-p', 'x', '--dtype', 'fp8'], /Allowed choices are auto, fp32, fp16, bf16/],
     [['generate', '-p', 'x', '-o', 'x.gif'], /--output must end in .png, .jpg, .jpeg, .webp, got "x.gif"/],
     [['generate', '-p', 'x', '--quality', '101'], /--quality must be a whole number from 1 to 100/],
@@ -201,12 +198,21 @@ describe('wrong use', () => {
     [['--cache', 'interval=2,branch=12'], /cache.branch must be a whole number from 0 to 11/],
     [['--seeds', '1,2'], /--seeds must be a list of 1 seeds/],
     [['--seed', '1', '--seeds', '1'], /--seeds and seed exclude each other/],
+    [['--prompt-2', 'y'], /--prompt-2 is nothing that this model takes \[/],
+    [['--negative-prompt', 'a', '--negative-prompt', 'b'], /--negative-prompt has 2 texts for 1 prompts/],
+    [['--scheduler-config', '{"eta":3}'], /^deepcache: (?!--eta)/],
     [['--steps', '3', '--num-inference-steps', '4'], /--num-inference-steps is another name of steps/],
   ])('%j, which the model has to be loaded for', async (args, message) => {
     const { code, err } = await runCli(['generate', '-m', MODEL, '-p', 'x', '-o', file('no.png'), ...args]);
     expect(err).toMatch(message);
     expect(code).toBe(2);
     expect(existsSync(file('no.png'))).toBe(false);
+  });
+
+  test.each(['f16', 'FP16', 'float16', 'torch.float16', 'half'])('--dtype %s is fp16', async (dtype) => {
+    const { err } = await runCli(['generate', '-p', 'x', '--dtype', dtype, '-o', '-', '--json']);
+    // Past the reading of options.
+    expect(err).toContain('both write to standard output');
   });
 
   test('a command is needed', async () => {

@@ -2,6 +2,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { SafetensorsWriter } from '../weights-tools/safetensors-writer.js';
 import { runCli } from './cli-run.js';
 
 const MODEL = 'test/fixtures/sd15-tiny';
@@ -220,4 +221,35 @@ test('devices: the CPU, and each GPU or the reason why not', async () => {
     expect(device).toMatch(/^cuda/);
     if (!available) expect(out).toContain(`not available: ${reason}`);
   }
+});
+
+describe('--check-weights', () => {
+  const special: [string, 'F32' | 'F16' | 'BF16', Uint8Array][] = [
+    ['nan', 'F32', new Uint8Array(Float32Array.of(1, Number.NaN, 3, Number.NaN).buffer)],
+    ['infinite', 'F16', new Uint8Array(Uint16Array.of(0x7c00, 0x3c00, 0xfbff, 0x0001).buffer)],
+    ['bf', 'BF16', new Uint8Array(Uint16Array.of(0xff80, 0x7f7f, 0, 0).buffer)],
+    ['fine', 'F32', new Uint8Array(Float32Array.of(3.4e38, -3.4e38, 0, 1e-45).buffer)],
+  ];
+
+  test('names tensors with values that are no numbers', async () => {
+    const path = join(model, 'x.safetensors');
+    const tensors = special.map(([name, dtype, { length }]) => ({ name, dtype, shape: [4], bytes: length }));
+    const writer = await SafetensorsWriter.create(path, tensors, {});
+    for (const [, , data] of special) await writer.write(data);
+    await writer.finish();
+    expect((await runCli(['inspect', path])).code).toBe(0);
+    const { code, out } = await runCli(['inspect', path, '--check-weights']);
+    expect(code).toBe(1);
+    expect(out).toContain(
+      '3 tensors with values that are infinite or not numbers: nan (2 of its values); infinite (1 of its values); bf (1 of its values)',
+    );
+    const json = JSON.parse((await runCli(['inspect', path, '--check-weights', '--json'])).out);
+    expect(json.problems).toHaveLength(1);
+  });
+
+  test('of a model', async () => {
+    const { code, out } = await runCli(['inspect', 'test/fixtures/sd15-tiny', '--check-weights']);
+    expect(code).toBe(0);
+    expect(out).toContain('no problems found');
+  });
 });

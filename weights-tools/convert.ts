@@ -2,6 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { cp, mkdir, readdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
+import { toDtype } from '../lib/cli/arguments.js';
 import type { CliContext } from '../lib/cli/context.js';
 import { formatBytes } from '../lib/cli/format.js';
 import { EXIT_CODES_HELP } from '../lib/cli/run.js';
@@ -38,7 +39,9 @@ export function convertCommand(context: CliContext): Command {
     .argument('<input>', 'what to convert')
     .requiredOption('-o, --output <path>', 'where to: a file for a file, a folder for a folder')
     .addOption(
-      new Option('--dtype <type>', 'the type to write').choices(Object.keys(DTYPES)).makeOptionMandatory(),
+      new Option('--dtype <type>', 'the type to write: fp32, fp16 or bf16')
+        .argParser(toDtype(['fp32', 'fp16', 'bf16']))
+        .makeOptionMandatory(),
     )
     .option('--variant <name>', 'read weight files of this variant, such as fp16')
     .option('-q, --quiet', 'print nothing but errors')

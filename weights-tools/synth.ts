@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { Command, Option } from 'commander';
+import { toDtype } from '../lib/cli/arguments.js';
 import type { CliContext } from '../lib/cli/context.js';
 import { formatCount, formatSeconds } from '../lib/cli/format.js';
 import { EXIT_CODES_HELP } from '../lib/cli/run.js';
@@ -47,8 +48,8 @@ export function synthCommand(context: CliContext): Command {
     .option('--unet-only', 'no text encoder, autoencoder, tokenizer and scheduler')
     .option('--tokenizer <folder>', 'copy this tokenizer; by default one token stands for one byte')
     .addOption(
-      new Option('--dtype <type>', 'of the files; the values are the same')
-        .choices(Object.keys(DTYPES))
+      new Option('--dtype <type>', 'of the files, fp16 or fp32; the values are the same')
+        .argParser(toDtype(['fp16', 'fp32']))
         .default('fp16'),
     )
     .option('-q, --quiet', 'print nothing but errors')

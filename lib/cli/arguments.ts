@@ -42,6 +42,25 @@ export function collect(value: string, previous: string[] | undefined): string[]
   return [...(previous ?? []), value];
 }
 
+const DTYPES: Readonly<Record<string, readonly string[]>> = {
+  fp32: ['fp32', 'f32', 'float32', 'float'],
+  fp16: ['fp16', 'f16', 'float16', 'half'],
+  bf16: ['bf16', 'bfloat16'],
+};
+
+/** A floating point type by any of its usual names, as one of `choices`. */
+export function toDtype<const T extends string>(choices: readonly T[]): (text: string) => T {
+  return (text) => {
+    const name = text
+      .trim()
+      .toLowerCase()
+      .replace(/^torch\./, '');
+    const found = choices.find((choice) => choice === name || DTYPES[choice]?.includes(name));
+    if (found) return found;
+    throw new InvalidArgumentError(`Allowed choices are ${choices.join(', ')}.`);
+  };
+}
+
 /** A JSON object, or the path of a file that holds one. */
 export function toJsonObject(text: string): Record<string, unknown> {
   try {

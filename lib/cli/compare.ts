@@ -74,7 +74,6 @@ async function run({ cache, repeats, html, ...flags }: Flags, context: CliContex
     force,
   });
   const page = html === undefined ? undefined : await OutputFile.prepare(html, { ...HTML, force });
-  for (const remark of [picture.remark, page?.remark]) if (remark) line.warn(remark);
   const remark = (message: string) => line.remark(message);
   const { folder, note } = modelFolder(flags.model, flags);
   if (note) remark(note);
@@ -85,6 +84,7 @@ async function run({ cache, repeats, html, ...flags }: Flags, context: CliContex
     await using base = await DiffusionPipeline.fromPretrained(folder, load);
     const inputs = { image: flags.image !== undefined, mask: flags.mask !== undefined };
     await using pipe = inputs.image || inputs.mask ? pipelineForInputs(base, inputs) : base;
+    for (const file of [picture, page]) if (file?.remark) line.warn(file.remark);
     line.show('warming up');
     // compare() says so where there is nothing to cache.
     const comparable = pipe as unknown as ComparablePipeline<GenerateOptions>;

@@ -1,7 +1,7 @@
 import type { CacheOptions } from '../deepcache/index.js';
 import { invalidArgument } from '../errors.js';
 import type { Device } from '../native/device.js';
-import { whole } from '../pipelines/checks.js';
+import { real, whole } from '../pipelines/checks.js';
 import type { Dtype, LoadOptions } from '../pipelines/components.js';
 import type { GenerateOptions } from '../pipelines/options.js';
 import { notAField } from '../schedulers/fields.js';
@@ -135,6 +135,9 @@ export function checkFlags(flags: GenerateFlags, isVideo: boolean): void {
   }
   if (flags.fps !== undefined && !isVideo) throw invalidArgument('fps', 'is for videos: give --frames too');
   whole('quality', flags.quality, 92, 1, 100);
+  for (const name of ['steps', 'numInferenceSteps'] as const) whole(name, flags[name], 1, 1, 100_000);
+  for (const name of ['numImages', 'numImagesPerPrompt'] as const) whole(name, flags[name], 1, 1, 512);
+  real('strength', flags.strength, 1, 0, 1);
   whole('frames', flags.frames, 1, 1, 512);
   for (const name of ['width', 'height'] as const) whole(name, flags[name], 8, 1, 16384);
 }

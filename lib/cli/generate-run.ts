@@ -1,5 +1,6 @@
 import { extname } from 'node:path';
 import { invalidArgument } from '../errors.js';
+import { readPictureFile } from '../images/source.js';
 import { requireFfmpeg, saveVideo, VIDEO_ENDINGS } from '../images/video.js';
 // Not from its own module: this one knows all pipelines.
 import {
@@ -36,8 +37,11 @@ export async function generate(given: GenerateFlags, context: CliContext): Promi
   checkFlags(flags, isVideo);
   const options = isVideo ? toVideoOptions(className, flags) : optionsFor(className, flags);
   await checkRefiner(className, flags);
+  for (const picture of [flags.image, flags.mask]) {
+    if (picture !== undefined) await readPictureFile(picture, context.signal);
+  }
   const line = new StatusLine(context, !flags.quiet);
-  const { output, preview } = await prepareOutputs(flags, countOf(options), isVideo, line, context);
+  const { output, preview } = await prepareOutputs(flags, countOf(options), isVideo, context);
   if (note) line.remark(note);
   const previews = new PreviewOutput(context, line, preview?.files);
   if (options.previewEvery && !previews.isUseful) {
@@ -61,6 +65,8 @@ export async function generate(given: GenerateFlags, context: CliContext): Promi
       second === undefined ? undefined : await loadRefiner({ ...flags, refiner: second }, load);
     const loading = (performance.now() - start) / 1000;
 
+    // Also where it should be quiet: a file of another name than was asked for must be found.
+    for (const file of [output, preview]) if (file?.remark) line.warn(file.remark);
     line.show('reading the prompt');
     const progress = new StepProgress(line);
     const onStep = (event: StepEvent) => {
@@ -88,7 +94,6 @@ async function prepareOutputs(
   flags: GenerateFlags,
   count: number,
   isVideo: boolean,
-  line: StatusLine,
   context: CliContext,
 ): Promise<{ output?: OutputFile; preview?: OutputFile }> {
   const { output = isVideo ? 'out.mp4' : 'out.png', force } = flags;
@@ -107,8 +112,6 @@ async function prepareOutputs(
     const options = { option: 'preview', endings: PICTURE_ENDINGS, count, force };
     outputs.preview = await OutputFile.prepare(flags.preview, options);
   }
-  // Also where it should be quiet: a file of another name than was asked for must be found.
-  for (const { remark } of Object.values(outputs)) if (remark) line.warn(remark);
   return outputs;
 }
 

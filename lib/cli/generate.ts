@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 import { UI_NAMES } from '../schedulers/aliases.js';
 import { schedulerNames } from '../schedulers/index.js';
-import { collect, toCount, toJsonObject, toList, toNumber, toSeed, toWhole } from './arguments.js';
+import { collect, toCount, toDtype, toJsonObject, toList, toNumber, toSeed, toWhole } from './arguments.js';
 import { CACHE_HELP, CACHE_SETTINGS_HELP, toCacheOptions } from './cache-option.js';
 import type { CliContext } from './context.js';
 import type { GenerateFlags } from './generate-options.js';
@@ -87,8 +87,8 @@ export function generateCommand(context: CliContext): Command {
     .option('--variant <name>', 'prefer its weight files of this variant, such as fp16')
     .option('--device <name>', 'auto, cpu, cuda or cuda:N; see `deepcache inspect devices`', 'auto')
     .addOption(
-      new Option('--dtype <type>', "type of the GPU's arithmetic")
-        .choices(['auto', 'fp32', 'fp16', 'bf16'])
+      new Option('--dtype <type>', "type of the GPU's arithmetic: auto, fp32, fp16 or bf16")
+        .argParser(toDtype(['auto', 'fp32', 'fp16', 'bf16']))
         .default('auto'),
     )
     .option('--threads <n>', 'CPU threads (default: all cores)', toCount)

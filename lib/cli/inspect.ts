@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { fromNative, invalidConfig } from '../errors.js';
+import { fromNative, invalidConfig, messageOf } from '../errors.js';
 import { meantFolder } from '../models/demo-model.js';
 import { native } from '../native/binding.js';
 import { devices } from '../native/device.js';
@@ -9,12 +9,15 @@ import { type CliContext, ExitCode } from './context.js';
 import { deviceText } from './inspect-devices.js';
 import { classNameOf, inspectComponent, kindOf } from './inspection/component.js';
 import { inspectModel } from './inspection/model.js';
-import { componentText, fileText, modelText } from './inspection/report.js';
+import { componentText, fileText, modelText, problemText } from './inspection/report.js';
+import { valueProblems } from './inspection/values.js';
 import { EXIT_CODES_HELP } from './run.js';
+import { StatusLine } from './status-line.js';
 
 interface Flags {
   json?: boolean;
   variant?: string;
+  checkWeights?: boolean;
 }
 
 /** What was found, as an object for `--json` and as text. */
@@ -24,7 +27,7 @@ interface Inspection {
   problems: number;
 }
 
-/** `deepcache inspect`: what a folder or file holds, or which devices there are. Weights are not loaded. */
+/** `deepcache inspect`: what a folder or file holds, or which devices there are. */
 export function inspectCommand(context: CliContext): Command {
   return new Command('inspect')
     .description(
@@ -33,21 +36,37 @@ export function inspectCommand(context: CliContext): Command {
     )
     .argument('<what>', 'a folder, a file, or the word devices')
     .option('--variant <name>', 'prefer weight files of this variant, such as fp16')
+    .option('--check-weights', 'read all weights, and look for infinities and what is not a number')
     .option('--json', 'print it as JSON')
     .addHelpText('after', EXIT_CODES_HELP)
     .action(async (what: string, flags: Flags) => {
       const { json, text, problems } =
-        what === 'devices' ? inspectDevices() : await inspect(meantFolder(what), flags);
+        what === 'devices' ? inspectDevices() : await inspect(meantFolder(what), flags, context);
       context.out(flags.json ? `${JSON.stringify(json, null, 2)}\n` : text);
       if (problems > 0) context.exitCode = ExitCode.failure;
     });
 }
 
-export async function inspect(path: string, { variant }: Flags = {}): Promise<Inspection> {
+async function inspect(
+  path: string,
+  { variant, checkWeights }: Flags,
+  context: CliContext,
+): Promise<Inspection> {
+  const check = async (file: string, problems: string[]) => {
+    if (checkWeights) problems.push(...(await checkValues(file, context)));
+  };
+
   if (!existsSync(path)) throw invalidConfig(path, 'does not exist');
-  if (statSync(path).isFile()) return inspectFile(path);
+  if (statSync(path).isFile()) {
+    const problems: string[] = [];
+    await check(path, problems);
+    return inspectFile(path, problems);
+  }
   if (existsSync(join(path, 'model_index.json'))) {
     const report = await inspectModel(path, variant);
+    for (const { name, files, problems } of report.components) {
+      for (const file of files) await check(join(path, name, file.name), problems);
+    }
     const problems = [report, ...report.components].reduce((sum, part) => sum + part.problems.length, 0);
     const components = report.components.map(({ config, ...rest }) => rest);
     return { json: { ...report, components }, text: modelText(report), problems };
@@ -59,17 +78,32 @@ export async function inspect(path: string, { variant }: Flags = {}): Promise<In
     throw invalidConfig(path, `${what}; it must be a model folder or its unet, vae or text_encoder`);
   }
   const { config, ...report } = await inspectComponent(path, className, variant);
+  for (const { name } of report.files) await check(join(path, name), report.problems);
   return { json: report, text: componentText(report), problems: report.problems.length };
 }
 
 /** @throws DeepCacheError ERR_DEEPCACHE_INVALID_WEIGHTS when the file is damaged. */
-export function inspectFile(path: string): Inspection {
+export function inspectFile(path: string, problems: readonly string[] = []): Inspection {
   try {
     const file = new (native().SafetensorsFile)(path);
     const { metadata, tensors } = file;
-    return { json: { path, metadata, tensors }, text: fileText(file), problems: 0 };
+    const text = fileText(file) + (problems.length > 0 ? `\n${problemText(problems)}` : '');
+    const json = { path, metadata, tensors, ...(problems.length > 0 && { problems }) };
+    return { json, text, problems: problems.length };
   } catch (error) {
     throw fromNative(error);
+  }
+}
+
+async function checkValues(file: string, context: CliContext): Promise<string[]> {
+  const line = new StatusLine(context);
+  try {
+    return await valueProblems(file, (name) => line.show(`reading ${name}`, false), context.signal);
+  } catch (error) {
+    context.signal.throwIfAborted();
+    return [messageOf(error)];
+  } finally {
+    line.clear();
   }
 }
 

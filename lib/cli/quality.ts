@@ -112,7 +112,6 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   const line = new StatusLine(context, !flags.quiet);
   const { force } = flags;
   const page = html === undefined ? undefined : await OutputFile.prepare(html, { ...HTML, force });
-  if (page?.remark) line.warn(page.remark);
   const { folder, note } = modelFolder(flags.model, { ...flags, prompt: prompts });
   if (note) line.remark(note);
   const { signal } = context;
@@ -122,6 +121,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
       ...toLoadOptions(rest as GenerateFlags),
       signal,
     });
+    if (page?.remark) line.warn(page.remark);
     line.show('warming up');
     const timeLeft = stopwatch();
     const report = await measureQuality(

@@ -27,12 +27,12 @@ export async function runProgram(
   argv: readonly string[],
   context: CliContext,
 ): Promise<number> {
-  const known = new Set<string>();
+  const known = new Map<string, string>();
   for (const command of [program, ...program.commands]) {
     command.exitOverride();
     command.configureHelp({ showGlobalOptions: true });
     command.configureOutput({ writeOut: context.out, writeErr: context.err, outputError: () => {} });
-    for (const option of command.options) known.add(option.attributeName());
+    for (const option of command.options) known.set(option.attributeName(), option.long ?? option.flags);
   }
   // At once, though stopping and freeing what was loaded may take a moment.
   const interrupted = () => {
@@ -62,7 +62,12 @@ function usageError(error: CommanderError, name: string, context: CliContext): n
   return ExitCode.usage;
 }
 
-function failure(error: unknown, known: ReadonlySet<string>, program: Command, context: CliContext): number {
+function failure(
+  error: unknown,
+  known: ReadonlyMap<string, string>,
+  program: Command,
+  context: CliContext,
+): number {
   const code = error instanceof DeepCacheError ? error.code : undefined;
   const message = code ? inWordsOfFlags(messageOf(error), code, known) : messageOf(error);
   context.err(`${program.name()}: ${oneLine(message)}${code ? ` [${code}]` : ''}\n`);
@@ -85,17 +90,14 @@ const RENAMED: Readonly<Record<string, string>> = {
  * The library names options as its users write them; here they have another spelling. A name at the beginning is the
  * option that is wrong; elsewhere only names with a capital letter inside can be no other words.
  */
-function inWordsOfFlags(message: string, code: string, known: ReadonlySet<string>): string {
-  const flag = (word: string) => {
-    const name = RENAMED[word] ?? word;
-    return known.has(name) ? `--${kebabCase(name)}` : word;
-  };
+function inWordsOfFlags(message: string, code: string, known: ReadonlyMap<string, string>): string {
+  const flag = (word: string) => known.get(RENAMED[word] ?? word) ?? word;
+  const [name = ''] = /^\w+/.exec(message) ?? [];
+  // The flag is there, for other models: what else the library takes here says nothing.
+  if (known.has(name) && /^\w+ is not an option;/.test(message))
+    return `${flag(name)} is nothing that this model takes`;
   const isOption = code === 'ERR_DEEPCACHE_INVALID_ARGUMENT' && !/^\w+ is (not a|no) field/.test(message);
   return message
     .replace(/^[a-z]\w*(?= )/i, (word) => (isOption ? flag(word) : word))
     .replace(/(?<![\w./\\"'-])[a-z]+[A-Z]\w*(?![\w./\\"'-])/g, flag);
-}
-
-function kebabCase(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }

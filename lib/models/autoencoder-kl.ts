@@ -3,7 +3,7 @@ import { native } from '../native/binding.js';
 import { type Device, finish, openBackend } from '../native/device.js';
 import type { NativeBackend, NativeVae, PlanInfo, VaePlanInfo, VaeRequest } from '../native/types.js';
 import type { Tensor } from '../tensor.js';
-import { findModel, type ModelLoadOptions } from './model-files.js';
+import { findModel, loadNative, type ModelLoadOptions } from './model-files.js';
 import { needsTiles, runTiled, type Tiling } from './tiling.js';
 
 export interface AutoencoderLoadOptions extends ModelLoadOptions {
@@ -44,7 +44,7 @@ export class AutoencoderKL {
     // diffusers takes a configuration that does not say it for true.
     const own = options.upcast && config.force_upcast !== false ? withoutOverflow(backend) : backend;
     const start = () => native().loadVae(own, { config: configText, files });
-    return new AutoencoderKL(await finish(start, options.signal), configText, config, own.dtype);
+    return new AutoencoderKL(await loadNative(folder, start, options.signal), configText, config, own.dtype);
   }
 
   /** Latents in model scale are the encoder's times this. */

@@ -2,7 +2,7 @@ import { native } from '../native/binding.js';
 import { finish } from '../native/device.js';
 import type { NativeBackend, NativeImageEncoder } from '../native/types.js';
 import type { Tensor } from '../tensor.js';
-import { findModel } from './model-files.js';
+import { findModel, loadNative } from './model-files.js';
 
 /** CLIP's image encoder (transformers' CLIPVisionModelWithProjection). */
 export class CLIPVisionModelWithProjection {
@@ -16,7 +16,7 @@ export class CLIPVisionModelWithProjection {
   ): Promise<CLIPVisionModelWithProjection> {
     const { configText, files } = await findModel(folder, 'model', options.variant, options.signal);
     const start = () => native().loadImageEncoder(backend, { config: configText, files });
-    return new CLIPVisionModelWithProjection(await finish(start, options.signal));
+    return new CLIPVisionModelWithProjection(await loadNative(folder, start, options.signal));
   }
 
   /** Pixels of its pictures, which are square: 224. */

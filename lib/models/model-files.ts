@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { DeepCacheError, invalidConfig, messageOf } from '../errors.js';
 import { readJson } from '../files/json.js';
 import { LIMITS } from '../files/read.js';
+import { finish } from '../native/device.js';
+import type { Job } from '../native/types.js';
 
 /** What a component's folder holds, in the layout of diffusers and transformers. */
 export interface ModelFiles {
@@ -61,6 +63,23 @@ export async function findModel(
     `${folder} has no ${stem}.safetensors` +
       (pickled.length > 0 ? ` (${pickled.join(', ')} is pickled; convert it to safetensors)` : ''),
   );
+}
+
+/**
+ * Waits for a component's native model. What is wrong with the configuration is told with its file, which native code
+ * never sees.
+ */
+export async function loadNative<T>(folder: string, start: () => Job<T>, signal?: AbortSignal): Promise<T> {
+  try {
+    return await finish(start, signal);
+  } catch (error) {
+    const isConfig =
+      error instanceof DeepCacheError &&
+      ['ERR_DEEPCACHE_INVALID_CONFIG', 'ERR_DEEPCACHE_UNSUPPORTED'].includes(error.code);
+    if (!isConfig || error.message.includes(folder)) throw error;
+    const path = join(folder, 'config.json');
+    throw new DeepCacheError(error.code, `${path}: ${error.message}`, { cause: error });
+  }
 }
 
 async function shards(folder: string, index: string, signal?: AbortSignal): Promise<string[]> {

@@ -1,7 +1,7 @@
 import { native } from '../native/binding.js';
 import { finish } from '../native/device.js';
 import type { NativeBackend, NativeTextEncoder } from '../native/types.js';
-import { findModel } from './model-files.js';
+import { findModel, loadNative } from './model-files.js';
 
 export interface TextEncoderOutput {
   /** [n, length, width]: the final layer norm of the last hidden state, or of an earlier one with `skip`. */
@@ -48,7 +48,7 @@ export class CLIPTextModel {
   ): Promise<CLIPTextModel> {
     const { configText, files } = await findModel(folder, 'model', variant, signal);
     const load = (signal?: AbortSignal) =>
-      finish(() => native().loadTextEncoder(backend, { config: configText, files }), signal);
+      loadNative(folder, () => native().loadTextEncoder(backend, { config: configText, files }), signal);
     return new CLIPTextModel(await load(signal), load, keepWeights);
   }
 

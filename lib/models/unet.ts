@@ -1,9 +1,8 @@
 import { validateBranch } from '../deepcache/index.js';
 import { fromNative } from '../errors.js';
 import { native } from '../native/binding.js';
-import { finish } from '../native/device.js';
 import type { NativeBackend, NativeUnet, PlanInfo, UnetPlanInfo, UnetSize } from '../native/types.js';
-import { findModel, type ModelLoadOptions } from './model-files.js';
+import { findModel, loadNative, type ModelLoadOptions } from './model-files.js';
 
 /** One DeepCache branch: what a retrieve step costs and keeps. */
 export interface BranchInfo {
@@ -50,7 +49,7 @@ export class UNet2DConditionModel {
     const start = () => native().loadUnet(backend, { config: configText, files });
     // biome-ignore lint/complexity/noThisInStatic: the class that it was called on decides what is made
     const model = this as unknown as new (handle: NativeUnet, text: string, value: typeof config) => T;
-    return new model(await finish(start, signal), configText, config);
+    return new model(await loadNative(folder, start, signal), configText, config);
   }
 
   /** Latent pixels per axis that the model was trained on. */

@@ -77,7 +77,7 @@ function branchTable(branches: readonly BranchNeed[]): string {
   return formatTable([['branch', 'of a full step', 'feature', 'size', 'kept after'], ...rows]);
 }
 
-function problemText(problems: readonly string[]): string {
+export function problemText(problems: readonly string[]): string {
   if (problems.length === 0) return 'no problems found\n';
   const title = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
   return `${title}:\n${problems.map((text) => `  - ${oneLine(text)}\n`).join('')}`;

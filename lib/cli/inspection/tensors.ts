@@ -44,7 +44,8 @@ export function tensorProblems(
   ];
 }
 
-function summary(what: string, names: readonly string[]): string[] {
+/** "2 tensors WHAT: NAME; NAME", or nothing when there are none. */
+export function summary(what: string, names: readonly string[]): string[] {
   if (names.length === 0) return [];
   const shown = names.slice(0, SHOWN).join('; ');
   const more = names.length > SHOWN ? `; and ${names.length - SHOWN} more` : '';
