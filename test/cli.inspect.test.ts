@@ -177,7 +177,9 @@ describe('problems', () => {
     });
     expect(await problemsOf()).toEqual([
       'this version has no PaintingPipeline',
-      expect.stringMatching(/scheduler_config\.json: the model's own sampler, MagicScheduler, is not implem/),
+      expect.stringMatching(
+        /scheduler_config\.json: the model's own sampler, "MagicScheduler", is not implem/,
+      ),
       'the folder painter is missing',
     ]);
   });

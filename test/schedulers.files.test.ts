@@ -46,7 +46,7 @@ describe('the class', () => {
     expect(notes).toEqual([]);
     expect(ignored).toEqual([
       expect.stringMatching(
-        /scheduler_config\.json: it is of a PNDMScheduler, model_index\.json names EulerDiscreteScheduler, which is taken; ignored, as that does not have it: "skip_prk_steps"$/,
+        /scheduler_config\.json: it is of class "PNDMScheduler", model_index\.json names EulerDiscreteScheduler, which is taken; ignored, as that does not have it: "skip_prk_steps"$/,
       ),
     ]);
   });
@@ -101,6 +101,31 @@ describe('fields that are not obeyed', () => {
         (field) => `${path}: "${field}" is ignored: this version does not have it`,
       ),
     );
+  });
+
+  test('are told about once each, up to a number', async () => {
+    const many = Object.fromEntries(Array.from({ length: 5000 }, (_, i) => [`new_field_${i}`, i]));
+    const { ignored } = await read({
+      _class_name: 'EulerDiscreteScheduler',
+      ['y'.repeat(10_000)]: 1,
+      ...many,
+    });
+    expect(ignored).toHaveLength(21);
+    expect(ignored[20]).toMatch(/: 4981 more fields are ignored$/);
+    expect(ignored[0]?.length).toBeLessThan(250);
+  });
+
+  test.each([
+    ['HeunDiscreteScheduler', { rescale_betas_zero_snr: true }],
+    ['EulerAncestralDiscreteScheduler', { use_karras_sigmas: true }],
+    ['PNDMScheduler', { use_beta_sigmas: true }],
+    ['LMSDiscreteScheduler', { final_sigmas_type: 'sigma_min' }],
+  ])('of %s in diffusers neither, as %j, are a remark', async (name, field) => {
+    const { ignored, notes } = await read({ _class_name: name, ...field });
+    expect(ignored).toEqual([]);
+    expect(notes).toEqual([
+      `${join(folder, 'scheduler_config.json')}: "${Object.keys(field)[0]}" is ignored: ${name} does not have it`,
+    ]);
   });
 
   test('are not those that change nothing, nor those of other classes', async () => {

@@ -6,6 +6,7 @@ import type { Dtype, LoadOptions } from '../pipelines/components.js';
 import type { GenerateOptions } from '../pipelines/options.js';
 import { notAField } from '../schedulers/fields.js';
 import { findScheduler, isKnownField, unknownScheduler } from '../schedulers/registry.js';
+import { CURRENT_VERSION } from '../schedulers/versions.js';
 import { readTensor } from './tensor-file.js';
 
 /** The flags of `deepcache generate` as commander hands them over. */
@@ -198,5 +199,13 @@ function schedulerOption({ scheduler, schedulerConfig }: GenerateFlags): Generat
     if (isKnown || field.startsWith('_') || schedulerConfig?._diffusers_version !== undefined) continue;
     throw invalidArgument('schedulerConfig', `says what is not known: ${notAField(found?.scheduler, field)}`);
   }
-  return scheduler === undefined ? schedulerConfig : { ...schedulerConfig, _class_name: scheduler };
+  if (scheduler === undefined) return schedulerConfig;
+  // A whole configuration tells by its version what its own class means by absent fields, and nothing about another.
+  const isOther = findScheduler(schedulerConfig?._class_name)?.scheduler !== found?.scheduler;
+  const isWhole = schedulerConfig?._diffusers_version !== undefined;
+  return {
+    ...schedulerConfig,
+    ...(isWhole && isOther && { _diffusers_version: CURRENT_VERSION }),
+    _class_name: scheduler,
+  };
 }

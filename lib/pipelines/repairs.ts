@@ -1,4 +1,4 @@
-import { explicitFields, type SchedulerConfig, TRAINING_DEFAULTS } from '../schedulers/config.js';
+import { explicitFields, type SchedulerConfig, show, TRAINING_DEFAULTS } from '../schedulers/config.js';
 import { findScheduler } from '../schedulers/registry.js';
 import { isOlder } from '../schedulers/versions.js';
 
@@ -49,7 +49,7 @@ export function unetRepairs(pipeline: string, config: Config): Config {
 export function repairTexts(config: Config, repairs: Config): string[] {
   return Object.entries(repairs).map(([field, right]) => {
     const value = config[field];
-    const said = value === undefined ? 'is missing' : `is ${JSON.stringify(value)}`;
+    const said = value === undefined ? 'is missing' : `is ${show(value)}`;
     return `"${field}" ${said}, taken as ${JSON.stringify(right)}: diffusers corrects its early files so`;
   });
 }

@@ -2,12 +2,15 @@ import { join } from 'node:path';
 import { DeepCacheError, invalidArgument } from '../errors.js';
 import { readJson } from '../files/json.js';
 import { defaultLog } from '../log.js';
-import { explicitFields, SchedulerFieldError } from '../schedulers/config.js';
+import { explicitFields, SchedulerFieldError, show } from '../schedulers/config.js';
 import { unreadFields } from '../schedulers/fields.js';
 import { Scheduler, type SchedulerConfig, schedulerNames } from '../schedulers/index.js';
 import { findScheduler, schedulerClass } from '../schedulers/registry.js';
 import type { LoadOptions, ModelIndex } from './components.js';
 import { repairTexts, schedulerRepairs } from './repairs.js';
+
+/** Most fields of a file that are told about one by one. */
+const MOST = 20;
 
 /** Another sampler: a name, a configuration or a scheduler. */
 export type SchedulerChoice = string | SchedulerConfig | Scheduler;
@@ -84,29 +87,36 @@ export async function readScheduler(folder: string, source: SchedulerSource): Pr
   const overrides = choice === undefined ? {} : overridesOf(choice);
   if (overrides._class_name === undefined) requireClass(path, own._class_name);
   const scheduler = make(path, config, overrides);
-  const ignored = scheduler.ignoredFields.map(
-    (field) => `"${field}" is ignored: this version does not have it`,
-  );
+  const ignored = remarks(scheduler.ignoredFields, 'this version does not have it');
   const notes = repairTexts(own, repairs);
-  if (overrides._class_name === undefined) {
-    const { note, lost } = otherClass(value, scheduler);
-    if (note) (lost ? ignored : notes).push(note);
-  }
+  const other = overrides._class_name === undefined ? otherClass(value, scheduler) : undefined;
+  if (other) (other.lost ? ignored : notes).push(other.text);
+  else notes.push(...remarks(scheduler.foreignFields, `${scheduler.className} does not have it`));
   const named = (texts: readonly string[]) => texts.map((text) => `${path}: ${text}`);
   return { scheduler, ignored: named(ignored), notes: named(notes) };
 }
 
+/** A remark about each of the fields, or about the first of very many. */
+function remarks(fields: readonly string[], why: string): string[] {
+  const texts = fields.slice(0, MOST).map((field) => `${show(field)} is ignored: ${why}`);
+  const more = fields.length - texts.length;
+  return more > 0 ? [...texts, `${more} more fields are ignored`] : texts;
+}
+
 /** What becomes of a file that was written for another class than the one that model_index.json names. */
-function otherClass(file: SchedulerConfig, { className }: Scheduler): { note?: string; lost?: boolean } {
+function otherClass(
+  file: SchedulerConfig,
+  { className, foreignFields }: Scheduler,
+): { text: string; lost: boolean } | undefined {
   const written = findScheduler(file._class_name)?.scheduler;
-  if (typeof file._class_name !== 'string' || written?.className === className) return {};
+  if (typeof file._class_name !== 'string' || written?.className === className) return undefined;
   const lost = unreadFields(schedulerClass(className).scheduler, explicitFields(file)).filter(
-    (field) => !written || Object.hasOwn(written.defaults, field),
+    (field) => !written || Object.hasOwn(written.defaults, field) || foreignFields.includes(field),
   );
-  const classes = `it is of a ${file._class_name.slice(0, 60)}, model_index.json names ${className}, which is taken`;
-  if (lost.length === 0) return { note: classes };
-  const fields = lost.map((field) => `"${field}"`).join(', ');
-  return { note: `${classes}; ignored, as that does not have it: ${fields}`, lost: true };
+  const text = `it is of class ${show(file._class_name)}, model_index.json names ${className}, which is taken`;
+  if (lost.length === 0) return { text, lost: false };
+  const shown = lost.slice(0, MOST).map(show).join(', ') + (lost.length > MOST ? ', ...' : '');
+  return { text: `${text}; ignored, as that does not have it: ${shown}`, lost: true };
 }
 
 function make(path: string, config: SchedulerConfig, overrides: SchedulerConfig): Scheduler {
@@ -126,7 +136,7 @@ function requireClass(path: string, name: unknown): void {
   }
   throw new DeepCacheError(
     'ERR_DEEPCACHE_UNSUPPORTED',
-    `${path}: the model's own sampler, ${name.slice(0, 60)}, is not implemented; choose another one with the option ` +
+    `${path}: the model's own sampler, ${show(name)}, is not implemented; choose another one with the option ` +
       `scheduler (--scheduler): ${schedulerNames().join(', ')}`,
   );
 }

@@ -116,7 +116,8 @@ export function explicitFields(config: SchedulerConfig): SchedulerConfig {
   return fields;
 }
 
-function show(value: unknown): string {
+/** A value as text of bounded length. */
+export function show(value: unknown): string {
   const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? typeof value);
   return text.length > SHOWN ? `${text.slice(0, SHOWN)}...` : text;
 }

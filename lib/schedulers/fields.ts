@@ -30,6 +30,28 @@ export function ignoredFields(target: Fields, config: SchedulerConfig): string[]
   return unreadFields(target, config).filter((field) => !isKnownField(field));
 }
 
+/**
+ * What the configurations of many classes say about the noise, with the value that says nothing. Here a class that has
+ * no such field, as in diffusers, is worth a remark.
+ */
+const COMMON: Readonly<Record<string, unknown>> = {
+  rescale_betas_zero_snr: false,
+  use_karras_sigmas: false,
+  use_exponential_sigmas: false,
+  use_beta_sigmas: false,
+  use_lu_lambdas: false,
+  final_sigmas_type: 'zero',
+  timestep_type: 'discrete',
+  thresholding: false,
+};
+
+/** Fields that a scheduler of another class would obey, and that are about more than its own way of solving. */
+export function foreignFields(target: Fields, config: SchedulerConfig): string[] {
+  return unreadFields(target, config).filter(
+    (field) => Object.hasOwn(COMMON, field) && COMMON[field] !== config[field],
+  );
+}
+
 /** All fields of a configuration that a class does not have, but for those that change nothing. */
 export function unreadFields(target: Fields, config: SchedulerConfig): string[] {
   return Object.entries(config)

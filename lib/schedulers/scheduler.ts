@@ -8,7 +8,7 @@ import {
   requireFinite,
 } from './compiled.js';
 import { ConfigReader, explicitFields, type SchedulerConfig } from './config.js';
-import { checkOverrides, checkZeroSnr, ignoredFields } from './fields.js';
+import { checkOverrides, checkZeroSnr, foreignFields, ignoredFields } from './fields.js';
 import { PREDICTION_TYPES, type PredictionType } from './prediction.js';
 import { findScheduler, schedulerClass } from './registry.js';
 import { readSigmaSpacing, type SigmaSpacing, withoutReplacedSpacing } from './sigma-spacing.js';
@@ -157,6 +157,11 @@ export abstract class Scheduler {
   /** Fields of the configuration that diffusers' class of this name obeys and this one does not, or that none knows. */
   get ignoredFields(): readonly string[] {
     return ignoredFields(this.#class, this.#explicit);
+  }
+
+  /** Fields of the configuration about noise levels that neither this class nor diffusers' has, and others obey. */
+  get foreignFields(): readonly string[] {
+    return foreignFields(this.#class, this.#explicit);
   }
 
   /** What to write into a scheduler_config.json: the class and every field. */

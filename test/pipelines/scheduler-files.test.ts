@@ -106,13 +106,36 @@ test('a sampler that does not exist here does not stand in the way of another', 
   setSampler('KDPM2AncestralDiscreteScheduler');
   expect(await rejection(load())).toMatchObject({
     code: 'ERR_DEEPCACHE_UNSUPPORTED',
-    message: expect.stringMatching(/KDPM2AncestralDiscreteScheduler, is not implemented; choose another/),
+    message: expect.stringMatching(/KDPM2AncestralDiscreteScheduler", is not implemented; choose another/),
   });
   await using pipe = await load({ scheduler: 'DPM++ 2M Karras' });
   expect(pipe.scheduler.className).toBe('DPMSolverMultistepScheduler');
   const out = join(folder, 'out.png');
   const args = ['generate', '-m', folder, '-p', 'x', '--steps', '2', '-o', out, '-q'];
   expect(await runCli([...args, '--scheduler', 'euler_a'])).toMatchObject({ code: 0, err: '' });
+});
+
+test('--scheduler-config may be a whole file of another sampler', async () => {
+  const file = join(folder, 'other.json');
+  const own = JSON.parse(readFileSync(join(folder, SCHEDULER), 'utf8'));
+  writeFileSync(file, JSON.stringify({ ...own, clip_sample: false, interpolation_type: 'linear' }));
+  const picture = async (name: string, ...args: string[]) => {
+    const out = join(folder, `${name}.png`);
+    const common = ['generate', '-m', folder, '-p', 'x', '--steps', '3', '-s', '1', '-q', '-o', out];
+    expect(await runCli([...common, ...args])).toMatchObject({ code: 0, err: '' });
+    return readFileSync(out);
+  };
+  const dpm = await picture('a', '--scheduler', 'DPM++ 2M');
+  // Its version, 0.6, says nothing about DPM-Solver.
+  expect(await picture('b', '--scheduler', 'DPM++ 2M', '--scheduler-config', file)).toEqual(dpm);
+  const old = await picture(
+    'c',
+    '--scheduler',
+    'DPM++ 2M',
+    '--scheduler-config',
+    '{"final_sigmas_type":"sigma_min"}',
+  );
+  expect(old.equals(dpm)).toBe(false);
 });
 
 test.each([
