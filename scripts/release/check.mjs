@@ -1,12 +1,12 @@
 // Installs the packed release as a stranger would: into an empty project, with an empty home folder and neither a
 // compiler nor CMake on PATH, and makes a picture on the command line and from code.
 //
-//   node scripts/release/check.mjs [--quick] [--source] [FILTER...]
+//   node scripts/release/check.mjs [--quick] [--source] [--record] [FILTER...]
 //
 // With Node.js 20, 22 and 24 and every package manager, or where a FILTER is part of the combination's name ("node 22, pnpm").
 // --quick: with the Node.js and npm that run this. --source: with these, or the chosen ones, what `npx deepcache build`
-// makes instead of the platform's package; needs CMake and a compiler. Packs what is in prebuilds/. Ends with "N passed,
-// N failed".
+// makes instead of the platform's package; needs CMake and a compiler. --record: writes the results into docs/install.md.
+// Packs what is in prebuilds/. Ends with "N passed, N failed".
 import { spawn } from 'node:child_process';
 import {
   existsSync,
@@ -23,13 +23,15 @@ import { delimiter, join, sep } from 'node:path';
 import { parseArgs } from 'node:util';
 import { MANAGERS, nodeOf } from './managers.mjs';
 import { packAll } from './pack.mjs';
+import { readTable, writeTable } from './page.mjs';
 import { serve } from './registry.mjs';
 
 const { values, positionals: filters } = parseArgs({
-  options: { quick: { type: 'boolean' }, source: { type: 'boolean' } },
+  options: { quick: { type: 'boolean' }, source: { type: 'boolean' }, record: { type: 'boolean' } },
   allowPositionals: true,
 });
 
+const MAJORS = [20, 22, 24];
 const PROMPT = 'a red barn under a blue sky';
 /** What package managers' launchers call; no compiler, no make, no cmake, no python. */
 const COMMANDS = ['sh', 'env', 'dirname', 'basename', 'sed', 'uname', 'readlink', 'cat', 'ls', 'cygpath'];
@@ -55,7 +57,7 @@ await pipe.dispose();
 function combinations() {
   const fromSource = (one) => ({ ...one, name: `${one.name}, from source`, source: true });
   const here = { name: `node ${process.versions.node}, npm here`, manager: 'npm here' };
-  const all = [20, 22, 24].flatMap((major) =>
+  const all = MAJORS.flatMap((major) =>
     Object.entries(MANAGERS)
       .filter(([manager, { without = [] }]) => manager !== 'npm here' && !without.includes(major))
       .map(([manager]) => ({ name: `node ${major}, ${manager}`, manager, major })),
@@ -137,6 +139,7 @@ async function check({ manager, major, source }, tarball, scope, npmSettings) {
     };
     for (const [name, text] of Object.entries(settings)) writeFileSync(join(project, name), text);
     const env = {
+      ...Object.fromEntries(Object.entries(process.env).filter(([name]) => NETWORK.test(name))),
       HOME: home,
       PATH: minimalPath(join(scratch, 'bin'), node),
       TMPDIR: scratch,
@@ -153,7 +156,10 @@ async function check({ manager, major, source }, tarball, scope, npmSettings) {
     if (unwanted.length > 0) throw new Error(`installed too: ${unwanted.join(', ')}`);
     if (source) {
       rmSync(join(project, 'node_modules/@deepcache'), { recursive: true, force: true });
-      await run([...program(node), 'build'], project, { ...env, PATH: process.env.PATH });
+      await run([...program(node), 'build'], project, {
+        ...env,
+        PATH: env.PATH + delimiter + process.env.PATH,
+      });
     }
     const options = ['generate', '--prompt', PROMPT, '--steps', '4', '--seed', '1', '-o', 'cli.png'];
     await run([...program(node), ...options], project, env);
@@ -172,11 +178,23 @@ async function check({ manager, major, source }, tarball, scope, npmSettings) {
   }
 }
 
+/** Managers down, versions of Node.js across; what did not run now stays as it was. */
+function record(results) {
+  const rows = new Map(readTable('matrix').map((cells) => [cells[0], cells]));
+  for (const { manager, major, text } of results) {
+    const cells = rows.get(manager) ?? [manager, '–', '–', '–'];
+    cells[MAJORS.indexOf(major) + 1] = text;
+    rows.set(manager, cells);
+  }
+  writeTable('matrix', ['', ...MAJORS.map((major) => `Node.js ${major}`)], [...rows.values()]);
+}
+
 const packages = packAll();
 if (packages.length === 1) throw new Error('there are no binaries in prebuilds/: npm run build:prebuilds');
 const npmSettings = await readNpmSettings();
 const { url, close } = await serve(packages.slice(1));
 const counts = { ok: 0, FAIL: 0 };
+const results = [];
 let pixels;
 for (const one of combinations()) {
   let line;
@@ -185,13 +203,16 @@ for (const one of combinations()) {
     pixels ??= result.pixels;
     if (result.pixels !== pixels) throw new Error('the picture is another one');
     counts.ok++;
+    results.push({ ...one, text: `ok, ${result.seconds.toFixed(1)} s` });
     line = `ok    ${one.name.padEnd(32)} installed in ${result.seconds.toFixed(1)} s`;
   } catch (error) {
     counts.FAIL++;
+    results.push({ ...one, text: 'fails' });
     line = `FAIL  ${one.name}: ${error.message}`;
   }
   console.log(line);
 }
 close();
+if (values.record) record(results.filter(({ major, source }) => major !== undefined && !source));
 console.log(`${counts.ok} passed, ${counts.FAIL} failed`);
 process.exit(counts.FAIL > 0 ? 1 : 0);

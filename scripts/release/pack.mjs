@@ -4,15 +4,13 @@
 //
 // The tarballs go to release/. --complete: a binary that was not built is an error, as it must be for publishing.
 // --sizes: writes the sizes into docs/install.md.
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import { readTable, writeTable } from './page.mjs';
 import { builtPackages, root } from './platforms.mjs';
 import { pack, stageMain, stagePlatform } from './stage.mjs';
-
-const PAGE = join(root, 'docs/install.md');
-const TABLE = /(?<=<!-- sizes -->\n)[\s\S]*?(?=<!-- end -->)/;
 
 /** Packs all; returns [{name, folder, file, size, unpackedSize, entryCount}], `deepcache` first. */
 export function packAll(options) {
@@ -31,18 +29,12 @@ export function packAll(options) {
 
 const mega = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
 
-/** Rows by name; those of packages that were not built here stay as they were. */
+/** Rows of packages that were not built here stay as they were. */
 function writeSizes(tarballs) {
-  const page = readFileSync(PAGE, 'utf8');
-  const rows = new Map();
-  for (const row of (TABLE.exec(page)?.[0] ?? '').split('\n').slice(2))
-    if (row.startsWith('| `')) rows.set(row.split('`')[1], row);
+  const rows = new Map(readTable('sizes').map((cells) => [cells[0], cells]));
   for (const { name, size, unpackedSize, entryCount } of tarballs)
-    rows.set(name, `| \`${name}\` | ${mega(size)} | ${mega(unpackedSize)} | ${entryCount} |`);
-  const table = ['| package | tarball | unpacked | files |', '|---|---|---|---|', ...rows.values()].join(
-    '\n',
-  );
-  writeFileSync(PAGE, page.replace(TABLE, `${table}\n`));
+    rows.set(`\`${name}\``, [`\`${name}\``, mega(size), mega(unpackedSize), entryCount]);
+  writeTable('sizes', ['package', 'tarball', 'unpacked', 'files'], [...rows.values()]);
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
