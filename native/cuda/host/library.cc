@@ -84,7 +84,8 @@ std::string choose(const std::string& elsewhere) {
 const Api* load(const std::string& path) {
   if (!exists(path))
     unavailable("this installation has no CUDA library (" + path +
-                " does not exist); docs/install.md says where it comes from");
+                " does not exist): npx deepcache build --cuda makes one, and where there is one "
+                "published it comes in the package @deepcache/<platform>-cuda");
   std::string why;
   void* const library = open_library(path, &why);
   if (!library) unavailable("the CUDA library could not be loaded: " + why);
