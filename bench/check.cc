@@ -125,7 +125,7 @@ int check(const Device& device, const std::vector<std::string>& parts,
       continue;
     }
     for (const std::string& model : models) {
-      const int own = UnetConfig::parse(model_part(model, "unet")).sample_size;
+      const int own = UnetConfig::parse(model_part(model, "unet")).sample_height;
       part == "shapes" ? check_op_shapes(checks, model, std::min(own, side))
                        : check_model(checks, model, std::min(own, side));
     }

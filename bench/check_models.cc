@@ -130,7 +130,7 @@ void check_memory(Checks& checks, const std::string& model, int runs) {
   const Device& device = checks.device();
   const std::string json = model_part(model, "unet");
   const UnetConfig config = UnetConfig::parse(json);
-  const DenoiseInputs inputs(config, 1, config.sample_size, config.sample_size, kTokens);
+  const DenoiseInputs inputs(config, 1, config.sample_height, config.sample_height, kTokens);
   const auto ignore = [](const UnetProgress&) {};
   const auto run = [&](int count) {
     const auto unet = synthetic_unet(json, device.backend);

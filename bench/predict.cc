@@ -77,7 +77,7 @@ void predict(const std::vector<std::string>& models, const std::vector<int>& bat
   Predictions rows(report, filter);
   for (const std::string& model : models) {
     const UnetConfig config = UnetConfig::parse(model_part(model, "unet"));
-    const int side = config.sample_size;
+    const int side = config.sample_height;
     double text = 0, decode = 0;
     for (const char* part : {"text_encoder", "text_encoder_2"})
       if (const std::string text_config = model_part(model, part); !text_config.empty())

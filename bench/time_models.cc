@@ -116,7 +116,7 @@ void time_model(Timings& timings, const std::string& model) {
     if (const std::string json = model_part(model, part); !json.empty())
       parts.text.push_back(synthetic_text_encoder(json, backend));
   const UnetConfig& config = parts.unet->config();
-  const int side = options.side ? options.side : config.sample_size;
+  const int side = options.side ? options.side : config.sample_height;
 
   for (const int images : options.batches) {
     const UnetShape shape{2 * images, side, side, kTokens, 1};

@@ -15,7 +15,7 @@ constexpr int kFewest = 8, kMost = 32;
 
 void time_ops(Timings& timings, const std::string& model) {
   const UnetConfig config = UnetConfig::parse(model_part(model, "unet"));
-  const int side = timings.options().side ? timings.options().side : config.sample_size;
+  const int side = timings.options().side ? timings.options().side : config.sample_height;
   const size_t bytes = timings.device().activation_bytes();
   for (const int images : timings.options().batches) {
     const Plan plan = plan_unet_full(config, {2 * images, side, side, 77, 1}, {0});

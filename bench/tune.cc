@@ -41,7 +41,7 @@ void tune(const Device& device, const std::vector<std::string>& models,
   std::printf("%-64s %10s %10s  %s\n", "", "model ms", "tuned ms", "tile");
   for (const std::string& model : models) {
     const UnetConfig config = UnetConfig::parse(model_part(model, "unet"));
-    const int latents = side ? side : config.sample_size;
+    const int latents = side ? side : config.sample_height;
     for (const int images : batches) {
       const Plan plan = plan_unet_full(config, {2 * images, latents, latents, 77, 1}, {0});
       for (const DistinctOp& distinct : distinct_ops(plan)) {

@@ -166,7 +166,43 @@ describe('problems', () => {
     const problems = await problemsOf();
     expect(problems).toContain('the text encoder is 32 wide, the U-Net reads 48');
     expect(problems).toContain('the autoencoder has 8 latent channels, the U-Net makes 4');
-    expect(problems).toContain('the tokenizer has 1000 tokens, the text encoder knows 900');
+    expect(problems.join('\n')).toMatch(
+      /tokenizer has ids up to 999, text_encoder knows 900 tokens: "<\|endoftext\|>"/,
+    );
+  });
+
+  test('an inpainting U-Net in a pipeline for text', async () => {
+    editJson('unet/config.json', (config) => {
+      config.in_channels = 9;
+    });
+    expect((await problemsOf()).join('\n')).toMatch(/inpainting model.*StableDiffusionInpaintPipeline/);
+  });
+
+  test("means of an autoencoder's latents that do not fit", async () => {
+    editJson('vae/config.json', (config) => {
+      config.latents_mean = [1, 2];
+      config.latents_std = [1, 1, 1, 1];
+    });
+    expect((await problemsOf()).join('\n')).toMatch(/vae.config\.json.*latents_mean/);
+  });
+
+  test('names that a compiled model has, and a whole CLIP model are none; unknown fields are noted', async () => {
+    editHeader(UNET, (header) => {
+      for (const name of Object.keys(header)) {
+        if (name === '__metadata__') continue;
+        header[`_orig_mod.${name}`] = header[name] as never;
+        delete header[name];
+      }
+    });
+    editJson('text_encoder/config.json', (config) => {
+      config.text_config = { ...config };
+      Object.assign(config, { architectures: ['CLIPModel'], model_type: 'clip' });
+    });
+    editJson('unet/config.json', (config) => {
+      config.new_trick = 1;
+    });
+    expect(await problemsOf()).toEqual([]);
+    expect((await runCli(['inspect', model])).out).toMatch(/note +unet.config\.json: "new_trick"/);
   });
 
   test('what is not implemented', async () => {

@@ -11,7 +11,7 @@ import {
   pipelineForInputs,
   type StepEvent,
 } from '../index.js';
-import { readModelIndex } from '../pipelines/components.js';
+import { readModelIndex } from '../pipelines/model-index.js';
 import type { CliContext } from './context.js';
 import { modelFolder } from './default-model.js';
 import { checkFlags, type GenerateFlags, optionsFor, toLoadOptions } from './generate-options.js';

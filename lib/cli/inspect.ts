@@ -1,5 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { Command } from 'commander';
 import { fromNative, invalidConfig, messageOf } from '../errors.js';
 import { meantFolder } from '../models/demo-model.js';
@@ -56,25 +56,27 @@ async function inspect(
     if (checkWeights) problems.push(...(await checkValues(file, context)));
   };
 
-  if (!existsSync(path)) throw invalidConfig(path, 'does not exist');
-  if (statSync(path).isFile()) {
+  const isFile = statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+  if (isFile && basename(path) !== 'model_index.json') {
     const problems: string[] = [];
     await check(path, problems);
     return inspectFile(path, problems);
   }
-  if (existsSync(join(path, 'model_index.json'))) {
+  const configFile = join(path, 'config.json');
+  if (existsSync(join(path, 'model_index.json')) || !existsSync(configFile)) {
     const report = await inspectModel(path, variant);
     for (const { name, files, problems } of report.components) {
-      for (const file of files) await check(join(path, name, file.name), problems);
+      for (const file of files) await check(join(report.folder, name, file.name), problems);
     }
     const problems = [report, ...report.components].reduce((sum, part) => sum + part.problems.length, 0);
     const components = report.components.map(({ config, ...rest }) => rest);
     return { json: { ...report, components }, text: modelText(report), problems };
   }
-  const configFile = join(path, 'config.json');
-  const className = existsSync(configFile) ? await classNameOf(configFile) : undefined;
+  const className = await classNameOf(configFile);
   if (className === undefined || !kindOf(className)) {
-    const what = className ? `is a ${className}` : 'has neither a model_index.json nor a config.json';
+    const what = className
+      ? `is a ${className}`
+      : 'has neither a model_index.json nor a class in its config.json';
     throw invalidConfig(path, `${what}; it must be a model folder or its unet, vae or text_encoder`);
   }
   const { config, ...report } = await inspectComponent(path, className, variant);

@@ -97,14 +97,14 @@ function configIn(folder: string): string {
   return path;
 }
 
-function sizeOf({ sampleSize, scale, contextLength, ...video }: UnetDefaults, flags: Flags): UnetSize {
-  if (flags.frames !== undefined && video.frames === undefined) {
+function sizeOf({ scale, contextLength, ...own }: UnetDefaults, flags: Flags): UnetSize {
+  if (flags.frames !== undefined && own.frames === undefined) {
     throw invalidArgument('frames', 'is for the U-Nets of videos only');
   }
-  const frames = video.frames === undefined ? 1 : (flags.frames ?? video.frames);
+  const frames = own.frames === undefined ? 1 : (flags.frames ?? own.frames);
   const latent = (name: 'width' | 'height', pixels?: number, latents?: number): number => {
     if (latents !== undefined) return latents;
-    if (pixels === undefined) return sampleSize;
+    if (pixels === undefined) return own[name];
     if (pixels % scale !== 0) throw invalidArgument(name, `must be a multiple of ${scale}, got ${pixels}`);
     return pixels / scale;
   };

@@ -9,7 +9,7 @@ import {
   StableDiffusionXLImg2ImgPipeline,
   StableDiffusionXLInpaintPipeline,
 } from '../index.js';
-import { readModelIndex } from '../pipelines/components.js';
+import { readModelIndex } from '../pipelines/model-index.js';
 import { resultOf } from '../pipelines/result.js';
 import { addStats } from '../pipelines/stats.js';
 import type { GenerateFlags } from './generate-options.js';

@@ -1,8 +1,10 @@
+import { join } from 'node:path';
 import { fromNative } from '../errors.js';
 import { native } from '../native/binding.js';
 import { type Device, finish, openBackend } from '../native/device.js';
 import type { NativeBackend, NativeVae, PlanInfo, VaePlanInfo, VaeRequest } from '../native/types.js';
 import type { Tensor } from '../tensor.js';
+import { LatentScale } from './latent-scale.js';
 import { findModel, loadNative, type ModelLoadOptions } from './model-files.js';
 import { needsTiles, runTiled, type Tiling } from './tiling.js';
 
@@ -28,7 +30,9 @@ export class AutoencoderKL {
   private constructor(
     private readonly handle: NativeVae,
     private readonly configText: string,
-    private readonly config: Readonly<Record<string, unknown>>,
+    readonly config: Readonly<Record<string, unknown>>,
+    /** Between its latents and those in model scale. */
+    readonly latentScale: LatentScale,
     /** Of its activations: bf16 in fp16 pipelines that follow `force_upcast`. */
     readonly dtype: NativeBackend['dtype'],
   ) {}
@@ -44,10 +48,18 @@ export class AutoencoderKL {
     // diffusers takes a configuration that does not say it for true.
     const own = options.upcast && config.force_upcast !== false ? withoutOverflow(backend) : backend;
     const start = () => native().loadVae(own, { config: configText, files });
-    return new AutoencoderKL(await loadNative(folder, start, options.signal), configText, config, own.dtype);
+    const handle = await loadNative(folder, start, options.signal);
+    try {
+      const { scalingFactor, latentChannels } = handle;
+      const scale = new LatentScale(scalingFactor, latentChannels, config, join(folder, 'config.json'));
+      return new AutoencoderKL(handle, configText, config, scale, own.dtype);
+    } catch (error) {
+      handle.dispose();
+      throw error;
+    }
   }
 
-  /** Latents in model scale are the encoder's times this. */
+  /** Latents in model scale are the encoder's times this, where {@link latentScale} is plain. */
   get scalingFactor(): number {
     return this.handle.scalingFactor;
   }
@@ -83,7 +95,7 @@ export class AutoencoderKL {
   }
 
   /**
-   * Latents [n, c, h, w] divided by the scaling factor -> pixels [n, 3, h * scale, w * scale], not clamped.
+   * Latents [n, c, h, w] in the autoencoder's own scale -> pixels [n, 3, h * scale, w * scale], not clamped.
    *
    * @param options.tiling in image pixels, multiples of `scale`; results differ a little from those in one piece.
    */

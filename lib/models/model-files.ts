@@ -57,10 +57,15 @@ export async function findModel(
     const found = [`${name}.safetensors.index.json`, inner].find((file) => names.includes(file));
     if (found) return { folder, configText: text, config: value, files: await shards(folder, found, signal) };
   }
+  const variants = names.flatMap((name) => (/-\d+-of-\d+\./.test(name) ? [] : (variantOf(name, stem) ?? [])));
   const pickled = names.filter((name) => /\.(bin|ckpt|pt|pth)$/.test(name));
   throw new DeepCacheError(
     'ERR_DEEPCACHE_INVALID_WEIGHTS',
-    `${folder} has no ${stem}.safetensors` +
+    `${folder} has no ${stems[0]}.safetensors` +
+      (variants.length > 0
+        ? `; there ${variants.length === 1 ? 'is the variant' : 'are the variants'} ${variants.join(', ')}: ` +
+          `give it, as the option variant or --variant ${variants[0]}`
+        : '') +
       (pickled.length > 0 ? ` (${pickled.join(', ')} is pickled; convert it to safetensors)` : ''),
   );
 }
@@ -80,6 +85,15 @@ export async function loadNative<T>(folder: string, start: () => Job<T>, signal?
     const path = join(folder, 'config.json');
     throw new DeepCacheError(error.code, `${path}: ${error.message}`, { cause: error });
   }
+}
+
+/** The variant that a weight file, or the index of one's shards, is of. */
+function variantOf(name: string, stem: string): string | undefined {
+  const rest = name.startsWith(`${stem}.`) ? name.slice(stem.length + 1) : '';
+  return /^([\w-]+)\.safetensors(?:\.index\.json)?$|^safetensors\.index\.([\w-]+)\.json$/
+    .exec(rest)
+    ?.slice(1)
+    .find(Boolean);
 }
 
 async function shards(folder: string, index: string, signal?: AbortSignal): Promise<string[]> {

@@ -52,9 +52,18 @@ export class UNet2DConditionModel {
     return new model(await loadNative(folder, start, signal), configText, config);
   }
 
-  /** Latent pixels per axis that the model was trained on. */
-  get sampleSize(): number {
-    return this.native.sampleSize;
+  /** Height of the samples that the model was trained on: latent pixels, where it works on latents. */
+  get sampleHeight(): number {
+    return this.native.sampleHeight;
+  }
+
+  get sampleWidth(): number {
+    return this.native.sampleWidth;
+  }
+
+  /** Width of the embedded guidance scale that it takes (`time_cond_proj_dim`); 0: none. */
+  get timeCondWidth(): number {
+    return this.native.timeCondWidth;
   }
 
   get inChannels(): number {
@@ -113,8 +122,8 @@ export class UNet2DConditionModel {
 
   /** Fills in what is left out. */
   protected size(options: SizeOptions): UnetSize {
-    const { batch = 1, height = this.sampleSize, width = this.sampleSize, contextLength = 77 } = options;
-    const { frames = 1 } = options;
+    const { batch = 1, height = this.sampleHeight, width = this.sampleWidth } = options;
+    const { contextLength = 77, frames = 1 } = options;
     return { batch, height, width, contextLength, frames, device: this.native.device };
   }
 

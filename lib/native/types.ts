@@ -38,6 +38,8 @@ export interface NativeAddon {
 
   readonly Generator: new (seed: bigint) => NativeGenerator;
   readonly SafetensorsFile: new (path: string) => NativeSafetensorsFile;
+  /** What files with the tensors `stored` call the `wanted` ones, as models find them when they are loaded. */
+  matchTensors(stored: readonly string[], wanted: readonly string[]): (string | undefined)[];
   /** Values of native/runtime/synth.h's generator. */
   synthesize(name: string, shape: readonly number[]): Float32Array;
   /** Writes a file of synthetic weights. */
@@ -156,6 +158,8 @@ export interface UnetConditions {
   /** SDXL: [n, pooled] and [n, ids]. Videos: ids only. */
   readonly textEmbeds?: Float32Array;
   readonly timeIds?: Float32Array;
+  /** U-Nets that were distilled with guidance: the embedded guidance scale, [n, timeCondWidth]; zeros by default. */
+  readonly timestepCond?: Float32Array;
 }
 
 export interface NativeUnet {
@@ -164,7 +168,10 @@ export interface NativeUnet {
   readonly inChannels: number;
   readonly outChannels: number;
   readonly contextWidth: number;
-  readonly sampleSize: number;
+  readonly sampleHeight: number;
+  readonly sampleWidth: number;
+  /** Of the guidance scale's embedding; 0 when the U-Net takes none. */
+  readonly timeCondWidth: number;
   /** Frames that a video U-Net was trained on, else 1. */
   readonly frames: number;
   readonly levels: number;

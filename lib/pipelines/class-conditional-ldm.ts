@@ -7,11 +7,13 @@ import { findModel } from '../models/model-files.js';
 import { LatentUNetModel } from '../models/unconditional-unets.js';
 import { openBackend } from '../native/device.js';
 import { LatentDDIMScheduler, type Scheduler } from '../schedulers/index.js';
+import { inSlices } from '../slices.js';
 import { concat, type Tensor } from '../tensor.js';
 import { real, whole } from './checks.js';
-import type { LoadOptions, ModelIndex, PipelineParts } from './components.js';
-import { registerPipeline } from './diffusion-pipeline.js';
+import type { LoadOptions, PipelineParts } from './components.js';
 import { loadTogether } from './loading.js';
+import type { ModelIndex } from './model-index.js';
+import { registerPipeline } from './registry.js';
 import { checkSamplingOptions, MAX_IMAGES, requireObject, type SamplingOptions } from './sampling-options.js';
 import { SamplingPipeline, type SamplingRun } from './sampling-pipeline.js';
 import { chooseScheduler } from './scheduler-file.js';
@@ -102,7 +104,9 @@ export class ClassConditionalLDMPipeline extends SamplingPipeline<
     const count = data.length / batch;
     const pixels: Float32Array[] = [];
     for (let i = 0; i < batch; i++) {
-      const one = data.subarray(i * count, (i + 1) * count).map((value) => value / this.vae.scalingFactor);
+      const image = data.subarray(i * count, (i + 1) * count);
+      const scaled = this.vae.latentScale.fromModel(image, (each[1] as number) * (each[2] as number));
+      const one = await inSlices(scaled, signal);
       const decoded = await this.vae.decode({ data: one, shape: [1, ...each] }, { signal });
       pixels.push(decoded.data.map((value) => Math.min(1, Math.max(0, (value + 1) / 2))));
     }
@@ -110,13 +114,12 @@ export class ClassConditionalLDMPipeline extends SamplingPipeline<
     return { data: concat(pixels), shape: [batch, 3, height, width] };
   }
 
-  protected override get pictureSize(): number {
-    return this.unet.sampleSize * this.vae.scale;
+  protected override get pixelScale(): number {
+    return this.vae.scale;
   }
 
   protected override decodeBytes(): number {
-    const side = this.unet.sampleSize;
-    return this.vae.decodeBytes({ height: side, width: side });
+    return this.vae.decodeBytes({ height: this.unet.sampleHeight, width: this.unet.sampleWidth });
   }
 
   protected override decoderMemory() {

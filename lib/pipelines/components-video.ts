@@ -4,8 +4,9 @@ import { AutoencoderKL } from '../models/autoencoder-kl.js';
 import { CLIPVisionModelWithProjection } from '../models/image-encoder.js';
 import { UNetSpatioTemporalConditionModel } from '../models/unet-spatio-temporal.js';
 import { openBackend } from '../native/device.js';
-import type { LoadOptions, ModelIndex, PipelineParts } from './components.js';
+import type { LoadOptions, PipelineParts } from './components.js';
 import { loadTogether } from './loading.js';
+import type { ModelIndex } from './model-index.js';
 import { loadScheduler } from './scheduler-file.js';
 
 /** The parts of a Stable Video Diffusion folder. */

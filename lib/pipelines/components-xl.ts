@@ -8,10 +8,11 @@ import { openBackend } from '../native/device.js';
 import { fitProjection } from '../previews/fit.js';
 import { knownProjection } from '../previews/projection.js';
 import { CLIPTokenizer } from '../tokenizers/clip-tokenizer.js';
-import type { LoadOptions, ModelIndex } from './components.js';
-import { checkTokenizer } from './fit.js';
+import type { LoadOptions } from './components.js';
+import { checkTokenizer, tellUnknownFields } from './fit.js';
 import type { LatentParts } from './latent-pipeline.js';
 import { loadTogether } from './loading.js';
+import type { ModelIndex } from './model-index.js';
 import { loadScheduler } from './scheduler-file.js';
 
 /** A text encoder and the tokenizer that goes with it. */
@@ -52,6 +53,7 @@ export async function loadXLComponents(index: ModelIndex, options: LoadOptions):
     const vae = await keep(
       AutoencoderKL.load(backend, join(folder, 'vae'), { variant, signal, upcast: true }),
     );
+    tellUnknownFields(folder, { unet, vae }, options.log);
     const width = text.reduce((sum, { encoder }) => sum + encoder.width, 0);
     if (width !== unet.contextWidth) {
       throw invalidConfig(

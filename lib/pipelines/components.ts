@@ -1,7 +1,5 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { invalidArgument, invalidConfig } from '../errors.js';
-import { readJson } from '../files/json.js';
+import { invalidArgument } from '../errors.js';
 import { defaultLog, type Log } from '../log.js';
 import { AutoencoderKL } from '../models/autoencoder-kl.js';
 import { CLIPTextModel } from '../models/text-encoder.js';
@@ -15,11 +13,11 @@ import type { Scheduler } from '../schedulers/index.js';
 import { CLIPTokenizer } from '../tokenizers/clip-tokenizer.js';
 import { checkMaxPending } from './call-queue.js';
 import { callable, checkSignal, flag } from './checks.js';
-import { checkFit } from './fit.js';
+import { checkFit, tellUnknownFields } from './fit.js';
 import type { GenerationDefaults } from './generation-config.js';
 import { loadTogether } from './loading.js';
+import type { ModelIndex } from './model-index.js';
 import type { ModelName } from './model-name.js';
-import { readOriginalIndex } from './original-layout.js';
 import { repairTexts, unetRepairs } from './repairs.js';
 import { loadScheduler, type SchedulerChoice } from './scheduler-file.js';
 
@@ -79,31 +77,6 @@ export interface Components extends PipelineParts {
   projection: LatentProjection | undefined;
 }
 
-/** The parts of a model_index.json. */
-export interface ModelIndex {
-  readonly folder: string;
-  /** The pipeline that it names or, while a folder is loaded, the one that is made. */
-  readonly className: string;
-  readonly value: Readonly<Record<string, unknown>>;
-}
-
-/** @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG when the folder is no diffusers model. */
-export async function readModelIndex(folder: string, signal?: AbortSignal): Promise<ModelIndex> {
-  if (typeof folder !== 'string' || folder === '') {
-    throw invalidArgument('model', 'must be the path of a folder in the diffusers layout');
-  }
-  if (!existsSync(folder)) throw invalidConfig(folder, 'does not exist');
-  const path = join(folder, 'model_index.json');
-  if (!existsSync(path)) {
-    const own = await readOriginalIndex(folder, signal);
-    if (own) return own;
-    throw invalidConfig(folder, 'has no model_index.json; a model is a folder in the diffusers layout');
-  }
-  const { value } = await readJson(path, { signal });
-  if (typeof value._class_name !== 'string') throw invalidConfig(path, 'lacks "_class_name"');
-  return { folder, className: value._class_name, value };
-}
-
 /** Loads the parts of a Stable Diffusion folder. What was loaded before an error is freed. */
 export async function loadComponents(index: ModelIndex, options: LoadOptions): Promise<Components> {
   const { log = defaultLog, variant, signal } = options;
@@ -135,6 +108,7 @@ export async function loadComponents(index: ModelIndex, options: LoadOptions): P
     );
     const vae = await keep(AutoencoderKL.load(backend, join(folder, 'vae'), load));
     checkFit(folder, { tokenizer, textEncoder, unet, vae });
+    tellUnknownFields(folder, { unet, vae }, log);
     const projection = options.fitPreviews ? await fitProjection(vae, signal) : knownProjection(vae);
     return { backend, tokenizer, textEncoder, unet, vae, scheduler, projection, models, users: 0 };
   });

@@ -1,50 +1,24 @@
 import { Callbacks } from '../callbacks.js';
 import { DeepCacheError, invalidArgument } from '../errors.js';
 import { defaultLog, type Log } from '../log.js';
-import { meantFolder } from '../models/demo-model.js';
+import { shorten } from '../messages.js';
 import type { UNet2DConditionModel } from '../models/unet.js';
 import type { Scheduler } from '../schedulers/index.js';
 import { CallQueue } from './call-queue.js';
-import {
-  checkLoadOptions,
-  type LoadOptions,
-  type ModelIndex,
-  type PipelineParts,
-  readModelIndex,
-} from './components.js';
+import { checkLoadOptions, type LoadOptions, type PipelineParts } from './components.js';
 import { type GenerationDefaults, readGenerationConfig, withDefaults } from './generation-config.js';
+import { readModelIndex } from './model-index.js';
 import { type ModelName, nameModel } from './model-name.js';
 import type { GenerateOptions } from './options.js';
+import { findPipeline, pipelineNames } from './registry.js';
 import { type GenerateResult, resultOf, type StepEvent } from './result.js';
 import { chooseScheduler } from './scheduler-file.js';
 
 /** What `stream` yields: the steps, then the result. */
 export type StreamEvent = ({ type: 'step' } & StepEvent) | ({ type: 'result' } & GenerateResult);
 
-/** A pipeline class as the registry knows it. */
-export interface PipelineClass {
-  /** diffusers' class name, as in model_index.json. */
-  readonly className: string;
-  /** Loads the parts of a folder. */
-  load(index: ModelIndex, options: LoadOptions): Promise<PipelineParts>;
-  // biome-ignore lint/suspicious/noExplicitAny: pipelines differ in their options and parts
-  new (components: any, log?: Log): AnyPipeline;
-}
-
 // biome-ignore lint/suspicious/noExplicitAny: pipelines differ in their options and parts
 type AnyPipeline = DiffusionPipeline<any, any>;
-
-const registry = new Map<string, PipelineClass>();
-
-/** @internal Makes a class known to DiffusionPipeline.fromPretrained. */
-export function registerPipeline(pipeline: PipelineClass): void {
-  registry.set(pipeline.className, pipeline);
-}
-
-/** @internal Whether there is a pipeline of this name. */
-export function hasPipeline(className: string): boolean {
-  return registry.has(className);
-}
 
 /**
  * A loaded model folder and the way its parts work together. Load one with {@link DiffusionPipeline.fromPretrained},
@@ -55,6 +29,7 @@ export abstract class DiffusionPipeline<
   Parts extends PipelineParts = PipelineParts,
 > {
   static readonly className: string = 'DiffusionPipeline';
+  static readonly recommended: GenerationDefaults = {};
   /** Names of components that the class needs. */
   static readonly parts: readonly string[] = [];
 
@@ -91,6 +66,13 @@ export abstract class DiffusionPipeline<
       throw invalidArgument('pipeline', `has no ${missing.join(' and no ')}, which a ${className} needs`);
     }
     const made = new this(pipeline.components, pipeline.log);
+    try {
+      made.checkParts('the pipeline');
+    } catch (error) {
+      // It was never there: the other one goes on alone.
+      pipeline.components.users--;
+      throw error;
+    }
     made.scheduler = pipeline.scheduler;
     made.maxPending = pipeline.maxPending;
     return made;
@@ -101,7 +83,7 @@ export abstract class DiffusionPipeline<
    * model_index.json names; called on a pipeline's class it makes that one. A generation_config.json in the folder
    * holds defaults of the model's own for `generate`, see {@link DiffusionPipeline.defaults}.
    *
-   * @param model the folder; `'demo'` is the small model that comes with the package, unless there is a folder `demo`.
+   * @param model the folder, or a place from which {@link locateModel} finds it; `'demo'` is the small model that comes with the package, unless there is a folder `demo`.
    * @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG, ERR_DEEPCACHE_INVALID_WEIGHTS, ERR_DEEPCACHE_UNSUPPORTED (a
    * pipeline that is not implemented), ERR_DEEPCACHE_BACKEND_UNAVAILABLE, ERR_DEEPCACHE_OUT_OF_MEMORY
    */
@@ -113,26 +95,29 @@ export abstract class DiffusionPipeline<
   ): Promise<T> {
     checkLoadOptions(options);
     options.signal?.throwIfAborted();
-    const folder = meantFolder(model);
-    const index = await readModelIndex(folder, options.signal);
+    const index = await readModelIndex(model, options.signal);
+    const { folder } = index;
     // biome-ignore lint/complexity/noThisInStatic: the class that it was called on decides what is made
     const own = this.className === DiffusionPipeline.className ? index.className : this.className;
-    const pipeline = registry.get(own);
+    const pipeline = findPipeline(own);
     if (!pipeline) {
-      const known = [...registry.keys()].join(', ');
       throw new DeepCacheError(
         'ERR_DEEPCACHE_UNSUPPORTED',
-        `${folder} is a ${index.className}, which this version does not have; it has ${known}`,
+        `${folder} is a ${shorten(own)}, which this version does not have; it has ${pipelineNames().join(', ')}. ` +
+          'If its parts fit one of these, load it as one, such as StableDiffusionPipeline.fromPretrained(folder)',
       );
     }
     const callbacks = new Callbacks();
     const log: Log = (message) => callbacks.run(() => (options.log ?? defaultLog)(message));
-    const defaults = await readGenerationConfig(folder, log, options.signal);
+    for (const remark of index.remarks ?? []) log(remark);
+    const recommended = await readGenerationConfig(folder, log, options.signal);
+    const defaults = { ...pipeline.recommended, ...recommended };
     const name = await nameModel(index.folder);
     const parts = await pipeline.load({ ...index, className: own }, { ...options, log });
     const loaded = new pipeline({ ...parts, defaults, model: name }, options.log);
     loaded.maxPending = options.maxPending ?? loaded.maxPending;
     try {
+      loaded.checkParts(folder);
       await callbacks.settled(options.signal);
     } catch (error) {
       await loaded.dispose();
@@ -283,6 +268,9 @@ export abstract class DiffusionPipeline<
 
   /** As few as a run can have to use all that it has. */
   protected readonly warmupSteps: number = 2;
+
+  /** Throws where parts that fit each other do not fit the class. `what` names them. */
+  protected checkParts(_what: string): void {}
 
   /** Throws what is wrong with the options. */
   protected abstract check(options: Options): void;

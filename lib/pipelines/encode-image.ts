@@ -37,7 +37,7 @@ export async function encodeImages(
       const logVariance = Math.min(20, Math.max(-30, values[half + k] as number));
       const deviation = Math.exp(0.5 * logVariance);
       const sample = (values[k] as number) + deviation * (normal[i * half + k] as number);
-      latents[i * half + k] = sample * vae.scalingFactor;
+      latents[i * half + k] = vae.latentScale.toModel(sample, Math.floor(k / (height * width)));
     });
     await inSlices(sample, signal);
   }

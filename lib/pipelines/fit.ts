@@ -1,4 +1,7 @@
-import { invalidConfig } from '../errors.js';
+import { join } from 'node:path';
+import { DeepCacheError, invalidConfig } from '../errors.js';
+import { defaultLog, type Log } from '../log.js';
+import { unknownFields } from '../models/known-fields.js';
 import type { CLIPTextModel } from '../models/text-encoder.js';
 import type { CLIPTokenizer } from '../tokenizers/clip-tokenizer.js';
 import type { Components } from './components.js';
@@ -25,6 +28,37 @@ export function checkTokenizer(
       `the tokenizer${suffix} makes ${tokenizer.modelMaxLength} tokens, text_encoder${suffix} takes ${encoder.maxLength}`,
     );
   }
+}
+
+/** Tells the log which fields of the configurations nobody obeys. */
+export function tellUnknownFields(
+  folder: string,
+  models: Readonly<Record<string, { config: Readonly<Record<string, unknown>> }>>,
+  log: Log = defaultLog,
+): void {
+  for (const [name, { config }] of Object.entries(models)) {
+    for (const message of unknownFields(config)) log(`${join(folder, name, 'config.json')}: ${message}`);
+  }
+}
+
+/**
+ * Throws unless a run can give the U-Net all of its inputs.
+ *
+ * @param what that has the U-Net, for the message.
+ */
+export function checkInputs(
+  what: string,
+  { inputs, latents, takesMask }: { inputs: number; latents: number; takesMask: boolean },
+): void {
+  const masked = 2 * latents + 1;
+  if (inputs === latents || (takesMask && inputs === masked)) return;
+  throw new DeepCacheError(
+    'ERR_DEEPCACHE_UNSUPPORTED',
+    inputs === masked
+      ? `${what} has an inpainting model: its U-Net takes ${inputs} channels, with a mask and the masked picture. Give it ` +
+          'an image and a mask (--image and --mask), or load it as StableDiffusionInpaintPipeline'
+      : `${what} has a U-Net that takes ${inputs} channels, of which this pipeline has ${latents}, the latents`,
+  );
 }
 
 /** The parts of a folder must belong together; each of them alone may be fine. */

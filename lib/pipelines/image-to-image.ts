@@ -42,6 +42,7 @@ export function imageToImage<Options extends Img2ImgOptions>(
 ): RunKind<Options, Img2ImgInputs> {
   return {
     options: ['image', 'strength'],
+    takesMask: false,
     encodesImages: true,
     async load({ image, signal }) {
       if (image === undefined || image === null) throw invalidArgument('image', 'is missing');

@@ -1,4 +1,4 @@
-import { DeepCacheError, invalidArgument } from '../errors.js';
+import { invalidArgument } from '../errors.js';
 import {
   bytesOf,
   type ImageInput,
@@ -47,6 +47,7 @@ export function inpainting<Options extends InpaintOptions>(
 ): RunKind<Options, InpaintInputs> {
   return {
     options: ['image', 'maskImage', 'strength', 'keepOriginal'],
+    takesMask: true,
     encodesImages: true,
     async load({ image, maskImage, signal }) {
       if (image === undefined || image === null) throw invalidArgument('image', 'is missing');
@@ -106,12 +107,6 @@ async function startInside(
   const { batch, signal } = options;
   const [, channels, h, w] = latent;
   const extra = unet.inChannels - channels;
-  if (extra !== 0 && extra !== channels + 1) {
-    throw new DeepCacheError(
-      'ERR_DEEPCACHE_UNSUPPORTED',
-      `Inpainting takes a U-Net with ${channels} or ${2 * channels + 1} input channels, this one has ${unet.inChannels}`,
-    );
-  }
   const masked = await maskedImage(image, mask, signal);
 
   const whole = strength === 1;

@@ -3,12 +3,15 @@ import type { AutoencoderKL } from '../models/autoencoder-kl.js';
 import type { CLIPTextModel } from '../models/text-encoder.js';
 import { fitProjection } from '../previews/fit.js';
 import type { LatentProjection } from '../previews/projection.js';
-import { inSlices, mapParts } from '../slices.js';
+import { inSlices } from '../slices.js';
 import { FloatTensor, type Tensor } from '../tensor.js';
 import type { PipelineParts } from './components.js';
 import { type PreviewSettings, planRun, type RunPlan, runLoop } from './denoise.js';
 import { DiffusionPipeline } from './diffusion-pipeline.js';
+import { repeatTo } from './encode-image.js';
+import { checkInputs } from './fit.js';
 import { withDefaults } from './generation-config.js';
+import { guidanceEmbedding } from './guidance-embedding.js';
 import { estimateMemory, requireMemory } from './memory.js';
 import { NoiseSource } from './noise.js';
 import { type GenerateOptions, type ResolvedOptions, resolveOptions } from './options.js';
@@ -101,6 +104,11 @@ export abstract class LatentPipeline<
     return this.components.vae;
   }
 
+  protected override checkParts(what: string): void {
+    const { takesMask } = this.kind;
+    checkInputs(what, { inputs: this.unet.inChannels, latents: this.vae.latentChannels, takesMask });
+  }
+
   protected override check(options: Options): void {
     const { steps } = this.resolve(options);
     this.span(options, steps);
@@ -113,7 +121,10 @@ export abstract class LatentPipeline<
     const notes: string[] = [];
     const note = (message: string) => notes.push(message);
     const clock = new PhaseClock();
-    const guided = options.guidanceScale > 1;
+    const guided = this.guides(options);
+    if (this.unet.timeCondWidth > 0 && options.negativePrompt !== undefined) {
+      note('the negative prompt is not used: this U-Net takes the guidance scale as an input');
+    }
     const span = this.span(given, options.steps);
     const plan = planRun(this.schedulerFor(options), this.unet, options, { guided, ...span }, note);
     const prepared = this.prepareConditions(options, given, guided, note);
@@ -156,6 +167,7 @@ export abstract class LatentPipeline<
         ...(constant && { constant }),
         ...blend,
         ...conditions,
+        ...(this.unet.timeCondWidth > 0 && { timestepCond: this.#guidanceInput(options) }),
         contextLength: prepared.length,
       },
       plan,
@@ -193,7 +205,7 @@ export abstract class LatentPipeline<
     const pixels = new Float32Array(batch * 3 * height * width);
     for (let i = 0; i < batch; i++) {
       const latents = data.subarray(i * count, (i + 1) * count);
-      const scaled = mapParts(latents, (value) => value / this.vae.scalingFactor);
+      const scaled = this.vae.latentScale.fromModel(latents, (height * width) / this.vae.scale ** 2);
       const one = await inSlices(scaled, signal);
       const decoded = await this.vae.decode({ data: one, shape: [1, ...each] }, { tiling, signal });
       await inSlices(toUnit(decoded.data, pixels.subarray(i * 3 * height * width)), signal);
@@ -202,15 +214,25 @@ export abstract class LatentPipeline<
   }
 
   protected resolve(options: Options, size?: { width: number; height: number }): ResolvedOptions {
-    const side = this.unet.sampleSize * this.vae.scale;
+    const { sampleWidth, sampleHeight } = this.unet;
+    const own = { width: sampleWidth * this.vae.scale, height: sampleHeight * this.vae.scale };
     return resolveOptions(options, {
-      ...(size ?? { width: side, height: side }),
+      ...(size ?? own),
       scale: this.vae.scale,
       guidanceScale: this.defaultGuidance,
       textLayers: Math.min(...this.textEncoders.map(({ layers }) => layers)),
       tileSize: this.vae.sampleSize,
       extra: [...this.kind.options, ...this.modelOptions],
     });
+  }
+
+  /** Whether a run computes each image with the negative prompt too. */
+  protected guides({ guidanceScale }: Pick<ResolvedOptions, 'guidanceScale'>): boolean {
+    return guidanceScale > 1 && this.unet.timeCondWidth === 0;
+  }
+
+  #guidanceInput({ batch, guidanceScale }: ResolvedOptions): Float32Array {
+    return repeatTo(guidanceEmbedding(guidanceScale, this.unet.timeCondWidth), 1, batch);
   }
 
   async #previews(signal: AbortSignal | undefined): Promise<PreviewSettings> {

@@ -54,6 +54,8 @@ export interface RunSpan {
 export interface RunKind<Options extends GenerateOptions, Inputs> {
   /** Names of options besides GenerateOptions. */
   readonly options: readonly string[];
+  /** Whether it gives an inpainting U-Net its further inputs, the mask and the masked picture. */
+  readonly takesMask: boolean;
   /** Whether the run uses the autoencoder's encoder. */
   readonly encodesImages: boolean;
   /** Finds what options point to. */

@@ -41,9 +41,9 @@ export abstract class SamplingPipeline<
   /** What was sampled -> pixels [n, 3, h, w] in [0, 1]. */
   protected abstract decode(sampled: Tensor, signal: AbortSignal | undefined): Promise<Tensor>;
 
-  /** Side of the pictures, in pixels. */
-  protected get pictureSize(): number {
-    return this.unet.sampleSize;
+  /** Image pixels of one that the U-Net works on, in each axis. */
+  protected get pixelScale(): number {
+    return 1;
   }
 
   /** Bytes that decoding allocates. */
@@ -85,8 +85,8 @@ export abstract class SamplingPipeline<
       (message) => notes.push(message),
     );
     const halves = guided ? 2 : 1;
-    const side = this.unet.sampleSize;
-    const shape = [batch, this.unet.native.outChannels, side, side] as const;
+    const { sampleHeight: height, sampleWidth: width } = this.unet;
+    const shape = [batch, this.unet.native.outChannels, height, width] as const;
     requireMemory(this.components, {
       unet: this.unet.runBytes({ batch: halves * batch }),
       vae: output === 'latent' ? 0 : this.decodeBytes(),
@@ -104,8 +104,8 @@ export abstract class SamplingPipeline<
       {
         batch,
         halves,
-        height: side,
-        width: side,
+        height,
+        width,
         table: plan.table,
         latents,
         ...(draws.length > 0 && { noise: draws }),
@@ -133,7 +133,9 @@ export abstract class SamplingPipeline<
   }
 
   #settings(options: Options, run: SamplingRun, seeds: readonly bigint[]): string[] {
-    const size = this.pictureSize;
+    const [width, height] = [this.unet.sampleWidth, this.unet.sampleHeight].map(
+      (size) => size * this.pixelScale,
+    );
     const sampler = samplerFields(this.schedulerFor(options), options);
     return Array.from({ length: run.batch }, (_, image) =>
       settingsText({
@@ -142,7 +144,7 @@ export abstract class SamplingPipeline<
           ...sampler,
           ...run.settings(image),
           ...seedFields(seeds, run.batch, image),
-          Size: `${size}x${size}`,
+          Size: `${width}x${height}`,
           Latents: options.latents && 'given',
           ...endFields(this.components, options.cache),
         },

@@ -6,7 +6,8 @@ import { explicitFields, SchedulerFieldError, show } from '../schedulers/config.
 import { unreadFields } from '../schedulers/fields.js';
 import { Scheduler, type SchedulerConfig, schedulerNames } from '../schedulers/index.js';
 import { findScheduler, schedulerClass } from '../schedulers/registry.js';
-import type { LoadOptions, ModelIndex } from './components.js';
+import type { LoadOptions } from './components.js';
+import type { ModelIndex } from './model-index.js';
 import { repairTexts, schedulerRepairs } from './repairs.js';
 
 /** Most fields of a file that are told about one by one. */

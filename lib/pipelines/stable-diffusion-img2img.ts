@@ -1,5 +1,5 @@
-import { registerPipeline } from './diffusion-pipeline.js';
 import { type Img2ImgInputs, type Img2ImgOptions, imageToImage } from './image-to-image.js';
+import { registerPipeline } from './registry.js';
 import { StableDiffusion } from './stable-diffusion.js';
 
 /** Image to image with Stable Diffusion 1.x and 2.x. */

@@ -1,5 +1,5 @@
-import { registerPipeline } from './diffusion-pipeline.js';
 import { type InpaintInputs, type InpaintOptions, inpainting } from './inpainting.js';
+import { registerPipeline } from './registry.js';
 import { StableDiffusion } from './stable-diffusion.js';
 
 /** Inpainting with Stable Diffusion 1.x and 2.x: U-Nets of nine channels and ordinary ones. */

@@ -2,14 +2,15 @@ import { invalidArgument } from '../errors.js';
 import type { CLIPTextModel } from '../models/text-encoder.js';
 import { concat, FloatTensor } from '../tensor.js';
 import { real } from './checks.js';
-import type { LoadOptions, ModelIndex } from './components.js';
+import type { LoadOptions } from './components.js';
 import { loadXLComponents, type XLComponents } from './components-xl.js';
-import { registerPipeline } from './diffusion-pipeline.js';
 import { type Img2ImgInputs, type Img2ImgOptions, imageToImage } from './image-to-image.js';
 import { type InpaintInputs, type InpaintOptions, inpainting } from './inpainting.js';
 import { type EncodedPrompt, LatentPipeline, type PreparedConditions } from './latent-pipeline.js';
+import type { ModelIndex } from './model-index.js';
 import type { ResolvedOptions } from './options.js';
 import { readXLPrompt, type XLPromptOptions } from './prompt-xl.js';
+import { registerPipeline } from './registry.js';
 import type { RunSpan } from './run-kind.js';
 import type { SettingsFields } from './settings.js';
 import { textToImage } from './text-to-image.js';
@@ -52,7 +53,7 @@ export abstract class StableDiffusionXL<Options extends XLOptions, Inputs> exten
 
   protected override async encode(options: Options): Promise<EncodedPrompt> {
     const resolved = this.resolve(options);
-    const guided = resolved.guidanceScale > 1;
+    const guided = this.guides(resolved);
     const prompt = readXLPrompt(this.components, resolved, options, guided, () => {});
     const { positive, negative } = await prompt.encode();
     const { batch } = resolved;

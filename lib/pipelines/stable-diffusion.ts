@@ -1,11 +1,12 @@
 import type { CLIPTextModel } from '../models/text-encoder.js';
 import { FloatTensor } from '../tensor.js';
 import type { CLIPTokenizer } from '../tokenizers/clip-tokenizer.js';
-import { type Components, type LoadOptions, loadComponents, type ModelIndex } from './components.js';
-import { registerPipeline } from './diffusion-pipeline.js';
+import { type Components, type LoadOptions, loadComponents } from './components.js';
 import { type EncodedPrompt, LatentPipeline, type PreparedConditions } from './latent-pipeline.js';
+import type { ModelIndex } from './model-index.js';
 import type { GenerateOptions, ResolvedOptions } from './options.js';
 import { contextOf, encodePrompts, readPrompts } from './prompt.js';
+import { registerPipeline } from './registry.js';
 import { textToImage } from './text-to-image.js';
 
 /** Stable Diffusion 1.x, 2.x and models of their structure: one text encoder. */
@@ -31,7 +32,7 @@ export abstract class StableDiffusion<Options extends GenerateOptions, Inputs> e
 
   protected override async encode(options: Options): Promise<EncodedPrompt> {
     const resolved = this.resolve(options);
-    const tokens = readPrompts(this.components, resolved, resolved.guidanceScale > 1, () => {});
+    const tokens = readPrompts(this.components, resolved, this.guides(resolved), () => {});
     const { positive, negative, length } = await encodePrompts(this.components, tokens, resolved);
     const shape = [resolved.batch, length, this.unet.contextWidth];
     return {

@@ -15,14 +15,16 @@ import type { UNetSpatioTemporalConditionModel } from '../models/unet-spatio-tem
 import { checkNames } from '../names.js';
 import { FloatTensor, type Tensor } from '../tensor.js';
 import { callable, checkSignal, checkTensor, flag, real, whole } from './checks.js';
-import type { LoadOptions, ModelIndex } from './components.js';
+import type { LoadOptions } from './components.js';
 import { loadVideoComponents, type VideoComponents } from './components-video.js';
 import { planRun, runLoop } from './denoise.js';
-import { DiffusionPipeline, registerPipeline } from './diffusion-pipeline.js';
+import { DiffusionPipeline } from './diffusion-pipeline.js';
 import { requireMemory } from './memory.js';
+import type { ModelIndex } from './model-index.js';
 import { NoiseSource } from './noise.js';
 import type { GenerateOptions } from './options.js';
 import { toImages } from './pixels.js';
+import { registerPipeline } from './registry.js';
 import { type GenerateResult, resultOf } from './result.js';
 import { seedsOf, tellSeeds, toSeed } from './seeds.js';
 import { endFields, samplerFields, seedFields, settingsText } from './settings.js';

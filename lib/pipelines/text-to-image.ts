@@ -7,6 +7,7 @@ import type { RunContext, RunKind, RunStart } from './run-kind.js';
 export function textToImage(): RunKind<GenerateOptions, undefined> {
   return {
     options: [],
+    takesMask: false,
     encodesImages: false,
     load: async () => undefined,
     size: () => undefined,

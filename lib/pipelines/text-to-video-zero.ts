@@ -1,19 +1,22 @@
 import { attachPrograms, fullCalls, resolveCache } from '../deepcache/index.js';
-import { invalidArgument } from '../errors.js';
+import { DeepCacheError, invalidArgument } from '../errors.js';
 import type { AutoencoderKL } from '../models/autoencoder-kl.js';
 import type { HistorySlots } from '../native/types.js';
 import type { CompiledSchedule } from '../schedulers/index.js';
 import { concat, FloatTensor, repeatRows, type Tensor } from '../tensor.js';
 import { checkTensor, real, whole } from './checks.js';
-import { type Components, type LoadOptions, loadComponents, type ModelIndex } from './components.js';
+import { type Components, type LoadOptions, loadComponents } from './components.js';
 import { runLoop } from './denoise.js';
-import { DiffusionPipeline, registerPipeline } from './diffusion-pipeline.js';
+import { DiffusionPipeline } from './diffusion-pipeline.js';
+import { checkInputs } from './fit.js';
 import { estimateMemory, requireMemory } from './memory.js';
+import type { ModelIndex } from './model-index.js';
 import { warpLatents } from './motion.js';
 import { NoiseSource } from './noise.js';
 import { type GenerateOptions, type ResolvedOptions, resolveOptions } from './options.js';
 import { toImages } from './pixels.js';
 import { contextOf, encodePrompts, readPrompts } from './prompt.js';
+import { registerPipeline } from './registry.js';
 import { type GenerateResult, resultOf } from './result.js';
 import { seedsOf, tellSeeds } from './seeds.js';
 import { endFields, recipeOf, samplerFields, settingsText } from './settings.js';
@@ -89,6 +92,17 @@ export class TextToVideoZeroPipeline extends DiffusionPipeline<TextToVideoZeroOp
 
   get vae(): AutoencoderKL {
     return this.components.vae;
+  }
+
+  protected override checkParts(what: string): void {
+    const [inputs, latents] = [this.unet.inChannels, this.vae.latentChannels];
+    checkInputs(what, { inputs, latents, takesMask: false });
+    if (this.unet.timeCondWidth > 0) {
+      throw new DeepCacheError(
+        'ERR_DEEPCACHE_UNSUPPORTED',
+        `Text2Video-Zero does not take U-Nets with the guidance scale as an input (time_cond_proj_dim), as ${what} has`,
+      );
+    }
   }
 
   protected override readonly warmupSteps: number = LEAST_CALLS;
@@ -175,10 +189,10 @@ export class TextToVideoZeroPipeline extends DiffusionPipeline<TextToVideoZeroOp
         throw invalidArgument(key, 'is not an option of Text2Video-Zero');
       }
     }
-    const side = this.unet.sampleSize * this.vae.scale;
+    const { sampleWidth, sampleHeight } = this.unet;
     const resolved = resolveOptions(options, {
-      width: side,
-      height: side,
+      width: sampleWidth * this.vae.scale,
+      height: sampleHeight * this.vae.scale,
       scale: this.vae.scale,
       textLayers: this.components.textEncoder.layers,
       tileSize: this.vae.sampleSize,

@@ -1,5 +1,5 @@
 import type { AutoencoderKL } from '../models/autoencoder-kl.js';
-import { inSlices, mapParts } from '../slices.js';
+import { inSlices } from '../slices.js';
 import { FloatTensor, type Tensor } from '../tensor.js';
 import { toUnit } from './pixels.js';
 
@@ -20,10 +20,8 @@ export async function decodeFrames(
   for (let i = 0; i < frames; i += chunk) {
     const some = Math.min(chunk, frames - i);
     const part = data.subarray(i * count, (i + some) * count);
-    const latents = await inSlices(
-      mapParts(part, (value) => value / vae.scalingFactor),
-      signal,
-    );
+    const scaled = vae.latentScale.fromModel(part, (height * width) / vae.scale ** 2);
+    const latents = await inSlices(scaled, signal);
     const decoded = await vae.decode({ data: latents, shape: [some, ...each] }, { signal });
     await inSlices(toUnit(decoded.data, pixels.subarray(i * 3 * height * width)), signal);
   }

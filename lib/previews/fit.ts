@@ -11,7 +11,7 @@ const PATCH = 16;
  * pixel, are explained by its latents (least squares). Always the same for the same autoencoder.
  */
 export async function fitProjection(
-  vae: Pick<AutoencoderKL, 'encode' | 'scalingFactor'>,
+  vae: Pick<AutoencoderKL, 'encode' | 'latentScale'>,
   signal?: AbortSignal,
 ): Promise<LatentProjection> {
   const picture = patches();
@@ -26,7 +26,7 @@ export async function fitProjection(
   const b = Array.from({ length: unknowns }, () => new Float64Array(3));
   for (let i = 0; i < pixels; i++) {
     const value = (c: number) =>
-      c < channels ? (moments.data[c * pixels + i] as number) * vae.scalingFactor : 1;
+      c < channels ? vae.latentScale.toModel(moments.data[c * pixels + i] as number, c) : 1;
     for (let row = 0; row < unknowns; row++) {
       for (let column = 0; column < unknowns; column++) add(a[row], column, value(row) * value(column));
       for (let color = 0; color < 3; color++) add(b[row], color, value(row) * (colors[color]?.[i] as number));

@@ -40,8 +40,9 @@ export const SDXL_PROJECTION: LatentProjection = {
 export function knownProjection(vae: {
   latentChannels: number;
   scalingFactor: number;
+  latentScale: { readonly isPlain: boolean };
 }): LatentProjection | undefined {
-  if (vae.latentChannels !== 4) return undefined;
+  if (vae.latentChannels !== 4 || !vae.latentScale.isPlain) return undefined;
   const is = (factor: number) => Math.abs(vae.scalingFactor - factor) < 1e-6;
   if (is(0.18215)) return SD_PROJECTION;
   return is(0.13025) ? SDXL_PROJECTION : undefined;

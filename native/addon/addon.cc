@@ -47,6 +47,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add<weight_shapes>(exports, "weightShapes");
   exports["Generator"] = NativeGenerator::define_class(env);
   exports["SafetensorsFile"] = NativeSafetensorsFile::define_class(env);
+  add<match_tensors>(exports, "matchTensors");
   add<synthesize>(exports, "synthesize");
   add<write_synthetic_file>(exports, "writeSynthetic");
   return exports;

@@ -24,9 +24,12 @@ bool has_projection(const std::string& config, bool otherwise) {
   const Json json = Json::parse(config);
   const Json* architectures = json.find("architectures");
   if (!architectures || architectures->is_null()) return otherwise;
-  for (const Json& name : architectures->array("text encoder config: \"architectures\""))
-    if (name.string("an entry of \"architectures\"").find("WithProjection") != std::string::npos)
-      return true;
+  for (const Json& entry : architectures->array("text encoder config: \"architectures\"")) {
+    const std::string name = entry.string("an entry of \"architectures\"");
+    if (name.find("WithProjection") != std::string::npos) return true;
+    // Both encoders with their projections: what the weights hold decides.
+    if (name == "CLIPModel") return otherwise;
+  }
   return false;
 }
 

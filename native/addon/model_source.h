@@ -41,6 +41,9 @@ class AbortableWeights : public WeightSource {
 
   const SourceTensor* find(const std::string& name) const override;
   std::vector<std::string> names() const override { return source_->names(); }
+  std::string stored_name(const std::string& name) const override {
+    return source_->stored_name(name);
+  }
   std::string description() const override { return source_->description(); }
   void release() override { source_->release(); }
 

@@ -4,6 +4,7 @@
 
 #include "arguments.h"
 #include "errors.h"
+#include "runtime/tensor_names.h"
 #include "values.h"
 
 namespace deepcache::addon {
@@ -62,6 +63,26 @@ Napi::Value NativeSafetensorsFile::read(const Napi::CallbackInfo& info) {
       argument.fail("the name of a tensor in " + file_->path(), "\"" + name + "\"");
     auto out = Napi::ArrayBuffer::New(info.Env(), found->bytes);
     if (found->bytes) file_->read(*found, out.Data());
+    return out;
+  });
+}
+
+Napi::Value match_tensors(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    constexpr size_t kMost = 1'000'000;
+    const Napi::Env env = info.Env();
+    TensorNames names;
+    for (const Argument& name : Argument(info[0], "stored").elements(kMost)) {
+      const Napi::HandleScope scope(env);
+      names.add(name.string());
+    }
+    const std::vector<Argument> wanted = Argument(info[1], "wanted").elements(kMost);
+    Napi::Array out = Napi::Array::New(env, wanted.size());
+    for (uint32_t i = 0; i < wanted.size(); ++i) {
+      const Napi::HandleScope scope(env);
+      const std::string* found = names.find(wanted[i].string());
+      out[i] = found ? Napi::Value(Napi::String::New(env, *found)) : env.Undefined();
+    }
     return out;
   });
 }

@@ -21,4 +21,7 @@ class NativeSafetensorsFile : public Napi::ObjectWrap<NativeSafetensorsFile> {
   std::shared_ptr<SafetensorsFile> file_;
 };
 
+// (stored names, wanted names) -> the stored name of each, or undefined: as models find them.
+Napi::Value match_tensors(const Napi::CallbackInfo& info);
+
 }  // namespace deepcache::addon

@@ -79,7 +79,9 @@ Napi::Value NativeUnet::wrap(Napi::Env env, std::shared_ptr<CountedUnet> model) 
   number("inChannels", config.in_channels);
   number("outChannels", config.out_channels);
   number("contextWidth", config.context_width);
-  number("sampleSize", config.sample_size);
+  number("sampleHeight", config.sample_height);
+  number("sampleWidth", config.sample_width);
+  number("timeCondWidth", config.time_cond_width);
   number("frames", config.frames);
   number("levels", config.levels());
   number("layersPerBlock", config.layers);

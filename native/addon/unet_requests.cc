@@ -57,6 +57,14 @@ UnetConditions parse_conditions(const Argument& in, const UnetConfig& config, si
         throw Error(ErrorCode::kInvalidArgument,
                     given.name() + " must be left out: this U-Net has no cross-attention");
   }
+  const Argument cond = in["timestepCond"];
+  if (cond.given() && !config.time_cond_width)
+    throw Error(ErrorCode::kInvalidArgument,
+                cond.name() + " must be left out: this U-Net takes no embedded guidance scale");
+  if (cond.given()) {
+    arrays.timestep_cond = cond.floats({n, size_t(config.time_cond_width)});
+    out.timestep_cond = arrays.timestep_cond.data();
+  }
   const Argument embeds = in["textEmbeds"], ids = in["timeIds"];
   if (!config.text_time) {
     if (config.video) {

@@ -10,7 +10,7 @@ namespace deepcache::addon {
 
 // The arrays that UnetConditions points into.
 struct ConditionArrays {
-  std::vector<float> context, text_embeds, time_ids;
+  std::vector<float> context, text_embeds, time_ids, timestep_cond;
 };
 
 // Requests with copies of the arrays that they point into; never copied or moved themselves.

@@ -8,8 +8,10 @@
 namespace deepcache {
 
 ClipTextConfig ClipTextConfig::parse(const std::string& json, bool projected) {
-  const ConfigReader in(json, "text encoder config");
-  in.only("model_type", {"clip_text_model", "clip"});
+  const ConfigReader whole(json, "text encoder config");
+  whole.only("model_type", {"clip_text_model", "clip"});
+  // That of a whole CLIP model has one for each encoder inside.
+  const ConfigReader in = whole.section_or_this("text_config");
   in.only("hidden_act", {"quick_gelu", "gelu"});
   ClipTextConfig out;
   out.width = in.integer("hidden_size", 512);
@@ -18,11 +20,14 @@ ClipTextConfig ClipTextConfig::parse(const std::string& json, bool projected) {
   out.heads = in.integer("num_attention_heads", 8);
   out.positions = in.integer("max_position_embeddings", 77);
   out.vocabulary = in.integer("vocab_size", 49408);
-  out.eos_token = in.integer("eos_token_id", 2, 0);
+  // Files of whole models leave out what is usual, which 2 has not been since transformers 4.24.
+  constexpr int kUsualEnd = 49407;
+  out.eos_token = in.integer("eos_token_id", out.vocabulary > kUsualEnd ? kUsualEnd : 2, 0);
   out.epsilon = float(in.number("layer_norm_eps", 1e-5));
   out.activation =
       in.string("hidden_act", "quick_gelu") == "gelu" ? Activation::gelu : Activation::quick_gelu;
-  if (projected) out.projection = in.integer("projection_dim", 512);
+  if (projected)
+    out.projection = whole.integer("projection_dim", in.integer("projection_dim", 512));
   if (out.width % out.heads)
     in.fail("has a hidden_size of " + std::to_string(out.width) + " for " +
             std::to_string(out.heads) + " attention heads");

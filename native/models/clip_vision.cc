@@ -6,8 +6,9 @@
 namespace deepcache {
 
 ClipVisionConfig ClipVisionConfig::parse(const std::string& json) {
-  const ConfigReader in(json, "image encoder config");
-  in.only("model_type", {"clip_vision_model", "clip"});
+  const ConfigReader whole(json, "image encoder config");
+  whole.only("model_type", {"clip_vision_model", "clip"});
+  const ConfigReader in = whole.section_or_this("vision_config");
   in.only("hidden_act", {"quick_gelu", "gelu"});
   ClipVisionConfig out;
   out.width = in.integer("hidden_size", 768);
@@ -17,7 +18,7 @@ ClipVisionConfig ClipVisionConfig::parse(const std::string& json) {
   out.channels = in.integer("num_channels", 3);
   out.image_size = in.integer("image_size", 224);
   out.patch_size = in.integer("patch_size", 32);
-  out.projection = in.integer("projection_dim", 512);
+  out.projection = whole.integer("projection_dim", in.integer("projection_dim", 512));
   out.epsilon = float(in.number("layer_norm_eps", 1e-5));
   out.activation =
       in.string("hidden_act", "quick_gelu") == "gelu" ? Activation::gelu : Activation::quick_gelu;

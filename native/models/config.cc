@@ -106,8 +106,15 @@ void ConfigReader::only(const char* field, const std::vector<std::string>& allow
 
 void ConfigReader::never(const char* field) const {
   if (!has(field)) return;
+  const auto is_false = [&](const Json& value) {
+    return value.is_null() || (value.kind() == Json::Kind::boolean && !value.boolean(name(field)));
+  };
   const Json& value = *json_.find(field);
-  if (value.kind() == Json::Kind::boolean && !value.boolean(name(field))) return;
+  if (is_false(value)) return;
+  if (value.is_array()) {
+    const std::vector<Json>& levels = value.array(name(field));
+    if (std::all_of(levels.begin(), levels.end(), is_false)) return;
+  }
   throw Error(ErrorCode::kUnsupported, name(field) + " is not supported");
 }
 

@@ -31,10 +31,14 @@ class ConfigReader {
   bool present(const char* field) const { return json_.find(field) != nullptr; }
   // The object in a field; required. Messages about it name the path.
   ConfigReader section(const char* field) const;
+  // The same where the field is an object; this one otherwise.
+  ConfigReader section_or_this(const char* field) const {
+    return has(field) ? section(field) : *this;
+  }
 
   // Throws Error(kUnsupported) unless the field is absent, null or one of `allowed`.
   void only(const char* field, const std::vector<std::string>& allowed) const;
-  // Throws Error(kUnsupported) when the field is present and neither null nor false.
+  // Throws Error(kUnsupported) when the field is present and neither null nor false, for any level.
   void never(const char* field) const;
   [[noreturn]] void fail(const std::string& message) const;
 

@@ -39,7 +39,13 @@ double milliseconds_since(Clock::time_point start) {
 
 // Whether what joins the time embedding differs between samples.
 bool samples_differ(const UnetConfig& config, const UnetConditions& conditions, int videos) {
-  if (!config.video) return config.text_time;
+  if (!config.video && config.text_time) return true;
+  if (const int width = config.time_cond_width; width && conditions.timestep_cond) {
+    const float* cond = conditions.timestep_cond;
+    for (int i = width; i < videos * width; ++i)
+      if (cond[i] != cond[i - width]) return true;
+  }
+  if (!config.video) return false;
   const int count = conditions.time_ids_count;
   const float* ids = conditions.time_ids;
   for (int i = count; i < videos * count; ++i)

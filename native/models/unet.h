@@ -22,6 +22,8 @@ struct UnetConditions {
   const float* text_embeds = nullptr;  // [n, pooled]; SDXL only
   const float* time_ids = nullptr;     // [n, time_ids_count]; SDXL and videos only
   int time_ids_count = 0;
+  // [n, time cond width]; null stands for zeros, which add nothing.
+  const float* timestep_cond = nullptr;
 };
 
 struct UnetForward {

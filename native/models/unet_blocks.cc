@@ -17,6 +17,8 @@ void UnetBlocks::count_time_embedding() {
   const int width = config_.time_width(), rows = config_.video ? shape_.videos() : shape_.batch;
   record_.count_linear(rows, config_.channels[0], width, true);
   record_.count_linear(rows, width, width, true);
+  if (config_.time_cond_width)
+    record_.count_linear(rows, config_.time_cond_width, config_.channels[0], false);
   if (!config_.has_time_ids()) return;
   record_.count_linear(rows, config_.addition_input_width, width, true);
   record_.count_linear(rows, width, width, true);
@@ -48,10 +50,11 @@ Tensor UnetBlocks::down_unit(int unit, Tensor x) {
 
 Tensor UnetBlocks::mid(Tensor x) {
   const int level = config_.levels() - 1, channels = config_.channels[level];
-  x = resnet("mid_block.resnets.0", x, {}, channels, config_.epsilon);
-  if (config_.mid_attends) x = attention("mid_block.attentions.0", x, level);
-  x = resnet("mid_block.resnets.1", x, {}, channels, config_.epsilon);
-  record_.label(x, "mid_block");
+  for (int i = 0; i < config_.mid_resnets; ++i) {
+    x = resnet(numbered("mid_block.resnets", i), x, {}, channels, config_.epsilon);
+    if (i == 0 && config_.mid_attends) x = attention("mid_block.attentions.0", x, level);
+  }
+  if (config_.mid_resnets > 0) record_.label(x, "mid_block");
   return x;
 }
 

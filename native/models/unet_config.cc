@@ -23,23 +23,32 @@ void set_video(const ConfigReader& in, UnetConfig& out) {
         "divide");
 }
 
+void set_mid_block(const ConfigReader& in, UnetConfig& out) {
+  // Null stands for none, a missing field for the usual one. diffusers' plain one has a single
+  // resnet.
+  const bool none = in.present("mid_block_type") && !in.has("mid_block_type");
+  const bool plain = in.string("mid_block_type", "") == "UNetMidBlock2D";
+  if (none || plain) out.mid_attends = false;
+  out.mid_resnets = none ? 0 : plain ? 1 : 2;
+}
+
 }  // namespace
 
 UnetConfig parse_unet_2d_condition(const ConfigReader& in) {
   in.only("_class_name", {"UNet2DConditionModel", "UNetSpatioTemporalConditionModel"});
   const bool video = in.string("_class_name", "") == "UNetSpatioTemporalConditionModel";
   in.only("act_fn", {"silu", "swish"});
-  in.only("mid_block_type", {"UNetMidBlock2DCrossAttn"});
+  in.only("mid_block_type", {"UNetMidBlock2DCrossAttn", "UNetMidBlock2D"});
   in.only("addition_embed_type", {"text_time"});
   in.only("resnet_time_scale_shift", {"default"});
   in.only("time_embedding_type", {"positional"});
   in.only("attention_type", {"default"});
   for (const char* field :
        {"class_embed_type", "num_class_embeds", "encoder_hid_dim", "encoder_hid_dim_type",
-        "time_embedding_dim", "time_embedding_act_fn", "timestep_post_act", "time_cond_proj_dim",
-        "cross_attention_norm", "dual_cross_attention", "only_cross_attention",
-        "mid_block_only_cross_attention", "resnet_skip_time_act", "center_input_sample",
-        "class_embeddings_concat", "reverse_transformer_layers_per_block"})
+        "time_embedding_dim", "time_embedding_act_fn", "timestep_post_act", "cross_attention_norm",
+        "dual_cross_attention", "only_cross_attention", "mid_block_only_cross_attention",
+        "resnet_skip_time_act", "center_input_sample", "class_embeddings_concat",
+        "reverse_transformer_layers_per_block"})
     in.never(field);
   for (const char* field : {"conv_in_kernel", "conv_out_kernel"})
     if (in.integer(field, 3) != 3)
@@ -72,7 +81,9 @@ UnetConfig parse_unet_2d_condition(const ConfigReader& in) {
   out.epsilon = float(in.number("norm_eps", 1e-5));
   out.flip_sin_to_cos = in.boolean("flip_sin_to_cos", true);
   out.freq_shift = float(in.number("freq_shift", 0));
-  out.sample_size = in.integer("sample_size", 64);
+  set_sample_size(in, out, 64);
+  set_mid_block(in, out);
+  if (in.has("time_cond_proj_dim")) out.time_cond_width = in.integer("time_cond_proj_dim");
   out.text_time = in.has("addition_embed_type");
   if (out.text_time) {
     out.addition_time_width = in.integer("addition_time_embed_dim");

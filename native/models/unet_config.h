@@ -22,6 +22,7 @@ struct UnetConfig {
   UnetAttention attention = UnetAttention::transformer;
   std::vector<bool> down_attends;  // CrossAttnDownBlock2D, AttnDownBlock2D; else DownBlock2D
   std::vector<bool> up_attends;    // the same; the coarsest first
+  int mid_resnets = 2;             // 0: there is no mid block (mid_block_type null)
   bool mid_attends = true;
   std::vector<int> heads;          // attention_head_dim: the NUMBER of heads, despite its name
   std::vector<int> depth;          // transformer_layers_per_block
@@ -41,7 +42,9 @@ struct UnetConfig {
   bool text_time = false;
   int addition_time_width = 0;   // addition_time_embed_dim
   int addition_input_width = 0;  // projection_class_embeddings_input_dim
-  int sample_size = 64;
+  int sample_height = 64, sample_width = 64;
+  // time_cond_proj_dim: the width of an embedded guidance scale, which joins that of time; 0: none.
+  int time_cond_width = 0;
   // UNetSpatioTemporalConditionModel (Stable Video Diffusion): resnets and transformers have layers
   // along the frames too, and sizes (time ids) join the time embedding.
   bool video = false;

@@ -44,6 +44,12 @@ size_t checked_levels(const ConfigReader& in, const UnetConfig& config, const ch
   return levels;
 }
 
+void set_sample_size(const ConfigReader& in, UnetConfig& out, int fallback) {
+  const std::vector<int> size = in.per_level("sample_size", 2, fallback);
+  out.sample_height = size[0];
+  out.sample_width = size[1];
+}
+
 UnetConfig parse_unet_2d(const ConfigReader& in) {
   in.only("act_fn", {"silu", "swish"});
   in.only("resnet_time_scale_shift", {"default"});
@@ -79,7 +85,7 @@ UnetConfig parse_unet_2d(const ConfigReader& in) {
   out.flip_sin_to_cos = in.boolean("flip_sin_to_cos", true);
   out.freq_shift = float(in.number("freq_shift", 0));
   out.pad_end_only = in.integer("downsample_padding", 1, 0, 1) == 0;
-  out.sample_size = in.integer("sample_size", 32);
+  set_sample_size(in, out, 32);
   return out;
 }
 
@@ -98,10 +104,10 @@ UnetConfig parse_ddpm_unet(const ConfigReader& in) {
   out.freq_shift = 1;
   out.pad_end_only = true;
   out.resample_with_conv = in.boolean("resamp_with_conv", true);
-  out.sample_size = in.integer("image_size");
+  out.sample_height = out.sample_width = in.integer("image_size");
   const std::vector<int> resolutions = in.integers("attn_resolutions");
   for (size_t level = 0; level < levels; ++level)
-    out.down_attends.push_back(contains(resolutions, out.sample_size >> level));
+    out.down_attends.push_back(contains(resolutions, out.sample_height >> level));
   out.up_attends = reversed(out.down_attends);
   out.heads.assign(levels, 1);
   out.depth.assign(levels, 0);
@@ -141,7 +147,7 @@ UnetConfig parse_ldm_unet(const ConfigReader& in) {
     out.heads.push_back(width > 0 ? channels / width : unet.integer("num_heads"));
   out.depth.assign(levels, unet.integer("transformer_depth", 1));
   out.norms_counted = false;
-  out.sample_size = unet.integer("image_size", 64);
+  out.sample_height = out.sample_width = unet.integer("image_size", 64);
   out.naming = openai_unet_naming(out.layers, out.up_attends, "model.diffusion_model.");
   return out;
 }

@@ -24,6 +24,9 @@ UnetConfig parse_ldm_unet(const ConfigReader& in);
 std::vector<bool> block_attends(const ConfigReader& in, const char* field, size_t levels,
                                 const std::string& plain, const std::string& attending);
 
+// "sample_size", one number or [height, width].
+void set_sample_size(const ConfigReader& in, UnetConfig& out, int fallback);
+
 // How many levels `config.channels`, read from `field`, has.
 size_t checked_levels(const ConfigReader& in, const UnetConfig& config, const char* field);
 

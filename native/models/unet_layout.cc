@@ -43,9 +43,10 @@ UnetLayout::UnetLayout(const UnetConfig& config) {
       if (attend) add_attention(block, layer, level);
     }
   }
-  add_resnet("mid_block", 0, levels - 1);
-  if (config.mid_attends) add_attention("mid_block", 0, levels - 1);
-  add_resnet("mid_block", 1, levels - 1);
+  for (int i = 0; i < config.mid_resnets; ++i) {
+    add_resnet("mid_block", i, levels - 1);
+    if (i == 0 && config.mid_attends) add_attention("mid_block", 0, levels - 1);
+  }
   for (int block = 0; block < levels; ++block) {
     const int level = levels - 1 - block;
     for (int layer = 0; layer < config.units_per_level(); ++layer) {
@@ -97,8 +98,13 @@ UnetBranch describe_branch(const UnetConfig& config, int branch) {
   const UnetLayout layout(config);
   const int layers = config.branches(), first = layers - 1 - branch;
   UnetBranch out;
-  if (first == 0) {
+  if (first == 0 && config.mid_resnets > 0) {
     out.feature = "mid_block";
+  } else if (first == 0) {
+    const UnetLayout::Place& before = layout.down.back();
+    out.feature = numbered(
+        numbered("down_blocks", before.block) + (before.attends ? ".attentions" : ".resnets"),
+        before.layer);
   } else {
     const UnetLayout::Place& before = layout.up[first - 1];
     const std::string block = numbered("up_blocks", before.block);

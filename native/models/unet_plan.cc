@@ -166,6 +166,12 @@ Plan plan_unet_time(const UnetConfig& config, int rows, int samples, int time_id
   const Tensor timesteps = plan.external("timesteps", {1, 1, rows, 1});
   Tensor x = embed(timesteps, {1, 1, rows, config.channels[0]}, config.channels[0]);
   record.label(x, "time_proj");
+  if (config.time_cond_width) {
+    const Tensor given = plan.external("timestep_cond", {samples, 1, 1, config.time_cond_width});
+    const Tensor cond = record.conv(given, "time_embedding.cond_proj",
+                                    {.out = config.channels[0], .bias = false, .linear = true});
+    x = record.elementwise(x, 1, cond, 1, Activation::none);
+  }
   x = record.conv(x, "time_embedding.linear_1",
                   {.out = width, .activation = Activation::silu, .linear = true});
   x = record.conv(x, "time_embedding.linear_2", {.out = width, .linear = true});

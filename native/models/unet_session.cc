@@ -112,7 +112,14 @@ void Unet::Session::condition(const UnetConditions& conditions, const std::vecto
   inputs = bindings(time, true);
   inputs["time"] = {buffers_.at("time").get()};
   inputs["timesteps"] = {steps.get()};
-  std::unique_ptr<Buffer> embeds, ids;
+  std::unique_ptr<Buffer> embeds, ids, cond;
+  if (const int width = unet_.config_.time_cond_width) {
+    std::vector<float> values(size_t(shape_.time_rows) * width, 0.0f);
+    if (conditions.timestep_cond)
+      std::copy_n(conditions.timestep_cond, values.size(), values.begin());
+    cond = upload(values.data(), values.size() * sizeof(float));
+    inputs["timestep_cond"] = {cond.get()};
+  }
   if (unet_.config_.text_time) {
     const int pooled = pooled_text_width(unet_.config_, conditions.time_ids_count);
     embeds = upload(conditions.text_embeds, size_t(shape_.batch) * pooled * sizeof(float));

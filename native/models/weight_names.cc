@@ -104,7 +104,9 @@ class RenamedSource : public WeightSource {
     return source_->find(naming_(name));
   }
   std::vector<std::string> names() const override { return source_->names(); }
-  std::string stored_name(const std::string& name) const override { return naming_(name); }
+  std::string stored_name(const std::string& name) const override {
+    return source_->stored_name(naming_(name));
+  }
   std::string description() const override { return source_->description(); }
   void release() override { source_->release(); }
 

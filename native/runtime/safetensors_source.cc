@@ -5,6 +5,7 @@
 
 #include "error.h"
 #include "safetensors.h"
+#include "tensor_names.h"
 
 namespace deepcache {
 namespace {
@@ -22,16 +23,17 @@ class SafetensorsSource : public WeightSource {
  public:
   explicit SafetensorsSource(const std::vector<std::string>& paths) {
     for (const std::string& path : paths) add(SafetensorsFile::open(path));
+    names_ = TensorNames(description());
+    for (const auto& [name, entry] : entries_) names_.add(name);
   }
 
   const SourceTensor* find(const std::string& name) const override {
-    auto found = entries_.find(name);
-    if (found == entries_.end()) found = entries_.find(former_name(name));
-    if (found == entries_.end()) return nullptr;
-    const Entry& entry = found->second;
+    const std::string* stored = names_.find(name);
+    if (!stored) return nullptr;
+    const Entry& entry = entries_.at(*stored);
     if (!entry.usable)
       throw Error(ErrorCode::kInvalidWeights,
-                  entry.file->path() + ": tensor \"" + found->first + "\" is " + entry.info->dtype +
+                  entry.file->path() + ": tensor \"" + *stored + "\" is " + entry.info->dtype +
                       "; weights must be F32, F16 or BF16: use a file in one of these");
     return &entry.tensor;
   }
@@ -40,6 +42,11 @@ class SafetensorsSource : public WeightSource {
     std::vector<std::string> names;
     for (const auto& [name, entry] : entries_) names.push_back(name);
     return names;
+  }
+
+  std::string stored_name(const std::string& name) const override {
+    const std::string* stored = names_.find(name);
+    return stored ? *stored : name;
   }
 
   std::string description() const override {
@@ -77,6 +84,7 @@ class SafetensorsSource : public WeightSource {
 
   std::vector<std::shared_ptr<SafetensorsFile>> files_;
   std::map<std::string, Entry> entries_;
+  TensorNames names_;
 };
 
 }  // namespace

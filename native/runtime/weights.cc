@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <string_view>
 #include <tuple>
 #include <utility>
 
@@ -68,11 +67,6 @@ bool fits(const std::vector<int64_t>& shape, const WeightSpec& spec) {
                   "; the configuration and the weights do not belong together");
 }
 
-bool ends_with_number(std::string_view text) {
-  const size_t digits = text.find_last_not_of("0123456789");
-  return digits + 1 < text.size();  // npos + 1 is 0
-}
-
 }  // namespace
 
 bool WeightSpec::operator<(const WeightSpec& other) const {
@@ -130,26 +124,6 @@ void check_count(const WeightSpec& spec, const std::vector<const SourceTensor*>&
     throw Error(ErrorCode::kInvalidWeights, spec.names.at(0) + ": holds " + std::to_string(count) +
                                                 " values, expected " +
                                                 std::to_string(spec.count()));
-}
-
-std::string former_name(const std::string& name) {
-  static constexpr std::pair<std::string_view, std::string_view> kNames[] = {
-      {".to_q.", ".query."},
-      {".to_k.", ".key."},
-      {".to_v.", ".value."},
-      {".to_out.0.", ".proj_attn."}};
-  for (const auto& [present, former] : kNames) {
-    const size_t at = name.rfind(present);
-    if (at == std::string::npos) continue;
-    // Only directly below "attentions.<number>": U-Nets have a transformer block between.
-    const std::string_view module = std::string_view(name).substr(0, at);
-    const size_t number = module.rfind('.');
-    if (number == std::string_view::npos || !ends_with_number(module)) return name;
-    const std::string_view list = module.substr(0, number);
-    if (list != "attentions" && !list.ends_with(".attentions")) return name;
-    return std::string(module) + std::string(former) + name.substr(at + present.size());
-  }
-  return name;
 }
 
 Weights::Weights(std::shared_ptr<WeightSource> source, Backend& backend)

@@ -71,15 +71,11 @@ class SourceRows {
 // Throws Error(kInvalidWeights) when the tensors together do not hold what the spec says.
 void check_count(const WeightSpec& spec, const std::vector<const SourceTensor*>& sources);
 
-// What checkpoints of diffusers' first versions call the tensor: the VAE attention's to_q was
-// "query" there. The name itself when it never had another.
-std::string former_name(const std::string& name);
-
 // Where tensors come from: safetensors files, or a generator of synthetic ones.
 class WeightSource {
  public:
   virtual ~WeightSource() = default;
-  // Null when there is none of that name, nor of its former name.
+  // Null when there is none of that name, nor of another that it has in files (tensor_names.h).
   virtual const SourceTensor* find(const std::string& name) const = 0;
   virtual std::vector<std::string> names() const = 0;
   // What the file calls the tensor.

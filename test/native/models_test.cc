@@ -39,8 +39,15 @@ const char* const kTiny = R"({
   "transformer_layers_per_block": [1, 1, 2], "cross_attention_dim": 12, "attention_head_dim": 2
 })";
 
-std::unique_ptr<Unet> tiny_unet() {
-  const UnetConfig config = UnetConfig::parse(kTiny);
+// The tiny U-Net's configuration with a field of another value.
+UnetConfig tiny_with(const std::string& field) {
+  std::string json = kTiny;
+  if (!field.empty()) json.insert(1, field + ",");
+  return UnetConfig::parse(json);
+}
+
+std::unique_ptr<Unet> tiny_unet(const std::string& field = "") {
+  const UnetConfig config = tiny_with(field);
   return std::make_unique<Unet>(config, synthetic_weights(weight_plans(config)),
                                 std::shared_ptr<Backend>(make_cpu_backend(1)));
 }
@@ -90,8 +97,8 @@ TEST(video_unet_macs_are_the_computed_ones) {
 
 // The cached feature is all that a retrieve step takes from the full one: on the same input both
 // give the same output, whatever the branch and however odd the size.
-TEST(unet_retrieve_repeats_the_full_step_on_its_input) {
-  const auto unet = tiny_unet();
+static void check_retrieve(const std::string& field) {
+  const auto unet = tiny_unet(field);
   const int batch = 2, height = 9, width = 7, tokens = 5;
   const auto sample = values("sample", {batch, 4, height, width});
   const auto context = values("context", {batch, tokens, 12});
@@ -121,6 +128,45 @@ TEST(unet_retrieve_repeats_the_full_step_on_its_input) {
   }
 }
 
+TEST(unet_retrieve_repeats_the_full_step_on_its_input) {
+  check_retrieve("");
+  check_retrieve(R"("mid_block_type": null)");
+  check_retrieve(R"("mid_block_type": "UNetMidBlock2D")");
+}
+
+TEST(unet_without_a_mid_block_keeps_the_down_path) {
+  const UnetConfig config = tiny_with(R"("mid_block_type": null)");
+  CHECK_EQ(describe_branch(config, config.branches() - 1).feature, "down_blocks.2.attentions.0");
+  CHECK_EQ(describe_branch(tiny_with(""), config.branches() - 1).feature, "mid_block");
+  for (const Plan& plan : weight_plans(config))
+    for (const WeightSpec& spec : plan.weights()) CHECK(!spec.names[0].starts_with("mid_block"));
+}
+
+// Zeros stand for no condition; one for each sample is as good as the samples alone.
+TEST(unet_takes_an_embedded_guidance_scale) {
+  const auto unet = tiny_unet(R"("time_cond_proj_dim": 8)");
+  const auto sample = values("sample", {2, 4, 8, 8}), context = values("context", {2, 3, 12});
+  const auto cond = values("cond", {2, 8});
+  const auto forward = [&](int first, int batch, const float* given) {
+    UnetForward request;
+    request.batch = batch;
+    request.height = request.width = 8;
+    request.sample = sample.data() + first * 4 * 64;
+    request.timesteps = {500};
+    request.conditions.context = context.data() + first * 36;
+    request.conditions.context_length = 3;
+    request.conditions.timestep_cond = given;
+    return unet->forward(request, nullptr, nullptr);
+  };
+  const std::vector<float> zeros(16, 0.0f), none = forward(0, 2, nullptr);
+  CHECK(none == forward(0, 2, zeros.data()));
+  const std::vector<float> both = forward(0, 2, cond.data());
+  CHECK(both != none);
+  std::vector<float> one = forward(0, 1, cond.data()), two = forward(1, 1, cond.data() + 8);
+  one.insert(one.end(), two.begin(), two.end());
+  CHECK(both == one);
+}
+
 TEST(unet_refuses_what_it_cannot_retrieve) {
   const auto unet = tiny_unet();
   const auto sample = values("sample", {1, 4, 8, 8});
@@ -145,18 +191,22 @@ TEST(unet_refuses_what_it_cannot_retrieve) {
 }
 
 TEST(unet_configurations_are_checked) {
-  const auto parse_with = [](const std::string& field) {
-    std::string json = kTiny;
-    json.insert(1, field + ",");
-    return UnetConfig::parse(json);
-  };
-  CHECK_THROWS(parse_with(R"("class_embed_type": "timestep")"), ErrorCode::kUnsupported);
-  CHECK_THROWS(parse_with(R"("act_fn": "mish")"), ErrorCode::kUnsupported);
-  CHECK_THROWS(parse_with(R"("sample_size": 0)"), ErrorCode::kInvalidConfig);
-  CHECK_THROWS(parse_with(R"("mid_block_type": "UNetMidBlock2D")"), ErrorCode::kUnsupported);
+  CHECK_THROWS(tiny_with(R"("class_embed_type": "timestep")"), ErrorCode::kUnsupported);
+  CHECK_THROWS(tiny_with(R"("act_fn": "mish")"), ErrorCode::kUnsupported);
+  CHECK_THROWS(tiny_with(R"("sample_size": 0)"), ErrorCode::kInvalidConfig);
+  CHECK_THROWS(tiny_with(R"("mid_block_type": "UNetMidBlock2DSimpleCrossAttn")"),
+               ErrorCode::kUnsupported);
+  CHECK_THROWS(tiny_with(R"("only_cross_attention": [true, false])"), ErrorCode::kUnsupported);
+  CHECK_THROWS(tiny_with(R"("sample_size": [8, 8, 8])"), ErrorCode::kInvalidConfig);
   CHECK_THROWS(UnetConfig::parse("{}"), ErrorCode::kInvalidConfig);
   CHECK_THROWS(UnetConfig::parse("[1"), ErrorCode::kInvalidConfig);
-  CHECK_EQ(parse_with(R"("sample_size": 96)").sample_size, 96);
+  CHECK_EQ(tiny_with(R"("sample_size": 96)").sample_width, 96);
+  const UnetConfig wide = tiny_with(R"("sample_size": [8, 16], "only_cross_attention": [false])");
+  CHECK_EQ(wide.sample_height, 8);
+  CHECK_EQ(wide.sample_width, 16);
+  CHECK_EQ(tiny_with(R"("mid_block_type": null)").mid_resnets, 0);
+  CHECK_EQ(tiny_with(R"("mid_block_type": "UNetMidBlock2D")").mid_resnets, 1);
+  CHECK_EQ(tiny_with(R"("time_cond_proj_dim": 8)").time_cond_width, 8);
 }
 
 // Values whose lives overlap never share memory.

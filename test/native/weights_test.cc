@@ -188,18 +188,3 @@ TEST(weights_read_floats) {
   read_floats({Type::i32, {1}, integers, 1}, 0, 1, out.data());
   CHECK_EQ(out[0], -7.0f);
 }
-
-TEST(weights_former_names) {
-  const auto check = [](const std::string& present, const std::string& former) {
-    CHECK_EQ(former_name(present), former);
-  };
-  const std::string module = "decoder.mid_block.attentions.0.";
-  check(module + "to_q.weight", module + "query.weight");
-  check(module + "to_k.bias", module + "key.bias");
-  check(module + "to_v.weight", module + "value.weight");
-  check(module + "to_out.0.bias", module + "proj_attn.bias");
-  for (const char* same :
-       {"conv_in.weight", "mid_block.attentions.0.transformer_blocks.0.attn1.to_q.weight",
-        "attentions.x.to_q.weight", "to_q.weight", "myattentions.0.to_q.weight"})
-    check(same, same);
-}

@@ -86,7 +86,7 @@ const headerLength = (length: bigint) => (folder: string) => {
 };
 
 /** Another model of the kind, with weights that fit the changed configuration. */
-const replaceModel = (kind: Part, fields: Json) => async (folder: string) => {
+export const replaceModel = (kind: Part, fields: Json) => async (folder: string) => {
   set(`${kind}/config.json`, fields)(folder);
   const config = readFileSync(join(folder, kind, 'config.json'), 'utf8');
   const tensors = native().weightShapes(kind, config);
@@ -125,7 +125,10 @@ const index: Breakage[] = [
   },
   {
     name: 'a pipeline that does not exist here',
-    damage: set('model_index.json', { _class_name: 'WuerstchenDecoderPipeline' }),
+    damage: set('model_index.json', {
+      _class_name: 'WuerstchenDecoderPipeline',
+      vqgan: ['wuerstchen', 'PaellaVQModel'],
+    }),
     code: UNSUPPORTED,
     says: /WuerstchenDecoderPipeline/,
   },

@@ -82,7 +82,7 @@ test('files of early versions are corrected, which is told when loading and by i
   edit(SCHEDULER, { steps_offset: 0 });
   await using pipe = await load();
   const sizes = `${join(folder, 'unet', 'config.json')}: "sample_size" is 32, taken as 64`;
-  expect((pipe as StableDiffusionPipeline).unet.sampleSize).toBe(64);
+  expect((pipe as StableDiffusionPipeline).unet.sampleHeight).toBe(64);
   expect((pipe as StableDiffusionPipeline).unet.config.sample_size).toBe(64);
   expect(pipe.scheduler.config.steps_offset).toBe(1);
   expect(messages).toEqual([
@@ -99,7 +99,7 @@ test('files of early versions are corrected, which is told when loading and by i
 test('newer U-Nets keep their size', async () => {
   edit('unet/config.json', { sample_size: 32, _diffusers_version: '0.9.0' });
   await using pipe = await load();
-  expect(pipe.unet.sampleSize).toBe(32);
+  expect(pipe.unet.sampleHeight).toBe(32);
 });
 
 test('a sampler that does not exist here does not stand in the way of another', async () => {

@@ -1,11 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
+import { LatentScale } from '../../lib/models/latent-scale.js';
 import { fitProjection } from '../../lib/previews/fit.js';
 import type { Tensor } from '../../lib/tensor.js';
 
 /** An autoencoder whose latents are sums of a latent pixel's mean colours, times `scale`, plus an offset. */
 function linearAutoencoder(mix: readonly (readonly number[])[], offset: number, scale = 1) {
   return {
-    scalingFactor: scale,
+    latentScale: new LatentScale(scale, mix.length),
     async encode({ data, shape }: Tensor): Promise<Tensor> {
       const [, , height = 0, width = 0] = shape;
       const [h, w] = [height / 8, width / 8];

@@ -9,12 +9,13 @@ import {
 
 describe('the published projections', () => {
   test('are told apart by the scaling factor', () => {
-    const known = (scalingFactor: number, latentChannels = 4) =>
-      knownProjection({ scalingFactor, latentChannels });
+    const known = (scalingFactor: number, latentChannels = 4, isPlain = true) =>
+      knownProjection({ scalingFactor, latentChannels, latentScale: { isPlain } });
     expect(known(0.18215)).toBe(SD_PROJECTION);
     expect(known(0.13025)).toBe(SDXL_PROJECTION);
     expect(known(1)).toBeUndefined();
     expect(known(0.18215, 16)).toBeUndefined();
+    expect(known(0.18215, 4, false)).toBeUndefined();
   });
 
   test('have a colour for each channel', () => {

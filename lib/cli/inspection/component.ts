@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import { fromNative, messageOf } from '../../errors.js';
 import { readJson } from '../../files/json.js';
+import { LatentScale } from '../../models/latent-scale.js';
 import { findModel, type ModelFiles } from '../../models/model-files.js';
 import { native } from '../../native/binding.js';
 import type { ModelKind, NativeSafetensorsFile, TensorShape } from '../../native/types.js';
@@ -61,6 +62,10 @@ export async function inspectComponent(
   report.config = model.configText;
   const expected = await attempt(report, () => native().weightShapes(kind, model.configText));
   if (expected) report.parameters = countParameters(expected);
+  if (kind === 'vae') {
+    const channels = Number(model.config.latent_channels ?? 4);
+    await attempt(report, () => new LatentScale(1, channels, model.config, join(report.name, 'config.json')));
+  }
   const files = await openFiles(report, model);
   // Without all files every tensor of the others would be reported as missing.
   if (expected && files.length === model.files.length) {

@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromNative, messageOf } from '../../errors.js';
-import { readModelIndex } from '../../pipelines/components.js';
-import { hasPipeline } from '../../pipelines/diffusion-pipeline.js';
+import { unknownFields } from '../../models/known-fields.js';
+import { checkInputs, checkTokenizer } from '../../pipelines/fit.js';
 import { type GenerationDefaults, readGenerationConfig } from '../../pipelines/generation-config.js';
+import { readModelIndex } from '../../pipelines/model-index.js';
+import { findPipeline } from '../../pipelines/registry.js';
 import { repairTexts, unetRepairs } from '../../pipelines/repairs.js';
 import { readScheduler } from '../../pipelines/scheduler-file.js';
 // Registers all pipelines.
@@ -18,7 +20,7 @@ export interface ModelReport {
   /** The pipeline's class. */
   className: string;
   scheduler?: string;
-  /** What is corrected when the folder is loaded, as diffusers does. */
+  /** What is worth knowing, such as what is corrected when the folder is loaded, as diffusers does. */
   notes: string[];
   /** Of its generation_config.json. */
   defaults?: GenerationDefaults;
@@ -32,16 +34,16 @@ export interface ModelReport {
 /** Parts of a model folder that this package does not use. */
 const UNUSED = ['safety_checker', 'feature_extractor'];
 
-export async function inspectModel(folder: string, variant?: string): Promise<ModelReport> {
-  const { className, value } = await readModelIndex(folder);
-  const report: ModelReport = { folder, className, notes: [], components: [], problems: [] };
+export async function inspectModel(model: string, variant?: string): Promise<ModelReport> {
+  const { folder, className, value, remarks = [] } = await readModelIndex(model);
+  const report: ModelReport = { folder, className, notes: [...remarks], components: [], problems: [] };
   const { notes, problems } = report;
-  if (!hasPipeline(className)) problems.push(`this version has no ${className}`);
+  if (!findPipeline(className)) problems.push(`this version has no ${className}`);
   await note(problems, async () => {
     const defaults = await readGenerationConfig(folder, (message) => problems.push(message));
     if (Object.keys(defaults).length > 0) report.defaults = defaults;
   });
-  const vocabularies = new Map<string, number>();
+  const tokenizers = new Map<string, CLIPTokenizer>();
   for (const [name, entry] of Object.entries(value)) {
     if (name.startsWith('_') || !Array.isArray(entry) || typeof entry[1] !== 'string') continue;
     // Anything else could name files elsewhere.
@@ -68,7 +70,7 @@ export async function inspectModel(folder: string, variant?: string): Promise<Mo
       report.scheduler ??= className;
     } else if (/^tokenizer/.test(name)) {
       await note(problems, async () => {
-        vocabularies.set(name, (await CLIPTokenizer.fromPretrained(path)).vocabSize);
+        tokenizers.set(name, await CLIPTokenizer.fromPretrained(path));
       });
     } else if (kindOf(className)) {
       report.components.push(await inspectComponent(path, className, variant));
@@ -84,7 +86,21 @@ export async function inspectModel(folder: string, variant?: string): Promise<Mo
       problems.push(`model_index.json names no ${name}`);
     }
   }
-  problems.push(...misfits(report.components, vocabularies));
+  problems.push(...misfits(report.components));
+  for (const [name, tokenizer] of tokenizers) {
+    const suffix = name.slice('tokenizer'.length);
+    const { vocab_size: vocabSize, max_position_embeddings: maxLength = 77 } = textConfig(
+      report.components,
+      suffix,
+    );
+    if (typeof vocabSize !== 'number' || typeof maxLength !== 'number') continue;
+    await note(problems, () => checkTokenizer(folder, tokenizer, { vocabSize, maxLength }, suffix));
+  }
+  await note(problems, () => checkChannels(report));
+  for (const { name, config } of report.components) {
+    const fields = config === undefined ? [] : unknownFields(JSON.parse(config));
+    notes.push(...fields.map((text) => `${name}/config.json: ${text}`));
+  }
   const own = find('unet')?.config;
   if (own) {
     await note(problems, () => {
@@ -100,14 +116,27 @@ export async function inspectModel(folder: string, variant?: string): Promise<Mo
   return report;
 }
 
+type Config = Readonly<Record<string, unknown>>;
+
+function configOf(components: readonly ComponentReport[], name: string): Config {
+  return JSON.parse(components.find((component) => component.name === name)?.config ?? '{}');
+}
+
+/** A whole CLIP model's configuration has that of its text encoder inside. */
+function textConfig(components: readonly ComponentReport[], suffix = ''): Config {
+  const config = configOf(components, `text_encoder${suffix}`);
+  return typeof config.text_config === 'object' && config.text_config !== null
+    ? (config.text_config as Config)
+    : config;
+}
+
 /** Parts that are fine alone and do not belong together. */
-function misfits(
-  components: readonly ComponentReport[],
-  vocabularies: ReadonlyMap<string, number>,
-): string[] {
-  const config = (name: string): Record<string, unknown> =>
-    JSON.parse(components.find((component) => component.name === name)?.config ?? '{}');
-  const [unet, vae, text] = [config('unet'), config('vae'), config('text_encoder')];
+function misfits(components: readonly ComponentReport[]): string[] {
+  const [unet, vae, text] = [
+    configOf(components, 'unet'),
+    configOf(components, 'vae'),
+    textConfig(components),
+  ];
   const differ = (a: unknown, b: unknown) => typeof a === 'number' && typeof b === 'number' && a !== b;
   const problems: string[] = [];
   // SDXL reads two encoders side by side.
@@ -123,13 +152,15 @@ function misfits(
       `the autoencoder has ${vae.latent_channels} latent channels, the U-Net makes ${unet.out_channels}`,
     );
   }
-  for (const [name, size] of vocabularies) {
-    const rows = config(name.replace('tokenizer', 'text_encoder')).vocab_size;
-    if (typeof rows === 'number' && size > rows) {
-      problems.push(`the ${name} has ${size} tokens, the text encoder knows ${rows}`);
-    }
-  }
   return problems;
+}
+
+/** The pipeline that the folder names must be able to give the U-Net its inputs. */
+function checkChannels({ folder, className, components }: ModelReport): void {
+  const { _class_name, in_channels: inputs, out_channels: latents } = configOf(components, 'unet');
+  const isText = _class_name === 'UNet2DConditionModel';
+  if (!isText || typeof inputs !== 'number' || typeof latents !== 'number') return;
+  checkInputs(folder, { inputs, latents, takesMask: /Inpaint/.test(className) });
 }
 
 async function note(problems: string[], action: () => void | Promise<void>): Promise<void> {

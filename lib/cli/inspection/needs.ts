@@ -39,41 +39,46 @@ export interface Configs {
 const GUIDED = 2;
 
 /** The latent size of the model, and the plans for it. */
-function plans({ unet, vae }: Configs): { size: number; unetPlan: UnetPlanInfo; vaePlan?: VaePlanInfo } {
-  const { sampleSize: size, contextLength, frames = 1 } = unetDefaults(JSON.parse(unet));
+function plans({ unet, vae }: Configs): {
+  height: number;
+  width: number;
+  unetPlan: UnetPlanInfo;
+  vaePlan?: VaePlanInfo;
+} {
+  const { height, width, contextLength, frames = 1 } = unetDefaults(JSON.parse(unet));
   const unetPlan = native().planUnet(unet, {
     batch: GUIDED * frames,
-    height: size,
-    width: size,
+    height,
+    width,
     contextLength,
     frames,
   });
   // A video's frames are decoded at once.
-  const vaePlan = vae && native().planVae(vae, { batch: frames, height: size, width: size });
-  return { size, unetPlan, ...(vaePlan && { vaePlan }) };
+  const vaePlan = vae && native().planVae(vae, { batch: frames, height, width });
+  return { height, width, unetPlan, ...(vaePlan && { vaePlan }) };
 }
 
 /** Throws the native errors of configurations that are not supported. */
 export function needsOf(configs: Configs): { memory: MemoryNeed; branches: BranchNeed[] } {
-  const { size, unetPlan, vaePlan } = plans(configs);
+  const { height, width, unetPlan, vaePlan } = plans(configs);
   const scale = configs.vae ? 2 ** (JSON.parse(configs.vae).block_out_channels.length - 1) : 8;
   const text = configs.textEncoder ? native().weightShapes('text_encoder', configs.textEncoder) : [];
   const weights = unetPlan.weightBytes + (vaePlan?.weightBytes ?? 0) + 4 * countParameters(text);
   const unet = bytesOf(unetPlan.full);
   const decoder = vaePlan ? bytesOf(vaePlan.decode) : 0;
-  const twice = { batch: 1, height: 2 * size, width: 2 * size };
+  const twice = { batch: 1, height: 2 * height, width: 2 * width };
   const isVideo = unetDefaults(JSON.parse(configs.unet)).frames !== undefined;
   const large = configs.vae &&
     !isVideo && {
-      width: 2 * size * scale,
-      height: 2 * size * scale,
+      width: 2 * width * scale,
+      height: 2 * height * scale,
       decoder: bytesOf(native().planVae(configs.vae, twice).decode),
       tiledDecoder: decoder,
     };
   return {
     memory: {
-      width: size * scale,
-      height: size * scale,
+      width: width * scale,
+      height: height * scale,
       weights,
       unet,
       decoder,

@@ -1,3 +1,4 @@
+import { native } from '../../native/binding.js';
 import type { NativeSafetensorsFile, TensorShape } from '../../native/types.js';
 
 type TensorInfo = NativeSafetensorsFile['tensors'][number];
@@ -5,8 +6,9 @@ type TensorInfo = NativeSafetensorsFile['tensors'][number];
 const USABLE = ['F32', 'F16', 'BF16'];
 const SHOWN = 5;
 
-/** Buffers that transformers once saved with the weights, and that nothing reads. */
-const HARMLESS = /(^|\.)position_ids$/;
+/** Buffers that transformers once saved with the weights, and the rest of a whole CLIP model: nothing reads them. */
+const HARMLESS =
+  /(^|\.)(position_ids|logit_scale)$|(^|\.)(text_model|vision_model|text_projection|visual_projection)\./;
 
 /** What is wrong with the tensors of a model's files, given those that its configuration asks for. */
 export function tensorProblems(
@@ -22,8 +24,12 @@ export function tensorProblems(
   const missing: string[] = [];
   const misshapen: string[] = [];
   const unusable: string[] = [];
-  for (const { name, shape } of expected) {
-    const tensor = found.get(name) ?? found.get(formerName(name));
+  const stored = native().matchTensors(
+    [...found.keys()],
+    expected.map(({ name }) => name),
+  );
+  for (const [i, { name, shape }] of expected.entries()) {
+    const tensor = found.get(stored[i] ?? name);
     if (!tensor) {
       missing.push(`${name} [${shape.join(', ')}]`);
       continue;
@@ -57,18 +63,4 @@ function isSameShape(a: readonly number[], b: readonly number[]): boolean {
   if (a.length === 0 || (a.length === 1) !== (b.length === 1)) return false;
   const length = Math.max(a.length, b.length);
   return Array.from({ length }, (_, i) => (a[i] ?? 1) === (b[i] ?? 1)).every(Boolean);
-}
-
-/** The names that attention layers of autoencoders had before diffusers v0.15. */
-function formerName(name: string): string {
-  const former: Record<string, string> = {
-    to_q: 'query',
-    to_k: 'key',
-    to_v: 'value',
-    'to_out.0': 'proj_attn',
-  };
-  return name.replace(
-    /(?<=(?:^|\.)attentions\.\d+\.)(to_q|to_k|to_v|to_out\.0)(?=\.)/,
-    (layer) => former[layer] as string,
-  );
 }

@@ -5,6 +5,9 @@ import { withoutFinalZero } from '../schedulers.js';
 /** Arguments that say what diffusers returns; here every case takes the latents. */
 const IGNORED = ['output_type'];
 
+/** What a case says that takes the model's sampler. */
+const MODELS_OWN = '(of the model)';
+
 /** A case's arguments, in diffusers' names, as options of ours; without `cache`. */
 export function generateOptions(golden: GoldenCase): GenerateOptions {
   const options: Record<string, unknown> = {};
@@ -14,9 +17,10 @@ export function generateOptions(golden: GoldenCase): GenerateOptions {
   options.sigmas = withoutFinalZero(options.sigmas);
   const seed = golden.field<number | number[]>('seed');
   options[Array.isArray(seed) ? 'seeds' : 'seed'] = seed;
+  const scheduler = golden.field<string>('scheduler');
   options.scheduler = {
     ...golden.field<Record<string, unknown>>('scheduler_overrides'),
-    _class_name: golden.field<string>('scheduler'),
+    ...(scheduler !== MODELS_OWN && { _class_name: scheduler }),
     // The reference means by absent fields what its own release means, whatever the model's file was written by.
     _diffusers_version: golden.sourceField<{ diffusers?: string }>('versions')?.diffusers,
   };

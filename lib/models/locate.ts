@@ -1,0 +1,137 @@
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { type DeepCacheError, invalidArgument, invalidConfig } from '../errors.js';
+import { readSmallFile } from '../files/read.js';
+import { checkpointIn, checkpointMessage } from './checkpoint-file.js';
+import { meantFolder } from './demo-model.js';
+
+/** Where a model is. */
+export interface ModelPlace {
+  /** A folder that its layout can be read from: with a model_index.json or, unchecked, a config.json. */
+  folder: string;
+  /** What was done to find it, for the log. */
+  remark?: string;
+}
+
+const INDEX = 'model_index.json';
+/** What git or another program left in a repository's folder name. */
+const HUB_NAME = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/;
+/** Subfolders that are looked into. */
+const MOST_FOLDERS = 1000;
+
+/**
+ * The folder of the model that a caller names: `'demo'`, a folder, its model_index.json, a folder of the Hugging Face
+ * cache (`models--org--name`), or a folder that holds exactly one model.
+ *
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG saying what the path is instead, and the way from there.
+ */
+export async function locateModel(given: string, signal?: AbortSignal): Promise<ModelPlace> {
+  if (typeof given !== 'string' || given === '') {
+    throw invalidArgument('model', 'must be the path of a folder in the diffusers layout');
+  }
+  const path = expandHome(meantFolder(given));
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (!stats) throw nothingThere(path);
+  if (!stats.isDirectory()) {
+    if (basename(path) === INDEX) return { folder: dirname(path) };
+    throw checkpointMessage(path, path);
+  }
+  if (existsSync(join(path, INDEX))) return { folder: path };
+  if (isCache(path)) {
+    const folder = await snapshotOf(path, signal);
+    return { folder, remark: `${path}: the model is the snapshot ${basename(folder)}` };
+  }
+  if (existsSync(join(path, 'config.json'))) return { folder: path };
+  const inside = await modelsInside(path, signal);
+  const [only] = inside;
+  if (only && inside.length === 1) return { folder: only, remark: `${path}: the model is in ${only}` };
+  if (inside.length > 1) throw invalidConfig(path, `holds several models; give one: ${listed(inside)}`);
+  const checkpoint = checkpointIn(path);
+  if (checkpoint) throw checkpointMessage(path, checkpoint);
+  throw invalidConfig(path, `has no ${INDEX}; a model is a folder in the diffusers layout`);
+}
+
+/** `~` as shells have it; a program that got the path from a file or a form has not. */
+function expandHome(path: string): string {
+  if (!/^~(?=$|[\\/])/.test(path) || existsSync(path)) return path;
+  return join(homedir(), path.slice(1));
+}
+
+function nothingThere(path: string): DeepCacheError {
+  if (!HUB_NAME.test(path)) return invalidConfig(path, 'does not exist');
+  const name = path.replace('/', '--');
+  const cached = join(hubCache(), `models--${name}`);
+  return invalidConfig(
+    path,
+    existsSync(cached)
+      ? `is no folder here; the model of this name was downloaded before: give ${cached}`
+      : 'is no folder here, and nothing is downloaded by itself. If a model of the Hugging Face Hub is meant, download it ' +
+          `first: hf download ${path} --local-dir ${name}`,
+  );
+}
+
+/** Where the programs of the Hub keep what they downloaded. */
+function hubCache(): string {
+  const { HF_HUB_CACHE, HF_HOME } = process.env;
+  return HF_HUB_CACHE ?? join(HF_HOME ?? join(homedir(), '.cache/huggingface'), 'hub');
+}
+
+function isCache(path: string): boolean {
+  return (
+    existsSync(join(path, 'snapshots')) &&
+    (existsSync(join(path, 'refs')) || /^models--/.test(basename(path)))
+  );
+}
+
+/** The snapshot that `main` stands for, or the only one. */
+async function snapshotOf(path: string, signal?: AbortSignal): Promise<string> {
+  const all = foldersIn(join(path, 'snapshots'));
+  const main = join(path, 'refs/main');
+  let folder = all.length === 1 ? all[0] : undefined;
+  if (existsSync(main)) {
+    const name = (await readSmallFile(main, 256, { signal })).toString('utf8').trim();
+    folder = all.find((snapshot) => basename(snapshot) === name);
+    if (!folder) {
+      throw invalidConfig(
+        path,
+        `has no snapshot ${JSON.stringify(name)}, which refs/main names; download it again`,
+      );
+    }
+  }
+  if (!folder) {
+    throw invalidConfig(
+      path,
+      all.length === 0 ? 'has no snapshot; download it again' : `give one: ${listed(all)}`,
+    );
+  }
+  if (!existsSync(join(folder, INDEX)) && !existsSync(join(folder, 'config.json'))) {
+    const checkpoint = checkpointIn(folder);
+    throw checkpoint
+      ? checkpointMessage(folder, checkpoint)
+      : invalidConfig(folder, `has no ${INDEX}; the download is not complete, or no diffusers model`);
+  }
+  return folder;
+}
+
+/** Models directly below a folder. */
+async function modelsInside(path: string, signal?: AbortSignal): Promise<string[]> {
+  const models: string[] = [];
+  for (const folder of foldersIn(path)) {
+    if (existsSync(join(folder, INDEX))) models.push(folder);
+    else if (isCache(folder)) models.push(await snapshotOf(folder, signal));
+  }
+  return models;
+}
+
+function foldersIn(path: string): string[] {
+  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return [];
+  const names = readdirSync(path).slice(0, MOST_FOLDERS).sort();
+  return names
+    .map((name) => join(path, name))
+    .filter((folder) => statSync(folder, { throwIfNoEntry: false })?.isDirectory());
+}
+
+function listed(folders: readonly string[]): string {
+  return folders.slice(0, 8).join(', ') + (folders.length > 8 ? ' …' : '');
+}
