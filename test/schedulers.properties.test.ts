@@ -78,20 +78,27 @@ function difference(actual: number[], expected: number[], message: string, toler
   return worst < tolerance ? [] : [`${message}: off by ${worst}`];
 }
 
+/** One of the ways to spread sigmas. */
+function spacing(r: ReturnType<typeof random>): SchedulerConfig {
+  const field = r.pick(['use_karras_sigmas', 'use_exponential_sigmas', 'use_beta_sigmas', undefined]);
+  return field === undefined ? {} : { [field]: true };
+}
+
 const deterministic: [string, (r: ReturnType<typeof random>) => SchedulerConfig][] = [
   ['DDIM', () => ({ clip_sample: false, steps_offset: 1 })],
   ['PNDM', (r) => ({ skip_prk_steps: r.pick([true, false]), steps_offset: 1 })],
-  ['EulerDiscrete', (r) => ({ use_karras_sigmas: r.pick([true, false]) })],
-  ['HeunDiscrete', (r) => ({ use_karras_sigmas: r.pick([true, false]) })],
-  ['LMSDiscrete', (r) => ({ use_karras_sigmas: r.pick([true, false]) })],
+  ['EulerDiscrete', (r) => spacing(r)],
+  ['HeunDiscrete', (r) => spacing(r)],
+  ['LMSDiscrete', (r) => spacing(r)],
   [
     'DPMSolverMultistep',
     (r) => ({
       solver_order: r.integer(1, 3),
       algorithm_type: r.pick(['dpmsolver', 'dpmsolver++']),
       solver_type: r.pick(['midpoint', 'heun']),
-      use_karras_sigmas: r.pick([true, false]),
+      ...spacing(r),
       use_lu_lambdas: r.pick([true, false]),
+      ...(r.pick([true, false]) && { final_sigmas_type: 'sigma_min' }),
       lower_order_final: r.pick([true, false]),
       euler_at_final: r.pick([true, false]),
     }),
@@ -102,7 +109,8 @@ const deterministic: [string, (r: ReturnType<typeof random>) => SchedulerConfig]
       solver_order: r.integer(1, 4),
       predict_x0: r.pick([true, false]),
       solver_type: r.pick(['bh1', 'bh2']),
-      use_karras_sigmas: r.pick([true, false]),
+      ...spacing(r),
+      ...(r.pick([true, false]) && { final_sigmas_type: 'sigma_min' }),
       lower_order_final: r.pick([true, false]),
       disable_corrector: r.pick([[], [0], [1, 2]]),
     }),
@@ -144,6 +152,8 @@ describe('with a perfect model for one picture', () => {
     'EulerAncestralDiscrete',
     'HeunDiscrete',
     'LMSDiscrete',
+    'DPMSolverMultistep',
+    'UniPCMultistep',
     'DDIM',
     'DDPM',
     'LCM',

@@ -8,8 +8,13 @@ import { generateOptions, helperCache } from './pipeline-options.js';
 import { compareNoise, compareRun, type RecordedRun, recordRun } from './pipeline-run.js';
 import { compareCalls } from './unet-calls.js';
 
+/** Fields of cases that use what no pipeline here has. */
+const UNSUPPORTED = ['freeu', 'pag', 'sag', 'tgate', 'cutoff', 'cfg_schedule'];
+
 /** A whole denoising loop of a diffusers pipeline, with or without the DeepCache helper. */
 export async function checkPipeline(golden: GoldenCase, findings: Findings, models: Models): Promise<void> {
+  const unsupported = UNSUPPORTED.find((name) => golden.field(name) !== undefined);
+  if (unsupported) throw new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', `${unsupported} is not implemented`);
   const pipe = await models.pipeline(golden.modelFolder, golden.field<string>('pipeline'));
   const cache = helperCache(golden);
   const options: GenerateOptions = { ...generateOptions(golden), cache };
