@@ -16,6 +16,8 @@ describe('samplers as user interfaces call them', () => {
     ['EULER', 'EulerDiscreteScheduler', {}],
     ['euler', 'EulerDiscreteScheduler', {}],
     ['Euler Karras', 'EulerDiscreteScheduler', { use_karras_sigmas: true }],
+    ['euler_k', 'EulerDiscreteScheduler', { use_karras_sigmas: true }],
+    ['dpmpp_2m_sde_k', DPM, { algorithm_type: 'sde-dpmsolver++', use_karras_sigmas: true }],
     ['Heun', 'HeunDiscreteScheduler', {}],
     ['LMS', 'LMSDiscreteScheduler', {}],
     ['LMS Karras', 'LMSDiscreteScheduler', { use_karras_sigmas: true }],
@@ -65,6 +67,8 @@ describe('samplers as user interfaces call them', () => {
     ['DPM++ 2M Karas', '"DPM++ 2M Karras"'],
     ['EulerDiscret', '"EulerDiscrete"'],
     ['ddmi', '"DDIM"'],
+    ['Euler a Karras', '"Euler a"'],
+    ['DPM++ 2S a', '"DPM++ 2M"'],
   ])('%s is nearly one', (name, meant) => {
     expect(() => named(name)).toThrow(
       expect.objectContaining({

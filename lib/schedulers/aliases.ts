@@ -1,4 +1,5 @@
 import type { SchedulerConfig } from './config.js';
+import { SIGMA_SPACING_DEFAULTS } from './sigma-spacing.js';
 
 /** What a name of a user interface means here. */
 interface Sampler {
@@ -9,12 +10,12 @@ interface Sampler {
 /** Without a word for the spacing the names of DPM++ mean the plain one, whatever a model's own sampler has. */
 const dpm = (algorithm: string, order: number): Sampler => ({
   className: 'DPMSolverMultistepScheduler',
-  fields: { algorithm_type: algorithm, solver_order: order, use_karras_sigmas: false },
+  fields: { algorithm_type: algorithm, solver_order: order, ...SIGMA_SPACING_DEFAULTS },
 });
 
 /**
- * Samplers by the names of AUTOMATIC1111's web UI, of ComfyUI and of stable-diffusion.cpp, in small letters and without
- * spaces, hyphens and underscores (the table of diffusers' documentation, "Schedulers").
+ * Samplers by the names of AUTOMATIC1111's web UI, ComfyUI, InvokeAI and stable-diffusion.cpp, in small letters and
+ * without spaces, hyphens and underscores (the table of diffusers' documentation, "Schedulers").
  */
 const SAMPLERS: Readonly<Record<string, Sampler>> = {
   eulera: { className: 'EulerAncestralDiscreteScheduler', fields: {} },
@@ -28,6 +29,7 @@ const SAMPLERS: Readonly<Record<string, Sampler>> = {
   ddim: { className: 'DDIMScheduler', fields: {} },
   ddpm: { className: 'DDPMScheduler', fields: {} },
   lcm: { className: 'LCMScheduler', fields: {} },
+  'dpmsolver++': dpm('dpmsolver++', 2),
   'dpm++2m': dpm('dpmsolver++', 2),
   'dpm++2msde': dpm('sde-dpmsolver++', 2),
   'dpm++3msde': dpm('sde-dpmsolver++', 3),
@@ -36,6 +38,7 @@ const SAMPLERS: Readonly<Record<string, Sampler>> = {
 /** Words behind the name of a sampler that say how its steps are spaced. */
 const SPACINGS: Readonly<Record<string, SchedulerConfig>> = {
   karras: { use_karras_sigmas: true },
+  k: { use_karras_sigmas: true },
   exponential: { use_exponential_sigmas: true },
   beta: { use_beta_sigmas: true },
   sgmuniform: { timestep_spacing: 'trailing' },

@@ -27,7 +27,11 @@ export function findScheduler(name: unknown): NamedScheduler | undefined {
   if (own) return { scheduler: own, fields: {} };
   const alias = findAlias(name);
   const scheduler = alias && classes.get(shortName(alias.className));
-  return scheduler && { scheduler, fields: alias.fields };
+  // Euler a has no Karras sigmas.
+  if (!scheduler || !Object.keys(alias.fields).every((field) => Object.hasOwn(scheduler.defaults, field))) {
+    return undefined;
+  }
+  return { scheduler, fields: alias.fields };
 }
 
 /**
@@ -49,10 +53,10 @@ export function schedulerClass(name: unknown): NamedScheduler {
 
 /** What to say about the name of a scheduler that there is not. */
 export function unknownScheduler(name: string): string {
-  const near = closest(name, [
-    ...schedulerNames().map((known) => known.replace(/Scheduler$/, '')),
-    ...UI_NAMES,
-  ]);
+  const names = [...schedulerNames().map((known) => known.replace(/Scheduler$/, '')), ...UI_NAMES];
+  // A spacing may have been added that the sampler does not have.
+  const beginnings = names.filter((known) => name.toLowerCase().startsWith(`${known.toLowerCase()} `));
+  const near = closest(name, names) ?? beginnings.sort((x, y) => y.length - x.length)[0];
   const shown = JSON.stringify(name.length > 60 ? `${name.slice(0, 60)}...` : name);
   const hint = near === undefined ? '' : `; did you mean ${JSON.stringify(near)}?`;
   return `${shown} is not implemented${hint}; there are ${schedulerNames().join(', ')}`;
