@@ -71,7 +71,8 @@ export async function refined(
   });
   // The picture is the base model's; what the refiner adds to its recipe goes behind it.
   const { name, fingerprint } = refiner.model as ModelName;
-  const end = `Refiner: ${JSON.stringify(name)}, Refiner fingerprint: ${fingerprint}, Refiner switch at: ${refinerStart}`;
+  const named = name === undefined ? '' : `Refiner: ${name}, `;
+  const end = `${named}Refiner fingerprint: ${fingerprint}, Refiner switch at: ${refinerStart}`;
   const settings = first.settings.map((text) => `${text}, ${end}`);
   for (const [i, image] of second.images.entries()) image.metadata = { parameters: settings[i] as string };
   return resultOf({

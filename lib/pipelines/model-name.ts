@@ -5,9 +5,9 @@ import { basename, dirname, join, resolve } from 'node:path';
 
 /** What tells a model from others. */
 export interface ModelName {
-  /** Its folder's name, or that of its repository in the cache of Hugging Face's tools. */
-  readonly name: string;
-  /** Ten digits that stand for its configurations and for samples of its weights. */
+  /** That of its repository, for folders in the cache of Hugging Face's tools; what other folders are called says little. */
+  readonly name?: string;
+  /** Ten digits that stand for its networks: their configurations and samples of their weights. */
   readonly fingerprint: string;
 }
 
@@ -17,7 +17,8 @@ const SAMPLES = 16;
 const SAMPLE = 4096;
 /** Models have a handful of files. */
 const MOST_FILES = 256;
-const READ = /\.(json|safetensors)$/;
+const WEIGHTS = /\.safetensors$/;
+const READ = /\.safetensors$|^config\.json$/;
 
 /**
  * Names a model folder. Files are not read as a whole, which takes minutes for large models: what training changes,
@@ -30,28 +31,25 @@ export async function nameModel(folder: string): Promise<ModelName> {
     hash.update(`${name}\n`);
     await addFile(hash, join(folder, name)).catch(() => undefined);
   }
-  return { name: nameOf(resolve(folder)), fingerprint: hash.digest('hex').slice(0, 10) };
+  const name = repositoryOf(resolve(folder));
+  return { ...(name !== undefined && { name }), fingerprint: hash.digest('hex').slice(0, 10) };
 }
 
-function nameOf(path: string): string {
+function repositoryOf(path: string): string | undefined {
   // models--OWNER--NAME/snapshots/COMMIT
   const repository = /^models--(.+?)--(.+)$/.exec(basename(dirname(dirname(path))));
-  return repository ? `${repository[1]}/${repository[2]}` : basename(path);
+  return repository ? `${repository[1]}/${repository[2]}` : undefined;
 }
 
-/** In a folder and the folders in it. */
+/** Of a folder and the folders in it, where there are weights: the sampler's fields are settings of their own. */
 async function filesOf(folder: string): Promise<string[]> {
-  const list = async (sub: string) => {
-    const entries = await readdir(join(folder, sub), { withFileTypes: true }).catch(() => []);
-    return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
-  };
+  const list = async (sub: string) => (await readdir(join(folder, sub)).catch(() => [])).sort();
+  const top = await list('');
   const files: string[] = [];
-  for (const entry of await list('')) {
-    if (READ.test(entry.name)) files.push(entry.name);
-    else if (entry.isDirectory() || entry.isSymbolicLink()) {
-      const inner = (await list(entry.name)).filter(({ name }) => READ.test(name));
-      files.push(...inner.map(({ name }) => join(entry.name, name)));
-    }
+  for (const sub of ['', ...top]) {
+    const names = sub === '' ? top : await list(sub);
+    if (names.some((name) => WEIGHTS.test(name)))
+      files.push(...names.filter((name) => READ.test(name)).map((name) => join(sub, name)));
   }
   return files.slice(0, MOST_FILES);
 }
