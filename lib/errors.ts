@@ -1,5 +1,6 @@
 import { types } from 'node:util';
 import { shorten } from './messages.js';
+import { printable } from './printable.js';
 
 /** The codes of all errors of this package, and what they mean. */
 export const ERROR_CODES = {
@@ -34,7 +35,8 @@ export class DeepCacheError extends Error {
   readonly code: DeepCacheErrorCode;
 
   constructor(code: DeepCacheErrorCode, message: string, options?: ErrorOptions) {
-    super(shorten(message, LONGEST_MESSAGE), options);
+    // It may hold names out of foreign files, and who does not catch it has it on the terminal.
+    super(printable(shorten(message, LONGEST_MESSAGE)), options);
     this.code = code;
   }
 }

@@ -44,6 +44,10 @@ test('every code is documented with its meaning', () => {
   expect(page.match(/^\| `ERR_/gm)).toHaveLength(Object.keys(ERROR_CODES).length);
 });
 
+test('a message shows control characters, and does not hand them on', () => {
+  expect(invalidArgument('x\x1b[2J', 'y\u202e').message).toBe('x\\u001b[2J y\\u202e');
+});
+
 test('names of native arguments are left out', () => {
   const error = Object.assign(new Error('request.steps must be less'), {
     code: 'ERR_DEEPCACHE_INVALID_ARGUMENT',

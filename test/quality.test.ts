@@ -109,6 +109,6 @@ test('the command writes a table, JSON and a page with prompts from a file', asy
   expect(markdown[1]).toMatch(/^\| --- \|( --: \|)+$/);
   expect(markdown[3]).toMatch(/^\| interval=3 \| 3 \| 6 \|/);
   expect((await runCli([...base, '--prompts', join(folder, 'none')])).err).toMatch(
-    /--prompts cannot be read/,
+    /--prompts .*none cannot be read/,
   );
 });

@@ -1,4 +1,5 @@
 import { invalidArgument } from '../errors.js';
+import { checkNames } from '../names.js';
 import type { GenerateOptions } from '../pipelines/options.js';
 import type { StepEvent } from '../pipelines/result.js';
 import { withSeeds } from '../pipelines/seeds.js';
@@ -58,8 +59,10 @@ export async function compare<Options extends GenerateOptions>(
   pipe: ComparablePipeline<Options>,
   options: RunOptions<Options>,
   settings: CompareSettings = DEFAULT_SETTINGS,
-  { repeats, onProgress }: CompareOptions = {},
+  comparing: CompareOptions = {},
 ): Promise<Comparison> {
+  checkNames(comparing, ['repeats', 'onProgress']);
+  const { repeats, onProgress } = comparing;
   if (typeof pipe?.generate !== 'function' || !pipe.unet) {
     throw invalidArgument('pipe', 'must be a pipeline with a U-Net that caches');
   }

@@ -7,6 +7,7 @@ import {
 } from '../compare/index.js';
 import { invalidArgument } from '../errors.js';
 import { type Judge, judgeScene, readCaption } from '../judge/index.js';
+import { checkNames } from '../names.js';
 import type { GenerateOptions } from '../pipelines/options.js';
 import { drawSeed, isRandom } from '../pipelines/seeds.js';
 import type { QualityReport } from './report.js';
@@ -30,6 +31,8 @@ export interface QualityOptions {
   /** Called in every U-Net call. What it throws, or a promise of its that rejects, ends the measurement. */
   onProgress?: (event: QualityEvent) => unknown;
 }
+
+const NAMES = ['prompts', 'seed', 'batch', 'repeats', 'keep', 'judge', 'stop', 'onProgress'];
 
 /** Where a measurement stands: in a run of some pictures with a setting. */
 export interface QualityEvent {
@@ -62,8 +65,10 @@ export async function measureQuality(
   pipe: ComparablePipeline<GenerateOptions>,
   options: RunOptions<GenerateOptions>,
   settings: CompareSettings,
-  { prompts, seed: given = 0, batch = 8, repeats, keep = 8, judge, stop, onProgress }: QualityOptions,
+  measuring: QualityOptions,
 ): Promise<QualityReport> {
+  checkNames(measuring, NAMES);
+  const { prompts, seed: given = 0, batch = 8, repeats, keep = 8, judge, stop, onProgress } = measuring;
   if (prompts.length === 0) throw invalidArgument('prompts', 'must be at least one');
   if (!Number.isInteger(batch) || batch < 1) {
     throw invalidArgument('batch', `must be a whole number of at least 1, got ${String(batch)}`);

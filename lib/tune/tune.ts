@@ -2,6 +2,7 @@ import { Callbacks } from '../callbacks.js';
 
 import { type SpeedupSpread, spreadOf } from '../compare/speedup.js';
 import { invalidArgument } from '../errors.js';
+import { checkNames } from '../names.js';
 import type { GenerateOptions } from '../pipelines/options.js';
 import { drawSeed, isRandom } from '../pipelines/seeds.js';
 import { Decision, figures, type TuneFigures } from './decision.js';
@@ -25,6 +26,17 @@ export interface TuneOptions {
   /** Called after every run. What it throws, or a promise of its that rejects, ends the search. */
   onProgress?: (event: TuneEvent) => unknown;
 }
+
+const NAMES = [
+  'prompts',
+  'validationPrompts',
+  'seed',
+  'branches',
+  'maxRuns',
+  'maxSeconds',
+  'stop',
+  'onProgress',
+];
 
 /** After a run. */
 export interface TuneEvent {
@@ -89,6 +101,7 @@ export async function tune(
   tuning: TuneOptions,
 ): Promise<TuneResult> {
   checkBudget(budget);
+  checkNames(tuning, NAMES);
   const seed = tuning.seed !== undefined && isRandom(tuning.seed) ? drawSeed() : (tuning.seed ?? 0);
   const { prompts, validationPrompts, maxRuns = 500, maxSeconds = 300, stop, onProgress } = tuning;
   for (const [name, list] of Object.entries({ prompts, validationPrompts })) {
