@@ -27,10 +27,7 @@ export { DiffusionPipeline, type StreamEvent } from './pipelines/diffusion-pipel
 export type { GenerationDefaults } from './pipelines/generation-config.js';
 export type { Img2ImgOptions } from './pipelines/image-to-image.js';
 export type { InpaintOptions } from './pipelines/inpainting.js';
-export {
-  LatentConsistencyModelImg2ImgPipeline,
-  LatentConsistencyModelPipeline,
-} from './pipelines/latent-consistency.js';
+export { LatentConsistencyModelPipeline } from './pipelines/latent-consistency.js';
 export type { EncodedPrompt } from './pipelines/latent-pipeline.js';
 export type { ModelName } from './pipelines/model-name.js';
 export type { GenerateOptions } from './pipelines/options.js';

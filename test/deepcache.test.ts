@@ -3,6 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import {
   branchCount,
   branchFromDdpm,
+  branchFromHelper,
   branchFromLdm,
   branchFromPaperCode,
   branchFromPaperText,
@@ -195,4 +196,12 @@ describe('branches', () => {
     expect(() => branchFromSvd(11, sd15)).toThrow(invalid('branch'));
     expect(() => branchFromPaperText(0, sd15)).toThrow(invalid('skipBranch'));
   });
+});
+
+test("the helper's numbers, three for every block", () => {
+  const of = (layersPerBlock: number) =>
+    Array.from({ length: 9 }, (_, id) => branchFromHelper(id, { levels: 3, layersPerBlock }));
+  expect(of(2)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
+  expect(of(1)).toEqual([0, 1, 1, 2, 3, 3, 4, 5, 5]);
+  expect(() => branchFromHelper(9, { levels: 3, layersPerBlock: 1 })).toThrow(/cache_branch_id.*0 to 8/);
 });

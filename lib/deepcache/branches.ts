@@ -1,8 +1,8 @@
 import { invalidArgument } from '../errors.js';
 
 /**
- * Branches are numbered as in DeepCacheSDHelper (cache_branch_id): branch r = (layersPerBlock + 1) * block + layer,
- * counted from the shallowest. A retrieve step of branch r runs conv_in, the first r down units (a unit is one resnet
+ * Branches are numbered as in DeepCacheSDHelper (cache_branch_id) for U-Nets of two layers a block: branch
+ * r = (layersPerBlock + 1) * block + layer, counted from the shallowest. A retrieve step of branch r runs conv_in, the first r down units (a unit is one resnet
  * with its attention, or one downsampler) and the last r + 1 up layers with the upsamplers between them.
  *
  * The helpers below convert the numbers of other DeepCache programs. All throw ERR_DEEPCACHE_INVALID_ARGUMENT for
@@ -56,6 +56,15 @@ export function branchFromPaperCode(
     'layer, block',
     `(${layer}, ${block}) caches nothing in the paper's code: its last branch is ${last}`,
   );
+}
+
+/**
+ * DeepCacheSDHelper (cache_branch_id), which counts three numbers for every block: with one layer a block two of them
+ * mean the same.
+ */
+export function branchFromHelper(id: number, { levels, layersPerBlock }: BranchLayout): number {
+  requireIndex('cache_branch_id', id, 3 * levels - 1);
+  return (layersPerBlock + 1) * Math.floor(id / 3) + Math.min(id % 3, layersPerBlock);
 }
 
 /** The paper's DDPM program: `--branch b`. */

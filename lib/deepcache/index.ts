@@ -2,6 +2,7 @@ export {
   type BranchLayout,
   branchCount,
   branchFromDdpm,
+  branchFromHelper,
   branchFromLdm,
   branchFromPaperCode,
   branchFromPaperText,

@@ -1,9 +1,5 @@
 import { DeepCacheError } from '../errors.js';
 import type { DiffusionPipeline } from './diffusion-pipeline.js';
-import {
-  LatentConsistencyModelImg2ImgPipeline,
-  LatentConsistencyModelPipeline,
-} from './latent-consistency.js';
 import { StableDiffusion } from './stable-diffusion.js';
 import { StableDiffusionImg2ImgPipeline } from './stable-diffusion-img2img.js';
 import { StableDiffusionInpaintPipeline } from './stable-diffusion-inpaint.js';
@@ -25,9 +21,6 @@ export function pipelineForInputs(pipe: AnyPipeline, inputs: { image: boolean; m
     return inputs.mask
       ? StableDiffusionXLInpaintPipeline.from(pipe)
       : StableDiffusionXLImg2ImgPipeline.from(pipe);
-  }
-  if (pipe instanceof LatentConsistencyModelPipeline && !inputs.mask) {
-    return LatentConsistencyModelImg2ImgPipeline.from(pipe);
   }
   if (pipe instanceof StableDiffusion) {
     return inputs.mask

@@ -10,7 +10,7 @@ const MODELS_OWN = '(of the model)';
 
 /** A case's arguments, in diffusers' names, as options of ours; without `cache`. */
 export function generateOptions(golden: GoldenCase): GenerateOptions {
-  const options: Record<string, unknown> = {};
+  let options: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(golden.field<Record<string, unknown>>('args') ?? {})) {
     if (value !== null && !IGNORED.includes(name)) options[camelCase(name)] = value;
   }
@@ -18,7 +18,11 @@ export function generateOptions(golden: GoldenCase): GenerateOptions {
   const seed = golden.field<number | number[]>('seed');
   options[Array.isArray(seed) ? 'seeds' : 'seed'] = seed;
   const scheduler = golden.field<string>('scheduler');
+  // An argument of the pipeline there, a field of the sampler here.
+  const { originalInferenceSteps: original, ...rest } = options;
+  options = rest;
   options.scheduler = {
+    ...(original !== undefined && { original_inference_steps: original }),
     ...golden.field<Record<string, unknown>>('scheduler_overrides'),
     ...(scheduler !== MODELS_OWN && { _class_name: scheduler }),
     // The reference means by absent fields what its own release means, whatever the model's file was written by.

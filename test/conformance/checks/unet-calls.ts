@@ -1,5 +1,7 @@
 import type { EncodedPrompt, GenerateOptions, Tensor } from '../../../lib/index.js';
 import { finish } from '../../../lib/native/device.js';
+import { repeatTo } from '../../../lib/pipelines/encode-image.js';
+import { guidanceEmbedding } from '../../../lib/pipelines/guidance-embedding.js';
 import { timeIds, type XLSizeOptions } from '../../../lib/pipelines/time-ids.js';
 import { concat } from '../../../lib/tensor.js';
 import type { Findings } from '../findings.js';
@@ -20,10 +22,15 @@ export async function compareCalls(
 ): Promise<void> {
   const inputs = golden.tensor('unet_in');
   const [calls = 0, batch = 0, , height = 0, width = 0] = inputs.shape;
-  const guided = (options.guidanceScale ?? 7.5) > 1;
+  const { timeCondWidth: condWidth } = pipe.unet;
+  const guidanceScale = options.guidanceScale ?? 7.5;
+  const guided = guidanceScale > 1 && condWidth === 0;
   findings.tensor('unet_in', unetInputs(golden, run, guided ? 2 : 1));
 
-  const conditions = conditionsOf(await pipe.encodePrompt(options), options);
+  const conditions = {
+    ...conditionsOf(await pipe.encodePrompt(options), options),
+    ...(condWidth > 0 && { timestepCond: repeatTo(guidanceEmbedding(guidanceScale, condWidth), 1, batch) }),
+  };
   const values = inputs.data as Float32Array;
   const count = values.length / calls;
   const outputs: Float32Array[] = [];

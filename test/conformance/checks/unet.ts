@@ -1,3 +1,5 @@
+import { branchFromHelper } from '../../../lib/deepcache/index.js';
+import { DeepCacheError } from '../../../lib/errors.js';
 import { finish } from '../../../lib/native/device.js';
 import type { UnetConditions } from '../../../lib/native/types.js';
 import type { Tolerance } from '../compare.js';
@@ -10,6 +12,9 @@ import { compareActivations } from './activations.js';
 const MODULES = /^((down|up)_blocks\.\d+|mid_block)(\.(resnets|attentions)\.\d+|\.(0|res\d+))?$/;
 
 export async function checkUnet(golden: GoldenCase, findings: Findings, models: Models): Promise<void> {
+  if (golden.has('encoder_attention_mask')) {
+    throw new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', 'masks of contexts are not implemented');
+  }
   const unet = await models.unet(golden.modelFolder);
   const request = { ...sampleOf(golden, 'sample'), ...conditionsOf(golden), timesteps: timestepsOf(golden) };
   const { out } = await finish(() => unet.native.forward(request));
@@ -52,7 +57,9 @@ export async function checkDeepCache(golden: GoldenCase, findings: Findings, mod
   const unet = await models.unet(golden.modelFolder);
   const inputs = golden.siblings.find(({ id }) => id === golden.field('inputs'));
   if (!inputs) throw new Error(`there is no case ${String(golden.field('inputs'))}`);
-  const branch = golden.field<{ cache_branch_id: number }>('deepcache')?.cache_branch_id as number;
+  const id = golden.field<{ cache_branch_id: number }>('deepcache')?.cache_branch_id as number;
+  const { levels, layersPerBlock } = unet.native;
+  const branch = branchFromHelper(id, { levels, layersPerBlock });
   checkDescription(golden, findings, unet.branches()[branch], branch);
 
   const [first, second] = timestepsOf(inputs, 'timesteps') as [number, number];
