@@ -4,6 +4,7 @@
 //
 // The tarballs go to release/. --complete: a binary that was not built is an error, as it must be for publishing.
 // --sizes: writes the sizes into docs/install.md.
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -24,7 +25,15 @@ export function packAll(options) {
     else stageMain(folder, packages);
     return { name: one.name, folder };
   });
+  for (const { folder } of staged) lint(folder);
   return staged.map((one) => ({ ...one, ...pack(one.folder, join(release, 'tarballs')) }));
+}
+
+/** By publint: whether package.json and the files fit together. */
+function lint(folder) {
+  const cli = join(root, 'node_modules/publint/src/cli.js');
+  const { status, stdout } = spawnSync(process.execPath, [cli, '--strict', folder], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`publint on ${folder}:\n${stdout}`);
 }
 
 const mega = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;

@@ -17,7 +17,7 @@ const common = { version, author, bugs, engines, homepage, license, repository }
 /** The package `deepcache`: `packages` are its optional dependencies. */
 export function stageMain(folder, packages) {
   const files = packedFiles();
-  for (const file of files) if (!file.startsWith('dist/')) copy(join(root, file), join(folder, file));
+  for (const file of files) copy(join(root, file), join(folder, file));
   compile(join(folder, 'dist'));
   for (const file of Object.values(checkout.bin)) chmodSync(join(folder, file), 0o755);
   copyHeaders(join(folder, 'native/node-api'));
@@ -49,6 +49,7 @@ export function stagePlatform(folder, { name, kind, os, cpu, libc, platform, fil
     os: [os],
     cpu: [cpu],
     ...(libc && { libc: [libc] }),
+    type: 'commonjs',
     main: isAddon ? `prebuilds/${platform}/${file}` : file,
     files: [isAddon ? 'prebuilds' : file],
     preferUnplugged: true,
@@ -57,28 +58,25 @@ export function stagePlatform(folder, { name, kind, os, cpu, libc, platform, fil
 
 /** `npm pack` of a folder; returns the tarball's path, size and the bytes it unpacks to. */
 export function pack(folder, destination) {
-  const [{ filename, size, unpackedSize, entryCount }] = npmPack(folder, '--pack-destination', destination);
-  return { file: join(destination, filename), size, unpackedSize, entryCount };
-}
-
-/**
- * The files of the checkout that its package.json names for the package. Not the binary, which is there for those who
- * install from the repository: npm packs what `prepare` has built on their machine.
- */
-export function packedFiles() {
-  const files = npmPack(root, '--dry-run')[0].files.map(({ path }) => path);
-  return files.filter((file) => !file.startsWith('build/'));
-}
-
-function npmPack(folder, ...args) {
-  const text = execFileSync('npm', ['pack', '--json', '--ignore-scripts', ...args], {
+  const text = execFileSync('npm', ['pack', '--json', '--pack-destination', destination], {
     cwd: folder,
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],
     shell: process.platform === 'win32',
   });
-  const found = JSON.parse(text);
-  return Array.isArray(found) ? found : Object.values(found); // npm 12 names each package
+  const [{ filename, size, unpackedSize, entryCount }] = Object.values(JSON.parse(text)); // npm 12 has an object
+  return { file: join(destination, filename), size, unpackedSize, entryCount };
+}
+
+/**
+ * The tracked files that package.json names for the package, and those that npm always takes. Not asked of npm, which
+ * builds the checkout first (`prepare`, in npm 10 even with --ignore-scripts).
+ */
+export function packedFiles() {
+  const always = ['package.json', 'README.md', 'LICENSE'];
+  const named = checkout.files.map((file) => file.replace(/^!/, ':(exclude)'));
+  const args = ['ls-files', '--', ...always, ...named];
+  return execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim().split('\n');
 }
 
 /** dist/ afresh: that of the checkout may hold modules that are gone. */
