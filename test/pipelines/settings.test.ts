@@ -79,7 +79,6 @@ test('the whole line', async () => {
     Size: '64x64',
     'Clip skip': '2',
     DeepCache: '{"interval":2,"branch":1}',
-    Model: 'sd15-tiny',
     Device: 'cpu',
     Precision: 'fp32',
   });
