@@ -83,7 +83,7 @@ export abstract class LatentPipeline<
     given: Options,
     guided: boolean,
     note: (message: string) => void,
-  ): PreparedConditions;
+  ): Promise<PreparedConditions>;
 
   /** Encodes the prompts of a run (diffusers' encode_prompt), for several runs to use. */
   async encodePrompt(options: Options): Promise<EncodedPrompt> {
@@ -127,7 +127,7 @@ export abstract class LatentPipeline<
     }
     const span = this.span(given, options.steps);
     const plan = planRun(this.schedulerFor(options), this.unet, options, { guided, ...span }, note);
-    const prepared = this.prepareConditions(options, given, guided, note);
+    const prepared = await this.prepareConditions(options, given, guided, note);
     const latent = [batch, this.vae.latentChannels, height / this.vae.scale, width / this.vae.scale] as const;
     const size = {
       batch: guided ? 2 * batch : batch,

@@ -142,6 +142,9 @@ const KNOWN = [
 const MAX_IMAGES = 512;
 const MAX_PIXELS = 16384;
 
+/** Of a text. A model reads the first hundreds, with longPrompts some hundred thousand. */
+const MOST_CHARACTERS = 2 ** 21;
+
 /** What a pipeline knows that options depend on. */
 export interface OptionDefaults {
   /** Image pixels. */
@@ -260,6 +263,10 @@ function texts(name: string, value: unknown): readonly string[] | undefined {
   const list = typeof value === 'string' ? [value] : value;
   if (!Array.isArray(list) || list.length === 0 || !list.every((text) => typeof text === 'string')) {
     throw invalidArgument(name, `must be a string or a list of strings, got ${show(value)}`);
+  }
+  const longest = list.reduce((most, text) => Math.max(most, text.length), 0);
+  if (longest > MOST_CHARACTERS) {
+    throw invalidArgument(name, `has ${longest} characters; at most ${MOST_CHARACTERS}`);
   }
   return list;
 }

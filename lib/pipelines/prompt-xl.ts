@@ -22,6 +22,12 @@ export interface XLEmbeds {
   pooled: Float32Array;
 }
 
+/** A text encoder and the tokens that it reads. */
+interface BranchTokens extends TextBranch {
+  positive: TokenBlock[][];
+  negative: TokenBlock[][] | undefined;
+}
+
 /** Prompts that were read, for every encoder; `undefined` texts are zeros. */
 export interface XLPrompt {
   length: number;
@@ -34,13 +40,13 @@ export interface XLPrompt {
  * encoder. As there, clipSkip is for the prompt only, and a negative prompt that is absent is zeros where the model
  * says so.
  */
-export function readXLPrompt(
+export async function readXLPrompt(
   { text, unet, forceZerosForEmptyPrompt }: Pick<XLComponents, 'text' | 'unet' | 'forceZerosForEmptyPrompt'>,
   options: ResolvedOptions,
   given: XLPromptOptions,
   guided: boolean,
   note: (message: string) => void,
-): XLPrompt {
+): Promise<XLPrompt> {
   const { prompts, negativePrompts, promptCount, numImages, clipSkip, signal } = options;
   const last = (text.at(-1) as TextBranch).encoder;
   const spread = ({ states, pooled }: XLEmbeds): XLEmbeds => ({
@@ -68,15 +74,17 @@ export function readXLPrompt(
     (index === 1 ? textList(name, given[name], first.length) : undefined) ?? first;
   const zeroNegative = guided && !negativePrompts && forceZerosForEmptyPrompt;
   const negativeTexts = guided && !zeroNegative ? (negativePrompts ?? ['']) : undefined;
-  const branches = text.map(({ tokenizer, encoder }, index) => {
+  const branches: BranchTokens[] = [];
+  for (const [index, { tokenizer, encoder }] of text.entries()) {
     const read = (name: string, texts: readonly string[]) => readTexts(tokenizer, name, texts, options, note);
-    return {
+    branches.push({
       tokenizer,
       encoder,
-      positive: read('prompt', second('prompt2', prompts, index)),
-      negative: negativeTexts && read('negativePrompt', second('negativePrompt2', negativeTexts, index)),
-    };
-  });
+      positive: await read('prompt', second('prompt2', prompts, index)),
+      negative:
+        negativeTexts && (await read('negativePrompt', second('negativePrompt2', negativeTexts, index))),
+    });
+  }
   const all = branches.flatMap(({ positive, negative }) => [...positive, ...(negative ?? [])]);
   const count = Math.max(...all.map((blocks) => blocks.length));
   for (const { tokenizer, positive, negative } of branches) {

@@ -1,7 +1,9 @@
+import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import { invalidArgument } from '../errors.js';
 import type { CLIPTextModel } from '../models/text-encoder.js';
 import { emptyBlock, type TokenBlock, toBlocks } from '../prompts/blocks.js';
 import { applyWeights } from '../prompts/weighting.js';
+import { inSlices } from '../slices.js';
 import { concat, repeatRows, type Tensor } from '../tensor.js';
 import type { CLIPTokenizer } from '../tokenizers/clip-tokenizer.js';
 import { checkTensor } from './checks.js';
@@ -30,19 +32,25 @@ export interface PromptEmbeds {
 const BATCH = 16;
 
 /** The blocks of each text, by the options for long and weighted prompts. */
-export function readTexts(
+export async function readTexts(
   tokenizer: CLIPTokenizer,
   name: string,
   texts: readonly string[],
-  { longPrompts, promptWeighting }: Pick<ResolvedOptions, 'longPrompts' | 'promptWeighting'>,
+  {
+    longPrompts,
+    promptWeighting,
+    signal,
+  }: Pick<ResolvedOptions, 'longPrompts' | 'promptWeighting' | 'signal'>,
   note: (message: string) => void,
-): TokenBlock[][] {
-  return texts.map((text, i) => {
+): Promise<TokenBlock[][]> {
+  const blocks: TokenBlock[][] = [];
+  for (const [i, text] of texts.entries()) {
     const title = `${name}${texts.length > 1 ? `[${i}]` : ''}`;
     const onTruncated = (dropped: string) => note(`${title} is too long, this was cut off: "${dropped}"`);
     const options = { name: title, long: longPrompts, weighted: promptWeighting, onTruncated };
-    return toBlocks(tokenizer, text, options);
-  });
+    blocks.push(await inSlices(toBlocks(tokenizer, text, options), signal));
+  }
+  return blocks;
 }
 
 /** Gives every text as many blocks. */
@@ -56,12 +64,12 @@ export function fillBlocks(tokenizer: CLIPTokenizer, texts: TokenBlock[][], coun
  *
  * @param note receives what was cut off.
  */
-export function readPrompts(
+export async function readPrompts(
   { tokenizer, unet }: Pick<Components, 'tokenizer' | 'unet'>,
   options: ResolvedOptions,
   guided: boolean,
   note: (message: string) => void,
-): PromptTokens {
+): Promise<PromptTokens> {
   const { prompts, promptEmbeds, negativePromptEmbeds, promptCount } = options;
   const read = (name: string, texts: readonly string[]) => readTexts(tokenizer, name, texts, options, note);
   const negativeTexts = () => read('negativePrompt', options.negativePrompts ?? ['']);
@@ -69,8 +77,8 @@ export function readPrompts(
   const each = tokenizer.modelMaxLength;
 
   if (prompts) {
-    const positive = read('prompt', prompts);
-    const negative = guided ? negativeTexts() : undefined;
+    const positive = await read('prompt', prompts);
+    const negative = guided ? await negativeTexts() : undefined;
     const count = Math.max(...[...positive, ...(negative ?? [])].map((blocks) => blocks.length));
     for (const texts of [positive, negative ?? []]) fill(texts, count);
     return { positive, ...(negative && { negative }), length: count * each };
@@ -83,7 +91,7 @@ export function readPrompts(
     const negative = checkTensor('negativePromptEmbeds', negativePromptEmbeds, shape);
     return { positive: given.data, negative: negative.data, length };
   }
-  const negative = negativeTexts();
+  const negative = await negativeTexts();
   const fits = options.longPrompts
     ? length % each === 0 && negative.every((blocks) => blocks.length * each <= length)
     : length === each;
@@ -117,6 +125,7 @@ export async function encodeBlocks(
     const size = state.length / batch.length;
     const width = output.pooled.length / batch.length;
     for (const [k, { weights }] of batch.entries()) {
+      if (k > 0) await yieldToLoop();
       applyWeights(state.subarray(k * size, (k + 1) * size), weights);
       if ((i + k) % perText === 0) pooled.push(output.pooled.subarray(k * width, (k + 1) * width));
     }

@@ -54,7 +54,7 @@ export abstract class StableDiffusionXL<Options extends XLOptions, Inputs> exten
   protected override async encode(options: Options): Promise<EncodedPrompt> {
     const resolved = this.resolve(options);
     const guided = this.guides(resolved);
-    const prompt = readXLPrompt(this.components, resolved, options, guided, () => {});
+    const prompt = await readXLPrompt(this.components, resolved, options, guided, () => {});
     const { positive, negative } = await prompt.encode();
     const { batch } = resolved;
     const states = (data: Float32Array) =>
@@ -111,13 +111,13 @@ export abstract class StableDiffusionXL<Options extends XLOptions, Inputs> exten
     };
   }
 
-  protected override prepareConditions(
+  protected override async prepareConditions(
     options: ResolvedOptions,
     given: Options,
     guided: boolean,
     note: (message: string) => void,
-  ): PreparedConditions {
-    const prompt = readXLPrompt(this.components, options, given, guided, note);
+  ): Promise<PreparedConditions> {
+    const prompt = await readXLPrompt(this.components, options, given, guided, note);
     const { width, height, batch } = options;
     const ids = timeIds(given, { width, height, aesthetic: this.components.requiresAestheticsScore });
     const halves = guided ? [ids.negative, ids.positive] : [ids.positive];

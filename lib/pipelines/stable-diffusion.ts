@@ -32,7 +32,7 @@ export abstract class StableDiffusion<Options extends GenerateOptions, Inputs> e
 
   protected override async encode(options: Options): Promise<EncodedPrompt> {
     const resolved = this.resolve(options);
-    const tokens = readPrompts(this.components, resolved, this.guides(resolved), () => {});
+    const tokens = await readPrompts(this.components, resolved, this.guides(resolved), () => {});
     const { positive, negative, length } = await encodePrompts(this.components, tokens, resolved);
     const shape = [resolved.batch, length, this.unet.contextWidth];
     return {
@@ -45,13 +45,13 @@ export abstract class StableDiffusion<Options extends GenerateOptions, Inputs> e
     return [this.components.textEncoder];
   }
 
-  protected override prepareConditions(
+  protected override async prepareConditions(
     options: ResolvedOptions,
     _given: Options,
     guided: boolean,
     note: (message: string) => void,
-  ): PreparedConditions {
-    const tokens = readPrompts(this.components, options, guided, note);
+  ): Promise<PreparedConditions> {
+    const tokens = await readPrompts(this.components, options, guided, note);
     return {
       length: tokens.length,
       encode: async () => ({ context: contextOf(await encodePrompts(this.components, tokens, options)) }),

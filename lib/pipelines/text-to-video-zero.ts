@@ -119,7 +119,7 @@ export class TextToVideoZeroPipeline extends DiffusionPipeline<TextToVideoZeroOp
     const clock = new PhaseClock();
     const guided = resolved.guidanceScale > 1;
     const latent = [1, this.vae.latentChannels, height / this.vae.scale, width / this.vae.scale] as const;
-    const tokens = readPrompts(this.components, resolved, guided, note);
+    const tokens = await readPrompts(this.components, resolved, guided, note);
     const size = { height: latent[2], width: latent[3], contextLength: tokens.length };
     requireMemory(
       this.components,

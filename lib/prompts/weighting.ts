@@ -1,4 +1,5 @@
 import { invalidArgument } from '../errors.js';
+import { inOneGo, type Sliced } from '../slices.js';
 
 /** A part of a prompt, and how strongly it counts: 1 is as it is without brackets. */
 export interface WeightedText {
@@ -29,37 +30,57 @@ const PARTS = /\\[\\()[\]]|\\|[()[\]]|:\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+))\s*\)|[^
  * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT for weights beyond -100 to 100.
  */
 export function parseWeights(text: string, name = 'prompt'): WeightedText[] {
-  const parts: WeightedText[] = [];
-  const open = { round: [] as number[], square: [] as number[] };
-  const multiply = (first: number, factor: number) => {
-    for (const part of parts.slice(first)) part.weight *= factor;
-  };
-  const close = (starts: number[], factor: number) => multiply(starts.pop() as number, factor);
-  for (const [piece, number] of text.matchAll(PARTS)) {
-    if (piece === '(') open.round.push(parts.length);
-    else if (piece === '[') open.square.push(parts.length);
-    else if (number !== undefined && open.round.length > 0) close(open.round, Number(number));
-    else if (piece === ')' && open.round.length > 0) close(open.round, STEP);
-    else if (piece === ']' && open.square.length > 0) close(open.square, 1 / STEP);
-    else parts.push({ text: piece.startsWith('\\') ? piece.slice(1) : piece, weight: 1 });
-  }
-  for (const first of open.round) multiply(first, STEP);
-  for (const first of open.square) multiply(first, 1 / STEP);
-  for (const { weight } of parts) {
-    if (Math.abs(weight) <= LARGEST) continue;
-    throw invalidArgument(name, `has the weight ${weight}; weights go from -${LARGEST} to ${LARGEST}`);
-  }
-  return joined(parts);
+  return inOneGo(weightSlices(text, name));
 }
 
-function joined(parts: readonly WeightedText[]): WeightedText[] {
-  const out: WeightedText[] = [];
-  for (const part of parts) {
-    const last = out.at(-1);
-    if (last?.weight === part.weight) last.text += part.text;
-    else out.push({ ...part });
+/** The same in parts, for texts of a megabyte. */
+export function* weightSlices(text: string, name: string): Sliced<WeightedText[]> {
+  const parts: (WeightedText & { round: Bracket | undefined; square: Bracket | undefined })[] = [];
+  const brackets: Bracket[] = [];
+  // The innermost ones that are open. Round and square ones know nothing of each other.
+  let [round, square]: (Bracket | undefined)[] = [];
+  const open = (outer: Bracket | undefined, factor: number) => {
+    const bracket = { outer, factor, product: 1 };
+    brackets.push(bracket);
+    return bracket;
+  };
+  let count = 0;
+  for (const [piece, number] of text.matchAll(PARTS)) {
+    if (piece === '(') round = open(round, STEP);
+    else if (piece === '[') square = open(square, 1 / STEP);
+    else if (round && (number !== undefined || piece === ')')) {
+      if (number !== undefined) round.factor = Number(number);
+      round = round.outer;
+    } else if (square && piece === ']') square = square.outer;
+    else parts.push({ text: piece.startsWith('\\') ? piece.slice(1) : piece, weight: 1, round, square });
+    if (++count % 512 === 0) yield;
   }
-  return out;
+  // Outer ones come first.
+  for (const [i, bracket] of brackets.entries()) {
+    bracket.product = bracket.factor * (bracket.outer?.product ?? 1);
+    if (i % 4096 === 0) yield;
+  }
+  const joined: WeightedText[] = [];
+  for (const [i, { text, round, square }] of parts.entries()) {
+    const weight = (round?.product ?? 1) * (square?.product ?? 1);
+    // Written so that NaN fails.
+    if (!(Math.abs(weight) <= LARGEST)) {
+      throw invalidArgument(name, `has the weight ${weight}; weights go from -${LARGEST} to ${LARGEST}`);
+    }
+    const last = joined.at(-1);
+    if (last?.weight === weight) last.text += text;
+    else joined.push({ text, weight });
+    if (i % 1024 === 0) yield;
+  }
+  return joined;
+}
+
+/** A bracket, which changes the weight of what is in it: one that is never closed counts to the end. */
+interface Bracket {
+  outer: Bracket | undefined;
+  factor: number;
+  /** Its factor and those of the brackets around it. */
+  product: number;
 }
 
 /**

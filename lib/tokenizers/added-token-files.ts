@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { invalidConfig } from '../errors.js';
 import type { JsonObject } from '../files/json.js';
-import type { AddedToken } from './added-tokens.js';
+import { show } from '../messages.js';
+import { type AddedToken, LONGEST_TOKEN } from './added-tokens.js';
 
 /** What a folder says about added tokens; each `{}` where there is no such file. */
 export interface AddedTokenSources {
@@ -30,12 +31,21 @@ export function readAddedTokens(
   vocab: ReadonlyMap<string, number>,
 ): AddedToken[] {
   const tokens = new Map<string, AddedToken>();
+  let characters = 0;
   const add = (name: string, id: unknown, value: unknown) => {
     const file = join(folder, name);
     const token = tokenOf(value);
     if (!token) throw invalidConfig(file, `has an added token without text, of id ${String(id)}`);
+    if (token.content.length > LONGEST_TOKEN) {
+      const length = `${token.content.length} characters; at most ${LONGEST_TOKEN}`;
+      throw invalidConfig(file, `has an added token of ${length}: ${show(token.content)}`);
+    }
     if (!Number.isInteger(id) || (id as number) < 0 || (id as number) > MAX_ID) {
-      throw invalidConfig(file, `the id of ${JSON.stringify(token.content)} is ${JSON.stringify(id)}`);
+      throw invalidConfig(file, `the id of ${show(token.content)} is ${show(id)}`);
+    }
+    characters += token.content.length;
+    if (characters > MOST_CHARACTERS) {
+      throw invalidConfig(file, `has added tokens of more than ${MOST_CHARACTERS} characters together`);
     }
     tokens.set(token.content, { ...token, id: id as number, file });
   };
@@ -64,6 +74,8 @@ export function readAddedTokens(
   return [...tokens.values()];
 }
 
+/** Of all tokens; thousands are rare. */
+const MOST_CHARACTERS = 2 ** 18;
 /** No vocabulary comes near it. */
 const MAX_ID = 2 ** 24;
 

@@ -15,6 +15,18 @@ export interface AddedToken {
   file: string;
 }
 
+/** Characters of the longest token. */
+export const LONGEST_TOKEN = 128;
+
+/** Places that are looked at between pauses. */
+const PAUSE = 256;
+
+/** A part of a text: an added token, or what lies between two. */
+export interface TextPart {
+  text: string;
+  token: AddedToken | undefined;
+}
+
 type Trie = Map<string, Trie> & { token?: AddedToken };
 
 /** Finds added tokens in texts, in time that does not grow with their number. */
@@ -45,43 +57,54 @@ export class AddedTokenSplitter {
 
   /**
    * A text's parts in order, without empty ones: added tokens, and what lies between them (transformers:
-   * PreTrainedTokenizer.tokenize). Of tokens that begin at the same place the longest is taken.
+   * PreTrainedTokenizer.tokenize). Of tokens that begin at the same place the longest is taken. Undefined now and then,
+   * where a long text holds little: to pause at.
    */
-  split(text: string): { text: string; token: AddedToken | undefined }[] {
-    const parts = this.#cut(text);
-    for (let i = 0; i < parts.length; i++) {
-      const token = this.#tokens.get(parts[i] as string);
-      if (!token) continue;
-      const [left, right] = [parts[i - 1], parts[i + 1]];
-      if (token.rstrip && right) parts[i + 1] = right.trimStart();
-      if (token.lstrip && left) parts[i - 1] = left.trimEnd();
+  *split(text: string): Iterable<TextPart | undefined> {
+    const part = (text: string) => ({ text, token: this.#tokens.get(text) });
+    let [left, here] = ['', ''];
+    const settle = (right: string): string => {
+      const token = this.#tokens.get(here);
+      if (!token) return right;
       // transformers looks at the neighbours as they were before stripping.
-      if (token.singleWord && left && !left.endsWith(' ')) {
-        parts[i - 1] += token.content;
-        parts[i] = '';
-      } else if (token.singleWord && right && !right.startsWith(' ')) {
-        parts[i + 1] = token.content + parts[i + 1];
-        parts[i] = '';
+      const before = left;
+      if (token.lstrip) left = left.trimEnd();
+      const rest = token.rstrip ? right.trimStart() : right;
+      if (!token.singleWord) return rest;
+      if (before && !before.endsWith(' ')) left += token.content;
+      else if (!right || right.startsWith(' ')) return rest;
+      here = '';
+      return left === before || !before ? token.content + rest : rest;
+    };
+    for (const cut of this.#cut(text)) {
+      if (cut === undefined) {
+        yield undefined;
+        continue;
       }
+      const right = settle(cut);
+      if (left) yield part(left);
+      [left, here] = [here, right];
     }
-    return parts.filter(Boolean).map((part) => ({ text: part, token: this.#tokens.get(part) }));
+    settle('');
+    for (const last of [left, here]) if (last) yield part(last);
   }
 
-  /** The text cut before and after each token. */
-  #cut(text: string): string[] {
-    const parts: string[] = [];
+  /** The text cut before and after each token; undefined to pause at. */
+  *#cut(text: string): Iterable<string | undefined> {
     let end = 0;
-    this.#first.lastIndex = 0;
-    for (let at = this.#first.exec(text); at; at = this.#first.exec(text)) {
+    let looked = 0;
+    // Of this text alone: others may be read while it pauses.
+    const first = new RegExp(this.#first);
+    for (let at = first.exec(text); at; at = first.exec(text)) {
+      if (++looked % PAUSE === 0) yield undefined;
       const length = this.#longestAt(text, at.index);
       if (length === 0) continue;
-      if (at.index > end) parts.push(text.slice(end, at.index));
+      if (at.index > end) yield text.slice(end, at.index);
       end = at.index + length;
-      parts.push(text.slice(at.index, end));
-      this.#first.lastIndex = end;
+      yield text.slice(at.index, end);
+      first.lastIndex = end;
     }
-    if (end < text.length) parts.push(text.slice(end));
-    return parts;
+    if (end < text.length) yield text.slice(end);
   }
 
   #longestAt(text: string, index: number): number {

@@ -1,9 +1,10 @@
 import { type AddedToken, AddedTokenSplitter } from './added-tokens.js';
 import { BytePairEncoder } from './bpe.js';
+import { segmentsOf } from './segments.js';
 import { readTokenizerFiles, type TokenizerFiles } from './tokenizer-files.js';
 
 export interface EncodePaddedOptions {
-  /** Called for every text that is cut off: its index and the text of the tokens that were dropped. */
+  /** Called for every text that is cut off: its index and the beginning of what was dropped, as tokens tell it. */
   onTruncated?: (index: number, dropped: string) => void;
 }
 
@@ -29,7 +30,7 @@ export class CLIPTokenizer {
   readonly #added: ReadonlyMap<string, AddedToken>;
   readonly #splitter: AddedTokenSplitter;
   /** The text of every token, to show what was cut off. */
-  #texts: Map<number, string> | undefined;
+  readonly #texts = new Map<number, string>();
 
   constructor(files: TokenizerFiles) {
     const { vocab, merges, special } = files;
@@ -50,6 +51,10 @@ export class CLIPTokenizer {
     this.vocabSize = vocab.size + [...added.keys()].filter((content) => !vocab.has(content)).length;
     const ids = [...vocab.values(), ...[...added.values()].map(({ id }) => id)];
     this.maxTokenId = ids.reduce((largest, id) => Math.max(largest, id), 0);
+    for (const [token, id] of vocab) this.#texts.set(id, token);
+    for (const { content, id } of added.values()) {
+      if (!vocab.has(content)) this.#texts.set(id, `${BytePairEncoder.charactersOf(content)}</w>`);
+    }
     const idOf = (token: string) => this.#idOf(token) as number;
     this.bosTokenId = idOf(special.bos);
     this.eosTokenId = idOf(special.eos);
@@ -73,17 +78,33 @@ export class CLIPTokenizer {
 
   /** The tokens of a text, without start and end: `['a</w>', 'photo</w>']`. */
   tokenize(text: string): string[] {
-    return this.#splitter.split(text).flatMap((part) => {
-      if (part.token) return [part.text];
-      const words = cleanText(part.text).match(WORD) ?? [];
-      // A special token in other letters ("<|ENDOFTEXT|>") is one only after lower-casing.
-      return words.flatMap((word) => (NAMED_TOKEN.test(word) ? [word] : this.#encoder.encode(word)));
-    });
+    return [...this.#tokens(text)].flat();
   }
 
   /** The ids of a text, without start and end. */
   encode(text: string): number[] {
-    return this.tokenize(text).map((token) => this.#idOf(token) ?? this.#unkTokenId);
+    return [...this.encodeParts(text)].flat();
+  }
+
+  /** The same in parts that take about a millisecond each, some of them empty. */
+  *encodeParts(text: string): Iterable<number[]> {
+    for (const tokens of this.#tokens(text)) {
+      yield tokens.map((token) => this.#idOf(token) ?? this.#unkTokenId);
+    }
+  }
+
+  *#tokens(text: string): Iterable<string[]> {
+    for (const part of this.#splitter.split(text)) {
+      if (part?.token) yield [part.text];
+      else if (part) for (const segment of segmentsOf(part.text)) yield this.#words(segment);
+      else yield [];
+    }
+  }
+
+  #words(segment: string): string[] {
+    const words = cleanText(segment).match(WORD) ?? [];
+    // A special token in other letters ("<|ENDOFTEXT|>") is one only after lower-casing.
+    return words.flatMap((word) => (NAMED_TOKEN.test(word) ? [word] : this.#encoder.encode(word)));
   }
 
   /**
@@ -96,23 +117,29 @@ export class CLIPTokenizer {
     const length = this.modelMaxLength;
     const ids = new Int32Array(rows.length * length).fill(this.padTokenId);
     rows.forEach((text, index) => {
-      const all = this.encode(text);
-      const kept = all.slice(0, length - 2);
+      const read: number[] = [];
+      for (const part of this.encodeParts(text)) {
+        read.push(...part);
+        // No more than is needed to show what was dropped.
+        if (read.length > length + SHOWN) break;
+      }
+      const kept = read.slice(0, length - 2);
       ids.set([this.bosTokenId, ...kept, this.eosTokenId], index * length);
-      if (all.length > kept.length) options.onTruncated?.(index, this.decode(all.slice(kept.length)));
+      if (read.length > kept.length) options.onTruncated?.(index, this.excerpt(read.slice(kept.length)));
     });
     return ids;
   }
 
+  /** The beginning of the text of ids, for messages. */
+  excerpt(ids: readonly number[]): string {
+    const text = this.decode(ids.slice(0, SHOWN));
+    if (ids.length <= SHOWN && text.length <= SHOWN) return text;
+    return `${text.slice(0, SHOWN).replace(/[\ud800-\udbff]$/, '')}…`;
+  }
+
   /** The text of ids, as far as it can be told: letters are lower case, spaces are guesses. */
   decode(ids: Iterable<number>): string {
-    this.#texts ??= new Map([
-      ...[...this.#vocab].map(([token, id]) => [id, token] as const),
-      ...[...this.#added.values()]
-        .filter(({ content }) => !this.#vocab.has(content))
-        .map(({ content, id }) => [id, `${BytePairEncoder.charactersOf(content)}</w>`] as const),
-    ]);
-    const characters = Array.from(ids, (id) => this.#texts?.get(id) ?? '').join('');
+    const characters = Array.from(ids, (id) => this.#texts.get(id) ?? '').join('');
     return BytePairEncoder.decode(characters).replaceAll('</w>', ' ').trim();
   }
 
@@ -127,6 +154,9 @@ export class CLIPTokenizer {
     return this.#added.get(token)?.id ?? this.#vocab.get(token);
   }
 }
+
+/** Tokens and characters of what was dropped that are shown. */
+const SHOWN = 200;
 
 const NAMED_TOKEN = /^<\|(?:start|end)oftext\|>$/;
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { invalidConfig } from '../errors.js';
 import { type JsonObject, parseJsonObject, type ReadJsonOptions, readJson } from '../files/json.js';
 import { isMissing, LIMITS, readSmallFile } from '../files/read.js';
+import { show } from '../messages.js';
 import { hasDecoder, readAddedTokens } from './added-token-files.js';
 import type { AddedToken } from './added-tokens.js';
 import { wordsOfTokenizerJson } from './tokenizer-json.js';
@@ -75,7 +76,7 @@ export async function readTokenizerFiles(folder: string, signal?: AbortSignal): 
   // Without these the vocabulary is another model's; a pad token may have been added.
   for (const [name, content] of Object.entries(special)) {
     if (!vocab.has(content) && !added.some((entry) => entry.content === content)) {
-      throw invalidConfig(words.file, `has no entry for the ${name}_token ${JSON.stringify(content)}`);
+      throw invalidConfig(words.file, `has no entry for the ${name}_token ${show(content)}`);
     }
   }
   return {
@@ -99,7 +100,7 @@ async function readWords(folder: string, signal?: AbortSignal): Promise<Words> {
 function checkVocab({ file, vocab }: Words): Map<string, number> {
   for (const [token, id] of Object.entries(vocab)) {
     if (!Number.isInteger(id) || (id as number) < 0) {
-      throw invalidConfig(file, `the id of ${JSON.stringify(token)} is ${JSON.stringify(id)}, not a number`);
+      throw invalidConfig(file, `the id of ${show(token)} is ${show(id)}, not a number`);
     }
   }
   return new Map(Object.entries(vocab) as [string, number][]);
@@ -108,7 +109,7 @@ function checkVocab({ file, vocab }: Words): Map<string, number> {
 function checkMerges({ mergesFile, merges }: Words): string[] {
   const bad = merges.findIndex((line) => typeof line !== 'string' || !/^\S+ \S+$/u.test(line));
   if (bad >= 0) {
-    const line = JSON.stringify(merges[bad]);
+    const line = show(merges[bad]);
     throw invalidConfig(mergesFile, `merge ${bad + 1} is ${line}, not two pieces of a word`);
   }
   return merges as string[];
@@ -125,7 +126,7 @@ function maxLength(config: JsonObject, folder: string): number {
   if (typeof length !== 'number' || !(length >= 3)) {
     throw invalidConfig(
       join(folder, 'tokenizer_config.json'),
-      `model_max_length is ${JSON.stringify(length)}, not a number of at least 3`,
+      `model_max_length is ${show(length)}, not a number of at least 3`,
     );
   }
   // transformers writes 1e30 for "unknown"; no CLIP model takes more than 77.

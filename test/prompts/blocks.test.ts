@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { type BlockOptions, emptyBlock, toBlocks } from '../../lib/prompts/blocks.js';
+import { inOneGo } from '../../lib/slices.js';
 import { CLIPTokenizer } from '../../lib/tokenizers/clip-tokenizer.js';
 
 let tokenizer: CLIPTokenizer;
@@ -12,15 +13,17 @@ const END = 49407;
 const CAT = 2368;
 
 const read = (text: string, options: Partial<BlockOptions> = {}) =>
-  toBlocks(tokenizer, text, {
-    name: 'prompt',
-    long: true,
-    weighted: false,
-    onTruncated: () => {
-      throw new Error('cut off');
-    },
-    ...options,
-  });
+  inOneGo(
+    toBlocks(tokenizer, text, {
+      name: 'prompt',
+      long: true,
+      weighted: false,
+      onTruncated: () => {
+        throw new Error('cut off');
+      },
+      ...options,
+    }),
+  );
 /** How many tokens each block holds. */
 const lengths = (text: string) => read(text).map(({ ids }) => ids.indexOf(END) - 1);
 const cats = (count: number) => 'cat '.repeat(count);
@@ -104,5 +107,5 @@ test('the empty block is the empty text', () => {
 
 test('too many blocks are refused', () => {
   expect(read(cats(75 * 850))).toHaveLength(850);
-  expect(() => read(cats(75 * 850 + 1))).toThrow(/^prompt takes 851 blocks of 75 tokens; at most 850/);
+  expect(() => read(cats(75 * 850 + 1))).toThrow(/^prompt takes more than 850 blocks of 75 tokens$/);
 });
