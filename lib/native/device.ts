@@ -1,5 +1,6 @@
 import { DeepCacheError, fromNative, invalidArgument } from '../errors.js';
 import { native } from './binding.js';
+import { startInRun } from './run-memory.js';
 import type { DeviceInfo, Job, NativeBackend } from './types.js';
 
 /** `auto` takes the first GPU that is usable, else the CPU. */
@@ -70,7 +71,7 @@ export async function finish<T>(start: () => Job<T>, signal?: AbortSignal): Prom
   signal?.throwIfAborted();
   let job: Job<T>;
   try {
-    job = start();
+    job = startInRun(start);
   } catch (error) {
     throw fromNative(error);
   }

@@ -73,6 +73,16 @@ export interface NativeBackend {
   readonly isa: string;
   /** Bytes that can still be allocated: of the machine or its cgroup, or of the GPU. */
   availableMemory(): number;
+  /** Promises so much of it to a run; null when there is too little. */
+  reserve(bytes: number): NativeReservation | null;
+}
+
+/** Memory that a run may allocate: others do not count on it meanwhile. */
+export interface NativeReservation {
+  /** Jobs that `start` starts take their memory from it. */
+  within<T>(start: () => T): T;
+  /** Gives back what is left. */
+  release(): void;
 }
 
 export type ModelKind = 'unet' | 'text_encoder' | 'image_encoder' | 'vae';

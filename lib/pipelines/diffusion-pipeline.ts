@@ -3,6 +3,7 @@ import { DeepCacheError, invalidArgument } from '../errors.js';
 import { defaultLog, type Log } from '../log.js';
 import { shorten } from '../messages.js';
 import type { UNet2DConditionModel } from '../models/unet.js';
+import { withMemoryOfRun } from '../native/run-memory.js';
 import type { Scheduler } from '../schedulers/index.js';
 import { CallQueue } from './call-queue.js';
 import { checkLoadOptions, type LoadOptions, type PipelineParts } from './components.js';
@@ -164,7 +165,7 @@ export abstract class DiffusionPipeline<
     return this.#queue.run(async () => {
       const signal = this.#untilClosed(options.signal);
       signal.throwIfAborted();
-      return this.run({ ...options, signal });
+      return withMemoryOfRun(() => this.run({ ...options, signal }));
     }, options.signal);
   }
 

@@ -1,5 +1,6 @@
 import { DeepCacheError } from '../errors.js';
 import type { Tiling } from '../models/tiling.js';
+import { reserveForRun } from '../native/run-memory.js';
 import type { Components } from './components.js';
 
 /** Bytes that a run will allocate, told before anything is. */
@@ -32,17 +33,19 @@ export function estimateMemory(
 }
 
 /**
- * Refuses a run that does not fit, before it takes minutes to find out.
+ * Refuses a run that does not fit, before it takes minutes to find out. What fits is the run's until it ends: others
+ * that begin meanwhile do not count on it.
  *
  * @throws DeepCacheError ERR_DEEPCACHE_OUT_OF_MEMORY with the need and what there is.
  */
 export function requireMemory(components: Pick<Components, 'backend' | 'unet'>, need: MemoryEstimate): void {
+  const { unet, vae, pictures = 0 } = need;
   // What the U-Net holds from its last run is reused or freed.
   const { arena, buffers } = components.unet.memory();
-  const available = components.backend.availableMemory() + arena + buffers;
-  const { unet, vae, pictures = 0 } = need;
+  const held = Math.min(arena + buffers, unet);
   const bytes = unet + vae + pictures;
-  if (bytes <= available) return;
+  if (reserveForRun(components.backend, bytes - held)) return;
+  const available = components.backend.availableMemory() + held;
   const gib = (value: number) => `${(value / 2 ** 30).toFixed(2)} GiB`;
   throw new DeepCacheError(
     'ERR_DEEPCACHE_OUT_OF_MEMORY',

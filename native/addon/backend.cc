@@ -2,8 +2,10 @@
 
 #include <fstream>
 #include <string>
+#include <utility>
 
 #include "arguments.h"
+#include "classes.h"
 #include "cpu/backend.h"
 #include "cuda/host/backend.h"
 #include "cuda/host/library.h"
@@ -70,7 +72,8 @@ const char* name_of(cuda::ActivationType type) {
 
 Napi::Function NativeBackend::define_class(Napi::Env env) {
   return DefineClass(env, "Backend",
-                     {InstanceMethod<&NativeBackend::available_memory>("availableMemory")});
+                     {InstanceMethod<&NativeBackend::available_memory>("availableMemory"),
+                      InstanceMethod<&NativeBackend::reserve>("reserve")});
 }
 
 std::shared_ptr<Backend> NativeBackend::lease() {
@@ -85,7 +88,35 @@ std::shared_ptr<Backend> NativeBackend::lease() {
 
 Napi::Value NativeBackend::available_memory(const Napi::CallbackInfo& info) {
   return guarded(info.Env(),
-                 [&]() -> Napi::Value { return to_js(info.Env(), backend_->available_memory()); });
+                 [&]() -> Napi::Value { return to_js(info.Env(), backend_->free_memory()); });
+}
+
+Napi::Value NativeBackend::reserve(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Napi::Env env = info.Env();
+    const size_t bytes = size_t(Argument(info[0], "bytes").integer(0, int64_t(1) << 53));
+    const auto reservation = Ledger::of(backend_->name()).reserve(bytes, [this] {
+      return backend_->available_memory();
+    });
+    if (!reservation) return env.Null();
+    Napi::Object out = Napi::Object::New(env);
+    out["within"] = Napi::Function::New(env, [reservation](const Napi::CallbackInfo& call) {
+      Classes& classes = Classes::of(call.Env());
+      const Napi::Function start = Argument(call[0], "start").function();
+      const auto outer = std::exchange(classes.reservation, reservation);
+      try {
+        const Napi::Value result = start.Call({});
+        classes.reservation = outer;
+        return result;
+      } catch (...) {
+        classes.reservation = outer;
+        throw;
+      }
+    });
+    out["release"] = Napi::Function::New(
+        env, [reservation](const Napi::CallbackInfo&) { reservation->release(); });
+    return out;
+  });
 }
 
 NativeBackend::NativeBackend(const Napi::CallbackInfo& info) : ObjectWrap(info) {

@@ -24,6 +24,7 @@ class NativeBackend : public Napi::ObjectWrap<NativeBackend> {
 
  private:
   Napi::Value available_memory(const Napi::CallbackInfo& info);
+  Napi::Value reserve(const Napi::CallbackInfo& info);
 
   std::shared_ptr<Backend> backend_;
   std::weak_ptr<Backend> leased_;

@@ -5,16 +5,20 @@
 
 #include <napi.h>
 
+#include <memory>
 #include <string>
 
 #include "arguments.h"
 #include "runtime/error.h"
+#include "runtime/ledger.h"
 
 namespace deepcache::addon {
 
 // The constructors of objects that only native code makes.
 struct Classes {
   Napi::FunctionReference unet, text_encoder, image_encoder, vae;
+  // Of the run that jobs are being started for; null without one.
+  std::shared_ptr<Reservation> reservation;
   bool creating = false;  // native code is calling one of them
 
   static Classes& of(Napi::Env env) { return *env.GetInstanceData<Classes>(); }

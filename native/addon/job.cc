@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "classes.h"
 #include "cpu/thread_pool.h"
 #include "errors.h"
 #include "runtime/error.h"
@@ -127,6 +128,7 @@ class Job : public JobContext, public Runnable {
         line_(options.line),
         control_(std::make_shared<Control>()),
         work_(std::move(work)),
+        reservation_(Classes::of(env).reservation),
         deferred_(Napi::Promise::Deferred::New(env)),
         reports_wanted_(!options.on_progress.IsEmpty()) {
     if (reports_wanted_) on_progress_ = Napi::Persistent(options.on_progress);
@@ -157,6 +159,7 @@ class Job : public JobContext, public Runnable {
 
   void main() {
     cpu::lower_thread_priority();  // the event loop goes first
+    reservation_of_run() = reservation_;
     Finish finish;
     std::exception_ptr error;
     try {
@@ -248,6 +251,7 @@ class Job : public JobContext, public Runnable {
   const std::shared_ptr<Line> line_;
   const std::shared_ptr<Control> control_;
   Work work_;
+  const std::shared_ptr<Reservation> reservation_;
   std::thread thread_;
   Waker waker_;
 

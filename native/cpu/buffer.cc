@@ -6,6 +6,7 @@
 #include <new>
 
 #include "runtime/error.h"
+#include "runtime/ledger.h"
 #include "runtime/memory.h"
 
 #if defined(__linux__)
@@ -37,6 +38,7 @@ Memory::Memory(size_t bytes) : bytes_(bytes) {
     void* map = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (map == MAP_FAILED) out_of_memory(bytes);
     data_ = map;
+    note_block(data_, bytes);
     // Packed weights and activations are read in long strides: large pages save address look-ups.
     if (bytes >= kHugePage) madvise(map, bytes, MADV_HUGEPAGE);
     return;
@@ -53,6 +55,7 @@ Memory::~Memory() {
   if (!data_) return;
 #if defined(__linux__)
   if (bytes_ >= kMapFrom) {
+    forget_block(data_);
     munmap(data_, bytes_);
     return;
   }

@@ -27,11 +27,12 @@ Model::Model(std::shared_ptr<WeightSource> source, std::shared_ptr<Backend> back
 void Model::load(const Plan& plan) {
   size_t bytes = 0;
   for (const WeightSpec& spec : plan.weights()) bytes += backend_->packed_bytes(spec);
-  backend_->require_memory(bytes, "the weights of " + source_->description());
+  const auto memory = backend_->reserve(bytes, "the weights of " + source_->description());
   // Pages of the files, or synthetic values, go as soon as they are packed.
   size_t unreleased = 0;
   for (const WeightSpec& spec : plan.weights()) {
     weights_.get(spec);
+    memory->spend(backend_->packed_bytes(spec));
     unreleased += backend_->packed_bytes(spec);
     if (unreleased < kReleaseAfter) continue;
     source_->release();
@@ -62,8 +63,9 @@ Buffers Model::allocate(const Plan& plan) {
 size_t Model::run_once(const Plan& plan, const Bindings& bindings, const CancelFlag* cancel,
                        const Tap* tap) {
   const size_t bytes = arena_bytes(plan);
-  backend_->require_memory(bytes, "the activations of a forward pass");
+  const auto memory = backend_->reserve(bytes, "the activations of a forward pass");
   const std::unique_ptr<Buffer> arena = backend_->allocate(bytes);
+  memory->spend();
   compile(plan, *arena, bindings)->run(0, cancel, tap);
   backend_->synchronize();
   return bytes;

@@ -39,10 +39,11 @@ Unet::Session::Session(Unet& unet, const UnetShape& shape, int steps, std::vecto
   for (const External& external : context.externals())
     if (!is_input(external.name)) sizes[external.name] = unet_.external_bytes(context, external);
   for (const auto& [name, size] : sizes) total += size;
-  unet_.backend().require_memory(arena + total, "a run of this size");
+  memory_ = unet_.backend().reserve(arena + total, "a run of this size");
 
   arena_ = unet_.backend().allocate(arena);
   for (const auto& [name, size] : sizes) allocate(name, size);
+  memory_->spend();
   for (size_t i = 0; i < keys.size(); ++i)
     programs_.emplace_back(keys[i],
                            unet_.compile(plans[i], *arena_, bindings(plans[i], keys[i].guided)));

@@ -49,6 +49,7 @@ class Unet::Session {
   UnetShape shape_;
   int steps_;
   std::vector<int> features_;
+  std::shared_ptr<Reservation> memory_;
   std::map<std::string, std::unique_ptr<Buffer>> buffers_;
   std::unique_ptr<Buffer> arena_;
   std::vector<std::pair<ProgramKey, std::unique_ptr<Program>>> programs_;

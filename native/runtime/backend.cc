@@ -24,11 +24,14 @@ void Buffer::download(void* target, size_t bytes, size_t offset) const {
   if (bytes) read(target, bytes, offset);
 }
 
-void Backend::require_memory(size_t bytes, const std::string& what) const {
-  const size_t available = available_memory();
-  if (bytes <= available) return;
+size_t Backend::free_memory() const { return Ledger::of(name()).left_of(available_memory()); }
+
+std::shared_ptr<Reservation> Backend::reserve(size_t bytes, const std::string& what) const {
+  std::shared_ptr<Reservation> reservation = Ledger::of(name()).reserve(
+      bytes, [this] { return available_memory(); }, reservation_of_run());
+  if (reservation) return reservation;
   throw Error(ErrorCode::kOutOfMemory, what + " needs about " + format_bytes(bytes) +
-                                           " of memory, but only " + format_bytes(available) +
+                                           " of memory, but only " + format_bytes(free_memory()) +
                                            " are available on " + name() +
                                            "; choose a smaller batch or size, or free memory");
 }

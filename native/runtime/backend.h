@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "error.h"
+#include "ledger.h"
 #include "plan.h"
 #include "table.h"
 
@@ -81,10 +82,13 @@ class Backend {
   virtual std::string name() const = 0;
   // How values that layers pass on are stored: f32, f16 or bf16.
   virtual Type activation_type() const = 0;
-  // Bytes that can still be allocated.
+  // Bytes that the device can still give.
   virtual size_t available_memory() const = 0;
-  // Throws Error(kOutOfMemory) naming `what`, the need and what there is.
-  void require_memory(size_t bytes, const std::string& what) const;
+  // The same without what others were promised.
+  size_t free_memory() const;
+  // Hold it until the memory is allocated, and as long as it is when it belongs to a run. Throws
+  // Error(kOutOfMemory) naming `what`, the need and what there is.
+  std::shared_ptr<Reservation> reserve(size_t bytes, const std::string& what) const;
   // Zero-filled. Throws Error(kOutOfMemory).
   virtual std::unique_ptr<Buffer> allocate(size_t bytes) = 0;
   virtual std::unique_ptr<PackedWeight> pack(const WeightSpec& spec,

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "error.h"
+#include "ledger.h"
 
 #if !defined(_WIN32)
 #include <unistd.h>
@@ -130,7 +131,8 @@ size_t available_memory() {
     return *limit;
   }
 #if defined(__linux__)
-  return available_memory_under("");
+  const size_t available = available_memory_under("");
+  return available - std::min(available, untouched_bytes());
 #else
   return physical_memory();
 #endif

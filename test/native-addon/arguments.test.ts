@@ -185,7 +185,17 @@ describe('wrong objects', () => {
     [
       'a plain object as backend',
       () =>
-        load({ device: 'cpu', threads: 1, dtype: 'fp32', isa: '', availableMemory: () => 0 }, source('unet')),
+        load(
+          {
+            device: 'cpu',
+            threads: 1,
+            dtype: 'fp32',
+            isa: '',
+            availableMemory: () => 0,
+            reserve: () => null,
+          },
+          source('unet'),
+        ),
       /backend must be a Backend/,
     ],
     [

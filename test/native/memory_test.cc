@@ -80,9 +80,9 @@ TEST(memory_limit_variable) {
     LimitVariable limit("1048576");
     CHECK_EQ(available_memory(), kMiB);
     const auto backend = make_cpu_backend(1);
-    backend->require_memory(kMiB, "the model");
+    backend->reserve(kMiB, "the model");
     try {
-      backend->require_memory(kMiB + kMiB / 2, "the model");
+      backend->reserve(kMiB + kMiB / 2, "the model");
       CHECK(false);
     } catch (const Error& error) {
       CHECK(error.code() == ErrorCode::kOutOfMemory);
