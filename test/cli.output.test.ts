@@ -91,9 +91,15 @@ describe('what is there is kept', () => {
     writeFileSync(file('a.png'), 'old');
     const failing = output.write(0, async (part) => {
       writeFileSync(part, 'half');
-      throw new Error('disk full');
+      throw Object.assign(new Error('ENOSPC: no space left on device, write'), {
+        code: 'ENOSPC',
+        syscall: 'write',
+      });
     });
-    await expect(failing).rejects.toMatchObject({ code: 'ERR_DEEPCACHE_OUTPUT' });
+    await expect(failing).rejects.toMatchObject({
+      code: 'ERR_DEEPCACHE_OUTPUT',
+      message: `${file('a.png')} cannot be written: ENOSPC: no space left on device`,
+    });
     expect(readFileSync(file('a.png'), 'utf8')).toBe('old');
     expect(readdirSync(folder)).toEqual(['a.png']);
   });

@@ -1,4 +1,13 @@
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -199,4 +208,26 @@ describe('wrong use', () => {
     expect(code).toBe(1);
     expect(err).toMatch(/tensor "twice" is in another file too/);
   });
+});
+
+test('a place that cannot be written to has a code', async () => {
+  const args = ['convert', 'test/fixtures/sd15-tiny/vae', '--dtype', 'f16', '-o', `${folder}/file/x`];
+  writeFileSync(`${folder}/file`, '');
+  const { code, err } = await runCli(args, { create: createProgram });
+  expect(err).toMatch(/file\/x cannot be written: ENOTDIR.*\[ERR_DEEPCACHE_OUTPUT\]/);
+  expect(code).toBe(1);
+});
+
+test('what is half written has a name that nobody can guess', async () => {
+  const path = `${folder}/guess.safetensors`;
+  writeFileSync(`${folder}/victim`, 'precious');
+  symlinkSync(`${folder}/victim`, `${path}.part`);
+  const writer = await SafetensorsWriter.create(
+    path,
+    [{ name: 'x', dtype: 'F32', shape: [1], bytes: 4 }],
+    {},
+  );
+  await writer.write(new Uint8Array(4));
+  await writer.finish();
+  expect(readFileSync(`${folder}/victim`, 'utf8')).toBe('precious');
 });

@@ -5,6 +5,7 @@ import { Command, Option } from 'commander';
 import { toDtype } from '../lib/cli/arguments.js';
 import type { CliContext } from '../lib/cli/context.js';
 import { formatBytes } from '../lib/cli/format.js';
+import { writing } from '../lib/cli/output-file.js';
 import { EXIT_CODES_HELP } from '../lib/cli/run.js';
 import { StatusLine, WorkProgress } from '../lib/cli/status-line.js';
 import { invalidArgument, invalidConfig } from '../lib/errors.js';
@@ -54,16 +55,18 @@ async function convert(input: string, flags: Flags, context: CliContext): Promis
   if (resolve(input) === resolve(flags.output)) {
     throw invalidArgument('output', 'must be another path than the input');
   }
-  const tasks = await plan(input, flags);
+  const tasks = await writing(flags.output, () => plan(input, flags));
   const line = new StatusLine(context, !flags.quiet);
   try {
     for (const { inputs, output } of tasks) {
       const progress = new WorkProgress(line, basename(dirname(resolve(output))), formatBytes);
-      const bytes = await convertWeights(inputs, output, {
-        dtype: DTYPES[flags.dtype],
-        onProgress: (done, total) => progress.update(done, total),
-        signal: context.signal,
-      });
+      const bytes = await writing(output, () =>
+        convertWeights(inputs, output, {
+          dtype: DTYPES[flags.dtype],
+          onProgress: (done, total) => progress.update(done, total),
+          signal: context.signal,
+        }),
+      );
       line.clear();
       if (!flags.quiet) context.out(`${output}: ${formatBytes(bytes)}\n`);
     }

@@ -1,4 +1,6 @@
+import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 
 export interface OutputTensor {
   name: string;
@@ -38,8 +40,9 @@ export class SafetensorsWriter {
     const text = Buffer.from(header.padEnd(header.length + ((8 - (Buffer.byteLength(header) % 8)) % 8)));
     const length = Buffer.alloc(8);
     length.writeBigUInt64LE(BigInt(text.length));
-    const part = `${path}.part`;
-    const writer = new SafetensorsWriter(path, part, await open(part, 'w'));
+    // Nobody can guess the name and put a link in its place.
+    const part = join(dirname(path), `.${randomBytes(8).toString('hex')}.part`);
+    const writer = new SafetensorsWriter(path, part, await open(part, 'wx'));
     try {
       await writer.write(length);
       await writer.write(text);
@@ -57,6 +60,7 @@ export class SafetensorsWriter {
   }
 
   async finish(): Promise<void> {
+    await this.file.sync();
     await this.file.close();
     await rename(this.part, this.path);
   }

@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import { toDtype } from '../lib/cli/arguments.js';
 import type { CliContext } from '../lib/cli/context.js';
 import { formatCount, formatSeconds } from '../lib/cli/format.js';
+import { writing } from '../lib/cli/output-file.js';
 import { EXIT_CODES_HELP } from '../lib/cli/run.js';
 import { StatusLine, WorkProgress } from '../lib/cli/status-line.js';
 import { UNET_CONFIGS } from '../lib/configs/unets.js';
@@ -60,7 +61,7 @@ export function synthCommand(context: CliContext): Command {
 async function synth(flags: Flags, context: CliContext): Promise<void> {
   const { output, small = false, model, tokenizer } = flags;
   const unet = await unetConfig(flags);
-  await requireEmpty(output);
+  await writing(output, () => requireEmpty(output));
   const problem = whyNoPipeline(unet);
   const unetOnly = flags.unetOnly === true || problem !== undefined;
   const line = new StatusLine(context, !flags.quiet);
@@ -68,7 +69,7 @@ async function synth(flags: Flags, context: CliContext): Promise<void> {
   const progress = new Map<string, WorkProgress>();
   const start = performance.now();
   try {
-    const values = await writeSyntheticModel(output, {
+    const options = {
       unet,
       isSmall: small,
       unetOnly,
@@ -76,7 +77,7 @@ async function synth(flags: Flags, context: CliContext): Promise<void> {
       tokenizer,
       // What is published keeps its size, however small the tokenizer.
       ...(model !== undefined && { vocabulary: CLIP_VOCABULARY }),
-      onProgress: (component, done, total) => {
+      onProgress: (component: string, done: number, total: number) => {
         if (!progress.has(component)) {
           progress.set(
             component,
@@ -86,7 +87,8 @@ async function synth(flags: Flags, context: CliContext): Promise<void> {
         progress.get(component)?.update(done, total);
       },
       signal: context.signal,
-    });
+    };
+    const values = await writing(output, () => writeSyntheticModel(output, options));
     line.clear();
     const seconds = formatSeconds((performance.now() - start) / 1000);
     if (!flags.quiet) context.out(`${output}: ${formatCount(values)} values in ${seconds}\n`);

@@ -14,7 +14,7 @@ import { modelFolder } from './default-model.js';
 import { generateCommand } from './generate.js';
 import { checkFlags, type GenerateFlags, toGenerateOptions, toLoadOptions } from './generate-options.js';
 import { PICTURE_ENDINGS } from './generate-run.js';
-import { HTML, OutputFile, requireDifferent } from './output-file.js';
+import { FLUSHED, HTML, OutputFile, requireDifferent } from './output-file.js';
 import { givenPrompts } from './prompt-list.js';
 import { EXIT_CODES_HELP } from './run.js';
 import { StatusLine } from './status-line.js';
@@ -98,7 +98,8 @@ async function run({ cache, repeats, html, ...flags }: Flags, context: CliContex
     const { quality } = flags;
     const encoding = quality === undefined ? {} : { quality };
     const files = [await picture.write(0, (part) => comparison.picture().save(part, encoding))];
-    if (page) files.push(await page.write(0, async (part) => writeFile(part, await comparison.html())));
+    if (page)
+      files.push(await page.write(0, async (part) => writeFile(part, await comparison.html(), FLUSHED)));
     for (const { name, notes } of comparison.runs) for (const text of notes) remark(`${name}: ${text}`);
     line.clear();
     if (flags.json) context.out(comparisonJson(comparison, folder, files));

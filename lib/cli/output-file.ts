@@ -21,6 +21,9 @@ export interface OutputOptions {
 /** Pages. */
 export const HTML = { option: 'html', endings: ['.html', '.htm'] } as const;
 
+/** For node:fs: the file is on the disk before it gets its name. */
+export const FLUSHED = { flush: true } as const;
+
 /** The name for a single file, numbered ones for several: out-1.png, out-2.png, ... */
 export function fileNames(output: string, count: number, first = 1): string[] {
   if (count === 1 && first === 1) return [output];
@@ -56,16 +59,16 @@ export class OutputFile {
       throw invalidArgument(option, `must end in ${endings.join(', ')}, got ${got}`);
     }
     const folder = dirname(path);
-    await attempt(path, async () => {
+    await writing(path, async () => {
       await mkdir(folder, { recursive: true });
-      await requireSpace(folder);
+      await requireSpace(path);
     });
     const wanted = fileNames(path, count);
     const there = await Promise.all(wanted.map(exists));
     for (const file of wanted) {
       const old = await stat(file).catch(() => undefined);
       if (old?.isDirectory()) throw outputError(file, 'is a folder');
-      if (old && force) await attempt(file, () => access(file, constants.W_OK));
+      if (old && force) await writing(file, () => access(file, constants.W_OK));
     }
     const files = force || !there.includes(true) ? wanted : await freeNames(path, count);
     return new OutputFile(path, files, options);
@@ -86,7 +89,7 @@ export class OutputFile {
   /** Writes one of the files; `fill` makes it under the name that it gets. */
   async write(index: number, fill: (part: string) => Promise<unknown>): Promise<string> {
     const put = async (file: string) => {
-      await attempt(file, () =>
+      await writing(file, () =>
         replaceFile(file, async (part) => void (await fill(part)), {
           overwrite: this.options.force === true,
         }),
@@ -126,8 +129,9 @@ async function exists(path: string): Promise<boolean> {
   return there?.isFile() === true || there?.isSymbolicLink() === true || there?.isDirectory() === true;
 }
 
-/** Throws where no file can be made, or a disk has no room for any. */
-async function requireSpace(folder: string): Promise<void> {
+/** Throws where no file can be made beside the path, or the disk has no room for any. */
+async function requireSpace(path: string): Promise<void> {
+  const folder = dirname(path);
   const probe = join(folder, `.${randomBytes(8).toString('hex')}`);
   try {
     const file = await open(probe, 'wx');
@@ -137,14 +141,16 @@ async function requireSpace(folder: string): Promise<void> {
   }
   const { bavail, blocks } = await statfs(folder).catch(() => ({ bavail: 1, blocks: 1 }));
   // Some file systems have no idea, and say that there are no blocks at all.
-  if (bavail === 0 && blocks > 0) throw new Error('the disk is full');
+  if (bavail === 0 && blocks > 0) throw outputError(path, 'cannot be written: the disk is full');
 }
 
-async function attempt<T>(path: string, work: () => Promise<T>): Promise<T> {
+/** What `work` makes; what the system says against it is an error that names the file, with a code. */
+export async function writing<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {
-    if (cause instanceof DeepCacheError) throw cause;
+    if (cause instanceof DeepCacheError || typeof (cause as { code?: unknown })?.code !== 'string')
+      throw cause;
     throw outputError(path, `cannot be written: ${reasonOf(cause)}`, cause);
   }
 }

@@ -31,7 +31,7 @@ import {
   toGenerateOptions,
   toLoadOptions,
 } from './generate-options.js';
-import { HTML, OutputFile } from './output-file.js';
+import { FLUSHED, HTML, OutputFile } from './output-file.js';
 import { promptList } from './prompt-list.js';
 import { EXIT_CODES_HELP } from './run.js';
 import { StatusLine } from './status-line.js';
@@ -139,7 +139,8 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
     );
     line.clear();
     const files: string[] = [];
-    if (page) files.push(await page.write(0, async (part) => writeFile(part, await qualityPage(report))));
+    if (page)
+      files.push(await page.write(0, async (part) => writeFile(part, await qualityPage(report), FLUSHED)));
     for (const text of qualityNotes(report)) line.remark(text);
     if (flags.json) {
       context.out(`${JSON.stringify({ model: folder, files, ...qualityJson(report) }, null, 2)}\n`);
