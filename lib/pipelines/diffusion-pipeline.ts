@@ -1,5 +1,6 @@
 import { Callbacks } from '../callbacks.js';
 import { DeepCacheError, invalidArgument } from '../errors.js';
+import { loadSharp } from '../images/sharp.js';
 import { defaultLog, type Log } from '../log.js';
 import { shorten } from '../messages.js';
 import type { UNet2DConditionModel } from '../models/unet.js';
@@ -108,6 +109,8 @@ export abstract class DiffusionPipeline<
           'If its parts fit one of these, load it as one, such as StableDiffusionPipeline.fromPretrained(folder)',
       );
     }
+    // Loading it takes a moment in one go, which would later be felt at the first picture.
+    const pictures = loadSharp().catch(() => undefined);
     const callbacks = new Callbacks();
     const log: Log = (message) => callbacks.run(() => (options.log ?? defaultLog)(message));
     for (const remark of index.remarks ?? []) log(remark);
@@ -120,6 +123,7 @@ export abstract class DiffusionPipeline<
     try {
       loaded.checkParts(folder);
       await callbacks.settled(options.signal);
+      await pictures;
     } catch (error) {
       await loaded.dispose();
       throw error;

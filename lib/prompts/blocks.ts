@@ -78,7 +78,7 @@ export function* toBlocks(
 }
 
 /** The parts between the words BREAK. */
-function* piecesOf(parts: readonly WeightedText[]): Iterable<Piece> {
+function* piecesOf(parts: Iterable<WeightedText>): Iterable<Piece> {
   for (const { text, weight } of parts) {
     let start = 0;
     for (const { index, 0: word } of text.matchAll(BREAK)) {

@@ -1,5 +1,5 @@
 import { invalidArgument } from '../errors.js';
-import { inOneGo, type Sliced } from '../slices.js';
+import { forEachIndex, inOneGo, type Sliced } from '../slices.js';
 
 /** A part of a prompt, and how strongly it counts: 1 is as it is without brackets. */
 export interface WeightedText {
@@ -30,57 +30,106 @@ const PARTS = /\\[\\()[\]]|\\|[()[\]]|:\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+))\s*\)|[^
  * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT for weights beyond -100 to 100.
  */
 export function parseWeights(text: string, name = 'prompt'): WeightedText[] {
-  return inOneGo(weightSlices(text, name));
+  return [...inOneGo(weightSlices(text, name))];
 }
 
-/** The same in parts, for texts of a megabyte. */
-export function* weightSlices(text: string, name: string): Sliced<WeightedText[]> {
-  const parts: (WeightedText & { round: Bracket | undefined; square: Bracket | undefined })[] = [];
-  const brackets: Bracket[] = [];
-  // The innermost ones that are open. Round and square ones know nothing of each other.
-  let [round, square]: (Bracket | undefined)[] = [];
-  const open = (outer: Bracket | undefined, factor: number) => {
-    const bracket = { outer, factor, product: 1 };
-    brackets.push(bracket);
-    return bracket;
-  };
+/** The same in parts, for texts of a megabyte; what it returns is made as it is asked for. */
+export function* weightSlices(text: string, name: string): Sliced<Iterable<WeightedText>> {
+  // Lists of numbers: a million small objects would keep the garbage collector busy.
+  const pieces = { starts: [] as number[], ends: [] as number[] };
+  // Round and square brackets know nothing of each other.
+  const [round, square] = [new Brackets(STEP), new Brackets(1 / STEP)];
   let count = 0;
-  for (const [piece, number] of text.matchAll(PARTS)) {
-    if (piece === '(') round = open(round, STEP);
-    else if (piece === '[') square = open(square, 1 / STEP);
-    else if (round && (number !== undefined || piece === ')')) {
-      if (number !== undefined) round.factor = Number(number);
-      round = round.outer;
-    } else if (square && piece === ']') square = square.outer;
-    else parts.push({ text: piece.startsWith('\\') ? piece.slice(1) : piece, weight: 1, round, square });
+  for (const { 0: piece, 1: number, index } of text.matchAll(PARTS)) {
+    if (piece === '(') round.open();
+    else if (piece === '[') square.open();
+    else if (round.isOpen && number !== undefined) round.close(Number(number));
+    else if (round.isOpen && piece === ')') round.close();
+    else if (square.isOpen && piece === ']') square.close();
+    else {
+      pieces.starts.push(piece.startsWith('\\') ? index + 1 : index);
+      pieces.ends.push(index + piece.length);
+      round.enter();
+      square.enter();
+    }
     if (++count % 512 === 0) yield;
   }
-  // Outer ones come first.
-  for (const [i, bracket] of brackets.entries()) {
-    bracket.product = bracket.factor * (bracket.outer?.product ?? 1);
-    if (i % 4096 === 0) yield;
-  }
-  const joined: WeightedText[] = [];
-  for (const [i, { text, round, square }] of parts.entries()) {
-    const weight = (round?.product ?? 1) * (square?.product ?? 1);
+  yield* round.settle();
+  yield* square.settle();
+  const weightOf = (i: number) => round.weightOf(i) * square.weightOf(i);
+  yield* forEachIndex(pieces.starts.length, (i) => {
+    const weight = weightOf(i);
     // Written so that NaN fails.
-    if (!(Math.abs(weight) <= LARGEST)) {
-      throw invalidArgument(name, `has the weight ${weight}; weights go from -${LARGEST} to ${LARGEST}`);
-    }
-    const last = joined.at(-1);
-    if (last?.weight === weight) last.text += text;
-    else joined.push({ text, weight });
-    if (i % 1024 === 0) yield;
-  }
-  return joined;
+    if (Math.abs(weight) <= LARGEST) return;
+    throw invalidArgument(name, `has the weight ${weight}; weights go from -${LARGEST} to ${LARGEST}`);
+  });
+  return joined(text, pieces, weightOf);
 }
 
-/** A bracket, which changes the weight of what is in it: one that is never closed counts to the end. */
-interface Bracket {
-  outer: Bracket | undefined;
-  factor: number;
-  /** Its factor and those of the brackets around it. */
-  product: number;
+/** Brackets of a kind, and which of them pieces of text are in. One that is never closed counts to the end. */
+class Brackets {
+  /** Of each bracket in the order of the text: its factor, then that of all around it too. */
+  readonly #factors: number[] = [];
+  readonly #outer: number[] = [];
+  /** Of each piece of text: the innermost bracket, or -1. */
+  readonly #innermost: number[] = [];
+  #current = -1;
+
+  constructor(private readonly factor: number) {}
+
+  get isOpen(): boolean {
+    return this.#current >= 0;
+  }
+
+  open(): void {
+    this.#outer.push(this.#current);
+    this.#current = this.#factors.push(this.factor) - 1;
+  }
+
+  close(factor = this.factor): void {
+    this.#factors[this.#current] = factor;
+    this.#current = this.#outer[this.#current] as number;
+  }
+
+  /** The next piece of text is here. */
+  enter(): void {
+    this.#innermost.push(this.#current);
+  }
+
+  /** To be called once, when all is read. */
+  settle(): Sliced<void> {
+    // Outer ones come first.
+    return forEachIndex(this.#factors.length, (i) => {
+      const outer = this.#outer[i] as number;
+      if (outer >= 0) this.#factors[i] = (this.#factors[i] as number) * (this.#factors[outer] as number);
+    });
+  }
+
+  weightOf(piece: number): number {
+    const bracket = this.#innermost[piece] as number;
+    return bracket < 0 ? 1 : (this.#factors[bracket] as number);
+  }
+}
+
+/** Pieces that are joined at most, where none of them follows the one before in the text. */
+const MOST_JOINED = 2 ** 14;
+
+function* joined(
+  text: string,
+  { starts, ends }: { starts: readonly number[]; ends: readonly number[] },
+  weightOf: (i: number) => number,
+): Iterable<WeightedText> {
+  for (let i = 0; i < starts.length; ) {
+    const weight = weightOf(i);
+    const parts: string[] = [];
+    while (i < starts.length && parts.length < MOST_JOINED && weightOf(i) === weight) {
+      const start = starts[i];
+      // Neighbours in the text are one piece.
+      while (starts[i + 1] === ends[i] && weightOf(i + 1) === weight) i++;
+      parts.push(text.slice(start, ends[i++]));
+    }
+    yield { text: parts.join(''), weight };
+  }
 }
 
 /**

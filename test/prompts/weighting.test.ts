@@ -86,17 +86,17 @@ describe('parseWeights', () => {
     }
   });
 
-  test('long texts take time in proportion to their length', () => {
-    const start = performance.now();
+  test('long texts', () => {
+    // Minutes, if it were with the square.
     for (const text of [
       `:${'1'.repeat(1e5)}`,
       `(a:${' '.repeat(1e5)}`,
       ': '.repeat(1e5),
-      '(a)'.repeat(3e4),
+      '(a)'.repeat(3e5),
     ]) {
-      parseWeights(text);
+      const letters = parseWeights(text).map((part) => part.text);
+      expect(letters.join('') === text.replaceAll(/[()]/g, '')).toBe(true);
     }
-    expect(performance.now() - start).toBeLessThan(2000);
   });
 });
 
