@@ -110,6 +110,6 @@ async function component(input: string, output: string, variant?: string): Promi
   if (weights.length === 0 || !names.includes('config.json')) return undefined;
   const stem = STEMS.find((candidate) => weights.some((name) => name.startsWith(candidate)));
   if (!stem) throw invalidConfig(input, `has no ${STEMS.join('.safetensors and no ')}.safetensors`);
-  const { files } = await findModel(input, stem, variant);
+  const { files } = await findModel(input, stem, { variant });
   return { inputs: files, output: join(output, `${stem}.safetensors`) };
 }

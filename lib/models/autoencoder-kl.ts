@@ -43,8 +43,8 @@ export class AutoencoderKL {
     folder: string,
     options: AutoencoderLoadOptions = {},
   ): Promise<AutoencoderKL> {
-    const { stem = 'diffusion_pytorch_model', variant } = options;
-    const { configText, config, files } = await findModel(folder, stem, variant, options.signal);
+    const { stem = 'diffusion_pytorch_model' } = options;
+    const { configText, config, files } = await findModel(folder, stem, options);
     // diffusers takes a configuration that does not say it for true.
     const own = options.upcast && config.force_upcast !== false ? withoutOverflow(backend) : backend;
     const start = () => native().loadVae(own, { config: configText, files });

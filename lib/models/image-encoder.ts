@@ -2,7 +2,7 @@ import { native } from '../native/binding.js';
 import { finish } from '../native/device.js';
 import type { NativeBackend, NativeImageEncoder } from '../native/types.js';
 import type { Tensor } from '../tensor.js';
-import { findModel, loadNative } from './model-files.js';
+import { type FindOptions, findModel, loadNative } from './model-files.js';
 
 /** CLIP's image encoder (transformers' CLIPVisionModelWithProjection). */
 export class CLIPVisionModelWithProjection {
@@ -12,9 +12,9 @@ export class CLIPVisionModelWithProjection {
   static async load(
     backend: NativeBackend,
     folder: string,
-    options: { variant?: string | undefined; signal?: AbortSignal | undefined } = {},
+    options: FindOptions = {},
   ): Promise<CLIPVisionModelWithProjection> {
-    const { configText, files } = await findModel(folder, 'model', options.variant, options.signal);
+    const { configText, files } = await findModel(folder, 'model', options);
     const start = () => native().loadImageEncoder(backend, { config: configText, files });
     return new CLIPVisionModelWithProjection(await loadNative(folder, start, options.signal));
   }

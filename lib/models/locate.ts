@@ -15,7 +15,7 @@ export interface ModelPlace {
 }
 
 const INDEX = 'model_index.json';
-/** What git or another program left in a repository's folder name. */
+/** organisation/name, as the Hub calls its models. */
 const HUB_NAME = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/;
 /** Subfolders that are looked into. */
 const MOST_FOLDERS = 1000;
@@ -58,12 +58,14 @@ function expandHome(path: string): string {
   return join(homedir(), path.slice(1));
 }
 
-function nothingThere(path: string): DeepCacheError {
+function nothingThere(given: string): DeepCacheError {
+  // A page's address names a model as well.
+  const path = given.replace(/^https?:\/\/(?:www\.)?(?:huggingface\.co|hf\.co)\/([^/?#]+\/[^/?#]+).*$/, '$1');
   if (!HUB_NAME.test(path)) return invalidConfig(path, 'does not exist');
   const name = path.replace('/', '--');
   const cached = join(hubCache(), `models--${name}`);
   return invalidConfig(
-    path,
+    given,
     existsSync(cached)
       ? `is no folder here; the model of this name was downloaded before: give ${cached}`
       : 'is no folder here, and nothing is downloaded by itself. If a model of the Hugging Face Hub is meant, download it ' +

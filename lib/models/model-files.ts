@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { DeepCacheError, invalidConfig, messageOf } from '../errors.js';
 import { readJson } from '../files/json.js';
 import { LIMITS } from '../files/read.js';
+import type { Log } from '../log.js';
 import { finish } from '../native/device.js';
 import type { Job } from '../native/types.js';
 
@@ -16,10 +17,16 @@ export interface ModelFiles {
   readonly files: readonly string[];
 }
 
-/** How a model is loaded. */
-export interface ModelLoadOptions {
+/** How the files of a model are chosen. */
+export interface FindOptions {
   variant?: string | undefined;
   signal?: AbortSignal | undefined;
+  /** Hears of files that are taken where there are none of the variant that was asked for. */
+  log?: Log | undefined;
+}
+
+/** How a model is loaded. */
+export interface ModelLoadOptions extends FindOptions {
   /** Name of the weight file without its ending; diffusers' by default. */
   stem?: string | undefined;
   /** U-Nets: fields of the configuration that are to be others than its file says. */
@@ -35,8 +42,7 @@ export interface ModelLoadOptions {
 export async function findModel(
   folder: string,
   stem: string,
-  variant?: string,
-  signal?: AbortSignal,
+  { variant, signal, log }: FindOptions = {},
 ): Promise<ModelFiles> {
   const configFile = join(folder, 'config.json');
   const { text, value } = await readJson(configFile, { signal });
@@ -49,13 +55,21 @@ export async function findModel(
   const names = await readdir(folder);
   const stems = variant ? [`${stem}.${variant}`, stem] : [stem, `${stem}.fp16`, `${stem}.bf16`];
   for (const name of stems) {
+    const taken = () => {
+      if (variant && name !== stems[0])
+        log?.(`${folder} has no variant ${variant}: ${name}.safetensors is taken`);
+    };
     if (names.includes(`${name}.safetensors`)) {
+      taken();
       return { folder, configText: text, config: value, files: [join(folder, `${name}.safetensors`)] };
     }
     // diffusers has written the variant of an index at both places.
     const inner = `${name.replace(stem, `${stem}.safetensors.index`)}.json`;
     const found = [`${name}.safetensors.index.json`, inner].find((file) => names.includes(file));
-    if (found) return { folder, configText: text, config: value, files: await shards(folder, found, signal) };
+    if (found) {
+      taken();
+      return { folder, configText: text, config: value, files: await shards(folder, found, signal) };
+    }
   }
   const variants = names.flatMap((name) => (/-\d+-of-\d+\./.test(name) ? [] : (variantOf(name, stem) ?? [])));
   const pickled = names.filter((name) => /\.(bin|ckpt|pt|pth)$/.test(name));

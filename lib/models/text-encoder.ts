@@ -1,7 +1,7 @@
 import { native } from '../native/binding.js';
 import { finish } from '../native/device.js';
 import type { NativeBackend, NativeTextEncoder } from '../native/types.js';
-import { findModel, loadNative } from './model-files.js';
+import { type FindOptions, findModel, loadNative } from './model-files.js';
 
 export interface TextEncoderOutput {
   /** [n, length, width]: the final layer norm of the last hidden state, or of an earlier one with `skip`. */
@@ -12,9 +12,7 @@ export interface TextEncoderOutput {
   hidden: Float32Array[];
 }
 
-export interface TextEncoderLoadOptions {
-  variant?: string | undefined;
-  signal?: AbortSignal | undefined;
+export interface TextEncoderLoadOptions extends FindOptions {
   /** Whether the weights stay in memory between uses (default), or are read from their files each time. */
   keepWeights?: boolean | undefined;
 }
@@ -44,12 +42,12 @@ export class CLIPTextModel {
   static async load(
     backend: NativeBackend,
     folder: string,
-    { variant, signal, keepWeights = true }: TextEncoderLoadOptions = {},
+    { keepWeights = true, ...find }: TextEncoderLoadOptions = {},
   ): Promise<CLIPTextModel> {
-    const { configText, files } = await findModel(folder, 'model', variant, signal);
+    const { configText, files } = await findModel(folder, 'model', find);
     const load = (signal?: AbortSignal) =>
       loadNative(folder, () => native().loadTextEncoder(backend, { config: configText, files }), signal);
-    return new CLIPTextModel(await load(signal), load, keepWeights);
+    return new CLIPTextModel(await load(find.signal), load, keepWeights);
   }
 
   /** Width of the token states. */

@@ -41,8 +41,8 @@ export class UNet2DConditionModel {
     folder: string,
     options: ModelLoadOptions = {},
   ): Promise<T> {
-    const { stem = 'diffusion_pytorch_model', variant, signal, repair } = options;
-    const { files, ...found } = await findModel(folder, stem, variant, signal);
+    const { stem = 'diffusion_pytorch_model', signal, repair } = options;
+    const { files, ...found } = await findModel(folder, stem, options);
     const repairs = repair?.(found.config) ?? {};
     const config = { ...found.config, ...repairs };
     const configText = Object.keys(repairs).length > 0 ? JSON.stringify(config) : found.configText;

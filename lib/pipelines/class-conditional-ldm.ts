@@ -52,7 +52,7 @@ export class ClassConditionalLDMPipeline extends SamplingPipeline<
   static async load({ folder }: ModelIndex, options: LoadOptions): Promise<LatentDiffusionParts> {
     const { variant, signal } = options;
     const backend = openBackend(options);
-    const { config, files } = await findModel(folder, 'model', variant, signal);
+    const { config, files } = await findModel(folder, 'model', { variant, signal });
     const read = readConfig(folder, config);
     const scheduler = options.scheduler ? chooseScheduler(options.scheduler, read.scheduler) : read.scheduler;
     const classes = ClassEmbedder.load(files, read);

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { invalidConfig } from '../errors.js';
+import { defaultLog } from '../log.js';
 import { AutoencoderKL } from '../models/autoencoder-kl.js';
 import { CLIPVisionModelWithProjection } from '../models/image-encoder.js';
 import { UNetSpatioTemporalConditionModel } from '../models/unet-spatio-temporal.js';
@@ -19,11 +20,11 @@ export interface VideoComponents extends PipelineParts {
 /** Loads the parts of a folder. What was loaded before an error is freed. */
 export async function loadVideoComponents(index: ModelIndex, options: LoadOptions): Promise<VideoComponents> {
   const { folder } = index;
-  const { variant, signal } = options;
+  const { variant, signal, log = defaultLog } = options;
   const backend = openBackend(options);
   const scheduler = await loadScheduler(index, options);
   return loadTogether(async (keep, models) => {
-    const load = { variant, signal };
+    const load = { variant, signal, log };
     const imageEncoder = await keep(
       CLIPVisionModelWithProjection.load(backend, join(folder, 'image_encoder'), load),
     );

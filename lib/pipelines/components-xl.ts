@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { invalidConfig } from '../errors.js';
+import { defaultLog } from '../log.js';
 import { AutoencoderKL } from '../models/autoencoder-kl.js';
 import { CLIPTextModel } from '../models/text-encoder.js';
 import { UNet2DConditionModel } from '../models/unet.js';
@@ -33,7 +34,8 @@ export interface XLComponents extends LatentParts {
 
 /** Loads a base or refiner folder. What was loaded before an error is freed. */
 export async function loadXLComponents(index: ModelIndex, options: LoadOptions): Promise<XLComponents> {
-  const { variant, signal } = options;
+  const { variant, signal, log = defaultLog } = options;
+  const load = { variant, signal, log };
   const { folder, value } = index;
   const backend = openBackend(options);
   const scheduler = await loadScheduler(index, options);
@@ -44,16 +46,14 @@ export async function loadXLComponents(index: ModelIndex, options: LoadOptions):
       if (!existsSync(path)) continue;
       const tokenizer = await CLIPTokenizer.fromPretrained(join(folder, `tokenizer${suffix}`), { signal });
       const keepWeights = options.unloadTextEncoder !== true;
-      const encoder = await keep(CLIPTextModel.load(backend, path, { variant, signal, keepWeights }));
+      const encoder = await keep(CLIPTextModel.load(backend, path, { ...load, keepWeights }));
       checkTokenizer(folder, tokenizer, encoder, suffix);
       text.push({ tokenizer, encoder });
     }
     if (text.length === 0) throw invalidConfig(folder, 'has neither text_encoder nor text_encoder_2');
-    const unet = await keep(UNet2DConditionModel.load(backend, join(folder, 'unet'), { variant, signal }));
-    const vae = await keep(
-      AutoencoderKL.load(backend, join(folder, 'vae'), { variant, signal, upcast: true }),
-    );
-    tellUnknownFields(folder, { unet, vae }, options.log);
+    const unet = await keep(UNet2DConditionModel.load(backend, join(folder, 'unet'), load));
+    const vae = await keep(AutoencoderKL.load(backend, join(folder, 'vae'), { ...load, upcast: true }));
+    tellUnknownFields(folder, { unet, vae }, log);
     const width = text.reduce((sum, { encoder }) => sum + encoder.width, 0);
     if (width !== unet.contextWidth) {
       throw invalidConfig(

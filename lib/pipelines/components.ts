@@ -88,7 +88,7 @@ export async function loadComponents(index: ModelIndex, options: LoadOptions): P
   const scheduler = await loadScheduler(index, options);
   const tokenizer = await CLIPTokenizer.fromPretrained(join(folder, 'tokenizer'), { signal });
   return loadTogether(async (keep, models) => {
-    const load = { variant, signal };
+    const load = { variant, signal, log };
     const textEncoder = await keep(
       CLIPTextModel.load(backend, join(folder, 'text_encoder'), {
         ...load,

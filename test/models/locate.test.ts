@@ -89,6 +89,7 @@ describe('a model is found', () => {
 describe('the way out is told', () => {
   test('for a name of the Hub', async () => {
     expect(await message('runwayml/stable-diffusion-v1-5')).toMatch(/Hugging Face Hub.*hf download runwayml/);
+    expect(await message('https://huggingface.co/acme/tiny/tree/main')).toMatch(/hf download acme\/tiny /);
     expect(await message('./runwayml/stable-diffusion-v1-5')).toMatch(/does not exist/);
     expect(await message('no-such-folder')).toMatch(/does not exist/);
   });
@@ -153,7 +154,13 @@ describe('the way out is told', () => {
       code: 'ERR_DEEPCACHE_INVALID_WEIGHTS',
       message: expect.stringMatching(/variant non_ema/),
     });
-    const pipe = await loading({ variant: 'non_ema' });
+    const said: string[] = [];
+    const pipe = await loading({ variant: 'non_ema', log: (text: string) => said.push(text) });
+    expect(said).toEqual(
+      ['text_encoder', 'vae'].map((part) =>
+        expect.stringMatching(`${part} has no variant non_ema: .*is taken`),
+      ),
+    );
     await pipe.dispose();
     renameSync(unet('.non_ema'), unet('.fp16'));
     await expect(loading({ variant: 'bf16' })).rejects.toMatchObject({

@@ -6,9 +6,12 @@ import {
   StableDiffusionImg2ImgPipeline,
   StableDiffusionPipeline,
 } from '../../lib/index.js';
+import { native } from '../../lib/native/binding.js';
 import { encodeImages } from '../../lib/pipelines/encode-image.js';
+import { checkTokenizer } from '../../lib/pipelines/fit.js';
 import { guidanceEmbedding } from '../../lib/pipelines/guidance-embedding.js';
 import { NoiseSource } from '../../lib/pipelines/noise.js';
+import { CLIPTokenizer } from '../../lib/tokenizers/clip-tokenizer.js';
 import { copyModel, editHeader, replaceModel } from './broken-models.js';
 import { distance, latentsOf, loadTiny, rejection, sameBits, untyped } from './tiny.js';
 
@@ -114,6 +117,22 @@ describe('configurations of a whole CLIP model', () => {
       return { ...header, ...Object.fromEntries(rest.map((name) => [name, empty])) };
     })(folder);
     expect(sameBits(await latentsHere(), expected)).toBe(true);
+  });
+
+  test('the sizes of an image encoder are under vision_config', () => {
+    const vision = {
+      hidden_size: 48,
+      num_hidden_layers: 2,
+      num_attention_heads: 4,
+      patch_size: 16,
+      image_size: 32,
+    };
+    const whole = { model_type: 'clip', projection_dim: 24, text_config: {}, vision_config: vision };
+    const shapes = native().weightShapes('image_encoder', JSON.stringify(whole));
+    expect(shapes).toEqual(
+      native().weightShapes('image_encoder', JSON.stringify({ ...vision, projection_dim: 24 })),
+    );
+    expect(shapes.at(-1)).toEqual({ name: 'visual_projection.weight', shape: [24, 48] });
   });
 
   test('a text_config that is no object', async () => {
@@ -262,6 +281,17 @@ describe('autoencoders with means and deviations', () => {
     set('vae/config.json', { ...fields, latents_std: [1, 2] });
     expect((await rejection(load())).message).toMatch(/vae.config\.json.*latents_std/);
   });
+});
+
+test("SDXL's second tokenizer is held against its own text encoder", async () => {
+  writeFileSync(join(folder, 'tokenizer/added_tokens.json'), '{"<style>": 1000}');
+  const tokenizer = await CLIPTokenizer.fromPretrained(join(folder, 'tokenizer'));
+  const check = (vocabSize: number) => () =>
+    checkTokenizer(folder, tokenizer, { vocabSize, maxLength: 77 }, '_2');
+  expect(check(1000)).toThrow(
+    /tokenizer_2 has ids up to 1000, text_encoder_2 knows 1000.*"<style>" of .*added_tokens/,
+  );
+  expect(check(1001)).not.toThrow();
 });
 
 describe('pipelines that are not known', () => {

@@ -57,7 +57,7 @@ export async function inspectComponent(
   if (!kind) return report;
   report.kind = kind;
   const stem = /encoder$/.test(kind) ? 'model' : 'diffusion_pytorch_model';
-  const model = await attempt(report, () => findModel(folder, stem, variant));
+  const model = await attempt(report, () => findModel(folder, stem, { variant }));
   if (!model) return report;
   report.config = model.configText;
   const expected = await attempt(report, () => native().weightShapes(kind, model.configText));
