@@ -1,6 +1,7 @@
 import { type CacheOptions, fullCalls, resolveCache, validateBranch } from '../deepcache/index.js';
 import type { MacsInfo } from '../models/unet.js';
 import type { UnetPlanInfo, UnetSize } from '../native/types.js';
+import { oneLine } from '../printable.js';
 import { formatCount, formatTable } from './format.js';
 
 const COLUMNS = ['repo', 'complete', 'executed'] as const;
@@ -50,7 +51,7 @@ export function macsText(
 ): string {
   const { width, height, batch, contextLength } = size;
   const title =
-    `U-Net of ${name}: ${formatCount(plan.parameters)} parameters\n` +
+    `U-Net of ${oneLine(name)}: ${formatCount(plan.parameters)} parameters\n` +
     `latents ${width}x${height} (image ${width * scale}x${height * scale}), batch ${batch}, ${contextLength} tokens\n\n`;
   const row = (label: string, macs: MacsInfo, last: string, feature = '') => [
     label,

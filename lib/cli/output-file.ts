@@ -117,7 +117,7 @@ async function freeNames(path: string, count: number): Promise<string[]> {
   for (const name of await readdir(dirname(path))) {
     const number =
       name.startsWith(stem) && name.endsWith(ending) ? name.slice(stem.length, -ending.length) : '';
-    if (/^\d{1,9}$/.test(number)) highest = Math.max(highest, Number(number));
+    if (/^\d{1,15}$/.test(number)) highest = Math.max(highest, Number(number));
   }
   return fileNames(path, count, highest + 1);
 }

@@ -277,6 +277,15 @@ export abstract class DiffusionPipeline<
   /** Throws where parts that fit each other do not fit the class. `what` names them. */
   protected checkParts(_what: string): void {}
 
+  toJSON(): object {
+    return { className: classNameOf(this), device: this.device, model: this.model, defaults: this.defaults };
+  }
+
+  /** What console.log shows. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `${classNameOf(this)} on ${this.device}`;
+  }
+
   /** Throws what is wrong with the options. */
   protected abstract check(options: Options): void;
 
@@ -307,4 +316,8 @@ export abstract class DiffusionPipeline<
       throw new DeepCacheError('ERR_DEEPCACHE_DISPOSED', 'The pipeline was disposed');
     }
   }
+}
+
+function classNameOf(pipeline: object): string {
+  return (pipeline.constructor as unknown as { className: string }).className;
 }

@@ -45,6 +45,14 @@ describe('as JSON and on the console', () => {
     expect(inspect(steps[0]?.preview)).toBe('LatentPreview float32 [1, 4, 8, 8]');
   });
 
+  test('the pipeline itself', () => {
+    expect(inspect(pipe)).toBe('StableDiffusionPipeline on cpu');
+    expect(JSON.parse(JSON.stringify(pipe))).toMatchObject({
+      className: 'StableDiffusionPipeline',
+      device: 'cpu',
+    });
+  });
+
   test('encoded prompts', async () => {
     expect(JSON.stringify(await pipe.encodePrompt(RUN)).length).toBeLessThan(200);
   });
