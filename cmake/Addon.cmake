@@ -12,6 +12,15 @@ target_compile_definitions(addon PRIVATE
   NODE_ADDON_API_CPP_EXCEPTIONS
   # An environment that is being torn down cannot run JS; do not abort over it.
   NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS)
+# What TypeScript and the addon agree on: a checkout loads no addon that was built for another state of it.
+set(contract_file ${CMAKE_CURRENT_SOURCE_DIR}/lib/native/types.ts)
+set(contract "")
+if(EXISTS ${contract_file})
+  file(SHA256 ${contract_file} contract)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${contract_file})
+endif()
+set_source_files_properties(native/addon/addon.cc PROPERTIES
+  COMPILE_DEFINITIONS DEEPCACHE_CONTRACT="${contract}")
 target_link_libraries(addon PRIVATE deepcache_core ${CMAKE_JS_LIB})
 set_target_properties(addon PROPERTIES
   OUTPUT_NAME deepcache PREFIX "" SUFFIX .node

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import {
+  appendFileSync,
   copyFileSync,
   cpSync,
   mkdirSync,
@@ -129,6 +130,17 @@ describe('without a binary', () => {
     const { code, message } = load();
     expect(code).toBe('ERR_DEEPCACHE_NO_BINARY');
     expect(message).toContain(`${file} is of deepcache ${version}, but the package is 99.1.2`);
+  });
+
+  test('one that was built before the sources changed is refused', () => {
+    put('scripts/build-native.mjs', '');
+    appendFileSync(join(folder, 'lib/native/types.ts'), '// changed since');
+    const file = putBinary('build/Release/deepcache.node');
+    const { code, message } = load();
+    expect(code).toBe('ERR_DEEPCACHE_NO_BINARY');
+    expect(message).toContain(
+      `${file} was built from an older or newer state of these sources. Run \`npm run build\``,
+    );
   });
 
   test('an addon of something else is refused', () => {

@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DeepCacheError, messageOf } from '../errors.js';
 import { packageFile, packageRoot } from '../package-root.js';
@@ -52,6 +53,9 @@ function open(file: string): NativeAddon | string {
   if (typeof addon?.version !== 'string') return `${file} is no binary of deepcache`;
   if (addon.version !== version)
     return `${file} is of deepcache ${addon.version}, but the package is ${version}`;
+  const contract = contractOfCheckout();
+  if (contract !== undefined && contract !== addon.contract)
+    return `${file} was built from an older or newer state of these sources`;
   return addon as NativeAddon;
 }
 
@@ -70,6 +74,12 @@ function advice(): string {
     ? 'Run `npm run build` (needs CMake and a C++20 compiler).'
     : 'Install again with optional dependencies, or run `npx deepcache build` (needs CMake and a C++20 compiler); ' +
         'docs/install.md of the package says more.';
+}
+
+/** Between two releases the version says nothing about what an addon has: the file that describes it does. */
+function contractOfCheckout(): string | undefined {
+  const types = join(packageRoot(), 'lib/native/types.ts');
+  return existsSync(types) ? createHash('sha256').update(readFileSync(types)).digest('hex') : undefined;
 }
 
 /** The published package has no scripts. */

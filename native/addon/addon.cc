@@ -32,6 +32,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   classes->vae = Napi::Persistent(NativeVae::define_class(env));
 
   exports["version"] = DEEPCACHE_VERSION;
+  exports["contract"] = DEEPCACHE_CONTRACT;
   add<devices>(exports, "devices");
   add<set_cuda_library>(exports, "setCudaLibrary");
   add<available_memory_bytes>(exports, "availableMemory");
