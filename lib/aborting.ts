@@ -12,17 +12,3 @@ export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undef
     promise.then(resolve, reject).finally(settle);
   });
 }
-
-/**
- * The results of work that was begun side by side. Of several failures the first one of the list is thrown, whichever
- * came first, so that the same input gives the same error every time.
- */
-export async function allInOrder<T extends readonly unknown[] | []>(
-  work: T,
-): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
-  await Promise.allSettled(work);
-  // All are settled: these end in the order of the list.
-  const results: unknown[] = [];
-  for (const each of work) results.push(await each);
-  return results as { -readonly [K in keyof T]: Awaited<T[K]> };
-}

@@ -1,5 +1,6 @@
 import type { Sharp, SharpOptions } from 'sharp';
 import { untilAborted } from '../aborting.js';
+import { messageOf } from '../errors.js';
 import { formatOf } from './formats.js';
 import { fromExif, type ImageMetadata } from './metadata.js';
 import { readPng } from './png.js';
@@ -56,7 +57,7 @@ export async function examine(
   };
   const sharp = await loadSharp();
   const open = (): Sharp => sharp(own?.png ?? bytes, options).timeout({ seconds: MOST_SECONDS });
-  const { exif, autoOrient } = await untilAborted(open().metadata(), signal);
+  const { exif, autoOrient } = await untilAborted(header(open(), maxPixels), signal);
   const { width, height } = autoOrient;
   if (Math.max(width, height) > MOST_SIDE || width * height > maxPixels) {
     throw new Error(
@@ -73,4 +74,13 @@ export async function examine(
       return { width: info.width, height: info.height, data };
     },
   };
+}
+
+async function header(picture: Sharp, maxPixels: number) {
+  try {
+    return await picture.metadata();
+  } catch (error) {
+    if (!/pixel limit/.test(messageOf(error))) throw error;
+    throw new Error(`it has more than ${maxPixels} pixels, which is as many as are read`, { cause: error });
+  }
 }
