@@ -100,7 +100,7 @@ const WRONG: { [Name in keyof Required<GenerateOptions>]: readonly Wrong[] } = {
   clipSkip: values('clipSkip', -1, 3, 1.5, Number.NaN, '1', null),
   longPrompts: [
     ...values('longPrompts', 1, 'true', null, {}),
-    { options: { longPrompts: true, prompt: 'a BREAK '.repeat(900) }, says: 'prompt takes 900 blocks' },
+    { options: { longPrompts: true, prompt: 'a BREAK '.repeat(900) }, says: 'prompt takes more than' },
   ],
   promptWeighting: [
     ...values('promptWeighting', 0, 'compel', null, []),
