@@ -8,6 +8,9 @@ target_include_directories(deepcache_options INTERFACE ${CMAKE_CURRENT_SOURCE_DI
                                                        ${CMAKE_CURRENT_SOURCE_DIR}
                                                        ${DEEPCACHE_GENERATED})
 target_compile_definitions(deepcache_options INTERFACE DEEPCACHE_VERSION="${DEEPCACHE_VERSION}")
+if(WIN32)
+  target_compile_definitions(deepcache_options INTERFACE NOMINMAX WIN32_LEAN_AND_MEAN)
+endif()
 target_link_libraries(deepcache_options INTERFACE Threads::Threads ${CMAKE_DL_LIBS})
 if(NOT MSVC)
   string(REPLACE "-O2" "-O3" CMAKE_CXX_FLAGS_RELEASE "${CMAKE_CXX_FLAGS_RELEASE}")

@@ -1,9 +1,5 @@
 #include "files.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -12,6 +8,7 @@
 #include <utility>
 
 #include "error.h"
+#include "posix_files.h"
 
 namespace deepcache {
 namespace {
@@ -31,12 +28,8 @@ bool transfer_all(size_t bytes, const Transfer& transfer) {
   return true;
 }
 
-FileStamp stamp_of(const struct stat& status) {
-#if defined(__APPLE__)
-  const timespec& changed = status.st_mtimespec;
-#else
-  const timespec& changed = status.st_mtim;
-#endif
+FileStamp stamp_of(const posix::Status& status) {
+  const timespec changed = posix::change_time(status);
   return {size_t(status.st_size), int64_t(changed.tv_sec), int64_t(changed.tv_nsec)};
 }
 
@@ -44,11 +37,11 @@ FileStamp stamp_of(const struct stat& status) {
 
 InputFile::InputFile(const std::string& path) : path_(path) {
   // Opening a pipe would wait for its writer without O_NONBLOCK.
-  descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  descriptor_ = posix::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor_ < 0) fail(reason(errno));
-  struct stat status {};
+  posix::Status status{};
   std::string problem;
-  if (::fstat(descriptor_, &status) != 0)
+  if (posix::fstat(descriptor_, &status) != 0)
     problem = reason(errno);
   else if (S_ISDIR(status.st_mode))
     problem = "it is a directory";
@@ -56,20 +49,21 @@ InputFile::InputFile(const std::string& path) : path_(path) {
     problem = "it is not a regular file";
   stamp_ = stamp_of(status);
   if (problem.empty()) return;
-  ::close(descriptor_);
+  posix::close(descriptor_);
   fail(problem);
 }
 
-InputFile::~InputFile() { ::close(descriptor_); }
+InputFile::~InputFile() { posix::close(descriptor_); }
 
 void InputFile::read(void* target, size_t bytes, uint64_t offset) const {
   errno = 0;
   const bool complete = transfer_all(bytes, [&](size_t done, size_t some) {
-    return ::pread(descriptor_, static_cast<char*>(target) + done, some, off_t(offset + done));
+    return posix::pread(descriptor_, static_cast<char*>(target) + done, some,
+                        posix::Position(offset + done));
   });
   if (!complete && errno != 0) fail(reason(errno));
-  struct stat status {};
-  if (::fstat(descriptor_, &status) != 0) fail(reason(errno));
+  posix::Status status{};
+  if (posix::fstat(descriptor_, &status) != 0) fail(reason(errno));
   if (!complete || !(stamp_of(status) == stamp_))
     throw Error(ErrorCode::kInvalidWeights,
                 path_ +
@@ -83,21 +77,22 @@ void InputFile::fail(const std::string& why) const {
 
 OutputFile::OutputFile(const std::string& path) : path_(path) {
   static std::atomic<unsigned> counter{0};
-  temporary_ = path + ".part-" + std::to_string(::getpid()) + "-" + std::to_string(counter++);
-  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  temporary_ = path + ".part-" + std::to_string(posix::getpid()) + "-" + std::to_string(counter++);
+  descriptor_ = posix::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (descriptor_ < 0) fail("created");
 }
 
 OutputFile::~OutputFile() {
   if (descriptor_ >= 0) {
-    ::close(descriptor_);
-    ::unlink(temporary_.c_str());
+    posix::close(descriptor_);
+    posix::unlink(temporary_.c_str());
   }
 }
 
 void OutputFile::write(const void* data, size_t bytes, uint64_t offset) {
   const bool complete = transfer_all(bytes, [&](size_t done, size_t some) {
-    return ::pwrite(descriptor_, static_cast<const char*>(data) + done, some, off_t(offset + done));
+    return posix::pwrite(descriptor_, static_cast<const char*>(data) + done, some,
+                         posix::Position(offset + done));
   });
   if (!complete) fail("written");
 }
@@ -106,13 +101,13 @@ void OutputFile::commit() {
   // Network file systems report here that a write failed. No fsync: it would take as long as the
   // writing, and what is written here can be made again after a power failure.
   const int descriptor = std::exchange(descriptor_, -1);
-  if (::close(descriptor) != 0 && errno != EINTR) discard_and_fail("written");
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0) discard_and_fail("renamed into place");
+  if (posix::close(descriptor) != 0 && errno != EINTR) discard_and_fail("written");
+  if (posix::rename(temporary_.c_str(), path_.c_str()) != 0) discard_and_fail("renamed into place");
 }
 
 void OutputFile::discard_and_fail(const char* action) const {
   const int number = errno;
-  ::unlink(temporary_.c_str());
+  posix::unlink(temporary_.c_str());
   errno = number;
   fail(action);
 }

@@ -14,7 +14,10 @@
 #include "error.h"
 #include "ledger.h"
 
-#if !defined(_WIN32)
+#if defined(_WIN32)
+#include <windows.h>
+#elif defined(__APPLE__)
+#include <mach/mach.h>
 #include <unistd.h>
 #endif
 
@@ -96,14 +99,24 @@ size_t left_in_cgroups(const std::string& root) {
   return least;
 }
 
-#if !defined(__linux__)
-size_t physical_memory() {
-#if defined(_SC_PHYS_PAGES)
-  const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-  if (pages > 0 && page > 0) return size_t(pages) * size_t(page);
-#endif
-  return SIZE_MAX;
+// What programs can get without others' being swapped out.
+#if defined(_WIN32)
+size_t free_memory() {
+  MEMORYSTATUSEX status{};
+  status.dwLength = sizeof status;
+  return GlobalMemoryStatusEx(&status) ? size_t(status.ullAvailPhys) : SIZE_MAX;
 }
+#elif defined(__APPLE__)
+size_t free_memory() {
+  vm_statistics64_data_t pages{};
+  mach_msg_type_number_t count = HOST_VM_INFO64_COUNT;
+  const auto kind = HOST_VM_INFO64;
+  if (host_statistics64(mach_host_self(), kind, reinterpret_cast<host_info64_t>(&pages), &count))
+    return SIZE_MAX;
+  return (size_t(pages.free_count) + pages.inactive_count) * size_t(getpagesize());
+}
+#else
+size_t free_memory() { return available_memory_under(""); }
 #endif
 
 }  // namespace
@@ -130,12 +143,8 @@ size_t available_memory() {
                       "\": give a number of bytes");
     return *limit;
   }
-#if defined(__linux__)
-  const size_t available = available_memory_under("");
+  const size_t available = free_memory();
   return available - std::min(available, untouched_bytes());
-#else
-  return physical_memory();
-#endif
 }
 
 std::string format_bytes(size_t bytes) {
