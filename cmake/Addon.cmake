@@ -36,6 +36,16 @@ endif()
 if(APPLE)
   target_link_options(addon PRIVATE -undefined dynamic_lookup)
 endif()
+if(DEEPCACHE_NODE_DEF)
+  # Windows wants to know from which program Node-API comes: node.exe, says this list.
+  execute_process(COMMAND ${CMAKE_AR} dlltool -m i386:x86-64 -d ${DEEPCACHE_NODE_DEF}
+                          -l ${CMAKE_CURRENT_BINARY_DIR}/node.lib
+                  RESULT_VARIABLE failed)
+  if(failed)
+    message(FATAL_ERROR "no import library of node.exe could be made of ${DEEPCACHE_NODE_DEF}")
+  endif()
+  target_link_libraries(addon PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/node.lib)
+endif()
 if(MSVC AND CMAKE_JS_NODELIB_DEF AND CMAKE_JS_NODELIB_TARGET)
   execute_process(COMMAND ${CMAKE_AR} /def:${CMAKE_JS_NODELIB_DEF} /out:${CMAKE_JS_NODELIB_TARGET}
                           ${CMAKE_STATIC_LINKER_FLAGS})

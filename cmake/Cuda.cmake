@@ -37,7 +37,9 @@ set_target_properties(cuda_backend PROPERTIES
   LIBRARY_OUTPUT_DIRECTORY ${DEEPCACHE_OUT}
   LIBRARY_OUTPUT_DIRECTORY_RELEASE ${DEEPCACHE_OUT}
   RUNTIME_OUTPUT_DIRECTORY ${DEEPCACHE_OUT})
-if(UNIX AND NOT APPLE)
+if(DEEPCACHE_ZIG)
+  include(cmake/OldGlibc.cmake)
+elseif(UNIX AND NOT APPLE)
   # Keep the static cudart and libstdc++ symbols private to the library.
   target_link_options(cuda_backend PRIVATE -Wl,--exclude-libs,ALL)
 endif()

@@ -28,7 +28,7 @@ const { positionals, values } = parseArgs({
 });
 const [platform] = positionals;
 const triple = triples[platform];
-if (positionals.length !== 1 || !triple) {
+if (positionals.length !== 1 || !triple || (values.cuda && platform !== 'linux-x64')) {
   console.error(
     `usage: build-platform.mjs PLATFORM [--cuda] [--target NAME]; PLATFORM is ${Object.keys(triples).join(', ')}`,
   );
@@ -36,10 +36,8 @@ if (positionals.length !== 1 || !triple) {
 }
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const objects = join(root, `.cmake-build-${platform}`);
 const out = join(root, 'prebuilds', platform);
 const env = { ...process.env, ...zigEnvironment(), DEEPCACHE_ZIG_TARGET: triple };
-delete env.CMAKE_CXX_COMPILER_LAUNCHER; // ccache does not know this compiler
 
 function cmake(...args) {
   const { status, error } = spawnSync('cmake', args, { cwd: root, env, stdio: 'inherit' });
@@ -47,28 +45,35 @@ function cmake(...args) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
-function build(target) {
+function build(objects, target, ...options) {
+  cmake('-S', root, '-B', objects, `-DDEEPCACHE_OUT=${out}`, ...options);
   cmake('--build', objects, '--parallel', String(availableParallelism()), '--target', target);
 }
 
 // Not through cmake-js, which configures for the system that it runs on.
 const require = createRequire(import.meta.url);
-const headers = [require('node-api-headers').include_dir, dirname(require.resolve('node-addon-api'))];
-cmake(
-  ...['-S', root, '-B', objects],
+const { include_dir, def_paths } = require('node-api-headers');
+const headers = [include_dir, dirname(require.resolve('node-addon-api'))];
+build(
+  join(root, `.cmake-build-${platform}`),
+  values.target,
   `-DCMAKE_TOOLCHAIN_FILE=${join(root, 'cmake', 'Zig.cmake')}`,
+  '-DCMAKE_CXX_COMPILER_LAUNCHER=', // ccache does not know this compiler
   '-DCMAKE_MODULE_LINKER_FLAGS=-s', // strip
   `-DCMAKE_JS_INC=${headers.join(';')}`,
-  `-DDEEPCACHE_OUT=${out}`,
-  `-DDEEPCACHE_CUDA=${values.cuda ? 'ON' : 'OFF'}`,
-  '-DDEEPCACHE_CUDA_ARCHS=release',
+  ...(platform.startsWith('win32') ? [`-DDEEPCACHE_NODE_DEF=${def_paths.node_api_def}`] : []),
 );
-build(values.target);
 if (values.target !== 'addon') process.exit();
 
 const files = [join(out, 'deepcache.node')];
 if (values.cuda) {
-  build('cuda_backend');
+  build(
+    join(root, `.cmake-build-${platform}-cuda`),
+    'cuda_backend',
+    '-DDEEPCACHE_CUDA=ON',
+    '-DDEEPCACHE_CUDA_ARCHS=release',
+    `-DDEEPCACHE_ZIG=${env.DEEPCACHE_ZIG}`,
+  );
   files.push(join(out, 'libdeepcache_cuda.so'));
 }
 for (const file of files) {

@@ -8,13 +8,16 @@ import { pathToFileURL } from 'node:url';
 const newestGlibc = [2, 28];
 const libraries = /^(lib(c|m|dl|pthread|rt)\.so\.\d|ld-linux-[\w-]+\.so\.\d)$/;
 
-/** Everything that is wrong with a file, given what `readelf --dynamic --version-info --wide` says of it. */
+/** Everything that is wrong with a file, given what `readelf --dynamic --version-info --dyn-syms --wide` says of it. */
 export function symbolProblems(text) {
   const problems = [];
   const needed = [...text.matchAll(/\(NEEDED\).*\[(.+)\]/g)].map((match) => match[1]);
   for (const name of needed) if (!libraries.test(name)) problems.push(`links ${name}`);
   const versions = [...text.matchAll(/^ .*\bName: (\S+)\s+Flags:/gm)].map((match) => match[1]);
   for (const version of new Set(versions)) if (tooNew(version)) problems.push(`needs ${version}`);
+  // Of glibc every symbol has a version; without one nobody is known to have it. Node.js has Node-API's.
+  for (const [, name] of text.matchAll(/\bGLOBAL\s+\w+\s+UND\s+([^\s@]+)$/gm))
+    if (!/^(napi|node_api)_/.test(name)) problems.push(`needs ${name}, which nothing is known to have`);
   return problems;
 }
 
@@ -27,7 +30,7 @@ function tooNew(version) {
 export function checkSymbols(file) {
   const { stdout, stderr, status, error } = spawnSync(
     'readelf',
-    ['--dynamic', '--version-info', '--wide', file],
+    ['--dynamic', '--version-info', '--dyn-syms', '--wide', file],
     { encoding: 'utf8', maxBuffer: 1 << 28 },
   );
   if (error) throw new Error(`readelf (of binutils) does not run: ${error.message}`);

@@ -34,6 +34,16 @@ test('binaries for glibc 2.28 need nothing newer and nothing else', () => {
   ]);
 });
 
+test('undefined symbols are Node-APIs, or of a known version', () => {
+  const symbol = (binding: string, name: string) =>
+    `   5: 0000000000000000     0 FUNC    ${binding}   DEFAULT  UND ${name}`;
+  const known = [symbol('GLOBAL', 'napi_throw'), symbol('GLOBAL', 'exp@GLIBC_2.2.5 (3)')];
+  expect(symbolProblems([...known, symbol('WEAK  ', '__gmon_start__')].join('\n'))).toEqual([]);
+  expect(symbolProblems([...known, symbol('GLOBAL', '_dl_find_object')].join('\n'))).toEqual([
+    'needs _dl_find_object, which nothing is known to have',
+  ]);
+});
+
 const onLinux = process.platform === 'linux' ? test : test.skip;
 
 onLinux('an addon built with the C++ library of this machine is refused', () => {
