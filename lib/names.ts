@@ -3,10 +3,29 @@ import { invalidArgument } from './errors.js';
 /** A word may be this share of its length away from what was meant. */
 const TOLERANCE = 0.4;
 
+/** What other programs call options, without capitals and underscores; diffusers' own spellings come out by themselves. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  batchcount: 'numImages',
+  batchsize: 'numImages',
+  callback: 'onStep',
+  callbackonstepend: 'onStep',
+  cfg: 'guidanceScale',
+  cfgscale: 'guidanceScale',
+  denoisingstrength: 'strength',
+  generator: 'seed',
+  initimage: 'image',
+  mask: 'maskImage',
+  outputtype: 'output',
+  sampler: 'scheduler',
+  samplername: 'scheduler',
+};
+
 /** The known name that a wrong one is most likely to mean: guidanceScale for guidance_scale, steps for stepz. */
 export function closest(name: string, known: readonly string[]): string | undefined {
   const plain = (text: string) => text.toLowerCase().replace(/[\s_.-]/g, '');
   const wanted = plain(name);
+  const meant = Object.hasOwn(ELSEWHERE, wanted) ? ELSEWHERE[wanted] : undefined;
+  if (meant !== undefined && known.includes(meant)) return meant;
   let best: { candidate: string; edits: number } | undefined;
   for (const candidate of known) {
     const other = plain(candidate);
