@@ -18,7 +18,9 @@ export async function writeFileAtomic(
   data: string | Uint8Array,
   options: AtomicWriteOptions = {},
 ): Promise<void> {
-  await replaceFile(path, (part) => writeFile(part, data, { flag: 'wx', flush: true }), options);
+  // A device is there already, and has nothing to flush.
+  const write = (part: string) => writeFile(part, data, part === path ? {} : { flag: 'wx', flush: true });
+  await replaceFile(path, write, options);
 }
 
 /**
