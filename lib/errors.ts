@@ -50,13 +50,22 @@ export function fromNative(error: unknown): unknown {
   // (vm contexts, Jest).
   if (error instanceof DeepCacheError || !types.isNativeError(error)) return error;
   const { code } = error as { code?: unknown };
-  if (!isCode(code)) return error;
+  if (!isCode(code)) return isTooLong(error) ? outOfMemory(error) : error;
   // What native functions call their argument says nothing to a user: its fields do.
   const message =
     code === 'ERR_DEEPCACHE_INVALID_ARGUMENT'
       ? error.message.replace(/^(request|size)\./, '')
       : error.message;
   return new DeepCacheError(code, message, { cause: error });
+}
+
+/** Whether the engine had no memory for an array; it has no code for that. */
+function isTooLong({ name, message }: Error): boolean {
+  return name === 'RangeError' && /array buffer allocation|array (buffer )?length/i.test(message);
+}
+
+function outOfMemory(cause: Error): DeepCacheError {
+  return new DeepCacheError('ERR_DEEPCACHE_OUT_OF_MEMORY', 'An array does not fit into memory', { cause });
 }
 
 /** The error for a bad option or argument: `name` as the caller wrote it, then what is wrong with it. */

@@ -1,3 +1,5 @@
+import { DeepCacheError } from './errors.js';
+
 /** Numbers with a shape, in row-major order: the last axis is contiguous. */
 export interface Tensor {
   readonly data: Float32Array;
@@ -25,9 +27,29 @@ export function countOf(shape: readonly number[]): number {
   return shape.reduce((product, extent) => product * extent, 1);
 }
 
+/**
+ * So many zeros.
+ *
+ * @throws DeepCacheError ERR_DEEPCACHE_OUT_OF_MEMORY when they do not fit.
+ */
+export function newFloats(count: number): Float32Array<ArrayBuffer> {
+  try {
+    return new Float32Array(count);
+  } catch (cause) {
+    const gib = ((4 * count) / 2 ** 30).toFixed(2);
+    throw new DeepCacheError(
+      'ERR_DEEPCACHE_OUT_OF_MEMORY',
+      `An array of ${gib} GiB does not fit into memory`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
 /** Several blocks of the same length one after the other. */
 export function concat(blocks: readonly Float32Array[]): Float32Array {
-  const out = new Float32Array(blocks.reduce((sum, block) => sum + block.length, 0));
+  const out = newFloats(blocks.reduce((sum, block) => sum + block.length, 0));
   let offset = 0;
   for (const block of blocks) {
     out.set(block, offset);

@@ -1,5 +1,6 @@
 import { DeepCacheError, fromNative, invalidArgument } from '../errors.js';
 import { native } from '../native/binding.js';
+import { newFloats } from '../tensor.js';
 import { widen } from './widen.js';
 
 const TENSOR = 'cond_stage_model.embedding.weight';
@@ -25,7 +26,12 @@ export class ClassEmbedder {
           const message = `${path}: ${TENSOR} has shape [${found.shape}], the configuration says [${classes},${width}]`;
           throw new DeepCacheError('ERR_DEEPCACHE_INVALID_WEIGHTS', message);
         }
-        return new ClassEmbedder(widen(file.read(TENSOR), found.dtype, `${path}: ${TENSOR}`), classes, width);
+        const table = widen(file.read(TENSOR), found.dtype, `${path}: ${TENSOR}`);
+        if (!table.every(Number.isFinite)) {
+          const message = `${path}: ${TENSOR} holds values that are not numbers, or infinite`;
+          throw new DeepCacheError('ERR_DEEPCACHE_NOT_FINITE', message);
+        }
+        return new ClassEmbedder(table, classes, width);
       } catch (error) {
         throw fromNative(error);
       }
@@ -40,7 +46,7 @@ export class ClassEmbedder {
 
   /** Vectors [n, 1, width] of the classes. */
   embed(labels: readonly number[]): Float32Array {
-    const out = new Float32Array(labels.length * this.width);
+    const out = newFloats(labels.length * this.width);
     for (const [i, label] of labels.entries()) {
       if (!Number.isInteger(label) || label < 0 || label >= this.classes) {
         throw invalidArgument(

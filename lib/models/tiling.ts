@@ -1,5 +1,5 @@
 import { inSlices, type Sliced } from '../slices.js';
-import type { Tensor } from '../tensor.js';
+import { newFloats, type Tensor } from '../tensor.js';
 
 /** Squares that a picture is computed in, with the strip that neighbours share. */
 export interface Tiling {
@@ -44,7 +44,7 @@ export async function runTiled(input: Tensor, { tiling, scale, run }: TiledRun):
       row.push(tile);
       const [n = 0, c = 0] = tile.shape;
       const shape = [n, c, height * scale, width * scale];
-      out ??= { data: new Float32Array(shape.reduce((a, b) => a * b)), shape };
+      out ??= { data: newFloats(shape.reduce((a, b) => a * b)), shape };
       await inSlices(paste(out, tile, y * scale, x * scale, step * scale));
     }
     above = row;
@@ -56,7 +56,7 @@ export async function runTiled(input: Tensor, { tiling, scale, run }: TiledRun):
 function* crop({ data, shape }: Tensor, y: number, x: number, size: number): Sliced<Tensor> {
   const [n = 0, c = 0, height = 0, width = 0] = shape;
   const [h, w] = [Math.min(size, height - y), Math.min(size, width - x)];
-  const out = new Float32Array(n * c * h * w);
+  const out = newFloats(n * c * h * w);
   for (let row = 0; row < n * c * h; row++) {
     const from = (Math.floor(row / h) * height + y + (row % h)) * width + x;
     out.set(data.subarray(from, from + w), row * w);

@@ -237,8 +237,8 @@ export interface DenoiseRequest extends UnetConditions, VideoShape {
   readonly table: StepTable;
   /** [b, c, h, w], scaled by the scheduler's initNoiseSigma. */
   readonly latents: Float32Array;
-  /** [draws, b, c, h, w] */
-  readonly noise?: Float32Array;
+  /** [draws, b, c, h, w], or what makes them. */
+  readonly noise?: Float32Array | NoiseDraws;
   /** Constant extra U-Net input channels, [halves * b, in - c, h, w]. */
   readonly constant?: Float32Array;
   /** For rows with a blend: [b, 1, h, w], [b, c, h, w], [b, c, h, w]. */
@@ -250,6 +250,14 @@ export interface DenoiseRequest extends UnetConditions, VideoShape {
   /** Rows after which onStep receives x0 (a preview), and after which it receives x. */
   readonly previewEvery?: number;
   readonly latentsEvery?: number;
+}
+
+/** Draws of noise that a run makes when its rows need them. */
+export interface NoiseDraws {
+  /** One for the whole batch, or one for each image; the run has copies of them. */
+  readonly generators: readonly NativeGenerator[];
+  /** For every draw, whether the table names it: the others are made, and dropped. */
+  readonly used: readonly boolean[];
 }
 
 export interface NativeStep {

@@ -4,7 +4,7 @@ import type { CLIPTextModel } from '../models/text-encoder.js';
 import { fitProjection } from '../previews/fit.js';
 import type { LatentProjection } from '../previews/projection.js';
 import { inSlices } from '../slices.js';
-import { FloatTensor, type Tensor } from '../tensor.js';
+import { FloatTensor, newFloats, type Tensor } from '../tensor.js';
 import type { PipelineParts } from './components.js';
 import { type PreviewSettings, planRun, type RunPlan, runLoop } from './denoise.js';
 import { DiffusionPipeline } from './diffusion-pipeline.js';
@@ -150,7 +150,7 @@ export abstract class LatentPipeline<
     const context = { unet, vae, options, compiled: plan.compiled, noise, latent, guided, continues };
     const { latents, constant, blend } = await run.start(context);
     const previews = options.previewEvery ? await this.#previews(signal) : undefined;
-    const draws = await noise.drawMany(plan.compiled.noiseUsed, latent[1] * latent[2] * latent[3]);
+    const draws = noise.following(plan.compiled.noiseUsed);
     signal?.throwIfAborted();
     clock.lap('prepare');
 
@@ -163,7 +163,7 @@ export abstract class LatentPipeline<
         width: latent[3],
         table: blend ? withBlend(plan) : plan.table,
         latents,
-        ...(draws.length > 0 && { noise: draws }),
+        ...(draws && { noise: draws }),
         ...(constant && { constant }),
         ...blend,
         ...conditions,
@@ -202,7 +202,7 @@ export abstract class LatentPipeline<
     const [batch = 0, ...each] = shape;
     const [, height = 0, width = 0] = each.map((extent) => extent * this.vae.scale);
     const count = data.length / batch;
-    const pixels = new Float32Array(batch * 3 * height * width);
+    const pixels = newFloats(batch * 3 * height * width);
     for (let i = 0; i < batch; i++) {
       const latents = data.subarray(i * count, (i + 1) * count);
       const scaled = this.vae.latentScale.fromModel(latents, (height * width) / this.vae.scale ** 2);

@@ -1,6 +1,5 @@
-import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import { native } from '../native/binding.js';
-import type { NativeGenerator } from '../native/types.js';
+import type { NativeGenerator, NoiseDraws } from '../native/types.js';
 import { concat } from '../tensor.js';
 
 /**
@@ -32,17 +31,10 @@ export class NoiseSource {
   }
 
   /**
-   * Several draws one after the other, of which only the used ones are kept. The event loop gets its turn between
-   * them.
+   * The draws that follow, for a run to make one by one when its rows need them; undefined when none is used. Those in
+   * between that nobody uses are made too. The run has the generators as they are now: nothing is drawn here afterwards.
    */
-  async drawMany(used: readonly boolean[], count: number): Promise<Float32Array> {
-    const kept: Float32Array[] = [];
-    // Nothing is drawn from the generators after the last draw that is used.
-    for (const keep of used.slice(0, used.lastIndexOf(true) + 1)) {
-      const noise = this.draw(count);
-      if (keep) kept.push(noise);
-      await yieldToLoop();
-    }
-    return concat(kept);
+  following(used: readonly boolean[]): NoiseDraws | undefined {
+    return used.includes(true) ? { generators: this.#generators, used } : undefined;
   }
 }

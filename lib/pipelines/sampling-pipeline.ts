@@ -95,7 +95,7 @@ export abstract class SamplingPipeline<
     const each = countOf(shape.slice(1));
     const start = options.latents ? checkTensor('latents', options.latents, shape).data : noise.draw(each);
     const latents = start.map((value) => value * plan.compiled.initNoiseSigma);
-    const draws = await noise.drawMany(plan.compiled.noiseUsed, each);
+    const draws = noise.following(plan.compiled.noiseUsed);
     signal?.throwIfAborted();
     clock.lap('prepare');
 
@@ -108,7 +108,7 @@ export abstract class SamplingPipeline<
         width,
         table: plan.table,
         latents,
-        ...(draws.length > 0 && { noise: draws }),
+        ...(draws && { noise: draws }),
         ...run.conditions,
       },
       plan,

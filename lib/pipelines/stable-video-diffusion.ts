@@ -185,7 +185,7 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
     const unit = options.latents
       ? checkTensor('latents', options.latents, [1, ...latent]).data
       : noise.draw(count);
-    const draws = await noise.drawMany(plan.compiled.noiseUsed, count);
+    const draws = noise.following(plan.compiled.noiseUsed);
     signal?.throwIfAborted();
     clock.lap('prepare');
 
@@ -199,7 +199,7 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
         width: latent[3],
         table: plan.table,
         latents: unit.map((value) => value * plan.compiled.initNoiseSigma),
-        ...(draws.length > 0 && { noise: draws }),
+        ...(draws && { noise: draws }),
         ...conditions,
         oldContexts: options.interleaveContexts,
       },

@@ -1,6 +1,6 @@
 import type { AutoencoderKL } from '../models/autoencoder-kl.js';
 import { inSlices } from '../slices.js';
-import { FloatTensor, type Tensor } from '../tensor.js';
+import { FloatTensor, newFloats, type Tensor } from '../tensor.js';
 import { toUnit } from './pixels.js';
 
 /**
@@ -16,7 +16,7 @@ export async function decodeFrames(
   const [frames = 0, ...each] = shape;
   const [, height = 0, width = 0] = each.map((extent) => extent * vae.scale);
   const count = data.length / frames;
-  const pixels = new Float32Array(frames * 3 * height * width);
+  const pixels = newFloats(frames * 3 * height * width);
   for (let i = 0; i < frames; i += chunk) {
     const some = Math.min(chunk, frames - i);
     const part = data.subarray(i * count, (i + some) * count);

@@ -31,6 +31,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   classes->image_encoder = Napi::Persistent(NativeImageEncoder::define_class(env));
   classes->vae = Napi::Persistent(NativeVae::define_class(env));
 
+  classes->array_buffer = Napi::Persistent(env.Global().Get("ArrayBuffer").As<Napi::Function>());
+
   exports["version"] = DEEPCACHE_VERSION;
   exports["contract"] = DEEPCACHE_CONTRACT;
   add<devices>(exports, "devices");

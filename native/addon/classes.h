@@ -17,6 +17,7 @@ namespace deepcache::addon {
 // The constructors of objects that only native code makes.
 struct Classes {
   Napi::FunctionReference unet, text_encoder, image_encoder, vae;
+  Napi::FunctionReference array_buffer;  // JavaScript's own
   // Of the run that jobs are being started for; null without one.
   std::shared_ptr<Reservation> reservation;
   bool creating = false;  // native code is calling one of them

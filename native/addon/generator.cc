@@ -4,6 +4,7 @@
 
 #include "arguments.h"
 #include "errors.h"
+#include "values.h"
 
 namespace deepcache::addon {
 namespace {
@@ -25,7 +26,10 @@ Napi::Function NativeGenerator::define_class(Napi::Env env) {
 }
 
 NativeGenerator::NativeGenerator(const Napi::CallbackInfo& info) : ObjectWrap(info) {
-  guarded(info.Env(), [&] { generator_.emplace(Argument(info[0], "seed").bits64()); });
+  guarded(info.Env(), [&] {
+    generator_.emplace(Argument(info[0], "seed").bits64());
+    info.This().As<Napi::Object>().TypeTag(&kTypeTag);
+  });
 }
 
 Napi::Value NativeGenerator::randn(const Napi::CallbackInfo& info) {
@@ -34,13 +38,13 @@ Napi::Value NativeGenerator::randn(const Napi::CallbackInfo& info) {
     const Argument dtype(info[1], "dtype");
     const std::string name = dtype.given() ? dtype.string() : "float32";
     if (name == "float64") {
-      auto out = Napi::Float64Array::New(info.Env(), count);
+      auto out = new_array<double>(info.Env(), count);
       generator_->randn(out.Data(), count);
       return out;
     }
     if (name != "float32" && name != "float16")
       dtype.fail("'float32', 'float16' or 'float64'", "'" + name + "'");
-    auto out = Napi::Float32Array::New(info.Env(), count);
+    auto out = new_array<float>(info.Env(), count);
     if (name == "float16") {
       generator_->randn_half(out.Data(), count);
     } else {
@@ -53,7 +57,7 @@ Napi::Value NativeGenerator::randn(const Napi::CallbackInfo& info) {
 Napi::Value NativeGenerator::rand(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const size_t count = parse_count(info);
-    auto out = Napi::Float32Array::New(info.Env(), count);
+    auto out = new_array<float>(info.Env(), count);
     generator_->rand(out.Data(), count);
     return out;
   });

@@ -11,9 +11,12 @@ namespace deepcache::addon {
 // PyTorch's CPU generator.
 class NativeGenerator : public Napi::ObjectWrap<NativeGenerator> {
  public:
+  static constexpr napi_type_tag kTypeTag = {0x64656570'63616368, 0x65000000'00000002};
   static Napi::Function define_class(Napi::Env env);
   // (seed: bigint)
   explicit NativeGenerator(const Napi::CallbackInfo& info);
+
+  const Generator& generator() const { return *generator_; }
 
  private:
   Napi::Value randn(const Napi::CallbackInfo& info);

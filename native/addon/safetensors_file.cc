@@ -61,7 +61,7 @@ Napi::Value NativeSafetensorsFile::read(const Napi::CallbackInfo& info) {
                                     [&](const TensorInfo& tensor) { return tensor.name == name; });
     if (found == tensors.end())
       argument.fail("the name of a tensor in " + file_->path(), "\"" + name + "\"");
-    auto out = Napi::ArrayBuffer::New(info.Env(), found->bytes);
+    auto out = new_buffer(info.Env(), found->bytes);
     if (found->bytes) file_->read(*found, out.Data());
     return out;
   });

@@ -8,6 +8,7 @@
 #include "errors.h"
 #include "job.h"
 #include "runtime/synth.h"
+#include "values.h"
 
 namespace deepcache::addon {
 namespace {
@@ -40,7 +41,7 @@ Napi::Value synthesize(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const SyntheticTensor tensor =
         parse_tensor({info[0], "name"}, {info[1], "shape"}, int64_t(1) << 30);
-    auto out = Napi::Float32Array::New(info.Env(), tensor.count());
+    auto out = new_array<float>(info.Env(), tensor.count());
     synthetic_values(tensor, 0, tensor.count(), out.Data());
     return out;
   });

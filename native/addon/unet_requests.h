@@ -24,7 +24,7 @@ struct ForwardInputs {
 struct DenoiseInputs {
   UnetDenoise request;
   ConditionArrays conditions;
-  std::vector<float> latents, noise, constant, mask, init, init_noise;
+  std::vector<float> latents, constant, mask, init, init_noise;
   std::vector<float> history[kHistorySlots];
   int preview_every = 0, latents_every = 0;  // 0: never
 };

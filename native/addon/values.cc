@@ -2,12 +2,18 @@
 
 #include <cstring>
 
+#include "classes.h"
+#include "runtime/memory.h"
+
 namespace deepcache::addon {
 namespace {
 
-template <typename Array, typename T>
-Array copied(Napi::Env env, const std::vector<T>& values) {
-  Array out = Array::New(env, values.size());
+// Smaller ones are not worth a look at the system's memory.
+constexpr size_t kLarge = size_t(16) << 20;
+
+template <typename T>
+Napi::TypedArrayOf<T> copied(Napi::Env env, const std::vector<T>& values) {
+  auto out = new_array<T>(env, values.size());
   if (!values.empty()) std::memcpy(out.Data(), values.data(), values.size() * sizeof(T));
   return out;
 }
@@ -21,12 +27,33 @@ Napi::Array numbers(Napi::Env env, std::initializer_list<int> values) {
 
 }  // namespace
 
+Napi::ArrayBuffer new_buffer(Napi::Env env, size_t bytes) {
+  const auto refuse = [&] {
+    throw Error(ErrorCode::kOutOfMemory,
+                "an array of " + format_bytes(bytes) + " does not fit into memory");
+  };
+  // Until it is filled: the system gives more than it has.
+  std::shared_ptr<Reservation> reservation;
+  if (bytes >= kLarge) {
+    reservation = Ledger::of("cpu").reserve(bytes, available_memory);
+    if (!reservation) refuse();
+  }
+  // napi_create_arraybuffer ends the process when there is no memory; the constructor throws.
+  Napi::Value buffer;
+  try {
+    buffer = Classes::of(env).array_buffer.New({Napi::Number::New(env, double(bytes))});
+  } catch (const Napi::Error&) {
+    refuse();
+  }
+  return buffer.As<Napi::ArrayBuffer>();
+}
+
 Napi::Float32Array to_js(Napi::Env env, const std::vector<float>& values) {
-  return copied<Napi::Float32Array>(env, values);
+  return copied(env, values);
 }
 
 Napi::Float64Array to_js(Napi::Env env, const std::vector<double>& values) {
-  return copied<Napi::Float64Array>(env, values);
+  return copied(env, values);
 }
 
 Napi::Array to_js(Napi::Env env, const std::vector<int64_t>& values) {

@@ -12,6 +12,15 @@
 
 namespace deepcache::addon {
 
+// Zeros. Throws Error(kOutOfMemory) where Node-API's own function would end the process: sizes may
+// come from files and options.
+Napi::ArrayBuffer new_buffer(Napi::Env env, size_t bytes);
+
+template <typename T>
+Napi::TypedArrayOf<T> new_array(Napi::Env env, size_t count) {
+  return Napi::TypedArrayOf<T>::New(env, count, new_buffer(env, count * sizeof(T)), 0);
+}
+
 Napi::Float32Array to_js(Napi::Env env, const std::vector<float>& values);
 Napi::Float64Array to_js(Napi::Env env, const std::vector<double>& values);
 Napi::Array to_js(Napi::Env env, const std::vector<int64_t>& values);

@@ -1,6 +1,7 @@
 #include "autoencoder.h"
 
 #include <algorithm>
+#include <string_view>
 
 #include "../runtime/error.h"
 #include "layout.h"
@@ -55,6 +56,11 @@ std::vector<float> Autoencoder::run(const Plan& plan, const char* input, const f
   buffers[output]->download(rows.data(), rows.size() * sizeof(float));
   std::vector<float> out(rows.size());
   nhwc_to_nchw(rows.data(), out.data(), shape->n, shape->c, size_t(shape->h) * shape->w);
+  if (!all_finite(out))
+    fail_not_finite(
+        std::string("the autoencoder's ") +
+            (std::string_view(input) == "image" ? "encoder" : "decoder"),
+        {plan}, [&](const Tap& again) { run_once(plan, bindings_of(buffers), cancel, &again); });
   return out;
 }
 

@@ -27,7 +27,11 @@ ImageEncoding ImageEncoder::encode(const float* pixels, int batch, const CancelF
   run_once(plan, bindings_of(buffers), cancel, nullptr);
 
   const auto read = [&](const char* name) { return values_of(*buffers.at(name)); };
-  return {read("last"), read("embeds")};
+  ImageEncoding out{read("last"), read("embeds")};
+  if (!all_finite(out.last) || !all_finite(out.embeds))
+    fail_not_finite("the image encoder", {plan},
+                    [&](const Tap& tap) { run_once(plan, bindings_of(buffers), cancel, &tap); });
+  return out;
 }
 
 }  // namespace deepcache

@@ -1,11 +1,31 @@
 #include "model.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "../runtime/error.h"
 
 namespace deepcache {
 namespace {
 
 constexpr size_t kReleaseAfter = size_t(256) << 20;  // bytes
+
+// The first of the plans' weights that holds a value which is not finite; empty when there is none.
+std::string weight_not_finite(const std::vector<Plan>& plans, const WeightSource& source) {
+  constexpr size_t kSome = 1 << 16;
+  std::vector<float> values;
+  for (const Plan& plan : plans)
+    for (const WeightSpec& spec : plan.weights())
+      for (const std::string& name : spec.names) {
+        const SourceTensor* tensor = source.find(name);
+        for (size_t at = 0; tensor && at < tensor->count; at += kSome) {
+          values.resize(std::min(kSome, tensor->count - at));
+          read_floats(*tensor, at, values.size(), values.data());
+          if (!all_finite(values)) return source.stored_name(name);
+        }
+      }
+  return "";
+}
 
 }  // namespace
 
@@ -19,6 +39,11 @@ std::vector<float> values_of(const Buffer& buffer) {
   std::vector<float> values(buffer.bytes() / sizeof(float));
   buffer.download(values.data(), buffer.bytes());
   return values;
+}
+
+bool all_finite(const std::vector<float>& values) {
+  return std::all_of(values.begin(), values.end(),
+                     [](float value) { return std::isfinite(value); });
 }
 
 Model::Model(std::shared_ptr<WeightSource> source, std::shared_ptr<Backend> backend)
@@ -38,6 +63,27 @@ void Model::load(const Plan& plan) {
     source_->release();
     unreleased = 0;
   }
+}
+
+void Model::fail_not_finite(const std::string& made_by, const std::vector<Plan>& plans,
+                            const std::function<void(const Tap&)>& again) {
+  std::string where;
+  try {
+    const std::string weight = weight_not_finite(plans, *source_);
+    if (!weight.empty())
+      where =
+          "; the weight \"" + weight + "\" of " + source_->description() + " holds such a value";
+    std::string layer;
+    if (where.empty())
+      again([&](const std::string& label, const Shape& shape, const float* values) {
+        if (layer.empty() && !all_finite({values, values + shape.count()})) layer = label;
+      });
+    if (!layer.empty()) where = "; they appear first in " + layer;
+  } catch (const Error&) {
+    // The files are gone, or memory: then without the place.
+  }
+  throw Error(ErrorCode::kNotFinite,
+              made_by + " made values that are not numbers, or infinite" + where);
 }
 
 void Model::finish_loading() { source_->release(); }

@@ -2,6 +2,7 @@
 
 // What every loaded model has: weights on a backend, and a way to run plans over them.
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -17,6 +18,9 @@ using Bindings = std::map<std::string, Binding>;
 
 // Each name to the whole of its buffer.
 Bindings bindings_of(const Buffers& buffers);
+
+// Whether all of them are numbers, and finite.
+bool all_finite(const std::vector<float>& values);
 
 // All of a buffer of fp32 values.
 std::vector<float> values_of(const Buffer& buffer);
@@ -41,6 +45,12 @@ class Model {
   // Compiles and runs a plan once, with an arena of its own. Returns the arena's bytes.
   size_t run_once(const Plan& plan, const Bindings& bindings, const CancelFlag* cancel,
                   const Tap* tap);
+
+  // For a pass that made values which are not finite. Throws Error(kNotFinite) that names the
+  // weight which is not, or else the layer where such values appear first; `again` runs the pass
+  // once more.
+  [[noreturn]] void fail_not_finite(const std::string& made_by, const std::vector<Plan>& plans,
+                                    const std::function<void(const Tap&)>& again);
 
   size_t arena_bytes(const Plan& plan) const {
     return plan.arena_bytes(backend_->activation_type());

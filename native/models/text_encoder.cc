@@ -1,5 +1,7 @@
 #include "text_encoder.h"
 
+#include <algorithm>
+
 #include "../runtime/error.h"
 
 namespace deepcache {
@@ -49,6 +51,10 @@ TextEncoding TextEncoder::encode(const std::vector<int32_t>& ids, int batch, int
                    read("pooled"),
                    {}};
   for (const int index : hidden) out.hidden.push_back(read("hidden." + std::to_string(index)));
+  if (!all_finite(out.last) || !all_finite(out.pooled) ||
+      !std::all_of(out.hidden.begin(), out.hidden.end(), all_finite))
+    fail_not_finite("the text encoder", {plan},
+                    [&](const Tap& tap) { run_once(plan, bindings_of(buffers), cancel, &tap); });
   return out;
 }
 

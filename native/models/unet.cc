@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "../runtime/error.h"
+#include "../runtime/noise_window.h"
 #include "layout.h"
 #include "unet_session.h"
 #include "weight_plans.h"
@@ -199,7 +200,8 @@ UnetRun Unet::denoise(const UnetDenoise& request, const CancelFlag* cancel,
   state.channels = channels;
   state.input_channels = config_.in_channels;
   state.x = upload(request.latents, batch, channels);
-  state.noise = upload(request.noise, size_t(request.draws) * batch, channels);
+  NoiseWindow noise(table, batch, run.loop().rows_in_flight());
+  if (request.draws > 0) state.noise = allocate(size_t(noise.size()) * count);
   state.constant = upload(request.constant, model_batch, config_.in_channels - channels);
   state.mask = upload(request.mask, batch, 1);
   state.init = upload(request.init, batch, channels);
@@ -224,12 +226,35 @@ UnetRun Unet::denoise(const UnetDenoise& request, const CancelFlag* cancel,
   UnetRun result;
   result.prepare_milliseconds = milliseconds_since(begin);
   Clock::time_point row_begin = Clock::now();
-  run_table(run.loop(), table, state, programs, cancel, request.reads, [&](int row) {
+  const auto check = [&](const Buffer& values, int row,
+                         const std::function<void(const Tap&)>& again) {
+    if (!all_finite(values_of(values)))
+      fail_not_finite(
+          "the U-Net, at call " + std::to_string(row + 1) + " of " + std::to_string(steps) + ",",
+          weight_plans(config_), again);
+  };
+  const auto after = [&](int row) {
     result.row_milliseconds.push_back(milliseconds_since(row_begin));
+    // Where reading the values does not hold up the rows behind. The input is still there.
+    if (run.loop().rows_in_flight() == 1)
+      check(*state.x, row, [&](const Tap& tap) {
+        programs[size_t(table.rows[size_t(row)].program)]->run(row, cancel, &tap);
+      });
     on_step({row, result.row_milliseconds.back(), reader(state.x), reader(state.x0)});
     row_begin = Clock::now();
-  });
+  };
+  const auto before = [&](int row) {
+    noise.prepare(row, [&](int place) {
+      std::vector<float> drawn(count), rows(count);
+      request.draw_noise(drawn.data());
+      nchw_to_nhwc(drawn.data(), rows.data(), batch, channels, pixels);
+      const size_t bytes = count * sizeof(float);
+      state.noise->upload(rows.data(), bytes, size_t(place) * bytes);
+    });
+  };
+  run_table(run.loop(), table, state, programs, cancel, request.reads, after, before);
   backend().synchronize();
+  check(*state.x, steps - 1, [](const Tap&) {});
   result.latents = read_nchw(*state.x, batch, channels, pixels);
   for (int i = 0; i < kHistorySlots; ++i)
     if (used[i]) result.history[i] = read_nchw(*state.history[i], batch, channels, pixels);

@@ -37,14 +37,17 @@ struct UnetForward {
   std::optional<int> retrieve;  // runs a retrieve step of this branch, with the kept feature
 };
 
+// Makes the next draw, [b, c, h, w]; called in the order of draws, once for each.
+using DrawNoise = std::function<void(float* out)>;
+
 struct UnetDenoise {
   int batch = 1, halves = 1, height = 0, width = 0;
   int frames = 1;             // of each video in the batch; see UnetShape
   bool old_contexts = false;  // see UnetShape
   StepTable table;
   const float* latents = nullptr;  // [b, c, h, w], scaled by the initial sigma
-  const float* noise = nullptr;    // [draws, b, c, h, w]
-  int draws = 0;
+  DrawNoise draw_noise;
+  int draws = 0;                    // how many the table names
   UnetConditions conditions;        // [unconditional, conditional] when there are two halves
   const float* constant = nullptr;  // [halves * b, in - c, h, w]: inpainting's mask and image
   const float* mask = nullptr;      // [b, 1, h, w], for rows with a blend

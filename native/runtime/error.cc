@@ -16,6 +16,8 @@ const char* error_code_name(ErrorCode code) {
       return "ERR_DEEPCACHE_OUT_OF_MEMORY";
     case ErrorCode::kBackendUnavailable:
       return "ERR_DEEPCACHE_BACKEND_UNAVAILABLE";
+    case ErrorCode::kNotFinite:
+      return "ERR_DEEPCACHE_NOT_FINITE";
     case ErrorCode::kAborted:
       return "ERR_DEEPCACHE_ABORTED";
     case ErrorCode::kDisposed:

@@ -13,6 +13,7 @@ enum class ErrorCode {
   kUnsupported,
   kOutOfMemory,
   kBackendUnavailable,
+  kNotFinite,
   kAborted,
   kDisposed,
   kInternal,

@@ -14,11 +14,11 @@ using Reads = std::function<bool(int row)>;
 // After each row, with its index. Where `reads` says so, x and x0 may be downloaded.
 using StepCallback = std::function<void(int row)>;
 
-// `programs` belong to table.programs, in order. Throws Error(kAborted) soon after `cancel` became
-// true; the state is then meaningless.
+// `prepare` is called before a row is enqueued. `programs` belong to table.programs, in order.
+// Throws Error(kAborted) soon after `cancel` became true; the state is then meaningless.
 void run_table(Loop& loop, const StepTable& table, const SamplerState& state,
                const std::vector<Program*>& programs, const CancelFlag* cancel, const Reads& reads,
-               const StepCallback& on_step);
+               const StepCallback& on_step, const StepCallback& prepare = nullptr);
 
 // History slots that the table reads or writes.
 std::vector<bool> used_history(const StepTable& table);
