@@ -19,7 +19,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join, sep } from 'node:path';
+import { delimiter, dirname, join, sep } from 'node:path';
 import { parseArgs } from 'node:util';
 import { MANAGERS, nodeOf } from './managers.mjs';
 import { packAll } from './pack.mjs';
@@ -34,7 +34,7 @@ const { values, positionals: filters } = parseArgs({
 const MAJORS = [20, 22, 24];
 const PROMPT = 'a red barn under a blue sky';
 /** What package managers' launchers call; no compiler, no make, no cmake, no python. */
-const COMMANDS = ['sh', 'env', 'dirname', 'basename', 'sed', 'uname', 'readlink', 'cat', 'ls', 'cygpath'];
+const COMMANDS = ['sh', 'env', 'dirname', 'basename', 'sed', 'uname', 'readlink', 'cat', 'ls'];
 /** How this machine reaches the registry. */
 const NETWORK = /^(NODE_EXTRA_CA_CERTS|SSL_CERT_FILE|SSL_CERT_DIR|https?_proxy|no_proxy)$/i;
 /** Never on a user's machine. */
@@ -93,8 +93,18 @@ function run([command, ...args], cwd, env) {
   });
 }
 
-/** The system's folders stay out of PATH: only these commands, and node. */
-function minimalPath(folder, node) {
+/** An environment with a home and a PATH of its own: these commands and node, nothing else of the system. */
+function emptyEnvironment(scratch, node) {
+  const network = Object.fromEntries(Object.entries(process.env).filter(([name]) => NETWORK.test(name)));
+  const home = join(scratch, 'home');
+  mkdirSync(home);
+  if (process.platform === 'win32') {
+    const { SystemRoot, ComSpec, PATHEXT } = process.env;
+    const PATH = `${dirname(node)};${SystemRoot}\\System32`;
+    const folders = { USERPROFILE: home, APPDATA: home, LOCALAPPDATA: home, TEMP: scratch };
+    return { ...network, SystemRoot, ComSpec, PATHEXT, PATH, ...folders };
+  }
+  const folder = join(scratch, 'bin');
   mkdirSync(folder);
   symlinkSync(node, join(folder, 'node'));
   for (const command of COMMANDS) {
@@ -103,7 +113,7 @@ function minimalPath(folder, node) {
       .find((file) => existsSync(file));
     if (found) symlinkSync(found, join(folder, command));
   }
-  return folder;
+  return { ...network, HOME: home, PATH: folder, TMPDIR: scratch, LANG: 'C.UTF-8' };
 }
 
 /** The registry of this machine and the certificates that it needs. */
@@ -126,8 +136,7 @@ async function check({ manager, major, source }, tarball, scope, npmSettings) {
   try {
     const node = nodeOf(major);
     const { install, run: program, script, files } = MANAGERS[manager].make();
-    const [home, project] = [join(scratch, 'home'), join(scratch, 'project')];
-    mkdirSync(home);
+    const project = join(scratch, 'project');
     mkdirSync(project);
     const settings = {
       'package.json': '{ "name": "app", "version": "1.0.0", "private": true, "type": "module" }\n',
@@ -138,14 +147,7 @@ async function check({ manager, major, source }, tarball, scope, npmSettings) {
       ...files?.({ ...npmSettings, scope }),
     };
     for (const [name, text] of Object.entries(settings)) writeFileSync(join(project, name), text);
-    const env = {
-      ...Object.fromEntries(Object.entries(process.env).filter(([name]) => NETWORK.test(name))),
-      HOME: home,
-      PATH: minimalPath(join(scratch, 'bin'), node),
-      TMPDIR: scratch,
-      LANG: 'C.UTF-8',
-    };
-
+    const env = emptyEnvironment(scratch, node);
     const began = performance.now();
     await run(install(node, tarball), project, env);
     const seconds = (performance.now() - began) / 1000;
