@@ -101,13 +101,13 @@ export class UNet2DConditionModel {
 
   /** Multiply-accumulates of a full step. */
   macs(size: SizeOptions = {}): MacsInfo {
-    const { repo, complete, executed } = this.plan(size).full;
+    const { repo, complete, executed } = this.plan(size, false).full;
     return { repo, complete, executed };
   }
 
   /** Bytes that a run of the size allocates besides the weights: activations, prompt keys and values. */
   runBytes(size: SizeOptions): number {
-    const { full } = this.plan(size);
+    const { full } = this.plan(size, false);
     return full.arenaBytes + full.externalBytes;
   }
 
@@ -127,9 +127,9 @@ export class UNet2DConditionModel {
     return { batch, height, width, contextLength, frames, device: this.native.device };
   }
 
-  private plan(size: SizeOptions): UnetPlanInfo {
+  private plan(size: SizeOptions, branches = true): UnetPlanInfo {
     try {
-      return native().planUnet(this.configText, this.size(size));
+      return native().planUnet(this.configText, this.size(size), branches);
     } catch (error) {
       throw fromNative(error);
     }

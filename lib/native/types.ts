@@ -27,8 +27,8 @@ export interface NativeAddon {
   loadImageEncoder(backend: NativeBackend, source: ModelSource): Job<NativeImageEncoder>;
   loadVae(backend: NativeBackend, source: ModelSource): Job<NativeVae>;
 
-  /** What the architecture costs, from its configuration alone. */
-  planUnet(config: string, size: UnetSize): UnetPlanInfo;
+  /** What the architecture costs, from its configuration alone; `branches` false: the full pass only, much sooner. */
+  planUnet(config: string, size: UnetSize, branches?: boolean): UnetPlanInfo;
   planTextEncoder(config: string, size: { batch: number; length: number }): PlanInfo;
   /** `height` and `width` in latent pixels. */
   planVae(

@@ -3,9 +3,9 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
-#include <limits>
 #include <string_view>
 
+#include "runtime/checked.h"
 #include "runtime/error.h"
 
 namespace deepcache::addon {
@@ -40,6 +40,12 @@ std::string describe(Napi::Value value) {
       if (value.IsArray()) return "an array";
       return value.IsTypedArray() ? "a typed array of another type" : "an object";
   }
+}
+
+size_t product(std::initializer_list<size_t> factors, const std::string& name) {
+  Count out = 1;
+  for (const size_t factor : factors) out = out * factor;
+  return out.value("the number of values of " + name);
 }
 
 // "2*4*8*8 = 512 values"
@@ -153,21 +159,19 @@ void Argument::check_finite(const std::vector<float>& values) const {
 }
 
 std::vector<float> Argument::floats(std::initializer_list<size_t> shape) const {
-  const std::optional<size_t> count = product(shape);
-  if (!count) fail("smaller: its size overflows");
-  const std::string expectation = "a Float32Array of " + shape_text(shape, *count);
+  const size_t count = product(shape, name_);
+  const std::string expectation = "a Float32Array of " + shape_text(shape, count);
   std::vector<float> out = copy<float>(napi_float32_array, expectation);
-  if (out.size() != *count) fail(expectation, std::to_string(out.size()));
+  if (out.size() != count) fail(expectation, std::to_string(out.size()));
   check_finite(out);
   return out;
 }
 
 std::vector<float> Argument::floats_of_multiple(std::initializer_list<size_t> shape) const {
-  const std::optional<size_t> unit = product(shape);
-  if (!unit) fail("smaller: its size overflows");
-  const std::string expectation = "a Float32Array of one or more times " + shape_text(shape, *unit);
+  const size_t unit = product(shape, name_);
+  const std::string expectation = "a Float32Array of one or more times " + shape_text(shape, unit);
   std::vector<float> out = copy<float>(napi_float32_array, expectation);
-  if (out.empty() || out.size() % *unit != 0) fail(expectation, std::to_string(out.size()));
+  if (out.empty() || out.size() % unit != 0) fail(expectation, std::to_string(out.size()));
   check_finite(out);
   return out;
 }
@@ -176,15 +180,6 @@ std::vector<int32_t> Argument::int32s() const {
   const std::string expectation = "an Int32Array of at least one value";
   std::vector<int32_t> out = copy<int32_t>(napi_int32_array, expectation);
   if (out.empty()) fail(expectation, "an empty one");
-  return out;
-}
-
-std::optional<size_t> product(std::initializer_list<size_t> factors) {
-  size_t out = 1;
-  for (const size_t factor : factors) {
-    if (factor != 0 && out > std::numeric_limits<size_t>::max() / factor) return std::nullopt;
-    out *= factor;
-  }
   return out;
 }
 

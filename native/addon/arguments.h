@@ -7,7 +7,6 @@
 
 #include <cstdint>
 #include <initializer_list>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -58,8 +57,5 @@ class Argument {
   Napi::Value value_;
   std::string name_;
 };
-
-// The product, or nothing when it does not fit.
-std::optional<size_t> product(std::initializer_list<size_t> factors);
 
 }  // namespace deepcache::addon

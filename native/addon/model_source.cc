@@ -1,5 +1,6 @@
 #include "model_source.h"
 
+#include "models/config.h"
 #include "runtime/error.h"
 #include "runtime/json.h"
 
@@ -8,7 +9,9 @@ namespace deepcache::addon {
 std::string parse_config(const Argument& argument) {
   std::string text = argument.string();
   if (text.size() > kMaxConfigBytes)
-    argument.fail("the text of a config.json", std::to_string(text.size()) + " bytes");
+    argument.fail(
+        "the text of a config.json, at most " + std::to_string(kMaxConfigBytes) + " bytes",
+        std::to_string(text.size()) + " bytes");
   return text;
 }
 

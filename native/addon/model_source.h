@@ -21,8 +21,7 @@ struct ModelSource {
   static ModelSource parse(const Argument& argument);
 };
 
-// The largest config.json that is read.
-constexpr size_t kMaxConfigBytes = size_t(16) << 20;
+// The text of a config.json.
 std::string parse_config(const Argument& argument);
 
 // Whether config.json (transformers) says CLIPTextModelWithProjection; without "architectures",

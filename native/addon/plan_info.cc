@@ -130,7 +130,9 @@ Napi::Value plan_unet(const Napi::CallbackInfo& info) {
     const DeviceSizes sizes = parse_device(size);
     const std::vector<Plan> plans = weight_plans(config);
     Napi::Array branches = Napi::Array::New(env);
-    for (int branch = 0; branch < config.branches(); ++branch)
+    const Argument wanted(info[2], "branches");
+    const int count = !wanted.given() || wanted.boolean() ? config.branches() : 0;
+    for (int branch = 0; branch < count; ++branch)
       branches[uint32_t(branch)] = branch_info(env, config, shape, branch, sizes);
     Napi::Object out = Napi::Object::New(env);
     out["parameters"] = Napi::Number::New(env, count_parameters(plans));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "bounds.h"
 #include "config.h"
 #include "recorder.h"
 
@@ -28,9 +29,7 @@ ClipTextConfig ClipTextConfig::parse(const std::string& json, bool projected) {
       in.string("hidden_act", "quick_gelu") == "gelu" ? Activation::gelu : Activation::quick_gelu;
   if (projected)
     out.projection = whole.integer("projection_dim", in.integer("projection_dim", 512));
-  if (out.width % out.heads)
-    in.fail("has a hidden_size of " + std::to_string(out.width) + " for " +
-            std::to_string(out.heads) + " attention heads");
+  validate(out);
   return out;
 }
 

@@ -1,5 +1,7 @@
 #include "clip_vision.h"
 
+#include "../runtime/checked.h"
+#include "bounds.h"
 #include "config.h"
 #include "recorder.h"
 
@@ -22,10 +24,7 @@ ClipVisionConfig ClipVisionConfig::parse(const std::string& json) {
   out.epsilon = float(in.number("layer_norm_eps", 1e-5));
   out.activation =
       in.string("hidden_act", "quick_gelu") == "gelu" ? Activation::gelu : Activation::quick_gelu;
-  if (out.width % out.heads)
-    in.fail("has a hidden_size of " + std::to_string(out.width) + " for " +
-            std::to_string(out.heads) + " attention heads");
-  if (out.patch_size > out.image_size) in.fail("has a patch_size larger than its image_size");
+  validate(out);
   return out;
 }
 
@@ -53,9 +52,10 @@ Plan plan_clip_vision(const ClipVisionConfig& config, int batch) {
   Concat join;
   const Tensor first = plan.external("class", {batch, 1, 1, 1}, Type::i32);
   join.x = embedding(first, record.vector({model + "embeddings.class_embedding"}, {width}));
-  patches.shape = {batch, 1, 1, (tokens - 1) * width};
+  const int row = (Extent(tokens) * width).value("an image's row of tokens");
+  patches.shape = {batch, 1, 1, row - width};
   join.x2 = patches;
-  join.y = plan.temporary({batch, 1, 1, tokens * width});
+  join.y = plan.temporary({batch, 1, 1, row});
   plan.add(join);
   Tensor sequence = join.y;
   sequence.shape = {batch, 1, tokens, width};

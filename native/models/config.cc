@@ -6,6 +6,11 @@ namespace deepcache {
 
 ConfigReader::ConfigReader(const std::string& json, const std::string& what) : what_(what) {
   try {
+    if (json.size() > kMaxConfigBytes)
+      throw Error(ErrorCode::kInvalidConfig,
+                  std::to_string(json.size()) +
+                      " bytes are too many for a configuration (at most " +
+                      std::to_string(kMaxConfigBytes) + ")");
     json_ = Json::parse(json);
   } catch (const Error& error) {
     throw Error(ErrorCode::kInvalidConfig, what + ": " + error.what());
@@ -32,8 +37,11 @@ bool ConfigReader::has(const char* field) const {
 }
 
 int ConfigReader::integer(const char* field, int fallback, int lowest, int highest) const {
-  if (!has(field)) return fallback;
-  const int64_t value = json_.find(field)->integer(name(field));
+  return has(field) ? within(*json_.find(field), field, lowest, highest) : fallback;
+}
+
+int ConfigReader::within(const Json& json, const char* field, int lowest, int highest) const {
+  const int64_t value = json.integer(name(field));
   if (value < lowest || value > highest)
     fail("has \"" + std::string(field) + "\": " + std::to_string(value) + "; it must be between " +
          std::to_string(lowest) + " and " + std::to_string(highest));
@@ -80,11 +88,21 @@ std::vector<int> ConfigReader::per_level(const char* field, size_t levels, int f
     fail("has " + std::to_string(items.size()) + " values in \"" + field + "\" for " +
          std::to_string(levels) + " levels");
   std::vector<int> out;
-  for (const Json& item : items) {
-    const int64_t number = item.integer(name(field));
-    if (number < 1 || number > 1 << 20)
-      fail("has an unusable number in \"" + std::string(field) + "\"");
-    out.push_back(int(number));
+  for (const Json& item : items) out.push_back(within(item, field, 1, 1 << 20));
+  return out;
+}
+
+std::vector<int> ConfigReader::multiples(const char* unit, const char* factors, int highest) const {
+  const int one = integer(unit);
+  std::vector<int> out = integers(factors);
+  for (int& value : out) {
+    const int64_t product = int64_t(one) * value;
+    if (product > highest)
+      fail("has \"" + std::string(unit) + "\": " + std::to_string(one) + " and " +
+           std::to_string(value) + " in \"" + factors + "\", which makes " +
+           std::to_string(product) + " channels; at most " + std::to_string(highest) +
+           " are taken");
+    value = int(product);
   }
   return out;
 }

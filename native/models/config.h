@@ -11,9 +11,13 @@
 
 namespace deepcache {
 
+// Published configurations take a few kB, those with lists of a thousand classes 100 kB.
+constexpr size_t kMaxConfigBytes = size_t(4) << 20;
+
 class ConfigReader {
  public:
-  // `what` names the configuration in messages, e.g. "unet/config.json".
+  // `what` names the configuration in messages, e.g. "unet/config.json". Throws
+  // Error(kInvalidConfig) for a text that is no JSON object, or above kMaxConfigBytes.
   ConfigReader(const std::string& json, const std::string& what);
 
   int integer(const char* field, int fallback, int lowest = 1, int highest = 1 << 20) const;
@@ -29,6 +33,9 @@ class ConfigReader {
   int same_for_all(const char* field, size_t levels, int fallback) const;
   bool has(const char* field) const;  // present and not null
   bool present(const char* field) const { return json_.find(field) != nullptr; }
+  // integer(unit) times each of integers(factors); of a product above `highest` the message names
+  // both.
+  std::vector<int> multiples(const char* unit, const char* factors, int highest) const;
   // The object in a field; required. Messages about it name the path.
   ConfigReader section(const char* field) const;
   // The same where the field is an object; this one otherwise.
@@ -46,6 +53,7 @@ class ConfigReader {
   ConfigReader(const Json& json, const std::string& what);
 
   std::string name(const char* field) const { return what_ + ": \"" + field + "\""; }
+  int within(const Json& value, const char* field, int lowest, int highest) const;
 
   Json json_;
   std::string what_;

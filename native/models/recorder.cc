@@ -1,7 +1,8 @@
 #include "recorder.h"
 
 #include <cmath>
-#include <numeric>
+
+#include "../runtime/checked.h"
 
 namespace deepcache {
 namespace {
@@ -11,6 +12,12 @@ namespace {
 Macs conv_macs(double outputs, double taps, double in, double channels, bool bias) {
   const double products = outputs * channels * taps * in;
   return {products + (bias ? outputs * channels : 0), products};
+}
+
+int sum(const std::vector<int>& counts) {
+  Extent sum = 0;
+  for (const int count : counts) sum = sum + count;
+  return sum.value("the number of a layer's outputs");
 }
 
 Macs norm_macs(const Shape& shape) { return {2.0 * double(shape.count()), 0}; }
@@ -71,6 +78,7 @@ Tensor Recorder::linears(Tensor x, const std::vector<std::string>& names,
   WeightSpec spec;
   spec.recipe = Recipe::matrix;
   spec.in = x.shape.c;
+  spec.out = sum(outs);
   spec.rows = outs;
   spec.linear = linear;
   const double rows = double(x.shape.rows());
@@ -78,7 +86,6 @@ Tensor Recorder::linears(Tensor x, const std::vector<std::string>& names,
   for (size_t i = 0; i < names.size(); ++i) {
     spec.names.push_back(names[i] + ".weight");
     biases.push_back(names[i] + ".bias");
-    spec.out += outs[i];
     if (linear)
       count_linear(rows, x.shape.c, outs[i], bias);
     else
@@ -124,6 +131,7 @@ Tensor Recorder::layer_norm(Tensor x, const std::string& name, float epsilon) {
 
 Tensor Recorder::attention(Tensor q, int q_offset, Tensor k, int k_offset, Tensor v, int v_offset,
                            int heads, int head_width, bool causal) {
+  // No more than the rows of values that the plan has.
   const int queries = q.shape.h * q.shape.w, keys = k.shape.h * k.shape.w;
   const Sequences whole{q.shape.n, 1, {queries, 1, queries, 0}, {keys, 1, keys, 0}};
   return attention(q, q_offset, k, k_offset, v, v_offset, heads, head_width, whole, causal);
@@ -192,7 +200,7 @@ WeightId Recorder::vector(const std::vector<std::string>& names, const std::vect
   WeightSpec spec;
   spec.recipe = Recipe::vector;
   spec.names = names;
-  spec.out = std::accumulate(counts.begin(), counts.end(), 0);
+  spec.out = sum(counts);
   spec.rows = counts;
   return plan_.weight(spec);
 }

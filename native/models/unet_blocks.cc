@@ -129,7 +129,7 @@ Tensor UnetBlocks::resnet(const std::string& name, Tensor x, Tensor skip, int ch
                        .epsilon = epsilon,
                        .share = 1 - first_share(record_, config_.mix_factors, name),
                        .row = time_,
-                       .row_offset = layout_.time_offset(temporal)});
+                       .row_offset = layout_.place_of(temporal)});
   record_.label(x, name);
   return x;
 }
@@ -139,7 +139,7 @@ Tensor UnetBlocks::image_resnet(const std::string& name, Tensor x, Tensor skip, 
   Tensor h = record_.group_norm(x, name + ".norm1", norm(skip, epsilon));
   h = record_.conv(
       h, name + ".conv1",
-      {.out = channels, .kernel = 3, .row = time_, .row_offset = layout_.time_offset(name)});
+      {.out = channels, .kernel = 3, .row = time_, .row_offset = layout_.place_of(name)});
   record_.count_linear(shape_.batch, config_.time_width(), channels, true);
   h = record_.group_norm(h, name + ".norm2", norm({}, epsilon));
   const int in = x.shape.c + (skip ? skip.shape.c : 0);
@@ -206,7 +206,7 @@ Tensor UnetBlocks::transformer_block(const std::string& name, Tensor x, int head
   const Sequences sequences{
       shape_.batch / shared, shared, {pixels, 1, shared * pixels, pixels}, {length, 1, length, 0}};
   const Tensor kv =
-      plan().external("context." + std::to_string(layout_.context_index(cross)),
+      plan().external("context." + std::to_string(layout_.place_of(cross)),
                       {shape_.batch / shared, 1, length, 2 * channels}, Type::activation);
   const double tokens = double(shape_.batch) * length;
   record_.count_linear(tokens, config_.context_width, channels, false);  // to_k

@@ -1,5 +1,6 @@
 #include "unet_config.h"
 
+#include "bounds.h"
 #include "unet_formats.h"
 
 namespace deepcache {
@@ -17,10 +18,6 @@ void set_video(const ConfigReader& in, UnetConfig& out) {
   out.linear_projection = true;
   out.addition_time_width = in.integer("addition_time_embed_dim", 256);
   out.addition_input_width = in.integer("projection_class_embeddings_input_dim", 768);
-  if (out.addition_input_width % out.addition_time_width)
-    in.fail(
-        "has a \"projection_class_embeddings_input_dim\" that addition_time_embed_dim does not "
-        "divide");
 }
 
 void set_mid_block(const ConfigReader& in, UnetConfig& out) {
@@ -72,8 +69,8 @@ UnetConfig parse_unet_2d_condition(const ConfigReader& in) {
     out.up_attends = block_attends(in, "up_block_types", levels, "UpBlock2D", "CrossAttnUpBlock2D");
     out.linear_projection = in.boolean("use_linear_projection", false);
   }
-  out.heads = in.per_level(
-      in.has("num_attention_heads") ? "num_attention_heads" : "attention_head_dim", levels, 8);
+  if (in.has("num_attention_heads")) out.fields.heads = "num_attention_heads";
+  out.heads = in.per_level(out.fields.heads, levels, 8);
   out.depth = in.per_level("transformer_layers_per_block", levels, 1);
   out.context_width = in.same_for_all("cross_attention_dim", levels, 1280);
   out.layers = in.same_for_all("layers_per_block", levels, 2);
@@ -84,7 +81,7 @@ UnetConfig parse_unet_2d_condition(const ConfigReader& in) {
   set_sample_size(in, out, 64);
   set_mid_block(in, out);
   if (in.has("time_cond_proj_dim")) out.time_cond_width = in.integer("time_cond_proj_dim");
-  out.text_time = in.has("addition_embed_type");
+  out.text_time = !video && in.has("addition_embed_type");
   if (out.text_time) {
     out.addition_time_width = in.integer("addition_time_embed_dim");
     out.addition_input_width = in.integer("projection_class_embeddings_input_dim");
@@ -95,18 +92,11 @@ UnetConfig parse_unet_2d_condition(const ConfigReader& in) {
 UnetConfig UnetConfig::parse(const std::string& json) {
   const ConfigReader in(json, "unet config");
   const bool unconditional = in.string("_class_name", "") == "UNet2DModel";
-  UnetConfig out = in.has("target")    ? parse_ldm_unet(in)
-                   : in.has("ch_mult") ? parse_ddpm_unet(in)
-                   : unconditional     ? parse_unet_2d(in)
-                                       : parse_unet_2d_condition(in);
-  for (size_t i = 0; i < out.channels.size(); ++i) {
-    if (out.channels[i] % out.groups)
-      in.fail("has " + std::to_string(out.channels[i]) + " channels, which norm_num_groups " +
-              std::to_string(out.groups) + " does not divide");
-    if (out.channels[i] % out.heads[i])
-      in.fail("has " + std::to_string(out.channels[i]) + " channels for " +
-              std::to_string(out.heads[i]) + " attention heads");
-  }
+  const UnetConfig out = in.has("target")    ? parse_ldm_unet(in)
+                         : in.has("ch_mult") ? parse_ddpm_unet(in)
+                         : unconditional     ? parse_unet_2d(in)
+                                             : parse_unet_2d_condition(in);
+  validate(out);
   return out;
 }
 

@@ -14,6 +14,20 @@ enum class UnetAttention : uint8_t {
   plain,        // self-attention behind a GroupNorm
 };
 
+// What a format calls the fields, for messages; by default as diffusers does.
+struct UnetFields {
+  std::string config = "unet config";
+  const char* channels = "block_out_channels";
+  const char* layers = "layers_per_block";
+  const char* groups = "norm_num_groups";
+  const char* heads = "attention_head_dim";
+  const char* depth = "transformer_layers_per_block";
+  const char* context_width = "cross_attention_dim";
+  const char* in_channels = "in_channels";
+  const char* out_channels = "out_channels";
+  const char* sample_size = "sample_size";
+};
+
 // diffusers' UNet2DConditionModel, UNet2DModel or UNetSpatioTemporalConditionModel configuration,
 // as far as it changes the computation. Vectors have one entry a level, the finest first.
 struct UnetConfig {
@@ -52,6 +66,7 @@ struct UnetConfig {
   MixFactors mix_factors;  // of the loaded weights
 
   WeightNaming naming = {};  // of the checkpoint
+  UnetFields fields = {};
 
   // Reads every format of unet_formats.h. Throws Error(kInvalidConfig) or Error(kUnsupported)
   // naming the field.

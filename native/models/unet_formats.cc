@@ -2,14 +2,10 @@
 
 #include <algorithm>
 
+#include "bounds.h"
+
 namespace deepcache {
 namespace {
-
-// channels[i] = unit * multipliers[i].
-std::vector<int> multiplied(int unit, std::vector<int> multipliers) {
-  for (int& value : multipliers) value *= unit;
-  return multipliers;
-}
 
 std::vector<bool> reversed(const std::vector<bool>& values) {
   return {values.rbegin(), values.rend()};
@@ -39,8 +35,9 @@ std::vector<bool> block_attends(const ConfigReader& in, const char* field, size_
 
 size_t checked_levels(const ConfigReader& in, const UnetConfig& config, const char* field) {
   const size_t levels = config.channels.size();
-  if (levels < 1 || levels > 16)
-    in.fail("must have 1 to 16 levels in \"" + std::string(field) + "\"");
+  if (levels < 1 || levels > size_t(bounds::kLevels))
+    in.fail("must have 1 to " + std::to_string(bounds::kLevels) + " levels in \"" +
+            std::string(field) + "\"");
   return levels;
 }
 
@@ -92,8 +89,13 @@ UnetConfig parse_unet_2d(const ConfigReader& in) {
 UnetConfig parse_ddpm_unet(const ConfigReader& in) {
   in.only("type", {"simple"});
   UnetConfig out;
+  out.fields.channels = "ch_mult";
+  out.fields.layers = "num_res_blocks";
+  out.fields.groups = "norm_groups";
+  out.fields.out_channels = "out_ch";
+  out.fields.sample_size = "image_size";
   out.attention = UnetAttention::plain;
-  out.channels = multiplied(in.integer("ch"), in.integers("ch_mult"));
+  out.channels = in.multiples("ch", "ch_mult", bounds::kChannels);
   const size_t levels = checked_levels(in, out, "ch_mult");
   out.in_channels = in.integer("in_channels", 3);
   out.out_channels = in.integer("out_ch", 3);
@@ -130,8 +132,16 @@ UnetConfig parse_ldm_unet(const ConfigReader& in) {
   if (unet.integer("dims", 2) != 2)
     throw Error(ErrorCode::kUnsupported, "unet config: \"dims\" must be 2");
 
+  const bool widths = unet.integer("num_head_channels", -1, -1) != -1;
   UnetConfig out;
-  out.channels = multiplied(unet.integer("model_channels"), unet.integers("channel_mult"));
+  out.fields = {.config = "unet config.params.unet_config.params",
+                .channels = "channel_mult",
+                .layers = "num_res_blocks",
+                .heads = widths ? "num_head_channels" : "num_heads",
+                .depth = "transformer_depth",
+                .context_width = "context_dim",
+                .sample_size = "image_size"};
+  out.channels = unet.multiples("model_channels", "channel_mult", bounds::kChannels);
   const size_t levels = checked_levels(unet, out, "channel_mult");
   out.in_channels = unet.integer("in_channels");
   out.out_channels = unet.integer("out_channels");
@@ -142,9 +152,9 @@ UnetConfig parse_ldm_unet(const ConfigReader& in) {
   for (size_t level = 0; level < levels; ++level)
     out.down_attends.push_back(contains(rates, 1 << level));
   out.up_attends = reversed(out.down_attends);
-  const int width = unet.integer("num_head_channels", -1, -1);
   for (const int channels : out.channels)
-    out.heads.push_back(width > 0 ? channels / width : unet.integer("num_heads"));
+    out.heads.push_back(widths ? channels / unet.integer("num_head_channels")
+                               : unet.integer("num_heads"));
   out.depth.assign(levels, unet.integer("transformer_depth", 1));
   out.norms_counted = false;
   out.sample_height = out.sample_width = unet.integer("image_size", 64);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "../runtime/checked.h"
 #include "../runtime/error.h"
 #include "unet_plan.h"
 
@@ -55,33 +56,21 @@ UnetLayout::UnetLayout(const UnetConfig& config) {
       if (config.up_attends[block]) add_attention(numbered("up_blocks", block), layer, level);
     }
   }
-}
 
-int UnetLayout::time_offset(const std::string& resnet) const {
-  int offset = 0;
+  Extent total = 0;
   for (const Layer& layer : resnets) {
-    if (layer.name == resnet) return offset;
-    offset += layer.channels;
+    places_[layer.name] = total.value("the width of the time projections");
+    total = total + layer.channels;
   }
-  throw Error(ErrorCode::kInternal, "no resnet " + resnet);
+  time_total_ = total.value("the width of the time projections");
+  for (const auto* layers : {&cross_attentions, &transformers})
+    for (size_t i = 0; i < layers->size(); ++i) places_[(*layers)[i].name] = int(i);
 }
 
-int UnetLayout::time_total() const {
-  int total = 0;
-  for (const Layer& layer : resnets) total += layer.channels;
-  return total;
-}
-
-int UnetLayout::context_index(const std::string& attention) const {
-  for (size_t i = 0; i < cross_attentions.size(); ++i)
-    if (cross_attentions[i].name == attention) return int(i);
-  throw Error(ErrorCode::kInternal, "no cross attention " + attention);
-}
-
-int UnetLayout::position_index(const std::string& transformer) const {
-  for (size_t i = 0; i < transformers.size(); ++i)
-    if (transformers[i].name == transformer) return int(i);
-  throw Error(ErrorCode::kInternal, "no transformer " + transformer);
+int UnetLayout::place_of(const std::string& name) const {
+  const auto found = places_.find(name);
+  if (found == places_.end()) throw Error(ErrorCode::kInternal, "no layer " + name);
+  return found->second;
 }
 
 Shape unet_feature_shape(const UnetConfig& config, const UnetShape& shape, int branch) {

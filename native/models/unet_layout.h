@@ -3,6 +3,7 @@
 // Where the blocks of UNet2DConditionModel lie in the network.
 
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "unet_config.h"
@@ -37,10 +38,14 @@ struct UnetLayout {
   std::vector<Layer> cross_attentions;  // attn2 of every transformer block
   std::vector<Layer> transformers;      // that hold those blocks
 
-  int time_offset(const std::string& resnet) const;
-  int time_total() const;
-  int context_index(const std::string& attention) const;
-  int position_index(const std::string& transformer) const;
+  // Of a cross attention or a transformer: its place in the list; of a resnet: its first channel
+  // in "time".
+  int place_of(const std::string& name) const;
+  int time_total() const { return time_total_; }
+
+ private:
+  std::unordered_map<std::string, int> places_;
+  int time_total_ = 0;
 };
 
 }  // namespace deepcache

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "../runtime/checked.h"
 #include "../runtime/error.h"
 #include "recorder.h"
 #include "unet_blocks.h"
@@ -86,13 +87,14 @@ Plan plan_unet_retrieve(const UnetConfig& config, const UnetShape& shape, int br
 }
 
 int pooled_text_width(const UnetConfig& config, int time_ids) {
-  const int width = config.addition_input_width - time_ids * config.addition_time_width;
+  const int64_t width =
+      config.addition_input_width - int64_t(time_ids) * config.addition_time_width;
   if (time_ids < 1 || (config.video ? width != 0 : width < 1))
     throw Error(ErrorCode::kInvalidArgument,
                 std::to_string(time_ids) + " time ids do not fit this U-Net (embeddings of " +
                     std::to_string(config.addition_time_width) + ", " +
                     std::to_string(config.addition_input_width) + " in all)");
-  return width;
+  return int(width);
 }
 
 Shape unet_level_shape(const UnetConfig& config, const UnetShape& shape, int level) {
@@ -133,7 +135,9 @@ Plan plan_unet_context(const UnetConfig& config, const UnetShape& shape) {
     Tensor& spread = interleaved[attention.level];
     if (!spread) {
       const Shape size = unet_level_shape(config, shape, attention.level);
-      spread = input("text." + std::to_string(attention.level), size.h * size.w * length);
+      const Extent tokens = Extent(size.h) * size.w * length;
+      spread = input("text." + std::to_string(attention.level),
+                     tokens.value("the contexts of a video's pixels"));
     }
     return spread;
   };

@@ -1,6 +1,7 @@
 // The layers of UNetBlocks along the frames of a video (diffusers: TransformerSpatioTemporalModel,
 // TemporalBasicTransformerBlock).
 
+#include "../runtime/checked.h"
 #include "unet_blocks.h"
 
 namespace deepcache {
@@ -9,7 +10,7 @@ namespace deepcache {
 Tensor UnetBlocks::frame_positions(const std::string& name, int channels) {
   record_.count_linear(shape_.batch, channels, 4 * channels, true);
   record_.count_linear(shape_.batch, 4 * channels, channels, true);
-  return plan().external("position." + std::to_string(layout_.position_index(name)),
+  return plan().external("position." + std::to_string(layout_.place_of(name)),
                          {1, 1, shape_.frames, channels}, Type::activation);
 }
 
@@ -45,13 +46,13 @@ Tensor UnetBlocks::temporal_block(const std::string& name, Tensor x, Tensor posi
 
   const int length = shape_.context_length;
   const bool interleaved = shape_.interleaves_contexts();
-  const Sequence keys =
-      interleaved ? Sequence{length, 1, pixels * length, length} : Sequence{length, 1, length, 0};
+  const int contexts =
+      interleaved ? (Extent(pixels) * length).value("the contexts of a video's pixels") : length;
+  const Sequence keys{length, 1, contexts, interleaved ? length : 0};
   const Tensor q = record_.conv(record_.layer_norm(h, name + ".norm2"), cross + ".to_q",
                                 {.out = channels, .bias = false, .linear = true});
-  const Tensor kv = plan().external(
-      "context." + std::to_string(layout_.context_index(cross)),
-      {videos, 1, interleaved ? pixels * length : length, 2 * channels}, Type::activation);
+  const Tensor kv = plan().external("context." + std::to_string(layout_.place_of(cross)),
+                                    {videos, 1, contexts, 2 * channels}, Type::activation);
   const double tokens = double(videos) * pixels * length;
   record_.count_linear(tokens, config_.context_width, channels, false);  // to_k
   record_.count_linear(tokens, config_.context_width, channels, false);  // to_v

@@ -1,6 +1,7 @@
 #include "vae.h"
 
 #include "attention_block.h"
+#include "bounds.h"
 #include "recorder.h"
 #include "vae_formats.h"
 
@@ -86,17 +87,13 @@ class VaeHalf {
   Recorder record_;
 };
 
-}  // namespace
-
-VaeConfig VaeConfig::parse(const std::string& json) {
-  const ConfigReader in(json, "vae config");
-  if (in.has("target")) return parse_ldm_vae(in);
+// diffusers' own format.
+VaeConfig parse_autoencoder_kl(const ConfigReader& in) {
   in.only("_class_name", {"AutoencoderKL", "AutoencoderKLTemporalDecoder"});
   in.only("act_fn", {"silu", "swish"});
   VaeConfig out;
   out.channels = in.integers("block_out_channels");
   const size_t levels = out.channels.size();
-  if (levels < 1 || levels > 8) in.fail("must have 1 to 8 levels in \"block_out_channels\"");
   const auto blocks = [&](const char* field, const std::string& expected) {
     if (!in.has(field)) return;
     const std::vector<std::string> types = in.strings(field);
@@ -119,9 +116,16 @@ VaeConfig VaeConfig::parse(const std::string& json) {
   out.post_quant_conv = !out.video && in.boolean("use_post_quant_conv", true);
   out.mid_attention = in.boolean("mid_block_add_attention", true);
   out.scaling_factor = in.number("scaling_factor", 0.18215);
-  if (!(out.scaling_factor > 0)) in.fail("must have a \"scaling_factor\" above 0");
   out.code_channels = out.latent_channels;
-  check_groups(in, out);
+  return out;
+}
+
+}  // namespace
+
+VaeConfig VaeConfig::parse(const std::string& json) {
+  const ConfigReader in(json, "vae config");
+  VaeConfig out = in.has("target") ? parse_ldm_vae(in) : parse_autoencoder_kl(in);
+  validate(out);
   return out;
 }
 

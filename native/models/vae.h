@@ -13,6 +13,20 @@
 
 namespace deepcache {
 
+// What a format calls the fields, for messages; by default as diffusers does.
+struct VaeFields {
+  std::string config = "vae config";
+  const char* channels = "block_out_channels";
+  const char* layers = "layers_per_block";
+  const char* groups = "norm_num_groups";
+  const char* in_channels = "in_channels";
+  const char* out_channels = "out_channels";
+  const char* latent_channels = "latent_channels";
+  const char* code_channels = "latent_channels";
+  const char* codes = "n_embed";
+  const char* scaling_factor = "scaling_factor";
+};
+
 struct VaeConfig {
   int in_channels = 3, out_channels = 3, latent_channels = 4;
   std::vector<int> channels;  // block_out_channels, the finest level first
@@ -29,6 +43,7 @@ struct VaeConfig {
   int codes = 0;             // rows of the codebook (VQ); 0: there is none
   int code_channels = 4;     // of what is decoded, before post_quant_conv
   WeightNaming naming = {};  // of the checkpoint
+  VaeFields fields = {};
 
   // Reads diffusers' classes above and the formats of vae_formats.h.
   static VaeConfig parse(const std::string& json);

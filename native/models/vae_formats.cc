@@ -1,5 +1,7 @@
 #include "vae_formats.h"
 
+#include "bounds.h"
+
 namespace deepcache {
 
 VaeConfig parse_ldm_vae(const ConfigReader& in) {
@@ -10,10 +12,15 @@ VaeConfig parse_ldm_vae(const ConfigReader& in) {
     throw Error(ErrorCode::kUnsupported,
                 "vae config: \"attn_resolutions\" must be empty: only the middle attends");
   VaeConfig out;
-  out.channels = network.integers("ch_mult");
-  const size_t levels = out.channels.size();
-  if (levels < 1 || levels > 8) network.fail("must have 1 to 8 levels in \"ch_mult\"");
-  for (int& channels : out.channels) channels *= network.integer("ch");
+  out.fields = {.config = "vae config.params.first_stage_config.params",
+                .channels = "ddconfig.ch_mult",
+                .layers = "ddconfig.num_res_blocks",
+                .in_channels = "ddconfig.in_channels",
+                .out_channels = "ddconfig.out_ch",
+                .latent_channels = "ddconfig.z_channels",
+                .code_channels = "embed_dim",
+                .scaling_factor = "scale_factor"};
+  out.channels = network.multiples("ch", "ch_mult", bounds::kChannels);
   out.in_channels = network.integer("in_channels", 3);
   out.out_channels = network.integer("out_ch");
   out.latent_channels = network.integer("z_channels");
@@ -23,17 +30,8 @@ VaeConfig parse_ldm_vae(const ConfigReader& in) {
   out.scaling_factor = params.number("scale_factor", 1);
   out.linear_projection = false;
   out.encoder = false;
-  out.naming = ddpm_naming(int(levels), "first_stage_model.");
-  if (!(out.scaling_factor > 0)) params.fail("must have a \"scale_factor\" above 0");
-  check_groups(network, out);
+  out.naming = ddpm_naming(int(out.channels.size()), "first_stage_model.");
   return out;
-}
-
-void check_groups(const ConfigReader& in, const VaeConfig& config) {
-  for (const int channels : config.channels)
-    if (channels % config.groups)
-      in.fail("has " + std::to_string(channels) + " channels, which norm_num_groups " +
-              std::to_string(config.groups) + " does not divide");
 }
 
 }  // namespace deepcache

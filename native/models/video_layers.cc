@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "../runtime/checked.h"
+
 namespace deepcache {
 
 MixFactors read_mix_factors(const WeightSource& source) {
@@ -33,7 +35,9 @@ Tensor temporal_resnet(Recorder& record, const std::string& name, Tensor x,
   const int channels = in.shape.c;
   // All frames of a video have the same time: the first one's projection stands for them.
   Tensor row = o.row;
-  if (row && row.shape.n > 1) row.shape = {in.shape.n, 1, 1, o.frames * row.shape.c};
+  if (row && row.shape.n > 1)
+    row.shape = {in.shape.n, 1, 1,
+                 (Extent(o.frames) * row.shape.c).value("a video's time projections")};
   Tensor h = record.group_norm(in, name + ".norm1", norm);
   h = record.conv(
       h, name + ".conv1",

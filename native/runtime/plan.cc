@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "checked.h"
 #include "error.h"
 #include "shortcuts.h"
 
@@ -9,6 +10,22 @@ namespace deepcache {
 namespace {
 
 constexpr size_t kAlignment = 64;  // values: a cache line and more, whatever their type
+
+// Below these no sum of two extents wraps, nor the bytes of a whole plan. Rows are counted in int.
+constexpr int kMaxExtent = (1 << 30) - 1;
+constexpr size_t kMaxValues = size_t(1) << 48;
+
+bool is_addressable(const Shape& shape) {
+  for (const int extent : {shape.n, shape.h, shape.w, shape.c})
+    if (extent < 1 || extent > kMaxExtent) return false;
+  return (Extent(shape.n) * shape.h * shape.w).fits() && shape.count() <= kMaxValues;
+}
+
+// A temporary in the arena.
+struct Placed {
+  int first, last;  // ops between which it lives
+  size_t begin, end;
+};
 
 size_t aligned(size_t values) { return (values + kAlignment - 1) / kAlignment * kAlignment; }
 
@@ -51,6 +68,10 @@ const Tensor& Op::output() const {
 }
 
 Tensor Plan::temporary(Shape shape) {
+  if (!is_addressable(shape))
+    throw Error(ErrorCode::kInvalidArgument,
+                "this size does not fit the model: one of its values would have the shape " +
+                    to_string(shape));
   tensors_.push_back({shape});
   return {int(tensors_.size()) - 1, shape};
 }
@@ -70,6 +91,11 @@ void Plan::make_external(Tensor tensor, const std::string& name, Type type) {
 }
 
 WeightId Plan::weight(const WeightSpec& spec) {
+  const Count count = Count(spec.out) * spec.in * spec.kernel_h * spec.kernel_w;
+  if (!count.fits() || spec.count() > kMaxValues)
+    throw Error(ErrorCode::kInvalidArgument, "the configuration is too large: " + spec.names.at(0) +
+                                                 " would have the shape " +
+                                                 to_string(spec.published_shape(0)));
   weights_.push_back(spec);
   return int(weights_.size()) - 1;
 }
@@ -217,25 +243,26 @@ void Plan::finish() {
   std::stable_sort(order.begin(), order.end(), [](const Value* a, const Value* b) {
     return a->shape.count() > b->shape.count();
   });
-  std::vector<Value*> placed;  // by offset
+  std::vector<Placed> placed;  // by offset
+  placed.reserve(order.size());
   for (Value* value : order) {
     const size_t size = aligned(value->shape.count());
     size_t offset = 0, best = SIZE_MAX, best_gap = SIZE_MAX;
-    for (const Value* other : placed) {
-      if (other->last < value->first || other->first > value->last) continue;
-      if (other->offset > offset && other->offset - offset >= size &&
-          other->offset - offset < best_gap) {
+    for (const Placed& other : placed) {
+      if (other.last < value->first || other.first > value->last) continue;
+      if (other.begin > offset && other.begin - offset >= size && other.begin - offset < best_gap) {
         best = offset;
-        best_gap = other->offset - offset;
+        best_gap = other.begin - offset;
       }
-      offset = std::max(offset, other->offset + aligned(other->shape.count()));
+      offset = std::max(offset, other.end);
     }
     value->offset = best == SIZE_MAX ? offset : best;
-    arena_values_ = std::max(arena_values_, value->offset + size);
+    const Placed place{value->first, value->last, value->offset, value->offset + size};
+    arena_values_ = std::max(arena_values_, place.end);
     placed.insert(
-        std::upper_bound(placed.begin(), placed.end(), value,
-                         [](const Value* a, const Value* b) { return a->offset < b->offset; }),
-        value);
+        std::upper_bound(placed.begin(), placed.end(), place,
+                         [](const Placed& a, const Placed& b) { return a.begin < b.begin; }),
+        place);
   }
 }
 

@@ -37,10 +37,12 @@ class Plan {
  public:
   Tensor external(const std::string& name, Shape shape, Type type = Type::f32,
                   bool stepped = false);
+  // Throws Error(kInvalidArgument) for a shape without values, or of more than can be addressed.
   Tensor temporary(Shape shape);
   // Turns a temporary into an external: the ops that write and read it stay as they are. It has the
   // shape of the view that is given.
   void make_external(Tensor tensor, const std::string& name, Type type = Type::f32);
+  // Throws Error(kInvalidArgument) for a parameter of more values than can be addressed.
   WeightId weight(const WeightSpec& spec);
 
   // Throws Error(kInternal) when shapes do not fit: a mistake in model code.

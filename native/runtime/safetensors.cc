@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
 #include <utility>
 
+#include "checked.h"
 #include "error.h"
 #include "json.h"
 
@@ -23,14 +23,12 @@ uint64_t read_length(const unsigned char* data) {
 
 // False when the number of bytes does not fit or does not come out whole.
 bool tensor_bytes(const std::vector<int64_t>& shape, int bits, size_t* bytes) {
-  constexpr size_t kMax = std::numeric_limits<size_t>::max();
-  size_t total = size_t(bits);
-  for (const int64_t extent : shape) {
-    if (extent < 0 || (extent > 0 && total > kMax / size_t(extent))) return false;
-    total *= size_t(extent);
-  }
-  *bytes = total / 8;
-  return total % 8 == 0;
+  Count total = bits;
+  for (const int64_t extent : shape) total = total * extent;
+  if (!total.fits()) return false;
+  const size_t all = total.value("the tensor");
+  *bytes = all / 8;
+  return all % 8 == 0;
 }
 
 // Where the values begin. `start`: the file's first bytes, all of them or kStart.

@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <cstdio>
-#include <limits>
 #include <set>
 
+#include "checked.h"
 #include "error.h"
 #include "safetensors.h"
 
@@ -33,24 +33,24 @@ std::string quote(const std::string& text) {
 // Fills in offsets from the start of the values.
 void lay_out(std::vector<TensorInfo>& tensors) {
   std::set<std::string> names;
-  size_t end = 0;
+  Count end = 0;
   for (TensorInfo& tensor : tensors) {
     if (!names.insert(tensor.name).second) bad_tensor(tensor, "the name occurs twice");
     if (tensor.name == "__metadata__") bad_tensor(tensor, "the format reserves this name");
     const int bits = bits_of_dtype(tensor.dtype);
     if (bits == 0 || bits % 8 != 0)
       bad_tensor(tensor, "dtype \"" + tensor.dtype + "\" cannot be written");
-    size_t bytes = size_t(bits) / 8;
+    Count bytes = bits / 8;
     for (const int64_t extent : tensor.shape) {
       if (extent < 0) bad_tensor(tensor, "a negative extent");
-      if (extent > 0 && bytes > std::numeric_limits<size_t>::max() / 2 / size_t(extent))
-        bad_tensor(tensor, "too large");
-      bytes *= size_t(extent);
+      bytes = bytes * extent;
     }
-    if (bytes > std::numeric_limits<size_t>::max() / 2 - end) bad_tensor(tensor, "too large");
-    tensor.offset = end;
-    tensor.bytes = bytes;
-    end += bytes;
+    const Count next = end + bytes;
+    // Files know no offsets of 2^63 and more.
+    if (!(next * 2).fits()) bad_tensor(tensor, "too large");
+    tensor.offset = end.value("the file");
+    tensor.bytes = bytes.value("the tensor");
+    end = next;
   }
 }
 

@@ -4,6 +4,7 @@
 #include <initializer_list>
 #include <string_view>
 
+#include "checked.h"
 #include "half.h"
 
 // Compiled without contraction of multiply and add: the values are exact by definition.
@@ -72,9 +73,9 @@ void generate(const SyntheticTensor& tensor, size_t offset, size_t count, Store 
 }  // namespace
 
 size_t SyntheticTensor::count() const {
-  size_t count = 1;
-  for (const int64_t extent : shape) count *= size_t(extent);
-  return count;
+  Count count = 1;
+  for (const int64_t extent : shape) count = count * extent;
+  return count.value("the number of values of " + name);
 }
 
 void synthetic_values(const SyntheticTensor& tensor, size_t offset, size_t count, uint16_t* out) {

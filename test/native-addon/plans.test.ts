@@ -54,6 +54,12 @@ test('a U-Net has a plan for every branch, the deeper the dearer', () => {
   expect(branches[0]?.runs).not.toContain('up_blocks.3.resnets.1');
 });
 
+test('the full pass can be planned alone', () => {
+  const { branches, ...whole } = planUnet(source('unet').config, SIZE);
+  expect(branches).toHaveLength(12);
+  expect(planUnet(source('unet').config, SIZE, false)).toEqual({ ...whole, branches: [] });
+});
+
 test('cost grows with the batch', () => {
   const { config } = source('unet');
   const [one, four] = [1, 4].map((batch) => planUnet(config, { ...SIZE, batch }).full);
@@ -78,6 +84,45 @@ test.each([
     'a text too long',
     () => planTextEncoder(source('text_encoder').config, { batch: 1, length: 78 }),
     'ERR_DEEPCACHE_INVALID_ARGUMENT',
+  ],
+  [
+    'a size whose rows wrap in 32 bits',
+    () => planUnet(source('unet').config, { ...SIZE, batch: 1024, height: 8192, width: 8192 }),
+    'ERR_DEEPCACHE_INVALID_ARGUMENT',
+  ],
+  [
+    'branches that are no boolean',
+    () => planUnet(source('unet').config, SIZE, 1 as never),
+    'ERR_DEEPCACHE_INVALID_ARGUMENT',
+  ],
+  [
+    'a configuration of several MB',
+    () => weightShapes('unet', source('unet').config.padEnd(5 << 20)),
+    'ERR_DEEPCACHE_INVALID_ARGUMENT',
+  ],
+  [
+    'channels that wrap in 32 bits',
+    () =>
+      weightShapes(
+        'unet',
+        JSON.stringify({
+          ch: 2 ** 20,
+          ch_mult: [4096],
+          attn_resolutions: [],
+          image_size: 8,
+          num_res_blocks: 1,
+        }),
+      ),
+    'ERR_DEEPCACHE_INVALID_CONFIG',
+  ],
+  [
+    'more layers than any model has',
+    () =>
+      weightShapes(
+        'unet',
+        source('unet').config.replace(/"layers_per_block": \d+/, '"layers_per_block": 256'),
+      ),
+    'ERR_DEEPCACHE_INVALID_CONFIG',
   ],
   [
     'a size of 0',

@@ -1,0 +1,160 @@
+#include "bounds.h"
+
+#include <cmath>
+#include <cstdio>
+
+#include "../runtime/error.h"
+
+namespace deepcache {
+namespace {
+
+std::string to_text(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.15g", value);
+  return text;
+}
+
+// One configuration's checks, by the file's names of fields.
+class Checks {
+ public:
+  explicit Checks(const std::string& config) : config_(config) {}
+
+  [[noreturn]] void fail(const std::string& problem) const {
+    throw Error(ErrorCode::kInvalidConfig, config_ + " " + problem);
+  }
+
+  // Not a number is in no range.
+  void within(const char* field, double value, double lowest, double highest) const {
+    if (value >= lowest && value <= highest) return;
+    fail("has \"" + std::string(field) + "\": " + to_text(value) + "; it must be between " +
+         to_text(lowest) + " and " + to_text(highest));
+  }
+  void within(const char* field, const std::vector<int>& values, int lowest, int highest) const {
+    for (const int value : values) within(field, value, lowest, highest);
+  }
+
+  void levels(const char* field, size_t count, int highest) const {
+    if (count < 1 || count > size_t(highest))
+      fail("must have 1 to " + std::to_string(highest) + " levels in \"" + field + "\"");
+  }
+
+  void groups(const char* field, int groups, const std::vector<int>& channels) const {
+    within(field, groups, 1, bounds::kGroups);
+    for (const int count : channels)
+      if (count % groups)
+        fail("has " + std::to_string(count) + " channels, which " + field + " " +
+             std::to_string(groups) + " does not divide");
+  }
+
+  void heads(const char* field, int heads, int width) const {
+    if (heads < 1 || width % heads)
+      fail("has " + std::to_string(width) + " channels for " + std::to_string(heads) +
+           " attention heads (\"" + field + "\")");
+  }
+
+ private:
+  const std::string& config_;
+};
+
+// Resnets and transformer blocks of a full pass.
+int64_t count_blocks(const UnetConfig& config) {
+  const int levels = config.levels();
+  const int64_t times = config.video ? 2 : 1;  // along the frames too
+  const auto attends = [](bool attends, int64_t depth) { return attends ? depth : 0; };
+  int64_t blocks = config.mid_resnets + attends(config.mid_attends, config.depth[levels - 1]);
+  for (int i = 0; i < levels; ++i) {
+    const int64_t depth = config.depth[i];
+    blocks += config.layers * (1 + attends(config.down_attends[i], depth)) +
+              (config.layers + 1) * (1 + attends(config.up_attends[levels - 1 - i], depth));
+  }
+  return times * blocks;
+}
+
+// What both of CLIP's encoders have.
+void validate_encoder(const Checks& check, const auto& config) {
+  check.within("hidden_size", config.width, 1, bounds::kEncoderWidth);
+  check.within("intermediate_size", config.mlp_width, 1, bounds::kMlpWidth);
+  check.within("num_hidden_layers", config.layers, 1, bounds::kEncoderLayers);
+  check.within("layer_norm_eps", config.epsilon, 0, bounds::kEpsilon);
+  check.within("projection_dim", config.projection, 0, bounds::kMlpWidth);
+  check.heads("num_attention_heads", config.heads, config.width);
+}
+
+}  // namespace
+
+void validate(const UnetConfig& config) {
+  const UnetFields& names = config.fields;
+  const Checks check(names.config);
+  check.levels(names.channels, config.channels.size(), bounds::kLevels);
+  check.within(names.channels, config.channels, 1, bounds::kChannels);
+  check.within(names.in_channels, config.in_channels, 1, bounds::kChannels);
+  check.within(names.out_channels, config.out_channels, 1, bounds::kChannels);
+  check.within(names.layers, config.layers, 1, bounds::kLayers);
+  check.within(names.depth, config.depth, 0, bounds::kDepth);
+  check.groups(names.groups, config.groups, config.channels);
+  check.within(names.context_width, config.context_width, 0, bounds::kContextWidth);
+  check.within("norm_eps", config.epsilon, 0, bounds::kEpsilon);
+  check.within("freq_shift", config.freq_shift, -bounds::kFrequencyShift, bounds::kFrequencyShift);
+  check.within(names.sample_size, config.sample_height, 1, bounds::kSide);
+  check.within(names.sample_size, config.sample_width, 1, bounds::kSide);
+  check.within("time_cond_proj_dim", config.time_cond_width, 0, bounds::kAddedWidth);
+  check.within("num_frames", config.frames, 1, bounds::kFrames);
+  const int levels = config.levels();
+  for (int i = 0; i < levels; ++i)
+    if (config.down_attends[i] || config.up_attends[levels - 1 - i] ||
+        (i == levels - 1 && config.mid_attends))
+      check.heads(names.heads, config.heads[i], config.channels[i]);
+  if (const int64_t blocks = count_blocks(config); blocks > bounds::kBlocks)
+    check.fail("is of " + std::to_string(blocks) + " resnets and transformer blocks (\"" +
+               names.channels + "\", \"" + names.layers + "\", \"" + names.depth + "\"); at most " +
+               std::to_string(bounds::kBlocks) + " are taken");
+  if (!config.has_time_ids()) return;
+  const int width = config.addition_time_width, input = config.addition_input_width;
+  check.within("addition_time_embed_dim", width, 1, bounds::kAddedWidth);
+  check.within("projection_class_embeddings_input_dim", input, 1, bounds::kAddedWidth);
+  if (config.video ? input % width != 0 : input <= width)
+    check.fail("has a \"projection_class_embeddings_input_dim\" of " + std::to_string(input) +
+               (config.video
+                    ? " that addition_time_embed_dim does not divide"
+                    : ", which leaves nothing for the text beside addition_time_embed_dim"));
+}
+
+void validate(const VaeConfig& config) {
+  const VaeFields& names = config.fields;
+  const Checks check(names.config);
+  check.levels(names.channels, config.channels.size(), bounds::kVaeLevels);
+  check.within(names.channels, config.channels, 1, bounds::kChannels);
+  check.within(names.in_channels, config.in_channels, 1, bounds::kChannels);
+  check.within(names.out_channels, config.out_channels, 1, bounds::kChannels);
+  check.within(names.latent_channels, config.latent_channels, 1, bounds::kChannels);
+  check.within(names.code_channels, config.code_channels, 1, bounds::kChannels);
+  check.within(names.codes, config.codes, 0, bounds::kCodes);
+  check.within(names.layers, config.layers, 1, bounds::kLayers);
+  check.groups(names.groups, config.groups, config.channels);
+  if (!(config.scaling_factor > 0))
+    check.fail("must have a \"" + std::string(names.scaling_factor) + "\" above 0");
+  check.within(names.scaling_factor, config.scaling_factor, 0, bounds::kScalingFactor);
+}
+
+void validate(const ClipTextConfig& config) {
+  const std::string name = "text encoder config";
+  const Checks check(name);
+  validate_encoder(check, config);
+  check.within("max_position_embeddings", config.positions, 1, bounds::kPositions);
+  check.within("vocab_size", config.vocabulary, 1, bounds::kVocabulary);
+}
+
+void validate(const ClipVisionConfig& config) {
+  const std::string name = "image encoder config";
+  const Checks check(name);
+  validate_encoder(check, config);
+  check.within("num_channels", config.channels, 1, bounds::kChannels);
+  check.within("image_size", config.image_size, 1, bounds::kPictureSide);
+  check.within("patch_size", config.patch_size, 1, config.image_size);
+  if (config.tokens() > bounds::kPositions)
+    check.fail("makes " + std::to_string(config.tokens()) +
+               " tokens of a picture (\"image_size\", \"patch_size\"); at most " +
+               std::to_string(bounds::kPositions) + " are taken");
+}
+
+}  // namespace deepcache
