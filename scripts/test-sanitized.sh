@@ -3,8 +3,8 @@
 #
 #   scripts/test-sanitized.sh [address|thread|emulated] [filter...]
 #
-# address, thread: the native tests that read files from outside or have threads. Default: address, the tests
-# of everything that parses, and a bounded run of the fuzzer.
+# address, thread: the native tests that read files from outside or have threads. Default: address (with
+# undefined behaviour), the tests of everything that parses, and a bounded run of the fuzzers.
 # emulated: CUDA kernels on the emulator under ThreadSanitizer, to which every CUDA thread is a thread.
 # Default: a case for every kernel with barriers or asynchronous copies.
 set -euo pipefail
@@ -20,17 +20,21 @@ if [ "$kind" = emulated ]; then
   target=emulated_tests
   [ ${#filters[@]} -gt 0 ] || filters=(races quick_tma quick_wgmma_products)
 elif [ ${#filters[@]} -eq 0 ]; then
-  filters=(safetensors json weights)
-  fuzz=200000
+  filters=(safetensors json weights bounds checked)
+  fuzz=yes
 fi
 
 build=.cmake-build-$sanitizer
 # A build folder of another place is of no use to CMake.
 grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$PWD" "$build"/CMakeCache.txt 2>/dev/null || rm -rf "$build"
 cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DDEEPCACHE_SANITIZE="$sanitizer" >/dev/null
-cmake --build "$build" --target "$target" ${fuzz:+fuzz_safetensors} --parallel "$(nproc)"
+cmake --build "$build" --target "$target" ${fuzz:+fuzz_safetensors fuzz_configs} --parallel "$(nproc)"
 # ThreadSanitizer's memory layout needs addresses that are not randomised too far.
 run=()
 if [ "$sanitizer" = thread ] && command -v setarch >/dev/null; then run=(setarch -R); fi
 "${run[@]}" "$build/bin/$target" "${filters[@]}"
-if [ -n "$fuzz" ]; then "$build/bin/fuzz_safetensors" "$fuzz"; fi
+if [ -n "$fuzz" ]; then
+  "$build/bin/fuzz_safetensors" 200000
+  # No configuration of a few kB may take much memory.
+  ASAN_OPTIONS=max_allocation_size_mb=256:hard_rss_limit_mb=2048 "$build/bin/fuzz_configs" 3000
+fi
