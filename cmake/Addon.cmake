@@ -34,6 +34,8 @@ if(UNIX AND NOT APPLE)
   set_property(TARGET addon APPEND PROPERTY LINK_DEPENDS ${exports})
 endif()
 if(APPLE)
+  # Node.js opens bundles and dynamic libraries alike; Zig makes only the latter.
+  set(CMAKE_SHARED_MODULE_CREATE_CXX_FLAGS -dynamiclib)
   target_link_options(addon PRIVATE -undefined dynamic_lookup)
 endif()
 if(DEEPCACHE_NODE_DEF)
