@@ -36,5 +36,5 @@ if [ "$sanitizer" = thread ] && command -v setarch >/dev/null; then run=(setarch
 if [ -n "$fuzz" ]; then
   "$build/bin/fuzz_safetensors" 200000
   # No configuration of a few kB may take much memory.
-  ASAN_OPTIONS=max_allocation_size_mb=256:hard_rss_limit_mb=2048 "$build/bin/fuzz_configs" 3000
+  ASAN_OPTIONS=max_allocation_size_mb=256:hard_rss_limit_mb=2048 "$build/bin/fuzz_configs" 1000
 fi
