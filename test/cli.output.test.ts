@@ -1,3 +1,4 @@
+import { execFileSync, spawn } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -80,6 +81,22 @@ describe('what is there is kept', () => {
     const written = await output.write(0, async (part) => writeFileSync(part, 'ours'));
     expect(written).toBe(file('a-2.png'));
     expect(readFileSync(file('a.png'), 'utf8')).toBe('theirs');
+  });
+
+  test('a pipe gets the picture', async () => {
+    execFileSync('mkfifo', [file('p.png')]);
+    const reader = spawn('cat', [file('p.png')], { stdio: ['ignore', 'pipe', 'ignore'] });
+    const parts: Buffer[] = [];
+    reader.stdout.on('data', (part) => parts.push(part));
+    const closed = new Promise((resolve) => reader.once('close', resolve));
+    try {
+      expect(await generate(['-o', file('p.png'), '-q'])).toEqual({ code: 0, out: '', err: '' });
+      await closed;
+    } finally {
+      reader.kill();
+    }
+    expect((await Image.open(Buffer.concat(parts))).width).toBe(64);
+    expect(readdirSync(folder)).toEqual(['p.png']);
   });
 
   test('a failure leaves nothing behind', async () => {
