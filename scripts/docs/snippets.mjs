@@ -51,6 +51,7 @@ function writeSnippets(folder, blocks) {
  * those for which `canRun` is false, since a model is missing there, only type-check.
  */
 export function checkSnippets(root, folder, blocks, canRun) {
+  if (blocks.length === 0) return [];
   const files = writeSnippets(folder, blocks);
   const place = ({ document, line }) => `${document}:${line}`;
   const failures = [];
