@@ -39,6 +39,11 @@ export class DeepCacheError extends Error {
     super(printable(shorten(message, LONGEST_MESSAGE)), options);
     this.code = code;
   }
+
+  /** What a server may send: errors have no message in JSON otherwise. */
+  toJSON(): { name: string; code: DeepCacheErrorCode; message: string } {
+    return { name: this.name, code: this.code, message: this.message };
+  }
 }
 
 /**

@@ -1,5 +1,13 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -194,10 +202,11 @@ describe('wrong use', () => {
     [['--steps', '0'], /--steps must be a whole number from 1/],
     [['--width', '70'], /--width must be a multiple of 8, got 70; the next is 72/],
     [['--guidance-rescale', '2'], /--guidance-rescale must be a number from 0 to 1/],
-    [['--cache', 'interval=0'], /cache.interval must be a whole number of at least 1/],
-    [['--cache', 'interval=2,branch=12'], /cache.branch must be a whole number from 0 to 11/],
+    [['--cache', 'interval=0'], /--cache: interval must be a whole number of at least 1/],
+    [['--cache', 'interval=2,branch=12'], /--cache: branch must be a whole number from 0 to 11/],
     [['--seeds', '1,2'], /--seeds must be a list of 1 seeds/],
-    [['--seed', '1', '--seeds', '1'], /--seeds and seed exclude each other/],
+    [['--seed', '1', '--seeds', '1'], /--seeds and --seed exclude each other/],
+    [['--vae-tiling', '7'], /--vae-tiling: tileSize must be a whole number from 32/],
     [['--prompt-2', 'y'], /--prompt-2 is nothing that this model takes \[/],
     [['--negative-prompt', 'a', '--negative-prompt', 'b'], /--negative-prompt has 2 texts for 1 prompts/],
     [['--scheduler-config', '{"eta":3}'], /^deepcache: (?!--eta)/],
@@ -207,6 +216,26 @@ describe('wrong use', () => {
     expect(err).toMatch(message);
     expect(code).toBe(2);
     expect(existsSync(file('no.png'))).toBe(false);
+  });
+
+  test('videos of models that make none', async () => {
+    mkdirSync(file('xl'));
+    writeFileSync(file('xl/model_index.json'), '{"_class_name":"StableDiffusionXLPipeline"}');
+    const { code, err } = await generate('-m', file('xl'), '--frames', '3', '-o', file('no.webp'));
+    expect(err).toMatch(
+      /^deepcache: --frames makes videos with models .* this is a StableDiffusionXLPipeline/,
+    );
+    expect(code).toBe(2);
+  });
+
+  test('an eta that the sampler does not take is told, and is not in the recipe', async () => {
+    const run = ['--eta', '0.5', '--json', '-o'];
+    const euler = JSON.parse((await generate('--scheduler', 'Euler', ...run, file('eta.png'))).out);
+    expect(euler.notes).toEqual(['eta 0.5 is not used: EulerDiscreteScheduler does not take it']);
+    expect(euler.settings[0]).not.toContain('Eta');
+    const ddim = JSON.parse((await generate('--scheduler', 'DDIM', ...run, file('eta-ddim.png'))).out);
+    expect(ddim.notes).toEqual([]);
+    expect(ddim.settings[0]).toContain('Eta: 0.5');
   });
 
   test.each(['f16', 'FP16', 'float16', 'torch.float16', 'half'])('--dtype %s is fp16', async (dtype) => {

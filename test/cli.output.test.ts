@@ -46,7 +46,9 @@ describe('what is there is kept', () => {
 
   test('several go on counting', async () => {
     writeFileSync(file('a-2.png'), 'precious');
-    const { out } = await generate(['-o', file('a.png'), '--num-images', '2', '--json']);
+    const { out, err } = await generate(['-o', file('a.png'), '--num-images', '2', '--json']);
+    // What is not there is not said to be kept.
+    expect(err).toMatch(/^deepcache: \S+a-2\.png is kept, this goes to /);
     expect(JSON.parse(out).files).toEqual([file('a-3.png'), file('a-4.png')]);
   });
 

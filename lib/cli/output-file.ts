@@ -43,6 +43,8 @@ export class OutputFile {
     private readonly path: string,
     files: string[],
     private readonly options: OutputOptions,
+    /** What is there and stays. */
+    private readonly kept: readonly string[] = [],
   ) {
     this.#files = files;
   }
@@ -70,8 +72,9 @@ export class OutputFile {
       if (old?.isDirectory()) throw outputError(file, 'is a folder');
       if (old && force) await writing(file, () => access(file, constants.W_OK));
     }
-    const files = force || !there.includes(true) ? wanted : await freeNames(path, count);
-    return new OutputFile(path, files, options);
+    const kept = force ? [] : wanted.filter((_, i) => there[i]);
+    const files = kept.length === 0 ? wanted : await freeNames(path, count);
+    return new OutputFile(path, files, options, kept);
   }
 
   /** Where it goes: names that are free, or that may be replaced. */
@@ -81,9 +84,10 @@ export class OutputFile {
 
   /** What to tell where it does not go to the place that was asked for. */
   get remark(): string | undefined {
-    const wanted = fileNames(this.path, this.#files.length).join(', ');
+    if (this.kept.length === 0) return undefined;
+    const [is, it] = this.kept.length === 1 ? ['is', 'it'] : ['are', 'them'];
     const chosen = this.#files.join(', ');
-    return wanted === chosen ? undefined : `${wanted} is kept, this goes to ${chosen}; --force replaces it`;
+    return `${this.kept.join(', ')} ${is} kept, this goes to ${chosen}; --force replaces ${it}`;
   }
 
   /** Writes one of the files; `fill` makes it under the name that it gets. */

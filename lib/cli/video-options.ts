@@ -1,6 +1,7 @@
 import { invalidArgument } from '../errors.js';
 import type { DiffusionPipeline, GenerateOptions, TextToVideoZeroOptions, VideoOptions } from '../index.js';
 import { TextToVideoZeroPipeline } from '../index.js';
+import { findPipeline } from '../pipelines/registry.js';
 import { type GenerateFlags, toGenerateOptions } from './generate-options.js';
 
 const SVD = 'StableVideoDiffusionPipeline';
@@ -19,6 +20,12 @@ export function toVideoOptions(className: string | undefined, flags: GenerateFla
   if (flags.mask !== undefined) throw invalidArgument('mask', 'is nothing that videos are made from');
   if (flags.class !== undefined) throw invalidArgument('class', 'is for class-conditional models only');
   if (className !== SVD) {
+    const model = className === undefined ? undefined : findPipeline(className);
+    if (model && !TextToVideoZeroPipeline.parts.every((part) => model.parts.includes(part)))
+      throw invalidArgument(
+        'frames',
+        `makes videos with models of Stable Diffusion 1 and 2; this is a ${className}`,
+      );
     if (flags.image !== undefined)
       throw invalidArgument('image', 'and frames exclude each other for this model');
     const options: TextToVideoZeroOptions = {

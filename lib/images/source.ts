@@ -14,7 +14,7 @@ export interface PictureFile {
 /** Characters of base64 for so many bytes. */
 const base64Length = (bytes: number) => 4 * Math.ceil(bytes / 3);
 
-const DATA_URL = /^data:([^,;]{0,100})((?:;[^,;]{0,100}){0,10}),/i;
+const DATA_URL = /^\s*data:([^,;]{0,100})((?:;[^,;]{0,100}){0,10}),/i;
 const WEB_ADDRESS = /^[a-z][a-z0-9+.-]{1,20}:\/\//i;
 /** Of what is taken for base64; no path is as long, and begins as a picture does. */
 const LEAST_BASE64 = 64;
@@ -29,6 +29,7 @@ export async function readPictureFile(source: string, signal?: AbortSignal): Pro
   if (url) return fromDataUrl(source, url, signal);
   if (isBase64(source)) return { name: 'the image', bytes: await decodeBase64(source, 0, signal) };
   const name = shorten(source);
+  if (name.trim() === '') throw imageError('the image is an empty text, no path');
   if (WEB_ADDRESS.test(source)) {
     throw imageError(`${name} is an address; fetch it yourself and pass its bytes`);
   }

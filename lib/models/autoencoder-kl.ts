@@ -59,6 +59,16 @@ export class AutoencoderKL {
     }
   }
 
+  /** Its configuration. */
+  toJSON(): object {
+    return this.config;
+  }
+
+  /** What console.log shows. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `${this.constructor.name} on ${this.handle.device}`;
+  }
+
   /** Latents in model scale are the encoder's times this, where {@link latentScale} is plain. */
   get scalingFactor(): number {
     return this.handle.scalingFactor;

@@ -52,6 +52,16 @@ export class UNet2DConditionModel {
     return new model(await loadNative(folder, start, signal), configText, config);
   }
 
+  /** Its configuration. */
+  toJSON(): object {
+    return this.config;
+  }
+
+  /** What console.log shows. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `${this.constructor.name} on ${this.native.device}`;
+  }
+
   /** Height of the samples that the model was trained on: latent pixels, where it works on latents. */
   get sampleHeight(): number {
     return this.native.sampleHeight;

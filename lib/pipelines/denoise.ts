@@ -54,6 +54,7 @@ export function planRun(
     },
     steps,
   );
+  if (eta && !scheduler.takesEta) note(`eta ${eta} is not used: ${scheduler.className} does not take it`);
   const resolved = resolveCache(cache, compiled.rows.length);
   if (resolved.note) note(resolved.note);
   const branch = unet.validateBranch(resolved.settings?.branch ?? 0);

@@ -65,7 +65,10 @@ export abstract class DiffusionPipeline<
     const { className, parts } = this;
     const missing = parts.filter((part) => !(part in pipeline.components));
     if (missing.length > 0) {
-      throw invalidArgument('pipeline', `has no ${missing.join(' and no ')}, which a ${className} needs`);
+      throw invalidArgument(
+        'pipeline',
+        `is a ${classNameOf(pipeline)}, which has no ${missing.join(' and no ')}; a ${className} needs them`,
+      );
     }
     const made = new this(pipeline.components, pipeline.log);
     try {

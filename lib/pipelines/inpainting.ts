@@ -139,7 +139,7 @@ function noteMask({ image, mask }: InpaintInputs, note: (message: string) => voi
   const [own, other] = [sizeOf(mask), sizeOf(image)];
   if (own.width === other.width && own.height === other.height) return;
   note(
-    `maskImage is ${own.width}x${own.height} pixels, image ${other.width}x${other.height}: it was resized`,
+    `the mask is ${own.width}x${own.height} pixels, the image ${other.width}x${other.height}: it was resized`,
   );
 }
 

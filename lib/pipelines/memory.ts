@@ -26,9 +26,11 @@ export function estimateMemory(
   size: { batch: number; height: number; width: number; contextLength: number },
   { encodes, decodes, tiling }: AutoencoderUse,
 ): MemoryEstimate {
+  // A batch is encoded and decoded one by one.
+  const one = { height: size.height, width: size.width };
   return {
     unet: unet.runBytes(size),
-    vae: Math.max(encodes ? vae.encodeBytes(size, tiling) : 0, decodes ? vae.decodeBytes(size, tiling) : 0),
+    vae: Math.max(encodes ? vae.encodeBytes(one, tiling) : 0, decodes ? vae.decodeBytes(one, tiling) : 0),
   };
 }
 

@@ -8,6 +8,8 @@ import type { ModelIndex } from './model-index.js';
 export interface PipelineClass {
   /** diffusers' class name, as in model_index.json. */
   readonly className: string;
+  /** Names of the parts that it works with. */
+  readonly parts: readonly string[];
   /** Defaults of `generate` that belong to the class. */
   readonly recommended: GenerationDefaults;
   /** Loads the parts of a folder. */

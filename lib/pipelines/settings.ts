@@ -46,7 +46,7 @@ export function recipeOf(
     prompt: prompts?.[prompt] ?? '(encoded prompt)',
     negativePrompt: negativePrompts?.[negativePrompts.length === 1 ? 0 : prompt],
     fields: {
-      Steps: options.steps,
+      Steps: (options.timesteps ?? options.sigmas)?.length ?? options.steps,
       ...sampler,
       'CFG scale': options.guidanceScale,
       'CFG rescale': guidanceRescale > 0 && guidanceRescale,
@@ -82,7 +82,7 @@ export function samplerFields(
   return {
     Sampler: className.replace(/Scheduler$/, ''),
     'Sampler config': set.length > 0 && JSON.stringify(Object.fromEntries(set)),
-    Eta: eta || undefined,
+    Eta: (scheduler.takesEta && eta) || undefined,
     Timesteps: timesteps?.join(' '),
     Sigmas: sigmas?.join(' '),
   };

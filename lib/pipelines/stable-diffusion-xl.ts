@@ -96,7 +96,8 @@ export abstract class StableDiffusionXL<Options extends XLOptions, Inputs> exten
       );
     }
     // Where a run starts is said once: strength counts for nothing beside denoisingStart.
-    return { ...this.kind.span(options, steps), denoisingStart, denoisingEnd };
+    const from = denoisingStart === undefined ? options : { ...options, strength: 1 };
+    return { ...this.kind.span(from, steps), denoisingStart, denoisingEnd };
   }
 
   protected override ownSettings(given: Options, prompt: number): SettingsFields {

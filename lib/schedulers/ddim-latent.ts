@@ -18,6 +18,7 @@ export class LatentDDIMScheduler extends Scheduler {
   };
 
   /** Of the double-precision betas of that code; diffusers' are rounded. */
+  override readonly takesEta = true;
   readonly #alphas: Float64Array | undefined;
 
   constructor(config?: SchedulerConfig) {

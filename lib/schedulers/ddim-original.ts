@@ -24,6 +24,7 @@ export class OriginalDDIMScheduler extends Scheduler {
     sample_type: 'generalized',
   };
 
+  override readonly takesEta: boolean;
   readonly #skipType: (typeof SKIP_TYPES)[number];
   readonly #noisy: boolean;
 
@@ -31,6 +32,7 @@ export class OriginalDDIMScheduler extends Scheduler {
     super(config);
     this.#skipType = this.fields.choice('skip_type', SKIP_TYPES);
     this.#noisy = this.fields.choice('sample_type', SAMPLE_TYPES) === 'ddpm_noisy';
+    this.takesEta = !this.#noisy;
   }
 
   protected override predictionTypes() {

@@ -19,6 +19,7 @@ export class DDIMScheduler extends Scheduler {
     rescale_betas_zero_snr: false,
   };
 
+  override readonly takesEta = true;
   readonly #limit: X0Limit;
   readonly #spacing: TimestepSpacing;
   /** alphas_cumprod "before" the first training step. */

@@ -1,4 +1,5 @@
 import { DeepCacheError, invalidArgument } from '../errors.js';
+import { shorten } from '../messages.js';
 import { alphasCumprod, type BetaSchedule, computeBetas, rescaleZeroTerminalSnr } from './betas.js';
 import {
   type CompiledSchedule,
@@ -69,6 +70,8 @@ export abstract class Scheduler {
   readonly config: SchedulerConfig;
   /** U-Net calls per step in the middle of a run: 2 for Heun. */
   readonly order: number = 1;
+  /** Whether runs take `eta`. */
+  readonly takesEta: boolean = false;
   readonly predictionType: PredictionType;
   readonly trainSteps: number;
   /** The variance added by each training step. */
@@ -167,6 +170,16 @@ export abstract class Scheduler {
   /** What to write into a scheduler_config.json: the class and every field. */
   toConfig(): SchedulerConfig {
     return { _diffusers_version: CURRENT_VERSION, ...this.config };
+  }
+
+  /** A JSON text of it is a scheduler_config.json. */
+  toJSON(): SchedulerConfig {
+    return this.toConfig();
+  }
+
+  /** What console.log shows. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `${this.className} ${shorten(JSON.stringify(this.#explicit), 200)}`;
   }
 
   /** Compiles a run, or the part of it from `strengthStart` on, into rows. */

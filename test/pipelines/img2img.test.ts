@@ -11,8 +11,10 @@ import {
   Inpaint,
   resizeLanczos,
   type StableDiffusionPipeline,
+  StableDiffusionXLImg2ImgPipeline,
 } from '../../lib/index.js';
 import { native } from '../../lib/native/binding.js';
+import { imageToImage } from '../../lib/pipelines/image-to-image.js';
 import { distance, imageOf, latentsOf, loadTiny, rejection, SIZE, sameBits } from './tiny.js';
 
 // Pictures as an input: every form of them, one run after the other, and pipelines that share their models.
@@ -210,4 +212,14 @@ test('pipelines made from one share its models, and live on without it', async (
   expect(sameBits(tensor?.data as Float32Array, expected)).toBe(true);
   await one.dispose();
   expect(() => first.unet.memory()).toThrow(expect.objectContaining({ code: 'ERR_DEEPCACHE_DISPOSED' }));
+});
+
+test('a strength counts for nothing where an earlier run goes on', () => {
+  const self = { kind: imageToImage(0.3) };
+  const { span: protectedSpan } = StableDiffusionXLImg2ImgPipeline.prototype as never as {
+    span(this: object, options: object, steps: number): object;
+  };
+  const span = (options: object) => protectedSpan.call(self, options, 2);
+  expect(() => span({})).toThrow('strength 0.3 of 2 steps runs none');
+  expect(span({ denoisingStart: 0.8 })).toMatchObject({ denoisingStart: 0.8 });
 });

@@ -1,6 +1,12 @@
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { compare, StableDiffusionPipeline, type StepEvent, type StreamEvent } from '../../lib/index.js';
+import {
+  compare,
+  Scheduler,
+  StableDiffusionPipeline,
+  type StepEvent,
+  type StreamEvent,
+} from '../../lib/index.js';
 
 let pipe: StableDiffusionPipeline;
 beforeAll(async () => {
@@ -50,6 +56,25 @@ describe('as JSON and on the console', () => {
     expect(JSON.parse(JSON.stringify(pipe))).toMatchObject({
       className: 'StableDiffusionPipeline',
       device: 'cpu',
+    });
+  });
+
+  test('its parts', () => {
+    const { scheduler } = pipe;
+    expect(inspect(scheduler)).toMatch(/^PNDMScheduler \{"beta_.{1,200}… \(\d+ characters\)$/);
+    const again = Scheduler.fromConfig(JSON.parse(JSON.stringify(scheduler)));
+    expect(again.config).toEqual(scheduler.config);
+    expect(inspect(pipe.unet)).toBe('UNet2DConditionModel on cpu');
+    expect(inspect(pipe.vae)).toBe('AutoencoderKL on cpu');
+    expect(JSON.parse(JSON.stringify(pipe.unet))).toEqual(pipe.unet.config);
+  });
+
+  test('errors keep their message', async () => {
+    const error = await pipe.generate({ ...RUN, steps: 0 }).catch((reason: unknown) => reason);
+    expect(JSON.parse(JSON.stringify(error))).toEqual({
+      name: 'DeepCacheError',
+      code: 'ERR_DEEPCACHE_INVALID_ARGUMENT',
+      message: expect.stringMatching(/^steps must be/),
     });
   });
 

@@ -57,6 +57,10 @@ describe('different pictures have different texts', () => {
   });
 });
 
+test('steps of its own are the steps', async () => {
+  expect(await settings({ scheduler: 'EulerDiscrete', sigmas: [9, 1] })).toContain('Steps: 2, ');
+});
+
 test('the whole line', async () => {
   const text = await settings({
     negativePrompt: 'fog',

@@ -113,6 +113,9 @@ export async function inspectModel(model: string, variant?: string): Promise<Mod
       Object.assign(report, needsOf(configs));
     });
   }
+  // What memory is needed cannot be told of broken parts, which have said why.
+  const told = new Set(report.components.flatMap((component) => component.problems));
+  report.problems = problems.filter((text) => !told.has(text));
   return report;
 }
 
