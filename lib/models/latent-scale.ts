@@ -18,17 +18,22 @@ export class LatentScale {
    * @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG for fields that do not fit the channels.
    */
   constructor(factor: number, channels: number, config: Config = {}, file = 'vae/config.json') {
-    const list = (field: string, fallback: number, isGood: (value: unknown) => boolean) => {
+    const list = (field: string, fallback: number, isGood: (value: unknown) => boolean, what = 'numbers') => {
       const values = config[field] ?? new Array<number>(channels).fill(fallback);
       if (Array.isArray(values) && values.length === channels && values.every(isGood)) return values;
       throw invalidConfig(
         file,
-        `"${field}" must be ${channels} numbers, one for each channel of the latents`,
+        `"${field}" must be ${channels} ${what}, one for each channel of the latents`,
       );
     };
     this.#factor = factor;
     this.#means = list('latents_mean', shiftOf(config, file), Number.isFinite);
-    this.#deviations = list('latents_std', 1, (value) => Number.isFinite(value) && (value as number) > 0);
+    this.#deviations = list(
+      'latents_std',
+      1,
+      (value) => Number.isFinite(value) && (value as number) > 0,
+      'numbers above 0',
+    );
     // Alone they are no normal distribution, and diffusers passes over them in silence.
     if ((config.latents_mean == null) !== (config.latents_std == null)) {
       throw invalidConfig(file, 'has one of "latents_mean" and "latents_std", which belong together');

@@ -55,7 +55,7 @@ describe('notes', () => {
     const { notes } = await inpaint.generate({ ...run, image: soft(65, 64), maskImage: mask(32, 32) });
     expect(notes).toEqual([
       'image is 65x64 pixels, not multiples of 8: it was resized to 64x64',
-      'maskImage is 32x32 pixels, image 65x64: it was resized',
+      'the mask is 32x32 pixels, the image 65x64: it was resized',
     ]);
   });
 });
