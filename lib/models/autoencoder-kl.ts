@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { fromNative } from '../errors.js';
 import { native } from '../native/binding.js';
 import { type Device, finish, openBackend } from '../native/device.js';
+import { staged } from '../native/staging.js';
 import type { NativeBackend, NativeVae, PlanInfo, VaePlanInfo, VaeRequest } from '../native/types.js';
 import type { Tensor } from '../tensor.js';
 import { LatentScale } from './latent-scale.js';
@@ -98,7 +99,10 @@ export class AutoencoderKL {
    * @param options.tiling in image pixels, multiples of `scale`; results differ a little from those in one piece.
    */
   async encode(image: Tensor, { tiling, signal }: AutoencoderCallOptions = {}): Promise<Tensor> {
-    const run = (tile: Tensor) => finish(() => this.handle.encode(request(tile)), signal);
+    const run = async (tile: Tensor) => {
+      const own = await request(tile, signal);
+      return finish(() => this.handle.encode(own), signal);
+    };
     const [, , height = 0, width = 0] = image.shape;
     if (!tiling || !needsTiles(tiling, height, width)) return run(image);
     return runTiled(image, { tiling, scale: 1 / this.scale, run });
@@ -110,7 +114,10 @@ export class AutoencoderKL {
    * @param options.tiling in image pixels, multiples of `scale`; results differ a little from those in one piece.
    */
   async decode(latents: Tensor, { tiling, signal }: AutoencoderCallOptions = {}): Promise<Tensor> {
-    const run = (tile: Tensor) => finish(() => this.handle.decode(request(tile)), signal);
+    const run = async (tile: Tensor) => {
+      const own = await request(tile, signal);
+      return finish(() => this.handle.decode(own), signal);
+    };
     const [, , height = 0, width = 0] = latents.shape;
     const inLatents = tiling && {
       tile: tiling.tile / this.scale,
@@ -173,7 +180,7 @@ function bytesOf({ arenaBytes, externalBytes }: PlanInfo): number {
   return arenaBytes + externalBytes;
 }
 
-function request({ data, shape }: Tensor): VaeRequest {
+async function request({ data, shape }: Tensor, signal?: AbortSignal): Promise<VaeRequest> {
   const [batch = 0, , height = 0, width = 0] = shape;
-  return { data, batch, height, width };
+  return { data: await staged(data, signal), batch, height, width };
 }

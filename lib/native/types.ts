@@ -39,6 +39,7 @@ export interface NativeAddon {
   weightShapes(model: ModelKind, config: string): TensorShape[];
 
   readonly Generator: new (seed: bigint) => NativeGenerator;
+  readonly Floats: new (count: number) => NativeFloats;
   readonly SafetensorsFile: new (path: string) => NativeSafetensorsFile;
   /** What files with the tensors `stored` call the `wanted` ones, as models find them when they are loaded. */
   matchTensors(stored: readonly string[], wanted: readonly string[]): (string | undefined)[];
@@ -165,13 +166,13 @@ export interface VideoShape {
 
 export interface UnetConditions {
   /** [n, length, width] */
-  readonly context?: Float32Array;
+  readonly context?: Floats;
   readonly contextLength?: number;
   /** SDXL: [n, pooled] and [n, ids]. Videos: ids only. */
-  readonly textEmbeds?: Float32Array;
-  readonly timeIds?: Float32Array;
+  readonly textEmbeds?: Floats;
+  readonly timeIds?: Floats;
   /** U-Nets that were distilled with guidance: the embedded guidance scale, [n, timeCondWidth]; zeros by default. */
-  readonly timestepCond?: Float32Array;
+  readonly timestepCond?: Floats;
 }
 
 export interface NativeUnet {
@@ -236,15 +237,15 @@ export interface DenoiseRequest extends UnetConditions, VideoShape {
   readonly width: number;
   readonly table: StepTable;
   /** [b, c, h, w], scaled by the scheduler's initNoiseSigma. */
-  readonly latents: Float32Array;
+  readonly latents: Floats;
   /** [draws, b, c, h, w], or what makes them. */
-  readonly noise?: Float32Array | NoiseDraws;
+  readonly noise?: Floats | NoiseDraws;
   /** Constant extra U-Net input channels, [halves * b, in - c, h, w]. */
-  readonly constant?: Float32Array;
+  readonly constant?: Floats;
   /** For rows with a blend: [b, 1, h, w], [b, c, h, w], [b, c, h, w]. */
-  readonly mask?: Float32Array;
-  readonly init?: Float32Array;
-  readonly initNoise?: Float32Array;
+  readonly mask?: Floats;
+  readonly init?: Floats;
+  readonly initNoise?: Floats;
   /** What the table's history slots hold at the start, [b, c, h, w]; zeros by default. */
   readonly slots?: HistorySlots;
   /** Rows after which onStep receives x0 (a preview), and after which it receives x. */
@@ -332,7 +333,7 @@ export interface NativeVae {
 }
 
 export interface VaeRequest {
-  readonly data: Float32Array;
+  readonly data: Floats;
   readonly batch: number;
   readonly height: number;
   readonly width: number;
@@ -348,9 +349,23 @@ export interface VaeResult {
   readonly taps?: Tap[];
 }
 
+/**
+ * Values that are copied to native memory in parts. They belong to the first request that takes them, and then are
+ * empty.
+ */
+export interface NativeFloats {
+  /** Throws ERR_DEEPCACHE_INVALID_ARGUMENT for what is not finite, or too much. */
+  append(values: Float32Array): void;
+}
+
+/** What requests take, for arrays that may be large. */
+export type Floats = Float32Array | NativeFloats;
+
 export interface NativeGenerator {
   /** torch.randn(count, dtype=...). 'float16' values come widened. */
   randn(count: number, dtype?: 'float32' | 'float16' | 'float64'): Float32Array | Float64Array;
+  /** torch.randn(count) on a thread of its own; until it ends, the other calls throw. */
+  draw(count: number): Job<Float32Array>;
   /** torch.rand(count). */
   rand(count: number): Float32Array;
   /** 32 random bits. */

@@ -3,6 +3,7 @@ import { attachPrograms, fullCalls, resolveCache } from '../deepcache/index.js';
 import { invalidArgument } from '../errors.js';
 import type { UNet2DConditionModel } from '../models/unet.js';
 import { finish } from '../native/device.js';
+import { stagedRequest } from '../native/staging.js';
 import type { DenoiseRequest, DenoiseResult } from '../native/types.js';
 import { LatentPreview } from '../previews/latent-preview.js';
 import type { LatentProjection } from '../previews/projection.js';
@@ -135,8 +136,8 @@ export async function runLoop(
   const { height, width, batch } = request;
   const shape = [batch, unet.native.outChannels, height, width];
   const every = { ...(previewEvery && { previewEvery }), ...(latentsEvery && { latentsEvery }) };
-  const start = () =>
-    unet.native.denoise({ ...request, ...every }, (step) => {
+  const start = (arrays: DenoiseRequest) =>
+    unet.native.denoise({ ...arrays, ...every }, (step) => {
       if (stop.signal.aborted) return;
       const event: StepEvent = {
         step: step.row + 1,
@@ -151,7 +152,8 @@ export async function runLoop(
       callbacks.run(() => onStep?.(event));
     });
   try {
-    const result = await finish(start, signals);
+    const arrays = await stagedRequest(request, signals);
+    const result = await finish(() => start(arrays), signals);
     // The last step's callback comes after its result is under way.
     await callbacks.settled(signal);
     return result;

@@ -1,6 +1,6 @@
 import type { AutoencoderKL } from '../models/autoencoder-kl.js';
-import { forEachIndex, inSlices } from '../slices.js';
-import { concat, type Tensor } from '../tensor.js';
+import { forEachIndex, inOneGo, inSlices, type Sliced } from '../slices.js';
+import { joined, newFloats, type Tensor } from '../tensor.js';
 import type { NoiseSource } from './noise.js';
 import type { ResolvedOptions } from './options.js';
 import { toSigned } from './pixels.js';
@@ -29,8 +29,8 @@ export async function encodeImages(
   const [, channels = 0, height = 0, width = 0] = moments[0]?.shape ?? [];
   const half = (channels / 2) * height * width;
   const drawn = noise.seeds.length > 1 ? batch : count;
-  const normal = noise.drawRows(drawn, half);
-  const latents = new Float32Array(drawn * half);
+  const normal = await noise.drawRows(drawn, half, signal);
+  const latents = newFloats(drawn * half);
   for (let i = 0; i < drawn; i++) {
     const values = (moments[i % count] as Tensor).data;
     const sample = forEachIndex(half, (k) => {
@@ -41,10 +41,15 @@ export async function encodeImages(
     });
     await inSlices(sample, signal);
   }
-  return repeatTo(latents, drawn, batch);
+  return inSlices(repeated(latents, drawn, batch), signal);
 }
 
 /** `rows` blocks over and over until there are `batch` of them. */
 export function repeatTo(data: Float32Array, rows: number, batch: number): Float32Array {
-  return batch === rows ? data : concat(Array.from({ length: batch / rows }, () => data));
+  return inOneGo(repeated(data, rows, batch));
+}
+
+/** The same in parts. */
+export function* repeated(data: Float32Array, rows: number, batch: number): Sliced<Float32Array> {
+  return batch === rows ? data : yield* joined(Array.from({ length: batch / rows }, () => data));
 }

@@ -82,7 +82,7 @@ async function startFromLatents(
   // Without a noise level the latents come from a run that stopped at this very step.
   if (!compiled.startAddNoise) return { latents: clean };
   const { sqrtAlpha, sigma } = compiled.startAddNoise;
-  const normal = noise.draw(channels * h * w);
+  const normal = await noise.draw(channels * h * w, options.signal);
   const noised = mapParts(clean, (value, i) => sqrtAlpha * value + sigma * (normal[i] as number));
   return { latents: await inSlices(noised, options.signal) };
 }

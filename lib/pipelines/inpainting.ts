@@ -8,10 +8,10 @@ import {
   toMask,
   toRgb,
 } from '../images/input.js';
-import { forEachIndex, inSlices, mapParts } from '../slices.js';
-import { concat, type Tensor } from '../tensor.js';
+import { forEachIndex, inSlices, mapParts, type Sliced } from '../slices.js';
+import { joined, type Tensor } from '../tensor.js';
 import { checkTensor, flag } from './checks.js';
-import { encodeImages, repeatTo } from './encode-image.js';
+import { encodeImages, repeated } from './encode-image.js';
 import { checkImageCount, noteSize, stepsOfStrength, wholeLatents } from './image-to-image.js';
 import type { GenerateOptions } from './options.js';
 import type { RunContext, RunKind, RunStart } from './run-kind.js';
@@ -111,7 +111,7 @@ async function startInside(
 
   const whole = strength === 1;
   const clean = extra === 0 || !whole ? await encodeImages(vae, image, noise, options) : new Float32Array(0);
-  const normal = noise.draw(channels * h * w);
+  const normal = await noise.draw(channels * h * w, signal);
   const level = compiled.startAddNoise ?? { sqrtAlpha: 1, sigma: 0 };
   const handedOver = context.continues && options.latents;
   const scaled = whole
@@ -123,10 +123,11 @@ async function startInside(
   // Drawn by ordinary U-Nets too, to keep the generator in step.
   const maskedLatents = await encodeImages(vae, masked, noise, options);
 
-  const small = repeatTo(await shrink(mask, vae.scale, signal), mask.shape[0] as number, batch);
+  const shrunk = await shrink(mask, vae.scale, signal);
+  const small = await inSlices(repeated(shrunk, mask.shape[0] as number, batch), signal);
   if (extra === 0) return { latents, blend: { mask: small, init: clean, initNoise: normal } };
-  const constant = interleave(small, maskedLatents, batch);
-  return { latents, constant: guided ? concat([constant, constant]) : constant };
+  const halves = guided ? 2 : 1;
+  return { latents, constant: await inSlices(interleave(small, maskedLatents, batch, halves), signal) };
 }
 
 function channelsOf(mask: ImageInput): number {
@@ -190,9 +191,15 @@ async function shrink({ data, shape }: Tensor, scale: number, signal?: AbortSign
   return out;
 }
 
-/** [b, 1, h, w] and [b, c, h, w] -> [b, 1 + c, h, w]. */
-function interleave(mask: Float32Array, latents: Float32Array, batch: number): Float32Array {
+/** [b, 1, h, w] and [b, c, h, w] -> [halves * b, 1 + c, h, w], each half the same. */
+function interleave(
+  mask: Float32Array,
+  latents: Float32Array,
+  batch: number,
+  halves: number,
+): Sliced<Float32Array> {
   const part = (data: Float32Array, i: number) =>
     data.subarray((i * data.length) / batch, ((i + 1) * data.length) / batch);
-  return concat(Array.from({ length: batch }, (_, i) => [part(mask, i), part(latents, i)]).flat());
+  const rows = Array.from({ length: halves * batch }, (_, i) => i % batch);
+  return joined(rows.flatMap((i) => [part(mask, i), part(latents, i)]));
 }

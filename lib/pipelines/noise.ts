@@ -1,6 +1,11 @@
 import { native } from '../native/binding.js';
+import { finish } from '../native/device.js';
 import type { NativeGenerator, NoiseDraws } from '../native/types.js';
-import { concat } from '../tensor.js';
+import { inSlices } from '../slices.js';
+import { joined } from '../tensor.js';
+
+/** More are drawn on a thread, for a value takes some ten nanoseconds. */
+const FEW = 2 ** 14;
 
 /**
  * The random numbers of a run, in diffusers' order: one generator draws for the whole batch at once, several draw one
@@ -18,16 +23,17 @@ export class NoiseSource {
   }
 
   /** Normal numbers [batch, ...] with `count` values per image. */
-  draw(count: number): Float32Array {
-    return this.drawRows(this.batch, count);
+  draw(count: number, signal?: AbortSignal): Promise<Float32Array> {
+    return this.drawRows(this.batch, count, signal);
   }
 
   /** The same for `rows` images; several generators always draw for the whole batch. */
-  drawRows(rows: number, count: number): Float32Array {
-    if (this.#generators.length === 1) {
-      return (this.#generators[0] as NativeGenerator).randn(rows * count) as Float32Array;
-    }
-    return concat(this.#generators.map((generator) => generator.randn(count) as Float32Array));
+  async drawRows(rows: number, count: number, signal?: AbortSignal): Promise<Float32Array> {
+    const [first, ...others] = this.#generators as [NativeGenerator, ...NativeGenerator[]];
+    if (others.length === 0) return randn(first, rows * count, signal);
+    const blocks: Float32Array[] = [];
+    for (const generator of this.#generators) blocks.push(await randn(generator, count, signal));
+    return inSlices(joined(blocks), signal);
   }
 
   /**
@@ -37,4 +43,9 @@ export class NoiseSource {
   following(used: readonly boolean[]): NoiseDraws | undefined {
     return used.includes(true) ? { generators: this.#generators, used } : undefined;
   }
+}
+
+async function randn(generator: NativeGenerator, count: number, signal?: AbortSignal): Promise<Float32Array> {
+  if (count <= FEW) return generator.randn(count) as Float32Array;
+  return finish(() => generator.draw(count), signal);
 }

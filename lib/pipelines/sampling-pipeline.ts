@@ -1,5 +1,6 @@
 import type { Image } from '../images/image.js';
 import type { UnetConditions } from '../native/types.js';
+import { inSlices, mapParts } from '../slices.js';
 import { countOf, FloatTensor, type Tensor } from '../tensor.js';
 import { checkTensor } from './checks.js';
 import type { PipelineParts } from './components.js';
@@ -93,8 +94,11 @@ export abstract class SamplingPipeline<
     });
     const noise = this.noiseSource(seedsOf(options), batch);
     const each = countOf(shape.slice(1));
-    const start = options.latents ? checkTensor('latents', options.latents, shape).data : noise.draw(each);
-    const latents = start.map((value) => value * plan.compiled.initNoiseSigma);
+    const start = options.latents
+      ? checkTensor('latents', options.latents, shape).data
+      : await noise.draw(each, signal);
+    const scaled = mapParts(start, (value) => value * plan.compiled.initNoiseSigma);
+    const latents = await inSlices(scaled, signal);
     const draws = noise.following(plan.compiled.noiseUsed);
     signal?.throwIfAborted();
     clock.lap('prepare');

@@ -13,6 +13,7 @@ import type { AutoencoderKL } from '../models/autoencoder-kl.js';
 import type { CLIPVisionModelWithProjection } from '../models/image-encoder.js';
 import type { UNetSpatioTemporalConditionModel } from '../models/unet-spatio-temporal.js';
 import { checkNames } from '../names.js';
+import { inSlices, mapParts } from '../slices.js';
 import { FloatTensor, type Tensor } from '../tensor.js';
 import { callable, checkSignal, checkTensor, flag, real, whole } from './checks.js';
 import type { LoadOptions } from './components.js';
@@ -169,7 +170,7 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
     const imageShape = [1, 3, height, width];
     const imageNoise = options.imageNoise
       ? checkTensor('imageNoise', options.imageNoise, imageShape).data
-      : noise.draw(3 * height * width);
+      : await noise.draw(3 * height * width, signal);
     const conditions = await conditionVideo(
       { vae, imageEncoder },
       {
@@ -184,7 +185,9 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
     const count = frames * latent[1] * latent[2] * latent[3];
     const unit = options.latents
       ? checkTensor('latents', options.latents, [1, ...latent]).data
-      : noise.draw(count);
+      : await noise.draw(count, signal);
+    const scaled = mapParts(unit, (value) => value * plan.compiled.initNoiseSigma);
+    const latents = await inSlices(scaled, signal);
     const draws = noise.following(plan.compiled.noiseUsed);
     signal?.throwIfAborted();
     clock.lap('prepare');
@@ -198,7 +201,7 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
         height: latent[2],
         width: latent[3],
         table: plan.table,
-        latents: unit.map((value) => value * plan.compiled.initNoiseSigma),
+        latents,
         ...(draws && { noise: draws }),
         ...conditions,
         oldContexts: options.interleaveContexts,

@@ -24,7 +24,7 @@ async function startFromNoise(
 ): Promise<RunStart> {
   const unit = given
     ? checkTensor('latents', given, latent).data
-    : noise.draw(latent[1] * latent[2] * latent[3]);
+    : await noise.draw(latent[1] * latent[2] * latent[3], options.signal);
   const scaled = mapParts(unit, (value) => value * compiled.initNoiseSigma);
   return { latents: await inSlices(scaled, options.signal) };
 }

@@ -287,7 +287,7 @@ export async function denoiseVideo({ unet }: Pick<Components, 'unet'>, run: Vide
     const count = latent[1] * latent[2] * latent[3];
     const draws: Float32Array[] = [];
     for (const used of compiled.noiseUsed.slice(plan.firstDraw, plan.endDraw)) {
-      const drawn = noise.drawRows(batch, count);
+      const drawn = await noise.drawRows(batch, count, signal);
       if (used) draws.push(drawn);
     }
     const halves = guided ? 2 : 1;
@@ -308,7 +308,7 @@ export async function denoiseVideo({ unet }: Pick<Components, 'unet'>, run: Vide
   };
 
   const count = latent[1] * latent[2] * latent[3];
-  const unit = run.latents ?? noise.drawRows(1, count);
+  const unit = run.latents ?? (await noise.drawRows(1, count, signal));
   const start = unit.map((value) => value * compiled.initNoiseSigma);
   const [atT1, atT0] = [calls - t1 - 1, calls - t0 - 1];
   const first = await loop([0, atT1], start, { batch: 1, slots: {} });
@@ -320,7 +320,7 @@ export async function denoiseVideo({ unet }: Pick<Components, 'unet'>, run: Vide
     copies,
     run.frameIds.slice(1).map((id) => ({ x: run.motion.x * id, y: run.motion.y * id })),
   );
-  const normal = run.forwardNoise ?? noise.drawRows(frames - 1, count);
+  const normal = run.forwardNoise ?? (await noise.drawRows(frames - 1, count, signal));
   const alpha = alphaBetween(
     scheduler,
     compiled.timesteps[atT0] as number,

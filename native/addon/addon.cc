@@ -4,6 +4,7 @@
 
 #include "backend.h"
 #include "classes.h"
+#include "floats.h"
 #include "generator.h"
 #include "image_encoder.h"
 #include "memory.h"
@@ -49,6 +50,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add<plan_vae>(exports, "planVae");
   add<weight_shapes>(exports, "weightShapes");
   exports["Generator"] = NativeGenerator::define_class(env);
+  exports["Floats"] = NativeFloats::define_class(env);
   exports["SafetensorsFile"] = NativeSafetensorsFile::define_class(env);
   add<match_tensors>(exports, "matchTensors");
   add<synthesize>(exports, "synthesize");

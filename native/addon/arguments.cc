@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "floats.h"
 #include "runtime/checked.h"
 #include "runtime/error.h"
 
@@ -140,47 +141,60 @@ Napi::Function Argument::function() const {
 }
 
 template <typename T>
-std::vector<T> Argument::copy(napi_typedarray_type type, const std::string& expectation) const {
+Napi::TypedArrayOf<T> Argument::array(napi_typedarray_type type,
+                                      const std::string& expectation) const {
   if (!value_.IsTypedArray()) fail(expectation);
   const auto array = value_.As<Napi::TypedArray>();
   if (array.TypedArrayType() != type) fail(expectation);
   if (array.ArrayBuffer().IsDetached()) fail(expectation, "one whose buffer is detached");
-  const auto typed = value_.As<Napi::TypedArrayOf<T>>();
-  std::vector<T> out(typed.ElementLength());
-  if (!out.empty()) std::memcpy(out.data(), typed.Data(), out.size() * sizeof(T));
-  return out;
+  return value_.As<Napi::TypedArrayOf<T>>();
 }
 
-void Argument::check_finite(const std::vector<float>& values) const {
-  for (size_t i = 0; i < values.size(); ++i)
-    if (!std::isfinite(values[i]))
+size_t Argument::copy_floats(float* to, size_t most) const {
+  const auto values = array<float>(napi_float32_array, "a Float32Array");
+  const size_t count = values.ElementLength();
+  if (count > most) fail("at most " + std::to_string(most) + " values", std::to_string(count));
+  if (count) std::memcpy(to, values.Data(), count * sizeof(float));
+  // The copy: another thread may write to the array.
+  for (size_t i = 0; i < count; ++i)
+    if (!std::isfinite(to[i]))
       throw Error(ErrorCode::kInvalidArgument, name_ + "[" + std::to_string(i) + "] is " +
-                                                   to_text(values[i]) + "; values must be finite");
+                                                   to_text(to[i]) + "; values must be finite");
+  return count;
 }
 
-std::vector<float> Argument::floats(std::initializer_list<size_t> shape) const {
+Floats Argument::take(const std::function<bool(size_t)>& fits,
+                      const std::string& expectation) const {
+  if (value_.IsObject() && value_.As<Napi::Object>().CheckTypeTag(&NativeFloats::kTypeTag)) {
+    auto& floats = *NativeFloats::Unwrap(value_.As<Napi::Object>());
+    if (!floats.is_full()) fail(expectation, "Floats that are not full");
+    if (!fits(floats.size())) fail(expectation, std::to_string(floats.size()));
+    return floats.take();
+  }
+  const size_t count = array<float>(napi_float32_array, expectation).ElementLength();
+  if (!fits(count)) fail(expectation, std::to_string(count));
+  Floats out(value_.Env(), count);
+  copy_floats(out.data(), count);
+  return out;
+}
+
+Floats Argument::floats(std::initializer_list<size_t> shape) const {
   const size_t count = product(shape, name_);
-  const std::string expectation = "a Float32Array of " + shape_text(shape, count);
-  std::vector<float> out = copy<float>(napi_float32_array, expectation);
-  if (out.size() != count) fail(expectation, std::to_string(out.size()));
-  check_finite(out);
-  return out;
+  return take([&](size_t size) { return size == count; },
+              "a Float32Array of " + shape_text(shape, count));
 }
 
-std::vector<float> Argument::floats_of_multiple(std::initializer_list<size_t> shape) const {
+Floats Argument::floats_of_multiple(std::initializer_list<size_t> shape) const {
   const size_t unit = product(shape, name_);
-  const std::string expectation = "a Float32Array of one or more times " + shape_text(shape, unit);
-  std::vector<float> out = copy<float>(napi_float32_array, expectation);
-  if (out.empty() || out.size() % unit != 0) fail(expectation, std::to_string(out.size()));
-  check_finite(out);
-  return out;
+  return take([&](size_t size) { return size != 0 && size % unit == 0; },
+              "a Float32Array of one or more times " + shape_text(shape, unit));
 }
 
 std::vector<int32_t> Argument::int32s() const {
   const std::string expectation = "an Int32Array of at least one value";
-  std::vector<int32_t> out = copy<int32_t>(napi_int32_array, expectation);
-  if (out.empty()) fail(expectation, "an empty one");
-  return out;
+  const auto values = array<int32_t>(napi_int32_array, expectation);
+  if (values.ElementLength() == 0) fail(expectation, "an empty one");
+  return {values.Data(), values.Data() + values.ElementLength()};
 }
 
 }  // namespace deepcache::addon

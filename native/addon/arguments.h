@@ -6,9 +6,12 @@
 #include <napi.h>
 
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <string>
 #include <vector>
+
+#include "floats.h"
 
 namespace deepcache::addon {
 
@@ -38,10 +41,13 @@ class Argument {
   int64_t bits64() const;
   Napi::Function function() const;
 
-  // A Float32Array of finite values; their number is the product of `shape`.
-  std::vector<float> floats(std::initializer_list<size_t> shape) const;
+  // A Float32Array of finite values; their number is the product of `shape`. Or a Floats of the
+  // addon, which is empty afterwards.
+  Floats floats(std::initializer_list<size_t> shape) const;
   // The same of `shape` times any number, at least 1.
-  std::vector<float> floats_of_multiple(std::initializer_list<size_t> shape) const;
+  Floats floats_of_multiple(std::initializer_list<size_t> shape) const;
+  // Copies a Float32Array of at most so many finite values; their number.
+  size_t copy_floats(float* to, size_t most) const;
   // An Int32Array of at least one value.
   std::vector<int32_t> int32s() const;
 
@@ -51,8 +57,9 @@ class Argument {
 
  private:
   template <typename T>
-  std::vector<T> copy(napi_typedarray_type type, const std::string& expectation) const;
-  void check_finite(const std::vector<float>& values) const;
+  Napi::TypedArrayOf<T> array(napi_typedarray_type type, const std::string& expectation) const;
+  // The values of a Float32Array or a Floats whose size `fits`.
+  Floats take(const std::function<bool(size_t)>& fits, const std::string& expectation) const;
 
   Napi::Value value_;
   std::string name_;

@@ -1,9 +1,12 @@
 #include "generator.h"
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "arguments.h"
 #include "errors.h"
+#include "job.h"
 #include "values.h"
 
 namespace deepcache::addon {
@@ -20,6 +23,7 @@ size_t parse_count(const Napi::CallbackInfo& info) {
 Napi::Function NativeGenerator::define_class(Napi::Env env) {
   return DefineClass(env, "Generator",
                      {InstanceMethod<&NativeGenerator::randn>("randn"),
+                      InstanceMethod<&NativeGenerator::draw>("draw"),
                       InstanceMethod<&NativeGenerator::rand>("rand"),
                       InstanceMethod<&NativeGenerator::next_uint32>("nextUint32"),
                       InstanceMethod<&NativeGenerator::seed>("seed")});
@@ -27,8 +31,26 @@ Napi::Function NativeGenerator::define_class(Napi::Env env) {
 
 NativeGenerator::NativeGenerator(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   guarded(info.Env(), [&] {
-    generator_.emplace(Argument(info[0], "seed").bits64());
+    generator_ = std::make_shared<Generator>(Argument(info[0], "seed").bits64());
     info.This().As<Napi::Object>().TypeTag(&kTypeTag);
+  });
+}
+
+Generator& NativeGenerator::idle() const {
+  if (!runner().is_idle(*line_))
+    throw Error(ErrorCode::kInvalidArgument, "the generator is drawing: await its job first");
+  return *generator_;
+}
+
+Napi::Value NativeGenerator::draw(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto work = [generator = generator_,
+                       count = parse_count(info)](JobContext& context) -> Finish {
+      std::vector<float> values(count);
+      generator->randn(values.data(), count);
+      return context.hand_over(std::move(values));
+    };
+    return start_job(info.Env(), work, {line_, {}}).object(info.Env());
   });
 }
 
@@ -39,16 +61,16 @@ Napi::Value NativeGenerator::randn(const Napi::CallbackInfo& info) {
     const std::string name = dtype.given() ? dtype.string() : "float32";
     if (name == "float64") {
       auto out = new_array<double>(info.Env(), count);
-      generator_->randn(out.Data(), count);
+      idle().randn(out.Data(), count);
       return out;
     }
     if (name != "float32" && name != "float16")
       dtype.fail("'float32', 'float16' or 'float64'", "'" + name + "'");
     auto out = new_array<float>(info.Env(), count);
     if (name == "float16") {
-      generator_->randn_half(out.Data(), count);
+      idle().randn_half(out.Data(), count);
     } else {
-      generator_->randn(out.Data(), count);
+      idle().randn(out.Data(), count);
     }
     return out;
   });
@@ -58,17 +80,17 @@ Napi::Value NativeGenerator::rand(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const size_t count = parse_count(info);
     auto out = new_array<float>(info.Env(), count);
-    generator_->rand(out.Data(), count);
+    idle().rand(out.Data(), count);
     return out;
   });
 }
 
 Napi::Value NativeGenerator::next_uint32(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), generator_->next_u32());
+  return guarded(info.Env(), [&] { return Napi::Number::New(info.Env(), idle().next_u32()); });
 }
 
 void NativeGenerator::seed(const Napi::CallbackInfo& info) {
-  guarded(info.Env(), [&] { generator_->seed(Argument(info[0], "seed").bits64()); });
+  guarded(info.Env(), [&] { idle().seed(Argument(info[0], "seed").bits64()); });
 }
 
 }  // namespace deepcache::addon

@@ -2,8 +2,9 @@
 
 #include <napi.h>
 
-#include <optional>
+#include <memory>
 
+#include "runner.h"
 #include "runtime/rng.h"
 
 namespace deepcache::addon {
@@ -16,15 +17,20 @@ class NativeGenerator : public Napi::ObjectWrap<NativeGenerator> {
   // (seed: bigint)
   explicit NativeGenerator(const Napi::CallbackInfo& info);
 
-  const Generator& generator() const { return *generator_; }
+  // Throws while a job draws.
+  const Generator& generator() const { return idle(); }
 
  private:
   Napi::Value randn(const Napi::CallbackInfo& info);
+  Napi::Value draw(const Napi::CallbackInfo& info);
   Napi::Value rand(const Napi::CallbackInfo& info);
   Napi::Value next_uint32(const Napi::CallbackInfo& info);
   void seed(const Napi::CallbackInfo& info);
 
-  std::optional<Generator> generator_;
+  Generator& idle() const;
+
+  std::shared_ptr<Generator> generator_;
+  std::shared_ptr<Line> line_ = std::make_shared<Line>();
 };
 
 }  // namespace deepcache::addon

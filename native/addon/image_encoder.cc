@@ -56,12 +56,14 @@ Napi::Value NativeImageEncoder::encode(const Napi::CallbackInfo& info) {
     const auto work = [=, pixels = std::move(pixels)](ImageEncoder& model,
                                                       JobContext& context) -> Finish {
       auto encoding = model.encode(pixels.data(), batch, context.cancel_flag());
-      return [encoding = std::move(encoding)](Napi::Env env) -> Napi::Value {
-        Napi::Object out = Napi::Object::New(env);
-        out["last"] = to_js(env, encoding.last);
-        out["embeds"] = to_js(env, encoding.embeds);
-        return out;
-      };
+      return
+          [last = context.hand_over(std::move(encoding.last)),
+           embeds = context.hand_over(std::move(encoding.embeds))](Napi::Env env) -> Napi::Value {
+            Napi::Object out = Napi::Object::New(env);
+            out["last"] = last(env);
+            out["embeds"] = embeds(env);
+            return out;
+          };
     };
     return slot_->start(info.Env(), work).object(info.Env());
   });

@@ -1,6 +1,8 @@
 #include "job.h"
 
 #include <atomic>
+#include <condition_variable>
+#include <cstring>
 #include <deque>
 #include <exception>
 #include <mutex>
@@ -14,6 +16,7 @@
 #include "cpu/thread_pool.h"
 #include "errors.h"
 #include "runtime/error.h"
+#include "values.h"
 
 namespace deepcache::addon {
 namespace {
@@ -21,7 +24,21 @@ namespace {
 // A 1024x1024 image's latents 256 times are 64 MB.
 constexpr size_t kMaxReports = 256;
 
+// A copy of fewer takes less than a turn of the event loop, for which the job would wait.
+constexpr size_t kManyValues = size_t(1) << 15;
+
 class Job;
+
+// An array of JavaScript's that a job's thread fills. JavaScript does not see it before: nothing
+// can detach its buffer.
+struct Handover {
+  explicit Handover(size_t values) : count(values) {}
+
+  const size_t count;
+  float* data = nullptr;
+  std::exception_ptr error;     // instead of the data
+  Napi::ObjectReference array;  // of the JS thread
+};
 
 // process.exit() on the main thread runs no cleanup hooks, but destructors of static objects: they
 // must not find threads at work, and what a thread has half written wants to be tidied up.
@@ -104,6 +121,10 @@ class Job : public JobContext, public Runnable {
 
   // It is cancelled: when it waits, it need not wait on.
   void withdraw() {
+    {
+      const std::lock_guard lock(mutex_);  // or it might just be about to wait
+      array_made_.notify_all();
+    }
     if (runner().withdraw(*this)) reject(std::make_exception_ptr(control_->reason()));
   }
 
@@ -115,6 +136,26 @@ class Job : public JobContext, public Runnable {
       if (reports_.size() == kMaxReports) reports_.pop_front();
       reports_.push_back(std::move(arguments));
     });
+  }
+
+  Finish hand_over(std::vector<float> values) override {
+    if (values.size() < kManyValues)
+      return [values = std::move(values)](Napi::Env env) { return to_js(env, values); };
+    const auto handover = std::make_shared<Handover>(values.size());
+    wake_after([&] { wanted_ = handover; });
+    {
+      std::unique_lock lock(mutex_);
+      array_made_.wait(lock, [&] { return handover->data || handover->error || control_->flag(); });
+      wanted_ = nullptr;
+      if (handover->error) std::rethrow_exception(handover->error);
+      if (control_->flag()) throw control_->reason();
+    }
+    std::memcpy(handover->data, values.data(), values.size() * sizeof(float));
+    return [handover](Napi::Env) {
+      const Napi::Value array = handover->array.Value();
+      handover->array.Reset();
+      return array;
+    };
   }
 
  private:
@@ -198,15 +239,40 @@ class Job : public JobContext, public Runnable {
 
   void deliver(Napi::Env env) {
     std::deque<Arguments> reports;
+    std::shared_ptr<Handover> wanted;
     bool done;
     {
       std::lock_guard lock(mutex_);
       reports.swap(reports_);
+      wanted = std::move(wanted_);
       done = done_;
       awake_ = false;
     }
     for (const Arguments& arguments : reports) call_progress(env, arguments);
+    // What was handed over is JavaScript's now.
+    std::erase_if(handovers_, [](const auto& handover) { return handover->array.IsEmpty(); });
+    if (wanted) make_array(env, wanted);
     if (done) settle(env);
+  }
+
+  void make_array(Napi::Env env, const std::shared_ptr<Handover>& wanted) {
+    const Napi::HandleScope scope(env);
+    float* data = nullptr;
+    std::exception_ptr error;
+    try {
+      auto array = new_array<float>(env, wanted->count);
+      wanted->array = Napi::Persistent(array.As<Napi::Object>());
+      handovers_.push_back(wanted);
+      data = array.Data();
+    } catch (const Error&) {
+      error = std::current_exception();
+    } catch (const Napi::Error&) {  // must not leave this thread
+      error = std::make_exception_ptr(Error(ErrorCode::kInternal, "no array could be made"));
+    }
+    const std::lock_guard lock(mutex_);
+    wanted->data = data;
+    wanted->error = error;
+    array_made_.notify_all();
   }
 
   void call_progress(Napi::Env env, const Arguments& arguments) {
@@ -234,6 +300,7 @@ class Job : public JobContext, public Runnable {
       // The environment is being torn down: nobody waits.
     }
     finish_ = nullptr;
+    handovers_.clear();
     waker_.Release();
   }
 
@@ -260,8 +327,12 @@ class Job : public JobContext, public Runnable {
   Napi::FunctionReference on_progress_;
   std::optional<Napi::Error> progress_error_;
   const bool reports_wanted_;
+  // Those that JavaScript has not got yet: the job's thread must not be the last to hold one.
+  std::vector<std::shared_ptr<Handover>> handovers_;
 
   std::mutex mutex_;
+  std::condition_variable array_made_;
+  std::shared_ptr<Handover> wanted_;  // whose array the job's thread waits for
   std::deque<Arguments> reports_;
   Finish finish_;
   std::exception_ptr error_;

@@ -15,6 +15,9 @@
 
 namespace deepcache::addon {
 
+// Makes the promise's value on the JS thread.
+using Finish = std::function<Napi::Value(Napi::Env)>;
+
 // What the job's thread sees of the job.
 class JobContext {
  public:
@@ -25,10 +28,11 @@ class JobContext {
   // Lets the JS thread call the progress function soon, with what `arguments` makes there. Never
   // waits: when JavaScript is far behind, the oldest reports are dropped.
   virtual void report(Arguments arguments) = 0;
+  // What gives these values to JavaScript, once. Many are copied here: the JS thread only makes the
+  // array, for which this waits. Throws Error(kOutOfMemory), and when the job was cancelled.
+  virtual Finish hand_over(std::vector<float> values) = 0;
 };
 
-// Makes the promise's value on the JS thread.
-using Finish = std::function<Napi::Value(Napi::Env)>;
 // Runs on the job's thread and owns everything that it needs; destroyed there before the promise
 // settles.
 using Work = std::function<Finish(JobContext&)>;

@@ -91,16 +91,19 @@ Napi::Value NativeTextEncoder::encode(const Napi::CallbackInfo& info) {
                                                      JobContext& context) -> Finish {
       auto encoding = model.encode(request.ids, request.batch, request.length, request.skip,
                                    request.hidden, context.cancel_flag());
-      return [encoding = std::move(encoding)](Napi::Env env) -> Napi::Value {
-        Napi::Object out = Napi::Object::New(env);
-        out["last"] = to_js(env, encoding.last);
-        out["pooled"] = to_js(env, encoding.pooled);
-        Napi::Array hidden = Napi::Array::New(env, encoding.hidden.size());
-        for (uint32_t i = 0; i < encoding.hidden.size(); ++i)
-          hidden[i] = to_js(env, encoding.hidden[i]);
-        out["hidden"] = hidden;
-        return out;
-      };
+      std::vector<Finish> hidden;
+      for (auto& values : encoding.hidden) hidden.push_back(context.hand_over(std::move(values)));
+      return
+          [hidden, last = context.hand_over(std::move(encoding.last)),
+           pooled = context.hand_over(std::move(encoding.pooled))](Napi::Env env) -> Napi::Value {
+            Napi::Object out = Napi::Object::New(env);
+            out["last"] = last(env);
+            out["pooled"] = pooled(env);
+            Napi::Array states = Napi::Array::New(env, hidden.size());
+            for (uint32_t i = 0; i < hidden.size(); ++i) states[i] = hidden[i](env);
+            out["hidden"] = states;
+            return out;
+          };
     };
     return slot_->start(info.Env(), work).object(info.Env());
   });

@@ -1,5 +1,6 @@
 #include "unet.h"
 
+#include <array>
 #include <utility>
 
 #include "classes.h"
@@ -22,7 +23,7 @@ std::shared_ptr<CountedUnet> load_model(const ModelSource& source,
 void report_step(JobContext& context, const DenoiseInputs& inputs, const UnetProgress& progress) {
   const int row = progress.row;
   const auto read = [&](int every, const ReadLatents& latents) {
-    return is_due(every, row) ? latents() : std::vector<float>();
+    return is_due(every, row) ? context.hand_over(latents()) : Finish();
   };
   const double milliseconds = progress.milliseconds;
   context.report([row, milliseconds, x0 = read(inputs.preview_every, progress.x0),
@@ -30,8 +31,8 @@ void report_step(JobContext& context, const DenoiseInputs& inputs, const UnetPro
     Napi::Object step = Napi::Object::New(env);
     step["row"] = Napi::Number::New(env, row);
     step["milliseconds"] = Napi::Number::New(env, milliseconds);
-    if (!x0.empty()) step["x0"] = to_js(env, x0);
-    if (!x.empty()) step["x"] = to_js(env, x);
+    if (x0) step["x0"] = x0(env);
+    if (x) step["x"] = x(env);
     return std::vector<napi_value>{step};
   });
 }
@@ -99,10 +100,10 @@ Napi::Value NativeUnet::forward(const Napi::CallbackInfo& info) {
       TapCollector taps(inputs->taps);
       auto values = model.unet.forward(inputs->request, context.cancel_flag(), taps.tap());
       model.count_memory();
-      return [with_taps = inputs->taps, values = std::move(values),
+      return [with_taps = inputs->taps, values = context.hand_over(std::move(values)),
               taps = taps.take()](Napi::Env env) -> Napi::Value {
         Napi::Object out = Napi::Object::New(env);
-        out["out"] = to_js(env, values);
+        out["out"] = values(env);
         if (with_taps) out["taps"] = to_js(env, taps);
         return out;
       };
@@ -140,13 +141,16 @@ Napi::Value NativeUnet::denoise(const Napi::CallbackInfo& info) {
                                       if (progress.row == 0) model.count_memory();
                                       report_step(context, *inputs, progress);
                                     });
-      return [run = std::move(run)](Napi::Env env) -> Napi::Value {
+      std::array<Finish, kHistorySlots> history;
+      for (size_t i = 0; i < history.size(); ++i)
+        if (!run.history[i].empty()) history[i] = context.hand_over(std::move(run.history[i]));
+      return [latents = context.hand_over(std::move(run.latents)), history,
+              run = std::move(run)](Napi::Env env) -> Napi::Value {
         Napi::Object out = Napi::Object::New(env);
-        out["latents"] = to_js(env, run.latents);
+        out["latents"] = latents(env);
         Napi::Object slots = Napi::Object::New(env);
-        for (int i = 0; i < kHistorySlots; ++i)
-          if (const auto& values = run.history[size_t(i)]; !values.empty())
-            slots["s" + std::to_string(i)] = to_js(env, values);
+        for (size_t i = 0; i < history.size(); ++i)
+          if (history[i]) slots["s" + std::to_string(i)] = history[i](env);
         out["slots"] = slots;
         out["rowMilliseconds"] = to_js(env, run.row_milliseconds);
         out["prepareMilliseconds"] = Napi::Number::New(env, run.prepare_milliseconds);

@@ -91,7 +91,7 @@ UnetConditions parse_conditions(const Argument& in, const UnetConfig& config, si
 
 // An array that the request may leave out; null then.
 const float* parse_optional(const Argument& in, std::initializer_list<size_t> shape,
-                            std::vector<float>& array) {
+                            Floats& array) {
   if (!in.given()) return nullptr;
   array = in.floats(shape);
   return array.data();
@@ -115,13 +115,14 @@ struct Drawing {
 };
 
 // The draws themselves, or the generators that make them, which are copied as they are now.
-void parse_noise(const Argument& in, size_t batch, size_t count, UnetDenoise& out) {
+void parse_noise(const Argument& in, size_t batch, size_t channels, Size size, UnetDenoise& out) {
+  const size_t count = channels * size.height * size.width;
   if (in.value().IsTypedArray()) {
     const size_t each = batch * count;
-    const auto draws = std::make_shared<std::vector<float>>(in.floats_of_multiple({batch, count}));
-    out.draws = int(draws->size() / each);
+    const Floats draws = in.floats_of_multiple({batch, channels, size.height, size.width});
+    out.draws = int(draws.size() / each);
     out.draw_noise = [draws, each, next = size_t(0)](float* to) mutable {
-      std::copy_n(draws->begin() + ptrdiff_t(next++ * each), each, to);
+      std::copy_n(draws.data() + next++ * each, each, to);
     };
     return;
   }
@@ -211,7 +212,7 @@ std::shared_ptr<const DenoiseInputs> parse_denoise(const Argument& in, const Une
                                               inputs->history[size_t(i)]);
   }
   if (const Argument noise = in["noise"]; noise.given()) {
-    parse_noise(noise, batch, channels * size.height * size.width, out);
+    parse_noise(noise, batch, channels, size, out);
   }
 
   const Argument constant = in["constant"];

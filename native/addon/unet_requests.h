@@ -10,22 +10,22 @@ namespace deepcache::addon {
 
 // The arrays that UnetConditions points into.
 struct ConditionArrays {
-  std::vector<float> context, text_embeds, time_ids, timestep_cond;
+  Floats context, text_embeds, time_ids, timestep_cond;
 };
 
-// Requests with copies of the arrays that they point into; never copied or moved themselves.
+// Requests with the arrays that they point into; never copied or moved themselves.
 struct ForwardInputs {
   UnetForward request;
   ConditionArrays conditions;
-  std::vector<float> sample;
+  Floats sample;
   bool taps = false;
 };
 
 struct DenoiseInputs {
   UnetDenoise request;
   ConditionArrays conditions;
-  std::vector<float> latents, constant, mask, init, init_noise;
-  std::vector<float> history[kHistorySlots];
+  Floats latents, constant, mask, init, init_noise;
+  Floats history[kHistorySlots];
   int preview_every = 0, latents_every = 0;  // 0: never
 };
 

@@ -42,9 +42,10 @@ Napi::Value start_run(const Napi::CallbackInfo& info, ModelSlot<Autoencoder>& sl
     Shape shape;
     auto values =
         run(model, data.data(), batch, height, width, &shape, context.cancel_flag(), taps.tap());
-    return [=, values = std::move(values), taps = taps.take()](Napi::Env env) -> Napi::Value {
+    return [=, values = context.hand_over(std::move(values)),
+            taps = taps.take()](Napi::Env env) -> Napi::Value {
       Napi::Object out = Napi::Object::New(env);
-      out["data"] = to_js(env, values);
+      out["data"] = values(env);
       out["shape"] = to_nchw(env, shape);
       if (with_taps) out["taps"] = to_js(env, taps);
       return out;

@@ -1,6 +1,7 @@
 #include "values.h"
 
 #include <cstring>
+#include <utility>
 
 #include "classes.h"
 #include "runtime/memory.h"
@@ -27,23 +28,26 @@ Napi::Array numbers(Napi::Env env, std::initializer_list<int> values) {
 
 }  // namespace
 
+std::shared_ptr<Reservation> reserve_array(size_t bytes, std::shared_ptr<Reservation> run) {
+  if (bytes < kLarge) return nullptr;
+  auto reservation = Ledger::of("cpu").reserve(bytes, available_memory, std::move(run));
+  if (!reservation) refuse_array(bytes);
+  return reservation;
+}
+
+void refuse_array(size_t bytes) {
+  throw Error(ErrorCode::kOutOfMemory,
+              "an array of " + format_bytes(bytes) + " does not fit into memory");
+}
+
 Napi::ArrayBuffer new_buffer(Napi::Env env, size_t bytes) {
-  const auto refuse = [&] {
-    throw Error(ErrorCode::kOutOfMemory,
-                "an array of " + format_bytes(bytes) + " does not fit into memory");
-  };
-  // Until it is filled: the system gives more than it has.
-  std::shared_ptr<Reservation> reservation;
-  if (bytes >= kLarge) {
-    reservation = Ledger::of("cpu").reserve(bytes, available_memory);
-    if (!reservation) refuse();
-  }
+  const auto reservation = reserve_array(bytes);
   // napi_create_arraybuffer ends the process when there is no memory; the constructor throws.
   Napi::Value buffer;
   try {
     buffer = Classes::of(env).array_buffer.New({Napi::Number::New(env, double(bytes))});
   } catch (const Napi::Error&) {
-    refuse();
+    refuse_array(bytes);
   }
   return buffer.As<Napi::ArrayBuffer>();
 }

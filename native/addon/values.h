@@ -5,12 +5,20 @@
 #include <napi.h>
 
 #include <initializer_list>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "runtime/backend.h"
+#include "runtime/ledger.h"
 
 namespace deepcache::addon {
+
+// Promises the memory of a large array until it is filled: the system gives more than it has. Null
+// for a small one. What is left of `run` counts first. Throws Error(kOutOfMemory).
+std::shared_ptr<Reservation> reserve_array(size_t bytes,
+                                           std::shared_ptr<Reservation> run = nullptr);
+[[noreturn]] void refuse_array(size_t bytes);
 
 // Zeros. Throws Error(kOutOfMemory) where Node-API's own function would end the process: sizes may
 // come from files and options.

@@ -62,6 +62,27 @@ describe('a worker', () => {
     expect({ status, stdout }).toEqual({ status: 0, stdout: '256' });
   });
 
+  test('that is terminated while jobs wait for arrays, and fill them', () => {
+    const { status, stdout, stderr } = run(`${WORKERS}
+      for (let i = 0; i < 8; i++) {
+        const worker = await start(\`
+          for (let i = 0; i < 4; i++) {
+            const draw = () => new addon.Generator(1n).draw(1 << 18).promise.then(draw, ignored);
+            draw();
+          }
+          parentPort.postMessage('running');
+          // A thread that does not come to make them.
+          if (\${i % 2}) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10_000);
+        \`);
+        await sleep(10 * i);
+        await worker.terminate();
+      }
+      console.log('alive');
+    `);
+    expect(stderr).toBe('');
+    expect({ status, stdout }).toEqual({ status: 0, stdout: 'alive' });
+  });
+
   test('that is terminated while it loads', () => {
     const { status, stdout, stderr } = run(`${WORKERS}
       for (let i = 0; i < 8; i++) {

@@ -43,7 +43,7 @@ export async function checkPaperPipeline(
     findings.fact('refused', neverCached, error.message);
     return;
   }
-  compareNoise(golden, findings);
+  await compareNoise(golden, findings);
   compareRun(golden, findings, await recordRun(pipe, { ...options, cache }));
 }
 

@@ -63,7 +63,7 @@ export function compareRun(golden: GoldenCase, findings: Findings, run: Recorded
 }
 
 /** The random numbers that a seed gives, in the order in which the reference drew them. */
-export function compareNoise(golden: GoldenCase, findings: Findings): void {
+export async function compareNoise(golden: GoldenCase, findings: Findings): Promise<void> {
   const roles = ['latents_noise', 'noise_draws'].filter((role) => golden.has(role));
   if (roles.length === 0) return;
   const seed = golden.field<number | number[]>('seed');
@@ -73,6 +73,8 @@ export function compareNoise(golden: GoldenCase, findings: Findings): void {
   for (const role of roles) {
     const { shape } = golden.tensor(role);
     const draws = shape.length > 4 ? (shape[0] as number) : 1;
-    findings.tensor(role, concat(Array.from({ length: draws }, () => source.draw(countOf(each)))), NOISE);
+    const drawn: Float32Array[] = [];
+    for (let i = 0; i < draws; i++) drawn.push(await source.draw(countOf(each)));
+    findings.tensor(role, concat(drawn), NOISE);
   }
 }

@@ -23,7 +23,7 @@ export async function checkPipeline(golden: GoldenCase, findings: Findings, mode
     await expectRefusal(findings, () => pipe.generate({ ...options, output: 'latent' }));
     return;
   }
-  compareNoise(golden, findings);
+  await compareNoise(golden, findings);
   const run = await recordRun(pipe, options);
   compareRun(golden, findings, run);
   await compareOutputs(golden, findings, pipe, run, options);

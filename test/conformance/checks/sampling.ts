@@ -28,7 +28,7 @@ export class GivenNoise extends NoiseSource {
     super(seeds, batch);
   }
 
-  override drawRows(rows: number, count: number): Float32Array {
+  override async drawRows(rows: number, count: number): Promise<Float32Array> {
     const values = this.draws.subarray(this.#next, this.#next + rows * count);
     this.#next += rows * count;
     return values;
