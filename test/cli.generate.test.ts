@@ -178,6 +178,7 @@ describe('wrong use', () => {
     [['generate', '-p', 'x', '--seed', '18446744073709551616'], /It must fit in 64 bits/],
     [['generate', '-p', 'x', '--seeds', '1,b'], /It must be a whole number/],
     [['generate', '-p', 'x', '--cache', 'quick'], /'quick' is invalid. It must be off, quality, balanced/],
+    [['generate', '-p', 'x', '--cache', 'balance'], /It must be off, .* Did you mean balanced\?/],
     [
       ['generate', '-p', 'x', '--cache', 'intervall=3'],
       /There is no cache setting intervall; did you mean interval\?/,

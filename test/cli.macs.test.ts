@@ -117,8 +117,8 @@ describe('a run', () => {
 });
 
 test.each([
-  [['--cache', 'interval=3,branch=12'], 2, /cache\.branch must be a whole number from 0 to 11/],
-  [['--cache', 'steps=0+50'], 2, /cache\.steps\[1\] must be a call from 0 to 49/],
+  [['--cache', 'interval=3,branch=12'], 2, /--cache: branch must be a whole number from 0 to 11/],
+  [['--cache', 'steps=0+50'], 2, /--cache: steps\[1\] must be a call from 0 to 49/],
   [['--width', '100'], 2, /--width must be a multiple of 8, got 100/],
   [['--width', '0'], 2, /at least 1/],
   [['--width', '64', '--latent-width', '8'], 2, /cannot be used with option '--width/],

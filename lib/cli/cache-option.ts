@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import { CACHE_PRESETS, type CacheOptions, type CachePreset } from '../deepcache/index.js';
-import { unknownName } from '../names.js';
+import { closest, unknownName } from '../names.js';
 import { toNumber } from './arguments.js';
 
 export const CACHE_HELP = 'off, quality, balanced, fast, or settings such as interval=3,branch=1';
@@ -30,7 +30,11 @@ export function toCacheOptions(text: string): CacheOptions {
   const settings: Record<string, unknown> = {};
   for (const part of text.split(',')) {
     const [key = '', value, ...rest] = part.split('=').map((piece) => piece.trim());
-    if (!value || rest.length > 0) throw new InvalidArgumentError(`It must be ${CACHE_HELP}.`);
+    if (!value || rest.length > 0) {
+      const meant = closest(text, Object.keys(CACHE_PRESETS));
+      const hint = meant === undefined ? '' : ` Did you mean ${meant}?`;
+      throw new InvalidArgumentError(`It must be ${CACHE_HELP}.${hint}`);
+    }
     if (Object.hasOwn(settings, key)) throw new InvalidArgumentError(`It sets ${key} twice.`);
     settings[key] = toSetting(key, value);
   }

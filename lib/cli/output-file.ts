@@ -179,7 +179,7 @@ export function requireDifferent(paths: Readonly<Record<string, string | undefin
   for (const [option, path] of Object.entries(paths)) {
     if (path === undefined || path === STDOUT) continue;
     const other = seen.get(resolve(path));
-    if (other !== undefined) throw invalidArgument(option, `must be another file than ${other}`);
+    if (other !== undefined) throw invalidArgument(option, `must be another file than --${other}`);
     seen.set(resolve(path), option);
   }
 }

@@ -99,7 +99,7 @@ function inWordsOfFlags(message: string, code: string, known: ReadonlyMap<string
   const isOption = code === 'ERR_DEEPCACHE_INVALID_ARGUMENT' && !/^\w+ is (not a|no) field/.test(message);
   return message
     .replace(/^[a-z]\w*(?= )/i, (word) => (isOption ? flag(word) : word))
-    .replace(/^(\w+)\.(?=\w+ )/, (whole, word) => (known.has(word) ? `${flag(word)}: ` : whole))
+    .replace(/^(cache|vaeTiling)\.(?=\w)/, (whole, word) => (isOption ? `${flag(word)}: ` : whole))
     .replace(/(?<=^--[\w-]+ and )\w+(?= exclude)/, flag)
     .replace(/(?<![\w./\\"'-])[a-z]+[A-Z]\w*(?![\w./\\"'-])/g, flag);
 }

@@ -1,5 +1,6 @@
 import { invalidArgument } from '../errors.js';
-import { checkNames } from '../names.js';
+import { show } from '../messages.js';
+import { checkNames, closest } from '../names.js';
 import { MAX_POWER, sampleFromQuadCenter, sampleFromQuadOnce } from './nonuniform.js';
 
 export interface CacheSettings {
@@ -62,9 +63,11 @@ export function resolveCache(options: CacheOptions, calls: number): ResolvedCach
   if (options === false) return { settings: null };
   if (typeof options === 'string') {
     if (!Object.hasOwn(CACHE_PRESETS, options)) {
+      const meant = closest(options, Object.keys(CACHE_PRESETS));
       throw invalidArgument(
         'cache',
-        `must be 'quality', 'balanced', 'fast', false or an object, got '${options}'`,
+        `must be 'quality', 'balanced', 'fast', false or an object, got ${show(options)}` +
+          (meant === undefined ? '' : `; did you mean '${meant}'?`),
       );
     }
     if (calls > FEW_CALLS) return { settings: { ...CACHE_PRESETS[options] } };

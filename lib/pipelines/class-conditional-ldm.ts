@@ -127,6 +127,8 @@ export class ClassConditionalLDMPipeline extends SamplingPipeline<
   }
 
   #labels(value: unknown): readonly number[] {
+    if (value === undefined)
+      throw invalidArgument('classLabels', `is missing: classes from 0 to ${this.numClasses - 1}`);
     const list: readonly unknown[] = Array.isArray(value) ? value : [value];
     const last = this.numClasses - 1;
     for (const label of list) {
