@@ -79,16 +79,17 @@ std::vector<int> ConfigReader::integers(const char* field) const {
   return per_level(field, items.size(), 0);
 }
 
-std::vector<int> ConfigReader::per_level(const char* field, size_t levels, int fallback) const {
+std::vector<int> ConfigReader::per_level(const char* field, size_t levels, int fallback,
+                                         int least) const {
   if (!has(field)) return std::vector<int>(levels, fallback);
   const Json& value = *json_.find(field);
-  if (!value.is_array()) return std::vector<int>(levels, integer(field, fallback));
+  if (!value.is_array()) return std::vector<int>(levels, integer(field, fallback, least));
   const std::vector<Json>& items = value.array(name(field));
   if (items.size() != levels)
     fail("has " + std::to_string(items.size()) + " values in \"" + field + "\" for " +
          std::to_string(levels) + " levels");
   std::vector<int> out;
-  for (const Json& item : items) out.push_back(within(item, field, 1, 1 << 20));
+  for (const Json& item : items) out.push_back(within(item, field, least, 1 << 20));
   return out;
 }
 

@@ -28,7 +28,7 @@ class ConfigReader {
   std::vector<std::string> strings(const char* field) const;  // required
   std::vector<int> integers(const char* field) const;         // required
   // A number for every level, or one for each.
-  std::vector<int> per_level(const char* field, size_t levels, int fallback) const;
+  std::vector<int> per_level(const char* field, size_t levels, int fallback, int least = 1) const;
   // The same, when all levels must agree.
   int same_for_all(const char* field, size_t levels, int fallback) const;
   bool has(const char* field) const;  // present and not null

@@ -71,7 +71,8 @@ UnetConfig parse_unet_2d_condition(const ConfigReader& in) {
   }
   if (in.has("num_attention_heads")) out.fields.heads = "num_attention_heads";
   out.heads = in.per_level(out.fields.heads, levels, 8);
-  out.depth = in.per_level("transformer_layers_per_block", levels, 1);
+  // None where a level does not attend (KOALA).
+  out.depth = in.per_level("transformer_layers_per_block", levels, 1, 0);
   out.context_width = in.same_for_all("cross_attention_dim", levels, 1280);
   out.layers = in.same_for_all("layers_per_block", levels, 2);
   out.groups = in.integer("norm_num_groups", 32);

@@ -207,6 +207,10 @@ TEST(unet_configurations_are_checked) {
   CHECK_EQ(tiny_with(R"("mid_block_type": null)").mid_resnets, 0);
   CHECK_EQ(tiny_with(R"("mid_block_type": "UNetMidBlock2D")").mid_resnets, 1);
   CHECK_EQ(tiny_with(R"("time_cond_proj_dim": 8)").time_cond_width, 8);
+  // Levels that do not attend may say so.
+  std::string none = kTiny;
+  none.replace(none.find("[1, 1, 2]"), 9, "[1, 0, 2]");
+  CHECK_EQ(UnetConfig::parse(none).depth[1], 0);
 }
 
 // Values whose lives overlap never share memory.

@@ -15,6 +15,8 @@ const UNSUPPORTED = ['freeu', 'pag', 'sag', 'tgate', 'cutoff', 'cfg_schedule'];
 export async function checkPipeline(golden: GoldenCase, findings: Findings, models: Models): Promise<void> {
   const unsupported = UNSUPPORTED.find((name) => golden.field(name) !== undefined);
   if (unsupported) throw new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', `${unsupported} is not implemented`);
+  if (golden.field<string>('note')?.startsWith('vae replaced'))
+    throw new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', 'tiny autoencoders are not implemented');
   const pipe = await models.pipeline(golden.modelFolder, golden.field<string>('pipeline'));
   const cache = helperCache(golden);
   const options: GenerateOptions = { ...generateOptions(golden), cache };

@@ -92,6 +92,8 @@ function toleranceOfUsers(golden: GoldenCase): Tolerance | undefined {
 
 function sampleOf(golden: GoldenCase, role: string) {
   const { data, shape } = golden.tensor(role);
+  if (shape.length !== 4)
+    throw new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', 'motion modules are not implemented');
   const [batch = 0, , height = 0, width = 0] = shape;
   return { sample: data as Float32Array, batch, height, width };
 }

@@ -1,3 +1,4 @@
+import { DeepCacheError } from '../../../lib/errors.js';
 import { finish } from '../../../lib/native/device.js';
 import type { VaeRequest } from '../../../lib/native/types.js';
 import type { Findings } from '../findings.js';
@@ -9,6 +10,7 @@ const BLOCKS = /^(en|de)coder\.(conv_in|conv_out|mid_block|(down|up)_blocks\.\d+
 
 /** The posterior and a sample of it. */
 export async function checkVaeEncode(golden: GoldenCase, findings: Findings, models: Models): Promise<void> {
+  refuseTiles(golden);
   const vae = await models.vae(golden.modelFolder);
   const { data, taps } = await finish(() => vae.native.encode(request(golden, 'image')));
   findings.tensor('moments', data);
@@ -25,10 +27,16 @@ export async function checkVaeEncode(golden: GoldenCase, findings: Findings, mod
 }
 
 export async function checkVaeDecode(golden: GoldenCase, findings: Findings, models: Models): Promise<void> {
+  refuseTiles(golden);
   const vae = await models.vae(golden.modelFolder);
   const { data, taps } = await finish(() => vae.native.decode(request(golden, 'z')));
   findings.tensor('out', data);
   compareActivations(golden, findings, taps, BLOCKS);
+}
+
+function refuseTiles(golden: GoldenCase): void {
+  if (golden.field('tiling') !== undefined)
+    throw new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', 'this runner makes no tiles');
 }
 
 function request(golden: GoldenCase, role: string): VaeRequest {
