@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process';
 import {
+  closeSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -275,6 +277,22 @@ describe('failures', () => {
     expect(code).toBe(1);
     expect(err).toMatch(/^deepcache: [^\n]*a\.png[^\n]*\n$/);
   });
+});
+
+const onLinux = process.platform === 'linux' ? test : test.skip;
+
+onLinux('standard output that takes nothing is an error in one line', async () => {
+  const full = openSync('/dev/full', 'w');
+  const args = ['--import', 'tsx', 'lib/cli/main.ts', 'macs', '--model-name', 'sd15'];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', full, 'pipe'] });
+  closeSync(full);
+  let err = '';
+  child.stderr?.on('data', (chunk) => {
+    err += chunk;
+  });
+  const code = await new Promise((resolve) => child.on('close', resolve));
+  expect(err).toMatch(/^standard output cannot be written: ENOSPC[^\n]* \[ERR_DEEPCACHE_OUTPUT\]\n$/);
+  expect(code).toBe(1);
 });
 
 describe('Ctrl-C', () => {

@@ -238,7 +238,7 @@ describe('wrong use', () => {
     ['onStep', { onStep: () => {} }, ['fast'], /^onStep is decided by compare/],
     ['no settings', {}, [], /^settings must have at least one/],
     ['settings that are none', {}, 'fast', /^settings must be a list/],
-    ['an unknown preset', {}, ['fastest'], /^cache must be .*, got 'fastest' \(of the setting "fastest"\)$/],
+    ['an unknown preset', {}, ['fastest'], /^cache must be .*, got "fastest" \(of the setting "fastest"\)$/],
     ['an interval of 0', {}, { a: { interval: 0 } }, /^cache.interval must be .* \(of the setting "a"\)$/],
     [
       'a branch that the U-Net lacks',

@@ -66,8 +66,11 @@ export function processContext(): CliContext {
   // A reader that goes away early (`deepcache macs | head`) is no error.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(ExitCode.ok);
-    throw error;
+    process.stderr.write(`standard output cannot be written: ${error.message} [ERR_DEEPCACHE_OUTPUT]\n`);
+    process.exit(ExitCode.failure);
   });
+  // Nobody is there to be told.
+  process.stderr.on('error', () => {});
   const sink: Sink = {
     stdout: (data) => void process.stdout.write(data),
     stderr: (text) => void process.stderr.write(text),
