@@ -1,5 +1,6 @@
 import { invalidArgument } from '../errors.js';
 import { forEachIndex, inOneGo, type Sliced } from '../slices.js';
+import { NumberList } from './number-list.js';
 
 /** A part of a prompt, and how strongly it counts: 1 is as it is without brackets. */
 export interface WeightedText {
@@ -13,7 +14,11 @@ const STEP = 1.1;
 /** Far beyond what makes pictures; products of nested weights must stay numbers. */
 const LARGEST = 100;
 
-const PARTS = /\\[\\()[\]]|\\|[()[\]]|:\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+))\s*\)|[^\\()[\]:]+|:/g;
+/** The weight at the end of a bracket. */
+const NUMBER = /:\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+))\s*\)/y;
+
+/** Characters of a text between two pauses. */
+const STRETCH = 2 ** 14;
 
 /**
  * Reads the weights that people write into prompts, by the rules of AUTOMATIC1111's web UI (its
@@ -35,24 +40,47 @@ export function parseWeights(text: string, name = 'prompt'): WeightedText[] {
 
 /** The same in parts, for texts of a megabyte; what it returns is made as it is asked for. */
 export function* weightSlices(text: string, name: string): Sliced<Iterable<WeightedText>> {
-  // Lists of numbers: a million small objects would keep the garbage collector busy.
-  const pieces = { starts: [] as number[], ends: [] as number[] };
+  // Numbers and characters, not matches: a million small objects would keep the garbage collector busy.
+  const pieces = { starts: new NumberList(), ends: new NumberList() };
   // Round and square brackets know nothing of each other.
   const [round, square] = [new Brackets(STEP), new Brackets(1 / STEP)];
-  let count = 0;
-  for (const { 0: piece, 1: number, index } of text.matchAll(PARTS)) {
-    if (piece === '(') round.open();
-    else if (piece === '[') square.open();
-    else if (round.isOpen && number !== undefined) round.close(Number(number));
-    else if (round.isOpen && piece === ')') round.close();
-    else if (square.isOpen && piece === ']') square.close();
-    else {
-      pieces.starts.push(piece.startsWith('\\') ? index + 1 : index);
-      pieces.ends.push(index + piece.length);
-      round.enter();
-      square.enter();
+  const add = (start: number, end: number) => {
+    pieces.starts.push(start);
+    pieces.ends.push(end);
+    round.enter();
+    square.enter();
+  };
+  let pause = STRETCH;
+  for (let i = 0; i < text.length; ) {
+    const start = i++;
+    const first = text[start] as string;
+    if (first === '(') round.open();
+    else if (first === '[') square.open();
+    else if (first === ')' && round.isOpen) round.close();
+    else if (first === ']' && square.isOpen) square.close();
+    else if (first === '\\') {
+      // Without a character that it stands before it is nothing.
+      if (isSpecial(text.charCodeAt(i)) && text[i] !== ':') i++;
+      add(start + 1, i);
+    } else if (first === ':') {
+      NUMBER.lastIndex = start;
+      const number = NUMBER.exec(text)?.[1];
+      if (number !== undefined) i = NUMBER.lastIndex;
+      if (number !== undefined && round.isOpen) round.close(Number(number));
+      else add(start, i);
+    } else if (isSpecial(first.charCodeAt(0))) {
+      add(start, i);
+    } else {
+      for (; i < text.length && !isSpecial(text.charCodeAt(i)); i++) {
+        if (i < pause) continue;
+        yield;
+        pause = i + STRETCH;
+      }
+      add(start, i);
     }
-    if (++count % 512 === 0) yield;
+    if (i < pause) continue;
+    yield;
+    pause = i + STRETCH;
   }
   yield* round.settle();
   yield* square.settle();
@@ -66,13 +94,18 @@ export function* weightSlices(text: string, name: string): Sliced<Iterable<Weigh
   return joined(text, pieces, weightOf);
 }
 
+/** Whether it is one of \\ ( ) [ ] and the colon. */
+function isSpecial(code: number): boolean {
+  return code === 40 || code === 41 || (code >= 91 && code <= 93) || code === 58;
+}
+
 /** Brackets of a kind, and which of them pieces of text are in. One that is never closed counts to the end. */
 class Brackets {
   /** Of each bracket in the order of the text: its factor, then that of all around it too. */
-  readonly #factors: number[] = [];
-  readonly #outer: number[] = [];
+  readonly #factors = new NumberList();
+  readonly #outer = new NumberList();
   /** Of each piece of text: the innermost bracket, or -1. */
-  readonly #innermost: number[] = [];
+  readonly #innermost = new NumberList();
   #current = -1;
 
   constructor(private readonly factor: number) {}
@@ -83,12 +116,13 @@ class Brackets {
 
   open(): void {
     this.#outer.push(this.#current);
-    this.#current = this.#factors.push(this.factor) - 1;
+    this.#current = this.#factors.length;
+    this.#factors.push(this.factor);
   }
 
   close(factor = this.factor): void {
-    this.#factors[this.#current] = factor;
-    this.#current = this.#outer[this.#current] as number;
+    this.#factors.set(this.#current, factor);
+    this.#current = this.#outer.at(this.#current);
   }
 
   /** The next piece of text is here. */
@@ -100,14 +134,14 @@ class Brackets {
   settle(): Sliced<void> {
     // Outer ones come first.
     return forEachIndex(this.#factors.length, (i) => {
-      const outer = this.#outer[i] as number;
-      if (outer >= 0) this.#factors[i] = (this.#factors[i] as number) * (this.#factors[outer] as number);
+      const outer = this.#outer.at(i);
+      if (outer >= 0) this.#factors.set(i, this.#factors.at(i) * this.#factors.at(outer));
     });
   }
 
   weightOf(piece: number): number {
-    const bracket = this.#innermost[piece] as number;
-    return bracket < 0 ? 1 : (this.#factors[bracket] as number);
+    const bracket = this.#innermost.at(piece);
+    return bracket < 0 ? 1 : this.#factors.at(bracket);
   }
 }
 
@@ -116,17 +150,17 @@ const MOST_JOINED = 2 ** 14;
 
 function* joined(
   text: string,
-  { starts, ends }: { starts: readonly number[]; ends: readonly number[] },
+  { starts, ends }: { starts: NumberList; ends: NumberList },
   weightOf: (i: number) => number,
 ): Iterable<WeightedText> {
   for (let i = 0; i < starts.length; ) {
     const weight = weightOf(i);
     const parts: string[] = [];
     while (i < starts.length && parts.length < MOST_JOINED && weightOf(i) === weight) {
-      const start = starts[i];
+      const start = starts.at(i);
       // Neighbours in the text are one piece.
-      while (starts[i + 1] === ends[i] && weightOf(i + 1) === weight) i++;
-      parts.push(text.slice(start, ends[i++]));
+      while (i + 1 < starts.length && starts.at(i + 1) === ends.at(i) && weightOf(i + 1) === weight) i++;
+      parts.push(text.slice(start, ends.at(i++)));
     }
     yield { text: parts.join(''), weight };
   }
