@@ -31,6 +31,9 @@ export interface PromptEmbeds {
 /** Blocks that are encoded at once: enough to be fast, few enough to need little memory. */
 const BATCH = 16;
 
+/** Texts of one option of which notes say what was cut off. */
+const MOST_QUOTED = 3;
+
 /** The blocks of each text, by the options for long and weighted prompts. */
 export async function readTexts(
   tokenizer: CLIPTokenizer,
@@ -44,12 +47,17 @@ export async function readTexts(
   note: (message: string) => void,
 ): Promise<TokenBlock[][]> {
   const blocks: TokenBlock[][] = [];
+  let cut = 0;
   for (const [i, text] of texts.entries()) {
     const title = `${name}${texts.length > 1 ? `[${i}]` : ''}`;
-    const onTruncated = (dropped: string) => note(`${title} is too long, this was cut off: "${dropped}"`);
+    const onTruncated = (dropped: string) => {
+      if (++cut <= MOST_QUOTED) note(`${title} is too long, this was cut off: "${dropped}"`);
+    };
     const options = { name: title, long: longPrompts, weighted: promptWeighting, onTruncated };
     blocks.push(await inSlices(toBlocks(tokenizer, text, options), signal));
   }
+  if (cut > MOST_QUOTED)
+    note(`${cut - MOST_QUOTED} more of the texts in ${name} are too long and were cut off`);
   return blocks;
 }
 

@@ -157,3 +157,11 @@ describe('promptWeighting', () => {
     expect(images[0]?.metadata.parameters).toMatch(/Long prompts: true, Prompt weighting: true/);
   });
 });
+
+test('of many prompts that are too long, the notes quote a few', async () => {
+  const prompt = new Array(20).fill('cat '.repeat(100));
+  const { notes } = await pipe.generate({ prompt, steps: 1, output: 'latent' });
+  expect(notes).toHaveLength(4);
+  expect(notes[2]).toMatch(/^prompt\[2\] is too long, this was cut off: ".*cat cat/);
+  expect(notes[3]).toBe('17 more of the texts in prompt are too long and were cut off');
+});
