@@ -14,6 +14,9 @@ namespace {
 
 constexpr int64_t kMaxCount = int64_t(1) << 30;
 
+// Numbers that are drawn between two looks at whether the job was cancelled.
+constexpr size_t kPart = size_t(1) << 16;
+
 size_t parse_count(const Napi::CallbackInfo& info) {
   return size_t(Argument(info[0], "count").integer(0, kMaxCount));
 }
@@ -47,7 +50,12 @@ Napi::Value NativeGenerator::draw(const Napi::CallbackInfo& info) {
     const auto work = [generator = generator_,
                        count = parse_count(info)](JobContext& context) -> Finish {
       std::vector<float> values(count);
-      generator->randn(values.data(), count);
+      // Blocks of 16 numbers depend on nothing else, but the last 16 belong together.
+      for (size_t done = 0, part; done < count; done += part) {
+        if (*context.cancel_flag()) throw Error(ErrorCode::kAborted, "the job was aborted");
+        part = count - done < kPart + 16 ? count - done : kPart;
+        generator->randn(values.data() + done, part);
+      }
       return context.hand_over(std::move(values));
     };
     return start_job(info.Env(), work, {line_, {}}).object(info.Env());
