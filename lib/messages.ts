@@ -14,7 +14,10 @@ export function shorten(text: string, most = 200): string {
 export function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(shorten(value));
   if (Array.isArray(value)) {
-    const items = value.slice(0, 10).map((item) => (Array.isArray(item) ? '[…]' : show(item)));
+    // Not its own methods: it may be anything.
+    const items = Array.from({ length: Math.min(10, value.length) }, (_, i) =>
+      Array.isArray(value[i]) ? '[…]' : show(value[i]),
+    );
     return shorten(`[${items.join(', ')}]`);
   }
   // An object without a prototype has no text.

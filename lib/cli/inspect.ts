@@ -1,7 +1,8 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { Command } from 'commander';
 import { fromNative, invalidConfig, messageOf } from '../errors.js';
+import { statOf } from '../files/read.js';
 import { meantFolder } from '../models/demo-model.js';
 import { native } from '../native/binding.js';
 import { devices } from '../native/device.js';
@@ -56,7 +57,7 @@ async function inspect(
     if (checkWeights) problems.push(...(await checkValues(file, context)));
   };
 
-  const isFile = statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+  const isFile = statOf(path)?.isFile() ?? false;
   if (isFile && basename(path) !== 'model_index.json') {
     const problems: string[] = [];
     await check(path, problems);

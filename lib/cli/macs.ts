@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { type UnetDefaults, unetDefaults } from '../configs/unet-size.js';
@@ -6,6 +6,7 @@ import { UNET_CONFIGS } from '../configs/unets.js';
 import type { CacheOptions } from '../deepcache/index.js';
 import { fromNative, invalidArgument, invalidConfig } from '../errors.js';
 import { readJson } from '../files/json.js';
+import { isFolder } from '../files/read.js';
 import { native } from '../native/binding.js';
 import type { UnetPlanInfo, UnetSize } from '../native/types.js';
 import { toCount } from './arguments.js';
@@ -90,7 +91,7 @@ async function readConfig(
 }
 
 function configIn(folder: string): string {
-  if (!existsSync(folder) || !statSync(folder).isDirectory()) throw invalidConfig(folder, 'is no folder');
+  if (!isFolder(folder)) throw invalidConfig(folder, 'is no folder');
   const candidates = ['unet/config.json', 'config.json'].map((name) => join(folder, name));
   const path = candidates.find((candidate) => existsSync(candidate));
   if (!path) throw invalidConfig(folder, 'has neither unet/config.json nor config.json');

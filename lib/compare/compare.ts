@@ -1,4 +1,5 @@
 import { invalidArgument } from '../errors.js';
+import { show } from '../messages.js';
 import { checkNames } from '../names.js';
 import type { GenerateOptions } from '../pipelines/options.js';
 import type { StepEvent } from '../pipelines/result.js';
@@ -67,7 +68,7 @@ export async function compare<Options extends GenerateOptions>(
     throw invalidArgument('pipe', 'must be a pipeline with a U-Net that caches');
   }
   if (repeats !== undefined && !(Number.isInteger(repeats) && repeats >= 1)) {
-    throw invalidArgument('repeats', `must be a whole number of at least 1, got ${String(repeats)}`);
+    throw invalidArgument('repeats', `must be a whole number of at least 1, got ${show(repeats)}`);
   }
   const all: NamedSetting[] = [{ name: 'no cache', cache: false }, ...nameSettings(settings)];
   const given = withSeeds(checkOptions(options) as Options);

@@ -1,4 +1,5 @@
 import { invalidArgument } from '../errors.js';
+import { show } from '../messages.js';
 
 /**
  * Branches are numbered as in DeepCacheSDHelper (cache_branch_id) for U-Nets of two layers a block: branch
@@ -33,7 +34,7 @@ export function validateBranch(
   if (Number.isInteger(branch) && branch >= 0 && branch < count) return branch;
   throw invalidArgument(
     name,
-    `must be a whole number from 0 to ${count - 1} for this U-Net, got ${String(branch)}`,
+    `must be a whole number from 0 to ${count - 1} for this U-Net, got ${show(branch)}`,
   );
 }
 
@@ -86,7 +87,7 @@ export function branchFromLdm(): number {
 export function branchFromPaperText(skipBranch: number, { levels, layersPerBlock }: BranchLayout): number {
   const count = branchCount(levels, layersPerBlock);
   if (Number.isInteger(skipBranch) && skipBranch >= 1 && skipBranch <= count) return skipBranch - 1;
-  throw invalidArgument('skipBranch', `must be a whole number from 1 to ${count}, got ${String(skipBranch)}`);
+  throw invalidArgument('skipBranch', `must be a whole number from 1 to ${count}, got ${show(skipBranch)}`);
 }
 
 function oneMore(branch: number, { levels, layersPerBlock }: BranchLayout): number {
@@ -97,5 +98,5 @@ function oneMore(branch: number, { levels, layersPerBlock }: BranchLayout): numb
 
 function requireIndex(name: string, value: number, max: number): void {
   if (Number.isInteger(value) && value >= 0 && value <= max) return;
-  throw invalidArgument(name, `must be a whole number from 0 to ${max}, got ${String(value)}`);
+  throw invalidArgument(name, `must be a whole number from 0 to ${max}, got ${show(value)}`);
 }

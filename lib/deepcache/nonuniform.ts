@@ -1,4 +1,5 @@
 import { invalidArgument } from '../errors.js';
+import { show } from '../messages.js';
 import { type Complex, power as exactPower, linspace, realPower, roughPower } from './complex.js';
 
 /** How much the power is lowered when its list comes out too short. */
@@ -88,11 +89,11 @@ function truncated(points: readonly Complex[], power: number): number[] {
 
 function requirePower(power: unknown): void {
   if (typeof power === 'number' && power > 1 && power <= MAX_POWER) return;
-  throw invalidArgument('power', `must be a number above 1 and at most ${MAX_POWER}, got ${String(power)}`);
+  throw invalidArgument('power', `must be a number above 1 and at most ${MAX_POWER}, got ${show(power)}`);
 }
 
 function requireWhole(name: string, value: number, min: number, max = Infinity): void {
   if (Number.isInteger(value) && value >= min && value <= max) return;
   const range = max === Infinity ? `of at least ${min}` : `from ${min} to ${max}`;
-  throw invalidArgument(name, `must be a whole number ${range}, got ${String(value)}`);
+  throw invalidArgument(name, `must be a whole number ${range}, got ${show(value)}`);
 }

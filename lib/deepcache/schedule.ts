@@ -184,13 +184,13 @@ function requireSettings(settings: CacheSettings, calls: number): void {
   checkNames(settings, KEYS, 'cache.');
   const { branch = 0, schedule = 'uniform', counter = 'calls' } = settings;
   if (!Number.isInteger(branch) || branch < 0) {
-    throw invalidArgument('cache.branch', `must be a whole number of at least 0, got ${String(branch)}`);
+    throw invalidArgument('cache.branch', `must be a whole number of at least 0, got ${show(branch)}`);
   }
   if (schedule !== 'uniform' && schedule !== 'nonuniform') {
-    throw invalidArgument('cache.schedule', `must be 'uniform' or 'nonuniform', got ${String(schedule)}`);
+    throw invalidArgument('cache.schedule', `must be 'uniform' or 'nonuniform', got ${show(schedule)}`);
   }
   if (counter !== 'calls' && counter !== 'helper') {
-    throw invalidArgument('cache.counter', `must be 'calls' or 'helper', got ${String(counter)}`);
+    throw invalidArgument('cache.counter', `must be 'calls' or 'helper', got ${show(counter)}`);
   }
   if (schedule === 'uniform') refuse(settings, ['center', 'power'], "needs schedule 'nonuniform'");
   if (settings.steps !== undefined) {
@@ -209,14 +209,11 @@ function requireSettings(settings: CacheSettings, calls: number): void {
 function requireNonuniform({ center, power }: CacheSettings, calls: number): void {
   if (center !== undefined && !(Number.isInteger(center) && center >= 0 && center <= calls)) {
     const range = `must be a call from 0 to ${calls}`;
-    throw invalidArgument(
-      'cache.center',
-      `${range} (the run has ${calls} U-Net calls), got ${String(center)}`,
-    );
+    throw invalidArgument('cache.center', `${range} (the run has ${calls} U-Net calls), got ${show(center)}`);
   }
   if (power !== undefined && !(typeof power === 'number' && power > 1 && power <= MAX_POWER)) {
     const range = `must be a number above 1 and at most ${MAX_POWER}`;
-    throw invalidArgument('cache.power', `${range}, got ${String(power)}`);
+    throw invalidArgument('cache.power', `${range}, got ${show(power)}`);
   }
 }
 
@@ -228,7 +225,7 @@ function refuse(settings: CacheSettings, keys: readonly (keyof CacheSettings)[],
 
 function requireInterval(interval: unknown, name = 'interval'): void {
   if (Number.isInteger(interval) && (interval as number) >= 1) return;
-  throw invalidArgument(name, `must be a whole number of at least 1, got ${String(interval)}`);
+  throw invalidArgument(name, `must be a whole number of at least 1, got ${show(interval)}`);
 }
 
 function requireList(steps: unknown, calls: number): void {
@@ -240,7 +237,7 @@ function requireList(steps: unknown, calls: number): void {
       const range = `must be a call from 0 to ${calls - 1}`;
       throw invalidArgument(
         `cache.steps[${i}]`,
-        `${range} (the run has ${calls} U-Net calls), got ${String(step)}`,
+        `${range} (the run has ${calls} U-Net calls), got ${show(step)}`,
       );
     }
     if (i > 0 && step <= steps[i - 1])

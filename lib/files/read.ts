@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { untilAborted } from '../aborting.js';
 import { type DeepCacheError, invalidConfig, messageOf } from '../errors.js';
@@ -63,6 +63,20 @@ export function readSmallFileSync(path: string, max: number, options: ReadOption
 export function isMissing(error: unknown): boolean {
   const { cause, code } = (error ?? {}) as { cause?: { code?: unknown }; code?: unknown };
   return code === 'ENOENT' || cause?.code === 'ENOENT';
+}
+
+/** What is at a path, undefined where there is nothing. Errors are those of {@link readSmallFile}. */
+export function statOf(path: string, options: ReadOptions = {}): Stats | undefined {
+  return coded(path, options, () => statSync(path, { throwIfNoEntry: false }));
+}
+
+/** What cannot be looked at, such as a link that leads to itself, is no folder. */
+export function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 async function readBounded(path: string, max: number, options: ReadOptions): Promise<Buffer> {

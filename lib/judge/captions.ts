@@ -1,4 +1,5 @@
 import { invalidArgument } from '../errors.js';
+import { show } from '../messages.js';
 import {
   COLORS,
   GROUND_KINDS,
@@ -28,7 +29,7 @@ const MAX_CAPTIONS = 10_000;
  */
 export function sampleCaptions(count: number, seed: number): string[] {
   if (!Number.isInteger(count) || count < 1 || count > MAX_CAPTIONS) {
-    throw invalidArgument('count', `must be a whole number from 1 to ${MAX_CAPTIONS}, got ${String(count)}`);
+    throw invalidArgument('count', `must be a whole number from 1 to ${MAX_CAPTIONS}, got ${show(count)}`);
   }
   const random = mulberry32(seed);
   const captions = new Set<string>();

@@ -1,8 +1,8 @@
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { type DeepCacheError, invalidArgument, invalidConfig } from '../errors.js';
-import { readSmallFile } from '../files/read.js';
+import { isFolder, readSmallFile, statOf } from '../files/read.js';
 import { checkpointIn, checkpointMessage } from './checkpoint-file.js';
 import { meantFolder } from './demo-model.js';
 
@@ -31,7 +31,7 @@ export async function locateModel(given: string, signal?: AbortSignal): Promise<
     throw invalidArgument('model', 'must be the path of a folder in the diffusers layout');
   }
   const path = expandHome(meantFolder(given));
-  const stats = statSync(path, { throwIfNoEntry: false });
+  const stats = statOf(path);
   if (!stats) throw nothingThere(path);
   if (!stats.isDirectory()) {
     if (basename(path) === INDEX) return { folder: dirname(path) };
@@ -127,11 +127,9 @@ async function modelsInside(path: string, signal?: AbortSignal): Promise<string[
 }
 
 function foldersIn(path: string): string[] {
-  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return [];
+  if (!isFolder(path)) return [];
   const names = readdirSync(path).slice(0, MOST_FOLDERS).sort();
-  return names
-    .map((name) => join(path, name))
-    .filter((folder) => statSync(folder, { throwIfNoEntry: false })?.isDirectory());
+  return names.map((name) => join(path, name)).filter(isFolder);
 }
 
 function listed(folders: readonly string[]): string {

@@ -1,4 +1,5 @@
 import { DeepCacheError, fromNative, invalidArgument } from '../errors.js';
+import { show } from '../messages.js';
 import { native } from './binding.js';
 import { startInRun } from './run-memory.js';
 import type { DeviceInfo, Job, NativeBackend } from './types.js';
@@ -36,13 +37,13 @@ const backends = new Map<number, NativeBackend>();
 export function openBackend(options: DeviceOptions): NativeBackend {
   const { device = 'auto', threads = 0, dtype = 'auto', autotune = false } = options;
   if (!Number.isInteger(threads) || threads < 0 || threads > 1024) {
-    throw invalidArgument('threads', `must be a whole number from 0 (all cores) to 1024, got ${threads}`);
+    throw invalidArgument(
+      'threads',
+      `must be a whole number from 0 (all cores) to 1024, got ${show(threads)}`,
+    );
   }
   if (typeof device !== 'string' || !/^(auto|cpu|cuda(:\d{1,3})?)$/.test(device)) {
-    throw invalidArgument(
-      'device',
-      `must be 'auto', 'cpu', 'cuda' or 'cuda:N', got ${JSON.stringify(device)}`,
-    );
+    throw invalidArgument('device', `must be 'auto', 'cpu', 'cuda' or 'cuda:N', got ${show(device)}`);
   }
   const chosen = device === 'auto' ? bestDevice() : device;
   if (dtype === 'fp32' && chosen !== 'cpu') {

@@ -1,4 +1,5 @@
 import { DeepCacheError, invalidArgument } from '../errors.js';
+import { show } from '../messages.js';
 
 interface Waiting {
   begin(): void;
@@ -119,6 +120,6 @@ export function checkMaxPending(value: unknown): number {
   if (Number.isSafeInteger(value) && (value as number) >= 1) return value as number;
   throw invalidArgument(
     'maxPending',
-    `must be a whole number of at least 1, or Infinity, got ${String(value)}`,
+    `must be a whole number of at least 1, or Infinity, got ${show(value)}`,
   );
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { invalidArgument } from '../errors.js';
 import { defaultLog, type Log } from '../log.js';
+import { show } from '../messages.js';
 import { AutoencoderKL } from '../models/autoencoder-kl.js';
 import { CLIPTextModel } from '../models/text-encoder.js';
 import { UNet2DConditionModel } from '../models/unet.js';
@@ -138,10 +139,10 @@ export function checkLoadOptions(options: LoadOptions): void {
   checkNames(options, LOAD_OPTIONS);
   const { dtype = 'auto', variant, log, signal } = options;
   if (!['auto', 'fp32', 'fp16', 'bf16'].includes(dtype)) {
-    throw invalidArgument('dtype', `must be 'auto', 'fp32', 'fp16' or 'bf16', got ${String(dtype)}`);
+    throw invalidArgument('dtype', `must be 'auto', 'fp32', 'fp16' or 'bf16', got ${show(dtype)}`);
   }
   if (variant !== undefined && (typeof variant !== 'string' || !/^[\w-]+$/.test(variant))) {
-    throw invalidArgument('variant', `must be part of a file name, such as 'fp16', got ${String(variant)}`);
+    throw invalidArgument('variant', `must be part of a file name, such as 'fp16', got ${show(variant)}`);
   }
   flag('autotune', options.autotune);
   flag('unloadTextEncoder', options.unloadTextEncoder);

@@ -7,6 +7,7 @@ import {
 } from '../compare/index.js';
 import { invalidArgument } from '../errors.js';
 import { type Judge, judgeScene, readCaption } from '../judge/index.js';
+import { show } from '../messages.js';
 import { checkNames } from '../names.js';
 import type { GenerateOptions } from '../pipelines/options.js';
 import { drawSeed, isRandom } from '../pipelines/seeds.js';
@@ -71,7 +72,7 @@ export async function measureQuality(
   const { prompts, seed: given = 0, batch = 8, repeats, keep = 8, judge, stop, onProgress } = measuring;
   if (prompts.length === 0) throw invalidArgument('prompts', 'must be at least one');
   if (!Number.isInteger(batch) || batch < 1) {
-    throw invalidArgument('batch', `must be a whole number of at least 1, got ${String(batch)}`);
+    throw invalidArgument('batch', `must be a whole number of at least 1, got ${show(batch)}`);
   }
   const seed = isRandom(given) ? drawSeed() : given;
   let sums: Sums[] = [];

@@ -1,4 +1,5 @@
 import { DeepCacheError, invalidArgument } from '../errors.js';
+import { show } from '../messages.js';
 import { assign, type Linear } from './linear.js';
 import type { Assignment, PerSample, StepRow } from './table.js';
 
@@ -108,7 +109,7 @@ export function requireFinite(className: string, rows: readonly CompiledRow[]): 
 
 function requireSteps(steps: unknown, trainSteps: number): number {
   if (typeof steps !== 'number' || !Number.isInteger(steps) || steps < 1) {
-    throw invalidArgument('steps', `must be a whole number of at least 1, got ${String(steps)}`);
+    throw invalidArgument('steps', `must be a whole number of at least 1, got ${show(steps)}`);
   }
   if (steps > trainSteps) {
     throw invalidArgument(
@@ -159,7 +160,7 @@ export function optionInRange(
   if (value === undefined) return fallback;
   if (typeof value === 'number' && value >= min && value <= max) return value;
   const range = max === Infinity ? `of at least ${min}` : `from ${min} to ${max}`;
-  throw invalidArgument(name, `must be a number ${range}, got ${String(value)}`);
+  throw invalidArgument(name, `must be a number ${range}, got ${show(value)}`);
 }
 
 function requireDescending(name: string, values: readonly number[], max: number): void {
@@ -168,7 +169,7 @@ function requireDescending(name: string, values: readonly number[], max: number)
   }
   for (const [i, value] of values.entries()) {
     if (typeof value !== 'number' || !(value >= 0 && value <= max)) {
-      throw invalidArgument(`${name}[${i}]`, `must be a number from 0 to ${max}, got ${String(value)}`);
+      throw invalidArgument(`${name}[${i}]`, `must be a number from 0 to ${max}, got ${show(value)}`);
     }
     if (i > 0 && value >= (values[i - 1] as number)) throw invalidArgument(name, 'must go from high to low');
   }

@@ -1,7 +1,7 @@
 import { Callbacks } from '../callbacks.js';
-
 import { type SpeedupSpread, spreadOf } from '../compare/speedup.js';
 import { invalidArgument } from '../errors.js';
+import { show } from '../messages.js';
 import { checkNames } from '../names.js';
 import type { GenerateOptions } from '../pipelines/options.js';
 import { drawSeed, isRandom } from '../pipelines/seeds.js';
@@ -107,7 +107,7 @@ export async function tune(
   for (const [name, list] of Object.entries({ prompts, validationPrompts })) {
     if (list.length === 0) throw invalidArgument(name, 'must be at least one');
   }
-  if (!(maxSeconds > 0)) throw invalidArgument('maxSeconds', `must be above 0, got ${String(maxSeconds)}`);
+  if (!(maxSeconds > 0)) throw invalidArgument('maxSeconds', `must be above 0, got ${show(maxSeconds)}`);
   /** How much longer runs of the other prompts take. */
   const ratio = validationPrompts.length / prompts.length;
   const begin = performance.now();
@@ -218,9 +218,9 @@ function checkBudget(budget: TuneBudget): void {
   if ('minPsnr' in budget) {
     const { minPsnr } = budget;
     if (!(Number.isFinite(minPsnr) && minPsnr > 0)) {
-      throw invalidArgument('minPsnr', `must be decibels above 0, got ${String(minPsnr)}`);
+      throw invalidArgument('minPsnr', `must be decibels above 0, got ${show(minPsnr)}`);
     }
   } else if (!(Number.isFinite(budget.speedup) && budget.speedup > 1)) {
-    throw invalidArgument('speedup', `must be a number above 1, got ${String(budget.speedup)}`);
+    throw invalidArgument('speedup', `must be a number above 1, got ${show(budget.speedup)}`);
   }
 }

@@ -68,6 +68,22 @@ const char* name_of(cuda::ActivationType type) {
   return type == cuda::ActivationType::fp16 ? "fp16" : "bf16";
 }
 
+// Calls a function whose jobs take their memory from the reservation.
+Napi::Value call_within(const Napi::CallbackInfo& call,
+                        const std::shared_ptr<Reservation>& reservation) {
+  Classes& classes = Classes::of(call.Env());
+  const Napi::Function start = Argument(call[0], "start").function();
+  const auto outer = std::exchange(classes.reservation, reservation);
+  try {
+    const Napi::Value result = start.Call({});
+    classes.reservation = outer;
+    return result;
+  } catch (...) {
+    classes.reservation = outer;
+    throw;
+  }
+}
+
 }  // namespace
 
 Napi::Function NativeBackend::define_class(Napi::Env env) {
@@ -101,17 +117,7 @@ Napi::Value NativeBackend::reserve(const Napi::CallbackInfo& info) {
     if (!reservation) return env.Null();
     Napi::Object out = Napi::Object::New(env);
     out["within"] = Napi::Function::New(env, [reservation](const Napi::CallbackInfo& call) {
-      Classes& classes = Classes::of(call.Env());
-      const Napi::Function start = Argument(call[0], "start").function();
-      const auto outer = std::exchange(classes.reservation, reservation);
-      try {
-        const Napi::Value result = start.Call({});
-        classes.reservation = outer;
-        return result;
-      } catch (...) {
-        classes.reservation = outer;
-        throw;
-      }
+      return guarded(call.Env(), [&] { return call_within(call, reservation); });
     });
     out["release"] = Napi::Function::New(
         env, [reservation](const Napi::CallbackInfo&) { reservation->release(); });

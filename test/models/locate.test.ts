@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -131,6 +131,17 @@ describe('the way out is told', () => {
     expect(await message(join(FIXTURE, 'README.md'))).toMatch(/does not exist/);
     writeFileSync(join(place, 'x.txt'), 'a model');
     expect(await message(join(place, 'x.txt'))).toMatch(/is a file; models are folders/);
+  });
+
+  test('for paths that cannot be looked at', async () => {
+    const loop = join(place, 'loop');
+    symlinkSync(loop, loop);
+    expect(await message(loop)).toMatch(/loop: cannot be read: ELOOP/);
+    expect(await message('a\0b')).toMatch(/cannot be read: .*null bytes/);
+    expect((await message('x'.repeat(100_000))).length).toBeLessThan(400);
+    // Of no concern beside a model.
+    const inside = model('one');
+    expect(await locateModel(place)).toMatchObject({ folder: inside });
   });
 
   test('for a folder of something else', async () => {

@@ -9,6 +9,15 @@ const OUT_OF_MEMORY = 'ERR_DEEPCACHE_OUT_OF_MEMORY';
 const most = () => Math.floor(backend.availableMemory() * 0.9);
 
 describe('memory that was promised to a run', () => {
+  test('only a function is called within a reservation', () => {
+    const reservation = backend.reserve(1);
+    for (const bad of [undefined, 5, {}, class {}]) {
+      expect(() => reservation?.within(bad as never)).toThrow(/function|class|constructor/i);
+    }
+    expect(reservation?.within(() => 'result')).toBe('result');
+    reservation?.release();
+  });
+
   test('is not there for others, and comes back', async () => {
     const first = backend.reserve(most());
     expect(first).not.toBeNull();

@@ -152,6 +152,11 @@ describe('loading', () => {
   test.each<[string, object, RegExp]>([
     ['device', { device: 'tpu' }, /device.*tpu/],
     ['device', { device: 5 }, /device/],
+    ['device', { device: 5n }, /device.*got 5/],
+    ['threads', { threads: Symbol('two') }, /threads.*Symbol\(two\)/],
+    ['threads', { threads: Object.create(null) }, /threads.*\[object Object\]/],
+    ['dtype', { dtype: Object.create(null) }, /dtype.*\[object Object\]/],
+    ['maxPending', { maxPending: Object.create(null) }, /maxPending.*\[object Object\]/],
     ['threads', { threads: -1 }, /threads/],
     ['threads', { threads: 1.5 }, /threads/],
     ['threads', { threads: '2' }, /threads/],
