@@ -93,7 +93,7 @@ test('words outside of the grammar are told, and commands without a model remark
   expect(sampleCaptions(200, 3).flatMap(unknownWords)).toEqual([]);
   const folder = mkdtempSync(join(tmpdir(), 'deepcache-words-'));
   const run = (prompt: string) =>
-    runCli(['generate', '-p', prompt, '--steps', '1', '-o', join(folder, 'out.png')]);
+    runCli(['generate', '-p', prompt, '--steps', '1', '--force', '-o', join(folder, 'out.png')]);
   const { code, err } = await run('a red dragon');
   expect({ code, err }).toEqual({
     code: 0,

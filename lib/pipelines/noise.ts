@@ -40,7 +40,7 @@ export class NoiseSource {
    * The draws that follow, for a run to make one by one when its rows need them; undefined when none is used. Those in
    * between that nobody uses are made too. The run has the generators as they are now: nothing is drawn here afterwards.
    */
-  following(used: readonly boolean[]): NoiseDraws | undefined {
+  following(used: readonly boolean[]): NoiseDraws | Float32Array | undefined {
     return used.includes(true) ? { generators: this.#generators, used } : undefined;
   }
 }

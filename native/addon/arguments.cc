@@ -163,9 +163,15 @@ size_t Argument::copy_floats(float* to, size_t most) const {
   return count;
 }
 
+bool Argument::is_staged() const {
+  return value_.IsObject() && value_.As<Napi::Object>().CheckTypeTag(&NativeFloats::kTypeTag);
+}
+
+bool Argument::is_floats() const { return is_staged() || value_.IsTypedArray(); }
+
 Floats Argument::take(const std::function<bool(size_t)>& fits,
                       const std::string& expectation) const {
-  if (value_.IsObject() && value_.As<Napi::Object>().CheckTypeTag(&NativeFloats::kTypeTag)) {
+  if (is_staged()) {
     auto& floats = *NativeFloats::Unwrap(value_.As<Napi::Object>());
     if (!floats.is_full()) fail(expectation, "Floats that are not full");
     if (!fits(floats.size())) fail(expectation, std::to_string(floats.size()));

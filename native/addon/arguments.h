@@ -44,6 +44,8 @@ class Argument {
   // A Float32Array of finite values; their number is the product of `shape`. Or a Floats of the
   // addon, which is empty afterwards.
   Floats floats(std::initializer_list<size_t> shape) const;
+  // Whether it is one of those.
+  bool is_floats() const;
   // The same of `shape` times any number, at least 1.
   Floats floats_of_multiple(std::initializer_list<size_t> shape) const;
   // Copies a Float32Array of at most so many finite values; their number.
@@ -58,6 +60,7 @@ class Argument {
  private:
   template <typename T>
   Napi::TypedArrayOf<T> array(napi_typedarray_type type, const std::string& expectation) const;
+  bool is_staged() const;  // a Floats
   // The values of a Float32Array or a Floats whose size `fits`.
   Floats take(const std::function<bool(size_t)>& fits, const std::string& expectation) const;
 

@@ -117,7 +117,7 @@ struct Drawing {
 // The draws themselves, or the generators that make them, which are copied as they are now.
 void parse_noise(const Argument& in, size_t batch, size_t channels, Size size, UnetDenoise& out) {
   const size_t count = channels * size.height * size.width;
-  if (in.value().IsTypedArray()) {
+  if (in.is_floats()) {
     const size_t each = batch * count;
     const Floats draws = in.floats_of_multiple({batch, channels, size.height, size.width});
     out.draws = int(draws.size() / each);

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { native } from '../../lib/native/binding.js';
 import { staged } from '../../lib/native/staging.js';
 import type { NativeVae } from '../../lib/native/types.js';
-import { codeOf, loadVae, noise } from './tiny-model.js';
+import { codeOf, denoiseRequest, fullRun, loadUnet, loadVae, noise, row } from './tiny-model.js';
 
 // Arrays that are too large to be copied on the event loop in one go.
 
@@ -105,6 +105,21 @@ describe('Floats', () => {
       part.fill(Number.NaN);
     }
     expect(isSame((await run(floats as never)).data, (await run(values as never)).data)).toBe(true);
+  });
+
+  test('are a run’s noise too, whose other form is an object', async () => {
+    const unet = await loadUnet();
+    const values = noise(2 * 256);
+    const terms = [
+      { slot: 'x', coefficient: 1 },
+      { slot: 'noise', coefficient: 0.5 },
+    ] as const;
+    const rows = [0, 1].map((i) => row(i, { noise: i, assign: [{ to: 'x', terms }] }));
+    const table = { ...fullRun(2), rows };
+    const latents = async (given: Float32Array) =>
+      (await unet.denoise({ ...denoiseRequest(2), table, noise: given }).promise).latents;
+    expect(isSame(await latents(floatsOf(values) as never), await latents(values))).toBe(true);
+    unet.dispose();
   });
 
   test('belong to the first request that takes them', async () => {

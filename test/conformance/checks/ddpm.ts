@@ -10,6 +10,7 @@ import { compareActivations } from './activations.js';
 import {
   compareOutputs,
   compareSampling,
+  type GivenDraws,
   GivenNoise,
   noiseOf,
   originalFolder,
@@ -118,7 +119,7 @@ export function checkDdpmNonuniform(golden: GoldenCase, findings: Findings) {
 }
 
 class WithNoise extends DDPMPipeline {
-  draws: Float32Array = new Float32Array(0);
+  draws: GivenDraws = { values: new Float32Array(0), size: 0 };
 
   protected override noiseSource(seeds: readonly bigint[], batch: number) {
     return new GivenNoise(seeds, batch, this.draws);

@@ -8,6 +8,7 @@ import { compareActivations, inTorchOrder } from './activations.js';
 import {
   compareOutputs,
   compareSampling,
+  type GivenDraws,
   GivenNoise,
   noiseOf,
   originalFolder,
@@ -172,7 +173,7 @@ export function checkLdmNonuniform(golden: GoldenCase, findings: Findings) {
 }
 
 class WithNoise extends ClassConditionalLDMPipeline {
-  draws: Float32Array = new Float32Array(0);
+  draws: GivenDraws = { values: new Float32Array(0), size: 0 };
 
   protected override noiseSource(seeds: readonly bigint[], batch: number) {
     return new GivenNoise(seeds, batch, this.draws);

@@ -16,6 +16,12 @@ export function originalFolder(golden: GoldenCase): string {
   return join(golden.folder, model.dir);
 }
 
+export interface GivenDraws {
+  values: Float32Array;
+  /** Numbers of one draw. */
+  size: number;
+}
+
 /** Noise that is given instead of drawn. */
 export class GivenNoise extends NoiseSource {
   #next = 0;
@@ -23,21 +29,31 @@ export class GivenNoise extends NoiseSource {
   constructor(
     seeds: readonly bigint[],
     batch: number,
-    private readonly draws: Float32Array,
+    private readonly noise: GivenDraws,
   ) {
     super(seeds, batch);
   }
 
   override async drawRows(rows: number, count: number): Promise<Float32Array> {
-    const values = this.draws.subarray(this.#next, this.#next + rows * count);
-    this.#next += rows * count;
+    return this.#take(rows * count);
+  }
+
+  override following(used: readonly boolean[]): Float32Array | undefined {
+    if (!used.includes(true)) return undefined;
+    return concat(used.map(() => this.#take(this.noise.size)).filter((_, i) => used[i]));
+  }
+
+  #take(count: number): Float32Array {
+    const values = this.noise.values.subarray(this.#next, this.#next + count);
+    this.#next += count;
     return values;
   }
 }
 
 /** The case's noise, draw after draw; without one nothing may be drawn. */
-export function noiseOf(golden: GoldenCase): Float32Array {
-  return golden.has('noise') ? (golden.tensor('noise').data as Float32Array) : new Float32Array(0);
+export function noiseOf(golden: GoldenCase): GivenDraws {
+  const values = golden.has('noise') ? (golden.tensor('noise').data as Float32Array) : new Float32Array(0);
+  return { values, size: golden.tensor('x_T').data.length };
 }
 
 /** What a run did, call by call. */
