@@ -165,8 +165,8 @@ describe('in a file', () => {
     [['--preview', 'preview.gif'], /--preview must end in .png, .jpg, .jpeg, .webp, got "preview.gif"/],
     [['--preview-every', '0'], /It must be a whole number of at least 1/],
     [['--vae-tiling', 'big'], /It must be a number/],
-    [['--vae-tiling', '0'], /vaeTiling.tileSize must be a whole number from 32/],
-    [['--vae-tiling', '60'], /vaeTiling.tileSize must be a multiple of 8/],
+    [['--vae-tiling', '0'], /--vae-tiling: tileSize must be a whole number from 32/],
+    [['--vae-tiling', '60'], /--vae-tiling: tileSize must be a multiple of 8/],
   ])('%j is refused', async (args, message) => {
     const { code, err } = await generate(args);
     expect(err).toMatch(message);
