@@ -5,7 +5,6 @@
 // residuals: 5e-3. bf16 is eight times as coarse. A denoising run repeats the call on its own
 // output.
 
-
 #include "compare.h"
 #include "emulated.h"
 #include "models/autoencoder.h"
