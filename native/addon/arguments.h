@@ -44,10 +44,10 @@ class Argument {
   // A Float32Array of finite values; their number is the product of `shape`. Or a Floats of the
   // addon, which is empty afterwards.
   Floats floats(std::initializer_list<size_t> shape) const;
-  // Whether it is one of those.
-  bool is_floats() const;
   // The same of `shape` times any number, at least 1.
   Floats floats_of_multiple(std::initializer_list<size_t> shape) const;
+  // Whether it is one of the two.
+  bool is_floats() const;
   // Copies a Float32Array of at most so many finite values; their number.
   size_t copy_floats(float* to, size_t most) const;
   // An Int32Array of at least one value.
