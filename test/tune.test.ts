@@ -72,7 +72,7 @@ const CALLS = 11;
 const OPTIONS = { steps: 10, guidanceScale: 3 };
 const PROMPTS = { prompts: ['a red house', 'a dog'], validationPrompts: ['a cat'] };
 
-test('the likest schedule of a speed is no worse than even steps on its own prompts', async () => {
+test('the closest schedule of a speed is no worse than even steps on its own prompts', async () => {
   await using pipe = await loadTiny();
   const seen = new Map<string, number>();
   const result = await tune(
@@ -145,7 +145,7 @@ test('what gaps cost tells the errors of lists', async () => {
   expect(costs.decibels(best)).toBeGreaterThanOrEqual(costs.decibels(uniformList(12, 4)));
 });
 
-test('the fastest schedule of a likeness has it, and one out of reach says so', async () => {
+test('the fastest schedule of a PSNR has it, and one out of reach says so', async () => {
   await using pipe = await loadTiny();
   const within = await tune(pipe, OPTIONS, { minPsnr: 15 }, { ...PROMPTS, branches: [0], maxRuns: 30 });
   expect(within.isWithin).toBe(true);

@@ -11,8 +11,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { floatToBfloat, floatToHalf } from '../lib/math/half.js';
 import { native } from '../lib/native/binding.js';
-import { convertValues, floatToBfloat, floatToHalf } from '../weights-tools/dtypes.js';
+import { convertValues } from '../weights-tools/dtypes.js';
 import { createProgram } from '../weights-tools/program.js';
 import { SafetensorsWriter } from '../weights-tools/safetensors-writer.js';
 import { runCli } from './cli-run.js';

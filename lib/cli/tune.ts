@@ -50,7 +50,7 @@ export function tuneCommand(context: CliContext): Command {
         .argParser(toNumber)
         .conflicts('speedup'),
     )
-    .option('--speedup <x>', 'the likest schedule that is as fast as this', toNumber)
+    .option('--speedup <x>', 'the schedule closest to the uncached result that is as fast as this', toNumber)
     .optionsGroup('What to search with:')
     .option('--prompts <file>', 'prompts, one a line; - is stdin')
     .option(

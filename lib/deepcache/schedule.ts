@@ -32,7 +32,7 @@ export type CacheOptions = false | CachePreset | CacheSettings;
  * Branch 0 and whole intervals: they suit every model and number of steps. Measured with the demo model (25 DDIM steps,
  * 200 captions): 36.1 dB PSNR at 1.67 times the speed, 34.3 dB at 2.17, 33.3 dB at 3.11; most pictures stay near 48 dB,
  * and one in some twenty shows another composition, which is what the means tell. What the captions ask for is in the
- * pictures as often as without a cache. Deeper branches are likelier, but slower: interval 5 of branch 1 is 1.9 times as
+ * pictures as often as without a cache. Deeper branches come closer to the uncached result, but are slower: interval 5 of branch 1 is 1.9 times as
  * fast as no cache, of branch 0 3.0 times (bench/results/quality-demo-2026-11-24.md).
  */
 export const CACHE_PRESETS: Readonly<Record<CachePreset, { interval: number; branch: number }>> = {

@@ -1,3 +1,4 @@
+import { roundHalfEven } from '../math/numpy.js';
 import type { Tensor } from '../tensor.js';
 
 const f32 = Math.fround;
@@ -59,9 +60,4 @@ function nearest(coordinate: number, size: number): number {
   const flips = Math.floor(distance / size);
   const inside = flips % 2 === 0 ? f32(extra - 0.5) : f32(f32(size - extra) - 0.5);
   return roundHalfEven(Math.min(size - 1, Math.max(0, inside)));
-}
-
-function roundHalfEven(value: number): number {
-  const rounded = Math.round(value);
-  return rounded - value === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
 }

@@ -1,3 +1,4 @@
+import { solve } from '../math/solve.js';
 import type { AutoencoderKL } from '../models/autoencoder-kl.js';
 import { native } from '../native/binding.js';
 import type { LatentProjection } from './projection.js';
@@ -61,19 +62,6 @@ function averages(picture: Float32Array, scale: number): Float64Array[] {
     }
     return out;
   });
-}
-
-/** Gauss's elimination for a positive definite matrix, which needs no pivots; `a` and `b` are used up. */
-function solve(a: Float64Array[], b: Float64Array[]): Float64Array[] {
-  for (const [i, pivot] of a.entries()) {
-    for (const [k, row] of a.entries()) {
-      if (k === i) continue;
-      const factor = (row[i] as number) / (pivot[i] as number);
-      for (const [column, value] of pivot.entries()) add(row, column, -factor * value);
-      for (const [color, value] of (b[i] as Float64Array).entries()) add(b[k], color, -factor * value);
-    }
-  }
-  return b.map((row, i) => row.map((value) => value / (a[i]?.[i] as number)));
 }
 
 function add(to: Float64Array | undefined, index: number, value: number): void {

@@ -9,7 +9,7 @@ const MAX_NAMES = 8;
 /** Colours that the page has for branches; deeper ones share the last. */
 export const BRANCH_COLORS = 5;
 
-/** The settings' likeness over their speed, as an SVG: what lies to the right and above is better. */
+/** The settings' similarity to the uncached result over their speed, as an SVG: what lies to the right and above is better. */
 export function qualityChart(rows: readonly QualityRow[]): string {
   const points = rows
     .map((row, i) => ({ row, i }))
@@ -44,7 +44,7 @@ export function qualityChart(rows: readonly QualityRow[]): string {
     return `<g data-setting="${i}"><circle class="${kind}" cx="${left}" cy="${top}" r="5"><title>${escapeHtml(title)}</title></circle>${points.length <= MAX_NAMES ? name : ''}</g>`;
   });
   return `<figure class="chart">
-<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="Likeness over speed of all settings; the figures are in the table">
+<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="Similarity over speed of all settings; the figures are in the table">
 <g class="grid">${grid.join('\n')}</g>
 <text class="title" x="${(MARGIN.left + WIDTH) / 2}" y="${HEIGHT - 6}" text-anchor="middle">speedup of denoising</text>
 <text class="title" transform="translate(12 ${bottom / 2}) rotate(-90)" text-anchor="middle">PSNR in dB</text>

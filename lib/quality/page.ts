@@ -26,7 +26,7 @@ const PARTS: readonly { part: keyof PictureTimes; title: string }[] = [
 ];
 
 /**
- * One HTML file: likeness over speed, all figures, where the time goes, then for every prompt the pictures of all
+ * One HTML file: similarity over speed, all figures, where the time goes, then for every prompt the pictures of all
  * settings and their differences. Everything that a user wrote is escaped, and never part of the script.
  */
 export async function qualityPage(report: QualityReport): Promise<string> {

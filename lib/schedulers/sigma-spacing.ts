@@ -1,6 +1,6 @@
+import { linspace } from '../math/numpy.js';
 import { betaQuantile } from './beta-quantile.js';
 import type { ConfigReader, SchedulerConfig } from './config.js';
-import { linspace } from './spacing.js';
 
 /** How the noise levels of a run are spread between the highest and the lowest, instead of by timesteps. */
 export type SigmaSpacing = 'karras' | 'exponential' | 'beta' | 'lu';

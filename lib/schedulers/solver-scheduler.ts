@@ -1,3 +1,4 @@
+import { roundHalfEven } from '../math/numpy.js';
 import { readThreshold, THRESHOLD_DEFAULTS, type X0Limit } from './clipping.js';
 import { type CompiledRow, type CompileOptions, type NoiseLevel, resolveSteps } from './compiled.js';
 import { type SchedulerConfig, TRAINING_DEFAULTS } from './config.js';
@@ -13,7 +14,7 @@ import {
   timestepOfSigma,
   trainingSigmas,
 } from './sigmas.js';
-import { roundHalfEven, spaceSolverTimesteps, TIMESTEP_SPACINGS, type TimestepSpacing } from './spacing.js';
+import { spaceSolverTimesteps, TIMESTEP_SPACINGS, type TimestepSpacing } from './spacing.js';
 
 const f32 = Math.fround;
 

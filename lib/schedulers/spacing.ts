@@ -1,4 +1,5 @@
 import { invalidArgument } from '../errors.js';
+import { linspace, roundHalfEven } from '../math/numpy.js';
 
 /** How the timesteps of a run are spread over the training steps (Lin et al. 2023, table 2). */
 export const TIMESTEP_SPACINGS = ['linspace', 'leading', 'trailing'] as const;
@@ -68,22 +69,6 @@ export function spaceSolverTimesteps(options: SpacingOptions & { lastTimestep: n
       );
     }
   }
-}
-
-/** numpy.linspace: the last value is exactly `stop`. */
-export function linspace(start: number, stop: number, count: number): number[] {
-  const step = (stop - start) / (count - 1);
-  return Array.from({ length: count }, (_, i) => {
-    if (i === 0) return start;
-    return i === count - 1 ? stop : i * step + start;
-  });
-}
-
-/** Rounds to the nearest whole number, halves to the even one. */
-export function roundHalfEven(value: number): number {
-  const floor = Math.floor(value);
-  if (value - floor !== 0.5) return Math.round(value);
-  return floor % 2 === 0 ? floor : floor + 1;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { solve } from '../math/solve.js';
 import type { SchedulerConfig } from './config.js';
 import { combine, type Linear, ring, slot } from './linear.js';
 import type { RunContext } from './scheduler.js';
@@ -131,48 +132,27 @@ function apply(
 function predictorWeights(ratios: readonly number[], hh: number, scaleB: number): number[] {
   // The paper fixes the second-order predictor's weight instead of solving for it; so does the corrector's first order.
   if (ratios.length <= 1) return ratios.map(() => 0.5);
-  return solve(...momentSystem(ratios, hh, scaleB));
+  return solve(...momentSystem(ratios, hh, scaleB)).flat();
 }
 
 function correctorWeights(ratios: readonly number[], hh: number, scaleB: number): number[] {
-  return ratios.length === 0 ? [0.5] : solve(...momentSystem([...ratios, 1], hh, scaleB));
+  return ratios.length === 0 ? [0.5] : solve(...momentSystem([...ratios, 1], hh, scaleB)).flat();
 }
 
 /**
  * The order conditions of the paper's theorem 3.1: for each power i of the ratios, the sum of rho_k * ratio_k^i must be
  * a multiple of phi_(i + 2)(hh), the integral that the formula approximates, divided by B(h).
  */
-function momentSystem(ratios: readonly number[], hh: number, scaleB: number): [number[][], number[]] {
+function momentSystem(ratios: readonly number[], hh: number, scaleB: number): [number[][], number[][]] {
   const matrix: number[][] = [];
-  const right: number[] = [];
+  const right: number[][] = [];
   let phi = Math.expm1(hh) / hh - 1;
   let factorial = 1;
   for (let i = 0; i < ratios.length; i++) {
     matrix.push(ratios.map((ratio) => ratio ** i));
-    right.push((phi * factorial) / scaleB);
+    right.push([(phi * factorial) / scaleB]);
     factorial *= i + 2;
     phi = phi / hh - 1 / factorial;
   }
   return [matrix, right];
-}
-
-/** Gaussian elimination with partial pivoting. */
-function solve(matrix: number[][], right: number[]): number[] {
-  const n = right.length;
-  const rows = matrix.map((row, i) => [...row, right[i] as number]);
-  for (let column = 0; column < n; column++) {
-    let pivot = column;
-    for (let r = column + 1; r < n; r++) {
-      if (Math.abs(rows[r]?.[column] as number) > Math.abs(rows[pivot]?.[column] as number)) pivot = r;
-    }
-    [rows[column], rows[pivot]] = [rows[pivot] as number[], rows[column] as number[]];
-    const top = rows[column] as number[];
-    for (let r = 0; r < n; r++) {
-      if (r === column) continue;
-      const row = rows[r] as number[];
-      const factor = (row[column] as number) / (top[column] as number);
-      for (let c = column; c <= n; c++) row[c] = (row[c] as number) - factor * (top[c] as number);
-    }
-  }
-  return rows.map((row, i) => (row[n] as number) / (row[i] as number));
 }

@@ -4,7 +4,7 @@ import { GapCosts, measureGrowth } from './gaps.js';
 import { neighbours, nonuniformLists, uniformList } from './lists.js';
 import type { Schedule, Trials } from './trials.js';
 
-/** What must be kept: a likeness, of which the fastest is wanted, or a speed, of which the likest is. */
+/** The constraint: a least PSNR, for which the fastest schedule is searched, or a least speedup, for which the closest is. */
 export type TuneBudget = { minPsnr: number } | { speedup: number };
 
 /** A schedule on prompts: mean decibels of the pictures against those of the uncached run. */
@@ -79,7 +79,7 @@ export class Search {
     for (const branch of this.branches) {
       const isFaster = (one: Schedule) =>
         !this.#even.some((even) => this.isWithin(even) && this.#speedup(even) >= this.#speedup(one));
-      // More full calls are likelier.
+      // More full calls come closer to the uncached result.
       await firstThat(intervalSchedules(calls, branch).filter(isFaster), async (schedule) => {
         const tried = await this.#tryEven(schedule);
         return tried && this.isWithin(tried);
@@ -103,7 +103,7 @@ export class Search {
 
   /** Tries lists, as long as there is time; {@link answer} has the best of all that were tried. */
   run(): Promise<void> {
-    return 'minPsnr' in this.budget ? this.#fastest(this.budget.minPsnr) : this.#likest(this.budget.speedup);
+    return 'minPsnr' in this.budget ? this.#fastest(this.budget.minPsnr) : this.#closest(this.budget.speedup);
   }
 
   /** The best that was tried; undefined before the first. */
@@ -117,8 +117,8 @@ export class Search {
   }
 
   /**
-   * The best of some schedules: the likest of those that are fast enough, or the fastest of those that are alike enough,
-   * and when none is, the likest.
+   * The best of some schedules: the closest to the uncached result of those that are fast enough, or the fastest of those
+   * that are close enough, and when none is, the closest.
    */
   best(tried: readonly Tried[]): Tried | undefined {
     const within = tried.filter((one) => this.isWithin(one));
@@ -128,7 +128,7 @@ export class Search {
     return maximum(fastest.length > 0 ? fastest : tried, ({ psnr }) => psnr);
   }
 
-  /** What else may turn out to be the best: the likest of those tried that take the same time, and even steps. */
+  /** What else may turn out to be the best: the closest of those tried that take the same time, and even steps. */
   async finalists({ steps, branch }: Tried): Promise<Tried[]> {
     const list = uniformList(this.trials.calls, steps.length);
     const uniform = this.trials.isOver() ? undefined : await this.#try({ steps: list, branch });
@@ -142,12 +142,12 @@ export class Search {
     return [...(uniform ? [uniform] : []), ...others.slice(0, FINALISTS)];
   }
 
-  /** Looks for the likest schedule among those that are fast enough. */
-  async #likest(wanted: number): Promise<void> {
+  /** Looks for the schedule closest to the uncached result among those that are fast enough. */
+  async #closest(wanted: number): Promise<void> {
     const starts: Tried[] = [];
     for (const branch of this.branches) {
       if (this.trials.isOver()) break;
-      // More full calls are likelier.
+      // More full calls come closer to the uncached result.
       const most = this.#counts(branch, wanted).at(-1);
       if (most !== undefined) starts.push(await this.#start({ count: most, branch }));
     }
@@ -155,10 +155,10 @@ export class Search {
     for (const one of starts.sort((a, b) => b.psnr - a.psnr).slice(0, 2)) await this.#refine(one);
   }
 
-  /** Looks for the fastest schedule among those that are alike enough. */
+  /** Looks for the fastest schedule among those that are close enough. */
   async #fastest(wanted: number): Promise<void> {
     for (const branch of this.branches) {
-      // Those that would be faster than what was found, from the fastest on; more full calls are likelier.
+      // Those that would be faster than what was found, from the fastest on; more full calls come closer.
       const best = this.answer();
       const known = best && this.isWithin(best) ? this.#speedup(best) : 1;
       const counts = this.#counts(branch, known).filter((count) => this.#speedup({ count, branch }) > known);
@@ -203,7 +203,7 @@ export class Search {
     return best as Tried;
   }
 
-  /** Moves single full calls until no move helps, or the wanted likeness is there. */
+  /** Moves single full calls until no move helps, or the wanted PSNR is reached. */
   async #refine(start: Tried, wanted = Infinity): Promise<void> {
     let best = start;
     const { branch } = start;

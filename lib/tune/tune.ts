@@ -79,10 +79,10 @@ const OTHERS_RUNS = 3;
 const VALIDATION = 0.4;
 
 /**
- * Searches the fastest schedule within a budget, or the likest, see {@link Search}. The presets and equal intervals that
+ * Searches the fastest schedule within a budget, or the one closest to the uncached result, see {@link Search}. The presets and equal intervals that
  * fit the budget are tried first. The best few of the same time, and evenly spaced full calls, are run once more with
  * other noise: what was luck with the first gives way. Then prompts that the search has not seen decide between the
- * result and the best even setting. All likeness is measured, with all prompts in one run; time follows from the
+ * result and the best even setting. All PSNR is measured, with all prompts in one run; time follows from the
  * seconds of calls.
  *
  * ```ts
