@@ -12,7 +12,13 @@ export { AutoencoderKL } from './models/autoencoder-kl.js';
 export { CLIPVisionModelWithProjection } from './models/image-encoder.js';
 export { CLIPTextModel, type TextEncoderOutput } from './models/text-encoder.js';
 export { LatentUNetModel, UNet2DModel } from './models/unconditional-unets.js';
-export { type BranchInfo, type MacsInfo, type SizeOptions, UNet2DConditionModel } from './models/unet.js';
+export {
+  type BranchInfo,
+  type MacsInfo,
+  type PlanOptions,
+  type SizeOptions,
+  UNet2DConditionModel,
+} from './models/unet.js';
 export { UNetSpatioTemporalConditionModel } from './models/unet-spatio-temporal.js';
 export { type Device, type DeviceOptions, devices } from './native/device.js';
 export type { DeviceInfo } from './native/types.js';

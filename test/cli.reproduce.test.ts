@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { reproduce } from '../lib/cli/reproduce.js';
 
-const rows = reproduce();
+const rows = await reproduce();
 
 test('every published figure is reproduced, but for the known exceptions', () => {
   const differing = rows.filter(({ matches }) => !matches);

@@ -54,11 +54,11 @@ describe('figures', () => {
     expect(comparison.runs[1]?.latentL2).toBeGreaterThan(1e-4);
   });
 
-  test('steps, and what they cost', () => {
+  test('steps, and what they cost', async () => {
     const [, second, third] = comparison.runs;
     expect(second?.stats).toMatchObject({ calls: 9, fullSteps: 5, retrieveSteps: 4 });
     expect(third?.stats).toMatchObject({ calls: 9, fullSteps: 3, retrieveSteps: 6 });
-    const shares = pipe.unet.branches().map(({ share }) => share);
+    const shares = (await pipe.unet.branches()).map(({ share }) => share);
     expect(second?.macsShare).toBeCloseTo((5 + 4 * (shares[0] as number)) / 9, 10);
     expect(third?.macsShare).toBeCloseTo((3 + 6 * (shares[5] as number)) / 9, 10);
   });

@@ -130,10 +130,10 @@ test('the byte tokenizer gives every byte a token, and the end the largest id', 
   expect(tokenizer.encode('aé')).toHaveLength(3);
 });
 
-test('the small model has the widths and heads of the real one', () => {
+test('the small model has the widths and heads of the real one', async () => {
   const size = { batch: 1, height: 8, width: 8, contextLength: 77 };
-  const small = native().planUnet(JSON.stringify(SMALL_UNET), size);
-  const real = native().planUnet(JSON.stringify(UNET_CONFIGS.sd15), size);
+  const small = await native().planUnet(JSON.stringify(SMALL_UNET), size).promise;
+  const real = await native().planUnet(JSON.stringify(UNET_CONFIGS.sd15), size).promise;
   expect(small.parameters).toBeLessThan(0.6 * real.parameters);
   // Branches of the same numbers cut at the same widths.
   expect(small.branches).toHaveLength(9);

@@ -65,7 +65,7 @@ async function inspect(
   }
   const configFile = join(path, 'config.json');
   if (existsSync(join(path, 'model_index.json')) || !existsSync(configFile)) {
-    const report = await inspectModel(path, variant);
+    const report = await inspectModel(path, { variant, signal: context.signal });
     for (const { name, files, problems } of report.components) {
       for (const file of files) await check(join(report.folder, name, file.name), problems);
     }
@@ -80,7 +80,7 @@ async function inspect(
       : 'has neither a model_index.json nor a class in its config.json';
     throw invalidConfig(path, `${what}; it must be a model folder or its unet, vae or text_encoder`);
   }
-  const { config, ...report } = await inspectComponent(path, className, variant);
+  const { config, ...report } = await inspectComponent(path, className, { variant, signal: context.signal });
   for (const { name } of report.files) await check(join(path, name), report.problems);
   return { json: report, text: componentText(report), problems: report.problems.length };
 }

@@ -4,11 +4,12 @@ import { Command, Option } from 'commander';
 import { type UnetDefaults, unetDefaults } from '../configs/unet-size.js';
 import { UNET_CONFIGS } from '../configs/unets.js';
 import type { CacheOptions } from '../deepcache/index.js';
-import { fromNative, invalidArgument, invalidConfig } from '../errors.js';
+import { invalidArgument, invalidConfig } from '../errors.js';
 import { readJson } from '../files/json.js';
 import { isFolder } from '../files/read.js';
 import { native } from '../native/binding.js';
-import type { UnetPlanInfo, UnetSize } from '../native/types.js';
+import { finish } from '../native/device.js';
+import type { UnetSize } from '../native/types.js';
 import { toCount } from './arguments.js';
 import { CACHE_HELP, CACHE_SETTINGS_HELP, toCacheOptions } from './cache-option.js';
 import type { CliContext } from './context.js';
@@ -61,7 +62,7 @@ export function macsCommand(context: CliContext): Command {
       const { name, text, value } = await readConfig(folder, flags);
       const defaults = unetDefaults(value);
       const size = sizeOf(defaults, flags);
-      const plan = planUnet(text, size);
+      const plan = await finish(() => native().planUnet(text, size), context.signal);
       const run = flags.cache === undefined ? undefined : countRun(plan, flags.steps, flags.cache);
       if (flags.json) context.out(`${JSON.stringify({ model: name, size, ...plan, run }, null, 2)}\n`);
       else context.out(macsText(name, size, defaults.scale, plan, run));
@@ -116,12 +117,4 @@ function sizeOf({ scale, contextLength, ...own }: UnetDefaults, flags: Flags): U
     width: latent('width', flags.width, flags.latentWidth),
     contextLength: flags.contextLength ?? contextLength,
   };
-}
-
-function planUnet(config: string, size: UnetSize): UnetPlanInfo {
-  try {
-    return native().planUnet(config, size);
-  } catch (error) {
-    throw fromNative(error);
-  }
 }

@@ -1,8 +1,9 @@
 import { Command } from 'commander';
 import { PUBLISHED_MACS, type PublishedRow } from '../configs/paper.js';
 import { UNET_CONFIGS } from '../configs/unets.js';
-import { DeepCacheError, fromNative } from '../errors.js';
+import { DeepCacheError } from '../errors.js';
 import { native } from '../native/binding.js';
+import { finish } from '../native/device.js';
 import type { UnetPlanInfo } from '../native/types.js';
 import type { CliContext } from './context.js';
 import { formatTable } from './format.js';
@@ -23,8 +24,8 @@ export function reproduceCommand(context: CliContext): Command {
     )
     .option('--json', 'print them as JSON')
     .addHelpText('after', `${HELP}\n${EXIT_CODES_HELP}`)
-    .action(({ json }: { json?: boolean }) => {
-      const rows = reproduce();
+    .action(async ({ json }: { json?: boolean }) => {
+      const rows = await reproduce(context.signal);
       context.out(json ? `${JSON.stringify(rows, null, 2)}\n` : reproduceText(rows));
       const wrong = rows.filter(({ matches, exception }) => !matches && !exception);
       if (wrong.length === 0) return;
@@ -37,11 +38,13 @@ const HELP = `
 Figures are billions of multiply-accumulates per step and sample (GMACs), by the counter of the paper's code (column
 "repo" of \`deepcache macs\`), averaged over a run in which every Nth step is full.`;
 
-export function reproduce(): ReproducedRow[] {
+export async function reproduce(signal?: AbortSignal): Promise<ReproducedRow[]> {
   const plans = new Map<string, UnetPlanInfo>();
+  for (const model of new Set(PUBLISHED_MACS.map(({ model }) => model))) {
+    plans.set(model, await planOf(model, signal));
+  }
   return PUBLISHED_MACS.map((row) => {
-    const plan = plans.get(row.model) ?? planOf(row.model);
-    plans.set(row.model, plan);
+    const plan = plans.get(row.model) as UnetPlanInfo;
     const full = plan.full.repo / 1e9;
     const retrieve = (plan.branches[row.branch]?.repo ?? 0) / 1e9;
     const fullSteps = Math.ceil(row.steps / row.interval);
@@ -58,15 +61,11 @@ function tolerance(published: number): number {
   return Math.max(0.02, 0.5 * 10 ** -digits) + 1e-9;
 }
 
-function planOf(model: string): UnetPlanInfo {
+function planOf(model: string, signal: AbortSignal | undefined): Promise<UnetPlanInfo> {
   const config = UNET_CONFIGS[model] as Readonly<Record<string, unknown>>;
   const side = sampleSize(config);
-  try {
-    const size = { batch: 1, height: side, width: side, contextLength: model.startsWith('ldm') ? 1 : 77 };
-    return native().planUnet(JSON.stringify(config), size);
-  } catch (error) {
-    throw fromNative(error);
-  }
+  const size = { batch: 1, height: side, width: side, contextLength: model.startsWith('ldm') ? 1 : 77 };
+  return finish(() => native().planUnet(JSON.stringify(config), size), signal);
 }
 
 function sampleSize(config: Readonly<Record<string, unknown>>): number {

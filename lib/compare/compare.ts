@@ -109,8 +109,8 @@ export async function compare<Options extends GenerateOptions>(
       options: given,
       device: pipe.device,
       macs: {
-        full: pipe.unet.macs().complete,
-        retrieve: pipe.unet.branches().map((branch) => branch.macs.complete),
+        full: (await pipe.unet.macs()).complete,
+        retrieve: (await pipe.unet.branches()).map((branch) => branch.macs.complete),
         branches,
       },
     },

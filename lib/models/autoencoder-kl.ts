@@ -1,12 +1,19 @@
 import { join } from 'node:path';
-import { fromNative } from '../errors.js';
 import { native } from '../native/binding.js';
 import { type Device, finish, openBackend } from '../native/device.js';
 import { staged } from '../native/staging.js';
-import type { NativeBackend, NativeVae, PlanInfo, VaePlanInfo, VaeRequest } from '../native/types.js';
+import type {
+  NativeBackend,
+  NativeVae,
+  PlanInfo,
+  VaePlanInfo,
+  VaeRequest,
+  VaeSize,
+} from '../native/types.js';
 import type { Tensor } from '../tensor.js';
 import { LatentScale } from './latent-scale.js';
 import { findModel, loadNative, type ModelLoadOptions } from './model-files.js';
+import { Plans } from './plans.js';
 import { needsTiles, runTiled, type Tiling } from './tiling.js';
 
 export interface AutoencoderLoadOptions extends ModelLoadOptions {
@@ -28,6 +35,8 @@ export interface AutoencoderCallOptions {
  * decode.
  */
 export class AutoencoderKL {
+  readonly #plans = new Plans((size: VaeSize) => native().planVae(this.configText, size));
+
   private constructor(
     private readonly handle: NativeVae,
     private readonly configText: string,
@@ -128,13 +137,19 @@ export class AutoencoderKL {
   }
 
   /** Bytes that decoding one image of so many latent pixels allocates; `batch`: frames of a video. */
-  decodeBytes(size: { height: number; width: number; batch?: number }, tiling?: Tiling): number {
-    return bytesOf(this.#plan(size, tiling).decode);
+  async decodeBytes(
+    size: { height: number; width: number; batch?: number },
+    options: AutoencoderCallOptions = {},
+  ): Promise<number> {
+    return bytesOf((await this.#plan(size, options)).decode);
   }
 
   /** The same for encoding one. */
-  encodeBytes(size: { height: number; width: number }, tiling?: Tiling): number {
-    const { encode } = this.#plan(size, tiling);
+  async encodeBytes(
+    size: { height: number; width: number },
+    options: AutoencoderCallOptions = {},
+  ): Promise<number> {
+    const { encode } = await this.#plan(size, options);
     return encode ? bytesOf(encode) : 0;
   }
 
@@ -154,16 +169,12 @@ export class AutoencoderKL {
 
   #plan(
     { height, width, batch = 1 }: { height: number; width: number; batch?: number },
-    tiling?: Tiling,
-  ): VaePlanInfo {
+    { tiling, signal }: AutoencoderCallOptions,
+  ): Promise<VaePlanInfo> {
     const most = tiling ? tiling.tile / this.scale : Number.POSITIVE_INFINITY;
     const { device } = this.handle;
     const size = { batch, height: Math.min(height, most), width: Math.min(width, most), device };
-    try {
-      return native().planVae(this.configText, size);
-    } catch (error) {
-      throw fromNative(error);
-    }
+    return this.#plans.of(size, signal);
   }
 }
 

@@ -1,8 +1,9 @@
 import { validateBranch } from '../deepcache/index.js';
-import { fromNative } from '../errors.js';
 import { native } from '../native/binding.js';
-import type { NativeBackend, NativeUnet, PlanInfo, UnetPlanInfo, UnetSize } from '../native/types.js';
+import { finish } from '../native/device.js';
+import type { NativeBackend, NativeUnet, PlanInfo, UnetSize } from '../native/types.js';
 import { findModel, loadNative, type ModelLoadOptions } from './model-files.js';
+import { Plans } from './plans.js';
 
 /** One DeepCache branch: what a retrieve step costs and keeps. */
 export interface BranchInfo {
@@ -25,8 +26,15 @@ export type MacsInfo = Pick<PlanInfo, 'repo' | 'complete' | 'executed'>;
 
 export type SizeOptions = Partial<UnetSize>;
 
+export interface PlanOptions {
+  signal?: AbortSignal | undefined;
+}
+
 /** A U-Net of the Stable Diffusion family (diffusers' UNet2DConditionModel). */
 export class UNet2DConditionModel {
+  /** Of full steps. */
+  readonly #plans = new Plans((size: UnetSize) => native().planUnet(this.configText, size, false));
+
   protected constructor(
     /** @internal */
     readonly native: NativeUnet,
@@ -93,9 +101,11 @@ export class UNet2DConditionModel {
    * Every valid DeepCache branch, from the cheapest retrieve step to the dearest.
    *
    * @param size in latent pixels; by default one sample of the model's own size.
+   * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT for a size that the U-Net does not take; the signal's reason.
    */
-  branches(size: SizeOptions = {}): BranchInfo[] {
-    const { full, branches } = this.plan(size);
+  async branches(size: SizeOptions = {}, { signal }: PlanOptions = {}): Promise<BranchInfo[]> {
+    const start = () => native().planUnet(this.configText, this.size(size));
+    const { full, branches } = await finish(start, signal);
     return branches.map(
       ({ branch, feature, featureShape, featureBytes, runs, repo, complete, executed }) => ({
         branch,
@@ -109,16 +119,16 @@ export class UNet2DConditionModel {
     );
   }
 
-  /** Multiply-accumulates of a full step. */
-  macs(size: SizeOptions = {}): MacsInfo {
-    const { repo, complete, executed } = this.plan(size, false).full;
+  /** Multiply-accumulates of a full step; sizes and errors are those of {@link branches}. */
+  async macs(size: SizeOptions = {}, { signal }: PlanOptions = {}): Promise<MacsInfo> {
+    const { repo, complete, executed } = await this.#full(size, signal);
     return { repo, complete, executed };
   }
 
   /** Bytes that a run of the size allocates besides the weights: activations, prompt keys and values. */
-  runBytes(size: SizeOptions): number {
-    const { full } = this.plan(size, false);
-    return full.arenaBytes + full.externalBytes;
+  async runBytes(size: SizeOptions, { signal }: PlanOptions = {}): Promise<number> {
+    const { arenaBytes, externalBytes } = await this.#full(size, signal);
+    return arenaBytes + externalBytes;
   }
 
   /** Bytes held now: weights, the arena of the last size that was run, its other buffers. */
@@ -137,11 +147,7 @@ export class UNet2DConditionModel {
     return { batch, height, width, contextLength, frames, device: this.native.device };
   }
 
-  private plan(size: SizeOptions, branches = true): UnetPlanInfo {
-    try {
-      return native().planUnet(this.configText, this.size(size), branches);
-    } catch (error) {
-      throw fromNative(error);
-    }
+  async #full(size: SizeOptions, signal: AbortSignal | undefined): Promise<PlanInfo> {
+    return (await this.#plans.of(this.size(size), signal)).full;
   }
 }

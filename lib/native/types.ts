@@ -28,15 +28,11 @@ export interface NativeAddon {
   loadVae(backend: NativeBackend, source: ModelSource): Job<NativeVae>;
 
   /** What the architecture costs, from its configuration alone; `branches` false: the full pass only, much sooner. */
-  planUnet(config: string, size: UnetSize, branches?: boolean): UnetPlanInfo;
+  planUnet(config: string, size: UnetSize, branches?: boolean): Job<UnetPlanInfo>;
   planTextEncoder(config: string, size: { batch: number; length: number }): PlanInfo;
-  /** `height` and `width` in latent pixels. */
-  planVae(
-    config: string,
-    size: { batch: number; height: number; width: number; device?: string },
-  ): VaePlanInfo;
+  planVae(config: string, size: VaeSize): Job<VaePlanInfo>;
   /** Every tensor that the model's configuration asks for, in the published shapes. */
-  weightShapes(model: ModelKind, config: string): TensorShape[];
+  weightShapes(model: ModelKind, config: string): Job<TensorShape[]>;
 
   readonly Generator: new (seed: bigint) => NativeGenerator;
   readonly Floats: new (count: number) => NativeFloats;
@@ -112,6 +108,15 @@ export interface UnetSize {
   /** Samples that are one video; see {@link VideoShape}. */
   readonly frames?: number;
   /** Whose sizes of values and weights are asked for; the CPU by default. */
+  readonly device?: string;
+}
+
+export interface VaeSize {
+  readonly batch: number;
+  /** Latent pixels. */
+  readonly height: number;
+  readonly width: number;
+  /** See {@link UnetSize}. */
   readonly device?: string;
 }
 

@@ -118,8 +118,9 @@ export class ClassConditionalLDMPipeline extends SamplingPipeline<
     return this.vae.scale;
   }
 
-  protected override decodeBytes(): number {
-    return this.vae.decodeBytes({ height: this.unet.sampleHeight, width: this.unet.sampleWidth });
+  protected override decodeBytes(signal: AbortSignal | undefined): Promise<number> {
+    const { sampleHeight: height, sampleWidth: width } = this.unet;
+    return this.vae.decodeBytes({ height, width }, { signal });
   }
 
   protected override decoderMemory() {

@@ -79,7 +79,7 @@ export class DDPMPipeline extends SamplingPipeline<DDPMOptions, PipelineParts> {
     return { data: data.map((value) => Math.min(1, Math.max(0, (value + 1) / 2))), shape };
   }
 
-  protected override decodeBytes(): number {
+  protected override async decodeBytes(): Promise<number> {
     return 0;
   }
 }

@@ -136,8 +136,8 @@ export abstract class LatentPipeline<
       contextLength: prepared.length,
     };
     const { tiling } = options;
-    const vaeUse = { encodes: this.kind.encodesImages, decodes: options.output !== 'latent', tiling };
-    const need = estimateMemory(this.components, size, vaeUse);
+    const vaeUse = { encodes: this.kind.encodesImages, decodes: options.output !== 'latent', tiling, signal };
+    const need = await estimateMemory(this.components, size, vaeUse);
     requireMemory(this.components, { ...need, pictures: this.kind.bytes(inputs, options) });
 
     const run = await this.kind.prepare(inputs, given, options, note);

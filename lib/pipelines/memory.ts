@@ -18,19 +18,23 @@ export interface AutoencoderUse {
   encodes: boolean;
   decodes: boolean;
   tiling: Tiling | undefined;
+  signal: AbortSignal | undefined;
 }
 
-/** What a run needs. Sizes are latent pixels, `batch` counts guidance halves. */
-export function estimateMemory(
+/** What a run needs, computed on a thread. Sizes are latent pixels, `batch` counts guidance halves. */
+export async function estimateMemory(
   { unet, vae }: Pick<Components, 'unet' | 'vae'>,
   size: { batch: number; height: number; width: number; contextLength: number },
-  { encodes, decodes, tiling }: AutoencoderUse,
-): MemoryEstimate {
+  { encodes, decodes, ...options }: AutoencoderUse,
+): Promise<MemoryEstimate> {
   // A batch is encoded and decoded one by one.
   const one = { height: size.height, width: size.width };
   return {
-    unet: unet.runBytes(size),
-    vae: Math.max(encodes ? vae.encodeBytes(one, tiling) : 0, decodes ? vae.decodeBytes(one, tiling) : 0),
+    unet: await unet.runBytes(size, options),
+    vae: Math.max(
+      encodes ? await vae.encodeBytes(one, options) : 0,
+      decodes ? await vae.decodeBytes(one, options) : 0,
+    ),
   };
 }
 

@@ -48,7 +48,7 @@ export abstract class SamplingPipeline<
   }
 
   /** Bytes that decoding allocates. */
-  protected abstract decodeBytes(): number;
+  protected abstract decodeBytes(signal: AbortSignal | undefined): Promise<number>;
 
   override async warmup(options: Partial<Options> = {}): Promise<void> {
     const { numInferenceSteps: _, ...rest } = options;
@@ -89,8 +89,8 @@ export abstract class SamplingPipeline<
     const { sampleHeight: height, sampleWidth: width } = this.unet;
     const shape = [batch, this.unet.native.outChannels, height, width] as const;
     requireMemory(this.components, {
-      unet: this.unet.runBytes({ batch: halves * batch }),
-      vae: output === 'latent' ? 0 : this.decodeBytes(),
+      unet: await this.unet.runBytes({ batch: halves * batch }, { signal }),
+      vae: output === 'latent' ? 0 : await this.decodeBytes(signal),
     });
     const noise = this.noiseSource(seedsOf(options), batch);
     const each = countOf(shape.slice(1));

@@ -162,7 +162,7 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
     );
     const latent = [frames, vae.latentChannels, height / vae.scale, width / vae.scale] as const;
     const chunk = options.decodeChunkSize;
-    const need = this.#memory(latent, guided, output === 'latent' ? 0 : chunk);
+    const need = await this.#memory(latent, guided, output === 'latent' ? 0 : chunk, signal);
     requireMemory(this.components, { ...need, pictures: pictureBytes(image, width, height) });
 
     const noise = new NoiseSource(seedsOf(options), 1);
@@ -252,13 +252,19 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
   }
 
   /** Bytes of a run: activations of the U-Net and of the autoencoder. */
-  #memory(latent: readonly [number, number, number, number], guided: boolean, chunk: number) {
+  async #memory(
+    latent: readonly [number, number, number, number],
+    guided: boolean,
+    chunk: number,
+    signal: AbortSignal | undefined,
+  ) {
     const [frames, , height, width] = latent;
     const { unet, vae } = this.components;
-    const decoded = chunk > 0 ? vae.decodeBytes({ height, width, batch: Math.min(chunk, frames) }) : 0;
+    const batch = Math.min(chunk, frames);
+    const decoded = chunk > 0 ? await vae.decodeBytes({ height, width, batch }, { signal }) : 0;
     return {
-      unet: unet.runBytes({ batch: (guided ? 2 : 1) * frames, frames, height, width }),
-      vae: Math.max(vae.encodeBytes({ height, width }), decoded),
+      unet: await unet.runBytes({ batch: (guided ? 2 : 1) * frames, frames, height, width }, { signal }),
+      vae: Math.max(await vae.encodeBytes({ height, width }, { signal }), decoded),
     };
   }
 

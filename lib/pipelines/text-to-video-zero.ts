@@ -123,10 +123,10 @@ export class TextToVideoZeroPipeline extends DiffusionPipeline<TextToVideoZeroOp
     const size = { height: latent[2], width: latent[3], contextLength: tokens.length };
     requireMemory(
       this.components,
-      estimateMemory(
+      await estimateMemory(
         this.components,
         { batch: (guided ? 2 : 1) * frames, ...size },
-        { encodes: false, decodes: output !== 'latent', tiling: undefined },
+        { encodes: false, decodes: output !== 'latent', tiling: undefined, signal },
       ),
     );
     const prompt = await encodePrompts(this.components, tokens, resolved);

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "arguments.h"
 #include "cuda/host/packing.h"
 #include "errors.h"
+#include "job.h"
 #include "model_source.h"
 #include "models/model.h"
 #include "models/weight_plans.h"
@@ -55,10 +57,14 @@ struct DeviceSizes {
   std::function<size_t(const WeightSpec&)> packed_bytes;
 };
 
-// `device` of the request: the CPU unless it names a GPU.
-DeviceSizes parse_device(const Argument& in) {
+// Whether `device` of the request names a GPU; by default it is the CPU.
+bool names_gpu(const Argument& in) {
   const Argument device = in["device"];
-  if (device.given() && device.string().starts_with("cuda")) return {Type::f16, cuda::packed_bytes};
+  return device.given() && device.string().starts_with("cuda");
+}
+
+DeviceSizes sizes_on(bool gpu) {
+  if (gpu) return {Type::f16, cuda::packed_bytes};
   const std::shared_ptr<Backend> cpu = make_cpu_backend(1);
   return {cpu->activation_type(),
           [cpu](const WeightSpec& spec) { return cpu->packed_bytes(spec); }};
@@ -84,42 +90,85 @@ size_t external_bytes(const Plan& plan, Type activation) {
 }
 
 // PlanInfo of lib/native/types.ts.
-Napi::Object info_of(Napi::Env env, const Plan& plan, const DeviceSizes& sizes) {
-  Napi::Object out = Napi::Object::New(env);
-  out["repo"] = Napi::Number::New(env, plan.macs().repo);
-  out["complete"] = Napi::Number::New(env, plan.macs().complete);
-  out["executed"] = Napi::Number::New(env, plan.executed_macs());
-  out["arenaBytes"] = to_js(env, plan.arena_bytes(sizes.activation));
-  out["externalBytes"] = to_js(env, external_bytes(plan, sizes.activation));
-  out["ops"] = to_js(env, plan.ops().size());
-  return out;
-}
+struct PlanCost {
+  PlanCost(const Plan& plan, const DeviceSizes& sizes)
+      : macs(plan.macs()),
+        executed(plan.executed_macs()),
+        arena_bytes(plan.arena_bytes(sizes.activation)),
+        external_bytes(addon::external_bytes(plan, sizes.activation)),
+        ops(plan.ops().size()) {}
 
-Napi::Object branch_info(Napi::Env env, const UnetConfig& config, const UnetShape& shape,
-                         int branch, const DeviceSizes& sizes) {
-  Napi::Object out = info_of(env, plan_unet_retrieve(config, shape, branch), sizes);
-  const UnetBranch described = describe_branch(config, branch);
-  out["branch"] = Napi::Number::New(env, branch);
-  out["feature"] = described.feature;
-  out["runs"] = to_js(env, described.runs);
-  const Shape kept = unet_feature_shape(config, shape, branch);
-  out["featureShape"] = to_nchw(env, kept);
-  out["featureBytes"] = to_js(env, kept.count() * bytes_of(sizes.activation));
-  return out;
+  Napi::Object object(Napi::Env env) const {
+    Napi::Object out = Napi::Object::New(env);
+    out["repo"] = Napi::Number::New(env, macs.repo);
+    out["complete"] = Napi::Number::New(env, macs.complete);
+    out["executed"] = Napi::Number::New(env, executed);
+    out["arenaBytes"] = to_js(env, arena_bytes);
+    out["externalBytes"] = to_js(env, external_bytes);
+    out["ops"] = to_js(env, ops);
+    return out;
+  }
+
+  Macs macs;
+  double executed;
+  size_t arena_bytes, external_bytes, ops;
+};
+
+// What a retrieve step of a branch costs, and what it keeps.
+struct BranchCost {
+  BranchCost(const UnetConfig& config, const UnetShape& shape, int branch, const DeviceSizes& sizes)
+      : cost(plan_unet_retrieve(config, shape, branch), sizes),
+        branch(branch),
+        described(describe_branch(config, branch)),
+        kept(unet_feature_shape(config, shape, branch)),
+        feature_bytes(kept.count() * bytes_of(sizes.activation)) {}
+
+  Napi::Object object(Napi::Env env) const {
+    Napi::Object out = cost.object(env);
+    out["branch"] = Napi::Number::New(env, branch);
+    out["feature"] = described.feature;
+    out["runs"] = to_js(env, described.runs);
+    out["featureShape"] = to_nchw(env, kept);
+    out["featureBytes"] = to_js(env, feature_bytes);
+    return out;
+  }
+
+  PlanCost cost;
+  int branch;
+  UnetBranch described;
+  Shape kept;
+  size_t feature_bytes;
+};
+
+// What weights of a model take.
+struct WeightCost {
+  WeightCost(const std::vector<Plan>& plans, const DeviceSizes& sizes)
+      : parameters(count_parameters(plans)), bytes(packed_bytes(plans, sizes)) {}
+
+  Napi::Object object(Napi::Env env) const {
+    Napi::Object out = Napi::Object::New(env);
+    out["parameters"] = Napi::Number::New(env, parameters);
+    out["weightBytes"] = Napi::Number::New(env, bytes);
+    return out;
+  }
+
+  double parameters, bytes;
+};
+
+// Between two plans, which take milliseconds each.
+void stop_if_cancelled(const JobContext& context) {
+  if (*context.cancel_flag()) throw Error(ErrorCode::kAborted, "planning was aborted");
 }
 
 }  // namespace
 
 Napi::Value plan_unet(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const Napi::Env env = info.Env();
-    const auto config = UnetConfig::parse(parse_config({info[0], "config"}));
-    const Argument size(info[1], "size");
+    const Argument size(info[1], "size"), wanted(info[2], "branches");
     UnetShape shape;
     shape.batch = int(size["batch"].integer(1, kMaxBatch));
     shape.height = int(size["height"].integer(1, kMaxSide));
     shape.width = int(size["width"].integer(1, kMaxSide));
-    config.check_size(shape.height, shape.width);
     shape.context_length = int(size["contextLength"].integer(1, kMaxContext));
     if (const Argument frames = size["frames"]; frames.given()) {
       shape.frames = int(frames.integer(1, kMaxBatch));
@@ -127,19 +176,31 @@ Napi::Value plan_unet(const Napi::CallbackInfo& info) {
         frames.fail("a divisor of the batch (" + std::to_string(shape.batch) + ")",
                     std::to_string(shape.frames));
     }
-    const DeviceSizes sizes = parse_device(size);
-    const std::vector<Plan> plans = weight_plans(config);
-    Napi::Array branches = Napi::Array::New(env);
-    const Argument wanted(info[2], "branches");
-    const int count = !wanted.given() || wanted.boolean() ? config.branches() : 0;
-    for (int branch = 0; branch < count; ++branch)
-      branches[uint32_t(branch)] = branch_info(env, config, shape, branch, sizes);
-    Napi::Object out = Napi::Object::New(env);
-    out["parameters"] = Napi::Number::New(env, count_parameters(plans));
-    out["weightBytes"] = Napi::Number::New(env, packed_bytes(plans, sizes));
-    out["full"] = info_of(env, plan_unet_full(config, shape, {}), sizes);
-    out["branches"] = branches;
-    return out;
+    const auto work = [=, text = parse_config({info[0], "config"}), gpu = names_gpu(size),
+                       with_branches =
+                           !wanted.given() || wanted.boolean()](JobContext& context) -> Finish {
+      const auto config = UnetConfig::parse(text);
+      config.check_size(shape.height, shape.width);
+      const DeviceSizes sizes = sizes_on(gpu);
+      const PlanCost full(plan_unet_full(config, shape, {}), sizes);
+      stop_if_cancelled(context);
+      const WeightCost weights(weight_plans(config), sizes);
+      std::vector<BranchCost> branches;
+      for (int branch = 0; with_branches && branch < config.branches(); ++branch) {
+        stop_if_cancelled(context);
+        branches.emplace_back(config, shape, branch, sizes);
+      }
+      return [=, branches = std::move(branches)](Napi::Env env) -> Napi::Value {
+        Napi::Object out = weights.object(env);
+        out["full"] = full.object(env);
+        Napi::Array list = Napi::Array::New(env, branches.size());
+        for (const BranchCost& branch : branches)
+          list[uint32_t(branch.branch)] = branch.object(env);
+        out["branches"] = list;
+        return out;
+      };
+    };
+    return start_job(info.Env(), work).object(info.Env());
   });
 }
 
@@ -149,63 +210,75 @@ Napi::Value plan_text_encoder(const Napi::CallbackInfo& info) {
     const Argument size(info[1], "size");
     const int batch = int(size["batch"].integer(1, kMaxBatch));
     const int length = int(size["length"].integer(1, config.positions));
-    return info_of(info.Env(), plan_clip_text(config, batch, length, 0), parse_device(size));
+    const DeviceSizes sizes = sizes_on(names_gpu(size));
+    return PlanCost(plan_clip_text(config, batch, length, 0), sizes).object(info.Env());
   });
 }
 
 Napi::Value plan_vae(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const Napi::Env env = info.Env();
-    const auto config = VaeConfig::parse(parse_config({info[0], "config"}));
     const Argument size(info[1], "size");
     const int batch = int(size["batch"].integer(1, kMaxBatch));
     const int height = int(size["height"].integer(1, kMaxVaeSide));
     const int width = int(size["width"].integer(1, kMaxVaeSide));
-    const DeviceSizes sizes = parse_device(size);
-    const std::vector<Plan> plans = weight_plans(config);
-    Napi::Object out = Napi::Object::New(env);
-    out["parameters"] = Napi::Number::New(env, count_parameters(plans));
-    out["weightBytes"] = Napi::Number::New(env, packed_bytes(plans, sizes));
-    out["decode"] = info_of(env, plan_vae_decode(config, batch, height, width), sizes);
-    if (config.encoder)
-      out["encode"] = info_of(
-          env, plan_vae_encode(config, batch, height * config.scale(), width * config.scale()),
-          sizes);
-    return out;
+    const auto work = [=, text = parse_config({info[0], "config"}),
+                       gpu = names_gpu(size)](JobContext& context) -> Finish {
+      const auto config = VaeConfig::parse(text);
+      const DeviceSizes sizes = sizes_on(gpu);
+      const PlanCost decode(plan_vae_decode(config, batch, height, width), sizes);
+      stop_if_cancelled(context);
+      std::optional<PlanCost> encode;
+      if (config.encoder)
+        encode.emplace(
+            plan_vae_encode(config, batch, height * config.scale(), width * config.scale()), sizes);
+      stop_if_cancelled(context);
+      const WeightCost weights(weight_plans(config), sizes);
+      return [=](Napi::Env env) -> Napi::Value {
+        Napi::Object out = weights.object(env);
+        out["decode"] = decode.object(env);
+        if (encode) out["encode"] = encode->object(env);
+        return out;
+      };
+    };
+    return start_job(info.Env(), work).object(info.Env());
   });
 }
 
+namespace {
+
+std::vector<NamedShape> weights_of(const std::string& kind, const std::string& text) {
+  if (kind == "text_encoder") return tensors_of(weight_plans(parse_text_config(text)));
+  if (kind == "image_encoder") return tensors_of(weight_plans(ClipVisionConfig::parse(text)));
+  if (kind == "vae") {
+    const auto config = VaeConfig::parse(text);
+    return tensors_of(weight_plans(config), config.naming);
+  }
+  const auto config = UnetConfig::parse(text);
+  return tensors_of(weight_plans(config), config.naming);
+}
+
+}  // namespace
+
 Napi::Value weight_shapes(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const Napi::Env env = info.Env();
     const Argument model(info[0], "model");
-    const std::string kind = model.string(), text = parse_config({info[1], "config"});
-    std::vector<Plan> plans;
-    WeightNaming naming;
-    if (kind == "unet") {
-      const auto config = UnetConfig::parse(text);
-      plans = weight_plans(config);
-      naming = config.naming;
-    } else if (kind == "text_encoder") {
-      plans = weight_plans(parse_text_config(text));
-    } else if (kind == "image_encoder") {
-      plans = weight_plans(ClipVisionConfig::parse(text));
-    } else if (kind == "vae") {
-      const auto config = VaeConfig::parse(text);
-      plans = weight_plans(config);
-      naming = config.naming;
-    } else {
+    const std::string kind = model.string();
+    if (kind != "unet" && kind != "text_encoder" && kind != "image_encoder" && kind != "vae")
       model.fail("'unet', 'text_encoder', 'image_encoder' or 'vae'", "'" + kind + "'");
-    }
-    const std::vector<NamedShape> tensors = tensors_of(plans, naming);
-    Napi::Array out = Napi::Array::New(env, tensors.size());
-    for (uint32_t i = 0; i < tensors.size(); ++i) {
-      Napi::Object tensor = Napi::Object::New(env);
-      tensor["name"] = tensors[i].name;
-      tensor["shape"] = to_js(env, tensors[i].shape);
-      out[i] = tensor;
-    }
-    return out;
+    const auto work = [kind, text = parse_config({info[1], "config"})](JobContext&) -> Finish {
+      return [tensors = weights_of(kind, text)](Napi::Env env) -> Napi::Value {
+        Napi::Array out = Napi::Array::New(env, tensors.size());
+        for (uint32_t i = 0; i < tensors.size(); ++i) {
+          const Napi::HandleScope scope(env);
+          Napi::Object tensor = Napi::Object::New(env);
+          tensor["name"] = tensors[i].name;
+          tensor["shape"] = to_js(env, tensors[i].shape);
+          out[i] = tensor;
+        }
+        return out;
+      };
+    };
+    return start_job(info.Env(), work).object(info.Env());
   });
 }
 

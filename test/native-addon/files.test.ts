@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { native } from '../../lib/native/binding.js';
+import type { TensorShape } from '../../lib/native/types.js';
 import { backend, codeOf, denoiseRequest, source } from './tiny-model.js';
 
 const { Generator, SafetensorsFile, synthesize, weightShapes, writeSynthetic } = native();
@@ -65,7 +66,10 @@ describe('SafetensorsFile', () => {
 });
 
 describe('synthetic weights', () => {
-  const tensors = weightShapes('unet', source('unet').config);
+  let tensors: TensorShape[];
+  beforeAll(async () => {
+    tensors = await weightShapes('unet', source('unet').config).promise;
+  });
 
   test('make a model that runs', async () => {
     const path = join(folder, 'unet.safetensors');

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { native } from '../../lib/native/binding.js';
-import type { ModelKind } from '../../lib/native/types.js';
+import type { Job, ModelKind } from '../../lib/native/types.js';
 import { codeOf, loadTextEncoder, loadUnet, loadVae, source } from './tiny-model.js';
 
 const { planTextEncoder, planUnet, planVae, SafetensorsFile, weightShapes } = native();
@@ -8,39 +8,38 @@ const SIZE = { batch: 2, height: 8, width: 8, contextLength: 77 };
 
 test.each<Exclude<ModelKind, 'image_encoder'>>(['unet', 'text_encoder', 'vae'])(
   'weightShapes of the %s are those of the published file',
-  (kind) => {
+  async (kind) => {
     const { config, files } = source(kind);
     const file = new SafetensorsFile(files[0] as string);
     const published = file.tensors
       // Old files of transformers hold a buffer that is no parameter.
       .filter(({ name }) => !name.endsWith('position_ids'))
       .map(({ name, shape }) => `${name} ${shape}`);
-    const shapes = weightShapes(kind, config).map(({ name, shape }) => `${name} ${shape}`);
+    const shapes = (await weightShapes(kind, config).promise).map(({ name, shape }) => `${name} ${shape}`);
     expect(shapes.sort()).toEqual(published.sort());
   },
 );
 
 test('parameters and bytes are those of the loaded models', async () => {
-  const count = (kind: Exclude<ModelKind, 'image_encoder'>) =>
-    weightShapes(kind, source(kind).config).reduce(
-      (sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1),
-      0,
-    );
+  const count = async (kind: Exclude<ModelKind, 'image_encoder'>) => {
+    const tensors = await weightShapes(kind, source(kind).config).promise;
+    return tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  };
   const unet = await loadUnet();
-  const unetPlan = planUnet(source('unet').config, SIZE);
-  expect(unetPlan.parameters).toBe(count('unet'));
+  const unetPlan = await planUnet(source('unet').config, SIZE).promise;
+  expect(unetPlan.parameters).toBe(await count('unet'));
   expect(unetPlan.weightBytes).toBe(unet.memory().weights);
   const vae = await loadVae();
-  const vaePlan = planVae(source('vae').config, { batch: 1, height: 8, width: 8 });
-  expect(vaePlan.parameters).toBe(count('vae'));
+  const vaePlan = await planVae(source('vae').config, { batch: 1, height: 8, width: 8 }).promise;
+  expect(vaePlan.parameters).toBe(await count('vae'));
   expect(vaePlan.weightBytes).toBe(vae.memory().weights);
   await vae.decode({ data: new Float32Array(256), batch: 1, height: 8, width: 8 }).promise;
   expect(vae.memory().peakArena).toBe(vaePlan.decode.arenaBytes);
   for (const model of [unet, vae, await loadTextEncoder()]) model.dispose();
 });
 
-test('a U-Net has a plan for every branch, the deeper the dearer', () => {
-  const { full, branches } = planUnet(source('unet').config, SIZE);
+test('a U-Net has a plan for every branch, the deeper the dearer', async () => {
+  const { full, branches } = await planUnet(source('unet').config, SIZE).promise;
   expect(branches.map(({ branch }) => branch)).toEqual([...Array(12).keys()]);
   for (const kind of ['repo', 'complete', 'executed', 'ops'] as const) {
     const costs = [...branches.map((branch) => branch[kind]), full[kind]];
@@ -54,21 +53,39 @@ test('a U-Net has a plan for every branch, the deeper the dearer', () => {
   expect(branches[0]?.runs).not.toContain('up_blocks.3.resnets.1');
 });
 
-test('the full pass can be planned alone', () => {
-  const { branches, ...whole } = planUnet(source('unet').config, SIZE);
+test('the full pass can be planned alone', async () => {
+  const { branches, ...whole } = await planUnet(source('unet').config, SIZE).promise;
   expect(branches).toHaveLength(12);
-  expect(planUnet(source('unet').config, SIZE, false)).toEqual({ ...whole, branches: [] });
+  expect(await planUnet(source('unet').config, SIZE, false).promise).toEqual({ ...whole, branches: [] });
 });
 
-test('cost grows with the batch', () => {
+test('cost grows with the batch', async () => {
   const { config } = source('unet');
-  const [one, four] = [1, 4].map((batch) => planUnet(config, { ...SIZE, batch }).full);
-  expect(four?.complete).toBe(4 * (one?.complete as number));
+  const unet = async (batch: number) => (await planUnet(config, { ...SIZE, batch }).promise).full;
+  expect((await unet(4)).complete).toBe(4 * (await unet(1)).complete);
   expect(planTextEncoder(source('text_encoder').config, { batch: 2, length: 77 }).complete).toBe(
     2 * planTextEncoder(source('text_encoder').config, { batch: 1, length: 77 }).complete,
   );
-  const vae = (batch: number) => planVae(source('vae').config, { batch, height: 8, width: 8 });
-  expect(vae(3).encode?.executed).toBe(3 * (vae(1).encode?.executed as number));
+  const vae = (batch: number) => planVae(source('vae').config, { batch, height: 8, width: 8 }).promise;
+  expect((await vae(3)).encode?.executed).toBe(3 * ((await vae(1)).encode?.executed as number));
+});
+
+/** As many branches and blocks as a configuration may have. */
+const LARGEST = JSON.stringify({
+  block_out_channels: Array(10).fill(32),
+  down_block_types: Array(10).fill('DownBlock2D'),
+  up_block_types: Array(10).fill('UpBlock2D'),
+  layers_per_block: 11,
+  cross_attention_dim: 32,
+  sample_size: 1024,
+});
+
+test('planning the largest configuration is cancelled', async () => {
+  const size = { batch: 2, height: 1024, width: 1024, contextLength: 77 };
+  expect((await planUnet(LARGEST, size).promise).branches).toHaveLength(120);
+  const job = planUnet(LARGEST, size);
+  job.cancel();
+  expect(await codeOf(job.promise)).toBe('ERR_DEEPCACHE_ABORTED');
 });
 
 test.each([
@@ -130,5 +147,5 @@ test.each([
     'ERR_DEEPCACHE_INVALID_ARGUMENT',
   ],
 ])('%s', async (_, call, code) => {
-  expect(await codeOf(call)).toBe(code);
+  expect(await codeOf(async () => (call() as Partial<Job<unknown>>).promise)).toBe(code);
 });

@@ -35,13 +35,13 @@ report.many = await refused({ prompt: 'a', width: 64, height: 64, numImages: 512
 report.huge = await refused({ prompt: 'a', width: 16384, height: 16384, numImages: 64, steps: 1 });
 
 const latentOnly = { ...large, output: 'latent' } as const;
-limit(1.5 * pipe.unet.runBytes({ batch: 1, height: 64, width: 64 }));
+limit(1.5 * (await pipe.unet.runBytes({ batch: 1, height: 64, width: 64 })));
 report.guidance = await refused(latentOnly);
 report.noGuidance = (await pipe.generate({ ...latentOnly, guidanceScale: 1 })).stats.calls;
 pipe.unet.native.trim();
 
-const run = pipe.unet.runBytes({ batch: 2, height: 64, width: 64 });
-const decode = pipe.vae.decodeBytes({ height: 64, width: 64 });
+const run = await pipe.unet.runBytes({ batch: 2, height: 64, width: 64 });
+const decode = await pipe.vae.decodeBytes({ height: 64, width: 64 });
 limit(run + decode / 2);
 report.decoding = await refused(large);
 report.noDecoding = (await pipe.generate(latentOnly)).stats.calls;
@@ -50,13 +50,13 @@ report.tiled = (await pipe.generate({ ...large, vaeTiling: true })).stats.calls;
 pipe.unet.native.trim();
 
 const words = { prompt: 'lighthouse '.repeat(4000), steps: 2, output: 'latent' } as const;
-limit(1.5 * pipe.unet.runBytes({ batch: 2, height: 8, width: 8, contextLength: 77 }));
+limit(1.5 * (await pipe.unet.runBytes({ batch: 2, height: 8, width: 8, contextLength: 77 })));
 report.longPrompt = await refused({ ...words, longPrompts: true });
 report.cutPrompt = (await pipe.generate(words)).stats.calls;
 
 // Encoding at 512x512 takes more than two steps' worth of latents without guidance.
-const encode = pipe.vae.encodeBytes({ height: 64, width: 64 });
-const half = pipe.unet.runBytes({ batch: 1, height: 64, width: 64 });
+const encode = await pipe.vae.encodeBytes({ height: 64, width: 64 });
+const half = await pipe.unet.runBytes({ batch: 1, height: 64, width: 64 });
 const fromImage = Img2Img.from(pipe);
 const picture = { data: new Float32Array(3 * 512 * 512), shape: [1, 3, 512, 512] };
 const variation = { ...latentOnly, guidanceScale: 1, image: picture } as const;

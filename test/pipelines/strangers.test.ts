@@ -119,7 +119,7 @@ describe('configurations of a whole CLIP model', () => {
     expect(sameBits(await latentsHere(), expected)).toBe(true);
   });
 
-  test('the sizes of an image encoder are under vision_config', () => {
+  test('the sizes of an image encoder are under vision_config', async () => {
     const vision = {
       hidden_size: 48,
       num_hidden_layers: 2,
@@ -128,10 +128,10 @@ describe('configurations of a whole CLIP model', () => {
       image_size: 32,
     };
     const whole = { model_type: 'clip', projection_dim: 24, text_config: {}, vision_config: vision };
-    const shapes = native().weightShapes('image_encoder', JSON.stringify(whole));
-    expect(shapes).toEqual(
-      native().weightShapes('image_encoder', JSON.stringify({ ...vision, projection_dim: 24 })),
-    );
+    const shapesOf = (config: object) =>
+      native().weightShapes('image_encoder', JSON.stringify(config)).promise;
+    const shapes = await shapesOf(whole);
+    expect(shapes).toEqual(await shapesOf({ ...vision, projection_dim: 24 }));
     expect(shapes.at(-1)).toEqual({ name: 'visual_projection.weight', shape: [24, 48] });
   });
 
@@ -149,7 +149,7 @@ describe('U-Nets of small and fast models', () => {
       const pipe = await load();
       const latents = await latentsOf(pipe);
       expect(distance(latents, expected)).toBeGreaterThan(1e-3);
-      const branches = pipe.unet.branches();
+      const branches = await pipe.unet.branches();
       expect(branches).toHaveLength(12);
       expect(branches[11]?.feature).toBe(mid_block_type ? 'mid_block' : 'down_blocks.3.resnets.1');
       // With an interval longer than the run all calls but the first are of the deepest branch.

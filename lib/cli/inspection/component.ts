@@ -5,6 +5,7 @@ import { readJson } from '../../files/json.js';
 import { LatentScale } from '../../models/latent-scale.js';
 import { findModel, type ModelFiles } from '../../models/model-files.js';
 import { native } from '../../native/binding.js';
+import { finish } from '../../native/device.js';
 import type { ModelKind, NativeSafetensorsFile, TensorShape } from '../../native/types.js';
 import { tensorProblems } from './tensors.js';
 
@@ -50,7 +51,7 @@ export async function classNameOf(configFile: string): Promise<string | undefine
 export async function inspectComponent(
   folder: string,
   className: string,
-  variant?: string,
+  { variant, signal }: { variant?: string | undefined; signal?: AbortSignal | undefined } = {},
 ): Promise<ComponentReport> {
   const kind = kindOf(className);
   const report: ComponentReport = { name: basename(folder), className, dtypes: {}, files: [], problems: [] };
@@ -60,7 +61,10 @@ export async function inspectComponent(
   const model = await attempt(report, () => findModel(folder, stem, { variant }));
   if (!model) return report;
   report.config = model.configText;
-  const expected = await attempt(report, () => native().weightShapes(kind, model.configText));
+  const expected = await attempt(report, () =>
+    finish(() => native().weightShapes(kind, model.configText), signal),
+  );
+  signal?.throwIfAborted();
   if (expected) report.parameters = countParameters(expected);
   if (kind === 'vae') {
     const channels = Number(model.config.latent_channels ?? 4);

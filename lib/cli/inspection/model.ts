@@ -31,10 +31,18 @@ export interface ModelReport {
   problems: string[];
 }
 
+export interface InspectOptions {
+  variant?: string | undefined;
+  signal?: AbortSignal | undefined;
+}
+
 /** Parts of a model folder that this package does not use. */
 const UNUSED = ['safety_checker', 'feature_extractor'];
 
-export async function inspectModel(model: string, variant?: string): Promise<ModelReport> {
+export async function inspectModel(
+  model: string,
+  { variant, signal }: InspectOptions = {},
+): Promise<ModelReport> {
   const { folder, className, value, remarks = [] } = await readModelIndex(model);
   const report: ModelReport = { folder, className, notes: [...remarks], components: [], problems: [] };
   const { notes, problems } = report;
@@ -73,7 +81,7 @@ export async function inspectModel(model: string, variant?: string): Promise<Mod
         tokenizers.set(name, await CLIPTokenizer.fromPretrained(path));
       });
     } else if (kindOf(className)) {
-      report.components.push(await inspectComponent(path, className, variant));
+      report.components.push(await inspectComponent(path, className, { variant, signal }));
     } else {
       problems.push(`${name} is a ${className}, which this version does not know`);
     }
@@ -103,16 +111,17 @@ export async function inspectModel(model: string, variant?: string): Promise<Mod
   }
   const own = find('unet')?.config;
   if (own) {
-    await note(problems, () => {
+    await note(problems, async () => {
       const config = JSON.parse(own);
       const repairs = unetRepairs(report.className, config);
       const path = join(folder, 'unet', 'config.json');
       notes.push(...repairTexts(config, repairs).map((text) => `${path}: ${text}`));
       const unet = JSON.stringify({ ...config, ...repairs });
       const configs = { unet, vae: find('vae')?.config, textEncoder: find('text_encoder')?.config };
-      Object.assign(report, needsOf(configs));
+      Object.assign(report, await needsOf(configs, signal));
     });
   }
+  signal?.throwIfAborted();
   // What memory is needed cannot be told of broken parts, which have said why.
   const told = new Set(report.components.flatMap((component) => component.problems));
   report.problems = problems.filter((text) => !told.has(text));

@@ -1,6 +1,7 @@
 import { unetDefaults } from '../../configs/unet-size.js';
 import { native } from '../../native/binding.js';
-import type { PlanInfo, UnetPlanInfo, VaePlanInfo } from '../../native/types.js';
+import { finish } from '../../native/device.js';
+import type { PlanInfo, UnetPlanInfo, VaePlanInfo, VaeSize } from '../../native/types.js';
 import { countParameters } from './component.js';
 
 /** What a run needs, in bytes: one image or video of the model's own size, with classifier-free guidance. */
@@ -39,30 +40,38 @@ export interface Configs {
 const GUIDED = 2;
 
 /** The latent size of the model, and the plans for it. */
-function plans({ unet, vae }: Configs): {
+async function plans(
+  { unet, vae }: Configs,
+  signal: AbortSignal | undefined,
+): Promise<{
   height: number;
   width: number;
   unetPlan: UnetPlanInfo;
   vaePlan?: VaePlanInfo;
-} {
+}> {
   const { height, width, contextLength, frames = 1 } = unetDefaults(JSON.parse(unet));
-  const unetPlan = native().planUnet(unet, {
-    batch: GUIDED * frames,
-    height,
-    width,
-    contextLength,
-    frames,
-  });
+  const size = { batch: GUIDED * frames, height, width, contextLength, frames };
+  const unetPlan = await finish(() => native().planUnet(unet, size), signal);
   // A video's frames are decoded at once.
-  const vaePlan = vae && native().planVae(vae, { batch: frames, height, width });
+  const vaePlan = vae && (await planVae(vae, { batch: frames, height, width }, signal));
   return { height, width, unetPlan, ...(vaePlan && { vaePlan }) };
 }
 
-/** Throws the native errors of configurations that are not supported. */
-export function needsOf(configs: Configs): { memory: MemoryNeed; branches: BranchNeed[] } {
-  const { height, width, unetPlan, vaePlan } = plans(configs);
+function planVae(config: string, size: VaeSize, signal: AbortSignal | undefined): Promise<VaePlanInfo> {
+  return finish(() => native().planVae(config, size), signal);
+}
+
+/** @throws DeepCacheError of configurations that are not supported; the signal's reason. */
+export async function needsOf(
+  configs: Configs,
+  signal?: AbortSignal,
+): Promise<{ memory: MemoryNeed; branches: BranchNeed[] }> {
+  const { height, width, unetPlan, vaePlan } = await plans(configs, signal);
   const scale = configs.vae ? 2 ** (JSON.parse(configs.vae).block_out_channels.length - 1) : 8;
-  const text = configs.textEncoder ? native().weightShapes('text_encoder', configs.textEncoder) : [];
+  const { textEncoder } = configs;
+  const text = textEncoder
+    ? await finish(() => native().weightShapes('text_encoder', textEncoder), signal)
+    : [];
   const weights = unetPlan.weightBytes + (vaePlan?.weightBytes ?? 0) + 4 * countParameters(text);
   const unet = bytesOf(unetPlan.full);
   const decoder = vaePlan ? bytesOf(vaePlan.decode) : 0;
@@ -72,7 +81,7 @@ export function needsOf(configs: Configs): { memory: MemoryNeed; branches: Branc
     !isVideo && {
       width: 2 * width * scale,
       height: 2 * height * scale,
-      decoder: bytesOf(native().planVae(configs.vae, twice).decode),
+      decoder: bytesOf((await planVae(configs.vae, twice, signal)).decode),
       tiledDecoder: decoder,
     };
   return {

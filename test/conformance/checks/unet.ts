@@ -60,7 +60,7 @@ export async function checkDeepCache(golden: GoldenCase, findings: Findings, mod
   const id = golden.field<{ cache_branch_id: number }>('deepcache')?.cache_branch_id as number;
   const { levels, layersPerBlock } = unet.native;
   const branch = branchFromHelper(id, { levels, layersPerBlock });
-  checkDescription(golden, findings, unet.branches()[branch], branch);
+  checkDescription(golden, findings, (await unet.branches())[branch], branch);
 
   const [first, second] = timestepsOf(inputs, 'timesteps') as [number, number];
   const conditions = conditionsOf(inputs);
