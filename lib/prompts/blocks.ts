@@ -53,8 +53,12 @@ export function* toBlocks(
   const parts = weighted ? yield* weightSlices(text, name) : [{ text, weight: 1 }];
   const blocks: Token[][] = [[]];
   const most = long ? MOST_BLOCKS : MOST_CUT;
-  const pieces: Iterable<Piece> = long ? piecesOf(parts) : parts;
+  const pieces: Iterable<Piece | undefined> = long ? piecesOf(parts) : parts;
   reading: for (const piece of pieces) {
+    if (!piece) {
+      yield;
+      continue;
+    }
     if (piece.isNext) blocks.push([]);
     for (const ids of tokenizer.encodeParts(piece.text)) {
       for (const id of ids) {
@@ -78,8 +82,13 @@ export function* toBlocks(
 }
 
 /** The parts between the words BREAK. */
-function* piecesOf(parts: Iterable<WeightedText>): Iterable<Piece> {
-  for (const { text, weight } of parts) {
+function* piecesOf(parts: Iterable<WeightedText | undefined>): Iterable<Piece | undefined> {
+  for (const part of parts) {
+    if (!part) {
+      yield undefined;
+      continue;
+    }
+    const { text, weight } = part;
     let start = 0;
     for (const { index, 0: word } of text.matchAll(BREAK)) {
       yield { text: text.slice(start, index), weight, isNext: start > 0 };

@@ -35,11 +35,14 @@ const STRETCH = 2 ** 14;
  * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT for weights beyond -100 to 100.
  */
 export function parseWeights(text: string, name = 'prompt'): WeightedText[] {
-  return [...inOneGo(weightSlices(text, name))];
+  return [...inOneGo(weightSlices(text, name))].filter((part) => part !== undefined);
 }
 
-/** The same in parts, for texts of a megabyte; what it returns is made as it is asked for. */
-export function* weightSlices(text: string, name: string): Sliced<Iterable<WeightedText>> {
+/**
+ * The same in parts, for texts of a megabyte; what it returns is made as it is asked for, and undefined now and then, to
+ * pause at.
+ */
+export function* weightSlices(text: string, name: string): Sliced<Iterable<WeightedText | undefined>> {
   // Numbers and characters, not matches: a million small objects would keep the garbage collector busy.
   const pieces = { starts: new NumberList(), ends: new NumberList() };
   // Round and square brackets know nothing of each other.
@@ -148,19 +151,27 @@ class Brackets {
 /** Pieces that are joined at most, where none of them follows the one before in the text. */
 const MOST_JOINED = 2 ** 14;
 
+/** Pieces that are looked at between pauses. */
+const MOST_LOOKED = 2 ** 12;
+
 function* joined(
   text: string,
   { starts, ends }: { starts: NumberList; ends: NumberList },
   weightOf: (i: number) => number,
-): Iterable<WeightedText> {
+): Iterable<WeightedText | undefined> {
+  let looked = 0;
   for (let i = 0; i < starts.length; ) {
     const weight = weightOf(i);
     const parts: string[] = [];
     while (i < starts.length && parts.length < MOST_JOINED && weightOf(i) === weight) {
       const start = starts.at(i);
       // Neighbours in the text are one piece.
-      while (i + 1 < starts.length && starts.at(i + 1) === ends.at(i) && weightOf(i + 1) === weight) i++;
+      while (i + 1 < starts.length && starts.at(i + 1) === ends.at(i) && weightOf(i + 1) === weight) {
+        i++;
+        if (++looked % MOST_LOOKED === 0) yield undefined;
+      }
       parts.push(text.slice(start, ends.at(i++)));
+      if (++looked % MOST_LOOKED === 0) yield undefined;
     }
     yield { text: parts.join(''), weight };
   }

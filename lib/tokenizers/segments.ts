@@ -1,6 +1,6 @@
-/** Characters of a segment: from the first number on it ends where it may, at the second in any case. */
-const LEAST = 2048;
-const MOST = 4096;
+/** Characters of a segment: from the first number on it ends where it may, and no later than at the second. */
+const LEAST = 512;
+const MOST = 2048;
 
 // What does not join with what is before it when accents are composed, nor changes its lower case: letters and digits
 // but for sigma, and vowels and last consonants of Korean.
@@ -32,7 +32,8 @@ function endOf(text: string, start: number): number {
       if (isBorder(text[at - 1] as string, text[at] as string)) return at;
     }
   }
-  // Halves of a character stay together.
-  const end = start + MOST;
+  // Soon: to compose marks without letters takes time with the square of their number. Halves of a character stay
+  // together.
+  const end = start + LEAST;
   return /[\udc00-\udfff]/.test(text[end] as string) ? end - 1 : end;
 }

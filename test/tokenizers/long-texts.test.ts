@@ -55,7 +55,7 @@ describe('a long text of', () => {
       count += part.length;
     }
     // Each ideograph has three bytes.
-    expect(largest).toBeLessThan(20_000);
+    expect(largest).toBeLessThanOrEqual(3 * 2048);
     expect(count).toBeLessThan(4 * SIZE);
   });
 
@@ -95,7 +95,7 @@ describe('segments', () => {
     for (const [, text] of TEXTS) {
       const parts = [...segmentsOf(text)];
       expect(parts.join('')).toBe(text);
-      expect(parts.every((part) => part.length <= 4096)).toBe(true);
+      expect(parts.every((part) => part.length <= 2048)).toBe(true);
     }
     for (const part of [...segmentsOf(long('a cat, '))].slice(0, -1)) expect(part).toMatch(/\s$/);
   });
@@ -148,6 +148,19 @@ describe('weights', () => {
       }
     };
     expect(read(SIZE / part.length)).toBeLessThan(20_000);
+  });
+
+  test('of a long text are joined with pauses', () => {
+    const work = weightSlices(long(':1 '), 'prompt');
+    const parts = [...inOneGo(work)];
+    expect(parts.filter((part) => part !== undefined)).toEqual([{ text: long(':1 '), weight: 1 }]);
+    // Two pieces of every three characters, of which 4096 are looked at between pauses.
+    expect(parts.filter((part) => part === undefined)).toHaveLength(Math.floor((2 * SIZE) / 3 / 4096));
+  });
+
+  test('marks without letters are composed in short parts', () => {
+    const lengths = [...segmentsOf(long('\u0301\u0327'))].slice(0, -4).map((part) => part.length);
+    expect(new Set(lengths)).toEqual(new Set([512]));
   });
 
   test('of many brackets are as far as numbers go', () => {
