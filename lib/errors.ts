@@ -29,7 +29,7 @@ export type DeepCacheErrorCode = keyof typeof ERROR_CODES;
 /** What is quoted in messages may come from anywhere, and be of any length. */
 const LONGEST_MESSAGE = 2000;
 
-/** Every error this package throws on purpose. */
+/** Every error that this package throws on purpose; native code makes it with the same class. */
 export class DeepCacheError extends Error {
   override readonly name = 'DeepCacheError';
   readonly code: DeepCacheErrorCode;
@@ -46,33 +46,6 @@ export class DeepCacheError extends Error {
   }
 }
 
-/**
- * Turns what the native layer threw into a {@link DeepCacheError} with the stack of the caller; returns
- * anything else unchanged, so that it can be used as `throw fromNative(error)`.
- */
-export function fromNative(error: unknown): unknown {
-  // Not instanceof: native errors belong to the main realm, the caller may run in another one
-  // (vm contexts, Jest).
-  if (error instanceof DeepCacheError || !types.isNativeError(error)) return error;
-  const { code } = error as { code?: unknown };
-  if (!isCode(code)) return isTooLong(error) ? outOfMemory(error) : error;
-  // What native functions call their argument says nothing to a user: its fields do.
-  const message =
-    code === 'ERR_DEEPCACHE_INVALID_ARGUMENT'
-      ? error.message.replace(/^(request|size)\./, '')
-      : error.message;
-  return new DeepCacheError(code, message, { cause: error });
-}
-
-/** Whether the engine had no memory for an array; it has no code for that. */
-function isTooLong({ name, message }: Error): boolean {
-  return name === 'RangeError' && /array buffer allocation|array (buffer )?length/i.test(message);
-}
-
-function outOfMemory(cause: Error): DeepCacheError {
-  return new DeepCacheError('ERR_DEEPCACHE_OUT_OF_MEMORY', 'An array does not fit into memory', { cause });
-}
-
 /** The error for a bad option or argument: `name` as the caller wrote it, then what is wrong with it. */
 export function invalidArgument(name: string, message: string, options?: ErrorOptions): DeepCacheError {
   return new DeepCacheError('ERR_DEEPCACHE_INVALID_ARGUMENT', `${name} ${message}`, options);
@@ -83,11 +56,7 @@ export function invalidConfig(file: string, message: string, options?: ErrorOpti
   return new DeepCacheError('ERR_DEEPCACHE_INVALID_CONFIG', `${file}: ${message}`, options);
 }
 
-/** What an unknown thrown value says; not instanceof, for the same reason as in {@link fromNative}. */
+/** What an unknown thrown value says; not instanceof: it may be of another realm (vm contexts, Jest). */
 export function messageOf(error: unknown): string {
   return types.isNativeError(error) ? error.message : String(error);
-}
-
-function isCode(code: unknown): code is DeepCacheErrorCode {
-  return typeof code === 'string' && Object.hasOwn(ERROR_CODES, code);
 }

@@ -1,4 +1,4 @@
-import { DeepCacheError, fromNative } from '../lib/errors.js';
+import { DeepCacheError } from '../lib/errors.js';
 import { native } from '../lib/native/binding.js';
 import type { NativeSafetensorsFile } from '../lib/native/types.js';
 import { convertValues, type FloatType, isFloatType } from './dtypes.js';
@@ -41,7 +41,7 @@ export async function convertWeights(
     await writer.finish();
   } catch (error) {
     await writer.abandon();
-    throw fromNative(error);
+    throw error;
   }
   return announced.reduce((sum, { bytes }) => sum + bytes, 0);
 }
@@ -49,11 +49,7 @@ export async function convertWeights(
 type InputTensor = NativeSafetensorsFile['tensors'][number] & { file: NativeSafetensorsFile };
 
 function openFile(path: string): NativeSafetensorsFile {
-  try {
-    return new (native().SafetensorsFile)(path);
-  } catch (error) {
-    throw fromNative(error);
-  }
+  return new (native().SafetensorsFile)(path);
 }
 
 /** The tensors as they will be written. */

@@ -1,6 +1,5 @@
 import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fromNative } from '../lib/errors.js';
 import { native } from '../lib/native/binding.js';
 import { finish } from '../lib/native/device.js';
 import type { ModelKind, TensorShape } from '../lib/native/types.js';

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { Command } from 'commander';
-import { fromNative, invalidConfig, messageOf } from '../errors.js';
+import { invalidConfig, messageOf } from '../errors.js';
 import { statOf } from '../files/read.js';
 import { meantFolder } from '../models/demo-model.js';
 import { native } from '../native/binding.js';
@@ -87,15 +87,11 @@ async function inspect(
 
 /** @throws DeepCacheError ERR_DEEPCACHE_INVALID_WEIGHTS when the file is damaged. */
 export function inspectFile(path: string, problems: readonly string[] = []): Inspection {
-  try {
-    const file = new (native().SafetensorsFile)(path);
-    const { metadata, tensors } = file;
-    const text = fileText(file) + (problems.length > 0 ? `\n${problemText(problems)}` : '');
-    const json = { path, metadata, tensors, ...(problems.length > 0 && { problems }) };
-    return { json, text, problems: problems.length };
-  } catch (error) {
-    throw fromNative(error);
-  }
+  const file = new (native().SafetensorsFile)(path);
+  const { metadata, tensors } = file;
+  const text = fileText(file) + (problems.length > 0 ? `\n${problemText(problems)}` : '');
+  const json = { path, metadata, tensors, ...(problems.length > 0 && { problems }) };
+  return { json, text, problems: problems.length };
 }
 
 async function checkValues(file: string, context: CliContext): Promise<string[]> {

@@ -1,5 +1,5 @@
 import { type Command, CommanderError } from 'commander';
-import { DeepCacheError, fromNative, messageOf } from '../errors.js';
+import { DeepCacheError, messageOf } from '../errors.js';
 import { oneLine } from '../printable.js';
 import { type CliContext, ExitCode, processContext } from './context.js';
 
@@ -46,7 +46,7 @@ export async function runProgram(
   } catch (error) {
     if (error instanceof CommanderError) return usageError(error, program.name(), context);
     if (context.signal.aborted) return ExitCode.interrupted;
-    return failure(fromNative(error), known, program, context);
+    return failure(error, known, program, context);
   } finally {
     context.signal.removeEventListener('abort', interrupted);
   }

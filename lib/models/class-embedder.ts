@@ -1,4 +1,4 @@
-import { DeepCacheError, fromNative, invalidArgument } from '../errors.js';
+import { DeepCacheError, invalidArgument } from '../errors.js';
 import { native } from '../native/binding.js';
 import { newFloats } from '../tensor.js';
 import { widen } from './widen.js';
@@ -18,23 +18,19 @@ export class ClassEmbedder {
   static load(files: readonly string[], expected: { classes: number; width: number }): ClassEmbedder {
     const { classes, width } = expected;
     for (const path of files) {
-      try {
-        const file = new (native().SafetensorsFile)(path);
-        const found = file.tensors.find(({ name }) => name === TENSOR);
-        if (!found) continue;
-        if (found.shape.length !== 2 || found.shape[0] !== classes || found.shape[1] !== width) {
-          const message = `${path}: ${TENSOR} has shape [${found.shape}], the configuration says [${classes},${width}]`;
-          throw new DeepCacheError('ERR_DEEPCACHE_INVALID_WEIGHTS', message);
-        }
-        const table = widen(file.read(TENSOR), found.dtype, `${path}: ${TENSOR}`);
-        if (!table.every(Number.isFinite)) {
-          const message = `${path}: ${TENSOR} holds values that are not numbers, or infinite`;
-          throw new DeepCacheError('ERR_DEEPCACHE_NOT_FINITE', message);
-        }
-        return new ClassEmbedder(table, classes, width);
-      } catch (error) {
-        throw fromNative(error);
+      const file = new (native().SafetensorsFile)(path);
+      const found = file.tensors.find(({ name }) => name === TENSOR);
+      if (!found) continue;
+      if (found.shape.length !== 2 || found.shape[0] !== classes || found.shape[1] !== width) {
+        const message = `${path}: ${TENSOR} has shape [${found.shape}], the configuration says [${classes},${width}]`;
+        throw new DeepCacheError('ERR_DEEPCACHE_INVALID_WEIGHTS', message);
       }
+      const table = widen(file.read(TENSOR), found.dtype, `${path}: ${TENSOR}`);
+      if (!table.every(Number.isFinite)) {
+        const message = `${path}: ${TENSOR} holds values that are not numbers, or infinite`;
+        throw new DeepCacheError('ERR_DEEPCACHE_NOT_FINITE', message);
+      }
+      return new ClassEmbedder(table, classes, width);
     }
     throw new DeepCacheError('ERR_DEEPCACHE_INVALID_WEIGHTS', `${files.join(', ')} lacks tensor "${TENSOR}"`);
   }

@@ -29,6 +29,7 @@ function load(): NativeAddon {
     }
     if (refused.length > 0)
       process.emitWarning(`${refused.join('; ')}; loaded ${file} instead`, { code: 'DEEPCACHE_BINARY' });
+    addon.setErrorClass(DeepCacheError);
     const cuda = cudaLibrary();
     if (cuda !== undefined) addon.setCudaLibrary(cuda);
     return addon;

@@ -1,4 +1,4 @@
-import { DeepCacheError, fromNative, invalidArgument } from '../errors.js';
+import { DeepCacheError, invalidArgument } from '../errors.js';
 import { show } from '../messages.js';
 import { native } from './binding.js';
 import { startInRun } from './run-memory.js';
@@ -52,13 +52,9 @@ export function openBackend(options: DeviceOptions): NativeBackend {
   const type = dtype === 'bf16' ? 'bf16' : 'fp16';
   const known = chosen === 'cpu' ? backends.get(threads) : undefined;
   if (known) return known;
-  try {
-    const backend = new (native().Backend)({ device: chosen, threads, dtype: type, autotune });
-    if (chosen === 'cpu') backends.set(threads, backend);
-    return backend;
-  } catch (error) {
-    throw fromNative(error);
-  }
+  const backend = new (native().Backend)({ device: chosen, threads, dtype: type, autotune });
+  if (chosen === 'cpu') backends.set(threads, backend);
+  return backend;
 }
 
 function bestDevice(): string {
@@ -70,22 +66,17 @@ function bestDevice(): string {
  */
 export async function finish<T>(start: () => Job<T>, signal?: AbortSignal): Promise<T> {
   signal?.throwIfAborted();
-  let job: Job<T>;
-  try {
-    job = startInRun(start);
-  } catch (error) {
-    throw fromNative(error);
-  }
+  const job = startInRun(start);
   const cancel = () => job.cancel();
   signal?.addEventListener('abort', cancel);
   try {
     return await job.promise;
   } catch (error) {
-    const known = fromNative(error);
-    if (signal?.aborted && known instanceof DeepCacheError && known.code === 'ERR_DEEPCACHE_ABORTED') {
-      throw signal.reason;
-    }
-    throw known;
+    const isOurs = error instanceof DeepCacheError;
+    if (isOurs && signal?.aborted && error.code === 'ERR_DEEPCACHE_ABORTED') throw signal.reason;
+    // It was made in a turn of the event loop in which nobody had called anything.
+    if (isOurs) Error.captureStackTrace(error);
+    throw error;
   } finally {
     signal?.removeEventListener('abort', cancel);
   }

@@ -1,4 +1,3 @@
-import { fromNative } from '../errors.js';
 import { inSlices, PART, type Sliced } from '../slices.js';
 import { native } from './binding.js';
 import { startInRun } from './run-memory.js';
@@ -7,13 +6,9 @@ import type { Floats, NativeFloats } from './types.js';
 /** Values for a native request, which copies them when it starts: many are copied here before, in parts. */
 export async function staged(values: Floats, signal?: AbortSignal): Promise<Floats> {
   if ('append' in values || values.length <= PART) return values;
-  try {
-    const out = startInRun(() => new (native().Floats)(values.length));
-    await inSlices(append(values, out), signal);
-    return out;
-  } catch (error) {
-    throw fromNative(error);
-  }
+  const out = startInRun(() => new (native().Floats)(values.length));
+  await inSlices(append(values, out), signal);
+  return out;
 }
 
 /** The same for all large arrays of a request. */

@@ -1,3 +1,4 @@
+import type { DeepCacheErrorCode } from '../errors.js';
 import type { Slot, StepTable } from '../schedulers/table.js';
 
 /** @internal What native/addon exports. Arrays are NCHW fp32 unless said otherwise. */
@@ -5,6 +6,8 @@ export interface NativeAddon {
   readonly version: string;
   /** SHA-256 of this file when the addon was built; empty where it was built without it, from the package. */
   readonly contract: string;
+  /** What native errors are made with, here and in each worker. */
+  setErrorClass(errorClass: new (code: DeepCacheErrorCode, message: string) => Error): void;
   /** Every backend, usable or not; never throws and needs no GPU. */
   devices(): DeviceInfo[];
   /** Where the CUDA library is when none lies beside the addon; too late once a device was asked for. */

@@ -4,6 +4,7 @@
 
 #include "backend.h"
 #include "classes.h"
+#include "errors.h"
 #include "floats.h"
 #include "generator.h"
 #include "image_encoder.h"
@@ -36,6 +37,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
 
   exports["version"] = DEEPCACHE_VERSION;
   exports["contract"] = DEEPCACHE_CONTRACT;
+  add<set_error_class>(exports, "setErrorClass");
   add<devices>(exports, "devices");
   add<set_cuda_library>(exports, "setCudaLibrary");
   add<available_memory_bytes>(exports, "availableMemory");

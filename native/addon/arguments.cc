@@ -66,7 +66,8 @@ void Argument::fail(const std::string& expectation) const { fail(expectation, de
 
 Argument Argument::operator[](const char* property) const {
   if (!value_.IsObject() || value_.IsFunction()) fail("an object");
-  return {value_.As<Napi::Object>().Get(property), name_ + "." + property};
+  const std::string name = prefix_ + property;
+  return {value_.As<Napi::Object>().Get(property), name, name + "."};
 }
 
 std::vector<Argument> Argument::elements(size_t longest) const {
@@ -77,8 +78,10 @@ std::vector<Argument> Argument::elements(size_t longest) const {
     fail("an array of at most " + std::to_string(longest) + " elements", std::to_string(length));
   std::vector<Argument> out;
   out.reserve(length);
-  for (uint32_t i = 0; i < length; ++i)
-    out.emplace_back(array.Get(i), name_ + "[" + std::to_string(i) + "]");
+  for (uint32_t i = 0; i < length; ++i) {
+    const std::string name = name_ + "[" + std::to_string(i) + "]";
+    out.push_back({array.Get(i), name, name + "."});
+  }
   return out;
 }
 

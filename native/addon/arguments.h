@@ -17,8 +17,9 @@ namespace deepcache::addon {
 
 class Argument {
  public:
-  // `name` as a caller would write it: "request", "options.path".
-  Argument(Napi::Value value, std::string name) : value_(value), name_(std::move(name)) {}
+  // Of a function. Its properties are called by their own names: users know them as their options,
+  // and not what a function of the addon calls the object that they are in.
+  Argument(Napi::Value value, std::string name) : Argument(value, std::move(name), "") {}
 
   const std::string& name() const { return name_; }
   Napi::Value value() const { return value_; }
@@ -53,11 +54,14 @@ class Argument {
   // An Int32Array of at least one value.
   std::vector<int32_t> int32s() const;
 
-  // "request.sample must be ..., got 511".
+  // "sample must be ..., got 511".
   [[noreturn]] void fail(const std::string& expectation, const std::string& got) const;
   [[noreturn]] void fail(const std::string& expectation) const;  // describes the value itself
 
  private:
+  Argument(Napi::Value value, std::string name, std::string prefix)
+      : value_(value), name_(std::move(name)), prefix_(std::move(prefix)) {}
+
   template <typename T>
   Napi::TypedArrayOf<T> array(napi_typedarray_type type, const std::string& expectation) const;
   bool is_staged() const;  // a Floats
@@ -66,6 +70,7 @@ class Argument {
 
   Napi::Value value_;
   std::string name_;
+  std::string prefix_;  // of the names of properties
 };
 
 }  // namespace deepcache::addon

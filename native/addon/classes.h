@@ -18,6 +18,7 @@ namespace deepcache::addon {
 struct Classes {
   Napi::FunctionReference unet, text_encoder, image_encoder, vae;
   Napi::FunctionReference array_buffer;  // JavaScript's own
+  Napi::FunctionReference error;         // DeepCacheError of lib/errors.ts; empty until it was told
   // Of the run that jobs are being started for; null without one.
   std::shared_ptr<Reservation> reservation;
   bool creating = false;  // native code is calling one of them

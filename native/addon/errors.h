@@ -1,6 +1,6 @@
 #pragma once
 
-// The border of exceptions: what the runtime throws becomes a JavaScript error with a `code`.
+// The border of exceptions: what the runtime throws becomes a DeepCacheError.
 
 #include <napi.h>
 
@@ -10,6 +10,11 @@
 #include "runtime/error.h"
 
 namespace deepcache::addon {
+
+// setErrorClass(class): what errors are made with, `new class(code, message)`, in this environment.
+// The addon may be shared by several copies of the package's modules: the last one's counts. Before
+// it was told, errors are plain ones with a `code`.
+Napi::Value set_error_class(const Napi::CallbackInfo& info);
 
 // deepcache::Error keeps its code; a failed allocation is ERR_DEEPCACHE_OUT_OF_MEMORY; what
 // JavaScript itself threw (a getter of an argument) stays as it is; anything else is

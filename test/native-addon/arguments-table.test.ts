@@ -16,10 +16,10 @@ const withRow = (changes: object, programs: object[] = [{ kind: 'full' }]) =>
   denoise({ table: { programs, rows: [row(0), { ...row(1), ...changes }] } });
 
 rejects([
-  ['three halves', denoise({ halves: 3 }), 'request.halves must be an integer from 1 to 2, got 3'],
-  ['no table', denoise({ table: undefined }), 'request.table must be an object, got undefined'],
-  ['no rows', denoise({ table: { programs: [{ kind: 'full' }], rows: [] } }), /request\.table\.rows must be/],
-  ['no programs', denoise({ table: { programs: [], rows: [row(0)] } }), /request\.table\.programs must be/],
+  ['three halves', denoise({ halves: 3 }), 'halves must be an integer from 1 to 2, got 3'],
+  ['no table', denoise({ table: undefined }), 'table must be an object, got undefined'],
+  ['no rows', denoise({ table: { programs: [{ kind: 'full' }], rows: [] } }), /table\.rows must be/],
+  ['no programs', denoise({ table: { programs: [], rows: [row(0)] } }), /table\.programs must be/],
   [
     'rows that are no array',
     denoise({ table: { programs: [{ kind: 'full' }], rows: {} } }),
@@ -99,25 +99,17 @@ rejects([
   [
     'half a draw',
     denoise({ noise: noise(128) }),
-    /request\.noise must be a Float32Array of one or more times 1\*4\*8\*8 = 256 values, got 128/,
+    /noise must be a Float32Array of one or more times 1\*4\*8\*8 = 256 values, got 128/,
   ],
-  ['a blend without a mask', withRow({ blend: { init: 1, noise: 0 } }), /request\.mask must be given/],
-  [
-    'channels that the model does not take',
-    denoise({ constant: noise(64) }),
-    /request\.constant must be left out/,
-  ],
-  ['previewEvery 0', denoise({ previewEvery: 0 }), /request\.previewEvery must be an integer/],
+  ['a blend without a mask', withRow({ blend: { init: 1, noise: 0 } }), /mask must be given/],
+  ['channels that the model does not take', denoise({ constant: noise(64) }), /constant must be left out/],
+  ['previewEvery 0', denoise({ previewEvery: 0 }), /previewEvery must be an integer/],
   [
     'onStep that is no function',
     () => (unet as Any).denoise(denoiseRequest(1), 5),
     'onStep must be a function, got 5',
   ],
-  [
-    'latents of another size',
-    denoise({ latents: noise(255) }),
-    /request\.latents must be.*= 256 values, got 255/,
-  ],
+  ['latents of another size', denoise({ latents: noise(255) }), /latents must be.*= 256 values, got 255/],
 ]);
 
 test('a guided retrieve step after an unguided full one', async () => {

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { fromNative, messageOf } from '../../errors.js';
+import { messageOf } from '../../errors.js';
 import { readJson } from '../../files/json.js';
 import { LatentScale } from '../../models/latent-scale.js';
 import { findModel, type ModelFiles } from '../../models/model-files.js';
@@ -102,7 +102,7 @@ async function attempt<T>(report: ComponentReport, action: () => T | Promise<T>)
   try {
     return await action();
   } catch (error) {
-    report.problems.push(messageOf(fromNative(error)));
+    report.problems.push(messageOf(error));
     return undefined;
   }
 }

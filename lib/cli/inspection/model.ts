@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { fromNative, messageOf } from '../../errors.js';
+import { messageOf } from '../../errors.js';
 import { unknownFields } from '../../models/known-fields.js';
 import { checkInputs, checkTokenizer } from '../../pipelines/fit.js';
 import { type GenerationDefaults, readGenerationConfig } from '../../pipelines/generation-config.js';
@@ -179,6 +179,6 @@ async function note(problems: string[], action: () => void | Promise<void>): Pro
   try {
     await action();
   } catch (error) {
-    problems.push(messageOf(fromNative(error)));
+    problems.push(messageOf(error));
   }
 }

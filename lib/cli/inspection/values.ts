@@ -1,5 +1,4 @@
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
-import { fromNative } from '../../errors.js';
 import { native } from '../../native/binding.js';
 import { summary } from './tensors.js';
 
@@ -24,19 +23,15 @@ export async function valueProblems(
   signal: AbortSignal,
 ): Promise<string[]> {
   const broken: string[] = [];
-  try {
-    const file = new (native().SafetensorsFile)(path);
-    for (const { name, dtype } of file.tensors) {
-      const exponent = Object.hasOwn(EXPONENTS, dtype) ? EXPONENTS[dtype] : undefined;
-      if (!exponent) continue;
-      onTensor(name);
-      await yieldToLoop();
-      signal.throwIfAborted();
-      const count = countOnes(new exponent.array(file.read(name)), exponent.bits);
-      if (count > 0) broken.push(`${name} (${count} of its values)`);
-    }
-  } catch (error) {
-    throw fromNative(error);
+  const file = new (native().SafetensorsFile)(path);
+  for (const { name, dtype } of file.tensors) {
+    const exponent = Object.hasOwn(EXPONENTS, dtype) ? EXPONENTS[dtype] : undefined;
+    if (!exponent) continue;
+    onTensor(name);
+    await yieldToLoop();
+    signal.throwIfAborted();
+    const count = countOnes(new exponent.array(file.read(name)), exponent.bits);
+    if (count > 0) broken.push(`${name} (${count} of its values)`);
   }
   return summary('with values that are infinite or not numbers', broken);
 }
