@@ -1,25 +1,19 @@
-export * from './compare/index.js';
-export * from './deepcache/index.js';
+/**
+ * `deepcache`: pipelines, pictures, devices, errors. Schedulers are in `deepcache/schedulers`, comparing and measuring in
+ * `deepcache/evaluate`.
+ */
+
+export type { CacheOptions, CachePreset, CacheSettings } from './deepcache/index.js';
 export { DeepCacheError, type DeepCacheErrorCode, ERROR_CODES } from './errors.js';
 export * from './images/image.js';
 export type { ImageInput, ImageSource, RawImage } from './images/input.js';
-export { resizeLanczos } from './images/resize.js';
-export { type SaveVideoOptions, saveVideo, VIDEO_ENDINGS } from './images/video.js';
-export * from './judge/index.js';
+export { type SaveVideoOptions, saveVideo } from './images/video.js';
 export type { Log } from './log.js';
-export * from './metrics/index.js';
-export { AutoencoderKL } from './models/autoencoder-kl.js';
-export { CLIPVisionModelWithProjection } from './models/image-encoder.js';
-export { CLIPTextModel, type TextEncoderOutput } from './models/text-encoder.js';
-export { LatentUNetModel, UNet2DModel } from './models/unconditional-unets.js';
-export {
-  type BranchInfo,
-  type MacsInfo,
-  type PlanOptions,
-  type SizeOptions,
-  UNet2DConditionModel,
-} from './models/unet.js';
-export { UNetSpatioTemporalConditionModel } from './models/unet-spatio-temporal.js';
+export type { AutoencoderKL } from './models/autoencoder-kl.js';
+export type { CLIPVisionModelWithProjection } from './models/image-encoder.js';
+export type { CLIPTextModel, TextEncoderOutput } from './models/text-encoder.js';
+export type { BranchInfo, MacsInfo, SizeOptions, UNet2DConditionModel } from './models/unet.js';
+export type { UNetSpatioTemporalConditionModel } from './models/unet-spatio-temporal.js';
 export { type Device, type DeviceOptions, devices } from './native/device.js';
 export type { DeviceInfo } from './native/types.js';
 export { pipelineForInputs } from './pipelines/auto.js';
@@ -41,14 +35,8 @@ export type { GenerateResult, GenerateStats, StepEvent } from './pipelines/resul
 export type { SamplingOptions } from './pipelines/sampling-options.js';
 export type { Seed } from './pipelines/seeds.js';
 export { StableDiffusionPipeline } from './pipelines/stable-diffusion.js';
-export {
-  StableDiffusionImg2ImgPipeline,
-  StableDiffusionImg2ImgPipeline as Img2Img,
-} from './pipelines/stable-diffusion-img2img.js';
-export {
-  StableDiffusionInpaintPipeline,
-  StableDiffusionInpaintPipeline as Inpaint,
-} from './pipelines/stable-diffusion-inpaint.js';
+export { StableDiffusionImg2ImgPipeline } from './pipelines/stable-diffusion-img2img.js';
+export { StableDiffusionInpaintPipeline } from './pipelines/stable-diffusion-inpaint.js';
 export {
   StableDiffusionXLImg2ImgPipeline,
   StableDiffusionXLInpaintPipeline,
@@ -60,15 +48,7 @@ export {
 export { StableVideoDiffusionPipeline, type VideoOptions } from './pipelines/stable-video-diffusion.js';
 export { type TextToVideoZeroOptions, TextToVideoZeroPipeline } from './pipelines/text-to-video-zero.js';
 export type { VaeTilingOptions } from './pipelines/tiling-option.js';
-export { LatentPreview } from './previews/latent-preview.js';
-export {
-  type LatentProjection,
-  projectLatents,
-  SD_PROJECTION,
-  SDXL_PROJECTION,
-} from './previews/projection.js';
-export * from './quality/index.js';
-export * from './schedulers/index.js';
+export type { LatentPreview } from './previews/latent-preview.js';
+export type { Scheduler, SchedulerConfig } from './schedulers/index.js';
 export type { Tensor } from './tensor.js';
-export { CLIPTokenizer, type EncodePaddedOptions } from './tokenizers/clip-tokenizer.js';
-export * from './tune/index.js';
+export type { CLIPTokenizer, EncodePaddedOptions } from './tokenizers/clip-tokenizer.js';

@@ -1,12 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Callbacks } from '../lib/callbacks.js';
-import {
-  compare,
-  DiffusionPipeline,
-  StableDiffusionPipeline,
-  TextToVideoZeroPipeline,
-  tune,
-} from '../lib/index.js';
+import { compare, tune } from '../lib/entries/evaluate.js';
+import { DiffusionPipeline, StableDiffusionPipeline, TextToVideoZeroPipeline } from '../lib/index.js';
 
 const MODEL = 'test/fixtures/sd15-tiny';
 const gone = new Error('socket closed');

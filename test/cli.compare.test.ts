@@ -2,7 +2,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { DDIMScheduler, Image, StableDiffusionPipeline } from '../lib/index.js';
+import { DDIMScheduler } from '../lib/entries/schedulers.js';
+import { Image, StableDiffusionPipeline } from '../lib/index.js';
 import { runCli } from './cli-run.js';
 import { distance } from './pipelines/tiny.js';
 

@@ -14,7 +14,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { DDIMScheduler, Image, StableDiffusionPipeline } from '../lib/index.js';
+import { DDIMScheduler } from '../lib/entries/schedulers.js';
+import { Image, StableDiffusionPipeline } from '../lib/index.js';
 import { SafetensorsWriter } from '../weights-tools/safetensors-writer.js';
 import { runCli } from './cli-run.js';
 

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { reproduce } from '../lib/cli/reproduce.js';
+import { reproduce } from '../lib/reproduce/index.js';
 
 const rows = await reproduce();
 

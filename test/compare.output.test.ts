@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { charactersIn, wrapText } from '../lib/compare/canvas.js';
 import { glyphRows } from '../lib/compare/font.js';
-import { type Comparison, compare, Image, type StableDiffusionPipeline } from '../lib/index.js';
+import { type Comparison, compare } from '../lib/entries/evaluate.js';
+import { Image, type StableDiffusionPipeline } from '../lib/index.js';
 import { loadTiny } from './pipelines/tiny.js';
 
 const HOSTILE = `<img src=x onerror="alert('1')"> & </script>`;

@@ -1,14 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { type CompareEvent, type Comparison, compare, psnr, ssim } from '../lib/entries/evaluate.js';
 import {
-  type CompareEvent,
-  type Comparison,
-  compare,
   Image,
-  Img2Img,
-  Inpaint,
-  psnr,
+  StableDiffusionImg2ImgPipeline,
+  StableDiffusionInpaintPipeline,
   type StableDiffusionPipeline,
-  ssim,
 } from '../lib/index.js';
 import { distance, loadTiny, rejection, untyped } from './pipelines/tiny.js';
 
@@ -159,7 +155,7 @@ describe('other pipelines', () => {
   );
 
   test('image to image, with a strength that leaves few steps', async () => {
-    const from = Img2Img.from(pipe) as Img2Img;
+    const from = StableDiffusionImg2ImgPipeline.from(pipe) as StableDiffusionImg2ImgPipeline;
     const settings = [{ interval: 1 }, { interval: 2 }];
     const { runs } = await compare(from, { ...OPTIONS, steps: 20, image, strength: 0.25 }, settings);
     expect(runs.map(({ stats }) => [stats.fullSteps, stats.retrieveSteps])).toEqual([
@@ -174,7 +170,7 @@ describe('other pipelines', () => {
   });
 
   test('inpainting', async () => {
-    const from = Inpaint.from(pipe) as Inpaint;
+    const from = StableDiffusionInpaintPipeline.from(pipe) as StableDiffusionInpaintPipeline;
     const { runs } = await compare(from, { ...OPTIONS, image, maskImage: image }, [{ interval: 1 }, 'fast']);
     expect(runs.map(({ stats }) => stats.fullSteps)).toEqual([9, 2]);
     expect(runs[0]?.latentL2).toBe(0);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { Image, psnr, relativeL2, ssim } from '../lib/index.js';
+import { psnr, relativeL2, ssim } from '../lib/entries/evaluate.js';
+import { Image } from '../lib/index.js';
 
 const SIZE = { width: 37, height: 29 };
 

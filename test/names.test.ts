@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { DiffusionPipeline, resolveCache } from '../lib/index.js';
+import { resolveCache } from '../lib/entries/schedulers.js';
+import { DiffusionPipeline } from '../lib/index.js';
 import { checkNames, closest } from '../lib/names.js';
 
 const KNOWN = ['prompt', 'steps', 'guidanceScale', 'numInferenceSteps', 'seed', 'seeds', 'eta'];

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { AutoencoderKL } from '../../lib/index.js';
+import { AutoencoderKL } from '../../lib/models/autoencoder-kl.js';
 import { openBackend } from '../../lib/native/device.js';
 import { distance } from '../pipelines/tiny.js';
 import { compareValues } from './compare.js';

@@ -2,6 +2,9 @@ import { join } from 'node:path';
 import { DeepCacheError } from '../../lib/errors.js';
 import { readJson } from '../../lib/files/json.js';
 import * as deepcache from '../../lib/index.js';
+import { AutoencoderKL } from '../../lib/models/autoencoder-kl.js';
+import { CLIPTextModel } from '../../lib/models/text-encoder.js';
+import { UNet2DConditionModel } from '../../lib/models/unet.js';
 import { type DeviceOptions, openBackend } from '../../lib/native/device.js';
 
 /** A pipeline of the Stable Diffusion family; which one is decided by the goldens. */
@@ -40,19 +43,19 @@ export class Models {
   }
 
   /** @param stem of the weight file; diffusers' own by default. */
-  unet(folder: string, stem?: string): Promise<deepcache.UNet2DConditionModel> {
+  unet(folder: string, stem?: string): Promise<UNet2DConditionModel> {
     const options = stem ? { stem } : {};
     return this.#part(join(folder, 'unet'), (path) =>
-      deepcache.UNet2DConditionModel.load(this.#backend(), path, options),
+      UNet2DConditionModel.load(this.#backend(), path, options),
     );
   }
 
-  vae(folder: string): Promise<deepcache.AutoencoderKL> {
-    return this.#part(join(folder, 'vae'), (path) => deepcache.AutoencoderKL.load(this.#backend(), path));
+  vae(folder: string): Promise<AutoencoderKL> {
+    return this.#part(join(folder, 'vae'), (path) => AutoencoderKL.load(this.#backend(), path));
   }
 
-  textEncoder(folder: string, subfolder: string): Promise<deepcache.CLIPTextModel> {
-    return this.#part(join(folder, subfolder), (path) => deepcache.CLIPTextModel.load(this.#backend(), path));
+  textEncoder(folder: string, subfolder: string): Promise<CLIPTextModel> {
+    return this.#part(join(folder, subfolder), (path) => CLIPTextModel.load(this.#backend(), path));
   }
 
   /** Frees everything that was loaded. */

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import {
-  AutoencoderKL,
   type GenerateOptions,
-  Img2Img,
-  Inpaint,
+  StableDiffusionImg2ImgPipeline,
+  StableDiffusionInpaintPipeline,
   type StableDiffusionPipeline,
   type Tensor,
   TextToVideoZeroPipeline,
 } from '../../lib/index.js';
+import { AutoencoderKL } from '../../lib/models/autoencoder-kl.js';
 import { openBackend } from '../../lib/native/device.js';
 import { distance, FOLDER, loadTiny, numbersOf, SIZE } from '../pipelines/tiny.js';
 
@@ -62,13 +62,18 @@ onGpu('like the CPU', () => {
 
   test('image to image', async () => {
     const run = (pipe: StableDiffusionPipeline) =>
-      Img2Img.from(pipe).generate({ ...options, image: picture, output: 'latent' });
+      StableDiffusionImg2ImgPipeline.from(pipe).generate({ ...options, image: picture, output: 'latent' });
     expect(await apart(run)).toBeLessThan(FROM_PICTURE);
   });
 
   test('inpainting', async () => {
     const run = (pipe: StableDiffusionPipeline) =>
-      Inpaint.from(pipe).generate({ ...options, image: picture, maskImage: mask, output: 'latent' });
+      StableDiffusionInpaintPipeline.from(pipe).generate({
+        ...options,
+        image: picture,
+        maskImage: mask,
+        output: 'latent',
+      });
     expect(await apart(run)).toBeLessThan(FROM_PICTURE);
   });
 

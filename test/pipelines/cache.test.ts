@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import {
-  type BranchInfo,
-  CACHE_PRESETS,
-  type CacheOptions,
-  type CachePreset,
-  type GenerateOptions,
-  type StableDiffusionPipeline,
+import { CACHE_PRESETS } from '../../lib/entries/schedulers.js';
+import type {
+  BranchInfo,
+  CacheOptions,
+  CachePreset,
+  GenerateOptions,
+  StableDiffusionPipeline,
 } from '../../lib/index.js';
 import { distance, latentsOf, loadTiny, sameBits } from './tiny.js';
 

@@ -1,7 +1,12 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { DiffusionPipeline, Image, Img2Img, type StableDiffusionPipeline } from '../../lib/index.js';
+import {
+  DiffusionPipeline,
+  Image,
+  StableDiffusionImg2ImgPipeline,
+  type StableDiffusionPipeline,
+} from '../../lib/index.js';
 import { runCli } from '../cli-run.js';
 import { copyModel } from './broken-models.js';
 import { latentsOf, loadTiny, rejection, sameBits } from './tiny.js';
@@ -39,7 +44,7 @@ test('its fields are defaults of generate, and options that are given count more
     ),
   ).toBe(true);
   // PNDM makes a call more than it has steps.
-  const { stats } = await Img2Img.from(pipe).generate({
+  const { stats } = await StableDiffusionImg2ImgPipeline.from(pipe).generate({
     image: new Image({ width: 64, height: 64, data: new Uint8Array(64 * 64 * 3) }),
     prompt: 'a lighthouse',
     strength: 0.5,

@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import sharp from 'sharp';
+import { resizeLanczos } from '../../lib/images/resize.js';
 import {
   Image,
   type ImageInput,
-  Img2Img,
   type Img2ImgOptions,
-  Inpaint,
-  resizeLanczos,
+  StableDiffusionImg2ImgPipeline,
+  StableDiffusionInpaintPipeline,
   type StableDiffusionPipeline,
   StableDiffusionXLImg2ImgPipeline,
 } from '../../lib/index.js';
@@ -20,11 +20,11 @@ import { distance, imageOf, latentsOf, loadTiny, rejection, SIZE, sameBits } fro
 // Pictures as an input: every form of them, one run after the other, and pipelines that share their models.
 
 let pipe: StableDiffusionPipeline;
-let img2img: Img2Img;
+let img2img: StableDiffusionImg2ImgPipeline;
 let folder: string;
 beforeAll(async () => {
   pipe = await loadTiny();
-  img2img = Img2Img.from(pipe);
+  img2img = StableDiffusionImg2ImgPipeline.from(pipe);
   folder = mkdtempSync(join(tmpdir(), 'deepcache-img2img-'));
 });
 afterAll(async () => {
@@ -55,7 +55,7 @@ test('runs with different strengths give in a row what each gives alone', async 
     const alone: Float32Array[] = [];
     for (const strength of strengths) {
       const fresh = await loadTiny();
-      const one = Img2Img.from(fresh);
+      const one = StableDiffusionImg2ImgPipeline.from(fresh);
       const { tensor } = await one.generate({ ...run, ...options, image: picture(), strength });
       alone.push(tensor?.data as Float32Array);
       await fresh.dispose();
@@ -177,7 +177,7 @@ describe('masks', () => {
     });
 
   test('of another size are resized, gray, colour and tensor are one', async () => {
-    const inpaint = Inpaint.from(pipe);
+    const inpaint = StableDiffusionInpaintPipeline.from(pipe);
     const latents = async (maskImage: ImageInput) =>
       (await inpaint.generate({ ...run, image: picture(), maskImage })).tensor?.data as Float32Array;
     const expected = await latents(half(SIZE, SIZE));
@@ -197,8 +197,11 @@ test('pipelines made from one share its models, and live on without it', async (
   const text = await latentsOf(first);
   const { weights } = first.unet.memory();
   const before = native().residentMemory();
-  const others = Array.from({ length: 50 }, () => [Img2Img.from(first), Inpaint.from(first)]).flat();
-  const one = others[0] as Img2Img;
+  const others = Array.from({ length: 50 }, () => [
+    StableDiffusionImg2ImgPipeline.from(first),
+    StableDiffusionInpaintPipeline.from(first),
+  ]).flat();
+  const one = others[0] as StableDiffusionImg2ImgPipeline;
   expect(one.unet).toBe(first.unet);
   expect(one.vae).toBe(first.vae);
   expect(one.textEncoder).toBe(first.textEncoder);

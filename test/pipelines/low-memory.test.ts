@@ -1,7 +1,11 @@
 import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { DiffusionPipeline, Img2Img, StableDiffusionPipeline } from '../../lib/index.js';
+import {
+  DiffusionPipeline,
+  StableDiffusionImg2ImgPipeline,
+  StableDiffusionPipeline,
+} from '../../lib/index.js';
 import { copyModel } from './broken-models.js';
 import { distance, latentsOf, loadTiny, rejection, sameBits } from './tiny.js';
 
@@ -76,7 +80,7 @@ describe('vaeTiling', () => {
   });
 
   test('image to image encodes in tiles', async () => {
-    const variation = Img2Img.from(pipe);
+    const variation = StableDiffusionImg2ImgPipeline.from(pipe);
     const data = Float32Array.from({ length: 3 * 64 * 128 }, (_, i) => 0.5 + 0.5 * Math.sin(i / 50));
     const image = { data, shape: [1, 3, 64, 128] };
     const options = { prompt: 'a', seed: 1, steps: 4, output: 'latent', image } as const;
@@ -140,7 +144,7 @@ describe('unloadTextEncoder', () => {
   });
 
   test('pipelines that share it do not take it from each other', async () => {
-    const variation = Img2Img.from(other);
+    const variation = StableDiffusionImg2ImgPipeline.from(other);
     const expected = await latentsOf(pipe);
     const image = { data: new Float32Array(3 * 64 * 64), shape: [1, 3, 64, 64] };
     const runs = Array.from({ length: 8 }, async (_, i) => {

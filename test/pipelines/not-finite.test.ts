@@ -1,7 +1,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { DiffusionPipeline, Img2Img } from '../../lib/index.js';
+import { DiffusionPipeline, StableDiffusionImg2ImgPipeline } from '../../lib/index.js';
 import { copyModel } from './broken-models.js';
 import { rejection } from './tiny.js';
 
@@ -56,7 +56,7 @@ describe.each([Number.NaN, Number.POSITIVE_INFINITY])('%p', (value) => {
 
 test('in the encoder of pictures', async () => {
   const pipe = await load(VAE, 'encoder.conv_out.bias', Number.NaN);
-  const edit = Img2Img.from(pipe);
+  const edit = StableDiffusionImg2ImgPipeline.from(pipe);
   expect(await rejection(edit.generate({ prompt: 'a', image, steps: 2 }))).toMatchObject({
     code: 'ERR_DEEPCACHE_NOT_FINITE',
     message: expect.stringMatching(/autoencoder's encoder .*"encoder\.conv_out\.bias"/),

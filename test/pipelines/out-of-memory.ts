@@ -1,4 +1,4 @@
-import { type GenerateOptions, Img2Img } from '../../lib/index.js';
+import { type GenerateOptions, StableDiffusionImg2ImgPipeline } from '../../lib/index.js';
 import { native } from '../../lib/native/binding.js';
 import { latentsOf, loadTiny, rejection, sameBits } from './tiny.js';
 
@@ -57,7 +57,7 @@ report.cutPrompt = (await pipe.generate(words)).stats.calls;
 // Encoding at 512x512 takes more than two steps' worth of latents without guidance.
 const encode = await pipe.vae.encodeBytes({ height: 64, width: 64 });
 const half = await pipe.unet.runBytes({ batch: 1, height: 64, width: 64 });
-const fromImage = Img2Img.from(pipe);
+const fromImage = StableDiffusionImg2ImgPipeline.from(pipe);
 const picture = { data: new Float32Array(3 * 512 * 512), shape: [1, 3, 512, 512] };
 const variation = { ...latentOnly, guidanceScale: 1, image: picture } as const;
 limit(half + encode / 2);

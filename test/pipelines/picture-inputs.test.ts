@@ -3,20 +3,26 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { Image, Img2Img, Inpaint, resizeLanczos, type StableDiffusionPipeline } from '../../lib/index.js';
+import { resizeLanczos } from '../../lib/images/resize.js';
+import {
+  Image,
+  StableDiffusionImg2ImgPipeline,
+  StableDiffusionInpaintPipeline,
+  type StableDiffusionPipeline,
+} from '../../lib/index.js';
 import { blackPng } from '../images/png-file.js';
 import { loadTiny, numbersOf, rejection, SIZE } from './tiny.js';
 
 // What users should know about their pictures, and what pictures must not do to a pipeline.
 
 let pipe: StableDiffusionPipeline;
-let img2img: Img2Img;
-let inpaint: Inpaint;
+let img2img: StableDiffusionImg2ImgPipeline;
+let inpaint: StableDiffusionInpaintPipeline;
 let folder: string;
 beforeAll(async () => {
   pipe = await loadTiny();
-  img2img = Img2Img.from(pipe);
-  inpaint = Inpaint.from(pipe);
+  img2img = StableDiffusionImg2ImgPipeline.from(pipe);
+  inpaint = StableDiffusionInpaintPipeline.from(pipe);
   folder = mkdtempSync(join(tmpdir(), 'deepcache-inputs-'));
 });
 afterAll(async () => {
@@ -99,7 +105,7 @@ describe('keepOriginal', () => {
 test('a pipe as a picture is refused, and holds nothing up', async () => {
   const path = join(folder, 'pipe.png');
   execFileSync('mkfifo', [path]);
-  const other = Img2Img.from(pipe);
+  const other = StableDiffusionImg2ImgPipeline.from(pipe);
   const error = await rejection(other.generate({ ...run, image: path }));
   expect(error).toMatchObject({ code: 'ERR_DEEPCACHE_IMAGE' });
   expect(error.message).toMatch(/pipe\.png is a pipe, not a file/);

@@ -1,16 +1,11 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import {
-  DiffusionPipeline,
-  LatentPreview,
-  projectLatents,
-  resizeLanczos,
-  SD_PROJECTION,
-  type StableDiffusionPipeline,
-  type StepEvent,
-} from '../../lib/index.js';
+import { resizeLanczos } from '../../lib/images/resize.js';
+import { DiffusionPipeline, type StableDiffusionPipeline, type StepEvent } from '../../lib/index.js';
 import { fitProjection } from '../../lib/previews/fit.js';
+import { LatentPreview } from '../../lib/previews/latent-preview.js';
+import { projectLatents, SD_PROJECTION } from '../../lib/previews/projection.js';
 import { copyModel } from './broken-models.js';
 import { latentsOf, loadTiny, rejection, sameBits } from './tiny.js';
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { Img2Img, type StableDiffusionPipeline } from '../../lib/index.js';
+import { StableDiffusionImg2ImgPipeline, type StableDiffusionPipeline } from '../../lib/index.js';
 import { latentsOf, loadTiny, rejection } from './tiny.js';
 
 // The line of calls that a pipeline has, and how they leave it.
@@ -61,7 +61,7 @@ describe('a call that waits', () => {
   });
 
   test('for the model that another pipeline uses is rejected at once too', async () => {
-    const other = Img2Img.from(pipe);
+    const other = StableDiffusionImg2ImgPipeline.from(pipe);
     const { stop } = await longRun(pipe);
     const controller = new AbortController();
     const image = { data: new Uint8Array(64 * 64 * 3), width: 64, height: 64, channels: 3 } as const;
@@ -107,7 +107,7 @@ describe('maxPending', () => {
     expect(await rejection(pipe.stream({ prompt: 'a' }).next())).toMatchObject(busy);
     pipe.maxPending = 3;
     const third = latentsOf(pipe);
-    expect(Img2Img.from(pipe).maxPending).toBe(3);
+    expect(StableDiffusionImg2ImgPipeline.from(pipe).maxPending).toBe(3);
     await stop();
     expect((await Promise.all([second, third])).map(({ length }) => length)).toEqual([256, 256]);
     await pipe.dispose();

@@ -1,12 +1,8 @@
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import {
-  compare,
-  Scheduler,
-  StableDiffusionPipeline,
-  type StepEvent,
-  type StreamEvent,
-} from '../../lib/index.js';
+import { compare } from '../../lib/entries/evaluate.js';
+import { Scheduler } from '../../lib/entries/schedulers.js';
+import { StableDiffusionPipeline, type StepEvent, type StreamEvent } from '../../lib/index.js';
 
 let pipe: StableDiffusionPipeline;
 beforeAll(async () => {

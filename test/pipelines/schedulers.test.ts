@@ -2,11 +2,10 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import {
   DDIMScheduler,
   EulerDiscreteScheduler,
-  type GenerateOptions,
   Scheduler,
-  type StableDiffusionPipeline,
   schedulerNames,
-} from '../../lib/index.js';
+} from '../../lib/entries/schedulers.js';
+import type { GenerateOptions, StableDiffusionPipeline } from '../../lib/index.js';
 import { latentsOf, loadTiny, rejection, sameBits } from './tiny.js';
 
 // The sampler of a run, of a pipeline, and of a loaded folder.

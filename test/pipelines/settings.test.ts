@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import {
   Image,
-  Img2Img,
+  StableDiffusionImg2ImgPipeline,
   StableDiffusionPipeline,
   saveVideo,
   TextToVideoZeroPipeline,
@@ -48,7 +48,7 @@ describe('different pictures have different texts', () => {
   });
 
   test('strength and mask', async () => {
-    await using img2img = Img2Img.from(pipe);
+    await using img2img = StableDiffusionImg2ImgPipeline.from(pipe);
     const image = { data: new Uint8Array(64 * 64 * 3), width: 64, height: 64, channels: 3 as const };
     const text = async (options: object) =>
       (await img2img.generate({ ...RUN, image, ...options })).settings[0] as string;

@@ -1,7 +1,8 @@
 import { branchFromDdpm } from '../../../lib/deepcache/index.js';
 import { sampleFromQuadCenter } from '../../../lib/deepcache/nonuniform.js';
+import { OriginalDDIMScheduler } from '../../../lib/entries/schedulers.js';
 import { DeepCacheError } from '../../../lib/errors.js';
-import { DDPMPipeline, OriginalDDIMScheduler } from '../../../lib/index.js';
+import { DDPMPipeline } from '../../../lib/index.js';
 import { finish } from '../../../lib/native/device.js';
 import type { Findings } from '../findings.js';
 import type { GoldenCase } from '../goldens.js';

@@ -1,5 +1,6 @@
 import { latentFullCalls } from '../../../lib/deepcache/index.js';
-import { ClassConditionalLDMPipeline, LatentDDIMScheduler } from '../../../lib/index.js';
+import { LatentDDIMScheduler } from '../../../lib/entries/schedulers.js';
+import { ClassConditionalLDMPipeline } from '../../../lib/index.js';
 import { finish } from '../../../lib/native/device.js';
 import type { Findings } from '../findings.js';
 import type { GoldenCase } from '../goldens.js';

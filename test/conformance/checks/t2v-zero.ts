@@ -1,4 +1,5 @@
-import { type CacheSettings, DDIMScheduler, PNDMScheduler } from '../../../lib/index.js';
+import { DDIMScheduler, PNDMScheduler } from '../../../lib/entries/schedulers.js';
+import type { CacheSettings } from '../../../lib/index.js';
 import { finish } from '../../../lib/native/device.js';
 import { warpLatents } from '../../../lib/pipelines/motion.js';
 import { NoiseSource } from '../../../lib/pipelines/noise.js';
