@@ -16,12 +16,14 @@ export type { BranchInfo, MacsInfo, SizeOptions, UNet2DConditionModel } from './
 export type { UNetSpatioTemporalConditionModel } from './models/unet-spatio-temporal.js';
 export { type Device, type DeviceOptions, devices } from './native/device.js';
 export type { DeviceInfo } from './native/types.js';
+export type { Dtype } from './options/spec/loading.js';
+export type { VaeTilingOptions } from './options/tiling.js';
 export { pipelineForInputs } from './pipelines/auto.js';
 export {
   type ClassConditionalLDMOptions,
   ClassConditionalLDMPipeline,
 } from './pipelines/class-conditional-ldm.js';
-export type { Dtype, LoadOptions } from './pipelines/components.js';
+export type { LoadOptions } from './pipelines/components.js';
 export { type DDPMOptions, DDPMPipeline } from './pipelines/ddpm.js';
 export { DiffusionPipeline, type StreamEvent } from './pipelines/diffusion-pipeline.js';
 export type { GenerationDefaults } from './pipelines/generation-config.js';
@@ -47,8 +49,7 @@ export {
 } from './pipelines/stable-diffusion-xl.js';
 export { StableVideoDiffusionPipeline, type VideoOptions } from './pipelines/stable-video-diffusion.js';
 export { type TextToVideoZeroOptions, TextToVideoZeroPipeline } from './pipelines/text-to-video-zero.js';
-export type { VaeTilingOptions } from './pipelines/tiling-option.js';
 export type { LatentPreview } from './previews/latent-preview.js';
-export type { Scheduler, SchedulerConfig } from './schedulers/index.js';
+export type { SamplerOptions, Scheduler, SchedulerConfig } from './schedulers/index.js';
 export type { Tensor } from './tensor.js';
 export type { CLIPTokenizer, EncodePaddedOptions } from './tokenizers/clip-tokenizer.js';

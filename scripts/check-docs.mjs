@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util';
 import { isElsewhere, missingParts, prepared, run } from './docs/commands.mjs';
 import { codeBlocks, commands, documents } from './docs/documents.mjs';
 import { checkSnippets } from './docs/snippets.mjs';
+import { staleTables } from './options-table.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -45,6 +46,9 @@ const folder = mkdtempSync(join(tmpdir(), 'deepcache-docs-'));
 const failures = [];
 let passed = 0;
 try {
+  failures.push(
+    ...(await staleTables()).map((name) => `${name}: its table of options is stale; npm run docs:options`),
+  );
   await makeProject(folder);
   if (values.xl !== undefined) {
     for (const name of ['sdxl', 'sdxl-refiner'])

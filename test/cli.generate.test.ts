@@ -211,7 +211,7 @@ describe('wrong use', () => {
     [['--seeds', '1,2'], /--seeds must be a list of 1 seeds/],
     [['--seed', '1', '--seeds', '1'], /--seeds and --seed exclude each other/],
     [['--vae-tiling', '7'], /--vae-tiling: tileSize must be a whole number from 32/],
-    [['--prompt-2', 'y'], /--prompt-2 is nothing that this model takes \[/],
+    [['--prompt-2', 'y'], /--prompt-2 is nothing that text to image takes; it is for SDXL \[/],
     [['--negative-prompt', 'a', '--negative-prompt', 'b'], /--negative-prompt has 2 texts for 1 prompts/],
     [['--scheduler-config', '{"eta":3}'], /^deepcache: (?!--eta)/],
     [['--steps', '3', '--num-inference-steps', '4'], /--num-inference-steps is another name of steps/],

@@ -185,7 +185,7 @@ describe('found before a model is loaded', () => {
     ],
     ['frames a second of no video', () => ['generate', '--fps', '5'], /--fps .*give --frames/, 2],
     ['sizes', () => ['generate', '--width', '-8'], /--width must be a whole number from 1 to 16384/, 2],
-    ['frames', () => ['generate', '--frames', '1000'], /--frames must be a whole number from 1 to 512/, 2],
+    ['frames', () => ['generate', '--frames', '1000'], /--frames must be a whole number from 2 to 512/, 2],
     ['the refiner', () => ['generate', '--refiner', 'nowhere'], /--refiner is no model: nowhere/, 2],
     [
       'a refiner of another kind',

@@ -1,125 +1,47 @@
-import type { CacheOptions } from '../deepcache/index.js';
 import { invalidArgument } from '../errors.js';
 import type { Device } from '../native/device.js';
-import { real, whole } from '../pipelines/checks.js';
-import type { Dtype, LoadOptions } from '../pipelines/components.js';
+import { whole } from '../options/checks.js';
+import type { Family } from '../options/families.js';
+import type { Dtype } from '../options/spec/loading.js';
+import type { LoadOptions } from '../pipelines/components.js';
 import type { GenerateOptions } from '../pipelines/options.js';
 import { notAField } from '../schedulers/fields.js';
 import { findScheduler, isKnownField, unknownScheduler } from '../schedulers/registry.js';
 import { CURRENT_VERSION } from '../schedulers/versions.js';
-import { readTensor } from './tensor-file.js';
+import { optionsOfFlags } from './flags.js';
 
-/** The flags of `deepcache generate` as commander hands them over. */
+/**
+ * The flags of `deepcache generate` that mean more here than an option of the library. As commander hands them over
+ * there are all others beside them.
+ */
 export interface GenerateFlags {
   prompt?: string[];
   prompts?: string;
-  negativePrompt?: string[];
   output?: string;
   force?: boolean;
   width?: number;
   height?: number;
-  numImages?: number;
-  numImagesPerPrompt?: number;
-  seed?: bigint;
-  seeds?: bigint[];
   quality?: number;
   image?: string;
   mask?: string;
-  /** False with --no-keep-original. */
-  keepOriginal?: boolean;
-  class?: number[];
+  strength?: number;
   frames?: number;
   fps?: number;
-  strength?: number;
-  prompt2?: string[];
-  negativePrompt2?: string[];
   refiner?: string;
   refinerStart?: number;
-  steps?: number;
-  numInferenceSteps?: number;
-  guidanceScale?: number;
-  guidanceRescale?: number;
-  cache?: CacheOptions;
-  longPrompts?: boolean;
-  promptWeighting?: boolean;
-  clipSkip?: number;
-  eta?: number;
   scheduler?: string;
   schedulerConfig?: Record<string, unknown>;
-  timesteps?: number[];
-  sigmas?: number[];
-  latents?: string;
-  promptEmbeds?: string;
-  negativePromptEmbeds?: string;
   model?: string;
-  variant?: string;
-  device: Device;
-  dtype: Dtype;
-  threads?: number;
-  autotune?: boolean;
-  /** True, or the size of a tile. */
-  vaeTiling?: boolean | number;
-  unloadTextEncoder?: boolean;
+  device?: Device;
+  dtype?: Dtype;
   previewEvery?: number;
   preview?: string;
   json?: boolean;
   quiet?: boolean;
 }
 
-/** Flags that are options of the library under the same name and with the same values. */
-const SAME = [
-  'width',
-  'height',
-  'numImages',
-  'numImagesPerPrompt',
-  'seed',
-  'seeds',
-  'steps',
-  'numInferenceSteps',
-  'guidanceScale',
-  'guidanceRescale',
-  'image',
-  'strength',
-  'prompt2',
-  'negativePrompt2',
-  'cache',
-  'longPrompts',
-  'promptWeighting',
-  'clipSkip',
-  'eta',
-  'timesteps',
-  'sigmas',
-] as const;
-
 /** Steps between previews when only their file is named. */
 const PREVIEW_EVERY = 5;
-
-/** Flags that name files. */
-const TENSORS = ['latents', 'promptEmbeds', 'negativePromptEmbeds'] as const;
-
-export function toGenerateOptions(flags: GenerateFlags): GenerateOptions {
-  const { prompt, negativePrompt, vaeTiling } = flags;
-  if (!prompt && !flags.promptEmbeds) throw invalidArgument('prompt', 'is missing: say what to show');
-  const same = SAME.filter((name) => flags[name] !== undefined).map((name) => [name, flags[name]]);
-  const tensors = TENSORS.filter((name) => flags[name] !== undefined).map((name) => [
-    name,
-    readTensor(flags[name] as string),
-  ]);
-  const scheduler = schedulerOption(flags);
-  const previewEvery = flags.previewEvery ?? (flags.preview === undefined ? undefined : PREVIEW_EVERY);
-  return {
-    ...(prompt && { prompt }),
-    ...(negativePrompt && { negativePrompt }),
-    ...(flags.mask !== undefined && { maskImage: flags.mask, keepOriginal: flags.keepOriginal !== false }),
-    ...Object.fromEntries(same),
-    ...(scheduler && { scheduler }),
-    ...(vaeTiling !== undefined && {
-      vaeTiling: typeof vaeTiling === 'number' ? { tileSize: vaeTiling } : vaeTiling,
-    }),
-    ...(previewEvery && { previewEvery }),
-    ...Object.fromEntries(tensors),
-  };
-}
 
 /** Flags that mean nothing without another one. */
 const NEEDS = [
@@ -128,7 +50,7 @@ const NEEDS = [
   ['refinerStart', 'refiner', 'says when a refiner begins'],
 ] as const;
 
-/** Throws what is wrong with flags, without a look at the model. */
+/** Throws what is wrong with flags that are no options of the library. */
 export function checkFlags(flags: GenerateFlags, isVideo: boolean): void {
   for (const [name, needed, what] of NEEDS) {
     if (flags[name] === undefined || flags[needed] !== undefined) continue;
@@ -136,58 +58,28 @@ export function checkFlags(flags: GenerateFlags, isVideo: boolean): void {
   }
   if (flags.fps !== undefined && !isVideo) throw invalidArgument('fps', 'is for videos: give --frames too');
   whole('quality', flags.quality, 92, 1, 100);
-  for (const name of ['steps', 'numInferenceSteps'] as const) whole(name, flags[name], 1, 1, 100_000);
-  for (const name of ['numImages', 'numImagesPerPrompt'] as const) whole(name, flags[name], 1, 1, 512);
-  real('strength', flags.strength, 1, 0, 1);
-  whole('frames', flags.frames, 1, 1, 512);
-  for (const name of ['width', 'height'] as const) whole(name, flags[name], 8, 1, 16384);
 }
 
-/** Pipelines that need no prompt. */
-const UNPROMPTED = ['DDPMPipeline', 'ClassConditionalLDMPipeline'];
-
-/** What a model is asked for: its pipeline's options, and an error for flags that it does not have. */
-export function optionsFor(className: string | undefined, flags: GenerateFlags): GenerateOptions {
-  if (className === undefined || !UNPROMPTED.includes(className)) {
-    if (flags.class !== undefined) throw invalidArgument('class', 'is for class-conditional models only');
-    return toGenerateOptions(flags);
-  }
-  const classConditional = className === 'ClassConditionalLDMPipeline';
-  if (classConditional && flags.class === undefined) {
-    throw invalidArgument('class', 'is missing: say which class to show, by its number');
-  }
-  if (!classConditional && flags.class !== undefined) {
-    throw invalidArgument('class', 'is for class-conditional models only');
-  }
-  const foreign = flags.prompt ? 'prompt' : flags.mask !== undefined ? 'mask' : undefined;
-  if (foreign) throw invalidArgument(foreign, `is nothing that a ${className} reads`);
-  // The check for a prompt apart, the flags mean the same.
-  const { prompt: _, numImages, ...rest } = toGenerateOptions({ ...flags, prompt: [''] });
-  const own = classConditional
-    ? { classLabels: flags.class, ...(numImages && { numImages }) }
-    : { ...(numImages && { batchSize: numImages }) };
-  return { ...rest, ...own };
+/** The options of a family's `generate` that flags stand for; what is wrong with their values is said elsewhere. */
+export function toGenerateOptions(flags: GenerateFlags, family: Family = 'text2img'): GenerateOptions {
+  const { preview, previewEvery = preview === undefined ? undefined : PREVIEW_EVERY } = flags;
+  const { scheduler: _, ...given } = { ...flags, ...(previewEvery && { previewEvery }) };
+  const scheduler = schedulerOption(flags);
+  // A video's frames a second are its file's as well.
+  return { ...optionsOfFlags(family, given, ['fps']), ...(scheduler && { scheduler }) };
 }
 
 /** Flags of `generate` that mean the same in commands that measure many prompts. */
 export const MEASURED_FLAGS: readonly string[] = [
   ...['prompt', 'force', 'width', 'height', 'steps', 'guidanceScale', 'scheduler', 'schedulerConfig'],
-  ...['model', 'variant', 'device', 'dtype', 'threads', 'autotune', 'json', 'quiet'],
+  ...['schedulerOptions', 'model', 'variant', 'device', 'dtype', 'threads', 'autotune', 'json', 'quiet'],
 ];
 
 export function toLoadOptions(flags: GenerateFlags): LoadOptions {
-  const { device, dtype, threads, autotune, variant, unloadTextEncoder } = flags;
+  const { scheduler: _, ...given } = flags;
   // Here too: the folder's own sampler may be one that there is not.
   const scheduler = schedulerOption(flags);
-  return {
-    device,
-    dtype,
-    ...(scheduler && { scheduler }),
-    ...(threads !== undefined && { threads }),
-    ...(autotune && { autotune }),
-    ...(variant && { variant }),
-    ...(unloadTextEncoder && { unloadTextEncoder }),
-  };
+  return { ...optionsOfFlags('load', given), ...(scheduler && { scheduler }) };
 }
 
 /** A name and fields of a configuration, which may come alone: then they go on top of the model's own sampler. */

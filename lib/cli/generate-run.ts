@@ -10,11 +10,14 @@ import {
   type Image,
   pipelineForInputs,
   type StepEvent,
+  TextToVideoZeroPipeline,
 } from '../index.js';
 import { readModelIndex } from '../pipelines/model-index.js';
+import { checkForFolder } from './check-options.js';
 import type { CliContext } from './context.js';
 import { modelFolder } from './default-model.js';
-import { checkFlags, type GenerateFlags, optionsFor, toLoadOptions } from './generate-options.js';
+import { familyOf, makesVideo } from './family.js';
+import { checkFlags, type GenerateFlags, toGenerateOptions, toLoadOptions } from './generate-options.js';
 import { jsonReport, textReport } from './generate-report.js';
 import { OutputFile, requireDifferent, STDOUT } from './output-file.js';
 import { PreviewOutput } from './preview-output.js';
@@ -22,7 +25,6 @@ import { givenPrompts } from './prompt-list.js';
 import { checkRefiner, loadRefiner, refined } from './refiner.js';
 import { StatusLine } from './status-line.js';
 import { StepProgress } from './step-progress.js';
-import { makesVideo, toVideoOptions, videoPipeline } from './video-options.js';
 
 export const PICTURE_ENDINGS: readonly string[] = ['.png', '.jpg', '.jpeg', '.webp'];
 
@@ -35,7 +37,9 @@ export async function generate(given: GenerateFlags, context: CliContext): Promi
   const className = (await readModelIndex(folder).catch(() => undefined))?.className;
   const isVideo = makesVideo(className, flags);
   checkFlags(flags, isVideo);
-  const options = isVideo ? toVideoOptions(className, flags) : optionsFor(className, flags);
+  const family = familyOf(className, flags);
+  const options = toGenerateOptions(flags, family);
+  await checkForFolder(folder, family, options);
   await checkRefiner(className, flags);
   for (const picture of [flags.image, flags.mask]) {
     if (picture !== undefined) await readPictureFile(picture, context.signal);
@@ -55,11 +59,12 @@ export async function generate(given: GenerateFlags, context: CliContext): Promi
     const load = { ...toLoadOptions(flags), log: (message: string) => line.remark(message), signal };
     await using base = await DiffusionPipeline.fromPretrained(folder, load);
     const inputs = { image: flags.image !== undefined, mask: flags.mask !== undefined };
-    await using pipe = isVideo
-      ? videoPipeline(className, base)
-      : inputs.image || inputs.mask
-        ? pipelineForInputs(base, inputs)
-        : base;
+    await using pipe =
+      family === 'zero'
+        ? TextToVideoZeroPipeline.from(base)
+        : inputs.image || inputs.mask
+          ? pipelineForInputs(base, inputs)
+          : base;
     const { refiner: second } = flags;
     await using refiner =
       second === undefined ? undefined : await loadRefiner({ ...flags, refiner: second }, load);

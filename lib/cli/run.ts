@@ -2,6 +2,7 @@ import { type Command, CommanderError } from 'commander';
 import { DeepCacheError, messageOf } from '../errors.js';
 import { oneLine } from '../printable.js';
 import { type CliContext, ExitCode, processContext } from './context.js';
+import { RENAMED as FLAG_NAMES } from './flags.js';
 
 export const EXIT_CODES_HELP = `
 Exit codes:
@@ -77,11 +78,7 @@ function failure(
 
 /** Options that have another name here than in the library. */
 const RENAMED: Readonly<Record<string, string>> = {
-  maskImage: 'mask',
-  numFrames: 'frames',
-  videoLength: 'frames',
-  classLabels: 'class',
-  batchSize: 'numImages',
+  ...FLAG_NAMES,
   denoisingStart: 'refinerStart',
   denoisingEnd: 'refinerStart',
 };
@@ -94,12 +91,14 @@ function inWordsOfFlags(message: string, code: string, known: ReadonlyMap<string
   const flag = (word: string) => known.get(RENAMED[word] ?? word) ?? word;
   const [name = ''] = /^\w+/.exec(message) ?? [];
   // The flag is there, for other models: what else the library takes here says nothing.
-  if (known.has(name) && /^\w+ is not an option;/.test(message))
+  if (known.has(name) && /^\w+ is not an option[; ]/.test(message))
     return `${flag(name)} is nothing that this model takes`;
   const isOption = code === 'ERR_DEEPCACHE_INVALID_ARGUMENT' && !/^\w+ is (not a|no) field/.test(message);
   return message
     .replace(/^[a-z]\w*(?= )/i, (word) => (isOption ? flag(word) : word))
-    .replace(/^(cache|vaeTiling)\.(?=\w)/, (whole, word) => (isOption ? `${flag(word)}: ` : whole))
+    .replace(/^(cache|vaeTiling|schedulerOptions)\.(?=\w)/, (whole, word) =>
+      isOption ? `${flag(word)}: ` : whole,
+    )
     .replace(/(?<=^--[\w-]+ and )\w+(?= exclude)/, flag)
     .replace(/(?<![\w./\\"'-])[a-z]+[A-Z]\w*(?![\w./\\"'-])/g, flag);
 }

@@ -68,6 +68,26 @@ export async function loadImages(
   return { images };
 }
 
+/**
+ * Throws for what can be no picture, before a file is looked at.
+ *
+ * @param channels that a tensor may have.
+ */
+export function checkImageInput(name: string, input: unknown, channels: readonly number[]): void {
+  if (isTensor(input)) {
+    checkShape(name, input, channels);
+    return;
+  }
+  const sources: readonly unknown[] = Array.isArray(input) ? input : [input];
+  if (sources.length === 0) throw invalidArgument(name, 'must not be an empty list');
+  if (sources.length > MOST_IMAGES) {
+    throw invalidArgument(name, `has ${sources.length} pictures; at most ${MOST_IMAGES}`);
+  }
+  for (const source of sources) {
+    if (typeof source !== 'string' && !isBytes(source)) checkRaw(name, source);
+  }
+}
+
 /** Width and height in pixels. */
 export function sizeOf(loaded: LoadedImages): { width: number; height: number } {
   if ('images' in loaded) return loaded.images[0] as LoadedImage;
@@ -171,13 +191,7 @@ async function checkTensor(
   channels: number,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  if (shape.length !== 4 || shape[1] !== channels || shape.some((extent) => !(extent >= 1))) {
-    throw invalidArgument(name, `must have shape [n, ${channels}, h, w], got [${shape.join(', ')}]`);
-  }
-  const count = shape.reduce((product, extent) => product * extent, 1);
-  if (data.length !== count) {
-    throw invalidArgument(name, `has ${data.length} values, its shape needs ${count}`);
-  }
+  checkShape(name, { shape, data }, [channels]);
   await inSlices(
     forEachIndex(data.length, (i) => {
       // Written so that NaN fails.
@@ -189,6 +203,20 @@ async function checkTensor(
   );
 }
 
+function checkShape(name: string, { shape, data }: Tensor, channels: readonly number[]): void {
+  const fits = shape.length === 4 && channels.includes(shape[1] as number) && shape.every((e) => e >= 1);
+  if (!fits) {
+    throw invalidArgument(
+      name,
+      `must have shape [n, ${channels.join(' or ')}, h, w], got [${shape.join(', ')}]`,
+    );
+  }
+  const count = shape.reduce((product, extent) => product * extent, 1);
+  if (data.length !== count) {
+    throw invalidArgument(name, `has ${data.length} values, its shape needs ${count}`);
+  }
+}
+
 async function loadImage(
   name: string,
   source: unknown,
@@ -198,6 +226,15 @@ async function loadImage(
     const { width, height, metadata, decode } = await openPicture(source, { signal });
     return { width, height, read: async (stop) => new Image({ ...(await decode(stop)), metadata }) };
   }
+  const { data, width, height, channels } = checkRaw(name, source);
+  if (source instanceof Image) return { width, height, read: async () => source };
+  const read = async (stop: AbortSignal | undefined) =>
+    new Image({ width, height, data: await inSlices(threeChannels(data, channels), stop) });
+  return { width, height, read };
+}
+
+/** Pixels that are given as such. */
+function checkRaw(name: string, source: unknown): RawImage {
   const { data, width, height, channels } = (source ?? {}) as RawImage;
   if (!isBytes(data) || ![1, 3, 4].includes(channels)) {
     throw invalidArgument(
@@ -215,16 +252,13 @@ async function loadImage(
   if (Math.max(width, height) > MOST_SIDE) {
     throw invalidArgument(name, `has ${width}x${height} pixels; at most ${MOST_SIDE} a side`);
   }
-  if (source instanceof Image) return { width, height, read: async () => source };
-  if (data.length !== width * height * channels) {
+  if (!(source instanceof Image) && data.length !== width * height * channels) {
     throw invalidArgument(
       name,
       `has ${data.length} bytes, ${width}x${height}x${channels} needs ${width * height * channels}`,
     );
   }
-  const read = async (stop: AbortSignal | undefined) =>
-    new Image({ width, height, data: await inSlices(threeChannels(data, channels), stop) });
-  return { width, height, read };
+  return source as RawImage;
 }
 
 function* threeChannels(data: Uint8Array, channels: number): Sliced<Uint8Array> {

@@ -36,15 +36,8 @@ const backends = new Map<number, NativeBackend>();
  */
 export function openBackend(options: DeviceOptions): NativeBackend {
   const { device = 'auto', threads = 0, dtype = 'auto', autotune = false } = options;
-  if (!Number.isInteger(threads) || threads < 0 || threads > 1024) {
-    throw invalidArgument(
-      'threads',
-      `must be a whole number from 0 (all cores) to 1024, got ${show(threads)}`,
-    );
-  }
-  if (typeof device !== 'string' || !/^(auto|cpu|cuda(:\d{1,3})?)$/.test(device)) {
-    throw invalidArgument('device', `must be 'auto', 'cpu', 'cuda' or 'cuda:N', got ${show(device)}`);
-  }
+  checkThreads('threads', threads);
+  checkDevice('device', device);
   const chosen = device === 'auto' ? bestDevice() : device;
   if (dtype === 'fp32' && chosen !== 'cpu') {
     throw invalidArgument('dtype', `must be 'fp16' or 'bf16' on ${chosen}, got 'fp32'`);
@@ -55,6 +48,17 @@ export function openBackend(options: DeviceOptions): NativeBackend {
   const backend = new (native().Backend)({ device: chosen, threads, dtype: type, autotune });
   if (chosen === 'cpu') backends.set(threads, backend);
   return backend;
+}
+
+/** Throws unless it can name a device; whether there is one is another question. */
+export function checkDevice(name: string, device: unknown): void {
+  if (typeof device === 'string' && /^(auto|cpu|cuda(:\d{1,3})?)$/.test(device)) return;
+  throw invalidArgument(name, `must be 'auto', 'cpu', 'cuda' or 'cuda:N', got ${show(device)}`);
+}
+
+export function checkThreads(name: string, threads: unknown): void {
+  if (Number.isInteger(threads) && (threads as number) >= 0 && (threads as number) <= 1024) return;
+  throw invalidArgument(name, `must be a whole number from 0 (all cores) to 1024, got ${show(threads)}`);
 }
 
 function bestDevice(): string {

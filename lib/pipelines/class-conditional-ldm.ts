@@ -1,30 +1,26 @@
 import { latentFullCalls } from '../deepcache/index.js';
 import { invalidArgument, invalidConfig } from '../errors.js';
-import { show } from '../messages.js';
 import { AutoencoderKL } from '../models/autoencoder-kl.js';
 import { ClassEmbedder } from '../models/class-embedder.js';
 import { findModel } from '../models/model-files.js';
 import { LatentUNetModel } from '../models/unconditional-unets.js';
 import { openBackend } from '../native/device.js';
+import { checkOptions } from '../options/check.js';
+import type { OptionsOf } from '../options/spec/index.js';
+import { MAX_IMAGES } from '../options/spec/run.js';
 import { LatentDDIMScheduler, type Scheduler } from '../schedulers/index.js';
 import { inSlices } from '../slices.js';
 import { concat, type Tensor } from '../tensor.js';
-import { real, whole } from './checks.js';
 import type { LoadOptions, PipelineParts } from './components.js';
 import { loadTogether } from './loading.js';
 import type { ModelIndex } from './model-index.js';
 import { registerPipeline } from './registry.js';
-import { checkSamplingOptions, MAX_IMAGES, requireObject, type SamplingOptions } from './sampling-options.js';
 import { SamplingPipeline, type SamplingRun } from './sampling-pipeline.js';
 import { chooseScheduler } from './scheduler-file.js';
+import { checkSeeds } from './seeds.js';
 
-export interface ClassConditionalLDMOptions extends SamplingOptions {
-  /** What the pictures show: a class of ImageNet, from 0 to 999, or a list of them. */
+export interface ClassConditionalLDMOptions extends OptionsOf<'ldm'> {
   classLabels: number | readonly number[];
-  /** Images of each class, 1 by default. */
-  numImages?: number;
-  /** Classifier-free guidance, 1.5 by default; exactly 1 turns it off. */
-  guidanceScale?: number;
 }
 
 /** The parts of a latent diffusion checkpoint. */
@@ -74,22 +70,22 @@ export class ClassConditionalLDMPipeline extends SamplingPipeline<
   }
 
   protected override resolve(options: ClassConditionalLDMOptions): SamplingRun {
-    requireObject(options, '{ classLabels: [207, 360] }');
     const { classes } = this.components;
-    const { cache = false } = options;
-    const numImages = whole('numImages', options.numImages, 1, 1, MAX_IMAGES);
-    const labels = this.#labels(options.classLabels).flatMap((label) => new Array(numImages).fill(label));
+    const checked = checkOptions('ldm', options, { classes: this.numClasses });
+    const { cache = false, numImages = 1, classLabels, output = 'image' } = checked;
+    const given = typeof classLabels === 'number' ? [classLabels] : classLabels;
+    const labels = given.flatMap((label) => new Array<number>(numImages).fill(label));
     const batch = labels.length;
     if (batch > MAX_IMAGES) {
       throw invalidArgument('numImages', `makes ${batch} images in one run; at most ${MAX_IMAGES}`);
     }
-    const scale = real('guidanceScale', options.guidanceScale, DEFAULT_GUIDANCE, 0, 1000);
-    const extra = ['classLabels', 'numImages', 'guidanceScale'];
-    const checked = checkSamplingOptions(options, { batch, defaultSteps: DEFAULT_STEPS, extra });
+    checkSeeds(checked, batch);
+    const { guidanceScale: scale = DEFAULT_GUIDANCE, steps = DEFAULT_STEPS } = checked;
     const guided = scale !== 1;
     const none = new Array(guided ? batch : 0).fill(classes.unconditional);
     return {
-      ...checked,
+      steps,
+      output,
       batch,
       ...(guided && { guidanceScale: scale }),
       fullCalls: (timesteps) => latentFullCalls(cache, timesteps),
@@ -125,19 +121,6 @@ export class ClassConditionalLDMPipeline extends SamplingPipeline<
 
   protected override decoderMemory() {
     return this.vae.memory();
-  }
-
-  #labels(value: unknown): readonly number[] {
-    if (value === undefined)
-      throw invalidArgument('classLabels', `is missing: classes from 0 to ${this.numClasses - 1}`);
-    const list: readonly unknown[] = Array.isArray(value) ? value : [value];
-    const last = this.numClasses - 1;
-    for (const label of list) {
-      if (Number.isInteger(label) && (label as number) >= 0 && (label as number) <= last) continue;
-      throw invalidArgument('classLabels', `must be classes from 0 to ${last}, got ${show(value)}`);
-    }
-    if (list.length === 0) throw invalidArgument('classLabels', 'must name at least one class');
-    return list as readonly number[];
   }
 }
 

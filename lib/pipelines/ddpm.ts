@@ -4,21 +4,19 @@ import { ddpmFullCalls } from '../deepcache/index.js';
 import { readJson } from '../files/json.js';
 import { UNet2DModel } from '../models/unconditional-unets.js';
 import { openBackend } from '../native/device.js';
+import { checkOptions } from '../options/check.js';
+import type { OptionsOf } from '../options/spec/index.js';
 import { OriginalDDIMScheduler, Scheduler } from '../schedulers/index.js';
 import type { Tensor } from '../tensor.js';
-import { whole } from './checks.js';
 import type { LoadOptions, PipelineParts } from './components.js';
 import type { ModelIndex } from './model-index.js';
 import { registerPipeline } from './registry.js';
 import type { GenerateResult } from './result.js';
-import { checkSamplingOptions, MAX_IMAGES, requireObject, type SamplingOptions } from './sampling-options.js';
 import { SamplingPipeline, type SamplingRun } from './sampling-pipeline.js';
 import { chooseScheduler, loadScheduler } from './scheduler-file.js';
+import { checkSeeds } from './seeds.js';
 
-export interface DDPMOptions extends SamplingOptions {
-  /** Images, 1 by default. */
-  batchSize?: number;
-}
+export interface DDPMOptions extends OptionsOf<'ddpm'> {}
 
 /** Steps when options name none: diffusers' number for its own samplers, the paper's for the original one. */
 const DIFFUSERS_STEPS = 1000;
@@ -60,16 +58,17 @@ export class DDPMPipeline extends SamplingPipeline<DDPMOptions, PipelineParts> {
   }
 
   protected override resolve(options: DDPMOptions): SamplingRun {
-    requireObject(options, '{ batchSize: 4, seed: 0 }');
-    const { cache = false } = options;
-    const batch = whole('batchSize', options.batchSize, 1, 1, MAX_IMAGES);
+    const checked = checkOptions('ddpm', options);
+    const { cache = false, batchSize: batch = 1 } = checked;
+    checkSeeds(checked, batch);
     const scheduler = this.schedulerFor(options);
     const defaultSteps = scheduler instanceof OriginalDDIMScheduler ? PAPER_STEPS : DIFFUSERS_STEPS;
-    const checked = checkSamplingOptions(options, { batch, defaultSteps, extra: ['batchSize'] });
+    const { steps = defaultSteps, output = 'image' } = checked;
     return {
-      ...checked,
+      steps,
+      output,
       batch,
-      fullCalls: (timesteps) => ddpmFullCalls(cache, timesteps, checked.steps),
+      fullCalls: (timesteps) => ddpmFullCalls(cache, timesteps, steps),
       conditions: {},
       settings: () => ({}),
     };

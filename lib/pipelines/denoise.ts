@@ -11,9 +11,11 @@ import type {
   CompiledSchedule,
   CompileOptions,
   PerSample,
+  SamplerOptions,
   Scheduler,
   StepTable,
 } from '../schedulers/index.js';
+import { checkSamplerOptions } from '../schedulers/run-options.js';
 import { FloatTensor } from '../tensor.js';
 import type { ResolvedOptions } from './options.js';
 import type { StepEvent } from './result.js';
@@ -28,7 +30,10 @@ export interface RunPlan {
 }
 
 /** What a run's plan depends on; guidance may differ between samples. */
-export type PlanOptions = Pick<ResolvedOptions, 'steps' | 'eta' | 'timesteps' | 'sigmas' | 'cache'> & {
+export type PlanOptions = Pick<
+  ResolvedOptions,
+  'steps' | 'eta' | 'timesteps' | 'sigmas' | 'cache' | 'schedulerOptions'
+> & {
   guidanceScale: PerSample;
   guidanceRescale: number;
   /** Which calls are full, where the pipeline has a rule of its own. */
@@ -52,6 +57,7 @@ export function planRun(
       ...(eta !== undefined && { eta }),
       ...(timesteps && { timesteps }),
       ...(sigmas && { sigmas }),
+      ...samplerOptions(scheduler, options),
     },
     steps,
   );
@@ -69,6 +75,14 @@ export function planRun(
   );
   const guidance = guided ? { scale: guidanceScale, rescale: guidanceRescale } : undefined;
   return { table: attachPrograms(rows, full, branch, guidance), compiled, full };
+}
+
+/** What the options have for the sampler alone. */
+export function samplerOptions(
+  { className, runOptions: known }: Scheduler,
+  { schedulerOptions }: Pick<PlanOptions, 'schedulerOptions'>,
+): SamplerOptions {
+  return checkSamplerOptions(schedulerOptions, { className, known });
 }
 
 /** Compiles the part of a schedule that a run takes. */

@@ -5,9 +5,10 @@ import { defaultLog, type Log } from '../log.js';
 import { shorten } from '../messages.js';
 import type { UNet2DConditionModel } from '../models/unet.js';
 import { withMemoryOfRun } from '../native/run-memory.js';
+import { checkOptions } from '../options/check.js';
 import type { Scheduler } from '../schedulers/index.js';
 import { CallQueue } from './call-queue.js';
-import { checkLoadOptions, type LoadOptions, type PipelineParts } from './components.js';
+import type { LoadOptions, PipelineParts } from './components.js';
 import { type GenerationDefaults, readGenerationConfig, withDefaults } from './generation-config.js';
 import { readModelIndex } from './model-index.js';
 import { type ModelName, nameModel } from './model-name.js';
@@ -98,7 +99,7 @@ export abstract class DiffusionPipeline<
     model: string,
     options: LoadOptions = {},
   ): Promise<T> {
-    checkLoadOptions(options);
+    checkOptions('load', options);
     options.signal?.throwIfAborted();
     const index = await readModelIndex(model, options.signal);
     const { folder } = index;

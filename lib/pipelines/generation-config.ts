@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { invalidConfig, messageOf } from '../errors.js';
 import { readJson } from '../files/json.js';
 import type { Log } from '../log.js';
-import { real, whole } from './checks.js';
+import { real, whole } from '../options/checks.js';
 
 /** What a model folder recommends for its runs: defaults of `generate`'s options of the same names. */
 export interface GenerationDefaults {

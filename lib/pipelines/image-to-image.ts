@@ -8,24 +8,16 @@ import {
   sizeOf,
   toRgb,
 } from '../images/input.js';
+import { checkTensor } from '../options/checks.js';
+import type { OptionsOf } from '../options/spec/index.js';
 import { inSlices, mapParts } from '../slices.js';
 import type { Tensor } from '../tensor.js';
-import { checkTensor, real } from './checks.js';
 import { encodeImages, repeatTo } from './encode-image.js';
 import type { GenerateOptions, ResolvedOptions } from './options.js';
 import type { RunContext, RunKind, RunStart } from './run-kind.js';
 
-export interface Img2ImgOptions extends GenerateOptions {
-  /**
-   * The picture to start from, or one for each image of the run. Without a width and a height the result has its size,
-   * cut down to multiples of 8.
-   */
+export interface Img2ImgOptions extends OptionsOf<'img2img'> {
   image: ImageInput;
-  /**
-   * How much of the schedule is run, above 0 and at most 1 (nothing of the picture stays). Default 0.8, SDXL 0.3. A
-   * run takes the whole part of steps * strength steps.
-   */
-  strength?: number;
 }
 
 /** Pictures, or latents [n, 4, h, w] in model scale that another run made. */
@@ -41,11 +33,9 @@ export function imageToImage<Options extends Img2ImgOptions>(
   takesLatents = false,
 ): RunKind<Options, Img2ImgInputs> {
   return {
-    options: ['image', 'strength'],
     takesMask: false,
     encodesImages: true,
     async load({ image, signal }) {
-      if (image === undefined || image === null) throw invalidArgument('image', 'is missing');
       if (takesLatents && (image as Partial<Tensor>).shape?.[1] === 4) return { latents: image as Tensor };
       return loadImages('image', image, 3, signal);
     },
@@ -130,7 +120,6 @@ export function checkImageCount(name: string, images: LoadedImages, batch: numbe
 
 /** How many steps a strength runs. */
 export function stepsOfStrength(strength: number, steps: number): number {
-  real('strength', strength, 0, 0, 1);
   const count = Math.min(steps, Math.trunc(steps * strength));
   if (count >= 1) return count;
   throw invalidArgument('strength', `${strength} of ${steps} steps runs none; use at least ${1 / steps}`);

@@ -1,4 +1,3 @@
-import { invalidArgument } from '../errors.js';
 import {
   bytesOf,
   type ImageInput,
@@ -8,29 +7,17 @@ import {
   toMask,
   toRgb,
 } from '../images/input.js';
+import { checkTensor } from '../options/checks.js';
+import type { OptionsOf } from '../options/spec/index.js';
 import { forEachIndex, inSlices, mapParts, type Sliced } from '../slices.js';
 import { joined, type Tensor } from '../tensor.js';
-import { checkTensor, flag } from './checks.js';
 import { encodeImages, repeated } from './encode-image.js';
 import { checkImageCount, noteSize, stepsOfStrength, wholeLatents } from './image-to-image.js';
-import type { GenerateOptions } from './options.js';
 import type { RunContext, RunKind, RunStart } from './run-kind.js';
 
-export interface InpaintOptions extends GenerateOptions {
-  /**
-   * The picture, or one for each image of the run. Without a width and a height the result has its size, cut down to
-   * multiples of 8.
-   */
+export interface InpaintOptions extends OptionsOf<'inpaint'> {
   image: ImageInput;
-  /** White where the picture is to be repainted, black where it stays. Pictures are resized to the run's size. */
   maskImage: ImageInput;
-  /** How much of the schedule is run, above 0 and at most 1. Default 1, SDXL 0.9999. */
-  strength?: number;
-  /**
-   * Whether the result's pixels outside the mask are those of the picture, bit for bit. Default false, as in diffusers:
-   * they went through the autoencoder, which changes them a little. (Latents, as `output`, know no pixels.)
-   */
-  keepOriginal?: boolean;
 }
 
 export interface InpaintInputs {
@@ -46,12 +33,9 @@ export function inpainting<Options extends InpaintOptions>(
   strength: number,
 ): RunKind<Options, InpaintInputs> {
   return {
-    options: ['image', 'maskImage', 'strength', 'keepOriginal'],
     takesMask: true,
     encodesImages: true,
     async load({ image, maskImage, signal }) {
-      if (image === undefined || image === null) throw invalidArgument('image', 'is missing');
-      if (maskImage === undefined || maskImage === null) throw invalidArgument('maskImage', 'is missing');
       return {
         image: await loadImages('image', image, 3, signal),
         mask: await loadImages('maskImage', maskImage, channelsOf(maskImage), signal),
@@ -59,7 +43,6 @@ export function inpainting<Options extends InpaintOptions>(
     },
     size: ({ image }, scale) => wholeLatents(image, scale),
     span(options, steps) {
-      flag('keepOriginal', options.keepOriginal);
       const count = stepsOfStrength(options.strength ?? strength, steps);
       return (options.strength ?? strength) === 1 ? {} : { stepsToRun: count };
     },

@@ -8,6 +8,7 @@ import { textToImage } from './text-to-image.js';
 export class LatentConsistencyModelPipeline extends StableDiffusion<GenerateOptions, undefined> {
   static override readonly className: string = 'LatentConsistencyModelPipeline';
   static override readonly recommended: GenerationDefaults = { steps: 4, guidanceScale: 8.5 };
+  protected override readonly family = 'text2img';
   protected override readonly kind = textToImage();
 }
 

@@ -1,6 +1,8 @@
 import type { Image } from '../images/image.js';
 import type { AutoencoderKL } from '../models/autoencoder-kl.js';
 import type { CLIPTextModel } from '../models/text-encoder.js';
+import { requireShapes } from '../options/checks.js';
+import type { Family } from '../options/families.js';
 import { fitProjection } from '../previews/fit.js';
 import type { LatentProjection } from '../previews/projection.js';
 import { inSlices } from '../slices.js';
@@ -69,8 +71,11 @@ export abstract class LatentPipeline<
   /** What runs are made from. */
   protected abstract readonly kind: RunKind<Options, Inputs>;
 
-  /** Names of options that the model takes besides the kind's. */
-  protected readonly modelOptions: readonly string[] = [];
+  /** Whose options it takes. */
+  protected abstract readonly family: Family;
+
+  /** Channels of a tensor that stands for a picture. */
+  protected readonly imageChannels: readonly number[] = [3];
 
   /** Guidance when options name none. */
   protected readonly defaultGuidance: number = 7.5;
@@ -110,8 +115,33 @@ export abstract class LatentPipeline<
   }
 
   protected override check(options: Options): void {
-    const { steps } = this.resolve(options);
-    this.span(options, steps);
+    const resolved = this.resolve(options);
+    this.plan(resolved, options);
+    const { batch, promptCount, promptEmbeds, width, height } = resolved;
+    const { vae, unet } = this;
+    requireShapes(options, {
+      promptEmbeds: [null, null, unet.contextWidth],
+      negativePromptEmbeds: [promptCount, promptEmbeds?.shape[1] ?? null, unet.contextWidth],
+    });
+    // The size of other kinds of runs is that of their pictures.
+    if (this.kind.encodesImages) return;
+    requireShapes(options, {
+      latents: [batch, vae.latentChannels, height / vae.scale, width / vae.scale],
+    });
+  }
+
+  /** The plan of a run. */
+  protected plan(
+    options: ResolvedOptions,
+    given: Options,
+    note: (message: string) => void = () => {},
+  ): { span: RunSpan; plan: RunPlan } {
+    const span = this.span(given, options.steps);
+    const guided = this.guides(options);
+    return {
+      span,
+      plan: planRun(this.schedulerFor(options), this.unet, options, { guided, ...span }, note),
+    };
   }
 
   protected override async run(given: Options): Promise<GenerateResult> {
@@ -125,8 +155,7 @@ export abstract class LatentPipeline<
     if (this.unet.timeCondWidth > 0 && options.negativePrompt !== undefined) {
       note('the negative prompt is not used: this U-Net takes the guidance scale as an input');
     }
-    const span = this.span(given, options.steps);
-    const plan = planRun(this.schedulerFor(options), this.unet, options, { guided, ...span }, note);
+    const { span, plan } = this.plan(options, given, note);
     const prepared = await this.prepareConditions(options, given, guided, note);
     const latent = [batch, this.vae.latentChannels, height / this.vae.scale, width / this.vae.scale] as const;
     const size = {
@@ -216,13 +245,13 @@ export abstract class LatentPipeline<
   protected resolve(options: Options, size?: { width: number; height: number }): ResolvedOptions {
     const { sampleWidth, sampleHeight } = this.unet;
     const own = { width: sampleWidth * this.vae.scale, height: sampleHeight * this.vae.scale };
-    return resolveOptions(options, {
+    return resolveOptions(this.family, options, {
       ...(size ?? own),
       scale: this.vae.scale,
       guidanceScale: this.defaultGuidance,
       textLayers: Math.min(...this.textEncoders.map(({ layers }) => layers)),
       tileSize: this.vae.sampleSize,
-      extra: [...this.kind.options, ...this.modelOptions],
+      imageChannels: this.imageChannels,
     });
   }
 

@@ -1,20 +1,22 @@
 import { invalidArgument } from '../errors.js';
+import { checkTensor, textList } from '../options/checks.js';
+import type { OptionsOf } from '../options/spec/index.js';
 import type { TokenBlock } from '../prompts/blocks.js';
 import { concat, repeatRows, type Tensor } from '../tensor.js';
-import { checkTensor } from './checks.js';
 import type { TextBranch, XLComponents } from './components-xl.js';
-import { type GenerateOptions, type ResolvedOptions, textList } from './options.js';
+import type { ResolvedOptions } from './options.js';
 import { encodeBlocks, fillBlocks, readTexts } from './prompt.js';
 
 /** Text options of SDXL besides those of every pipeline. */
-export interface XLPromptOptions extends GenerateOptions {
-  /** For the second text encoder; `prompt` and `negativePrompt` by default. */
-  prompt2?: string | readonly string[];
-  negativePrompt2?: string | readonly string[];
-  /** Pooled embeddings [prompts, width] that go with promptEmbeds and negativePromptEmbeds. */
-  pooledPromptEmbeds?: Tensor;
-  negativePooledPromptEmbeds?: Tensor;
-}
+export type XLPromptOptions = Pick<
+  OptionsOf<'xl'>,
+  | 'promptEmbeds'
+  | 'negativePromptEmbeds'
+  | 'prompt2'
+  | 'negativePrompt2'
+  | 'pooledPromptEmbeds'
+  | 'negativePooledPromptEmbeds'
+>;
 
 /** States [images, length, width] and pooled embedding [images, pooled] of one half of the guidance. */
 export interface XLEmbeds {

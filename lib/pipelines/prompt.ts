@@ -1,12 +1,12 @@
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import { invalidArgument } from '../errors.js';
 import type { CLIPTextModel } from '../models/text-encoder.js';
+import { checkTensor } from '../options/checks.js';
 import { emptyBlock, type TokenBlock, toBlocks } from '../prompts/blocks.js';
 import { applyWeights } from '../prompts/weighting.js';
 import { inSlices } from '../slices.js';
 import { concat, repeatRows, type Tensor } from '../tensor.js';
 import type { CLIPTokenizer } from '../tokenizers/clip-tokenizer.js';
-import { checkTensor } from './checks.js';
 import type { Components } from './components.js';
 import type { ResolvedOptions } from './options.js';
 

@@ -52,8 +52,6 @@ export interface RunSpan {
  * @typeParam Inputs what is looked at before a run, such as the headers of pictures.
  */
 export interface RunKind<Options extends GenerateOptions, Inputs> {
-  /** Names of options besides GenerateOptions. */
-  readonly options: readonly string[];
   /** Whether it gives an inpainting U-Net its further inputs, the mask and the masked picture. */
   readonly takesMask: boolean;
   /** Whether the run uses the autoencoder's encoder. */

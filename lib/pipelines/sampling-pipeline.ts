@@ -1,10 +1,10 @@
 import type { Image } from '../images/image.js';
 import type { UnetConditions } from '../native/types.js';
+import { checkTensor, requireShapes } from '../options/checks.js';
 import { inSlices, mapParts } from '../slices.js';
 import { countOf, FloatTensor, type Tensor } from '../tensor.js';
-import { checkTensor } from './checks.js';
 import type { PipelineParts } from './components.js';
-import { planRun, runLoop } from './denoise.js';
+import { planRun, type RunPlan, runLoop } from './denoise.js';
 import { DiffusionPipeline } from './diffusion-pipeline.js';
 import { requireMemory } from './memory.js';
 import { NoiseSource } from './noise.js';
@@ -56,7 +56,34 @@ export abstract class SamplingPipeline<
   }
 
   protected override check(options: Options): void {
-    this.resolve(options);
+    const run = this.resolve(options);
+    this.#plan(options, run);
+    requireShapes(options, { latents: this.#shape(run) });
+  }
+
+  #shape({ batch }: SamplingRun): readonly [number, number, number, number] {
+    const { sampleHeight, sampleWidth, native } = this.unet;
+    return [batch, native.outChannels, sampleHeight, sampleWidth];
+  }
+
+  #plan(options: Options, run: SamplingRun, note: (message: string) => void = () => {}): RunPlan {
+    const { cache, eta, schedulerOptions } = options;
+    const { steps, guidanceScale = 1, fullCalls } = run;
+    return planRun(
+      this.schedulerFor(options),
+      this.unet,
+      {
+        steps,
+        ...(eta !== undefined && { eta }),
+        ...(cache !== undefined && { cache }),
+        ...(schedulerOptions && { schedulerOptions }),
+        guidanceScale,
+        guidanceRescale: 0,
+        fullCalls,
+      },
+      { guided: run.guidanceScale !== undefined },
+      note,
+    );
   }
 
   /** The random numbers of a run. */
@@ -65,29 +92,16 @@ export abstract class SamplingPipeline<
   }
 
   protected override async run(options: Options): Promise<GenerateResult> {
-    const { signal, cache, eta } = options;
+    const { signal } = options;
     const run = this.resolve(options);
     const { batch, output, guidanceScale } = run;
     const notes: string[] = [];
     const clock = new PhaseClock();
     const guided = guidanceScale !== undefined;
-    const plan = planRun(
-      this.schedulerFor(options),
-      this.unet,
-      {
-        steps: run.steps,
-        ...(eta !== undefined && { eta }),
-        ...(cache !== undefined && { cache }),
-        guidanceScale: guidanceScale ?? 1,
-        guidanceRescale: 0,
-        fullCalls: run.fullCalls,
-      },
-      { guided },
-      (message) => notes.push(message),
-    );
+    const plan = this.#plan(options, run, (message) => notes.push(message));
     const halves = guided ? 2 : 1;
     const { sampleHeight: height, sampleWidth: width } = this.unet;
-    const shape = [batch, this.unet.native.outChannels, height, width] as const;
+    const shape = this.#shape(run);
     requireMemory(this.components, {
       unet: await this.unet.runBytes({ batch: halves * batch }, { signal }),
       vae: output === 'latent' ? 0 : await this.decodeBytes(signal),

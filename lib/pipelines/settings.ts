@@ -64,8 +64,9 @@ export function recipeOf(
   };
 }
 
-interface SamplerOptions {
+interface SamplerUse {
   eta?: number | undefined;
+  schedulerOptions?: object | undefined;
   timesteps?: readonly number[] | undefined;
   sigmas?: readonly number[] | undefined;
 }
@@ -73,7 +74,7 @@ interface SamplerOptions {
 /** The sampler of a run: its class, what is set besides the class' defaults, and its own steps. */
 export function samplerFields(
   scheduler: Scheduler,
-  { eta, timesteps, sigmas }: SamplerOptions,
+  { eta, timesteps, sigmas, schedulerOptions }: SamplerUse,
 ): SettingsFields {
   const { className, defaults } = scheduler.constructor as unknown as SchedulerClass;
   const set = Object.entries(scheduler.config).filter(
@@ -82,11 +83,14 @@ export function samplerFields(
   return {
     Sampler: className.replace(/Scheduler$/, ''),
     'Sampler config': set.length > 0 && JSON.stringify(Object.fromEntries(set)),
+    'Sampler options': schedulerOptions && nonEmpty(JSON.stringify(schedulerOptions)),
     Eta: (scheduler.takesEta && eta) || undefined,
     Timesteps: timesteps?.join(' '),
     Sigmas: sigmas?.join(' '),
   };
 }
+
+const nonEmpty = (json: string) => json !== '{}' && json;
 
 export function seedFields(seeds: readonly bigint[], batch: number, image: number): SettingsFields {
   return {

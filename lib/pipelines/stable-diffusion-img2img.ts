@@ -5,6 +5,7 @@ import { StableDiffusion } from './stable-diffusion.js';
 /** Image to image with Stable Diffusion 1.x and 2.x. */
 export class StableDiffusionImg2ImgPipeline extends StableDiffusion<Img2ImgOptions, Img2ImgInputs> {
   static override readonly className: string = 'StableDiffusionImg2ImgPipeline';
+  protected override readonly family = 'img2img';
   protected override readonly kind = imageToImage(0.8);
 }
 

@@ -1,31 +1,36 @@
 import { invalidArgument } from '../errors.js';
+import type { ImageInput } from '../images/input.js';
 import type { CLIPTextModel } from '../models/text-encoder.js';
+import { requireShapes } from '../options/checks.js';
+import type { OptionsOf } from '../options/spec/index.js';
 import { concat, FloatTensor } from '../tensor.js';
-import { real } from './checks.js';
 import type { LoadOptions } from './components.js';
 import { loadXLComponents, type XLComponents } from './components-xl.js';
-import { type Img2ImgInputs, type Img2ImgOptions, imageToImage } from './image-to-image.js';
-import { type InpaintInputs, type InpaintOptions, inpainting } from './inpainting.js';
+import { type Img2ImgInputs, imageToImage } from './image-to-image.js';
+import { type InpaintInputs, inpainting } from './inpainting.js';
 import { type EncodedPrompt, LatentPipeline, type PreparedConditions } from './latent-pipeline.js';
 import type { ModelIndex } from './model-index.js';
 import type { ResolvedOptions } from './options.js';
-import { readXLPrompt, type XLPromptOptions } from './prompt-xl.js';
+import { readXLPrompt } from './prompt-xl.js';
 import { registerPipeline } from './registry.js';
 import type { RunSpan } from './run-kind.js';
 import type { SettingsFields } from './settings.js';
 import { textToImage } from './text-to-image.js';
-import { timeIds, XL_SIZE_OPTIONS, type XLSizeOptions } from './time-ids.js';
+import { timeIds, XL_SIZE_OPTIONS } from './time-ids.js';
 
-/** What SDXL takes besides the options of every pipeline. */
-export interface XLOptions extends XLPromptOptions, XLSizeOptions {
-  /** Stop after this fraction of the denoising, between 0 and 1; hand the latents to a refiner. */
-  denoisingEnd?: number;
-  /** Go on from this fraction with the latents of a run that ended there: `image`, or `latents` beside a mask. */
-  denoisingStart?: number;
+/** What SDXL takes. */
+export interface XLOptions extends OptionsOf<'xl'> {}
+
+/** What SDXL takes with a picture. */
+export interface XLImg2ImgOptions extends OptionsOf<'xl-img2img'> {
+  image: ImageInput;
 }
 
-export type XLImg2ImgOptions = XLOptions & Img2ImgOptions;
-export type XLInpaintOptions = XLOptions & InpaintOptions;
+/** What SDXL takes with a picture and a mask. */
+export interface XLInpaintOptions extends OptionsOf<'xl-inpaint'> {
+  image: ImageInput;
+  maskImage: ImageInput;
+}
 
 /** Stable Diffusion XL, base (two text encoders) and refiner (one, with aesthetic scores). */
 export abstract class StableDiffusionXL<Options extends XLOptions, Inputs> extends LatentPipeline<
@@ -36,19 +41,24 @@ export abstract class StableDiffusionXL<Options extends XLOptions, Inputs> exten
   static override readonly parts: readonly string[] = ['unet', 'vae', 'text'];
 
   protected override readonly defaultGuidance: number = 5;
-  protected override readonly modelOptions: readonly string[] = [
-    'prompt2',
-    'negativePrompt2',
-    'pooledPromptEmbeds',
-    'negativePooledPromptEmbeds',
-    ...XL_SIZE_OPTIONS,
-    'denoisingEnd',
-    'denoisingStart',
-  ];
 
   /** @internal */
   static load(index: ModelIndex, options: LoadOptions): Promise<XLComponents> {
     return loadXLComponents(index, options);
+  }
+
+  protected override check(options: Options): void {
+    super.check(options);
+    const { promptEmbeds, negativePromptEmbeds } = options;
+    const { pooledWidth } = this.textEncoders.at(-1) as CLIPTextModel;
+    for (const [name, beside] of [
+      ['pooledPromptEmbeds', promptEmbeds],
+      ['negativePooledPromptEmbeds', negativePromptEmbeds],
+    ] as const) {
+      if (!beside) continue;
+      if (!options[name]) throw invalidArgument(name, 'is missing: it goes with the other embeddings');
+      requireShapes(options, { [name]: [beside.shape[0] as number, pooledWidth] });
+    }
   }
 
   protected override async encode(options: Options): Promise<EncodedPrompt> {
@@ -75,24 +85,11 @@ export abstract class StableDiffusionXL<Options extends XLOptions, Inputs> exten
   }
 
   protected override span(options: Options, steps: number): RunSpan {
-    const fraction = (name: 'denoisingStart' | 'denoisingEnd') => {
-      const value = options[name];
-      if (value === undefined) return undefined;
-      if (real(name, value, 0, 0, 1) > 0 && value < 1) return value;
-      throw invalidArgument(name, `must be a number between 0 and 1, got ${value}`);
-    };
-    const denoisingStart = fraction('denoisingStart');
-    const denoisingEnd = fraction('denoisingEnd');
+    const { denoisingStart, denoisingEnd } = options as OptionsOf<'xl-img2img'>;
     if (denoisingStart !== undefined && denoisingEnd !== undefined && denoisingStart >= denoisingEnd) {
       throw invalidArgument(
         'denoisingStart',
         `must be below denoisingEnd (${denoisingEnd}), got ${denoisingStart}`,
-      );
-    }
-    if (denoisingStart !== undefined && !this.kind.encodesImages) {
-      throw invalidArgument(
-        'denoisingStart',
-        'needs the latents of an earlier run: use the Img2Img pipeline',
       );
     }
     // Where a run starts is said once: strength counts for nothing beside denoisingStart.
@@ -142,18 +139,22 @@ export abstract class StableDiffusionXL<Options extends XLOptions, Inputs> exten
 /** Text to image with Stable Diffusion XL. */
 export class StableDiffusionXLPipeline extends StableDiffusionXL<XLOptions, undefined> {
   static override readonly className: string = 'StableDiffusionXLPipeline';
+  protected override readonly family = 'xl';
   protected override readonly kind = textToImage();
 }
 
 /** Image to image with Stable Diffusion XL; also the refiner, which takes another run's latents as `image`. */
 export class StableDiffusionXLImg2ImgPipeline extends StableDiffusionXL<XLImg2ImgOptions, Img2ImgInputs> {
   static override readonly className: string = 'StableDiffusionXLImg2ImgPipeline';
+  protected override readonly family = 'xl-img2img';
+  protected override readonly imageChannels = [3, 4];
   protected override readonly kind = imageToImage<XLImg2ImgOptions>(0.3, true);
 }
 
 /** Inpainting with Stable Diffusion XL: U-Nets of nine channels and ordinary ones. */
 export class StableDiffusionXLInpaintPipeline extends StableDiffusionXL<XLInpaintOptions, InpaintInputs> {
   static override readonly className: string = 'StableDiffusionXLInpaintPipeline';
+  protected override readonly family = 'xl-inpaint';
   protected override readonly kind = inpainting<XLInpaintOptions>(0.9999);
   protected override readonly defaultGuidance: number = 7.5;
 }

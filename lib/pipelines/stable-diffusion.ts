@@ -62,6 +62,7 @@ export abstract class StableDiffusion<Options extends GenerateOptions, Inputs> e
 /** Text to image with Stable Diffusion 1.x, 2.x and models of their structure. */
 export class StableDiffusionPipeline extends StableDiffusion<GenerateOptions, undefined> {
   static override readonly className: string = 'StableDiffusionPipeline';
+  protected override readonly family = 'text2img';
   protected override readonly kind = textToImage();
 }
 

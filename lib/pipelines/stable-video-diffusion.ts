@@ -8,104 +8,53 @@ import {
   sizeOf,
   toRgb,
 } from '../images/input.js';
-import { show } from '../messages.js';
 import type { AutoencoderKL } from '../models/autoencoder-kl.js';
 import type { CLIPVisionModelWithProjection } from '../models/image-encoder.js';
 import type { UNetSpatioTemporalConditionModel } from '../models/unet-spatio-temporal.js';
-import { checkNames } from '../names.js';
+import { checkOptions } from '../options/check.js';
+import { checkTensor, requireShapes } from '../options/checks.js';
+import type { OptionsOf } from '../options/spec/index.js';
 import { inSlices, mapParts } from '../slices.js';
 import { FloatTensor, type Tensor } from '../tensor.js';
-import { callable, checkSignal, checkTensor, flag, real, whole } from './checks.js';
 import type { LoadOptions } from './components.js';
 import { loadVideoComponents, type VideoComponents } from './components-video.js';
-import { planRun, runLoop } from './denoise.js';
+import { planRun, type RunPlan, runLoop } from './denoise.js';
 import { DiffusionPipeline } from './diffusion-pipeline.js';
 import { requireMemory } from './memory.js';
 import type { ModelIndex } from './model-index.js';
 import { NoiseSource } from './noise.js';
-import type { GenerateOptions } from './options.js';
 import { toImages } from './pixels.js';
 import { registerPipeline } from './registry.js';
 import { type GenerateResult, resultOf } from './result.js';
-import { seedsOf, tellSeeds, toSeed } from './seeds.js';
+import { seedsOf, tellSeeds } from './seeds.js';
 import { endFields, samplerFields, seedFields, settingsText } from './settings.js';
 import { PhaseClock, runStats } from './stats.js';
 import { conditionVideo, guidanceOfFrames } from './video-conditioning.js';
 import { decodeFrames } from './video-frames.js';
 
 /** Options of Stable Video Diffusion. Names are diffusers', in camelCase. */
-export interface VideoOptions
-  extends Pick<
-    GenerateOptions,
-    | 'steps'
-    | 'numInferenceSteps'
-    | 'seed'
-    | 'cache'
-    | 'scheduler'
-    | 'sigmas'
-    | 'output'
-    | 'onStep'
-    | 'latentsEvery'
-    | 'signal'
-  > {
-  /** The picture that the video begins with. */
+export interface VideoOptions extends OptionsOf<'svd'> {
   image: ImageInput;
-  /** Pixels, multiples of 8 that the U-Net can halve (64 in published models). Default 1024 x 576. */
-  width?: number;
-  height?: number;
-  /** Frames of the video. Default: what the model was trained on, 14 or 25. */
-  numFrames?: number;
-  /** Guidance of the first frame, 1 by default, and of the last, 3; between them it grows evenly. */
-  minGuidanceScale?: number;
-  /** At 1 and below there is no guidance at all. */
-  maxGuidanceScale?: number;
-  /** Frames a second that the model is told of, 7 by default. */
-  fps?: number;
-  /** How much should move, 127 by default. */
-  motionBucketId?: number;
-  /** Noise that is added to the picture, 0.02 by default: with more of it the video follows the picture less. */
-  noiseAugStrength?: number;
-  /**
-   * Frames that are decoded at once, all by default. Fewer take less memory, but only frames that are decoded together
-   * see each other.
-   */
-  decodeChunkSize?: number;
-  /** Noise of unit variance to start from, [1, frames, 4, h / 8, w / 8], instead of the seed's. */
-  latents?: Tensor;
-  /** Noise of unit variance that is added to the picture, [1, 3, height, width], instead of the seed's. */
-  imageNoise?: Tensor;
-  /**
-   * diffusers before v0.28 gave temporal cross attention the contexts of both guidance halves in turn, by mistake;
-   * true does so too. Default false.
-   */
-  interleaveContexts?: boolean;
 }
 
-const OPTIONS = [
-  'image',
-  'steps',
-  'numInferenceSteps',
-  'width',
-  'height',
-  'numFrames',
-  'minGuidanceScale',
-  'maxGuidanceScale',
-  'fps',
-  'motionBucketId',
-  'noiseAugStrength',
-  'decodeChunkSize',
-  'seed',
-  'latents',
-  'imageNoise',
-  'interleaveContexts',
-  'cache',
-  'scheduler',
-  'sigmas',
-  'output',
-  'onStep',
-  'latentsEvery',
-  'signal',
-];
+/** The same with defaults. */
+type ResolvedVideoOptions = VideoOptions &
+  Required<
+    Pick<
+      VideoOptions,
+      | 'steps'
+      | 'width'
+      | 'height'
+      | 'minGuidanceScale'
+      | 'maxGuidanceScale'
+      | 'fps'
+      | 'motionBucketId'
+      | 'noiseAugStrength'
+      | 'decodeChunkSize'
+      | 'interleaveContexts'
+      | 'output'
+    >
+  > & { frames: number };
 
 /**
  * Image to video with Stable Video Diffusion. The result's images are the frames; its tensor holds [frames, ...].
@@ -138,7 +87,7 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
   }
 
   protected override check(options: VideoOptions): void {
-    this.#resolve(options);
+    this.#plan(this.#resolve(options));
   }
 
   protected override async run(given: VideoOptions): Promise<GenerateResult> {
@@ -152,14 +101,7 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
     const clock = new PhaseClock();
     const { vae, imageEncoder } = this.components;
     const guided = options.maxGuidanceScale > 1;
-    const scales = guidanceOfFrames(options.minGuidanceScale, options.maxGuidanceScale, frames);
-    const plan = planRun(
-      this.schedulerFor(options),
-      this.unet,
-      { ...options, guidanceScale: scales, guidanceRescale: 0 },
-      { guided },
-      (note) => notes.push(note),
-    );
+    const plan = this.#plan(options, (message) => notes.push(message));
     const latent = [frames, vae.latentChannels, height / vae.scale, width / vae.scale] as const;
     const chunk = options.decodeChunkSize;
     const need = await this.#memory(latent, guided, output === 'latent' ? 0 : chunk, signal);
@@ -216,7 +158,7 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
     const settings = settingsText({
       fields: {
         Steps: options.steps,
-        ...samplerFields(this.schedulerFor(options), { sigmas: options.sigmas }),
+        ...samplerFields(this.schedulerFor(options), options),
         'Min CFG scale': options.minGuidanceScale,
         'Max CFG scale': options.maxGuidanceScale,
         ...seedFields(noise.seeds, 1, 0),
@@ -251,6 +193,14 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
     });
   }
 
+  #plan(options: ResolvedVideoOptions, note: (message: string) => void = () => {}): RunPlan {
+    const { minGuidanceScale, maxGuidanceScale, frames } = options;
+    const guidanceScale = guidanceOfFrames(minGuidanceScale, maxGuidanceScale, frames);
+    const guided = maxGuidanceScale > 1;
+    const plan = { ...options, guidanceScale, guidanceRescale: 0 };
+    return planRun(this.schedulerFor(options), this.unet, plan, { guided }, note);
+  }
+
   /** Bytes of a run: activations of the U-Net and of the autoencoder. */
   async #memory(
     latent: readonly [number, number, number, number],
@@ -268,49 +218,36 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
     };
   }
 
-  #resolve(options: VideoOptions) {
-    if (typeof options !== 'object' || options === null) {
-      throw invalidArgument('options', 'must be an object, such as { image: "photo.png" }');
-    }
-    checkNames(options, OPTIONS);
-    if (options.image === undefined || options.image === null) {
-      throw invalidArgument('image', 'is missing: a video begins with a picture');
-    }
-    const { steps, numInferenceSteps, output = 'image' } = options;
-    if (steps !== undefined && numInferenceSteps !== undefined && steps !== numInferenceSteps) {
-      throw invalidArgument('numInferenceSteps', 'is another name of steps; they differ');
-    }
-    if (!['image', 'float32', 'latent'].includes(output)) {
-      throw invalidArgument('output', `must be 'image', 'float32' or 'latent', got ${show(output)}`);
-    }
-    callable('onStep', options.onStep);
-    checkSignal(options.signal);
-    whole('latentsEvery', options.latentsEvery, 1, 1, 100_000);
-    if (options.seed !== undefined) toSeed('seed', options.seed);
-    const frames = whole('numFrames', options.numFrames, this.unet.numFrames, 1, 512);
+  #resolve(given: VideoOptions): ResolvedVideoOptions {
+    const { scale } = this.vae;
+    const options = checkOptions('svd', given, {
+      scale,
+      // Skips and what is upsampled have the same size only then.
+      multiple: scale * 2 ** (this.unet.native.levels - 1),
+      imageChannels: [3],
+      latentAxes: ['1', 'frames', 'channels', 'height', 'width'],
+    });
+    const frames = options.numFrames ?? this.unet.numFrames;
+    const { width = 1024, height = 576 } = options;
+    requireShapes(options, {
+      imageNoise: [1, 3, height, width],
+      latents: [1, frames, this.vae.latentChannels, height / scale, width / scale],
+    });
     return {
       ...options,
-      steps: whole('steps', steps ?? numInferenceSteps ?? options.sigmas?.length, 25, 1, 100_000),
-      width: this.#pixels('width', options.width, 1024),
-      height: this.#pixels('height', options.height, 576),
       frames,
-      minGuidanceScale: real('minGuidanceScale', options.minGuidanceScale, 1, 0, 1000),
-      maxGuidanceScale: real('maxGuidanceScale', options.maxGuidanceScale, 3, 0, 1000),
-      fps: real('fps', options.fps, 7, 1, 1000),
-      motionBucketId: real('motionBucketId', options.motionBucketId, 127, 0, 10_000),
-      noiseAugStrength: real('noiseAugStrength', options.noiseAugStrength, 0.02, 0, 1000),
-      decodeChunkSize: whole('decodeChunkSize', options.decodeChunkSize, frames, 1, 512),
-      interleaveContexts: flag('interleaveContexts', options.interleaveContexts),
-      output,
+      steps: options.steps ?? options.sigmas?.length ?? 25,
+      width,
+      height,
+      minGuidanceScale: options.minGuidanceScale ?? 1,
+      maxGuidanceScale: options.maxGuidanceScale ?? 3,
+      fps: options.fps ?? 7,
+      motionBucketId: options.motionBucketId ?? 127,
+      noiseAugStrength: options.noiseAugStrength ?? 0.02,
+      decodeChunkSize: options.decodeChunkSize ?? frames,
+      interleaveContexts: options.interleaveContexts ?? false,
+      output: options.output ?? 'image',
     };
-  }
-
-  #pixels(name: string, value: unknown, fallback: number): number {
-    const number = whole(name, value, fallback, this.vae.scale, 16384);
-    // Skips and what is upsampled have the same size only then.
-    const multiple = this.vae.scale * 2 ** (this.unet.native.levels - 1);
-    if (number % multiple === 0) return number;
-    throw invalidArgument(name, `must be a multiple of ${multiple}, got ${number}`);
   }
 }
 

@@ -1,12 +1,11 @@
+import { checkTensor } from '../options/checks.js';
 import { inSlices, mapParts } from '../slices.js';
-import { checkTensor } from './checks.js';
 import type { GenerateOptions } from './options.js';
 import type { RunContext, RunKind, RunStart } from './run-kind.js';
 
 /** From noise. */
 export function textToImage(): RunKind<GenerateOptions, undefined> {
   return {
-    options: [],
     takesMask: false,
     encodesImages: false,
     load: async () => undefined,

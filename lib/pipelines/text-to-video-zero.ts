@@ -2,18 +2,19 @@ import { attachPrograms, fullCalls, resolveCache } from '../deepcache/index.js';
 import { DeepCacheError, invalidArgument } from '../errors.js';
 import type { AutoencoderKL } from '../models/autoencoder-kl.js';
 import type { HistorySlots } from '../native/types.js';
+import { checkTensor, requireShapes, whole } from '../options/checks.js';
+import type { OptionsOf } from '../options/spec/index.js';
 import type { CompiledSchedule } from '../schedulers/index.js';
-import { concat, FloatTensor, repeatRows, type Tensor } from '../tensor.js';
-import { checkTensor, real, whole } from './checks.js';
+import { concat, FloatTensor, repeatRows } from '../tensor.js';
 import { type Components, type LoadOptions, loadComponents } from './components.js';
-import { runLoop } from './denoise.js';
+import { runLoop, samplerOptions } from './denoise.js';
 import { DiffusionPipeline } from './diffusion-pipeline.js';
 import { checkInputs } from './fit.js';
 import { estimateMemory, requireMemory } from './memory.js';
 import type { ModelIndex } from './model-index.js';
 import { warpLatents } from './motion.js';
 import { NoiseSource } from './noise.js';
-import { type GenerateOptions, type ResolvedOptions, resolveOptions } from './options.js';
+import { type ResolvedOptions, resolveOptions } from './options.js';
 import { toImages } from './pixels.js';
 import { contextOf, encodePrompts, readPrompts } from './prompt.js';
 import { registerPipeline } from './registry.js';
@@ -24,46 +25,7 @@ import { PhaseClock, runStats } from './stats.js';
 import { decodeFrames } from './video-frames.js';
 
 /** Options of Text2Video-Zero. Names are diffusers', in camelCase; there is one prompt. */
-export interface TextToVideoZeroOptions
-  extends Omit<
-    GenerateOptions,
-    'seeds' | 'numImages' | 'numImagesPerPrompt' | 'timesteps' | 'sigmas' | 'previewEvery' | 'guidanceRescale'
-  > {
-  /** Frames, 8 by default. */
-  videoLength?: number;
-  /** Which frames of a longer video these are; default 0, 1, 2, ... */
-  frameIds?: readonly number[];
-  /** Motion from frame to frame in pixels of a picture of 512 x 512, 12 by default. */
-  motionFieldStrengthX?: number;
-  motionFieldStrengthY?: number;
-  /**
-   * Timesteps counted from the end of the schedule, 44 and 47 of 50 by default, and the same share of fewer: at t0 the first frame is moved to make the
-   * others, which are noised again up to t1, from where all frames are denoised together.
-   */
-  t0?: number;
-  t1?: number;
-  /** Noise of unit variance for the other frames, [frames - 1, 4, h / 8, w / 8], instead of the seed's. */
-  forwardNoise?: Tensor;
-}
-
-const EXTRA = [
-  'videoLength',
-  'frameIds',
-  'motionFieldStrengthX',
-  'motionFieldStrengthY',
-  't0',
-  't1',
-  'forwardNoise',
-];
-const REFUSED = [
-  'seeds',
-  'numImages',
-  'numImagesPerPrompt',
-  'timesteps',
-  'sigmas',
-  'previewEvery',
-  'guidanceRescale',
-];
+export interface TextToVideoZeroOptions extends OptionsOf<'zero'> {}
 
 /** Two loops for the first frame and one for all of them, of a call each. */
 const LEAST_CALLS = 3;
@@ -184,34 +146,44 @@ export class TextToVideoZeroPipeline extends DiffusionPipeline<TextToVideoZeroOp
   }
 
   #resolve(options: TextToVideoZeroOptions) {
-    for (const key of REFUSED) {
-      if (options && key in options) {
-        throw invalidArgument(key, 'is not an option of Text2Video-Zero');
-      }
-    }
     const { sampleWidth, sampleHeight } = this.unet;
-    const resolved = resolveOptions(options, {
+    const resolved = resolveOptions('zero', options, {
       width: sampleWidth * this.vae.scale,
       height: sampleHeight * this.vae.scale,
       scale: this.vae.scale,
       textLayers: this.components.textEncoder.layers,
       tileSize: this.vae.sampleSize,
-      extra: EXTRA,
     });
     if (resolved.promptCount !== 1) throw invalidArgument('prompt', 'must be one text: it makes one video');
-    const { steps, eta } = resolved;
-    const { rows } = this.schedulerFor(resolved).compile({ steps, ...(eta !== undefined && { eta }) });
-    return { resolved, ...resolveVideo(options, { steps, calls: rows.length }) };
+    const { rows } = compileWhole(this.schedulerFor(resolved), resolved);
+    const { cache = false, steps, width, height } = resolved;
+    this.unet.validateBranch(resolveCache(cache, steps).settings?.branch ?? 0);
+    const video = resolveVideo(options, { steps, calls: rows.length });
+    const latent = [this.vae.latentChannels, height / this.vae.scale, width / this.vae.scale];
+    requireShapes(options, { latents: [1, ...latent], forwardNoise: [video.frames - 1, ...latent] });
+    return { resolved, ...video };
   }
 }
 
 registerPipeline(TextToVideoZeroPipeline);
 
+/** The whole schedule, of which each loop takes a part. */
+function compileWhole(
+  scheduler: TextToVideoZeroPipeline['scheduler'],
+  { steps, eta, schedulerOptions }: Pick<ResolvedOptions, 'steps' | 'eta' | 'schedulerOptions'>,
+): CompiledSchedule {
+  return scheduler.compile({
+    steps,
+    ...(eta !== undefined && { eta }),
+    ...samplerOptions(scheduler, { ...(schedulerOptions && { schedulerOptions }) }),
+  });
+}
+
 /** Checks the options that are about the video. */
 function resolveVideo(options: TextToVideoZeroOptions, run: { steps: number; calls: number }) {
   const { frameIds } = options;
-  const frames = whole('videoLength', options.videoLength, frameIds?.length ?? 8, 2, 512);
-  if (frameIds && (!Array.isArray(frameIds) || frameIds.length !== frames)) {
+  const frames = options.videoLength ?? Math.max(2, frameIds?.length ?? 8);
+  if (frameIds && frameIds.length !== frames) {
     throw invalidArgument('frameIds', `must be a list of ${frames} numbers, one for each frame`);
   }
   return {
@@ -219,8 +191,8 @@ function resolveVideo(options: TextToVideoZeroOptions, run: { steps: number; cal
     ...resolveTimes(options, run),
     frameIds: frameIds ?? Array.from({ length: frames }, (_, i) => i),
     motion: {
-      x: real('motionFieldStrengthX', options.motionFieldStrengthX, 12, -1e6, 1e6),
-      y: real('motionFieldStrengthY', options.motionFieldStrengthY, 12, -1e6, 1e6),
+      x: options.motionFieldStrengthX ?? 12,
+      y: options.motionFieldStrengthY ?? 12,
     },
   };
 }
@@ -252,7 +224,7 @@ function resolveTimes(
 export interface VideoZeroRun {
   options: Pick<
     ResolvedOptions,
-    'steps' | 'eta' | 'cache' | 'guidanceScale' | 'onStep' | 'latentsEvery' | 'signal'
+    'steps' | 'eta' | 'cache' | 'schedulerOptions' | 'guidanceScale' | 'onStep' | 'latentsEvery' | 'signal'
   >;
   scheduler: TextToVideoZeroPipeline['scheduler'];
   frames: number;
@@ -275,8 +247,8 @@ export interface VideoZeroRun {
 /** The latents of all frames. Each loop is a run of its own, so that no cached feature crosses from one to the next. */
 export async function denoiseVideo({ unet }: Pick<Components, 'unet'>, run: VideoZeroRun) {
   const { scheduler, options, frames, latent, guided, noise, t0, t1 } = run;
-  const { steps, eta, signal } = options;
-  const compiled = scheduler.compile({ steps, ...(eta !== undefined && { eta }) });
+  const { signal } = options;
+  const compiled = compileWhole(scheduler, options);
   const calls = compiled.rows.length;
   const loop = async (
     [from, to]: [number, number],

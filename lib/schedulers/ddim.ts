@@ -4,12 +4,13 @@ import { type CompileOptions, optionInRange, resolveSteps } from './compiled.js'
 import { type SchedulerConfig, TRAINING_DEFAULTS } from './config.js';
 import { combine, slot } from './linear.js';
 import { epsilonFromX0, predictEpsilon, predictX0 } from './prediction.js';
-import { type RunContext, type Schedule, Scheduler } from './scheduler.js';
+import { type RunContext, type Schedule, Scheduler, type SchedulerClass } from './scheduler.js';
 import { spaceTimesteps, TIMESTEP_SPACINGS, type TimestepSpacing } from './spacing.js';
 
 /** Denoising diffusion implicit models (Song et al. 2021): first order, deterministic unless eta is above 0. */
 export class DDIMScheduler extends Scheduler {
   static override readonly className: string = 'DDIMScheduler';
+  static override readonly runOptions: SchedulerClass['runOptions'] = ['useClippedModelOutput'];
   static override readonly defaults: SchedulerConfig = {
     ...TRAINING_DEFAULTS,
     ...CLIP_DEFAULTS,

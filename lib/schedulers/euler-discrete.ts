@@ -2,7 +2,7 @@ import { type CompileOptions, optionInRange } from './compiled.js';
 import { type SchedulerConfig, TRAINING_DEFAULTS } from './config.js';
 import { combine, type Linear, slot } from './linear.js';
 import { predictX0Unscaled } from './prediction.js';
-import type { RunContext, Schedule } from './scheduler.js';
+import type { RunContext, Schedule, SchedulerClass } from './scheduler.js';
 import { inputScale, SigmaScheduler } from './sigma-scheduler.js';
 import { SIGMA_SPACING_DEFAULTS } from './sigma-spacing.js';
 import type { Assignment } from './table.js';
@@ -15,6 +15,7 @@ const MAX_CHURN = Math.SQRT2 - 1;
  */
 export class EulerDiscreteScheduler extends SigmaScheduler {
   static override readonly className: string = 'EulerDiscreteScheduler';
+  static override readonly runOptions: SchedulerClass['runOptions'] = ['sChurn', 'sTmin', 'sTmax', 'sNoise'];
   static override readonly defaults: SchedulerConfig = {
     ...TRAINING_DEFAULTS,
     interpolation_type: 'linear',

@@ -32,6 +32,7 @@ for (const scheduler of [
 export type { CompiledRow, CompiledSchedule, CompileOptions, NoiseLevel } from './compiled.js';
 export type { SchedulerConfig } from './config.js';
 export { schedulerNames } from './registry.js';
+export type { SamplerOptions } from './run-options.js';
 export { Scheduler, type SchedulerClass } from './scheduler.js';
 export * from './table.js';
 export {

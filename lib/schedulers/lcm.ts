@@ -4,7 +4,7 @@ import { type CompileOptions, optionInRange, resolveSteps } from './compiled.js'
 import { type SchedulerConfig, TRAINING_DEFAULTS } from './config.js';
 import { combine, slot } from './linear.js';
 import { predictX0 } from './prediction.js';
-import { type RunContext, type Schedule, Scheduler } from './scheduler.js';
+import { type RunContext, type Schedule, Scheduler, type SchedulerClass } from './scheduler.js';
 import { TIMESTEP_SPACINGS } from './spacing.js';
 
 /** Half the standard deviation of the data, as the consistency models of EDM assume it. */
@@ -17,6 +17,7 @@ const SIGMA_DATA = 0.5;
  */
 export class LCMScheduler extends Scheduler {
   static override readonly className: string = 'LCMScheduler';
+  static override readonly runOptions: SchedulerClass['runOptions'] = ['originalInferenceSteps', 'strength'];
   static override readonly defaults: SchedulerConfig = {
     ...TRAINING_DEFAULTS,
     beta_start: 0.00085,

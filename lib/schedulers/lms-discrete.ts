@@ -2,7 +2,7 @@ import { invalidArgument } from '../errors.js';
 import { type SchedulerConfig, TRAINING_DEFAULTS } from './config.js';
 import { combine, type Linear, ring, slot } from './linear.js';
 import { predictX0Unscaled } from './prediction.js';
-import type { RunContext } from './scheduler.js';
+import type { RunContext, SchedulerClass } from './scheduler.js';
 import { inputScale, SigmaScheduler } from './sigma-scheduler.js';
 import { SIGMA_SPACING_DEFAULTS, type SigmaSpacing } from './sigma-spacing.js';
 
@@ -11,6 +11,7 @@ const MAX_ORDER = 8;
 /** Linear multistep method: past slopes, weighted by the integral of the polynomial through them. */
 export class LMSDiscreteScheduler extends SigmaScheduler {
   static override readonly className: string = 'LMSDiscreteScheduler';
+  static override readonly runOptions: SchedulerClass['runOptions'] = ['order'];
   static override readonly defaults: SchedulerConfig = {
     ...TRAINING_DEFAULTS,
     ...SIGMA_SPACING_DEFAULTS,

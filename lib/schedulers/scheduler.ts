@@ -12,6 +12,7 @@ import { ConfigReader, explicitFields, type SchedulerConfig } from './config.js'
 import { checkOverrides, checkZeroSnr, foreignFields, ignoredFields } from './fields.js';
 import { PREDICTION_TYPES, type PredictionType } from './prediction.js';
 import { findScheduler, schedulerClass } from './registry.js';
+import type { SamplerOptionName } from './run-options.js';
 import { readSigmaSpacing, type SigmaSpacing, withoutReplacedSpacing } from './sigma-spacing.js';
 import { CURRENT_VERSION, isOlder, type Release } from './versions.js';
 
@@ -39,6 +40,8 @@ export interface SchedulerClass<T extends Scheduler = Scheduler> {
   readonly defaults: SchedulerConfig;
   /** What configurations of older releases mean by fields that they lack, where it is something else. */
   readonly former: readonly { readonly before: Release; readonly fields: SchedulerConfig }[];
+  /** What runs take besides steps, timesteps, sigmas and eta. */
+  readonly runOptions: readonly SamplerOptionName[];
   /** Defaults that follow from fields that were set. */
   implied(explicit: SchedulerConfig): SchedulerConfig;
 }
@@ -61,6 +64,7 @@ export abstract class Scheduler {
   static readonly className: string = 'Scheduler';
   static readonly defaults: SchedulerConfig = {};
   static readonly former: SchedulerClass['former'] = [];
+  static readonly runOptions: SchedulerClass['runOptions'] = [];
 
   static implied(_explicit: SchedulerConfig): SchedulerConfig {
     return {};
@@ -155,6 +159,11 @@ export abstract class Scheduler {
   /** diffusers' class name. */
   get className(): string {
     return this.#class.className;
+  }
+
+  /** Options of runs that the class has besides steps, timesteps, sigmas and eta. */
+  get runOptions(): readonly SamplerOptionName[] {
+    return this.#class.runOptions;
   }
 
   /** Fields of the configuration that diffusers' class of this name obeys and this one does not, or that none knows. */

@@ -151,6 +151,21 @@ const WRONG: { [Name in keyof Required<GenerateOptions>]: readonly Wrong[] } = {
     { options: { scheduler: 'Nope' }, code: 'ERR_DEEPCACHE_UNSUPPORTED' },
     { options: { scheduler: '' }, code: 'ERR_DEEPCACHE_INVALID_CONFIG' },
   ],
+  schedulerOptions: [
+    ...values('schedulerOptions', 5, 'sChurn', null, [1]),
+    ...[{ sChurn: 1 }, { zzz: 1 }, { eta: 1 }].map((schedulerOptions) => ({ options: { schedulerOptions } })),
+    ...[
+      ['Euler', { sChurn: -1 }],
+      ['Euler', { sTmin: Number.NaN }],
+      ['Euler', { sTmax: '1' }],
+      ['Euler', { sNoise: null }],
+      ['Euler', { order: 1 }],
+      ['DDIM', { useClippedModelOutput: 1 }],
+      ['LMS', { order: 9 }],
+      ['LCM', { originalInferenceSteps: 0 }],
+      ['LCM', { strength: 2 }],
+    ].map(([scheduler, schedulerOptions]) => ({ options: { scheduler, schedulerOptions } })),
+  ],
   timesteps: all(
     ...[5, 'all', [], [1, 500], [500, 500], [Number.NaN], [1000], [-1], ['5']].map((timesteps) => ({
       scheduler: 'LCM',

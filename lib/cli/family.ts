@@ -1,0 +1,55 @@
+import { invalidArgument } from '../errors.js';
+import { TextToVideoZeroPipeline } from '../index.js';
+import type { Family } from '../options/families.js';
+import { findPipeline } from '../pipelines/registry.js';
+import type { GenerateFlags } from './generate-options.js';
+
+const SVD = 'StableVideoDiffusionPipeline';
+
+/** What models of a class make without a picture or a number of frames. */
+const OF_CLASS: Readonly<Record<string, Family>> = {
+  StableDiffusionImg2ImgPipeline: 'img2img',
+  StableDiffusionInpaintPipeline: 'inpaint',
+  StableDiffusionXLPipeline: 'xl',
+  StableDiffusionXLImg2ImgPipeline: 'xl-img2img',
+  StableDiffusionXLInpaintPipeline: 'xl-inpaint',
+  [SVD]: 'svd',
+  DDPMPipeline: 'ddpm',
+  ClassConditionalLDMPipeline: 'ldm',
+};
+
+/** Whether a model, or a model asked for several frames, makes a video. */
+export function makesVideo(className: string | undefined, { frames }: GenerateFlags): boolean {
+  return className === SVD || frames !== undefined;
+}
+
+/**
+ * Whose options a run of a model takes.
+ *
+ * @param className of the model's folder; undefined: one that is not known yet.
+ */
+export function familyOf(className: string | undefined, flags: GenerateFlags): Family {
+  const own = (className === undefined ? undefined : OF_CLASS[className]) ?? 'text2img';
+  if (own === 'svd' || own === 'ddpm' || own === 'ldm') return own;
+  const { frames, image, mask } = flags;
+  if (frames !== undefined) {
+    requireFrames(className, flags);
+    return 'zero';
+  }
+  if (image === undefined && mask === undefined) return own;
+  const kind = mask === undefined ? 'img2img' : 'inpaint';
+  return own.startsWith('xl') ? `xl-${kind}` : kind;
+}
+
+/** Throws unless an image model makes videos. */
+function requireFrames(className: string | undefined, { image, refiner }: GenerateFlags): void {
+  const model = className === undefined ? undefined : findPipeline(className);
+  if (model && !TextToVideoZeroPipeline.parts.every((part) => model.parts.includes(part))) {
+    throw invalidArgument(
+      'frames',
+      `makes videos with models of Stable Diffusion 1 and 2; this is a ${className}`,
+    );
+  }
+  if (image !== undefined) throw invalidArgument('image', 'and frames exclude each other for this model');
+  if (refiner !== undefined) throw invalidArgument('refiner', 'is not there for videos');
+}

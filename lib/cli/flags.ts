@@ -1,0 +1,131 @@
+import { Option as Flag, InvalidArgumentError } from 'commander';
+import { invalidArgument } from '../errors.js';
+import { FAMILIES, type Family, familyNames } from '../options/families.js';
+import type { Argument } from '../options/kinds.js';
+import type { FlagGroup, Option } from '../options/option.js';
+import { entries, type OptionName } from '../options/spec/index.js';
+import { UI_NAMES } from '../schedulers/aliases.js';
+import { schedulerNames } from '../schedulers/index.js';
+import { collect, toCount, toDtype, toList, toNumber, toSeed, toWhole } from './arguments.js';
+import { CACHE_HELP, toCacheOptions } from './cache-option.js';
+import { readTensor } from './tensor-file.js';
+
+// The options of the library as flags of the command line: names, parsers and help texts are the specification's.
+
+/** How flags are read; what is left out is a text, or stands for true. */
+const PARSERS: { readonly [Name in Argument]?: (text: string, previous: never) => unknown } = {
+  whole: toWhole,
+  number: toNumber,
+  count: toCount,
+  seed: toSeed,
+  seeds: toList(toSeed),
+  wholes: toList(toWhole),
+  numbers: toList(toNumber),
+  texts: collect,
+  dtype: toDtype(['auto', 'fp32', 'fp16', 'bf16']),
+  cache: toCacheOptions,
+  tiling: toWhole,
+  settings: toSettings,
+};
+
+/** What the values of flags become in the library, where that is something else. */
+const VALUES: { readonly [Name in Argument]?: (value: never) => unknown } = {
+  tiling: (value: boolean | number) => (typeof value === 'number' ? { tileSize: value } : value),
+  tensor: (path: string) => readTensor(path),
+};
+
+/** Help texts with lists in them that others make. */
+const HELP: { readonly [Name in OptionName]?: () => string } = {
+  cache: () => `DeepCache: ${CACHE_HELP}`,
+  scheduler: () => {
+    const names = schedulerNames().map((name) => name.replace(/Scheduler$/, ''));
+    return `another sampler: ${names.join(', ')}; or as user interfaces call them: ${UI_NAMES.join(', ')}`;
+  },
+};
+
+interface Flagged {
+  readonly name: OptionName;
+  readonly option: Option;
+  readonly flag: Flag;
+  /** What commander calls it. */
+  readonly attribute: string;
+  readonly group: FlagGroup;
+}
+
+const FLAGGED: readonly Flagged[] = entries.flatMap(([name, option]) => {
+  if (!option.flag) return [];
+  const flag = new Flag(option.flag.spelling, helpOf(name, option));
+  const parse = option.kind.argument && PARSERS[option.kind.argument];
+  // commander hands over what the values before were parsed to.
+  if (parse) flag.argParser(parse as (text: string, previous: unknown) => unknown);
+  return [{ name, option, flag, attribute: flag.attributeName(), group: option.flag.group }];
+});
+
+/** What the library's options are called on the command line where that is another name. */
+export const RENAMED: Readonly<Record<string, string>> = Object.fromEntries(
+  FLAGGED.filter(({ name, attribute }) => name !== attribute).map(({ name, attribute }) => [name, attribute]),
+);
+
+/** The flags of a group, each once. */
+export function flagsOf(group: FlagGroup): Flag[] {
+  const seen = new Set<string>();
+  const isNew = ({ attribute }: Flagged) => !seen.has(attribute) && seen.add(attribute);
+  return FLAGGED.filter((one) => one.group === group && isNew(one)).map(({ flag }) => flag);
+}
+
+/**
+ * The options of a family that flags stand for.
+ *
+ * @param elsewhere flags that mean something besides the library's options, too.
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT for a flag that the family does not take.
+ */
+export function optionsOfFlags(
+  family: Family,
+  flags: object,
+  elsewhere: readonly string[] = [],
+): Record<string, unknown> {
+  const options: Record<string, unknown> = {};
+  for (const { name, option, attribute } of FLAGGED) {
+    const value = (flags as Readonly<Record<string, unknown>>)[attribute];
+    if (value === undefined) continue;
+    const { families, kind } = option;
+    if (families.includes(family)) {
+      const convert = kind.argument && (VALUES[kind.argument] as ((value: unknown) => unknown) | undefined);
+      options[name] = convert ? convert(value) : value;
+      continue;
+    }
+    const takes = FLAGGED.some(
+      (other) => other.attribute === attribute && other.option.families.includes(family),
+    );
+    // Flags that turn something off are there when nobody gives them.
+    const isDefault = value === true && option.flag?.spelling.startsWith('--no-');
+    const isLoading = families.some((one) => one === 'load') || family === 'load';
+    if (takes || isDefault || isLoading || elsewhere.includes(attribute)) continue;
+    throw invalidArgument(
+      attribute,
+      `is nothing that ${FAMILIES[family]} takes; it is for ${familyNames(families).join(', ')}`,
+    );
+  }
+  return options;
+}
+
+function helpOf(name: OptionName, { help, fallback, flag }: Option): string {
+  const own = HELP[name]?.() ?? flag?.help;
+  if (own !== undefined) return own;
+  return fallback === undefined || fallback === 'false' ? help : `${help} (default: ${fallback})`;
+}
+
+/** Numbers and switches by name, as diffusers spells them or in camelCase: s_churn=0.5,s_noise=1. */
+function toSettings(text: string): Record<string, number | boolean> {
+  const settings: Record<string, number | boolean> = {};
+  for (const part of text.split(',')) {
+    const [key = '', value, ...rest] = part.split('=').map((piece) => piece.trim());
+    if (!key || !value || rest.length > 0) {
+      throw new InvalidArgumentError('It must be names with values, such as s_churn=0.5,s_noise=1.003.');
+    }
+    const name = key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+    if (Object.hasOwn(settings, name)) throw new InvalidArgumentError(`It sets ${key} twice.`);
+    settings[name] = value === 'true' || value === 'false' ? value === 'true' : toNumber(value);
+  }
+  return settings;
+}

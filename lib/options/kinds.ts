@@ -1,0 +1,234 @@
+import type { CacheOptions } from '../deepcache/index.js';
+import { CACHE_PRESETS } from '../deepcache/index.js';
+import { invalidArgument } from '../errors.js';
+import { checkImageInput, type ImageInput } from '../images/input.js';
+import { show } from '../messages.js';
+import { closest } from '../names.js';
+import { type Seed, toSeed } from '../pipelines/seeds.js';
+import type { Scheduler, SchedulerConfig } from '../schedulers/index.js';
+import type { Tensor } from '../tensor.js';
+import * as checks from './checks.js';
+import type { Limits } from './limits.js';
+import { toTiling, type VaeTilingOptions } from './tiling.js';
+
+/** How the command line reads a value. */
+export type Argument =
+  | 'whole'
+  | 'number'
+  | 'count'
+  | 'seed'
+  | 'seeds'
+  | 'wholes'
+  | 'numbers'
+  | 'text'
+  | 'dtype'
+  | 'texts'
+  | 'switch'
+  | 'cache'
+  | 'tiling'
+  | 'settings'
+  | 'scheduler'
+  | 'tensor';
+
+/** The values that an option takes. */
+export interface Kind<T> {
+  /** In words, for tables. */
+  readonly type: string;
+  readonly argument?: Argument;
+  /** Throws ERR_DEEPCACHE_INVALID_ARGUMENT with the option's name; `undefined` is never asked about. */
+  check(name: string, value: unknown, limits: Limits): void;
+  /** For the type of the values; there is no such field. */
+  readonly values?: T;
+}
+
+const kind = <T>(type: string, argument: Argument | undefined, check: Kind<T>['check']): Kind<T> => ({
+  type,
+  ...(argument && { argument }),
+  check,
+});
+
+export const whole = (min: number, max: number, argument: Argument = 'whole'): Kind<number> =>
+  kind(`whole number, ${min} to ${max}`, argument, (name, value) => {
+    checks.whole(name, value, min, min, max);
+  });
+
+/** Steps, calls, images: the library's limit is their only one. */
+export const count = (max: number): Kind<number> => whole(1, max);
+
+export const real = (min: number, max: number): Kind<number> =>
+  kind(`number, ${min} to ${max}`, 'number', (name, value) => {
+    checks.real(name, value, min, min, max);
+  });
+
+/** Between 0 and 1, neither of them included. */
+export const fraction: Kind<number> = kind('number between 0 and 1', 'number', (name, value) => {
+  if (checks.real(name, value, 0, 0, 1) > 0 && (value as number) < 1) return;
+  throw invalidArgument(name, `must be a number between 0 and 1, got ${show(value)}`);
+});
+
+export const flag: Kind<boolean> = kind('true or false', 'switch', (name, value) => {
+  checks.flag(name, value);
+});
+
+export const pixels: Kind<number> = kind('whole number', 'whole', (name, value, { scale, multiple }) => {
+  const step = multiple ?? scale ?? 1;
+  const number = checks.whole(name, value, step, scale ?? 1, 16384);
+  if (number % step === 0) return;
+  const near = Math.max(step, Math.round(number / step) * step);
+  throw invalidArgument(name, `must be a multiple of ${step}, got ${number}; the next is ${near}`);
+});
+
+export const clipSkip: Kind<number> = kind('whole number', 'whole', (name, value, { textLayers = 1000 }) => {
+  checks.whole(name, value, 0, 0, textLayers - 1);
+});
+
+export const texts: Kind<string | readonly string[]> = kind('text, or a list', 'texts', (name, value) => {
+  checks.texts(name, value);
+});
+
+export const choice = <const T extends string>(
+  values: readonly T[],
+  argument: Argument = 'text',
+): Kind<T> => {
+  const quoted = values.map((value) => `'${value}'`);
+  const list = `${quoted.slice(0, -1).join(', ')} or ${quoted.at(-1)}`;
+  return kind(list, argument, (name, value) => {
+    if (values.includes(value as T)) return;
+    throw invalidArgument(name, `must be ${list}, got ${show(value)}`);
+  });
+};
+
+/** @param shape for messages; extents that only the run knows are checked there. */
+export const tensor = (...shape: readonly string[]): Kind<Tensor> =>
+  kind(`tensor [${shape.join(', ')}]`, 'tensor', (name, value) => {
+    checks.checkTensor(
+      name,
+      value as Tensor,
+      shape.map(() => null),
+      shape,
+    );
+  });
+
+/** Noise, whose axes differ between families; the run knows their extents. */
+export const latents: Kind<Tensor> = kind(
+  'tensor [images, channels, h, w]',
+  'tensor',
+  (name, value, limits) => {
+    const axes = limits.latentAxes ?? ['images', 'channels', 'height', 'width'];
+    checks.checkTensor(
+      name,
+      value as Tensor,
+      axes.map(() => null),
+      axes,
+    );
+  },
+);
+
+export const numbers: Kind<readonly number[]> = kind('list of numbers', 'numbers', (name, value) => {
+  if (!Array.isArray(value) || value.length === 0) {
+    throw invalidArgument(name, `must be a list of at least one number, got ${show(value)}`);
+  }
+  for (const [i, item] of value.entries()) {
+    if (Number.isFinite(item)) continue;
+    throw invalidArgument(`${name}[${i}]`, `must be a number, got ${show(item)}`);
+  }
+});
+
+/** Height and width, or top and left, in pixels: diffusers' order. */
+export type Pair = readonly [number, number];
+
+export const pair: Kind<Pair> = kind('[height, width] or [top, left]', undefined, (name, value) => {
+  const fits = Array.isArray(value) && value.length === 2 && value.every((v) => Number.isFinite(v) && v >= 0);
+  if (fits) return;
+  const what = 'must be two numbers from 0, [height, width] or [top, left]';
+  throw invalidArgument(name, `${what}, got ${show(value)}`);
+});
+
+export const seed: Kind<Seed> = kind('whole number of 64 bits', 'seed', (name, value) => {
+  toSeed(name, value);
+});
+
+/** How many there must be depends on the run. */
+export const seeds: Kind<readonly Seed[]> = kind('list of seeds', 'seeds', (name, value) => {
+  if (!Array.isArray(value) || value.length === 0) {
+    throw invalidArgument(name, `must be a list of seeds, one for each image, got ${show(value)}`);
+  }
+  for (const [i, item] of value.entries()) toSeed(`${name}[${i}]`, item);
+});
+
+export const labels: Kind<number | readonly number[]> = kind(
+  'class, or a list',
+  'wholes',
+  (name, value, { classes = 2 ** 31 }) => {
+    const list: readonly unknown[] = Array.isArray(value) ? value : [value];
+    const last = classes - 1;
+    const fits = (label: unknown) => Number.isInteger(label) && Number(label) >= 0 && Number(label) <= last;
+    if (list.length > 0 && list.every(fits)) return;
+    throw invalidArgument(name, `must be classes from 0 to ${last}, got ${show(value)}`);
+  },
+);
+
+/** @param channels of a tensor that stands for pictures, where the family does not say it. */
+export const picture = (channels: readonly number[]): Kind<ImageInput> =>
+  kind('picture, or a list', 'text', (name, value, { imageChannels = channels }) => {
+    checkImageInput(name, value, name === 'image' ? imageChannels : channels);
+  });
+
+/** Its fields depend on the run and the U-Net: they are checked with the plan of the run. */
+export const cache: Kind<CacheOptions> = kind('false, a preset or settings', 'cache', (name, value) => {
+  const presets = Object.keys(CACHE_PRESETS);
+  if (value === false || (typeof value === 'string' && presets.includes(value))) return;
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return;
+  const meant = typeof value === 'string' ? closest(value, presets) : undefined;
+  throw invalidArgument(
+    name,
+    `must be ${presets.map((preset) => `'${preset}'`).join(', ')}, false or an object, got ${show(value)}` +
+      (meant === undefined ? '' : `; did you mean '${meant}'?`),
+  );
+});
+
+/** What it says is checked where it is made, against the model's own. */
+export const scheduler: Kind<string | SchedulerConfig | Scheduler> = kind(
+  'name, configuration or scheduler',
+  'scheduler',
+  (name, value) => {
+    if (typeof value === 'string') return;
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return;
+    throw invalidArgument(name, `must be a name, a configuration or a scheduler, got ${show(value)}`);
+  },
+);
+
+/** Checked against the sampler with the plan of the run. */
+export const settings = <T extends object>(type: string): Kind<T> =>
+  kind(type, 'settings', (name, value) => {
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return;
+    throw invalidArgument(name, `must be an object, got ${show(value)}`);
+  });
+
+export const tiling: Kind<boolean | VaeTilingOptions> = kind(
+  'true, false or { tileSize, overlap }',
+  'tiling',
+  (_, value, { tileSize = 512, scale = 8 }) => {
+    toTiling(value, { tileSize, scale });
+  },
+);
+
+// biome-ignore lint/suspicious/noExplicitAny: what they are called with is the option's affair
+export const callback = <T extends (...values: any[]) => unknown>(): Kind<T> =>
+  kind('function', undefined, checks.callable);
+
+export const signal: Kind<AbortSignal> = kind('AbortSignal', undefined, (_, value) => {
+  checks.checkSignal(value);
+});
+
+export const fileNamePart: Kind<string> = kind('part of a file name', 'text', (name, value) => {
+  if (typeof value === 'string' && /^[\w-]+$/.test(value)) return;
+  throw invalidArgument(name, `must be part of a file name, such as 'fp16', got ${show(value)}`);
+});
+
+/** A kind with a check of its own. */
+export const own = <T>(
+  type: string,
+  argument: Argument,
+  check: (name: string, value: unknown) => void,
+): Kind<T> => kind(type, argument, check);

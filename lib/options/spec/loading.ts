@@ -1,0 +1,96 @@
+import type { Log } from '../../log.js';
+import { checkDevice, checkThreads, type Device } from '../../native/device.js';
+import { checkMaxPending } from '../../pipelines/call-queue.js';
+import * as kinds from '../kinds.js';
+import { option } from '../option.js';
+
+export type Dtype = 'auto' | 'fp32' | 'fp16' | 'bf16';
+const DTYPES: readonly Dtype[] = ['auto', 'fp32', 'fp16', 'bf16'];
+
+const families = ['load'] as const;
+
+/** What loading a model takes. */
+export const LOAD_OPTIONS = {
+  /** 'auto' (default) takes the first usable GPU, else the CPU. */
+  device: option({
+    kind: kinds.own<Device>("'auto', 'cpu', 'cuda' or 'cuda:N'", 'text', checkDevice),
+    families,
+    help: 'where to compute',
+    fallback: "'auto'",
+    flag: {
+      spelling: '--device <name>',
+      group: 'model',
+      help: 'auto, cpu, cuda or cuda:N; see `deepcache inspect devices` (default: auto)',
+    },
+  }),
+  /** Type of the GPU's arithmetic. The CPU always computes in fp32. */
+  dtype: option({
+    kind: kinds.choice(DTYPES, 'dtype'),
+    families,
+    help: "type of the GPU's arithmetic",
+    fallback: "'auto'",
+    flag: {
+      spelling: '--dtype <type>',
+      group: 'model',
+      help: "type of the GPU's arithmetic: auto, fp32, fp16 or bf16 (default: auto)",
+    },
+  }),
+  /** CPU threads; by default one for each core that the process may use. */
+  threads: option({
+    kind: kinds.own<number>('whole number, 0 to 1024', 'count', checkThreads),
+    families,
+    help: 'CPU threads',
+    fallback: 'all cores',
+    flag: { spelling: '--threads <n>', group: 'model' },
+  }),
+  /** Measures the GPU's fastest tiles in the first run of a size and keeps them; see DeviceOptions. Default false. */
+  autotune: option({
+    kind: kinds.flag,
+    families,
+    help: "measure the GPU's fastest tiles and keep them for later runs",
+    fallback: 'false',
+    flag: { spelling: '--autotune', group: 'model' },
+  }),
+  /** Prefer weight files of this variant, such as 'fp16'. */
+  variant: option({
+    kind: kinds.fileNamePart,
+    families,
+    help: "prefer weight files of this variant, such as 'fp16'",
+    flag: { spelling: '--variant <name>', group: 'model' },
+  }),
+  /**
+   * Frees the text encoder after each use and reads it again from its files for the next one, which must still be
+   * there. Default false.
+   */
+  unloadTextEncoder: option({
+    kind: kinds.flag,
+    families,
+    help: 'free the text encoder after each use',
+    fallback: 'false',
+    flag: { spelling: '--unload-text-encoder', group: 'model' },
+  }),
+  /**
+   * Fits the colours of previews to this very autoencoder, which takes less than a step. Default false: the published
+   * numbers are taken for the autoencoders of SD 1.x, 2.x and XL; others are fitted at their first preview.
+   */
+  fitPreviews: option({
+    kind: kinds.flag,
+    families,
+    help: 'fit the colours of previews to this very autoencoder',
+    fallback: 'false',
+  }),
+  /** How many calls may wait or run at once; see {@link DiffusionPipeline.maxPending}. By default any number. */
+  maxPending: option({
+    kind: kinds.own<number>('whole number from 1', 'count', (_, value) => checkMaxPending(value)),
+    families,
+    help: 'how many calls may wait or run at once',
+    fallback: 'any number',
+  }),
+  /** Where remarks go; standard error by default. */
+  log: option({
+    kind: kinds.callback<Log>(),
+    families,
+    help: 'where remarks go',
+    fallback: 'standard error',
+  }),
+};

@@ -1,0 +1,150 @@
+import { FROM_IMAGE, INPAINT, LATENT, TEXT, XL } from '../families.js';
+import * as kinds from '../kinds.js';
+import { option } from '../option.js';
+import { MAX_IMAGES } from './run.js';
+
+/** What is made, and from which pictures. */
+export const PICTURE_OPTIONS = {
+  /** Pixels, multiples of 8 (videos: 64). Default: what the model was trained on; videos 1024 x 576. */
+  width: option({
+    kind: kinds.pixels,
+    families: [...TEXT, 'svd'],
+    help: 'pixels, a multiple of 8 (videos from pictures: 64)',
+    fallback: "the model's",
+    flag: { spelling: '--width <pixels>', group: 'make' },
+  }),
+  height: option({
+    kind: kinds.pixels,
+    families: [...TEXT, 'svd'],
+    help: 'the same',
+    fallback: "the model's",
+    flag: { spelling: '--height <pixels>', group: 'make' },
+  }),
+  /** Images of each prompt or class, 1 by default. */
+  numImages: option({
+    kind: kinds.count(MAX_IMAGES),
+    families: [...LATENT, 'ldm'],
+    help: 'images of each prompt',
+    fallback: '1',
+    flag: { spelling: '--num-images <n>', group: 'make' },
+  }),
+  /** diffusers' name of `numImages`. */
+  numImagesPerPrompt: option({
+    kind: kinds.count(MAX_IMAGES),
+    families: LATENT,
+    help: 'same as numImages',
+    aliasOf: 'numImages',
+    flag: { spelling: '--num-images-per-prompt <n>', group: 'make', help: 'same as --num-images' },
+  }),
+  /** Images, 1 by default. */
+  batchSize: option({
+    kind: kinds.count(MAX_IMAGES),
+    families: ['ddpm'],
+    help: 'images',
+    fallback: '1',
+    flag: { spelling: '--num-images <n>', group: 'make' },
+  }),
+  /** What the pictures show: a class of ImageNet, from 0 to 999, or a list of them. */
+  classLabels: option({
+    kind: kinds.labels,
+    families: ['ldm'],
+    help: 'for class-conditional models: numbers of what to show',
+    required: { ldm: ': say which class to show, by its number' },
+    flag: { spelling: '--class <n,n,...>', group: 'make' },
+  }),
+  /**
+   * The picture to start from, or one for each image of the run. Without a width and a height the result has its size,
+   * cut down to multiples of 8. Image to image with SDXL takes latents [n, 4, h, w] in model scale, too.
+   */
+  image: option({
+    kind: kinds.picture([3, 4]),
+    families: [...FROM_IMAGE, ...INPAINT, 'svd'],
+    help: 'start from this picture',
+    required: {
+      img2img: '',
+      'xl-img2img': '',
+      inpaint: '',
+      'xl-inpaint': '',
+      svd: ': a video begins with a picture',
+    },
+    flag: { spelling: '-i, --image <file>', group: 'picture' },
+  }),
+  /** White where the picture is to be repainted, black where it stays. Pictures are resized to the run's size. */
+  maskImage: option({
+    kind: kinds.picture([1, 3]),
+    families: INPAINT,
+    help: 'and repaint it where this one is white',
+    required: { inpaint: '', 'xl-inpaint': '' },
+    flag: { spelling: '--mask <file>', group: 'picture' },
+  }),
+  /**
+   * How much of the schedule is run, above 0 and at most 1 (nothing of the picture stays). Default: image to image 0.8,
+   * with SDXL 0.3; inpainting 1, with SDXL 0.9999. A run takes the whole part of steps * strength steps.
+   */
+  strength: option({
+    kind: kinds.real(0, 1),
+    families: [...FROM_IMAGE, ...INPAINT],
+    help: 'how much of the picture to give up',
+    fallback: '0.8, SDXL 0.3, inpainting 1',
+    flag: {
+      spelling: '--strength <x>',
+      group: 'picture',
+      help: 'how much of the picture to give up, 0 to 1',
+    },
+  }),
+  /**
+   * Whether the result's pixels outside the mask are those of the picture, bit for bit. Default false, as in diffusers:
+   * they went through the autoencoder, which changes them a little. (Latents, as `output`, know no pixels.)
+   */
+  keepOriginal: option({
+    kind: kinds.flag,
+    families: INPAINT,
+    help: 'whether pixels outside the mask stay as they are, bit for bit',
+    fallback: 'false',
+    flag: {
+      spelling: '--no-keep-original',
+      group: 'picture',
+      help: 'let what is not repainted change a little, as models do',
+    },
+  }),
+  /** Noise of unit variance to start from, [images, 4, height / 8, width / 8], instead of the seed's. */
+  latents: option({
+    kind: kinds.latents,
+    families: ['text2img', 'xl', 'xl-inpaint', 'svd', 'zero', 'ddpm', 'ldm'],
+    help: 'noise to start from',
+    fallback: "the seed's",
+    flag: {
+      spelling: '--latents <file>',
+      group: 'tensor',
+      help: 'noise to start from: [images, 4, height / 8, width / 8]',
+    },
+  }),
+  /**
+   * Encodes and decodes pictures larger than a tile in overlapping tiles, which takes less memory; the result differs
+   * a little. `true` takes tiles of the size that the autoencoder was trained on with a quarter of overlap, as
+   * diffusers' enable_vae_tiling does. Default false. (Images of a batch are always decoded one at a time.)
+   */
+  vaeTiling: option({
+    kind: kinds.tiling,
+    families: TEXT,
+    help: 'encode and decode in tiles, for large pictures in little memory',
+    fallback: 'false',
+    flag: {
+      spelling: '--vae-tiling [pixels]',
+      group: 'model',
+      help: 'decode in tiles, which takes less memory; their size is optional',
+    },
+  }),
+  /** Stop after this fraction of the denoising, between 0 and 1; hand the latents to a refiner. */
+  denoisingEnd: option({
+    kind: kinds.fraction,
+    families: XL,
+    help: 'stop after this fraction of the denoising; hand the latents to a refiner',
+  }),
+  /** Go on from this fraction with the latents of a run that ended there: `image`, or `latents` beside a mask. */
+  denoisingStart: option({
+    kind: kinds.fraction,
+    families: ['xl-img2img', 'xl-inpaint'],
+    help: 'go on from this fraction with the latents of a run that ended there',
+  }),
+};

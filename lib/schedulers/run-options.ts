@@ -1,0 +1,68 @@
+import { invalidArgument } from '../errors.js';
+import { show } from '../messages.js';
+import { unknownName } from '../names.js';
+import { type CompileOptions, optionInRange } from './compiled.js';
+
+/** What single samplers take for a run besides steps, timesteps, sigmas and eta. */
+export type SamplerOptions = Pick<
+  CompileOptions,
+  | 'sChurn'
+  | 'sTmin'
+  | 'sTmax'
+  | 'sNoise'
+  | 'useClippedModelOutput'
+  | 'order'
+  | 'originalInferenceSteps'
+  | 'strength'
+>;
+
+export type SamplerOptionName = keyof SamplerOptions;
+
+const real = (max?: number) => (name: string, value: unknown) => {
+  optionInRange(name, value, 0, 0, max);
+};
+const whole = (max: number) => (name: string, value: unknown) => {
+  if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= max) return;
+  throw invalidArgument(name, `must be a whole number from 1 to ${max}, got ${show(value)}`);
+};
+
+const CHECKS: { readonly [Name in SamplerOptionName]-?: (name: string, value: unknown) => void } = {
+  sChurn: real(),
+  sTmin: real(),
+  sTmax: real(),
+  sNoise: real(),
+  useClippedModelOutput(name, value) {
+    if (typeof value === 'boolean') return;
+    throw invalidArgument(name, `must be true or false, got ${show(value)}`);
+  },
+  order: whole(8),
+  originalInferenceSteps: whole(100_000),
+  strength: real(1),
+};
+
+export const SAMPLER_OPTIONS = Object.keys(CHECKS) as readonly SamplerOptionName[];
+
+/**
+ * The options of a run's sampler, without those that are undefined.
+ *
+ * @param known that the sampler of class `className` has; without it any sampler's.
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT naming the option.
+ */
+export function checkSamplerOptions(
+  options: object | undefined,
+  { className, known }: { className: string; known: readonly string[] },
+): SamplerOptions {
+  const given = Object.entries(options ?? {}).filter(([, value]) => value !== undefined);
+  for (const [name, value] of given) {
+    const title = `schedulerOptions.${name}`;
+    if (!known.includes(name)) {
+      const has = known.length === 0 ? 'which has none of its own' : `which has ${known.join(', ')}`;
+      const what = Object.hasOwn(CHECKS, name)
+        ? `does not apply to ${className}, ${has}`
+        : `is not an option of ${className}; ${unknownName(name, known.length > 0 ? known : SAMPLER_OPTIONS)}`;
+      throw invalidArgument(title, what);
+    }
+    CHECKS[name as SamplerOptionName](title, value);
+  }
+  return Object.fromEntries(given);
+}
