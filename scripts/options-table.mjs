@@ -17,10 +17,13 @@ async function withTables(document) {
   const tables = { short: shortTable, long: longTable, load: loadTable };
   let found = 0;
   const text = readFileSync(join(root, document), 'utf8');
-  const written = text.replace(/(<!-- options: (\w+) -->\n)[\s\S]*?(\n<!-- end -->)/g, (_, begin, name, end) => {
-    found++;
-    return `${begin}${tables[name]()}${end}`;
-  });
+  const written = text.replace(
+    /(<!-- options: (\w+) -->\n)[\s\S]*?(\n<!-- end -->)/g,
+    (_, begin, name, end) => {
+      found++;
+      return `${begin}${tables[name]()}${end}`;
+    },
+  );
   if (found === 0) throw new Error(`${document} has no table of options`);
   return { text, written };
 }
