@@ -18,27 +18,19 @@ export { type Device, type DeviceOptions, devices } from './native/device.js';
 export type { DeviceInfo } from './native/types.js';
 export type { Dtype } from './options/spec/loading.js';
 export type { VaeTilingOptions } from './options/tiling.js';
-export { pipelineForInputs } from './pipelines/auto.js';
+export { DiffusionPipeline, type StreamEvent } from './pipelines/diffusion-pipeline.js';
+export { pipelineForInputs } from './pipelines/families/auto.js';
 export {
   type ClassConditionalLDMOptions,
   ClassConditionalLDMPipeline,
-} from './pipelines/class-conditional-ldm.js';
-export type { LoadOptions } from './pipelines/components.js';
-export { type DDPMOptions, DDPMPipeline } from './pipelines/ddpm.js';
-export { DiffusionPipeline, type StreamEvent } from './pipelines/diffusion-pipeline.js';
-export type { GenerationDefaults } from './pipelines/generation-config.js';
-export type { Img2ImgOptions } from './pipelines/image-to-image.js';
-export type { InpaintOptions } from './pipelines/inpainting.js';
-export { LatentConsistencyModelPipeline } from './pipelines/latent-consistency.js';
-export type { EncodedPrompt } from './pipelines/latent-pipeline.js';
-export type { ModelName } from './pipelines/model-name.js';
-export type { GenerateOptions } from './pipelines/options.js';
-export type { GenerateResult, GenerateStats, StepEvent } from './pipelines/result.js';
-export type { SamplingOptions } from './pipelines/sampling-options.js';
-export type { Seed } from './pipelines/seeds.js';
-export { StableDiffusionPipeline } from './pipelines/stable-diffusion.js';
-export { StableDiffusionImg2ImgPipeline } from './pipelines/stable-diffusion-img2img.js';
-export { StableDiffusionInpaintPipeline } from './pipelines/stable-diffusion-inpaint.js';
+} from './pipelines/families/class-conditional-ldm.js';
+export { type DDPMOptions, DDPMPipeline } from './pipelines/families/ddpm.js';
+export { LatentConsistencyModelPipeline } from './pipelines/families/latent-consistency.js';
+export type { EncodedPrompt } from './pipelines/families/latent-pipeline.js';
+export type { SamplingOptions } from './pipelines/families/sampling-options.js';
+export { StableDiffusionPipeline } from './pipelines/families/stable-diffusion.js';
+export { StableDiffusionImg2ImgPipeline } from './pipelines/families/stable-diffusion-img2img.js';
+export { StableDiffusionInpaintPipeline } from './pipelines/families/stable-diffusion-inpaint.js';
 export {
   StableDiffusionXLImg2ImgPipeline,
   StableDiffusionXLInpaintPipeline,
@@ -46,9 +38,23 @@ export {
   type XLImg2ImgOptions,
   type XLInpaintOptions,
   type XLOptions,
-} from './pipelines/stable-diffusion-xl.js';
-export { StableVideoDiffusionPipeline, type VideoOptions } from './pipelines/stable-video-diffusion.js';
-export { type TextToVideoZeroOptions, TextToVideoZeroPipeline } from './pipelines/text-to-video-zero.js';
+} from './pipelines/families/stable-diffusion-xl.js';
+export {
+  StableVideoDiffusionPipeline,
+  type VideoOptions,
+} from './pipelines/families/stable-video-diffusion.js';
+export {
+  type TextToVideoZeroOptions,
+  TextToVideoZeroPipeline,
+} from './pipelines/families/text-to-video-zero.js';
+export type { Img2ImgOptions } from './pipelines/inputs/image-to-image.js';
+export type { InpaintOptions } from './pipelines/inputs/inpainting.js';
+export type { GenerateOptions } from './pipelines/inputs/options.js';
+export type { Seed } from './pipelines/inputs/seeds.js';
+export type { GenerationDefaults } from './pipelines/loading/generation-config.js';
+export type { ModelName } from './pipelines/loading/model-name.js';
+export type { LoadOptions } from './pipelines/loading/parts.js';
+export type { GenerateResult, GenerateStats, StepEvent } from './pipelines/outputs/result.js';
 export type { LatentPreview } from './previews/latent-preview.js';
 export type { SamplerOptions, Scheduler, SchedulerConfig } from './schedulers/index.js';
 export type { Tensor } from './tensor.js';

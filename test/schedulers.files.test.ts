@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { readScheduler, type SchedulerSource } from '../lib/pipelines/scheduler-file.js';
+import { readScheduler, type SchedulerSource } from '../lib/pipelines/loading/scheduler-file.js';
 import { EulerDiscreteScheduler, PNDMScheduler } from '../lib/schedulers/index.js';
 
 // What is made of a scheduler_config.json, and what is said about it.

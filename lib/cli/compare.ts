@@ -5,7 +5,7 @@ import type { CacheOptions } from '../deepcache/index.js';
 import { invalidArgument } from '../errors.js';
 // Not from its own module: this one knows all pipelines.
 import { DiffusionPipeline, pipelineForInputs } from '../index.js';
-import type { GenerateOptions } from '../pipelines/options.js';
+import type { GenerateOptions } from '../pipelines/inputs/options.js';
 import { toCount } from './arguments.js';
 import { CACHE_HELP, CACHE_SETTINGS_HELP, toCacheOptions } from './cache-option.js';
 import { comparisonJson, comparisonText } from './compare-report.js';

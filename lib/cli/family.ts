@@ -1,7 +1,7 @@
 import { invalidArgument } from '../errors.js';
 import { TextToVideoZeroPipeline } from '../index.js';
 import type { Family } from '../options/families.js';
-import { findPipeline } from '../pipelines/registry.js';
+import { findPipeline } from '../pipelines/loading/registry.js';
 import type { GenerateFlags } from './generate-options.js';
 
 const SVD = 'StableVideoDiffusionPipeline';

@@ -1,4 +1,4 @@
-import type { GenerateResult } from '../pipelines/result.js';
+import type { GenerateResult } from '../pipelines/outputs/result.js';
 import { formatBytes, formatSeconds } from './format.js';
 
 /** What a run of `deepcache generate` made. */

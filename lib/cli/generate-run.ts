@@ -12,7 +12,7 @@ import {
   type StepEvent,
   TextToVideoZeroPipeline,
 } from '../index.js';
-import { readModelIndex } from '../pipelines/model-index.js';
+import { readModelIndex } from '../pipelines/loading/model-index.js';
 import { checkForFolder } from './check-options.js';
 import type { CliContext } from './context.js';
 import { modelFolder } from './default-model.js';

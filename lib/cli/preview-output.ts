@@ -1,6 +1,6 @@
 import { replaceFile } from '../files/atomic-write.js';
 import type { Image } from '../images/image.js';
-import type { StepEvent } from '../pipelines/result.js';
+import type { StepEvent } from '../pipelines/outputs/result.js';
 import type { LatentPreview } from '../previews/latent-preview.js';
 import type { CliContext } from './context.js';
 import type { StatusLine } from './status-line.js';

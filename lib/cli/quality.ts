@@ -6,8 +6,8 @@ import { invalidArgument } from '../errors.js';
 // Not from its own module: this one knows all pipelines.
 import { DiffusionPipeline } from '../index.js';
 import { Judge } from '../judge/index.js';
-import type { GenerateOptions } from '../pipelines/options.js';
-import { drawSeed, isRandom } from '../pipelines/seeds.js';
+import type { GenerateOptions } from '../pipelines/inputs/options.js';
+import { drawSeed, isRandom } from '../pipelines/inputs/seeds.js';
 import {
   accuracyTable,
   defaultGrid,

@@ -9,9 +9,9 @@ import {
   StableDiffusionXLImg2ImgPipeline,
   StableDiffusionXLInpaintPipeline,
 } from '../index.js';
-import { readModelIndex } from '../pipelines/model-index.js';
-import { resultOf } from '../pipelines/result.js';
-import { addStats } from '../pipelines/stats.js';
+import { readModelIndex } from '../pipelines/loading/model-index.js';
+import { resultOf } from '../pipelines/outputs/result.js';
+import { addStats } from '../pipelines/outputs/stats.js';
 import type { GenerateFlags } from './generate-options.js';
 
 const XL = /^StableDiffusionXL/;

@@ -1,4 +1,4 @@
-import type { StepEvent } from '../pipelines/result.js';
+import type { StepEvent } from '../pipelines/outputs/result.js';
 import { formatSeconds } from './format.js';
 import type { StatusLine } from './status-line.js';
 

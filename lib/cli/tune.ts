@@ -2,7 +2,7 @@ import { Command, Option } from 'commander';
 import { invalidArgument } from '../errors.js';
 // Not from its own module: this one knows all pipelines.
 import { DiffusionPipeline } from '../index.js';
-import { drawSeed, isRandom } from '../pipelines/seeds.js';
+import { drawSeed, isRandom } from '../pipelines/inputs/seeds.js';
 import {
   type TunablePipeline,
   type TuneBudget,

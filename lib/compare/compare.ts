@@ -1,9 +1,9 @@
 import { invalidArgument } from '../errors.js';
 import { show } from '../messages.js';
 import { checkNames } from '../names.js';
-import type { GenerateOptions } from '../pipelines/options.js';
-import type { StepEvent } from '../pipelines/result.js';
-import { withSeeds } from '../pipelines/seeds.js';
+import type { GenerateOptions } from '../pipelines/inputs/options.js';
+import { withSeeds } from '../pipelines/inputs/seeds.js';
+import type { StepEvent } from '../pipelines/outputs/result.js';
 import { Comparison } from './comparison.js';
 import {
   branchOf,

@@ -1,4 +1,4 @@
-import type { GenerateStats } from '../pipelines/result.js';
+import type { GenerateStats } from '../pipelines/outputs/result.js';
 
 /** Share of the speed-ups that lie below and above the range which is shown. */
 const OUTSIDE = 0.1;

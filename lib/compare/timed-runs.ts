@@ -1,8 +1,8 @@
 import type { CacheOptions } from '../deepcache/index.js';
 import { DeepCacheError } from '../errors.js';
 import type { UNet2DConditionModel } from '../models/unet.js';
-import type { GenerateOptions } from '../pipelines/options.js';
-import type { GenerateResult, StepEvent } from '../pipelines/result.js';
+import type { GenerateOptions } from '../pipelines/inputs/options.js';
+import type { GenerateResult, StepEvent } from '../pipelines/outputs/result.js';
 import type { Tensor } from '../tensor.js';
 
 /** Every pipeline that denoises with a cached U-Net. */

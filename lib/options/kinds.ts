@@ -4,7 +4,7 @@ import { invalidArgument } from '../errors.js';
 import { checkImageInput, type ImageInput } from '../images/input.js';
 import { show } from '../messages.js';
 import { closest } from '../names.js';
-import { type Seed, toSeed } from '../pipelines/seeds.js';
+import { type Seed, toSeed } from '../pipelines/inputs/seeds.js';
 import type { Scheduler, SchedulerConfig } from '../schedulers/index.js';
 import type { Tensor } from '../tensor.js';
 import * as checks from './checks.js';

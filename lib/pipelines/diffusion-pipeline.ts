@@ -8,14 +8,14 @@ import { withMemoryOfRun } from '../native/run-memory.js';
 import { checkOptions } from '../options/check.js';
 import type { Scheduler } from '../schedulers/index.js';
 import { CallQueue } from './call-queue.js';
-import type { LoadOptions, PipelineParts } from './components.js';
-import { type GenerationDefaults, readGenerationConfig, withDefaults } from './generation-config.js';
-import { readModelIndex } from './model-index.js';
-import { type ModelName, nameModel } from './model-name.js';
-import type { GenerateOptions } from './options.js';
-import { findPipeline, pipelineNames } from './registry.js';
-import { type GenerateResult, resultOf, type StepEvent } from './result.js';
-import { chooseScheduler } from './scheduler-file.js';
+import type { GenerateOptions } from './inputs/options.js';
+import { type GenerationDefaults, readGenerationConfig, withDefaults } from './loading/generation-config.js';
+import { readModelIndex } from './loading/model-index.js';
+import { type ModelName, nameModel } from './loading/model-name.js';
+import type { LoadOptions, PipelineParts } from './loading/parts.js';
+import { findPipeline, pipelineNames } from './loading/registry.js';
+import { chooseScheduler } from './loading/scheduler-file.js';
+import { type GenerateResult, resultOf, type StepEvent } from './outputs/result.js';
 
 /** What `stream` yields: the steps, then the result. */
 export type StreamEvent = ({ type: 'step' } & StepEvent) | ({ type: 'result' } & GenerateResult);

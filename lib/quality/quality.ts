@@ -9,8 +9,8 @@ import { invalidArgument } from '../errors.js';
 import { type Judge, judgeScene, readCaption } from '../judge/index.js';
 import { show } from '../messages.js';
 import { checkNames } from '../names.js';
-import type { GenerateOptions } from '../pipelines/options.js';
-import { drawSeed, isRandom } from '../pipelines/seeds.js';
+import type { GenerateOptions } from '../pipelines/inputs/options.js';
+import { drawSeed, isRandom } from '../pipelines/inputs/seeds.js';
 import type { QualityReport } from './report.js';
 import { Sums } from './sums.js';
 

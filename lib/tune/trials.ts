@@ -3,8 +3,8 @@ import { invalidArgument } from '../errors.js';
 import type { Image } from '../images/image.js';
 import { psnr } from '../metrics/psnr.js';
 import type { UNet2DConditionModel } from '../models/unet.js';
-import type { GenerateOptions } from '../pipelines/options.js';
-import type { GenerateResult, GenerateStats, StepEvent } from '../pipelines/result.js';
+import type { GenerateOptions } from '../pipelines/inputs/options.js';
+import type { GenerateResult, GenerateStats, StepEvent } from '../pipelines/outputs/result.js';
 
 /** Decibels that equal pictures count: Infinity would drown all others. */
 const EQUAL = 80;

@@ -14,7 +14,7 @@ import {
   StableDiffusionXLImg2ImgPipeline,
 } from '../../lib/index.js';
 import { native } from '../../lib/native/binding.js';
-import { imageToImage } from '../../lib/pipelines/image-to-image.js';
+import { imageToImage } from '../../lib/pipelines/inputs/image-to-image.js';
 import { distance, imageOf, latentsOf, loadTiny, rejection, SIZE, sameBits } from './tiny.js';
 
 // Pictures as an input: every form of them, one run after the other, and pipelines that share their models.

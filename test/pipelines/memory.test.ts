@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { estimateMemory } from '../../lib/pipelines/memory.js';
+import { estimateMemory } from '../../lib/pipelines/loop/memory.js';
 import { loadTiny } from './tiny.js';
 
 test('the autoencoder needs as much for many images as for one', async () => {

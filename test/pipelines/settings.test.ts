@@ -9,8 +9,8 @@ import {
   saveVideo,
   TextToVideoZeroPipeline,
 } from '../../lib/index.js';
-import { nameModel } from '../../lib/pipelines/model-name.js';
-import { settingsText } from '../../lib/pipelines/settings.js';
+import { nameModel } from '../../lib/pipelines/loading/model-name.js';
+import { settingsText } from '../../lib/pipelines/outputs/settings.js';
 
 const MODEL = 'test/fixtures/sd15-tiny';
 let pipe: StableDiffusionPipeline;

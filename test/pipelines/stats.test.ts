@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import type { GenerateStats } from '../../lib/index.js';
-import { addStats } from '../../lib/pipelines/stats.js';
+import { addStats } from '../../lib/pipelines/outputs/stats.js';
 
 test('two runs that make a picture together', () => {
   const half: GenerateStats = {

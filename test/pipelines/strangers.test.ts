@@ -7,10 +7,10 @@ import {
   StableDiffusionPipeline,
 } from '../../lib/index.js';
 import { native } from '../../lib/native/binding.js';
-import { encodeImages } from '../../lib/pipelines/encode-image.js';
-import { checkTokenizer } from '../../lib/pipelines/fit.js';
-import { guidanceEmbedding } from '../../lib/pipelines/guidance-embedding.js';
-import { NoiseSource } from '../../lib/pipelines/noise.js';
+import { guidanceEmbedding } from '../../lib/pipelines/conditioning/guidance-embedding.js';
+import { encodeImages } from '../../lib/pipelines/inputs/encode-image.js';
+import { NoiseSource } from '../../lib/pipelines/inputs/noise.js';
+import { checkTokenizer } from '../../lib/pipelines/loading/fit.js';
 import { CLIPTokenizer } from '../../lib/tokenizers/clip-tokenizer.js';
 import { copyModel, editHeader, replaceModel } from './broken-models.js';
 import { distance, latentsOf, loadTiny, rejection, sameBits, untyped } from './tiny.js';

@@ -4,7 +4,7 @@ import {
   type TextToVideoZeroOptions,
   TextToVideoZeroPipeline,
 } from '../../lib/index.js';
-import { warpLatents } from '../../lib/pipelines/motion.js';
+import { warpLatents } from '../../lib/pipelines/loop/motion.js';
 import { distance, loadTiny, sameBits } from './tiny.js';
 
 let image: StableDiffusionPipeline;

@@ -4,7 +4,7 @@ import {
   type StableDiffusionPipeline,
   type Tensor,
 } from '../../lib/index.js';
-import type { LoadOptions } from '../../lib/pipelines/components.js';
+import type { LoadOptions } from '../../lib/pipelines/loading/parts.js';
 
 /** SD 1.5's architecture with few channels: a run takes milliseconds. */
 export const FOLDER = 'test/fixtures/sd15-tiny';

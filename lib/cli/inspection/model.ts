@@ -2,12 +2,12 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../../errors.js';
 import { unknownFields } from '../../models/known-fields.js';
-import { checkInputs, checkTokenizer } from '../../pipelines/fit.js';
-import { type GenerationDefaults, readGenerationConfig } from '../../pipelines/generation-config.js';
-import { readModelIndex } from '../../pipelines/model-index.js';
-import { findPipeline } from '../../pipelines/registry.js';
-import { repairTexts, unetRepairs } from '../../pipelines/repairs.js';
-import { readScheduler } from '../../pipelines/scheduler-file.js';
+import { checkInputs, checkTokenizer } from '../../pipelines/loading/fit.js';
+import { type GenerationDefaults, readGenerationConfig } from '../../pipelines/loading/generation-config.js';
+import { readModelIndex } from '../../pipelines/loading/model-index.js';
+import { findPipeline } from '../../pipelines/loading/registry.js';
+import { repairTexts, unetRepairs } from '../../pipelines/loading/repairs.js';
+import { readScheduler } from '../../pipelines/loading/scheduler-file.js';
 // Registers all pipelines.
 import '../../index.js';
 import { CLIPTokenizer } from '../../tokenizers/clip-tokenizer.js';

@@ -1,4 +1,4 @@
-import type { StepEvent } from '../../pipelines/result.js';
+import type { StepEvent } from '../../pipelines/outputs/result.js';
 import type { SamplerOptions } from '../../schedulers/run-options.js';
 import { ALL, LATENT, SAMPLING, TEXT } from '../families.js';
 import * as kinds from '../kinds.js';

@@ -1,8 +1,8 @@
 import { helperIndices } from '../../../lib/deepcache/index.js';
 import type { GenerateOptions, Tensor } from '../../../lib/index.js';
-import { NoiseSource } from '../../../lib/pipelines/noise.js';
-import { chooseScheduler } from '../../../lib/pipelines/scheduler-file.js';
-import { toSeed } from '../../../lib/pipelines/seeds.js';
+import { NoiseSource } from '../../../lib/pipelines/inputs/noise.js';
+import { toSeed } from '../../../lib/pipelines/inputs/seeds.js';
+import { chooseScheduler } from '../../../lib/pipelines/loading/scheduler-file.js';
 import type { CompiledSchedule } from '../../../lib/schedulers/index.js';
 import { concat, countOf } from '../../../lib/tensor.js';
 import type { Tolerance } from '../compare.js';

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { ClassConditionalLDMPipeline, DDPMPipeline, StepEvent, Tensor } from '../../../lib/index.js';
 import { finish } from '../../../lib/native/device.js';
 import type { NativeUnet, UnetConditions } from '../../../lib/native/types.js';
-import { NoiseSource } from '../../../lib/pipelines/noise.js';
+import { NoiseSource } from '../../../lib/pipelines/inputs/noise.js';
 import { concat } from '../../../lib/tensor.js';
 import type { Findings } from '../findings.js';
 import type { GoldenCase } from '../goldens.js';

@@ -3,8 +3,8 @@ import { normalizeForClip, resizeAntialiased } from '../../../lib/images/clip-re
 import { loadImages, sizeOf, toRgb } from '../../../lib/images/input.js';
 import type { StableVideoDiffusionPipeline } from '../../../lib/index.js';
 import { finish } from '../../../lib/native/device.js';
-import { toSigned } from '../../../lib/pipelines/pixels.js';
-import { conditionVideo, guidanceOfFrames } from '../../../lib/pipelines/video-conditioning.js';
+import { conditionVideo, guidanceOfFrames } from '../../../lib/pipelines/conditioning/video-conditioning.js';
+import { toSigned } from '../../../lib/pipelines/outputs/pixels.js';
 import { EulerDiscreteScheduler } from '../../../lib/schedulers/index.js';
 import { inOneGo } from '../../../lib/slices.js';
 import { concat, type Tensor } from '../../../lib/tensor.js';

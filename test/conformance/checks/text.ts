@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { GenerateOptions, Tensor } from '../../../lib/index.js';
 import type { Pair } from '../../../lib/options/kinds.js';
-import { timeIds } from '../../../lib/pipelines/time-ids.js';
+import { timeIds } from '../../../lib/pipelines/conditioning/time-ids.js';
 import { CLIPTokenizer } from '../../../lib/tokenizers/clip-tokenizer.js';
 import type { Findings } from '../findings.js';
 import type { GoldenCase } from '../goldens.js';

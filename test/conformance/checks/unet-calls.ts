@@ -1,8 +1,8 @@
 import type { EncodedPrompt, GenerateOptions, Tensor } from '../../../lib/index.js';
 import { finish } from '../../../lib/native/device.js';
-import { repeatTo } from '../../../lib/pipelines/encode-image.js';
-import { guidanceEmbedding } from '../../../lib/pipelines/guidance-embedding.js';
-import { timeIds, type XLSizeOptions } from '../../../lib/pipelines/time-ids.js';
+import { guidanceEmbedding } from '../../../lib/pipelines/conditioning/guidance-embedding.js';
+import { timeIds, type XLSizeOptions } from '../../../lib/pipelines/conditioning/time-ids.js';
+import { repeatTo } from '../../../lib/pipelines/inputs/encode-image.js';
 import { concat } from '../../../lib/tensor.js';
 import type { Findings } from '../findings.js';
 import type { GoldenCase } from '../goldens.js';

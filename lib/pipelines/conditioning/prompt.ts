@@ -1,0 +1,174 @@
+import { setImmediate as yieldToLoop } from 'node:timers/promises';
+import { invalidArgument } from '../../errors.js';
+import type { CLIPTextModel } from '../../models/text-encoder.js';
+import { checkTensor } from '../../options/checks.js';
+import { emptyBlock, type TokenBlock, toBlocks } from '../../prompts/blocks.js';
+import { applyWeights } from '../../prompts/weighting.js';
+import { inSlices } from '../../slices.js';
+import { concat, repeatRows, type Tensor } from '../../tensor.js';
+import type { CLIPTokenizer } from '../../tokenizers/clip-tokenizer.js';
+import type { ResolvedOptions } from '../inputs/options.js';
+import type { Components } from '../loading/parts.js';
+
+/** Text conditions of a run before they are encoded: either blocks of tokens for each text, or tensors. */
+export interface PromptTokens {
+  positive: TokenBlock[][] | Float32Array;
+  /** One for all prompts, or one each; with classifier-free guidance. */
+  negative?: TokenBlock[][] | Float32Array;
+  /** Tokens that the U-Net will read for each image. */
+  length: number;
+}
+
+/** Text conditions of a run, with every prompt repeated for its images. */
+export interface PromptEmbeds {
+  /** [images, length, width]: what the picture should show. */
+  positive: Float32Array;
+  /** The same for the negative prompt, with classifier-free guidance. */
+  negative?: Float32Array;
+  length: number;
+}
+
+/** Blocks that are encoded at once: enough to be fast, few enough to need little memory. */
+const BATCH = 16;
+
+/** Texts of one option of which notes say what was cut off. */
+const MOST_QUOTED = 3;
+
+/** The blocks of each text, by the options for long and weighted prompts. */
+export async function readTexts(
+  tokenizer: CLIPTokenizer,
+  name: string,
+  texts: readonly string[],
+  {
+    longPrompts,
+    promptWeighting,
+    signal,
+  }: Pick<ResolvedOptions, 'longPrompts' | 'promptWeighting' | 'signal'>,
+  note: (message: string) => void,
+): Promise<TokenBlock[][]> {
+  const blocks: TokenBlock[][] = [];
+  let cut = 0;
+  for (const [i, text] of texts.entries()) {
+    const title = `${name}${texts.length > 1 ? `[${i}]` : ''}`;
+    const onTruncated = (dropped: string) => {
+      if (++cut <= MOST_QUOTED) note(`${title} is too long, this was cut off: "${dropped}"`);
+    };
+    const options = { name: title, long: longPrompts, weighted: promptWeighting, onTruncated };
+    blocks.push(await inSlices(toBlocks(tokenizer, text, options), signal));
+  }
+  if (cut > MOST_QUOTED)
+    note(`${cut - MOST_QUOTED} more of the texts in ${name} are too long and were cut off`);
+  return blocks;
+}
+
+/** Gives every text as many blocks. */
+export function fillBlocks(tokenizer: CLIPTokenizer, texts: TokenBlock[][], count: number): void {
+  for (const blocks of texts) while (blocks.length < count) blocks.push(emptyBlock(tokenizer));
+}
+
+/**
+ * Turns the prompts of a run into tokens. All get as many blocks as the longest of them, negative ones too; empty
+ * blocks fill them up.
+ *
+ * @param note receives what was cut off.
+ */
+export async function readPrompts(
+  { tokenizer, unet }: Pick<Components, 'tokenizer' | 'unet'>,
+  options: ResolvedOptions,
+  guided: boolean,
+  note: (message: string) => void,
+): Promise<PromptTokens> {
+  const { prompts, promptEmbeds, negativePromptEmbeds, promptCount } = options;
+  const read = (name: string, texts: readonly string[]) => readTexts(tokenizer, name, texts, options, note);
+  const negativeTexts = () => read('negativePrompt', options.negativePrompts ?? ['']);
+  const fill = (texts: TokenBlock[][], count: number) => fillBlocks(tokenizer, texts, count);
+  const each = tokenizer.modelMaxLength;
+
+  if (prompts) {
+    const positive = await read('prompt', prompts);
+    const negative = guided ? await negativeTexts() : undefined;
+    const count = Math.max(...[...positive, ...(negative ?? [])].map((blocks) => blocks.length));
+    for (const texts of [positive, negative ?? []]) fill(texts, count);
+    return { positive, ...(negative && { negative }), length: count * each };
+  }
+  const given = checkTensor('promptEmbeds', promptEmbeds as Tensor, [null, null, unet.contextWidth]);
+  const length = given.shape[1] as number;
+  if (!guided) return { positive: given.data, length };
+  if (negativePromptEmbeds) {
+    const shape = [promptCount, length, unet.contextWidth];
+    const negative = checkTensor('negativePromptEmbeds', negativePromptEmbeds, shape);
+    return { positive: given.data, negative: negative.data, length };
+  }
+  const negative = await negativeTexts();
+  const fits = options.longPrompts
+    ? length % each === 0 && negative.every((blocks) => blocks.length * each <= length)
+    : length === each;
+  if (!fits)
+    throw invalidArgument('negativePromptEmbeds', `must be given: promptEmbeds has ${length} tokens`);
+  fill(negative, length / each);
+  return { positive: given.data, negative, length };
+}
+
+/**
+ * Encodes texts of the same number of blocks: the states of their tokens [texts, tokens, width], weighted, and the
+ * pooled output of each text's first block [texts, pooled].
+ *
+ * @param options.hidden the hidden state to take, before the final layer norm; by default the normed output.
+ */
+export async function encodeBlocks(
+  encoder: CLIPTextModel,
+  texts: readonly (readonly TokenBlock[])[],
+  { skip = 0, hidden, signal }: { skip?: number; hidden?: number; signal?: AbortSignal | undefined },
+): Promise<{ states: Float32Array; pooled: Float32Array }> {
+  const blocks = texts.flat();
+  const perText = blocks.length / texts.length;
+  const states: Float32Array[] = [];
+  const pooled: Float32Array[] = [];
+  for (let i = 0; i < blocks.length; i += BATCH) {
+    const batch = blocks.slice(i, i + BATCH);
+    const ids = Int32Array.from(batch.flatMap(({ ids }) => ids));
+    const wanted = hidden === undefined ? [] : [hidden];
+    const output = await encoder.encode(ids, batch.length, { skip, hidden: wanted, signal });
+    const state = output.hidden[0] ?? output.last;
+    const size = state.length / batch.length;
+    const width = output.pooled.length / batch.length;
+    for (const [k, { weights }] of batch.entries()) {
+      if (k > 0) await yieldToLoop();
+      applyWeights(state.subarray(k * size, (k + 1) * size), weights);
+      if ((i + k) % perText === 0) pooled.push(output.pooled.subarray(k * width, (k + 1) * width));
+    }
+    states.push(state);
+  }
+  return { states: concat(states), pooled: concat(pooled) };
+}
+
+/**
+ * Encodes prompts as diffusers' StableDiffusionPipeline.encode_prompt does, each block of 77 tokens for itself: the
+ * final layer norm after the last layer that clipSkip leaves. As there, clipSkip is for the prompt only: negative
+ * prompts pass all layers.
+ */
+export async function encodePrompts(
+  { textEncoder }: Pick<Components, 'textEncoder'>,
+  { positive, negative, length }: PromptTokens,
+  { promptCount, numImages, clipSkip, signal }: ResolvedOptions,
+): Promise<PromptEmbeds> {
+  const encode = async (texts: TokenBlock[][] | Float32Array, skip: number) =>
+    Array.isArray(texts) ? (await encodeBlocks(textEncoder, texts, { skip, signal })).states : texts;
+  const spread = (data: Float32Array) => repeatRows(data, promptCount, numImages);
+  const encodeAll = async (): Promise<PromptEmbeds> => {
+    const out: PromptEmbeds = { positive: spread(await encode(positive, clipSkip)), length };
+    if (!negative) return out;
+    const encoded = await encode(negative, 0);
+    // One text for all is encoded once.
+    const isShared = Array.isArray(negative) && negative.length < promptCount;
+    out.negative = spread(isShared ? repeatRows(encoded, 1, promptCount) : encoded);
+    return out;
+  };
+  const isGiven = !Array.isArray(positive) && !Array.isArray(negative);
+  return isGiven ? encodeAll() : textEncoder.use(encodeAll, signal);
+}
+
+/** The U-Net's context [negative, positive]. */
+export function contextOf({ positive, negative }: PromptEmbeds): Float32Array {
+  return negative ? concat([negative, positive]) : positive;
+}

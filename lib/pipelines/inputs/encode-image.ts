@@ -1,0 +1,55 @@
+import type { AutoencoderKL } from '../../models/autoencoder-kl.js';
+import { forEachIndex, inOneGo, inSlices, type Sliced } from '../../slices.js';
+import { joined, newFloats, type Tensor } from '../../tensor.js';
+import { toSigned } from '../outputs/pixels.js';
+import type { NoiseSource } from './noise.js';
+import type { ResolvedOptions } from './options.js';
+
+/**
+ * Pictures [n, 3, h, w] from 0 to 1 -> latents [batch, c, h / 8, w / 8] in model scale, sampled from the posterior
+ * (diffusers: AutoencoderKL.encode(...).latent_dist.sample, its log variance clamped to [-30, 20]).
+ *
+ * One generator draws for the pictures, which are then repeated for the batch; one generator an image draws for every
+ * image of the batch.
+ */
+export async function encodeImages(
+  vae: AutoencoderKL,
+  images: Tensor,
+  noise: NoiseSource,
+  { batch, tiling, signal }: Pick<ResolvedOptions, 'batch' | 'tiling' | 'signal'>,
+): Promise<Float32Array> {
+  const [count = 0, ...each] = images.shape;
+  const size = images.data.length / count;
+  const moments: Tensor[] = [];
+  // One at a time, to save memory.
+  for (let i = 0; i < count; i++) {
+    const data = await inSlices(toSigned(images.data.subarray(i * size, (i + 1) * size)), signal);
+    moments.push(await vae.encode({ data, shape: [1, ...each] }, { tiling, signal }));
+  }
+  const [, channels = 0, height = 0, width = 0] = moments[0]?.shape ?? [];
+  const half = (channels / 2) * height * width;
+  const drawn = noise.seeds.length > 1 ? batch : count;
+  const normal = await noise.drawRows(drawn, half, signal);
+  const latents = newFloats(drawn * half);
+  for (let i = 0; i < drawn; i++) {
+    const values = (moments[i % count] as Tensor).data;
+    const sample = forEachIndex(half, (k) => {
+      const logVariance = Math.min(20, Math.max(-30, values[half + k] as number));
+      const deviation = Math.exp(0.5 * logVariance);
+      const sample = (values[k] as number) + deviation * (normal[i * half + k] as number);
+      latents[i * half + k] = vae.latentScale.toModel(sample, Math.floor(k / (height * width)));
+    });
+    await inSlices(sample, signal);
+  }
+  return inSlices(repeated(latents, drawn, batch), signal);
+}
+
+/** `rows` blocks over and over until there are `batch` of them. */
+export function repeatTo(data: Float32Array, rows: number, batch: number): Float32Array {
+  return inOneGo(repeated(data, rows, batch));
+}
+
+/** The same in parts. */
+export function* repeated(data: Float32Array, rows: number, batch: number): Sliced<Float32Array> {
+  return batch === rows ? data : yield* joined(Array.from({ length: batch / rows }, () => data));
+}

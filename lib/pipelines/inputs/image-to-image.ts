@@ -1,0 +1,126 @@
+import { invalidArgument } from '../../errors.js';
+import {
+  bytesOf,
+  countOf,
+  type ImageInput,
+  type LoadedImages,
+  loadImages,
+  sizeOf,
+  toRgb,
+} from '../../images/input.js';
+import { checkTensor } from '../../options/checks.js';
+import type { OptionsOf } from '../../options/spec/index.js';
+import { inSlices, mapParts } from '../../slices.js';
+import type { Tensor } from '../../tensor.js';
+import { encodeImages, repeatTo } from './encode-image.js';
+import type { GenerateOptions, ResolvedOptions } from './options.js';
+import type { RunContext, RunKind, RunStart } from './run-kind.js';
+
+export interface Img2ImgOptions extends OptionsOf<'img2img'> {
+  image: ImageInput;
+}
+
+/** Pictures, or latents [n, 4, h, w] in model scale that another run made. */
+export type Img2ImgInputs = LoadedImages | { latents: Tensor };
+
+/**
+ * From a picture (SDEdit): noised to the middle of the schedule, it is denoised from there.
+ *
+ * @param takesLatents whether a tensor of four channels is latents, as in diffusers' SDXL pipelines.
+ */
+export function imageToImage<Options extends Img2ImgOptions>(
+  strength: number,
+  takesLatents = false,
+): RunKind<Options, Img2ImgInputs> {
+  return {
+    takesMask: false,
+    encodesImages: true,
+    async load({ image, signal }) {
+      if (takesLatents && (image as Partial<Tensor>).shape?.[1] === 4) return { latents: image as Tensor };
+      return loadImages('image', image, 3, signal);
+    },
+    size(inputs, scale) {
+      if (!('latents' in inputs)) return wholeLatents(inputs, scale);
+      const [, , height = 0, width = 0] = inputs.latents.shape;
+      return { width: width * scale, height: height * scale };
+    },
+    span: (options, steps) => ({ stepsToRun: stepsOfStrength(options.strength ?? strength, steps) }),
+    settings: (options, { denoisingStart }) => ({
+      'Denoising strength': denoisingStart === undefined && (options.strength ?? strength),
+    }),
+    bytes: (inputs, { width, height }) => ('latents' in inputs ? 0 : bytesOf(inputs, width, height, 3)),
+    async prepare(inputs, given, options, note) {
+      if ('latents' in inputs) {
+        return { start: (context) => startFromLatents(context, givenLatents(inputs.latents, context)) };
+      }
+      checkImageCount('image', inputs, options.batch);
+      noteSize('image', inputs, given, options, note);
+      const pixels = await toRgb('image', inputs, options.width, options.height, options.signal);
+      return {
+        start: async (context) =>
+          startFromLatents(context, await encodeImages(context.vae, pixels, context.noise, options)),
+      };
+    },
+  };
+}
+
+// diffusers: StableDiffusionImg2ImgPipeline.prepare_latents.
+async function startFromLatents(
+  { options, compiled, noise, latent: [, channels, h, w] }: RunContext,
+  clean: Float32Array,
+): Promise<RunStart> {
+  // Without a noise level the latents come from a run that stopped at this very step.
+  if (!compiled.startAddNoise) return { latents: clean };
+  const { sqrtAlpha, sigma } = compiled.startAddNoise;
+  const normal = await noise.draw(channels * h * w, options.signal);
+  const noised = mapParts(clean, (value, i) => sqrtAlpha * value + sigma * (normal[i] as number));
+  return { latents: await inSlices(noised, options.signal) };
+}
+
+function givenLatents(latents: Tensor, { options, latent: [, channels, h, w] }: RunContext): Float32Array {
+  const given = checkTensor('image', latents, [null, channels, h, w]);
+  checkImageCount('image', { tensor: given }, options.batch);
+  return repeatTo(given.data, given.shape[0] as number, options.batch);
+}
+
+/** The picture's size, cut down to whole latent pixels as diffusers does; a tensor must have such a size. */
+export function wholeLatents(image: LoadedImages, scale: number): { width: number; height: number } {
+  const { width, height } = sizeOf(image);
+  if (width < scale || height < scale) {
+    throw invalidArgument('image', `is ${width}x${height}; the smallest picture is ${scale}x${scale}`);
+  }
+  return 'tensor' in image
+    ? { width, height }
+    : { width: width - (width % scale), height: height - (height % scale) };
+}
+
+/** Says that pictures were resized though nobody asked for it. */
+export function noteSize(
+  name: string,
+  images: LoadedImages,
+  given: GenerateOptions,
+  { width, height }: Pick<ResolvedOptions, 'width' | 'height'>,
+  note: (message: string) => void,
+): void {
+  if (given.width !== undefined || given.height !== undefined) return;
+  const own = sizeOf(images);
+  if (own.width === width && own.height === height) return;
+  note(
+    `${name} is ${own.width}x${own.height} pixels, not multiples of 8: it was resized to ${width}x${height}`,
+  );
+}
+
+/** Throws unless the pictures can be shared out evenly over a batch. */
+export function checkImageCount(name: string, images: LoadedImages, batch: number): void {
+  const count = countOf(images);
+  if (batch % count !== 0) {
+    throw invalidArgument(name, `has ${count} pictures for ${batch} images; give one, or one for each`);
+  }
+}
+
+/** How many steps a strength runs. */
+export function stepsOfStrength(strength: number, steps: number): number {
+  const count = Math.min(steps, Math.trunc(steps * strength));
+  if (count >= 1) return count;
+  throw invalidArgument('strength', `${strength} of ${steps} steps runs none; use at least ${1 / steps}`);
+}

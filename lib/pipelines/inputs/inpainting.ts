@@ -1,0 +1,188 @@
+import {
+  bytesOf,
+  type ImageInput,
+  type LoadedImages,
+  loadImages,
+  sizeOf,
+  toMask,
+  toRgb,
+} from '../../images/input.js';
+import { checkTensor } from '../../options/checks.js';
+import type { OptionsOf } from '../../options/spec/index.js';
+import { forEachIndex, inSlices, mapParts, type Sliced } from '../../slices.js';
+import { joined, type Tensor } from '../../tensor.js';
+import { encodeImages, repeated } from './encode-image.js';
+import { checkImageCount, noteSize, stepsOfStrength, wholeLatents } from './image-to-image.js';
+import type { RunContext, RunKind, RunStart } from './run-kind.js';
+
+export interface InpaintOptions extends OptionsOf<'inpaint'> {
+  image: ImageInput;
+  maskImage: ImageInput;
+}
+
+export interface InpaintInputs {
+  image: LoadedImages;
+  mask: LoadedImages;
+}
+
+/**
+ * Inside a mask, with U-Nets made for it (nine input channels: latents, mask, the masked picture) and with ordinary
+ * ones (four channels: the kept part is put back after every step).
+ */
+export function inpainting<Options extends InpaintOptions>(
+  strength: number,
+): RunKind<Options, InpaintInputs> {
+  return {
+    takesMask: true,
+    encodesImages: true,
+    async load({ image, maskImage, signal }) {
+      return {
+        image: await loadImages('image', image, 3, signal),
+        mask: await loadImages('maskImage', maskImage, channelsOf(maskImage), signal),
+      };
+    },
+    size: ({ image }, scale) => wholeLatents(image, scale),
+    span(options, steps) {
+      const count = stepsOfStrength(options.strength ?? strength, steps);
+      return (options.strength ?? strength) === 1 ? {} : { stepsToRun: count };
+    },
+    settings: (options, { denoisingStart }) => ({
+      'Denoising strength': denoisingStart === undefined && (options.strength ?? strength),
+      Mask: 'given',
+      'Original kept': options.keepOriginal,
+    }),
+    bytes({ image, mask }, { width, height, batch }) {
+      // The masked picture comes on top.
+      const masked = 4 * 3 * width * height * batch;
+      return bytesOf(image, width, height, 3) + bytesOf(mask, width, height, 1) + masked;
+    },
+    async prepare(inputs, given, options, note) {
+      const { width, height, batch, signal } = options;
+      checkImageCount('image', inputs.image, batch);
+      checkImageCount('maskImage', inputs.mask, batch);
+      noteSize('image', inputs.image, given, options, note);
+      noteMask(inputs, note);
+      const image = await toRgb('image', inputs.image, width, height, signal);
+      const mask = await toMask('maskImage', inputs.mask, width, height, signal);
+      const pictures = { image, mask };
+      return {
+        start: (context) => startInside(context, given.strength ?? strength, pictures),
+        ...(given.keepOriginal && { finish: (pixels) => putBack(pixels, pictures, signal) }),
+      };
+    },
+  };
+}
+
+/** At the size of the run: [n, 3, h, w] from 0 to 1, and [n, 1, h, w], 1 where it is repainted, else 0. */
+interface MaskedPictures {
+  image: Tensor;
+  mask: Tensor;
+}
+
+// diffusers: StableDiffusionInpaintPipeline. Draws: the picture's latents (four channels, or a strength below 1), the
+// noise, the masked picture's latents.
+async function startInside(
+  context: RunContext,
+  strength: number,
+  { image, mask }: MaskedPictures,
+): Promise<RunStart> {
+  const { unet, vae, options, compiled, noise, latent, guided } = context;
+  const { batch, signal } = options;
+  const [, channels, h, w] = latent;
+  const extra = unet.inChannels - channels;
+  const masked = await maskedImage(image, mask, signal);
+
+  const whole = strength === 1;
+  const clean = extra === 0 || !whole ? await encodeImages(vae, image, noise, options) : new Float32Array(0);
+  const normal = await noise.draw(channels * h * w, signal);
+  const level = compiled.startAddNoise ?? { sqrtAlpha: 1, sigma: 0 };
+  const handedOver = context.continues && options.latents;
+  const scaled = whole
+    ? mapParts(normal, (value) => value * compiled.initNoiseSigma)
+    : mapParts(normal, (value, i) => level.sqrtAlpha * (clean[i] as number) + level.sigma * value);
+  const latents = handedOver
+    ? checkTensor('latents', handedOver, latent).data
+    : await inSlices(scaled, signal);
+  // Drawn by ordinary U-Nets too, to keep the generator in step.
+  const maskedLatents = await encodeImages(vae, masked, noise, options);
+
+  const shrunk = await shrink(mask, vae.scale, signal);
+  const small = await inSlices(repeated(shrunk, mask.shape[0] as number, batch), signal);
+  if (extra === 0) return { latents, blend: { mask: small, init: clean, initNoise: normal } };
+  const halves = guided ? 2 : 1;
+  return { latents, constant: await inSlices(interleave(small, maskedLatents, batch, halves), signal) };
+}
+
+function channelsOf(mask: ImageInput): number {
+  // A mask tensor has one channel; pictures are turned to gray.
+  return (mask as Partial<Tensor>).shape?.[1] === 3 ? 3 : 1;
+}
+
+/** A mask of another shape than its picture is most often one of another picture. */
+function noteMask({ image, mask }: InpaintInputs, note: (message: string) => void): void {
+  const [own, other] = [sizeOf(mask), sizeOf(image)];
+  if (own.width === other.width && own.height === other.height) return;
+  note(
+    `the mask is ${own.width}x${own.height} pixels, the image ${other.width}x${other.height}: it was resized`,
+  );
+}
+
+/** The place of a pixel in a mask that stands for several pictures and all of their channels. */
+function maskAt({ data, shape }: Tensor, channels: number): (i: number) => boolean {
+  const [count = 0, , height = 0, width = 0] = shape;
+  const pixels = height * width;
+  return (i) => {
+    const row = Math.floor(i / (channels * pixels)) % count;
+    return (data[row * pixels + (i % pixels)] as number) >= 0.5;
+  };
+}
+
+/** The picture, gray (0 between -1 and 1) where it is repainted. */
+async function maskedImage({ data, shape }: Tensor, mask: Tensor, signal?: AbortSignal): Promise<Tensor> {
+  const [count = 0, channels = 0, height = 0, width = 0] = shape;
+  const rows = Math.max(count, mask.shape[0] as number);
+  const out = new Float32Array(rows * channels * height * width);
+  const isHidden = maskAt(mask, channels);
+  const write = forEachIndex(out.length, (i) => {
+    out[i] = isHidden(i) ? 0.5 : (data[i % data.length] as number);
+  });
+  await inSlices(write, signal);
+  return { data: out, shape: [rows, channels, height, width] };
+}
+
+/** Writes the picture over the result outside the mask. */
+async function putBack(pixels: Tensor, { image, mask }: MaskedPictures, signal?: AbortSignal): Promise<void> {
+  const isRepainted = maskAt(mask, 3);
+  const { data } = image;
+  const write = forEachIndex(pixels.data.length, (i) => {
+    if (!isRepainted(i)) pixels.data[i] = data[i % data.length] as number;
+  });
+  await inSlices(write, signal);
+}
+
+/** Every scale-th pixel in each axis (torch's nearest interpolation). */
+async function shrink({ data, shape }: Tensor, scale: number, signal?: AbortSignal): Promise<Float32Array> {
+  const [count = 0, , height = 0, width = 0] = shape;
+  const [h, w] = [height / scale, width / scale];
+  const out = new Float32Array(count * h * w);
+  const write = forEachIndex(out.length, (i) => {
+    const row = Math.floor(i / w);
+    const y = (row % h) * scale;
+    out[i] = data[(Math.floor(row / h) * height + y) * width + (i % w) * scale] as number;
+  });
+  await inSlices(write, signal);
+  return out;
+}
+
+/** [b, 1, h, w] and [b, c, h, w] -> [halves * b, 1 + c, h, w], each half the same. */
+function interleave(
+  mask: Float32Array,
+  latents: Float32Array,
+  batch: number,
+  halves: number,
+): Sliced<Float32Array> {
+  const part = (data: Float32Array, i: number) =>
+    data.subarray((i * data.length) / batch, ((i + 1) * data.length) / batch);
+  const rows = Array.from({ length: halves * batch }, (_, i) => i % batch);
+  return joined(rows.flatMap((i) => [part(mask, i), part(latents, i)]));
+}

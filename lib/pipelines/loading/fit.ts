@@ -1,0 +1,79 @@
+import { join } from 'node:path';
+import { DeepCacheError, invalidConfig } from '../../errors.js';
+import { defaultLog, type Log } from '../../log.js';
+import { unknownFields } from '../../models/known-fields.js';
+import type { CLIPTextModel } from '../../models/text-encoder.js';
+import type { CLIPTokenizer } from '../../tokenizers/clip-tokenizer.js';
+import type { Components } from './parts.js';
+
+/** Every token must have a row in the text encoder that reads it. */
+export function checkTokenizer(
+  folder: string,
+  tokenizer: CLIPTokenizer,
+  encoder: Pick<CLIPTextModel, 'vocabSize' | 'maxLength'>,
+  suffix = '',
+): void {
+  const rows = encoder.vocabSize;
+  const token = tokenizer.tokenBeyond(rows);
+  if (token) {
+    throw invalidConfig(
+      folder,
+      `the tokenizer${suffix} has ids up to ${tokenizer.maxTokenId}, text_encoder${suffix} knows ${rows} tokens: ` +
+        `${JSON.stringify(token.content)} of ${token.file} is ${token.id}`,
+    );
+  }
+  if (tokenizer.modelMaxLength > encoder.maxLength) {
+    throw invalidConfig(
+      folder,
+      `the tokenizer${suffix} makes ${tokenizer.modelMaxLength} tokens, text_encoder${suffix} takes ${encoder.maxLength}`,
+    );
+  }
+}
+
+/** Tells the log which fields of the configurations nobody obeys. */
+export function tellUnknownFields(
+  folder: string,
+  models: Readonly<Record<string, { config: Readonly<Record<string, unknown>> }>>,
+  log: Log = defaultLog,
+): void {
+  for (const [name, { config }] of Object.entries(models)) {
+    for (const message of unknownFields(config)) log(`${join(folder, name, 'config.json')}: ${message}`);
+  }
+}
+
+/**
+ * Throws unless a run can give the U-Net all of its inputs.
+ *
+ * @param what that has the U-Net, for the message.
+ */
+export function checkInputs(
+  what: string,
+  { inputs, latents, takesMask }: { inputs: number; latents: number; takesMask: boolean },
+): void {
+  const masked = 2 * latents + 1;
+  if (inputs === latents || (takesMask && inputs === masked)) return;
+  throw new DeepCacheError(
+    'ERR_DEEPCACHE_UNSUPPORTED',
+    inputs === masked
+      ? `${what} has an inpainting model: its U-Net takes ${inputs} channels, with a mask and the masked picture. Give it ` +
+          'an image and a mask (--image and --mask), or load it as StableDiffusionInpaintPipeline'
+      : `${what} has a U-Net that takes ${inputs} channels, of which this pipeline has ${latents}, the latents`,
+  );
+}
+
+/** The parts of a folder must belong together; each of them alone may be fine. */
+export function checkFit(
+  folder: string,
+  { tokenizer, textEncoder, unet, vae }: Pick<Components, 'tokenizer' | 'textEncoder' | 'unet' | 'vae'>,
+): void {
+  const fail = (message: string) => {
+    throw invalidConfig(folder, message);
+  };
+  checkTokenizer(folder, tokenizer, textEncoder);
+  if (textEncoder.width !== unet.contextWidth) {
+    fail(`the text encoder is ${textEncoder.width} wide, the U-Net reads ${unet.contextWidth}`);
+  }
+  if (vae.latentChannels !== unet.native.outChannels) {
+    fail(`the autoencoder has ${vae.latentChannels} latent channels, the U-Net ${unet.native.outChannels}`);
+  }
+}

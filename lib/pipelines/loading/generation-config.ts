@@ -1,0 +1,69 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { invalidConfig, messageOf } from '../../errors.js';
+import { readJson } from '../../files/json.js';
+import type { Log } from '../../log.js';
+import { real, whole } from '../../options/checks.js';
+
+/** What a model folder recommends for its runs: defaults of `generate`'s options of the same names. */
+export interface GenerationDefaults {
+  readonly steps?: number;
+  readonly guidanceScale?: number;
+  readonly guidanceRescale?: number;
+}
+
+const FILE = 'generation_config.json';
+
+/** Fields of the file, in diffusers' spelling, and how they are checked. */
+const FIELDS: Readonly<Record<string, (value: unknown) => GenerationDefaults>> = {
+  num_inference_steps: (value) => ({ steps: whole('num_inference_steps', value, 1, 1, 100_000) }),
+  guidance_scale: (value) => ({ guidanceScale: real('guidance_scale', value, 0, 0, 1000) }),
+  guidance_rescale: (value) => ({ guidanceRescale: real('guidance_rescale', value, 0, 0, 1) }),
+};
+
+/**
+ * Reads a model folder's `generation_config.json`, which may be missing: the place that transformers has for the
+ * defaults of a model's runs. Fields that are not known are ignored, and the log says so.
+ *
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG naming file and field.
+ */
+export async function readGenerationConfig(
+  folder: string,
+  log: Log,
+  signal?: AbortSignal,
+): Promise<GenerationDefaults> {
+  const path = join(folder, FILE);
+  if (!existsSync(path)) return {};
+  const { value } = await readJson(path, { signal });
+  let defaults: GenerationDefaults = {};
+  for (const [name, given] of Object.entries(value)) {
+    const read = Object.hasOwn(FIELDS, name) ? FIELDS[name] : undefined;
+    if (!read) {
+      // Names with an underscore in front are notes of programs to themselves.
+      if (!name.startsWith('_'))
+        log(`${path}: ${name} is ignored; known are ${Object.keys(FIELDS).join(', ')}`);
+      continue;
+    }
+    try {
+      defaults = { ...defaults, ...read(given) };
+    } catch (error) {
+      throw invalidConfig(path, messageOf(error));
+    }
+  }
+  return defaults;
+}
+
+/** Options of a run on top of what the model's folder recommends. Steps have other names, and may be listed. */
+export function withDefaults<Options extends object>(
+  defaults: GenerationDefaults,
+  options: Options,
+): Options {
+  // What is no object at all is refused where options are checked.
+  if (typeof options !== 'object' || options === null) return options;
+  const given = options as Record<string, unknown>;
+  const isGiven = (...names: string[]) => names.some((name) => given[name] !== undefined);
+  const used = Object.entries(defaults).filter(([name]) =>
+    name === 'steps' ? !isGiven('steps', 'numInferenceSteps', 'timesteps', 'sigmas') : !isGiven(name),
+  );
+  return { ...options, ...Object.fromEntries(used) };
+}

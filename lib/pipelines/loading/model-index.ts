@@ -1,0 +1,97 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { invalidConfig } from '../../errors.js';
+import { type JsonObject, readJson } from '../../files/json.js';
+import { shorten } from '../../messages.js';
+import { locateModel } from '../../models/locate.js';
+import { readOriginalIndex } from './original-layout.js';
+import { findPipeline } from './registry.js';
+
+/** What a model's folder says that it is. */
+export interface ModelIndex {
+  readonly folder: string;
+  /** Of the pipeline: the one that the folder names, or that its parts are made for. */
+  readonly className: string;
+  /** model_index.json */
+  readonly value: Readonly<JsonObject>;
+  /** How the folder and the class were found where that is not plain, for the log. */
+  readonly remarks?: readonly string[];
+}
+
+/**
+ * Finds a model, see {@link locateModel}, and reads its model_index.json.
+ *
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG when it is no diffusers model.
+ */
+export async function readModelIndex(model: string, signal?: AbortSignal): Promise<ModelIndex> {
+  const { folder, remark } = await locateModel(model, signal);
+  const remarks = remark === undefined ? [] : [remark];
+  const path = join(folder, 'model_index.json');
+  if (!existsSync(path)) {
+    const own = await readOriginalIndex(folder, signal);
+    if (own) return { folder, ...own, remarks };
+    throw invalidConfig(folder, await partMessage(folder, signal));
+  }
+  const { value } = await readJson(path, { signal });
+  // Pipelines of the community are [file, class].
+  const named = Array.isArray(value._class_name) ? value._class_name.at(-1) : value._class_name;
+  if (typeof named !== 'string' || named === '') throw invalidConfig(path, 'lacks "_class_name"');
+  const className = findPipeline(named) ? named : ((await classOfParts(folder, value, signal)) ?? named);
+  if (className !== named) {
+    remarks.push(
+      `${path}: ${shorten(named)} is not known; its parts are a ${className}'s, and it is loaded as one, without what else it does`,
+    );
+  }
+  return { folder, className, value, remarks };
+}
+
+type Parts = Readonly<Record<string, string>>;
+
+const SD: Parts = {
+  tokenizer: 'CLIPTokenizer',
+  text_encoder: 'CLIPTextModel',
+  unet: 'UNet2DConditionModel',
+  vae: 'AutoencoderKL',
+};
+const XL: Parts = {
+  ...SD,
+  tokenizer_2: 'CLIPTokenizer',
+  text_encoder_2: 'CLIPTextModelWithProjection',
+};
+/** What may lie beside them without changing the pictures. */
+const EXTRA = ['scheduler', 'safety_checker', 'feature_extractor', 'image_encoder', 'watermark'];
+
+/** The pipeline that a folder's parts are made for; undefined when there is no such one. */
+async function classOfParts(
+  folder: string,
+  value: Readonly<JsonObject>,
+  signal?: AbortSignal,
+): Promise<string | undefined> {
+  const parts: Record<string, string> = {};
+  for (const [name, entry] of Object.entries(value)) {
+    if (!Array.isArray(entry) || name.startsWith('_') || EXTRA.includes(name)) continue;
+    // Fast tokenizers read the same files.
+    if (typeof entry[1] === 'string') parts[name] = entry[1].replace(/^CLIPTokenizerFast$/, 'CLIPTokenizer');
+  }
+  const are = (wanted: Parts) =>
+    Object.keys(parts).length === Object.keys(wanted).length &&
+    Object.entries(wanted).every(([name, className]) => parts[name] === className);
+  const kind = are(SD) ? 'StableDiffusion' : are(XL) ? 'StableDiffusionXL' : undefined;
+  if (!kind) return undefined;
+  // A U-Net of other inputs belongs to a pipeline that gives it these.
+  const unet = await readJson(join(folder, 'unet/config.json'), { signal }).catch(() => undefined);
+  const channels = unet?.value.in_channels ?? 4;
+  if (channels === 4) return `${kind}Pipeline`;
+  return channels === 9 ? `${kind}InpaintPipeline` : undefined;
+}
+
+/** What a folder with a config.json is that is no whole model. */
+async function partMessage(folder: string, signal?: AbortSignal): Promise<string> {
+  const { _class_name, architectures } = (await readJson(join(folder, 'config.json'), { signal })).value;
+  const name = _class_name ?? (Array.isArray(architectures) ? architectures[0] : undefined);
+  const parent = join(folder, '..');
+  const hint = existsSync(join(parent, 'model_index.json')) ? `; the whole model is ${parent}` : '';
+  return typeof name === 'string'
+    ? `is a ${name} alone: it has no model_index.json, as whole models have${hint}`
+    : `has no model_index.json; a model is a folder in the diffusers layout${hint}`;
+}

@@ -1,0 +1,24 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { readJson } from '../../files/json.js';
+import type { ModelIndex } from './model-index.js';
+
+/**
+ * What a folder without model_index.json holds, from its config.json: the DDPM code's layout, a single UNet2DModel of
+ * diffusers, or latent diffusion's. Undefined for anything else.
+ */
+export async function readOriginalIndex(
+  folder: string,
+  signal?: AbortSignal,
+): Promise<Pick<ModelIndex, 'className' | 'value'> | undefined> {
+  const path = join(folder, 'config.json');
+  if (!existsSync(path)) return undefined;
+  const { value } = await readJson(path, { signal });
+  if (Array.isArray(value.ch_mult) || value._class_name === 'UNet2DModel') {
+    return { className: 'DDPMPipeline', value: {} };
+  }
+  if (typeof value.target === 'string' && value.target.endsWith('.LatentDiffusion')) {
+    return { className: 'ClassConditionalLDMPipeline', value: {} };
+  }
+  return undefined;
+}

@@ -1,0 +1,149 @@
+import { join } from 'node:path';
+import { DeepCacheError, invalidArgument } from '../../errors.js';
+import { readJson } from '../../files/json.js';
+import { defaultLog } from '../../log.js';
+import { explicitFields, SchedulerFieldError, show } from '../../schedulers/config.js';
+import { unreadFields } from '../../schedulers/fields.js';
+import { Scheduler, type SchedulerConfig, schedulerNames } from '../../schedulers/index.js';
+import { findScheduler, schedulerClass } from '../../schedulers/registry.js';
+import type { ModelIndex } from './model-index.js';
+import type { LoadOptions } from './parts.js';
+import { repairTexts, schedulerRepairs } from './repairs.js';
+
+/** Most fields of a file that are told about one by one. */
+const MOST = 20;
+
+/** Another sampler: a name, a configuration or a scheduler. */
+export type SchedulerChoice = string | SchedulerConfig | Scheduler;
+
+export interface SchedulerSource {
+  /** The pipeline that is made, whose corrections of old files apply. */
+  pipeline: string;
+  /** The scheduler's class by the folder's model_index.json; the file's own by default. */
+  className?: string | undefined;
+  choice?: SchedulerChoice | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** A scheduler, and what of its file was not taken as it stands. */
+export interface LoadedScheduler {
+  scheduler: Scheduler;
+  /** What is not obeyed, as sentences. */
+  ignored: string[];
+  /** What was corrected, as sentences. */
+  notes: string[];
+}
+
+/**
+ * The scheduler that options name. A name or a configuration goes on top of `base`'s own, as diffusers' from_config
+ * has it.
+ */
+export function chooseScheduler(choice: SchedulerChoice, base: Scheduler): Scheduler {
+  if (choice instanceof Scheduler) return choice;
+  return Scheduler.fromConfig(base, overridesOf(choice));
+}
+
+/**
+ * The scheduler of a model, or the one that options name. What was not taken from its file is logged.
+ *
+ * @param part the folder of its file.
+ */
+export async function loadScheduler(
+  { folder, className: pipeline, value }: ModelIndex,
+  { scheduler: choice, log = defaultLog, signal }: LoadOptions,
+  part = join(folder, 'scheduler'),
+): Promise<Scheduler> {
+  const className = schedulerOfIndex(value);
+  const loaded = await readScheduler(part, { pipeline, className, choice, signal });
+  for (const message of [...loaded.ignored, ...loaded.notes]) log(message);
+  return loaded.scheduler;
+}
+
+/** The scheduler's class that a model_index.json names. */
+export function schedulerOfIndex({ scheduler }: ModelIndex['value']): string | undefined {
+  const name = Array.isArray(scheduler) ? scheduler[1] : undefined;
+  return typeof name === 'string' ? name : undefined;
+}
+
+/**
+ * Reads the scheduler_config.json in a folder, for the class that the model's index names, or makes the one that was
+ * chosen instead: of a model whose own is not implemented, too.
+ *
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG naming file and field, ERR_DEEPCACHE_UNSUPPORTED naming the class
+ * and how to choose another one; what {@link chooseScheduler} throws about the choice.
+ */
+export async function readScheduler(folder: string, source: SchedulerSource): Promise<LoadedScheduler> {
+  const { choice, className, pipeline, signal } = source;
+  if (choice instanceof Scheduler) return { scheduler: choice, ignored: [], notes: [] };
+  const path = join(folder, 'scheduler_config.json');
+  const { value } = await readJson(path, { signal });
+  const own: SchedulerConfig = { ...value, _class_name: className ?? value._class_name };
+  const repairs = schedulerRepairs(pipeline, own);
+  const defaults = Array.isArray(own._use_default_values) ? own._use_default_values : [];
+  const config: SchedulerConfig = {
+    ...own,
+    ...repairs,
+    _use_default_values: defaults.filter((field) => !Object.hasOwn(repairs, String(field))),
+  };
+  const overrides = choice === undefined ? {} : overridesOf(choice);
+  if (overrides._class_name === undefined) requireClass(path, own._class_name);
+  const scheduler = make(path, config, overrides);
+  const ignored = remarks(scheduler.ignoredFields, 'this version does not have it');
+  const notes = repairTexts(own, repairs);
+  const other = overrides._class_name === undefined ? otherClass(value, scheduler) : undefined;
+  if (other) (other.lost ? ignored : notes).push(other.text);
+  else notes.push(...remarks(scheduler.foreignFields, `${scheduler.className} does not have it`));
+  const named = (texts: readonly string[]) => texts.map((text) => `${path}: ${text}`);
+  return { scheduler, ignored: named(ignored), notes: named(notes) };
+}
+
+/** A remark about each of the fields, or about the first of very many. */
+function remarks(fields: readonly string[], why: string): string[] {
+  const texts = fields.slice(0, MOST).map((field) => `${show(field)} is ignored: ${why}`);
+  const more = fields.length - texts.length;
+  return more > 0 ? [...texts, `${more} more fields are ignored`] : texts;
+}
+
+/** What becomes of a file that was written for another class than the one that model_index.json names. */
+function otherClass(
+  file: SchedulerConfig,
+  { className, foreignFields }: Scheduler,
+): { text: string; lost: boolean } | undefined {
+  const written = findScheduler(file._class_name)?.scheduler;
+  if (typeof file._class_name !== 'string' || written?.className === className) return undefined;
+  const lost = unreadFields(schedulerClass(className).scheduler, explicitFields(file)).filter(
+    (field) => !written || Object.hasOwn(written.defaults, field) || foreignFields.includes(field),
+  );
+  const text = `it is of class ${show(file._class_name)}, model_index.json names ${className}, which is taken`;
+  if (lost.length === 0) return { text, lost: false };
+  const shown = lost.slice(0, MOST).map(show).join(', ') + (lost.length > MOST ? ', ...' : '');
+  return { text: `${text}; ignored, as that does not have it: ${shown}`, lost: true };
+}
+
+function make(path: string, config: SchedulerConfig, overrides: SchedulerConfig): Scheduler {
+  try {
+    return Scheduler.fromConfig(config, overrides);
+  } catch (error) {
+    // What the user set is the user's, all else the file's.
+    if (!(error instanceof SchedulerFieldError) || Object.hasOwn(overrides, error.field)) throw error;
+    throw new DeepCacheError(error.code, `${path}: ${error.message}`, { cause: error });
+  }
+}
+
+function requireClass(path: string, name: unknown): void {
+  if (findScheduler(name)) return;
+  if (typeof name !== 'string') {
+    throw new DeepCacheError('ERR_DEEPCACHE_INVALID_CONFIG', `${path}: lacks "_class_name"`);
+  }
+  throw new DeepCacheError(
+    'ERR_DEEPCACHE_UNSUPPORTED',
+    `${path}: the model's own sampler, ${show(name)}, is not implemented; choose another one with the option ` +
+      `scheduler (--scheduler): ${schedulerNames().join(', ')}`,
+  );
+}
+
+function overridesOf(choice: string | SchedulerConfig): SchedulerConfig {
+  if (typeof choice === 'string') return { _class_name: choice };
+  if (typeof choice === 'object' && choice !== null && !Array.isArray(choice)) return choice;
+  throw invalidArgument('scheduler', `must be a name, a configuration or a scheduler, got ${show(choice)}`);
+}

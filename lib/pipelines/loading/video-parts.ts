@@ -1,0 +1,48 @@
+import { join } from 'node:path';
+import { invalidConfig } from '../../errors.js';
+import { defaultLog } from '../../log.js';
+import { AutoencoderKL } from '../../models/autoencoder-kl.js';
+import { CLIPVisionModelWithProjection } from '../../models/image-encoder.js';
+import { UNetSpatioTemporalConditionModel } from '../../models/unet-spatio-temporal.js';
+import { openBackend } from '../../native/device.js';
+import type { ModelIndex } from './model-index.js';
+import type { LoadOptions, PipelineParts } from './parts.js';
+import { loadScheduler } from './scheduler-file.js';
+import { loadTogether } from './together.js';
+
+/** The parts of a Stable Video Diffusion folder. */
+export interface VideoComponents extends PipelineParts {
+  readonly unet: UNetSpatioTemporalConditionModel;
+  readonly vae: AutoencoderKL;
+  readonly imageEncoder: CLIPVisionModelWithProjection;
+}
+
+/** Loads the parts of a folder. What was loaded before an error is freed. */
+export async function loadVideoComponents(index: ModelIndex, options: LoadOptions): Promise<VideoComponents> {
+  const { folder } = index;
+  const { variant, signal, log = defaultLog } = options;
+  const backend = openBackend(options);
+  const scheduler = await loadScheduler(index, options);
+  return loadTogether(async (keep, models) => {
+    const load = { variant, signal, log };
+    const imageEncoder = await keep(
+      CLIPVisionModelWithProjection.load(backend, join(folder, 'image_encoder'), load),
+    );
+    const unet = await keep(UNetSpatioTemporalConditionModel.load(backend, join(folder, 'unet'), load));
+    const vae = await keep(AutoencoderKL.load(backend, join(folder, 'vae'), { ...load, upcast: true }));
+    if (imageEncoder.projectionWidth !== unet.contextWidth) {
+      throw invalidConfig(
+        folder,
+        `has an image encoder that is ${imageEncoder.projectionWidth} wide, its U-Net reads ${unet.contextWidth}`,
+      );
+    }
+    if (unet.inChannels !== 2 * vae.latentChannels || unet.native.outChannels !== vae.latentChannels) {
+      throw invalidConfig(
+        folder,
+        `has an autoencoder of ${vae.latentChannels} latent channels, which does not fit its U-Net of ` +
+          `${unet.inChannels} to ${unet.native.outChannels} channels`,
+      );
+    }
+    return { backend, scheduler, unet, vae, imageEncoder, models, users: 0 };
+  });
+}

@@ -1,0 +1,77 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { invalidConfig } from '../../errors.js';
+import { defaultLog } from '../../log.js';
+import { AutoencoderKL } from '../../models/autoencoder-kl.js';
+import { CLIPTextModel } from '../../models/text-encoder.js';
+import { UNet2DConditionModel } from '../../models/unet.js';
+import { openBackend } from '../../native/device.js';
+import { fitProjection } from '../../previews/fit.js';
+import { knownProjection } from '../../previews/projection.js';
+import { CLIPTokenizer } from '../../tokenizers/clip-tokenizer.js';
+import type { LatentParts } from '../families/latent-pipeline.js';
+import { checkTokenizer, tellUnknownFields } from './fit.js';
+import type { ModelIndex } from './model-index.js';
+import type { LoadOptions } from './parts.js';
+import { loadScheduler } from './scheduler-file.js';
+import { loadTogether } from './together.js';
+
+/** A text encoder and the tokenizer that goes with it. */
+export interface TextBranch {
+  readonly tokenizer: CLIPTokenizer;
+  readonly encoder: CLIPTextModel;
+}
+
+/** The parts of a Stable Diffusion XL folder. */
+export interface XLComponents extends LatentParts {
+  /** Base: both encoders; refiner: the second one alone. The last one gives the pooled embedding. */
+  readonly text: readonly TextBranch[];
+  /** An absent negative prompt is all zeros, not the empty prompt. */
+  readonly forceZerosForEmptyPrompt: boolean;
+  /** The refiner: aesthetic scores take the place of the target size. */
+  readonly requiresAestheticsScore: boolean;
+}
+
+/** Loads a base or refiner folder. What was loaded before an error is freed. */
+export async function loadXLComponents(index: ModelIndex, options: LoadOptions): Promise<XLComponents> {
+  const { variant, signal, log = defaultLog } = options;
+  const load = { variant, signal, log };
+  const { folder, value } = index;
+  const backend = openBackend(options);
+  const scheduler = await loadScheduler(index, options);
+  return loadTogether(async (keep, models) => {
+    const text: TextBranch[] = [];
+    for (const suffix of ['', '_2']) {
+      const path = join(folder, `text_encoder${suffix}`);
+      if (!existsSync(path)) continue;
+      const tokenizer = await CLIPTokenizer.fromPretrained(join(folder, `tokenizer${suffix}`), { signal });
+      const keepWeights = options.unloadTextEncoder !== true;
+      const encoder = await keep(CLIPTextModel.load(backend, path, { ...load, keepWeights }));
+      checkTokenizer(folder, tokenizer, encoder, suffix);
+      text.push({ tokenizer, encoder });
+    }
+    if (text.length === 0) throw invalidConfig(folder, 'has neither text_encoder nor text_encoder_2');
+    const unet = await keep(UNet2DConditionModel.load(backend, join(folder, 'unet'), load));
+    const vae = await keep(AutoencoderKL.load(backend, join(folder, 'vae'), { ...load, upcast: true }));
+    tellUnknownFields(folder, { unet, vae }, log);
+    const width = text.reduce((sum, { encoder }) => sum + encoder.width, 0);
+    if (width !== unet.contextWidth) {
+      throw invalidConfig(
+        folder,
+        `has text encoders of ${width} together, its U-Net reads ${unet.contextWidth}`,
+      );
+    }
+    return {
+      backend,
+      scheduler,
+      text,
+      unet,
+      vae,
+      projection: options.fitPreviews ? await fitProjection(vae, signal) : knownProjection(vae),
+      forceZerosForEmptyPrompt: value.force_zeros_for_empty_prompt !== false,
+      requiresAestheticsScore: value.requires_aesthetics_score === true,
+      models,
+      users: 0,
+    };
+  });
+}

@@ -1,0 +1,179 @@
+import { Callbacks } from '../../callbacks.js';
+import { attachPrograms, fullCalls, resolveCache } from '../../deepcache/index.js';
+import { invalidArgument } from '../../errors.js';
+import type { UNet2DConditionModel } from '../../models/unet.js';
+import { finish } from '../../native/device.js';
+import { stagedRequest } from '../../native/staging.js';
+import type { DenoiseRequest, DenoiseResult } from '../../native/types.js';
+import { LatentPreview } from '../../previews/latent-preview.js';
+import type { LatentProjection } from '../../previews/projection.js';
+import type {
+  CompiledSchedule,
+  CompileOptions,
+  PerSample,
+  SamplerOptions,
+  Scheduler,
+  StepTable,
+} from '../../schedulers/index.js';
+import { checkSamplerOptions } from '../../schedulers/run-options.js';
+import { FloatTensor } from '../../tensor.js';
+import type { ResolvedOptions } from '../inputs/options.js';
+import type { RunSpan } from '../inputs/run-kind.js';
+import type { StepEvent } from '../outputs/result.js';
+
+/** A run's step table, and what it says about the run. */
+export interface RunPlan {
+  table: StepTable;
+  compiled: CompiledSchedule;
+  /** For every U-Net call, whether it is a full one. */
+  full: boolean[];
+}
+
+/** What a run's plan depends on; guidance may differ between samples. */
+export type PlanOptions = Pick<
+  ResolvedOptions,
+  'steps' | 'eta' | 'timesteps' | 'sigmas' | 'cache' | 'schedulerOptions'
+> & {
+  guidanceScale: PerSample;
+  guidanceRescale: number;
+  /** Which calls are full, where the pipeline has a rule of its own. */
+  fullCalls?: (timesteps: readonly number[]) => boolean[];
+};
+
+/** Compiles scheduler and cache policy into the table that the native loop executes. */
+export function planRun(
+  scheduler: Scheduler,
+  unet: UNet2DConditionModel,
+  options: PlanOptions,
+  { guided, ...span }: { guided: boolean } & RunSpan,
+  note: (message: string) => void,
+): RunPlan {
+  const { steps, eta, timesteps, sigmas, cache = false, guidanceScale, guidanceRescale } = options;
+  const compiled = compileSpan(
+    scheduler,
+    span,
+    {
+      ...(timesteps || sigmas ? {} : { steps }),
+      ...(eta !== undefined && { eta }),
+      ...(timesteps && { timesteps }),
+      ...(sigmas && { sigmas }),
+      ...samplerOptions(scheduler, options),
+    },
+    steps,
+  );
+  if (eta && !scheduler.takesEta) note(`eta ${eta} is not used: ${scheduler.className} does not take it`);
+  const resolved = resolveCache(cache, compiled.rows.length);
+  if (resolved.note) note(resolved.note);
+  const branch = unet.validateBranch(resolved.settings?.branch ?? 0);
+  const full =
+    options.fullCalls?.(compiled.timesteps) ??
+    fullCalls(cache, compiled.timesteps, compiled.schedulerTimesteps);
+  // Draws that no row uses are left out; rows name the others by their new place.
+  const place = compiled.noiseUsed.map((_, i) => compiled.noiseUsed.slice(0, i).filter(Boolean).length);
+  const rows = compiled.rows.map((row) =>
+    typeof row.noise === 'number' ? { ...row, noise: place[row.noise] as number } : row,
+  );
+  const guidance = guided ? { scale: guidanceScale, rescale: guidanceRescale } : undefined;
+  return { table: attachPrograms(rows, full, branch, guidance), compiled, full };
+}
+
+/** What the options have for the sampler alone. */
+export function samplerOptions(
+  { className, runOptions: known }: Scheduler,
+  { schedulerOptions }: Pick<PlanOptions, 'schedulerOptions'>,
+): SamplerOptions {
+  return checkSamplerOptions(schedulerOptions, { className, known });
+}
+
+/** Compiles the part of a schedule that a run takes. */
+function compileSpan(
+  scheduler: Scheduler,
+  { stepsToRun, denoisingStart, denoisingEnd }: RunSpan,
+  options: CompileOptions,
+  steps: number,
+): CompiledSchedule {
+  // diffusers: a fraction of the training schedule, counted from its noisy end.
+  const cutoff = (fraction: number) => Math.round(scheduler.trainSteps - fraction * scheduler.trainSteps);
+  let compiled: CompiledSchedule;
+  if (denoisingStart !== undefined) {
+    const whole = scheduler.compile(options).timesteps;
+    let count = whole.filter((timestep) => timestep < cutoff(denoisingStart)).length;
+    // A second-order sampler visits all timesteps but the first twice.
+    if (scheduler.order === 2 && count % 2 === 0) count++;
+    if (count < 1 || count > whole.length) {
+      throw invalidArgument('denoisingStart', `${denoisingStart} leaves no step of ${steps} to run`);
+    }
+    // The latents are noised already.
+    const { startAddNoise: _, ...rest } = scheduler.compile({
+      ...options,
+      strengthStart: whole.length - count,
+    });
+    compiled = rest;
+  } else {
+    const start = stepsToRun === undefined ? undefined : (steps - stepsToRun) * scheduler.order;
+    compiled = scheduler.compile({ ...options, ...(start !== undefined && { strengthStart: start }) });
+  }
+  if (denoisingEnd === undefined) return compiled;
+  const count = compiled.timesteps.filter((timestep) => timestep >= cutoff(denoisingEnd)).length;
+  if (count < 1) throw invalidArgument('denoisingEnd', `${denoisingEnd} leaves no step of ${steps} to run`);
+  return { ...compiled, rows: compiled.rows.slice(0, count), timesteps: compiled.timesteps.slice(0, count) };
+}
+
+/** How the latents of a run are shown. */
+export interface PreviewSettings {
+  projection: LatentProjection;
+  /** Image pixels of a latent one. */
+  scale: number;
+}
+
+/**
+ * Runs the loop natively and reports its steps. An error of `onStep`, thrown or of a promise that it returned, ends it;
+ * the run waits for such promises.
+ *
+ * @param previews must be given with `previewEvery`.
+ */
+export async function runLoop(
+  unet: UNet2DConditionModel,
+  request: DenoiseRequest,
+  { full, compiled }: RunPlan,
+  {
+    onStep,
+    previewEvery,
+    latentsEvery,
+    signal,
+  }: Pick<ResolvedOptions, 'onStep' | 'previewEvery' | 'latentsEvery' | 'signal'>,
+  previews?: PreviewSettings,
+): Promise<DenoiseResult> {
+  const stop = new AbortController();
+  const callbacks = new Callbacks((error) => stop.abort(error));
+  const signals = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  const { height, width, batch } = request;
+  const shape = [batch, unet.native.outChannels, height, width];
+  const every = { ...(previewEvery && { previewEvery }), ...(latentsEvery && { latentsEvery }) };
+  const start = (arrays: DenoiseRequest) =>
+    unet.native.denoise({ ...arrays, ...every }, (step) => {
+      if (stop.signal.aborted) return;
+      const event: StepEvent = {
+        step: step.row + 1,
+        steps: full.length,
+        full: full[step.row] as boolean,
+        timestep: compiled.timesteps[step.row] as number,
+        seconds: step.milliseconds / 1000,
+        ...(step.x0 &&
+          previews && { preview: new LatentPreview(step.x0, shape, previews.projection, previews.scale) }),
+        ...(step.x && { latents: new FloatTensor(step.x, shape) }),
+      };
+      callbacks.run(() => onStep?.(event));
+    });
+  try {
+    const arrays = await stagedRequest(request, signals);
+    const result = await finish(() => start(arrays), signals);
+    // The last step's callback comes after its result is under way.
+    await callbacks.settled(signal);
+    return result;
+  } catch (error) {
+    // An abort has no reason when nothing was thrown: `undefined` is what was.
+    callbacks.throwIfFailed();
+    throw error;
+  }
+}

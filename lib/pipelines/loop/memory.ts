@@ -1,0 +1,62 @@
+import { DeepCacheError } from '../../errors.js';
+import type { Tiling } from '../../models/tiling.js';
+import { reserveForRun } from '../../native/run-memory.js';
+import type { Components } from '../loading/parts.js';
+
+/** Bytes that a run will allocate, told before anything is. */
+export interface MemoryEstimate {
+  /** The U-Net's activations and buffers. */
+  unet: number;
+  /** The autoencoder's activations, one image or tile at a time. */
+  vae: number;
+  /** Pictures that the run reads, where it does. */
+  pictures?: number;
+}
+
+/** What the autoencoder does in a run, and how. */
+export interface AutoencoderUse {
+  encodes: boolean;
+  decodes: boolean;
+  tiling: Tiling | undefined;
+  signal: AbortSignal | undefined;
+}
+
+/** What a run needs, computed on a thread. Sizes are latent pixels, `batch` counts guidance halves. */
+export async function estimateMemory(
+  { unet, vae }: Pick<Components, 'unet' | 'vae'>,
+  size: { batch: number; height: number; width: number; contextLength: number },
+  { encodes, decodes, ...options }: AutoencoderUse,
+): Promise<MemoryEstimate> {
+  // A batch is encoded and decoded one by one.
+  const one = { height: size.height, width: size.width };
+  return {
+    unet: await unet.runBytes(size, options),
+    vae: Math.max(
+      encodes ? await vae.encodeBytes(one, options) : 0,
+      decodes ? await vae.decodeBytes(one, options) : 0,
+    ),
+  };
+}
+
+/**
+ * Refuses a run that does not fit, before it takes minutes to find out. What fits is the run's until it ends: others
+ * that begin meanwhile do not count on it.
+ *
+ * @throws DeepCacheError ERR_DEEPCACHE_OUT_OF_MEMORY with the need and what there is.
+ */
+export function requireMemory(components: Pick<Components, 'backend' | 'unet'>, need: MemoryEstimate): void {
+  const { unet, vae, pictures = 0 } = need;
+  // What the U-Net holds from its last run is reused or freed.
+  const { arena, buffers } = components.unet.memory();
+  const held = Math.min(arena + buffers, unet);
+  const bytes = unet + vae + pictures;
+  if (reserveForRun(components.backend, bytes - held)) return;
+  const available = components.backend.availableMemory() + held;
+  const gib = (value: number) => `${(value / 2 ** 30).toFixed(2)} GiB`;
+  throw new DeepCacheError(
+    'ERR_DEEPCACHE_OUT_OF_MEMORY',
+    `This run needs ${gib(bytes)} (${gib(unet)} for the U-Net, ${gib(vae)} for the autoencoder` +
+      `${pictures > 0 ? `, ${gib(pictures)} for pictures` : ''}), ` +
+      `${gib(available)} are available; use a smaller size, fewer images or vaeTiling`,
+  );
+}

@@ -1,0 +1,56 @@
+import type { Image } from '../../images/image.js';
+import type { LatentPreview } from '../../previews/latent-preview.js';
+import type { Tensor } from '../../tensor.js';
+import { jsonSeeds, type Seed } from '../inputs/seeds.js';
+
+/** After a U-Net call. */
+export interface StepEvent {
+  /** U-Net calls done, from 1. */
+  step: number;
+  /** U-Net calls of the run. */
+  steps: number;
+  /** Whether this call computed the whole U-Net, or took its deep part from the cache. */
+  full: boolean;
+  timestep: number;
+  /** Seconds that the call took. */
+  seconds: number;
+  /** What the picture is going to be: latents [n, c, h, w] and images of them, when `previewEvery` asked for them. */
+  preview?: LatentPreview;
+  /** The latents after the call [n, c, h, w], in model scale, when `latentsEvery` asked for them. */
+  latents?: Tensor;
+}
+
+export interface GenerateStats {
+  /** Seconds of each phase. */
+  times: { encode: number; prepare: number; denoise: number; decode: number; total: number };
+  /** Seconds inside of the U-Net calls, of those in full and of those from the cache; the rest of denoising is around. */
+  callTimes: { full: number; retrieve: number };
+  /** U-Net calls, those in full and those from the cache. */
+  calls: number;
+  fullSteps: number;
+  retrieveSteps: number;
+  /** How much slower denoising would have been with every call in full, from the mean of the full ones. */
+  speedup: number;
+  /** Bytes: weights of the models in compute type, arenas of their plans, buffers between them. */
+  memory: { weights: number; arenas: number; buffers: number };
+}
+
+export interface GenerateResult {
+  /** With output 'image'; empty otherwise. */
+  images: Image[];
+  /** With output 'float32': [n, 3, h, w] in [0, 1]. With 'latent': [n, c, h, w] in model scale. */
+  tensor?: Tensor;
+  /** Of each image what it was made with, as in its file; a video has one text. */
+  settings: string[];
+  /** One for the batch, or one for each image: numbers, and bigints where a number is not exact. */
+  seeds: Seed[];
+  stats: GenerateStats;
+  /** What the run did otherwise than one might expect: text that was cut off, a preset not used. */
+  notes: string[];
+}
+
+/** @internal A result that JSON.stringify takes: seeds beyond numbers are decimal texts there. */
+export function resultOf<T extends { seeds: readonly Seed[] }>(result: T): T {
+  const toJSON = () => ({ ...result, seeds: jsonSeeds(result.seeds) });
+  return Object.defineProperty(result, 'toJSON', { value: toJSON });
+}

@@ -1,0 +1,127 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { CacheOptions } from '../../deepcache/index.js';
+import { packageRoot } from '../../package-root.js';
+import type { Scheduler } from '../../schedulers/index.js';
+import type { SchedulerClass } from '../../schedulers/scheduler.js';
+import type { ResolvedOptions } from '../inputs/options.js';
+import { tellSeeds } from '../inputs/seeds.js';
+import type { PipelineParts } from '../loading/parts.js';
+
+/** Names and values; those that are undefined or false are left out. */
+export type SettingsFields = Readonly<Record<string, unknown>>;
+
+/** What a picture was made from: the fields of its settings besides the prompts. */
+export interface Recipe {
+  prompt?: string | undefined;
+  negativePrompt?: string | undefined;
+  fields: SettingsFields;
+}
+
+/**
+ * The settings of a picture as text for its file, in the form that image tools know from the field: the prompt, the
+ * negative prompt, then comma-separated names and values. Values with commas, colons or line feeds are JSON strings.
+ */
+export function settingsText({ prompt, negativePrompt, fields }: Recipe): string {
+  const line = Object.entries(fields)
+    .filter(([, value]) => value !== undefined && value !== false)
+    .map(([name, value]) => `${name}: ${quoted(String(value))}`);
+  return [
+    ...(prompt === undefined ? [] : [prompt]),
+    ...(negativePrompt ? [`Negative prompt: ${negativePrompt}`] : []),
+    line.join(', '),
+  ].join('\n');
+}
+
+/** The recipe of one image of a run of latents; `own` are fields of the kind of run and of the model. */
+export function recipeOf(
+  options: ResolvedOptions,
+  seeds: readonly bigint[],
+  image: number,
+  { sampler, own, end }: { sampler: SettingsFields; own: SettingsFields; end: SettingsFields },
+): Recipe {
+  const { prompts, negativePrompts, numImages, guidanceRescale, width, height, tiling, clipSkip } = options;
+  const prompt = Math.floor(image / numImages);
+  return {
+    prompt: prompts?.[prompt] ?? '(encoded prompt)',
+    negativePrompt: negativePrompts?.[negativePrompts.length === 1 ? 0 : prompt],
+    fields: {
+      Steps: (options.timesteps ?? options.sigmas)?.length ?? options.steps,
+      ...sampler,
+      'CFG scale': options.guidanceScale,
+      'CFG rescale': guidanceRescale > 0 && guidanceRescale,
+      ...seedFields(seeds, options.batch, image),
+      Size: `${width}x${height}`,
+      // The web UI counts from 1: the last layer is left out at 2.
+      'Clip skip': clipSkip > 0 && clipSkip + 1,
+      'Long prompts': options.longPrompts,
+      'Prompt weighting': options.promptWeighting,
+      'VAE tiles': tiling && `${tiling.tile} overlap ${tiling.overlap}`,
+      Latents: options.latents && 'given',
+      ...own,
+      ...end,
+    },
+  };
+}
+
+interface SamplerUse {
+  eta?: number | undefined;
+  schedulerOptions?: object | undefined;
+  timesteps?: readonly number[] | undefined;
+  sigmas?: readonly number[] | undefined;
+}
+
+/** The sampler of a run: its class, what is set besides the class' defaults, and its own steps. */
+export function samplerFields(
+  scheduler: Scheduler,
+  { eta, timesteps, sigmas, schedulerOptions }: SamplerUse,
+): SettingsFields {
+  const { className, defaults } = scheduler.constructor as unknown as SchedulerClass;
+  const set = Object.entries(scheduler.config).filter(
+    ([name, value]) => name in defaults && JSON.stringify(value) !== JSON.stringify(defaults[name]),
+  );
+  return {
+    Sampler: className.replace(/Scheduler$/, ''),
+    'Sampler config': set.length > 0 && JSON.stringify(Object.fromEntries(set)),
+    'Sampler options': schedulerOptions && nonEmpty(JSON.stringify(schedulerOptions)),
+    Eta: (scheduler.takesEta && eta) || undefined,
+    Timesteps: timesteps?.join(' '),
+    Sigmas: sigmas?.join(' '),
+  };
+}
+
+const nonEmpty = (json: string) => json !== '{}' && json;
+
+export function seedFields(seeds: readonly bigint[], batch: number, image: number): SettingsFields {
+  return {
+    Seed: tellSeeds(seeds)[seeds.length === 1 ? 0 : image],
+    // One generator draws for the whole batch: the place in it is part of the recipe.
+    ...(seeds.length === 1 && batch > 1 && { 'Batch size': batch, 'Batch position': image }),
+  };
+}
+
+/** The end of all settings: the cache, the model, and what computed. */
+export function endFields(
+  { model, backend }: PipelineParts,
+  cache: CacheOptions | undefined,
+): SettingsFields {
+  return {
+    DeepCache: cache && (typeof cache === 'string' ? cache : JSON.stringify(cache)),
+    Model: model?.name,
+    'Model fingerprint': model?.fingerprint,
+    Device: backend.device,
+    Precision: backend.dtype,
+    Version: `deepcache ${version()}`,
+  };
+}
+
+function quoted(text: string): string {
+  return /[,:\n"]/.test(text) ? JSON.stringify(text) : text;
+}
+
+let known: string | undefined;
+
+function version(): string {
+  known ??= String(JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')).version);
+  return known;
+}
