@@ -1,4 +1,6 @@
 import { invalidConfig, messageOf } from '../errors.js';
+import { inSlices } from '../slices.js';
+import { jsonSlices } from './json-slices.js';
 import { parsePythonJson } from './python-json.js';
 import { LIMITS, type ReadOptions, readSmallFile } from './read.js';
 
@@ -20,17 +22,33 @@ export async function readJson(
   { max = LIMITS.config, ...options }: ReadJsonOptions = {},
 ): Promise<{ text: string; value: JsonObject }> {
   const text = (await readSmallFile(path, max, options)).toString('utf8');
-  return { text, value: parseJsonObject(path, text) };
+  return { text, value: await readJsonObject(path, text, options.signal) };
 }
 
-/** The object that a text holds. `path` names it in errors. */
-export function parseJsonObject(path: string, text: string): JsonObject {
-  let value: unknown;
+/** The object that a text holds, which may be long. `path` names it in errors. */
+export async function readJsonObject(path: string, text: string, signal?: AbortSignal): Promise<JsonObject> {
   try {
-    value = parsePythonJson(text);
-  } catch (cause) {
-    throw invalidConfig(path, `is not JSON: ${messageOf(cause)}`, { cause });
+    return checkObject(path, await inSlices(jsonSlices(text), signal));
+  } catch (error) {
+    throw syntaxError(path, error);
   }
+}
+
+/** The same for a short text, in one go. */
+export function parseJsonObject(path: string, text: string): JsonObject {
+  try {
+    return checkObject(path, parsePythonJson(text));
+  } catch (error) {
+    throw syntaxError(path, error);
+  }
+}
+
+function syntaxError(path: string, error: unknown): unknown {
+  if (!(error instanceof SyntaxError)) return error;
+  return invalidConfig(path, `is not JSON: ${messageOf(error)}`, { cause: error });
+}
+
+function checkObject(path: string, value: unknown): JsonObject {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw invalidConfig(path, 'must hold a JSON object');
   }

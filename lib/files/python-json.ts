@@ -1,5 +1,5 @@
 /** Real configurations have a handful; what prints or compares values calls itself for each level. */
-const MOST_LEVELS = 64;
+export const MOST_LEVELS = 64;
 
 const NOT_JSON: Readonly<Record<string, string>> = { Infinity: '1e999', '-Infinity': '-1e999', NaN: 'null' };
 

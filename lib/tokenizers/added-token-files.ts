@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { invalidConfig } from '../errors.js';
 import type { JsonObject } from '../files/json.js';
+import { keysOf } from '../files/json-slices.js';
 import { show } from '../messages.js';
 import { type AddedToken, LONGEST_TOKEN } from './added-tokens.js';
 
@@ -50,11 +51,10 @@ export function readAddedTokens(
     tokens.set(token.content, { ...token, id: id as number, file });
   };
   if (hasDecoder(config)) {
-    for (const [id, value] of Object.entries(config.added_tokens_decoder as JsonObject)) {
-      add('tokenizer_config.json', Number(id), value);
-    }
+    const decoder = config.added_tokens_decoder as JsonObject;
+    for (const id of keysOf(decoder)) add('tokenizer_config.json', Number(id), decoder[id]);
   } else {
-    for (const [content, id] of Object.entries(added)) add('added_tokens.json', id, content);
+    for (const content of keysOf(added)) add('added_tokens.json', added[content], content);
     if (Array.isArray(tokenizer.added_tokens)) {
       for (const value of tokenizer.added_tokens) add('tokenizer.json', (value as JsonObject)?.id, value);
     }

@@ -3,13 +3,10 @@
  * bytes, each byte into one printable character, and neighbours are joined in the order of the merges.
  */
 export class BytePairEncoder {
-  readonly #ranks: ReadonlyMap<string, number>;
   readonly #cache = new Map<string, readonly string[]>();
 
-  /** @param merges pairs `left right`, the most important first. */
-  constructor(merges: readonly string[]) {
-    this.#ranks = new Map(merges.map((pair, rank) => [pair, rank]));
-  }
+  /** @param ranks of pairs `left right`, 0 for the most important. */
+  constructor(private readonly ranks: ReadonlyMap<string, number>) {}
 
   /** The pieces of one word; the last one carries the end-of-word mark `</w>`. */
   encode(word: string): readonly string[] {
@@ -49,7 +46,7 @@ export class BytePairEncoder {
     const queue = new Queue();
     const enter = (i: number) => {
       const right = next[i] as number;
-      const rank = right < count ? this.#ranks.get(`${pieces[i]} ${pieces[right]}`) : undefined;
+      const rank = right < count ? this.ranks.get(`${pieces[i]} ${pieces[right]}`) : undefined;
       ranks[i] = rank ?? NONE;
       // By their ranks, then their places.
       if (rank !== undefined) queue.add(rank * count + i);

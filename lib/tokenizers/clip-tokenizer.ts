@@ -29,14 +29,16 @@ export class CLIPTokenizer {
   /** By their texts: special tokens, and those that the vocabulary was extended with. */
   readonly #added: ReadonlyMap<string, AddedToken>;
   readonly #splitter: AddedTokenSplitter;
-  /** The text of every token, to show what was cut off. */
-  readonly #texts = new Map<number, string>();
+  /** The texts of tokens, to show what was cut off: those of the vocabulary, and added ones. */
+  readonly #texts: ReadonlyMap<number, string>;
+  readonly #addedTexts = new Map<number, string>();
 
   constructor(files: TokenizerFiles) {
     const { vocab, merges, special } = files;
     this.modelMaxLength = files.modelMaxLength;
     this.#vocab = vocab;
     this.#vocabFile = files.file;
+    this.#texts = files.texts;
     this.#encoder = new BytePairEncoder(merges);
     const added = new Map(files.added.map((token) => [token.content, token]));
     for (const content of Object.values(special)) {
@@ -49,11 +51,9 @@ export class CLIPTokenizer {
     // takes every exclamation mark.
     this.#splitter = new AddedTokenSplitter(added.values());
     this.vocabSize = vocab.size + [...added.keys()].filter((content) => !vocab.has(content)).length;
-    const ids = [...vocab.values(), ...[...added.values()].map(({ id }) => id)];
-    this.maxTokenId = ids.reduce((largest, id) => Math.max(largest, id), 0);
-    for (const [token, id] of vocab) this.#texts.set(id, token);
+    this.maxTokenId = [...added.values()].reduce((largest, { id }) => Math.max(largest, id), files.maxId);
     for (const { content, id } of added.values()) {
-      if (!vocab.has(content)) this.#texts.set(id, `${BytePairEncoder.charactersOf(content)}</w>`);
+      if (!vocab.has(content)) this.#addedTexts.set(id, `${BytePairEncoder.charactersOf(content)}</w>`);
     }
     const idOf = (token: string) => this.#idOf(token) as number;
     this.bosTokenId = idOf(special.bos);
@@ -139,12 +139,15 @@ export class CLIPTokenizer {
 
   /** The text of ids, as far as it can be told: letters are lower case, spaces are guesses. */
   decode(ids: Iterable<number>): string {
-    const characters = Array.from(ids, (id) => this.#texts.get(id) ?? '').join('');
+    const characters = Array.from(ids, (id) => this.#addedTexts.get(id) ?? this.#texts.get(id) ?? '').join(
+      '',
+    );
     return BytePairEncoder.decode(characters).replaceAll('</w>', ' ').trim();
   }
 
   /** The first token that a text encoder of so many rows does not have. */
   tokenBeyond(rows: number): Pick<AddedToken, 'content' | 'id' | 'file'> | undefined {
+    if (this.maxTokenId < rows) return undefined;
     for (const token of this.#added.values()) if (token.id >= rows) return token;
     for (const [content, id] of this.#vocab) if (id >= rows) return { content, id, file: this.#vocabFile };
     return undefined;

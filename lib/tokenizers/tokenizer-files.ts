@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { invalidConfig } from '../errors.js';
-import { type JsonObject, parseJsonObject, type ReadJsonOptions, readJson } from '../files/json.js';
+import { type JsonObject, type ReadJsonOptions, readJson, readJsonObject } from '../files/json.js';
+import { keysOf } from '../files/json-slices.js';
 import { isMissing, LIMITS, readSmallFile } from '../files/read.js';
 import { show } from '../messages.js';
+import { inSlices, type Sliced } from '../slices.js';
 import { hasDecoder, readAddedTokens } from './added-token-files.js';
 import type { AddedToken } from './added-tokens.js';
 import { wordsOfTokenizerJson } from './tokenizer-json.js';
@@ -20,7 +22,11 @@ export interface TokenizerFiles {
   /** Where the vocabulary is from. */
   file: string;
   vocab: ReadonlyMap<string, number>;
-  merges: readonly string[];
+  /** The vocabulary's tokens by their ids, and the largest of them. */
+  texts: ReadonlyMap<number, string>;
+  maxId: number;
+  /** Pairs `left right` with their ranks, 0 for the most important. */
+  merges: ReadonlyMap<string, number>;
   special: SpecialTokens;
   /** Special tokens, and those that the vocabulary was extended with. */
   added: readonly AddedToken[];
@@ -32,7 +38,7 @@ export interface Words {
   file: string;
   mergesFile: string;
   vocab: JsonObject;
-  merges: readonly unknown[];
+  merges: Iterable<unknown>;
 }
 
 // The original file lists more merges than were used: CLIP's vocabulary of 49408 entries holds 512 for the
@@ -57,7 +63,7 @@ export async function readTokenizerFiles(folder: string, signal?: AbortSignal): 
     !hasWords && tokenizer.model !== undefined
       ? wordsOfTokenizerJson(join(folder, 'tokenizer.json'), tokenizer)
       : await readWords(folder, signal);
-  const vocab = checkVocab(words);
+  const { vocab, texts, maxId } = await inSlices(readVocab(words), signal);
   const added = readAddedTokens(
     { folder, config, map, added: await optional('added_tokens.json', LIMITS.vocabulary), tokenizer },
     vocab,
@@ -82,7 +88,9 @@ export async function readTokenizerFiles(folder: string, signal?: AbortSignal): 
   return {
     file: words.file,
     vocab,
-    merges: checkMerges(words),
+    texts,
+    maxId,
+    merges: await inSlices(readMerges(words), signal),
     special,
     added,
     modelMaxLength: maxLength(config, folder),
@@ -91,28 +99,57 @@ export async function readTokenizerFiles(folder: string, signal?: AbortSignal): 
 
 async function readWords(folder: string, signal?: AbortSignal): Promise<Words> {
   const [file, mergesFile] = [join(folder, 'vocab.json'), join(folder, 'merges.txt')];
-  const vocab = parseJsonObject(file, await readText(file, signal));
-  const merges = (await readText(mergesFile, signal)).trim().split(/\r?\n/);
-  if (merges[0]?.startsWith('#version')) merges.shift();
-  return { file, mergesFile, vocab, merges: merges.slice(0, MAX_MERGES) };
+  const vocab = await readJsonObject(file, await readText(file, signal), signal);
+  return { file, mergesFile, vocab, merges: linesOf((await readText(mergesFile, signal)).trim()) };
 }
 
-function checkVocab({ file, vocab }: Words): Map<string, number> {
-  for (const [token, id] of Object.entries(vocab)) {
-    if (!Number.isInteger(id) || (id as number) < 0) {
+/** The merges of a merges.txt. */
+function* linesOf(text: string): Iterable<string> {
+  let start = 0;
+  for (let count = 0; count < MAX_MERGES && start <= text.length; ) {
+    const found = text.indexOf('\n', start);
+    const end = found < 0 ? text.length : found;
+    const line = text.slice(start, text[end - 1] === '\r' ? end - 1 : end);
+    if (start > 0 || !line.startsWith('#version')) {
+      yield line;
+      count++;
+    }
+    start = end + 1;
+  }
+}
+
+/** Entries between two pauses. */
+const STRETCH = 512;
+
+function* readVocab({ file, vocab }: Words): Sliced<Pick<TokenizerFiles, 'vocab' | 'texts' | 'maxId'>> {
+  const ids = new Map<string, number>();
+  const texts = new Map<number, string>();
+  let maxId = 0;
+  let count = 0;
+  for (const token of keysOf(vocab)) {
+    const id = vocab[token] as number;
+    if (!Number.isInteger(id) || id < 0) {
       throw invalidConfig(file, `the id of ${show(token)} is ${show(id)}, not a number`);
     }
+    ids.set(token, id);
+    texts.set(id, token);
+    maxId = Math.max(maxId, id);
+    if (++count % STRETCH === 0) yield;
   }
-  return new Map(Object.entries(vocab) as [string, number][]);
+  return { vocab: ids, texts, maxId };
 }
 
-function checkMerges({ mergesFile, merges }: Words): string[] {
-  const bad = merges.findIndex((line) => typeof line !== 'string' || !/^\S+ \S+$/u.test(line));
-  if (bad >= 0) {
-    const line = show(merges[bad]);
-    throw invalidConfig(mergesFile, `merge ${bad + 1} is ${line}, not two pieces of a word`);
+function* readMerges({ mergesFile, merges }: Words): Sliced<Map<string, number>> {
+  const ranks = new Map<string, number>();
+  let rank = 0;
+  for (const line of merges) {
+    if (typeof line !== 'string' || !/^\S+ \S+$/u.test(line)) {
+      throw invalidConfig(mergesFile, `merge ${rank + 1} is ${show(line)}, not two pieces of a word`);
+    }
+    ranks.set(line, rank++);
+    if (rank % STRETCH === 0) yield;
   }
-  return merges as string[];
+  return ranks;
 }
 
 /** A special token is a string, or transformers' AddedToken with the string as `content`. */

@@ -30,9 +30,7 @@ export function wordsOfTokenizerJson(file: string, json: JsonObject): Words {
   const vocab = objectOf(model.vocab);
   if (!vocab) throw invalidConfig(file, 'lacks the vocabulary, "model.vocab"');
   if (!Array.isArray(model.merges)) throw invalidConfig(file, 'lacks "model.merges"');
-  // Newer files hold pairs.
-  const merges = model.merges.map((merge) => (Array.isArray(merge) ? merge.join(' ') : merge));
-  return { file, mergesFile: file, vocab, merges };
+  return { file, mergesFile: file, vocab, merges: mergesOf(model.merges) };
 
   function checkSteps(field: string, known: readonly string[], needed: string): void {
     const types = typesOf(json[field]);
@@ -40,6 +38,11 @@ export function wordsOfTokenizerJson(file: string, json: JsonObject): Words {
     if (other !== undefined) throw unsupported(`the ${field} ${JSON.stringify(other)} is not CLIP's`);
     if (types.length > 0 && !types.includes(needed)) throw unsupported(`the ${field} has no ${needed}`);
   }
+}
+
+/** Newer files hold pairs. */
+function* mergesOf(merges: readonly unknown[]): Iterable<unknown> {
+  for (const merge of merges) yield Array.isArray(merge) ? merge.join(' ') : merge;
 }
 
 /** The types of a step and, for a sequence, of what is in it. */
