@@ -68,9 +68,9 @@ export function* joined(blocks: readonly Float32Array[]): Sliced<Float32Array> {
 }
 
 /** Each of the `rows` equal blocks of `data`, `times` times in a row (torch.repeat_interleave). */
-export function repeatRows(data: Float32Array, rows: number, times: number): Float32Array {
+export function* repeatRows(data: Float32Array, rows: number, times: number): Sliced<Float32Array> {
   if (times === 1) return data;
   const length = data.length / rows;
   const row = (i: number) => data.subarray(i * length, (i + 1) * length);
-  return concat(Array.from({ length: rows * times }, (_, i) => row(Math.floor(i / times))));
+  return yield* joined(Array.from({ length: rows * times }, (_, i) => row(Math.floor(i / times))));
 }

@@ -102,6 +102,18 @@ test('an abort ends the wait for a promise that never settles', async () => {
   await expect(pipe.generate({ ...RUN, onStep, signal: stop.signal })).rejects.toBe(gone);
 });
 
+test('nor does one of an earlier step outlive an abort, and the calls behind it run', async () => {
+  const stop = new AbortController();
+  const onStep = ({ step, steps }: { step: number; steps: number }) => {
+    if (step === steps) stop.abort(gone);
+    return step === 1 ? new Promise(() => {}) : undefined;
+  };
+  const run = pipe.generate({ ...RUN, onStep, signal: stop.signal });
+  const next = pipe.generate(RUN);
+  await expect(run).rejects.toBe(gone);
+  await next;
+});
+
 test('what is thrown, even nothing, is what the run rejects with', async () => {
   const onStep = () => {
     throw undefined;

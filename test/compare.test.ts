@@ -148,11 +148,11 @@ describe('several images', () => {
 });
 
 describe('other pipelines', () => {
-  const image = Image.fromFloat(
-    Float32Array.from({ length: 3 * 64 * 64 }, (_, i) => (i % 64) / 63),
-    64,
-    64,
-  );
+  let image: Image;
+  beforeAll(async () => {
+    const values = Float32Array.from({ length: 3 * 64 * 64 }, (_, i) => (i % 64) / 63);
+    image = await Image.fromFloat(values, 64, 64);
+  });
 
   test('image to image, with a strength that leaves few steps', async () => {
     const from = StableDiffusionImg2ImgPipeline.from(pipe) as StableDiffusionImg2ImgPipeline;

@@ -69,7 +69,8 @@ export class PreviewOutput {
 
   async #put(preview: LatentPreview): Promise<void> {
     // One image is enough for the terminal.
-    const images = this.files ? preview.toImages() : [preview.toImage()];
+    const { signal } = this.context;
+    const images = this.files ? await preview.toImages({ signal }) : [await preview.toImage(0, { signal })];
     if (this.#protocol) this.#show(await (images[0] as Image).toBuffer('png'), this.#protocol);
     for (const [i, file] of (this.files ?? []).entries()) {
       await replaceFile(file, (part) => (images[i] as Image).save(part));

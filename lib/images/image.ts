@@ -2,7 +2,7 @@ import { extname } from 'node:path';
 import { invalidArgument } from '../errors.js';
 import { writeFileAtomic } from '../files/atomic-write.js';
 import { shorten } from '../messages.js';
-import { inOneGo, inSlices } from '../slices.js';
+import { inSlices } from '../slices.js';
 import { imageError } from './errors.js';
 import { type FloatRange, floatsToPixels, pixelsToFloats } from './floats.js';
 import { type ImageMetadata, toExifDescription } from './metadata.js';
@@ -71,8 +71,14 @@ export class Image {
    * One image from floats [3, height, width], rounded as diffusers does (half to even, clamped).
    *
    * @param range what the values mean, 'unit' by default.
+   * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT for a number of values that does not fit the size.
    */
-  static fromFloat(values: Float32Array, width: number, height: number, range: FloatRange = 'unit'): Image {
+  static async fromFloat(
+    values: Float32Array,
+    width: number,
+    height: number,
+    range: FloatRange = 'unit',
+  ): Promise<Image> {
     checkSize(width, height);
     const pixels = width * height;
     if (values.length !== pixels * 3) {
@@ -81,24 +87,26 @@ export class Image {
         `has ${values.length} numbers, 3x${height}x${width} needs ${pixels * 3}`,
       );
     }
-    return new Image({ width, height, data: inOneGo(floatsToPixels(values, range)) });
+    return new Image({ width, height, data: await inSlices(floatsToPixels(values, range)) });
   }
 
   /** The images of a batch of floats [n, 3, height, width]. */
-  static fromFloatBatch(
+  static async fromFloatBatch(
     values: Float32Array,
     width: number,
     height: number,
     range: FloatRange = 'unit',
-  ): Image[] {
+  ): Promise<Image[]> {
     checkSize(width, height);
     const size = width * height * 3;
     if (values.length % size !== 0) {
       throw invalidArgument('values', `has ${values.length} numbers, not a multiple of 3x${height}x${width}`);
     }
-    return Array.from({ length: values.length / size }, (_, i) =>
-      Image.fromFloat(values.subarray(i * size, (i + 1) * size), width, height, range),
-    );
+    const images: Image[] = [];
+    for (let i = 0; i < values.length; i += size) {
+      images.push(await Image.fromFloat(values.subarray(i, i + size), width, height, range));
+    }
+    return images;
   }
 
   /**
@@ -124,8 +132,8 @@ export class Image {
   }
 
   /** Floats [3, height, width]. */
-  toFloat(range: FloatRange = 'unit'): Float32Array {
-    return inOneGo(pixelsToFloats(this.data, range));
+  async toFloat(range: FloatRange = 'unit'): Promise<Float32Array> {
+    return inSlices(pixelsToFloats(this.data, range));
   }
 
   /**

@@ -6,7 +6,7 @@ import { MOST_SIDE } from './decode.js';
 import { pixelsToFloats } from './floats.js';
 import { Image } from './image.js';
 import { openPicture } from './picture.js';
-import { lanczosSlices } from './resize.js';
+import { resizeLanczos } from './resize.js';
 
 /** Pixels of your own: [height, width, channels], 8 bits each; 1 (gray), 3 (RGB) or 4 (RGBA, A is dropped) channels. */
 export interface RawImage {
@@ -126,7 +126,7 @@ export async function toRgb(
   // One at a time, to save memory.
   for (const [i, picture] of loaded.images.entries()) {
     const image = await picture.read(signal);
-    const resized = await inSlices(lanczosSlices(image, width, height), signal);
+    const resized = await resizeLanczos(image, width, height, signal);
     await inSlices(pixelsToFloats(resized.data, 'unit', data.subarray(i * size, (i + 1) * size)), signal);
   }
   return { data, shape: [loaded.images.length, 3, height, width] };
@@ -152,7 +152,7 @@ export async function toMask(
   const data = new Float32Array(loaded.images.length * size);
   for (const [i, picture] of loaded.images.entries()) {
     const gray = await inSlices(toGray(await picture.read(signal)), signal);
-    const resized = (await inSlices(lanczosSlices(gray, width, height), signal)).data;
+    const resized = (await resizeLanczos(gray, width, height, signal)).data;
     const write = (pixel: number) => {
       // diffusers compares value / 255 with 0.5.
       data[i * size + pixel] = (resized[3 * pixel] as number) / 255 >= 0.5 ? 1 : 0;

@@ -1,4 +1,4 @@
-import { inOneGo, type Sliced } from '../slices.js';
+import { inSlices, type Sliced } from '../slices.js';
 import { Image } from './image.js';
 
 /** Pixels of the source that one pixel of the result is made of. */
@@ -20,12 +20,17 @@ const MOST_PRODUCTS = 2 ** 14;
  * Resizes as Pillow's `Image.resize(size, LANCZOS)` does, bit for bit, which diffusers uses for its inputs: a
  * windowed sinc that widens when the picture shrinks, rows first, rounded to 8 bits between the passes.
  */
-export function resizeLanczos(image: Image, width: number, height: number): Image {
-  return inOneGo(lanczosSlices(image, width, height));
+export async function resizeLanczos(
+  image: Image,
+  width: number,
+  height: number,
+  signal?: AbortSignal,
+): Promise<Image> {
+  return inSlices(lanczosSlices(image, width, height), signal);
 }
 
-/** The same in parts: a large photo takes a second or two. */
-export function* lanczosSlices(image: Image, width: number, height: number): Sliced<Image> {
+/** In parts: a large photo takes a second or two. */
+function* lanczosSlices(image: Image, width: number, height: number): Sliced<Image> {
   if (image.width === width && image.height === height) return image;
   const { metadata } = image;
   const across = yield* lanczosTaps(image.width, width);

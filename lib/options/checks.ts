@@ -1,5 +1,6 @@
 import { DeepCacheError, invalidArgument } from '../errors.js';
 import { show } from '../messages.js';
+import { forEachIndex, inSlices } from '../slices.js';
 import type { Tensor } from '../tensor.js';
 
 // Checks of option values: each returns the value, or throws ERR_DEEPCACHE_INVALID_ARGUMENT with the option's name.
@@ -34,12 +35,16 @@ export function callable(name: string, value: unknown): void {
   }
 }
 
+/** Values of a tensor that are looked at in one go. */
+const FEW = 2 ** 17;
+
 /**
- * Throws unless a tensor is what it says and has the shape that is needed; `null` stands for any extent.
+ * Throws unless a tensor is what it says and has the shape that is needed; `null` stands for any extent. The values of a
+ * large one are left to {@link checkTensor}.
  *
  * @param extents how messages call the axes.
  */
-export function checkTensor(
+export function requireTensor(
   name: string,
   tensor: Tensor,
   shape: readonly (number | null)[],
@@ -58,10 +63,29 @@ export function checkTensor(
   if (data.length !== count) {
     throw invalidArgument(name, `has ${data.length} values, its shape [${got.join(', ')}] needs ${count}`);
   }
-  if (!allFinite(data)) {
-    throw new DeepCacheError('ERR_DEEPCACHE_INVALID_ARGUMENT', `${name} holds values that are not finite`);
-  }
+  for (let i = 0; data.length <= FEW && i < data.length; i++) requireFinite(name, data[i] as number);
   return tensor;
+}
+
+/** The same with all values, for what is about to be used. */
+export async function checkTensor(
+  name: string,
+  tensor: Tensor,
+  shape: readonly (number | null)[],
+  signal?: AbortSignal,
+): Promise<Tensor> {
+  const { data } = requireTensor(name, tensor, shape);
+  if (data.length <= FEW) return tensor;
+  await inSlices(
+    forEachIndex(data.length, (i) => requireFinite(name, data[i] as number)),
+    signal,
+  );
+  return tensor;
+}
+
+function requireFinite(name: string, value: number): void {
+  if (Number.isFinite(value)) return;
+  throw new DeepCacheError('ERR_DEEPCACHE_INVALID_ARGUMENT', `${name} holds values that are not finite`);
 }
 
 /** The same for the shape of what is a tensor. */
@@ -87,15 +111,6 @@ export function requireShapes(
     const tensor = (options as Readonly<Record<string, Tensor | undefined>>)[name];
     if (tensor) requireShape(name, tensor, shape);
   }
-}
-
-/** A plain loop: a tensor may hold millions of values, and is looked at in one go. */
-function allFinite(data: Float32Array): boolean {
-  for (let i = 0; i < data.length; i++) {
-    const value = data[i] as number;
-    if (value - value !== 0) return false;
-  }
-  return true;
 }
 
 /** Of a text. A model reads the first hundreds, with longPrompts some hundred thousand. */

@@ -101,7 +101,7 @@ export const choice = <const T extends string>(
 /** @param shape for messages; extents that only the run knows are checked there. */
 export const tensor = (...shape: readonly string[]): Kind<Tensor> =>
   kind(`tensor [${shape.join(', ')}]`, 'tensor', (name, value) => {
-    checks.checkTensor(
+    checks.requireTensor(
       name,
       value as Tensor,
       shape.map(() => null),
@@ -115,7 +115,7 @@ export const latents: Kind<Tensor> = kind(
   'tensor',
   (name, value, limits) => {
     const axes = limits.latentAxes ?? ['images', 'channels', 'height', 'width'];
-    checks.checkTensor(
+    checks.requireTensor(
       name,
       value as Tensor,
       axes.map(() => null),

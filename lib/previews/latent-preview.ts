@@ -2,7 +2,7 @@ import { invalidArgument } from '../errors.js';
 import type { Image } from '../images/image.js';
 import { resizeLanczos } from '../images/resize.js';
 import type { Tensor } from '../tensor.js';
-import { type LatentProjection, projectLatents } from './projection.js';
+import { type LatentProjection, type PreviewOptions, projectLatents } from './projection.js';
 
 /**
  * What a step would end in if it were the last: the predicted clean latents [n, c, h, w] in model scale, and a cheap
@@ -25,17 +25,21 @@ export class LatentPreview implements Tensor {
 
   /**
    * The colours of one image of the batch, without the autoencoder: a linear projection of the latents, blurred up to
-   * the image's size. Takes milliseconds; fine details are missing.
+   * the image's size. Takes milliseconds, seconds for the largest, and does not hold the event loop up; fine details are
+   * missing.
+   *
+   * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT for an image that the batch does not have; the signal's reason.
    */
-  toImage(index = 0): Image {
+  async toImage(index = 0, { signal }: PreviewOptions = {}): Promise<Image> {
     const [count = 0, channels = 0, height = 0, width = 0] = this.shape;
     if (!Number.isInteger(index) || index < 0 || index >= count) {
       throw invalidArgument('index', `must be a whole number from 0 to ${count - 1}, got ${index}`);
     }
     const size = channels * height * width;
     const data = this.data.subarray(index * size, (index + 1) * size);
-    const [small] = projectLatents({ data, shape: [1, channels, height, width] }, this.#projection);
-    return resizeLanczos(small as Image, width * this.#scale, height * this.#scale);
+    const one = { data, shape: [1, channels, height, width] };
+    const [small] = await projectLatents(one, this.#projection, { signal });
+    return resizeLanczos(small as Image, width * this.#scale, height * this.#scale, signal);
   }
 
   toJSON(): object {
@@ -47,7 +51,9 @@ export class LatentPreview implements Tensor {
   }
 
   /** The same for all images of the batch. */
-  toImages(): Image[] {
-    return Array.from({ length: this.shape[0] as number }, (_, i) => this.toImage(i));
+  async toImages(options: PreviewOptions = {}): Promise<Image[]> {
+    const images: Image[] = [];
+    for (let i = 0; i < (this.shape[0] as number); i++) images.push(await this.toImage(i, options));
+    return images;
   }
 }

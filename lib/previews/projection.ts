@@ -1,4 +1,6 @@
+import { floatsToPixels } from '../images/floats.js';
 import { Image } from '../images/image.js';
+import { inSlices, PART, type Sliced } from '../slices.js';
 import type { Tensor } from '../tensor.js';
 
 /**
@@ -48,21 +50,46 @@ export function knownProjection(vae: {
   return is(0.13025) ? SDXL_PROJECTION : undefined;
 }
 
+export interface PreviewOptions {
+  signal?: AbortSignal | undefined;
+}
+
 /** Latents [n, c, h, w] in model scale -> n images of w x h pixels, one for each latent pixel. */
-export function projectLatents({ data, shape }: Tensor, { factors, bias }: LatentProjection): Image[] {
+export async function projectLatents(
+  { data, shape }: Tensor,
+  projection: LatentProjection,
+  { signal }: PreviewOptions = {},
+): Promise<Image[]> {
   const [count = 0, channels = 0, height = 0, width = 0] = shape;
-  const pixels = height * width;
-  const rgb = new Float32Array(count * 3 * pixels);
+  const size = channels * height * width;
+  const images: Image[] = [];
   for (let n = 0; n < count; n++) {
-    for (let color = 0; color < 3; color++) {
-      const out = rgb.subarray((3 * n + color) * pixels, (3 * n + color + 1) * pixels);
+    const colors = projected(data.subarray(n * size, (n + 1) * size), height * width, projection);
+    const pixels = floatsToPixels(await inSlices(colors, signal), 'signed');
+    images.push(new Image({ width, height, data: await inSlices(pixels, signal) }));
+  }
+  return images;
+}
+
+/** Latents [c, pixels] -> [3, pixels] from -1 to 1. */
+function* projected(
+  data: Float32Array,
+  pixels: number,
+  { factors, bias }: LatentProjection,
+): Sliced<Float32Array> {
+  const rgb = new Float32Array(3 * pixels);
+  for (let color = 0; color < 3; color++) {
+    for (let start = 0; start < pixels; start += PART) {
+      const end = Math.min(pixels, start + PART);
+      const out = rgb.subarray(color * pixels + start, color * pixels + end);
       out.fill(bias[color] as number);
-      for (let c = 0; c < channels; c++) {
+      for (let from = start, c = 0; from < data.length; from += pixels, c++) {
         const factor = factors[c]?.[color] ?? 0;
-        const plane = (n * channels + c) * pixels;
-        for (let i = 0; i < pixels; i++) out[i] = (out[i] as number) + factor * (data[plane + i] as number);
+        for (let i = 0; i < out.length; i++)
+          out[i] = (out[i] as number) + factor * (data[from + i] as number);
+        yield;
       }
     }
   }
-  return Image.fromFloatBatch(rgb, width, height, 'signed');
+  return rgb;
 }

@@ -97,7 +97,7 @@ describe('a picture may be', () => {
   });
 
   test('a tensor', async () => {
-    await same({ data: picture().toFloat(), shape: [1, 3, SIZE, SIZE] });
+    await same({ data: await picture().toFloat(), shape: [1, 3, SIZE, SIZE] });
   });
 
   test('transparent: its alpha is dropped', async () => {
@@ -133,9 +133,9 @@ describe('a picture may be', () => {
   });
 
   test('of another size: resized by Lanczos', async () => {
-    const large = resizeLanczos(picture(), 150, 90);
+    const large = await resizeLanczos(picture(), 150, 90);
     const size = { width: SIZE, height: SIZE };
-    const resized = await variation(resizeLanczos(large, SIZE, SIZE));
+    const resized = await variation(await resizeLanczos(large, SIZE, SIZE));
     expect(sameBits(await variation(large, size), resized)).toBe(true);
   });
 

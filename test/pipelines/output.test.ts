@@ -40,7 +40,7 @@ describe('output', () => {
     expect(data).toHaveLength(2 * 3 * SIZE * SIZE);
     expect(data.every((value) => value >= 0 && value <= 1)).toBe(true);
     const pixels = await pipe.generate({ ...run, numImages: 2 });
-    Image.fromFloatBatch(data, SIZE, SIZE).forEach((image, i) => {
+    (await Image.fromFloatBatch(data, SIZE, SIZE)).forEach((image, i) => {
       expect(Buffer.from(image.data).equals(pixels.images[i]?.data as Uint8Array)).toBe(true);
     });
   });
@@ -53,7 +53,7 @@ describe('output', () => {
     const scaled = numbersOf({ tensor }).map((value) => value / pipe.vae.scalingFactor);
     const decoded = await pipe.vae.decode({ data: scaled, shape: [1, 4, 8, 8] });
     const pixels = await pipe.generate(run);
-    const image = Image.fromFloat(decoded.data, SIZE, SIZE, 'signed');
+    const image = await Image.fromFloat(decoded.data, SIZE, SIZE, 'signed');
     const different = image.data.filter(
       (value, i) => Math.abs(value - (pixels.images[0]?.data[i] as number)) > 1,
     );

@@ -137,7 +137,10 @@ describe('image to image', () => {
   test('a weaker run stays closer to the picture', async () => {
     const near = numbersOf(await img2img.generate({ ...run, steps: 20, image: picture(), strength: 0.05 }));
     const far = numbersOf(await img2img.generate({ ...run, steps: 20, image: picture(), strength: 0.9 }));
-    const moments = await pipe.vae.encode({ data: picture().toFloat('signed'), shape: [1, 3, SIZE, SIZE] });
+    const moments = await pipe.vae.encode({
+      data: await picture().toFloat('signed'),
+      shape: [1, 3, SIZE, SIZE],
+    });
     const mean = moments.data.subarray(0, 256).map((value) => value * pipe.vae.scalingFactor);
     expect(distance(near, mean)).toBeLessThan(distance(far, mean));
   });
@@ -146,7 +149,7 @@ describe('image to image', () => {
     const image = picture();
     const given = await img2img.generate({
       ...run,
-      image: { data: image.toFloat(), shape: [1, 3, SIZE, SIZE] },
+      image: { data: await image.toFloat(), shape: [1, 3, SIZE, SIZE] },
     });
     expect(sameBits(numbersOf(given), numbersOf(await img2img.generate({ ...run, image })))).toBe(true);
   });

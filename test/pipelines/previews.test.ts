@@ -31,7 +31,7 @@ describe('previews of a run', () => {
     expect(previews).toHaveLength(2);
     for (const preview of previews) {
       expect(preview).toBeInstanceOf(LatentPreview);
-      expect(preview.toImages().map(({ width, height }) => [width, height])).toEqual([
+      expect((await preview.toImages()).map(({ width, height }) => [width, height])).toEqual([
         [72, 40],
         [72, 40],
       ]);
@@ -40,16 +40,16 @@ describe('previews of a run', () => {
 
   test('are the known projection of the predicted clean latents', async () => {
     const [, last] = await previewsOf(pipe);
-    const [small] = projectLatents(last as LatentPreview, SD_PROJECTION);
-    const expected = resizeLanczos(small as never, 64, 64);
-    expect(last?.toImage().data).toEqual(expected.data);
+    const [small] = await projectLatents(last as LatentPreview, SD_PROJECTION);
+    const expected = await resizeLanczos(small as never, 64, 64);
+    expect((await last?.toImage())?.data).toEqual(expected.data);
     expect(new Set(expected.data).size).toBeGreaterThan(20);
   });
 
   test('come through stream too', async () => {
     const sizes: number[] = [];
     for await (const event of pipe.stream({ prompt: 'a', steps: 2, previewEvery: 1, output: 'latent' })) {
-      if (event.type === 'step' && event.preview) sizes.push(event.preview.toImage().width);
+      if (event.type === 'step' && event.preview) sizes.push((await event.preview.toImage()).width);
     }
     expect(sizes).toEqual([64, 64, 64]);
   });
@@ -71,9 +71,9 @@ describe('a projection that is fitted', () => {
     const [, last] = await previewsOf(fitted);
     const [, known] = await previewsOf(pipe);
     expect(sameBits(last?.data as Float32Array, known?.data as Float32Array)).toBe(true);
-    const [small] = projectLatents(last as LatentPreview, await fitProjection(pipe.vae));
-    expect(last?.toImage().data).toEqual(resizeLanczos(small as never, 64, 64).data);
-    expect(last?.toImage().data).not.toEqual(known?.toImage().data);
+    const [small] = await projectLatents(last as LatentPreview, await fitProjection(pipe.vae));
+    expect((await last?.toImage())?.data).toEqual((await resizeLanczos(small as never, 64, 64)).data);
+    expect((await last?.toImage())?.data).not.toEqual((await known?.toImage())?.data);
     await fitted.dispose();
   });
 
@@ -85,8 +85,11 @@ describe('a projection that is fitted', () => {
     const other = await DiffusionPipeline.fromPretrained(folder, { device: 'cpu', log: () => {} });
     rmSync(folder, { recursive: true });
     const [, last] = await previewsOf(other);
-    const [small] = projectLatents(last as LatentPreview, await fitProjection((other as typeof pipe).vae));
-    expect(last?.toImage().data).toEqual(resizeLanczos(small as never, 64, 64).data);
+    const [small] = await projectLatents(
+      last as LatentPreview,
+      await fitProjection((other as typeof pipe).vae),
+    );
+    expect((await last?.toImage())?.data).toEqual((await resizeLanczos(small as never, 64, 64)).data);
     await other.dispose();
   });
 

@@ -37,10 +37,10 @@ describe('projectLatents', () => {
     bias: [0, 0.5, -1] as const,
   };
 
-  test('adds up channels and bias, clamps, and keeps images apart', () => {
+  test('adds up channels and bias, clamps, and keeps images apart', async () => {
     // Two images of 1 x 2 pixels, channel after channel.
     const data = Float32Array.of(-1, 1, 0, 1, 0, -2, 0, 0, /**/ 0, 5, 0, -3, 0, 0, 4, -4);
-    const images = projectLatents({ data, shape: [2, 4, 1, 2] }, projection);
+    const images = await projectLatents({ data, shape: [2, 4, 1, 2] }, projection);
     expect(images.map(({ width, height }) => [width, height])).toEqual([
       [2, 1],
       [2, 1],
@@ -50,22 +50,24 @@ describe('projectLatents', () => {
     expect([...(images[1]?.data ?? [])]).toEqual([255, 255, 128, 255, 0, 0]);
   });
 
-  test('a preview is as large as the image, and asks for one that is there', () => {
+  test('a preview is as large as the image, and asks for one that is there', async () => {
     const data = Float32Array.from({ length: 2 * 4 * 3 * 5 }, (_, i) => Math.sin(i));
     const preview = new LatentPreview(data, [2, 4, 3, 5], projection, 8);
-    expect(preview.toImage()).toMatchObject({ width: 40, height: 24 });
-    const images = preview.toImages();
+    expect(await preview.toImage()).toMatchObject({ width: 40, height: 24 });
+    const images = await preview.toImages();
     expect(images).toHaveLength(2);
-    expect(images[1]?.data).toEqual(preview.toImage(1).data);
+    expect(images[1]?.data).toEqual((await preview.toImage(1)).data);
     expect(images[1]?.data).not.toEqual(images[0]?.data);
     for (const index of [-1, 2, 0.5, Number.NaN, '0']) {
-      expect(() => preview.toImage(index as number)).toThrow(/^index must be a whole number from 0 to 1/);
+      await expect(preview.toImage(index as number)).rejects.toThrow(
+        /^index must be a whole number from 0 to 1/,
+      );
     }
   });
 
-  test('flat latents are a flat picture', () => {
+  test('flat latents are a flat picture', async () => {
     const data = new Float32Array(4 * 4 * 4).fill(0.2);
-    const { data: colors } = new LatentPreview(data, [1, 4, 4, 4], projection, 8).toImage();
+    const { data: colors } = await new LatentPreview(data, [1, 4, 4, 4], projection, 8).toImage();
     // 0.2 + 0.05, 0.1 + 0.05 + 0.5, -0.2 + 0.05 - 1
     for (let i = 0; i < colors.length; i++) expect(colors[i]).toBe([159, 210, 0][i % 3]);
   });

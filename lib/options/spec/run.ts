@@ -120,7 +120,8 @@ export const RUN_OPTIONS = {
   }),
   /**
    * Called after every U-Net call. What it throws ends the run, and so does a promise of its that rejects; the run goes
-   * on meanwhile, and ends when all of them have settled.
+   * on meanwhile, and ends when all of them have settled. One that never settles keeps the run waiting, and the calls
+   * behind it, until `signal` aborts: give one with a time limit (`AbortSignal.timeout`) where that may happen.
    */
   onStep: option({
     kind: kinds.callback<(event: StepEvent) => unknown>(),
@@ -131,7 +132,7 @@ export const RUN_OPTIONS = {
   previewEvery: option({
     kind: kinds.whole(1, 100_000, 'count'),
     families: LATENT,
-    help: 'show every so many steps what becomes of it (`event.preview.toImage()`)',
+    help: 'show every so many steps what becomes of it (`await event.preview.toImage()`)',
     fallback: 'never',
     flag: {
       spelling: '--preview-every <n>',

@@ -2,7 +2,8 @@ import { invalidArgument } from '../../errors.js';
 import { checkTensor, textList } from '../../options/checks.js';
 import type { OptionsOf } from '../../options/spec/index.js';
 import type { TokenBlock } from '../../prompts/blocks.js';
-import { concat, repeatRows, type Tensor } from '../../tensor.js';
+import { inSlices, type Sliced } from '../../slices.js';
+import { newFloats, repeatRows, type Tensor } from '../../tensor.js';
 import type { ResolvedOptions } from '../inputs/options.js';
 import type { TextBranch, XLComponents } from '../loading/xl-parts.js';
 import { encodeBlocks, fillBlocks, readTexts } from './prompt.js';
@@ -51,23 +52,28 @@ export async function readXLPrompt(
 ): Promise<XLPrompt> {
   const { prompts, negativePrompts, promptCount, numImages, clipSkip, signal } = options;
   const last = (text.at(-1) as TextBranch).encoder;
-  const spread = ({ states, pooled }: XLEmbeds): XLEmbeds => ({
-    states: repeatRows(states, promptCount, numImages),
-    pooled: repeatRows(pooled, promptCount, numImages),
+  const repeat = async ({ states, pooled }: XLEmbeds, rows: number, times: number): Promise<XLEmbeds> => ({
+    states: await inSlices(repeatRows(states, rows, times), signal),
+    pooled: await inSlices(repeatRows(pooled, rows, times), signal),
   });
+  const spread = (embeds: XLEmbeds) => repeat(embeds, promptCount, numImages);
   const zeros = (length: number): XLEmbeds => ({
     states: new Float32Array(promptCount * length * unet.contextWidth),
     pooled: new Float32Array(promptCount * last.pooledWidth),
   });
 
   if (!prompts) {
-    const embeds = givenEmbeds(given, promptCount, unet.contextWidth, last.pooledWidth, guided);
+    const sizes = { prompts: promptCount, width: unet.contextWidth, pooledWidth: last.pooledWidth };
+    const embeds = await givenEmbeds(given, sizes, guided, signal);
     const { length, positive, negative } = embeds;
     const absent = guided && !negative ? zeros(length) : undefined;
     const other = negative ?? absent;
     return {
       length,
-      encode: async () => ({ positive: spread(positive), ...(other && { negative: spread(other) }) }),
+      encode: async () => ({
+        positive: await spread(positive),
+        ...(other && { negative: await spread(other) }),
+      }),
     };
   }
 
@@ -101,22 +107,23 @@ export async function readXLPrompt(
       outputs.push(await encodeBlocks(branch.encoder, branch[half] as TokenBlock[][], { hidden, signal }));
     }
     const rows = half === 'positive' ? prompts.length : (negativeTexts as readonly string[]).length;
-    const states = sideBySide(
+    const all = sideBySide(
       outputs.map(({ states }) => states),
       rows * length,
     );
+    const states = await inSlices(all, signal);
     const pooled = outputs.at(-1)?.pooled as Float32Array;
     // One text for all is encoded once.
-    const times = promptCount / rows;
-    return { states: repeatRows(states, 1, times), pooled: repeatRows(pooled, 1, times) };
+    return repeat({ states, pooled }, 1, promptCount / rows);
   };
   return {
     length,
     encode() {
       const both = async () => {
-        const positive = spread(await encode('positive', clipSkip));
+        const positive = await spread(await encode('positive', clipSkip));
         if (!guided) return { positive };
-        return { positive, negative: spread(zeroNegative ? zeros(length) : await encode('negative', 0)) };
+        const negative = zeroNegative ? zeros(length) : await encode('negative', 0);
+        return { positive, negative: await spread(negative) };
       };
       // Encoders whose weights are not kept are loaded once for both.
       return branches.reduceRight(
@@ -129,36 +136,43 @@ export async function readXLPrompt(
   };
 }
 
-function givenEmbeds(
+async function givenEmbeds(
   given: XLPromptOptions,
-  prompts: number,
-  width: number,
-  pooledWidth: number,
+  { prompts, width, pooledWidth }: { prompts: number; width: number; pooledWidth: number },
   guided: boolean,
-): { length: number; positive: XLEmbeds; negative?: XLEmbeds } {
+  signal: AbortSignal | undefined,
+): Promise<{ length: number; positive: XLEmbeds; negative?: XLEmbeds }> {
   const { promptEmbeds, pooledPromptEmbeds, negativePromptEmbeds, negativePooledPromptEmbeds } = given;
-  const states = checkTensor('promptEmbeds', promptEmbeds as Tensor, [prompts, null, width]);
+  const check = (name: string, tensor: Tensor, shape: (number | null)[]) =>
+    checkTensor(name, tensor, shape, signal);
+  const states = await check('promptEmbeds', promptEmbeds as Tensor, [prompts, null, width]);
   if (!pooledPromptEmbeds) throw invalidArgument('pooledPromptEmbeds', 'must be given with promptEmbeds');
-  const pooled = checkTensor('pooledPromptEmbeds', pooledPromptEmbeds, [prompts, pooledWidth]);
+  const pooled = await check('pooledPromptEmbeds', pooledPromptEmbeds, [prompts, pooledWidth]);
   const length = states.shape[1] as number;
   const positive = { states: states.data, pooled: pooled.data };
   if (!guided || !negativePromptEmbeds) return { length, positive };
   if (!negativePooledPromptEmbeds) {
     throw invalidArgument('negativePooledPromptEmbeds', 'must be given with negativePromptEmbeds');
   }
-  const negative = {
-    states: checkTensor('negativePromptEmbeds', negativePromptEmbeds, [prompts, length, width]).data,
-    pooled: checkTensor('negativePooledPromptEmbeds', negativePooledPromptEmbeds, [prompts, pooledWidth])
-      .data,
-  };
-  return { length, positive, negative };
+  const others = await check('negativePromptEmbeds', negativePromptEmbeds, [prompts, length, width]);
+  const shape = [prompts, pooledWidth];
+  const pool = await check('negativePooledPromptEmbeds', negativePooledPromptEmbeds, shape);
+  return { length, positive, negative: { states: others.data, pooled: pool.data } };
 }
 
 /** Rows of several tensors, joined: [rows, a] and [rows, b] -> [rows, a + b]. */
-function sideBySide(tensors: readonly Float32Array[], rows: number): Float32Array {
-  const parts = (row: number) =>
-    tensors.map((data) => data.subarray((row * data.length) / rows, ((row + 1) * data.length) / rows));
-  return tensors.length === 1
-    ? (tensors[0] as Float32Array)
-    : concat(Array.from({ length: rows }, (_, row) => parts(row)).flat());
+function* sideBySide(tensors: readonly Float32Array[], rows: number): Sliced<Float32Array> {
+  if (tensors.length === 1) return tensors[0] as Float32Array;
+  const widths = tensors.map(({ length }) => length / rows);
+  const width = widths.reduce((sum, own) => sum + own, 0);
+  const out = newFloats(rows * width);
+  for (const [i, data] of tensors.entries()) {
+    const own = widths[i] as number;
+    const start = widths.slice(0, i).reduce((sum, other) => sum + other, 0);
+    for (let row = 0; row < rows; row++) {
+      out.set(data.subarray(row * own, (row + 1) * own), row * width + start);
+      if (row % 32 === 31) yield;
+    }
+  }
+  return out;
 }

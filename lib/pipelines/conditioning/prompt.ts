@@ -5,7 +5,7 @@ import { checkTensor } from '../../options/checks.js';
 import { emptyBlock, type TokenBlock, toBlocks } from '../../prompts/blocks.js';
 import { applyWeights } from '../../prompts/weighting.js';
 import { inSlices } from '../../slices.js';
-import { concat, repeatRows, type Tensor } from '../../tensor.js';
+import { joined, repeatRows, type Tensor } from '../../tensor.js';
 import type { CLIPTokenizer } from '../../tokenizers/clip-tokenizer.js';
 import type { ResolvedOptions } from '../inputs/options.js';
 import type { Components } from '../loading/parts.js';
@@ -91,12 +91,14 @@ export async function readPrompts(
     for (const texts of [positive, negative ?? []]) fill(texts, count);
     return { positive, ...(negative && { negative }), length: count * each };
   }
-  const given = checkTensor('promptEmbeds', promptEmbeds as Tensor, [null, null, unet.contextWidth]);
+  const shape = [null, null, unet.contextWidth];
+  const given = await checkTensor('promptEmbeds', promptEmbeds as Tensor, shape, options.signal);
   const length = given.shape[1] as number;
   if (!guided) return { positive: given.data, length };
   if (negativePromptEmbeds) {
-    const shape = [promptCount, length, unet.contextWidth];
-    const negative = checkTensor('negativePromptEmbeds', negativePromptEmbeds, shape);
+    const same = [promptCount, length, unet.contextWidth];
+    const { signal } = options;
+    const negative = await checkTensor('negativePromptEmbeds', negativePromptEmbeds, same, signal);
     return { positive: given.data, negative: negative.data, length };
   }
   const negative = await negativeTexts();
@@ -139,7 +141,10 @@ export async function encodeBlocks(
     }
     states.push(state);
   }
-  return { states: concat(states), pooled: concat(pooled) };
+  return {
+    states: await inSlices(joined(states), signal),
+    pooled: await inSlices(joined(pooled), signal),
+  };
 }
 
 /**
@@ -154,14 +159,16 @@ export async function encodePrompts(
 ): Promise<PromptEmbeds> {
   const encode = async (texts: TokenBlock[][] | Float32Array, skip: number) =>
     Array.isArray(texts) ? (await encodeBlocks(textEncoder, texts, { skip, signal })).states : texts;
-  const spread = (data: Float32Array) => repeatRows(data, promptCount, numImages);
+  const repeat = (data: Float32Array, rows: number, times: number) =>
+    inSlices(repeatRows(data, rows, times), signal);
+  const spread = (data: Float32Array) => repeat(data, promptCount, numImages);
   const encodeAll = async (): Promise<PromptEmbeds> => {
-    const out: PromptEmbeds = { positive: spread(await encode(positive, clipSkip)), length };
+    const out: PromptEmbeds = { positive: await spread(await encode(positive, clipSkip)), length };
     if (!negative) return out;
     const encoded = await encode(negative, 0);
     // One text for all is encoded once.
     const isShared = Array.isArray(negative) && negative.length < promptCount;
-    out.negative = spread(isShared ? repeatRows(encoded, 1, promptCount) : encoded);
+    out.negative = await spread(isShared ? await repeat(encoded, 1, promptCount) : encoded);
     return out;
   };
   const isGiven = !Array.isArray(positive) && !Array.isArray(negative);
@@ -169,6 +176,9 @@ export async function encodePrompts(
 }
 
 /** The U-Net's context [negative, positive]. */
-export function contextOf({ positive, negative }: PromptEmbeds): Float32Array {
-  return negative ? concat([negative, positive]) : positive;
+export async function contextOf(
+  { positive, negative }: PromptEmbeds,
+  signal: AbortSignal | undefined,
+): Promise<Float32Array> {
+  return negative ? inSlices(joined([negative, positive]), signal) : positive;
 }

@@ -2,7 +2,7 @@ import { normalizeForClip, resizeAntialiased } from '../../images/clip-resize.js
 import type { AutoencoderKL } from '../../models/autoencoder-kl.js';
 import type { CLIPVisionModelWithProjection } from '../../models/image-encoder.js';
 import { inSlices, mapParts } from '../../slices.js';
-import { concat, type Tensor } from '../../tensor.js';
+import { joined, type Tensor } from '../../tensor.js';
 import { toSigned } from '../outputs/pixels.js';
 
 /** What a video U-Net reads besides latents and time; [unconditional, conditional] with guidance. */
@@ -51,14 +51,15 @@ export async function conditionVideo(
   const { data: moments } = await vae.encode({ data: noisy, shape }, { signal });
   // The posterior's mode, not scaled.
   const mode = moments.subarray(0, moments.length / 2);
-  const each = concat(new Array<Float32Array>(frames).fill(mode));
+  const each = await inSlices(joined(new Array<Float32Array>(frames).fill(mode)), signal);
   const ids = Float32Array.of(fps - 1, motionBucketId, noiseAugStrength);
-  const both = (values: Float32Array, without: Float32Array) => (guided ? concat([without, values]) : values);
+  const both = async (values: Float32Array, without: Float32Array) =>
+    guided ? inSlices(joined([without, values]), signal) : values;
   return {
-    context: both(embeds, new Float32Array(embeds.length)),
+    context: await both(embeds, new Float32Array(embeds.length)),
     contextLength: 1,
-    timeIds: both(ids, ids),
-    constant: both(each, new Float32Array(each.length)),
+    timeIds: await both(ids, ids),
+    constant: await both(each, new Float32Array(each.length)),
   };
 }
 

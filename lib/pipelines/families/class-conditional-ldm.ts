@@ -10,13 +10,14 @@ import type { OptionsOf } from '../../options/spec/index.js';
 import { MAX_IMAGES } from '../../options/spec/run.js';
 import { LatentDDIMScheduler, type Scheduler } from '../../schedulers/index.js';
 import { inSlices } from '../../slices.js';
-import { concat, type Tensor } from '../../tensor.js';
+import { joined, type Tensor } from '../../tensor.js';
 import { checkSeeds } from '../inputs/seeds.js';
 import type { ModelIndex } from '../loading/model-index.js';
 import type { LoadOptions, PipelineParts } from '../loading/parts.js';
 import { registerPipeline } from '../loading/registry.js';
 import { chooseScheduler } from '../loading/scheduler-file.js';
 import { loadTogether } from '../loading/together.js';
+import { toUnitPixels } from '../outputs/pixels.js';
 import { SamplingPipeline, type SamplingRun } from './sampling-pipeline.js';
 
 export interface ClassConditionalLDMOptions extends OptionsOf<'ldm'> {
@@ -104,10 +105,10 @@ export class ClassConditionalLDMPipeline extends SamplingPipeline<
       const scaled = this.vae.latentScale.fromModel(image, (each[1] as number) * (each[2] as number));
       const one = await inSlices(scaled, signal);
       const decoded = await this.vae.decode({ data: one, shape: [1, ...each] }, { signal });
-      pixels.push(decoded.data.map((value) => Math.min(1, Math.max(0, (value + 1) / 2))));
+      pixels.push(await inSlices(toUnitPixels(decoded.data), signal));
     }
     const [, height = 0, width = 0] = each.map((extent) => extent * this.vae.scale);
-    return { data: concat(pixels), shape: [batch, 3, height, width] };
+    return { data: await inSlices(joined(pixels), signal), shape: [batch, 3, height, width] };
   }
 
   protected override get pixelScale(): number {

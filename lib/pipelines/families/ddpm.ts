@@ -7,12 +7,14 @@ import { openBackend } from '../../native/device.js';
 import { checkOptions } from '../../options/check.js';
 import type { OptionsOf } from '../../options/spec/index.js';
 import { OriginalDDIMScheduler, Scheduler } from '../../schedulers/index.js';
+import { inSlices } from '../../slices.js';
 import type { Tensor } from '../../tensor.js';
 import { checkSeeds } from '../inputs/seeds.js';
 import type { ModelIndex } from '../loading/model-index.js';
 import type { LoadOptions, PipelineParts } from '../loading/parts.js';
 import { registerPipeline } from '../loading/registry.js';
 import { chooseScheduler, loadScheduler } from '../loading/scheduler-file.js';
+import { toUnitPixels } from '../outputs/pixels.js';
 import type { GenerateResult } from '../outputs/result.js';
 import { SamplingPipeline, type SamplingRun } from './sampling-pipeline.js';
 
@@ -74,8 +76,8 @@ export class DDPMPipeline extends SamplingPipeline<DDPMOptions, PipelineParts> {
     };
   }
 
-  protected override async decode({ data, shape }: Tensor): Promise<Tensor> {
-    return { data: data.map((value) => Math.min(1, Math.max(0, (value + 1) / 2))), shape };
+  protected override async decode({ data, shape }: Tensor, signal: AbortSignal | undefined): Promise<Tensor> {
+    return { data: await inSlices(toUnitPixels(data), signal), shape };
   }
 
   protected override async decodeBytes(): Promise<number> {

@@ -109,7 +109,7 @@ export abstract class SamplingPipeline<
     const noise = this.noiseSource(seedsOf(options), batch);
     const each = countOf(shape.slice(1));
     const start = options.latents
-      ? checkTensor('latents', options.latents, shape).data
+      ? (await checkTensor('latents', options.latents, shape, signal)).data
       : await noise.draw(each, signal);
     const scaled = mapParts(start, (value) => value * plan.compiled.initNoiseSigma);
     const latents = await inSlices(scaled, signal);

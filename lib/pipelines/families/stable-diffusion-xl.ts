@@ -3,7 +3,8 @@ import type { ImageInput } from '../../images/input.js';
 import type { CLIPTextModel } from '../../models/text-encoder.js';
 import { requireShapes } from '../../options/checks.js';
 import type { OptionsOf } from '../../options/spec/index.js';
-import { concat, FloatTensor } from '../../tensor.js';
+import { inSlices } from '../../slices.js';
+import { FloatTensor, joined } from '../../tensor.js';
 import { readXLPrompt } from '../conditioning/prompt-xl.js';
 import { timeIds, XL_SIZE_OPTIONS } from '../conditioning/time-ids.js';
 import { type Img2ImgInputs, imageToImage } from '../inputs/image-to-image.js';
@@ -119,14 +120,15 @@ export abstract class StableDiffusionXL<Options extends XLOptions, Inputs> exten
     const { width, height, batch } = options;
     const ids = timeIds(given, { width, height, aesthetic: this.components.requiresAestheticsScore });
     const halves = guided ? [ids.negative, ids.positive] : [ids.positive];
+    const both = (parts: Float32Array[]) => inSlices(joined(parts), options.signal);
     return {
       length: prompt.length,
       encode: async () => {
         const { positive, negative } = await prompt.encode();
         const embeds = negative ? [negative, positive] : [positive];
         return {
-          context: concat(embeds.map(({ states }) => states)),
-          textEmbeds: concat(embeds.map(({ pooled }) => pooled)),
+          context: await both(embeds.map(({ states }) => states)),
+          textEmbeds: await both(embeds.map(({ pooled }) => pooled)),
           timeIds: Float32Array.from(
             halves.flatMap((half) => Array.from({ length: batch }, () => half).flat()),
           ),

@@ -54,7 +54,10 @@ export abstract class StableDiffusion<Options extends GenerateOptions, Inputs> e
     const tokens = await readPrompts(this.components, options, guided, note);
     return {
       length: tokens.length,
-      encode: async () => ({ context: contextOf(await encodePrompts(this.components, tokens, options)) }),
+      encode: async () => {
+        const embeds = await encodePrompts(this.components, tokens, options);
+        return { context: await contextOf(embeds, options.signal) };
+      },
     };
   }
 }

@@ -111,7 +111,7 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
     // diffusers' order: the picture's noise, the latents, then the sampler's.
     const imageShape = [1, 3, height, width];
     const imageNoise = options.imageNoise
-      ? checkTensor('imageNoise', options.imageNoise, imageShape).data
+      ? (await checkTensor('imageNoise', options.imageNoise, imageShape, signal)).data
       : await noise.draw(3 * height * width, signal);
     const conditions = await conditionVideo(
       { vae, imageEncoder },
@@ -126,7 +126,7 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
     clock.lap('encode');
     const count = frames * latent[1] * latent[2] * latent[3];
     const unit = options.latents
-      ? checkTensor('latents', options.latents, [1, ...latent]).data
+      ? (await checkTensor('latents', options.latents, [1, ...latent], signal)).data
       : await noise.draw(count, signal);
     const scaled = mapParts(unit, (value) => value * plan.compiled.initNoiseSigma);
     const latents = await inSlices(scaled, signal);

@@ -5,7 +5,8 @@ import type { HistorySlots } from '../../native/types.js';
 import { checkTensor, requireShapes, whole } from '../../options/checks.js';
 import type { OptionsOf } from '../../options/spec/index.js';
 import type { CompiledSchedule } from '../../schedulers/index.js';
-import { concat, FloatTensor, repeatRows } from '../../tensor.js';
+import { inSlices, mapParts } from '../../slices.js';
+import { FloatTensor, joined, repeatRows } from '../../tensor.js';
 import { contextOf, encodePrompts, readPrompts } from '../conditioning/prompt.js';
 import { DiffusionPipeline } from '../diffusion-pipeline.js';
 import { NoiseSource } from '../inputs/noise.js';
@@ -101,14 +102,15 @@ export class TextToVideoZeroPipeline extends DiffusionPipeline<TextToVideoZeroOp
       options: resolved,
       frames,
       latent,
-      context: contextOf(prompt),
+      context: await contextOf(prompt, signal),
       contextLength: prompt.length,
       guided,
       noise,
-      latents: given.latents && checkTensor('latents', given.latents, latent).data,
+      latents: given.latents && (await checkTensor('latents', given.latents, latent, signal)).data,
       forwardNoise:
         given.forwardNoise &&
-        checkTensor('forwardNoise', given.forwardNoise, [frames - 1, ...latent.slice(1)]).data,
+        (await checkTensor('forwardNoise', given.forwardNoise, [frames - 1, ...latent.slice(1)], signal))
+          .data,
       note,
     });
     clock.lap('denoise');
@@ -272,8 +274,8 @@ export async function denoiseVideo({ unet }: Pick<Components, 'unet'>, run: Vide
       table: plan.table,
       latents: x,
       slots,
-      ...(draws.length > 0 && { noise: concat(draws) }),
-      context: repeatRows(run.context, halves, batch),
+      ...(draws.length > 0 && { noise: await inSlices(joined(draws), signal) }),
+      context: await inSlices(repeatRows(run.context, halves, batch), signal),
       contextLength: run.contextLength,
     };
     return { plan, ...(await runLoop(unet, request, plan, options)) };
@@ -281,13 +283,16 @@ export async function denoiseVideo({ unet }: Pick<Components, 'unet'>, run: Vide
 
   const count = latent[1] * latent[2] * latent[3];
   const unit = run.latents ?? (await noise.drawRows(1, count, signal));
-  const start = unit.map((value) => value * compiled.initNoiseSigma);
+  const scaled = mapParts(unit, (value) => value * compiled.initNoiseSigma);
+  const start = await inSlices(scaled, signal);
   const [atT1, atT0] = [calls - t1 - 1, calls - t0 - 1];
   const first = await loop([0, atT1], start, { batch: 1, slots: {} });
   const second = await loop([atT1, atT0], first.latents, { batch: 1, slots: first.slots });
   signal?.throwIfAborted();
 
-  const copies = { data: repeatRows(second.latents, 1, frames - 1), shape: [frames - 1, ...latent.slice(1)] };
+  const repeat = (values: Float32Array, times: number) => inSlices(repeatRows(values, 1, times), signal);
+  const shape = [frames - 1, ...latent.slice(1)];
+  const copies = { data: await repeat(second.latents, frames - 1), shape };
   const moved = warpLatents(
     copies,
     run.frameIds.slice(1).map((id) => ({ x: run.motion.x * id, y: run.motion.y * id })),
@@ -298,14 +303,17 @@ export async function denoiseVideo({ unet }: Pick<Components, 'unet'>, run: Vide
     compiled.timesteps[atT0] as number,
     compiled.timesteps[atT1] as number,
   );
-  const others = moved.data.map(
+  const noised = mapParts(
+    moved.data,
     (value, i) => Math.sqrt(alpha) * value + Math.sqrt(1 - alpha) * (normal[i] as number),
   );
-  const all = concat([first.latents, others]);
+  const others = await inSlices(noised, signal);
+  const all = await inSlices(joined([first.latents, others]), signal);
   // The sampler's memory is the first frame's at t1, for all of them.
-  const slots = Object.fromEntries(
-    Object.entries(first.slots).map(([name, values]) => [name, repeatRows(values, 1, frames)]),
-  );
+  const slots: HistorySlots = {};
+  for (const [name, values] of Object.entries(first.slots)) {
+    slots[name as keyof HistorySlots] = await repeat(values, frames);
+  }
   const third = await loop([atT1, calls], all, { batch: frames, slots });
   const trace: VideoZeroTrace = { firstAtT1: first.latents, firstAtT0: second.latents, allAtT1: all };
   return {

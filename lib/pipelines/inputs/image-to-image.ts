@@ -12,7 +12,7 @@ import { checkTensor } from '../../options/checks.js';
 import type { OptionsOf } from '../../options/spec/index.js';
 import { inSlices, mapParts } from '../../slices.js';
 import type { Tensor } from '../../tensor.js';
-import { encodeImages, repeatTo } from './encode-image.js';
+import { encodeImages, repeated } from './encode-image.js';
 import type { GenerateOptions, ResolvedOptions } from './options.js';
 import type { RunContext, RunKind, RunStart } from './run-kind.js';
 
@@ -51,7 +51,9 @@ export function imageToImage<Options extends Img2ImgOptions>(
     bytes: (inputs, { width, height }) => ('latents' in inputs ? 0 : bytesOf(inputs, width, height, 3)),
     async prepare(inputs, given, options, note) {
       if ('latents' in inputs) {
-        return { start: (context) => startFromLatents(context, givenLatents(inputs.latents, context)) };
+        return {
+          start: async (context) => startFromLatents(context, await givenLatents(inputs.latents, context)),
+        };
       }
       checkImageCount('image', inputs, options.batch);
       noteSize('image', inputs, given, options, note);
@@ -77,10 +79,13 @@ async function startFromLatents(
   return { latents: await inSlices(noised, options.signal) };
 }
 
-function givenLatents(latents: Tensor, { options, latent: [, channels, h, w] }: RunContext): Float32Array {
-  const given = checkTensor('image', latents, [null, channels, h, w]);
-  checkImageCount('image', { tensor: given }, options.batch);
-  return repeatTo(given.data, given.shape[0] as number, options.batch);
+async function givenLatents(
+  latents: Tensor,
+  { options: { batch, signal }, latent: [, channels, h, w] }: RunContext,
+): Promise<Float32Array> {
+  const given = await checkTensor('image', latents, [null, channels, h, w], signal);
+  checkImageCount('image', { tensor: given }, batch);
+  return inSlices(repeated(given.data, given.shape[0] as number, batch), signal);
 }
 
 /** The picture's size, cut down to whole latent pixels as diffusers does; a tensor must have such a size. */

@@ -101,7 +101,7 @@ async function startInside(
     ? mapParts(normal, (value) => value * compiled.initNoiseSigma)
     : mapParts(normal, (value, i) => level.sqrtAlpha * (clean[i] as number) + level.sigma * value);
   const latents = handedOver
-    ? checkTensor('latents', handedOver, latent).data
+    ? (await checkTensor('latents', handedOver, latent, signal)).data
     : await inSlices(scaled, signal);
   // Drawn by ordinary U-Nets too, to keep the generator in step.
   const maskedLatents = await encodeImages(vae, masked, noise, options);

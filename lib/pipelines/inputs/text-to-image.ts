@@ -22,7 +22,7 @@ async function startFromNoise(
   given: GenerateOptions['latents'],
 ): Promise<RunStart> {
   const unit = given
-    ? checkTensor('latents', given, latent).data
+    ? (await checkTensor('latents', given, latent, options.signal)).data
     : await noise.draw(latent[1] * latent[2] * latent[3], options.signal);
   const scaled = mapParts(unit, (value) => value * compiled.initNoiseSigma);
   return { latents: await inSlices(scaled, options.signal) };

@@ -10,6 +10,11 @@ export function toUnit(pixels: Float32Array, out: Float32Array): Sliced<void> {
   });
 }
 
+/** The same in a new array, rounded as (value + 1) / 2. */
+export function toUnitPixels(pixels: Float32Array): Sliced<Float32Array> {
+  return mapParts(pixels, (value) => Math.min(1, Math.max(0, (value + 1) / 2)));
+}
+
 /** Pixels from 0 to 1 as ones from -1 to 1. */
 export function toSigned(pixels: Float32Array): Sliced<Float32Array> {
   return mapParts(pixels, (value) => 2 * value - 1);
