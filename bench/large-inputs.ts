@@ -34,7 +34,7 @@ export function largeTokenizers(): Record<string, string> {
   // Of short words, for as many as possible.
   const grown = (limit: number) => {
     const value = { ...vocab };
-    let bytes = JSON.stringify(value).length;
+    let bytes = Buffer.byteLength(JSON.stringify(value));
     for (let id = Object.keys(value).length; bytes < limit - 64; id++) {
       value[`${id.toString(36)}~`] = id;
       bytes += id.toString(36).length + String(id).length + 5;
