@@ -53,8 +53,8 @@ UnetDenoise DenoiseInputs::run(int steps, int interval, int branch) const {
     row.guidance_rescale = number(0);
     row.x0_x = number(1 / std::sqrt(a));
     row.x0_m = number(-std::sqrt(1 - a) / std::sqrt(a));
-    row.assignments = {
-        {Slot::x, {{Slot::x0, number(std::sqrt(next))}, {Slot::m, number(std::sqrt(1 - next))}}}};
+    table.assign(row, Slot::x,
+                 {{Slot::x0, number(std::sqrt(next))}, {Slot::m, number(std::sqrt(1 - next))}});
     table.rows.push_back(row);
   }
   return out;

@@ -8,6 +8,14 @@ export interface NativeAddon {
   readonly contract: string;
   /** What native errors are made with, here and in each worker. */
   setErrorClass(errorClass: new (code: DeepCacheErrorCode, message: string) => Error): void;
+  /** What step tables hold at most: TABLE_LIMITS of lib/schedulers/table.ts. */
+  readonly tableLimits: {
+    readonly slots: readonly string[];
+    readonly rows: number;
+    readonly programs: number;
+    readonly assignments: number;
+    readonly terms: number;
+  };
   /** Every backend, usable or not; never throws and needs no GPU. */
   devices(): DeviceInfo[];
   /** Where the CUDA library is when none lies beside the addon; too late once a device was asked for. */

@@ -3,27 +3,30 @@ export { type ModelCall, type RowState, type RunTableOptions, runTable, runTable
 /** A number shared by the batch, or one per sample. */
 export type PerSample = number | readonly number[];
 
+// native/runtime/table.h is this file in C++; its head lists what a new field of a row changes.
+
+/** @internal What a table holds at most, here and natively: rows, programs, assignments and terms of one row. */
+export const TABLE_LIMITS = {
+  slots: ['x', 'm', 'x0', 'noise', 's0', 's1', 's2', 's3', 's4', 's5', 's6', 's7', 's8', 's9'],
+  rows: 100_000,
+  programs: 1000,
+  assignments: 4,
+  terms: 64,
+} as const;
+
 /** The registers of the denoising loop. Each holds one tensor of the latent's shape. */
-export type Slot =
-  | 'x'
-  | 'm'
-  | 'x0'
-  | 'noise'
-  | 's0'
-  | 's1'
-  | 's2'
-  | 's3'
-  | 's4'
-  | 's5'
-  | 's6'
-  | 's7'
-  | 's8'
-  | 's9';
+export type Slot = (typeof TABLE_LIMITS)['slots'][number];
+
+/** coefficient * slot. */
+export interface Term {
+  slot: Slot;
+  coefficient: PerSample;
+}
 
 /** `to <- sum of coefficient * slot`. All terms are read before `to` is written. */
 export interface Assignment {
   to: Exclude<Slot, 'm' | 'noise'>;
-  terms: readonly { slot: Slot; coefficient: PerSample }[];
+  terms: readonly Term[];
 }
 
 /**
@@ -48,7 +51,7 @@ export interface StepRow {
   inputScale: PerSample;
   guidance?: Guidance;
   x0: { x: PerSample; m: PerSample; clamp?: number; threshold?: { ratio: number; max: number } };
-  /** Up to four. */
+  /** Up to four; all sums of a row have 64 terms at most. */
   assign: readonly Assignment[];
   /** Index of the noise draw that the slot `noise` means in this row. */
   noise?: PerSample;

@@ -12,6 +12,7 @@
 #include "plan_info.h"
 #include "safetensors_file.h"
 #include "synth.h"
+#include "table.h"
 #include "text_encoder.h"
 #include "unet.h"
 #include "vae.h"
@@ -38,6 +39,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports["version"] = DEEPCACHE_VERSION;
   exports["contract"] = DEEPCACHE_CONTRACT;
   add<set_error_class>(exports, "setErrorClass");
+  exports["tableLimits"] = table_limits(env);
   add<devices>(exports, "devices");
   add<set_cuda_library>(exports, "setCudaLibrary");
   add<available_memory_bytes>(exports, "availableMemory");

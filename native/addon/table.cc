@@ -9,8 +9,7 @@
 namespace deepcache::addon {
 namespace {
 
-constexpr size_t kMaxRows = 100'000, kMaxPrograms = 1000, kMaxTerms = 64;
-constexpr std::array<std::string_view, 4 + kHistorySlots> kSlots = {
+constexpr std::array<std::string_view, kFirstHistorySlot + kHistorySlots> kSlots = {
     "x", "m", "x0", "noise", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9"};
 
 Slot parse_slot(const Argument& slot) {
@@ -70,7 +69,7 @@ class TableParser {
     }
     parse_x0(in["x0"], row);
     for (const Argument& assignment : in["assign"].elements(kMaxAssignments))
-      row.assignments.push_back(parse_assignment(assignment));
+      table_.assign(row, parse_slot(assignment["to"]), parse_sum(assignment["terms"]));
     if (const Argument noise = in["noise"]; noise.given()) {
       row.has_noise = true;
       row.noise = coefficient(noise);
@@ -100,12 +99,11 @@ class TableParser {
     }
   }
 
-  Assignment parse_assignment(const Argument& in) {
-    Assignment assignment;
-    assignment.to = parse_slot(in["to"]);
-    for (const Argument& term : in["terms"].elements(kMaxTerms))
-      assignment.terms.push_back({parse_slot(term["slot"]), coefficient(term["coefficient"])});
-    return assignment;
+  std::vector<Term> parse_sum(const Argument& in) {
+    std::vector<Term> sum;
+    for (const Argument& term : in.elements(kMaxTerms))
+      sum.push_back({parse_slot(term["slot"]), coefficient(term["coefficient"])});
+    return sum;
   }
 
   // A number, or an array with one for each sample.
@@ -136,5 +134,18 @@ class TableParser {
 }  // namespace
 
 StepTable parse_table(const Argument& table, int batch) { return TableParser(batch).parse(table); }
+
+Napi::Object table_limits(Napi::Env env) {
+  Napi::Object limits = Napi::Object::New(env);
+  Napi::Array slots = Napi::Array::New(env);
+  for (const std::string_view slot : kSlots)
+    slots[slots.Length()] = Napi::String::New(env, std::string(slot));
+  limits["slots"] = slots;
+  limits["rows"] = Napi::Number::New(env, kMaxRows);
+  limits["programs"] = Napi::Number::New(env, kMaxPrograms);
+  limits["assignments"] = Napi::Number::New(env, kMaxAssignments);
+  limits["terms"] = Napi::Number::New(env, kMaxTerms);
+  return limits;
+}
 
 }  // namespace deepcache::addon

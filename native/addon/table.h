@@ -9,4 +9,7 @@ namespace deepcache::addon {
 // checked here; runtime/table.h's validate() checks that the rows fit together.
 StepTable parse_table(const Argument& table, int batch);
 
+// What the addon's tableLimits says: TABLE_LIMITS of lib/schedulers/table.ts.
+Napi::Object table_limits(Napi::Env env);
+
 }  // namespace deepcache::addon

@@ -7,13 +7,11 @@
 
 #include "cpu/buffer.h"
 #include "cpu/loop.h"
-#include "runtime/error.h"
 
 namespace deepcache::cpu {
 namespace {
 
-float* values(Buffer* buffer, const char* what) {
-  if (!buffer) throw Error(ErrorCode::kInternal, std::string("sampler: the state has no ") + what);
+float* values(Buffer* buffer) {
   return reinterpret_cast<float*>(static_cast<CpuBuffer*>(buffer)->data());
 }
 
@@ -70,34 +68,33 @@ struct Sample {
   int index;
 
   double number(Coefficient c) const { return double(table.value(c, index)); }
-  float* of(Buffer* buffer, const char* what) const {
-    return values(buffer, what) + index * state.count();
-  }
+  float* of(Buffer* buffer) const { return values(buffer) + index * state.count(); }
   float* slot(Slot slot) const {
     switch (slot) {
       case Slot::x:
-        return of(state.x, "x");
+        return of(state.x);
       case Slot::m:
-        return of(state.m, "m");
+        return of(state.m);
       case Slot::x0:
-        return of(state.x0, "x0");
+        return of(state.x0);
       case Slot::noise: {
         const size_t draw = size_t(number(row.noise));
-        return values(state.noise, "noise") + (draw * state.batch + index) * state.count();
+        return values(state.noise) + (draw * state.batch + index) * state.count();
       }
       default:
-        return of(state.history[int(slot) - kFirstHistorySlot], "history slot of the table");
+        return of(state.history[int(slot) - kFirstHistorySlot]);
     }
   }
 };
 
 void assign(const Sample& sample, const Assignment& assignment) {
-  const size_t terms = assignment.terms.size(), count = sample.state.count();
-  std::vector<const float*> from(terms);
-  std::vector<double> factors(terms);
+  const size_t terms = assignment.terms.count, count = sample.state.count();
+  const float* from[kMaxTerms];
+  double factors[kMaxTerms];
   for (size_t t = 0; t < terms; t++) {
-    from[t] = sample.slot(assignment.terms[t].slot);
-    factors[t] = sample.number(assignment.terms[t].coefficient);
+    const Term& term = sample.table.terms[assignment.terms.first + t];
+    from[t] = sample.slot(term.slot);
+    factors[t] = sample.number(term.coefficient);
   }
   float* to = sample.slot(assignment.to);
   for (size_t i = 0; i < count; i++) {
@@ -112,9 +109,9 @@ void blend(const Sample& sample) {
   const double init_factor = sample.number(sample.row.blend_init);
   const double noise_factor = sample.number(sample.row.blend_noise);
   float* x = sample.slot(Slot::x);
-  const float* init = sample.of(state.init, "initial latents");
-  const float* noise = sample.of(state.init_noise, "initial noise");
-  const float* mask = values(state.mask, "mask") + size_t(sample.index) * state.pixels;
+  const float* init = sample.of(state.init);
+  const float* noise = sample.of(state.init_noise);
+  const float* mask = values(state.mask) + size_t(sample.index) * state.pixels;
   for (int p = 0; p < state.pixels; p++) {
     const double m = double(mask[p]);
     for (int c = 0; c < state.channels; c++) {
@@ -127,9 +124,9 @@ void blend(const Sample& sample) {
 
 void build_input(const SamplerState& state, const StepTable& table, int row) {
   const int extra = state.input_channels - state.channels;
-  const float* x = values(state.x, "x");
-  const float* constant = extra ? values(state.constant, "constant channels") : nullptr;
-  float* out = values(state.model_input, "model input");
+  const float* x = values(state.x);
+  const float* constant = extra ? values(state.constant) : nullptr;
+  float* out = values(state.model_input);
   for (int half = 0; half < state.halves; half++) {
     for (int sample = 0; sample < state.batch; sample++) {
       const float scale = table.value(table.rows[row].input_scale, sample);
@@ -144,10 +141,8 @@ void build_input(const SamplerState& state, const StepTable& table, int row) {
 
 void apply_row(const SamplerState& state, const StepTable& table, int row_index) {
   const StepRow& row = table.rows[row_index];
-  if (row.guided && state.halves != 2)
-    throw Error(ErrorCode::kInternal, "sampler: a guided row without two halves");
   const size_t count = state.count();
-  const float* unconditional = values(state.model_output, "model output");
+  const float* unconditional = values(state.model_output);
   const float* conditional = unconditional + size_t(state.halves - 1) * state.batch * count;
   for (int i = 0; i < state.batch; i++, unconditional += count, conditional += count) {
     const Sample sample{state, table, row, i};
@@ -163,7 +158,7 @@ void apply_row(const SamplerState& state, const StepTable& table, int row_index)
     const double by_x = sample.number(row.x0_x), by_m = sample.number(row.x0_m);
     for (size_t j = 0; j < count; j++) x0[j] = float(by_x * double(x[j]) + by_m * double(m[j]));
     limit(row, count, x0);
-    for (const Assignment& assignment : row.assignments) assign(sample, assignment);
+    for (int a = 0; a < row.assignment_count; a++) assign(sample, row.assignments[a]);
     if (row.blended) blend(sample);
   }
 }
@@ -172,6 +167,7 @@ void apply_row(const SamplerState& state, const StepTable& table, int row_index)
 
 void CpuLoop::begin(const StepTable& table, const SamplerState& state,
                     const std::vector<Program*>& programs) {
+  check_state(table, state);
   table_ = &table;
   state_ = &state;
   programs_ = programs;

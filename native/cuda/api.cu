@@ -148,8 +148,7 @@ int loop_begin(LoopHandle* loop, const LoopSpec* spec, ApiError* error) {
   return guarded(error, [&] {
     loop->loop.context().enter();
     std::vector<const DeviceProgram*> programs;
-    for (int row = 0; row < spec->row_count; row++)
-      programs.push_back(&spec->programs[row]->program);
+    for (int i = 0; i < spec->program_count; i++) programs.push_back(&spec->programs[i]->program);
     loop->loop.begin(*spec, programs);
   });
 }

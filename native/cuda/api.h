@@ -64,8 +64,6 @@ struct ProgramSpec {
   int weight_count = 0;
 };
 
-constexpr int kMaxTerms = 16;  // of an assignment of the sampler
-
 // The state that a step table works on, in device memory: see table.h.
 struct SamplerShape {
   int batch, halves, pixels, channels, input_channels;
@@ -76,35 +74,21 @@ struct SamplerBuffers {
   float *constant, *mask, *init, *init_noise;
 };
 
-// A row of the table as plain data; coefficients point into its values.
-struct SamplerRow {
-  Coefficient input_scale, guidance_scale, guidance_rescale, x0_x, x0_m, noise_draw, blend_init,
-      blend_noise;
-  bool guided, rescaled, blended;
-  StepRow::Limit limit;
-  float clamp, threshold_ratio, threshold_max;
-  struct {
-    Slot to;
-    int terms;
-    struct {
-      Slot slot;
-      Coefficient coefficient;
-    } term[kMaxTerms];
-  } assignment[kMaxAssignments];
-  int assignments;
-};
-
 struct Context;  // a device, its stream, and the type of activations
 struct ProgramHandle;
 struct LoopHandle;
 
-// A run of a loop. Tables are copied; buffers and programs must outlive the run.
+// A run of a loop: a step table and its state. Tables are copied; buffers and programs must outlive
+// the run.
 struct LoopSpec {
   SamplerShape shape;
   SamplerBuffers buffers;
-  const SamplerRow* rows = nullptr;
-  ProgramHandle* const* programs = nullptr;  // of the rows
+  ProgramHandle* const* programs = nullptr;
+  int program_count = 0;
+  const StepRow* rows = nullptr;
   int row_count = 0;
+  const Term* terms = nullptr;
+  size_t term_count = 0;
   const float* values = nullptr;
   size_t value_count = 0;
 };

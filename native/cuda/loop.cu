@@ -5,9 +5,11 @@ namespace {
 
 SamplerFeatures features_of(const LoopSpec& spec) {
   SamplerFeatures features;
-  for (int i = 0; i < spec.row_count; i++) {
-    features.rescaled |= spec.rows[i].rescaled;
-    features.thresholded |= spec.rows[i].limit == StepRow::Limit::threshold;
+  for (const StepRow* row = spec.rows; row != spec.rows + spec.row_count; row++) {
+    const Coefficient rescale = row->guidance_rescale;
+    for (int sample = 0; row->guided && sample < spec.shape.batch; sample++)
+      features.rescaled |= spec.values[rescale.offset + rescale.stride * unsigned(sample)] != 0;
+    features.thresholded |= row->limit == StepRow::Limit::threshold;
   }
   return features;
 }
@@ -22,29 +24,33 @@ void DeviceLoop::begin(const LoopSpec& spec, const std::vector<const DeviceProgr
   const SamplerFeatures features = features_of(spec);
   rows_.clear();
   for (int row = 0; row < spec.row_count; row++) {
-    programs[row]->check_step(row);
-    rows_.push_back(&graph({programs[row], spec.shape, features}));
+    const DeviceProgram* program = programs[spec.rows[row].program];
+    program->check_step(row);
+    rows_.push_back(&graph({program, spec.shape, features}));
   }
   next_ = 0;
 }
 
 void DeviceLoop::upload_table(const LoopSpec& spec) {
-  const size_t row_bytes = sizeof(SamplerRow) * size_t(spec.row_count);
+  const size_t row_bytes = sizeof(StepRow) * size_t(spec.row_count);
+  const size_t term_bytes = sizeof(Term) * spec.term_count;
   const size_t value_bytes = sizeof(float) * spec.value_count;
   const size_t scratch_bytes = sizeof(float) * kScratchFloats * size_t(spec.shape.batch);
-  const size_t bytes = row_bytes + value_bytes + scratch_bytes;
+  const size_t bytes = row_bytes + term_bytes + value_bytes + scratch_bytes;
   if (table_.bytes() < bytes) {
     table_ = {};  // the old one goes first
     table_ = gpu::Memory(bytes);
   }
-  char* const values = table_.data() + row_bytes;
+  char *const terms = table_.data() + row_bytes, *const values = terms + term_bytes;
   gpu::upload(table_.data(), spec.rows, row_bytes, context_.stream);
+  gpu::upload(terms, spec.terms, term_bytes, context_.stream);
   gpu::upload(values, spec.values, value_bytes, context_.stream);
   const LoopState state{0,
                         0,
                         spec.shape,
                         spec.buffers,
-                        reinterpret_cast<const SamplerRow*>(table_.data()),
+                        reinterpret_cast<const StepRow*>(table_.data()),
+                        reinterpret_cast<const Term*>(terms),
                         reinterpret_cast<const float*>(values),
                         reinterpret_cast<float*>(values + value_bytes)};
   gpu::upload(state_.data(), &state, sizeof state, context_.stream);

@@ -18,7 +18,7 @@ class DeviceLoop {
   explicit DeviceLoop(Context& context);
   DeviceLoop(DeviceLoop&&) = default;
   // Waits for the rows of an earlier run, copies the table, and records what is not recorded yet.
-  // Throws Error(kInternal) when a program has too few slices. `programs` are those of the rows.
+  // Throws Error(kInternal) when a program has too few slices. `programs` are the spec's.
   void begin(const LoopSpec& spec, const std::vector<const DeviceProgram*>& programs);
   // Enqueues the next row: allocates nothing and waits for nothing.
   void enqueue();
@@ -35,7 +35,7 @@ class DeviceLoop {
 
   Context& context_;
   gpu::Memory state_;  // a LoopState
-  gpu::Memory table_;  // rows, values and scratch of the longest run so far
+  gpu::Memory table_;  // rows, terms, values and scratch of the longest run so far
   std::map<Key, gpu::Graph> graphs_;
   std::vector<const gpu::Graph*> rows_;
   std::vector<gpu::Event> done_;  // of even and odd rows

@@ -20,7 +20,4 @@ void run_table(Loop& loop, const StepTable& table, const SamplerState& state,
                const std::vector<Program*>& programs, const CancelFlag* cancel, const Reads& reads,
                const StepCallback& on_step, const StepCallback& prepare = nullptr);
 
-// History slots that the table reads or writes.
-std::vector<bool> used_history(const StepTable& table);
-
 }  // namespace deepcache

@@ -1,10 +1,16 @@
 #pragma once
 
 // The step table: a run's scheduler and cache policy, compiled by TypeScript (lib/schedulers/
-// table.ts says what a row means), executed natively without leaving the device.
+// table.ts says what a row means), executed natively without leaving the device. Rows are plain
+// data that all backends read as they are; the CUDA backend copies them to the device.
+//
+// To add a field to a row, change: this file (a coefficient joins kCoefficients too), its reader
+// addon/table.cc, its meaning in lib/schedulers/table.ts, and what executes it: cpu/sampler.cc,
+// cuda/kernels/sampler.cu and the reference lib/schedulers/run-table.ts. Nothing else.
 
 #include <cstdint>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "tensor.h"
@@ -16,7 +22,12 @@ class Buffer;
 enum class Slot : uint8_t { x, m, x0, noise, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9 };
 constexpr int kFirstHistorySlot = int(Slot::s0);
 constexpr int kHistorySlots = 10;
-constexpr int kMaxAssignments = 4;
+
+// TABLE_LIMITS in table.ts.
+constexpr int kMaxRows = 100'000;
+constexpr int kMaxPrograms = 1000;
+constexpr int kMaxAssignments = 4;  // of a row
+constexpr int kMaxTerms = 64;       // of a row, in all its sums
 
 // A number shared by the batch (stride 0) or one for each sample (stride 1): values[offset +
 // stride * sample].
@@ -26,17 +37,24 @@ struct Coefficient {
 };
 
 struct Term {
-  Slot slot;
+  Slot slot = Slot::x;
   Coefficient coefficient;
 };
 
+// StepTable::terms[first], [first + 1] ...: a sum, or all sums of a row.
+struct Terms {
+  uint32_t first = 0;
+  uint32_t count = 0;
+  uint32_t end() const { return first + count; }
+};
+
 struct Assignment {
-  Slot to;
-  std::vector<Term> terms;
+  Slot to = Slot::x;
+  Terms terms;
 };
 
 struct StepRow {
-  int program = 0;
+  int32_t program = 0;
   Coefficient timestep, input_scale;
   // m = uncond + scale * (cond - uncond), rescaled; otherwise m is the output's conditional half
   // (all of it when there is one half only).
@@ -45,11 +63,31 @@ struct StepRow {
   Coefficient x0_x, x0_m;
   enum class Limit : uint8_t { none, clamp, threshold } limit = Limit::none;
   float clamp = 0, threshold_ratio = 0, threshold_max = 0;
-  std::vector<Assignment> assignments;
+  int32_t assignment_count = 0;
+  Assignment assignments[kMaxAssignments];
+  Terms terms;  // of the assignments, in their order
   bool has_noise = false;
   Coefficient noise;  // index of the draw
   bool blended = false;
   Coefficient blend_init, blend_noise;
+};
+static_assert(std::is_trivially_copyable_v<StepRow> && std::is_trivially_copyable_v<Term>);
+
+// Every coefficient of a row by its name in table.ts. One that a row does not use is value 0.
+struct NamedCoefficient {
+  const char* name;
+  Coefficient StepRow::*of;
+};
+constexpr NamedCoefficient kCoefficients[] = {
+    {"timestep", &StepRow::timestep},
+    {"inputScale", &StepRow::input_scale},
+    {"guidance.scale", &StepRow::guidance_scale},
+    {"guidance.rescale", &StepRow::guidance_rescale},
+    {"x0.x", &StepRow::x0_x},
+    {"x0.m", &StepRow::x0_m},
+    {"noise", &StepRow::noise},
+    {"blend.init", &StepRow::blend_init},
+    {"blend.noise", &StepRow::blend_noise},
 };
 
 // Which plan a row runs.
@@ -63,9 +101,13 @@ struct ProgramKey {
 struct StepTable {
   std::vector<ProgramKey> programs;
   std::vector<StepRow> rows;
+  std::vector<Term> terms;    // what sums are made of
   std::vector<float> values;  // what coefficients point into
 
   float value(Coefficient c, int sample) const { return values[c.offset + c.stride * sample]; }
+  // Gives the row, which is not in the table yet, another assignment. A row's are made in one go:
+  // its terms lie together.
+  void assign(StepRow& row, Slot to, const std::vector<Term>& sum);
 };
 
 // The device-resident state of a run. Every buffer holds fp32 NHWC values; `count` values a sample.
@@ -93,5 +135,11 @@ struct SamplerState {
 
 // Throws Error(kInvalidArgument) when a row points outside of the table, the slots or the draws.
 void validate(const StepTable& table, int batch, int draws);
+
+// Throws Error(kInternal) when the state lacks what a valid table needs.
+void check_state(const StepTable& table, const SamplerState& state);
+
+// History slots that the table reads or writes.
+std::vector<bool> used_history(const StepTable& table);
 
 }  // namespace deepcache

@@ -62,7 +62,7 @@ inline UnetRun denoise(Unet& unet, int branch, int steps = 6,
     row.guidance_rescale = number(0);
     row.x0_x = number(1);
     row.x0_m = number(-1);
-    row.assignments = {{Slot::x, {{Slot::x, number(0.98f)}, {Slot::m, number(-0.15f)}}}};
+    table.assign(row, Slot::x, {{Slot::x, number(0.98f)}, {Slot::m, number(-0.15f)}});
     table.rows.push_back(row);
   }
   return unet.denoise(

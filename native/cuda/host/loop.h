@@ -4,7 +4,7 @@
 
 namespace deepcache::cuda {
 
-// Step tables as plain data for the library's loop, which launches a graph for each row.
+// Hands step tables to the library's loop, which launches a graph for each row.
 class CudaLoop : public Loop {
  public:
   CudaLoop(const Api& api, Context* context) : api_(api) {

@@ -37,17 +37,18 @@ struct SamplerCall {
   SamplerBuffers at;
   const float* values;
   float* scratch;
-  SamplerRow row;
+  StepRow row;
+  Term terms[kMaxTerms];  // the row's; see load_terms
 };
 
 template <typename T>
-DEVICE void copy_words(T& to, const T& from) {
+DEVICE void copy_words(T* to, const T* from, unsigned count = 1) {
   static_assert(sizeof(T) % 4 == 0);
-  for (unsigned i = threadIdx.x; i < sizeof(T) / 4; i += blockDim.x)
-    reinterpret_cast<uint32_t*>(&to)[i] = reinterpret_cast<const uint32_t*>(&from)[i];
+  for (unsigned i = threadIdx.x; i < count * (sizeof(T) / 4); i += blockDim.x)
+    reinterpret_cast<uint32_t*>(to)[i] = reinterpret_cast<const uint32_t*>(from)[i];
 }
 
-DEVICE const SamplerCall& load_call(const LoopState& loop, int row) {
+DEVICE SamplerCall& load_call(const LoopState& loop, int row) {
   SHARED_ARRAY(uint4, words, (sizeof(SamplerCall) + sizeof(uint4) - 1) / sizeof(uint4));
   SamplerCall& call = *reinterpret_cast<SamplerCall*>(words);
   if (threadIdx.x == 0) {
@@ -55,10 +56,16 @@ DEVICE const SamplerCall& load_call(const LoopState& loop, int row) {
     call.values = loop.values;
     call.scratch = loop.scratch;
   }
-  copy_words(call.at, loop.buffers);
-  copy_words(call.row, loop.rows[row]);
+  copy_words(&call.at, &loop.buffers);
+  copy_words(&call.row, &loop.rows[row]);
   __syncthreads();
   return call;
+}
+
+// For kernels that form the row's sums.
+DEVICE void load_terms(const LoopState& loop, SamplerCall& c) {
+  copy_words(c.terms, loop.terms + c.row.terms.first, c.row.terms.count);
+  __syncthreads();
 }
 
 DEVICE float value(const SamplerCall& c, Coefficient coefficient, int sample) {
@@ -125,13 +132,17 @@ DEVICE float guided(const SamplerCall& c, int sample, size_t i) {
   return u + value(c, c.row.guidance_scale, sample) * (c.at.model_output[half + i] - u);
 }
 
+DEVICE bool rescaled(const SamplerCall& c, int sample) {
+  return c.row.guided && value(c, c.row.guidance_rescale, sample) != 0;
+}
+
 // The factor of diffusers' rescale_noise_cfg. Deviations are torch.std's; both have n - 1.
 __global__ void __launch_bounds__(kSampleThreads) rescale_kernel(const LoopState* loop) {
   follow_previous_grid();
   const SamplerCall& c = load_call(*loop, loop->row);
-  if (!c.row.rescaled) return;
-  SHARED_ARRAY(float, shared, kSampleThreads / 32);
   const int sample = int(blockIdx.x);
+  if (!rescaled(c, sample)) return;
+  SHARED_ARRAY(float, shared, kSampleThreads / 32);
   const size_t count = sample_size(c), first = sample * count;
   const float* conditional = c.at.model_output + size_t(c.shape.batch) * count;
   float sum_c = 0, sum_g = 0;
@@ -151,7 +162,7 @@ __global__ void __launch_bounds__(kSampleThreads) rescale_kernel(const LoopState
   sum_g = block_sum(sum_g, shared);
   if (threadIdx.x == 0) {
     const float phi = value(c, c.row.guidance_rescale, sample);
-    rescale_factor(c, sample) = phi == 0 ? 1.0f : phi * sqrtf(sum_c / sum_g) + (1 - phi);
+    rescale_factor(c, sample) = phi * sqrtf(sum_c / sum_g) + (1 - phi);
   }
 }
 
@@ -164,7 +175,7 @@ __global__ void __launch_bounds__(kThreads) predict_kernel(const LoopState* loop
        i += size_t(gridDim.x) * kThreads) {
     const int sample = int(i / each);
     float m = c.row.guided ? guided(c, sample, i) : c.at.model_output[conditional + i];
-    if (c.row.rescaled) m *= rescale_factor(c, sample);
+    if (rescaled(c, sample)) m *= rescale_factor(c, sample);
     c.at.m[i] = m;
     float x0 = value(c, c.row.x0_x, sample) * c.at.x[i] + value(c, c.row.x0_m, sample) * m;
     if (c.row.limit == StepRow::Limit::clamp) x0 = fminf(fmaxf(x0, -c.row.clamp), c.row.clamp);
@@ -222,16 +233,25 @@ DEVICE float* slot(const SamplerCall& c, Slot which, int sample) {
       return c.at.x0;
     case Slot::noise:
       return c.at.noise +
-             size_t(value(c, c.row.noise_draw, sample)) * c.shape.batch * sample_size(c);
+             size_t(value(c, c.row.noise, sample)) * c.shape.batch * sample_size(c);
     default:
       return c.at.history[int(which) - kFirstHistorySlot];
   }
 }
 
+DEVICE float sum(const SamplerCall& c, Terms terms, int sample, size_t i) {
+  float sum = 0;
+  const Term* const first = c.terms + (terms.first - c.row.terms.first);
+  for (const Term* term = first; term != first + terms.count; term++)
+    sum += value(c, term->coefficient, sample) * slot(c, term->slot, sample)[i];
+  return sum;
+}
+
 __global__ void __launch_bounds__(kThreads) assign_kernel(LoopState* loop) {
   follow_previous_grid();
   const int row = loop->row;
-  const SamplerCall& c = load_call(*loop, row);
+  SamplerCall& c = load_call(*loop, row);
+  load_terms(*loop, c);
   if (blockIdx.x == 0 && threadIdx.x == 0) loop->next = row + 1;
   const size_t each = sample_size(c), count = c.shape.batch * each;
   for (size_t i = size_t(blockIdx.x) * kThreads + threadIdx.x; i < count;
@@ -241,13 +261,9 @@ __global__ void __launch_bounds__(kThreads) assign_kernel(LoopState* loop) {
       const float bound = threshold_bound(c, sample);
       c.at.x0[i] = fminf(fmaxf(c.at.x0[i], -bound), bound) / bound;
     }
-    for (int a = 0; a < c.row.assignments; a++) {
-      const auto& assignment = c.row.assignment[a];
-      float sum = 0;
-      for (int t = 0; t < assignment.terms; t++)
-        sum += value(c, assignment.term[t].coefficient, sample) *
-               slot(c, assignment.term[t].slot, sample)[i];
-      slot(c, assignment.to, sample)[i] = sum;
+    for (int a = 0; a < c.row.assignment_count; a++) {
+      const Assignment& assignment = c.row.assignments[a];
+      slot(c, assignment.to, sample)[i] = sum(c, assignment.terms, sample, i);
     }
     if (c.row.blended) {
       const float mask = c.at.mask[i / c.shape.channels];

@@ -13,7 +13,8 @@ struct LoopState {
   int row, next;
   SamplerShape shape;
   SamplerBuffers buffers;
-  const SamplerRow* rows;
+  const StepRow* rows;
+  const Term* terms;
   const float* values;
   float* scratch;  // two numbers for each sample
 };

@@ -1,0 +1,142 @@
+#include "table.h"
+
+#include <cmath>
+
+#include "error.h"
+
+namespace deepcache {
+namespace {
+
+[[noreturn]] void invalid(int row, const std::string& what) {
+  throw Error(ErrorCode::kInvalidArgument, "step table, row " + std::to_string(row) + ": " + what);
+}
+
+template <typename Visit>
+void each_slot(const StepTable& table, const StepRow& row, const Visit& visit) {
+  for (int i = 0; i < row.assignment_count; ++i) visit(row.assignments[i].to);
+  for (uint32_t t = row.terms.first; t < row.terms.end(); ++t) visit(table.terms[t].slot);
+}
+
+bool contains(Terms all, Terms part) { return part.first >= all.first && part.end() <= all.end(); }
+
+// One row of a table, its number in messages.
+class RowCheck {
+ public:
+  RowCheck(const StepTable& table, int index, int batch)
+      : table_(table), row_(table.rows[size_t(index)]), index_(index), batch_(batch) {}
+
+  void check(int draws) const {
+    if (row_.program < 0 || row_.program >= int(table_.programs.size()))
+      fail("there is no program " + std::to_string(row_.program));
+    for (const NamedCoefficient& c : kCoefficients) check_number(row_.*c.of, c.name);
+    if (row_.guided && !table_.programs[size_t(row_.program)].guided)
+      fail("guidance needs a program that computes both halves");
+    if (row_.limit == StepRow::Limit::clamp && !(row_.clamp > 0)) fail("x0.clamp must be positive");
+    if (row_.limit == StepRow::Limit::threshold &&
+        !(row_.threshold_ratio > 0 && row_.threshold_ratio <= 1 && row_.threshold_max >= 1))
+      fail("x0.threshold needs a ratio in (0, 1] and a max of at least 1");
+    check_sums();
+    if (row_.has_noise) check_draws(draws);
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& what) const { invalid(index_, what); }
+
+  void check_number(Coefficient c, const char* what) const {
+    if (c.stride > 1 || size_t(c.offset) + size_t(c.stride) * (batch_ - 1) >= table_.values.size())
+      fail(std::string(what) + " points outside of the table");
+    for (int sample = 0; sample < (c.stride ? batch_ : 1); ++sample)
+      if (!std::isfinite(table_.value(c, sample)))
+        fail(std::string(what) + " is not a finite number");
+  }
+
+  void check_sums() const {
+    if (row_.assignment_count < 0 || row_.assignment_count > kMaxAssignments)
+      fail("has more than " + std::to_string(kMaxAssignments) + " assignments");
+    if (row_.terms.count > uint32_t(kMaxTerms))
+      fail("has more than " + std::to_string(kMaxTerms) + " terms");
+    if (size_t(row_.terms.first) + row_.terms.count > table_.terms.size())
+      fail("has terms outside of the table");
+    for (int i = 0; i < row_.assignment_count; ++i) {
+      const Assignment& assignment = row_.assignments[i];
+      if (assignment.to == Slot::m || assignment.to == Slot::noise)
+        fail("assigns to a slot that is read-only");
+      if (assignment.terms.count == 0) fail("has an assignment without terms");
+      if (!contains(row_.terms, assignment.terms)) fail("has terms outside of the row");
+    }
+    for (uint32_t t = row_.terms.first; t < row_.terms.end(); ++t) {
+      check_number(table_.terms[t].coefficient, "a coefficient");
+      if (table_.terms[t].slot == Slot::noise && !row_.has_noise)
+        fail("reads noise, but names no draw");
+    }
+  }
+
+  void check_draws(int draws) const {
+    for (int sample = 0; sample < batch_; ++sample) {
+      const float draw = table_.value(row_.noise, sample);
+      if (draw < 0 || draw >= draws || draw != std::floor(draw))
+        fail("there is no noise draw " + std::to_string(draw));
+    }
+  }
+
+  const StepTable& table_;
+  const StepRow& row_;
+  int index_, batch_;
+};
+
+void require(const void* buffer, const char* what) {
+  if (!buffer) throw Error(ErrorCode::kInternal, std::string("sampler: the state has no ") + what);
+}
+
+}  // namespace
+
+void StepTable::assign(StepRow& row, Slot to, const std::vector<Term>& sum) {
+  if (row.assignment_count == kMaxAssignments)
+    throw Error(ErrorCode::kInternal, "step table: too many assignments");
+  const Terms added{uint32_t(terms.size()), uint32_t(sum.size())};
+  if (row.terms.count == 0) row.terms.first = added.first;
+  row.terms.count = added.end() - row.terms.first;
+  terms.insert(terms.end(), sum.begin(), sum.end());
+  row.assignments[row.assignment_count++] = {to, added};
+}
+
+void validate(const StepTable& table, int batch, int draws) {
+  if (table.rows.empty()) throw Error(ErrorCode::kInvalidArgument, "the step table has no rows");
+  if (table.programs.empty())
+    throw Error(ErrorCode::kInvalidArgument, "the step table has no programs");
+  for (int i = 0; i < int(table.rows.size()); ++i) RowCheck(table, i, batch).check(draws);
+}
+
+void check_state(const StepTable& table, const SamplerState& state) {
+  require(state.x, "x");
+  require(state.model_input, "model input");
+  require(state.model_output, "model output");
+  require(state.m, "m");
+  require(state.x0, "x0");
+  if (state.input_channels > state.channels) require(state.constant, "constant channels");
+  for (const StepRow& row : table.rows) {
+    if (row.guided && state.halves != 2)
+      throw Error(ErrorCode::kInternal, "sampler: a guided row without two halves");
+    each_slot(table, row, [&](Slot slot) {
+      if (slot == Slot::noise) require(state.noise, "noise");
+      if (int(slot) >= kFirstHistorySlot)
+        require(state.history[int(slot) - kFirstHistorySlot], "history slot of the table");
+    });
+    if (row.blended) {
+      require(state.mask, "mask");
+      require(state.init, "initial latents");
+      require(state.init_noise, "initial noise");
+    }
+  }
+}
+
+std::vector<bool> used_history(const StepTable& table) {
+  std::vector<bool> used(kHistorySlots, false);
+  for (const StepRow& row : table.rows)
+    each_slot(table, row, [&](Slot slot) {
+      if (int(slot) >= kFirstHistorySlot) used[size_t(int(slot) - kFirstHistorySlot)] = true;
+    });
+  return used;
+}
+
+}  // namespace deepcache
