@@ -35,8 +35,8 @@ UnetDenoise DenoiseInputs::run(int steps, int interval, int branch) const {
   out.latents = inputs_.sample();
   out.conditions = inputs_.conditions();
   StepTable& table = out.table;
-  table.programs = {{ProgramKey::Kind::full, -1, true}};
-  if (interval > 1) table.programs.push_back({ProgramKey::Kind::retrieve, branch, true});
+  table.programs = {{ProgramKey::Kind::full}};
+  if (interval > 1) table.programs.push_back({ProgramKey::Kind::retrieve, branch});
   const auto number = [&](double v) {
     table.values.push_back(float(v));
     return Coefficient{uint32_t(table.values.size() - 1), 0};

@@ -44,12 +44,13 @@ describe('runTable', () => {
     const seen: number[] = [];
     runTable(table({ inputScale: 0.5, assign: copy('m') }), {
       x: start,
-      model: ({ input, timestep, guided }) => {
-        seen.push(...input, ...timestep, Number(guided));
+      model: ({ input, timestep, halves }) => {
+        expect(halves).toBe('conditional');
+        seen.push(...input, ...timestep);
         return [9, 9];
       },
     });
-    expect(seen).toEqual([1, 2, 1, 0]);
+    expect(seen).toEqual([1, 2, 1]);
     expect([...start]).toEqual([2, 4]);
   });
 
@@ -93,7 +94,7 @@ describe('runTable', () => {
     const guide = (rescale: number) =>
       runTable(table({ guidance: { scale: 3, rescale }, assign: copy('m') }), {
         x: new Float64Array(3),
-        model: ({ guided }) => (guided ? output : []),
+        model: ({ halves }) => (halves === 'both' ? output : []),
       });
     // u + 3 (c - u)
     expect([...guide(0)]).toEqual([13, -1, 6]);
@@ -102,11 +103,35 @@ describe('runTable', () => {
     [13, -1, 6].forEach(
       (value, i) => void expect(guide(0.7)[i]).toBeCloseTo(value * (0.7 * ratio + 0.3), 12),
     );
-    const unguided = runTable(
-      table({ guidance: { scale: 3, rescale: 0 }, assign: copy('m') }, [{ kind: 'full', guided: false }]),
-      { x: new Float64Array(3), model: ({ guided }) => (guided ? [] : [1, 2, 3]) },
-    );
-    expect([...unguided]).toEqual([1, 2, 3]);
+    for (const half of ['conditional', 'unconditional'] as const) {
+      const only = runTable(table({ assign: copy('m') }, [{ kind: 'full', halves: half }]), {
+        x: new Float64Array(3),
+        model: ({ halves }) => (halves === half ? [1, 2, 3] : []),
+      });
+      expect([...only]).toEqual([1, 2, 3]);
+    }
+  });
+
+  test('a predicted row calls no model: m is a sum of what the rows before left', () => {
+    const common = { timestep: 1, inputScale: 1, x0: { x: 1, m: 1 } };
+    const to = (slot: 'x' | 's0', coefficient: number) =>
+      ({ to: slot, terms: [{ slot: 'm', coefficient }] }) as const;
+    const predict = [
+      { slot: 'x', coefficient: 1 },
+      { slot: 'm', coefficient: 10 },
+      { slot: 'x0', coefficient: 100 },
+      { slot: 's0', coefficient: 1000 },
+    ] as const;
+    const rows = [
+      { ...common, program: 0, assign: [to('s0', 2)] },
+      { ...common, predict, assign: [to('x', 1)] },
+    ];
+    let calls = 0;
+    const model = () => [3 + calls++];
+    // m = 3, x0 = 1 + 3, s0 = 6; then x = 1 + 30 + 400 + 6000.
+    const x = runTable({ programs: FULL, rows }, { x: Float64Array.of(1), model });
+    expect([...x]).toEqual([6431]);
+    expect(calls).toBe(1);
   });
 
   test('x0 is clamped, or thresholded per sample', () => {

@@ -4,7 +4,7 @@ import { assign, type Linear } from './linear.js';
 import type { Assignment, PerSample, StepRow } from './table.js';
 
 /** A row as a scheduler makes it; the caller adds the program, the guidance and the blend. */
-export type CompiledRow = Omit<StepRow, 'program' | 'guidance' | 'blend'>;
+export type CompiledRow = Omit<StepRow, 'program' | 'predict' | 'guidance' | 'blend'>;
 
 export interface CompileOptions {
   /** Number of inference steps (num_inference_steps). May be left out with `timesteps` or `sigmas`. */

@@ -1,5 +1,5 @@
 import { invalidArgument } from '../errors.js';
-import type { Guidance, PerSample, Program, Slot, StepRow, StepTable } from './table.js';
+import type { Guidance, Halves, PerSample, Program, Slot, StepRow, StepTable, Term } from './table.js';
 
 /** What the model is called with. Everything is laid out sample by sample. */
 export interface ModelCall<A> {
@@ -8,8 +8,8 @@ export interface ModelCall<A> {
   /** One timestep per sample. */
   timestep: number[];
   program: Program;
-  /** If true the model returns two batches, negative prompts first, else one. */
-  guided: boolean;
+  /** What the model returns: two batches for 'both', negative prompts first, else one. */
+  halves: Halves;
   /** Index of the row. */
   row: number;
 }
@@ -84,39 +84,53 @@ function* interpret<A extends FloatArray>(
     slots.set(name, fresh);
     return fresh;
   };
+  const sum = (terms: readonly Term[]): A => {
+    const sources = terms.map((term) => ({ values: slot(term.slot), coefficient: term.coefficient }));
+    const result = create();
+    for (let i = 0; i < size; i++) {
+      const sample = Math.floor(i / per);
+      let total = 0;
+      for (const { values, coefficient } of sources) total += at(coefficient, sample) * (values[i] as number);
+      result[i] = total;
+    }
+    return result;
+  };
 
   for (const [index, row] of table.rows.entries()) {
-    const program = table.programs[row.program];
-    if (!program)
-      throw invalidArgument('table', `row ${index} names program ${row.program}, which is not there`);
     const x = slot('x');
     const input = create();
     for (let i = 0; i < size; i++) input[i] = at(row.inputScale, Math.floor(i / per)) * (x[i] as number);
-    const guided = row.guidance !== undefined && program.guided !== false;
     const timestep = Array.from({ length: batch }, (_, b) => at(row.timestep, b));
-    const output = yield { input, timestep, program, guided, row: index };
-    requireLength('the model output', output, guided ? 2 * size : size);
-
     const m = slot('m');
-    if (guided && row.guidance) guide(m, output, row.guidance, per);
-    else m.set(output);
+    if (row.predict) {
+      m.set(sum(row.predict));
+    } else {
+      const program = programOf(table, index);
+      const halves = returnedHalves(row, program);
+      const output = yield { input, timestep, program, halves, row: index };
+      requireLength('the model output', output, halves === 'both' ? 2 * size : size);
+      if (halves === 'both' && row.guidance) guide(m, output, row.guidance, per);
+      else m.set(output);
+    }
     estimateX0(slot('x0'), x, m, row.x0, per);
     if (row.noise !== undefined) loadNoise(slot('noise'), row.noise, options.noise, per);
-    for (const { to, terms } of row.assign) {
-      const sources = terms.map((term) => ({ values: slot(term.slot), coefficient: term.coefficient }));
-      const result = create();
-      for (let i = 0; i < size; i++) {
-        const sample = Math.floor(i / per);
-        let sum = 0;
-        for (const { values, coefficient } of sources) sum += at(coefficient, sample) * (values[i] as number);
-        result[i] = sum;
-      }
-      slots.set(to, result);
-    }
+    for (const { to, terms } of row.assign) slots.set(to, sum(terms));
     if (row.blend) blend(slot('x'), row.blend, options, per);
     options.onRow?.({ row: index, x: slot('x'), x0: slot('x0'), m, input });
   }
   return slot('x');
+}
+
+function programOf({ programs, rows }: StepTable, index: number): Program {
+  const name = rows[index]?.program;
+  const program = name === undefined ? undefined : programs[name];
+  if (program) return program;
+  throw invalidArgument('table', `row ${index} names program ${name}, which is not there`);
+}
+
+/** Without guidance the negative prompts' half is of no use. */
+function returnedHalves({ guidance }: StepRow, { halves = 'both' }: Program): Halves {
+  return halves === 'both' && !guidance ? 'conditional' : halves;
 }
 
 function at(value: PerSample, sample: number): number {

@@ -30,10 +30,12 @@ export interface Assignment {
 }
 
 /**
- * One U-Net call and the arithmetic after it. A row is executed in this order:
+ * One U-Net call, or a guess of what it would give, and the arithmetic after it. A row is executed in this order:
  *
  * 1. The U-Net of `program` runs on `inputScale * x` at `timestep`.
- * 2. `m` becomes the guided output (see {@link Guidance}), or the raw output without guidance.
+ * 2. `m` becomes the guided output (see {@link Guidance}). Without guidance it becomes the output for the positive
+ *    prompt, or of the only half that the program computes. A row with `predict` runs no U-Net: `m` becomes the sum of
+ *    its terms, which read what the rows before left, `m` included.
  * 3. `x0` becomes `x0.x * x + x0.m * m`, then is clamped to +-`clamp`, or dynamically thresholded per sample:
  *    s = the `ratio` quantile of |x0| (linear interpolation), s = min(max(s, 1), max), x0 = clamp(x0, -s, s) / s.
  * 4. `assign` runs in order; each assignment reads what the earlier ones left.
@@ -45,7 +47,9 @@ export interface Assignment {
  */
 export interface StepRow {
   /** Index into StepTable.programs. */
-  program: number;
+  program?: number;
+  /** Instead of a program; of any slot but the noise. */
+  predict?: readonly Term[];
   /** Given to the U-Net; may be fractional. */
   timestep: PerSample;
   inputScale: PerSample;
@@ -68,13 +72,18 @@ export interface Guidance {
   rescale: PerSample;
 }
 
-/** Which plan a row runs. `branch` is DeepCache's cache_branch_id. A program with guided = false is given the
- * positive prompt only, and its output is m. */
+/** Which outputs of classifier-free guidance a program computes: for both prompts, the positive or the negative one. */
+export type Halves = 'both' | 'conditional' | 'unconditional';
+
+/**
+ * Which plan a row runs. `branch` is DeepCache's cache_branch_id. A retrieve step takes its features from the last full
+ * one, which must have computed the same halves or both. In runs without guidance all programs compute the only half.
+ */
 export interface Program {
   kind: 'full' | 'retrieve';
   branch?: number;
-  /** Default true. */
-  guided?: boolean;
+  /** Default 'both'. */
+  halves?: Halves;
 }
 
 export interface StepTable {

@@ -53,13 +53,28 @@ class TableParser {
     } else if (name != "full") {
       kind.fail("'full' or 'retrieve'", "\"" + name + "\"");
     }
-    if (const Argument guided = program["guided"]; guided.given()) key.guided = guided.boolean();
+    if (const Argument halves = program["halves"]; halves.given()) key.halves = parse_halves(halves);
     return key;
+  }
+
+  static Halves parse_halves(const Argument& halves) {
+    const std::string name = halves.string();
+    if (name == "both") return Halves::both;
+    if (name == "conditional") return Halves::conditional;
+    if (name == "unconditional") return Halves::unconditional;
+    halves.fail("'both', 'conditional' or 'unconditional'", "\"" + name + "\"");
   }
 
   StepRow parse_row(const Argument& in) {
     StepRow row;
-    row.program = int(in["program"].integer(0, int64_t(table_.programs.size()) - 1));
+    const Argument program = in["program"], predict = in["predict"];
+    if (predict.given() && program.given())
+      throw Error(ErrorCode::kInvalidArgument,
+                  in.name() + " has both a program and a prediction; give one of them");
+    if (predict.given())
+      table_.predict(row, parse_sum(predict));
+    else
+      row.program = parse_index(program);
     row.timestep = coefficient(in["timestep"]);
     row.input_scale = coefficient(in["inputScale"]);
     if (const Argument guidance = in["guidance"]; guidance.given()) {
@@ -80,6 +95,11 @@ class TableParser {
       row.blend_noise = coefficient(blend["noise"]);
     }
     return row;
+  }
+
+  // Of a program.
+  int parse_index(const Argument& in) const {
+    return int(in.integer(0, int64_t(table_.programs.size()) - 1));
   }
 
   void parse_x0(const Argument& in, StepRow& row) {

@@ -87,16 +87,15 @@ struct Sample {
   }
 };
 
-void assign(const Sample& sample, const Assignment& assignment) {
-  const size_t terms = assignment.terms.count, count = sample.state.count();
+void add_up(const Sample& sample, Terms sum_of, float* to) {
+  const size_t terms = sum_of.count, count = sample.state.count();
   const float* from[kMaxTerms];
   double factors[kMaxTerms];
   for (size_t t = 0; t < terms; t++) {
-    const Term& term = sample.table.terms[assignment.terms.first + t];
+    const Term& term = sample.table.terms[sum_of.first + t];
     from[t] = sample.slot(term.slot);
     factors[t] = sample.number(term.coefficient);
   }
-  float* to = sample.slot(assignment.to);
   for (size_t i = 0; i < count; i++) {
     double sum = 0;
     for (size_t t = 0; t < terms; t++) sum += factors[t] * double(from[t][i]);
@@ -142,23 +141,28 @@ void build_input(const SamplerState& state, const StepTable& table, int row) {
 void apply_row(const SamplerState& state, const StepTable& table, int row_index) {
   const StepRow& row = table.rows[row_index];
   const size_t count = state.count();
+  const Halves halves = table.halves(row.program);
   const float* unconditional = values(state.model_output);
   const float* conditional = unconditional + size_t(state.halves - 1) * state.batch * count;
   for (int i = 0; i < state.batch; i++, unconditional += count, conditional += count) {
     const Sample sample{state, table, row, i};
     float* const m = sample.slot(Slot::m);
-    if (row.guided) {
+    if (halves == Halves::none) {
+      add_up(sample, row.predict, m);
+    } else if (row.guided && halves == Halves::both) {
       guide(unconditional, conditional, sample.number(row.guidance_scale),
             sample.number(row.guidance_rescale), count, m);
     } else {
-      std::copy(conditional, conditional + count, m);
+      const float* const only = halves == Halves::unconditional ? unconditional : conditional;
+      std::copy(only, only + count, m);
     }
     float* const x0 = sample.slot(Slot::x0);
     const float* x = sample.slot(Slot::x);
     const double by_x = sample.number(row.x0_x), by_m = sample.number(row.x0_m);
     for (size_t j = 0; j < count; j++) x0[j] = float(by_x * double(x[j]) + by_m * double(m[j]));
     limit(row, count, x0);
-    for (int a = 0; a < row.assignment_count; a++) assign(sample, row.assignments[a]);
+    for (int a = 0; a < row.assignment_count; a++)
+      add_up(sample, row.assignments[a].terms, sample.slot(row.assignments[a].to));
     if (row.blended) blend(sample);
   }
 }
@@ -176,8 +180,10 @@ void CpuLoop::begin(const StepTable& table, const SamplerState& state,
 
 void CpuLoop::enqueue(const CancelFlag* cancel) {
   const int row = next_++;
-  build_input(*state_, *table_, row);
-  programs_[table_->rows[row].program]->run(row, cancel, nullptr);
+  if (const int program = table_->rows[row].program; program != kNoProgram) {
+    build_input(*state_, *table_, row);
+    programs_[program]->run(row, cancel, nullptr);
+  }
   apply_row(*state_, *table_, row);
 }
 

@@ -83,6 +83,7 @@ struct LoopHandle;
 struct LoopSpec {
   SamplerShape shape;
   SamplerBuffers buffers;
+  const ProgramKey* keys = nullptr;  // of the programs
   ProgramHandle* const* programs = nullptr;
   int program_count = 0;
   const StepRow* rows = nullptr;

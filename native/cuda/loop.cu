@@ -24,9 +24,7 @@ void DeviceLoop::begin(const LoopSpec& spec, const std::vector<const DeviceProgr
   const SamplerFeatures features = features_of(spec);
   rows_.clear();
   for (int row = 0; row < spec.row_count; row++) {
-    const DeviceProgram* program = programs[spec.rows[row].program];
-    program->check_step(row);
-    rows_.push_back(&graph({program, spec.shape, features}));
+    rows_.push_back(&graph(key_of(spec, programs, row, features)));
   }
   next_ = 0;
 }
@@ -56,16 +54,29 @@ void DeviceLoop::upload_table(const LoopSpec& spec) {
   gpu::upload(state_.data(), &state, sizeof state, context_.stream);
 }
 
+DeviceLoop::Key DeviceLoop::key_of(const LoopSpec& spec,
+                                   const std::vector<const DeviceProgram*>& programs, int row,
+                                   const SamplerFeatures& features) {
+  const int program = spec.rows[row].program;
+  if (program == kNoProgram) return {nullptr, Halves::none, spec.shape, features};
+  programs[program]->check_step(row);
+  return {programs[program], spec.keys[program].halves, spec.shape, features};
+}
+
 const gpu::Graph& DeviceLoop::graph(const Key& key) {
   const auto found = graphs_.find(key);
   if (found != graphs_.end()) return found->second;
-  const auto& [program, shape, features] = key;
-  gpu::Graph made(context_.stream,
-                  [&, shape = shape, features = features, program = program](Stream stream) {
-                    launch_sampler_input(state(), shape, program->slices(), stream);
-                    program->enqueue(stream);
-                    launch_sampler_step(state(), shape, features, stream);
-                  });
+  const auto record = [&](Stream stream) {
+    const auto& [program, halves, shape, features] = key;
+    if (program) {
+      launch_sampler_input(state(), shape, program->slices(), stream);
+      program->enqueue(stream);
+    } else {
+      launch_sampler_row(state(), stream);
+    }
+    launch_sampler_step(state(), shape, features, halves, stream);
+  };
+  gpu::Graph made(context_.stream, record);
   return graphs_.emplace(key, std::move(made)).first->second;
 }
 

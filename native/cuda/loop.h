@@ -1,7 +1,7 @@
 #pragma once
 
-// A run's step table on the device: each row launches one graph, the program with the sampler's
-// kernels around it. Rows, coefficients and the row's number are in device memory, so that a graph
+// A run's step table on the device: each row launches one graph, the program (if it has one) with
+// the sampler's kernels around it. Rows, coefficients and the row's number are in device memory, so that a graph
 // is recorded once for a program and serves all rows and all later runs.
 
 #include <map>
@@ -27,10 +27,13 @@ class DeviceLoop {
   Context& context() { return context_; }
 
  private:
-  using Key = std::tuple<const DeviceProgram*, SamplerShape, SamplerFeatures>;
+  // The program, null for a row that predicts; what it computes.
+  using Key = std::tuple<const DeviceProgram*, Halves, SamplerShape, SamplerFeatures>;
 
   LoopState* state() const { return reinterpret_cast<LoopState*>(state_.data()); }
   void upload_table(const LoopSpec& spec);
+  static Key key_of(const LoopSpec& spec, const std::vector<const DeviceProgram*>& programs,
+                    int row, const SamplerFeatures& features);
   const gpu::Graph& graph(const Key& key);
 
   Context& context_;

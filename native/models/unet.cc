@@ -54,21 +54,30 @@ bool samples_differ(const UnetConfig& config, const UnetConditions& conditions, 
   return false;
 }
 
-// Features are a run's own: a retrieve step reads what a full one before it has written, for all
-// the halves that it reads.
+std::string name_of(Halves halves) {
+  return halves == Halves::both          ? "both halves"
+         : halves == Halves::conditional ? "the conditional half"
+                                         : "the unconditional half";
+}
+
+// Features are a run's own: a retrieve step reads what the last full one before it has written, for
+// all the halves that it reads.
 void check_order(const StepTable& table, int halves) {
-  bool full = false, both = false;  // has run; has computed the unconditional half too
+  bool full = false;  // has run
+  Halves kept = Halves::both;
   for (size_t i = 0; i < table.rows.size(); ++i) {
     const StepRow& row = table.rows[i];
-    const ProgramKey& key = table.programs[row.program];
     if (row.guided && halves != 2) invalid_row(i, "guidance needs two halves");
+    if (row.program == kNoProgram) continue;
+    const ProgramKey& key = table.programs[row.program];
     if (key.kind == ProgramKey::Kind::full) {
       full = true;
-      both = key.guided;
+      kept = key.halves;
     } else if (!full) {
       invalid_row(i, "the first call of a run must be full");
-    } else if (key.guided && !both) {
-      invalid_row(i, "a guided retrieve step after a full one without guidance");
+    } else if (kept != Halves::both && kept != key.halves) {
+      invalid_row(i, "a retrieve step of " + name_of(key.halves) + " after a full one of " +
+                         name_of(kept));
     }
   }
 }
@@ -112,10 +121,10 @@ std::vector<float> Unet::forward(const UnetForward& request, const CancelFlag* c
       batch, request.height, request.width,       request.conditions.context_length,
       rows,  request.frames, request.old_contexts};
   std::vector<int> features = request.features;
-  ProgramKey key{ProgramKey::Kind::full, -1, true};
+  ProgramKey key;
   if (request.retrieve) {
     check_branch(*request.retrieve);
-    key = {ProgramKey::Kind::retrieve, *request.retrieve, true};
+    key = {ProgramKey::Kind::retrieve, *request.retrieve};
     features = {*request.retrieve};
     if (!session_ || !session_->fits(shape, 1, features) || !session_->has_features)
       throw Error(ErrorCode::kInvalidArgument,
@@ -154,7 +163,7 @@ UnetRun Unet::denoise(const UnetDenoise& request, const CancelFlag* cancel,
   StepTable table = request.table;
   // Without a second half there is nothing that a program could leave out.
   if (request.halves == 1)
-    for (ProgramKey& key : table.programs) key.guided = true;
+    for (ProgramKey& key : table.programs) key.halves = Halves::both;
   const int batch = request.batch, model_batch = batch * request.halves;
   validate(table, batch, request.draws);
   check_order(table, request.halves);
@@ -238,7 +247,8 @@ UnetRun Unet::denoise(const UnetDenoise& request, const CancelFlag* cancel,
     // Where reading the values does not hold up the rows behind. The input is still there.
     if (run.loop().rows_in_flight() == 1)
       check(*state.x, row, [&](const Tap& tap) {
-        programs[size_t(table.rows[size_t(row)].program)]->run(row, cancel, &tap);
+        const int program = table.rows[size_t(row)].program;
+        if (program != kNoProgram) programs[size_t(program)]->run(row, cancel, &tap);
       });
     on_step({row, result.row_milliseconds.back(), reader(state.x), reader(state.x0)});
     row_begin = Clock::now();

@@ -16,12 +16,12 @@ bool is_input(const std::string& name) { return name == "frames" || name.starts_
 
 Unet::Session::Session(Unet& unet, const UnetShape& shape, int steps, std::vector<int> features)
     : unet_(unet), shape_(shape), steps_(steps), features_(std::move(features)) {
-  std::vector<ProgramKey> keys = {{ProgramKey::Kind::full, -1, true}};
-  for (const int branch : features_) keys.push_back({ProgramKey::Kind::retrieve, branch, true});
+  std::vector<ProgramKey> keys = {ProgramKey()};
+  for (const int branch : features_) keys.push_back({ProgramKey::Kind::retrieve, branch});
   // Guidance may stop before the last step: the same passes over the conditional half.
   if (shape_.videos() % 2 == 0 && !shape_.interleaves_contexts())
     for (size_t i = 0, count = keys.size(); i < count; ++i)
-      keys.push_back({keys[i].kind, keys[i].branch, false});
+      keys.push_back({keys[i].kind, keys[i].branch, Halves::conditional});
 
   std::vector<Plan> plans;
   std::map<std::string, size_t> sizes;
@@ -44,15 +44,13 @@ Unet::Session::Session(Unet& unet, const UnetShape& shape, int steps, std::vecto
   arena_ = unet_.backend().allocate(arena);
   for (const auto& [name, size] : sizes) allocate(name, size);
   memory_->spend();
-  for (size_t i = 0; i < keys.size(); ++i)
-    programs_.emplace_back(keys[i],
-                           unet_.compile(plans[i], *arena_, bindings(plans[i], keys[i].guided)));
+  for (size_t i = 0; i < keys.size(); ++i) compile(keys[i], plans[i]);
   loop_ = unet_.backend().make_loop();
 }
 
 Plan Unet::Session::record(const ProgramKey& key) const {
   UnetShape shape = shape_;
-  if (!key.guided) {
+  if (key.halves != Halves::both) {
     shape.batch /= 2;
     if (shape.time_rows > 1) shape.time_rows /= 2;
   }
@@ -70,7 +68,7 @@ bool Unet::Session::fits(const UnetShape& shape, int steps,
          std::includes(features_.begin(), features_.end(), features.begin(), features.end());
 }
 
-Bindings Unet::Session::bindings(const Plan& plan, bool guided) const {
+Bindings Unet::Session::bindings(const Plan& plan, Halves halves) const {
   Bindings out;
   for (const External& external : plan.externals()) {
     const auto found = buffers_.find(external.name);
@@ -80,7 +78,7 @@ Bindings Unet::Session::bindings(const Plan& plan, bool guided) const {
     const size_t slice =
         external.stepped ? binding.buffer->bytes() / steps_ : binding.buffer->bytes();
     // The conditional half comes second.
-    if (!guided && slice == 2 * bytes) binding.offset = bytes;
+    if (halves == Halves::conditional && slice == 2 * bytes) binding.offset = bytes;
     if (external.stepped) binding.step = slice;
     out[external.name] = binding;
   }
@@ -96,7 +94,7 @@ void Unet::Session::condition(const UnetConditions& conditions, const std::vecto
     return buffer;
   };
   const Plan context = plan_unet_context(unet_.config_, shape_);
-  Bindings inputs = bindings(context, true);
+  Bindings inputs = bindings(context, Halves::both);
   std::vector<std::unique_ptr<Buffer>> given;
   for (const External& external : context.externals()) {
     if (!is_input(external.name)) continue;
@@ -110,7 +108,7 @@ void Unet::Session::condition(const UnetConditions& conditions, const std::vecto
   const Plan time =
       plan_unet_time(unet_.config_, rows, shape_.time_rows, conditions.time_ids_count);
   const auto steps = upload(timesteps.data(), timesteps.size() * sizeof(float));
-  inputs = bindings(time, true);
+  inputs = bindings(time, Halves::both);
   inputs["time"] = {buffers_.at("time").get()};
   inputs["timesteps"] = {steps.get()};
   std::unique_ptr<Buffer> embeds, ids, cond;
@@ -155,9 +153,20 @@ std::vector<float> Unet::Session::context_input(const Plan& context, const Exter
   return values;
 }
 
+Program& Unet::Session::compile(const ProgramKey& key, const Plan& plan) {
+  programs_.emplace_back(key, unet_.compile(plan, *arena_, bindings(plan, key.halves)));
+  return *programs_.back().second;
+}
+
 Program& Unet::Session::program(const ProgramKey& key) {
   for (auto& [known, program] : programs_)
     if (known == key) return *program;
+  // Few runs want the unconditional half alone: it is made when the first one does.
+  ProgramKey other = key;
+  other.halves = Halves::conditional;
+  const auto same = [&](const auto& known) { return known.first == other; };
+  if (key.halves == Halves::unconditional && std::ranges::any_of(programs_, same))
+    return compile(key, record(key));
   throw Error(ErrorCode::kInvalidArgument,
               "the run has no program for " +
                   std::string(key.kind == ProgramKey::Kind::full ? "a full step"

@@ -42,8 +42,9 @@ class Unet::Session {
   std::vector<float> context_input(const Plan& context, const External& external,
                                    const float* text) const;
   void allocate(const std::string& name, size_t bytes);
-  // The session's buffers, for a program of both halves or of the conditional one only.
-  Bindings bindings(const Plan& plan, bool guided) const;
+  // The session's buffers, for a program of both halves or of one only.
+  Bindings bindings(const Plan& plan, Halves halves) const;
+  Program& compile(const ProgramKey& key, const Plan& plan);
 
   Unet& unet_;
   UnetShape shape_;

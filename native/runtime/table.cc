@@ -26,11 +26,8 @@ class RowCheck {
       : table_(table), row_(table.rows[size_t(index)]), index_(index), batch_(batch) {}
 
   void check(int draws) const {
-    if (row_.program < 0 || row_.program >= int(table_.programs.size()))
-      fail("there is no program " + std::to_string(row_.program));
+    check_program();
     for (const NamedCoefficient& c : kCoefficients) check_number(row_.*c.of, c.name);
-    if (row_.guided && !table_.programs[size_t(row_.program)].guided)
-      fail("guidance needs a program that computes both halves");
     if (row_.limit == StepRow::Limit::clamp && !(row_.clamp > 0)) fail("x0.clamp must be positive");
     if (row_.limit == StepRow::Limit::threshold &&
         !(row_.threshold_ratio > 0 && row_.threshold_ratio <= 1 && row_.threshold_max >= 1))
@@ -50,6 +47,16 @@ class RowCheck {
         fail(std::string(what) + " is not a finite number");
   }
 
+  void check_program() const {
+    const int program = row_.program;
+    if (program != kNoProgram && (program < 0 || program >= int(table_.programs.size())))
+      fail("there is no program " + std::to_string(program));
+    if ((program == kNoProgram) != (row_.predict.count > 0))
+      fail("needs either a program or a prediction with terms");
+    if (row_.guided && table_.halves(program) != Halves::both)
+      fail("guidance needs a program that computes both halves");
+  }
+
   void check_sums() const {
     if (row_.assignment_count < 0 || row_.assignment_count > kMaxAssignments)
       fail("has more than " + std::to_string(kMaxAssignments) + " assignments");
@@ -57,6 +64,10 @@ class RowCheck {
       fail("has more than " + std::to_string(kMaxTerms) + " terms");
     if (size_t(row_.terms.first) + row_.terms.count > table_.terms.size())
       fail("has terms outside of the table");
+    if (row_.predict.count > 0 && !contains(row_.terms, row_.predict))
+      fail("has terms outside of the row");
+    for (uint32_t t = row_.predict.first; t < row_.predict.end(); ++t)
+      if (table_.terms[t].slot == Slot::noise) fail("predicts from noise");
     for (int i = 0; i < row_.assignment_count; ++i) {
       const Assignment& assignment = row_.assignments[i];
       if (assignment.to == Slot::m || assignment.to == Slot::noise)
@@ -90,14 +101,23 @@ void require(const void* buffer, const char* what) {
 
 }  // namespace
 
-void StepTable::assign(StepRow& row, Slot to, const std::vector<Term>& sum) {
-  if (row.assignment_count == kMaxAssignments)
-    throw Error(ErrorCode::kInternal, "step table: too many assignments");
+Terms StepTable::add(StepRow& row, const std::vector<Term>& sum) {
   const Terms added{uint32_t(terms.size()), uint32_t(sum.size())};
   if (row.terms.count == 0) row.terms.first = added.first;
   row.terms.count = added.end() - row.terms.first;
   terms.insert(terms.end(), sum.begin(), sum.end());
-  row.assignments[row.assignment_count++] = {to, added};
+  return added;
+}
+
+void StepTable::predict(StepRow& row, const std::vector<Term>& sum) {
+  row.program = kNoProgram;
+  row.predict = add(row, sum);
+}
+
+void StepTable::assign(StepRow& row, Slot to, const std::vector<Term>& sum) {
+  if (row.assignment_count == kMaxAssignments)
+    throw Error(ErrorCode::kInternal, "step table: too many assignments");
+  row.assignments[row.assignment_count++] = {to, add(row, sum)};
 }
 
 void validate(const StepTable& table, int batch, int draws) {

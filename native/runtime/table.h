@@ -53,11 +53,14 @@ struct Assignment {
   Terms terms;
 };
 
+constexpr int kNoProgram = -1;
+
 struct StepRow {
-  int32_t program = 0;
+  int32_t program = 0;  // or kNoProgram: m is `predict`
+  Terms predict;
   Coefficient timestep, input_scale;
-  // m = uncond + scale * (cond - uncond), rescaled; otherwise m is the output's conditional half
-  // (all of it when there is one half only).
+  // m = uncond + scale * (cond - uncond), rescaled, where both halves were computed; otherwise m is
+  // the output's conditional half, or the only one there is.
   bool guided = false;
   Coefficient guidance_scale, guidance_rescale;
   Coefficient x0_x, x0_m;
@@ -65,7 +68,7 @@ struct StepRow {
   float clamp = 0, threshold_ratio = 0, threshold_max = 0;
   int32_t assignment_count = 0;
   Assignment assignments[kMaxAssignments];
-  Terms terms;  // of the assignments, in their order
+  Terms terms;  // of the prediction and of the assignments, in this order
   bool has_noise = false;
   Coefficient noise;  // index of the draw
   bool blended = false;
@@ -90,11 +93,14 @@ constexpr NamedCoefficient kCoefficients[] = {
     {"blend.noise", &StepRow::blend_noise},
 };
 
+// Which outputs of classifier-free guidance a program computes; `none` stands for no program.
+enum class Halves : uint8_t { both, conditional, unconditional, none };
+
 // Which plan a row runs.
 struct ProgramKey {
   enum class Kind : uint8_t { full, retrieve } kind = Kind::full;
   int branch = -1;
-  bool guided = true;  // false: only the conditional half
+  Halves halves = Halves::both;
   bool operator==(const ProgramKey&) const = default;
 };
 
@@ -105,9 +111,17 @@ struct StepTable {
   std::vector<float> values;  // what coefficients point into
 
   float value(Coefficient c, int sample) const { return values[c.offset + c.stride * sample]; }
-  // Gives the row, which is not in the table yet, another assignment. A row's are made in one go:
-  // its terms lie together.
+  // What `program` of a row computes.
+  Halves halves(int program) const {
+    return program == kNoProgram ? Halves::none : programs[size_t(program)].halves;
+  }
+  // Give the row, which is not in the table yet, a prediction instead of its program, or another
+  // assignment. A row's sums are made in one go: its terms lie together.
+  void predict(StepRow& row, const std::vector<Term>& sum);
   void assign(StepRow& row, Slot to, const std::vector<Term>& sum);
+
+ private:
+  Terms add(StepRow& row, const std::vector<Term>& sum);
 };
 
 // The device-resident state of a run. Every buffer holds fp32 NHWC values; `count` values a sample.

@@ -71,6 +71,7 @@ void compare(Rows rows, int halves, int extra) {
   Device cpu(std::shared_ptr<Backend>(make_cpu_backend(1)), halves, extra);
   Device gpu(std::shared_ptr<Backend>(emulated_backend(kSm80, ActivationType::fp16)), halves,
              extra);
+  if (rows.table.programs.empty()) rows.table.programs.resize(1);
   rows.table.rows = {rows.row};
   for (Device* device : {&cpu, &gpu}) {
     run_rows(*device->backend, rows.table, device->state);
@@ -108,6 +109,34 @@ TEST(quick_sampler_guidance) {
   compare(r, 2, 0);
   r.row.guidance_rescale = r.each(0.7f, 0, 1);
   compare(r, 2, 0);
+}
+
+TEST(quick_sampler_single_halves) {
+  for (const Halves halves : {Halves::conditional, Halves::unconditional}) {
+    Rows r = plain();
+    r.table.programs = {{ProgramKey::Kind::full, -1, halves}};
+    compare(r, 2, 0);
+  }
+}
+
+TEST(quick_sampler_prediction) {
+  Rows r = plain();
+  r.table.predict(
+      r.row, {{Slot::m, r.shared(0.5f)}, {Slot::x0, r.each(1, -1, 2)}, {Slot::s4, r.shared(-2)}});
+  r.table.assign(r.row, Slot::s4, {{Slot::m, r.shared(1)}, {Slot::s4, r.shared(0.5f)}});
+  compare(r, 2, 5);
+}
+
+// As many terms as a row may have.
+TEST(quick_sampler_many_terms) {
+  Rows r = plain();
+  std::vector<Term> terms;
+  for (int i = 0; i < kMaxTerms / 4; i++)
+    terms.push_back({Slot(int(Slot::s0) + i % kHistorySlots), r.shared(0.125f)});
+  r.table.predict(r.row, terms);
+  for (const Slot to : {Slot::x, Slot::s1, Slot::s2}) r.table.assign(r.row, to, terms);
+  CHECK_EQ(r.row.terms.count, uint32_t(kMaxTerms));
+  compare(r, 1, 0);
 }
 
 TEST(quick_sampler_limits) {

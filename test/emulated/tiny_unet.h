@@ -47,7 +47,7 @@ inline UnetRun denoise(Unet& unet, int branch, int steps = 6,
   request.conditions.context = context.data();
   request.conditions.context_length = tokens;
   StepTable& table = request.table;
-  table.programs = {{ProgramKey::Kind::full, -1, true}, {ProgramKey::Kind::retrieve, branch, true}};
+  table.programs = {{ProgramKey::Kind::full}, {ProgramKey::Kind::retrieve, branch}};
   const auto number = [&](float v) {
     table.values.push_back(v);
     return Coefficient{uint32_t(table.values.size() - 1), 0};

@@ -84,6 +84,26 @@ rejects([
   ],
   ['an unknown slot', withRow({ assign: [{ to: 's10', terms: [] }] }), /assign\[0\]\.to must be one of/],
   ['assigning to m', withRow({ assign: [{ to: 'm', terms: [{ slot: 'x', coefficient: 1 }] }] }), /read-only/],
+  [
+    '65 terms in one row',
+    withRow({ assign: [40, 25].map((n) => ({ to: 'x', terms: Array(n).fill(row(0).assign[0]?.terms[0]) })) }),
+    /row 1: has more than 64 terms/,
+  ],
+  [
+    'a program and a prediction',
+    withRow({ predict: row(0).assign[0]?.terms }),
+    /rows\[1\] has both a program and a prediction/,
+  ],
+  [
+    'a prediction without terms',
+    withRow({ program: undefined, predict: [] }),
+    /row 1: needs either a program or a prediction with terms/,
+  ],
+  [
+    'a prediction from noise',
+    withRow({ program: undefined, predict: [{ slot: 'noise', coefficient: 1 }], noise: 0 }),
+    /row 1: predicts from noise/,
+  ],
   ['no terms', withRow({ assign: [{ to: 'x', terms: [] }] }), /assignment without terms/],
   [
     'five assignments',
@@ -112,12 +132,18 @@ rejects([
   ['latents of another size', denoise({ latents: noise(255) }), /latents must be.*= 256 values, got 255/],
 ]);
 
-test('a guided retrieve step after an unguided full one', async () => {
+test('a retrieve step of halves that were not computed', async () => {
   const guidance = { scale: 2, rescale: 0 };
-  const programs = [{ kind: 'full' }, { kind: 'full', guided: false }, { kind: 'retrieve', branch: 0 }];
+  const programs = [
+    { kind: 'full' },
+    { kind: 'full', halves: 'conditional' },
+    { kind: 'retrieve', branch: 0 },
+  ];
   const rows = [row(0, { guidance }), row(1, { program: 1 }), row(2, { program: 2, guidance })];
   const context = noise(2 * 77 * 32);
   const error = await errorOf(denoise({ halves: 2, context, table: { programs, rows } }));
-  expect(error.message).toMatch(/row 2: a guided retrieve step after a full one without guidance/);
+  expect(error.message).toMatch(
+    /row 2: a retrieve step of both halves after a full one of the conditional half/,
+  );
   expect(error.code).toBe('ERR_DEEPCACHE_INVALID_ARGUMENT');
 });

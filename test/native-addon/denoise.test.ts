@@ -1,6 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { NativeStep, NativeUnet } from '../../lib/native/types.js';
-import { type ModelCall, runTableAsync, type StepTable } from '../../lib/schedulers/table.js';
+import {
+  type Halves,
+  type ModelCall,
+  type PerSample,
+  runTableAsync,
+  type Slot,
+  type StepRow,
+  type StepTable,
+} from '../../lib/schedulers/table.js';
 import { denoiseRequest, loadUnet, maxError, noise, row } from './tiny-model.js';
 
 // A run in one job against the reference interpreter, which calls the same U-Net pass by pass.
@@ -40,7 +48,8 @@ async function callUnet(table: StepTable, call: ModelCall<Float32Array>): Promis
     contextLength: LENGTH,
     ...(kind === 'retrieve' ? { retrieve: branch as number } : { features: branches(table) }),
   }).promise;
-  return call.guided ? out : out.subarray(BATCH * SAMPLE);
+  if (call.halves === 'both') return out;
+  return call.halves === 'conditional' ? out.subarray(BATCH * SAMPLE) : out.subarray(0, BATCH * SAMPLE);
 }
 
 const request = (table: StepTable) => ({
@@ -55,6 +64,13 @@ const request = (table: StepTable) => ({
 });
 
 const guidance = { scale: 5, rescale: 0 };
+const keep = (to: 's1' | 's2') => ({ to, terms: [{ slot: 'm' as const, coefficient: 1 }] });
+/** A row that runs no U-Net. */
+const predicted = (index: number, sum: Partial<Record<Slot, PerSample>>): StepRow => {
+  const { program: _, ...rest } = row(index);
+  const terms = Object.entries(sum) as [Slot, PerSample][];
+  return { ...rest, predict: terms.map(([slot, coefficient]) => ({ slot, coefficient })) };
+};
 const tables: Record<string, StepTable> = {
   'guidance with rescale': {
     programs: [{ kind: 'full' }],
@@ -68,8 +84,8 @@ const tables: Record<string, StepTable> = {
     programs: [
       { kind: 'full' },
       { kind: 'retrieve', branch: 2 },
-      { kind: 'full', guided: false },
-      { kind: 'retrieve', branch: 2, guided: false },
+      { kind: 'full', halves: 'conditional' },
+      { kind: 'retrieve', branch: 2, halves: 'conditional' },
     ],
     rows: [
       row(0, { guidance }),
@@ -77,6 +93,23 @@ const tables: Record<string, StepTable> = {
       row(2, { program: 3 }),
       row(3, { program: 2 }),
       row(4, { program: 3 }),
+    ],
+  },
+  'single halves and predictions, with what earlier rows left': {
+    programs: [
+      { kind: 'full' },
+      { kind: 'retrieve', branch: 2, halves: 'unconditional' },
+      { kind: 'retrieve', branch: 2, halves: 'conditional' },
+      { kind: 'full', halves: 'unconditional' },
+    ],
+    rows: [
+      row(0, { guidance, assign: [...row(0).assign, keep('s1')] }),
+      row(1, { program: 1 }),
+      row(2, { program: 2, assign: [...row(0).assign, keep('s2')] }),
+      predicted(3, { x: 0.125, m: -0.5, x0: 0.25, s1: [0.5, -0.25], s2: 1 }),
+      predicted(4, { m: 0.75 }),
+      row(5, { program: 3 }),
+      row(6, { program: 1 }),
     ],
   },
   'per-sample numbers, history, noise and clamping': {
@@ -154,18 +187,20 @@ describe('denoise executes the step table', () => {
   });
 });
 
-test('one half: unguided programs mean the same', async () => {
-  const table = (guided: boolean): StepTable => ({
+test('one half: programs of a half mean the same', async () => {
+  const table = (halves: Halves): StepTable => ({
     programs: [
-      { kind: 'full', guided },
-      { kind: 'retrieve', branch: 1, guided },
+      { kind: 'full', halves },
+      { kind: 'retrieve', branch: 1, halves },
     ],
     rows: [row(0), row(1, { program: 1 })],
   });
   const two = { ...denoiseRequest(1), batch: 2, latents, context: negative, contextLength: LENGTH };
-  const plain = await unet.denoise({ ...two, table: table(true) }).promise;
-  const unguided = await unet.denoise({ ...two, table: table(false) }).promise;
-  expect(unguided.latents).toEqual(plain.latents);
+  const plain = await unet.denoise({ ...two, table: table('both') }).promise;
+  for (const halves of ['conditional', 'unconditional'] as const) {
+    const half = await unet.denoise({ ...two, table: table(halves) }).promise;
+    expect(half.latents).toEqual(plain.latents);
+  }
 });
 
 test('a run is the same whatever ran before on the model', async () => {

@@ -22,6 +22,7 @@ struct Fixture {
   unsigned seed = 1;
 
   explicit Fixture(int halves, int extra = 0) {
+    table.programs.resize(1);
     state.batch = kBatch;
     state.halves = halves;
     state.pixels = kPixels;
@@ -123,6 +124,39 @@ TEST(cpu_sampler_unguided_takes_the_conditional_half) {
   f.step();
   const auto out = read(f.state.model_output), m = read(f.state.m);
   for (int i = 0; i < kBatch * kCount; i++) CHECK_EQ(m[i], out[kBatch * kCount + i]);
+}
+
+TEST(cpu_sampler_takes_the_half_that_was_computed) {
+  for (const Halves halves : {Halves::conditional, Halves::unconditional}) {
+    Fixture f(2);
+    f.table.programs = {{ProgramKey::Kind::full, -1, halves}};
+    f.step();
+    const auto out = read(f.state.model_output), m = read(f.state.m);
+    const int from = halves == Halves::conditional ? kBatch * kCount : 0;
+    for (int i = 0; i < kBatch * kCount; i++) CHECK_EQ(m[i], out[from + i]);
+  }
+}
+
+TEST(cpu_sampler_predicts_from_slots) {
+  Fixture f(2);
+  f.row.x0_m = f.shared(2);
+  f.table.predict(f.row, {{Slot::m, f.shared(0.5f)},
+                          {Slot::x, f.each(1, -1)},
+                          {Slot::x0, f.shared(0.25f)},
+                          {Slot::s4, f.shared(-2)}});
+  f.table.assign(f.row, Slot::s4, {{Slot::m, f.shared(1)}});
+  const auto x = read(f.state.x), old = read(f.state.m), x0 = read(f.state.x0),
+             s4 = read(f.state.history[4]), in = read(f.state.model_input);
+  f.step();
+  const auto m = read(f.state.m), new_x0 = read(f.state.x0);
+  for (int i = 0; i < kBatch * kCount; i++) {
+    const double guess = 0.5 * double(old[i]) + (i < kCount ? 1 : -1) * double(x[i]) +
+                         0.25 * double(x0[i]) - 2 * double(s4[i]);
+    CHECK_NEAR(m[i], guess, 2e-6);
+    CHECK_NEAR(new_x0[i], double(x[i]) + 2 * guess, 4e-6);
+  }
+  CHECK(read(f.state.history[4]) == m);
+  CHECK(read(f.state.model_input) == in);  // no model was called
 }
 
 TEST(cpu_sampler_x0_clamp) {

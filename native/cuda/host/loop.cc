@@ -35,6 +35,7 @@ void CudaLoop::begin(const StepTable& table, const SamplerState& state,
     handles.push_back(static_cast<CudaProgram*>(program)->handle_);
   LoopSpec spec{{state.batch, state.halves, state.pixels, state.channels, state.input_channels},
                 buffers_of(state)};
+  spec.keys = table.programs.data();
   spec.programs = handles.data();
   spec.program_count = int(handles.size());
   spec.rows = table.rows.data();

@@ -2,7 +2,7 @@
 //
 //   input  model_input = input_scale * x ++ constant channels, for each guidance half; slices of
 //          stepped tensors
-//   step   m = guidance of the two halves, rescaled; x0 = p x + q m, clamped or thresholded; up to
+//   step   m = guidance of the two halves, rescaled, or one of them, or a prediction; x0 = p x + q m, clamped or thresholded; up to
 //          four assignments slot <- sum of coefficient * slot; the masked blend of four-channel
 //          inpainting
 //
@@ -108,6 +108,11 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
+__global__ void row_kernel(LoopState* loop) {
+  follow_previous_grid();
+  loop->row = loop->next;
+}
+
 __global__ void __launch_bounds__(kThreads)
     fetch_kernel(const __grid_constant__ Slices slices, int step) {
   follow_previous_grid();
@@ -166,16 +171,48 @@ __global__ void __launch_bounds__(kSampleThreads) rescale_kernel(const LoopState
   }
 }
 
-__global__ void __launch_bounds__(kThreads) predict_kernel(const LoopState* loop) {
+DEVICE float* slot(const SamplerCall& c, Slot which, int sample) {
+  switch (which) {
+    case Slot::x:
+      return c.at.x;
+    case Slot::m:
+      return c.at.m;
+    case Slot::x0:
+      return c.at.x0;
+    case Slot::noise:
+      return c.at.noise +
+             size_t(value(c, c.row.noise, sample)) * c.shape.batch * sample_size(c);
+    default:
+      return c.at.history[int(which) - kFirstHistorySlot];
+  }
+}
+
+DEVICE float sum(const SamplerCall& c, Terms terms, int sample, size_t i) {
+  float sum = 0;
+  const Term* const first = c.terms + (terms.first - c.row.terms.first);
+  for (const Term* term = first; term != first + terms.count; term++)
+    sum += value(c, term->coefficient, sample) * slot(c, term->slot, sample)[i];
+  return sum;
+}
+
+__global__ void __launch_bounds__(kThreads) predict_kernel(const LoopState* loop, Halves halves) {
   follow_previous_grid();
-  const SamplerCall& c = load_call(*loop, loop->row);
+  SamplerCall& c = load_call(*loop, loop->row);
+  if (halves == Halves::none) load_terms(*loop, c);
   const size_t each = sample_size(c), count = c.shape.batch * each;
-  const size_t conditional = size_t(c.shape.halves - 1) * count;
+  const size_t only = halves == Halves::unconditional ? 0 : size_t(c.shape.halves - 1) * count;
   for (size_t i = size_t(blockIdx.x) * kThreads + threadIdx.x; i < count;
        i += size_t(gridDim.x) * kThreads) {
     const int sample = int(i / each);
-    float m = c.row.guided ? guided(c, sample, i) : c.at.model_output[conditional + i];
-    if (rescaled(c, sample)) m *= rescale_factor(c, sample);
+    float m;
+    if (halves == Halves::none) {
+      m = sum(c, c.row.predict, sample, i);
+    } else if (halves == Halves::both && c.row.guided) {
+      m = guided(c, sample, i);
+      if (rescaled(c, sample)) m *= rescale_factor(c, sample);
+    } else {
+      m = c.at.model_output[only + i];
+    }
     c.at.m[i] = m;
     float x0 = value(c, c.row.x0_x, sample) * c.at.x[i] + value(c, c.row.x0_m, sample) * m;
     if (c.row.limit == StepRow::Limit::clamp) x0 = fminf(fmaxf(x0, -c.row.clamp), c.row.clamp);
@@ -223,30 +260,6 @@ __global__ void __launch_bounds__(kSampleThreads) threshold_kernel(const LoopSta
   threshold_bound(c, int(blockIdx.x)) = fmaxf(1.0f, fminf(quantile, c.row.threshold_max));
 }
 
-DEVICE float* slot(const SamplerCall& c, Slot which, int sample) {
-  switch (which) {
-    case Slot::x:
-      return c.at.x;
-    case Slot::m:
-      return c.at.m;
-    case Slot::x0:
-      return c.at.x0;
-    case Slot::noise:
-      return c.at.noise +
-             size_t(value(c, c.row.noise, sample)) * c.shape.batch * sample_size(c);
-    default:
-      return c.at.history[int(which) - kFirstHistorySlot];
-  }
-}
-
-DEVICE float sum(const SamplerCall& c, Terms terms, int sample, size_t i) {
-  float sum = 0;
-  const Term* const first = c.terms + (terms.first - c.row.terms.first);
-  for (const Term* term = first; term != first + terms.count; term++)
-    sum += value(c, term->coefficient, sample) * slot(c, term->slot, sample)[i];
-  return sum;
-}
-
 __global__ void __launch_bounds__(kThreads) assign_kernel(LoopState* loop) {
   follow_previous_grid();
   const int row = loop->row;
@@ -281,6 +294,10 @@ void launch_fetch_slices(const Slices& slices, int step, Stream stream) {
               slices, step);
 }
 
+void launch_sampler_row(LoopState* loop, Stream stream) {
+  gpu::launch(row_kernel, dim3(1), dim3(1), 0, stream, loop);
+}
+
 void launch_sampler_input(LoopState* loop, const SamplerShape& shape, const Slices& slices,
                           Stream stream) {
   const size_t count = size_t(shape.halves) * shape.batch * shape.pixels * shape.input_channels;
@@ -289,12 +306,13 @@ void launch_sampler_input(LoopState* loop, const SamplerShape& shape, const Slic
 }
 
 void launch_sampler_step(LoopState* loop, const SamplerShape& shape, SamplerFeatures features,
-                         Stream stream) {
+                         Halves halves, Stream stream) {
   const size_t count = size_t(shape.batch) * shape.pixels * shape.channels;
   const dim3 samples(unsigned(shape.batch)), blocks(blocks_for(count, kThreads));
   const dim3 many(kSampleThreads), few(kThreads);
-  if (features.rescaled) gpu::launch(rescale_kernel, samples, many, 0, stream, loop);
-  gpu::launch(predict_kernel, blocks, few, 0, stream, loop);
+  if (features.rescaled && halves == Halves::both)
+    gpu::launch(rescale_kernel, samples, many, 0, stream, loop);
+  gpu::launch(predict_kernel, blocks, few, 0, stream, loop, halves);
   if (features.thresholded) gpu::launch(threshold_kernel, samples, many, 0, stream, loop);
   gpu::launch(assign_kernel, blocks, few, 0, stream, loop);
 }

@@ -27,11 +27,14 @@ struct SamplerFeatures {
   auto operator<=>(const SamplerFeatures&) const = default;
 };
 
+// Takes the next row, which runs no program.
+void launch_sampler_row(LoopState* loop, Stream stream);
 // Takes the next row: builds the model's input and fetches its slices.
 void launch_sampler_input(LoopState* loop, const SamplerShape& shape, const Slices& slices,
                           Stream stream);
-// Applies the row. Rows may leave out features, but ask for no others.
+// Applies the row, whose program has computed `halves`. Rows may leave out features, but ask for no
+// others.
 void launch_sampler_step(LoopState* loop, const SamplerShape& shape, SamplerFeatures features,
-                         Stream stream);
+                         Halves halves, Stream stream);
 
 }  // namespace deepcache::cuda
