@@ -53,7 +53,8 @@ class TableParser {
     } else if (name != "full") {
       kind.fail("'full' or 'retrieve'", "\"" + name + "\"");
     }
-    if (const Argument halves = program["halves"]; halves.given()) key.halves = parse_halves(halves);
+    if (const Argument halves = program["halves"]; halves.given())
+      key.halves = parse_halves(halves);
     return key;
   }
 

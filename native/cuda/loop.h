@@ -1,8 +1,8 @@
 #pragma once
 
 // A run's step table on the device: each row launches one graph, the program (if it has one) with
-// the sampler's kernels around it. Rows, coefficients and the row's number are in device memory, so that a graph
-// is recorded once for a program and serves all rows and all later runs.
+// the sampler's kernels around it. Rows, coefficients and the row's number are in device memory, so
+// that a graph is recorded once for a program and serves all rows and all later runs.
 
 #include <map>
 #include <tuple>

@@ -76,8 +76,8 @@ void check_order(const StepTable& table, int halves) {
     } else if (!full) {
       invalid_row(i, "the first call of a run must be full");
     } else if (kept != Halves::both && kept != key.halves) {
-      invalid_row(i, "a retrieve step of " + name_of(key.halves) + " after a full one of " +
-                         name_of(kept));
+      invalid_row(
+          i, "a retrieve step of " + name_of(key.halves) + " after a full one of " + name_of(kept));
     }
   }
 }

@@ -115,9 +115,8 @@ StepTable make_table(int batch, int rows, float shift) {
     row.x0_m = shared(-0.25f - 0.01f * float(i));
     row.has_noise = true;
     row.noise = {uint32_t(i % 2), 0};
-    table.assign(
-        row, Slot::x,
-        {{Slot::x0, shared(0.5f)}, {Slot::m, each(0.25f)}, {Slot::s0, shared(-0.125f)}});
+    table.assign(row, Slot::x,
+                 {{Slot::x0, shared(0.5f)}, {Slot::m, each(0.25f)}, {Slot::s0, shared(-0.125f)}});
     table.assign(row, Slot::s0, {{Slot::x0, shared(0.5f)}, {Slot::noise, shared(0.0625f)}});
     if (i % 4 == 2) {
       row.limit = StepRow::Limit::threshold;

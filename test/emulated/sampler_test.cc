@@ -159,9 +159,8 @@ TEST(quick_sampler_assignments_and_blend) {
   r.table.assign(r.row, Slot::s3, {{Slot::x, r.shared(1)}});
   r.table.assign(r.row, Slot::x, {{Slot::x0, r.shared(2)}, {Slot::noise, r.each(0.5f, -1, 2)}});
   r.table.assign(r.row, Slot::s9, {{Slot::x, r.shared(1)}, {Slot::s3, r.shared(-1)}});
-  r.table.assign(
-      r.row, Slot::x,
-      {{Slot::x, r.shared(1)}, {Slot::s9, r.shared(-0.5f)}, {Slot::m, r.shared(3)}});
+  r.table.assign(r.row, Slot::x,
+                 {{Slot::x, r.shared(1)}, {Slot::s9, r.shared(-0.5f)}, {Slot::m, r.shared(3)}});
   compare(r, 1, 0);
   r.row.blended = true;
   r.row.blend_init = r.shared(0.9f);

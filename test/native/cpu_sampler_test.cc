@@ -211,9 +211,8 @@ TEST(cpu_sampler_assignments_run_in_order) {
   f.table.assign(f.row, Slot::s3, {{Slot::x, f.shared(1)}});
   f.table.assign(f.row, Slot::x, {{Slot::x0, f.shared(2)}, {Slot::noise, f.each(0.5f, -1)}});
   f.table.assign(f.row, Slot::s9, {{Slot::x, f.shared(1)}, {Slot::s3, f.shared(-1)}});
-  f.table.assign(
-      f.row, Slot::x,
-      {{Slot::x, f.shared(1)}, {Slot::s9, f.shared(-0.5f)}, {Slot::m, f.shared(3)}});
+  f.table.assign(f.row, Slot::x,
+                 {{Slot::x, f.shared(1)}, {Slot::s9, f.shared(-0.5f)}, {Slot::m, f.shared(3)}});
   const auto x = read(f.state.x), out = read(f.state.model_output), noise = read(f.state.noise);
   f.step();
   const auto new_x = read(f.state.x), s3 = read(f.state.history[3]), s9 = read(f.state.history[9]);

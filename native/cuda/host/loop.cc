@@ -31,8 +31,7 @@ void CudaLoop::begin(const StepTable& table, const SamplerState& state,
                      const std::vector<Program*>& programs) {
   check_state(table, state);
   std::vector<ProgramHandle*> handles;
-  for (Program* program : programs)
-    handles.push_back(static_cast<CudaProgram*>(program)->handle_);
+  for (Program* program : programs) handles.push_back(static_cast<CudaProgram*>(program)->handle_);
   LoopSpec spec{{state.batch, state.halves, state.pixels, state.channels, state.input_channels},
                 buffers_of(state)};
   spec.keys = table.programs.data();

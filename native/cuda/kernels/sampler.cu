@@ -2,7 +2,8 @@
 //
 //   input  model_input = input_scale * x ++ constant channels, for each guidance half; slices of
 //          stepped tensors
-//   step   m = guidance of the two halves, rescaled, or one of them, or a prediction; x0 = p x + q m, clamped or thresholded; up to
+//   step   m = guidance of the two halves, rescaled, or one of them, or a prediction; x0 = p x + q
+//   m, clamped or thresholded; up to
 //          four assignments slot <- sum of coefficient * slot; the masked blend of four-channel
 //          inpainting
 //
@@ -180,8 +181,7 @@ DEVICE float* slot(const SamplerCall& c, Slot which, int sample) {
     case Slot::x0:
       return c.at.x0;
     case Slot::noise:
-      return c.at.noise +
-             size_t(value(c, c.row.noise, sample)) * c.shape.batch * sample_size(c);
+      return c.at.noise + size_t(value(c, c.row.noise, sample)) * c.shape.batch * sample_size(c);
     default:
       return c.at.history[int(which) - kFirstHistorySlot];
   }
