@@ -102,7 +102,7 @@ async function pictures(pipe: DiffusionPipeline): Promise<Record<string, Case>> 
     'picture: raw': () => toSmall({ data: raw(), width: pixels, height: pixels, channels: 3 }),
     'picture: to latents': () => fromPicture.generate({ ...run, output: 'latent' } as never),
     'picture: to picture': async () => {
-      const { images } = await fromPicture.generate({ ...run, previewEvery: 1, onStep: () => {} } as never);
+      const { images } = await fromPicture.generate({ ...run, previewEvery: 1, onCall: () => {} } as never);
       await images[0]?.toBuffer('png');
     },
     'picture: inpainting': () => inMask.generate({ ...run, maskImage: picture, keepOriginal: true } as never),
@@ -127,9 +127,9 @@ async function pictures(pipe: DiffusionPipeline): Promise<Record<string, Case>> 
 /** Ends the U-Net's runs after half a second: attention over a million latent pixels takes hours on a CPU. */
 function shorten(unet: { native: NativeUnet }): void {
   const own = unet.native;
-  const denoise = (request: DenoiseRequest, onStep: () => void): Job<DenoiseResult> => {
+  const denoise = (request: DenoiseRequest, onCall: () => void): Job<DenoiseResult> => {
     const latents = new Float32Array(request.batch * own.outChannels * request.height * request.width);
-    const job = own.denoise(request, onStep);
+    const job = own.denoise(request, onCall);
     setTimeout(job.cancel, 500);
     const done = { latents, slots: {}, rowMilliseconds: new Float64Array(1), prepareMilliseconds: 0 };
     return { promise: job.promise.catch(() => done), cancel: job.cancel };

@@ -54,7 +54,7 @@ export type { Seed } from './pipelines/inputs/seeds.js';
 export type { GenerationDefaults } from './pipelines/loading/generation-config.js';
 export type { ModelName } from './pipelines/loading/model-name.js';
 export type { LoadOptions } from './pipelines/loading/parts.js';
-export type { GenerateResult, GenerateStats, StepEvent } from './pipelines/outputs/result.js';
+export type { CallEvent, GenerateResult, GenerateStats } from './pipelines/outputs/result.js';
 export type { LatentPreview } from './previews/latent-preview.js';
 export type { SamplerOptions, Scheduler, SchedulerConfig } from './schedulers/index.js';
 export type { Tensor } from './tensor.js';

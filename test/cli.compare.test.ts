@@ -69,7 +69,7 @@ test('figures as JSON, of the options that generate takes', async () => {
   expect(code).toBe(0);
   const report = JSON.parse(out);
   expect(report).toMatchObject({ files: [output], model: MODEL, device: 'cpu', seeds: ['7'] });
-  expect(report.runs[0]).toMatchObject({ name: 'interval=2', stats: { fullSteps: 5, retrieveSteps: 4 } });
+  expect(report.runs[0]).toMatchObject({ name: 'interval=2', stats: { fullCalls: 5, retrieveCalls: 4 } });
   expect(report.runs[1]).toMatchObject({ psnr: 'Infinity', ssim: 1, latentL2: 0 });
   expect(readFileSync(output).readUInt16BE(0)).toBe(0xffd8); // JPEG
 
@@ -98,8 +98,8 @@ test('the presets without settings; remarks about those that are not followed', 
 test('progress on a terminal', async () => {
   const args = ['compare', '-m', MODEL, '-p', 'x', '--steps', '9', '-c', 'interval=4', '-o', file('bar.png')];
   const { err } = await runCli(args, { columns: 70 });
-  expect(err).toContain('\rrun 1 of 2, no cache: step 10 of 10\x1b[K');
-  expect(err).toContain('\rrun 2 of 2, interval=4: step 10 of 10\x1b[K');
+  expect(err).toContain('\rrun 1 of 2, no cache: call 10 of 10\x1b[K');
+  expect(err).toContain('\rrun 2 of 2, interval=4: call 10 of 10\x1b[K');
   expect(err.endsWith('\r\x1b[K')).toBe(true);
 });
 
@@ -147,7 +147,7 @@ test('Ctrl-C ends it', async () => {
     columns: 80,
     signal: interrupt.signal,
     onError: (text) => {
-      if (/run 1 of 4, no cache: step \d/.test(text)) interrupt.abort(new Error('interrupted'));
+      if (/run 1 of 4, no cache: call \d/.test(text)) interrupt.abort(new Error('interrupted'));
     },
   });
   expect(code).toBe(130);

@@ -130,7 +130,7 @@ describe('what is printed', () => {
     const report = JSON.parse(out);
     expect(report).toMatchObject({ files: [output], width: 64, height: 64, seeds: ['-2'], model: MODEL });
     // PNDM calls the U-Net once more than it has steps.
-    expect(report.stats).toMatchObject({ calls: 5, fullSteps: 2, retrieveSteps: 3 });
+    expect(report.stats).toMatchObject({ calls: 5, fullCalls: 2, retrieveCalls: 3 });
     expect(report.stats.times.load).toBeGreaterThan(0);
   });
 

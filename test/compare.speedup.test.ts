@@ -11,8 +11,8 @@ const run = (call: number, full: number, cached: number): GenerateStats => {
     times: { encode: 0, prepare: 0, denoise, decode: 0, total: denoise },
     callTimes,
     calls: full + cached,
-    fullSteps: full,
-    retrieveSteps: cached,
+    fullCalls: full,
+    retrieveCalls: cached,
     speedup: 1,
     memory: { weights: 0, arenas: 0, buffers: 0 },
   };

@@ -52,8 +52,8 @@ describe('figures', () => {
 
   test('steps, and what they cost', async () => {
     const [, second, third] = comparison.runs;
-    expect(second?.stats).toMatchObject({ calls: 9, fullSteps: 5, retrieveSteps: 4 });
-    expect(third?.stats).toMatchObject({ calls: 9, fullSteps: 3, retrieveSteps: 6 });
+    expect(second?.stats).toMatchObject({ calls: 9, fullCalls: 5, retrieveCalls: 4 });
+    expect(third?.stats).toMatchObject({ calls: 9, fullCalls: 3, retrieveCalls: 6 });
     const shares = (await pipe.unet.branches()).map(({ share }) => share);
     expect(second?.macsShare).toBeCloseTo((5 + 4 * (shares[0] as number)) / 9, 10);
     expect(third?.macsShare).toBeCloseTo((3 + 6 * (shares[5] as number)) / 9, 10);
@@ -158,21 +158,21 @@ describe('other pipelines', () => {
     const from = StableDiffusionImg2ImgPipeline.from(pipe) as StableDiffusionImg2ImgPipeline;
     const settings = [{ interval: 1 }, { interval: 2 }];
     const { runs } = await compare(from, { ...OPTIONS, steps: 20, image, strength: 0.25 }, settings);
-    expect(runs.map(({ stats }) => [stats.fullSteps, stats.retrieveSteps])).toEqual([
+    expect(runs.map(({ stats }) => [stats.fullCalls, stats.retrieveCalls])).toEqual([
       [5, 0],
       [3, 2],
     ]);
     expect(runs[0]?.latentL2).toBe(0);
     expect(runs[1]?.latentL2).toBeGreaterThan(0);
     const one = await compare(from, { ...OPTIONS, steps: 4, image, strength: 0.25 }, [{ interval: 2 }]);
-    expect(one.runs[0]).toMatchObject({ stats: { calls: 1, fullSteps: 1 }, latentL2: 0 });
+    expect(one.runs[0]).toMatchObject({ stats: { calls: 1, fullCalls: 1 }, latentL2: 0 });
     await from.dispose();
   });
 
   test('inpainting', async () => {
     const from = StableDiffusionInpaintPipeline.from(pipe) as StableDiffusionInpaintPipeline;
     const { runs } = await compare(from, { ...OPTIONS, image, maskImage: image }, [{ interval: 1 }, 'fast']);
-    expect(runs.map(({ stats }) => stats.fullSteps)).toEqual([9, 2]);
+    expect(runs.map(({ stats }) => stats.fullCalls)).toEqual([9, 2]);
     expect(runs[0]?.latentL2).toBe(0);
     await from.dispose();
   });
@@ -185,7 +185,7 @@ describe('progress', () => {
     await compare(pipe, OPTIONS, settings, { repeats: 2, onProgress: (event) => events.push(event) });
     expect(events).toHaveLength(6 * 9);
     expect(
-      events.filter(({ step }) => step.step === 1).map(({ name, run, runs }) => [name, run, runs]),
+      events.filter(({ event }) => event.call === 1).map(({ name, run, runs }) => [name, run, runs]),
     ).toEqual([
       ['no cache', 1, 6],
       ['two', 2, 6],
@@ -194,10 +194,10 @@ describe('progress', () => {
       ['two', 5, 6],
       ['no cache', 6, 6],
     ]);
-    expect(events.filter(({ run }) => run === 3).map(({ step }) => step.full)).toEqual(
+    expect(events.filter(({ run }) => run === 3).map(({ event }) => event.full)).toEqual(
       [0, 1, 2, 3, 4, 5, 6, 7, 8].map((i) => i % 3 === 0),
     );
-    expect(events.every(({ step }) => step.latents === undefined)).toBe(true);
+    expect(events.every(({ event }) => event.latents === undefined)).toBe(true);
   });
 
   test('an abort ends it with its reason, and the pipeline stays usable', async () => {
@@ -206,14 +206,14 @@ describe('progress', () => {
     let last: CompareEvent | undefined;
     const onProgress = (event: CompareEvent) => {
       last = event;
-      if (event.run === 2 && event.step.step === 3) stop.abort(reason);
+      if (event.run === 2 && event.event.call === 3) stop.abort(reason);
     };
     const work = compare(pipe, { ...OPTIONS, steps: 200, signal: stop.signal }, ['fast', 'quality'], {
       onProgress,
     });
     expect(await rejection(work)).toBe(reason);
     expect(last?.run).toBe(2);
-    expect(last?.step.step).toBeLessThan(150);
+    expect(last?.event.call).toBeLessThan(150);
     expect((await pipe.generate(OPTIONS)).images).toHaveLength(1);
     expect(await rejection(compare(pipe, { ...OPTIONS, signal: stop.signal }))).toBe(reason);
   });
@@ -231,7 +231,7 @@ describe('wrong use', () => {
   test.each<[string, object, unknown, RegExp]>([
     ['a cache among the options', { cache: 'fast' }, ['fast'], /^cache belongs in the settings to compare/],
     ['latents as output', { output: 'latent' }, ['fast'], /^output is decided by compare/],
-    ['onStep', { onStep: () => {} }, ['fast'], /^onStep is decided by compare/],
+    ['onCall', { onCall: () => {} }, ['fast'], /^onCall is decided by compare/],
     ['no settings', {}, [], /^settings must have at least one/],
     ['settings that are none', {}, 'fast', /^settings must be a list/],
     ['an unknown preset', {}, ['fastest'], /^cache must be .*, got "fastest" \(of the setting "fastest"\)$/],

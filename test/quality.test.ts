@@ -35,7 +35,7 @@ test('batches give the figures of one run of all pictures', async () => {
     expect(row?.ssim).toBeCloseTo(run.ssim, 5);
     expect(row?.macsSpeedup).toBeCloseTo(1 / run.macsShare, 9);
     expect(row?.share).toBeCloseTo((row?.speedup as number) / (row?.macsSpeedup as number), 9);
-    expect(row?.full).toBe(run.stats.fullSteps);
+    expect(row?.full).toBe(run.stats.fullCalls);
     expect(row?.pictures).toHaveLength(2);
   }
   expect(report.rows[0]?.psnr).toBe(Infinity);

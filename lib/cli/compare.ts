@@ -90,8 +90,8 @@ async function run({ cache, repeats, html, ...flags }: Flags, context: CliContex
     const comparable = pipe as unknown as ComparablePipeline<GenerateOptions>;
     const comparison = await compare(comparable, { ...options, signal }, settings, {
       ...(repeats !== undefined && { repeats }),
-      onProgress: ({ name, run, runs, step: { step, steps } }) => {
-        line.show(`run ${run} of ${runs}, ${name}: step ${step} of ${steps}`, step === steps);
+      onProgress: ({ name, run, runs, event: { call, calls } }) => {
+        line.show(`run ${run} of ${runs}, ${name}: call ${call} of ${calls}`, call === calls);
       },
     });
     line.show('writing');

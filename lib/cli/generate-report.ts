@@ -20,8 +20,8 @@ export function textReport({ files, loading, device, result }: GenerateReport): 
   });
   const phases = { load: loading, encode: times.encode, denoise: times.denoise, decode: times.decode };
   const seconds = Object.entries(phases).map(([name, value]) => `${name} ${formatSeconds(value)}`);
-  const steps = `${stats.fullSteps} full and ${stats.retrieveSteps} cached steps`;
-  const speedup = stats.retrieveSteps > 0 ? `, denoising ${stats.speedup.toFixed(2)} times as fast` : '';
+  const steps = `${stats.fullCalls} full and ${stats.retrieveCalls} cached steps`;
+  const speedup = stats.retrieveCalls > 0 ? `, denoising ${stats.speedup.toFixed(2)} times as fast` : '';
   const bytes = memory.weights + memory.arenas + memory.buffers;
   return `${each.join('')}${seconds.join(', ')} on ${device}\n${steps}${speedup}; ${formatBytes(bytes)} of memory\n`;
 }

@@ -4,12 +4,12 @@ import { readPictureFile } from '../images/source.js';
 import { requireFfmpeg, saveVideo, VIDEO_ENDINGS } from '../images/video.js';
 // Not from its own module: this one knows all pipelines.
 import {
+  type CallEvent,
   DiffusionPipeline,
   type GenerateOptions,
   type GenerateResult,
   type Image,
   pipelineForInputs,
-  type StepEvent,
   TextToVideoZeroPipeline,
 } from '../index.js';
 import { readModelIndex } from '../pipelines/loading/model-index.js';
@@ -74,12 +74,12 @@ export async function generate(given: GenerateFlags, context: CliContext): Promi
     for (const file of [output, preview]) if (file?.remark) line.warn(file.remark);
     line.show('reading the prompt');
     const progress = new StepProgress(line);
-    const onStep = (event: StepEvent) => {
+    const onCall = (event: CallEvent) => {
       previews.update(event);
       progress.update(event);
-      if (event.step === event.steps) line.show('decoding');
+      if (event.call === event.calls) line.show('decoding');
     };
-    const run = { ...options, signal, onStep };
+    const run = { ...options, signal, onCall };
     const result = refiner ? await refined(pipe, refiner, run, flags) : await pipe.generate(run);
     await previews.finish();
     const files = await save(result, output, flags, isVideo, context);

@@ -70,10 +70,10 @@ export function macsText(
 }
 
 function runText({ full, branch, average, total, share, note }: RunMacs): string {
-  const fullSteps = full.filter(Boolean).length;
+  const fullCalls = full.filter(Boolean).length;
   const steps = full.flatMap((isFull, i) => (isFull ? [i] : [])).join(' ');
   return [
-    `\n${full.length} steps: ${fullSteps} full, ${full.length - fullSteps} cached at branch ${branch}\n`,
+    `\n${full.length} steps: ${fullCalls} full, ${full.length - fullCalls} cached at branch ${branch}\n`,
     note ? `${note}\n` : '',
     formatTable([
       ['GMACs', ...COLUMNS],

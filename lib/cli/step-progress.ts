@@ -1,4 +1,4 @@
-import type { StepEvent } from '../pipelines/outputs/result.js';
+import type { CallEvent } from '../pipelines/outputs/result.js';
 import { formatSeconds } from './format.js';
 import type { StatusLine } from './status-line.js';
 
@@ -7,38 +7,38 @@ const CACHED = '=';
 const OPEN = '.';
 const MAX_WIDTH = 50;
 
-/** The progress bar of a run: full steps are drawn as `#`, those from the cache as `=`. */
+/** The progress bar of a run: full calls are drawn as `#`, those from the cache as `=`. */
 export class StepProgress {
-  readonly #steps: boolean[] = [];
+  readonly #full: boolean[] = [];
   #start = performance.now();
 
   constructor(private readonly line: StatusLine) {}
 
-  update({ step, steps, full, seconds }: StepEvent): void {
-    if (step === 1) {
-      this.#steps.length = 0;
+  update({ call, calls, full, seconds }: CallEvent): void {
+    if (call === 1) {
+      this.#full.length = 0;
       this.#start = performance.now() - seconds * 1000;
     }
-    this.#steps[step - 1] = full;
+    this.#full[call - 1] = full;
     const elapsed = (performance.now() - this.#start) / 1000;
-    const rate = step / Math.max(elapsed, 1e-6);
+    const rate = call / Math.max(elapsed, 1e-6);
     const numbers = [
-      ` ${String(step).padStart(String(steps).length)}/${steps}`,
+      ` ${String(call).padStart(String(calls).length)}/${calls}`,
       rate >= 1 ? `${rate.toFixed(2)} it/s` : `${(1 / rate).toFixed(2)} s/it`,
-      `ETA ${formatSeconds((steps - step) / rate)}`,
+      `ETA ${formatSeconds((calls - call) / rate)}`,
       full ? 'full' : 'cached',
     ].join('  ');
-    this.line.show(this.#bar(steps, this.line.columns - numbers.length - 3) + numbers, step === steps);
+    this.line.show(this.#bar(calls, this.line.columns - numbers.length - 3) + numbers, call === calls);
   }
 
-  /** One cell for each step; where they do not fit, a cell is full if any of its steps is. */
-  #bar(steps: number, room: number): string {
-    const width = Math.min(steps, MAX_WIDTH, room);
+  /** One cell for each call; where they do not fit, a cell is full if any of its calls is. */
+  #bar(calls: number, room: number): string {
+    const width = Math.min(calls, MAX_WIDTH, room);
     if (width < 5) return '';
     const cell = (i: number) => {
-      const [first, last] = [Math.floor((i * steps) / width), Math.floor(((i + 1) * steps) / width)];
-      if (this.#steps.length < last) return OPEN;
-      return this.#steps.slice(first, last).includes(true) ? FULL : CACHED;
+      const [first, last] = [Math.floor((i * calls) / width), Math.floor(((i + 1) * calls) / width)];
+      if (this.#full.length < last) return OPEN;
+      return this.#full.slice(first, last).includes(true) ? FULL : CACHED;
     };
     return `[${Array.from({ length: width }, (_, i) => cell(i)).join('')}]`;
   }

@@ -83,7 +83,7 @@ export class Comparison {
         speedup: median(run.speedups.map(([ratio]) => ratio)),
         speedups,
         ...spreadOf(speedups),
-        macsShare: (stats.fullSteps + (stats.retrieveSteps * retrieve) / macs.full) / stats.calls,
+        macsShare: (stats.fullCalls + (stats.retrieveCalls * retrieve) / macs.full) / stats.calls,
       };
     });
     this.reference = compared[0] as ComparedRun;

@@ -27,7 +27,7 @@ export function speedupText({ speedup, speedupRange: [low, high], isNoisy }: Spe
 
 export const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
 
-export const steps = ({ stats }: ComparedRun) => `${stats.fullSteps} full + ${stats.retrieveSteps} cached`;
+export const steps = ({ stats }: ComparedRun) => `${stats.fullCalls} full + ${stats.retrieveCalls} cached`;
 
 export const differenceText = ({ psnr, ssim, latentL2 }: Difference) =>
   `PSNR ${decibels(psnr)}, SSIM ${similarity(ssim)}, L2 ${distance(latentL2)}`;
@@ -44,12 +44,12 @@ export const COLUMNS: readonly { title: string; help: string; text: (run: Compar
   {
     title: 'Full',
     help: 'U-Net calls that computed everything',
-    text: ({ stats }) => String(stats.fullSteps),
+    text: ({ stats }) => String(stats.fullCalls),
   },
   {
     title: 'Cached',
     help: 'U-Net calls that took the deep part from the cache',
-    text: ({ stats }) => String(stats.retrieveSteps),
+    text: ({ stats }) => String(stats.retrieveCalls),
   },
   {
     title: 'MACs',

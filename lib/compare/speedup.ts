@@ -22,7 +22,7 @@ export function speedupsOf(reference: GenerateStats, run: GenerateStats): [numbe
   return [ratio, (ratio * fullCall(run)) / fullCall(reference)];
 }
 
-const fullCall = ({ callTimes, fullSteps }: GenerateStats) => callTimes.full / fullSteps;
+const fullCall = ({ callTimes, fullCalls }: GenerateStats) => callTimes.full / fullCalls;
 
 export function spreadOf(speedups: readonly number[]): SpeedupSpread {
   const sorted = [...speedups].sort((a, b) => a - b);

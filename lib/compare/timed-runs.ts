@@ -2,7 +2,7 @@ import type { CacheOptions } from '../deepcache/index.js';
 import { DeepCacheError } from '../errors.js';
 import type { UNet2DConditionModel } from '../models/unet.js';
 import type { GenerateOptions } from '../pipelines/inputs/options.js';
-import type { GenerateResult, StepEvent } from '../pipelines/outputs/result.js';
+import type { CallEvent, GenerateResult } from '../pipelines/outputs/result.js';
 import type { Tensor } from '../tensor.js';
 
 /** Every pipeline that denoises with a cached U-Net. */
@@ -34,12 +34,12 @@ export class TimedRuns<Options extends GenerateOptions> {
   async warmUp(branch: number): Promise<number> {
     let calls = 0;
     const warm = new Error('warm');
-    const onStep = ({ step, steps }: StepEvent) => {
-      calls = steps;
-      if (step === 2) throw warm;
+    const onCall = (event: CallEvent) => {
+      calls = event.calls;
+      if (event.call === 2) throw warm;
     };
     try {
-      await this.pipe.generate({ ...this.options, cache: { steps: [0], branch }, onStep });
+      await this.pipe.generate({ ...this.options, cache: { steps: [0], branch }, onCall });
     } catch (error) {
       if (error !== warm) throw error;
     }
@@ -52,7 +52,7 @@ export class TimedRuns<Options extends GenerateOptions> {
     cache: CacheOptions,
     branch: number | undefined,
     calls: number,
-    onStep: (event: StepEvent) => unknown,
+    onCall: (event: CallEvent) => unknown,
   ): Promise<TimedRun> {
     // The U-Net keeps the plans of one branch: with another one they would be made on the clock.
     if (branch !== undefined && branch !== this.#branch) await this.warmUp(branch);
@@ -62,9 +62,9 @@ export class TimedRuns<Options extends GenerateOptions> {
       cache,
       // Only the last call's: reading them takes time.
       latentsEvery: calls,
-      onStep: ({ latents: read, ...event }: StepEvent) => {
+      onCall: ({ latents: read, ...event }: CallEvent) => {
         latents = read;
-        return onStep(event);
+        return onCall(event);
       },
     });
     if (!latents) throw new DeepCacheError('ERR_DEEPCACHE_INTERNAL', `call ${calls} was not the last one`);

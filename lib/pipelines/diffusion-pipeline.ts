@@ -15,10 +15,10 @@ import { type ModelName, nameModel } from './loading/model-name.js';
 import type { LoadOptions, PipelineParts } from './loading/parts.js';
 import { findPipeline, pipelineNames } from './loading/registry.js';
 import { chooseScheduler } from './loading/scheduler-file.js';
-import { type GenerateResult, resultOf, type StepEvent } from './outputs/result.js';
+import { type CallEvent, type GenerateResult, resultOf } from './outputs/result.js';
 
 /** What `stream` yields: the steps, then the result. */
-export type StreamEvent = ({ type: 'step' } & StepEvent) | ({ type: 'result' } & GenerateResult);
+export type StreamEvent = ({ type: 'call' } & CallEvent) | ({ type: 'result' } & GenerateResult);
 
 // biome-ignore lint/suspicious/noExplicitAny: pipelines differ in their options and parts
 type AnyPipeline = DiffusionPipeline<any, any>;
@@ -214,9 +214,9 @@ export abstract class DiffusionPipeline<
     const running = this.generate({
       ...options,
       signal: options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal,
-      onStep: (event) => {
-        const returned = options.onStep?.(event);
-        push({ type: 'step', ...event });
+      onCall: (event) => {
+        const returned = options.onCall?.(event);
+        push({ type: 'call', ...event });
         return returned;
       },
     }).then(

@@ -49,16 +49,16 @@ export class Sums {
   /** The means; `base` are the sums of the uncached runs. */
   row(base: Sums): QualityRow {
     const { name, cache, stats } = this.#last as ComparedRun;
-    const { fullSteps, retrieveSteps, calls } = stats;
+    const { fullCalls, retrieveCalls, calls } = stats;
     const times = this.#means();
     const baseTimes = base.#means();
     const macs = this.#macs / this.#count;
     const speedup = denoise(baseTimes) / denoise(times);
     // Of cached calls, what their multiply-accumulates would take at the rate of the full calls.
-    const fullShare = fullSteps / calls;
+    const fullShare = fullCalls / calls;
     const ideal = (times.full * (macs - fullShare)) / fullShare;
     return {
-      ...{ name, cache, full: fullSteps, cached: retrieveSteps },
+      ...{ name, cache, full: fullCalls, cached: retrieveCalls },
       psnr: toDecibels(this.#squaredError / this.#count),
       ssim: this.#ssim / this.#count,
       latentL2: this.#latentL2 / this.#count,
@@ -69,7 +69,7 @@ export class Sums {
       share: speedup * macs,
       pictureSpeedup: total(baseTimes) / total(times),
       lost: {
-        cachedCalls: retrieveSteps > 0 ? (times.cached - ideal) / denoise(times) : 0,
+        cachedCalls: retrieveCalls > 0 ? (times.cached - ideal) / denoise(times) : 0,
         aroundCalls: times.around / denoise(times),
       },
       pictures: this.#pictures,

@@ -31,8 +31,8 @@ export async function reproduce(signal?: AbortSignal): Promise<ReproducedRow[]> 
     const plan = plans.get(row.model) as UnetPlanInfo;
     const full = plan.full.repo / 1e9;
     const retrieve = (plan.branches[row.branch]?.repo ?? 0) / 1e9;
-    const fullSteps = Math.ceil(row.steps / row.interval);
-    const computed = (fullSteps * full + (row.steps - fullSteps) * retrieve) / row.steps;
+    const fullCalls = Math.ceil(row.steps / row.interval);
+    const computed = (fullCalls * full + (row.steps - fullCalls) * retrieve) / row.steps;
     const difference = computed - row.published;
     return { ...row, computed, difference, matches: Math.abs(difference) <= tolerance(row.published) };
   });

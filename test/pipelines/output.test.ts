@@ -140,7 +140,7 @@ describe('notes', () => {
     const few = await pipe.generate({ ...run, cache: 'fast', scheduler: 'DDIM', steps: 8, output: 'latent' });
     expect(few.notes).toHaveLength(1);
     expect(few.notes[0]).toContain("'fast'");
-    expect(few.stats.retrieveSteps).toBe(0);
+    expect(few.stats.retrieveCalls).toBe(0);
     const enough = await pipe.generate({
       ...run,
       cache: 'fast',
@@ -149,13 +149,13 @@ describe('notes', () => {
       output: 'latent',
     });
     expect(enough.notes).toEqual([]);
-    expect(enough.stats).toMatchObject({ fullSteps: 2, retrieveSteps: 7 });
+    expect(enough.stats).toMatchObject({ fullCalls: 2, retrieveCalls: 7 });
   });
 });
 
 test('stats tell times, calls and memory', async () => {
   const { stats } = await pipe.generate({ ...run, scheduler: 'DDIM', steps: 10, cache: { interval: 3 } });
-  expect(stats).toMatchObject({ calls: 10, fullSteps: 4, retrieveSteps: 6 });
+  expect(stats).toMatchObject({ calls: 10, fullCalls: 4, retrieveCalls: 6 });
   const { encode, prepare, denoise, decode, total } = stats.times;
   for (const time of [encode, prepare, denoise, decode]) expect(time).toBeGreaterThan(0);
   expect(encode + prepare + denoise + decode).toBeCloseTo(total, 5);

@@ -7,8 +7,8 @@ test('two runs that make a picture together', () => {
     times: { encode: 1, prepare: 2, denoise: 3, decode: 4, total: 10 },
     callTimes: { full: 8, retrieve: 2 },
     calls: 6,
-    fullSteps: 4,
-    retrieveSteps: 2,
+    fullCalls: 4,
+    retrieveCalls: 2,
     speedup: 1.2,
     memory: { weights: 100, arenas: 20, buffers: 3 },
   };
@@ -16,16 +16,16 @@ test('two runs that make a picture together', () => {
     ...half,
     callTimes: { full: 10, retrieve: 0 },
     calls: 2,
-    fullSteps: 2,
-    retrieveSteps: 0,
+    fullCalls: 2,
+    retrieveCalls: 0,
     speedup: 1,
   };
   expect(addStats(half, rest)).toEqual({
     times: { encode: 2, prepare: 4, denoise: 6, decode: 8, total: 20 },
     callTimes: { full: 18, retrieve: 2 },
     calls: 8,
-    fullSteps: 6,
-    retrieveSteps: 2,
+    fullCalls: 6,
+    retrieveCalls: 2,
     // 12 and 10 seconds in full against 20 in all.
     speedup: 1.1,
     memory: { weights: 200, arenas: 40, buffers: 6 },

@@ -1,4 +1,4 @@
-import type { StepEvent } from '../../pipelines/outputs/result.js';
+import type { CallEvent } from '../../pipelines/outputs/result.js';
 import type { SamplerOptions } from '../../schedulers/run-options.js';
 import { ALL, LATENT, SAMPLING, TEXT } from '../families.js';
 import * as kinds from '../kinds.js';
@@ -123,16 +123,16 @@ export const RUN_OPTIONS = {
    * on meanwhile, and ends when all of them have settled. One that never settles keeps the run waiting, and the calls
    * behind it, until `signal` aborts: give one with a time limit (`AbortSignal.timeout`) where that may happen.
    */
-  onStep: option({
-    kind: kinds.callback<(event: StepEvent) => unknown>(),
+  onCall: option({
+    kind: kinds.callback<(event: CallEvent) => unknown>(),
     families: ALL,
     help: 'called after every U-Net call',
   }),
-  /** Every how many steps `onStep` receives a preview. Default: never. */
+  /** Every how many U-Net calls `onCall` receives a preview. Default: never. */
   previewEvery: option({
     kind: kinds.whole(1, 100_000, 'count'),
     families: LATENT,
-    help: 'show every so many steps what becomes of it (`await event.preview.toImage()`)',
+    help: 'show every so many U-Net calls what becomes of it (`await event.preview.toImage()`)',
     fallback: 'never',
     flag: {
       spelling: '--preview-every <n>',
@@ -140,11 +140,11 @@ export const RUN_OPTIONS = {
       help: 'show every so many steps what becomes of it, see below',
     },
   }),
-  /** Every how many steps `onStep` receives the latents as they are. Default: never. */
+  /** Every how many U-Net calls `onCall` receives the latents as they are. Default: never. */
   latentsEvery: option({
     kind: kinds.count(100_000),
     families: ALL,
-    help: 'every how many steps `onStep` receives what is sampled',
+    help: 'every how many U-Net calls `onCall` receives what is sampled',
     fallback: 'never',
   }),
   /** Stops the run; the promise rejects with the signal's reason. */

@@ -226,7 +226,7 @@ function resolveTimes(
 export interface VideoZeroRun {
   options: Pick<
     ResolvedOptions,
-    'steps' | 'eta' | 'cache' | 'schedulerOptions' | 'guidanceScale' | 'onStep' | 'latentsEvery' | 'signal'
+    'steps' | 'eta' | 'cache' | 'schedulerOptions' | 'guidanceScale' | 'onCall' | 'latentsEvery' | 'signal'
   >;
   scheduler: TextToVideoZeroPipeline['scheduler'];
   frames: number;

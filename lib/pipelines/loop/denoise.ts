@@ -19,7 +19,7 @@ import { checkSamplerOptions } from '../../schedulers/run-options.js';
 import { FloatTensor } from '../../tensor.js';
 import type { ResolvedOptions } from '../inputs/options.js';
 import type { RunSpan } from '../inputs/run-kind.js';
-import type { StepEvent } from '../outputs/result.js';
+import type { CallEvent } from '../outputs/result.js';
 
 /** A run's step table, and what it says about the run. */
 export interface RunPlan {
@@ -127,7 +127,7 @@ export interface PreviewSettings {
 }
 
 /**
- * Runs the loop natively and reports its steps. An error of `onStep`, thrown or of a promise that it returned, ends it;
+ * Runs the loop natively and reports its U-Net calls. An error of `onCall`, thrown or of a promise that it returned, ends it;
  * the run waits for such promises.
  *
  * @param previews must be given with `previewEvery`.
@@ -137,11 +137,11 @@ export async function runLoop(
   request: DenoiseRequest,
   { full, compiled }: RunPlan,
   {
-    onStep,
+    onCall,
     previewEvery,
     latentsEvery,
     signal,
-  }: Pick<ResolvedOptions, 'onStep' | 'previewEvery' | 'latentsEvery' | 'signal'>,
+  }: Pick<ResolvedOptions, 'onCall' | 'previewEvery' | 'latentsEvery' | 'signal'>,
   previews?: PreviewSettings,
 ): Promise<DenoiseResult> {
   const stop = new AbortController();
@@ -153,9 +153,9 @@ export async function runLoop(
   const start = (arrays: DenoiseRequest) =>
     unet.native.denoise({ ...arrays, ...every }, (step) => {
       if (stop.signal.aborted) return;
-      const event: StepEvent = {
-        step: step.row + 1,
-        steps: full.length,
+      const event: CallEvent = {
+        call: step.row + 1,
+        calls: full.length,
         full: full[step.row] as boolean,
         timestep: compiled.timesteps[step.row] as number,
         seconds: step.milliseconds / 1000,
@@ -163,12 +163,12 @@ export async function runLoop(
           previews && { preview: new LatentPreview(step.x0, shape, previews.projection, previews.scale) }),
         ...(step.x && { latents: new FloatTensor(step.x, shape) }),
       };
-      callbacks.run(() => onStep?.(event));
+      callbacks.run(() => onCall?.(event));
     });
   try {
     const arrays = await stagedRequest(request, signals);
     const result = await finish(() => start(arrays), signals);
-    // The last step's callback comes after its result is under way.
+    // The last call's callback comes after its result is under way.
     await callbacks.settled(signal);
     return result;
   } catch (error) {

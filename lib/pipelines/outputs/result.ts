@@ -4,11 +4,11 @@ import type { Tensor } from '../../tensor.js';
 import { jsonSeeds, type Seed } from '../inputs/seeds.js';
 
 /** After a U-Net call. */
-export interface StepEvent {
+export interface CallEvent {
   /** U-Net calls done, from 1. */
-  step: number;
+  call: number;
   /** U-Net calls of the run. */
-  steps: number;
+  calls: number;
   /** Whether this call computed the whole U-Net, or took its deep part from the cache. */
   full: boolean;
   timestep: number;
@@ -27,8 +27,8 @@ export interface GenerateStats {
   callTimes: { full: number; retrieve: number };
   /** U-Net calls, those in full and those from the cache. */
   calls: number;
-  fullSteps: number;
-  retrieveSteps: number;
+  fullCalls: number;
+  retrieveCalls: number;
   /** How much slower denoising would have been with every call in full, from the mean of the full ones. */
   speedup: number;
   /** Bytes: weights of the models in compute type, arenas of their plans, buffers between them. */

@@ -30,14 +30,14 @@ export function runStats(
   const secondsOf = (isFull: boolean) =>
     milliseconds.reduce((sum, value, i) => (full[i] === isFull ? sum + value : sum), 0) / 1000;
   const callTimes = { full: secondsOf(true), retrieve: secondsOf(false) };
-  const fullSteps = full.filter(Boolean).length;
+  const fullCalls = full.filter(Boolean).length;
   return {
     times: clock.times(),
     callTimes,
     calls: full.length,
-    fullSteps,
-    retrieveSteps: full.length - fullSteps,
-    speedup: ((callTimes.full / fullSteps) * full.length) / (callTimes.full + callTimes.retrieve),
+    fullCalls,
+    retrieveCalls: full.length - fullCalls,
+    speedup: ((callTimes.full / fullCalls) * full.length) / (callTimes.full + callTimes.retrieve),
     memory,
   };
 }
@@ -55,8 +55,8 @@ export function addStats(a: GenerateStats, b: GenerateStats): GenerateStats {
     times: add(a.times, b.times),
     callTimes: add(a.callTimes, b.callTimes),
     calls: a.calls + b.calls,
-    fullSteps: a.fullSteps + b.fullSteps,
-    retrieveSteps: a.retrieveSteps + b.retrieveSteps,
+    fullCalls: a.fullCalls + b.fullCalls,
+    retrieveCalls: a.retrieveCalls + b.retrieveCalls,
     speedup: denoising((stats) => stats.speedup * seconds(stats)) / denoising(seconds),
     memory: add(a.memory, b.memory),
   };

@@ -142,9 +142,9 @@ export async function checkVideoPipeline(
     interleaveContexts: isOld,
     ...(branch !== undefined && { cache: { interval: number('cache_interval'), branch } }),
     latentsEvery: 1,
-    onStep: (event: { step: number; full: boolean; latents?: Tensor }) => {
+    onCall: (event: { call: number; full: boolean; latents?: Tensor }) => {
       latents.push(event.latents?.data as Float32Array);
-      if (event.full) full.push(event.step - 1);
+      if (event.full) full.push(event.call - 1);
     },
   };
   const { tensor } = await pipe.generate({ ...options, output: 'float32' });
