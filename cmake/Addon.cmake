@@ -40,7 +40,7 @@ if(APPLE)
 endif()
 if(DEEPCACHE_NODE_DEF)
   # Windows wants to know from which program Node-API comes: node.exe, says this list.
-  execute_process(COMMAND ${CMAKE_AR} dlltool -m i386:x86-64 -d ${DEEPCACHE_NODE_DEF}
+  execute_process(COMMAND ${DEEPCACHE_ZIG} dlltool -m i386:x86-64 -d ${DEEPCACHE_NODE_DEF}
                           -l ${CMAKE_CURRENT_BINARY_DIR}/node.lib
                   RESULT_VARIABLE failed)
   if(failed)

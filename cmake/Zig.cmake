@@ -16,6 +16,8 @@ set(CMAKE_CXX_FLAGS_INIT -Wno-nullability-completeness)
 # Programs of the build machine only; its libraries and headers are of no use to the target.
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE NEVER)
-set(CMAKE_AR $ENV{DEEPCACHE_ZIG})
-set(CMAKE_CXX_ARCHIVE_CREATE "<CMAKE_AR> ar qc <TARGET> <OBJECTS>")
-set(CMAKE_CXX_ARCHIVE_FINISH "<CMAKE_AR> ranlib <TARGET>")
+# One program, as CMake wants it; it writes the index that ranlib would.
+set(CMAKE_AR ${CMAKE_CURRENT_LIST_DIR}/zig-ar)
+set(CMAKE_RANLIB :)
+# For Windows CMake wants a compiler of resources, of which there are none.
+set(CMAKE_RC_COMPILER $ENV{DEEPCACHE_ZIG})

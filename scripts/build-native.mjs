@@ -1,5 +1,5 @@
 // How a checkout's addon is built: by `npm run build:native`, by scripts/install.mjs and, through
-// binding.gyp, by node-gyp and prebuildify.
+// binding.gyp, by node-gyp.
 //
 //   node scripts/build-native.mjs [--target NAME]
 //

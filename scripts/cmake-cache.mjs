@@ -14,7 +14,7 @@ export function checkCache(folder, root) {
   const value = (name) => new RegExp(`^${name}:\\w+=(.*)$`, 'm').exec(cache)?.[1] ?? '';
   const here = real(value('CMAKE_HOME_DIRECTORY')) === real(root);
   const own = real(value('CMAKE_CACHEFILE_DIR')) === real(folder);
-  const tools = ['CMAKE_MAKE_PROGRAM', 'CMAKE_CXX_COMPILER']
+  const tools = ['CMAKE_MAKE_PROGRAM', 'CMAKE_CXX_COMPILER', 'DEEPCACHE_ZIG']
     .map(value)
     .filter((path) => path.startsWith('/'));
   if (here && own && tools.every((path) => existsSync(path))) return value('CMAKE_GENERATOR') || undefined;

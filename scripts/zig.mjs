@@ -15,7 +15,8 @@ const modules = join(folder, 'node_modules', '@zigc');
  */
 export function zigEnvironment() {
   if (process.env.DEEPCACHE_ZIG) return {};
-  const program = join(modules, `${process.platform}-${process.arch}`, 'bin', 'zig');
+  // Named in the lock file by itself, not through the package of all hosts: that one names packages that do not exist.
+  const program = join(modules, 'linux-x64', 'bin', 'zig');
   if (!existsSync(program)) install();
   return { DEEPCACHE_ZIG: program, ZIG_LIB_DIR: join(modules, 'lib') };
 }

@@ -100,6 +100,7 @@ describe('a build folder of CMake', () => {
     ['of a checkout that was moved', { CMAKE_HOME_DIRECTORY: '/elsewhere/checkout' }],
     ['of a checkout that was copied', { CMAKE_HOME_DIRECTORY: tmpdir(), CMAKE_CACHEFILE_DIR: tmpdir() }],
     ['of a compiler that is gone', { CMAKE_CXX_COMPILER: '/no/such/compiler' }],
+    ['of a Zig that is gone', { DEEPCACHE_ZIG: '/no/such/zig' }],
     ['of a make that is gone', { CMAKE_MAKE_PROGRAM: '/no/such/make' }],
   ])('%s is thrown away', (_, values) => {
     fill({ ...own, ...values });

@@ -7,7 +7,7 @@ import { root } from './platforms.mjs';
 const TOOLS = join(root, 'release/tools');
 
 /** Installs a package into a folder of its own, once, and returns its folder. */
-function tool(spec) {
+export function tool(spec, extra = []) {
   const name = spec.replace(/(?!^)@.*$/, '');
   const folder = join(TOOLS, spec.replace(/[@/]/g, '_'));
   const installed = join(folder, 'node_modules', name);
@@ -16,7 +16,7 @@ function tool(spec) {
   writeFileSync(join(folder, 'package.json'), '{ "private": true }');
   console.log(`installing ${spec}`);
   const options = ['--no-audit', '--no-fund', '--no-package-lock', '--ignore-scripts', '--loglevel=error'];
-  execFileSync('npm', ['install', ...options, spec], {
+  execFileSync('npm', ['install', ...options, ...extra, spec], {
     cwd: folder,
     stdio: 'inherit',
     shell: process.platform === 'win32',
@@ -33,7 +33,7 @@ export function nodeOf(major) {
 }
 
 /** npm's own scripts beside the node that runs this. */
-function currentNpm() {
+export function currentNpm() {
   const cli = process.env.npm_execpath;
   if (cli?.endsWith('npm-cli.js')) return dirname(dirname(cli));
   const which = execFileSync('sh', ['-c', 'command -v npm'], { encoding: 'utf8' }).trim();

@@ -1,5 +1,5 @@
-// The packages with binaries. Each one's files lie in prebuilds/<platform>-<arch>/, where `npm run build:prebuilds` and
-// scripts/build-platform.mjs put them.
+// The packages with binaries. Each one's files lie in prebuilds/<platform>-<arch>/, where
+// scripts/build-platform.mjs puts them.
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
