@@ -22,7 +22,6 @@ export async function stallsOf(work: () => Promise<unknown>): Promise<Stalls> {
     const [now, sum] = [performance.now(), clock.milliseconds()];
     const stall = Math.max(0, now - wall - RESOLUTION);
     late.push(stall);
-    // Linux brings its count up to date every few milliseconds only.
     own.push(Math.min(stall, Math.max(0, sum - computed - RESOLUTION)));
     [wall, computed] = [now, sum];
   }, RESOLUTION);
@@ -50,6 +49,8 @@ class ThreadClock {
   readonly #bytes = Buffer.alloc(64);
 
   milliseconds(): number {
+    // Linux brings the thread's count up to date every few milliseconds only, or when the process's is asked for.
+    process.cpuUsage();
     if (this.#usage) {
       const { user, system } = this.#usage.call(process);
       return (user + system) / 1000;

@@ -26,11 +26,10 @@ export function settingsText({ prompt, negativePrompt, fields }: Recipe): string
   const line = Object.entries(fields)
     .filter(([, value]) => value !== undefined && value !== false)
     .map(([name, value]) => `${name}: ${quoted(String(value))}`);
-  return [
-    ...(prompt === undefined ? [] : [prompt]),
-    ...(negativePrompt ? [`Negative prompt: ${negativePrompt}`] : []),
-    line.join(', '),
-  ].join('\n');
+  // Not join(), which copies: prompts may have a megabyte, and pictures share them.
+  const first = prompt === undefined ? '' : `${prompt}\n`;
+  const second = negativePrompt ? `Negative prompt: ${negativePrompt}\n` : '';
+  return first + second + line.join(', ');
 }
 
 /** The recipe of one image of a run of latents; `own` are fields of the kind of run and of the model. */
