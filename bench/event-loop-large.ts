@@ -72,6 +72,8 @@ function prompts(pipe: DiffusionPipeline): Record<string, Case> {
   for (const [name, text] of Object.entries(longPrompts())) {
     add(name, { guidanceScale: 1, prompt: text, promptWeighting: /bracket|weight/.test(name) });
   }
+  // What runs take without a long prompt, to hold the others against.
+  add('one letter', { guidanceScale: 1, prompt: 'a' });
   const { words } = longPrompts();
   add('negative', { negativePrompt: words, promptWeighting: true });
   add('long', { guidanceScale: 1, longPrompts: true, prompt: words?.slice(0, 2 ** 15) });
