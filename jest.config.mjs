@@ -3,7 +3,7 @@ export default {
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   modulePathIgnorePatterns: ['<rootDir>/(build|dist|prebuilds|release|\\.cmake-build[^/]*)/'],
   // Only what hangs should fail: small models take seconds, and minutes on a machine that does much else.
-  testTimeout: 300_000,
+  testTimeout: 900_000,
   extensionsToTreatAsEsm: ['.ts'],
   // NodeNext wants './x.js' in imports; the sources are './x.ts'.
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
