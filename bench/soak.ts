@@ -52,7 +52,7 @@ const SETTINGS: readonly GenerateOptions[] = [
   { prompt: 'a', steps: 9, seed: 8, scheduler: 'DPMSolver', clipSkip: 1, width: 8, height: 8 },
 ];
 
-const MISTAKES: readonly Partial<GenerateOptions>[] = [
+const MISTAKES: readonly object[] = [
   { steps: 0 },
   { guidanceScale: Number.NaN },
   { width: 63 },

@@ -3,7 +3,14 @@
  * `deepcache/evaluate`.
  */
 
-export type { CacheOptions, CachePreset, CacheSettings } from './deepcache/index.js';
+export type {
+  CacheOptions,
+  CachePreset,
+  CacheSettings,
+  ListedCache,
+  NonuniformCache,
+  UniformCache,
+} from './deepcache/index.js';
 export { DeepCacheError, type DeepCacheErrorCode, ERROR_CODES } from './errors.js';
 export * from './images/image.js';
 export type { ImageInput, ImageSource, RawImage } from './images/input.js';
@@ -16,18 +23,26 @@ export type { BranchInfo, MacsInfo, SizeOptions, UNet2DConditionModel } from './
 export type { UNetSpatioTemporalConditionModel } from './models/unet-spatio-temporal.js';
 export { type Device, type DeviceOptions, devices } from './native/device.js';
 export type { DeviceInfo } from './native/types.js';
+export type {
+  ClassConditionalLDMOptions,
+  DDPMOptions,
+  GenerateOptions,
+  Img2ImgOptions,
+  InpaintOptions,
+  TextToVideoZeroOptions,
+  VideoOptions,
+  XLImg2ImgOptions,
+  XLInpaintOptions,
+  XLOptions,
+} from './options/public.js';
 export type { Dtype } from './options/spec/loading.js';
 export type { VaeTilingOptions } from './options/tiling.js';
 export { DiffusionPipeline, type StreamEvent } from './pipelines/diffusion-pipeline.js';
 export { pipelineForInputs } from './pipelines/families/auto.js';
-export {
-  type ClassConditionalLDMOptions,
-  ClassConditionalLDMPipeline,
-} from './pipelines/families/class-conditional-ldm.js';
-export { type DDPMOptions, DDPMPipeline } from './pipelines/families/ddpm.js';
+export { ClassConditionalLDMPipeline } from './pipelines/families/class-conditional-ldm.js';
+export { DDPMPipeline } from './pipelines/families/ddpm.js';
 export { LatentConsistencyModelPipeline } from './pipelines/families/latent-consistency.js';
 export type { EncodedPrompt } from './pipelines/families/latent-pipeline.js';
-export type { SamplingOptions } from './pipelines/families/sampling-options.js';
 export { StableDiffusionPipeline } from './pipelines/families/stable-diffusion.js';
 export { StableDiffusionImg2ImgPipeline } from './pipelines/families/stable-diffusion-img2img.js';
 export { StableDiffusionInpaintPipeline } from './pipelines/families/stable-diffusion-inpaint.js';
@@ -35,27 +50,24 @@ export {
   StableDiffusionXLImg2ImgPipeline,
   StableDiffusionXLInpaintPipeline,
   StableDiffusionXLPipeline,
-  type XLImg2ImgOptions,
-  type XLInpaintOptions,
-  type XLOptions,
+  type XLEncodedPrompt,
 } from './pipelines/families/stable-diffusion-xl.js';
-export {
-  StableVideoDiffusionPipeline,
-  type VideoOptions,
-} from './pipelines/families/stable-video-diffusion.js';
-export {
-  type TextToVideoZeroOptions,
-  TextToVideoZeroPipeline,
-} from './pipelines/families/text-to-video-zero.js';
-export type { Img2ImgOptions } from './pipelines/inputs/image-to-image.js';
-export type { InpaintOptions } from './pipelines/inputs/inpainting.js';
-export type { GenerateOptions } from './pipelines/inputs/options.js';
+export { StableVideoDiffusionPipeline } from './pipelines/families/stable-video-diffusion.js';
+export { TextToVideoZeroPipeline } from './pipelines/families/text-to-video-zero.js';
 export type { Seed } from './pipelines/inputs/seeds.js';
 export type { GenerationDefaults } from './pipelines/loading/generation-config.js';
 export type { ModelName } from './pipelines/loading/model-name.js';
 export type { LoadOptions } from './pipelines/loading/parts.js';
-export type { CallEvent, GenerateResult, GenerateStats } from './pipelines/outputs/result.js';
+export type {
+  CallEvent,
+  GenerateResult,
+  GenerateStats,
+  ImageResult,
+  OutputKind,
+  RunReport,
+  TensorResult,
+} from './pipelines/outputs/result.js';
 export type { LatentPreview } from './previews/latent-preview.js';
-export type { SamplerOptions, Scheduler, SchedulerConfig } from './schedulers/index.js';
+export type { SamplerOptions, Scheduler, SchedulerConfig, SchedulerName } from './schedulers/index.js';
 export type { Tensor } from './tensor.js';
 export type { CLIPTokenizer, EncodePaddedOptions } from './tokenizers/clip-tokenizer.js';

@@ -20,7 +20,7 @@ afterAll(async () => {
   expect(unhandled).toEqual([]);
 });
 
-const RUN = { prompt: 'a', steps: 4, scheduler: 'DDIM' };
+const RUN = { prompt: 'a', steps: 4, scheduler: 'DDIM' } as const;
 
 describe('a callback whose promise rejects', () => {
   test.each([1, 4])('onCall ends the run at step %i', async (at) => {

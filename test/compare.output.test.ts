@@ -11,7 +11,7 @@ let pipe: StableDiffusionPipeline;
 let comparison: Comparison;
 beforeAll(async () => {
   pipe = await loadTiny();
-  const options = { prompt: [HOSTILE, 'a dog'], steps: 9, scheduler: 'DDIM', seed: 5 };
+  const options = { prompt: [HOSTILE, 'a dog'], steps: 9, scheduler: 'DDIM', seed: 5 } as const;
   comparison = await compare(pipe, options, { 'A & <b>': { interval: 3 }, same: { interval: 1 } });
 });
 afterAll(() => pipe.dispose());

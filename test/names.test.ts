@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { resolveCache } from '../lib/entries/schedulers.js';
+import { type CacheOptions, resolveCache } from '../lib/entries/schedulers.js';
 import { DiffusionPipeline } from '../lib/index.js';
 import { checkNames, closest } from '../lib/names.js';
 
@@ -38,12 +38,12 @@ describe('options', () => {
 
   test('of a run, of loading and of the cache', async () => {
     await using pipe = await DiffusionPipeline.fromPretrained(MODEL);
-    const run = { prompt: 'a', guidance_scale: 3 } as object;
+    const run = { prompt: 'a', guidance_scale: 3 };
     await expect(pipe.generate(run)).rejects.toThrow('did you mean guidanceScale?');
     await expect(pipe.stream(run).next()).rejects.toThrow('did you mean guidanceScale?');
     const load = { devise: 'cpu' } as object;
     await expect(DiffusionPipeline.fromPretrained(MODEL, load)).rejects.toThrow('did you mean device?');
-    expect(() => resolveCache({ intervall: 3 } as object, 50)).toThrow(
+    expect(() => resolveCache({ intervall: 3 } as unknown as CacheOptions, 50)).toThrow(
       'cache.intervall is not an option; did you mean interval?',
     );
   });

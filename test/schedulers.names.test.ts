@@ -1,6 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
 import { UI_NAMES } from '../lib/schedulers/aliases.js';
-import { DPMSolverMultistepScheduler, PNDMScheduler, Scheduler } from '../lib/schedulers/index.js';
+import {
+  DPMSolverMultistepScheduler,
+  PNDMScheduler,
+  Scheduler,
+  schedulerNames,
+} from '../lib/schedulers/index.js';
+import { KNOWN_NAMES } from '../lib/schedulers/known-names.js';
+import { findScheduler } from '../lib/schedulers/registry.js';
 
 const SD = { beta_start: 0.00085, beta_end: 0.012, beta_schedule: 'scaled_linear' };
 const named = (name: string) => Scheduler.fromConfig({ _class_name: name, ...SD });
@@ -162,4 +169,9 @@ describe('noise levels', () => {
       /timesteps of your own and use_beta_sigmas/,
     );
   });
+});
+
+test('every name that types know is one, and they know all classes', () => {
+  expect(KNOWN_NAMES.filter((name) => !findScheduler(name))).toEqual([]);
+  expect(schedulerNames().filter((name) => !KNOWN_NAMES.includes(name))).toEqual([]);
 });

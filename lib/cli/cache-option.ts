@@ -38,7 +38,7 @@ export function toCacheOptions(text: string): CacheOptions {
     if (Object.hasOwn(settings, key)) throw new InvalidArgumentError(`It sets ${key} twice.`);
     settings[key] = toSetting(key, value);
   }
-  return settings;
+  return settings as unknown as CacheOptions;
 }
 
 function toSetting(key: string, value: string): unknown {

@@ -79,7 +79,8 @@ export async function generate(given: GenerateFlags, context: CliContext): Promi
       progress.update(event);
       if (event.call === event.calls) line.show('decoding');
     };
-    const run = { ...options, signal, onCall };
+    // Checked before the model was loaded.
+    const run = { ...options, signal, onCall } as GenerateOptions;
     const result = refiner ? await refined(pipe, refiner, run, flags) : await pipe.generate(run);
     await previews.finish();
     const files = await save(result, output, flags, isVideo, context);
@@ -134,7 +135,9 @@ function stdoutProblem(
 }
 
 /** Pictures that a run makes, as far as options tell; what is wrong with them is said later. */
-function countOf(options: GenerateOptions & { classLabels?: number[]; batchSize?: number }): number {
+function countOf(
+  options: ReturnType<typeof toGenerateOptions> & { classLabels?: number[]; batchSize?: number },
+): number {
   const { prompt, promptEmbeds, classLabels, batchSize, numImages, numImagesPerPrompt } = options;
   const prompts = Array.isArray(prompt) ? prompt.length : (promptEmbeds?.shape[0] ?? 1);
   const count = (classLabels?.length ?? prompts) * (batchSize ?? numImages ?? numImagesPerPrompt ?? 1);

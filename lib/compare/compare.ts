@@ -18,7 +18,7 @@ import { type ComparablePipeline, type TimedRun, TimedRuns } from './timed-runs.
 const OWN = ['cache', 'output', 'onCall', 'previewEvery', 'latentsEvery'] as const;
 
 /** Options of a pipeline's runs, without what `compare` decides itself. */
-export type RunOptions<Options> = Omit<Options, (typeof OWN)[number]>;
+export type RunOptions<Options> = Options extends unknown ? Omit<Options, (typeof OWN)[number]> : never;
 
 export interface CompareOptions {
   /**

@@ -1,8 +1,9 @@
 import type { CacheOptions } from '../deepcache/index.js';
 import { DeepCacheError } from '../errors.js';
+import type { Image } from '../images/image.js';
 import type { UNet2DConditionModel } from '../models/unet.js';
 import type { GenerateOptions } from '../pipelines/inputs/options.js';
-import type { CallEvent, GenerateResult } from '../pipelines/outputs/result.js';
+import type { CallEvent, GenerateResult, RunReport } from '../pipelines/outputs/result.js';
 import type { Tensor } from '../tensor.js';
 
 /** Every pipeline that denoises with a cached U-Net. */
@@ -13,7 +14,8 @@ export interface ComparablePipeline<Options> {
 }
 
 /** A finished run, and the latents that its pictures were decoded from. */
-export interface TimedRun extends GenerateResult {
+export interface TimedRun extends RunReport {
+  images: readonly Image[];
   latents: Tensor;
 }
 

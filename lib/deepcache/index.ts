@@ -24,8 +24,11 @@ export {
   ddpmFullCalls,
   fullCalls,
   helperIndices,
+  type ListedCache,
   latentFullCalls,
+  type NonuniformCache,
   paperSchedule,
   type ResolvedCache,
   resolveCache,
+  type UniformCache,
 } from './schedule.js';

@@ -3,26 +3,58 @@ import { show } from '../messages.js';
 import { checkNames, closest } from '../names.js';
 import { MAX_POWER, sampleFromQuadCenter, sampleFromQuadOnce } from './nonuniform.js';
 
-export interface CacheSettings {
-  /** Every interval-th U-Net call is a full one; 1 is no cache. Not together with `steps`. */
-  interval?: number;
+/** Every so many U-Net calls a full one. */
+export interface UniformCache {
+  /** Every interval-th U-Net call is a full one, from 1, which is no cache. */
+  interval: number;
   /** How deep a retrieve step goes: 0, the default, runs the least. See validateBranch for the range. */
   branch?: number;
-  /** `nonuniform` makes the same number of full calls, closer together around `center`. */
-  schedule?: 'uniform' | 'nonuniform';
-  /** The call around which full calls are densest; by default at 30 % of the run. */
-  center?: number;
-  /** How strongly they gather, above 1; 1.4 by default. */
-  power?: number;
-  /** The full calls themselves, ascending. Call 0 is full whether it is listed or not. */
-  steps?: readonly number[];
+  /** The default. */
+  schedule?: 'uniform';
   /**
    * `calls`, the default, counts U-Net calls. `helper` counts like DeepCacheSDHelper of the original project, which
    * looks up the timestep in the scheduler's list and so miscounts repeated ones; for reproducing its images.
    */
   counter?: 'calls' | 'helper';
+  center?: never;
+  power?: never;
+  steps?: never;
 }
 
+/** As many full calls, closer together around one of them: the paper's non-uniform schedule. */
+export interface NonuniformCache {
+  /** The run has as many full calls as if every interval-th was one. */
+  interval: number;
+  /** As in {@link UniformCache}. */
+  branch?: number;
+  /** What tells it from {@link UniformCache}. */
+  schedule: 'nonuniform';
+  /** The call around which full calls are densest, from 0; by default at 30 % of the run. */
+  center?: number;
+  /** How strongly they gather, above 1; 1.4 by default. */
+  power?: number;
+  /** `helper` is for uniform schedules. */
+  counter?: 'calls';
+  steps?: never;
+}
+
+/** The full calls themselves. */
+export interface ListedCache {
+  /** U-Net calls that are full, ascending from 0. Call 0 is full whether it is listed or not. */
+  steps: readonly number[];
+  /** As in {@link UniformCache}. */
+  branch?: number;
+  interval?: never;
+  schedule?: never;
+  center?: never;
+  power?: never;
+  counter?: never;
+}
+
+/** DeepCache by its settings: which U-Net calls are full, and how deep the others go. */
+export type CacheSettings = UniformCache | NonuniformCache | ListedCache;
+
+/** Settings by name, see {@link CACHE_PRESETS}. */
 export type CachePreset = 'quality' | 'balanced' | 'fast';
 
 /** false: no cache. */

@@ -105,7 +105,7 @@ export class AutoencoderKL {
    * The posterior of an image [n, 3, h, w]: its mean and log variance [n, 2 * latent, h / scale, w / scale]. The log
    * variance is not clamped.
    *
-   * @param options.tiling in image pixels, multiples of `scale`; results differ a little from those in one piece.
+   * @param input its `tiling` is in image pixels, multiples of `scale`; results differ a little from those in one piece.
    */
   async encode(image: Tensor, { tiling, signal }: AutoencoderCallOptions = {}): Promise<Tensor> {
     const run = async (tile: Tensor) => {
@@ -120,7 +120,7 @@ export class AutoencoderKL {
   /**
    * Latents [n, c, h, w] in the autoencoder's own scale -> pixels [n, 3, h * scale, w * scale], not clamped.
    *
-   * @param options.tiling in image pixels, multiples of `scale`; results differ a little from those in one piece.
+   * @param input its `tiling` is in image pixels, multiples of `scale`; results differ a little from those in one piece.
    */
   async decode(latents: Tensor, { tiling, signal }: AutoencoderCallOptions = {}): Promise<Tensor> {
     const run = async (tile: Tensor) => {

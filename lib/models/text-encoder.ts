@@ -76,8 +76,8 @@ export class CLIPTextModel {
   /**
    * Encodes token ids [batch, length].
    *
-   * @param options.skip layers left out at the end (diffusers' clip_skip).
-   * @param options.hidden indices of hidden states to return, 0 (embeddings) to `layers`.
+   * @param options `skip`: layers left out at the end (diffusers' clip_skip). `hidden`: indices of hidden states to return, 0
+   * (embeddings) to `layers`.
    */
   encode(
     ids: Int32Array,

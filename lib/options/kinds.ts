@@ -5,7 +5,7 @@ import { checkImageInput, type ImageInput } from '../images/input.js';
 import { show } from '../messages.js';
 import { closest } from '../names.js';
 import { type Seed, toSeed } from '../pipelines/inputs/seeds.js';
-import type { Scheduler, SchedulerConfig } from '../schedulers/index.js';
+import type { Scheduler, SchedulerConfig, SchedulerName } from '../schedulers/index.js';
 import type { Tensor } from '../tensor.js';
 import * as checks from './checks.js';
 import type { Limits } from './limits.js';
@@ -188,7 +188,7 @@ export const cache: Kind<CacheOptions> = kind('false, a preset or settings', 'ca
 });
 
 /** What it says is checked where it is made, against the model's own. */
-export const scheduler: Kind<string | SchedulerConfig | Scheduler> = kind(
+export const scheduler: Kind<SchedulerName | SchedulerConfig | Scheduler> = kind(
   'name, configuration or scheduler',
   'scheduler',
   (name, value) => {

@@ -6,6 +6,7 @@ import { shorten } from '../messages.js';
 import type { UNet2DConditionModel } from '../models/unet.js';
 import { withMemoryOfRun } from '../native/run-memory.js';
 import { checkOptions } from '../options/check.js';
+import type { Valid } from '../options/valid.js';
 import type { Scheduler } from '../schedulers/index.js';
 import { CallQueue } from './call-queue.js';
 import type { GenerateOptions } from './inputs/options.js';
@@ -15,13 +16,18 @@ import { type ModelName, nameModel } from './loading/model-name.js';
 import type { LoadOptions, PipelineParts } from './loading/parts.js';
 import { findPipeline, pipelineNames } from './loading/registry.js';
 import { chooseScheduler } from './loading/scheduler-file.js';
-import { type CallEvent, type GenerateResult, resultOf } from './outputs/result.js';
+import { type CallEvent, type GenerateResult, type OutputKind, resultOf } from './outputs/result.js';
 
 /** What `stream` yields: the steps, then the result. */
-export type StreamEvent = ({ type: 'call' } & CallEvent) | ({ type: 'result' } & GenerateResult);
+export type StreamEvent<Output extends OutputKind = OutputKind> =
+  | ({ type: 'call' } & CallEvent)
+  | ({ type: 'result' } & GenerateResult<Output>);
 
 // biome-ignore lint/suspicious/noExplicitAny: pipelines differ in their options and parts
 type AnyPipeline = DiffusionPipeline<any, any>;
+
+/** Of a folder whose class nobody knows yet: text to image, until `instanceof` tells. */
+type Loaded<T extends AnyPipeline> = AnyPipeline extends T ? DiffusionPipeline : T;
 
 /**
  * A loaded model folder and the way its parts work together. Load one with {@link DiffusionPipeline.fromPretrained},
@@ -98,7 +104,7 @@ export abstract class DiffusionPipeline<
     this: (abstract new (components: any, log?: Log) => T) & { readonly className: string },
     model: string,
     options: LoadOptions = {},
-  ): Promise<T> {
+  ): Promise<Loaded<T>> {
     checkOptions('load', options);
     options.signal?.throwIfAborted();
     const index = await readModelIndex(model, options.signal);
@@ -132,7 +138,7 @@ export abstract class DiffusionPipeline<
       await loaded.dispose();
       throw error;
     }
-    return loaded as unknown as T;
+    return loaded as unknown as Loaded<T>;
   }
 
   get unet(): UNet2DConditionModel {
@@ -161,7 +167,9 @@ export abstract class DiffusionPipeline<
    * anything is allocated, ERR_DEEPCACHE_BUSY (see {@link DiffusionPipeline.maxPending}), ERR_DEEPCACHE_DISPOSED; the
    * signal's reason after an abort, at once when the call waits for its turn. The pipeline stays usable.
    */
-  generate(given: Options): Promise<GenerateResult> {
+  generate<Output extends OutputKind = 'image'>(
+    given: Valid<Options> & { output?: Output },
+  ): Promise<GenerateResult<Output>> {
     const options = withDefaults(this.defaults, given);
     // Bad options should not wait for their turn.
     try {
@@ -173,7 +181,7 @@ export abstract class DiffusionPipeline<
     return this.#queue.run(async () => {
       const signal = this.#untilClosed(options.signal);
       signal.throwIfAborted();
-      return withMemoryOfRun(() => this.run({ ...options, signal }));
+      return withMemoryOfRun(() => this.run({ ...options, signal })) as Promise<GenerateResult<Output>>;
     }, options.signal);
   }
 
@@ -198,16 +206,18 @@ export abstract class DiffusionPipeline<
   }
 
   /** The same as an async iterable of steps that ends with the result. Leaving the loop early stops the run. */
-  async *stream(options: Options): AsyncGenerator<StreamEvent, void, void> {
+  async *stream<Output extends OutputKind = 'image'>(
+    options: Valid<Options> & { output?: Output },
+  ): AsyncGenerator<StreamEvent<Output>, void, void> {
     // Before options are wrapped: generate() would not see what was wrong with them.
     this.#requireOpen();
     this.check(withDefaults(this.defaults, options));
     const stop = new AbortController();
-    const events: StreamEvent[] = [];
+    const events: StreamEvent<Output>[] = [];
     let wake = () => {};
     let failure: { error: unknown } | undefined;
     let done = false;
-    const push = (event: StreamEvent) => {
+    const push = (event: StreamEvent<Output>) => {
       events.push(event);
       wake();
     };
@@ -258,7 +268,7 @@ export abstract class DiffusionPipeline<
       prompt: options.prompt ?? '',
       steps: this.warmupSteps,
       output: 'float32',
-    } as unknown as Options;
+    } as unknown as Valid<Options> & { output: 'float32' };
     await this.generate(run);
   }
 

@@ -46,10 +46,11 @@ const SPACINGS: Readonly<Record<string, SchedulerConfig>> = {
 };
 
 /** The names as people read them, for help texts and suggestions. */
-export const UI_NAMES: readonly string[] = [
-  ...['Euler', 'Euler a', 'Heun', 'LMS', 'LMS Karras', 'DPM++ 2M', 'DPM++ 2M Karras', 'DPM++ 2M SDE'],
-  ...['DPM++ 2M SDE Karras', 'DPM++ 3M SDE', 'DPM++ 3M SDE Karras', 'DDIM', 'PLMS', 'UniPC', 'LCM'],
-];
+export const UI_NAMES = [
+  ...(['Euler', 'Euler a', 'Heun', 'LMS', 'LMS Karras', 'DPM++ 2M', 'DPM++ 2M Karras'] as const),
+  ...(['DPM++ 2M SDE', 'DPM++ 2M SDE Karras', 'DPM++ 3M SDE', 'DPM++ 3M SDE Karras'] as const),
+  ...(['DDIM', 'PLMS', 'UniPC', 'LCM'] as const),
+] as const;
 
 /** The sampler that a name of a user interface means. */
 export function findAlias(name: string): Sampler | undefined {

@@ -31,6 +31,7 @@ for (const scheduler of [
 
 export type { CompiledRow, CompiledSchedule, CompileOptions, NoiseLevel } from './compiled.js';
 export type { SchedulerConfig } from './config.js';
+export type { SchedulerName } from './known-names.js';
 export { schedulerNames } from './registry.js';
 export type { SamplerOptions } from './run-options.js';
 export { Scheduler, type SchedulerClass } from './scheduler.js';

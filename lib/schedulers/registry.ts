@@ -2,6 +2,7 @@ import { DeepCacheError } from '../errors.js';
 import { closest } from '../names.js';
 import { findAlias, UI_NAMES } from './aliases.js';
 import type { SchedulerConfig } from './config.js';
+import type { SchedulerName } from './known-names.js';
 import type { SchedulerClass } from './scheduler.js';
 
 const classes = new Map<string, SchedulerClass>();
@@ -62,9 +63,9 @@ export function unknownScheduler(name: string): string {
   return `${shown} is not implemented${hint}; there are ${schedulerNames().join(', ')}`;
 }
 
-/** diffusers' names of all schedulers that are implemented. */
-export function schedulerNames(): string[] {
-  return [...classes.values()].map((c) => c.className);
+/** The classes of all schedulers that are implemented: diffusers' names, and two of original programs. */
+export function schedulerNames(): SchedulerName[] {
+  return [...classes.values()].map((c) => c.className as SchedulerName);
 }
 
 /** Whether any scheduler has a field of this name. */

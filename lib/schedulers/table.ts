@@ -5,7 +5,7 @@ export type PerSample = number | readonly number[];
 
 // native/runtime/table.h is this file in C++; its head lists what a new field of a row changes.
 
-/** @internal What a table holds at most, here and natively: rows, programs, assignments and terms of one row. */
+/** What a table holds at most, here and natively: its slots, rows and programs; assignments and terms of one row. */
 export const TABLE_LIMITS = {
   slots: ['x', 'm', 'x0', 'noise', 's0', 's1', 's2', 's3', 's4', 's5', 's6', 's7', 's8', 's9'],
   rows: 100_000,

@@ -36,7 +36,8 @@ export class Models {
   }
 
   /** A pipeline of a folder in its own layout, without a model_index.json. */
-  original<T extends deepcache.DiffusionPipeline>(folder: string): Promise<T> {
+  // biome-ignore lint/suspicious/noExplicitAny: pipelines differ in their options and parts
+  original<T extends deepcache.DiffusionPipeline<any, any>>(folder: string): Promise<T> {
     const load = async () =>
       deepcache.DiffusionPipeline.fromPretrained(await this.placeOf(folder), this.#loadOptions());
     return this.#once(`original ${folder}`, load as () => Promise<deepcache.DiffusionPipeline>) as Promise<T>;

@@ -76,7 +76,7 @@ describe('of a folder', () => {
   });
 
   test('an unknown name is refused', async () => {
-    expect(await rejection(loadTiny({ scheduler: 'Nope' }))).toMatchObject({
+    expect(await rejection(loadTiny({ scheduler: { _class_name: 'Nope' } }))).toMatchObject({
       code: 'ERR_DEEPCACHE_UNSUPPORTED',
     });
   });

@@ -21,7 +21,7 @@ const stillWorks = async () => expect(sameBits(await latentsOf(pipe), expected))
 
 async function eventsOf(options: Partial<GenerateOptions>): Promise<CallEvent[]> {
   const events: CallEvent[] = [];
-  await pipe.generate({ ...run, ...options, onCall: (event) => events.push(event) });
+  await pipe.generate({ ...run, ...(options as object), onCall: (event) => events.push(event) });
   return events;
 }
 

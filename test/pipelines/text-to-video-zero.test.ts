@@ -21,8 +21,8 @@ afterAll(async () => {
 const OPTIONS = { prompt: 'a lighthouse', seed: 7, videoLength: 3, steps: 12, t0: 7, t1: 9 } as const;
 
 async function latents(options: Partial<TextToVideoZeroOptions> = {}): Promise<Float32Array> {
-  const { tensor } = await pipe.generate({ ...OPTIONS, scheduler: 'DDIM', ...options, output: 'latent' });
-  return tensor?.data as Float32Array;
+  const run = { ...OPTIONS, scheduler: 'DDIM', ...options } as TextToVideoZeroOptions;
+  return (await pipe.generate({ ...run, output: 'latent' })).tensor.data;
 }
 
 test('a seed makes the same video again, and every frame is another one', async () => {

@@ -6,6 +6,7 @@ import { UNet2DModel } from '../../models/unconditional-unets.js';
 import { openBackend } from '../../native/device.js';
 import { checkOptions } from '../../options/check.js';
 import type { OptionsOf } from '../../options/spec/index.js';
+import type { Valid } from '../../options/valid.js';
 import { OriginalDDIMScheduler, Scheduler } from '../../schedulers/index.js';
 import { inSlices } from '../../slices.js';
 import type { Tensor } from '../../tensor.js';
@@ -15,7 +16,7 @@ import type { LoadOptions, PipelineParts } from '../loading/parts.js';
 import { registerPipeline } from '../loading/registry.js';
 import { chooseScheduler, loadScheduler } from '../loading/scheduler-file.js';
 import { toUnitPixels } from '../outputs/pixels.js';
-import type { GenerateResult } from '../outputs/result.js';
+import type { GenerateResult, OutputKind } from '../outputs/result.js';
 import { SamplingPipeline, type SamplingRun } from './sampling-pipeline.js';
 
 export interface DDPMOptions extends OptionsOf<'ddpm'> {}
@@ -55,7 +56,9 @@ export class DDPMPipeline extends SamplingPipeline<DDPMOptions, PipelineParts> {
   }
 
   /** Makes images; all options have defaults. */
-  override generate(options: DDPMOptions = {}): Promise<GenerateResult> {
+  override generate<Output extends OutputKind = 'image'>(
+    options: Valid<DDPMOptions> & { output?: Output } = {},
+  ): Promise<GenerateResult<Output>> {
     return super.generate(options);
   }
 

@@ -3,6 +3,7 @@ import type { AutoencoderKL } from '../../models/autoencoder-kl.js';
 import type { CLIPTextModel } from '../../models/text-encoder.js';
 import { requireShapes } from '../../options/checks.js';
 import type { Family } from '../../options/families.js';
+import type { Valid } from '../../options/valid.js';
 import { fitProjection } from '../../previews/fit.js';
 import type { LatentProjection } from '../../previews/projection.js';
 import { inSlices } from '../../slices.js';
@@ -20,7 +21,7 @@ import type { PipelineParts } from '../loading/parts.js';
 import { type PreviewSettings, planRun, type RunPlan, runLoop } from '../loop/denoise.js';
 import { estimateMemory, requireMemory } from '../loop/memory.js';
 import { toImages, toUnit } from '../outputs/pixels.js';
-import { type GenerateResult, type GenerateStats, resultOf } from '../outputs/result.js';
+import { type GenerateResult, type GenerateStats, runResult } from '../outputs/result.js';
 import {
   endFields,
   recipeOf,
@@ -97,8 +98,8 @@ export abstract class LatentPipeline<
   ): Promise<PreparedConditions>;
 
   /** Encodes the prompts of a run (diffusers' encode_prompt), for several runs to use. */
-  async encodePrompt(options: Options): Promise<EncodedPrompt> {
-    const given = withDefaults(this.defaults, options);
+  async encodePrompt(options: Valid<Options>): Promise<EncodedPrompt> {
+    const given = withDefaults<Options>(this.defaults, options);
     this.resolve(given);
     return this.beside((signal) => this.encode({ ...given, signal }), given.signal);
   }
@@ -219,7 +220,7 @@ export abstract class LatentPipeline<
     const images =
       options.output === 'image' && decoded ? await this.#images(decoded, options, settings) : [];
     clock.lap('decode');
-    return resultOf({
+    return runResult({
       images,
       ...(options.output !== 'image' && output && { tensor: output }),
       settings,

@@ -1,6 +1,7 @@
 import type { Image } from '../../images/image.js';
 import type { UnetConditions } from '../../native/types.js';
 import { checkTensor, requireShapes } from '../../options/checks.js';
+import type { Valid } from '../../options/valid.js';
 import { inSlices, mapParts } from '../../slices.js';
 import { countOf, FloatTensor, type Tensor } from '../../tensor.js';
 import { DiffusionPipeline } from '../diffusion-pipeline.js';
@@ -10,7 +11,7 @@ import type { PipelineParts } from '../loading/parts.js';
 import { planRun, type RunPlan, runLoop } from '../loop/denoise.js';
 import { requireMemory } from '../loop/memory.js';
 import { toImages } from '../outputs/pixels.js';
-import { type GenerateResult, type GenerateStats, resultOf } from '../outputs/result.js';
+import { type GenerateResult, type GenerateStats, runResult } from '../outputs/result.js';
 import { endFields, samplerFields, seedFields, settingsText } from '../outputs/settings.js';
 import { PhaseClock, runStats } from '../outputs/stats.js';
 import type { SamplingOptions } from './sampling-options.js';
@@ -52,7 +53,9 @@ export abstract class SamplingPipeline<
 
   override async warmup(options: Partial<Options> = {}): Promise<void> {
     const { numInferenceSteps: _, ...rest } = options;
-    await this.generate({ ...rest, steps: 2, output: 'float32' } as unknown as Options);
+    await this.generate({ ...rest, steps: 2, output: 'float32' } as unknown as Valid<Options> & {
+      output: 'float32';
+    });
   }
 
   protected override check(options: Options): void {
@@ -140,7 +143,7 @@ export abstract class SamplingPipeline<
     const settings = this.#settings(options, run, noise.seeds);
     const images = output === 'image' ? await this.#images(result, settings, signal) : [];
     clock.lap('decode');
-    return resultOf({
+    return runResult({
       images,
       ...(output !== 'image' && { tensor: result }),
       settings,

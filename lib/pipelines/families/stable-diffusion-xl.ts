@@ -3,8 +3,9 @@ import type { ImageInput } from '../../images/input.js';
 import type { CLIPTextModel } from '../../models/text-encoder.js';
 import { requireShapes } from '../../options/checks.js';
 import type { OptionsOf } from '../../options/spec/index.js';
+import type { Valid } from '../../options/valid.js';
 import { inSlices } from '../../slices.js';
-import { FloatTensor, joined } from '../../tensor.js';
+import { FloatTensor, joined, type Tensor } from '../../tensor.js';
 import { readXLPrompt } from '../conditioning/prompt-xl.js';
 import { timeIds, XL_SIZE_OPTIONS } from '../conditioning/time-ids.js';
 import { type Img2ImgInputs, imageToImage } from '../inputs/image-to-image.js';
@@ -18,6 +19,12 @@ import { registerPipeline } from '../loading/registry.js';
 import { loadXLComponents, type XLComponents } from '../loading/xl-parts.js';
 import type { SettingsFields } from '../outputs/settings.js';
 import { type EncodedPrompt, LatentPipeline, type PreparedConditions } from './latent-pipeline.js';
+
+/** Encoded prompts of SDXL, see {@link EncodedPrompt}. */
+export interface XLEncodedPrompt extends EncodedPrompt {
+  /** [images, width] */
+  pooledPromptEmbeds: Tensor;
+}
 
 /** What SDXL takes. */
 export interface XLOptions extends OptionsOf<'xl'> {}
@@ -60,6 +67,11 @@ export abstract class StableDiffusionXL<Options extends XLOptions, Inputs> exten
       if (!options[name]) throw invalidArgument(name, 'is missing: it goes with the other embeddings');
       requireShapes(options, { [name]: [beside.shape[0] as number, pooledWidth] });
     }
+  }
+
+  /** As with the other models; pooled embeddings are among what it gives. */
+  override async encodePrompt(options: Valid<Options>): Promise<XLEncodedPrompt> {
+    return (await super.encodePrompt(options)) as XLEncodedPrompt;
   }
 
   protected override async encode(options: Options): Promise<EncodedPrompt> {

@@ -28,7 +28,7 @@ import { planRun, type RunPlan, runLoop } from '../loop/denoise.js';
 import { requireMemory } from '../loop/memory.js';
 import { decodeFrames } from '../outputs/decode.js';
 import { toImages } from '../outputs/pixels.js';
-import { type GenerateResult, resultOf } from '../outputs/result.js';
+import { type GenerateResult, runResult } from '../outputs/result.js';
 import { endFields, samplerFields, seedFields, settingsText } from '../outputs/settings.js';
 import { PhaseClock, runStats } from '../outputs/stats.js';
 
@@ -179,7 +179,7 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
     clock.lap('decode');
     const unet = this.unet.memory();
     const decoder = vae.memory();
-    return resultOf({
+    return runResult({
       images,
       ...(output !== 'image' && { tensor }),
       settings: [settings],

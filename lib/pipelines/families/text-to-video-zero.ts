@@ -21,7 +21,7 @@ import { estimateMemory, requireMemory } from '../loop/memory.js';
 import { warpLatents } from '../loop/motion.js';
 import { decodeFrames } from '../outputs/decode.js';
 import { toImages } from '../outputs/pixels.js';
-import { type GenerateResult, resultOf } from '../outputs/result.js';
+import { type GenerateResult, runResult } from '../outputs/result.js';
 import { endFields, recipeOf, samplerFields, settingsText } from '../outputs/settings.js';
 import { PhaseClock, runStats } from '../outputs/stats.js';
 
@@ -133,7 +133,7 @@ export class TextToVideoZeroPipeline extends DiffusionPipeline<TextToVideoZeroOp
     for (const image of images) image.metadata = { parameters: settings };
     clock.lap('decode');
     const [unet, vae] = [this.unet.memory(), this.vae.memory()];
-    return resultOf({
+    return runResult({
       images,
       ...(output !== 'image' && { tensor }),
       settings: [settings],

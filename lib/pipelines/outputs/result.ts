@@ -20,6 +20,7 @@ export interface CallEvent {
   latents?: Tensor;
 }
 
+/** What a run took. */
 export interface GenerateStats {
   /** Seconds of each phase. */
   times: { encode: number; prepare: number; denoise: number; decode: number; total: number };
@@ -35,18 +36,43 @@ export interface GenerateStats {
   memory: { weights: number; arenas: number; buffers: number };
 }
 
-export interface GenerateResult {
-  /** With output 'image'; empty otherwise. */
-  images: Image[];
-  /** With output 'float32': [n, 3, h, w] in [0, 1]. With 'latent': [n, c, h, w] in model scale. */
-  tensor?: Tensor;
+/** What a result holds: images, their floats in [0, 1], or what was sampled as it is. */
+export type OutputKind = 'image' | 'float32' | 'latent';
+
+/** What every result tells of its run. */
+export interface RunReport {
   /** Of each image what it was made with, as in its file; a video has one text. */
   settings: string[];
   /** One for the batch, or one for each image: numbers, and bigints where a number is not exact. */
   seeds: Seed[];
+  /** What the run took. */
   stats: GenerateStats;
   /** What the run did otherwise than one might expect: text that was cut off, a preset not used. */
   notes: string[];
+}
+
+/** The result of a run with output 'image', the default. */
+export interface ImageResult extends RunReport {
+  /** One at least; of a video its frames. */
+  images: [Image, ...Image[]];
+  tensor?: undefined;
+}
+
+/** The result of a run with output 'float32' or 'latent'. */
+export interface TensorResult extends RunReport {
+  images: [];
+  /** With 'float32': [n, 3, h, w] in [0, 1]. With 'latent': [n, c, h, w] in model scale. Of a video n are its frames. */
+  tensor: Tensor;
+}
+
+/** What `generate` resolves with, by the option `output`. */
+export type GenerateResult<Output extends OutputKind = OutputKind> = Output extends 'image'
+  ? ImageResult
+  : TensorResult;
+
+/** @internal The result of a run: of images and a tensor it has what its output says. */
+export function runResult(result: RunReport & { images: Image[]; tensor?: Tensor }): GenerateResult {
+  return resultOf(result) as GenerateResult;
 }
 
 /** @internal A result that JSON.stringify takes: seeds beyond numbers are decimal texts there. */

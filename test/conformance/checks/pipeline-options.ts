@@ -31,7 +31,7 @@ export function generateOptions(golden: GoldenCase): GenerateOptions {
   for (const role of ['image', 'mask_image']) {
     if (golden.has(role)) options[camelCase(role)] = golden.tensor(role);
   }
-  return options;
+  return options as unknown as GenerateOptions;
 }
 
 /** The reference's helper, with its own way of counting; false without one. */

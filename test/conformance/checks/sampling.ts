@@ -72,7 +72,7 @@ export async function recordSampling(
   options: object,
 ): Promise<SampledRun> {
   const run: SampledRun = { timesteps: [], full: [], states: [], final: new Float32Array(0) };
-  const { tensor } = await pipe.generate({
+  const { tensor } = (await pipe.generate({
     ...options,
     latents: golden.tensor('x_T') as Tensor,
     output: 'latent',
@@ -83,8 +83,8 @@ export async function recordSampling(
       if (latents) run.states.push(latents.data);
     },
     // biome-ignore lint/suspicious/noExplicitAny: the two pipelines differ in what they require
-  } as any);
-  run.final = (tensor as Tensor).data;
+  } as any)) as unknown as { tensor: Tensor };
+  run.final = tensor.data;
   return run;
 }
 

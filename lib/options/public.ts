@@ -1,0 +1,34 @@
+import type { OptionsOf } from './spec/index.js';
+import type { Valid } from './valid.js';
+
+// Pipelines work on the fields alone, whatever their combination: it has been checked by then.
+
+/** Options of text to image with Stable Diffusion: `prompt` or `promptEmbeds`, and what README's table lists. */
+export type GenerateOptions = Valid<OptionsOf<'text2img'>>;
+
+/** Options of image to image with Stable Diffusion: those of text to image, and `image`. */
+export type Img2ImgOptions = Valid<OptionsOf<'img2img'>>;
+
+/** Options of inpainting with Stable Diffusion: those of text to image, `image` and `maskImage`. */
+export type InpaintOptions = Valid<OptionsOf<'inpaint'>>;
+
+/** Options of text to image with SDXL. `promptEmbeds` go with `pooledPromptEmbeds`. */
+export type XLOptions = Valid<OptionsOf<'xl'>>;
+
+/** Options of image to image with SDXL, of its refiner too: `image` may be another run's latents. */
+export type XLImg2ImgOptions = Valid<OptionsOf<'xl-img2img'>>;
+
+/** Options of inpainting with SDXL. */
+export type XLInpaintOptions = Valid<OptionsOf<'xl-inpaint'>>;
+
+/** Options of Stable Video Diffusion: `image` is the picture that the video begins with. */
+export type VideoOptions = Valid<OptionsOf<'svd'>>;
+
+/** Options of Text2Video-Zero; there is one prompt. */
+export type TextToVideoZeroOptions = Valid<OptionsOf<'zero'>>;
+
+/** Options of DDPM; all have defaults. */
+export type DDPMOptions = Valid<OptionsOf<'ddpm'>>;
+
+/** Options of class-conditional models: `classLabels` says what the pictures show. */
+export type ClassConditionalLDMOptions = Valid<OptionsOf<'ldm'>>;
