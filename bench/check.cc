@@ -94,8 +94,8 @@ void check_op_shapes(Checks& checks, const std::string& model, int side) {
       expected.run();
       checks.device().backend->synchronize();
       const std::vector<std::string> kernels = actual.kernels();
-      checks.compare(name, actual.read("result"), expected.read("result"), tolerance,
-                     kernels.empty() ? "" : kernels[0]);
+      checks.compare(name, actual.read({PortKind::out, 0}), expected.read({PortKind::out, 0}),
+                     tolerance, kernels.empty() ? "" : kernels[0]);
     } catch (const Error& error) {
       checks.add(name, INFINITY, INFINITY, tolerance, "", error.what());
     }

@@ -222,7 +222,7 @@ Plan isolate(const Plan& plan, const Op& op, int copies, bool readable) {
       const Shape shape = plan.shape(tensor.id);
       const External* external = index < 0 ? nullptr : &plan.externals()[index];
       ids[tensor.id] =
-          external ? out.external(external->name, shape, external->type, external->stepped).id
+          external ? out.external(external->port, shape, external->type, external->stepped).id
                    : out.temporary(shape).id;
     }
     const_cast<Tensor&>(tensor).id = ids[tensor.id];
@@ -241,7 +241,7 @@ Plan isolate(const Plan& plan, const Op& op, int copies, bool readable) {
     if (!readable) continue;
     Elementwise read;
     read.x = copy.output();
-    read.y = out.external("result", read.x.shape);
+    read.y = out.external({PortKind::out, 0}, read.x.shape);
     out.add(read);
   }
   out.finish();
@@ -313,8 +313,8 @@ void RandomProgram::enqueue() {
   }
 }
 
-std::vector<float> RandomProgram::read(const std::string& external) const {
-  const Buffer& buffer = *buffers_[plan_.external_index(plan_.find_external(external).tensor)];
+std::vector<float> RandomProgram::read(Port port) const {
+  const Buffer& buffer = *buffers_[plan_.external_index(plan_.find_external(port).tensor)];
   std::vector<float> out(buffer.bytes() / sizeof(float));
   buffer.download(out.data(), buffer.bytes());
   return out;

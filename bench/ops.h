@@ -32,7 +32,7 @@ std::vector<DistinctOp> distinct_ops(const Plan& plan);
 
 // A plan that runs one op `copies` times: on the same activations, each time with weights of its
 // own (in a model an op's input was just written, while its weights come from memory). With
-// `readable` the output is copied to the external tensor "result".
+// `readable` the output is copied to the port {out, 0}.
 Plan isolate(const Plan& plan, const Op& op, int copies, bool readable = false);
 
 // A compiled plan with memory of its own, everything filled with random numbers, the same on every
@@ -50,7 +50,7 @@ class RandomProgram {
   const Plan& plan() const { return plan_; }
   std::vector<std::string> kernels() const { return program_->kernels(); }
   // The values of an external tensor.
-  std::vector<float> read(const std::string& external) const;
+  std::vector<float> read(Port port) const;
 
  private:
   Plan plan_;

@@ -26,24 +26,23 @@ std::vector<float> Autoencoder::encode(const float* image, int batch, int height
                 "an image of " + std::to_string(width) + "x" + std::to_string(height) +
                     " is too small for this autoencoder; it takes at least " +
                     std::to_string(config_.scale()) + " pixels each way");
-  return run(plan_vae_encode(config_, batch, height, width), "image", image, "moments", shape,
-             cancel, tap);
+  return run(plan_vae_encode(config_, batch, height, width), PortKind::image, image,
+             PortKind::moments, shape, cancel, tap);
 }
 
 std::vector<float> Autoencoder::decode(const float* latent, int batch, int height, int width,
                                        bool quantize, Shape* shape, const CancelFlag* cancel,
                                        const Tap* tap) {
-  return run(plan_vae_decode(config_, batch, height, width, quantize), "latent", latent, "image",
-             shape, cancel, tap);
+  return run(plan_vae_decode(config_, batch, height, width, quantize), PortKind::latent, latent,
+             PortKind::image, shape, cancel, tap);
 }
 
 size_t Autoencoder::decode_bytes(int batch, int height, int width) const {
   return arena_bytes(plan_vae_decode(config_, batch, height, width));
 }
 
-std::vector<float> Autoencoder::run(const Plan& plan, const char* input, const float* data,
-                                    const char* output, Shape* shape, const CancelFlag* cancel,
-                                    const Tap* tap) {
+std::vector<float> Autoencoder::run(const Plan& plan, Port input, const float* data, Port output,
+                                    Shape* shape, const CancelFlag* cancel, const Tap* tap) {
   Buffers buffers = allocate(plan);
   const Shape in = plan.shape(plan.find_external(input).tensor);
   std::vector<float> rows(in.count());
@@ -58,8 +57,7 @@ std::vector<float> Autoencoder::run(const Plan& plan, const char* input, const f
   nhwc_to_nchw(rows.data(), out.data(), shape->n, shape->c, size_t(shape->h) * shape->w);
   if (!all_finite(out))
     fail_not_finite(
-        std::string("the autoencoder's ") +
-            (std::string_view(input) == "image" ? "encoder" : "decoder"),
+        std::string("the autoencoder's ") + (input == PortKind::image ? "encoder" : "decoder"),
         {plan}, [&](const Tap& again) { run_once(plan, bindings_of(buffers), cancel, &again); });
   return out;
 }

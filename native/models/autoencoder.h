@@ -30,8 +30,8 @@ class Autoencoder : public Model {
   size_t peak_arena_bytes() const { return peak_arena_; }
 
  private:
-  std::vector<float> run(const Plan& plan, const char* input, const float* data, const char* output,
-                         Shape* shape, const CancelFlag* cancel, const Tap* tap);
+  std::vector<float> run(const Plan& plan, Port input, const float* data, Port output, Shape* shape,
+                         const CancelFlag* cancel, const Tap* tap);
 
   VaeConfig config_;
   std::atomic<size_t> peak_arena_ = 0;

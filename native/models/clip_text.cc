@@ -41,7 +41,7 @@ Plan plan_clip_text(const ClipTextConfig& config, int batch, int length, int ski
     return plan.weight({Recipe::table, {"text_model.embeddings." + name + ".weight"}, rows, width});
   };
   Embedding embed;
-  embed.ids = plan.external("ids", {batch, 1, length, 1}, Type::i32);
+  embed.ids = plan.external(PortKind::ids, {batch, 1, length, 1}, Type::i32);
   embed.y = plan.temporary({batch, 1, length, width});
   embed.table = table("token_embedding", config.vocabulary);
   embed.positions = table("position_embedding", config.positions);
@@ -49,7 +49,7 @@ Plan plan_clip_text(const ClipTextConfig& config, int batch, int length, int ski
 
   Tensor x = embed.y, skipped;
   for (int layer = 0;; ++layer) {
-    plan.make_external(x, "hidden." + std::to_string(layer));
+    plan.make_external(x, {PortKind::hidden, layer});
     if (layer == config.layers - skip) skipped = x;
     if (layer == config.layers) break;
     const std::string name = "text_model.encoder.layers." + std::to_string(layer);
@@ -69,20 +69,20 @@ Plan plan_clip_text(const ClipTextConfig& config, int batch, int length, int ski
   const std::string final_norm = "text_model.final_layer_norm";
   const Tensor last = record.layer_norm(x, final_norm, config.epsilon);
   if (skip == 0) {
-    plan.make_external(last, "last");
+    plan.make_external(last, PortKind::last);
   } else {
-    plan.make_external(record.layer_norm(skipped, final_norm, config.epsilon), "last");
+    plan.make_external(record.layer_norm(skipped, final_norm, config.epsilon), PortKind::last);
   }
   PickToken pick;
   pick.x = last;
-  pick.index = plan.external("pooled_index", {batch, 1, 1, 1}, Type::i32);
+  pick.index = plan.external(PortKind::pooled_index, {batch, 1, 1, 1}, Type::i32);
   pick.y = plan.temporary({batch, 1, 1, width});
   plan.add(pick);
   Tensor pooled = pick.y;
   if (config.projection)
     pooled = record.conv(pooled, "text_projection",
                          {.out = config.projection, .bias = false, .linear = true});
-  plan.make_external(pooled, "pooled");
+  plan.make_external(pooled, PortKind::pooled);
   plan.finish();
   return plan;
 }

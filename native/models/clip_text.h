@@ -24,9 +24,9 @@ struct ClipTextConfig {
   static ClipTextConfig parse(const std::string& json, bool projected);
 };
 
-// Externals: "ids" i32 [n, 1, length, 1], "pooled_index" i32 [n, 1, 1, 1] -> "hidden.<i>"
+// Ports: ids i32 [n, 1, length, 1], pooled_index i32 [n, 1, 1, 1] -> hidden.<i>
 // [n, 1, length, width] for i = 0 (embeddings) .. layers, all before the final layer norm;
-// "last": the final layer norm of hidden.<layers - skip>; "pooled" [n, 1, 1, width or projection].
+// last: the final layer norm of hidden.<layers - skip>; pooled [n, 1, 1, width or projection].
 Plan plan_clip_text(const ClipTextConfig& config, int batch, int length, int skip);
 
 // The place of the token whose state is the pooled output.

@@ -41,7 +41,7 @@ Plan plan_clip_vision(const ClipVisionConfig& config, int batch) {
     plan.add(op);
     return op.y;
   };
-  Tensor patches = record.conv(plan.external("image", {batch, size, size, config.channels}),
+  Tensor patches = record.conv(plan.external(PortKind::image, {batch, size, size, config.channels}),
                                model + "embeddings.patch_embedding",
                                {.out = width,
                                 .kernel = config.patch_size,
@@ -50,7 +50,7 @@ Plan plan_clip_vision(const ClipVisionConfig& config, int batch) {
                                 .bias = false});
   // A sequence is one long row here: the class token, then the patches.
   Concat join;
-  const Tensor first = plan.external("class", {batch, 1, 1, 1}, Type::i32);
+  const Tensor first = plan.external(PortKind::class_token, {batch, 1, 1, 1}, Type::i32);
   join.x = embedding(first, record.vector({model + "embeddings.class_embedding"}, {width}));
   const int row = (Extent(tokens) * width).value("an image's row of tokens");
   patches.shape = {batch, 1, 1, row - width};
@@ -62,7 +62,7 @@ Plan plan_clip_vision(const ClipVisionConfig& config, int batch) {
   const WeightId table =
       plan.weight({Recipe::table, {model + "embeddings.position_embedding.weight"}, tokens, width});
   const Tensor positions =
-      embedding(plan.external("positions", {1, 1, tokens, 1}, Type::i32), table);
+      embedding(plan.external(PortKind::position, {1, 1, tokens, 1}, Type::i32), table);
   Tensor x = record.elementwise(sequence, 1, positions, 1, Activation::none);
 
   x = record.layer_norm(x, model + "pre_layrnorm", config.epsilon);
@@ -79,7 +79,7 @@ Plan plan_clip_vision(const ClipVisionConfig& config, int batch) {
                     {.out = config.mlp_width, .activation = config.activation, .linear = true});
     x = record.conv(h, name + ".mlp.fc2", {.out = width, .residual = x, .linear = true});
   }
-  plan.make_external(x, "last");
+  plan.make_external(x, PortKind::last);
 
   PickToken pick;
   pick.x = x;
@@ -89,7 +89,7 @@ Plan plan_clip_vision(const ClipVisionConfig& config, int batch) {
   const Tensor pooled = record.layer_norm(pick.y, model + "post_layernorm", config.epsilon);
   plan.make_external(record.conv(pooled, "visual_projection",
                                  {.out = config.projection, .bias = false, .linear = true}),
-                     "embeds");
+                     PortKind::embeds);
   plan.finish();
   return plan;
 }

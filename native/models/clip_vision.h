@@ -21,8 +21,8 @@ struct ClipVisionConfig {
   int tokens() const { return 1 + (image_size / patch_size) * (image_size / patch_size); }
 };
 
-// "image" [n, size, size, channels], normalised; "class" i32 [n, 1, 1, 1], zeros; "positions" i32
-// [1, 1, tokens, 1], the numbers from 0 -> "last" [n, 1, tokens, width] and "embeds" [n, 1, 1,
+// image [n, size, size, channels], normalised; class_token i32 [n, 1, 1, 1], zeros; position i32
+// [1, 1, tokens, 1], the numbers from 0 -> last [n, 1, tokens, width] and embeds [n, 1, 1,
 // projection].
 Plan plan_clip_vision(const ClipVisionConfig& config, int batch);
 

@@ -21,13 +21,13 @@ ImageEncoding ImageEncoder::encode(const float* pixels, int batch, const CancelF
   nchw_to_nhwc(pixels, rows.data(), size_t(batch), size_t(config_.channels), area);
   std::vector<int32_t> zeros(size_t(batch), 0), positions(size_t(config_.tokens()));
   std::iota(positions.begin(), positions.end(), 0);
-  buffers["image"]->upload(rows.data(), rows.size() * sizeof(float));
-  buffers["class"]->upload(zeros.data(), zeros.size() * sizeof(int32_t));
-  buffers["positions"]->upload(positions.data(), positions.size() * sizeof(int32_t));
+  buffers[PortKind::image]->upload(rows.data(), rows.size() * sizeof(float));
+  buffers[PortKind::class_token]->upload(zeros.data(), zeros.size() * sizeof(int32_t));
+  buffers[PortKind::position]->upload(positions.data(), positions.size() * sizeof(int32_t));
   run_once(plan, bindings_of(buffers), cancel, nullptr);
 
-  const auto read = [&](const char* name) { return values_of(*buffers.at(name)); };
-  ImageEncoding out{read("last"), read("embeds")};
+  const auto read = [&](Port port) { return values_of(*buffers.at(port)); };
+  ImageEncoding out{read(PortKind::last), read(PortKind::embeds)};
   if (!all_finite(out.last) || !all_finite(out.embeds))
     fail_not_finite("the image encoder", {plan},
                     [&](const Tap& tap) { run_once(plan, bindings_of(buffers), cancel, &tap); });

@@ -31,7 +31,7 @@ std::string weight_not_finite(const std::vector<Plan>& plans, const WeightSource
 
 Bindings bindings_of(const Buffers& buffers) {
   Bindings bindings;
-  for (const auto& [name, buffer] : buffers) bindings[name] = {buffer.get()};
+  for (const auto& [port, buffer] : buffers) bindings[port] = {buffer.get()};
   return bindings;
 }
 
@@ -91,9 +91,9 @@ void Model::finish_loading() { source_->release(); }
 std::unique_ptr<Program> Model::compile(const Plan& plan, Buffer& arena, const Bindings& bindings) {
   std::vector<Binding> ordered;
   for (const External& external : plan.externals()) {
-    const auto found = bindings.find(external.name);
+    const auto found = bindings.find(external.port);
     if (found == bindings.end())
-      throw Error(ErrorCode::kInternal, "no buffer is bound to " + external.name);
+      throw Error(ErrorCode::kInternal, "no buffer is bound to " + to_string(external.port));
     ordered.push_back(found->second);
   }
   return backend_->compile(plan, weights_, arena, std::move(ordered));
@@ -102,7 +102,7 @@ std::unique_ptr<Program> Model::compile(const Plan& plan, Buffer& arena, const B
 Buffers Model::allocate(const Plan& plan) {
   Buffers buffers;
   for (const External& external : plan.externals())
-    buffers[external.name] = backend_->allocate(external_bytes(plan, external));
+    buffers[external.port] = backend_->allocate(external_bytes(plan, external));
   return buffers;
 }
 

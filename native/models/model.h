@@ -12,11 +12,11 @@
 
 namespace deepcache {
 
-// By the names of a plan's externals.
-using Buffers = std::map<std::string, std::unique_ptr<Buffer>>;
-using Bindings = std::map<std::string, Binding>;
+// Of a plan's externals.
+using Buffers = std::map<Port, std::unique_ptr<Buffer>>;
+using Bindings = std::map<Port, Binding>;
 
-// Each name to the whole of its buffer.
+// Each port to the whole of its buffer.
 Bindings bindings_of(const Buffers& buffers);
 
 // Whether all of them are numbers, and finite.

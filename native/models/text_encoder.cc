@@ -38,19 +38,19 @@ TextEncoding TextEncoder::encode(const std::vector<int32_t>& ids, int batch, int
   std::vector<int32_t> pooled;
   for (int i = 0; i < batch; ++i)
     pooled.push_back(pooled_index(config_, ids.data() + size_t(i) * length, length));
-  buffers["ids"]->upload(ids.data(), ids.size() * sizeof(int32_t));
-  buffers["pooled_index"]->upload(pooled.data(), pooled.size() * sizeof(int32_t));
+  buffers[PortKind::ids]->upload(ids.data(), ids.size() * sizeof(int32_t));
+  buffers[PortKind::pooled_index]->upload(pooled.data(), pooled.size() * sizeof(int32_t));
   run_once(plan, bindings_of(buffers), cancel, nullptr);
 
-  const auto read = [&](const std::string& name) { return values_of(*buffers.at(name)); };
+  const auto read = [&](Port port) { return values_of(*buffers.at(port)); };
   TextEncoding out{batch,
                    length,
                    config_.width,
                    config_.projection ? config_.projection : config_.width,
-                   read("last"),
-                   read("pooled"),
+                   read(PortKind::last),
+                   read(PortKind::pooled),
                    {}};
-  for (const int index : hidden) out.hidden.push_back(read("hidden." + std::to_string(index)));
+  for (const int index : hidden) out.hidden.push_back(read({PortKind::hidden, index}));
   if (!all_finite(out.last) || !all_finite(out.pooled) ||
       !std::all_of(out.hidden.begin(), out.hidden.end(), all_finite))
     fail_not_finite("the text encoder", {plan},

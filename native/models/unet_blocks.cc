@@ -10,7 +10,8 @@ static constexpr float kVideoEpsilon = 1e-6f;
 UnetBlocks::UnetBlocks(const UnetConfig& config, const UnetLayout& layout, const UnetShape& shape,
                        Plan& plan)
     : config_(config), layout_(layout), shape_(shape), record_(plan) {
-  time_ = plan.external("time", {shape.time_rows, 1, 1, layout.time_total()}, Type::f32, true);
+  time_ =
+      plan.external(PortKind::time, {shape.time_rows, 1, 1, layout.time_total()}, Type::f32, true);
 }
 
 void UnetBlocks::count_time_embedding() {
@@ -76,7 +77,7 @@ void UnetBlocks::out(Tensor x) {
   x = record_.group_norm(x, "conv_norm_out", norm({}, config_.epsilon));
   x = record_.conv(x, "conv_out", {.out = config_.out_channels, .kernel = 3});
   record_.label(x, "conv_out");
-  plan().make_external(x, "out");
+  plan().make_external(x, PortKind::out);
 }
 
 GroupNormOptions UnetBlocks::norm(Tensor x2, float epsilon) const {
@@ -206,7 +207,7 @@ Tensor UnetBlocks::transformer_block(const std::string& name, Tensor x, int head
   const Sequences sequences{
       shape_.batch / shared, shared, {pixels, 1, shared * pixels, pixels}, {length, 1, length, 0}};
   const Tensor kv =
-      plan().external("context." + std::to_string(layout_.place_of(cross)),
+      plan().external({PortKind::context, layout_.place_of(cross)},
                       {shape_.batch / shared, 1, length, 2 * channels}, Type::activation);
   const double tokens = double(shape_.batch) * length;
   record_.count_linear(tokens, config_.context_width, channels, false);  // to_k

@@ -23,15 +23,15 @@ class UnetPass {
     const int layers = config_.branches();
     const int first = depth == Depth::full ? 0 : layers - 1 - branch;
     blocks_.count_time_embedding();
-    Tensor x = blocks_.conv_in(
-        plan.external("sample", {shape_.batch, shape_.height, shape_.width, config_.in_channels}));
+    Tensor x = blocks_.conv_in(plan.external(
+        PortKind::sample, {shape_.batch, shape_.height, shape_.width, config_.in_channels}));
     std::vector<Tensor> skips = {x};
     const int units = depth == Depth::full ? layers - 1 : branch;
     for (int unit = 0; unit < units; ++unit) skips.push_back(x = blocks_.down_unit(unit, x));
     if (depth == Depth::full) x = blocks_.mid(x);
     for (int layer = first; layer < layers; ++layer) {
       const int entering = layers - 1 - layer;  // the branch that starts here
-      const std::string feature = "feature." + std::to_string(entering);
+      const Port feature{PortKind::feature, entering};
       if (depth == Depth::retrieve && layer == first)
         x = plan.external(feature, unet_feature_shape(config_, shape_, branch), Type::activation);
       else if (std::find(features.begin(), features.end(), entering) != features.end())
@@ -52,7 +52,7 @@ class UnetPass {
 void plan_positions(const UnetConfig& config, int frames, const UnetLayout& layout,
                     Recorder& record) {
   Plan& plan = record.plan();
-  const Tensor numbers = plan.external("frames", {1, 1, frames, 1});
+  const Tensor numbers = plan.external(PortKind::frames, {1, 1, frames, 1});
   for (size_t i = 0; i < layout.transformers.size(); ++i) {
     const auto& [name, channels, level, temporal] = layout.transformers[i];
     TimestepEmbedding op;
@@ -65,7 +65,7 @@ void plan_positions(const UnetConfig& config, int frames, const UnetLayout& layo
     Tensor x = record.conv(op.y, name + ".time_pos_embed.linear_1",
                            {.out = 4 * channels, .activation = Activation::silu, .linear = true});
     x = record.conv(x, name + ".time_pos_embed.linear_2", {.out = channels, .linear = true});
-    plan.make_external(x, "position." + std::to_string(i), Type::activation);
+    plan.make_external(x, {PortKind::position, int(i)}, Type::activation);
   }
 }
 
@@ -123,11 +123,11 @@ Plan plan_unet_context(const UnetConfig& config, const UnetShape& shape) {
   }
   // A copy in the type of activations: dozens of products read it, and those of GPUs take fp32
   // inputs one value at a time.
-  const auto input = [&](const std::string& name, int tokens) {
-    const Tensor given = plan.external(name, {batch, 1, tokens, config.context_width});
+  const auto input = [&](Port port, int tokens) {
+    const Tensor given = plan.external(port, {batch, 1, tokens, config.context_width});
     return record.elementwise(given, 1, {}, 0, Activation::none);
   };
-  const Tensor text = input("text", length);
+  const Tensor text = input(PortKind::text, length);
   const UnetLayout layout(config);
   std::vector<Tensor> interleaved(config.levels());
   const auto source = [&](const UnetLayout::Layer& attention) {
@@ -136,7 +136,7 @@ Plan plan_unet_context(const UnetConfig& config, const UnetShape& shape) {
     if (!spread) {
       const Shape size = unet_level_shape(config, shape, attention.level);
       const Extent tokens = Extent(size.h) * size.w * length;
-      spread = input("text." + std::to_string(attention.level),
+      spread = input({PortKind::level_text, attention.level},
                      tokens.value("the contexts of a video's pixels"));
     }
     return spread;
@@ -146,7 +146,7 @@ Plan plan_unet_context(const UnetConfig& config, const UnetShape& shape) {
     const Tensor y =
         record.linears(source(attention), {attention.name + ".to_k", attention.name + ".to_v"},
                        {attention.channels, attention.channels}, false);
-    plan.make_external(y, "context." + std::to_string(i), Type::activation);
+    plan.make_external(y, {PortKind::context, int(i)}, Type::activation);
   }
   if (config.video) plan_positions(config, shape.frames, layout, record);
   plan.finish();
@@ -167,11 +167,12 @@ Plan plan_unet_time(const UnetConfig& config, int rows, int samples, int time_id
     plan.add(op);
     return op.y;
   };
-  const Tensor timesteps = plan.external("timesteps", {1, 1, rows, 1});
+  const Tensor timesteps = plan.external(PortKind::timesteps, {1, 1, rows, 1});
   Tensor x = embed(timesteps, {1, 1, rows, config.channels[0]}, config.channels[0]);
   record.label(x, "time_proj");
   if (config.time_cond_width) {
-    const Tensor given = plan.external("timestep_cond", {samples, 1, 1, config.time_cond_width});
+    const Tensor given =
+        plan.external(PortKind::timestep_cond, {samples, 1, 1, config.time_cond_width});
     const Tensor cond = record.conv(given, "time_embedding.cond_proj",
                                     {.out = config.channels[0], .bias = false, .linear = true});
     x = record.elementwise(x, 1, cond, 1, Activation::none);
@@ -185,12 +186,12 @@ Plan plan_unet_time(const UnetConfig& config, int rows, int samples, int time_id
     // [pooled text, sinusoids of each size] per sample; diffusers: get_aug_embed.
     const int ids_width = config.addition_time_width;
     const int pooled = pooled_text_width(config, time_ids);
-    Tensor sizes = embed(plan.external("time_ids", {samples, 1, time_ids, 1}),
+    Tensor sizes = embed(plan.external(PortKind::time_ids, {samples, 1, time_ids, 1}),
                          {samples, 1, 1, time_ids * ids_width}, ids_width);
     record.label(sizes, "add_time_proj");
     if (config.text_time) {
       Concat join;
-      join.x = plan.external("text_embeds", {samples, 1, 1, pooled});
+      join.x = plan.external(PortKind::text_embeds, {samples, 1, 1, pooled});
       join.x2 = sizes;
       join.y = plan.temporary({samples, 1, 1, config.addition_input_width});
       plan.add(join);
@@ -210,7 +211,7 @@ Plan plan_unet_time(const UnetConfig& config, int rows, int samples, int time_id
     outs.push_back(resnet.channels);
   }
   const Tensor time = record.linears(x, names, outs, true);
-  plan.make_external(time, "time");
+  plan.make_external(time, PortKind::time);
   plan.finish();
   return plan;
 }

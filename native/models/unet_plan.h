@@ -45,8 +45,8 @@ Plan plan_unet_retrieve(const UnetConfig& config, const UnetShape& shape, int br
 
 // "text" [n, 1, length, width] -> "context.<i>". Video U-Nets have one text for each video, further
 // "frames" [1, 1, frames, 1], the numbers from 0 -> "position.<i>" of each spatio-temporal
-// transformer, and where contexts interleave "text.<level>" [n, 1, pixels * length, width]. Empty
-// for U-Nets without cross-attention.
+// transformer, and where contexts interleave "level_text.<level>" [n, 1, pixels * length, width].
+// Empty for U-Nets without cross-attention.
 Plan plan_unet_context(const UnetConfig& config, const UnetShape& shape);
 // For one frame, of `batch` samples.
 Plan plan_unet_context(const UnetConfig& config, int batch, int length);

@@ -10,7 +10,10 @@ namespace deepcache {
 namespace {
 
 // What the context plan reads, other than what it makes.
-bool is_input(const std::string& name) { return name == "frames" || name.starts_with("text"); }
+bool is_input(Port port) {
+  return port.kind == PortKind::frames || port.kind == PortKind::text ||
+         port.kind == PortKind::level_text;
+}
 
 }  // namespace
 
@@ -24,25 +27,25 @@ Unet::Session::Session(Unet& unet, const UnetShape& shape, int steps, std::vecto
       keys.push_back({keys[i].kind, keys[i].branch, Halves::conditional});
 
   std::vector<Plan> plans;
-  std::map<std::string, size_t> sizes;
+  std::map<Port, size_t> sizes;
   size_t arena = 0, total = 0;
   for (const ProgramKey& key : keys) {
     plans.push_back(record(key));
     arena = std::max(arena, unet_.arena_bytes(plans.back()));
     for (const External& external : plans.back().externals()) {
-      size_t& size = sizes[external.name];
+      size_t& size = sizes[external.port];
       const size_t slices = external.stepped ? size_t(steps_) : 1;
       size = std::max(size, slices * unet_.external_bytes(plans.back(), external));
     }
   }
   const Plan context = plan_unet_context(unet_.config_, shape_);
   for (const External& external : context.externals())
-    if (!is_input(external.name)) sizes[external.name] = unet_.external_bytes(context, external);
-  for (const auto& [name, size] : sizes) total += size;
+    if (!is_input(external.port)) sizes[external.port] = unet_.external_bytes(context, external);
+  for (const auto& [port, size] : sizes) total += size;
   memory_ = unet_.backend().reserve(arena + total, "a run of this size");
 
   arena_ = unet_.backend().allocate(arena);
-  for (const auto& [name, size] : sizes) allocate(name, size);
+  for (const auto& [port, size] : sizes) allocate(port, size);
   memory_->spend();
   for (size_t i = 0; i < keys.size(); ++i) compile(keys[i], plans[i]);
   loop_ = unet_.backend().make_loop();
@@ -58,8 +61,8 @@ Plan Unet::Session::record(const ProgramKey& key) const {
                                             : plan_unet_retrieve(unet_.config_, shape, key.branch);
 }
 
-void Unet::Session::allocate(const std::string& name, size_t bytes) {
-  buffers_[name] = unet_.backend().allocate(bytes);
+void Unet::Session::allocate(Port port, size_t bytes) {
+  buffers_[port] = unet_.backend().allocate(bytes);
 }
 
 bool Unet::Session::fits(const UnetShape& shape, int steps,
@@ -71,7 +74,7 @@ bool Unet::Session::fits(const UnetShape& shape, int steps,
 Bindings Unet::Session::bindings(const Plan& plan, Halves halves) const {
   Bindings out;
   for (const External& external : plan.externals()) {
-    const auto found = buffers_.find(external.name);
+    const auto found = buffers_.find(external.port);
     if (found == buffers_.end()) continue;
     Binding binding{found->second.get(), 0, 0};
     const size_t bytes = unet_.external_bytes(plan, external);
@@ -80,7 +83,7 @@ Bindings Unet::Session::bindings(const Plan& plan, Halves halves) const {
     // The conditional half comes second.
     if (halves == Halves::conditional && slice == 2 * bytes) binding.offset = bytes;
     if (external.stepped) binding.step = slice;
-    out[external.name] = binding;
+    out[external.port] = binding;
   }
   return out;
 }
@@ -97,10 +100,10 @@ void Unet::Session::condition(const UnetConditions& conditions, const std::vecto
   Bindings inputs = bindings(context, Halves::both);
   std::vector<std::unique_ptr<Buffer>> given;
   for (const External& external : context.externals()) {
-    if (!is_input(external.name)) continue;
+    if (!is_input(external.port)) continue;
     const std::vector<float> values = context_input(context, external, conditions.context);
     given.push_back(upload(values.data(), values.size() * sizeof(float)));
-    inputs[external.name] = {given.back().get()};
+    inputs[external.port] = {given.back().get()};
   }
   if (!context.ops().empty()) unet_.run_once(context, inputs, cancel, tap);
 
@@ -109,20 +112,20 @@ void Unet::Session::condition(const UnetConditions& conditions, const std::vecto
       plan_unet_time(unet_.config_, rows, shape_.time_rows, conditions.time_ids_count);
   const auto steps = upload(timesteps.data(), timesteps.size() * sizeof(float));
   inputs = bindings(time, Halves::both);
-  inputs["time"] = {buffers_.at("time").get()};
-  inputs["timesteps"] = {steps.get()};
+  inputs[PortKind::time] = {buffers_.at(PortKind::time).get()};
+  inputs[PortKind::timesteps] = {steps.get()};
   std::unique_ptr<Buffer> embeds, ids, cond;
   if (const int width = unet_.config_.time_cond_width) {
     std::vector<float> values(size_t(shape_.time_rows) * width, 0.0f);
     if (conditions.timestep_cond)
       std::copy_n(conditions.timestep_cond, values.size(), values.begin());
     cond = upload(values.data(), values.size() * sizeof(float));
-    inputs["timestep_cond"] = {cond.get()};
+    inputs[PortKind::timestep_cond] = {cond.get()};
   }
   if (unet_.config_.text_time) {
     const int pooled = pooled_text_width(unet_.config_, conditions.time_ids_count);
     embeds = upload(conditions.text_embeds, size_t(shape_.batch) * pooled * sizeof(float));
-    inputs["text_embeds"] = {embeds.get()};
+    inputs[PortKind::text_embeds] = {embeds.get()};
   }
   if (unet_.config_.has_time_ids()) {
     const int count = conditions.time_ids_count;
@@ -132,7 +135,7 @@ void Unet::Session::condition(const UnetConditions& conditions, const std::vecto
       values.insert(values.end(), from, from + count);
     }
     ids = upload(values.data(), values.size() * sizeof(float));
-    inputs["time_ids"] = {ids.get()};
+    inputs[PortKind::time_ids] = {ids.get()};
   }
   unet_.run_once(time, inputs, cancel, tap);
 }
@@ -141,9 +144,9 @@ std::vector<float> Unet::Session::context_input(const Plan& context, const Exter
                                                 const float* text) const {
   const Shape& shape = context.shape(external.tensor);
   std::vector<float> values(shape.count());
-  if (external.name == "frames") {
+  if (external.port == PortKind::frames) {
     std::iota(values.begin(), values.end(), 0.0f);
-  } else if (external.name == "text") {
+  } else if (external.port == PortKind::text) {
     std::copy(text, text + values.size(), values.begin());
   } else {  // the videos' contexts in turn, over all pixels of all videos
     const size_t each = size_t(shape_.context_length) * shape.c;
@@ -175,13 +178,13 @@ Program& Unet::Session::program(const ProgramKey& key) {
 }
 
 Buffer* Unet::Session::feature(int branch) {
-  const auto found = buffers_.find("feature." + std::to_string(branch));
+  const auto found = buffers_.find({PortKind::feature, branch});
   return found == buffers_.end() ? nullptr : found->second.get();
 }
 
 size_t Unet::Session::buffer_bytes() const {
   size_t bytes = 0;
-  for (const auto& [name, buffer] : buffers_) bytes += buffer->bytes();
+  for (const auto& [port, buffer] : buffers_) bytes += buffer->bytes();
   return bytes;
 }
 

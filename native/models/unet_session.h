@@ -26,8 +26,8 @@ class Unet::Session {
   Program& program(const ProgramKey& key);
   Loop& loop() { return *loop_; }
   const UnetShape& shape() const { return shape_; }
-  Buffer& sample() { return *buffers_.at("sample"); }
-  Buffer& out() { return *buffers_.at("out"); }
+  Buffer& sample() { return *buffers_.at(PortKind::sample); }
+  Buffer& out() { return *buffers_.at(PortKind::out); }
   Buffer* feature(int branch);
   size_t arena_bytes() const { return arena_->bytes(); }
   size_t buffer_bytes() const;
@@ -41,7 +41,7 @@ class Unet::Session {
   // Values of an input of the context plan.
   std::vector<float> context_input(const Plan& context, const External& external,
                                    const float* text) const;
-  void allocate(const std::string& name, size_t bytes);
+  void allocate(Port port, size_t bytes);
   // The session's buffers, for a program of both halves or of one only.
   Bindings bindings(const Plan& plan, Halves halves) const;
   Program& compile(const ProgramKey& key, const Plan& plan);
@@ -51,7 +51,7 @@ class Unet::Session {
   int steps_;
   std::vector<int> features_;
   std::shared_ptr<Reservation> memory_;
-  std::map<std::string, std::unique_ptr<Buffer>> buffers_;
+  Buffers buffers_;
   std::unique_ptr<Buffer> arena_;
   std::vector<std::pair<ProgramKey, std::unique_ptr<Program>>> programs_;
   std::unique_ptr<Loop> loop_;  // over the programs

@@ -10,7 +10,7 @@ namespace deepcache {
 Tensor UnetBlocks::frame_positions(const std::string& name, int channels) {
   record_.count_linear(shape_.batch, channels, 4 * channels, true);
   record_.count_linear(shape_.batch, 4 * channels, channels, true);
-  return plan().external("position." + std::to_string(layout_.place_of(name)),
+  return plan().external({PortKind::position, layout_.place_of(name)},
                          {1, 1, shape_.frames, channels}, Type::activation);
 }
 
@@ -51,7 +51,7 @@ Tensor UnetBlocks::temporal_block(const std::string& name, Tensor x, Tensor posi
   const Sequence keys{length, 1, contexts, interleaved ? length : 0};
   const Tensor q = record_.conv(record_.layer_norm(h, name + ".norm2"), cross + ".to_q",
                                 {.out = channels, .bias = false, .linear = true});
-  const Tensor kv = plan().external("context." + std::to_string(layout_.place_of(cross)),
+  const Tensor kv = plan().external({PortKind::context, layout_.place_of(cross)},
                                     {videos, 1, contexts, 2 * channels}, Type::activation);
   const double tokens = double(videos) * pixels * length;
   record_.count_linear(tokens, config_.context_width, channels, false);  // to_k

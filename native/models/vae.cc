@@ -132,7 +132,7 @@ VaeConfig VaeConfig::parse(const std::string& json) {
 Plan plan_vae_encode(const VaeConfig& config, int batch, int height, int width) {
   Plan plan;
   VaeHalf encoder(config, "encoder", plan);
-  Tensor x = plan.external("image", {batch, height, width, config.in_channels});
+  Tensor x = plan.external(PortKind::image, {batch, height, width, config.in_channels});
   x = encoder.conv(x, "conv_in", {.out = config.channels[0], .kernel = 3});
   for (size_t level = 0; level < config.channels.size(); ++level) {
     const std::string block = numbered("encoder.down_blocks", level);
@@ -147,7 +147,7 @@ Plan plan_vae_encode(const VaeConfig& config, int batch, int height, int width) 
   x = encoder.out(encoder.mid(x), 2 * config.latent_channels);
   if (config.quant_conv)
     x = encoder.record().conv(x, "quant_conv", {.out = 2 * config.latent_channels});
-  plan.make_external(x, "moments");
+  plan.make_external(x, PortKind::moments);
   plan.finish();
   return plan;
 }
@@ -155,7 +155,7 @@ Plan plan_vae_encode(const VaeConfig& config, int batch, int height, int width) 
 Plan plan_vae_decode(const VaeConfig& config, int batch, int height, int width, bool quantize) {
   Plan plan;
   VaeHalf decoder(config, "decoder", plan, config.video ? batch : 0);
-  Tensor x = plan.external("latent", {batch, height, width, config.code_channels});
+  Tensor x = plan.external(PortKind::latent, {batch, height, width, config.code_channels});
   if (config.codes > 0 && quantize)
     x = decoder.record().nearest_code(x, "quantize.embedding", config.codes);
   if (config.post_quant_conv) {
@@ -183,7 +183,7 @@ Plan plan_vae_decode(const VaeConfig& config, int batch, int height, int width, 
                      {.out = config.out_channels, .kernel = 3, .column = true});
     x.shape = shape;
   }
-  plan.make_external(x, "image");
+  plan.make_external(x, PortKind::image);
   plan.finish();
   return plan;
 }

@@ -8,10 +8,12 @@ namespace {
 Placement place_external(const Plan& plan, const External& external, const Binding& binding,
                          Type activation) {
   if (external.type == Type::f16 || external.type == Type::bf16)
-    throw Error(ErrorCode::kInternal, "compile: " + external.name + " has a type of files");
+    throw Error(ErrorCode::kInternal,
+                "compile: " + to_string(external.port) + " has a type of files");
   const size_t bytes = plan.external_bytes(external, activation);
   if (!binding.buffer || binding.offset + bytes > binding.buffer->bytes())
-    throw Error(ErrorCode::kInternal, "compile: the buffer for " + external.name + " is too small");
+    throw Error(ErrorCode::kInternal,
+                "compile: the buffer for " + to_string(external.port) + " is too small");
   Placement place{binding.buffer, binding.offset};
   place.type = external.type;
   if (external.stepped) {

@@ -76,18 +76,18 @@ Tensor Plan::temporary(Shape shape) {
   return {int(tensors_.size()) - 1, shape};
 }
 
-Tensor Plan::external(const std::string& name, Shape shape, Type type, bool stepped) {
+Tensor Plan::external(Port port, Shape shape, Type type, bool stepped) {
   const Tensor tensor = temporary(shape);
   tensors_.back().external = int(externals_.size());
-  externals_.push_back({name, tensor.id, type, stepped});
+  externals_.push_back({port, tensor.id, type, stepped});
   return tensor;
 }
 
-void Plan::make_external(Tensor tensor, const std::string& name, Type type) {
+void Plan::make_external(Tensor tensor, Port port, Type type) {
   require(tensors_[tensor.id].external < 0, "the tensor is external already");
   tensors_[tensor.id].external = int(externals_.size());
   tensors_[tensor.id].shape = tensor.shape;
-  externals_.push_back({name, tensor.id, type, false});
+  externals_.push_back({port, tensor.id, type, false});
 }
 
 WeightId Plan::weight(const WeightSpec& spec) {
@@ -107,10 +107,10 @@ void Plan::add(const Op& op) {
 
 void Plan::label(Tensor tensor, const std::string& name) { labels_.emplace_back(name, tensor); }
 
-const External& Plan::find_external(const std::string& name) const {
+const External& Plan::find_external(Port port) const {
   for (const External& external : externals_)
-    if (external.name == name) return external;
-  mismatch("there is no external named " + name);
+    if (external.port == port) return external;
+  mismatch("there is no external " + to_string(port));
 }
 
 size_t Plan::weight_count() const {

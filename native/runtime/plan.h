@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ops.h"
+#include "port.h"
 #include "weights.h"
 
 namespace deepcache {
@@ -26,7 +27,7 @@ struct Macs {
 
 // A buffer that outlives a run: inputs, outputs, prompt keys and values, the DeepCache feature.
 struct External {
-  std::string name;
+  Port port;
   int tensor = -1;
   Type type = Type::f32;
   // The bound buffer holds one such tensor for each step of a run; the step index picks.
@@ -35,13 +36,12 @@ struct External {
 
 class Plan {
  public:
-  Tensor external(const std::string& name, Shape shape, Type type = Type::f32,
-                  bool stepped = false);
+  Tensor external(Port port, Shape shape, Type type = Type::f32, bool stepped = false);
   // Throws Error(kInvalidArgument) for a shape without values, or of more than can be addressed.
   Tensor temporary(Shape shape);
   // Turns a temporary into an external: the ops that write and read it stay as they are. It has the
   // shape of the view that is given.
-  void make_external(Tensor tensor, const std::string& name, Type type = Type::f32);
+  void make_external(Tensor tensor, Port port, Type type = Type::f32);
   // Throws Error(kInvalidArgument) for a parameter of more values than can be addressed.
   WeightId weight(const WeightSpec& spec);
 
@@ -56,7 +56,7 @@ class Plan {
 
   const std::vector<Op>& ops() const { return ops_; }
   const std::vector<External>& externals() const { return externals_; }
-  const External& find_external(const std::string& name) const;
+  const External& find_external(Port port) const;
   const Shape& shape(int tensor) const { return tensors_[tensor].shape; }
   // The index of the tensor's external, or -1.
   int external_index(int tensor) const { return tensors_[tensor].external; }

@@ -21,9 +21,9 @@ Plan plan_model(int samples, float factor) {
   Plan plan;
   const Shape shape{samples, 1, kPixels, kChannels};
   Elementwise op;
-  op.x = plan.external("sample", shape);
-  op.x2 = plan.external("time", {1, 1, 1, kChannels}, Type::f32, true);
-  op.y = plan.external("out", shape);
+  op.x = plan.external(PortKind::sample, shape);
+  op.x2 = plan.external(PortKind::time, {1, 1, 1, kChannels}, Type::f32, true);
+  op.y = plan.external(PortKind::out, shape);
   op.a = factor;
   op.repeat = samples * kPixels;
   plan.add(op);

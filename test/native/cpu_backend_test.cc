@@ -183,9 +183,9 @@ TEST(cpu_stepped_externals_and_taps) {
   const auto backend = make_cpu_backend(2);
   Plan plan;
   const Shape shape{1, 1, 2, 3};
-  const Tensor x = plan.external("x", shape, Type::f32, true);
+  const Tensor x = plan.external(PortKind::sample, shape, Type::f32, true);
   const Tensor y = plan.temporary(shape);
-  const Tensor z = plan.external("z", shape);
+  const Tensor z = plan.external(PortKind::out, shape);
   Elementwise twice;
   twice.y = y;
   twice.x = x;

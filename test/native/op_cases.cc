@@ -12,7 +12,7 @@ double OpBuilder::random() {
 }
 
 Tensor OpBuilder::input(Shape shape, double scale, double offset) {
-  const Tensor tensor = plan.external("input" + std::to_string(inputs.size()), shape);
+  const Tensor tensor = plan.external({PortKind::sample, int(inputs.size())}, shape);
   std::vector<float>& values = inputs[tensor.id];
   values.resize(shape.count());
   for (float& v : values) v = float(random() * scale + offset);
@@ -25,7 +25,7 @@ Tensor OpBuilder::input(Shape shape, double scale, double offset) {
 }
 
 Tensor OpBuilder::ids(Shape shape, int below) {
-  const Tensor tensor = plan.external("ids", shape, Type::i32);
+  const Tensor tensor = plan.external(PortKind::ids, shape, Type::i32);
   std::vector<float>& values = inputs[tensor.id];
   values.resize(shape.count());
   for (float& v : values) v = float(int((random() + 1) / 2 * below));
@@ -33,7 +33,7 @@ Tensor OpBuilder::ids(Shape shape, int below) {
 }
 
 Tensor OpBuilder::output(Shape shape) {
-  return staged_ ? plan.temporary(shape) : plan.external("output", shape);
+  return staged_ ? plan.temporary(shape) : plan.external(PortKind::out, shape);
 }
 
 Tensor OpBuilder::finish(const Op& op) {
@@ -41,7 +41,7 @@ Tensor OpBuilder::finish(const Op& op) {
   if (!staged_) return op.output();
   Elementwise copy;
   copy.x = op.output();
-  copy.y = plan.external("output", copy.x.shape);
+  copy.y = plan.external(PortKind::out, copy.x.shape);
   plan.add(copy);
   return copy.y;
 }

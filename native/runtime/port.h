@@ -1,0 +1,53 @@
+#pragma once
+
+// What networks and the segments of a program hand to each other: the externals of plans by what
+// they mean, so that what one writes can be bound where another reads it.
+
+#include <compare>
+#include <cstdint>
+#include <string>
+
+namespace deepcache {
+
+enum class PortKind : uint8_t {
+  sample,         // what a U-Net denoises
+  time,           // time projections of all resnets, a slice for each step
+  context,        // keys and values of a cross attention
+  position,       // frame positions of a spatio-temporal transformer
+  feature,        // the hidden state that enters the suffix of a branch
+  residual,       // what another network adds to a skip
+  extra_context,  // keys and values beside the prompt's
+  out,
+  // Of the plans that run once, before the steps.
+  text,
+  level_text,  // the text of each pixel of a level
+  frames,
+  timesteps,
+  timestep_cond,
+  time_ids,
+  text_embeds,
+  // Of encoders and autoencoders.
+  ids,
+  pooled_index,
+  hidden,
+  last,
+  pooled,
+  image,
+  class_token,
+  embeds,
+  latent,
+  moments,
+};
+
+struct Port {
+  PortKind kind;
+  int index = -1;  // which of several; -1 where there is one
+
+  constexpr Port(PortKind kind, int index = -1) : kind(kind), index(index) {}
+  auto operator<=>(const Port&) const = default;
+};
+
+// "sample", "feature.3": for messages.
+std::string to_string(Port port);
+
+}  // namespace deepcache
