@@ -81,7 +81,7 @@ void check_op_table(Checks& checks) {
 
 void check_op_shapes(Checks& checks, const std::string& model, int side) {
   const UnetConfig config = UnetConfig::parse(model_part(model, "unet"));
-  const Plan plan = plan_unet_full(config, {2, side, side, 77, 1}, {0});
+  const Plan plan = plan_unet(config, {2, side, side, 77, 1}, {0});
   const Device reference{"cpu", "fp32", checks.reference()};
   for (const DistinctOp& distinct : distinct_ops(plan)) {
     const std::string name = "shape." + model + "." + distinct.name;

@@ -21,8 +21,9 @@ constexpr double kCall = 5e-3, kRun = 2e-2;
 constexpr int kTokens = 77;
 
 // How often each kernel serves the plan: "12 matmul 128x128, 3 layer norm".
-std::string kernels_of(const Device& device, Plan plan, Model& model) {
-  RandomProgram program(std::move(plan), device, &model.weights());
+std::string kernels_of(const Device& device, Plan plan, Model& model,
+                       const OpRanges& segments = {}) {
+  RandomProgram program(std::move(plan), device, &model.weights(), segments);
   std::map<std::string, int> counts;
   for (const std::string& kernel : program.kernels()) counts[kernel]++;
   std::string out;
@@ -43,11 +44,12 @@ void check_unet(Checks& checks, const std::string& model, int side) {
     if (!reference) reference = synthetic_unet(json, checks.reference());
     return true;
   };
-  const auto compare = [&](const std::string& name, const UnetForward& request, const Plan& plan) {
+  const auto compare = [&](const std::string& name, const UnetForward& request, const Plan& plan,
+                           const OpRanges& segments) {
     const auto expected = reference->forward(request, nullptr, nullptr);
     const auto actual = unet->forward(request, nullptr, nullptr);
     checks.compare(name, actual, expected, checks.scaled(kCall),
-                   kernels_of(checks.device(), plan, *unet));
+                   kernels_of(checks.device(), plan, *unet, segments));
   };
   // Odd sizes crop enlargements: other kernels.
   for (const auto& [height, width] : {std::pair(side, side), std::pair(side - 1, side - 3)}) {
@@ -57,12 +59,13 @@ void check_unet(Checks& checks, const std::string& model, int side) {
     const UnetInputs inputs(config, 2, height, width, kTokens);
     UnetForward request = inputs.at(601);
     request.features = branches;
-    compare(head + "full" + size, request, plan_unet_full(config, shape, branches));
+    const Plan plan = plan_unet(config, shape, branches);
+    compare(head + "full" + size, request, plan, {});
     request = inputs.at(581);
     for (const int branch : branches) {
       request.retrieve = branch;
-      compare(head + "retrieve" + std::to_string(branch) + size, request,
-              plan_unet_retrieve(config, shape, branch));
+      compare(head + "retrieve" + std::to_string(branch) + size, request, plan,
+              retrieve_segments(plan, branch));
     }
   }
   for (const int branch : {0, last / 2}) {

@@ -248,7 +248,8 @@ Plan isolate(const Plan& plan, const Op& op, int copies, bool readable) {
   return out;
 }
 
-RandomProgram::RandomProgram(Plan plan, const Device& device, Weights* weights)
+RandomProgram::RandomProgram(Plan plan, const Device& device, Weights* weights,
+                             const OpRanges& segments)
     : plan_(std::move(plan)), backend_(*device.backend) {
   Backend& backend = backend_;
   if (!weights) {
@@ -286,7 +287,18 @@ RandomProgram::RandomProgram(Plan plan, const Device& device, Weights* weights)
                      plan_.offset(tensor.id, backend.activation_type()));
     });
   program_ = backend.compile(plan_, *weights, *arena_, bindings);
+  for (const OpRange& ops : segments) segments_.push_back({program_.get(), ops});
+  if (segments.empty()) segments_ = program_->whole();
   backend.synchronize();
+}
+
+std::vector<std::string> RandomProgram::kernels() const {
+  const std::vector<std::string> all = program_->kernels();
+  std::vector<std::string> out;
+  if (all.empty()) return out;
+  for (const Segment& segment : segments_)
+    out.insert(out.end(), all.begin() + segment.ops.first, all.begin() + segment.ops.last);
+  return out;
 }
 
 void RandomProgram::begin(int rows) {
@@ -302,7 +314,7 @@ void RandomProgram::begin(int rows) {
     table_.values = {1};
   }
   table_.rows.assign(size_t(rows), StepRow());
-  loop_->begin(table_, state_, {program_.get()});
+  loop_->begin(table_, state_, {segments_});
 }
 
 void RandomProgram::enqueue() {

@@ -39,16 +39,18 @@ Plan isolate(const Plan& plan, const Op& op, int copies, bool readable = false);
 // device.
 class RandomProgram {
  public:
-  // `weights`: a model's; null: random ones.
-  RandomProgram(Plan plan, const Device& device, Weights* weights = nullptr);
-  void run() { program_->run(0, nullptr, nullptr); }
+  // `weights`: a model's; null: random ones. Runs `segments` of the plan, or all of it.
+  RandomProgram(Plan plan, const Device& device, Weights* weights = nullptr,
+                const OpRanges& segments = {});
+  void run() { run_segments(segments_, 0, nullptr, nullptr); }
   // The same as rows of a denoising run of one latent pixel, which is how a GPU runs a graph:
   // begin() prepares, enqueue() runs all `rows` (at most kMostRows).
   static constexpr int kMostRows = 32;
   void begin(int rows);
   void enqueue();
   const Plan& plan() const { return plan_; }
-  std::vector<std::string> kernels() const { return program_->kernels(); }
+  // Of the ops that run.
+  std::vector<std::string> kernels() const;
   // The values of an external tensor.
   std::vector<float> read(Port port) const;
 
@@ -58,6 +60,7 @@ class RandomProgram {
   std::vector<std::unique_ptr<Buffer>> buffers_;
   std::unique_ptr<Buffer> arena_;
   std::unique_ptr<Program> program_;
+  Segments segments_;
 
   Backend& backend_;
   std::unique_ptr<Loop> loop_;

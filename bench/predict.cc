@@ -24,11 +24,15 @@ class Predictions {
   }
 
   Estimate call(const std::string& name, const Plan& plan) {
-    const Estimate out = estimate(plan, kH200);
-    add(name, out, plan.executed_macs(),
+    return call(name, plan, {plan.all()});
+  }
+
+  Estimate call(const std::string& name, const Plan& plan, const OpRanges& segments) {
+    const Estimate out = estimate(plan, segments, kH200);
+    add(name, out, plan.executed_macs(segments),
         JsonObject()
-            .add("gmacs_published", 1e-9 * plan.macs().complete, 12)
-            .add("ops", int(plan.ops().size())));
+            .add("gmacs_published", 1e-9 * plan.macs(segments).complete, 12)
+            .add("ops", count_ops(segments)));
     return out;
   }
 
@@ -90,10 +94,10 @@ void predict(const std::vector<std::string>& models, const std::vector<int>& bat
                    .predicted;
     for (const int images : batches) {
       const UnetShape shape{2 * images, side, side, kTokens, 1};
-      const Plan plan = plan_unet_full(config, shape, {0});
+      const Plan plan = plan_unet(config, shape, {0});
       const double full = rows.call(Predictions::name(model + ".full", images), plan).predicted;
-      const double retrieve = rows.call(Predictions::name(model + ".retrieve0", images),
-                                        plan_unet_retrieve(config, shape, 0))
+      const double retrieve = rows.call(Predictions::name(model + ".retrieve0", images), plan,
+                                        retrieve_segments(plan, 0))
                                   .predicted;
       for (const int interval : intervals) {
         const int fulls = (steps + interval - 1) / interval;

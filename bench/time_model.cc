@@ -90,13 +90,14 @@ Estimate estimate(const Plan& plan, const Op& op, const Chip& chip) {
   return out;
 }
 
-Estimate estimate(const Plan& plan, const Chip& chip) {
+Estimate estimate(const Plan& plan, const OpRanges& segments, const Chip& chip) {
   Estimate out;
-  for (const Op& op : plan.ops()) {
-    const Estimate one = estimate(plan, op, chip);
-    out.floor += one.floor;
-    out.predicted += one.predicted;
-  }
+  for (const OpRange& segment : segments)
+    for (int i = segment.first; i < segment.last; i++) {
+      const Estimate one = estimate(plan, plan.ops()[size_t(i)], chip);
+      out.floor += one.floor;
+      out.predicted += one.predicted;
+    }
   return out;
 }
 

@@ -30,6 +30,6 @@ struct Estimate {
 
 Estimate estimate(const Plan& plan, const Op& op, const Chip& chip);
 // All ops, one after the other.
-Estimate estimate(const Plan& plan, const Chip& chip);
+Estimate estimate(const Plan& plan, const OpRanges& segments, const Chip& chip);
 
 }  // namespace deepcache::bench

@@ -10,24 +10,28 @@ namespace {
 
 constexpr int kTokens = 77;
 
-OpCost cost_of_all(const Plan& plan, size_t activation_bytes) {
+OpCost cost_of_all(const Plan& plan, const OpRanges& segments, size_t activation_bytes) {
   OpCost out;
-  for (const Op& op : plan.ops()) {
-    const OpCost one = cost_of(plan, op, activation_bytes);
-    out.macs += one.macs;
-    out.bytes += one.bytes;
-  }
+  for (const OpRange& segment : segments)
+    for (int i = segment.first; i < segment.last; i++) {
+      const OpCost one = cost_of(plan, plan.ops()[size_t(i)], activation_bytes);
+      out.macs += one.macs;
+      out.bytes += one.bytes;
+    }
   return out;
 }
 
-double time_plan(Timings& timings, const std::string& name, Plan plan, Model& model) {
+// Of some segments of the plan, or all of it.
+double time_plan(Timings& timings, const std::string& name, Plan plan, Model& model,
+                 OpRanges segments = {}) {
   if (!timings.wants(name)) return 0;
-  const OpCost cost = cost_of_all(plan, timings.device().activation_bytes());
+  if (segments.empty()) segments = {plan.all()};
+  const OpCost cost = cost_of_all(plan, segments, timings.device().activation_bytes());
   JsonObject extra;
   extra.add("gmacs_executed", 1e-9 * cost.macs, 9)
-      .add("gmacs_published", 1e-9 * plan.macs().complete, 9)
-      .add("ops", int(plan.ops().size()));
-  RandomProgram program(std::move(plan), timings.device(), &model.weights());
+      .add("gmacs_published", 1e-9 * plan.macs(segments).complete, 9)
+      .add("ops", count_ops(segments));
+  RandomProgram program(std::move(plan), timings.device(), &model.weights(), segments);
   return timings.measure_row(name, cost, 1, program, extra);
 }
 
@@ -122,10 +126,10 @@ void time_model(Timings& timings, const std::string& model) {
     const UnetShape shape{2 * images, side, side, kTokens, 1};
     double full = 0, retrieve = 0;
     if (wanted("steps")) {
-      full = time_plan(timings, timings.name(model + ".full", images),
-                       plan_unet_full(config, shape, {0}), *parts.unet);
-      retrieve = time_plan(timings, timings.name(model + ".retrieve0", images),
-                           plan_unet_retrieve(config, shape, 0), *parts.unet);
+      const Plan plan = plan_unet(config, shape, {0});
+      full = time_plan(timings, timings.name(model + ".full", images), plan, *parts.unet);
+      retrieve = time_plan(timings, timings.name(model + ".retrieve0", images), plan, *parts.unet,
+                           retrieve_segments(plan, 0));
     }
     if (wanted("images")) time_images(timings, model, parts, images, side, full, retrieve);
   }

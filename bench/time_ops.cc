@@ -18,7 +18,7 @@ void time_ops(Timings& timings, const std::string& model) {
   const int side = timings.options().side ? timings.options().side : config.sample_height;
   const size_t bytes = timings.device().activation_bytes();
   for (const int images : timings.options().batches) {
-    const Plan plan = plan_unet_full(config, {2 * images, side, side, 77, 1}, {0});
+    const Plan plan = plan_unet(config, {2 * images, side, side, 77, 1}, {0});
     for (const DistinctOp& distinct : distinct_ops(plan)) {
       const std::string name = timings.name("op." + model + "." + distinct.name, images);
       if (!timings.wants(name)) continue;

@@ -43,7 +43,7 @@ void tune(const Device& device, const std::vector<std::string>& models,
     const UnetConfig config = UnetConfig::parse(model_part(model, "unet"));
     const int latents = side ? side : config.sample_height;
     for (const int images : batches) {
-      const Plan plan = plan_unet_full(config, {2 * images, latents, latents, 77, 1}, {0});
+      const Plan plan = plan_unet(config, {2 * images, latents, latents, 77, 1}, {0});
       for (const DistinctOp& distinct : distinct_ops(plan)) {
         const std::string name =
             model + "." + distinct.name + ".b" + std::to_string(images) + "." + device.type;

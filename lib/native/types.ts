@@ -132,17 +132,20 @@ export interface VaeSize {
 }
 
 /** Multiply-accumulates, for the whole batch. */
-export interface PlanInfo {
+export interface PlanCosts {
   /** As DeepCache's flops.py counts. */
   readonly repo: number;
   /** Convolutions, linear layers and both attention products. */
   readonly complete: number;
   /** What running our plan takes. */
   readonly executed: number;
+  readonly ops: number;
+}
+
+export interface PlanInfo extends PlanCosts {
   readonly arenaBytes: number;
   /** Buffers around the plan: inputs, outputs, keys and values, kept features. */
   readonly externalBytes: number;
-  readonly ops: number;
 }
 
 export interface UnetPlanInfo {
@@ -150,7 +153,8 @@ export interface UnetPlanInfo {
   /** Bytes of the weights as the device keeps them. */
   readonly weightBytes: number;
   readonly full: PlanInfo;
-  readonly branches: readonly (PlanInfo & {
+  /** A retrieve step runs in the memory of the full one. */
+  readonly branches: readonly (PlanCosts & {
     readonly branch: number;
     /** The module whose output is cached, in diffusers' names. */
     readonly feature: string;

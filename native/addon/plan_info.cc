@@ -89,35 +89,50 @@ size_t external_bytes(const Plan& plan, Type activation) {
   return bytes;
 }
 
-// PlanInfo of lib/native/types.ts.
-struct PlanCost {
-  PlanCost(const Plan& plan, const DeviceSizes& sizes)
-      : macs(plan.macs()),
-        executed(plan.executed_macs()),
-        arena_bytes(plan.arena_bytes(sizes.activation)),
-        external_bytes(addon::external_bytes(plan, sizes.activation)),
-        ops(plan.ops().size()) {}
+// PlanCosts of lib/native/types.ts.
+struct SegmentCost {
+  SegmentCost(const Plan& plan, const OpRanges& segments)
+      : macs(plan.macs(segments)),
+        executed(plan.executed_macs(segments)),
+        ops(count_ops(segments)) {}
 
   Napi::Object object(Napi::Env env) const {
     Napi::Object out = Napi::Object::New(env);
     out["repo"] = Napi::Number::New(env, macs.repo);
     out["complete"] = Napi::Number::New(env, macs.complete);
     out["executed"] = Napi::Number::New(env, executed);
-    out["arenaBytes"] = to_js(env, arena_bytes);
-    out["externalBytes"] = to_js(env, external_bytes);
-    out["ops"] = to_js(env, ops);
+    out["ops"] = Napi::Number::New(env, ops);
     return out;
   }
 
   Macs macs;
   double executed;
-  size_t arena_bytes, external_bytes, ops;
+  int ops;
+};
+
+// PlanInfo.
+struct PlanCost {
+  PlanCost(const Plan& plan, const DeviceSizes& sizes)
+      : cost(plan, {plan.all()}),
+        arena_bytes(plan.arena_bytes(sizes.activation)),
+        external_bytes(addon::external_bytes(plan, sizes.activation)) {}
+
+  Napi::Object object(Napi::Env env) const {
+    Napi::Object out = cost.object(env);
+    out["arenaBytes"] = to_js(env, arena_bytes);
+    out["externalBytes"] = to_js(env, external_bytes);
+    return out;
+  }
+
+  SegmentCost cost;
+  size_t arena_bytes, external_bytes;
 };
 
 // What a retrieve step of a branch costs, and what it keeps.
 struct BranchCost {
-  BranchCost(const UnetConfig& config, const UnetShape& shape, int branch, const DeviceSizes& sizes)
-      : cost(plan_unet_retrieve(config, shape, branch), sizes),
+  BranchCost(const UnetConfig& config, const UnetShape& shape, const Plan& plan, int branch,
+             const DeviceSizes& sizes)
+      : cost(plan, retrieve_segments(plan, branch)),
         branch(branch),
         described(describe_branch(config, branch)),
         kept(unet_feature_shape(config, shape, branch)),
@@ -133,7 +148,7 @@ struct BranchCost {
     return out;
   }
 
-  PlanCost cost;
+  SegmentCost cost;
   int branch;
   UnetBranch described;
   Shape kept;
@@ -182,14 +197,14 @@ Napi::Value plan_unet(const Napi::CallbackInfo& info) {
       const auto config = UnetConfig::parse(text);
       config.check_size(shape.height, shape.width);
       const DeviceSizes sizes = sizes_on(gpu);
-      const PlanCost full(plan_unet_full(config, shape, {}), sizes);
+      const Plan plan = deepcache::plan_unet(config, shape, {});
+      const PlanCost full(plan, sizes);
       stop_if_cancelled(context);
       const WeightCost weights(weight_plans(config), sizes);
       std::vector<BranchCost> branches;
-      for (int branch = 0; with_branches && branch < config.branches(); ++branch) {
-        stop_if_cancelled(context);
-        branches.emplace_back(config, shape, branch, sizes);
-      }
+      stop_if_cancelled(context);
+      for (int branch = 0; with_branches && branch < config.branches(); ++branch)
+        branches.emplace_back(config, shape, plan, branch, sizes);
       return [=, branches = std::move(branches)](Napi::Env env) -> Napi::Value {
         Napi::Object out = weights.object(env);
         out["full"] = full.object(env);

@@ -8,7 +8,7 @@ namespace deepcache::cpu {
 class CpuLoop : public Loop {
  public:
   void begin(const StepTable& table, const SamplerState& state,
-             const std::vector<Program*>& programs) override;
+             const std::vector<Segments>& programs) override;
   void enqueue(const CancelFlag* cancel) override;
   void wait(int /*row*/) override {}
   int rows_in_flight() const override { return 1; }
@@ -16,7 +16,7 @@ class CpuLoop : public Loop {
  private:
   const StepTable* table_ = nullptr;
   const SamplerState* state_ = nullptr;
-  std::vector<Program*> programs_;
+  std::vector<Segments> programs_;
   int next_ = 0;
 };
 

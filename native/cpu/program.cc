@@ -38,7 +38,8 @@ std::unique_ptr<CpuOp> make_op(const Op& op, const OpContext& context) {
 CpuProgram::CpuProgram(const Plan& plan, Weights& weights, Buffer& arena,
                        const std::vector<Binding>& bindings, const Kernels& kernels,
                        ThreadPool& pool)
-    : placements_(place_tensors(plan, arena, bindings, Type::f32)),
+    : Program(plan),
+      placements_(place_tensors(plan, arena, bindings, Type::f32)),
       tensors_(placements_.size()),
       labels_(labels_by_tensor(plan)),
       pool_(pool) {
@@ -51,7 +52,7 @@ CpuProgram::CpuProgram(const Plan& plan, Weights& weights, Buffer& arena,
   shared_ = Memory(shared);
 }
 
-void CpuProgram::run(int step, const CancelFlag* cancel, const Tap* tap) {
+void CpuProgram::run_ops(OpRange ops, int step, const CancelFlag* cancel, const Tap* tap) {
   check_step(placements_, step);
   for (size_t id = 0; id < placements_.size(); id++) {
     const Placement& place = placements_[id];
@@ -59,7 +60,8 @@ void CpuProgram::run(int step, const CancelFlag* cancel, const Tap* tap) {
         static_cast<CpuBuffer&>(*place.buffer).data() + place.offset + place.step * size_t(step);
   }
   const RunContext context{pool_, tensors_.data(), shared_.data(), cancel};
-  for (const Step& s : steps_) {
+  for (int i = ops.first; i < ops.last; i++) {
+    const Step& s = steps_[size_t(i)];
     if (cancel && *cancel) throw Error(ErrorCode::kAborted, "aborted");
     s.op->run(context);
     if (!tap || !*tap) continue;

@@ -12,7 +12,9 @@ class CpuProgram : public Program {
  public:
   CpuProgram(const Plan& plan, Weights& weights, Buffer& arena,
              const std::vector<Binding>& bindings, const Kernels& kernels, ThreadPool& pool);
-  void run(int step, const CancelFlag* cancel, const Tap* tap) override;
+
+ protected:
+  void run_ops(OpRange ops, int step, const CancelFlag* cancel, const Tap* tap) override;
 
  private:
   struct Step {

@@ -170,7 +170,7 @@ void apply_row(const SamplerState& state, const StepTable& table, int row_index)
 }  // namespace
 
 void CpuLoop::begin(const StepTable& table, const SamplerState& state,
-                    const std::vector<Program*>& programs) {
+                    const std::vector<Segments>& programs) {
   check_state(table, state);
   table_ = &table;
   state_ = &state;
@@ -182,7 +182,7 @@ void CpuLoop::enqueue(const CancelFlag* cancel) {
   const int row = next_++;
   if (const int program = table_->rows[row].program; program != kNoProgram) {
     build_input(*state_, *table_, row);
-    programs_[program]->run(row, cancel, nullptr);
+    run_segments(programs_[program], row, cancel, nullptr);
   }
   apply_row(*state_, *table_, row);
 }

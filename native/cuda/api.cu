@@ -147,8 +147,13 @@ void loop_destroy(LoopHandle* loop) {
 int loop_begin(LoopHandle* loop, const LoopSpec* spec, ApiError* error) {
   return guarded(error, [&] {
     loop->loop.context().enter();
-    std::vector<const DeviceProgram*> programs;
-    for (int i = 0; i < spec->program_count; i++) programs.push_back(&spec->programs[i]->program);
+    std::vector<DeviceSegments> programs;
+    for (int i = 0; i < spec->program_count; i++) {
+      const SegmentPlace* place = spec->segments + spec->programs[i].first;
+      DeviceSegments& segments = programs.emplace_back();
+      for (int j = 0; j < spec->programs[i].count; j++, place++)
+        segments.push_back({&place->program->program, place->first, place->last});
+    }
     loop->loop.begin(*spec, programs);
   });
 }

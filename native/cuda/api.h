@@ -78,13 +78,23 @@ struct Context;  // a device, its stream, and the type of activations
 struct ProgramHandle;
 struct LoopHandle;
 
+// Ops [first, last) of a program; and some of these that a row runs in order.
+struct SegmentPlace {
+  ProgramHandle* program;
+  int first, last;
+};
+struct SegmentList {
+  int first, count;
+};
+
 // A run of a loop: a step table and its state. Tables are copied; buffers and programs must outlive
 // the run.
 struct LoopSpec {
   SamplerShape shape;
   SamplerBuffers buffers;
   const ProgramKey* keys = nullptr;  // of the programs
-  ProgramHandle* const* programs = nullptr;
+  const SegmentPlace* segments = nullptr;
+  const SegmentList* programs = nullptr;  // places in `segments`
   int program_count = 0;
   const StepRow* rows = nullptr;
   int row_count = 0;

@@ -18,7 +18,7 @@ SamplerFeatures features_of(const LoopSpec& spec) {
 
 DeviceLoop::DeviceLoop(Context& context) : context_(context), state_(sizeof(LoopState)), done_(2) {}
 
-void DeviceLoop::begin(const LoopSpec& spec, const std::vector<const DeviceProgram*>& programs) {
+void DeviceLoop::begin(const LoopSpec& spec, const std::vector<DeviceSegments>& programs) {
   gpu::synchronize(context_.stream);
   upload_table(spec);
   const SamplerFeatures features = features_of(spec);
@@ -55,11 +55,11 @@ void DeviceLoop::upload_table(const LoopSpec& spec) {
 }
 
 DeviceLoop::Key DeviceLoop::key_of(const LoopSpec& spec,
-                                   const std::vector<const DeviceProgram*>& programs, int row,
+                                   const std::vector<DeviceSegments>& programs, int row,
                                    const SamplerFeatures& features) {
   const int program = spec.rows[row].program;
-  if (program == kNoProgram) return {nullptr, Halves::none, spec.shape, features};
-  programs[program]->check_step(row);
+  if (program == kNoProgram) return {{}, Halves::none, spec.shape, features};
+  for (const DeviceSegment& segment : programs[program]) segment.program->check_step(row);
   return {programs[program], spec.keys[program].halves, spec.shape, features};
 }
 
@@ -67,12 +67,12 @@ const gpu::Graph& DeviceLoop::graph(const Key& key) {
   const auto found = graphs_.find(key);
   if (found != graphs_.end()) return found->second;
   const auto record = [&](Stream stream) {
-    const auto& [program, halves, shape, features] = key;
-    if (program) {
-      launch_sampler_input(state(), shape, program->slices(), stream);
-      program->enqueue(stream);
-    } else {
+    const auto& [segments, halves, shape, features] = key;
+    if (segments.empty()) {
       launch_sampler_row(state(), stream);
+    } else {
+      launch_sampler_input(state(), shape, slices_of(segments), stream);
+      for (const auto& [program, first, last] : segments) program->enqueue(first, last, stream);
     }
     launch_sampler_step(state(), shape, features, halves, stream);
   };

@@ -2,7 +2,7 @@
 
 // A run's step table on the device: each row launches one graph, the program (if it has one) with
 // the sampler's kernels around it. Rows, coefficients and the row's number are in device memory, so
-// that a graph is recorded once for a program and serves all rows and all later runs.
+// that a graph is recorded once for a list of segments and serves all rows and all later runs.
 
 #include <map>
 #include <tuple>
@@ -19,7 +19,7 @@ class DeviceLoop {
   DeviceLoop(DeviceLoop&&) = default;
   // Waits for the rows of an earlier run, copies the table, and records what is not recorded yet.
   // Throws Error(kInternal) when a program has too few slices. `programs` are the spec's.
-  void begin(const LoopSpec& spec, const std::vector<const DeviceProgram*>& programs);
+  void begin(const LoopSpec& spec, const std::vector<DeviceSegments>& programs);
   // Enqueues the next row: allocates nothing and waits for nothing.
   void enqueue();
   // Until one of the last two rows has been computed.
@@ -27,13 +27,13 @@ class DeviceLoop {
   Context& context() { return context_; }
 
  private:
-  // The program, null for a row that predicts; what it computes.
-  using Key = std::tuple<const DeviceProgram*, Halves, SamplerShape, SamplerFeatures>;
+  // What the program runs, nothing for a row that predicts; what it computes.
+  using Key = std::tuple<DeviceSegments, Halves, SamplerShape, SamplerFeatures>;
 
   LoopState* state() const { return reinterpret_cast<LoopState*>(state_.data()); }
   void upload_table(const LoopSpec& spec);
-  static Key key_of(const LoopSpec& spec, const std::vector<const DeviceProgram*>& programs,
-                    int row, const SamplerFeatures& features);
+  static Key key_of(const LoopSpec& spec, const std::vector<DeviceSegments>& programs, int row,
+                    const SamplerFeatures& features);
   const gpu::Graph& graph(const Key& key);
 
   Context& context_;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include "cuda/op_args.h"
 #include "cuda/program.h"
@@ -111,14 +112,28 @@ size_t DeviceProgram::prepare(const Op& op) {
 
 void DeviceProgram::run(int step, int first, int last) const {
   check_step(step);
-  if (first < 0 || last > int(ops_.size()) || first > last)
-    throw Error(ErrorCode::kInternal, "run: ops out of range");
   if (slices_.count) launch_fetch_slices(slices_, step, context_.stream);
-  for (int i = first; i < last; i++) launch(i, context_.stream);
+  enqueue(first, last, context_.stream);
 }
 
-void DeviceProgram::enqueue(Stream stream) const {
-  for (int i = 0; i < int(ops_.size()); i++) launch(i, stream);
+void DeviceProgram::enqueue(int first, int last, Stream stream) const {
+  if (first < 0 || last > int(ops_.size()) || first > last)
+    throw Error(ErrorCode::kInternal, "run: ops out of range");
+  for (int i = first; i < last; i++) launch(i, stream);
+}
+
+Slices slices_of(const DeviceSegments& segments) {
+  Slices all;
+  std::set<const DeviceProgram*> seen;
+  for (const DeviceSegment& segment : segments) {
+    if (!seen.insert(segment.program).second) continue;
+    const Slices& own = segment.program->slices();
+    if (all.count + own.count > kMaxSlices)
+      throw Error(ErrorCode::kUnsupported, "the segments have too many stepped tensors");
+    std::copy_n(own.slice, own.count, all.slice + all.count);
+    all.count += own.count;
+  }
+  return all;
 }
 
 void DeviceProgram::launch(int index, Stream stream) const {

@@ -4,6 +4,7 @@
 // enqueues.
 
 #include <climits>
+#include <compare>
 #include <map>
 #include <string>
 #include <vector>
@@ -18,8 +19,8 @@ class DeviceProgram {
   DeviceProgram(Context& context, const ProgramSpec& spec);
   // Enqueues ops [first, last).
   void run(int step, int first, int last) const;
-  // The same for all ops, on any stream. The slices of the step must have been fetched.
-  void enqueue(Stream stream) const;
+  // The same on any stream. The slices of the step must have been fetched.
+  void enqueue(int first, int last, Stream stream) const;
   // Of stepped tensors: ops read a copy of the step's slice, so that their arguments are the same
   // in all steps.
   const Slices& slices() const { return slices_; }
@@ -49,5 +50,16 @@ class DeviceProgram {
   gpu::Memory slice_memory_;
   gpu::Memory workspace_;  // of one op at a time
 };
+
+// Ops [first, last) of a program; a pass is some of these.
+struct DeviceSegment {
+  const DeviceProgram* program;
+  int first, last;
+  auto operator<=>(const DeviceSegment&) const = default;
+};
+using DeviceSegments = std::vector<DeviceSegment>;
+
+// Of all their programs.
+Slices slices_of(const DeviceSegments& segments);
 
 }  // namespace deepcache::cuda

@@ -141,7 +141,7 @@ std::vector<float> Unet::forward(const UnetForward& request, const CancelFlag* c
   run.condition(request.conditions, timesteps, cancel, tap);
   write_nchw(run.sample(), request.sample, batch, config_.in_channels, pixels);
   if (!request.retrieve) run.has_features = false;
-  run.program(key).run(0, cancel, tap);
+  run_segments(run.segments(key), 0, cancel, tap);
   backend().synchronize();
   if (!request.retrieve) run.has_features = true;
   return read_nchw(run.out(), batch, config_.out_channels, pixels);
@@ -225,8 +225,8 @@ UnetRun Unet::denoise(const UnetDenoise& request, const CancelFlag* cancel,
       state.history[i] =
           request.history[i] ? upload(request.history[i], batch, channels) : allocate(count);
 
-  std::vector<Program*> programs;
-  for (const ProgramKey& key : table.programs) programs.push_back(&run.program(key));
+  std::vector<Segments> programs;
+  for (const ProgramKey& key : table.programs) programs.push_back(run.segments(key));
 
   const auto reader = [&](Buffer* buffer) {
     return
@@ -248,7 +248,7 @@ UnetRun Unet::denoise(const UnetDenoise& request, const CancelFlag* cancel,
     if (run.loop().rows_in_flight() == 1)
       check(*state.x, row, [&](const Tap& tap) {
         const int program = table.rows[size_t(row)].program;
-        if (program != kNoProgram) programs[size_t(program)]->run(row, cancel, &tap);
+        if (program != kNoProgram) run_segments(programs[size_t(program)], row, cancel, &tap);
       });
     on_step({row, result.row_milliseconds.back(), reader(state.x), reader(state.x0)});
     row_begin = Clock::now();

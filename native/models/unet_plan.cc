@@ -10,43 +10,9 @@
 namespace deepcache {
 namespace {
 
-enum class Depth { full, retrieve };
-
-// One forward pass, at either depth.
-class UnetPass {
- public:
-  UnetPass(const UnetConfig& config, const UnetShape& shape, Plan& plan)
-      : config_(config), layout_(config), blocks_(config, layout_, shape, plan), shape_(shape) {}
-
-  void run(Depth depth, int branch, const std::vector<int>& features) {
-    Plan& plan = blocks_.plan();
-    const int layers = config_.branches();
-    const int first = depth == Depth::full ? 0 : layers - 1 - branch;
-    blocks_.count_time_embedding();
-    Tensor x = blocks_.conv_in(plan.external(
-        PortKind::sample, {shape_.batch, shape_.height, shape_.width, config_.in_channels}));
-    std::vector<Tensor> skips = {x};
-    const int units = depth == Depth::full ? layers - 1 : branch;
-    for (int unit = 0; unit < units; ++unit) skips.push_back(x = blocks_.down_unit(unit, x));
-    if (depth == Depth::full) x = blocks_.mid(x);
-    for (int layer = first; layer < layers; ++layer) {
-      const int entering = layers - 1 - layer;  // the branch that starts here
-      const Port feature{PortKind::feature, entering};
-      if (depth == Depth::retrieve && layer == first)
-        x = plan.external(feature, unet_feature_shape(config_, shape_, branch), Type::activation);
-      else if (std::find(features.begin(), features.end(), entering) != features.end())
-        plan.make_external(x, feature, Type::activation);
-      x = blocks_.up_layer(layer, x, skips[entering], entering ? skips[entering - 1] : Tensor{});
-    }
-    blocks_.out(x);
-  }
-
- private:
-  const UnetConfig& config_;
-  UnetLayout layout_;
-  UnetBlocks blocks_;
-  UnetShape shape_;
-};
+// Where the prefix of a branch ends, and where its suffix begins.
+std::string prefix_mark(int branch) { return numbered("prefix", branch); }
+std::string suffix_mark(int branch) { return numbered("suffix", branch); }
 
 // diffusers: TransformerSpatioTemporalModel.time_pos_embed of the frames' numbers.
 void plan_positions(const UnetConfig& config, int frames, const UnetLayout& layout,
@@ -71,19 +37,36 @@ void plan_positions(const UnetConfig& config, int frames, const UnetLayout& layo
 
 }  // namespace
 
-Plan plan_unet_full(const UnetConfig& config, const UnetShape& shape,
-                    const std::vector<int>& features) {
+Plan plan_unet(const UnetConfig& config, const UnetShape& shape, const std::vector<int>& features) {
   Plan plan;
-  UnetPass(config, shape, plan).run(Depth::full, -1, features);
+  const UnetLayout layout(config);
+  UnetBlocks blocks(config, layout, shape, plan);
+  const int layers = config.branches();
+  blocks.count_time_embedding();
+  Tensor x = blocks.conv_in(plan.external(
+      PortKind::sample, {shape.batch, shape.height, shape.width, config.in_channels}));
+  std::vector<Tensor> skips = {x};
+  plan.mark(prefix_mark(0));
+  for (int unit = 0; unit < layers - 1; ++unit) {
+    skips.push_back(x = blocks.down_unit(unit, x));
+    plan.mark(prefix_mark(unit + 1));
+  }
+  x = blocks.mid(x);
+  for (int branch = layers - 1; branch >= 0; --branch) {
+    plan.mark(suffix_mark(branch));
+    if (std::find(features.begin(), features.end(), branch) != features.end())
+      plan.make_external(x, {PortKind::feature, branch}, Type::activation);
+    x = blocks.up_layer(layers - 1 - branch, x, skips[branch],
+                        branch ? skips[branch - 1] : Tensor{});
+  }
+  blocks.out(x);
   plan.finish();
   return plan;
 }
 
-Plan plan_unet_retrieve(const UnetConfig& config, const UnetShape& shape, int branch) {
-  Plan plan;
-  UnetPass(config, shape, plan).run(Depth::retrieve, branch, {});
-  plan.finish();
-  return plan;
+OpRanges retrieve_segments(const Plan& plan, int branch) {
+  return {{0, plan.find_mark(prefix_mark(branch)).op},
+          {plan.find_mark(suffix_mark(branch)).op, plan.all().last}};
 }
 
 int pooled_text_width(const UnetConfig& config, int time_ids) {

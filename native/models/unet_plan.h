@@ -2,10 +2,11 @@
 
 // Records U-Nets of the Stable Diffusion family (diffusers' UNet2DConditionModel) as plans.
 //
-// DeepCache is two plans over one set of weights. The down path is a list of units (a resnet with
-// its attention, or a downsampler), the up path a list of layers of the same length. For branch r
-// a retrieve plan runs conv_in, the first r units and the last r + 1 up layers; the hidden state
-// that enters the first of them is the cached feature, which the full plan writes in place.
+// The down path is a list of units (a resnet with its attention, or a downsampler), the up path a
+// list of layers of the same length. DeepCache cuts one plan of a full pass: for branch r into a
+// prefix (conv_in and the first r units), a deep part, and a suffix (the last r + 1 up layers and
+// what follows). The hidden state that enters the suffix is the cached feature, which the deep part
+// writes in place; a retrieve step is the prefix and the suffix without what lies between.
 
 #include <string>
 #include <vector>
@@ -35,26 +36,25 @@ struct UnetShape {
   bool operator==(const UnetShape&) const = default;
 };
 
-// Externals: "sample" [n, h, w, in], "time" [1 or n, 1, 1, total] stepped, "context.<i>"
-// [n, 1, length, 2c] keys and values of the i-th cross attention, "out" [n, h, w, out], and
-// "feature.<r>" for every r of `features`.
-Plan plan_unet_full(const UnetConfig& config, const UnetShape& shape,
-                    const std::vector<int>& features);
-// The same for a retrieve step; of the contexts only those that it reads.
-Plan plan_unet_retrieve(const UnetConfig& config, const UnetShape& shape, int branch);
+// Ports: sample [n, h, w, in], time [1 or n, 1, 1, total] stepped, context.<i> [n, 1, length, 2c]
+// keys and values of the i-th cross attention, out [n, h, w, out], and feature.<r> for every r of
+// `features`, the branches that will be retrieved.
+Plan plan_unet(const UnetConfig& config, const UnetShape& shape, const std::vector<int>& features);
+// The segments of such a plan that a retrieve step of the branch runs.
+OpRanges retrieve_segments(const Plan& plan, int branch);
 
-// "text" [n, 1, length, width] -> "context.<i>". Video U-Nets have one text for each video, further
-// "frames" [1, 1, frames, 1], the numbers from 0 -> "position.<i>" of each spatio-temporal
-// transformer, and where contexts interleave "level_text.<level>" [n, 1, pixels * length, width].
+// text [n, 1, length, width] -> context.<i>. Video U-Nets have one text for each video, further
+// frames [1, 1, frames, 1], the numbers from 0 -> position.<i> of each spatio-temporal
+// transformer, and where contexts interleave level_text.<level> [n, 1, pixels * length, width].
 // Empty for U-Nets without cross-attention.
 Plan plan_unet_context(const UnetConfig& config, const UnetShape& shape);
 // For one frame, of `batch` samples.
 Plan plan_unet_context(const UnetConfig& config, int batch, int length);
 
-// "timesteps" [1, 1, rows, 1] -> "time" [rows, 1, 1, total]: every resnet's time projection. With
-// text_time also "text_embeds" [n, 1, 1, pooled] and "time_ids" [n, 1, time_ids, 1] (6 in SDXL
+// timesteps [1, 1, rows, 1] -> time [rows, 1, 1, total]: every resnet's time projection. With
+// text_time also text_embeds [n, 1, 1, pooled] and time_ids [n, 1, time_ids, 1] (6 in SDXL
 // base, 5 in its refiner), where n divides rows and row i belongs to sample i mod n. Video U-Nets
-// have time ids (3) only. With time_cond_width also "timestep_cond" [n, 1, 1, time_cond_width].
+// have time ids (3) only. With time_cond_width also timestep_cond [n, 1, 1, time_cond_width].
 Plan plan_unet_time(const UnetConfig& config, int rows, int samples, int time_ids);
 
 // The pooled width that goes with so many time ids. Throws Error(kInvalidArgument) when none does.
@@ -64,7 +64,7 @@ int pooled_text_width(const UnetConfig& config, int time_ids);
 // Height and width of a level, the finest being 0.
 Shape unet_level_shape(const UnetConfig& config, const UnetShape& shape, int level);
 
-// The shape of "feature.<branch>": [n, h, w, c].
+// The shape of feature.<branch>: [n, h, w, c].
 Shape unet_feature_shape(const UnetConfig& config, const UnetShape& shape, int branch);
 
 // Modules that a retrieve step of the branch runs, in order, and the one whose output it reads;

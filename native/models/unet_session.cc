@@ -19,23 +19,21 @@ bool is_input(Port port) {
 
 Unet::Session::Session(Unet& unet, const UnetShape& shape, int steps, std::vector<int> features)
     : unet_(unet), shape_(shape), steps_(steps), features_(std::move(features)) {
-  std::vector<ProgramKey> keys = {ProgramKey()};
-  for (const int branch : features_) keys.push_back({ProgramKey::Kind::retrieve, branch});
-  // Guidance may stop before the last step: the same passes over the conditional half.
-  if (shape_.videos() % 2 == 0 && !shape_.interleaves_contexts())
-    for (size_t i = 0, count = keys.size(); i < count; ++i)
-      keys.push_back({keys[i].kind, keys[i].branch, Halves::conditional});
+  // Guidance may stop before the last step: the same passes over one half.
+  const bool halves = shape_.videos() % 2 == 0 && !shape_.interleaves_contexts();
+  for (size_t unkept = 0; unkept == 0 || unkept < features_.size(); ++unkept)
+    for (const bool halved : {false, true})
+      if (!halved || halves) passes_[{halved, unkept}].plan = record({halved, unkept});
 
-  std::vector<Plan> plans;
+  // For all that a table may ask of the session, so that no run fails on its way.
   std::map<Port, size_t> sizes;
   size_t arena = 0, total = 0;
-  for (const ProgramKey& key : keys) {
-    plans.push_back(record(key));
-    arena = std::max(arena, unet_.arena_bytes(plans.back()));
-    for (const External& external : plans.back().externals()) {
+  for (const auto& [key, pass] : passes_) {
+    arena = std::max(arena, unet_.arena_bytes(pass.plan));
+    for (const External& external : pass.plan.externals()) {
       size_t& size = sizes[external.port];
       const size_t slices = external.stepped ? size_t(steps_) : 1;
-      size = std::max(size, slices * unet_.external_bytes(plans.back(), external));
+      size = std::max(size, slices * unet_.external_bytes(pass.plan, external));
     }
   }
   const Plan context = plan_unet_context(unet_.config_, shape_);
@@ -47,18 +45,17 @@ Unet::Session::Session(Unet& unet, const UnetShape& shape, int steps, std::vecto
   arena_ = unet_.backend().allocate(arena);
   for (const auto& [port, size] : sizes) allocate(port, size);
   memory_->spend();
-  for (size_t i = 0; i < keys.size(); ++i) compile(keys[i], plans[i]);
   loop_ = unet_.backend().make_loop();
 }
 
-Plan Unet::Session::record(const ProgramKey& key) const {
+Plan Unet::Session::record(const PassKey& key) const {
   UnetShape shape = shape_;
-  if (key.halves != Halves::both) {
+  if (key.halved) {
     shape.batch /= 2;
     if (shape.time_rows > 1) shape.time_rows /= 2;
   }
-  return key.kind == ProgramKey::Kind::full ? plan_unet_full(unet_.config_, shape, features_)
-                                            : plan_unet_retrieve(unet_.config_, shape, key.branch);
+  return plan_unet(unet_.config_, shape,
+                   {features_.begin() + ptrdiff_t(key.unkept), features_.end()});
 }
 
 void Unet::Session::allocate(Port port, size_t bytes) {
@@ -156,25 +153,25 @@ std::vector<float> Unet::Session::context_input(const Plan& context, const Exter
   return values;
 }
 
-Program& Unet::Session::compile(const ProgramKey& key, const Plan& plan) {
-  programs_.emplace_back(key, unet_.compile(plan, *arena_, bindings(plan, key.halves)));
-  return *programs_.back().second;
-}
-
-Program& Unet::Session::program(const ProgramKey& key) {
-  for (auto& [known, program] : programs_)
-    if (known == key) return *program;
-  // Few runs want the unconditional half alone: it is made when the first one does.
-  ProgramKey other = key;
-  other.halves = Halves::conditional;
-  const auto same = [&](const auto& known) { return known.first == other; };
-  if (key.halves == Halves::unconditional && std::ranges::any_of(programs_, same))
-    return compile(key, record(key));
-  throw Error(ErrorCode::kInvalidArgument,
-              "the run has no program for " +
-                  std::string(key.kind == ProgramKey::Kind::full ? "a full step"
-                                                                 : "a retrieve step of branch ") +
-                  (key.branch < 0 ? "" : std::to_string(key.branch)));
+Segments Unet::Session::segments(const ProgramKey& key) {
+  const bool full = key.kind == ProgramKey::Kind::full;
+  const auto first = std::lower_bound(features_.begin(), features_.end(), key.branch);
+  const auto found =
+      passes_.find({key.halves != Halves::both, full ? 0 : size_t(first - features_.begin())});
+  if (found == passes_.end() || (!full && !feature(key.branch)))
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        "the run has no program for " +
+            (full ? "a full step" : "a retrieve step of branch " + std::to_string(key.branch)) +
+            (key.halves == Halves::both ? "" : " of one half"));
+  Pass& pass = found->second;
+  std::unique_ptr<Program>& program = pass.programs[key.halves];
+  if (!program) program = unet_.compile(pass.plan, *arena_, bindings(pass.plan, key.halves));
+  if (full) return program->whole();
+  Segments out;
+  for (const OpRange& ops : retrieve_segments(pass.plan, key.branch))
+    out.push_back({program.get(), ops});
+  return out;
 }
 
 Buffer* Unet::Session::feature(int branch) {

@@ -1,6 +1,6 @@
 #pragma once
 
-// Everything that runs of one shape need: the programs of their step table, an arena that these
+// Everything that runs of one shape need: the programs of their step tables, an arena that these
 // share, and the buffers between them.
 
 #include <map>
@@ -23,7 +23,9 @@ class Unet::Session {
   void condition(const UnetConditions& conditions, const std::vector<float>& timesteps,
                  const CancelFlag* cancel, const Tap* tap);
 
-  Program& program(const ProgramKey& key);
+  // What a step of this kind runs; compiled when it is first asked for. Throws
+  // Error(kInvalidArgument) when the session keeps no feature for it.
+  Segments segments(const ProgramKey& key);
   Loop& loop() { return *loop_; }
   const UnetShape& shape() const { return shape_; }
   Buffer& sample() { return *buffers_.at(PortKind::sample); }
@@ -35,7 +37,19 @@ class Unet::Session {
   bool has_features = false;  // a full pass has run
 
  private:
-  Plan record(const ProgramKey& key) const;
+  // A pass over both halves or one, which keeps all features but the `unkept` shallowest: those
+  // that a retrieve step of a deeper branch comes by and leaves alone.
+  struct PassKey {
+    bool halved;
+    size_t unkept;
+    auto operator<=>(const PassKey&) const = default;
+  };
+  struct Pass {
+    Plan plan;
+    std::map<Halves, std::unique_ptr<Program>> programs;  // those that were needed
+  };
+
+  Plan record(const PassKey& key) const;
   // Time rows that share their time ids: a video's frames.
   int id_samples() const { return unet_.config_.video ? shape_.frames : 1; }
   // Values of an input of the context plan.
@@ -44,7 +58,6 @@ class Unet::Session {
   void allocate(Port port, size_t bytes);
   // The session's buffers, for a program of both halves or of one only.
   Bindings bindings(const Plan& plan, Halves halves) const;
-  Program& compile(const ProgramKey& key, const Plan& plan);
 
   Unet& unet_;
   UnetShape shape_;
@@ -53,7 +66,7 @@ class Unet::Session {
   std::shared_ptr<Reservation> memory_;
   Buffers buffers_;
   std::unique_ptr<Buffer> arena_;
-  std::vector<std::pair<ProgramKey, std::unique_ptr<Program>>> programs_;
+  std::map<PassKey, Pass> passes_;
   std::unique_ptr<Loop> loop_;  // over the programs
 };
 

@@ -52,10 +52,10 @@ struct VaeConfig {
   int scale() const { return 1 << (channels.size() - 1); }
 };
 
-// "image" [n, h, w, in] in [-1, 1], any size of at least scale() -> "moments": mean and log
+// image [n, h, w, in] in [-1, 1], any size of at least scale() -> moments: mean and log
 // variance [n, h / scale, w / scale, 2 * latent].
 Plan plan_vae_encode(const VaeConfig& config, int batch, int height, int width);
-// "latent" (divided by the scaling factor) [n, h, w, code channels] -> "image" [n, h * scale, w *
+// latent (divided by the scaling factor) [n, h, w, code channels] -> image [n, h * scale, w *
 // scale, out], in [-1, 1] but not clamped. With `video` the batch is one video, or the part of it
 // that is decoded at once: its frames see each other. With a codebook and `quantize` every latent
 // pixel is replaced by the nearest code first.

@@ -7,7 +7,7 @@ namespace deepcache {
 std::vector<Plan> weight_plans(const UnetConfig& config) {
   const int side = 1 << (config.levels() - 1);
   std::vector<Plan> plans;
-  plans.push_back(plan_unet_full(config, {1, side, side, 1, 1}, {}));
+  plans.push_back(plan_unet(config, {1, side, side, 1, 1}, {}));
   plans.push_back(plan_unet_context(config, 1, 1));
   plans.push_back(plan_unet_time(config, 1, 1, config.some_time_ids()));
   return plans;

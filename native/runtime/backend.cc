@@ -24,6 +24,16 @@ void Buffer::download(void* target, size_t bytes, size_t offset) const {
   if (bytes) read(target, bytes, offset);
 }
 
+void Program::run(OpRange ops, int step, const CancelFlag* cancel, const Tap* tap) {
+  if (ops.first < 0 || ops.first > ops.last || ops.last > ops_.last)
+    throw Error(ErrorCode::kInternal, "run: ops out of range");
+  run_ops(ops, step, cancel, tap);
+}
+
+void run_segments(const Segments& segments, int step, const CancelFlag* cancel, const Tap* tap) {
+  for (const Segment& segment : segments) segment.program->run(segment.ops, step, cancel, tap);
+}
+
 size_t Backend::free_memory() const { return Ledger::of(name()).left_of(available_memory()); }
 
 std::shared_ptr<Reservation> Backend::reserve(size_t bytes, const std::string& what) const {

@@ -46,16 +46,37 @@ using CancelFlag = std::atomic<bool>;
 // Called after the op that wrote a labelled value, with the value in NHWC order.
 using Tap = std::function<void(const std::string& label, const Shape& shape, const float* values)>;
 
+class Program;
+
+// What a row of a step table runs: segments of one network or of several, in order.
+struct Segment {
+  Program* program = nullptr;
+  OpRange ops;
+};
+using Segments = std::vector<Segment>;
+
 // A plan made executable: weights packed, buffers bound.
 class Program {
  public:
+  explicit Program(const Plan& plan) : ops_(plan.all()) {}
   virtual ~Program() = default;
-  // Enqueues one pass (the CPU computes it at once). `step` picks the slice of stepped externals.
-  // Throws Error(kAborted) soon after `cancel` became true.
-  virtual void run(int step, const CancelFlag* cancel, const Tap* tap) = 0;
+  // Enqueues a segment of the plan (the CPU computes it at once). `step` picks the slice of stepped
+  // externals. Throws Error(kAborted) soon after `cancel` became true.
+  void run(OpRange ops, int step, const CancelFlag* cancel, const Tap* tap);
+  void run(int step, const CancelFlag* cancel, const Tap* tap) { run(ops_, step, cancel, tap); }
+  Segments whole() { return {{this, ops_}}; }
   // What serves each op, in words; empty where there is no choice of kernels.
   virtual std::vector<std::string> kernels() const { return {}; }
+
+ protected:
+  virtual void run_ops(OpRange ops, int step, const CancelFlag* cancel, const Tap* tap) = 0;
+
+ private:
+  OpRange ops_;
 };
+
+// One pass.
+void run_segments(const Segments& segments, int step, const CancelFlag* cancel, const Tap* tap);
 
 // Runs step tables (table.h): each row builds the U-Net's input, runs a program and applies the row
 // to the state. Made once for programs that alternate, and kept as long as they are: what a backend
@@ -66,7 +87,7 @@ class Loop {
   // Takes a run; what it points to must live until its last row has been waited for. `programs`
   // belong to table.programs, in order. All that the rows need is allocated here.
   virtual void begin(const StepTable& table, const SamplerState& state,
-                     const std::vector<Program*>& programs) = 0;
+                     const std::vector<Segments>& programs) = 0;
   // Enqueues the next row (the CPU computes it at once). Throws Error(kAborted) soon after `cancel`
   // became true.
   virtual void enqueue(const CancelFlag* cancel) = 0;
@@ -100,8 +121,9 @@ class Backend {
   }
   // Bytes that pack() will keep for the spec.
   virtual size_t packed_bytes(const WeightSpec& spec) const = 0;
-  // `bindings` in the order of plan.externals(); buffers outlive the program. The arena is shared
-  // by the programs of a model, which never run at the same time.
+  // `bindings` in the order of plan.externals(); buffers outlive the program. Programs that never
+  // run at the same time, nor between another's segments, may share the arena. Those of equal plans
+  // find each other's values there.
   virtual std::unique_ptr<Program> compile(const Plan& plan, Weights& weights, Buffer& arena,
                                            std::vector<Binding> bindings) = 0;
   virtual std::unique_ptr<Loop> make_loop() = 0;

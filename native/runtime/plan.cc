@@ -107,16 +107,18 @@ void Plan::add(const Op& op) {
 
 void Plan::label(Tensor tensor, const std::string& name) { labels_.emplace_back(name, tensor); }
 
+void Plan::mark(const std::string& name) { marks_.push_back({name, int(ops_.size()), macs_}); }
+
+const Mark& Plan::find_mark(const std::string& name) const {
+  for (const Mark& mark : marks_)
+    if (mark.name == name) return mark;
+  mismatch("there is no mark " + name);
+}
+
 const External& Plan::find_external(Port port) const {
   for (const External& external : externals_)
     if (external.port == port) return external;
   mismatch("there is no external " + to_string(port));
-}
-
-size_t Plan::weight_count() const {
-  size_t count = 0;
-  for (const WeightSpec& spec : weights_) count += spec.count();
-  return count;
 }
 
 void Plan::check(const Op& op) const {
@@ -264,24 +266,6 @@ void Plan::finish() {
                          [](const Placed& a, const Placed& b) { return a.begin < b.begin; }),
         place);
   }
-}
-
-double Plan::executed_macs() const {
-  double macs = 0;
-  for (const Op& op : ops_) {
-    if (op.kind == OpKind::conv) {
-      const WeightSpec& weight = weights_[op.conv.weight];
-      const double rows = double(op.conv.y.shape.rows());
-      // The four phases of an upsampling 3x3 convolution have 2x2 taps.
-      const double taps =
-          weight.recipe == Recipe::upsample ? 4 : double(weight.kernel_h) * weight.kernel_w;
-      macs += rows * weight.out * weight.in * taps;
-    } else if (op.kind == OpKind::attention) {
-      const Attention& a = op.attention;
-      macs += 2.0 * a.outer * a.inner * a.query.length * a.key.length * a.heads * a.head_width;
-    }
-  }
-  return macs;
 }
 
 }  // namespace deepcache

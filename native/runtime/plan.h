@@ -1,7 +1,7 @@
 #pragma once
 
 // One forward pass as a flat list of ops, recorded once for each (model, batch, size, context
-// length, depth). Model code records, finish() plans the memory, backends execute.
+// length). Model code records, finish() plans the memory, backends execute.
 
 #include <string>
 #include <utility>
@@ -23,6 +23,29 @@ struct Macs {
     complete += other.complete;
     return *this;
   }
+  Macs& operator-=(const Macs& other) {
+    repo -= other.repo;
+    complete -= other.complete;
+    return *this;
+  }
+};
+
+// Ops [first, last) of a plan, a segment of it. A pass may run some segments only: what one writes
+// and another reads keeps its place in the arena from the first to the last, whatever lies between.
+struct OpRange {
+  int first = 0, last = 0;
+
+  int count() const { return last - first; }
+  auto operator<=>(const OpRange&) const = default;
+};
+using OpRanges = std::vector<OpRange>;
+int count_ops(const OpRanges& segments);
+
+// A place between ops where segments begin and end.
+struct Mark {
+  std::string name;
+  int op = 0;  // the first one behind it
+  Macs macs;   // counted so far
 };
 
 // A buffer that outlives a run: inputs, outputs, prompt keys and values, the DeepCache feature.
@@ -50,11 +73,16 @@ class Plan {
   // Names a value for tests and taps, in diffusers' module paths.
   void label(Tensor tensor, const std::string& name);
   void count(const Macs& macs) { macs_ += macs; }
+  // Marks the place before the next op.
+  void mark(const std::string& name);
 
   // Computes when each temporary lives and where in the arena. The plan is constant afterwards.
   void finish();
 
   const std::vector<Op>& ops() const { return ops_; }
+  OpRange all() const { return {0, int(ops_.size())}; }
+  // Throws Error(kInternal) when there is no such mark.
+  const Mark& find_mark(const std::string& name) const;
   const std::vector<External>& externals() const { return externals_; }
   const External& find_external(Port port) const;
   const Shape& shape(int tensor) const { return tensors_[tensor].shape; }
@@ -73,8 +101,11 @@ class Plan {
   }
   size_t weight_count() const;  // values in all
   const Macs& macs() const { return macs_; }
+  // Of segments that begin and end at marks, or where the plan does.
+  Macs macs(const OpRanges& segments) const;
   // Multiply-accumulates that executing the plan takes (convolutions and attention).
-  double executed_macs() const;
+  double executed_macs() const { return executed_macs({all()}); }
+  double executed_macs(const OpRanges& segments) const;
 
  private:
   struct Value {
@@ -85,12 +116,14 @@ class Plan {
   };
 
   void check(const Op& op) const;
+  const Macs& macs_before(int op) const;
 
   std::vector<Op> ops_;
   std::vector<Value> tensors_;
   std::vector<External> externals_;
   std::vector<WeightSpec> weights_;
   std::vector<std::pair<std::string, Tensor>> labels_;
+  std::vector<Mark> marks_;
   size_t arena_values_ = 0;
   Macs macs_;
 };

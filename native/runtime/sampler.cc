@@ -5,7 +5,7 @@
 namespace deepcache {
 
 void run_table(Loop& loop, const StepTable& table, const SamplerState& state,
-               const std::vector<Program*>& programs, const CancelFlag* cancel, const Reads& reads,
+               const std::vector<Segments>& programs, const CancelFlag* cancel, const Reads& reads,
                const StepCallback& on_step, const StepCallback& prepare) {
   const int rows = int(table.rows.size()), behind = loop.rows_in_flight() - 1;
   loop.begin(table, state, programs);

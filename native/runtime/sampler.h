@@ -17,7 +17,7 @@ using StepCallback = std::function<void(int row)>;
 // `prepare` is called before a row is enqueued. `programs` belong to table.programs, in order.
 // Throws Error(kAborted) soon after `cancel` became true; the state is then meaningless.
 void run_table(Loop& loop, const StepTable& table, const SamplerState& state,
-               const std::vector<Program*>& programs, const CancelFlag* cancel, const Reads& reads,
+               const std::vector<Segments>& programs, const CancelFlag* cancel, const Reads& reads,
                const StepCallback& on_step, const StepCallback& prepare = nullptr);
 
 }  // namespace deepcache

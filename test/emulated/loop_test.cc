@@ -81,7 +81,7 @@ struct Runner {
       run_state.x->download(values.data(), values.size() * sizeof(float));
       out.push_back(values);
     };
-    run_table(*loop, table, run_state, {programs[0].get(), programs[1].get()}, nullptr, reads,
+    run_table(*loop, table, run_state, {programs[0]->whole(), programs[1]->whole()}, nullptr, reads,
               [&](int row) {
                 if (on_step) on_step(row);
                 if (reads && reads(row)) read();
@@ -183,7 +183,7 @@ TEST(quick_loop_enqueues_without_waiting) {
   state.x = runner.add(2 * kCount);
   state.history[0] = runner.add(2 * kCount);
   state.noise = runner.add(2 * 2 * kCount);
-  runner.loop->begin(table, state, {runner.programs[0].get(), runner.programs[1].get()});
+  runner.loop->begin(table, state, {runner.programs[0]->whole(), runner.programs[1]->whole()});
   const auto before = emulator::statistics;
   for (int row = 0; row < 3; row++) runner.loop->enqueue(nullptr);
   CHECK_EQ(emulator::statistics.launches, before.launches);

@@ -80,8 +80,8 @@ class ReportingBackend : public cuda::CudaBackend {
 
 std::shared_ptr<WeightSource> synthetic(const UnetConfig& config) {
   std::vector<WeightSpec> specs;
-  for (const Plan& plan : {plan_unet_full(config, {1, 4, 4, 1, 1}, {}),
-                           plan_unet_context(config, 1, 1), plan_unet_time(config, 1, 1, 1)})
+  for (const Plan& plan : {plan_unet(config, {1, 4, 4, 1, 1}, {}), plan_unet_context(config, 1, 1),
+                           plan_unet_time(config, 1, 1, 1)})
     specs.insert(specs.end(), plan.weights().begin(), plan.weights().end());
   return std::make_shared<SyntheticWeights>(synthetic_tensors(specs));
 }

@@ -150,7 +150,7 @@ TEST(bounds_of_the_text) {
 // Requests of sizes whose rows, strides or tokens wrap in 32 bits.
 TEST(bounds_of_requests) {
   const auto refused = [](const UnetConfig& config, const UnetShape& shape) {
-    CHECK_THROWS(plan_unet_full(config, shape, {}), ErrorCode::kInvalidArgument);
+    CHECK_THROWS(plan_unet(config, shape, {}), ErrorCode::kInvalidArgument);
   };
   const auto config = [](const char* name) {
     for (const test::ConfigCase& config : test::config_corpus())

@@ -64,14 +64,15 @@ std::vector<float> values(const std::string& name, std::vector<int64_t> shape) {
 TEST(unet_macs_are_the_published_ones) {
   const UnetConfig config = UnetConfig::parse(kSd15);
   const UnetShape shape{1, 64, 64, 77, 1};
-  const Macs full = plan_unet_full(config, shape, {}).macs();
+  const Plan plan = plan_unet(config, shape, {});
+  const Macs full = plan.macs();
   CHECK_EQ(full.repo, 338831618304.0);
   CHECK_EQ(full.complete, 401636720640.0);
-  const Macs branch0 = plan_unet_retrieve(config, shape, 0).macs();
+  const Macs branch0 = plan.macs(retrieve_segments(plan, 0));
   CHECK_EQ(branch0.repo, 20715624704.0);
   CHECK_EQ(branch0.complete, 31626035200.0);
-  CHECK_EQ(plan_unet_retrieve(config, shape, 5).macs().repo, 208578390784.0);
-  CHECK_EQ(plan_unet_full(config, shape, {}).weight_count() +
+  CHECK_EQ(plan.macs(retrieve_segments(plan, 5)).repo, 208578390784.0);
+  CHECK_EQ(plan_unet(config, shape, {}).weight_count() +
                plan_unet_context(config, 1, 1).weight_count() +
                plan_unet_time(config, 1, 1, 1).weight_count(),
            size_t(859520964));
@@ -80,16 +81,18 @@ TEST(unet_macs_are_the_published_ones) {
 TEST(video_unet_macs_are_the_computed_ones) {
   const UnetConfig config = UnetConfig::parse(kSvd);
   UnetShape shape{14, 72, 128, 1, 1, 14};
-  const Macs full = plan_unet_full(config, shape, {}).macs();
+  const Plan plan = plan_unet(config, shape, {});
+  const Macs full = plan.macs();
   CHECK_EQ(full.repo, 18059791044096.0);
   CHECK_EQ(full.complete, 22400921190400.0);
-  const Macs branch0 = plan_unet_retrieve(config, shape, 0).macs();
+  const Macs branch0 = plan.macs(retrieve_segments(plan, 0));
   CHECK_EQ(branch0.repo, 1134964860416.0);
   CHECK_EQ(branch0.complete, 1895896268800.0);
   shape.batch = shape.frames = 25;
-  CHECK_EQ(plan_unet_retrieve(config, shape, 5).macs().complete, 27906188656640.0);
+  const Plan longer = plan_unet(config, shape, {});
+  CHECK_EQ(longer.macs(retrieve_segments(longer, 5)).complete, 27906188656640.0);
   // Names the same weights whatever the shape.
-  CHECK_EQ(plan_unet_full(config, shape, {}).weight_count() +
+  CHECK_EQ(plan_unet(config, shape, {}).weight_count() +
                plan_unet_context(config, shape).weight_count() +
                plan_unet_time(config, 1, 1, config.some_time_ids()).weight_count(),
            size_t(1524623082));
@@ -132,6 +135,30 @@ TEST(unet_retrieve_repeats_the_full_step_on_its_input) {
   check_retrieve("");
   check_retrieve(R"("mid_block_type": null)");
   check_retrieve(R"("mid_block_type": "UNetMidBlock2D")");
+}
+
+// Features are those of the full step, also where a deeper retrieve step comes by them.
+TEST(unet_retrieve_leaves_shallower_features) {
+  const auto unet = tiny_unet();
+  const int last = unet->config().branches() - 1;
+  const auto sample = values("sample", {1, 4, 8, 8}), moved = values("moved", {1, 4, 8, 8});
+  const auto context = values("context", {1, 3, 12});
+  UnetForward request;
+  request.height = request.width = 8;
+  request.sample = sample.data();
+  request.timesteps = {1};
+  request.conditions.context = context.data();
+  request.conditions.context_length = 3;
+  const auto retrieve = [&](int branch, const float* from) {
+    UnetForward again = request;
+    again.retrieve = branch;
+    again.sample = from;
+    return unet->forward(again, nullptr, nullptr);
+  };
+  request.features = {0, 2, last};
+  const std::vector<float> full = unet->forward(request, nullptr, nullptr);
+  for (const int branch : {last, 2, 0}) CHECK(retrieve(branch, moved.data()) != full);
+  for (const int branch : {0, 2, last}) CHECK(retrieve(branch, sample.data()) == full);
 }
 
 TEST(unet_without_a_mid_block_keeps_the_down_path) {
@@ -216,7 +243,7 @@ TEST(unet_configurations_are_checked) {
 // Values whose lives overlap never share memory.
 TEST(plan_arena_keeps_live_values_apart) {
   const UnetConfig config = UnetConfig::parse(kTiny);
-  const Plan plan = plan_unet_full(config, {2, 12, 8, 7, 1}, {1});
+  const Plan plan = plan_unet(config, {2, 12, 8, 7, 1}, {1});
   struct Life {
     int first = -1, last = -1;
   };

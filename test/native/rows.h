@@ -16,7 +16,7 @@ class EmptyProgram {
     plan.finish();
     program_ = backend.compile(plan, weights_, *arena_, {});
   }
-  Program* get() const { return program_.get(); }
+  Segments segments() const { return program_->whole(); }
 
  private:
   Weights weights_;
@@ -27,7 +27,7 @@ class EmptyProgram {
 inline void run_rows(Backend& backend, const StepTable& table, const SamplerState& state) {
   const EmptyProgram program(backend);
   const std::unique_ptr<Loop> loop = backend.make_loop();
-  loop->begin(table, state, {program.get()});
+  loop->begin(table, state, {program.segments()});
   for (size_t row = 0; row < table.rows.size(); row++) loop->enqueue(nullptr);
   backend.synchronize();
 }

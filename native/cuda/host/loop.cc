@@ -28,15 +28,22 @@ SamplerBuffers buffers_of(const SamplerState& state) {
 }  // namespace
 
 void CudaLoop::begin(const StepTable& table, const SamplerState& state,
-                     const std::vector<Program*>& programs) {
+                     const std::vector<Segments>& programs) {
   check_state(table, state);
-  std::vector<ProgramHandle*> handles;
-  for (Program* program : programs) handles.push_back(static_cast<CudaProgram*>(program)->handle_);
+  std::vector<SegmentPlace> segments;
+  std::vector<SegmentList> lists;
+  for (const Segments& program : programs) {
+    lists.push_back({int(segments.size()), int(program.size())});
+    for (const Segment& segment : program)
+      segments.push_back({static_cast<CudaProgram*>(segment.program)->handle_, segment.ops.first,
+                          segment.ops.last});
+  }
   LoopSpec spec{{state.batch, state.halves, state.pixels, state.channels, state.input_channels},
                 buffers_of(state)};
   spec.keys = table.programs.data();
-  spec.programs = handles.data();
-  spec.program_count = int(handles.size());
+  spec.segments = segments.data();
+  spec.programs = lists.data();
+  spec.program_count = int(lists.size());
   spec.rows = table.rows.data();
   spec.row_count = int(table.rows.size());
   spec.terms = table.terms.data();

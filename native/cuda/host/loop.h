@@ -13,7 +13,7 @@ class CudaLoop : public Loop {
   ~CudaLoop() override { api_.loop_destroy(handle_); }
 
   void begin(const StepTable& table, const SamplerState& state,
-             const std::vector<Program*>& programs) override;
+             const std::vector<Segments>& programs) override;
   void enqueue(const CancelFlag* cancel) override;
   void wait(int row) override { call(api_.loop_wait, handle_, row); }
   int rows_in_flight() const override { return 2; }

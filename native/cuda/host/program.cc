@@ -3,7 +3,7 @@
 namespace deepcache::cuda {
 CudaProgram::CudaProgram(const Api& api, Context* context, ActivationType type, const Plan& plan,
                          Weights& weights, Buffer& arena, const std::vector<Binding>& bindings)
-    : api_(api), context_(context), type_(type), labels_(labels_by_tensor(plan)) {
+    : Program(plan), api_(api), context_(context), type_(type), labels_(labels_by_tensor(plan)) {
   for (const Op& op : plan.ops()) outputs_.push_back(op.output());
   for (const Placement& place : place_tensors(plan, arena, bindings, Type::f16)) {
     const int id = int(places_.size());
@@ -21,17 +21,17 @@ CudaProgram::CudaProgram(const Api& api, Context* context, ActivationType type, 
 
 CudaProgram::~CudaProgram() { api_.program_destroy(handle_); }
 
-void CudaProgram::run(int step, const CancelFlag* cancel, const Tap* tap) {
+void CudaProgram::run_ops(OpRange ops, int step, const CancelFlag* cancel, const Tap* tap) {
   if (cancel && *cancel) throw Error(ErrorCode::kAborted, "aborted");
-  if (tap && *tap) return run_tapped(step, cancel, *tap);
-  call(api_.program_run, handle_, step, 0, int(outputs_.size()));
+  if (tap && *tap) return run_tapped(ops, step, cancel, *tap);
+  call(api_.program_run, handle_, step, ops.first, ops.last);
 }
 
-void CudaProgram::run_tapped(int step, const CancelFlag* cancel, const Tap& tap) {
-  for (size_t i = 0; i < outputs_.size(); i++) {
+void CudaProgram::run_tapped(OpRange ops, int step, const CancelFlag* cancel, const Tap& tap) {
+  for (int i = ops.first; i < ops.last; i++) {
     if (cancel && *cancel) throw Error(ErrorCode::kAborted, "aborted");
-    call(api_.program_run, handle_, step, int(i), int(i) + 1);
-    const auto [first, last] = labels_.equal_range(outputs_[i].id);
+    call(api_.program_run, handle_, step, i, i + 1);
+    const auto [first, last] = labels_.equal_range(outputs_[size_t(i)].id);
     for (auto it = first; it != last; ++it) {
       const auto& [name, tensor] = it->second;
       const TensorPlace& place = places_[tensor.id];

@@ -14,13 +14,15 @@ class CudaProgram : public Program {
   CudaProgram(const Api& api, Context* context, ActivationType type, const Plan& plan,
               Weights& weights, Buffer& arena, const std::vector<Binding>& bindings);
   ~CudaProgram() override;
-  void run(int step, const CancelFlag* cancel, const Tap* tap) override;
   // The kernel that serves each op, in words.
   std::vector<std::string> kernels() const override;
 
+ protected:
+  void run_ops(OpRange ops, int step, const CancelFlag* cancel, const Tap* tap) override;
+
  private:
   friend class CudaLoop;
-  void run_tapped(int step, const CancelFlag* cancel, const Tap& tap);
+  void run_tapped(OpRange ops, int step, const CancelFlag* cancel, const Tap& tap);
 
   const Api& api_;
   Context* context_;

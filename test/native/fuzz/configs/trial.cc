@@ -87,17 +87,20 @@ bool try_unet(const UnetConfig& config, const Random& random) {
   shape.time_rows = shape.batch;
   shape.old_contexts = config.video && random(2);
   std::vector<Plan> plans;
-  for (const auto& made : {plan_of([&] { return plan_unet_full(config, shape, {branch}); }),
-                           plan_of([&] { return plan_unet_retrieve(config, shape, branch); }),
-                           plan_of([&] { return plan_unet_context(config, shape); })})
-    if (made) plans.push_back(*made);
+  if (const auto pass = plan_of([&] { return plan_unet(config, shape, {branch}); })) {
+    plans.push_back(*pass);
+    if (pass->macs(retrieve_segments(*pass, branch)).complete > pass->macs().complete)
+      throw Error(ErrorCode::kInternal, "a retrieve step costs more than a full one");
+  }
+  if (const auto context = plan_of([&] { return plan_unet_context(config, shape); }))
+    plans.push_back(*context);
   describe_branch(config, branch);
   unet_feature_shape(config, shape, branch);
   const UnetShape large{1024, 8192, 8192, 65536, 1024, config.video ? 32 : 1, shape.old_contexts};
-  plan_of([&] { return plan_unet_full(config, large, {}); });
+  plan_of([&] { return plan_unet(config, large, {}); });
   plan_of([&] { return plan_unet_context(config, large); });
   plans.insert(plans.end(), weights.begin(), weights.end());
-  if (plans.size() < 6 || !is_small(plans)) return false;
+  if (plans.size() < 5 || !is_small(plans)) return false;
 
   Unet unet(under_own_names(config), synthetic_weights(weights), backend());
   const size_t pixels = size_t(shape.height) * shape.width, n = size_t(shape.batch);

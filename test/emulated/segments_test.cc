@@ -1,0 +1,18 @@
+// Programs whose segments come from several networks, as graphs.
+
+#include "emulated.h"
+#include "native/segment_checks.h"
+
+namespace deepcache::test {
+
+TEST(quick_segments_take_a_residual_of_another_network) {
+  const Emulation emulation(1, emulator::Async::late);
+  check_residual_port(*emulated_backend(kSm80, ActivationType::fp16));
+}
+
+TEST(quick_segments_of_two_unets_share_a_feature) {
+  const Emulation emulation(1, emulator::Async::late);
+  check_two_unets(*emulated_backend(kSm80, ActivationType::fp16));
+}
+
+}  // namespace deepcache::test
