@@ -19,7 +19,7 @@ export type { Log } from './log.js';
 export type { AutoencoderKL } from './models/autoencoder-kl.js';
 export type { CLIPVisionModelWithProjection } from './models/image-encoder.js';
 export type { CLIPTextModel, TextEncoderOutput } from './models/text-encoder.js';
-export type { BranchInfo, MacsInfo, SizeOptions, UNet2DConditionModel } from './models/unet.js';
+export type { BranchInfo, MacsInfo, SizeOptions, UNet2DConditionModel, UNetModel } from './models/unet.js';
 export type { UNetSpatioTemporalConditionModel } from './models/unet-spatio-temporal.js';
 export { type Device, type DeviceOptions, devices } from './native/device.js';
 export type { DeviceInfo } from './native/types.js';
@@ -37,27 +37,27 @@ export type {
 } from './options/public.js';
 export type { Dtype } from './options/spec/loading.js';
 export type { VaeTilingOptions } from './options/tiling.js';
-export { DiffusionPipeline, type StreamEvent } from './pipelines/diffusion-pipeline.js';
+export type { EncodedPrompt, XLEncodedPrompt } from './pipelines/conditioning/text-model.js';
+export { DiffusionPipeline } from './pipelines/diffusion-pipeline.js';
 export { pipelineForInputs } from './pipelines/families/auto.js';
 export { ClassConditionalLDMPipeline } from './pipelines/families/class-conditional-ldm.js';
 export { DDPMPipeline } from './pipelines/families/ddpm.js';
-export { LatentConsistencyModelPipeline } from './pipelines/families/latent-consistency.js';
-export type { EncodedPrompt } from './pipelines/families/latent-pipeline.js';
-export { StableDiffusionPipeline } from './pipelines/families/stable-diffusion.js';
-export { StableDiffusionImg2ImgPipeline } from './pipelines/families/stable-diffusion-img2img.js';
-export { StableDiffusionInpaintPipeline } from './pipelines/families/stable-diffusion-inpaint.js';
+export {
+  LatentConsistencyModelPipeline,
+  StableDiffusionImg2ImgPipeline,
+  StableDiffusionInpaintPipeline,
+  StableDiffusionPipeline,
+} from './pipelines/families/stable-diffusion.js';
 export {
   StableDiffusionXLImg2ImgPipeline,
   StableDiffusionXLInpaintPipeline,
   StableDiffusionXLPipeline,
-  type XLEncodedPrompt,
 } from './pipelines/families/stable-diffusion-xl.js';
 export { StableVideoDiffusionPipeline } from './pipelines/families/stable-video-diffusion.js';
 export { TextToVideoZeroPipeline } from './pipelines/families/text-to-video-zero.js';
 export type { Seed } from './pipelines/inputs/seeds.js';
-export type { GenerationDefaults } from './pipelines/loading/generation-config.js';
 export type { ModelName } from './pipelines/loading/model-name.js';
-export type { LoadOptions } from './pipelines/loading/parts.js';
+export type { GenerationDefaults, LoadOptions } from './pipelines/loading/parts.js';
 export type {
   CallEvent,
   GenerateResult,
@@ -67,6 +67,7 @@ export type {
   RunReport,
   TensorResult,
 } from './pipelines/outputs/result.js';
+export type { StreamEvent } from './pipelines/stream.js';
 export type { LatentPreview } from './previews/latent-preview.js';
 export type { SamplerOptions, Scheduler, SchedulerConfig, SchedulerName } from './schedulers/index.js';
 export type { Tensor } from './tensor.js';

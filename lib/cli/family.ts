@@ -44,7 +44,7 @@ export function familyOf(className: string | undefined, flags: GenerateFlags): F
 /** Throws unless an image model makes videos. */
 function requireFrames(className: string | undefined, { image, refiner }: GenerateFlags): void {
   const model = className === undefined ? undefined : findPipeline(className);
-  if (model && !TextToVideoZeroPipeline.parts.every((part) => model.parts.includes(part))) {
+  if (model && !TextToVideoZeroPipeline.family.parts.every((part) => model.family.parts.includes(part))) {
     throw invalidArgument(
       'frames',
       `makes videos with models of Stable Diffusion 1 and 2; this is a ${className}`,

@@ -1,6 +1,6 @@
 import { type CacheOptions, fullCalls, resolveCache } from '../deepcache/index.js';
 import { DeepCacheError, invalidArgument } from '../errors.js';
-import type { UNet2DConditionModel } from '../models/unet.js';
+import type { UNetModel } from '../models/unet.js';
 
 /** Cache settings to compare; as an object, its keys are their names. */
 export type CompareSettings = readonly CacheOptions[] | Readonly<Record<string, CacheOptions>>;
@@ -42,7 +42,7 @@ export function nameOf(cache: CacheOptions): string {
 export function branchOf(
   { name, cache }: NamedSetting,
   calls: number,
-  unet: Pick<UNet2DConditionModel, 'validateBranch'>,
+  unet: Pick<UNetModel, 'validateBranch'>,
 ): number | undefined {
   try {
     const { settings } = resolveCache(cache, calls);

@@ -1,7 +1,7 @@
 import type { CacheOptions } from '../deepcache/index.js';
 import { DeepCacheError } from '../errors.js';
 import type { Image } from '../images/image.js';
-import type { UNet2DConditionModel } from '../models/unet.js';
+import type { UNetModel } from '../models/unet.js';
 import type { GenerateOptions } from '../pipelines/inputs/options.js';
 import type { CallEvent, GenerateResult, RunReport } from '../pipelines/outputs/result.js';
 import type { Tensor } from '../tensor.js';
@@ -9,7 +9,7 @@ import type { Tensor } from '../tensor.js';
 /** Every pipeline that denoises with a cached U-Net. */
 export interface ComparablePipeline<Options> {
   generate(options: Options): Promise<GenerateResult>;
-  readonly unet: Pick<UNet2DConditionModel, 'validateBranch' | 'macs' | 'branches'>;
+  readonly unet: Pick<UNetModel, 'validateBranch' | 'macs' | 'branches'>;
   readonly device: string;
 }
 

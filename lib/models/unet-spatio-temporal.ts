@@ -1,11 +1,11 @@
 import type { UnetSize } from '../native/types.js';
-import { type SizeOptions, UNet2DConditionModel } from './unet.js';
+import { type SizeOptions, UNetModel } from './unet.js';
 
 /**
  * A U-Net of Stable Video Diffusion (diffusers' UNetSpatioTemporalConditionModel). Sizes count frames as samples: one
  * video of the model's own length by default.
  */
-export class UNetSpatioTemporalConditionModel extends UNet2DConditionModel {
+export class UNetSpatioTemporalConditionModel extends UNetModel {
   /** Frames that the model was trained on. */
   get numFrames(): number {
     return this.native.frames;

@@ -30,8 +30,8 @@ export interface PlanOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** A U-Net of the Stable Diffusion family (diffusers' UNet2DConditionModel). */
-export class UNet2DConditionModel {
+/** What all U-Nets are: weights on a device, and what their runs cost. */
+export class UNetModel {
   /** Of full steps. */
   readonly #plans = new Plans((size: UnetSize) => native().planUnet(this.configText, size, false));
 
@@ -43,7 +43,7 @@ export class UNet2DConditionModel {
   ) {}
 
   /** @internal */
-  static async load<T extends UNet2DConditionModel>(
+  static async load<T extends UNetModel>(
     this: { readonly prototype: T },
     backend: NativeBackend,
     folder: string,
@@ -151,3 +151,6 @@ export class UNet2DConditionModel {
     return (await this.#plans.of(this.size(size), signal)).full;
   }
 }
+
+/** A U-Net of the Stable Diffusion family (diffusers' UNet2DConditionModel). */
+export class UNet2DConditionModel extends UNetModel {}

@@ -3,6 +3,7 @@ import { show } from '../messages.js';
 import { unknownName } from '../names.js';
 import { FAMILIES, type Family, familyNames } from './families.js';
 import type { Limits } from './limits.js';
+import type { Option } from './option.js';
 import { OPTIONS, type OptionName, optionsOf } from './spec/index.js';
 
 /** What a call without options should have looked like. */
@@ -46,6 +47,18 @@ export function checkOptions<T extends object>(family: Family, given: T, limits:
   }
   checkTogether(family, resolved);
   return resolved as T;
+}
+
+/**
+ * Looks at all values of large options that were checked.
+ *
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT naming the option; the signal's reason after an abort.
+ */
+export async function checkAllValues(options: object, signal: AbortSignal | undefined): Promise<void> {
+  for (const [name, value] of Object.entries(options)) {
+    const known = Object.hasOwn(OPTIONS, name) ? (OPTIONS[name as OptionName] as Option) : undefined;
+    if (value !== undefined) await known?.kind.checkAll?.(name, value, signal);
+  }
 }
 
 /** Throws for a name that is no option, or not one of the family. */

@@ -37,6 +37,8 @@ export interface Kind<T> {
   readonly argument?: Argument;
   /** Throws ERR_DEEPCACHE_INVALID_ARGUMENT with the option's name; `undefined` is never asked about. */
   check(name: string, value: unknown, limits: Limits): void;
+  /** Looks at all values of what is large, and takes its time; what is small was looked at before. */
+  checkAll?(name: string, value: T, signal: AbortSignal | undefined): Promise<void>;
   /** For the type of the values; there is no such field. */
   readonly values?: T;
 }
@@ -98,30 +100,25 @@ export const choice = <const T extends string>(
   });
 };
 
+const ofTensor = (type: string, axesOf: (limits: Limits) => readonly string[]): Kind<Tensor> => ({
+  ...kind<Tensor>(type, 'tensor', (name, value, limits) => {
+    const axes = axesOf(limits);
+    const any = axes.map(() => null);
+    checks.requireTensor(name, value as Tensor, any, axes);
+  }),
+  async checkAll(name, value, signal) {
+    await checks.checkTensor(name, value, value.shape, signal);
+  },
+});
+
 /** @param shape for messages; extents that only the run knows are checked there. */
 export const tensor = (...shape: readonly string[]): Kind<Tensor> =>
-  kind(`tensor [${shape.join(', ')}]`, 'tensor', (name, value) => {
-    checks.requireTensor(
-      name,
-      value as Tensor,
-      shape.map(() => null),
-      shape,
-    );
-  });
+  ofTensor(`tensor [${shape.join(', ')}]`, () => shape);
 
 /** Noise, whose axes differ between families; the run knows their extents. */
-export const latents: Kind<Tensor> = kind(
+export const latents: Kind<Tensor> = ofTensor(
   'tensor [images, channels, h, w]',
-  'tensor',
-  (name, value, limits) => {
-    const axes = limits.latentAxes ?? ['images', 'channels', 'height', 'width'];
-    checks.requireTensor(
-      name,
-      value as Tensor,
-      axes.map(() => null),
-      axes,
-    );
-  },
+  ({ latentAxes = ['images', 'channels', 'height', 'width'] }) => latentAxes,
 );
 
 export const numbers: Kind<readonly number[]> = kind('list of numbers', 'numbers', (name, value) => {

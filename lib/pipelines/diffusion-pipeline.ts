@@ -3,28 +3,26 @@ import { DeepCacheError, invalidArgument } from '../errors.js';
 import { loadSharp } from '../images/sharp.js';
 import { defaultLog, type Log } from '../log.js';
 import { shorten } from '../messages.js';
-import type { UNet2DConditionModel } from '../models/unet.js';
+import type { UNetModel } from '../models/unet.js';
 import { withMemoryOfRun } from '../native/run-memory.js';
 import { checkOptions } from '../options/check.js';
 import type { Valid } from '../options/valid.js';
 import type { Scheduler } from '../schedulers/index.js';
 import { CallQueue } from './call-queue.js';
+import type { AnyFamily } from './family.js';
+import { NoiseSource } from './inputs/noise.js';
 import type { GenerateOptions } from './inputs/options.js';
-import { type GenerationDefaults, readGenerationConfig, withDefaults } from './loading/generation-config.js';
+import { readGenerationConfig, withDefaults } from './loading/generation-config.js';
 import { readModelIndex } from './loading/model-index.js';
 import { type ModelName, nameModel } from './loading/model-name.js';
-import type { LoadOptions, PipelineParts } from './loading/parts.js';
+import type { GenerationDefaults, LoadOptions, PipelineParts } from './loading/parts.js';
 import { findPipeline, pipelineNames } from './loading/registry.js';
-import { chooseScheduler } from './loading/scheduler-file.js';
-import { type CallEvent, type GenerateResult, type OutputKind, resultOf } from './outputs/result.js';
-
-/** What `stream` yields: the steps, then the result. */
-export type StreamEvent<Output extends OutputKind = OutputKind> =
-  | ({ type: 'call' } & CallEvent)
-  | ({ type: 'result' } & GenerateResult<Output>);
+import type { GenerateResult, OutputKind } from './outputs/result.js';
+import { checkRun, run } from './run.js';
+import { type StreamEvent, streamOf } from './stream.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: pipelines differ in their options and parts
-type AnyPipeline = DiffusionPipeline<any, any>;
+export type AnyPipeline = DiffusionPipeline<any, any>;
 
 /** Of a folder whose class nobody knows yet: text to image, until `instanceof` tells. */
 type Loaded<T extends AnyPipeline> = AnyPipeline extends T ? DiffusionPipeline : T;
@@ -37,10 +35,14 @@ export abstract class DiffusionPipeline<
   Options extends GenerateOptions = GenerateOptions,
   Parts extends PipelineParts = PipelineParts,
 > {
-  static readonly className: string = 'DiffusionPipeline';
-  static readonly recommended: GenerationDefaults = {};
-  /** Names of components that the class needs. */
-  static readonly parts: readonly string[] = [];
+  /** What the class is made of. */
+  static readonly family: AnyFamily;
+
+  /** diffusers' name of the class. */
+  static get className(): string {
+    // biome-ignore lint/complexity/noThisInStatic: the class that it was called on is asked
+    return this.family?.className ?? 'DiffusionPipeline';
+  }
 
   /** The sampler; may be replaced between runs. */
   scheduler: Scheduler;
@@ -52,7 +54,7 @@ export abstract class DiffusionPipeline<
     protected readonly log: Log = defaultLog,
   ) {
     this.scheduler = components.scheduler;
-    components.users++;
+    components.models.share();
   }
 
   /**
@@ -64,27 +66,21 @@ export abstract class DiffusionPipeline<
       // biome-ignore lint/suspicious/noExplicitAny: pipelines differ in their parts
       components: any,
       log?: Log,
-    ) => T) & { readonly className: string; readonly parts: readonly string[] },
+    ) => T) & { readonly family: AnyFamily },
     pipeline: AnyPipeline,
   ): T {
     pipeline.#requireOpen();
     // biome-ignore lint/complexity/noThisInStatic: the class that it was called on decides what is made
-    const { className, parts } = this;
+    const { className, parts, checkParts } = this.family;
     const missing = parts.filter((part) => !(part in pipeline.components));
     if (missing.length > 0) {
       throw invalidArgument(
         'pipeline',
-        `is a ${classNameOf(pipeline)}, which has no ${missing.join(' and no ')}; a ${className} needs them`,
+        `is a ${pipeline.family.className}, which has no ${missing.join(' and no ')}; a ${className} needs them`,
       );
     }
+    checkParts?.(pipeline.components, 'the pipeline');
     const made = new this(pipeline.components, pipeline.log);
-    try {
-      made.checkParts('the pipeline');
-    } catch (error) {
-      // It was never there: the other one goes on alone.
-      pipeline.components.users--;
-      throw error;
-    }
     made.scheduler = pipeline.scheduler;
     made.maxPending = pipeline.maxPending;
     return made;
@@ -125,13 +121,14 @@ export abstract class DiffusionPipeline<
     const log: Log = (message) => callbacks.run(() => (options.log ?? defaultLog)(message));
     for (const remark of index.remarks ?? []) log(remark);
     const recommended = await readGenerationConfig(folder, log, options.signal);
-    const defaults = { ...pipeline.recommended, ...recommended };
+    const { family } = pipeline;
+    const defaults = { ...family.recommended, ...recommended };
     const name = await nameModel(index.folder);
-    const parts = await pipeline.load({ ...index, className: own }, { ...options, log });
-    const loaded = new pipeline({ ...parts, defaults, model: name }, options.log);
+    const parts = await family.loadParts({ ...index, className: own }, { ...options, log });
+    const loaded = new pipeline({ ...parts, defaults, model: name }, options.log) as T;
     loaded.maxPending = options.maxPending ?? loaded.maxPending;
     try {
-      loaded.checkParts(folder);
+      loaded.family.checkParts?.(loaded.components, folder);
       await callbacks.settled(options.signal);
       await pictures;
     } catch (error) {
@@ -141,7 +138,12 @@ export abstract class DiffusionPipeline<
     return loaded as unknown as Loaded<T>;
   }
 
-  get unet(): UNet2DConditionModel {
+  /** What the class is made of. */
+  protected get family(): AnyFamily {
+    return (this.constructor as unknown as { readonly family: AnyFamily }).family;
+  }
+
+  get unet(): UNetModel {
     return this.components.unet;
   }
 
@@ -174,14 +176,18 @@ export abstract class DiffusionPipeline<
     // Bad options should not wait for their turn.
     try {
       this.#requireOpen();
-      this.check(options);
+      this.#check(options);
     } catch (error) {
       return Promise.reject(error);
     }
     return this.#queue.run(async () => {
       const signal = this.#untilClosed(options.signal);
       signal.throwIfAborted();
-      return withMemoryOfRun(() => this.run({ ...options, signal })) as Promise<GenerateResult<Output>>;
+      const parts = this.components;
+      const noise = (seeds: readonly bigint[], images: number) => this.noiseSource(seeds, images);
+      return withMemoryOfRun(() =>
+        run(this.family, { parts, scheduler: this.scheduler, noise }, { ...options, signal }),
+      ) as Promise<GenerateResult<Output>>;
     }, options.signal);
   }
 
@@ -211,49 +217,8 @@ export abstract class DiffusionPipeline<
   ): AsyncGenerator<StreamEvent<Output>, void, void> {
     // Before options are wrapped: generate() would not see what was wrong with them.
     this.#requireOpen();
-    this.check(withDefaults(this.defaults, options));
-    const stop = new AbortController();
-    const events: StreamEvent<Output>[] = [];
-    let wake = () => {};
-    let failure: { error: unknown } | undefined;
-    let done = false;
-    const push = (event: StreamEvent<Output>) => {
-      events.push(event);
-      wake();
-    };
-    const running = this.generate({
-      ...options,
-      signal: options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal,
-      onCall: (event) => {
-        const returned = options.onCall?.(event);
-        push({ type: 'call', ...event });
-        return returned;
-      },
-    }).then(
-      (result) => push(resultOf({ type: 'result' as const, ...result })),
-      (error) => {
-        failure = { error };
-      },
-    );
-    const ended = running.then(() => {
-      done = true;
-      wake();
-    });
-    try {
-      while (true) {
-        const event = events.shift();
-        if (event) yield event;
-        else if (failure) throw failure.error;
-        else if (done) return;
-        else
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-          });
-      }
-    } finally {
-      stop.abort();
-      await ended;
-    }
+    this.#check(withDefaults(this.defaults, options));
+    yield* streamOf(options, (run) => this.generate({ ...options, ...run }));
   }
 
   /**
@@ -262,14 +227,13 @@ export abstract class DiffusionPipeline<
    */
   async warmup(options: Partial<Options> = {}): Promise<void> {
     const { numInferenceSteps: _, ...rest } = options;
-    // The spread has every required option of the subclass that the caller gave.
-    const run = {
-      ...rest,
-      prompt: options.prompt ?? '',
-      steps: this.warmupSteps,
-      output: 'float32',
-    } as unknown as Valid<Options> & { output: 'float32' };
-    await this.generate(run);
+    const { shortest } = this.family;
+    // What was encoded stands in the place of the text.
+    const { prompt, ...others } = shortest;
+    const text = options.promptEmbeds || prompt === undefined ? {} : { prompt };
+    const run: object = { ...others, ...text, ...rest, steps: shortest.steps, output: 'float32' };
+    // The spread has every required option of the subclass that the caller or the family gave.
+    await this.generate(run as Valid<Options> & { output: 'float32' });
   }
 
   /** Stops what waits and runs, and frees all memory; later calls are rejected with ERR_DEEPCACHE_DISPOSED too. */
@@ -277,48 +241,51 @@ export abstract class DiffusionPipeline<
     const first = !this.#closing.signal.aborted;
     if (first) this.#closing.abort(new DeepCacheError('ERR_DEEPCACHE_DISPOSED', 'The pipeline was disposed'));
     await this.#queue.close(this.#closing.signal.reason);
-    if (!first || --this.components.users > 0) return;
-    for (const model of this.components.models) model.dispose();
+    if (first) this.components.models.release();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
   }
 
-  /** As few as a run can have to use all that it has. */
-  protected readonly warmupSteps: number = 2;
-
-  /** Throws where parts that fit each other do not fit the class. `what` names them. */
-  protected checkParts(_what: string): void {}
-
   toJSON(): object {
-    return { className: classNameOf(this), device: this.device, model: this.model, defaults: this.defaults };
+    return {
+      className: this.family.className,
+      device: this.device,
+      model: this.model,
+      defaults: this.defaults,
+    };
   }
 
   /** What console.log shows. */
   [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return `${classNameOf(this)} on ${this.device}`;
+    return `${this.family.className} on ${this.device}`;
+  }
+
+  /** The random numbers of a run. */
+  protected noiseSource(seeds: readonly bigint[], images: number): NoiseSource {
+    return new NoiseSource(seeds, images);
   }
 
   /** Throws what is wrong with the options. */
-  protected abstract check(options: Options): void;
-
-  /** One run, alone on this pipeline. */
-  protected abstract run(options: Options): Promise<GenerateResult>;
-
-  /** The sampler of a run. */
-  protected schedulerFor(options: GenerateOptions): Scheduler {
-    return options.scheduler === undefined
-      ? this.scheduler
-      : chooseScheduler(options.scheduler, this.scheduler);
+  #check(options: Options): void {
+    const { family } = this;
+    checkRun(family, options, family.facts(this.components), this.scheduler);
   }
 
-  /** Work that takes no turn, but is counted; `signal` is the caller's until the pipeline is disposed. */
-  protected beside<T>(
-    work: (signal: AbortSignal) => Promise<T>,
-    signal: AbortSignal | undefined,
-  ): Promise<T> {
-    return this.#queue.beside(() => work(this.#untilClosed(signal)), signal);
+  /**
+   * Work on the options of a run, checked and with their defaults, that takes no turn, but is counted. Their signal is
+   * the caller's until the pipeline is disposed.
+   */
+  protected async beside<Resolved, T>(options: Options, work: (run: Resolved) => Promise<T>): Promise<T> {
+    const given = withDefaults(this.defaults, options);
+    const facts = this.family.facts(this.components);
+    const resolve = (run: Options): Resolved => this.family.resolve(run, facts, this.scheduler, undefined);
+    resolve(given);
+    return this.#queue.beside(
+      () => work(resolve({ ...given, signal: this.#untilClosed(given.signal) })),
+      given.signal,
+    );
   }
 
   #untilClosed(signal: AbortSignal | undefined): AbortSignal {
@@ -330,8 +297,4 @@ export abstract class DiffusionPipeline<
       throw new DeepCacheError('ERR_DEEPCACHE_DISPOSED', 'The pipeline was disposed');
     }
   }
-}
-
-function classNameOf(pipeline: object): string {
-  return (pipeline.constructor as unknown as { className: string }).className;
 }

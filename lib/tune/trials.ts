@@ -2,7 +2,7 @@ import { speedupsOf } from '../compare/speedup.js';
 import { invalidArgument } from '../errors.js';
 import type { Image } from '../images/image.js';
 import { psnr } from '../metrics/psnr.js';
-import type { UNet2DConditionModel } from '../models/unet.js';
+import type { UNetModel } from '../models/unet.js';
 import type { GenerateOptions } from '../pipelines/inputs/options.js';
 import type { CallEvent, GenerateResult, GenerateStats } from '../pipelines/outputs/result.js';
 
@@ -14,7 +14,7 @@ const MAX_GAIN = 2;
 /** Every pipeline that `tune` can search for. */
 export interface TunablePipeline {
   generate(options: GenerateOptions): Promise<GenerateResult>;
-  readonly unet: Pick<UNet2DConditionModel, 'validateBranch'>;
+  readonly unet: Pick<UNetModel, 'validateBranch'>;
 }
 
 /** Full calls, and the branch of the others. */

@@ -11,9 +11,9 @@ import {
   StableDiffusionImg2ImgPipeline,
   StableDiffusionInpaintPipeline,
   type StableDiffusionPipeline,
-  StableDiffusionXLImg2ImgPipeline,
 } from '../../lib/index.js';
 import { native } from '../../lib/native/binding.js';
+import { spanOf } from '../../lib/pipelines/families/latent.js';
 import { imageToImage } from '../../lib/pipelines/inputs/image-to-image.js';
 import { distance, imageOf, latentsOf, loadTiny, rejection, SIZE, sameBits } from './tiny.js';
 
@@ -219,11 +219,8 @@ test('pipelines made from one share its models, and live on without it', async (
 });
 
 test('a strength counts for nothing where an earlier run goes on', () => {
-  const self = { kind: imageToImage(0.3) };
-  const { span: protectedSpan } = StableDiffusionXLImg2ImgPipeline.prototype as never as {
-    span(this: object, options: object, steps: number): object;
-  };
-  const span = (options: object) => protectedSpan.call(self, options, 2);
+  const span = (options: object) => spanOf(imageToImage(0.3), { steps: 2, ...options });
   expect(() => span({})).toThrow('strength 0.3 of 2 steps runs none');
   expect(span({ denoisingStart: 0.8 })).toMatchObject({ denoisingStart: 0.8 });
+  expect(() => span({ denoisingStart: 0.8, denoisingEnd: 0.5 })).toThrow('must be below denoisingEnd (0.5)');
 });

@@ -4,8 +4,8 @@ import type { OptionsOf } from '../../options/spec/index.js';
 import type { TokenBlock } from '../../prompts/blocks.js';
 import { inSlices, type Sliced } from '../../slices.js';
 import { newFloats, repeatRows, type Tensor } from '../../tensor.js';
-import type { ResolvedOptions } from '../inputs/options.js';
-import type { TextBranch, XLComponents } from '../loading/xl-parts.js';
+import type { TextRunOptions } from '../inputs/options.js';
+import type { TextBranch, XLParts } from '../loading/parts.js';
 import { encodeBlocks, fillBlocks, readTexts } from './prompt.js';
 
 /** Text options of SDXL besides those of every pipeline. */
@@ -44,13 +44,11 @@ export interface XLPrompt {
  * says so.
  */
 export async function readXLPrompt(
-  { text, unet, forceZerosForEmptyPrompt }: Pick<XLComponents, 'text' | 'unet' | 'forceZerosForEmptyPrompt'>,
-  options: ResolvedOptions,
-  given: XLPromptOptions,
-  guided: boolean,
+  { text, unet, forceZerosForEmptyPrompt }: Pick<XLParts, 'text' | 'unet' | 'forceZerosForEmptyPrompt'>,
+  options: TextRunOptions,
   note: (message: string) => void,
 ): Promise<XLPrompt> {
-  const { prompts, negativePrompts, promptCount, numImages, clipSkip, signal } = options;
+  const { prompts, negativePrompts, promptCount, numImages, clipSkip, guided, signal } = options;
   const last = (text.at(-1) as TextBranch).encoder;
   const repeat = async ({ states, pooled }: XLEmbeds, rows: number, times: number): Promise<XLEmbeds> => ({
     states: await inSlices(repeatRows(states, rows, times), signal),
@@ -64,7 +62,7 @@ export async function readXLPrompt(
 
   if (!prompts) {
     const sizes = { prompts: promptCount, width: unet.contextWidth, pooledWidth: last.pooledWidth };
-    const embeds = await givenEmbeds(given, sizes, guided, signal);
+    const embeds = await givenEmbeds(options, sizes, guided, signal);
     const { length, positive, negative } = embeds;
     const absent = guided && !negative ? zeros(length) : undefined;
     const other = negative ?? absent;
@@ -79,7 +77,7 @@ export async function readXLPrompt(
 
   // The last branch reads the second prompt; the refiner has that branch alone, but one prompt.
   const second = (name: 'prompt2' | 'negativePrompt2', first: readonly string[], index: number) =>
-    (index === 1 ? textList(name, given[name], first.length) : undefined) ?? first;
+    (index === 1 ? textList(name, options[name], first.length) : undefined) ?? first;
   const zeroNegative = guided && !negativePrompts && forceZerosForEmptyPrompt;
   const negativeTexts = guided && !zeroNegative ? (negativePrompts ?? ['']) : undefined;
   const branches: BranchTokens[] = [];

@@ -7,8 +7,8 @@ import { applyWeights } from '../../prompts/weighting.js';
 import { inSlices } from '../../slices.js';
 import { joined, repeatRows, type Tensor } from '../../tensor.js';
 import type { CLIPTokenizer } from '../../tokenizers/clip-tokenizer.js';
-import type { ResolvedOptions } from '../inputs/options.js';
-import type { Components } from '../loading/parts.js';
+import type { TextRunOptions } from '../inputs/options.js';
+import type { SDParts } from '../loading/parts.js';
 
 /** Text conditions of a run before they are encoded: either blocks of tokens for each text, or tensors. */
 export interface PromptTokens {
@@ -43,7 +43,7 @@ export async function readTexts(
     longPrompts,
     promptWeighting,
     signal,
-  }: Pick<ResolvedOptions, 'longPrompts' | 'promptWeighting' | 'signal'>,
+  }: Pick<TextRunOptions, 'longPrompts' | 'promptWeighting' | 'signal'>,
   note: (message: string) => void,
 ): Promise<TokenBlock[][]> {
   const blocks: TokenBlock[][] = [];
@@ -73,8 +73,8 @@ export function fillBlocks(tokenizer: CLIPTokenizer, texts: TokenBlock[][], coun
  * @param note receives what was cut off.
  */
 export async function readPrompts(
-  { tokenizer, unet }: Pick<Components, 'tokenizer' | 'unet'>,
-  options: ResolvedOptions,
+  { tokenizer, unet }: Pick<SDParts, 'tokenizer' | 'unet'>,
+  options: TextRunOptions,
   guided: boolean,
   note: (message: string) => void,
 ): Promise<PromptTokens> {
@@ -153,9 +153,9 @@ export async function encodeBlocks(
  * prompts pass all layers.
  */
 export async function encodePrompts(
-  { textEncoder }: Pick<Components, 'textEncoder'>,
+  { textEncoder }: Pick<SDParts, 'textEncoder'>,
   { positive, negative, length }: PromptTokens,
-  { promptCount, numImages, clipSkip, signal }: ResolvedOptions,
+  { promptCount, numImages, clipSkip, signal }: TextRunOptions,
 ): Promise<PromptEmbeds> {
   const encode = async (texts: TokenBlock[][] | Float32Array, skip: number) =>
     Array.isArray(texts) ? (await encodeBlocks(textEncoder, texts, { skip, signal })).states : texts;

@@ -9,15 +9,18 @@ import type { OptionsOf } from '../../options/spec/index.js';
 import type { Valid } from '../../options/valid.js';
 import { OriginalDDIMScheduler, Scheduler } from '../../schedulers/index.js';
 import { inSlices } from '../../slices.js';
-import type { Tensor } from '../../tensor.js';
-import { checkSeeds } from '../inputs/seeds.js';
-import type { ModelIndex } from '../loading/model-index.js';
-import type { LoadOptions, PipelineParts } from '../loading/parts.js';
+import { DiffusionPipeline } from '../diffusion-pipeline.js';
+import type { Family } from '../family.js';
+import type { RunOptions } from '../inputs/options.js';
+import { factsOf } from '../loading/facts.js';
+import type { LoadOptions, ModelIndex, PipelineParts } from '../loading/parts.js';
 import { registerPipeline } from '../loading/registry.js';
 import { chooseScheduler, loadScheduler } from '../loading/scheduler-file.js';
+import { SharedModels } from '../loading/shared-models.js';
+import { planRun } from '../loop/denoise.js';
 import { toUnitPixels } from '../outputs/pixels.js';
 import type { GenerateResult, OutputKind } from '../outputs/result.js';
-import { SamplingPipeline, type SamplingRun } from './sampling-pipeline.js';
+import { resolveSampling, samplingSettings, startSampling } from './sampling.js';
 
 export interface DDPMOptions extends OptionsOf<'ddpm'> {}
 
@@ -25,35 +28,45 @@ export interface DDPMOptions extends OptionsOf<'ddpm'> {}
 const DIFFUSERS_STEPS = 1000;
 const PAPER_STEPS = 100;
 
+const family: Family<DDPMOptions, RunOptions, PipelineParts, undefined> = {
+  className: 'DDPMPipeline',
+  parts: ['unet'],
+  loadParts,
+  shortest: { steps: 2 },
+  facts: factsOf,
+  encoders: () => [],
+  load: async () => undefined,
+  size: () => undefined,
+  resolve(given, facts, scheduler) {
+    const options = checkOptions('ddpm', given);
+    const { cache = false, batchSize: images = 1 } = options;
+    const usual = scheduler instanceof OriginalDDIMScheduler ? PAPER_STEPS : DIFFUSERS_STEPS;
+    const { steps = usual } = options;
+    const fullCalls = (timesteps: readonly number[]) => ddpmFullCalls(cache, timesteps, steps);
+    return resolveSampling(options, facts, { steps, images, guided: false, guidance: 1, fullCalls });
+  },
+  plan: planRun,
+  async prepare(run) {
+    const { images, signal } = run.options;
+    return {
+      memory: { unet: await run.parts.unet.runBytes({ batch: images }, { signal }), vae: 0 },
+      condition: async () => ({}),
+      start: startSampling(run),
+      async decode({ data, shape }) {
+        return { data: await inSlices(toUnitPixels(data), signal), shape };
+      },
+    };
+  },
+  settings: (run, seeds) => samplingSettings(run, seeds, () => ({})),
+};
+
 /**
  * Pictures from noise, in pixels (Ho et al. 2020): CIFAR-10, LSUN bedrooms and churches. Loads diffusers' folders
  * (google/ddpm-*) and the DDPM code's: config.json with its `model` and `data` sections in one object, and
  * model.safetensors. The latter are sampled with {@link OriginalDDIMScheduler}.
  */
-export class DDPMPipeline extends SamplingPipeline<DDPMOptions, PipelineParts> {
-  static override readonly className: string = 'DDPMPipeline';
-  static override readonly parts: readonly string[] = ['unet'];
-
-  /** @internal */
-  static async load(index: ModelIndex, options: LoadOptions): Promise<PipelineParts> {
-    const { variant, signal } = options;
-    const { folder } = index;
-    const backend = openBackend(options);
-    // diffusers looks for parts in the folder itself where they have none of their own.
-    const part = (name: string) => (existsSync(join(folder, name)) ? join(folder, name) : folder);
-    const unetFolder = part('unet');
-    const config = (await readJson(join(unetFolder, 'config.json'), { signal })).value;
-    const original = Array.isArray(config.ch_mult);
-    const scheduler = existsSync(join(part('scheduler'), 'scheduler_config.json'))
-      ? await loadScheduler(index, options, part('scheduler'))
-      : ownScheduler(config, original, options.scheduler);
-    const unet = await UNet2DModel.load(backend, unetFolder, {
-      variant,
-      signal,
-      ...(original && { stem: 'model' }),
-    });
-    return { backend, scheduler, unet, models: [unet], users: 0 };
-  }
+export class DDPMPipeline extends DiffusionPipeline<DDPMOptions, PipelineParts> {
+  static override readonly family = family;
 
   /** Makes images; all options have defaults. */
   override generate<Output extends OutputKind = 'image'>(
@@ -61,31 +74,28 @@ export class DDPMPipeline extends SamplingPipeline<DDPMOptions, PipelineParts> {
   ): Promise<GenerateResult<Output>> {
     return super.generate(options);
   }
+}
 
-  protected override resolve(options: DDPMOptions): SamplingRun {
-    const checked = checkOptions('ddpm', options);
-    const { cache = false, batchSize: batch = 1 } = checked;
-    checkSeeds(checked, batch);
-    const scheduler = this.schedulerFor(options);
-    const defaultSteps = scheduler instanceof OriginalDDIMScheduler ? PAPER_STEPS : DIFFUSERS_STEPS;
-    const { steps = defaultSteps, output = 'image' } = checked;
-    return {
-      steps,
-      output,
-      batch,
-      fullCalls: (timesteps) => ddpmFullCalls(cache, timesteps, steps),
-      conditions: {},
-      settings: () => ({}),
-    };
-  }
+registerPipeline(DDPMPipeline);
 
-  protected override async decode({ data, shape }: Tensor, signal: AbortSignal | undefined): Promise<Tensor> {
-    return { data: await inSlices(toUnitPixels(data), signal), shape };
-  }
-
-  protected override async decodeBytes(): Promise<number> {
-    return 0;
-  }
+async function loadParts(index: ModelIndex, options: LoadOptions): Promise<PipelineParts> {
+  const { variant, signal } = options;
+  const { folder } = index;
+  const backend = openBackend(options);
+  // diffusers looks for parts in the folder itself where they have none of their own.
+  const part = (name: string) => (existsSync(join(folder, name)) ? join(folder, name) : folder);
+  const unetFolder = part('unet');
+  const config = (await readJson(join(unetFolder, 'config.json'), { signal })).value;
+  const original = Array.isArray(config.ch_mult);
+  const scheduler = existsSync(join(part('scheduler'), 'scheduler_config.json'))
+    ? await loadScheduler(index, options, part('scheduler'))
+    : ownScheduler(config, original, options.scheduler);
+  const unet = await UNet2DModel.load(backend, unetFolder, {
+    variant,
+    signal,
+    ...(original && { stem: 'model' }),
+  });
+  return { backend, scheduler, unet, models: new SharedModels([unet]) };
 }
 
 /** What the DDPM code does with its configuration, unless another sampler was chosen. */
@@ -104,5 +114,3 @@ function ownScheduler(
   const own = Scheduler.fromConfig({ ...fields, _class_name });
   return choice === undefined ? own : chooseScheduler(choice, own);
 }
-
-registerPipeline(DDPMPipeline);

@@ -1,25 +1,38 @@
+import type { AutoencoderKL } from '../../models/autoencoder-kl.js';
 import type { CLIPTextModel } from '../../models/text-encoder.js';
-import { FloatTensor } from '../../tensor.js';
+import type { Valid } from '../../options/valid.js';
 import type { CLIPTokenizer } from '../../tokenizers/clip-tokenizer.js';
-import { contextOf, encodePrompts, readPrompts } from '../conditioning/prompt.js';
-import type { GenerateOptions, ResolvedOptions } from '../inputs/options.js';
+import { sdText } from '../conditioning/sd-text.js';
+import type { EncodedPrompt } from '../conditioning/text-model.js';
+import { DiffusionPipeline } from '../diffusion-pipeline.js';
+import { type Img2ImgOptions, imageToImage } from '../inputs/image-to-image.js';
+import { type InpaintOptions, inpainting } from '../inputs/inpainting.js';
+import type { GenerateOptions, TextRunOptions } from '../inputs/options.js';
 import { textToImage } from '../inputs/text-to-image.js';
-import type { ModelIndex } from '../loading/model-index.js';
-import { type Components, type LoadOptions, loadComponents } from '../loading/parts.js';
+import type { SDParts } from '../loading/parts.js';
 import { registerPipeline } from '../loading/registry.js';
-import { type EncodedPrompt, LatentPipeline, type PreparedConditions } from './latent-pipeline.js';
+import { loadSDParts } from '../loading/sd-parts.js';
+import { latentFamily } from './latent.js';
 
-/** Stable Diffusion 1.x, 2.x and models of their structure: one text encoder. */
-export abstract class StableDiffusion<Options extends GenerateOptions, Inputs> extends LatentPipeline<
+/** What all models of the structure of Stable Diffusion 1.x and 2.x are: one text encoder. */
+const MODEL = {
+  parts: ['unet', 'vae', 'textEncoder', 'tokenizer'],
+  loadParts: loadSDParts,
+  text: sdText,
+} as const;
+
+/** A pipeline over such a model. */
+export abstract class StableDiffusion<Options extends GenerateOptions> extends DiffusionPipeline<
   Options,
-  Inputs,
-  Components
+  SDParts
 > {
-  static override readonly parts: readonly string[] = ['unet', 'vae', 'textEncoder', 'tokenizer'];
+  get vae(): AutoencoderKL {
+    return this.components.vae;
+  }
 
-  /** @internal */
-  static load(index: ModelIndex, options: LoadOptions): Promise<Components> {
-    return loadComponents(index, options);
+  /** Encodes the prompts of a run (diffusers' encode_prompt), for several runs to use. */
+  encodePrompt(options: Valid<Options>): Promise<EncodedPrompt> {
+    return this.beside(options, (run: TextRunOptions) => sdText.encodePrompt(this.components, run));
   }
 
   get textEncoder(): CLIPTextModel {
@@ -29,44 +42,54 @@ export abstract class StableDiffusion<Options extends GenerateOptions, Inputs> e
   get tokenizer(): CLIPTokenizer {
     return this.components.tokenizer;
   }
-
-  protected override async encode(options: Options): Promise<EncodedPrompt> {
-    const resolved = this.resolve(options);
-    const tokens = await readPrompts(this.components, resolved, this.guides(resolved), () => {});
-    const { positive, negative, length } = await encodePrompts(this.components, tokens, resolved);
-    const shape = [resolved.batch, length, this.unet.contextWidth];
-    return {
-      promptEmbeds: new FloatTensor(positive, shape),
-      ...(negative && { negativePromptEmbeds: new FloatTensor(negative, shape) }),
-    };
-  }
-
-  protected override get textEncoders(): readonly CLIPTextModel[] {
-    return [this.components.textEncoder];
-  }
-
-  protected override async prepareConditions(
-    options: ResolvedOptions,
-    _given: Options,
-    guided: boolean,
-    note: (message: string) => void,
-  ): Promise<PreparedConditions> {
-    const tokens = await readPrompts(this.components, options, guided, note);
-    return {
-      length: tokens.length,
-      encode: async () => {
-        const embeds = await encodePrompts(this.components, tokens, options);
-        return { context: await contextOf(embeds, options.signal) };
-      },
-    };
-  }
 }
 
 /** Text to image with Stable Diffusion 1.x, 2.x and models of their structure. */
-export class StableDiffusionPipeline extends StableDiffusion<GenerateOptions, undefined> {
-  static override readonly className: string = 'StableDiffusionPipeline';
-  protected override readonly family = 'text2img';
-  protected override readonly kind = textToImage();
+export class StableDiffusionPipeline extends StableDiffusion<GenerateOptions> {
+  static override readonly family = latentFamily({
+    ...MODEL,
+    className: 'StableDiffusionPipeline',
+    options: 'text2img',
+    kind: textToImage(),
+  });
 }
 
-registerPipeline(StableDiffusionPipeline);
+/** Text to image with latent consistency models whose U-Net takes the guidance scale as an input. */
+export class LatentConsistencyModelPipeline extends StableDiffusion<GenerateOptions> {
+  static override readonly family = latentFamily({
+    ...MODEL,
+    className: 'LatentConsistencyModelPipeline',
+    recommended: { steps: 4, guidanceScale: 8.5 },
+    options: 'text2img',
+    kind: textToImage(),
+  });
+}
+
+/** Image to image with Stable Diffusion 1.x and 2.x. */
+export class StableDiffusionImg2ImgPipeline extends StableDiffusion<Img2ImgOptions> {
+  static override readonly family = latentFamily({
+    ...MODEL,
+    className: 'StableDiffusionImg2ImgPipeline',
+    options: 'img2img',
+    kind: imageToImage(0.8),
+  });
+}
+
+/** Inpainting with Stable Diffusion 1.x and 2.x: U-Nets of nine channels and ordinary ones. */
+export class StableDiffusionInpaintPipeline extends StableDiffusion<InpaintOptions> {
+  static override readonly family = latentFamily({
+    ...MODEL,
+    className: 'StableDiffusionInpaintPipeline',
+    options: 'inpaint',
+    kind: inpainting(1),
+  });
+}
+
+for (const pipeline of [
+  StableDiffusionPipeline,
+  LatentConsistencyModelPipeline,
+  StableDiffusionImg2ImgPipeline,
+  StableDiffusionInpaintPipeline,
+]) {
+  registerPipeline(pipeline);
+}

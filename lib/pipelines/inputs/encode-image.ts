@@ -3,7 +3,7 @@ import { forEachIndex, inOneGo, inSlices, type Sliced } from '../../slices.js';
 import { joined, newFloats, type Tensor } from '../../tensor.js';
 import { toSigned } from '../outputs/pixels.js';
 import type { NoiseSource } from './noise.js';
-import type { ResolvedOptions } from './options.js';
+import type { TextRunOptions } from './options.js';
 
 /**
  * Pictures [n, 3, h, w] from 0 to 1 -> latents [batch, c, h / 8, w / 8] in model scale, sampled from the posterior
@@ -16,7 +16,7 @@ export async function encodeImages(
   vae: AutoencoderKL,
   images: Tensor,
   noise: NoiseSource,
-  { batch, tiling, signal }: Pick<ResolvedOptions, 'batch' | 'tiling' | 'signal'>,
+  { batch, tiling, signal }: Pick<TextRunOptions, 'batch' | 'tiling' | 'signal'>,
 ): Promise<Float32Array> {
   const [count = 0, ...each] = images.shape;
   const size = images.data.length / count;

@@ -13,8 +13,8 @@ import type { OptionsOf } from '../../options/spec/index.js';
 import { inSlices, mapParts } from '../../slices.js';
 import type { Tensor } from '../../tensor.js';
 import { encodeImages, repeated } from './encode-image.js';
-import type { GenerateOptions, ResolvedOptions } from './options.js';
-import type { RunContext, RunKind, RunStart } from './run-kind.js';
+import type { TextRunOptions } from './options.js';
+import type { RunKind, RunStart, StartContext } from './run-kind.js';
 
 export interface Img2ImgOptions extends OptionsOf<'img2img'> {
   image: ImageInput;
@@ -28,10 +28,7 @@ export type Img2ImgInputs = LoadedImages | { latents: Tensor };
  *
  * @param takesLatents whether a tensor of four channels is latents, as in diffusers' SDXL pipelines.
  */
-export function imageToImage<Options extends Img2ImgOptions>(
-  strength: number,
-  takesLatents = false,
-): RunKind<Options, Img2ImgInputs> {
+export function imageToImage(strength: number, takesLatents = false): RunKind<Img2ImgOptions, Img2ImgInputs> {
   return {
     takesMask: false,
     encodesImages: true,
@@ -45,18 +42,18 @@ export function imageToImage<Options extends Img2ImgOptions>(
       return { width: width * scale, height: height * scale };
     },
     span: (options, steps) => ({ stepsToRun: stepsOfStrength(options.strength ?? strength, steps) }),
-    settings: (options, { denoisingStart }) => ({
-      'Denoising strength': denoisingStart === undefined && (options.strength ?? strength),
+    settings: (options) => ({
+      'Denoising strength': options.denoisingStart === undefined && (options.strength ?? strength),
     }),
     bytes: (inputs, { width, height }) => ('latents' in inputs ? 0 : bytesOf(inputs, width, height, 3)),
-    async prepare(inputs, given, options, note) {
+    async prepare(inputs, options, note) {
       if ('latents' in inputs) {
         return {
           start: async (context) => startFromLatents(context, await givenLatents(inputs.latents, context)),
         };
       }
       checkImageCount('image', inputs, options.batch);
-      noteSize('image', inputs, given, options, note);
+      noteSize('image', inputs, options, note);
       const pixels = await toRgb('image', inputs, options.width, options.height, options.signal);
       return {
         start: async (context) =>
@@ -68,11 +65,12 @@ export function imageToImage<Options extends Img2ImgOptions>(
 
 // diffusers: StableDiffusionImg2ImgPipeline.prepare_latents.
 async function startFromLatents(
-  { options, compiled, noise, latent: [, channels, h, w] }: RunContext,
+  { options, compiled, noise }: StartContext,
   clean: Float32Array,
 ): Promise<RunStart> {
   // Without a noise level the latents come from a run that stopped at this very step.
   if (!compiled.startAddNoise) return { latents: clean };
+  const [, channels, h, w] = options.latent;
   const { sqrtAlpha, sigma } = compiled.startAddNoise;
   const normal = await noise.draw(channels * h * w, options.signal);
   const noised = mapParts(clean, (value, i) => sqrtAlpha * value + sigma * (normal[i] as number));
@@ -81,8 +79,9 @@ async function startFromLatents(
 
 async function givenLatents(
   latents: Tensor,
-  { options: { batch, signal }, latent: [, channels, h, w] }: RunContext,
+  { options: { batch, latent, signal } }: StartContext,
 ): Promise<Float32Array> {
+  const [, channels, h, w] = latent;
   const given = await checkTensor('image', latents, [null, channels, h, w], signal);
   checkImageCount('image', { tensor: given }, batch);
   return inSlices(repeated(given.data, given.shape[0] as number, batch), signal);
@@ -103,11 +102,10 @@ export function wholeLatents(image: LoadedImages, scale: number): { width: numbe
 export function noteSize(
   name: string,
   images: LoadedImages,
-  given: GenerateOptions,
-  { width, height }: Pick<ResolvedOptions, 'width' | 'height'>,
+  { width, height, isSized }: TextRunOptions,
   note: (message: string) => void,
 ): void {
-  if (given.width !== undefined || given.height !== undefined) return;
+  if (isSized) return;
   const own = sizeOf(images);
   if (own.width === width && own.height === height) return;
   note(

@@ -13,7 +13,7 @@ import { forEachIndex, inSlices, mapParts, type Sliced } from '../../slices.js';
 import { joined, type Tensor } from '../../tensor.js';
 import { encodeImages, repeated } from './encode-image.js';
 import { checkImageCount, noteSize, stepsOfStrength, wholeLatents } from './image-to-image.js';
-import type { RunContext, RunKind, RunStart } from './run-kind.js';
+import type { RunKind, RunStart, StartContext } from './run-kind.js';
 
 export interface InpaintOptions extends OptionsOf<'inpaint'> {
   image: ImageInput;
@@ -29,9 +29,7 @@ export interface InpaintInputs {
  * Inside a mask, with U-Nets made for it (nine input channels: latents, mask, the masked picture) and with ordinary
  * ones (four channels: the kept part is put back after every step).
  */
-export function inpainting<Options extends InpaintOptions>(
-  strength: number,
-): RunKind<Options, InpaintInputs> {
+export function inpainting(strength: number): RunKind<InpaintOptions, InpaintInputs> {
   return {
     takesMask: true,
     encodesImages: true,
@@ -46,8 +44,8 @@ export function inpainting<Options extends InpaintOptions>(
       const count = stepsOfStrength(options.strength ?? strength, steps);
       return (options.strength ?? strength) === 1 ? {} : { stepsToRun: count };
     },
-    settings: (options, { denoisingStart }) => ({
-      'Denoising strength': denoisingStart === undefined && (options.strength ?? strength),
+    settings: (options) => ({
+      'Denoising strength': options.denoisingStart === undefined && (options.strength ?? strength),
       Mask: 'given',
       'Original kept': options.keepOriginal,
     }),
@@ -56,18 +54,18 @@ export function inpainting<Options extends InpaintOptions>(
       const masked = 4 * 3 * width * height * batch;
       return bytesOf(image, width, height, 3) + bytesOf(mask, width, height, 1) + masked;
     },
-    async prepare(inputs, given, options, note) {
+    async prepare(inputs, options, note) {
       const { width, height, batch, signal } = options;
       checkImageCount('image', inputs.image, batch);
       checkImageCount('maskImage', inputs.mask, batch);
-      noteSize('image', inputs.image, given, options, note);
+      noteSize('image', inputs.image, options, note);
       noteMask(inputs, note);
       const image = await toRgb('image', inputs.image, width, height, signal);
       const mask = await toMask('maskImage', inputs.mask, width, height, signal);
       const pictures = { image, mask };
       return {
-        start: (context) => startInside(context, given.strength ?? strength, pictures),
-        ...(given.keepOriginal && { finish: (pixels) => putBack(pixels, pictures, signal) }),
+        start: (context) => startInside(context, options.strength ?? strength, pictures),
+        ...(options.keepOriginal && { finish: (pixels) => putBack(pixels, pictures, signal) }),
       };
     },
   };
@@ -82,12 +80,12 @@ interface MaskedPictures {
 // diffusers: StableDiffusionInpaintPipeline. Draws: the picture's latents (four channels, or a strength below 1), the
 // noise, the masked picture's latents.
 async function startInside(
-  context: RunContext,
+  context: StartContext,
   strength: number,
   { image, mask }: MaskedPictures,
 ): Promise<RunStart> {
-  const { unet, vae, options, compiled, noise, latent, guided } = context;
-  const { batch, signal } = options;
+  const { unet, vae, options, compiled, noise } = context;
+  const { batch, latent, guided, signal } = options;
   const [, channels, h, w] = latent;
   const extra = unet.inChannels - channels;
   const masked = await maskedImage(image, mask, signal);
@@ -96,7 +94,7 @@ async function startInside(
   const clean = extra === 0 || !whole ? await encodeImages(vae, image, noise, options) : new Float32Array(0);
   const normal = await noise.draw(channels * h * w, signal);
   const level = compiled.startAddNoise ?? { sqrtAlpha: 1, sigma: 0 };
-  const handedOver = context.continues && options.latents;
+  const handedOver = options.denoisingStart !== undefined && options.latents;
   const scaled = whole
     ? mapParts(normal, (value) => value * compiled.initNoiseSigma)
     : mapParts(normal, (value, i) => level.sqrtAlpha * (clean[i] as number) + level.sigma * value);

@@ -1,65 +1,113 @@
 import { invalidArgument } from '../../errors.js';
 import type { Tiling } from '../../models/tiling.js';
 import { checkOptions } from '../../options/check.js';
-import { texts } from '../../options/checks.js';
+import { requireShapes, texts } from '../../options/checks.js';
 import type { Family } from '../../options/families.js';
-import type { Limits } from '../../options/limits.js';
 import type { OptionsOf } from '../../options/spec/index.js';
 import { MAX_IMAGES } from '../../options/spec/run.js';
 import { toTiling } from '../../options/tiling.js';
+import type { PerSample } from '../../schedulers/index.js';
 import type { Tensor } from '../../tensor.js';
+import type { ModelFacts } from '../loading/facts.js';
 import { checkSeeds } from './seeds.js';
 
 /** What every pipeline of the Stable Diffusion family takes. Names are diffusers', in camelCase. */
 export interface GenerateOptions extends OptionsOf<'text2img'> {}
 
-/** Options that were checked, with defaults filled in. */
-export interface ResolvedOptions extends GenerateOptions {
-  prompts: readonly string[] | undefined;
-  negativePrompts: readonly string[] | undefined;
-  /** Prompts, encoded or not. */
-  promptCount: number;
-  steps: number;
-  guidanceScale: number;
-  guidanceRescale: number;
-  width: number;
-  height: number;
-  numImages: number;
-  /** Images in all. */
-  batch: number;
-  clipSkip: number;
-  longPrompts: boolean;
-  promptWeighting: boolean;
-  /** From `vaeTiling`. */
-  tiling: Tiling | undefined;
-  output: 'image' | 'float32' | 'latent';
+/** Which part of the schedule a run takes; all of it by default. */
+export interface RunSpan {
+  /** Only the last so many steps (image to image). */
+  stepsToRun?: number | undefined;
+  /** From this fraction of the training schedule on, or up to it (hand-over between a model and its refiner). */
+  denoisingStart?: number | undefined;
+  denoisingEnd?: number | undefined;
 }
 
-/** What a pipeline knows that options depend on. */
-export interface OptionDefaults extends Limits {
-  /** Image pixels. */
-  width: number;
-  height: number;
-  /** Image pixels of a latent one: sizes are multiples of it. */
-  scale: number;
-  /** Default of guidanceScale; 7.5 itself. */
-  guidanceScale?: number;
-  textLayers: number;
-  /** Side of a tile of the autoencoder, in image pixels. */
-  tileSize: number;
+/** Image pixels. */
+export interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+type CommonName =
+  | 'seed'
+  | 'seeds'
+  | 'latents'
+  | 'eta'
+  | 'cache'
+  | 'scheduler'
+  | 'schedulerOptions'
+  | 'timesteps'
+  | 'sigmas'
+  | 'onCall'
+  | 'previewEvery'
+  | 'latentsEvery'
+  | 'signal';
+
+/** The options of any run, checked and with defaults. */
+export interface RunOptions extends Pick<OptionsOf<'text2img'>, CommonName> {
+  readonly steps: number;
+  readonly output: 'image' | 'float32' | 'latent';
+  /** What is told apart in the result: images, or one video. */
+  readonly images: number;
+  /** What is sampled: [images or frames, channels, height, width]. */
+  readonly latent: readonly [number, number, number, number];
+  /** Whether the U-Net computes each of them without the condition, too. */
+  readonly guided: boolean;
+  /** Of the guidance, with `guided`; may differ between samples. */
+  readonly guidance: PerSample;
+  readonly guidanceRescale: number;
+  readonly span: RunSpan;
+  /** Which calls are full, where the pipeline has a rule of its own. */
+  readonly fullCalls?: (timesteps: readonly number[]) => boolean[];
+}
+
+/** Those of a run from text: the options of all its kinds, as far as they are given. */
+export interface TextRunOptions extends RunOptions, Omit<OptionsOf<'xl-inpaint'>, keyof RunOptions> {
+  readonly prompts: readonly string[] | undefined;
+  readonly negativePrompts: readonly string[] | undefined;
+  /** Prompts, encoded or not. */
+  readonly promptCount: number;
+  readonly guidanceScale: number;
+  readonly width: number;
+  readonly height: number;
+  /** Whether a size was asked for. */
+  readonly isSized: boolean;
+  readonly numImages: number;
+  /** Images in all. */
+  readonly batch: number;
+  readonly clipSkip: number;
+  readonly longPrompts: boolean;
+  readonly promptWeighting: boolean;
+  /** From `vaeTiling`. */
+  readonly tiling: Tiling | undefined;
+}
+
+/** What families of text differ in. */
+export interface TextDefaults {
+  /** Of guidanceScale; 7.5 itself. */
+  readonly guidanceScale?: number;
+  /** Channels of a tensor that stands for a picture. */
+  readonly imageChannels?: readonly number[];
+  /** The size where options name none; the model's own itself. */
+  readonly size?: Size | undefined;
 }
 
 /**
- * Checks the options of a run and fills in their defaults.
+ * Checks the options of a run from text and fills in their defaults.
  *
  * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT naming the option, and what it may be.
  */
-export function resolveOptions(
+export function resolveTextOptions(
   family: Family,
   given: GenerateOptions,
-  defaults: OptionDefaults,
-): ResolvedOptions {
-  const options = checkOptions(family, given, defaults);
+  facts: ModelFacts,
+  { guidanceScale: usualGuidance = 7.5, imageChannels = [3], size }: TextDefaults = {},
+): TextRunOptions {
+  const { scale, channels, sampleWidth, sampleHeight, textLayers, tileSize } = facts;
+  const options = checkOptions(family, given, { scale, textLayers, tileSize, imageChannels });
+  const { width = size?.width ?? sampleWidth * scale, height = size?.height ?? sampleHeight * scale } =
+    options;
   const prompts = texts('prompt', options.prompt);
   const negativePrompts = texts('negativePrompt', options.negativePrompt);
   const promptCount = prompts?.length ?? ((options.promptEmbeds as Tensor).shape[0] as number);
@@ -69,28 +117,39 @@ export function resolveOptions(
       `has ${negativePrompts.length} texts for ${promptCount} prompts; give one, or one each`,
     );
   }
-  const { numImages = 1 } = options;
+  const { numImages = 1, guidanceScale = usualGuidance } = options;
   const batch = promptCount * numImages;
   if (batch > MAX_IMAGES) {
     throw invalidArgument('numImages', `makes ${batch} images in one run; at most ${MAX_IMAGES}`);
   }
   checkSeeds(options, batch);
+  const { contextWidth } = facts;
+  requireShapes(options, {
+    promptEmbeds: [null, null, contextWidth],
+    negativePromptEmbeds: [promptCount, options.promptEmbeds?.shape[1] ?? null, contextWidth],
+  });
   return {
     ...options,
     prompts,
     negativePrompts,
     promptCount,
     steps: options.steps ?? (options.timesteps ?? options.sigmas)?.length ?? 50,
-    guidanceScale: options.guidanceScale ?? defaults.guidanceScale ?? 7.5,
+    guidanceScale,
+    guidance: guidanceScale,
     guidanceRescale: options.guidanceRescale ?? 0,
-    width: options.width ?? defaults.width,
-    height: options.height ?? defaults.height,
+    guided: guidanceScale > 1 && facts.guidanceWidth === 0,
+    width,
+    height,
+    isSized: options.width !== undefined || options.height !== undefined,
     numImages,
     batch,
+    images: batch,
+    latent: [batch, channels, height / scale, width / scale],
+    span: {},
     clipSkip: options.clipSkip ?? 0,
     longPrompts: options.longPrompts ?? false,
     promptWeighting: options.promptWeighting ?? false,
-    tiling: toTiling(options.vaeTiling, defaults),
+    tiling: toTiling(options.vaeTiling, { scale, tileSize }),
     output: options.output ?? 'image',
   };
 }

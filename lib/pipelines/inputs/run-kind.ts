@@ -1,23 +1,17 @@
 import type { AutoencoderKL } from '../../models/autoencoder-kl.js';
-import type { UNet2DConditionModel } from '../../models/unet.js';
+import type { UNetModel } from '../../models/unet.js';
 import type { CompiledSchedule } from '../../schedulers/index.js';
 import type { Tensor } from '../../tensor.js';
-import type { SettingsFields } from '../outputs/settings.js';
 import type { NoiseSource } from './noise.js';
-import type { GenerateOptions, ResolvedOptions } from './options.js';
+import type { RunSpan, Size, TextRunOptions } from './options.js';
 
 /** What a run starts from is made with this. */
-export interface RunContext {
-  unet: UNet2DConditionModel;
+export interface StartContext {
+  unet: UNetModel;
   vae: AutoencoderKL;
-  options: ResolvedOptions;
+  options: TextRunOptions;
   compiled: CompiledSchedule;
   noise: NoiseSource;
-  /** [images, channels, h, w] */
-  latent: readonly [number, number, number, number];
-  guided: boolean;
-  /** Whether it goes on where another run ended (`denoisingStart`). */
-  continues: boolean;
 }
 
 /** The latents that a run starts from, and what else accompanies its loop. NCHW. */
@@ -32,18 +26,9 @@ export interface RunStart {
 /** What was loaded, unpacked at the size of the run. */
 export interface PreparedRun {
   /** The state before the first U-Net call. Draws from the generators in diffusers' order. */
-  start(context: RunContext): Promise<RunStart>;
+  start(context: StartContext): Promise<RunStart>;
   /** Changes the pixels of the result [n, 3, h, w], which are from 0 to 1. */
   finish?(pixels: Tensor): Promise<void>;
-}
-
-/** Which part of the schedule a run takes; all of it by default. */
-export interface RunSpan {
-  /** Only the last so many steps (image to image). */
-  stepsToRun?: number | undefined;
-  /** From this fraction of the training schedule on, or up to it (hand-over between a model and its refiner). */
-  denoisingStart?: number | undefined;
-  denoisingEnd?: number | undefined;
 }
 
 /**
@@ -51,7 +36,7 @@ export interface RunSpan {
  *
  * @typeParam Inputs what is looked at before a run, such as the headers of pictures.
  */
-export interface RunKind<Options extends GenerateOptions, Inputs> {
+export interface RunKind<Options, Inputs> {
   /** Whether it gives an inpainting U-Net its further inputs, the mask and the masked picture. */
   readonly takesMask: boolean;
   /** Whether the run uses the autoencoder's encoder. */
@@ -59,18 +44,13 @@ export interface RunKind<Options extends GenerateOptions, Inputs> {
   /** Finds what options point to. */
   load(options: Options): Promise<Inputs>;
   /** Pixels of the result when options name none; undefined: the model's own size. */
-  size(inputs: Inputs, scale: number): { width: number; height: number } | undefined;
+  size(inputs: Inputs, scale: number): Size | undefined;
   /** Throws what is wrong with the options of this kind. */
-  span(options: Options, steps: number): RunSpan;
+  span(options: { readonly strength?: number }, steps: number): RunSpan;
   /** What settings in the picture say of options of this kind. */
-  settings(options: Options, span: RunSpan): SettingsFields;
+  settings(options: TextRunOptions): Readonly<Record<string, unknown>>;
   /** Bytes that preparing the run and its result take. */
-  bytes(inputs: Inputs, options: ResolvedOptions): number;
+  bytes(inputs: Inputs, options: TextRunOptions): number;
   /** Unpacks what was loaded. `note` receives what the user should know about it. */
-  prepare(
-    inputs: Inputs,
-    given: Options,
-    options: ResolvedOptions,
-    note: (message: string) => void,
-  ): Promise<PreparedRun>;
+  prepare(inputs: Inputs, options: TextRunOptions, note: (message: string) => void): Promise<PreparedRun>;
 }

@@ -1,7 +1,7 @@
-import { checkTensor } from '../../options/checks.js';
 import { inSlices, mapParts } from '../../slices.js';
-import type { GenerateOptions } from './options.js';
-import type { RunContext, RunKind, RunStart } from './run-kind.js';
+import { countOf } from '../../tensor.js';
+import type { GenerateOptions, RunOptions } from './options.js';
+import type { RunKind, RunStart, StartContext } from './run-kind.js';
 
 /** From noise. */
 export function textToImage(): RunKind<GenerateOptions, undefined> {
@@ -13,17 +13,25 @@ export function textToImage(): RunKind<GenerateOptions, undefined> {
     span: () => ({}),
     settings: () => ({}),
     bytes: () => 0,
-    prepare: async (_, { latents }) => ({ start: (context) => startFromNoise(context, latents) }),
+    prepare: async () => ({ start: startFromNoise }),
   };
 }
 
-async function startFromNoise(
-  { compiled, noise, latent, options }: RunContext,
-  given: GenerateOptions['latents'],
-): Promise<RunStart> {
-  const unit = given
-    ? (await checkTensor('latents', given, latent, options.signal)).data
-    : await noise.draw(latent[1] * latent[2] * latent[3], options.signal);
-  const scaled = mapParts(unit, (value) => value * compiled.initNoiseSigma);
-  return { latents: await inSlices(scaled, options.signal) };
+/** Noise, the seed's or one that is given, scaled as the sampler wants it. */
+export async function startNoise(
+  { latents, signal }: Pick<RunOptions, 'latents' | 'signal'>,
+  initNoiseSigma: number,
+  draw: () => Promise<Float32Array>,
+): Promise<Float32Array> {
+  const unit = latents?.data ?? (await draw());
+  return inSlices(
+    mapParts(unit, (value) => value * initNoiseSigma),
+    signal,
+  );
+}
+
+async function startFromNoise({ compiled, noise, options }: StartContext): Promise<RunStart> {
+  const [, ...each] = options.latent;
+  const draw = () => noise.draw(countOf(each), options.signal);
+  return { latents: await startNoise(options, compiled.initNoiseSigma, draw) };
 }

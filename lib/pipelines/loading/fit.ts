@@ -4,7 +4,7 @@ import { defaultLog, type Log } from '../../log.js';
 import { unknownFields } from '../../models/known-fields.js';
 import type { CLIPTextModel } from '../../models/text-encoder.js';
 import type { CLIPTokenizer } from '../../tokenizers/clip-tokenizer.js';
-import type { Components } from './parts.js';
+import type { SDParts } from './parts.js';
 
 /** Every token must have a row in the text encoder that reads it. */
 export function checkTokenizer(
@@ -64,7 +64,7 @@ export function checkInputs(
 /** The parts of a folder must belong together; each of them alone may be fine. */
 export function checkFit(
   folder: string,
-  { tokenizer, textEncoder, unet, vae }: Pick<Components, 'tokenizer' | 'textEncoder' | 'unet' | 'vae'>,
+  { tokenizer, textEncoder, unet, vae }: Pick<SDParts, 'tokenizer' | 'textEncoder' | 'unet' | 'vae'>,
 ): void {
   const fail = (message: string) => {
     throw invalidConfig(folder, message);

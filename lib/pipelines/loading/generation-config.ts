@@ -4,13 +4,7 @@ import { invalidConfig, messageOf } from '../../errors.js';
 import { readJson } from '../../files/json.js';
 import type { Log } from '../../log.js';
 import { real, whole } from '../../options/checks.js';
-
-/** What a model folder recommends for its runs: defaults of `generate`'s options of the same names. */
-export interface GenerationDefaults {
-  readonly steps?: number;
-  readonly guidanceScale?: number;
-  readonly guidanceRescale?: number;
-}
+import type { GenerationDefaults } from './parts.js';
 
 const FILE = 'generation_config.json';
 

@@ -5,18 +5,8 @@ import { type JsonObject, readJson } from '../../files/json.js';
 import { shorten } from '../../messages.js';
 import { locateModel } from '../../models/locate.js';
 import { readOriginalIndex } from './original-layout.js';
+import type { ModelIndex } from './parts.js';
 import { findPipeline } from './registry.js';
-
-/** What a model's folder says that it is. */
-export interface ModelIndex {
-  readonly folder: string;
-  /** Of the pipeline: the one that the folder names, or that its parts are made for. */
-  readonly className: string;
-  /** model_index.json */
-  readonly value: Readonly<JsonObject>;
-  /** How the folder and the class were found where that is not plain, for the log. */
-  readonly remarks?: readonly string[];
-}
 
 /**
  * Finds a model, see {@link locateModel}, and reads its model_index.json.

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { readJson } from '../../files/json.js';
-import type { ModelIndex } from './model-index.js';
+import type { ModelIndex } from './parts.js';
 
 /**
  * What a folder without model_index.json holds, from its config.json: the DDPM code's layout, a single UNet2DModel of

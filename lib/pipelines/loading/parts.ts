@@ -1,83 +1,102 @@
-import { join } from 'node:path';
-import { defaultLog } from '../../log.js';
-import { AutoencoderKL } from '../../models/autoencoder-kl.js';
-import { CLIPTextModel } from '../../models/text-encoder.js';
-import { UNet2DConditionModel } from '../../models/unet.js';
-import { openBackend } from '../../native/device.js';
+import type { JsonObject } from '../../files/json.js';
+import type { AutoencoderKL } from '../../models/autoencoder-kl.js';
+import type { ClassEmbedder } from '../../models/class-embedder.js';
+import type { CLIPVisionModelWithProjection } from '../../models/image-encoder.js';
+import type { CLIPTextModel } from '../../models/text-encoder.js';
+import type { UNetModel } from '../../models/unet.js';
+import type { UNetSpatioTemporalConditionModel } from '../../models/unet-spatio-temporal.js';
 import type { NativeBackend } from '../../native/types.js';
 import type { OptionsOf } from '../../options/spec/index.js';
-import { fitProjection } from '../../previews/fit.js';
-import { knownProjection, type LatentProjection } from '../../previews/projection.js';
+import type { LatentProjection } from '../../previews/projection.js';
 import type { Scheduler } from '../../schedulers/index.js';
-import { CLIPTokenizer } from '../../tokenizers/clip-tokenizer.js';
-import { checkFit, tellUnknownFields } from './fit.js';
-import type { GenerationDefaults } from './generation-config.js';
-import type { ModelIndex } from './model-index.js';
+import type { CLIPTokenizer } from '../../tokenizers/clip-tokenizer.js';
 import type { ModelName } from './model-name.js';
-import { repairTexts, unetRepairs } from './repairs.js';
-import { loadScheduler } from './scheduler-file.js';
-import { loadTogether } from './together.js';
+import type { SharedModels } from './shared-models.js';
 
 /** What loading a model takes. */
 export interface LoadOptions extends OptionsOf<'load'> {}
+
+/** What a model's folder says that it is. */
+export interface ModelIndex {
+  readonly folder: string;
+  /** Of the pipeline: the one that the folder names, or that its parts are made for. */
+  readonly className: string;
+  /** model_index.json */
+  readonly value: Readonly<JsonObject>;
+  /** How the folder and the class were found where that is not plain, for the log. */
+  readonly remarks?: readonly string[];
+}
+
+/** What a model folder recommends for its runs: defaults of `generate`'s options of the same names. */
+export interface GenerationDefaults {
+  readonly steps?: number;
+  readonly guidanceScale?: number;
+  readonly guidanceRescale?: number;
+}
 
 /** What every pipeline is made of. */
 export interface PipelineParts {
   readonly backend: NativeBackend;
   readonly scheduler: Scheduler;
-  readonly unet: UNet2DConditionModel;
+  readonly unet: UNetModel;
   /** What the folder recommends for its runs. */
   readonly defaults?: GenerationDefaults;
   /** What tells the model from others. */
   readonly model?: ModelName;
-  /** All loaded models; the last pipeline's dispose frees them. */
-  readonly models: readonly { dispose(): void }[];
-  /** How many pipelines share these models. */
-  users: number;
+  /** All loaded models; the pipelines over them share them. */
+  readonly models: SharedModels;
 }
 
-/** The parts of a Stable Diffusion folder. */
-export interface Components extends PipelineParts {
-  readonly tokenizer: CLIPTokenizer;
-  readonly textEncoder: CLIPTextModel;
+/** The parts that every pipeline of text has. */
+export interface LatentParts extends PipelineParts {
   readonly vae: AutoencoderKL;
   /** Colours of previews; undefined until they are needed where they have to be fitted. */
   projection: LatentProjection | undefined;
 }
 
-/** Loads the parts of a Stable Diffusion folder. What was loaded before an error is freed. */
-export async function loadComponents(index: ModelIndex, options: LoadOptions): Promise<Components> {
-  const { log = defaultLog, variant, signal } = options;
-  const backend = openBackend(options);
-  const { folder } = index;
-  if (Array.isArray(index.value.safety_checker) && index.value.safety_checker[0] !== null) {
-    log(`${join(folder, 'safety_checker')} is ignored: pictures are not checked for their content`);
-  }
-  const scheduler = await loadScheduler(index, options);
-  const tokenizer = await CLIPTokenizer.fromPretrained(join(folder, 'tokenizer'), { signal });
-  return loadTogether(async (keep, models) => {
-    const load = { variant, signal, log };
-    const textEncoder = await keep(
-      CLIPTextModel.load(backend, join(folder, 'text_encoder'), {
-        ...load,
-        keepWeights: options.unloadTextEncoder !== true,
-      }),
-    );
-    const unet = await keep(
-      UNet2DConditionModel.load(backend, join(folder, 'unet'), {
-        ...load,
-        repair: (config) => {
-          const repairs = unetRepairs(index.className, config);
-          const path = join(folder, 'unet', 'config.json');
-          for (const text of repairTexts(config, repairs)) log(`${path}: ${text}`);
-          return repairs;
-        },
-      }),
-    );
-    const vae = await keep(AutoencoderKL.load(backend, join(folder, 'vae'), load));
-    checkFit(folder, { tokenizer, textEncoder, unet, vae });
-    tellUnknownFields(folder, { unet, vae }, log);
-    const projection = options.fitPreviews ? await fitProjection(vae, signal) : knownProjection(vae);
-    return { backend, tokenizer, textEncoder, unet, vae, scheduler, projection, models, users: 0 };
-  });
+/** The parts of a Stable Diffusion folder. */
+export interface SDParts extends LatentParts {
+  readonly tokenizer: CLIPTokenizer;
+  readonly textEncoder: CLIPTextModel;
+}
+
+/** A text encoder and the tokenizer that goes with it. */
+export interface TextBranch {
+  readonly tokenizer: CLIPTokenizer;
+  readonly encoder: CLIPTextModel;
+}
+
+/** The parts of a Stable Diffusion XL folder. */
+export interface XLParts extends LatentParts {
+  /** Base: both encoders; refiner: the second one alone. The last one gives the pooled embedding. */
+  readonly text: readonly TextBranch[];
+  /** An absent negative prompt is all zeros, not the empty prompt. */
+  readonly forceZerosForEmptyPrompt: boolean;
+  /** The refiner: aesthetic scores take the place of the target size. */
+  readonly requiresAestheticsScore: boolean;
+}
+
+/** The parts of a Stable Video Diffusion folder. */
+export interface VideoParts extends PipelineParts {
+  readonly unet: UNetSpatioTemporalConditionModel;
+  readonly vae: AutoencoderKL;
+  readonly imageEncoder: CLIPVisionModelWithProjection;
+}
+
+/** The parts of a latent diffusion checkpoint. */
+export interface ClassParts extends PipelineParts {
+  readonly vae: AutoencoderKL;
+  readonly classes: ClassEmbedder;
+}
+
+/** What is known of a pipeline before a model is loaded. */
+export interface PipelineInfo<Parts extends PipelineParts = PipelineParts> {
+  /** diffusers' class name, as in model_index.json. */
+  readonly className: string;
+  /** Names of the parts that it works with. */
+  readonly parts: readonly string[];
+  /** Defaults of `generate` that belong to the class. */
+  readonly recommended?: GenerationDefaults;
+  /** Loads the parts of a folder. */
+  loadParts(index: ModelIndex, options: LoadOptions): Promise<Parts>;
 }

@@ -6,8 +6,7 @@ import { explicitFields, SchedulerFieldError, show } from '../../schedulers/conf
 import { unreadFields } from '../../schedulers/fields.js';
 import { Scheduler, type SchedulerConfig, schedulerNames } from '../../schedulers/index.js';
 import { findScheduler, schedulerClass } from '../../schedulers/registry.js';
-import type { ModelIndex } from './model-index.js';
-import type { LoadOptions } from './parts.js';
+import type { LoadOptions, ModelIndex } from './parts.js';
 import { repairTexts, schedulerRepairs } from './repairs.js';
 
 /** Most fields of a file that are told about one by one. */

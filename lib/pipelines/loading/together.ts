@@ -1,3 +1,5 @@
+import { SharedModels } from './shared-models.js';
+
 interface Model {
   dispose(): void;
 }
@@ -8,11 +10,9 @@ export type Keep = <T extends Model>(loading: Promise<T>) => Promise<T>;
 /**
  * Loads several models that belong together: those that `load` hands to `keep` are freed when it fails.
  *
- * @param load receives `keep`, and the list of what was kept so far.
+ * @param load receives `keep`, and what will share all that was kept.
  */
-export async function loadTogether<T>(
-  load: (keep: Keep, models: readonly Model[]) => Promise<T>,
-): Promise<T> {
+export async function loadTogether<T>(load: (keep: Keep, models: SharedModels) => Promise<T>): Promise<T> {
   const models: Model[] = [];
   const keep: Keep = async (loading) => {
     const model = await loading;
@@ -20,7 +20,7 @@ export async function loadTogether<T>(
     return model;
   };
   try {
-    return await load(keep, models);
+    return await load(keep, new SharedModels(models));
   } catch (error) {
     for (const model of models) model.dispose();
     throw error;

@@ -5,20 +5,12 @@ import { AutoencoderKL } from '../../models/autoencoder-kl.js';
 import { CLIPVisionModelWithProjection } from '../../models/image-encoder.js';
 import { UNetSpatioTemporalConditionModel } from '../../models/unet-spatio-temporal.js';
 import { openBackend } from '../../native/device.js';
-import type { ModelIndex } from './model-index.js';
-import type { LoadOptions, PipelineParts } from './parts.js';
+import type { LoadOptions, ModelIndex, VideoParts } from './parts.js';
 import { loadScheduler } from './scheduler-file.js';
 import { loadTogether } from './together.js';
 
-/** The parts of a Stable Video Diffusion folder. */
-export interface VideoComponents extends PipelineParts {
-  readonly unet: UNetSpatioTemporalConditionModel;
-  readonly vae: AutoencoderKL;
-  readonly imageEncoder: CLIPVisionModelWithProjection;
-}
-
 /** Loads the parts of a folder. What was loaded before an error is freed. */
-export async function loadVideoComponents(index: ModelIndex, options: LoadOptions): Promise<VideoComponents> {
+export async function loadVideoParts(index: ModelIndex, options: LoadOptions): Promise<VideoParts> {
   const { folder } = index;
   const { variant, signal, log = defaultLog } = options;
   const backend = openBackend(options);
@@ -43,6 +35,6 @@ export async function loadVideoComponents(index: ModelIndex, options: LoadOption
           `${unet.inChannels} to ${unet.native.outChannels} channels`,
       );
     }
-    return { backend, scheduler, unet, vae, imageEncoder, models, users: 0 };
+    return { backend, scheduler, unet, vae, imageEncoder, models };
   });
 }

@@ -9,31 +9,13 @@ import { openBackend } from '../../native/device.js';
 import { fitProjection } from '../../previews/fit.js';
 import { knownProjection } from '../../previews/projection.js';
 import { CLIPTokenizer } from '../../tokenizers/clip-tokenizer.js';
-import type { LatentParts } from '../families/latent-pipeline.js';
 import { checkTokenizer, tellUnknownFields } from './fit.js';
-import type { ModelIndex } from './model-index.js';
-import type { LoadOptions } from './parts.js';
+import type { LoadOptions, ModelIndex, TextBranch, XLParts } from './parts.js';
 import { loadScheduler } from './scheduler-file.js';
 import { loadTogether } from './together.js';
 
-/** A text encoder and the tokenizer that goes with it. */
-export interface TextBranch {
-  readonly tokenizer: CLIPTokenizer;
-  readonly encoder: CLIPTextModel;
-}
-
-/** The parts of a Stable Diffusion XL folder. */
-export interface XLComponents extends LatentParts {
-  /** Base: both encoders; refiner: the second one alone. The last one gives the pooled embedding. */
-  readonly text: readonly TextBranch[];
-  /** An absent negative prompt is all zeros, not the empty prompt. */
-  readonly forceZerosForEmptyPrompt: boolean;
-  /** The refiner: aesthetic scores take the place of the target size. */
-  readonly requiresAestheticsScore: boolean;
-}
-
 /** Loads a base or refiner folder. What was loaded before an error is freed. */
-export async function loadXLComponents(index: ModelIndex, options: LoadOptions): Promise<XLComponents> {
+export async function loadXLParts(index: ModelIndex, options: LoadOptions): Promise<XLParts> {
   const { variant, signal, log = defaultLog } = options;
   const load = { variant, signal, log };
   const { folder, value } = index;
@@ -71,7 +53,6 @@ export async function loadXLComponents(index: ModelIndex, options: LoadOptions):
       forceZerosForEmptyPrompt: value.force_zeros_for_empty_prompt !== false,
       requiresAestheticsScore: value.requires_aesthetics_score === true,
       models,
-      users: 0,
     };
   });
 }

@@ -1,57 +1,31 @@
 import { Callbacks } from '../../callbacks.js';
-import { attachPrograms, fullCalls, resolveCache } from '../../deepcache/index.js';
+import { attachPrograms, fullCalls, resolveCache, validateBranch } from '../../deepcache/index.js';
 import { invalidArgument } from '../../errors.js';
-import type { UNet2DConditionModel } from '../../models/unet.js';
+import type { UNetModel } from '../../models/unet.js';
 import { finish } from '../../native/device.js';
 import { stagedRequest } from '../../native/staging.js';
 import type { DenoiseRequest, DenoiseResult } from '../../native/types.js';
 import { LatentPreview } from '../../previews/latent-preview.js';
 import type { LatentProjection } from '../../previews/projection.js';
-import type {
-  CompiledSchedule,
-  CompileOptions,
-  PerSample,
-  SamplerOptions,
-  Scheduler,
-  StepTable,
-} from '../../schedulers/index.js';
+import type { CompiledSchedule, CompileOptions, SamplerOptions, Scheduler } from '../../schedulers/index.js';
 import { checkSamplerOptions } from '../../schedulers/run-options.js';
 import { FloatTensor } from '../../tensor.js';
-import type { ResolvedOptions } from '../inputs/options.js';
-import type { RunSpan } from '../inputs/run-kind.js';
+import type { RunOptions, RunSpan } from '../inputs/options.js';
+import type { ModelFacts } from '../loading/facts.js';
 import type { CallEvent } from '../outputs/result.js';
-
-/** A run's step table, and what it says about the run. */
-export interface RunPlan {
-  table: StepTable;
-  compiled: CompiledSchedule;
-  /** For every U-Net call, whether it is a full one. */
-  full: boolean[];
-}
-
-/** What a run's plan depends on; guidance may differ between samples. */
-export type PlanOptions = Pick<
-  ResolvedOptions,
-  'steps' | 'eta' | 'timesteps' | 'sigmas' | 'cache' | 'schedulerOptions'
-> & {
-  guidanceScale: PerSample;
-  guidanceRescale: number;
-  /** Which calls are full, where the pipeline has a rule of its own. */
-  fullCalls?: (timesteps: readonly number[]) => boolean[];
-};
+import type { RunPlan } from './plan.js';
 
 /** Compiles scheduler and cache policy into the table that the native loop executes. */
 export function planRun(
   scheduler: Scheduler,
-  unet: UNet2DConditionModel,
-  options: PlanOptions,
-  { guided, ...span }: { guided: boolean } & RunSpan,
+  { levels, layersPerBlock }: Pick<ModelFacts, 'levels' | 'layersPerBlock'>,
+  options: RunOptions,
   note: (message: string) => void,
 ): RunPlan {
-  const { steps, eta, timesteps, sigmas, cache = false, guidanceScale, guidanceRescale } = options;
+  const { steps, eta, timesteps, sigmas, cache = false, guidance, guidanceRescale } = options;
   const compiled = compileSpan(
     scheduler,
-    span,
+    options.span,
     {
       ...(timesteps || sigmas ? {} : { steps }),
       ...(eta !== undefined && { eta }),
@@ -64,7 +38,7 @@ export function planRun(
   if (eta && !scheduler.takesEta) note(`eta ${eta} is not used: ${scheduler.className} does not take it`);
   const resolved = resolveCache(cache, compiled.rows.length);
   if (resolved.note) note(resolved.note);
-  const branch = unet.validateBranch(resolved.settings?.branch ?? 0);
+  const branch = validateBranch(resolved.settings?.branch ?? 0, levels, layersPerBlock);
   const full =
     options.fullCalls?.(compiled.timesteps) ??
     fullCalls(cache, compiled.timesteps, compiled.schedulerTimesteps);
@@ -73,14 +47,14 @@ export function planRun(
   const rows = compiled.rows.map((row) =>
     typeof row.noise === 'number' ? { ...row, noise: place[row.noise] as number } : row,
   );
-  const guidance = guided ? { scale: guidanceScale, rescale: guidanceRescale } : undefined;
-  return { table: attachPrograms(rows, full, branch, guidance), compiled, full };
+  const guide = options.guided ? { scale: guidance, rescale: guidanceRescale } : undefined;
+  return { table: attachPrograms(rows, full, branch, guide), compiled, full };
 }
 
 /** What the options have for the sampler alone. */
 export function samplerOptions(
   { className, runOptions: known }: Scheduler,
-  { schedulerOptions }: Pick<PlanOptions, 'schedulerOptions'>,
+  { schedulerOptions }: Pick<RunOptions, 'schedulerOptions'>,
 ): SamplerOptions {
   return checkSamplerOptions(schedulerOptions, { className, known });
 }
@@ -133,7 +107,7 @@ export interface PreviewSettings {
  * @param previews must be given with `previewEvery`.
  */
 export async function runLoop(
-  unet: UNet2DConditionModel,
+  unet: UNetModel,
   request: DenoiseRequest,
   { full, compiled }: RunPlan,
   {
@@ -141,7 +115,7 @@ export async function runLoop(
     previewEvery,
     latentsEvery,
     signal,
-  }: Pick<ResolvedOptions, 'onCall' | 'previewEvery' | 'latentsEvery' | 'signal'>,
+  }: Pick<RunOptions, 'onCall' | 'previewEvery' | 'latentsEvery' | 'signal'>,
   previews?: PreviewSettings,
 ): Promise<DenoiseResult> {
   const stop = new AbortController();

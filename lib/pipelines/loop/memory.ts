@@ -1,17 +1,8 @@
 import { DeepCacheError } from '../../errors.js';
 import type { Tiling } from '../../models/tiling.js';
 import { reserveForRun } from '../../native/run-memory.js';
-import type { Components } from '../loading/parts.js';
-
-/** Bytes that a run will allocate, told before anything is. */
-export interface MemoryEstimate {
-  /** The U-Net's activations and buffers. */
-  unet: number;
-  /** The autoencoder's activations, one image or tile at a time. */
-  vae: number;
-  /** Pictures that the run reads, where it does. */
-  pictures?: number;
-}
+import type { SDParts } from '../loading/parts.js';
+import type { MemoryEstimate } from './plan.js';
 
 /** What the autoencoder does in a run, and how. */
 export interface AutoencoderUse {
@@ -23,7 +14,7 @@ export interface AutoencoderUse {
 
 /** What a run needs, computed on a thread. Sizes are latent pixels, `batch` counts guidance halves. */
 export async function estimateMemory(
-  { unet, vae }: Pick<Components, 'unet' | 'vae'>,
+  { unet, vae }: Pick<SDParts, 'unet' | 'vae'>,
   size: { batch: number; height: number; width: number; contextLength: number },
   { encodes, decodes, ...options }: AutoencoderUse,
 ): Promise<MemoryEstimate> {
@@ -44,7 +35,7 @@ export async function estimateMemory(
  *
  * @throws DeepCacheError ERR_DEEPCACHE_OUT_OF_MEMORY with the need and what there is.
  */
-export function requireMemory(components: Pick<Components, 'backend' | 'unet'>, need: MemoryEstimate): void {
+export function requireMemory(components: Pick<SDParts, 'backend' | 'unet'>, need: MemoryEstimate): void {
   const { unet, vae, pictures = 0 } = need;
   // What the U-Net holds from its last run is reused or freed.
   const { arena, buffers } = components.unet.memory();

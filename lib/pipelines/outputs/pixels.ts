@@ -21,13 +21,26 @@ export function toSigned(pixels: Float32Array): Sliced<Float32Array> {
 }
 
 /** Pixels [n, 3, h, w] from 0 to 1 as pictures. */
-export async function toImages({ data, shape }: Tensor, signal?: AbortSignal): Promise<Image[]> {
+async function toImages({ data, shape }: Tensor, signal?: AbortSignal): Promise<Image[]> {
   const [count = 0, , height = 0, width = 0] = shape;
   const size = 3 * height * width;
   const images: Image[] = [];
   for (let i = 0; i < count; i++) {
     const pixels = floatsToPixels(data.subarray(i * size, (i + 1) * size), 'unit');
     images.push(new Image({ width, height, data: await inSlices(pixels, signal) }));
+  }
+  return images;
+}
+
+/** Pictures of a result, each with what it was made with in its file: a video has one text. */
+export async function toPictures(
+  pixels: Tensor,
+  settings: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<Image[]> {
+  const images = await toImages(pixels, signal);
+  for (const [i, image] of images.entries()) {
+    image.metadata = { parameters: (settings[i] ?? settings[0]) as string };
   }
   return images;
 }

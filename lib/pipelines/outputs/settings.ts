@@ -4,7 +4,7 @@ import type { CacheOptions } from '../../deepcache/index.js';
 import { packageRoot } from '../../package-root.js';
 import type { Scheduler } from '../../schedulers/index.js';
 import type { SchedulerClass } from '../../schedulers/scheduler.js';
-import type { ResolvedOptions } from '../inputs/options.js';
+import type { TextRunOptions } from '../inputs/options.js';
 import { tellSeeds } from '../inputs/seeds.js';
 import type { PipelineParts } from '../loading/parts.js';
 
@@ -34,7 +34,7 @@ export function settingsText({ prompt, negativePrompt, fields }: Recipe): string
 
 /** The recipe of one image of a run of latents; `own` are fields of the kind of run and of the model. */
 export function recipeOf(
-  options: ResolvedOptions,
+  options: TextRunOptions,
   seeds: readonly bigint[],
   image: number,
   { sampler, own, end }: { sampler: SettingsFields; own: SettingsFields; end: SettingsFields },

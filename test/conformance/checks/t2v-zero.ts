@@ -1,9 +1,9 @@
 import { DDIMScheduler, PNDMScheduler } from '../../../lib/entries/schedulers.js';
 import type { CacheSettings } from '../../../lib/index.js';
 import { finish } from '../../../lib/native/device.js';
-import { denoiseVideo } from '../../../lib/pipelines/families/text-to-video-zero.js';
 import { NoiseSource } from '../../../lib/pipelines/inputs/noise.js';
 import { warpLatents } from '../../../lib/pipelines/loop/motion.js';
+import { denoiseVideo } from '../../../lib/pipelines/loop/video-zero.js';
 import { concat, type Tensor } from '../../../lib/tensor.js';
 import type { Findings } from '../findings.js';
 import type { GoldenCase } from '../goldens.js';

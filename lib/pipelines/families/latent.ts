@@ -1,0 +1,142 @@
+import { invalidArgument } from '../../errors.js';
+import { requireShapes } from '../../options/checks.js';
+import type { Family as FamilyName } from '../../options/families.js';
+import { guidanceEmbedding } from '../conditioning/guidance-embedding.js';
+import type { TextModel } from '../conditioning/text-model.js';
+import type { Family, Start } from '../family.js';
+import { repeatTo } from '../inputs/encode-image.js';
+import {
+  type GenerateOptions,
+  type RunSpan,
+  resolveTextOptions,
+  type TextRunOptions,
+} from '../inputs/options.js';
+import type { PreparedRun, RunKind } from '../inputs/run-kind.js';
+import { factsOf } from '../loading/facts.js';
+import { checkInputs } from '../loading/fit.js';
+import type { LatentParts, PipelineInfo } from '../loading/parts.js';
+import { planRun } from '../loop/denoise.js';
+import { estimateMemory } from '../loop/memory.js';
+import { decodeLatents } from '../outputs/decode.js';
+import { endFields, recipeOf, samplerFields, settingsText } from '../outputs/settings.js';
+
+/** Pictures from text by way of latents: how the model reads text, and what a run starts from. */
+export interface LatentFamily<Given extends object, Parts extends LatentParts, Inputs>
+  extends Family<Given, TextRunOptions, Parts, Inputs> {
+  readonly text: TextModel<Parts>;
+}
+
+/** Puts a text model and a kind of run together. */
+export function latentFamily<Given extends GenerateOptions, Parts extends LatentParts, Inputs>(
+  info: PipelineInfo<Parts> & {
+    /** Whose options it takes. */
+    options: FamilyName;
+    text: TextModel<Parts>;
+    kind: RunKind<Given, Inputs>;
+    /** Default of guidanceScale; 7.5 itself. */
+    guidanceScale?: number;
+    /** Channels of a tensor that stands for a picture. */
+    imageChannels?: readonly number[];
+  },
+): LatentFamily<Given, Parts, Inputs> {
+  const { text, kind, guidanceScale, imageChannels } = info;
+  return {
+    ...info,
+    shortest: { prompt: '', steps: 2 } as Partial<Given>,
+    facts: (parts) => factsOf({ ...parts, encoders: text.encoders(parts) }),
+    encoders: text.encoders,
+    checkParts({ unet, vae }, what) {
+      const { takesMask } = kind;
+      checkInputs(what, { inputs: unet.inChannels, latents: vae.latentChannels, takesMask });
+    },
+    load: kind.load,
+    size: (inputs, { scale }) => kind.size(inputs, scale),
+    resolve(given, facts, _, size) {
+      const options = resolveTextOptions(info.options, given, facts, {
+        ...(guidanceScale !== undefined && { guidanceScale }),
+        ...(imageChannels && { imageChannels }),
+        size,
+      });
+      text.check(options, facts);
+      // The size of other kinds of runs is known with their pictures.
+      if (!kind.encodesImages || size) requireShapes(options, { latents: options.latent });
+      return { ...options, span: spanOf(kind, options) };
+    },
+    plan: planRun,
+    async prepare({ parts, facts, options, inputs, plan, note }) {
+      const { unet, vae } = parts;
+      const { batch, latent, guided, tiling, signal } = options;
+      if (facts.guidanceWidth > 0 && options.negativePrompt !== undefined) {
+        note('the negative prompt is not used: this U-Net takes the guidance scale as an input');
+      }
+      const prompts = await text.read(parts, options, note);
+      const size = {
+        batch: guided ? 2 * batch : batch,
+        height: latent[2],
+        width: latent[3],
+        contextLength: prompts.length,
+      };
+      const decodes = options.output !== 'latent';
+      const need = await estimateMemory(parts, size, {
+        encodes: kind.encodesImages,
+        decodes,
+        tiling,
+        signal,
+      });
+      let prepared: PreparedRun;
+      return {
+        memory: { ...need, pictures: kind.bytes(inputs, options) },
+        async condition() {
+          prepared = await kind.prepare(inputs, options, note);
+          return {
+            ...(await prompts.encode()),
+            ...(facts.guidanceWidth > 0 && {
+              timestepCond: repeatTo(guidanceEmbedding(options.guidanceScale, facts.guidanceWidth), 1, batch),
+            }),
+          };
+        },
+        async start(noise): Promise<Start> {
+          const context = { unet, vae, options, compiled: plan.compiled, noise };
+          const { blend, ...start } = await prepared.start(context);
+          return { ...start, ...blend };
+        },
+        async decode(sampled) {
+          const pixels = await decodeLatents(vae, sampled, { tiling, signal });
+          await prepared.finish?.(pixels);
+          return pixels;
+        },
+      };
+    },
+    settings({ parts, scheduler, options }, seeds) {
+      const sampler = samplerFields(scheduler, options);
+      const end = endFields(parts, options.cache);
+      const { denoisingStart, denoisingEnd } = options.span;
+      return Array.from({ length: options.batch }, (_, image) => {
+        const own = {
+          ...kind.settings(options),
+          'Denoising start': denoisingStart,
+          'Denoising end': denoisingEnd,
+          ...text.settings(options, Math.floor(image / options.numImages)),
+        };
+        return settingsText(recipeOf(options, seeds, image, { sampler, own, end }));
+      });
+    },
+  };
+}
+
+/** Which part of the schedule a run takes. */
+export function spanOf(
+  kind: Pick<RunKind<never, unknown>, 'span'>,
+  options: Pick<TextRunOptions, 'steps' | 'strength' | 'denoisingStart' | 'denoisingEnd'>,
+): RunSpan {
+  const { steps, denoisingStart, denoisingEnd } = options;
+  if (denoisingStart !== undefined && denoisingEnd !== undefined && denoisingStart >= denoisingEnd) {
+    throw invalidArgument(
+      'denoisingStart',
+      `must be below denoisingEnd (${denoisingEnd}), got ${denoisingStart}`,
+    );
+  }
+  // Where a run starts is said once: strength counts for nothing beside denoisingStart.
+  const from = denoisingStart === undefined ? options : { strength: 1 };
+  return { ...kind.span(from, steps), denoisingStart, denoisingEnd };
+}

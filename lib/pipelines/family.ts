@@ -1,0 +1,84 @@
+import type { DenoiseRequest } from '../native/types.js';
+import type { LatentProjection } from '../previews/projection.js';
+import type { Scheduler } from '../schedulers/index.js';
+import type { Tensor } from '../tensor.js';
+import type { NoiseSource } from './inputs/noise.js';
+import type { RunOptions, Size } from './inputs/options.js';
+import type { ModelFacts } from './loading/facts.js';
+import type { PipelineInfo, PipelineParts } from './loading/parts.js';
+import type { LoopResult, MemoryEstimate, RunPlan } from './loop/plan.js';
+
+/** What the stages of a run share. */
+export interface Run<Options extends RunOptions, Parts extends PipelineParts, Inputs> {
+  readonly parts: Parts;
+  readonly facts: ModelFacts;
+  readonly scheduler: Scheduler;
+  readonly options: Options;
+  readonly inputs: Inputs;
+  readonly plan: RunPlan;
+  /** Tells the user what the run does otherwise than one might expect. */
+  readonly note: (message: string) => void;
+}
+
+/** What the loop gets besides sizes and the step table. */
+export type LoopInputs = Omit<DenoiseRequest, 'batch' | 'height' | 'width' | 'halves' | 'table' | 'latents'>;
+
+/** What a run starts from. */
+export interface Start extends Partial<LoopInputs> {
+  readonly latents: Float32Array;
+}
+
+/** The stages of a run whose options are known, in order. Nothing has been computed before the first of them. */
+export interface Stages {
+  /** What the run needs, told before anything is allocated. */
+  readonly memory: MemoryEstimate;
+  /** Encodes what conditions the U-Net. The stages draw from the generators in diffusers' order. */
+  condition(noise: NoiseSource): Promise<Partial<LoopInputs>>;
+  start(noise: NoiseSource): Promise<Start>;
+  /** The loop, where it is not the usual one over the plan. */
+  loop?(noise: NoiseSource, inputs: Start): Promise<LoopResult>;
+  /** What was sampled -> pixels [n, 3, h, w] from 0 to 1. */
+  decode(sampled: Tensor): Promise<Tensor>;
+}
+
+/**
+ * A kind of pipeline: a handful of functions and defaults, of which `check` and `run` make everything else.
+ *
+ * @typeParam Given options as users give them.
+ * @typeParam Options the same, checked and with defaults.
+ * @typeParam Inputs what is looked at before a run, such as the headers of pictures.
+ */
+export interface Family<Given extends object, Options extends RunOptions, Parts extends PipelineParts, Inputs>
+  extends PipelineInfo<Parts> {
+  /** Options of a run that is as short as can be, for a warm-up. */
+  readonly shortest: Partial<Given>;
+  /** What parts are like. */
+  facts(parts: Parts): ModelFacts;
+  /** Throws where parts that fit each other do not fit the family. `what` names them. */
+  checkParts?(parts: Parts, what: string): void;
+  /**
+   * Checks options and fills in their defaults.
+   *
+   * @param size where options name none; undefined: the model's own.
+   */
+  resolve(given: Given, facts: ModelFacts, scheduler: Scheduler, size: Size | undefined): Options;
+  /** The plan of a run, which is the rest of the check. */
+  plan(scheduler: Scheduler, facts: ModelFacts, options: Options, note: (message: string) => void): RunPlan;
+  /** Finds what options point to. */
+  load(given: Given): Promise<Inputs>;
+  /** Size of the result where options name none; undefined: the model's own. */
+  size(inputs: Inputs, facts: ModelFacts): Size | undefined;
+  prepare(run: Run<Options, Parts, Inputs>): Promise<Stages>;
+  /** Of each image what it was made with; a video has one text. */
+  settings(run: Run<Options, Parts, Inputs>, seeds: readonly bigint[]): string[];
+  /** Networks besides the U-Net and the autoencoder, for what they weigh. */
+  encoders(parts: Parts): readonly { readonly weightBytes: number }[];
+}
+
+/** Parts with colours of previews; undefined until they are needed where they have to be fitted. */
+export interface PreviewParts {
+  projection: LatentProjection | undefined;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: families differ in their options, parts and inputs
+export type AnyFamily = Family<any, any, any, any>;

@@ -1,0 +1,58 @@
+import type { UNetModel } from '../../models/unet.js';
+
+/** What a model is like, as its configurations tell: enough to check options and to plan a run. */
+export interface ModelFacts {
+  /** Size of the samples that the U-Net was trained on: latent pixels, where it works on latents. */
+  readonly sampleWidth: number;
+  readonly sampleHeight: number;
+  /** Channels of what is sampled. */
+  readonly channels: number;
+  /** Image pixels of a latent one. */
+  readonly scale: number;
+  /** Side of a tile of the autoencoder, in image pixels. */
+  readonly tileSize: number;
+  readonly contextWidth: number;
+  /** What the branches of the cache are counted by. */
+  readonly levels: number;
+  readonly layersPerBlock: number;
+  /** Width of the guidance scale as an input of the U-Net; 0: it takes none. */
+  readonly guidanceWidth: number;
+  /** Layers of the text encoder that has the fewest, and the width of the last one's pooled output. */
+  readonly textLayers: number;
+  readonly pooledWidth: number;
+  /** Frames that a model of videos was trained on. */
+  readonly frames: number;
+  /** Classes that a model of classes knows. */
+  readonly classes: number;
+}
+
+/** The facts of loaded parts. */
+export function factsOf({
+  unet,
+  vae,
+  encoders = [],
+  frames = 1,
+  classes = 0,
+}: {
+  unet: UNetModel;
+  vae?: { scale: number; sampleSize: number };
+  encoders?: readonly { layers: number; pooledWidth: number }[];
+  frames?: number;
+  classes?: number;
+}): ModelFacts {
+  return {
+    sampleWidth: unet.sampleWidth,
+    sampleHeight: unet.sampleHeight,
+    channels: unet.native.outChannels,
+    scale: vae?.scale ?? 1,
+    tileSize: vae?.sampleSize ?? 0,
+    contextWidth: unet.contextWidth,
+    levels: unet.native.levels,
+    layersPerBlock: unet.native.layersPerBlock,
+    guidanceWidth: unet.timeCondWidth,
+    textLayers: encoders.reduce((least, { layers }) => Math.min(least, layers), 1000),
+    pooledWidth: encoders.at(-1)?.pooledWidth ?? 0,
+    frames,
+    classes,
+  };
+}

@@ -1,0 +1,27 @@
+import type { CompiledSchedule, StepTable } from '../../schedulers/index.js';
+
+/** A run's step table, and what it says about the run. */
+export interface RunPlan {
+  table: StepTable;
+  compiled: CompiledSchedule;
+  /** For every U-Net call, whether it is a full one. */
+  full: boolean[];
+}
+
+/** What a loop made. */
+export interface LoopResult {
+  readonly latents: Float32Array;
+  /** For every U-Net call, whether it was a full one. */
+  readonly full: readonly boolean[];
+  readonly rowMilliseconds: Float64Array;
+}
+
+/** Bytes that a run will allocate, told before anything is. */
+export interface MemoryEstimate {
+  /** The U-Net's activations and buffers. */
+  unet: number;
+  /** The autoencoder's activations, one image or tile at a time. */
+  vae: number;
+  /** Pictures that the run reads, where it does. */
+  pictures?: number;
+}

@@ -1,0 +1,179 @@
+import { attachPrograms, fullCalls, resolveCache } from '../../deepcache/index.js';
+import type { UNetModel } from '../../models/unet.js';
+import type { HistorySlots } from '../../native/types.js';
+import type { CompiledSchedule, Scheduler } from '../../schedulers/index.js';
+import { inSlices, mapParts } from '../../slices.js';
+import { joined, repeatRows } from '../../tensor.js';
+import type { NoiseSource } from '../inputs/noise.js';
+import type { RunOptions } from '../inputs/options.js';
+import type { PipelineParts } from '../loading/parts.js';
+import { runLoop, samplerOptions } from './denoise.js';
+import { warpLatents } from './motion.js';
+import type { LoopResult } from './plan.js';
+
+/** The latents on the way, for tests. */
+export interface VideoZeroTrace {
+  /** Of the first frame at t1 and t0, and of all frames at t1. */
+  firstAtT1: Float32Array;
+  firstAtT0: Float32Array;
+  allAtT1: Float32Array;
+}
+
+/** What the three loops are made from. */
+export interface VideoZeroRun {
+  options: Pick<
+    RunOptions,
+    'steps' | 'eta' | 'cache' | 'schedulerOptions' | 'onCall' | 'latentsEvery' | 'signal'
+  > & { guidanceScale: number };
+  scheduler: Scheduler;
+  frames: number;
+  frameIds: readonly number[];
+  motion: { x: number; y: number };
+  t0: number;
+  t1: number;
+  /** [1, c, h, w] */
+  latent: readonly [number, number, number, number];
+  /** [negative, positive], one of each. */
+  context: Float32Array;
+  contextLength: number;
+  guided: boolean;
+  noise: NoiseSource;
+  latents: Float32Array | undefined;
+  forwardNoise: Float32Array | undefined;
+  note: (message: string) => void;
+}
+
+/** The latents of all frames. Each loop is a run of its own, so that no cached feature crosses from one to the next. */
+export async function denoiseVideo(
+  { unet }: Pick<PipelineParts, 'unet'>,
+  run: VideoZeroRun,
+): Promise<LoopResult & { trace: VideoZeroTrace }> {
+  const { scheduler, options, frames, latent, guided, noise, t0, t1 } = run;
+  const { signal } = options;
+  const compiled = compileWhole(scheduler, options);
+  const calls = compiled.rows.length;
+  const loop = async (
+    [from, to]: [number, number],
+    x: Float32Array,
+    { batch, slots }: { batch: number; slots: HistorySlots },
+  ) => {
+    const plan = await planLoop(unet, compiled, [from, to], run);
+    const count = latent[1] * latent[2] * latent[3];
+    const draws: Float32Array[] = [];
+    for (const used of compiled.noiseUsed.slice(plan.firstDraw, plan.endDraw)) {
+      const drawn = await noise.drawRows(batch, count, signal);
+      if (used) draws.push(drawn);
+    }
+    const halves = guided ? 2 : 1;
+    const request = {
+      batch,
+      frames: batch,
+      halves: halves as 1 | 2,
+      height: latent[2],
+      width: latent[3],
+      table: plan.table,
+      latents: x,
+      slots,
+      ...(draws.length > 0 && { noise: await inSlices(joined(draws), signal) }),
+      context: await inSlices(repeatRows(run.context, halves, batch), signal),
+      contextLength: run.contextLength,
+    };
+    return { plan, ...(await runLoop(unet, request, plan, options)) };
+  };
+
+  const count = latent[1] * latent[2] * latent[3];
+  const unit = run.latents ?? (await noise.drawRows(1, count, signal));
+  const scaled = mapParts(unit, (value) => value * compiled.initNoiseSigma);
+  const start = await inSlices(scaled, signal);
+  const [atT1, atT0] = [calls - t1 - 1, calls - t0 - 1];
+  const first = await loop([0, atT1], start, { batch: 1, slots: {} });
+  const second = await loop([atT1, atT0], first.latents, { batch: 1, slots: first.slots });
+  signal?.throwIfAborted();
+
+  const repeat = (values: Float32Array, times: number) => inSlices(repeatRows(values, 1, times), signal);
+  const shape = [frames - 1, ...latent.slice(1)];
+  const copies = { data: await repeat(second.latents, frames - 1), shape };
+  const moved = warpLatents(
+    copies,
+    run.frameIds.slice(1).map((id) => ({ x: run.motion.x * id, y: run.motion.y * id })),
+  );
+  const normal = run.forwardNoise ?? (await noise.drawRows(frames - 1, count, signal));
+  const alpha = alphaBetween(
+    scheduler,
+    compiled.timesteps[atT0] as number,
+    compiled.timesteps[atT1] as number,
+  );
+  const noised = mapParts(
+    moved.data,
+    (value, i) => Math.sqrt(alpha) * value + Math.sqrt(1 - alpha) * (normal[i] as number),
+  );
+  const others = await inSlices(noised, signal);
+  const all = await inSlices(joined([first.latents, others]), signal);
+  // The sampler's memory is the first frame's at t1, for all of them.
+  const slots: HistorySlots = {};
+  for (const [name, values] of Object.entries(first.slots)) {
+    slots[name as keyof HistorySlots] = await repeat(values, frames);
+  }
+  const third = await loop([atT1, calls], all, { batch: frames, slots });
+  const trace: VideoZeroTrace = { firstAtT1: first.latents, firstAtT0: second.latents, allAtT1: all };
+  return {
+    latents: third.latents,
+    trace,
+    full: [first, second, third].flatMap(({ plan }) => plan.full),
+    rowMilliseconds: Float64Array.from(
+      [first, second, third].flatMap(({ rowMilliseconds }) => [...rowMilliseconds]),
+    ),
+  };
+}
+
+/** Part of the schedule as a run of its own: the cache begins anew, with the schedule of the whole run. */
+async function planLoop(
+  unet: UNetModel,
+  compiled: CompiledSchedule,
+  [from, to]: [number, number],
+  { options, guided, note }: Pick<VideoZeroRun, 'options' | 'guided' | 'note'>,
+) {
+  const { cache = false, guidanceScale } = options;
+  const resolved = resolveCache(cache, options.steps);
+  if (resolved.note && from === 0) note(resolved.note);
+  const branch = unet.validateBranch(resolved.settings?.branch ?? 0);
+  // As long as all steps, and begun by each loop.
+  const full = fullCalls(cache, compiled.timesteps.slice(0, options.steps)).slice(0, to - from);
+  const { rows } = compiled;
+  // Draws so far, and those of the part that are used.
+  const drawsBefore = (row: number) =>
+    compiled.noiseDraws === 0 ? 0 : Math.round((compiled.noiseDraws * row) / rows.length);
+  const [firstDraw, endDraw] = [drawsBefore(from), drawsBefore(to)];
+  const used = compiled.noiseUsed;
+  const place = (draw: number) => used.slice(firstDraw, draw).filter(Boolean).length;
+  const part = rows
+    .slice(from, to)
+    .map((row) => (typeof row.noise === 'number' ? { ...row, noise: place(row.noise) } : row));
+  const guidance = guided ? { scale: guidanceScale, rescale: 0 } : undefined;
+  return {
+    table: attachPrograms(part, full, branch, guidance),
+    compiled: { ...compiled, rows: rows.slice(from, to), timesteps: compiled.timesteps.slice(from, to) },
+    full,
+    firstDraw,
+    endDraw,
+  };
+}
+
+/** The whole schedule, of which each loop takes a part. */
+export function compileWhole(
+  scheduler: Scheduler,
+  { steps, eta, schedulerOptions }: Pick<RunOptions, 'steps' | 'eta' | 'schedulerOptions'>,
+): CompiledSchedule {
+  return scheduler.compile({
+    steps,
+    ...(eta !== undefined && { eta }),
+    ...samplerOptions(scheduler, { ...(schedulerOptions && { schedulerOptions }) }),
+  });
+}
+
+/** How much of the signal is left from one training timestep to a later one (diffusers: forward_loop). */
+function alphaBetween(scheduler: Scheduler, from: number, to: number): number {
+  const { alphasCumprod } = scheduler;
+  const before = from > 0 ? (alphasCumprod[from - 1] as number) : 1;
+  return (alphasCumprod[to - 1] as number) / before;
+}

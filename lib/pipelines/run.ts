@@ -1,0 +1,145 @@
+import { checkAllValues } from '../options/check.js';
+import { fitProjection } from '../previews/fit.js';
+import type { Scheduler, StepTable } from '../schedulers/index.js';
+import { FloatTensor } from '../tensor.js';
+import type { AnyFamily, Family, PreviewParts, Run, Start } from './family.js';
+import type { NoiseSource } from './inputs/noise.js';
+import type { RunOptions } from './inputs/options.js';
+import { seedsOf, tellSeeds } from './inputs/seeds.js';
+import type { ModelFacts } from './loading/facts.js';
+import type { LatentParts, PipelineParts } from './loading/parts.js';
+import { chooseScheduler } from './loading/scheduler-file.js';
+import { type PreviewSettings, runLoop } from './loop/denoise.js';
+import { requireMemory } from './loop/memory.js';
+import type { LoopResult, RunPlan } from './loop/plan.js';
+import { toPictures } from './outputs/pixels.js';
+import { type GenerateResult, type GenerateStats, runResult } from './outputs/result.js';
+import { PhaseClock, runStats } from './outputs/stats.js';
+
+interface WithScheduler {
+  readonly scheduler?: Parameters<typeof chooseScheduler>[0];
+}
+
+/** The sampler of a run: the options', or the pipeline's own. */
+function schedulerOf({ scheduler }: WithScheduler, own: Scheduler): Scheduler {
+  return scheduler === undefined ? own : chooseScheduler(scheduler, own);
+}
+
+/**
+ * Throws what is wrong with the options of a run, as far as can be known without looking at the files they name.
+ *
+ * @param facts of the model, which need not be loaded.
+ */
+export function checkRun(family: AnyFamily, given: object, facts: ModelFacts, own: Scheduler): void {
+  // Options that are none are refused by the family, in its words.
+  const scheduler = schedulerOf(given ?? {}, own);
+  family.plan(scheduler, facts, family.resolve(given, facts, scheduler, undefined), () => {});
+}
+
+/** A run: inputs are loaded, conditions encoded, the loop is run and its result decoded. */
+export async function run<Given extends WithScheduler, O extends RunOptions, P extends PipelineParts, Inputs>(
+  family: Family<Given, O, P, Inputs>,
+  pipeline: { parts: P; scheduler: Scheduler; noise(seeds: readonly bigint[], images: number): NoiseSource },
+  given: Given,
+): Promise<GenerateResult> {
+  const { parts } = pipeline;
+  const inputs = await family.load(given);
+  const facts = family.facts(parts);
+  const scheduler = schedulerOf(given, pipeline.scheduler);
+  const options = family.resolve(given, facts, scheduler, family.size(inputs, facts));
+  await checkAllValues(options, options.signal);
+  const notes: string[] = [];
+  const note = (message: string) => {
+    notes.push(message);
+  };
+  const clock = new PhaseClock();
+  const plan = family.plan(scheduler, facts, options, note);
+  const context: Run<O, P, Inputs> = { parts, facts, scheduler, options, inputs, plan, note };
+  const stages = await family.prepare(context);
+  requireMemory(parts, stages.memory);
+
+  const noise = pipeline.noise(seedsOf(options), options.images);
+  const conditions = await stages.condition(noise);
+  clock.lap('encode');
+  const start = { ...(await stages.start(noise)), ...conditions };
+  const { signal, output, latent } = options;
+  const previews = options.previewEvery ? await previewsOf(parts as P & LatentParts, signal) : undefined;
+  signal?.throwIfAborted();
+  clock.lap('prepare');
+
+  const loop = await (stages.loop?.(noise, start) ?? usualLoop(context, noise, start, previews));
+  clock.lap('denoise');
+
+  const sampled = new FloatTensor(loop.latents, latent);
+  const tensor = output === 'latent' ? sampled : await stages.decode(sampled);
+  const settings = family.settings(context, noise.seeds);
+  const images = output === 'image' ? await toPictures(tensor, settings, signal) : [];
+  clock.lap('decode');
+  return runResult({
+    images,
+    ...(output !== 'image' && { tensor: new FloatTensor(tensor.data, tensor.shape) }),
+    settings,
+    seeds: tellSeeds(noise.seeds),
+    stats: runStats(clock, loop.full, loop.rowMilliseconds, memoryOf(parts, family.encoders(parts))),
+    notes,
+  });
+}
+
+/** The plan's rows, one after the other. */
+async function usualLoop<O extends RunOptions, P extends PipelineParts>(
+  { parts, options, plan }: Run<O, P, unknown>,
+  noise: NoiseSource,
+  start: Start,
+  previews: PreviewSettings | undefined,
+): Promise<LoopResult> {
+  const [batch, , height, width] = options.latent;
+  const draws = noise.following(plan.compiled.noiseUsed);
+  const result = await runLoop(
+    parts.unet,
+    {
+      ...start,
+      batch,
+      halves: options.guided ? 2 : 1,
+      height,
+      width,
+      table: start.mask ? withBlend(plan) : plan.table,
+      ...(draws && { noise: draws }),
+    },
+    plan,
+    options,
+    previews,
+  );
+  return { ...result, full: plan.full };
+}
+
+/** Four-channel inpainting: after each call the kept part is put back, noised for the next call's timestep. */
+function withBlend({ table, compiled }: RunPlan): StepTable {
+  const rows = table.rows.map((row, i) => {
+    const next = compiled.noiseLevels[i + 1];
+    return { ...row, blend: { init: next?.sqrtAlpha ?? 1, noise: next?.sigma ?? 0 } };
+  });
+  return { ...table, rows };
+}
+
+async function previewsOf(
+  parts: LatentParts & PreviewParts,
+  signal: AbortSignal | undefined,
+): Promise<PreviewSettings> {
+  parts.projection ??= await fitProjection(parts.vae, signal);
+  return { projection: parts.projection, scale: parts.vae.scale };
+}
+
+/** Bytes that models hold. */
+function memoryOf(
+  parts: PipelineParts & Partial<Pick<LatentParts, 'vae'>>,
+  encoders: readonly { readonly weightBytes: number }[],
+): GenerateStats['memory'] {
+  const unet = parts.unet.memory();
+  const vae = parts.vae?.memory() ?? { weights: 0, peakArena: 0 };
+  const others = encoders.reduce((sum, { weightBytes }) => sum + weightBytes, 0);
+  return {
+    weights: unet.weights + vae.weights + others,
+    arenas: unet.arena + vae.peakArena,
+    buffers: unet.buffers,
+  };
+}

@@ -1,0 +1,61 @@
+import type { RunOptions } from './inputs/options.js';
+import { type CallEvent, type GenerateResult, type OutputKind, resultOf } from './outputs/result.js';
+
+/** What `stream` yields: the steps, then the result. */
+export type StreamEvent<Output extends OutputKind = OutputKind> =
+  | ({ type: 'call' } & CallEvent)
+  | ({ type: 'result' } & GenerateResult<Output>);
+
+type Heard = Pick<RunOptions, 'onCall' | 'signal'>;
+
+/**
+ * The steps and the result of a run as they come. Leaving the loop early stops the run.
+ *
+ * @param start begins the run with options that are heard here.
+ */
+export async function* streamOf<Output extends OutputKind>(
+  options: Heard,
+  start: (options: Required<Heard>) => Promise<GenerateResult<Output>>,
+): AsyncGenerator<StreamEvent<Output>, void, void> {
+  const stop = new AbortController();
+  const events: StreamEvent<Output>[] = [];
+  let wake = () => {};
+  let failure: { error: unknown } | undefined;
+  let done = false;
+  const push = (event: StreamEvent<Output>) => {
+    events.push(event);
+    wake();
+  };
+  const running = start({
+    signal: options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal,
+    onCall: (event) => {
+      const returned = options.onCall?.(event);
+      push({ type: 'call', ...event });
+      return returned;
+    },
+  }).then(
+    (result) => push(resultOf({ type: 'result' as const, ...result })),
+    (error) => {
+      failure = { error };
+    },
+  );
+  const ended = running.then(() => {
+    done = true;
+    wake();
+  });
+  try {
+    while (true) {
+      const event = events.shift();
+      if (event) yield event;
+      else if (failure) throw failure.error;
+      else if (done) return;
+      else
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+    }
+  } finally {
+    stop.abort();
+    await ended;
+  }
+}
