@@ -1,4 +1,4 @@
-import type { ComparedRun, Difference } from './comparison.js';
+import type { ComparedRun, Difference } from './compared-run.js';
 import type { SpeedupSpread } from './speedup.js';
 
 /** A speed-up and how sure it is. */

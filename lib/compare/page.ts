@@ -1,4 +1,4 @@
-import type { ComparedRun, Comparison } from './comparison.js';
+import type { ComparedPictures, ComparedRun } from './compared-run.js';
 import { COLUMNS, differenceText } from './figures.js';
 import { dataUri, escapeHtml, pageHead } from './html.js';
 import { PAGE_SCRIPT } from './page-script.js';
@@ -8,7 +8,7 @@ import { PAGE_STYLE } from './page-style.js';
 const SMALL = 384;
 
 /** One HTML file. Everything that a user wrote (prompts, names) is escaped, and never part of the script. */
-export async function comparisonPage(comparison: Comparison): Promise<string> {
+export async function comparisonPage(comparison: ComparedPictures): Promise<string> {
   const { reference, runs, titles, seeds, device } = comparison;
   const { width, height } = reference.image;
   const seed = `seed${seeds.length > 1 ? 's' : ''} ${seeds.join(', ')}`;

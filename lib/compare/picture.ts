@@ -1,6 +1,6 @@
 import type { Image } from '../images/image.js';
 import { Canvas, type Color, charactersIn, LINE, wrapText } from './canvas.js';
-import type { ComparedRun, Comparison } from './comparison.js';
+import type { ComparedPictures, ComparedRun } from './compared-run.js';
 import { differenceText, seconds, speedupText, steps } from './figures.js';
 
 const PAPER: Color = [255, 255, 255];
@@ -15,7 +15,7 @@ const TITLE_LINES = 3;
 const NAME_LINES = 2;
 
 /** A row for each image, a column for each run; below every picture what it differs by. */
-export function comparisonPicture({ reference, runs, titles, seeds }: Comparison): Image {
+export function comparisonPicture({ reference, runs, titles, seeds }: ComparedPictures): Image {
   const { width, height } = reference.image;
   const zoom = Math.max(1, Math.ceil(MIN_COLUMN / width));
   const column = width * zoom;

@@ -5,9 +5,9 @@ import { shorten } from '../messages.js';
 import { inSlices } from '../slices.js';
 import { imageError } from './errors.js';
 import { type FloatRange, floatsToPixels, pixelsToFloats } from './floats.js';
-import { type ImageMetadata, toExifDescription } from './metadata.js';
+import { type ImageMetadata, isPngKeyword, toExifDescription } from './metadata.js';
 import { type OpenOptions, openPicture } from './picture.js';
-import { addPngText, isPngKeyword } from './png.js';
+import { addPngText } from './png.js';
 import { loadSharp } from './sharp.js';
 
 export type { FloatRange } from './floats.js';

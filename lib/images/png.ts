@@ -1,7 +1,7 @@
 import { promisify } from 'node:util';
 import { crc32, inflate } from 'node:zlib';
 import { inSlices, PART, type Sliced } from '../slices.js';
-import type { ImageMetadata } from './metadata.js';
+import { type ImageMetadata, isPngKeyword } from './metadata.js';
 
 // PNG specification, third edition: sections 5.3 (chunks), 11.3.3 (texts), 11.3.2.3 (colour profiles).
 
@@ -165,11 +165,6 @@ export function* addPngText(png: Buffer, metadata: ImageMetadata): Sliced<Buffer
   });
   const head = png.subarray(0, SIGNATURE_AND_HEADER);
   return yield* join([head, ...chunks, png.subarray(SIGNATURE_AND_HEADER)]);
-}
-
-/** What PNG allows as a keyword: 1 to 79 printable characters of Latin-1, spaces between words only. */
-export function isPngKeyword(keyword: string): boolean {
-  return /^(?! )[ -~\xa1-\xff]{1,79}(?<! )$/.test(keyword) && !keyword.includes('  ');
 }
 
 function isLatin1(text: string): boolean {

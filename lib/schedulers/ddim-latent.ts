@@ -1,7 +1,8 @@
 import { type CompileOptions, optionInRange, resolveSteps } from './compiled.js';
 import { type SchedulerConfig, TRAINING_DEFAULTS } from './config.js';
 import { addDdimStep } from './ddim-step.js';
-import { type RunContext, type Schedule, Scheduler } from './scheduler.js';
+import { Scheduler } from './scheduler.js';
+import type { RunContext, Schedule } from './scheduler-class.js';
 
 /**
  * DDIM as latent diffusion's code has it (Rombach et al. 2022, DDIMSampler): timesteps from 1 on, and a last step to

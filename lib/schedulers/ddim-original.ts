@@ -3,7 +3,8 @@ import { type SchedulerConfig, TRAINING_DEFAULTS } from './config.js';
 import { addDdimStep } from './ddim-step.js';
 import { combine, slot } from './linear.js';
 import { predictX0 } from './prediction.js';
-import { type RunContext, type Schedule, Scheduler } from './scheduler.js';
+import { Scheduler } from './scheduler.js';
+import type { RunContext, Schedule } from './scheduler-class.js';
 
 /** Ways to choose timesteps: evenly spaced ones, or closer together near the picture. */
 const SKIP_TYPES = ['uniform', 'quad'] as const;

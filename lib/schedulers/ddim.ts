@@ -4,7 +4,8 @@ import { type CompileOptions, optionInRange, resolveSteps } from './compiled.js'
 import { type SchedulerConfig, TRAINING_DEFAULTS } from './config.js';
 import { combine, slot } from './linear.js';
 import { epsilonFromX0, predictEpsilon, predictX0 } from './prediction.js';
-import { type RunContext, type Schedule, Scheduler, type SchedulerClass } from './scheduler.js';
+import { Scheduler } from './scheduler.js';
+import type { RunContext, Schedule, SchedulerClass } from './scheduler-class.js';
 import { spaceTimesteps, TIMESTEP_SPACINGS, type TimestepSpacing } from './spacing.js';
 
 /** Denoising diffusion implicit models (Song et al. 2021): first order, deterministic unless eta is above 0. */

@@ -4,7 +4,8 @@ import { type CompileOptions, resolveSteps } from './compiled.js';
 import { type SchedulerConfig, TRAINING_DEFAULTS } from './config.js';
 import { combine, slot } from './linear.js';
 import { predictX0 } from './prediction.js';
-import { type RunContext, type Schedule, Scheduler } from './scheduler.js';
+import { Scheduler } from './scheduler.js';
+import type { RunContext, Schedule } from './scheduler-class.js';
 import { spaceTimesteps, TIMESTEP_SPACINGS, type TimestepSpacing } from './spacing.js';
 
 /** Denoising diffusion probabilistic models (Ho et al. 2020): ancestral sampling. Noise is drawn except at timestep 0. */

@@ -1,6 +1,6 @@
 import type { SchedulerConfig } from './config.js';
 import { combine, type Linear, ring, slot } from './linear.js';
-import type { RunContext } from './scheduler.js';
+import type { RunContext } from './scheduler-class.js';
 import type { SigmaSpacing } from './sigma-spacing.js';
 import { alphaSigma, lambdaOf } from './sigmas.js';
 import { SOLVER_DEFAULTS, SolverScheduler } from './solver-scheduler.js';

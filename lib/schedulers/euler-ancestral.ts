@@ -1,7 +1,7 @@
 import { type SchedulerConfig, TRAINING_DEFAULTS } from './config.js';
 import { combine, slot } from './linear.js';
 import { type PredictionType, predictX0Unscaled } from './prediction.js';
-import type { RunContext } from './scheduler.js';
+import type { RunContext } from './scheduler-class.js';
 import { inputScale, SigmaScheduler } from './sigma-scheduler.js';
 
 /** Euler steps to a lower sigma, from where fresh noise leads back up to the next one. One noise draw per step. */

@@ -2,7 +2,7 @@ import { type CompileOptions, optionInRange } from './compiled.js';
 import { type SchedulerConfig, TRAINING_DEFAULTS } from './config.js';
 import { combine, type Linear, slot } from './linear.js';
 import { predictX0Unscaled } from './prediction.js';
-import type { RunContext, Schedule, SchedulerClass } from './scheduler.js';
+import type { RunContext, Schedule, SchedulerClass } from './scheduler-class.js';
 import { inputScale, SigmaScheduler } from './sigma-scheduler.js';
 import { SIGMA_SPACING_DEFAULTS } from './sigma-spacing.js';
 import type { Assignment } from './table.js';

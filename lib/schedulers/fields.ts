@@ -2,7 +2,7 @@ import { DeepCacheError } from '../errors.js';
 import { unknownName } from '../names.js';
 import type { SchedulerConfig } from './config.js';
 import { classesWith, isKnownField, knownFields } from './registry.js';
-import type { SchedulerClass } from './scheduler.js';
+import type { SchedulerClass } from './scheduler-class.js';
 
 type Fields = Pick<SchedulerClass, 'className' | 'defaults'>;
 

@@ -4,7 +4,7 @@ import type { CompileOptions } from './compiled.js';
 import { type SchedulerConfig, TRAINING_DEFAULTS } from './config.js';
 import { combine, slot } from './linear.js';
 import { predictX0Unscaled } from './prediction.js';
-import type { RunContext, Schedule } from './scheduler.js';
+import type { RunContext, Schedule } from './scheduler-class.js';
 import { inputScale, SigmaScheduler } from './sigma-scheduler.js';
 import { SIGMA_SPACING_DEFAULTS } from './sigma-spacing.js';
 

@@ -34,7 +34,9 @@ export type { SchedulerConfig } from './config.js';
 export type { SchedulerName } from './known-names.js';
 export { schedulerNames } from './registry.js';
 export type { SamplerOptions } from './run-options.js';
-export { Scheduler, type SchedulerClass } from './scheduler.js';
+export { type ModelCall, type RowState, type RunTableOptions, runTable, runTableAsync } from './run-table.js';
+export { Scheduler } from './scheduler.js';
+export type { SchedulerClass } from './scheduler-class.js';
 export * from './table.js';
 export {
   DDIMScheduler,

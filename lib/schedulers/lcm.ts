@@ -4,7 +4,8 @@ import { type CompileOptions, optionInRange, resolveSteps } from './compiled.js'
 import { type SchedulerConfig, TRAINING_DEFAULTS } from './config.js';
 import { combine, slot } from './linear.js';
 import { predictX0 } from './prediction.js';
-import { type RunContext, type Schedule, Scheduler, type SchedulerClass } from './scheduler.js';
+import { Scheduler } from './scheduler.js';
+import type { RunContext, Schedule, SchedulerClass } from './scheduler-class.js';
 import { TIMESTEP_SPACINGS } from './spacing.js';
 
 /** Half the standard deviation of the data, as the consistency models of EDM assume it. */

@@ -2,7 +2,7 @@ import { invalidArgument } from '../errors.js';
 import { type SchedulerConfig, TRAINING_DEFAULTS } from './config.js';
 import { combine, type Linear, ring, slot } from './linear.js';
 import { predictX0Unscaled } from './prediction.js';
-import type { RunContext, SchedulerClass } from './scheduler.js';
+import type { RunContext, SchedulerClass } from './scheduler-class.js';
 import { inputScale, SigmaScheduler } from './sigma-scheduler.js';
 import { SIGMA_SPACING_DEFAULTS, type SigmaSpacing } from './sigma-spacing.js';
 

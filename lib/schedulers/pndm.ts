@@ -3,7 +3,8 @@ import { type CompileOptions, resolveSteps } from './compiled.js';
 import { type SchedulerConfig, TRAINING_DEFAULTS } from './config.js';
 import { combine, type Linear, ring, slot } from './linear.js';
 import { type PredictionType, predictX0 } from './prediction.js';
-import { type RunContext, type Schedule, Scheduler } from './scheduler.js';
+import { Scheduler } from './scheduler.js';
+import type { RunContext, Schedule } from './scheduler-class.js';
 import { spaceTimesteps, TIMESTEP_SPACINGS, type TimestepSpacing } from './spacing.js';
 import type { Assignment } from './table.js';
 

@@ -3,7 +3,7 @@ import { closest } from '../names.js';
 import { findAlias, UI_NAMES } from './aliases.js';
 import type { SchedulerConfig } from './config.js';
 import type { SchedulerName } from './known-names.js';
-import type { SchedulerClass } from './scheduler.js';
+import type { SchedulerClass } from './scheduler-class.js';
 
 const classes = new Map<string, SchedulerClass>();
 

@@ -13,38 +13,9 @@ import { checkOverrides, checkZeroSnr, foreignFields, ignoredFields } from './fi
 import { PREDICTION_TYPES, type PredictionType } from './prediction.js';
 import { findScheduler, schedulerClass } from './registry.js';
 import type { SamplerOptionName } from './run-options.js';
+import type { RunContext, Schedule, SchedulerClass } from './scheduler-class.js';
 import { readSigmaSpacing, type SigmaSpacing, withoutReplacedSpacing } from './sigma-spacing.js';
 import { CURRENT_VERSION, isOlder, type Release } from './versions.js';
-
-/** What a sampler walks through: its timesteps and, for some, the sigmas (one more, the level after the last call). */
-export interface Schedule {
-  timesteps: number[];
-  sigmas?: number[];
-}
-
-/** A part of a run: `start` is the index of the first call in the schedule's lists. */
-export interface RunContext extends Schedule {
-  /** Inference steps, as the user counts them. */
-  steps: number;
-  start: number;
-  options: CompileOptions;
-  builder: RowBuilder;
-}
-
-/** The static side of a scheduler class. */
-export interface SchedulerClass<T extends Scheduler = Scheduler> {
-  new (config?: SchedulerConfig): T;
-  /** diffusers' class name. */
-  readonly className: string;
-  /** The fields of the class and their defaults (diffusers v0.40). */
-  readonly defaults: SchedulerConfig;
-  /** What configurations of older releases mean by fields that they lack, where it is something else. */
-  readonly former: readonly { readonly before: Release; readonly fields: SchedulerConfig }[];
-  /** What runs take besides steps, timesteps, sigmas and eta. */
-  readonly runOptions: readonly SamplerOptionName[];
-  /** Defaults that follow from fields that were set. */
-  implied(explicit: SchedulerConfig): SchedulerConfig;
-}
 
 /** Most training steps of a configuration: tables of this length are made of it. */
 const MAX_TRAIN_STEPS = 100_000;
@@ -143,7 +114,7 @@ export abstract class Scheduler {
     checkOverrides(target, overrides);
     const isSame = from._class_name === undefined || findScheduler(from._class_name)?.scheduler === target;
     const onTop = { ...fields, ...explicitFields(overrides) };
-    const made = new target({
+    const made = new (target as SchedulerClass<Scheduler>)({
       ...withoutReplacedSpacing(inherited, onTop),
       ...onTop,
       _diffusers_version: overrides._diffusers_version ?? (isSame ? from._diffusers_version : undefined),

@@ -1,7 +1,8 @@
 import { linspace32 } from './betas.js';
 import { type CompileOptions, type NoiseLevel, resolveSteps } from './compiled.js';
 import type { SchedulerConfig } from './config.js';
-import { type Schedule, Scheduler } from './scheduler.js';
+import { Scheduler } from './scheduler.js';
+import type { Schedule } from './scheduler-class.js';
 import { FINAL_SIGMAS, type SigmaSpacing, spaceSigmas } from './sigma-spacing.js';
 import { floorLastAlpha, logSigmas, sigmaOfTimestep, timestepOfSigma, trainingSigmas } from './sigmas.js';
 import { spaceFractionalTimesteps, TIMESTEP_SPACINGS, type TimestepSpacing } from './spacing.js';

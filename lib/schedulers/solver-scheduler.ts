@@ -4,7 +4,8 @@ import { type CompiledRow, type CompileOptions, type NoiseLevel, resolveSteps } 
 import { type SchedulerConfig, TRAINING_DEFAULTS } from './config.js';
 import type { Linear } from './linear.js';
 import { epsilonFromX0, type NoiseScales, predictEpsilon, predictX0 } from './prediction.js';
-import { type Schedule, Scheduler } from './scheduler.js';
+import { Scheduler } from './scheduler.js';
+import type { Schedule } from './scheduler-class.js';
 import { FINAL_SIGMAS, SIGMA_SPACING_DEFAULTS, type SigmaSpacing, spaceSigmas } from './sigma-spacing.js';
 import {
   alphaSigma,

@@ -1,5 +1,3 @@
-export { type ModelCall, type RowState, type RunTableOptions, runTable, runTableAsync } from './run-table.js';
-
 /** A number shared by the batch, or one per sample. */
 export type PerSample = number | readonly number[];
 

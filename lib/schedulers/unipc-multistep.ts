@@ -1,7 +1,7 @@
 import { solve } from '../math/solve.js';
 import type { SchedulerConfig } from './config.js';
 import { combine, type Linear, ring, slot } from './linear.js';
-import type { RunContext } from './scheduler.js';
+import type { RunContext } from './scheduler-class.js';
 import { alphaSigma, lambdaOf } from './sigmas.js';
 import { SOLVER_DEFAULTS, SolverScheduler } from './solver-scheduler.js';
 import type { Assignment } from './table.js';

@@ -8,7 +8,7 @@ import { show } from '../messages.js';
 import { inSlices, type Sliced } from '../slices.js';
 import { hasDecoder, readAddedTokens } from './added-token-files.js';
 import type { AddedToken } from './added-tokens.js';
-import { wordsOfTokenizerJson } from './tokenizer-json.js';
+import { type Words, wordsOfTokenizerJson } from './tokenizer-json.js';
 
 export interface SpecialTokens {
   bos: string;
@@ -31,14 +31,6 @@ export interface TokenizerFiles {
   /** Special tokens, and those that the vocabulary was extended with. */
   added: readonly AddedToken[];
   modelMaxLength: number;
-}
-
-/** A vocabulary and its merges as they were read, with the files that messages name. */
-export interface Words {
-  file: string;
-  mergesFile: string;
-  vocab: JsonObject;
-  merges: Iterable<unknown>;
 }
 
 // The original file lists more merges than were used: CLIP's vocabulary of 49408 entries holds 512 for the

@@ -1,6 +1,13 @@
 import { DeepCacheError, invalidConfig } from '../errors.js';
 import type { JsonObject } from '../files/json.js';
-import type { Words } from './tokenizer-files.js';
+
+/** A vocabulary and its merges as they were read, with the files that messages name. */
+export interface Words {
+  file: string;
+  mergesFile: string;
+  vocab: JsonObject;
+  merges: Iterable<unknown>;
+}
 
 // What CLIP's own file has, one inside of the other or not at all; what they do is not read from the file.
 const NORMALIZERS = ['Sequence', 'NFC', 'Replace', 'Lowercase'];

@@ -8,7 +8,7 @@ import {
   type Slot,
   type StepRow,
   type StepTable,
-} from '../../lib/schedulers/table.js';
+} from '../../lib/schedulers/index.js';
 import { denoiseRequest, loadUnet, maxError, noise, row } from './tiny-model.js';
 
 // A run in one job against the reference interpreter, which calls the same U-Net pass by pass.

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { CacheOptions } from '../../deepcache/index.js';
 import { packageRoot } from '../../package-root.js';
 import type { Scheduler } from '../../schedulers/index.js';
-import type { SchedulerClass } from '../../schedulers/scheduler.js';
+import type { SchedulerClass } from '../../schedulers/scheduler-class.js';
 import type { TextRunOptions } from '../inputs/options.js';
 import { tellSeeds } from '../inputs/seeds.js';
 import type { PipelineParts } from '../loading/parts.js';
