@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import {
   closeSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -21,8 +22,12 @@ import { runCli } from './cli-run.js';
 
 const MODEL = 'test/fixtures/sd15-tiny';
 let folder: string;
+/** The same model without its weights. */
+let configs: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'deepcache-cli-'));
+  configs = join(folder, 'configs');
+  cpSync(MODEL, configs, { recursive: true, filter: (path) => !path.endsWith('.safetensors') });
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -84,6 +89,23 @@ describe('images', () => {
     const expected = await images[0]?.toBuffer('png', { metadata: false });
     const saved = await (await Image.open(output)).toBuffer('png', { metadata: false });
     expect(saved.equals(expected as Buffer)).toBe(true);
+  });
+
+  test("the sampler's own options, by diffusers' names", async () => {
+    await using pipe = await StableDiffusionPipeline.fromPretrained(MODEL);
+    const options = { sChurn: 1.5, sNoise: 1.01 };
+    const { images } = await pipe.generate({
+      ...{ prompt: 'a red house', steps: 4, seed: 3 },
+      ...{ scheduler: 'Euler', schedulerOptions: options },
+    });
+    const output = file('churn.png');
+    const flags = ['--scheduler', 'Euler', '--scheduler-options', 's_churn=1.5,sNoise=1.01', '--seed', '3'];
+    expect((await generate(...flags, '-o', output)).code).toBe(0);
+    const saved = await Image.open(output);
+    expect(saved.data).toEqual(images[0]?.data);
+    expect(saved.metadata.parameters).toContain(
+      `Sampler options: ${JSON.stringify(JSON.stringify(options))}`,
+    );
   });
 
   test('noise from a file', async () => {
@@ -207,6 +229,11 @@ describe('wrong use', () => {
     [['--width', '70'], /--width must be a multiple of 8, got 70; the next is 72/],
     [['--guidance-rescale', '2'], /--guidance-rescale must be a number from 0 to 1/],
     [['--cache', 'interval=0'], /--cache: interval must be a whole number of at least 1/],
+    [['--cache', 'steps=0+99', '--steps', '20'], /--cache: steps\[1\] must be a call from 0 to 20/],
+    [['--clip-skip', '5'], /--clip-skip must be a whole number from 0 to/],
+    [['--scheduler-options', 's_churn=1'], /--scheduler-options: sChurn does not apply to PNDMScheduler/],
+    [['--scheduler', 'LMS', '--scheduler-options', 'order=9'], /--scheduler-options: order must be a whole/],
+    [['--timesteps', '9,5'], /--timesteps of your own cannot be used with PNDMScheduler/],
     [['--cache', 'interval=2,branch=12'], /--cache: branch must be a whole number from 0 to 11/],
     [['--seeds', '1,2'], /--seeds must be a list of 1 seeds/],
     [['--seed', '1', '--seeds', '1'], /--seeds and --seed exclude each other/],
@@ -215,8 +242,8 @@ describe('wrong use', () => {
     [['--negative-prompt', 'a', '--negative-prompt', 'b'], /--negative-prompt has 2 texts for 1 prompts/],
     [['--scheduler-config', '{"eta":3}'], /^deepcache: (?!--eta)/],
     [['--steps', '3', '--num-inference-steps', '4'], /--num-inference-steps is another name of steps/],
-  ])('%j, which the model has to be loaded for', async (args, message) => {
-    const { code, err } = await runCli(['generate', '-m', MODEL, '-p', 'x', '-o', file('no.png'), ...args]);
+  ])('%j, before the weights are looked for', async (args, message) => {
+    const { code, err } = await runCli(['generate', '-m', configs, '-p', 'x', '-o', file('no.png'), ...args]);
     expect(err).toMatch(message);
     expect(code).toBe(2);
     expect(existsSync(file('no.png'))).toBe(false);

@@ -1,7 +1,84 @@
+import { nameOf } from '../compare/settings.js';
+import type { CacheOptions } from '../deepcache/index.js';
+import { DeepCacheError } from '../errors.js';
+// Registers all pipelines.
+import '../index.js';
 import { checkOptions } from '../options/check.js';
 import type { Family } from '../options/families.js';
+import type { AnyFamily } from '../pipelines/family.js';
+import { readGenerationConfig, withDefaults } from '../pipelines/loading/generation-config.js';
+import { readModelIndex } from '../pipelines/loading/model-index.js';
+import type { FolderFacts, LoadOptions, ModelIndex } from '../pipelines/loading/parts.js';
+import { findPipeline } from '../pipelines/loading/registry.js';
+import { checkRun } from '../pipelines/run.js';
+import { classOf, familyOf } from './family.js';
+import type { GenerateFlags } from './generate-options.js';
 
-/** Throws what is wrong with options, before a model is loaded. */
-export async function checkForFolder(_folder: string, family: Family, options: object): Promise<void> {
-  checkOptions(family, options);
+/**
+ * Throws what is wrong with the options of a run, before its model is loaded: what configurations tell of the model is
+ * enough. A folder that is no model is told about when it is loaded.
+ */
+export async function checkForFolder(
+  model: string,
+  name: Family,
+  options: object,
+  load: Pick<LoadOptions, 'scheduler' | 'signal'>,
+): Promise<void> {
+  checkOptions(name, options);
+  const known = await orUndefined(async () => {
+    const index = await readModelIndex(model, load.signal);
+    return { ...(await lookAt(index, load)), defaults: await defaultsOf(index, load.signal) };
+  });
+  const family = findPipeline(classOf(name))?.family as AnyFamily | undefined;
+  if (!known || !family) return;
+  checkRun(family, withDefaults(known.defaults, options), known.facts, known.scheduler);
+}
+
+/** The same for runs that differ in their cache; messages tell the setting. */
+export async function checkSettings(
+  model: string,
+  name: Family,
+  options: object,
+  settings: readonly CacheOptions[],
+  load: Pick<LoadOptions, 'scheduler' | 'signal'>,
+): Promise<void> {
+  await checkForFolder(model, name, options, load);
+  for (const cache of settings) {
+    try {
+      await checkForFolder(model, name, { ...options, cache }, load);
+    } catch (error) {
+      if (!(error instanceof DeepCacheError)) throw error;
+      const message = `${error.message} (of the setting "${nameOf(cache)}")`;
+      throw new DeepCacheError(error.code, message, { cause: error });
+    }
+  }
+}
+
+/** Whose options runs of a folder take. */
+export async function familyOfFolder(model: string, flags: GenerateFlags): Promise<Family> {
+  const index = await orUndefined(() => readModelIndex(model));
+  return familyOf(index?.className, flags);
+}
+
+async function lookAt(index: ModelIndex, load: LoadOptions): Promise<FolderFacts> {
+  const own = findPipeline(index.className);
+  if (!own) throw new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', index.className);
+  return own.family.readFacts(index, load);
+}
+
+async function defaultsOf({ folder, className }: ModelIndex, signal: AbortSignal | undefined) {
+  return {
+    ...findPipeline(className)?.family.recommended,
+    ...(await readGenerationConfig(folder, () => {}, signal)),
+  };
+}
+
+/** Nothing where a folder's files are wrong; an abort and a bug are told. */
+async function orUndefined<T>(work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof DeepCacheError && error.code !== 'ERR_DEEPCACHE_INVALID_ARGUMENT') return undefined;
+    throw error;
+  }
 }

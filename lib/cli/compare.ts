@@ -8,6 +8,7 @@ import { DiffusionPipeline, pipelineForInputs } from '../index.js';
 import type { GenerateOptions } from '../pipelines/inputs/options.js';
 import { toCount } from './arguments.js';
 import { CACHE_HELP, CACHE_SETTINGS_HELP, toCacheOptions } from './cache-option.js';
+import { checkSettings, familyOfFolder } from './check-options.js';
 import { comparisonJson, comparisonText } from './compare-report.js';
 import type { CliContext } from './context.js';
 import { modelFolder } from './default-model.js';
@@ -60,11 +61,16 @@ export function compareCommand(context: CliContext): Command {
 async function run({ cache, repeats, html, ...flags }: Flags, context: CliContext): Promise<void> {
   checkFlags(flags, false);
   const prompt = await givenPrompts(flags, context);
-  const options = toGenerateOptions({ ...flags, ...(prompt && { prompt }) });
+  const { folder, note } = modelFolder(flags.model, flags);
+  const family = await familyOfFolder(folder, flags);
+  const options = toGenerateOptions({ ...flags, ...(prompt && { prompt }) }, family);
   // Without a cache it is made in any case.
   const settings = cache?.filter((setting) => setting !== false);
   if (settings?.length === 0)
     throw invalidArgument('cache', 'must be given a setting besides off to compare with it');
+  const { signal } = context;
+  const known = { ...toLoadOptions(flags), signal };
+  await checkSettings(folder, family, options, settings ?? [], known);
   const line = new StatusLine(context, !flags.quiet);
   const { force } = flags;
   requireDifferent({ output: flags.output, html });
@@ -75,9 +81,7 @@ async function run({ cache, repeats, html, ...flags }: Flags, context: CliContex
   });
   const page = html === undefined ? undefined : await OutputFile.prepare(html, { ...HTML, force });
   const remark = (message: string) => line.remark(message);
-  const { folder, note } = modelFolder(flags.model, flags);
   if (note) remark(note);
-  const { signal } = context;
   try {
     line.show(`loading ${folder}`);
     const load = { ...toLoadOptions(flags), log: remark, signal };

@@ -18,6 +18,12 @@ const OF_CLASS: Readonly<Record<string, Family>> = {
   ClassConditionalLDMPipeline: 'ldm',
 };
 
+/** The pipeline whose options a family's are. */
+export function classOf(family: Family): string {
+  if (family === 'zero') return 'TextToVideoZeroPipeline';
+  return Object.keys(OF_CLASS).find((name) => OF_CLASS[name] === family) ?? 'StableDiffusionPipeline';
+}
+
 /** Whether a model, or a model asked for several frames, makes a video. */
 export function makesVideo(className: string | undefined, { frames }: GenerateFlags): boolean {
   return className === SVD || frames !== undefined;

@@ -39,7 +39,8 @@ export async function generate(given: GenerateFlags, context: CliContext): Promi
   checkFlags(flags, isVideo);
   const family = familyOf(className, flags);
   const options = toGenerateOptions(flags, family);
-  await checkForFolder(folder, family, options);
+  const { signal } = context;
+  await checkForFolder(folder, family, options, { ...toLoadOptions(flags), signal });
   await checkRefiner(className, flags);
   for (const picture of [flags.image, flags.mask]) {
     if (picture !== undefined) await readPictureFile(picture, context.signal);
@@ -52,7 +53,6 @@ export async function generate(given: GenerateFlags, context: CliContext): Promi
     line.remark('--preview-every: pictures cannot be shown here; give --preview and a file');
     delete options.previewEvery;
   }
-  const { signal } = context;
   try {
     line.show(`loading ${folder}`);
     const start = performance.now();

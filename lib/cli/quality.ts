@@ -20,6 +20,7 @@ import {
 } from '../quality/index.js';
 import { toCount, toWhole } from './arguments.js';
 import { CACHE_HELP, CACHE_SETTINGS_HELP, toCacheOptions } from './cache-option.js';
+import { checkSettings, familyOfFolder } from './check-options.js';
 import { type CliContext, ExitCode } from './context.js';
 import { modelFolder } from './default-model.js';
 import { formatMarkdown, formatSeconds, formatTable } from './format.js';
@@ -107,14 +108,17 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
     { count: captions ?? 16, seed, isDemo },
     context,
   );
-  const { prompt: _, ...options } = toGenerateOptions({ ...rest, prompt: prompts } as GenerateFlags);
   checkFlags(rest as GenerateFlags, false);
+  const { folder, note } = modelFolder(flags.model, { ...flags, prompt: prompts });
+  const family = await familyOfFolder(folder, rest as GenerateFlags);
+  const { prompt: _, ...options } = toGenerateOptions({ ...rest, prompt: prompts } as GenerateFlags, family);
+  const { signal } = context;
+  const known = { ...toLoadOptions(rest as GenerateFlags), signal };
+  await checkSettings(folder, family, { ...options, prompt: prompts[0] }, settings, known);
   const line = new StatusLine(context, !flags.quiet);
   const { force } = flags;
   const page = html === undefined ? undefined : await OutputFile.prepare(html, { ...HTML, force });
-  const { folder, note } = modelFolder(flags.model, { ...flags, prompt: prompts });
   if (note) line.remark(note);
-  const { signal } = context;
   try {
     line.show(`loading ${folder}`);
     await using pipe = await DiffusionPipeline.fromPretrained(folder, {

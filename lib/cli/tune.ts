@@ -11,6 +11,7 @@ import {
   tune,
 } from '../tune/index.js';
 import { toCount, toList, toNumber, toWhole } from './arguments.js';
+import { checkForFolder, familyOfFolder } from './check-options.js';
 import { type CliContext, ExitCode } from './context.js';
 import { modelFolder } from './default-model.js';
 import { formatSeconds, formatTable } from './format.js';
@@ -104,12 +105,15 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
       : [all, await promptList({ prompts: validationPrompts }, { count: 1, seed, isDemo: false }, context)];
   const given = { ...generateFlags, prompt: tuning } as unknown as GenerateFlags;
   checkFlags(given, false);
-  const { prompt: _, ...options } = toGenerateOptions(given);
+  const { folder, note } = modelFolder(flags.model, { ...flags, prompt: all });
+  const family = await familyOfFolder(folder, given);
+  const { prompt: _, ...options } = toGenerateOptions(given, family);
+  const { signal } = context;
+  const known = { ...toLoadOptions(given), signal };
+  await checkForFolder(folder, family, { ...options, prompt: tuning[0] }, known);
 
   const line = new StatusLine(context, !flags.quiet);
-  const { folder, note } = modelFolder(flags.model, { ...flags, prompt: all });
   if (note) line.remark(note);
-  const { signal } = context;
   const limit = formatSeconds(maxSeconds);
   try {
     line.show(`loading ${folder}`);

@@ -6,7 +6,7 @@ import {
   schedulerNames,
 } from '../../lib/entries/schedulers.js';
 import type { GenerateOptions, StableDiffusionPipeline } from '../../lib/index.js';
-import { latentsOf, loadTiny, rejection, sameBits } from './tiny.js';
+import { distance, latentsOf, loadTiny, rejection, sameBits } from './tiny.js';
 
 // The sampler of a run, of a pipeline, and of a loaded folder.
 
@@ -111,4 +111,47 @@ test('eta makes DDIM noisy, and the noise comes from the seed', async () => {
       await latentsOf(pipe, { scheduler: 'DDIM' }),
     ),
   ).toBe(true);
+});
+
+describe("the sampler's own options", () => {
+  const euler = { scheduler: 'Euler', steps: 5 };
+
+  test('churn adds noise, of the seed, and none of it is none', async () => {
+    const plain = await latentsOf(pipe, euler);
+    expect(sameBits(await latentsOf(pipe, { ...euler, schedulerOptions: { sChurn: 0 } }), plain)).toBe(true);
+    const churned = await latentsOf(pipe, { ...euler, schedulerOptions: { sChurn: 2 } });
+    expect(distance(churned, plain)).toBeGreaterThan(1e-3);
+    expect(sameBits(await latentsOf(pipe, { ...euler, schedulerOptions: { sChurn: 2 } }), churned)).toBe(
+      true,
+    );
+    // Above all sigmas there is nothing to add it to.
+    const none = { sChurn: 2, sTmin: 1e6 };
+    expect(sameBits(await latentsOf(pipe, { ...euler, schedulerOptions: none }), plain)).toBe(true);
+  });
+
+  test('LMS of order 1 is Euler', async () => {
+    const lms = { scheduler: 'LMS', steps: 5 };
+    const expected = await latentsOf(pipe, {
+      scheduler: { _class_name: 'Euler', timestep_spacing: 'linspace' },
+      steps: 5,
+    });
+    const first = await latentsOf(pipe, {
+      scheduler: { _class_name: 'LMS', timestep_spacing: 'linspace' },
+      steps: 5,
+      schedulerOptions: { order: 1 },
+    });
+    expect(distance(first, expected)).toBeLessThan(1e-4);
+    expect(distance(await latentsOf(pipe, lms), expected)).toBeGreaterThan(1e-4);
+  });
+
+  test('they are part of the settings', async () => {
+    const { settings } = await pipe.generate({
+      ...{ prompt: 'a', output: 'latent' as const, seed: 1 },
+      ...{ ...euler, schedulerOptions: { sChurn: 2, sNoise: 1.003 } },
+    });
+    const json = JSON.stringify({ sChurn: 2, sNoise: 1.003 });
+    expect(settings[0]).toContain(`Sampler options: ${JSON.stringify(json)}`);
+    const { settings: without } = await pipe.generate({ prompt: 'a', output: 'latent', ...euler });
+    expect(without[0]).not.toContain('Sampler options');
+  });
 });

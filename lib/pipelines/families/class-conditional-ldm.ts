@@ -7,7 +7,7 @@ import { MAX_IMAGES } from '../../options/spec/run.js';
 import { DiffusionPipeline } from '../diffusion-pipeline.js';
 import type { Family } from '../family.js';
 import type { RunOptions } from '../inputs/options.js';
-import { loadClassParts } from '../loading/class-parts.js';
+import { loadClassParts, readClassFacts } from '../loading/class-parts.js';
 import { factsOf } from '../loading/facts.js';
 import type { ClassParts } from '../loading/parts.js';
 import { registerPipeline } from '../loading/registry.js';
@@ -32,6 +32,7 @@ const DEFAULT_GUIDANCE = 1.5;
 const family: Family<ClassConditionalLDMOptions, ClassRunOptions, ClassParts, undefined> = {
   className: 'ClassConditionalLDMPipeline',
   parts: ['unet', 'vae', 'classes'],
+  readFacts: readClassFacts,
   loadParts: loadClassParts,
   shortest: { classLabels: 0, steps: 2 },
   facts: (parts) => factsOf({ ...parts, classes: parts.classes.unconditional }),

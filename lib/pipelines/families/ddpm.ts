@@ -13,7 +13,8 @@ import { DiffusionPipeline } from '../diffusion-pipeline.js';
 import type { Family } from '../family.js';
 import type { RunOptions } from '../inputs/options.js';
 import { factsOf } from '../loading/facts.js';
-import type { LoadOptions, ModelIndex, PipelineParts } from '../loading/parts.js';
+import { factsOfUnet } from '../loading/folder-facts.js';
+import type { FolderFacts, LoadOptions, ModelIndex, PipelineParts } from '../loading/parts.js';
 import { registerPipeline } from '../loading/registry.js';
 import { chooseScheduler, loadScheduler } from '../loading/scheduler-file.js';
 import { SharedModels } from '../loading/shared-models.js';
@@ -31,6 +32,7 @@ const PAPER_STEPS = 100;
 const family: Family<DDPMOptions, RunOptions, PipelineParts, undefined> = {
   className: 'DDPMPipeline',
   parts: ['unet'],
+  readFacts,
   loadParts,
   shortest: { steps: 2 },
   facts: factsOf,
@@ -78,23 +80,31 @@ export class DDPMPipeline extends DiffusionPipeline<DDPMOptions, PipelineParts> 
 
 registerPipeline(DDPMPipeline);
 
-async function loadParts(index: ModelIndex, options: LoadOptions): Promise<PipelineParts> {
-  const { variant, signal } = options;
+/** The configurations of a folder, and where the U-Net's files are. */
+async function readConfigs(index: ModelIndex, options: LoadOptions) {
   const { folder } = index;
-  const backend = openBackend(options);
   // diffusers looks for parts in the folder itself where they have none of their own.
   const part = (name: string) => (existsSync(join(folder, name)) ? join(folder, name) : folder);
-  const unetFolder = part('unet');
-  const config = (await readJson(join(unetFolder, 'config.json'), { signal })).value;
+  const unet = part('unet');
+  const config = (await readJson(join(unet, 'config.json'), { signal: options.signal })).value;
   const original = Array.isArray(config.ch_mult);
   const scheduler = existsSync(join(part('scheduler'), 'scheduler_config.json'))
     ? await loadScheduler(index, options, part('scheduler'))
     : ownScheduler(config, original, options.scheduler);
-  const unet = await UNet2DModel.load(backend, unetFolder, {
-    variant,
-    signal,
-    ...(original && { stem: 'model' }),
-  });
+  return { unet, config, original, scheduler };
+}
+
+async function readFacts(index: ModelIndex, options: LoadOptions): Promise<FolderFacts> {
+  const { config, scheduler } = await readConfigs(index, { ...options, log: () => {} });
+  return { facts: factsOfUnet(config), scheduler };
+}
+
+async function loadParts(index: ModelIndex, options: LoadOptions): Promise<PipelineParts> {
+  const { variant, signal } = options;
+  const backend = openBackend(options);
+  const { unet: folder, original, scheduler } = await readConfigs(index, options);
+  const stem = original ? { stem: 'model' } : {};
+  const unet = await UNet2DModel.load(backend, folder, { variant, signal, ...stem });
   return { backend, scheduler, unet, models: new SharedModels([unet]) };
 }
 

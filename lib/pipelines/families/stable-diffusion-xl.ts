@@ -9,6 +9,7 @@ import { imageToImage } from '../inputs/image-to-image.js';
 import { inpainting } from '../inputs/inpainting.js';
 import type { TextRunOptions } from '../inputs/options.js';
 import { textToImage } from '../inputs/text-to-image.js';
+import { readFolderFacts } from '../loading/folder-facts.js';
 import type { XLParts } from '../loading/parts.js';
 import { registerPipeline } from '../loading/registry.js';
 import { loadXLParts } from '../loading/xl-parts.js';
@@ -29,7 +30,12 @@ export interface XLInpaintOptions extends OptionsOf<'xl-inpaint'> {
 }
 
 /** What all models of the structure of Stable Diffusion XL are: base (two text encoders) and refiner (one). */
-const MODEL = { parts: ['unet', 'vae', 'text'], loadParts: loadXLParts, text: xlText } as const;
+const MODEL = {
+  parts: ['unet', 'vae', 'text'],
+  loadParts: loadXLParts,
+  readFacts: readFolderFacts,
+  text: xlText,
+} as const;
 
 /** A pipeline over such a model. */
 export abstract class StableDiffusionXL<Options extends XLOptions> extends DiffusionPipeline<

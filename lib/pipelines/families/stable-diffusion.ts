@@ -9,6 +9,7 @@ import { type Img2ImgOptions, imageToImage } from '../inputs/image-to-image.js';
 import { type InpaintOptions, inpainting } from '../inputs/inpainting.js';
 import type { GenerateOptions, TextRunOptions } from '../inputs/options.js';
 import { textToImage } from '../inputs/text-to-image.js';
+import { readFolderFacts } from '../loading/folder-facts.js';
 import type { SDParts } from '../loading/parts.js';
 import { registerPipeline } from '../loading/registry.js';
 import { loadSDParts } from '../loading/sd-parts.js';
@@ -18,6 +19,7 @@ import { latentFamily } from './latent.js';
 const MODEL = {
   parts: ['unet', 'vae', 'textEncoder', 'tokenizer'],
   loadParts: loadSDParts,
+  readFacts: readFolderFacts,
   text: sdText,
 } as const;
 

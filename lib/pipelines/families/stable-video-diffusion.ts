@@ -21,6 +21,7 @@ import type { Family, Run } from '../family.js';
 import type { RunOptions } from '../inputs/options.js';
 import { startNoise } from '../inputs/text-to-image.js';
 import { factsOf, type ModelFacts } from '../loading/facts.js';
+import { readFolderFacts } from '../loading/folder-facts.js';
 import type { VideoParts } from '../loading/parts.js';
 import { registerPipeline } from '../loading/registry.js';
 import { loadVideoParts } from '../loading/video-parts.js';
@@ -53,6 +54,7 @@ const family: Family<VideoOptions, VideoRunOptions, VideoParts, LoadedImages> = 
   className: 'StableVideoDiffusionPipeline',
   parts: ['unet', 'vae', 'imageEncoder'],
   loadParts: loadVideoParts,
+  readFacts: readFolderFacts,
   shortest: { image: { data: new Uint8Array(3), width: 1, height: 1, channels: 3 }, steps: 2 },
   facts: (parts) => factsOf({ ...parts, frames: parts.unet.numFrames }),
   encoders: ({ imageEncoder }) => [imageEncoder],

@@ -10,6 +10,7 @@ import type { Family } from '../family.js';
 import { resolveTextOptions, type TextRunOptions } from '../inputs/options.js';
 import { factsOf } from '../loading/facts.js';
 import { checkInputs } from '../loading/fit.js';
+import { readFolderFacts } from '../loading/folder-facts.js';
 import type { SDParts } from '../loading/parts.js';
 import { registerPipeline } from '../loading/registry.js';
 import { loadSDParts } from '../loading/sd-parts.js';
@@ -39,6 +40,7 @@ const family: Family<TextToVideoZeroOptions, VideoZeroOptions, SDParts, undefine
   className: 'TextToVideoZeroPipeline',
   parts: ['unet', 'vae', 'textEncoder', 'tokenizer'],
   loadParts: loadSDParts,
+  readFacts: readFolderFacts,
   shortest: { prompt: '', steps: LEAST_CALLS },
   facts: (parts) => factsOf({ ...parts, encoders: [parts.textEncoder] }),
   encoders: sdText.encoders,

@@ -1,13 +1,30 @@
+import { join } from 'node:path';
 import { invalidConfig } from '../../errors.js';
+import { readJson } from '../../files/json.js';
 import { AutoencoderKL } from '../../models/autoencoder-kl.js';
 import { ClassEmbedder } from '../../models/class-embedder.js';
 import { findModel } from '../../models/model-files.js';
 import { LatentUNetModel } from '../../models/unconditional-unets.js';
 import { openBackend } from '../../native/device.js';
 import { LatentDDIMScheduler, type Scheduler } from '../../schedulers/index.js';
-import type { ClassParts, LoadOptions, ModelIndex } from './parts.js';
+import { factsOfUnet } from './folder-facts.js';
+import type { ClassParts, FolderFacts, LoadOptions, ModelIndex } from './parts.js';
 import { chooseScheduler } from './scheduler-file.js';
 import { loadTogether } from './together.js';
+
+/** Looks at a latent diffusion checkpoint's configuration. */
+export async function readClassFacts(
+  { folder }: ModelIndex,
+  { scheduler: choice, signal }: LoadOptions,
+): Promise<FolderFacts> {
+  const { value } = await readJson(join(folder, 'config.json'), { signal });
+  const { scheduler, classes } = readConfig(folder, value);
+  return {
+    // The last class stands for none.
+    facts: { ...factsOfUnet(value), classes: classes - 1 },
+    scheduler: choice ? chooseScheduler(choice, scheduler) : scheduler,
+  };
+}
 
 /** Loads a latent diffusion checkpoint. What was loaded before an error is freed. */
 export async function loadClassParts({ folder }: ModelIndex, options: LoadOptions): Promise<ClassParts> {

@@ -10,6 +10,7 @@ import type { OptionsOf } from '../../options/spec/index.js';
 import type { LatentProjection } from '../../previews/projection.js';
 import type { Scheduler } from '../../schedulers/index.js';
 import type { CLIPTokenizer } from '../../tokenizers/clip-tokenizer.js';
+import type { ModelFacts } from './facts.js';
 import type { ModelName } from './model-name.js';
 import type { SharedModels } from './shared-models.js';
 
@@ -89,6 +90,13 @@ export interface ClassParts extends PipelineParts {
   readonly classes: ClassEmbedder;
 }
 
+/** What a folder tells of its model without its weights. */
+export interface FolderFacts {
+  readonly facts: ModelFacts;
+  /** Its own, or the one that options name. */
+  readonly scheduler: Scheduler;
+}
+
 /** What is known of a pipeline before a model is loaded. */
 export interface PipelineInfo<Parts extends PipelineParts = PipelineParts> {
   /** diffusers' class name, as in model_index.json. */
@@ -97,6 +105,8 @@ export interface PipelineInfo<Parts extends PipelineParts = PipelineParts> {
   readonly parts: readonly string[];
   /** Defaults of `generate` that belong to the class. */
   readonly recommended?: GenerationDefaults;
+  /** Looks at a folder without loading it. Throws what loading throws about its configurations. */
+  readFacts(index: ModelIndex, options: LoadOptions): Promise<FolderFacts>;
   /** Loads the parts of a folder. */
   loadParts(index: ModelIndex, options: LoadOptions): Promise<Parts>;
 }

@@ -1,0 +1,77 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { unetDefaults } from '../../configs/unet-size.js';
+import { type JsonObject, readJson } from '../../files/json.js';
+import type { ModelFacts } from './facts.js';
+import type { FolderFacts, LoadOptions, ModelIndex } from './parts.js';
+import { unetRepairs } from './repairs.js';
+import { readScheduler, schedulerOfIndex } from './scheduler-file.js';
+
+/** The facts of a U-Net alone, by any format of configuration. */
+export function factsOfUnet(config: Readonly<JsonObject>): ModelFacts {
+  const { height, width, scale, frames = 1 } = unetDefaults(config);
+  const latent = section(section(section(config, 'params'), 'unet_config'), 'params');
+  const multiples = config.block_out_channels ?? config.ch_mult ?? latent.channel_mult;
+  const inPixels = config._class_name === 'UNet2DModel' || Array.isArray(config.ch_mult);
+  return {
+    sampleWidth: width,
+    sampleHeight: height,
+    scale,
+    frames,
+    channels: whole(config.out_channels ?? config.out_ch ?? latent.out_channels, inPixels ? 3 : 4),
+    contextWidth: whole(config.cross_attention_dim, 1280),
+    levels: Array.isArray(multiples) ? multiples.length : 4,
+    layersPerBlock: whole(config.layers_per_block ?? config.num_res_blocks ?? latent.num_res_blocks, 2),
+    guidanceWidth: whole(config.time_cond_proj_dim, 0),
+    tileSize: 512,
+    textLayers: 1000,
+    pooledWidth: 0,
+    classes: 0,
+  };
+}
+
+/**
+ * The facts of a folder in the diffusers layout, and its sampler or the one that options name.
+ *
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG and others for files that loading refuses, too.
+ */
+export async function readFolderFacts(
+  { folder, className, value }: ModelIndex,
+  { scheduler: choice, signal }: Pick<LoadOptions, 'scheduler' | 'signal'>,
+): Promise<FolderFacts> {
+  const read = async (part: string) => (await readJson(join(folder, part, 'config.json'), { signal })).value;
+  const own = await read('unet');
+  const unet = { ...own, ...unetRepairs(className, own) };
+  const vae = await read('vae');
+  const blocks = vae.block_out_channels;
+  const scale = 2 ** ((Array.isArray(blocks) ? blocks.length : 1) - 1);
+  const side = Number([vae.sample_size].flat()[0]);
+  const texts: Readonly<JsonObject>[] = [];
+  for (const part of ['text_encoder', 'text_encoder_2'])
+    if (existsSync(join(folder, part))) texts.push(await read(part));
+  // A whole CLIP model's configuration has that of its text encoder inside.
+  const layers = texts.map((text) =>
+    whole({ ...text, ...section(text, 'text_config') }.num_hidden_layers, 12),
+  );
+  const source = { pipeline: className, className: schedulerOfIndex(value), choice, signal };
+  return {
+    facts: {
+      ...factsOfUnet(unet),
+      scale,
+      tileSize: side >= 4 * scale ? side - (side % (4 * scale)) : 512,
+      channels: whole(vae.latent_channels, 4),
+      textLayers: layers.reduce((least, own) => Math.min(least, own), 1000),
+      pooledWidth: whole(texts.at(-1)?.projection_dim, 0),
+    },
+    scheduler: (await readScheduler(join(folder, 'scheduler'), source)).scheduler,
+  };
+}
+
+function whole(value: unknown, fallback: number): number {
+  return typeof value === 'number' && Number.isInteger(value) ? value : fallback;
+}
+
+function section(config: Readonly<JsonObject>, name: string): Readonly<JsonObject> {
+  const value = config[name];
+  return typeof value === 'object' && value !== null ? (value as JsonObject) : {};
+}
