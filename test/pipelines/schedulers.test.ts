@@ -114,7 +114,7 @@ test('eta makes DDIM noisy, and the noise comes from the seed', async () => {
 });
 
 describe("the sampler's own options", () => {
-  const euler = { scheduler: 'Euler', steps: 5 };
+  const euler = { scheduler: 'Euler', steps: 5 } as const;
 
   test('churn adds noise, of the seed, and none of it is none', async () => {
     const plain = await latentsOf(pipe, euler);
@@ -130,7 +130,7 @@ describe("the sampler's own options", () => {
   });
 
   test('LMS of order 1 is Euler', async () => {
-    const lms = { scheduler: 'LMS', steps: 5 };
+    const lms = { scheduler: 'LMS', steps: 5 } as const;
     const expected = await latentsOf(pipe, {
       scheduler: { _class_name: 'Euler', timestep_spacing: 'linspace' },
       steps: 5,
