@@ -19,11 +19,11 @@ export function factsOfUnet(config: Readonly<JsonObject>): ModelFacts {
     scale,
     frames,
     channels: whole(config.out_channels ?? config.out_ch ?? latent.out_channels, inPixels ? 3 : 4),
-    contextWidth: whole(config.cross_attention_dim, 1280),
+    contextWidth: inPixels ? 0 : whole(config.cross_attention_dim ?? latent.context_dim, 1280),
     levels: Array.isArray(multiples) ? multiples.length : 4,
     layersPerBlock: whole(config.layers_per_block ?? config.num_res_blocks ?? latent.num_res_blocks, 2),
     guidanceWidth: whole(config.time_cond_proj_dim, 0),
-    tileSize: 512,
+    tileSize: inPixels ? 0 : 512,
     textLayers: 1000,
     pooledWidth: 0,
     classes: 0,
@@ -50,9 +50,9 @@ export async function readFolderFacts(
   for (const part of ['text_encoder', 'text_encoder_2'])
     if (existsSync(join(folder, part))) texts.push(await read(part));
   // A whole CLIP model's configuration has that of its text encoder inside.
-  const layers = texts.map((text) =>
-    whole({ ...text, ...section(text, 'text_config') }.num_hidden_layers, 12),
-  );
+  const inner = texts.map((text): JsonObject => ({ ...text, ...section(text, 'text_config') }));
+  const last = inner.at(-1) ?? {};
+  const isProjected = [last.architectures].flat().includes('CLIPTextModelWithProjection');
   const source = { pipeline: className, className: schedulerOfIndex(value), choice, signal };
   return {
     facts: {
@@ -60,8 +60,8 @@ export async function readFolderFacts(
       scale,
       tileSize: side >= 4 * scale ? side - (side % (4 * scale)) : 512,
       channels: whole(vae.latent_channels, 4),
-      textLayers: layers.reduce((least, own) => Math.min(least, own), 1000),
-      pooledWidth: whole(texts.at(-1)?.projection_dim, 0),
+      textLayers: Math.min(1000, ...inner.map((text) => whole(text.num_hidden_layers, 12))),
+      pooledWidth: whole(isProjected ? last.projection_dim : last.hidden_size, 0),
     },
     scheduler: (await readScheduler(join(folder, 'scheduler'), source)).scheduler,
   };
