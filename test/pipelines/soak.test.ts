@@ -14,7 +14,7 @@ test('40 runs with aborts, errors and terminated threads: no leak, no crash, alw
   ]);
   const { runs, counts, growthMiB, allowedMiB } = JSON.parse(stdout);
   expect(runs).toBe(40);
-  for (const action of ['complete', 'abort', 'worker', 'anotherModel', 'throwInStep']) {
+  for (const action of ['complete', 'abort', 'worker', 'anotherModel', 'throwInCall']) {
     expect(counts[action]).toBeGreaterThan(0);
   }
   expect(growthMiB).toBeLessThanOrEqual(allowedMiB);
