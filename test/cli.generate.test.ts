@@ -241,6 +241,11 @@ describe('wrong use', () => {
     [['--prompt-2', 'y'], /--prompt-2 is nothing that text to image takes; it is for SDXL \[/],
     [['--negative-prompt', 'a', '--negative-prompt', 'b'], /--negative-prompt has 2 texts for 1 prompts/],
     [['--scheduler-config', '{"eta":3}'], /^deepcache: (?!--eta)/],
+    [['--scheduler-config', '{"beta_start":"x"}'], /^deepcache: --scheduler-config: PNDMScheduler: beta_start /],
+    [
+      ['--scheduler', 'Euler', '--scheduler-config', '{"timestep_spacing":"x"}'],
+      /^deepcache: --scheduler-config: EulerDiscreteScheduler: timestep_spacing /,
+    ],
     [['--steps', '3', '--num-inference-steps', '4'], /--num-inference-steps is another name of steps/],
   ])('%j, before the weights are looked for', async (args, message) => {
     const { code, err } = await runCli(['generate', '-m', configs, '-p', 'x', '-o', file('no.png'), ...args]);

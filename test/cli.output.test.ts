@@ -135,7 +135,19 @@ describe('found before a model is loaded', () => {
     [
       'a file for a folder',
       (path) => ['generate', '-o', `${path}/file/x.png`],
-      /x\.png cannot be written/,
+      /\/file is no folder \[/,
+      1,
+    ],
+    [
+      'a file far up',
+      (path) => ['generate', '-o', `${path}/file/a/b/x.png`],
+      /\/file is no folder \[/,
+      1,
+    ],
+    [
+      'a link to nothing for a folder',
+      (path) => ['generate', '-o', `${path}/dangling/x.png`],
+      /\/dangling is a link that leads nowhere, not a folder/,
       1,
     ],
     [
@@ -155,7 +167,7 @@ describe('found before a model is loaded', () => {
     [
       "compare's page",
       (path) => ['compare', '-o', `${path}/a.png`, '--html', `${path}/file/x.html`],
-      /x\.html cannot/,
+      /\/file is no folder/,
       1,
     ],
     [
@@ -167,7 +179,7 @@ describe('found before a model is loaded', () => {
     [
       "quality's page",
       (path) => ['quality', '--html', `${path}/file/x.html`],
-      /x\.html cannot be written/,
+      /\/file is no folder/,
       1,
     ],
     [
@@ -202,12 +214,13 @@ describe('found before a model is loaded', () => {
     ['no prompt on stdin', () => ['generate', '-p', '-'], /--prompt is missing: standard input is empty/, 2],
   ])('%s', async (_, args, message, code) => {
     mkdirSync(file('folder.png'));
+    symlinkSync(file('nothing'), file('dangling'));
     writeFileSync(file('file'), '');
     const [command, ...rest] = args(folder) as [string, ...string[]];
     const result = await runCli([command, ...NOWHERE, ...rest]);
     expect(result.err).toMatch(message);
     expect(result.code).toBe(code);
-    expect(readdirSync(folder).sort()).toEqual(['file', 'folder.png']);
+    expect(readdirSync(folder).sort()).toEqual(['dangling', 'file', 'folder.png']);
   });
 
   test('a base model that takes no refiner', async () => {

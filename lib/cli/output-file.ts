@@ -62,6 +62,7 @@ export class OutputFile {
     }
     const folder = dirname(path);
     await writing(path, async () => {
+      await requireFolders(folder);
       await mkdir(folder, { recursive: true });
       await requireSpace(path);
     });
@@ -131,6 +132,16 @@ async function exists(path: string): Promise<boolean> {
   const there = await lstat(path).catch(() => undefined);
   // A device or a pipe is written to, and has nothing to lose.
   return there?.isFile() === true || there?.isSymbolicLink() === true || there?.isDirectory() === true;
+}
+
+/** Throws where something on the way to a folder is none. */
+async function requireFolders(folder: string): Promise<void> {
+  const there = await lstat(folder).catch(() => undefined);
+  const parent = dirname(folder);
+  if (!there) return parent === folder ? undefined : requireFolders(parent);
+  const target = there.isSymbolicLink() ? await stat(folder).catch(() => undefined) : there;
+  if (!target) throw outputError(folder, 'is a link that leads nowhere, not a folder');
+  if (!target.isDirectory()) throw outputError(folder, 'is no folder');
 }
 
 /** Throws where no file can be made beside the path, or the disk has no room for any. */

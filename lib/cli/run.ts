@@ -96,6 +96,8 @@ function inWordsOfFlags(message: string, code: string, known: ReadonlyMap<string
   const isOption = code === 'ERR_DEEPCACHE_INVALID_ARGUMENT' && !/^\w+ is (not a|no) field/.test(message);
   return message
     .replace(/^[a-z]\w*(?= )/i, (word) => (isOption ? flag(word) : word))
+    // The name of a sampler is looked up before: what is left are fields.
+    .replace(/^scheduler(?=: )/, () => flag('schedulerConfig'))
     .replace(/^(cache|vaeTiling|schedulerOptions)\.(?=\w)/, (whole, word) =>
       isOption ? `${flag(word)}: ` : whole,
     )

@@ -2,6 +2,7 @@ import type { Sharp, SharpOptions } from 'sharp';
 import { untilAborted } from '../aborting.js';
 import { messageOf } from '../errors.js';
 import { formatOf } from './formats.js';
+import { bareJpeg } from './jpeg.js';
 import { fromExif, type ImageMetadata } from './metadata.js';
 import { readPng } from './png.js';
 import { loadSharp } from './sharp.js';
@@ -10,6 +11,9 @@ import { loadSharp } from './sharp.js';
 export const MOST_PIXELS = 2 ** 26;
 /** As many as a JPEG can have. */
 export const MOST_SIDE = 2 ** 16 - 1;
+
+/** An AVIF of one byte a pixel: the decoder copies what is stored with a picture before it looks at how much it is. */
+const MOST_AVIF = MOST_PIXELS;
 
 /** Seconds of the decoder for one picture; the largest ones take about two. */
 const MOST_SECONDS = 60;
@@ -48,7 +52,11 @@ export async function examine(
 ): Promise<EncodedPicture> {
   const format = formatOf(bytes);
   if (!format) throw new Error('it is no PNG, JPEG, WebP, GIF, TIFF or AVIF');
+  if (format === 'avif' && bytes.length > MOST_AVIF) {
+    throw new Error(`it has ${bytes.length} bytes; of an AVIF at most ${MOST_AVIF} are read`);
+  }
   const own = format === 'png' ? await readPng(bytes, signal) : undefined;
+  const file = own?.png ?? (format === 'jpeg' ? await bareJpeg(bytes, signal) : bytes);
   const options: SharpOptions = {
     limitInputPixels: maxPixels,
     unlimited: false,
@@ -56,7 +64,7 @@ export async function examine(
     sequentialRead: true,
   };
   const sharp = await loadSharp();
-  const open = (): Sharp => sharp(own?.png ?? bytes, options).timeout({ seconds: MOST_SECONDS });
+  const open = (): Sharp => sharp(file, options).timeout({ seconds: MOST_SECONDS });
   const { exif, autoOrient } = await untilAborted(header(open(), maxPixels), signal);
   const { width, height } = autoOrient;
   if (Math.max(width, height) > MOST_SIDE || width * height > maxPixels) {

@@ -2,6 +2,7 @@ import { promisify } from 'node:util';
 import { crc32, inflate } from 'node:zlib';
 import { inSlices, PART, type Sliced } from '../slices.js';
 import { type ImageMetadata, isPngKeyword } from './metadata.js';
+import { join, type Range, without } from './ranges.js';
 
 // PNG specification, third edition: sections 5.3 (chunks), 11.3.3 (texts), 11.3.2.3 (colour profiles).
 
@@ -20,9 +21,8 @@ const MOST_UNPACKED = 2 ** 22;
  * texts of any size.
  */
 const KEPT = ['tRNS', 'gAMA', 'cHRM', 'sRGB', 'cICP', 'sBIT', 'pHYs', 'eXIf', 'iCCP'];
+/** Bytes of them together. */
 const MOST_KEPT = 2 ** 20;
-
-type Range = readonly [start: number, end: number];
 
 interface Text {
   keyword: string;
@@ -34,6 +34,8 @@ interface Text {
 /** Where the parts of a PNG are. */
 interface Parts {
   dropped: Range[];
+  /** Bytes of {@link KEPT} so far. */
+  kept: number;
   texts: Text[];
   profile: { range: Range; packed: Buffer } | undefined;
 }
@@ -57,12 +59,11 @@ export async function readPng(
     const text = isPacked ? await unpack(bytes, budget) : spend(bytes, budget);
     if (text) entries.push([keyword, text.toString(encoding)]);
   }
-  const rest = dropped.length === 0 ? png : await inSlices(without(png, dropped), signal);
-  return { png: rest, texts: Object.fromEntries(entries) };
+  return { png: await inSlices(without(png, dropped), signal), texts: Object.fromEntries(entries) };
 }
 
 function* walk(png: Buffer): Sliced<Parts> {
-  const parts: Parts = { dropped: [], texts: [], profile: undefined };
+  const parts: Parts = { dropped: [], kept: 0, texts: [], profile: undefined };
   let start = SIGNATURE;
   for (let count = 0; start + 12 <= png.length; count++) {
     const end = start + 12 + png.readUInt32BE(start);
@@ -82,8 +83,10 @@ function* walk(png: Buffer): Sliced<Parts> {
 function sort(parts: Parts, [start, end]: Range, png: Buffer): void {
   const type = png.toString(LATIN1, start + 4, start + 8);
   // Critical ones begin with a capital.
-  const isKept = /^[A-Z]/.test(type) || (KEPT.includes(type) && end - start <= MOST_KEPT);
+  const isCritical = /^[A-Z]/.test(type);
+  const isKept = isCritical || (KEPT.includes(type) && parts.kept + end - start <= MOST_KEPT);
   if (!isKept) parts.dropped.push([start, end]);
+  else if (!isCritical) parts.kept += end - start;
   const data = png.subarray(start + 8, end - 4);
   const name = data.subarray(0, 80).indexOf(0);
   if (name < 0) return;
@@ -125,30 +128,6 @@ async function unpack(bytes: Buffer, budget: Budget): Promise<Buffer | undefined
     if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') budget.bytes = 0;
     return undefined;
   }
-}
-
-function* without(png: Buffer, dropped: readonly Range[]): Sliced<Buffer> {
-  const parts: Buffer[] = [];
-  let from = 0;
-  for (const [start, end] of [...dropped].sort(([a], [b]) => a - b)) {
-    if (start > from) parts.push(png.subarray(from, start));
-    from = end;
-  }
-  parts.push(png.subarray(from));
-  return yield* join(parts);
-}
-
-function* join(parts: readonly Uint8Array[]): Sliced<Buffer> {
-  const out = Buffer.allocUnsafe(parts.reduce((sum, { length }) => sum + length, 0));
-  let to = 0;
-  for (const part of parts) {
-    for (let from = 0; from < part.length; from += 4 * PART) {
-      out.set(part.subarray(from, from + 4 * PART), to + from);
-      yield;
-    }
-    to += part.length;
-  }
-  return out;
 }
 
 /**

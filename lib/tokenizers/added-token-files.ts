@@ -36,7 +36,7 @@ export function readAddedTokens(
   const add = (name: string, id: unknown, value: unknown) => {
     const file = join(folder, name);
     const token = tokenOf(value);
-    if (!token) throw invalidConfig(file, `has an added token without text, of id ${String(id)}`);
+    if (!token) throw invalidConfig(file, `has an added token without text, of id ${show(id)}`);
     if (token.content.length > LONGEST_TOKEN) {
       const length = `${token.content.length} characters; at most ${LONGEST_TOKEN}`;
       throw invalidConfig(file, `has an added token of ${length}: ${show(token.content)}`);
@@ -52,7 +52,9 @@ export function readAddedTokens(
   };
   if (hasDecoder(config)) {
     const decoder = config.added_tokens_decoder as JsonObject;
-    for (const id of keysOf(decoder)) add('tokenizer_config.json', Number(id), decoder[id]);
+    for (const id of keysOf(decoder)) {
+      add('tokenizer_config.json', /^\d+$/.test(id) ? Number(id) : id, decoder[id]);
+    }
   } else {
     for (const content of keysOf(added)) add('added_tokens.json', added[content], content);
     if (Array.isArray(tokenizer.added_tokens)) {

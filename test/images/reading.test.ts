@@ -189,6 +189,18 @@ describe('texts of PNG files', () => {
   });
 });
 
+test('colour profiles of a PNG count together', async () => {
+  const profile = chunk('iCCP', Buffer.concat([Buffer.from('p\0\0'), Buffer.alloc(600_000)]));
+  const { png } = await readPng(blackPng(8, 8, [profile, profile, profile]), undefined);
+  expect(png.length).toBeLessThan(2 * 600_000);
+});
+
+test('an AVIF of more bytes than pixels are allowed', async () => {
+  const bytes = Buffer.alloc(2 ** 26 + 1);
+  bytes.write('ftypavif', 4);
+  await refuses(bytes, /67108865 bytes; of an AVIF at most 67108864/);
+});
+
 test('an EXIF description of somebody else is not taken over', async () => {
   const raw = { width: 1, height: 1, channels: 3 as const };
   const exif = { IFD0: { ImageDescription: JSON.stringify({ ok: 'x', 'bad\tkey': 'y', n: 1 }) } };

@@ -149,7 +149,8 @@ const WRONG: { [Name in keyof Required<GenerateOptions>]: readonly Wrong[] } = {
     ...values('scheduler', 5, true, null, []),
     { options: { scheduler: { beta_strat: 0.1 } }, says: 'beta_strat' },
     { options: { scheduler: 'Nope' }, code: 'ERR_DEEPCACHE_UNSUPPORTED' },
-    { options: { scheduler: '' }, code: 'ERR_DEEPCACHE_INVALID_CONFIG' },
+    { options: { scheduler: '' } },
+    { options: { scheduler: { beta_start: 'x' } }, says: 'scheduler: PNDMScheduler: beta_start' },
   ],
   schedulerOptions: [
     ...values('schedulerOptions', 5, 'sChurn', null, [1]),

@@ -80,6 +80,7 @@ describe('where added tokens are written down', () => {
     ['tokenizer_config.json', { added_tokens_decoder: { x: { content: '<x>' } } }],
     ['tokenizer_config.json', { added_tokens_decoder: { [NEW]: {} } }],
     ['tokenizer.json', { added_tokens: [5] }],
+    ['tokenizer.json', { added_tokens: [{ content: '<x>', id: 'abc' }] }],
   ])('%s with %j is an error that names it', async (file, content) => {
     write(file, content);
     await expect(load()).rejects.toMatchObject({
@@ -87,6 +88,16 @@ describe('where added tokens are written down', () => {
       message: expect.stringContaining(file),
     });
   });
+});
+
+test.each([
+  [{ x1: { content: '<x>' } }, 'the id of "<x>" is "x1"'],
+  [{ '': { content: '<x>' } }, 'the id of "<x>" is ""'],
+  [{ '0x10': { content: '<x>' } }, 'the id of "<x>" is "0x10"'],
+  [{ abc: {} }, 'has an added token without text, of id "abc"'],
+])('an id that is no number is told as it stands: %j', async (added_tokens_decoder, message) => {
+  write('tokenizer_config.json', { added_tokens_decoder });
+  await expect(load()).rejects.toThrow(message);
 });
 
 describe('how they are found in a text, as in transformers', () => {

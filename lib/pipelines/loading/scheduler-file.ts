@@ -39,7 +39,12 @@ export interface LoadedScheduler {
  */
 export function chooseScheduler(choice: SchedulerChoice, base: Scheduler): Scheduler {
   if (choice instanceof Scheduler) return choice;
-  return Scheduler.fromConfig(base, overridesOf(choice));
+  const overrides = overridesOf(choice);
+  try {
+    return Scheduler.fromConfig(base, overrides);
+  } catch (error) {
+    throw inOption(error, overrides);
+  }
 }
 
 /**
@@ -123,10 +128,18 @@ function make(path: string, config: SchedulerConfig, overrides: SchedulerConfig)
   try {
     return Scheduler.fromConfig(config, overrides);
   } catch (error) {
-    // What the user set is the user's, all else the file's.
-    if (!(error instanceof SchedulerFieldError) || Object.hasOwn(overrides, error.field)) throw error;
+    const told = inOption(error, overrides);
+    if (told !== error || !(error instanceof SchedulerFieldError)) throw told;
     throw new DeepCacheError(error.code, `${path}: ${error.message}`, { cause: error });
   }
+}
+
+/** What is wrong with a field that the user set is wrong with the option; all else is the file's. */
+function inOption(error: unknown, overrides: SchedulerConfig): unknown {
+  if (!(error instanceof SchedulerFieldError) || !Object.hasOwn(overrides, error.field)) return error;
+  const code =
+    error.code === 'ERR_DEEPCACHE_INVALID_CONFIG' ? 'ERR_DEEPCACHE_INVALID_ARGUMENT' : error.code;
+  return new DeepCacheError(code, `scheduler: ${error.message}`, { cause: error });
 }
 
 function requireClass(path: string, name: unknown): void {
