@@ -241,7 +241,10 @@ describe('wrong use', () => {
     [['--prompt-2', 'y'], /--prompt-2 is nothing that text to image takes; it is for SDXL \[/],
     [['--negative-prompt', 'a', '--negative-prompt', 'b'], /--negative-prompt has 2 texts for 1 prompts/],
     [['--scheduler-config', '{"eta":3}'], /^deepcache: (?!--eta)/],
-    [['--scheduler-config', '{"beta_start":"x"}'], /^deepcache: --scheduler-config: PNDMScheduler: beta_start /],
+    [
+      ['--scheduler-config', '{"beta_start":"x"}'],
+      /^deepcache: --scheduler-config: PNDMScheduler: beta_start /,
+    ],
     [
       ['--scheduler', 'Euler', '--scheduler-config', '{"timestep_spacing":"x"}'],
       /^deepcache: --scheduler-config: EulerDiscreteScheduler: timestep_spacing /,

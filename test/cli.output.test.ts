@@ -132,18 +132,8 @@ describe('found before a model is loaded', () => {
       /folder\.png is a folder/,
       1,
     ],
-    [
-      'a file for a folder',
-      (path) => ['generate', '-o', `${path}/file/x.png`],
-      /\/file is no folder \[/,
-      1,
-    ],
-    [
-      'a file far up',
-      (path) => ['generate', '-o', `${path}/file/a/b/x.png`],
-      /\/file is no folder \[/,
-      1,
-    ],
+    ['a file for a folder', (path) => ['generate', '-o', `${path}/file/x.png`], /\/file is no folder \[/, 1],
+    ['a file far up', (path) => ['generate', '-o', `${path}/file/a/b/x.png`], /\/file is no folder \[/, 1],
     [
       'a link to nothing for a folder',
       (path) => ['generate', '-o', `${path}/dangling/x.png`],
@@ -176,12 +166,7 @@ describe('found before a model is loaded', () => {
       /--html must end in/,
       2,
     ],
-    [
-      "quality's page",
-      (path) => ['quality', '--html', `${path}/file/x.html`],
-      /\/file is no folder/,
-      1,
-    ],
+    ["quality's page", (path) => ['quality', '--html', `${path}/file/x.html`], /\/file is no folder/, 1],
     [
       'a strength for no picture',
       () => ['generate', '--strength', '0.5'],

@@ -94,13 +94,15 @@ function inWordsOfFlags(message: string, code: string, known: ReadonlyMap<string
   if (known.has(name) && /^\w+ is not an option[; ]/.test(message))
     return `${flag(name)} is nothing that this model takes`;
   const isOption = code === 'ERR_DEEPCACHE_INVALID_ARGUMENT' && !/^\w+ is (not a|no) field/.test(message);
-  return message
-    .replace(/^[a-z]\w*(?= )/i, (word) => (isOption ? flag(word) : word))
-    // The name of a sampler is looked up before: what is left are fields.
-    .replace(/^scheduler(?=: )/, () => flag('schedulerConfig'))
-    .replace(/^(cache|vaeTiling|schedulerOptions)\.(?=\w)/, (whole, word) =>
-      isOption ? `${flag(word)}: ` : whole,
-    )
-    .replace(/(?<=^--[\w-]+ and )\w+(?= exclude)/, flag)
-    .replace(/(?<![\w./\\"'-])[a-z]+[A-Z]\w*(?![\w./\\"'-])/g, flag);
+  return (
+    message
+      .replace(/^[a-z]\w*(?= )/i, (word) => (isOption ? flag(word) : word))
+      // The name of a sampler is looked up before: what is left are fields.
+      .replace(/^scheduler(?=: )/, () => flag('schedulerConfig'))
+      .replace(/^(cache|vaeTiling|schedulerOptions)\.(?=\w)/, (whole, word) =>
+        isOption ? `${flag(word)}: ` : whole,
+      )
+      .replace(/(?<=^--[\w-]+ and )\w+(?= exclude)/, flag)
+      .replace(/(?<![\w./\\"'-])[a-z]+[A-Z]\w*(?![\w./\\"'-])/g, flag)
+  );
 }

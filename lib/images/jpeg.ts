@@ -47,7 +47,7 @@ function* extras(jpeg: Buffer): Sliced<Range[]> {
 }
 
 /** Application segments that a decoder needs once: density, what was stored by us and turns it upright, YCCK or not. */
-const NEEDED: Readonly<Record<number, string>> = { 0xe0: 'JFIF\0', 0xe1: 'Exif\0', 0xee: 'Adobe' };
+const NEEDED: Readonly<Record<number, string>> = { 224: 'JFIF\0', 225: 'Exif\0', 238: 'Adobe' };
 
 interface Seen {
   markers: Set<number>;

@@ -189,7 +189,7 @@ export const scheduler: Kind<SchedulerName | SchedulerConfig | Scheduler> = kind
   'name, configuration or scheduler',
   'scheduler',
   (name, value) => {
-    if (typeof value === 'string') return;
+    if (typeof value === 'string' && value !== '') return;
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return;
     throw invalidArgument(name, `must be a name, a configuration or a scheduler, got ${show(value)}`);
   },

@@ -12,7 +12,7 @@ function segment(marker: number, start: string, bytes = 65_533): Buffer {
 }
 
 const raw = { width: 16, height: 8, channels: 3 as const };
-const pixels = Buffer.from({ length: 16 * 8 * 3 }, (_: unknown, i: number) => (i * 37) % 256);
+const pixels = Buffer.from(Array.from({ length: 16 * 8 * 3 }, (_, i) => (i * 37) % 256));
 const START = Buffer.from([0xff, 0xd8]);
 /** A JPEG with more behind its first marker. */
 const withSegments = (jpeg: Buffer, ...extra: Buffer[]) => Buffer.concat([START, ...extra, jpeg.subarray(2)]);

@@ -137,8 +137,7 @@ function make(path: string, config: SchedulerConfig, overrides: SchedulerConfig)
 /** What is wrong with a field that the user set is wrong with the option; all else is the file's. */
 function inOption(error: unknown, overrides: SchedulerConfig): unknown {
   if (!(error instanceof SchedulerFieldError) || !Object.hasOwn(overrides, error.field)) return error;
-  const code =
-    error.code === 'ERR_DEEPCACHE_INVALID_CONFIG' ? 'ERR_DEEPCACHE_INVALID_ARGUMENT' : error.code;
+  const code = error.code === 'ERR_DEEPCACHE_INVALID_CONFIG' ? 'ERR_DEEPCACHE_INVALID_ARGUMENT' : error.code;
   return new DeepCacheError(code, `scheduler: ${error.message}`, { cause: error });
 }
 
