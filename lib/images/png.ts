@@ -1,6 +1,6 @@
 import { promisify } from 'node:util';
 import { crc32, inflate } from 'node:zlib';
-import { inSlices, PART, type Sliced } from '../slices.js';
+import { inSlices, type Sliced } from '../slices.js';
 import { type ImageMetadata, isPngKeyword } from './metadata.js';
 import { join, type Range, without } from './ranges.js';
 
