@@ -1,4 +1,4 @@
-import { oneLine } from './printable.js';
+import { oneLine, printable } from './printable.js';
 
 /**
  * Receives what a user should know but need not act on. What it throws, or a promise of its that rejects, ends what it
@@ -10,3 +10,8 @@ export type Log = (message: string) => unknown;
 export const defaultLog: Log = (message) => {
   process.stderr.write(`deepcache: ${oneLine(message)}\n`);
 };
+
+/** A user's log, or the default one, without what a terminal would obey: messages quote what files say. */
+export function printableLog(log: Log = defaultLog): Log {
+  return (message) => log(printable(message));
+}

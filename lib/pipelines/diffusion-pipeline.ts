@@ -1,13 +1,12 @@
 import { Callbacks } from '../callbacks.js';
 import { DeepCacheError, invalidArgument } from '../errors.js';
 import { loadSharp } from '../images/sharp.js';
-import { defaultLog, type Log } from '../log.js';
+import { defaultLog, type Log, printableLog } from '../log.js';
 import { shorten } from '../messages.js';
 import type { UNetModel } from '../models/unet.js';
 import { withMemoryOfRun } from '../native/run-memory.js';
 import { checkOptions } from '../options/check.js';
 import type { Valid } from '../options/valid.js';
-import { printable } from '../printable.js';
 import type { Scheduler } from '../schedulers/index.js';
 import { CallQueue } from './call-queue.js';
 import type { AnyFamily } from './family.js';
@@ -119,7 +118,7 @@ export abstract class DiffusionPipeline<
     // Loading it takes a moment in one go, which would later be felt at the first picture.
     const pictures = loadSharp().catch(() => undefined);
     const callbacks = new Callbacks();
-    const log: Log = (message) => callbacks.run(() => (options.log ?? defaultLog)(printable(message)));
+    const log: Log = (message) => callbacks.run(() => printableLog(options.log)(message));
     for (const remark of index.remarks ?? []) log(remark);
     const recommended = await readGenerationConfig(folder, log, options.signal);
     const { family } = pipeline;
