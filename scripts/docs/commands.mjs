@@ -28,7 +28,7 @@ const LIGHTER = [
 
 /** Those that are steps of `.ci/run` of their own, change the checkout, or need what a test machine lacks. */
 const ELSEWHERE =
-  /^(npm (install|test|run (lint|check:|format|build|test:|conformance|bench|release))|sudo |scripts\/test-sanitized|bench\/gpu|hf |npx tsx bench\/|node scripts\/(kernel|build-platform)|npx deepcache build)/;
+  /^(npm (install|test|run (lint|check:|docs:|format|build|test:|conformance|bench|release))|sudo |scripts\/test-sanitized|bench\/gpu|hf |npx tsx bench\/|node scripts\/(kernel|build-platform)|npx deepcache build)/;
 
 export const isElsewhere = (text) => ELSEWHERE.test(text);
 
