@@ -4,7 +4,7 @@ import { type ComparablePipeline, compare } from '../compare/index.js';
 import type { CacheOptions } from '../deepcache/index.js';
 import { invalidArgument } from '../errors.js';
 // Not from its own module: this one knows all pipelines.
-import { DiffusionPipeline, pipelineForInputs } from '../index.js';
+import { DiffusionPipeline } from '../index.js';
 import type { GenerateOptions } from '../pipelines/inputs/options.js';
 import { toCount } from './arguments.js';
 import { CACHE_HELP, CACHE_SETTINGS_HELP, toCacheOptions } from './cache-option.js';
@@ -12,6 +12,7 @@ import { checkSettings, familyOfFolder } from './check-options.js';
 import { comparisonJson, comparisonText } from './compare-report.js';
 import type { CliContext } from './context.js';
 import { modelFolder } from './default-model.js';
+import { pipelineOf } from './family.js';
 import { generateCommand } from './generate.js';
 import { checkFlags, type GenerateFlags, toGenerateOptions, toLoadOptions } from './generate-options.js';
 import { PICTURE_ENDINGS } from './generate-run.js';
@@ -86,8 +87,7 @@ async function run({ cache, repeats, html, ...flags }: Flags, context: CliContex
     line.show(`loading ${folder}`);
     const load = { ...toLoadOptions(flags), log: remark, signal };
     await using base = await DiffusionPipeline.fromPretrained(folder, load);
-    const inputs = { image: flags.image !== undefined, mask: flags.mask !== undefined };
-    await using pipe = inputs.image || inputs.mask ? pipelineForInputs(base, inputs) : base;
+    await using pipe = pipelineOf(family, base);
     for (const file of [picture, page]) if (file?.remark) line.warn(file.remark);
     line.show('warming up');
     // compare() says so where there is nothing to cache.

@@ -1,5 +1,5 @@
 import { invalidArgument } from '../errors.js';
-import { TextToVideoZeroPipeline } from '../index.js';
+import { type DiffusionPipeline, type StableDiffusionPipeline, TextToVideoZeroPipeline } from '../index.js';
 import type { Family } from '../options/families.js';
 import { findPipeline } from '../pipelines/loading/registry.js';
 import type { GenerateFlags } from './generate-options.js';
@@ -22,6 +22,15 @@ const OF_CLASS: Readonly<Record<string, Family>> = {
 export function classOf(family: Family): string {
   if (family === 'zero') return 'TextToVideoZeroPipeline';
   return Object.keys(OF_CLASS).find((name) => OF_CLASS[name] === family) ?? 'StableDiffusionPipeline';
+}
+
+/** The pipeline that makes a family's runs, over the models of a loaded one where that makes others. */
+// biome-ignore lint/suspicious/noExplicitAny: pipelines differ in their options and parts
+export function pipelineOf(family: Family, loaded: DiffusionPipeline<any, any>): DiffusionPipeline<any, any> {
+  const { className } = loaded.constructor as typeof DiffusionPipeline;
+  if (familyOf(className, {}) === family) return loaded;
+  const wanted = findPipeline(classOf(family)) as unknown as typeof StableDiffusionPipeline;
+  return wanted.from(loaded);
 }
 
 /** Whether a model, or a model asked for several frames, makes a video. */

@@ -9,14 +9,12 @@ import {
   type GenerateOptions,
   type GenerateResult,
   type Image,
-  pipelineForInputs,
-  TextToVideoZeroPipeline,
 } from '../index.js';
 import { readModelIndex } from '../pipelines/loading/model-index.js';
 import { checkForFolder } from './check-options.js';
 import type { CliContext } from './context.js';
 import { modelFolder } from './default-model.js';
-import { familyOf, makesVideo } from './family.js';
+import { familyOf, makesVideo, pipelineOf } from './family.js';
 import { checkFlags, type GenerateFlags, toGenerateOptions, toLoadOptions } from './generate-options.js';
 import { jsonReport, textReport } from './generate-report.js';
 import { OutputFile, requireDifferent, STDOUT } from './output-file.js';
@@ -58,13 +56,7 @@ export async function generate(given: GenerateFlags, context: CliContext): Promi
     const start = performance.now();
     const load = { ...toLoadOptions(flags), log: (message: string) => line.remark(message), signal };
     await using base = await DiffusionPipeline.fromPretrained(folder, load);
-    const inputs = { image: flags.image !== undefined, mask: flags.mask !== undefined };
-    await using pipe =
-      family === 'zero'
-        ? TextToVideoZeroPipeline.from(base)
-        : inputs.image || inputs.mask
-          ? pipelineForInputs(base, inputs)
-          : base;
+    await using pipe = pipelineOf(family, base);
     const { refiner: second } = flags;
     await using refiner =
       second === undefined ? undefined : await loadRefiner({ ...flags, refiner: second }, load);

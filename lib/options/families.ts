@@ -31,7 +31,7 @@ export const ALL = [...TEXT, 'svd', ...SAMPLING] as const;
 export function familyNames(families: readonly Family[]): string[] {
   const groups: [string, readonly Family[]][] = [
     ['all', ALL],
-    ['all from text', TEXT],
+    ['models of text', TEXT],
     ['Stable Diffusion and SDXL', LATENT],
     ['SDXL', XL],
     ['image to image', FROM_IMAGE],

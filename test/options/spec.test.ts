@@ -145,6 +145,6 @@ describe('flags', () => {
 
   test('of other families are refused', () => {
     const { message } = thrown(() => optionsOfFlags('ddpm', { prompt: ['a'] }));
-    expect(message).toBe('prompt is nothing that DDPM takes; it is for all from text');
+    expect(message).toBe('prompt is nothing that DDPM takes; it is for models of text');
   });
 });
