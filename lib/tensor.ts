@@ -3,7 +3,9 @@ import { inOneGo, PART, type Sliced } from './slices.js';
 
 /** Numbers with a shape, in row-major order: the last axis is contiguous. */
 export interface Tensor {
+  /** Row by row. */
   readonly data: Float32Array;
+  /** Extents of the axes, the outermost first. */
   readonly shape: readonly number[];
 }
 

@@ -1,5 +1,6 @@
-// Every snippet and command of the documents, in a project beside the checkout: snippets type-check against dist and run,
-// commands run with the demo model, or with small models where they name the reader's. Needs a built checkout.
+// The API (scripts/check-api.mjs), and every snippet and command of the documents, in a project beside the checkout:
+// snippets type-check against dist and run, commands run with the demo model, or with small models where they name the
+// reader's. Needs a built checkout.
 //
 //   node scripts/check-docs.mjs [--xl FOLDER] [DOCUMENT...]
 //
@@ -10,6 +11,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { checkApi } from './check-api.mjs';
 import { isElsewhere, missingParts, prepared, run } from './docs/commands.mjs';
 import { codeBlocks, commands, documents } from './docs/documents.mjs';
 import { checkSnippets } from './docs/snippets.mjs';
@@ -43,7 +45,8 @@ const { values, positionals: wanted } = parseArgs({
 const canRun = (text) => values.xl !== undefined || !/sdxl/i.test(text);
 const checked = documents(root).filter((name) => wanted.length === 0 || wanted.includes(name));
 const folder = mkdtempSync(join(tmpdir(), 'deepcache-docs-'));
-const failures = [];
+// The reference is about the whole API.
+const failures = wanted.length === 0 ? checkApi() : [];
 let passed = 0;
 try {
   failures.push(

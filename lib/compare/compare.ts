@@ -20,6 +20,7 @@ const OWN = ['cache', 'output', 'onCall', 'previewEvery', 'latentsEvery'] as con
 /** Options of a pipeline's runs, without what `compare` decides itself. */
 export type RunOptions<Options> = Options extends unknown ? Omit<Options, (typeof OWN)[number]> : never;
 
+/** How settings are compared. */
 export interface CompareOptions {
   /**
    * How often each setting is run; the times are those of the run with the median time. By default short runs are
@@ -40,6 +41,7 @@ export interface CompareEvent {
   name: string;
   /** Its run, from 1 to `runs`, which grows when short runs are going to be repeated. */
   run: number;
+  /** Runs in all, so far as is known. */
   runs: number;
   /** Where that run stands. */
   event: CallEvent;

@@ -17,13 +17,17 @@ export interface Difference {
 
 /** A setting's run. */
 export interface ComparedRun extends Difference, SpeedupSpread {
+  /** What the setting is called: its key, or as the command line spells it. */
   name: string;
+  /** The setting. */
   cache: CacheOptions;
   /** The first image. */
   image: Image;
+  /** All images of the run. */
   images: readonly Image[];
   /** In model scale, [images, channels, height, width]. */
   latents: Tensor;
+  /** Of the run with the median time. */
   stats: GenerateStats;
   /** How many times as fast as the uncached run denoising was; of several rounds the median. */
   speedup: number;

@@ -32,6 +32,7 @@ export class Comparison implements ComparedPictures {
   readonly seeds: readonly Seed[];
   /** What each image shows: its prompt, and its number where a prompt has several. */
   readonly titles: readonly string[];
+  /** 'cpu' or 'cuda:0'. */
   readonly device: string;
 
   /** @internal The first run is the one without a cache. */

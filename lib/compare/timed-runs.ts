@@ -8,8 +8,11 @@ import type { Tensor } from '../tensor.js';
 
 /** Every pipeline that denoises with a cached U-Net. */
 export interface ComparablePipeline<Options> {
+  /** As {@link DiffusionPipeline.generate}. */
   generate(options: Options): Promise<GenerateResult>;
+  /** What says which branches there are, and what calls cost. */
   readonly unet: Pick<UNetModel, 'validateBranch' | 'macs' | 'branches'>;
+  /** 'cpu' or 'cuda:0'. */
   readonly device: string;
 }
 

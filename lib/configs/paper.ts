@@ -3,15 +3,19 @@
  * multiply-accumulates per step, in billions, for one sample, by the counter of the paper's own code.
  */
 export interface PublishedRow {
+  /** The table of the paper. */
   table: string;
+  /** What the row is called there. */
   row: string;
   /** Of UNET_CONFIGS. */
   model: string;
   /** Steps of a run, and every how many one is full; interval 1: no cache. */
   steps: number;
+  /** Every how many calls one is full; 1: no cache. */
   interval: number;
   /** Our number of the branch. */
   branch: number;
+  /** The paper's figure: billions of multiply-accumulates per step and sample. */
   published: number;
   /** Why the figure cannot be reproduced, where it cannot. */
   exception?: string;

@@ -7,6 +7,7 @@ const POWER_STEP = 0.02;
 /** The sharpest schedule that is made: further up all calls gather at the center. */
 export const MAX_POWER = 100;
 
+/** Calls of a non-uniform schedule. */
 export interface NonuniformList {
   /** The full calls, ascending from 0. */
   indices: number[];

@@ -80,6 +80,7 @@ export const FEW_CALLS = 8;
 export interface ResolvedCache {
   /** null: every call is full. */
   settings: (CacheSettings & { branch: number }) | null;
+  /** Why a preset was not followed. */
   note?: string;
 }
 

@@ -14,16 +14,22 @@ export type { FloatRange } from './floats.js';
 export type { ImageMetadata } from './metadata.js';
 export type { OpenOptions } from './picture.js';
 
+/** Formats that pictures are written in. */
 export type ImageFormat = 'png' | 'jpeg' | 'webp';
 
+/** What an {@link Image} is made of. */
 export interface ImageOptions {
+  /** In pixels. */
   width: number;
+  /** In pixels. */
   height: number;
   /** RGB, 8 bits each, row by row: [height, width, 3]. */
   data: Uint8Array;
+  /** Texts for its file. */
   metadata?: ImageMetadata;
 }
 
+/** How a picture is encoded. */
 export interface EncodeOptions {
   /** 1 to 100, for JPEG and WebP. Default 92. */
   quality?: number;
@@ -31,6 +37,7 @@ export interface EncodeOptions {
   metadata?: boolean;
 }
 
+/** How a picture is saved. */
 export interface SaveOptions extends EncodeOptions {
   /** Default: what the file name ends in. */
   format?: ImageFormat;
@@ -45,8 +52,11 @@ const FORMATS: Readonly<Record<string, ImageFormat>> = {
 
 /** An RGB image of 8 bits per channel. */
 export class Image {
+  /** In pixels. */
   readonly width: number;
+  /** In pixels. */
   readonly height: number;
+  /** Red, green and blue. */
   readonly channels = 3;
   /** [height, width, 3] */
   readonly data: Uint8Array;

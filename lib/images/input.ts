@@ -10,9 +10,13 @@ import { resizeLanczos } from './resize.js';
 
 /** Pixels of your own: [height, width, channels], 8 bits each; 1 (gray), 3 (RGB) or 4 (RGBA, A is dropped) channels. */
 export interface RawImage {
+  /** 8 bits a channel, row by row: [height, width, channels]. */
   data: Uint8Array;
+  /** In pixels. */
   width: number;
+  /** In pixels. */
   height: number;
+  /** Gray, RGB or RGBA. */
   channels: 1 | 3 | 4;
 }
 

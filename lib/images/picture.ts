@@ -2,6 +2,7 @@ import { type DecodeLimits, type EncodedPicture, examine } from './decode.js';
 import { imageError } from './errors.js';
 import { readPictureFile } from './source.js';
 
+/** How a picture is opened. */
 export type OpenOptions = DecodeLimits;
 
 /**

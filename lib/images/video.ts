@@ -5,6 +5,7 @@ import { replaceFile, writeFileAtomic } from '../files/atomic-write.js';
 import type { Image } from './image.js';
 import { toExifDescription } from './metadata.js';
 
+/** How a video is saved. */
 export interface SaveVideoOptions {
   /** Frames a second, 7 by default. */
   fps?: number;

@@ -1,20 +1,32 @@
 /** What a picture of the demo model shows, or what a caption asks for, where nothing is said about the rest. */
 export interface Scene {
+  /** What stands in front. */
   objects: readonly SceneObject[];
+  /** What the sky is. */
   sky?: string;
+  /** What the ground is. */
   ground?: string;
+  /** The sun, if there is one. */
   sun?: SceneLight;
+  /** The moon, if there is one. */
   moon?: SceneLight;
+  /** Whether there are mountains. */
   mountains?: boolean;
+  /** Whether there are clouds. */
   clouds?: boolean;
 }
 
+/** A thing of a scene. */
 export interface SceneObject {
+  /** What it is, as captions name it. */
   kind: string;
+  /** Its colour, as captions name it. */
   color?: string;
+  /** Where it stands. */
   position?: string;
 }
 
+/** Sun or moon of a scene. */
 export type SceneLight = Omit<SceneObject, 'kind'>;
 
 // The words of weights-tools/demo-model/scene.py and captions.py.

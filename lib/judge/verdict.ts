@@ -14,7 +14,9 @@ export type Attribute =
 
 /** Whether a picture shows something that was asked for. */
 export interface Verdict {
+  /** What was asked about. */
   attribute: Attribute;
+  /** Whether the picture shows it. */
   isRight: boolean;
 }
 
@@ -59,11 +61,14 @@ export const ATTRIBUTE_GROUPS = {
   background: ['sky', 'ground', 'sun', 'moon', 'mountains', 'clouds'],
 } as const satisfies Readonly<Record<string, readonly Attribute[]>>;
 
+/** A kind of attributes, one of {@link ATTRIBUTE_GROUPS}. */
 export type AttributeGroup = keyof typeof ATTRIBUTE_GROUPS;
 
 /** So many of so many. */
 export interface Tally {
+  /** So many are right. */
   right: number;
+  /** Of so many. */
   of: number;
 }
 
@@ -73,6 +78,7 @@ export interface Accuracy {
   all: Tally;
   /** Pictures that show all that their caption asks for. */
   pictures: Tally;
+  /** Of each group of attributes. */
   groups: Readonly<Record<AttributeGroup, Tally>>;
   /** Those that were asked for. */
   attributes: Readonly<Partial<Record<Attribute, Tally>>>;

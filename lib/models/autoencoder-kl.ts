@@ -40,6 +40,7 @@ export class AutoencoderKL {
   private constructor(
     private readonly handle: NativeVae,
     private readonly configText: string,
+    /** Its config.json. */
     readonly config: Readonly<Record<string, unknown>>,
     /** Between its latents and those in model scale. */
     readonly latentScale: LatentScale,
@@ -84,6 +85,7 @@ export class AutoencoderKL {
     return this.handle.scalingFactor;
   }
 
+  /** Channels of latents, 4 in published models. */
   get latentChannels(): number {
     return this.handle.latentChannels;
   }
@@ -163,6 +165,7 @@ export class AutoencoderKL {
     return this.handle;
   }
 
+  /** Frees it when no job runs any more; later calls are errors with ERR_DEEPCACHE_DISPOSED. */
   dispose(): void {
     this.handle.dispose();
   }

@@ -24,6 +24,7 @@ export class CLIPVisionModelWithProjection {
     return this.handle.imageSize;
   }
 
+  /** Width of the embeddings. */
   get projectionWidth(): number {
     return this.handle.projection;
   }
@@ -39,6 +40,7 @@ export class CLIPVisionModelWithProjection {
     return finish(() => this.handle.encode({ pixels: pixels.data, batch }), signal);
   }
 
+  /** Frees it when no job runs any more; later calls are errors with ERR_DEEPCACHE_DISPOSED. */
   dispose(): void {
     this.handle.dispose();
   }

@@ -3,6 +3,7 @@ import { finish } from '../native/device.js';
 import type { NativeBackend, NativeTextEncoder } from '../native/types.js';
 import { type FindOptions, findModel, loadNative } from './model-files.js';
 
+/** What a text encoder makes of tokens. */
 export interface TextEncoderOutput {
   /** [n, length, width]: the final layer norm of the last hidden state, or of an earlier one with `skip`. */
   last: Float32Array;
@@ -55,10 +56,12 @@ export class CLIPTextModel {
     return this.#handle.width;
   }
 
+  /** Width of the pooled output. */
   get pooledWidth(): number {
     return this.#handle.pooledWidth;
   }
 
+  /** Layers of the transformer. */
   get layers(): number {
     return this.#handle.layers;
   }
@@ -104,6 +107,7 @@ export class CLIPTextModel {
     return this.#isLoaded ? this.#handle.memory().weights : 0;
   }
 
+  /** Frees it when no job runs any more; later calls are errors with ERR_DEEPCACHE_DISPOSED. */
   dispose(): void {
     this.#isDisposed = true;
     this.#handle.dispose();

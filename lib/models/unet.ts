@@ -7,11 +7,13 @@ import { Plans } from './plans.js';
 
 /** One DeepCache branch: what a retrieve step costs and keeps. */
 export interface BranchInfo {
+  /** The number that `cache.branch` takes. */
   branch: number;
   /** The module whose output is kept from the last full step, in diffusers' names. */
   feature: string;
   /** [n, c, h, w] */
   featureShape: readonly number[];
+  /** Bytes of what is kept between calls. */
   featureBytes: number;
   /** Modules that a retrieve step runs, in order. */
   runs: readonly string[];
@@ -24,6 +26,7 @@ export interface BranchInfo {
 /** Multiply-accumulates: as DeepCache's own counter has them, complete, and as our plan runs them. */
 export type MacsInfo = Pick<PlanInfo, 'repo' | 'complete' | 'executed'>;
 
+/** The size of a U-Net call; what is left out is the model's own. */
 export type SizeOptions = Partial<UnetSize>;
 
 export interface PlanOptions {
@@ -39,6 +42,7 @@ export class UNetModel {
     /** @internal */
     readonly native: NativeUnet,
     private readonly configText: string,
+    /** Its config.json. */
     readonly config: Readonly<Record<string, unknown>>,
   ) {}
 
@@ -75,6 +79,7 @@ export class UNetModel {
     return this.native.sampleHeight;
   }
 
+  /** Width of the latents that it was trained on. */
   get sampleWidth(): number {
     return this.native.sampleWidth;
   }
@@ -84,10 +89,12 @@ export class UNetModel {
     return this.native.timeCondWidth;
   }
 
+  /** Channels of its input: 4, for inpainting 9. */
   get inChannels(): number {
     return this.native.inChannels;
   }
 
+  /** Width of the context: of the text encoder's states. */
   get contextWidth(): number {
     return this.native.contextWidth;
   }
@@ -136,6 +143,7 @@ export class UNetModel {
     return this.native.memory();
   }
 
+  /** Frees it when no job runs any more; later calls are errors with ERR_DEEPCACHE_DISPOSED. */
   dispose(): void {
     this.native.dispose();
   }

@@ -7,7 +7,9 @@ import type { DeviceInfo, Job, NativeBackend } from './types.js';
 /** `auto` takes the first GPU that is usable, else the CPU. */
 export type Device = 'auto' | 'cpu' | 'cuda' | `cuda:${number}`;
 
+/** Where a model computes. */
 export interface DeviceOptions {
+  /** By default the first GPU that is usable, else the CPU. */
   device?: Device;
   /** CPU threads; by default one for each core that the process may use. */
   threads?: number;

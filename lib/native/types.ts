@@ -65,10 +65,13 @@ export interface Job<T> {
   cancel(): void;
 }
 
+/** A backend, usable or not. */
 export interface DeviceInfo {
   /** What the `device` option takes: 'cpu', 'cuda:0', or 'cuda' when it is not available. */
   readonly device: string;
+  /** What the maker calls it. */
   readonly name: string;
+  /** Whether it can be used. */
   readonly available: boolean;
   /** Why it is not available. */
   readonly reason?: string;

@@ -3,7 +3,7 @@ import type { Valid } from './valid.js';
 
 // Pipelines work on the fields alone, whatever their combination: it has been checked by then.
 
-/** Options of text to image with Stable Diffusion: `prompt` or `promptEmbeds`, and what README's table lists. */
+/** Options of text to image with Stable Diffusion: `prompt` or `promptEmbeds`, and what docs/options.md lists. */
 export type GenerateOptions = Valid<OptionsOf<'text2img'>>;
 
 /** Options of image to image with Stable Diffusion: those of text to image, and `image`. */

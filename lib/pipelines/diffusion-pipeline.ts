@@ -143,6 +143,7 @@ export abstract class DiffusionPipeline<
     return (this.constructor as unknown as { readonly family: AnyFamily }).family;
   }
 
+  /** The U-Net: its size, its branches and what they cost. */
   get unet(): UNetModel {
     return this.components.unet;
   }
@@ -221,10 +222,7 @@ export abstract class DiffusionPipeline<
     yield* streamOf(options, (run) => this.generate({ ...options, ...run }));
   }
 
-  /**
-   * Prepares a size, so that the first real run is as fast as the next: a short run whose result is thrown away.
-   * Takes the options of the runs to come.
-   */
+  /** Prepares a size for the options of runs to come, so that the first is as fast as the next: a short run for nothing. */
   async warmup(options: Partial<Options> = {}): Promise<void> {
     const { numInferenceSteps: _, ...rest } = options;
     const { shortest } = this.family;

@@ -14,7 +14,9 @@ export class LatentPreview implements Tensor {
 
   /** @param scale image pixels of a latent one. */
   constructor(
+    /** Latents, row by row. */
     readonly data: Float32Array,
+    /** [images, channels, height, width] */
     readonly shape: readonly number[],
     projection: LatentProjection,
     scale: number,

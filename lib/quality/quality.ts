@@ -14,6 +14,7 @@ import { drawSeed, isRandom } from '../pipelines/inputs/seeds.js';
 import type { QualityReport } from './report.js';
 import { Sums } from './sums.js';
 
+/** What settings are measured with. */
 export interface QualityOptions {
   /** What each picture shows. */
   prompts: readonly string[];
@@ -37,14 +38,17 @@ const NAMES = ['prompts', 'seed', 'batch', 'repeats', 'keep', 'judge', 'stop', '
 
 /** Where a measurement stands: in a run of some pictures with a setting. */
 export interface QualityEvent {
-  /** The first picture of the run, from 0, and how many it makes. */
+  /** The first picture of the run, from 0. */
   picture: number;
+  /** How many pictures the run makes. */
   batch: number;
   /** In all. */
   pictures: number;
+  /** The setting that is run. */
   name: string;
   /** Of these pictures, from 1 to `runs`. */
   run: number;
+  /** Runs of these pictures. */
   runs: number;
 }
 

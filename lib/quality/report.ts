@@ -8,19 +8,25 @@ import { type Accuracy, type Attribute, shareOf, type Tally } from '../judge/ind
 export interface PictureTimes {
   /** Reading the prompt, drawing noise and whatever else comes before the first call. */
   prepare: number;
-  /** Inside of the U-Net calls, those in full and those from the cache. */
+  /** Inside of the U-Net calls that are full. */
   full: number;
+  /** Those from the cache. */
   cached: number;
   /** Around them: the sampler, what is computed once per run, hand-over between threads. */
   around: number;
+  /** Decoding it. */
   decode: number;
 }
 
 /** One of the first pictures. */
 export interface QualityPicture {
+  /** The picture. */
   image: Image;
+  /** Decibels to the picture without a cache. */
   psnr: number;
+  /** 1 for equal pictures. */
   ssim: number;
+  /** Relative L2 distance of its latents to those without a cache. */
   latentL2: number;
   /** What the judge misses of the prompt. */
   wrong?: readonly Attribute[];
@@ -28,19 +34,25 @@ export interface QualityPicture {
 
 /** A setting's figures over all pictures. */
 export interface QualityRow extends SpeedupSpread {
+  /** What the setting is called. */
   name: string;
+  /** The setting. */
   cache: CacheOptions;
-  /** U-Net calls of a run. */
+  /** Full U-Net calls of a run. */
   full: number;
+  /** Cached calls of a run. */
   cached: number;
   /** Decibels, of the mean squared error of all pictures; Infinity for equal ones. */
   psnr: number;
   /** Means over the pictures. */
   ssim: number;
+  /** Relative L2 distance of the latents to those without a cache, the mean. */
   latentL2: number;
+  /** Seconds of a picture. */
   times: PictureTimes;
   /** How many times as fast denoising was as without a cache, and would be if time were multiply-accumulates. */
   speedup: number;
+  /** Multiply-accumulates of a run without a cache over those of this one. */
   macsSpeedup: number;
   /** speedup / macsSpeedup */
   share: number;
@@ -52,6 +64,7 @@ export interface QualityRow extends SpeedupSpread {
     cachedCalls: number;
     aroundCalls: number;
   };
+  /** Figures of each picture. */
   pictures: readonly QualityPicture[];
   /** What of the prompts the pictures show, when there was a judge. */
   accuracy?: Accuracy;
@@ -59,10 +72,15 @@ export interface QualityRow extends SpeedupSpread {
   notes: readonly string[];
 }
 
+/** What was measured of all settings. */
 export interface QualityReport {
+  /** What the pictures show, in their order. */
   prompts: readonly string[];
+  /** Of the first picture; the next ones count up from it. */
   seed: number;
+  /** 'cpu' or 'cuda:0'. */
   device: string;
+  /** U-Net calls of a run. */
   calls: number;
   /** The uncached run, then the settings. */
   rows: readonly QualityRow[];

@@ -6,6 +6,7 @@ import type { Assignment, PerSample, StepRow } from './table.js';
 /** A row as a scheduler makes it; the caller adds the program, the guidance and the blend. */
 export type CompiledRow = Omit<StepRow, 'program' | 'predict' | 'guidance' | 'blend'>;
 
+/** What a run is compiled with. Names are diffusers', in camelCase. */
 export interface CompileOptions {
   /** Number of inference steps (num_inference_steps). May be left out with `timesteps` or `sigmas`. */
   steps?: number;
@@ -21,8 +22,11 @@ export interface CompileOptions {
   useClippedModelOutput?: boolean;
   /** Euler: extra noise per step (Karras et al. 2022, algorithm 2), with the range of sigmas it applies to. */
   sChurn?: number;
+  /** Euler: churns at sigmas from this one on. Default 0. */
   sTmin?: number;
+  /** Euler: churns at sigmas up to this one. Default: all. */
   sTmax?: number;
+  /** Euler: deviation of the noise that is added where it churns. Default 1. */
   sNoise?: number;
   /** LMS: how many past derivatives are used, 1 to 8; 4 by default. */
   order?: number;
@@ -34,10 +38,13 @@ export interface CompileOptions {
 
 /** How diffusers' add_noise mixes at one timestep: sqrtAlpha * x0 + sigma * noise. */
 export interface NoiseLevel {
+  /** Share of the clean latents. */
   sqrtAlpha: number;
+  /** Deviation of the noise. */
   sigma: number;
 }
 
+/** A run as rows, before a cache chooses their programs. */
 export interface CompiledSchedule {
   /** One per U-Net call. */
   rows: CompiledRow[];

@@ -7,6 +7,7 @@ export interface ModelCall<A> {
   input: A;
   /** One timestep per sample. */
   timestep: number[];
+  /** What is to be run. */
   program: Program;
   /** What the model returns: two batches for 'both', negative prompts first, else one. */
   halves: Halves;
@@ -16,15 +17,21 @@ export interface ModelCall<A> {
 
 /** The state after a row, for tests and previews. The arrays are the interpreter's own: copy what you keep. */
 export interface RowState<A> {
+  /** Index of the row. */
   row: number;
+  /** The latents after the row. */
   x: A;
+  /** The clean latents that it predicts. */
   x0: A;
+  /** The output of the model, after guidance. */
   m: A;
+  /** What the model was called with. */
   input: A;
 }
 
 type FloatArray = Float32Array | Float64Array;
 
+/** What a table is run with. */
 export interface RunTableOptions<A extends FloatArray> {
   /** The latent, times initNoiseSigma; is not changed. Its type decides how slots are stored. */
   x: A;
@@ -34,8 +41,11 @@ export interface RunTableOptions<A extends FloatArray> {
   noise?: readonly ArrayLike<number>[] | ((index: number) => ArrayLike<number>);
   /** For rows with a blend, each of x's length. */
   initLatents?: ArrayLike<number>;
+  /** The noise that the kept part is noised with. */
   noise0?: ArrayLike<number>;
+  /** 1 where the picture is repainted, 0 where it stays. */
   mask?: ArrayLike<number>;
+  /** Called after every row. */
   onRow?: (state: RowState<A>) => void;
 }
 

@@ -32,11 +32,16 @@ const UNSUPPORTED_PREDICTIONS: readonly unknown[] = ['flow_prediction'];
  * ERR_DEEPCACHE_UNSUPPORTED a class that is not implemented, ERR_DEEPCACHE_INVALID_ARGUMENT a bad compile option.
  */
 export abstract class Scheduler {
+  /** diffusers' name of the class. */
   static readonly className: string = 'Scheduler';
+  /** The fields of the class and their defaults. */
   static readonly defaults: SchedulerConfig = {};
+  /** What configurations of older releases mean by fields that they lack. */
   static readonly former: SchedulerClass['former'] = [];
+  /** Options of a run that only this class takes. */
   static readonly runOptions: SchedulerClass['runOptions'] = [];
 
+  /** Defaults that follow from fields that were set. */
   static implied(_explicit: SchedulerConfig): SchedulerConfig {
     return {};
   }
@@ -47,7 +52,9 @@ export abstract class Scheduler {
   readonly order: number = 1;
   /** Whether runs take `eta`. */
   readonly takesEta: boolean = false;
+  /** What the model predicts: noise, the clean sample, or velocity. */
   readonly predictionType: PredictionType;
+  /** Steps that the model was trained on: timesteps are below. */
   readonly trainSteps: number;
   /** The variance added by each training step. */
   readonly betas: Float64Array;

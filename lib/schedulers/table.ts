@@ -17,13 +17,17 @@ export type Slot = (typeof TABLE_LIMITS)['slots'][number];
 
 /** coefficient * slot. */
 export interface Term {
+  /** What is multiplied. */
   slot: Slot;
+  /** Its factor. */
   coefficient: PerSample;
 }
 
 /** `to <- sum of coefficient * slot`. All terms are read before `to` is written. */
 export interface Assignment {
+  /** The slot that takes the sum. */
   to: Exclude<Slot, 'm' | 'noise'>;
+  /** What is summed up. */
   terms: readonly Term[];
 }
 
@@ -50,13 +54,17 @@ export interface StepRow {
   predict?: readonly Term[];
   /** Given to the U-Net; may be fractional. */
   timestep: PerSample;
+  /** The model is given inputScale * x. */
   inputScale: PerSample;
+  /** Default: none. */
   guidance?: Guidance;
+  /** What the row takes for the clean latents: p * x + q * m, then clipped. */
   x0: { x: PerSample; m: PerSample; clamp?: number; threshold?: { ratio: number; max: number } };
   /** Up to four; all sums of a row have 64 terms at most. */
   assign: readonly Assignment[];
   /** Index of the noise draw that the slot `noise` means in this row. */
   noise?: PerSample;
+  /** Puts the kept part of a picture back: x = mask * x + (1 - mask) * (init * initLatents + noise * noise0). */
   blend?: { init: PerSample; noise: PerSample };
 }
 
@@ -66,7 +74,9 @@ export interface StepRow {
  * sample (Lin et al. 2023, section 3.4).
  */
 export interface Guidance {
+  /** The guidance scale. */
   scale: PerSample;
+  /** Share of the guided output that is rescaled to the conditional one's deviation, 0 to 1. */
   rescale: PerSample;
 }
 
@@ -78,13 +88,18 @@ export type Halves = 'both' | 'conditional' | 'unconditional';
  * one, which must have computed the same halves or both. In runs without guidance all programs compute the only half.
  */
 export interface Program {
+  /** All of the U-Net, or a retrieve step. */
   kind: 'full' | 'retrieve';
+  /** Of retrieve steps. */
   branch?: number;
   /** Default 'both'. */
   halves?: Halves;
 }
 
+/** A run as data: which program every row runs, and the arithmetic around it. */
 export interface StepTable {
+  /** What rows name by index. */
   programs: readonly Program[];
+  /** In the order in which they run. */
   rows: readonly StepRow[];
 }

@@ -3,6 +3,7 @@ import { BytePairEncoder } from './bpe.js';
 import { segmentsOf } from './segments.js';
 import { readTokenizerFiles, type TokenizerFiles } from './tokenizer-files.js';
 
+/** How a text is made to have the model's length. */
 export interface EncodePaddedOptions {
   /** Called for every text that is cut off: its index and the beginning of what was dropped, as tokens tell it. */
   onTruncated?: (index: number, dropped: string) => void;
@@ -15,10 +16,13 @@ export interface EncodePaddedOptions {
 export class CLIPTokenizer {
   /** Tokens per text including start and end: 77. diffusers' `model_max_length`. */
   readonly modelMaxLength: number;
+  /** How many tokens there are. */
   readonly vocabSize: number;
   /** The largest id that it makes. */
   readonly maxTokenId: number;
+  /** The token that texts begin with. */
   readonly bosTokenId: number;
+  /** The token that texts end with. */
   readonly eosTokenId: number;
   /** Equals {@link eosTokenId} (SD 1.x) or stands for "!" (SD 2.x, the second tokenizer of SDXL). */
   readonly padTokenId: number;

@@ -3,7 +3,9 @@ import { keyOf, type Trials } from './trials.js';
 
 /** A schedule beside the best even one, in mean decibels on the same prompts and seeds. */
 export interface TuneFigures {
+  /** Decibels to pictures without a cache. */
   psnr: number;
+  /** Decibels of evenly spaced full calls of the same number. */
   evenPsnr: number;
   /** How much better it is. */
   gain: number;

@@ -9,6 +9,7 @@ export type TuneBudget = { minPsnr: number } | { speedup: number };
 
 /** A schedule on prompts: mean decibels of the pictures against those of the uncached run. */
 export interface Tried extends Schedule {
+  /** Decibels to pictures without a cache. */
   psnr: number;
 }
 

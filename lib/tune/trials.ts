@@ -13,13 +13,17 @@ const MAX_GAIN = 2;
 
 /** Every pipeline that `tune` can search for. */
 export interface TunablePipeline {
+  /** As {@link DiffusionPipeline.generate}. */
   generate(options: GenerateOptions): Promise<GenerateResult>;
+  /** What says which branches there are, and what calls cost. */
   readonly unet: Pick<UNetModel, 'validateBranch'>;
 }
 
 /** Full calls, and the branch of the others. */
 export interface Schedule {
+  /** The full calls. */
   steps: readonly number[];
+  /** The branch of the cached calls. */
   branch: number;
 }
 

@@ -9,9 +9,11 @@ import { Decision, figures, type TuneFigures } from './decision.js';
 import { FINALISTS, Search, type Tried, type TuneBudget } from './search.js';
 import { OutOfTime, type Schedule, Trials, type TunablePipeline } from './trials.js';
 
+/** What the search is given. */
 export interface TuneOptions {
   /** Prompts that are searched with, and others that the result is tried on. */
   prompts: readonly string[];
+  /** Prompts that the search does not see, to tell how well what it finds holds for others. */
   validationPrompts: readonly string[];
   /** Seeds count up from it; validation goes on behind. Default 0; -1 is a random one. */
   seed?: number;
@@ -40,15 +42,19 @@ const NAMES = [
 
 /** After a run. */
 export interface TuneEvent {
+  /** What is done. */
   phase: 'measuring' | 'search' | 'validation';
   /** Runs and seconds of the search so far. */
   runs: number;
+  /** Seconds since the beginning. */
   seconds: number;
+  /** What is run. */
   schedule: Schedule;
   /** Unknown for runs that measure. */
   psnr?: number;
 }
 
+/** What the search found. */
 export interface TuneResult extends SpeedupSpread {
   /** The option to use. */
   cache: { steps: number[]; branch: number };
@@ -60,7 +66,9 @@ export interface TuneResult extends SpeedupSpread {
   even: { steps: number[]; branch: number; speedup: number };
   /** Runs and seconds of the search, and whether it was cut short. */
   runs: number;
+  /** Seconds that it took. */
   seconds: number;
+  /** Whether time or runs ended before the search did. */
   isCutShort: boolean;
   /** On the prompts that were searched with. */
   tuning: TuneFigures;

@@ -4,6 +4,7 @@ import { checkMaxPending } from '../../pipelines/call-queue.js';
 import * as kinds from '../kinds.js';
 import { option } from '../option.js';
 
+/** Types of a GPU's arithmetic; 'auto' is fp16. The CPU computes in fp32. */
 export type Dtype = 'auto' | 'fp32' | 'fp16' | 'bf16';
 const DTYPES: readonly Dtype[] = ['auto', 'fp32', 'fp16', 'bf16'];
 

@@ -13,6 +13,7 @@ export interface EncodedPrompt {
   negativePromptEmbeds?: Tensor;
   /** SDXL: [images, width] */
   pooledPromptEmbeds?: Tensor;
+  /** SDXL, with guidance: [images, width] */
   negativePooledPromptEmbeds?: Tensor;
 }
 

@@ -87,6 +87,7 @@ const family: Family<ClassConditionalLDMOptions, ClassRunOptions, ClassParts, un
 export class ClassConditionalLDMPipeline extends DiffusionPipeline<ClassConditionalLDMOptions, ClassParts> {
   static override readonly family = family;
 
+  /** The autoencoder. */
   get vae(): AutoencoderKL {
     return this.components.vae;
   }

@@ -127,10 +127,12 @@ export class StableVideoDiffusionPipeline extends DiffusionPipeline<VideoOptions
     return this.components.unet;
   }
 
+  /** The autoencoder. */
   get vae(): AutoencoderKL {
     return this.components.vae;
   }
 
+  /** The encoder of the picture. */
   get imageEncoder(): CLIPVisionModelWithProjection {
     return this.components.imageEncoder;
   }

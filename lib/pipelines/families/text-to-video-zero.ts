@@ -121,6 +121,7 @@ const family: Family<TextToVideoZeroOptions, VideoZeroOptions, SDParts, undefine
 export class TextToVideoZeroPipeline extends DiffusionPipeline<TextToVideoZeroOptions, SDParts> {
   static override readonly family = family;
 
+  /** The autoencoder. */
   get vae(): AutoencoderKL {
     return this.components.vae;
   }

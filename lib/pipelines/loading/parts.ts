@@ -30,8 +30,11 @@ export interface ModelIndex {
 
 /** What a model folder recommends for its runs: defaults of `generate`'s options of the same names. */
 export interface GenerationDefaults {
+  /** Of `steps`. */
   readonly steps?: number;
+  /** Of `guidanceScale`. */
   readonly guidanceScale?: number;
+  /** Of `guidanceRescale`. */
   readonly guidanceRescale?: number;
 }
 

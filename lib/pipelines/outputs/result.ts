@@ -11,6 +11,7 @@ export interface CallEvent {
   calls: number;
   /** Whether this call computed the whole U-Net, or took its deep part from the cache. */
   full: boolean;
+  /** Of the call, from the scheduler. */
   timestep: number;
   /** Seconds that the call took. */
   seconds: number;
@@ -28,7 +29,9 @@ export interface GenerateStats {
   callTimes: { full: number; retrieve: number };
   /** U-Net calls, those in full and those from the cache. */
   calls: number;
+  /** Calls that computed the whole U-Net. */
   fullCalls: number;
+  /** Calls that took its deep part from the cache. */
   retrieveCalls: number;
   /** How much slower denoising would have been with every call in full, from the mean of the full ones. */
   speedup: number;
@@ -55,11 +58,13 @@ export interface RunReport {
 export interface ImageResult extends RunReport {
   /** One at least; of a video its frames. */
   images: [Image, ...Image[]];
+  /** Never there; other results have one. */
   tensor?: undefined;
 }
 
 /** The result of a run with output 'float32' or 'latent'. */
 export interface TensorResult extends RunReport {
+  /** Always empty. */
   images: [];
   /** With 'float32': [n, 3, h, w] in [0, 1]. With 'latent': [n, c, h, w] in model scale. Of a video n are its frames. */
   tensor: Tensor;

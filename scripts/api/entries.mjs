@@ -1,0 +1,6 @@
+// The entries of the package, by what they are imported as.
+export const ENTRIES = [
+  { name: 'deepcache', title: 'deepcache', module: 'lib/index' },
+  { name: 'schedulers', title: 'deepcache/schedulers', module: 'lib/entries/schedulers' },
+  { name: 'evaluate', title: 'deepcache/evaluate', module: 'lib/entries/evaluate' },
+];
