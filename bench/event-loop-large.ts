@@ -133,7 +133,8 @@ function shorten(unet: { native: NativeUnet }): void {
     const latents = new Float32Array(request.batch * own.outChannels * request.height * request.width);
     const job = own.denoise(request, onCall);
     setTimeout(job.cancel, 500);
-    const done = { latents, slots: {}, rowMilliseconds: new Float64Array(1), prepareMilliseconds: 0 };
+    const rows = { rowMilliseconds: new Float64Array(1), rowPrograms: [0], rowChanges: [undefined] };
+    const done = { latents, slots: {}, ...rows, prepareMilliseconds: 0 };
     return { promise: job.promise.catch(() => done), cancel: job.cancel };
   };
   const value = new Proxy(own, {

@@ -320,7 +320,7 @@ void RandomProgram::begin(int rows) {
 void RandomProgram::enqueue() {
   const int rows = int(table_.rows.size()), behind = loop_->rows_in_flight() - 1;
   for (int row = 0; row < rows; row++) {
-    loop_->enqueue(nullptr);
+    loop_->enqueue(false, nullptr);
     if (row >= behind) loop_->wait(row - behind);
   }
 }

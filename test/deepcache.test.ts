@@ -48,6 +48,19 @@ describe('fullCalls', () => {
       paperSchedule(50, 5, { center: 15, power: 1.4 }),
     );
     expect(full({ interval: 1, schedule: 'nonuniform' }, calls(4))).toEqual([0, 1, 2, 3]);
+    expect(full({ interval: 2, schedule: 'nonuniform' }, calls(20))).toEqual(
+      paperSchedule(20, 2, { center: 6, power: 1.4 }),
+    );
+    // Rounded: the center down, the number of full calls up.
+    expect(full({ interval: 5, schedule: 'nonuniform' }, calls(52))).toEqual(
+      paperSchedule(52, 5, { center: 15, power: 1.4 }),
+    );
+    expect(full({ interval: 5, schedule: 'nonuniform' }, calls(52))).toHaveLength(11);
+    for (const center of [0, 20]) {
+      expect(full({ interval: 5, schedule: 'nonuniform', center }, calls(20))).toEqual(
+        paperSchedule(20, 5, { center, power: 1.4 }),
+      );
+    }
   });
 
   test('presets, which stand back with few calls', () => {
@@ -75,6 +88,8 @@ describe('fullCalls', () => {
     ['cache.center', { interval: 2, center: 3 }],
     ['center', { interval: 2, schedule: 'nonuniform', center: 99 }],
     ['power', { interval: 2, schedule: 'nonuniform', power: 1 }],
+    ['cache.power', { interval: 2, schedule: 'nonuniform', power: 101 }],
+    ['cache.power', { interval: 2, power: 2 }],
     ['power', { interval: 2, schedule: 'nonuniform', power: Number.NaN }],
     ['cache.steps', { steps: [] }],
     ['cache.steps', { steps: [0, 3, 2] }],
@@ -83,6 +98,8 @@ describe('fullCalls', () => {
     ['cache.steps[0]', { steps: [-1] }],
     ['cache.steps[0]', { steps: [1.5] }],
     ['cache.interval', { steps: [0], interval: 2 }],
+    ['cache.schedule', { steps: [0], schedule: 'uniform' }],
+    ['cache.counter', { steps: [0], counter: 'calls' }],
     ['cache.cacheInterval', { cacheInterval: 2 }],
     ['cache', 'slow'],
     ['cache', true],
@@ -147,6 +164,7 @@ describe('the paper', () => {
     expect(paperSchedule(10, 2)).toEqual([0, 2, 4, 6, 8]);
     expect(full({ steps: paperSchedule(10, 2) }, calls(11))).toEqual([0, 2, 4, 6, 8]);
     expect(full({ interval: 2 }, calls(11))).toEqual([0, 2, 4, 6, 8, 10]);
+    expect(paperSchedule(5, 1, { center: 2, power: 1.4 })).toEqual([0, 1, 2, 3, 4]);
     expect(() => paperSchedule(10, 0)).toThrow(invalid('interval'));
     expect(() => paperSchedule(0, 2)).toThrow(invalid('numInferenceSteps'));
     expect(() => paperSchedule(10, 2, { center: 5, power: 1.2 })).toThrow(invalid('power'));

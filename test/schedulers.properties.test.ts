@@ -47,8 +47,7 @@ function run(name: string, config: SchedulerConfig, options: Parameters<Schedule
   runTable(
     attachPrograms(
       compiled.rows,
-      compiled.rows.map(() => true),
-      0,
+      compiled.rows.map(() => ({ kind: 'full' })),
     ),
     {
       x: Float64Array.from(PICTURE, (p, i) => first.sqrtAlpha * p + first.sigma * (NOISE[i] as number)),

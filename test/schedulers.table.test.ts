@@ -1,6 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { attachPrograms } from '../lib/deepcache/index.js';
-import { runTable, runTableAsync, type StepRow, type StepTable } from '../lib/schedulers/index.js';
+import {
+  type PerSample,
+  runTable,
+  runTableAsync,
+  type StepRow,
+  type StepTable,
+} from '../lib/schedulers/index.js';
 
 const FULL = [{ kind: 'full' }] as const;
 
@@ -134,6 +140,85 @@ describe('runTable', () => {
     expect(calls).toBe(1);
   });
 
+  test('without a rescale nothing is divided, as outputs without deviation would need', () => {
+    const x = runTable(table({ guidance: { scale: 3, rescale: 0 }, assign: copy('m') }), {
+      x: new Float64Array(2),
+      model: () => [1, 1, 2, 2],
+    });
+    expect([...x]).toEqual([4, 4]);
+  });
+
+  describe('rows that may skip their program', () => {
+    const programs = [{ kind: 'full' }, { kind: 'retrieve', branch: 0 }] as const;
+    const common = { timestep: 1, x0: { x: 0, m: 1 }, assign: [] };
+    /** The programs that ran and the changes, for rows whose input scales are given. */
+    function run(rows: readonly (Partial<StepRow> & { inputScale: PerSample })[], x = [1], batch = 1) {
+      const ran: unknown[] = [];
+      const changes: unknown[] = [];
+      runTable(
+        { programs, rows: rows.map((row) => ({ ...common, program: 0, ...row })) },
+        {
+          x: Float64Array.from(x),
+          batch,
+          model: ({ input }) => input,
+          onRow: ({ program, change }) => {
+            ran.push(program);
+            changes.push(change);
+          },
+        },
+      );
+      return { ran, changes };
+    }
+    const skip = { threshold: 0.5, maxSkips: 2, program: 1 };
+    const no = undefined;
+
+    test('below the threshold and up to the limit, from the second full call on', () => {
+      const rows = [4, 5, 5, 5, 5, 8].map((inputScale) => ({ inputScale, skip }));
+      // The fourth row may not; the fifth compares with it, the last one is not below 0.5 of 5.
+      const { ran, changes } = run(rows);
+      expect(ran).toEqual([0, 1, 1, 0, 1, 0]);
+      expect(changes).toEqual([no, 0.25, 0.25, no, 0, 0.6]);
+    });
+
+    test('a change that equals the threshold does not skip', () => {
+      expect(run([4, 6].map((inputScale) => ({ inputScale, skip })))).toEqual({
+        ran: [0, 0],
+        changes: [no, 0.5],
+      });
+    });
+
+    test('only full calls keep their input; rows with no choice end a series', () => {
+      const rows = [
+        { inputScale: 4 },
+        { inputScale: 5, skip },
+        { inputScale: 40, program: 1 },
+        { inputScale: 5, skip },
+        { inputScale: 5, skip },
+        { inputScale: 5, skip },
+      ];
+      expect(run(rows).ran).toEqual([0, 1, 1, 1, 1, 0]);
+      const { program: _, ...predicted } = { ...common, program: 0, inputScale: 5, predict: [] };
+      const again = [...rows.slice(0, 2), rows[1], { ...predicted, program: undefined }, rows[1], rows[1]];
+      expect(run(again as typeof rows).ran).toEqual([0, 1, 1, no, 1, 1]);
+    });
+
+    test('the sample that changed most decides', () => {
+      for (const inputScale of [
+        [4, 8],
+        [8, 4],
+      ]) {
+        const rows = [{ inputScale: 4 }, { inputScale, skip }];
+        expect(run(rows, [1, -3], 2)).toEqual({ ran: [0, 0], changes: [no, 1] });
+      }
+    });
+
+    test('without a program it predicts', () => {
+      const { program: _, ...rule } = skip;
+      const predict = [{ slot: 'm', coefficient: 2 }] as const;
+      expect(run([{ inputScale: 4 }, { inputScale: 4, skip: rule, predict }]).ran).toEqual([0, no]);
+    });
+  });
+
   test('x0 is clamped, or thresholded per sample', () => {
     const run = (x0: StepRow['x0'], values: number[], batch = 1) => [
       ...runTable(table({ x0, assign: copy('x0') }), {
@@ -200,18 +285,43 @@ describe('runTable', () => {
 describe('attachPrograms', () => {
   const row = { timestep: 1, inputScale: 1, x0: { x: 0, m: 1 }, assign: [] };
 
-  test('names the retrieve program only where it is used', () => {
-    expect(attachPrograms([row, row], [true, true], 3).programs).toEqual([{ kind: 'full' }]);
-    const guidance = { scale: 7.5, rescale: 0 };
-    const made = attachPrograms([row, row, row], [true, false, true], 3, guidance);
-    expect(made.programs).toEqual([{ kind: 'full' }, { kind: 'retrieve', branch: 3 }]);
-    expect(made.rows.map((r) => r.program)).toEqual([0, 1, 0]);
-    expect(made.rows.every((r) => r.guidance === guidance)).toBe(true);
+  const guidance = { scale: 7.5, rescale: 0 };
+  const full = { kind: 'full' } as const;
+  const retrieve = { kind: 'retrieve', branch: 3 } as const;
+
+  test('lists programs where they are used, once', () => {
+    expect(attachPrograms([row, row], [full, full]).programs).toEqual([full]);
+    const half = { ...retrieve, halves: 'conditional' } as const;
+    const calls = [full, retrieve, full, half, retrieve];
+    const made = attachPrograms(new Array(5).fill(row), calls, guidance);
+    expect(made.programs).toEqual([full, retrieve, half]);
+    expect(made.rows.map((r) => r.program)).toEqual([0, 1, 0, 2, 1]);
+    // Of one half there is nothing to guide.
+    expect(made.rows.map((r) => r.guidance)).toEqual([guidance, guidance, guidance, undefined, guidance]);
+  });
+
+  test('predicted and adaptive calls', () => {
+    const terms = [{ slot: 'm', coefficient: 1 }] as const;
+    const predict = { kind: 'predict', terms } as const;
+    const rule = { kind: 'adaptive', threshold: 0.25, maxSkips: 2 } as const;
+    const calls = [full, predict, { ...rule, instead: retrieve }, { ...rule, instead: predict }];
+    const made = attachPrograms(new Array(4).fill(row), calls, guidance);
+    expect(made.programs).toEqual([full, retrieve]);
+    const skip = { threshold: 0.25, maxSkips: 2 };
+    expect(made.rows.slice(1)).toEqual([
+      { ...row, predict: terms },
+      { ...row, program: 0, guidance, skip: { ...skip, program: 1 } },
+      { ...row, program: 0, guidance, predict: terms, skip },
+    ]);
   });
 
   test('refuses a run that starts from a cache, and lists of another length', () => {
-    const refused = expect.objectContaining({ code: 'ERR_DEEPCACHE_INVALID_ARGUMENT' });
-    expect(() => attachPrograms([row], [false], 0)).toThrow(refused);
-    expect(() => attachPrograms([row], [true, true], 0)).toThrow(refused);
+    const refused = (message: string) =>
+      expect.objectContaining({
+        code: 'ERR_DEEPCACHE_INVALID_ARGUMENT',
+        message: expect.stringContaining(message),
+      });
+    expect(() => attachPrograms([row], [retrieve])).toThrow(refused('must begin in full'));
+    expect(() => attachPrograms([row], [full, full])).toThrow(refused('must be 1'));
   });
 });

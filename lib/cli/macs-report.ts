@@ -1,4 +1,4 @@
-import { type CacheOptions, fullCalls, resolveCache, validateBranch } from '../deepcache/index.js';
+import { type CacheOptions, SettingsPolicy } from '../deepcache/index.js';
 import type { MacsInfo } from '../models/unet.js';
 import type { UnetPlanInfo, UnetSize } from '../native/types.js';
 import { oneLine } from '../printable.js';
@@ -21,14 +21,11 @@ export interface RunMacs {
 
 /** @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT for settings that the run or the U-Net cannot have. */
 export function countRun(plan: UnetPlanInfo, calls: number, cache: CacheOptions): RunMacs {
-  const { settings, note } = resolveCache(cache, calls);
-  // One level with that many layers has as many branches.
-  const branch = validateBranch(settings?.branch ?? 0, 1, plan.branches.length - 1);
   // No sampler here: every call has a timestep of its own.
-  const full = fullCalls(
-    cache,
-    Array.from({ length: calls }, (_, i) => i),
-  );
+  const timesteps = Array.from({ length: calls }, (_, i) => i);
+  const run = { timesteps, schedulerTimesteps: timesteps, branches: plan.branches.length };
+  const { calls: laidOut, branch, note } = new SettingsPolicy(cache).layout(run);
+  const full = laidOut.map(({ kind }) => kind === 'full');
   const cached = plan.branches[branch] as MacsInfo;
   const total = each((column) => full.reduce((sum, f) => sum + (f ? plan.full : cached)[column], 0));
   return {

@@ -1,4 +1,4 @@
-import { type CacheOptions, fullCalls, resolveCache } from '../deepcache/index.js';
+import { type CacheOptions, SettingsPolicy } from '../deepcache/index.js';
 import { DeepCacheError, invalidArgument } from '../errors.js';
 import type { UNetModel } from '../models/unet.js';
 
@@ -45,14 +45,12 @@ export function branchOf(
   unet: Pick<UNetModel, 'validateBranch'>,
 ): number | undefined {
   try {
-    const { settings } = resolveCache(cache, calls);
-    const branch = unet.validateBranch(settings?.branch ?? 0);
     // Only which calls exist matters here, so any timesteps do.
-    const full = fullCalls(
-      cache,
-      Array.from({ length: calls }, (_, i) => i),
-    );
-    return full.includes(false) ? branch : undefined;
+    const timesteps = Array.from({ length: calls }, (_, i) => i);
+    const run = { timesteps, schedulerTimesteps: timesteps, branches: Number.POSITIVE_INFINITY };
+    const layout = new SettingsPolicy(cache).layout(run);
+    const branch = unet.validateBranch(layout.branch);
+    return layout.calls.some(({ kind }) => kind === 'retrieve') ? branch : undefined;
   } catch (error) {
     if (!(error instanceof DeepCacheError)) throw error;
     throw new DeepCacheError(error.code, `${error.message} (of the setting "${name}")`, { cause: error });

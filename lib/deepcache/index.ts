@@ -15,20 +15,33 @@ export {
   sampleFromQuadCenter,
   sampleFromQuadOnce,
 } from './nonuniform.js';
+export {
+  DdpmPolicy,
+  fullCalls,
+  helperIndices,
+  LatentPolicy,
+  paperSchedule,
+  SettingsPolicy,
+} from './policies.js';
+export type {
+  AdaptiveCall,
+  CachePolicy,
+  CallPlan,
+  FullCall,
+  Layout,
+  PolicyRun,
+  PredictedCall,
+  RetrieveCall,
+} from './policy.js';
 export { attachPrograms } from './programs.js';
 export {
   CACHE_PRESETS,
   type CacheOptions,
   type CachePreset,
   type CacheSettings,
-  ddpmFullCalls,
-  fullCalls,
-  helperIndices,
   type ListedCache,
-  latentFullCalls,
   type NonuniformCache,
-  paperSchedule,
   type ResolvedCache,
   resolveCache,
   type UniformCache,
-} from './schedule.js';
+} from './settings.js';

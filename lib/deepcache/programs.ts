@@ -1,31 +1,61 @@
 import { invalidArgument } from '../errors.js';
 import type { CompiledRow } from '../schedulers/compiled.js';
 import type { Guidance, Program, StepRow, StepTable } from '../schedulers/table.js';
+import type { CallPlan, FullCall, RetrieveCall } from './policy.js';
 
 /**
- * Makes the step table of a run: call i runs the whole U-Net if `full[i]`, else the retrieve step of `branch`. The
- * rows take the same `guidance` each, if one is given.
+ * Makes the step table of a run: row i computes what a policy laid out for call i. Rows whose program computes both
+ * halves take the `guidance`, if one is given.
  */
 export function attachPrograms(
   rows: readonly CompiledRow[],
-  full: readonly boolean[],
-  branch: number,
+  calls: readonly CallPlan[],
   guidance?: Guidance,
 ): StepTable {
-  if (full.length !== rows.length) {
-    throw invalidArgument(
-      'full',
-      `must have one entry for each of the ${rows.length} calls, got ${full.length}`,
-    );
+  if (calls.length !== rows.length) {
+    throw invalidArgument('calls', `must be ${rows.length}, one for each row, got ${calls.length}`);
   }
-  if (rows.length > 0 && !full[0])
-    throw invalidArgument('full[0]', 'must be true: there is no cached feature yet');
-  const programs: Program[] = [{ kind: 'full' }];
-  if (full.includes(false)) programs.push({ kind: 'retrieve', branch });
-  const withProgram = (row: CompiledRow, i: number): StepRow => ({
-    ...row,
-    program: full[i] ? 0 : 1,
-    ...(guidance && { guidance }),
-  });
-  return { programs, rows: rows.map(withProgram) };
+  const programs = new Programs();
+  const made = rows.map((row, i) => ({ ...row, ...programs.attach(calls[i] as CallPlan, guidance) }));
+  return { programs: programs.list, rows: made };
+}
+
+class Programs {
+  readonly list: Program[] = [{ kind: 'full' }];
+  #full = false;
+
+  attach(call: CallPlan, guidance: Guidance | undefined): Partial<StepRow> {
+    switch (call.kind) {
+      case 'predict':
+        return { predict: call.terms };
+      case 'adaptive': {
+        const { instead, threshold, maxSkips } = call;
+        const { program, ...rest } = this.#run({ kind: 'full' }, guidance);
+        const skip = { threshold, maxSkips };
+        return instead.kind === 'predict'
+          ? { program, ...rest, predict: instead.terms, skip }
+          : { program, ...rest, skip: { ...skip, program: this.#place(instead) } };
+      }
+      default:
+        return this.#run(call, guidance);
+    }
+  }
+
+  #run(call: FullCall | RetrieveCall, guidance: Guidance | undefined) {
+    const program = this.#place(call);
+    return { program, ...(guidance && (call.halves ?? 'both') === 'both' && { guidance }) };
+  }
+
+  /** The call's place among the programs, which are listed where they are used. */
+  #place(call: FullCall | RetrieveCall): number {
+    if (call.kind === 'full') this.#full = true;
+    else if (!this.#full)
+      throw invalidArgument('calls', 'must begin in full: there is no cached feature yet');
+    const same = ({ kind, branch, halves }: Program) =>
+      kind === call.kind &&
+      branch === (call.kind === 'retrieve' ? call.branch : undefined) &&
+      halves === call.halves;
+    const found = this.list.findIndex(same);
+    return found < 0 ? this.list.push({ ...call }) - 1 : found;
+  }
 }

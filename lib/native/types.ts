@@ -289,6 +289,10 @@ export interface NativeStep {
   readonly row: number;
   /** Milliseconds that it took. */
   readonly milliseconds: number;
+  /** The program of the table that ran; none for a prediction. */
+  readonly program?: number;
+  /** Of a row with a `skip` that measured it. */
+  readonly change?: number;
   readonly x0?: Float32Array;
   readonly x?: Float32Array;
 }
@@ -300,8 +304,10 @@ export interface DenoiseResult {
   readonly latents: Float32Array;
   /** The history slots that the table uses, after the last row: another run may go on from there. */
   readonly slots: HistorySlots;
-  /** Milliseconds of every row. */
+  /** Of every row, what NativeStep says. */
   readonly rowMilliseconds: Float64Array;
+  readonly rowPrograms: readonly (number | undefined)[];
+  readonly rowChanges: readonly (number | undefined)[];
   /** Keys, values and time projections before the first row. */
   readonly prepareMilliseconds: number;
 }

@@ -6,6 +6,7 @@ import type { NoiseSource } from './inputs/noise.js';
 import type { RunOptions, Size } from './inputs/options.js';
 import type { ModelFacts } from './loading/facts.js';
 import type { PipelineInfo, PipelineParts } from './loading/parts.js';
+import type { RanCall } from './loop/calls.js';
 import type { LoopResult, MemoryEstimate, RunPlan } from './loop/plan.js';
 
 /** What the stages of a run share. */
@@ -70,7 +71,7 @@ export interface Family<Given extends object, Options extends RunOptions, Parts 
   size(inputs: Inputs, facts: ModelFacts): Size | undefined;
   prepare(run: Run<Options, Parts, Inputs>): Promise<Stages>;
   /** Of each image what it was made with; a video has one text. */
-  settings(run: Run<Options, Parts, Inputs>, seeds: readonly bigint[]): string[];
+  settings(run: Run<Options, Parts, Inputs>, seeds: readonly bigint[], calls: readonly RanCall[]): string[];
   /** Networks besides the U-Net and the autoencoder, for what they weigh. */
   encoders(parts: Parts): readonly { readonly weightBytes: number }[];
 }

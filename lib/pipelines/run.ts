@@ -72,7 +72,7 @@ export async function run<Given extends WithScheduler, O extends RunOptions, P e
 
   const sampled = new FloatTensor(loop.latents, latent);
   const tensor = output === 'latent' ? sampled : await stages.decode(sampled);
-  const settings = family.settings(context, noise.seeds);
+  const settings = family.settings(context, noise.seeds, loop.calls);
   const images = output === 'image' ? await toPictures(tensor, settings, signal) : [];
   clock.lap('decode');
   return runResult({
@@ -80,7 +80,7 @@ export async function run<Given extends WithScheduler, O extends RunOptions, P e
     ...(output !== 'image' && { tensor: new FloatTensor(tensor.data, tensor.shape) }),
     settings,
     seeds: tellSeeds(noise.seeds),
-    stats: runStats(clock, loop.full, loop.rowMilliseconds, memoryOf(parts, family.encoders(parts))),
+    stats: runStats(clock, loop.calls, memoryOf(parts, family.encoders(parts))),
     notes,
   });
 }
@@ -94,7 +94,7 @@ async function usualLoop<O extends RunOptions, P extends PipelineParts>(
 ): Promise<LoopResult> {
   const [batch, , height, width] = options.latent;
   const draws = noise.following(plan.compiled.noiseUsed);
-  const result = await runLoop(
+  return runLoop(
     parts.unet,
     {
       ...start,
@@ -109,7 +109,6 @@ async function usualLoop<O extends RunOptions, P extends PipelineParts>(
     options,
     previews,
   );
-  return { ...result, full: plan.full };
 }
 
 /** Four-channel inpainting: after each call the kept part is put back, noised for the next call's timestep. */

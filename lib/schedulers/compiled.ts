@@ -4,7 +4,7 @@ import { assign, type Linear } from './linear.js';
 import type { Assignment, PerSample, StepRow } from './table.js';
 
 /** A row as a scheduler makes it; the caller adds the program, the guidance and the blend. */
-export type CompiledRow = Omit<StepRow, 'program' | 'predict' | 'guidance' | 'blend'>;
+export type CompiledRow = Omit<StepRow, 'program' | 'predict' | 'skip' | 'guidance' | 'blend'>;
 
 /** What a run is compiled with. Names are diffusers', in camelCase. */
 export interface CompileOptions {

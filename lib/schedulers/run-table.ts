@@ -27,6 +27,10 @@ export interface RowState<A> {
   m: A;
   /** What the model was called with. */
   input: A;
+  /** The program that ran; none when m was predicted. */
+  program?: number;
+  /** Of a row that had to choose, what it went by: see Skip. */
+  change?: number;
 }
 
 type FloatArray = Float32Array | Float64Array;
@@ -106,16 +110,18 @@ function* interpret<A extends FloatArray>(
     return result;
   };
 
+  const chooser = new Chooser(table, per);
   for (const [index, row] of table.rows.entries()) {
     const x = slot('x');
     const input = create();
     for (let i = 0; i < size; i++) input[i] = at(row.inputScale, Math.floor(i / per)) * (x[i] as number);
     const timestep = Array.from({ length: batch }, (_, b) => at(row.timestep, b));
     const m = slot('m');
-    if (row.predict) {
-      m.set(sum(row.predict));
+    const choice = chooser.choose(index, input);
+    if (choice.program === undefined) {
+      m.set(sum(row.predict ?? []));
     } else {
-      const program = programOf(table, index);
+      const program = table.programs[choice.program] as Program;
       const halves = returnedHalves(row, program);
       const output = yield { input, timestep, program, halves, row: index };
       requireLength('the model output', output, halves === 'both' ? 2 * size : size);
@@ -126,16 +132,63 @@ function* interpret<A extends FloatArray>(
     if (row.noise !== undefined) loadNoise(slot('noise'), row.noise, options.noise, per);
     for (const { to, terms } of row.assign) slots.set(to, sum(terms));
     if (row.blend) blend(slot('x'), row.blend, options, per);
-    options.onRow?.({ row: index, x: slot('x'), x0: slot('x0'), m, input });
+    options.onRow?.({ row: index, x: slot('x'), x0: slot('x0'), m, input, ...choice });
   }
   return slot('x');
 }
 
-function programOf({ programs, rows }: StepTable, index: number): Program {
-  const name = rows[index]?.program;
-  const program = name === undefined ? undefined : programs[name];
-  if (program) return program;
-  throw invalidArgument('table', `row ${index} names program ${name}, which is not there`);
+/** What each row runs. */
+class Chooser {
+  readonly #table: StepTable;
+  readonly #per: number;
+  /** The input of the last full call. */
+  #kept: FloatArray | undefined;
+  #skipped = 0;
+
+  constructor(table: StepTable, per: number) {
+    this.#table = table;
+    this.#per = per;
+  }
+
+  choose(index: number, input: FloatArray): Pick<RowState<FloatArray>, 'program' | 'change'> {
+    const { program, predict, skip } = this.#table.rows[index] as StepRow;
+    if (program === undefined && predict) {
+      this.#skipped = 0;
+      return {};
+    }
+    this.#require(index, program);
+    let change: number | undefined;
+    if (skip && this.#kept && this.#skipped < skip.maxSkips) {
+      change = relativeChange(input, this.#kept, this.#per);
+      if (change < skip.threshold) {
+        this.#skipped++;
+        if (skip.program !== undefined) this.#require(index, skip.program);
+        return { change, ...(skip.program !== undefined && { program: skip.program }) };
+      }
+    }
+    this.#skipped = 0;
+    if (this.#table.programs[program]?.kind === 'full') this.#kept = input.slice();
+    return { program, ...(change !== undefined && { change }) };
+  }
+
+  #require(index: number, program: number | undefined): asserts program is number {
+    if (program !== undefined && this.#table.programs[program]) return;
+    throw invalidArgument('table', `row ${index} names program ${program}, which is not there`);
+  }
+}
+
+/** The largest of all samples' |values - kept| / |kept|, L1 norms. */
+function relativeChange(values: FloatArray, kept: FloatArray, per: number): number {
+  let largest = 0;
+  for (let start = 0; start < values.length; start += per) {
+    let [difference, size] = [0, 0];
+    for (let i = start; i < start + per; i++) {
+      difference += Math.abs((values[i] as number) - (kept[i] as number));
+      size += Math.abs(kept[i] as number);
+    }
+    largest = Math.max(largest, difference / size);
+  }
+  return largest;
 }
 
 /** Without guidance the negative prompts' half is of no use. */

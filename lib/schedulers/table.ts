@@ -37,7 +37,7 @@ export interface Assignment {
  * 1. The U-Net of `program` runs on `inputScale * x` at `timestep`.
  * 2. `m` becomes the guided output (see {@link Guidance}). Without guidance it becomes the output for the positive
  *    prompt, or of the only half that the program computes. A row with `predict` runs no U-Net: `m` becomes the sum of
- *    its terms, which read what the rows before left, `m` included.
+ *    its terms, which read what the rows before left, `m` included. See {@link Skip} for rows that may do either.
  * 3. `x0` becomes `x0.x * x + x0.m * m`, then is clamped to +-`clamp`, or dynamically thresholded per sample:
  *    s = the `ratio` quantile of |x0| (linear interpolation), s = min(max(s, 1), max), x0 = clamp(x0, -s, s) / s.
  * 4. `assign` runs in order; each assignment reads what the earlier ones left.
@@ -50,8 +50,10 @@ export interface Assignment {
 export interface StepRow {
   /** Index into StepTable.programs. */
   program?: number;
-  /** Instead of a program; of any slot but the noise. */
+  /** Instead of a program, or with a `skip`; of any slot but the noise. */
   predict?: readonly Term[];
+  /** Decides during the run whether the row's program runs, which must be a full one. */
+  skip?: Skip;
   /** Given to the U-Net; may be fractional. */
   timestep: PerSample;
   /** The model is given inputScale * x. */
@@ -78,6 +80,19 @@ export interface Guidance {
   scale: PerSample;
   /** Share of the guided output that is rescaled to the conditional one's deviation, 0 to 1. */
   rescale: PerSample;
+}
+
+/**
+ * While `inputScale * x` has changed by less than `threshold` since the last full call, and at most `maxSkips` times one
+ * after the other, a row does something cheaper than its program: it runs the retrieve step `program`, or without one
+ * takes `predict`. The change is |input - kept| / |kept|, the L1 norms over a sample; the sample that changed most
+ * decides for the batch, as one picture that falls behind is worse than a call too many. Rows that may not skip, such as
+ * those before the first full call, measure nothing.
+ */
+export interface Skip {
+  threshold: number;
+  maxSkips: number;
+  program?: number;
 }
 
 /** Which outputs of classifier-free guidance a program computes: for both prompts, the positive or the negative one. */

@@ -68,14 +68,13 @@ class TableParser {
 
   StepRow parse_row(const Argument& in) {
     StepRow row;
-    const Argument program = in["program"], predict = in["predict"];
-    if (predict.given() && program.given())
+    const Argument program = in["program"], predict = in["predict"], skip = in["skip"];
+    if (predict.given() && program.given() && !skip.given())
       throw Error(ErrorCode::kInvalidArgument,
                   in.name() + " has both a program and a prediction; give one of them");
-    if (predict.given())
-      table_.predict(row, parse_sum(predict));
-    else
-      row.program = parse_index(program);
+    if (predict.given()) table_.predict(row, parse_sum(predict));
+    if (skip.given()) parse_skip(skip, row);
+    if (!predict.given() || skip.given()) row.program = parse_index(program);
     row.timestep = coefficient(in["timestep"]);
     row.input_scale = coefficient(in["inputScale"]);
     if (const Argument guidance = in["guidance"]; guidance.given()) {
@@ -96,6 +95,16 @@ class TableParser {
       row.blend_noise = coefficient(blend["noise"]);
     }
     return row;
+  }
+
+  void parse_skip(const Argument& in, StepRow& row) {
+    const Argument threshold = in["threshold"], program = in["program"];
+    const Napi::Value below = threshold.value();
+    row.skip_below = below.IsNumber() && below.As<Napi::Number>().DoubleValue() == INFINITY
+                         ? INFINITY
+                         : float(threshold.number());
+    row.max_skips = int(in["maxSkips"].integer(1, kMaxRows));
+    if (program.given()) row.instead = parse_index(program);
   }
 
   // Of a program.

@@ -1,6 +1,7 @@
 #include "unet.h"
 
 #include <array>
+#include <cmath>
 #include <utility>
 
 #include "classes.h"
@@ -26,11 +27,15 @@ void report_step(JobContext& context, const DenoiseInputs& inputs, const UnetPro
     return is_due(every, row) ? context.hand_over(latents()) : Finish();
   };
   const double milliseconds = progress.milliseconds;
-  context.report([row, milliseconds, x0 = read(inputs.preview_every, progress.x0),
+  const int program = progress.program;
+  const float change = progress.change;
+  context.report([row, milliseconds, program, change, x0 = read(inputs.preview_every, progress.x0),
                   x = read(inputs.latents_every, progress.x)](Napi::Env env) {
     Napi::Object step = Napi::Object::New(env);
     step["row"] = Napi::Number::New(env, row);
     step["milliseconds"] = Napi::Number::New(env, milliseconds);
+    if (program != kNoProgram) step["program"] = Napi::Number::New(env, program);
+    if (!std::isnan(change)) step["change"] = Napi::Number::New(env, change);
     if (x0) step["x0"] = x0(env);
     if (x) step["x"] = x(env);
     return std::vector<napi_value>{step};
@@ -153,6 +158,19 @@ Napi::Value NativeUnet::denoise(const Napi::CallbackInfo& info) {
           if (history[i]) slots["s" + std::to_string(i)] = history[i](env);
         out["slots"] = slots;
         out["rowMilliseconds"] = to_js(env, run.row_milliseconds);
+        const auto list = [&](const char* name, const auto& of) {
+          Napi::Array values = Napi::Array::New(env, run.reports.size());
+          for (size_t i = 0; i < run.reports.size(); ++i) values[uint32_t(i)] = of(run.reports[i]);
+          out[name] = values;
+        };
+        list("rowPrograms", [&](const StepReport& report) -> Napi::Value {
+          if (report.program == kNoProgram) return env.Undefined();
+          return Napi::Number::New(env, report.program);
+        });
+        list("rowChanges", [&](const StepReport& report) -> Napi::Value {
+          if (std::isnan(report.change)) return env.Undefined();
+          return Napi::Number::New(env, report.change);
+        });
         out["prepareMilliseconds"] = Napi::Number::New(env, run.prepare_milliseconds);
         return out;
       };

@@ -9,7 +9,8 @@ class CpuLoop : public Loop {
  public:
   void begin(const StepTable& table, const SamplerState& state,
              const std::vector<Segments>& programs) override;
-  void enqueue(const CancelFlag* cancel) override;
+  float change() override;
+  void enqueue(bool skips, const CancelFlag* cancel) override;
   void wait(int /*row*/) override {}
   int rows_in_flight() const override { return 1; }
 

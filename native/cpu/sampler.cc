@@ -138,10 +138,26 @@ void build_input(const SamplerState& state, const StepTable& table, int row) {
   }
 }
 
-void apply_row(const SamplerState& state, const StepTable& table, int row_index) {
+// What the U-Net sees of the latents, without its halves and constant channels.
+template <typename Visit>
+void each_input(const SamplerState& state, const StepTable& table, int row, int sample,
+                const Visit& visit) {
+  const float scale = table.value(table.rows[row].input_scale, sample);
+  const float* x = values(state.x) + sample * state.count();
+  float* kept = values(state.kept) + sample * state.count();
+  for (size_t i = 0; i < state.count(); i++) visit(scale * x[i], kept[i]);
+}
+
+void keep_input(const SamplerState& state, const StepTable& table, int row) {
+  for (int sample = 0; sample < state.batch; sample++)
+    each_input(state, table, row, sample, [](float value, float& kept) { kept = value; });
+}
+
+// `program`: what has run.
+void apply_row(const SamplerState& state, const StepTable& table, int row_index, int program) {
   const StepRow& row = table.rows[row_index];
   const size_t count = state.count();
-  const Halves halves = table.halves(row.program);
+  const Halves halves = table.halves(program);
   const float* unconditional = values(state.model_output);
   const float* conditional = unconditional + size_t(state.halves - 1) * state.batch * count;
   for (int i = 0; i < state.batch; i++, unconditional += count, conditional += count) {
@@ -178,13 +194,28 @@ void CpuLoop::begin(const StepTable& table, const SamplerState& state,
   next_ = 0;
 }
 
-void CpuLoop::enqueue(const CancelFlag* cancel) {
+float CpuLoop::change() {
+  double largest = 0;
+  for (int sample = 0; sample < state_->batch; sample++) {
+    double difference = 0, size = 0;
+    each_input(*state_, *table_, next_, sample, [&](float value, float& kept) {
+      difference += std::fabs(double(value) - double(kept));
+      size += std::fabs(double(kept));
+    });
+    if (!(difference / size <= largest)) largest = difference / size;  // a NaN stays
+  }
+  return float(largest);
+}
+
+void CpuLoop::enqueue(bool skips, const CancelFlag* cancel) {
   const int row = next_++;
-  if (const int program = table_->rows[row].program; program != kNoProgram) {
+  const int program = skips ? table_->rows[row].instead : table_->rows[row].program;
+  if (program != kNoProgram) {
+    if (state_->kept && table_->is_full(program)) keep_input(*state_, *table_, row);
     build_input(*state_, *table_, row);
     run_segments(programs_[program], row, cancel, nullptr);
   }
-  apply_row(*state_, *table_, row);
+  apply_row(*state_, *table_, row, program);
 }
 
 }  // namespace deepcache::cpu

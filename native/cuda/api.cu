@@ -158,10 +158,17 @@ int loop_begin(LoopHandle* loop, const LoopSpec* spec, ApiError* error) {
   });
 }
 
-int loop_enqueue(LoopHandle* loop, ApiError* error) {
+int loop_change(LoopHandle* loop, float* change, ApiError* error) {
   return guarded(error, [&] {
     loop->loop.context().enter();
-    loop->loop.enqueue();
+    *change = loop->loop.change();
+  });
+}
+
+int loop_enqueue(LoopHandle* loop, bool skips, ApiError* error) {
+  return guarded(error, [&] {
+    loop->loop.context().enter();
+    loop->loop.enqueue(skips);
   });
 }
 
@@ -206,8 +213,8 @@ constexpr Api kApi = {
     DEEPCACHE_CUDA_ABI, DEEPCACHE_CUDA_BUILD, device_count,    device_info,    context_create,
     context_destroy,    synchronize,          memory_create,   memory_destroy, upload,
     download,           program_create,       program_destroy, program_run,    program_kernel,
-    loop_create,        loop_destroy,         loop_begin,      loop_enqueue,   loop_wait,
-    tuning_set,         tuning_get,           time_begin,      time_end};
+    loop_create,        loop_destroy,         loop_begin,      loop_change,    loop_enqueue,
+    loop_wait,          tuning_set,           tuning_get,      time_begin,     time_end};
 
 }  // namespace
 }  // namespace deepcache::cuda

@@ -71,7 +71,7 @@ struct SamplerShape {
 };
 struct SamplerBuffers {
   float *x, *model_input, *model_output, *m, *x0, *noise, *history[kHistorySlots];
-  float *constant, *mask, *init, *init_noise;
+  float *constant, *mask, *init, *init_noise, *kept;
 };
 
 struct Context;  // a device, its stream, and the type of activations
@@ -130,7 +130,10 @@ struct Api {
   int (*loop_create)(Context*, LoopHandle**, ApiError*);
   void (*loop_destroy)(LoopHandle*);
   int (*loop_begin)(LoopHandle*, const LoopSpec*, ApiError*);
-  int (*loop_enqueue)(LoopHandle*, ApiError*);        // the next row
+  // Of the next row; waits for those before: see Loop::change().
+  int (*loop_change)(LoopHandle*, float* change, ApiError*);
+  // The next row, with its program or `instead` of it.
+  int (*loop_enqueue)(LoopHandle*, bool skips, ApiError*);
   int (*loop_wait)(LoopHandle*, int row, ApiError*);  // one of the last two
 
   // Tiles that were measured (tuning.h). tuning_set replaces the table; with `measures`, programs

@@ -10,6 +10,7 @@ SamplerFeatures features_of(const LoopSpec& spec) {
     for (int sample = 0; row->guided && sample < spec.shape.batch; sample++)
       features.rescaled |= spec.values[rescale.offset + rescale.stride * unsigned(sample)] != 0;
     features.thresholded |= row->limit == StepRow::Limit::threshold;
+    features.keeps |= row->max_skips > 0;
   }
   return features;
 }
@@ -24,8 +25,14 @@ void DeviceLoop::begin(const LoopSpec& spec, const std::vector<DeviceSegments>& 
   const SamplerFeatures features = features_of(spec);
   rows_.clear();
   for (int row = 0; row < spec.row_count; row++) {
-    rows_.push_back(&graph(key_of(spec, programs, row, features)));
+    const auto graph_of = [&](int program) {
+      return &graph(key_of(spec, programs, row, program, features));
+    };
+    const StepRow& at = spec.rows[row];
+    rows_.push_back({graph_of(at.program), at.max_skips > 0 ? graph_of(at.instead) : nullptr});
   }
+  shape_ = spec.shape;
+  changes_.resize(size_t(spec.shape.batch));
   next_ = 0;
 }
 
@@ -43,6 +50,8 @@ void DeviceLoop::upload_table(const LoopSpec& spec) {
   gpu::upload(table_.data(), spec.rows, row_bytes, context_.stream);
   gpu::upload(terms, spec.terms, term_bytes, context_.stream);
   gpu::upload(values, spec.values, value_bytes, context_.stream);
+  change_offset_ = row_bytes + term_bytes + value_bytes +
+                   sizeof(float) * kChangePlace * size_t(spec.shape.batch);
   const LoopState state{0,
                         0,
                         spec.shape,
@@ -56,8 +65,9 @@ void DeviceLoop::upload_table(const LoopSpec& spec) {
 
 DeviceLoop::Key DeviceLoop::key_of(const LoopSpec& spec,
                                    const std::vector<DeviceSegments>& programs, int row,
-                                   const SamplerFeatures& features) {
-  const int program = spec.rows[row].program;
+                                   int program, SamplerFeatures features) {
+  // Full calls keep their input; all others have the same graph in tables that skip and in others.
+  features.keeps &= program != kNoProgram && spec.keys[program].kind == ProgramKey::Kind::full;
   if (program == kNoProgram) return {{}, Halves::none, spec.shape, features};
   for (const DeviceSegment& segment : programs[program]) segment.program->check_step(row);
   return {programs[program], spec.keys[program].halves, spec.shape, features};
@@ -71,7 +81,7 @@ const gpu::Graph& DeviceLoop::graph(const Key& key) {
     if (segments.empty()) {
       launch_sampler_row(state(), stream);
     } else {
-      launch_sampler_input(state(), shape, slices_of(segments), stream);
+      launch_sampler_input(state(), shape, features, slices_of(segments), stream);
       for (const auto& [program, first, last] : segments) program->enqueue(first, last, stream);
     }
     launch_sampler_step(state(), shape, features, halves, stream);
@@ -80,10 +90,22 @@ const gpu::Graph& DeviceLoop::graph(const Key& key) {
   return graphs_.emplace(key, std::move(made)).first->second;
 }
 
-void DeviceLoop::enqueue() {
+float DeviceLoop::change() {
+  launch_sampler_change(state(), shape_, context_.stream);
+  const float* const scratch = reinterpret_cast<const float*>(table_.data() + change_offset_);
+  gpu::download(changes_.data(), scratch, changes_.size() * sizeof(float), context_.stream);
+  float largest = 0;
+  for (const float change : changes_)
+    if (!(change <= largest)) largest = change;  // a NaN stays
+  return largest;
+}
+
+void DeviceLoop::enqueue(bool skips) {
   if (next_ >= int(rows_.size()))
     throw Error(ErrorCode::kInternal, "loop: the table has no more rows");
-  rows_[next_]->launch(context_.stream);
+  const auto [graph, instead] = rows_[next_];
+  if (skips && !instead) throw Error(ErrorCode::kInternal, "loop: the row has nothing to skip");
+  (skips ? instead : graph)->launch(context_.stream);
   done_[next_ % 2].record(context_.stream);
   next_++;
 }

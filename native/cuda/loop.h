@@ -3,6 +3,12 @@
 // A run's step table on the device: each row launches one graph, the program (if it has one) with
 // the sampler's kernels around it. Rows, coefficients and the row's number are in device memory, so
 // that a graph is recorded once for a list of segments and serves all rows and all later runs.
+//
+// A row that may skip its program has a graph for either case. The number that decides is read back
+// before one of them is launched, so the device is idle between the row before and this one, and
+// between no others. Conditional nodes of one graph would save that wait, but a graph would then
+// belong to a pair of lists instead of one, the host would have to ask what ran all the same, as
+// it reports each row, and they need a newer driver than everything else here.
 
 #include <map>
 #include <tuple>
@@ -20,8 +26,10 @@ class DeviceLoop {
   // Waits for the rows of an earlier run, copies the table, and records what is not recorded yet.
   // Throws Error(kInternal) when a program has too few slices. `programs` are the spec's.
   void begin(const LoopSpec& spec, const std::vector<DeviceSegments>& programs);
+  // See Loop::change().
+  float change();
   // Enqueues the next row: allocates nothing and waits for nothing.
-  void enqueue();
+  void enqueue(bool skips);
   // Until one of the last two rows has been computed.
   void wait(int row) const;
   Context& context() { return context_; }
@@ -33,14 +41,21 @@ class DeviceLoop {
   LoopState* state() const { return reinterpret_cast<LoopState*>(state_.data()); }
   void upload_table(const LoopSpec& spec);
   static Key key_of(const LoopSpec& spec, const std::vector<DeviceSegments>& programs, int row,
-                    const SamplerFeatures& features);
+                    int program, SamplerFeatures features);
   const gpu::Graph& graph(const Key& key);
 
   Context& context_;
-  gpu::Memory state_;  // a LoopState
-  gpu::Memory table_;  // rows, terms, values and scratch of the longest run so far
+  gpu::Memory state_;           // a LoopState
+  gpu::Memory table_;           // rows, terms, values and scratch of the longest run so far
+  std::vector<float> changes_;  // of the samples, for change()
   std::map<Key, gpu::Graph> graphs_;
-  std::vector<const gpu::Graph*> rows_;
+  struct Row {
+    const gpu::Graph* graph;
+    const gpu::Graph* instead;  // null where the row always runs its program
+  };
+  std::vector<Row> rows_;
+  SamplerShape shape_{};
+  size_t change_offset_ = 0;      // in table_
   std::vector<gpu::Event> done_;  // of even and odd rows
   int next_ = 0;
 };

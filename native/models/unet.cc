@@ -65,19 +65,25 @@ std::string name_of(Halves halves) {
 void check_order(const StepTable& table, int halves) {
   bool full = false;  // has run
   Halves kept = Halves::both;
+  const auto check_retrieve = [&](size_t row, Halves read) {
+    if (!full) invalid_row(row, "the first call of a run must be full");
+    if (kept != Halves::both && kept != read)
+      invalid_row(row,
+                  "a retrieve step of " + name_of(read) + " after a full one of " + name_of(kept));
+  };
   for (size_t i = 0; i < table.rows.size(); ++i) {
     const StepRow& row = table.rows[i];
     if (row.guided && halves != 2) invalid_row(i, "guidance needs two halves");
+    // Rows before the first full call skip nothing.
+    if (full && row.max_skips > 0 && row.instead != kNoProgram)
+      check_retrieve(i, table.halves(row.instead));
     if (row.program == kNoProgram) continue;
-    const ProgramKey& key = table.programs[row.program];
-    if (key.kind == ProgramKey::Kind::full) {
+    const Halves computed = table.halves(row.program);
+    if (!table.is_full(row.program)) {
+      check_retrieve(i, computed);
+    } else if (!full || row.max_skips == 0 || kept == Halves::both) {
+      kept = computed;  // a row that may skip adds no half
       full = true;
-      kept = key.halves;
-    } else if (!full) {
-      invalid_row(i, "the first call of a run must be full");
-    } else if (kept != Halves::both && kept != key.halves) {
-      invalid_row(
-          i, "a retrieve step of " + name_of(key.halves) + " after a full one of " + name_of(kept));
     }
   }
 }
@@ -215,6 +221,7 @@ UnetRun Unet::denoise(const UnetDenoise& request, const CancelFlag* cancel,
   state.mask = upload(request.mask, batch, 1);
   state.init = upload(request.init, batch, channels);
   state.init_noise = upload(request.init_noise, batch, channels);
+  if (table.skips()) state.kept = allocate(count);
   state.m = allocate(count);
   state.x0 = allocate(count);
   state.model_input = &run.sample();
@@ -242,15 +249,18 @@ UnetRun Unet::denoise(const UnetDenoise& request, const CancelFlag* cancel,
           "the U-Net, at call " + std::to_string(row + 1) + " of " + std::to_string(steps) + ",",
           weight_plans(config_), again);
   };
-  const auto after = [&](int row) {
+  const auto after = [&](const StepReport& report) {
+    const int row = report.row;
+    result.reports.push_back(report);
     result.row_milliseconds.push_back(milliseconds_since(row_begin));
     // Where reading the values does not hold up the rows behind. The input is still there.
     if (run.loop().rows_in_flight() == 1)
       check(*state.x, row, [&](const Tap& tap) {
-        const int program = table.rows[size_t(row)].program;
-        if (program != kNoProgram) run_segments(programs[size_t(program)], row, cancel, &tap);
+        if (report.program != kNoProgram)
+          run_segments(programs[size_t(report.program)], row, cancel, &tap);
       });
-    on_step({row, result.row_milliseconds.back(), reader(state.x), reader(state.x0)});
+    on_step({row, result.row_milliseconds.back(), report.program, report.change, reader(state.x),
+             reader(state.x0)});
     row_begin = Clock::now();
   };
   const auto before = [&](int row) {

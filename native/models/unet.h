@@ -65,6 +65,8 @@ using ReadLatents = std::function<std::vector<float>()>;
 struct UnetProgress {
   int row = 0;
   double milliseconds = 0;  // that the row took
+  int program = 0;          // that ran; kNoProgram: none
+  float change = 0;         // StepReport's
   ReadLatents x, x0;
 };
 
@@ -73,6 +75,7 @@ struct UnetRun {
   std::array<std::vector<float>, kHistorySlots> history;  // of the slots that the table uses
   double prepare_milliseconds = 0;  // before the first row: keys, values, time projections
   std::vector<double> row_milliseconds;
+  std::vector<StepReport> reports;  // of the rows
 };
 
 // Bytes that a loaded model holds now.

@@ -88,9 +88,12 @@ class Loop {
   // belong to table.programs, in order. All that the rows need is allocated here.
   virtual void begin(const StepTable& table, const SamplerState& state,
                      const std::vector<Segments>& programs) = 0;
-  // Enqueues the next row (the CPU computes it at once). Throws Error(kAborted) soon after `cancel`
-  // became true.
-  virtual void enqueue(const CancelFlag* cancel) = 0;
+  // How much the next row's scaled input differs from the one kept by the last full row, relative
+  // to that, in L1 norms; of the sample that differs most. Waits for the rows before.
+  virtual float change() = 0;
+  // Enqueues the next row (the CPU computes it at once), with what it runs `instead` of its program
+  // where it `skips` that. Throws Error(kAborted) soon after `cancel` became true.
+  virtual void enqueue(bool skips, const CancelFlag* cancel) = 0;
   // Until the row has been computed.
   virtual void wait(int row) = 0;
   // How many rows may be enqueued that have not been waited for: with 2, the device never idles.

@@ -1,5 +1,6 @@
 #include "table.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "error.h"
@@ -51,10 +52,22 @@ class RowCheck {
     const int program = row_.program;
     if (program != kNoProgram && (program < 0 || program >= int(table_.programs.size())))
       fail("there is no program " + std::to_string(program));
-    if ((program == kNoProgram) != (row_.predict.count > 0))
+    const bool skips = row_.max_skips > 0;
+    if (skips) check_skip();
+    if ((program == kNoProgram || (skips && row_.instead == kNoProgram)) !=
+        (row_.predict.count > 0))
       fail("needs either a program or a prediction with terms");
     if (row_.guided && table_.halves(program) != Halves::both)
       fail("guidance needs a program that computes both halves");
+  }
+
+  void check_skip() const {
+    const int instead = row_.instead;
+    if (instead != kNoProgram && (instead < 0 || instead >= int(table_.programs.size())))
+      fail("there is no program " + std::to_string(instead));
+    if (!table_.is_full(row_.program) || table_.is_full(instead))
+      fail("skips a full program, for a retrieve step or a prediction");
+    if (!(row_.skip_below >= 0)) fail("skip.threshold must be at least 0");
   }
 
   void check_sums() const {
@@ -120,6 +133,10 @@ void StepTable::assign(StepRow& row, Slot to, const std::vector<Term>& sum) {
   row.assignments[row.assignment_count++] = {to, add(row, sum)};
 }
 
+bool StepTable::skips() const {
+  return std::ranges::any_of(rows, [](const StepRow& row) { return row.max_skips > 0; });
+}
+
 void validate(const StepTable& table, int batch, int draws) {
   if (table.rows.empty()) throw Error(ErrorCode::kInvalidArgument, "the step table has no rows");
   if (table.programs.empty())
@@ -134,6 +151,7 @@ void check_state(const StepTable& table, const SamplerState& state) {
   require(state.m, "m");
   require(state.x0, "x0");
   if (state.input_channels > state.channels) require(state.constant, "constant channels");
+  if (table.skips()) require(state.kept, "kept input");
   for (const StepRow& row : table.rows) {
     if (row.guided && state.halves != 2)
       throw Error(ErrorCode::kInternal, "sampler: a guided row without two halves");

@@ -58,6 +58,12 @@ constexpr int kNoProgram = -1;
 struct StepRow {
   int32_t program = 0;  // or kNoProgram: m is `predict`
   Terms predict;
+  // A row that may skip its program, a full one: `instead` runs (a retrieve step, or kNoProgram)
+  // while the input has changed by less than `skip_below` since the last full call, and at most
+  // max_skips times one after the other. 0: not such a row.
+  int32_t max_skips = 0;
+  int32_t instead = kNoProgram;
+  float skip_below = 0;
   Coefficient timestep, input_scale;
   // m = uncond + scale * (cond - uncond), rescaled, where both halves were computed; otherwise m is
   // the output's conditional half, or the only one there is.
@@ -115,6 +121,11 @@ struct StepTable {
   Halves halves(int program) const {
     return program == kNoProgram ? Halves::none : programs[size_t(program)].halves;
   }
+  bool is_full(int program) const {
+    return program != kNoProgram && programs[size_t(program)].kind == ProgramKey::Kind::full;
+  }
+  // Whether a row may skip its program.
+  bool skips() const;
   // Give the row, which is not in the table yet, a prediction instead of its program, or another
   // assignment. A row's sums are made in one go: its terms lie together.
   void predict(StepRow& row, const std::vector<Term>& sum);
@@ -143,6 +154,7 @@ struct SamplerState {
   Buffer* mask = nullptr;               // [batch, pixels, 1]
   Buffer* init = nullptr;               // as x
   Buffer* init_noise = nullptr;
+  Buffer* kept = nullptr;  // as x: of a table that skips, the scaled input of the last full call
 
   size_t count() const { return size_t(pixels) * channels; }
 };

@@ -137,8 +137,7 @@ function runFakeModel(
   runTable(
     attachPrograms(
       compiled.rows,
-      compiled.rows.map(() => true),
-      0,
+      compiled.rows.map(() => ({ kind: 'full' })),
     ),
     {
       x: start

@@ -42,20 +42,30 @@ struct Runner {
   std::vector<std::unique_ptr<Program>> programs;
   std::unique_ptr<Loop> loop;
 
-  Runner(std::shared_ptr<Backend> b, int samples, int slices)
+  // With two halves there is a program for each way to compute them.
+  Runner(std::shared_ptr<Backend> b, int samples, int slices, int halves = 1)
       : backend(std::move(b)), batch(samples), weights(builder.source(), *backend) {
     state.batch = batch;
     state.pixels = kPixels;
     state.channels = state.input_channels = kChannels;
-    state.model_input = add(batch * kCount);
-    state.model_output = add(batch * kCount);
-    state.m = add(batch * kCount);
-    state.x0 = add(batch * kCount);
+    const size_t half = size_t(batch) * kCount;
+    state.halves = halves;
+    state.model_input = add(size_t(halves) * half);
+    state.model_output = add(size_t(halves) * half);
+    state.m = add(half);
+    state.x0 = add(half);
+    state.kept = add(half);
     Buffer* const time = add(size_t(slices) * kChannels);
     arena = backend->allocate(0);
-    for (const float factor : {0.5f, -0.25f})
-      programs.push_back(backend->compile(plan_model(batch, factor), weights, *arena,
-                                          {{state.model_input}, {time}, {state.model_output}}));
+    const auto compile = [&](int count, float factor, size_t first) {
+      const size_t offset = first * kCount * sizeof(float);
+      programs.push_back(
+          backend->compile(plan_model(count, factor), weights, *arena,
+                           {{state.model_input, offset}, {time}, {state.model_output, offset}}));
+    };
+    compile(halves * batch, 0.5f, 0);
+    compile(batch, -0.25f, size_t(halves - 1) * batch);
+    if (halves == 2) compile(batch, 0.125f, 0);
     loop = backend->make_loop();
   }
 
@@ -65,6 +75,12 @@ struct Runner {
     buffers.push_back(backend->allocate(count * sizeof(float)));
     buffers.back()->upload(values.data(), count * sizeof(float));
     return buffers.back().get();
+  }
+
+  std::vector<Segments> all_programs() const {
+    std::vector<Segments> all;
+    for (const auto& program : programs) all.push_back(program->whole());
+    return all;
   }
 
   // A run with latents of its own. Returns x after the rows that are read, and at the end.
@@ -81,10 +97,10 @@ struct Runner {
       run_state.x->download(values.data(), values.size() * sizeof(float));
       out.push_back(values);
     };
-    run_table(*loop, table, run_state, {programs[0]->whole(), programs[1]->whole()}, nullptr, reads,
-              [&](int row) {
-                if (on_step) on_step(row);
-                if (reads && reads(row)) read();
+    run_table(*loop, table, run_state, all_programs(), nullptr, reads,
+              [&](const StepReport& report) {
+                if (on_step) on_step(report);
+                if (reads && reads(report.row)) read();
               });
     read();
     buffers.resize(kept);
@@ -163,7 +179,8 @@ TEST(quick_loop_keeps_two_rows_in_flight) {
   auto& counts = emulator::statistics;
   const uint64_t launched = counts.launches, allocated = counts.allocations;
   uint64_t in_loop = 0, expected = 0;
-  runner.run(table, nullptr, [&](int row) {
+  runner.run(table, nullptr, [&](const StepReport& report) {
+    const int row = report.row;
     // The late GPU has done just what was waited for.
     const bool has_model = table.rows[size_t(row)].program != kNoProgram;
     expected += has_model ? 5 : 4;  // input, model, prediction, threshold, assignments
@@ -185,11 +202,11 @@ TEST(quick_loop_enqueues_without_waiting) {
   state.noise = runner.add(2 * 2 * kCount);
   runner.loop->begin(table, state, {runner.programs[0]->whole(), runner.programs[1]->whole()});
   const auto before = emulator::statistics;
-  for (int row = 0; row < 3; row++) runner.loop->enqueue(nullptr);
+  for (int row = 0; row < 3; row++) runner.loop->enqueue(false, nullptr);
   CHECK_EQ(emulator::statistics.launches, before.launches);
   CHECK_EQ(emulator::statistics.waits, before.waits);
   CHECK_EQ(emulator::statistics.allocations, before.allocations);
-  CHECK_THROWS(runner.loop->enqueue(nullptr), ErrorCode::kInternal);
+  CHECK_THROWS(runner.loop->enqueue(false, nullptr), ErrorCode::kInternal);
   CHECK_THROWS(runner.loop->wait(0), ErrorCode::kInternal);
   runner.loop->wait(2);
   CHECK(emulator::statistics.launches > before.launches);
@@ -199,10 +216,72 @@ TEST(quick_loop_checks_its_rows) {
   Runner runner(gpu(), 1, 2);
   CHECK_THROWS(runner.run(make_table(1, 3, 0), nullptr), ErrorCode::kInternal);  // two slices only
   const CancelFlag cancel = true;
-  CHECK_THROWS(runner.loop->enqueue(&cancel), ErrorCode::kAborted);
+  CHECK_THROWS(runner.loop->enqueue(false, &cancel), ErrorCode::kAborted);
   Runner reference(cpu(), 1, 2);
   check_equal(runner.run(make_table(1, 2, 0), nullptr),
               reference.run(make_table(1, 2, 0), nullptr));
+}
+
+// Both halves, one of them or none: each row leaves its output for later ones.
+TEST(quick_loop_mixes_halves_and_predictions) {
+  StepTable table = make_table(2, 10, 0);
+  table.programs = {{},
+                    {ProgramKey::Kind::full, -1, Halves::conditional},
+                    {ProgramKey::Kind::full, -1, Halves::unconditional}};
+  int row_count = 0;
+  for (StepRow& row : table.rows) {
+    if (row.program == kNoProgram) continue;
+    row.program = row_count++ % 3;
+    row.guided = row.program == 0;
+    row.guidance_scale = row.x0_x;
+    row.guidance_rescale = row.input_scale;
+  }
+  const Emulation emulation(3, emulator::Async::late, 2);
+  Runner on_gpu(gpu(), 2, 10, 2), on_cpu(cpu(), 2, 10, 2);
+  const Reads each = [](int) { return true; };
+  check_equal(on_gpu.run(table, each), on_cpu.run(table, each));
+}
+
+// Rows that may skip: none do, some, or as many as may.
+TEST(quick_loop_skips_what_has_not_changed) {
+  constexpr int kRows = 8;
+  const auto run = [](Runner& runner, float threshold, bool predicts) {
+    StepTable table = make_table(2, kRows, 0);
+    for (StepRow& row : table.rows) {
+      if (predicts != (row.program == kNoProgram)) row = table.rows[predicts ? 3 : 0];
+      row.program = 0;
+      row.max_skips = 2;
+      row.skip_below = threshold;
+      row.instead = predicts ? kNoProgram : 1;
+    }
+    std::vector<StepReport> reports;
+    const Reads even = [](int row) { return row % 2 == 0; };
+    const auto x =
+        runner.run(table, even, [&](const StepReport& report) { reports.push_back(report); });
+    return std::pair(x, reports);
+  };
+  const Emulation emulation(3, emulator::Async::late, 2);
+  Runner on_gpu(gpu(), 2, kRows), on_cpu(cpu(), 2, kRows);
+  for (const bool predicts : {false, true}) {
+    const int instead = predicts ? kNoProgram : 1;
+    for (const float threshold : {0.0f, 0.4f, INFINITY}) {
+      const auto [x, ran] = run(on_gpu, threshold, predicts);
+      const auto [expected_x, expected] = run(on_cpu, threshold, predicts);
+      check_equal(x, expected_x);
+      CHECK_EQ(ran.size(), size_t(kRows));
+      int skipped = 0;
+      for (size_t i = 0; i < ran.size(); i++) {
+        CHECK_EQ(ran[i].row, int(i));
+        CHECK_EQ(ran[i].program, expected[i].program);
+        CHECK_EQ(std::isnan(ran[i].change), std::isnan(expected[i].change));
+        if (!std::isnan(ran[i].change)) CHECK_NEAR(ran[i].change, expected[i].change, 1e-5);
+        if (threshold == INFINITY) CHECK_EQ(ran[i].program, i % 3 ? instead : 0);
+        skipped += ran[i].program == instead;
+      }
+      CHECK_EQ(skipped > 0, threshold > 0);
+      if (threshold == 0.4f) CHECK(skipped < 5);
+    }
+  }
 }
 
 // 1,000 runs, of which each brings its own buffers.

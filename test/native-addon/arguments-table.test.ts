@@ -104,6 +104,36 @@ rejects([
     withRow({ program: undefined, predict: [{ slot: 'noise', coefficient: 1 }], noise: 0 }),
     /row 1: predicts from noise/,
   ],
+  [
+    'skipping what is not full',
+    denoise({
+      table: {
+        programs: [{ kind: 'full' }, { kind: 'retrieve', branch: 0 }],
+        rows: [row(0), row(1, { program: 1, skip: { threshold: 1, maxSkips: 1, program: 1 } })],
+      },
+    }),
+    /row 1: skips a full program, for a retrieve step or a prediction/,
+  ],
+  [
+    'skipping to a full program',
+    withRow({ skip: { threshold: 1, maxSkips: 1, program: 0 } }),
+    /row 1: skips a full program, for a retrieve step or a prediction/,
+  ],
+  [
+    'skipping to nothing',
+    withRow({ skip: { threshold: 1, maxSkips: 1 } }),
+    /row 1: needs either a program or a prediction with terms/,
+  ],
+  [
+    'a negative threshold',
+    withRow({ skip: { threshold: -1, maxSkips: 1 }, predict: row(0).assign[0]?.terms }),
+    /row 1: skip\.threshold must be at least 0/,
+  ],
+  [
+    'no skips',
+    withRow({ skip: { threshold: 1, maxSkips: 0 }, predict: row(0).assign[0]?.terms }),
+    /rows\[1\]\.skip\.maxSkips must be an integer from 1/,
+  ],
   ['no terms', withRow({ assign: [{ to: 'x', terms: [] }] }), /assignment without terms/],
   [
     'five assignments',
@@ -146,4 +176,20 @@ test('a retrieve step of halves that were not computed', async () => {
     /row 2: a retrieve step of both halves after a full one of the conditional half/,
   );
   expect(error.code).toBe('ERR_DEEPCACHE_INVALID_ARGUMENT');
+});
+
+test('skipping to a retrieve step of halves that the last full call may not have computed', async () => {
+  const guidance = { scale: 2, rescale: 0 };
+  const programs = [
+    { kind: 'full' },
+    { kind: 'full', halves: 'conditional' },
+    { kind: 'retrieve', branch: 0 },
+  ];
+  const skip = { threshold: 1, maxSkips: 1, program: 2 };
+  const rows = [row(0, { program: 1 }), row(1, { guidance, skip })];
+  const context = noise(2 * 77 * 32);
+  const error = await errorOf(denoise({ halves: 2, context, table: { programs, rows } }));
+  expect(error.message).toMatch(
+    /row 1: a retrieve step of both halves after a full one of the conditional half/,
+  );
 });

@@ -4,10 +4,12 @@ import {
   type Halves,
   type ModelCall,
   type PerSample,
+  type RowState,
   runTableAsync,
   type Slot,
   type StepRow,
   type StepTable,
+  type Term,
 } from '../../lib/schedulers/index.js';
 import { denoiseRequest, loadUnet, maxError, noise, row } from './tiny-model.js';
 
@@ -153,10 +155,29 @@ const tables: Record<string, StepTable> = {
   },
 };
 
+const adaptive = (threshold: number, instead: { program: number } | { predict: Term[] }): StepTable => ({
+  programs: [{ kind: 'full' }, { kind: 'retrieve', branch: 2 }],
+  rows: [0, 1, 2, 3, 4, 5, 6].map((i) => {
+    const skip = { threshold, maxSkips: 2 };
+    if (i === 0) return row(i, { guidance, assign: [...row(0).assign, keep('s1')] });
+    return 'program' in instead
+      ? row(i, { guidance, inputScale: [1, 0.9], skip: { ...skip, ...instead } })
+      : row(i, { guidance, inputScale: [1, 0.9], skip, ...instead });
+  }),
+});
+const guess: Term[] = [
+  { slot: 'm', coefficient: 0.75 },
+  { slot: 's1', coefficient: 0.25 },
+];
+for (const threshold of [0, 0.26, Number.POSITIVE_INFINITY]) {
+  tables[`skipping below ${threshold}, to a retrieve step`] = adaptive(threshold, { program: 1 });
+  tables[`skipping below ${threshold}, to a prediction`] = adaptive(threshold, { predict: guess });
+}
+
 describe('denoise executes the step table', () => {
   test.each(Object.keys(tables))('%s', async (name) => {
     const table = tables[name] as StepTable;
-    const expected: { x: Float32Array; x0: Float32Array }[] = [];
+    const expected: Pick<RowState<Float32Array>, 'x' | 'x0' | 'program' | 'change'>[] = [];
     const final = await runTableAsync(table, {
       x: latents,
       batch: BATCH,
@@ -165,7 +186,7 @@ describe('denoise executes the step table', () => {
       mask: latents.map((_, i) => mask[Math.floor(i / SAMPLE) * SIDE * SIDE + (i % (SIDE * SIDE))] as number),
       initLatents: init,
       noise0: initNoise,
-      onRow: ({ x, x0 }) => expected.push({ x: x.slice(), x0: x0.slice() }),
+      onRow: (state) => expected.push({ ...state, x: state.x.slice(), x0: state.x0.slice() }),
     });
 
     const steps: NativeStep[] = [];
@@ -182,9 +203,28 @@ describe('denoise executes the step table', () => {
       else expect(maxError(step.x0 as Float32Array, expected[i]?.x0 as Float32Array)).toBeLessThan(1e-4);
       expect(result.rowMilliseconds[i]).toBe(step.milliseconds);
       expect(step.milliseconds).toBeGreaterThan(0);
+      const { program, change } = expected[i] as (typeof expected)[number];
+      expect([step.program, result.rowPrograms[i]]).toEqual([program, program]);
+      expect(result.rowChanges[i]).toBe(step.change);
+      if (change === undefined) expect(step.change).toBeUndefined();
+      else expect(step.change).toBeCloseTo(change, 5);
     }
     expect(result.prepareMilliseconds).toBeGreaterThan(0);
   });
+});
+
+test('what ran is told: no call, some or as many as may be are skipped', async () => {
+  const programs = async (name: string) => {
+    const table = tables[name] as StepTable;
+    return (await unet.denoise(request(table)).promise).rowPrograms;
+  };
+  expect(await programs('skipping below 0, to a retrieve step')).toEqual([0, 0, 0, 0, 0, 0, 0]);
+  expect(await programs('skipping below Infinity, to a retrieve step')).toEqual([0, 1, 1, 0, 1, 1, 0]);
+  const no = undefined;
+  expect(await programs('skipping below Infinity, to a prediction')).toEqual([0, no, no, 0, no, no, 0]);
+  const some = (await programs('skipping below 0.26, to a retrieve step')).filter((program) => program === 1);
+  expect(some.length).toBeGreaterThan(0);
+  expect(some.length).toBeLessThan(4);
 });
 
 test('one half: programs of a half mean the same', async () => {

@@ -22,10 +22,11 @@ type Whole<T> = T extends readonly (infer E)[]
     ? { [K in keyof T]-?: Whole<NonNullable<T[K]>> }
     : T;
 
-const WHOLE: { [K in keyof Required<StepRow>]: Whole<NonNullable<StepRow[K]>> } = {
+const WHOLE: Whole<StepRow> = {
   ...row(0),
   program: 0,
   predict: [{ slot: 'x', coefficient: 1 }],
+  skip: { threshold: 0.1, maxSkips: 1, program: 0 },
   timestep: 1,
   inputScale: 1,
   guidance: { scale: 1, rescale: 0 },
@@ -58,7 +59,8 @@ function spoilt(value: unknown, [key, ...rest]: string[]): unknown {
 describe('the addon reads every field of a row by its name', () => {
   test.each(leaves(WHOLE).map((path) => [path.join('.'), path] as const))('%s', async (_name, path) => {
     const whole = spoilt(WHOLE, path) as Record<string, unknown>;
-    if (path[0] !== 'predict' && path[0] !== 'program') delete whole.predict;
+    if (path[0] !== 'skip') delete whole.skip;
+    if (path[0] !== 'predict') delete whole.predict;
     if (path[0] !== 'x0') whole.x0 = { x: 1, m: 1 };
     const table = { programs: [{ kind: 'full' }], rows: [row(0), whole] } as unknown as StepTable;
     const error = await errorOf(() => unet.denoise({ ...denoiseRequest(1), table }));

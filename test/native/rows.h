@@ -28,7 +28,7 @@ inline void run_rows(Backend& backend, const StepTable& table, const SamplerStat
   const EmptyProgram program(backend);
   const std::unique_ptr<Loop> loop = backend.make_loop();
   loop->begin(table, state, {program.segments()});
-  for (size_t row = 0; row < table.rows.size(); row++) loop->enqueue(nullptr);
+  for (size_t row = 0; row < table.rows.size(); row++) loop->enqueue(false, nullptr);
   backend.synchronize();
 }
 

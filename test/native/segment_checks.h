@@ -192,7 +192,7 @@ inline void check_two_unets(Backend& backend) {
     state.model_input = buffers.at(PortKind::sample).get();
     state.model_output = buffers.at(PortKind::out).get();
     const auto loop = backend.make_loop();
-    run_table(*loop, table, state, {segments}, nullptr, nullptr, [](int) {});
+    run_table(*loop, table, state, {segments}, nullptr, nullptr, [](const StepReport&) {});
     std::vector<float> out(latents.size());
     x->download(out.data(), x->bytes());
     return out;

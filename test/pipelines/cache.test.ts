@@ -70,12 +70,10 @@ describe('schedules', () => {
     ['an interval longer than the run', { interval: 100 }, [0]],
     ['a list', { steps: [0, 1, 5] }, [0, 1, 5]],
     ['a list that leaves out call 0', { steps: [7] }, [0, 7]],
-    ['non-uniform', { interval: 3, schedule: 'nonuniform', center: 5, power: 1.4 }, [0, 4, 5, 6]],
+    ['non-uniform', { interval: 3, schedule: 'nonuniform', center: 5, power: 1.4 }, [0, 3, 5, 7]],
   ])('%s', async (_name, cache, expected) => {
     const { calls } = await run(cache);
-    if (expected.length === 4) expect(calls).toHaveLength(4);
-    else expect(calls).toEqual(expected);
-    expect(calls[0]).toBe(0);
+    expect(calls).toEqual(expected);
   });
 
   test('a list equals the interval that it spells out', async () => {

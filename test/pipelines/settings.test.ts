@@ -83,6 +83,7 @@ test('the whole line', async () => {
     Size: '64x64',
     'Clip skip': '2',
     DeepCache: '{"interval":2,"branch":1}',
+    'Full calls': '2 of 4',
     Device: 'cpu',
     Precision: 'fp32',
   });

@@ -1,4 +1,4 @@
-import { latentFullCalls } from '../../deepcache/index.js';
+import { LatentPolicy } from '../../deepcache/index.js';
 import { invalidArgument } from '../../errors.js';
 import type { AutoencoderKL } from '../../models/autoencoder-kl.js';
 import { checkOptions } from '../../options/check.js';
@@ -49,9 +49,8 @@ const family: Family<ClassConditionalLDMOptions, ClassRunOptions, ClassParts, un
     if (images > MAX_IMAGES) {
       throw invalidArgument('numImages', `makes ${images} images in one run; at most ${MAX_IMAGES}`);
     }
-    const fullCalls = (timesteps: readonly number[]) => latentFullCalls(cache, timesteps);
     const guided = guidanceScale !== 1;
-    const run = { steps, images, guided, guidance: guidanceScale, fullCalls };
+    const run = { steps, images, guided, guidance: guidanceScale, policy: new LatentPolicy(cache) };
     return { ...resolveSampling(options, facts, run), labels, guidanceScale };
   },
   plan: planRun,
@@ -73,9 +72,12 @@ const family: Family<ClassConditionalLDMOptions, ClassRunOptions, ClassParts, un
       decode: (sampled) => decodeLatents(vae, sampled, { signal }),
     };
   },
-  settings(run, seeds) {
+  settings(run, seeds, calls) {
     const { labels, guidanceScale } = run.options;
-    return samplingSettings(run, seeds, (image) => ({ Class: labels[image], 'CFG scale': guidanceScale }));
+    return samplingSettings(run, seeds, calls, (image) => ({
+      Class: labels[image],
+      'CFG scale': guidanceScale,
+    }));
   },
 };
 

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { ddpmFullCalls } from '../../deepcache/index.js';
+import { DdpmPolicy } from '../../deepcache/index.js';
 import { readJson } from '../../files/json.js';
 import { UNet2DModel } from '../../models/unconditional-unets.js';
 import { openBackend } from '../../native/device.js';
@@ -44,8 +44,8 @@ const family: Family<DDPMOptions, RunOptions, PipelineParts, undefined> = {
     const { cache = false, batchSize: images = 1 } = options;
     const usual = scheduler instanceof OriginalDDIMScheduler ? PAPER_STEPS : DIFFUSERS_STEPS;
     const { steps = usual } = options;
-    const fullCalls = (timesteps: readonly number[]) => ddpmFullCalls(cache, timesteps, steps);
-    return resolveSampling(options, facts, { steps, images, guided: false, guidance: 1, fullCalls });
+    const policy = new DdpmPolicy(cache, steps);
+    return resolveSampling(options, facts, { steps, images, guided: false, guidance: 1, policy });
   },
   plan: planRun,
   async prepare(run) {
@@ -59,7 +59,7 @@ const family: Family<DDPMOptions, RunOptions, PipelineParts, undefined> = {
       },
     };
   },
-  settings: (run, seeds) => samplingSettings(run, seeds, () => ({})),
+  settings: (run, seeds, calls) => samplingSettings(run, seeds, calls, () => ({})),
 };
 
 /**

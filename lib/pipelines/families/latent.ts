@@ -107,9 +107,9 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
         },
       };
     },
-    settings({ parts, scheduler, options }, seeds) {
+    settings({ parts, scheduler, options }, seeds, calls) {
       const sampler = samplerFields(scheduler, options);
-      const end = endFields(parts, options.cache);
+      const end = endFields(parts, options.cache, calls);
       const { denoisingStart, denoisingEnd } = options.span;
       return Array.from({ length: options.batch }, (_, image) => {
         const own = {

@@ -7,6 +7,7 @@ import { checkSeeds } from '../inputs/seeds.js';
 import { startNoise } from '../inputs/text-to-image.js';
 import type { ModelFacts } from '../loading/facts.js';
 import type { PipelineParts } from '../loading/parts.js';
+import type { RanCall } from '../loop/calls.js';
 import {
   endFields,
   type SettingsFields,
@@ -26,7 +27,7 @@ export type SamplingOptions = Pick<OptionsOf<'ddpm'>, keyof OptionsOf<'ddpm'> & 
 export function resolveSampling(
   options: SamplingOptions,
   facts: ModelFacts,
-  run: Pick<RunOptions, 'steps' | 'images' | 'guided' | 'guidance' | 'fullCalls'>,
+  run: Pick<RunOptions, 'steps' | 'images' | 'guided' | 'guidance' | 'policy'>,
 ): RunOptions {
   const { sampleHeight, sampleWidth, channels } = facts;
   const latent = [run.images, channels, sampleHeight, sampleWidth] as const;
@@ -52,6 +53,7 @@ export function startSampling({
 export function samplingSettings<Options extends RunOptions>(
   { parts, facts, scheduler, options }: Run<Options, PipelineParts, unknown>,
   seeds: readonly bigint[],
+  calls: readonly RanCall[],
   own: (image: number) => SettingsFields,
 ): string[] {
   const [width, height] = [facts.sampleWidth, facts.sampleHeight].map((size) => size * facts.scale);
@@ -65,7 +67,7 @@ export function samplingSettings<Options extends RunOptions>(
         ...seedFields(seeds, options.images, image),
         Size: `${width}x${height}`,
         Latents: options.latents && 'given',
-        ...endFields(parts, options.cache),
+        ...endFields(parts, options.cache, calls),
       },
     }),
   );

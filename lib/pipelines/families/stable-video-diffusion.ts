@@ -94,7 +94,7 @@ const family: Family<VideoOptions, VideoRunOptions, VideoParts, LoadedImages> = 
       decode: (sampled) => decodeLatents(vae, sampled, { chunk, signal }),
     };
   },
-  settings({ parts, scheduler, options }, seeds) {
+  settings({ parts, scheduler, options }, seeds, calls) {
     return [
       settingsText({
         fields: {
@@ -112,7 +112,7 @@ const family: Family<VideoOptions, VideoRunOptions, VideoParts, LoadedImages> = 
           'Interleaved contexts': options.interleaveContexts,
           Latents: options.latents && 'given',
           'Image noise': options.imageNoise && 'given',
-          ...endFields(parts, options.cache),
+          ...endFields(parts, options.cache, calls),
         },
       }),
     ];

@@ -100,7 +100,7 @@ const family: Family<TextToVideoZeroOptions, VideoZeroOptions, SDParts, undefine
       decode: (sampled) => decodeLatents(parts.vae, sampled, { tiling, signal }),
     };
   },
-  settings({ parts, scheduler, options }, seeds) {
+  settings({ parts, scheduler, options }, seeds, calls) {
     const own = {
       Frames: options.frameIds.join(' '),
       'Motion field': `${options.motion.x} ${options.motion.y}`,
@@ -108,7 +108,7 @@ const family: Family<TextToVideoZeroOptions, VideoZeroOptions, SDParts, undefine
       'Forward noise': options.forwardNoise && 'given',
     };
     const sampler = samplerFields(scheduler, options);
-    const end = endFields(parts, options.cache);
+    const end = endFields(parts, options.cache, calls);
     return [settingsText(recipeOf({ ...options, numImages: 1, batch: 1 }, seeds, 0, { sampler, own, end }))];
   },
 };

@@ -1,3 +1,4 @@
+import type { CachePolicy } from '../../deepcache/index.js';
 import { invalidArgument } from '../../errors.js';
 import type { Tiling } from '../../models/tiling.js';
 import { checkOptions } from '../../options/check.js';
@@ -58,8 +59,8 @@ export interface RunOptions extends Pick<OptionsOf<'text2img'>, CommonName> {
   readonly guidance: PerSample;
   readonly guidanceRescale: number;
   readonly span: RunSpan;
-  /** Which calls are full, where the pipeline has a rule of its own. */
-  readonly fullCalls?: (timesteps: readonly number[]) => boolean[];
+  /** What each call computes, where the pipeline has a rule of its own. */
+  readonly policy?: CachePolicy;
 }
 
 /** Those of a run from text: the options of all its kinds, as far as they are given. */

@@ -1,5 +1,5 @@
 import { Callbacks } from '../../callbacks.js';
-import { attachPrograms, fullCalls, resolveCache, validateBranch } from '../../deepcache/index.js';
+import { attachPrograms, branchCount, SettingsPolicy } from '../../deepcache/index.js';
 import { invalidArgument } from '../../errors.js';
 import type { UNetModel } from '../../models/unet.js';
 import { finish } from '../../native/device.js';
@@ -13,6 +13,7 @@ import { FloatTensor } from '../../tensor.js';
 import type { RunOptions, RunSpan } from '../inputs/options.js';
 import type { ModelFacts } from '../loading/facts.js';
 import type { CallEvent } from '../outputs/result.js';
+import { kindOf, type RanCall, ranCalls } from './calls.js';
 import type { RunPlan } from './plan.js';
 
 /** Compiles scheduler and cache policy into the table that the native loop executes. */
@@ -36,19 +37,16 @@ export function planRun(
     steps,
   );
   if (eta && !scheduler.takesEta) note(`eta ${eta} is not used: ${scheduler.className} does not take it`);
-  const resolved = resolveCache(cache, compiled.rows.length);
-  if (resolved.note) note(resolved.note);
-  const branch = validateBranch(resolved.settings?.branch ?? 0, levels, layersPerBlock);
-  const full =
-    options.fullCalls?.(compiled.timesteps) ??
-    fullCalls(cache, compiled.timesteps, compiled.schedulerTimesteps);
+  const policy = options.policy ?? new SettingsPolicy(cache);
+  const layout = policy.layout({ ...compiled, branches: branchCount(levels, layersPerBlock) });
+  if (layout.note) note(layout.note);
   // Draws that no row uses are left out; rows name the others by their new place.
   const place = compiled.noiseUsed.map((_, i) => compiled.noiseUsed.slice(0, i).filter(Boolean).length);
   const rows = compiled.rows.map((row) =>
     typeof row.noise === 'number' ? { ...row, noise: place[row.noise] as number } : row,
   );
   const guide = options.guided ? { scale: guidance, rescale: guidanceRescale } : undefined;
-  return { table: attachPrograms(rows, full, branch, guide), compiled, full };
+  return { table: attachPrograms(rows, layout.calls, guide), compiled };
 }
 
 /** What the options have for the sampler alone. */
@@ -109,7 +107,7 @@ export interface PreviewSettings {
 export async function runLoop(
   unet: UNetModel,
   request: DenoiseRequest,
-  { full, compiled }: RunPlan,
+  { compiled }: RunPlan,
   {
     onCall,
     previewEvery,
@@ -117,7 +115,7 @@ export async function runLoop(
     signal,
   }: Pick<RunOptions, 'onCall' | 'previewEvery' | 'latentsEvery' | 'signal'>,
   previews?: PreviewSettings,
-): Promise<DenoiseResult> {
+): Promise<DenoiseResult & { calls: RanCall[] }> {
   const stop = new AbortController();
   const callbacks = new Callbacks((error) => stop.abort(error));
   const signals = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
@@ -129,8 +127,8 @@ export async function runLoop(
       if (stop.signal.aborted) return;
       const event: CallEvent = {
         call: step.row + 1,
-        calls: full.length,
-        full: full[step.row] as boolean,
+        calls: request.table.rows.length,
+        full: kindOf(request.table, step.program) === 'full',
         timestep: compiled.timesteps[step.row] as number,
         seconds: step.milliseconds / 1000,
         ...(step.x0 &&
@@ -144,7 +142,7 @@ export async function runLoop(
     const result = await finish(() => start(arrays), signals);
     // The last call's callback comes after its result is under way.
     await callbacks.settled(signal);
-    return result;
+    return { ...result, calls: ranCalls(request.table, result) };
   } catch (error) {
     // An abort has no reason when nothing was thrown: `undefined` is what was.
     callbacks.throwIfFailed();

@@ -1,19 +1,16 @@
 import type { CompiledSchedule, StepTable } from '../../schedulers/index.js';
+import type { RanCall } from './calls.js';
 
 /** A run's step table, and what it says about the run. */
 export interface RunPlan {
   table: StepTable;
   compiled: CompiledSchedule;
-  /** For every U-Net call, whether it is a full one. */
-  full: boolean[];
 }
 
 /** What a loop made. */
 export interface LoopResult {
   readonly latents: Float32Array;
-  /** For every U-Net call, whether it was a full one. */
-  readonly full: readonly boolean[];
-  readonly rowMilliseconds: Float64Array;
+  readonly calls: readonly RanCall[];
 }
 
 /** Bytes that a run will allocate, told before anything is. */

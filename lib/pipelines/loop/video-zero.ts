@@ -1,4 +1,4 @@
-import { attachPrograms, fullCalls, resolveCache } from '../../deepcache/index.js';
+import { attachPrograms, SettingsPolicy } from '../../deepcache/index.js';
 import type { UNetModel } from '../../models/unet.js';
 import type { HistorySlots } from '../../native/types.js';
 import type { CompiledSchedule, Scheduler } from '../../schedulers/index.js';
@@ -78,7 +78,7 @@ export async function denoiseVideo(
       context: await inSlices(repeatRows(run.context, halves, batch), signal),
       contextLength: run.contextLength,
     };
-    return { plan, ...(await runLoop(unet, request, plan, options)) };
+    return runLoop(unet, request, plan, options);
   };
 
   const count = latent[1] * latent[2] * latent[3];
@@ -119,10 +119,7 @@ export async function denoiseVideo(
   return {
     latents: third.latents,
     trace,
-    full: [first, second, third].flatMap(({ plan }) => plan.full),
-    rowMilliseconds: Float64Array.from(
-      [first, second, third].flatMap(({ rowMilliseconds }) => [...rowMilliseconds]),
-    ),
+    calls: [first, second, third].flatMap((part) => part.calls),
   };
 }
 
@@ -134,11 +131,14 @@ async function planLoop(
   { options, guided, note }: Pick<VideoZeroRun, 'options' | 'guided' | 'note'>,
 ) {
   const { cache = false, guidanceScale } = options;
-  const resolved = resolveCache(cache, options.steps);
-  if (resolved.note && from === 0) note(resolved.note);
-  const branch = unet.validateBranch(resolved.settings?.branch ?? 0);
   // As long as all steps, and begun by each loop.
-  const full = fullCalls(cache, compiled.timesteps.slice(0, options.steps)).slice(0, to - from);
+  const timesteps = compiled.timesteps.slice(0, options.steps);
+  const layout = new SettingsPolicy(cache).layout({
+    timesteps,
+    schedulerTimesteps: timesteps,
+    branches: unet.native.branches,
+  });
+  if (layout.note && from === 0) note(layout.note);
   const { rows } = compiled;
   // Draws so far, and those of the part that are used.
   const drawsBefore = (row: number) =>
@@ -151,9 +151,8 @@ async function planLoop(
     .map((row) => (typeof row.noise === 'number' ? { ...row, noise: place(row.noise) } : row));
   const guidance = guided ? { scale: guidanceScale, rescale: 0 } : undefined;
   return {
-    table: attachPrograms(part, full, branch, guidance),
+    table: attachPrograms(part, layout.calls.slice(0, to - from), guidance),
     compiled: { ...compiled, rows: rows.slice(from, to), timesteps: compiled.timesteps.slice(from, to) },
-    full,
     firstDraw,
     endDraw,
   };

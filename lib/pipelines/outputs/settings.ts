@@ -7,6 +7,7 @@ import type { SchedulerClass } from '../../schedulers/scheduler-class.js';
 import type { TextRunOptions } from '../inputs/options.js';
 import { tellSeeds } from '../inputs/seeds.js';
 import type { PipelineParts } from '../loading/parts.js';
+import { countCalls, type RanCall } from '../loop/calls.js';
 
 /** Names and values; those that are undefined or false are left out. */
 export type SettingsFields = Readonly<Record<string, unknown>>;
@@ -99,13 +100,16 @@ export function seedFields(seeds: readonly bigint[], batch: number, image: numbe
   };
 }
 
-/** The end of all settings: the cache, the model, and what computed. */
+/** The end of all settings: the cache and how many calls were in full, the model, and what computed. */
 export function endFields(
   { model, backend }: PipelineParts,
   cache: CacheOptions | undefined,
+  calls: readonly RanCall[],
 ): SettingsFields {
+  const full = countCalls(calls, 'full');
   return {
     DeepCache: cache && (typeof cache === 'string' ? cache : JSON.stringify(cache)),
+    'Full calls': full < calls.length && `${full} of ${calls.length}`,
     Model: model?.name,
     'Model fingerprint': model?.fingerprint,
     Device: backend.device,

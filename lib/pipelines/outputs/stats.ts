@@ -1,3 +1,4 @@
+import { type CallKind, countCalls, type RanCall } from '../loop/calls.js';
 import type { GenerateStats } from './result.js';
 
 type Phase = Exclude<keyof GenerateStats['times'], 'total'>;
@@ -20,24 +21,24 @@ export class PhaseClock {
   }
 }
 
-/** What a run says about itself; `milliseconds` are those of its U-Net calls, `full` says which were full ones. */
+/** What a run says about itself. Calls that it guessed are none of the U-Net's, but without a cache they would be. */
 export function runStats(
   clock: PhaseClock,
-  full: readonly boolean[],
-  milliseconds: Float64Array,
+  calls: readonly RanCall[],
   memory: GenerateStats['memory'],
 ): GenerateStats {
-  const secondsOf = (isFull: boolean) =>
-    milliseconds.reduce((sum, value, i) => (full[i] === isFull ? sum + value : sum), 0) / 1000;
-  const callTimes = { full: secondsOf(true), retrieve: secondsOf(false) };
-  const fullCalls = full.filter(Boolean).length;
+  const secondsOf = (kind: CallKind) =>
+    calls.reduce((sum, call) => (call.kind === kind ? sum + call.milliseconds : sum), 0) / 1000;
+  const callTimes = { full: secondsOf('full'), retrieve: secondsOf('retrieve') };
+  const fullCalls = countCalls(calls, 'full');
+  const seconds = callTimes.full + callTimes.retrieve + secondsOf('predict');
   return {
     times: clock.times(),
     callTimes,
-    calls: full.length,
+    calls: calls.length - countCalls(calls, 'predict'),
     fullCalls,
-    retrieveCalls: full.length - fullCalls,
-    speedup: ((callTimes.full / fullCalls) * full.length) / (callTimes.full + callTimes.retrieve),
+    retrieveCalls: countCalls(calls, 'retrieve'),
+    speedup: ((callTimes.full / fullCalls) * calls.length) / seconds,
     memory,
   };
 }

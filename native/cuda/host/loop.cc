@@ -22,6 +22,7 @@ SamplerBuffers buffers_of(const SamplerState& state) {
   b.mask = values(state.mask);
   b.init = values(state.init);
   b.init_noise = values(state.init_noise);
+  b.kept = values(state.kept);
   return b;
 }
 
@@ -53,9 +54,15 @@ void CudaLoop::begin(const StepTable& table, const SamplerState& state,
   call(api_.loop_begin, handle_, static_cast<const LoopSpec*>(&spec));
 }
 
-void CudaLoop::enqueue(const CancelFlag* cancel) {
+float CudaLoop::change() {
+  float change = 0;
+  call(api_.loop_change, handle_, &change);
+  return change;
+}
+
+void CudaLoop::enqueue(bool skips, const CancelFlag* cancel) {
   if (cancel && *cancel) throw Error(ErrorCode::kAborted, "aborted");
-  call(api_.loop_enqueue, handle_);
+  call(api_.loop_enqueue, handle_, bool(skips));
 }
 
 }  // namespace deepcache::cuda

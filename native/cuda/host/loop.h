@@ -14,7 +14,8 @@ class CudaLoop : public Loop {
 
   void begin(const StepTable& table, const SamplerState& state,
              const std::vector<Segments>& programs) override;
-  void enqueue(const CancelFlag* cancel) override;
+  float change() override;
+  void enqueue(bool skips, const CancelFlag* cancel) override;
   void wait(int row) override { call(api_.loop_wait, handle_, row); }
   int rows_in_flight() const override { return 2; }
 

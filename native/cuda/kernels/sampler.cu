@@ -84,7 +84,7 @@ DEVICE size_t sample_size(const SamplerCall& c) {
 }
 
 __global__ void __launch_bounds__(kThreads)
-    sampler_input_kernel(LoopState* loop, const __grid_constant__ Slices slices) {
+    sampler_input_kernel(LoopState* loop, bool keeps, const __grid_constant__ Slices slices) {
   follow_previous_grid();
   const int row = loop->next;
   const SamplerCall& c = load_call(*loop, row);
@@ -104,8 +104,10 @@ __global__ void __launch_bounds__(kThreads)
     }
     const size_t inner = pixel % (size_t(s.batch) * s.pixels);
     const int sample = int(inner / s.pixels);
-    c.at.model_input[i] =
-        value(c, c.row.input_scale, sample) * c.at.x[inner * s.channels + channel];
+    const size_t at = inner * s.channels + channel;
+    const float in = value(c, c.row.input_scale, sample) * c.at.x[at];
+    c.at.model_input[i] = in;
+    if (keeps && pixel == inner) c.at.kept[at] = in;  // of one half
   }
 }
 
@@ -130,6 +132,23 @@ DEVICE float block_sum(float v, float* shared) {
   v = 0;
   for (int i = 0; i < kSampleThreads / 32; i++) v += shared[i];
   return v;
+}
+
+__global__ void __launch_bounds__(kSampleThreads) change_kernel(const LoopState* loop) {
+  follow_previous_grid();
+  const SamplerCall& c = load_call(*loop, loop->next);
+  SHARED_ARRAY(float, shared, kSampleThreads / 32);
+  const int sample = int(blockIdx.x);
+  const size_t count = sample_size(c), first = sample * count;
+  const float scale = value(c, c.row.input_scale, sample);
+  float difference = 0, size = 0;
+  for (size_t i = first + threadIdx.x; i < first + count; i += kSampleThreads) {
+    difference += fabsf(scale * c.at.x[i] - c.at.kept[i]);
+    size += fabsf(c.at.kept[i]);
+  }
+  difference = block_sum(difference, shared);
+  size = block_sum(size, shared);
+  if (threadIdx.x == 0) c.scratch[kChangePlace * c.shape.batch + sample] = difference / size;
 }
 
 DEVICE float guided(const SamplerCall& c, int sample, size_t i) {
@@ -298,11 +317,15 @@ void launch_sampler_row(LoopState* loop, Stream stream) {
   gpu::launch(row_kernel, dim3(1), dim3(1), 0, stream, loop);
 }
 
-void launch_sampler_input(LoopState* loop, const SamplerShape& shape, const Slices& slices,
-                          Stream stream) {
+void launch_sampler_change(LoopState* loop, const SamplerShape& shape, Stream stream) {
+  gpu::launch(change_kernel, dim3(unsigned(shape.batch)), dim3(kSampleThreads), 0, stream, loop);
+}
+
+void launch_sampler_input(LoopState* loop, const SamplerShape& shape, SamplerFeatures features,
+                          const Slices& slices, Stream stream) {
   const size_t count = size_t(shape.halves) * shape.batch * shape.pixels * shape.input_channels;
   gpu::launch(sampler_input_kernel, dim3(blocks_for(count + slices.words(), kThreads)),
-              dim3(kThreads), 0, stream, loop, slices);
+              dim3(kThreads), 0, stream, loop, features.keeps, slices);
 }
 
 void launch_sampler_step(LoopState* loop, const SamplerShape& shape, SamplerFeatures features,

@@ -16,22 +16,26 @@ struct LoopState {
   const StepRow* rows;
   const Term* terms;
   const float* values;
-  float* scratch;  // two numbers for each sample
+  float* scratch;  // kScratchFloats arrays of a number for each sample
 };
 
-constexpr size_t kScratchFloats = 2;  // for each sample
+constexpr size_t kScratchFloats = 3;
+constexpr size_t kChangePlace = 2;  // the array that launch_sampler_change() fills
 
 // What rows of a table ask for besides the ordinary.
 struct SamplerFeatures {
-  bool rescaled = false, thresholded = false;
+  bool rescaled = false, thresholded = false, keeps = false;
   auto operator<=>(const SamplerFeatures&) const = default;
 };
 
 // Takes the next row, which runs no program.
 void launch_sampler_row(LoopState* loop, Stream stream);
-// Takes the next row: builds the model's input and fetches its slices.
-void launch_sampler_input(LoopState* loop, const SamplerShape& shape, const Slices& slices,
-                          Stream stream);
+// Takes the next row: builds the model's input and fetches its slices. The feature `keeps`: keeps a
+// copy of the input.
+void launch_sampler_input(LoopState* loop, const SamplerShape& shape, SamplerFeatures features,
+                          const Slices& slices, Stream stream);
+// How much the next row's input differs from the one that was kept, for each sample.
+void launch_sampler_change(LoopState* loop, const SamplerShape& shape, Stream stream);
 // Applies the row, whose program has computed `halves`. Rows may leave out features, but ask for no
 // others.
 void launch_sampler_step(LoopState* loop, const SamplerShape& shape, SamplerFeatures features,

@@ -1,4 +1,4 @@
-import { latentFullCalls } from '../../../lib/deepcache/index.js';
+import { LatentPolicy } from '../../../lib/deepcache/index.js';
 import { LatentDDIMScheduler } from '../../../lib/entries/schedulers.js';
 import { ClassConditionalLDMPipeline } from '../../../lib/index.js';
 import { finish } from '../../../lib/native/device.js';
@@ -162,13 +162,15 @@ export function checkLdmTable(_: GoldenCase, findings: Findings) {
 export function checkLdmNonuniform(golden: GoldenCase, findings: Findings) {
   const [total, interval, power] = ['total', 'interval', 'pow'].map((name) => golden.field<number>(name));
   const timesteps = Array.from({ length: total as number }, (_, i) => i);
-  const full = latentFullCalls(
-    { interval: interval as number, power: power as number, schedule: 'nonuniform' },
-    timesteps,
-  );
+  const policy = new LatentPolicy({
+    interval: interval as number,
+    power: power as number,
+    schedule: 'nonuniform',
+  });
+  const { calls } = policy.layout({ timesteps, schedulerTimesteps: timesteps, branches: 1 });
   findings.equal(
     'slow_steps',
-    timesteps.filter((i) => full[i]),
+    timesteps.filter((i) => calls[i]?.kind === 'full'),
     golden.field('slow_steps'),
   );
 }

@@ -1,7 +1,7 @@
 import { invalidArgument } from '../errors.js';
 import { show } from '../messages.js';
 import { checkNames, closest } from '../names.js';
-import { MAX_POWER, sampleFromQuadCenter, sampleFromQuadOnce } from './nonuniform.js';
+import { MAX_POWER } from './nonuniform.js';
 
 /** Every so many U-Net calls a full one. */
 export interface UniformCache {
@@ -85,8 +85,6 @@ export interface ResolvedCache {
 }
 
 const KEYS = ['interval', 'branch', 'schedule', 'center', 'power', 'steps', 'counter'];
-const DEFAULT_POWER = 1.4;
-const DEFAULT_CENTER = 0.3;
 
 /**
  * Checks cache options for a run of `calls` U-Net calls (the branch is left to validateBranch).
@@ -112,105 +110,6 @@ export function resolveCache(options: CacheOptions, calls: number): ResolvedCach
   }
   requireSettings(options, calls);
   return { settings: { ...options, branch: options.branch ?? 0 } };
-}
-
-/**
- * Which U-Net calls of a run are full: `timesteps` are those of the calls that are run, `schedulerTimesteps` the
- * scheduler's whole list (image to image starts inside of it), which the helper counter searches. The first call is
- * always full. Nothing is remembered from earlier runs.
- */
-export function fullCalls(
-  options: CacheOptions,
-  timesteps: readonly number[],
-  schedulerTimesteps: readonly number[] = timesteps,
-): boolean[] {
-  const calls = timesteps.length;
-  const { settings } = resolveCache(options, calls);
-  if (!settings) return timesteps.map(() => true);
-  if (settings.steps) return fromList(settings.steps, calls);
-  const interval = settings.interval as number;
-  if (settings.schedule === 'nonuniform' && interval > 1) {
-    const { center = Math.floor(DEFAULT_CENTER * calls), power = DEFAULT_POWER } = settings;
-    return fromList(sampleFromQuadCenter(calls, Math.ceil(calls / interval), center, power).indices, calls);
-  }
-  const indices =
-    settings.counter === 'helper' ? helperIndices(timesteps, schedulerTimesteps) : timesteps.map((_, i) => i);
-  const start = indices[0] ?? 0;
-  return indices.map((index) => (index - start) % interval === 0);
-}
-
-/**
- * The step index that DeepCacheSDHelper finds for each call: the first place of its timestep in the scheduler's list.
- * PNDM and Heun visit timesteps twice, so indices repeat and skip.
- */
-export function helperIndices(timesteps: readonly number[], schedulerTimesteps: readonly number[]): number[] {
-  return timesteps.map((timestep) => {
-    const index = schedulerTimesteps.indexOf(timestep);
-    if (index < 0)
-      throw invalidArgument('timesteps', `contains ${timestep}, which the scheduler's list does not`);
-    return index;
-  });
-}
-
-/**
- * The full calls of the paper's pipelines, as a list for the `steps` option. They count the loop from 0 to the number
- * of inference steps, not of calls: a call beyond (PNDM's last one) is never full. With `center` and `power` the list
- * is the non-uniform one.
- */
-export function paperSchedule(
-  numInferenceSteps: number,
-  interval: number,
-  nonuniform?: { center: number; power: number },
-): number[] {
-  requireInterval(interval);
-  if (!Number.isInteger(numInferenceSteps) || numInferenceSteps < 1) {
-    throw invalidArgument(
-      'numInferenceSteps',
-      `must be a whole number of at least 1, got ${numInferenceSteps}`,
-    );
-  }
-  const count = Math.ceil(numInferenceSteps / interval);
-  if (!nonuniform || interval === 1) return Array.from({ length: count }, (_, i) => i * interval);
-  return sampleFromQuadCenter(numInferenceSteps, count, nonuniform.center, nonuniform.power).indices;
-}
-
-/**
- * The full calls of the paper's DDPM program. It counts to the number of steps that was asked for: where the sampler
- * makes more calls, those are retrieve steps.
- */
-export function ddpmFullCalls(
-  options: CacheOptions,
-  timesteps: readonly number[],
-  numInferenceSteps: number,
-): boolean[] {
-  const calls = timesteps.length;
-  const { settings } = resolveCache(options, calls);
-  if (!settings || settings.steps || settings.interval === 1 || settings.counter === 'helper') {
-    return fullCalls(options, timesteps);
-  }
-  const { interval = 1, schedule, power = DEFAULT_POWER } = settings;
-  const { center = Math.floor(DEFAULT_CENTER * numInferenceSteps) } = settings;
-  const nonuniform = schedule === 'nonuniform' ? { center, power } : undefined;
-  return fromList(paperSchedule(numInferenceSteps, interval, nonuniform), calls);
-}
-
-/**
- * The full calls of the paper's latent diffusion program: its non-uniform schedule has no center and is densest at the
- * first call. With a `center` it is the one of the other programs.
- */
-export function latentFullCalls(options: CacheOptions, timesteps: readonly number[]): boolean[] {
-  const { settings } = resolveCache(options, timesteps.length);
-  const { interval = 1, schedule, center, power = DEFAULT_POWER } = settings ?? {};
-  if (schedule !== 'nonuniform' || interval === 1 || center !== undefined) {
-    return fullCalls(options, timesteps);
-  }
-  const calls = timesteps.length;
-  return fromList(sampleFromQuadOnce(calls, Math.ceil(calls / interval), power), calls);
-}
-
-function fromList(steps: readonly number[], calls: number): boolean[] {
-  const full = new Set(steps);
-  return Array.from({ length: calls }, (_, i) => i === 0 || full.has(i));
 }
 
 function requireSettings(settings: CacheSettings, calls: number): void {
@@ -256,7 +155,7 @@ function refuse(settings: CacheSettings, keys: readonly (keyof CacheSettings)[],
   }
 }
 
-function requireInterval(interval: unknown, name = 'interval'): void {
+export function requireInterval(interval: unknown, name = 'interval'): void {
   if (Number.isInteger(interval) && (interval as number) >= 1) return;
   throw invalidArgument(name, `must be a whole number of at least 1, got ${show(interval)}`);
 }

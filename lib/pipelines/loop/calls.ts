@@ -1,0 +1,39 @@
+import type { DenoiseResult } from '../../native/types.js';
+import type { StepTable } from '../../schedulers/index.js';
+
+/** What a call of a run was: the whole U-Net, its shallow part, or a guess of its output. */
+export type CallKind = 'full' | 'retrieve' | 'predict';
+
+export interface RanCall {
+  kind: CallKind;
+  milliseconds: number;
+  /** Where it was decided during the run, how much the U-Net's input had changed (StepRow.skip). */
+  change?: number;
+}
+
+/** What running a program of the table is; undefined stands for a prediction. */
+export function kindOf({ programs }: StepTable, program: number | undefined): CallKind {
+  return program === undefined ? 'predict' : (programs[program]?.kind ?? 'full');
+}
+
+/** The calls of a run as its loop reports them. */
+export function ranCalls(
+  table: StepTable,
+  {
+    rowMilliseconds,
+    rowPrograms,
+    rowChanges,
+  }: Pick<DenoiseResult, 'rowMilliseconds' | 'rowPrograms' | 'rowChanges'>,
+): RanCall[] {
+  return Array.from(rowMilliseconds, (milliseconds, row) => {
+    const change = rowChanges[row];
+    return {
+      kind: kindOf(table, rowPrograms[row]),
+      milliseconds,
+      ...(change !== undefined && { change }),
+    };
+  });
+}
+
+export const countCalls = (calls: readonly RanCall[], kind: CallKind): number =>
+  calls.filter((call) => call.kind === kind).length;
