@@ -25,13 +25,7 @@ export async function checkForFolder(
   load: Pick<LoadOptions, 'scheduler' | 'signal'>,
 ): Promise<void> {
   checkOptions(name, options);
-  const known = await orUndefined(async () => {
-    const index = await readModelIndex(model, load.signal);
-    return { ...(await lookAt(index, load)), defaults: await defaultsOf(index, load.signal) };
-  });
-  const family = findPipeline(classOf(name))?.family as AnyFamily | undefined;
-  if (!known || !family) return;
-  checkRun(family, withDefaults(known.defaults, options), known.facts, known.scheduler);
+  (await checkOf(model, name, load))(options);
 }
 
 /** The same for runs that differ in their cache; messages tell the setting. */
@@ -42,16 +36,34 @@ export async function checkSettings(
   settings: readonly CacheOptions[],
   load: Pick<LoadOptions, 'scheduler' | 'signal'>,
 ): Promise<void> {
-  await checkForFolder(model, name, options, load);
+  checkOptions(name, options);
+  const check = await checkOf(model, name, load);
+  check(options);
   for (const cache of settings) {
     try {
-      await checkForFolder(model, name, { ...options, cache }, load);
+      check({ ...options, cache });
     } catch (error) {
       if (!(error instanceof DeepCacheError)) throw error;
       const message = `${error.message} (of the setting "${nameOf(cache)}")`;
       throw new DeepCacheError(error.code, message, { cause: error });
     }
   }
+}
+
+/** Looks at a folder once, for the check of any options. */
+async function checkOf(
+  model: string,
+  name: Family,
+  load: Pick<LoadOptions, 'scheduler' | 'signal'>,
+): Promise<(options: object) => void> {
+  const known = await orUndefined(async () => {
+    const index = await readModelIndex(model, load.signal);
+    return { ...(await lookAt(index, load)), defaults: await defaultsOf(index, load.signal) };
+  });
+  const family = findPipeline(classOf(name))?.family as AnyFamily | undefined;
+  if (!known || !family) return (options) => void checkOptions(name, options);
+  const { defaults, facts, scheduler } = known;
+  return (options) => checkRun(family, withDefaults(defaults, options), facts, scheduler);
 }
 
 /** Whose options runs of a folder take. */
