@@ -3,7 +3,7 @@
 //
 //   node scripts/check-api.mjs [--renew]
 //
-// --renew (npm run api): writes report and pages to docs/api instead of comparing them.
+// --renew (npm run docs:api): writes report and pages to docs/api instead of comparing them.
 import { spawnSync } from 'node:child_process';
 import {
   existsSync,
@@ -57,7 +57,7 @@ function current(file, text, renew) {
     writeFileSync(path, text);
   }
   if (existsSync(path) && readFileSync(path, 'utf8') === text) return [];
-  return [`${file} is stale: npm run api`];
+  return [`${file} is stale: npm run docs:api`];
 }
 
 /** What publint and Are the types wrong? say of the packed package. */

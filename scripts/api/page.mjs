@@ -43,7 +43,7 @@ function pageOf({ title, model }, linkTo) {
     `## ${heading}`,
     ...items.flatMap((item) => sectionOf(item, linkTo)),
   ]);
-  const intro = `Made from the doc comments by \`npm run api\`. \`import { … } from '${title}'\`:`;
+  const intro = `Made from the doc comments by \`npm run docs:api\`. \`import { … } from '${title}'\`:`;
   return `${[`# ${title}`, intro, contents.join('\n'), ...sections].map((text) => text.trim()).join('\n\n')}\n`;
 }
 
