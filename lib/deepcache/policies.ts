@@ -9,12 +9,14 @@ const DEFAULT_CENTER = 0.3;
 
 /** The policy of the `cache` option: full calls at places that are known before the run, the others retrieve. */
 export class SettingsPolicy implements CachePolicy {
+  /** The settings. */
   readonly options: CacheOptions;
 
   constructor(options: CacheOptions) {
     this.options = options;
   }
 
+  /** As {@link CachePolicy.layout}; with the branch of the settings. */
   layout(run: PolicyRun): Layout & { branch: number } {
     const { settings, note } = resolveCache(this.options, run.timesteps.length);
     // One level with that many layers has as many branches.
@@ -52,6 +54,7 @@ export class SettingsPolicy implements CachePolicy {
  * calls, those are retrieve steps.
  */
 export class DdpmPolicy extends SettingsPolicy {
+  /** Steps that were asked for. */
   readonly numInferenceSteps: number;
 
   constructor(options: CacheOptions, numInferenceSteps: number) {

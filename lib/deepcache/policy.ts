@@ -12,33 +12,46 @@ export interface PolicyRun {
 
 /** The whole U-Net. */
 export interface FullCall {
+  /** What tells it from other calls. */
   kind: 'full';
+  /** Default 'both'. */
   halves?: Halves;
 }
 
 /** The shallow part of the U-Net, with the features that the last full call left at `branch`. */
 export interface RetrieveCall {
+  /** What tells it from other calls. */
   kind: 'retrieve';
+  /** How deep it goes. */
   branch: number;
+  /** Default 'both'. */
   halves?: Halves;
 }
 
 /** No U-Net: its guided output is guessed, as a sum of what is kept (StepRow.predict). */
 export interface PredictedCall {
+  /** What tells it from other calls. */
   kind: 'predict';
+  /** They are summed up. */
   terms: readonly Term[];
 }
 
 /** A full call, or `instead`, as the run itself decides (StepRow.skip). */
 export interface AdaptiveCall {
+  /** What tells it from other calls. */
   kind: 'adaptive';
+  /** What a call that is skipped does. */
   instead: RetrieveCall | PredictedCall;
+  /** A call is skipped while its input has changed by less since the last full one, see {@link StepRow.skip}. */
   threshold: number;
+  /** So many calls in a row may be skipped, at least 1. */
   maxSkips: number;
 }
 
+/** What a U-Net call of a run computes. */
 export type CallPlan = FullCall | RetrieveCall | PredictedCall | AdaptiveCall;
 
+/** What a run computes. */
 export interface Layout {
   /** One for each call of the run. */
   calls: readonly CallPlan[];

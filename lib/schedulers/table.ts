@@ -90,8 +90,11 @@ export interface Guidance {
  * those before the first full call, measure nothing.
  */
 export interface Skip {
+  /** The row is skipped while its input has changed by less. */
   threshold: number;
+  /** So many rows in a row may be skipped, at least 1. */
   maxSkips: number;
+  /** What a skipped row runs instead, as an index into StepTable.programs; without it the row's `predict` counts. */
   program?: number;
 }
 
