@@ -106,7 +106,7 @@ async function pictures(pipe: DiffusionPipeline): Promise<Record<string, Case>> 
     'picture: raw': () => toSmall({ ...raw, channels: 3 }),
     'picture: to latents': () => fromPicture.generate({ ...run, output: 'latent' } as never),
     'picture: to picture': async () => {
-      const { images } = await fromPicture.generate({ ...run, previewEvery: 1, onCall: () => {} } as never);
+      const { images } = await fromPicture.generate({ ...run, previewEvery: 1, onStep: () => {} } as never);
       await images[0]?.toBuffer('png');
     },
     'picture: inpainting': () => inMask.generate({ ...run, maskImage: picture, keepOriginal: true } as never),
@@ -129,9 +129,9 @@ async function pictures(pipe: DiffusionPipeline): Promise<Record<string, Case>> 
 /** Ends the U-Net's runs after half a second: attention over a million latent pixels takes hours on a CPU. */
 function shorten(unet: { native: NativeUnet }): void {
   const own = unet.native;
-  const denoise = (request: DenoiseRequest, onCall: () => void): Job<DenoiseResult> => {
+  const denoise = (request: DenoiseRequest, onStep: () => void): Job<DenoiseResult> => {
     const latents = new Float32Array(request.batch * own.outChannels * request.height * request.width);
-    const job = own.denoise(request, onCall);
+    const job = own.denoise(request, onStep);
     setTimeout(job.cancel, 500);
     const rows = { rowMilliseconds: new Float64Array(1), rowPrograms: [0], rowChanges: [undefined] };
     const done = { latents, slots: {}, ...rows, prepareMilliseconds: 0 };

@@ -36,7 +36,7 @@ const run = { prompt: 'a lighthouse', width: pixels, height: pixels, steps, cach
 await pipe.generate({ ...run, steps: 1 });
 const generating = await lateness(async () => {
   // As a server does it: with progress, previews and the file at the end.
-  const { images } = await pipe.generate({ ...run, previewEvery: 2, onCall: () => {} });
+  const { images } = await pipe.generate({ ...run, previewEvery: 2, onStep: () => {} });
   await images[0]?.toBuffer('png');
 });
 await pipe.dispose();

@@ -6,5 +6,5 @@ import { DiffusionPipeline, type GenerateOptions } from '../lib/index.js';
 const { folder, options } = workerData as { folder: string; options: GenerateOptions };
 const pipe = await DiffusionPipeline.fromPretrained(folder, { device: 'cpu', log: () => {} });
 while (true) {
-  await pipe.generate({ ...options, onCall: ({ call }) => parentPort?.postMessage(call) });
+  await pipe.generate({ ...options, onStep: ({ call }) => parentPort?.postMessage(call) });
 }

@@ -76,7 +76,7 @@ const counts: Record<string, number> = {};
 
 /** A run to its end: once known, its result must never change. */
 async function complete(from: DiffusionPipeline = pipe, settings = oneOf(SETTINGS)): Promise<void> {
-  const { images, stats } = await from.generate({ ...settings, previewEvery: 2, onCall: () => {} });
+  const { images, stats } = await from.generate({ ...settings, previewEvery: 2, onStep: () => {} });
   const bits = images.map(({ data }) => fingerprint(data)).join();
   if (stats.calls < 1 || bits === '') throw new Error('a run without calls or images');
   if ((known.get(settings) ?? bits) !== bits) throw new Error(`${JSON.stringify(settings)} gave other bits`);
@@ -111,7 +111,7 @@ const ACTIONS: Record<string, () => Promise<void>> = {
   async leaveStream() {
     const last = 1 + Math.floor(random() * 4);
     for await (const event of pipe.stream(oneOf(SETTINGS))) {
-      if (event.type === 'call' && event.call === last) break;
+      if (event.type === 'step' && event.call === last) break;
     }
   },
   async mistake() {
@@ -122,10 +122,10 @@ const ACTIONS: Record<string, () => Promise<void>> = {
   async throwInCall() {
     const thrown = new Error('mine');
     const at = 1 + Math.floor(random() * 3);
-    const onCall = ({ call }: { call: number }) => {
+    const onStep = ({ call }: { call: number }) => {
       if (call === at) throw thrown;
     };
-    await rejected(pipe.generate({ ...oneOf(SETTINGS), onCall }), (error) => error === thrown);
+    await rejected(pipe.generate({ ...oneOf(SETTINGS), onStep }), (error) => error === thrown);
   },
   async anotherModel() {
     const other = await load(folder, oneOf([1, 2, 3]));

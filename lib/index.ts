@@ -59,12 +59,12 @@ export type { Seed } from './pipelines/inputs/seeds.js';
 export type { ModelName } from './pipelines/loading/model-name.js';
 export type { GenerationDefaults, LoadOptions } from './pipelines/loading/parts.js';
 export type {
-  CallEvent,
   GenerateResult,
   GenerateStats,
   ImageResult,
   OutputKind,
   RunReport,
+  StepEvent,
   TensorResult,
 } from './pipelines/outputs/result.js';
 export type { StreamEvent } from './pipelines/stream.js';

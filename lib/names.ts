@@ -7,8 +7,8 @@ const TOLERANCE = 0.4;
 const ELSEWHERE: Readonly<Record<string, string>> = {
   batchcount: 'numImages',
   batchsize: 'numImages',
-  callback: 'onCall',
-  callbackonstepend: 'onCall',
+  callback: 'onStep',
+  callbackonstepend: 'onStep',
   cfg: 'guidanceScale',
   cfgscale: 'guidanceScale',
   denoisingstrength: 'strength',

@@ -23,35 +23,35 @@ afterAll(async () => {
 const RUN = { prompt: 'a', steps: 4, scheduler: 'DDIM' } as const;
 
 describe('a callback whose promise rejects', () => {
-  test.each([1, 4])('onCall ends the run at step %i', async (at) => {
+  test.each([1, 4])('onStep ends the run at step %i', async (at) => {
     const calls: number[] = [];
-    const onCall = ({ call }: { call: number }) => {
+    const onStep = ({ call }: { call: number }) => {
       calls.push(call);
       return call === at ? reject() : undefined;
     };
-    await expect(pipe.generate({ ...RUN, onCall })).rejects.toBe(gone);
+    await expect(pipe.generate({ ...RUN, onStep })).rejects.toBe(gone);
     expect(calls.at(-1)).toBeGreaterThanOrEqual(at);
     // The pipeline stays usable.
     expect((await pipe.generate(RUN)).images).toHaveLength(1);
   });
 
   test('every step rejects, some of them late', async () => {
-    const onCall = async ({ call }: { call: number }) => {
+    const onStep = async ({ call }: { call: number }) => {
       if (call > 1) await new Promise((resolve) => setImmediate(resolve));
       throw gone;
     };
-    await expect(pipe.generate({ ...RUN, onCall })).rejects.toBe(gone);
+    await expect(pipe.generate({ ...RUN, onStep })).rejects.toBe(gone);
   });
 
   test('the last one that is still under way counts', async () => {
-    const onCall = ({ call, calls }: { call: number; calls: number }) =>
+    const onStep = ({ call, calls }: { call: number; calls: number }) =>
       call < calls ? undefined : new Promise((_, fail) => setTimeout(() => fail(gone), 30));
-    await expect(pipe.generate({ ...RUN, onCall })).rejects.toBe(gone);
+    await expect(pipe.generate({ ...RUN, onStep })).rejects.toBe(gone);
   });
 
   test('in a stream', async () => {
     const read = async () => {
-      for await (const _ of pipe.stream({ ...RUN, onCall: reject })) {
+      for await (const _ of pipe.stream({ ...RUN, onStep: reject })) {
         // Nothing to do.
       }
     };
@@ -60,7 +60,7 @@ describe('a callback whose promise rejects', () => {
 
   test('in videos', async () => {
     await using video = TextToVideoZeroPipeline.from(pipe);
-    const options = { prompt: 'a', steps: 6, videoLength: 2, t0: 1, t1: 3, onCall: reject };
+    const options = { prompt: 'a', steps: 6, videoLength: 2, t0: 1, t1: 3, onStep: reject };
     await expect(video.generate(options)).rejects.toBe(gone);
   });
 
@@ -84,41 +84,41 @@ describe('a callback whose promise rejects', () => {
 
 test('promises that fulfil are waited for', async () => {
   let done = 0;
-  const onCall = async () => {
+  const onStep = async () => {
     await new Promise((resolve) => setTimeout(resolve, 5));
     done++;
   };
-  await pipe.generate({ ...RUN, onCall });
+  await pipe.generate({ ...RUN, onStep });
   expect(done).toBe(4);
 });
 
 test('an abort ends the wait for a promise that never settles', async () => {
   const stop = new AbortController();
-  const onCall = ({ call, calls }: { call: number; calls: number }) => {
+  const onStep = ({ call, calls }: { call: number; calls: number }) => {
     if (call < calls) return undefined;
     setTimeout(() => stop.abort(gone), 30);
     return new Promise(() => {});
   };
-  await expect(pipe.generate({ ...RUN, onCall, signal: stop.signal })).rejects.toBe(gone);
+  await expect(pipe.generate({ ...RUN, onStep, signal: stop.signal })).rejects.toBe(gone);
 });
 
 test('nor does one of an earlier step outlive an abort, and the calls behind it run', async () => {
   const stop = new AbortController();
-  const onCall = ({ call, calls }: { call: number; calls: number }) => {
+  const onStep = ({ call, calls }: { call: number; calls: number }) => {
     if (call === calls) stop.abort(gone);
     return call === 1 ? new Promise(() => {}) : undefined;
   };
-  const run = pipe.generate({ ...RUN, onCall, signal: stop.signal });
+  const run = pipe.generate({ ...RUN, onStep, signal: stop.signal });
   const next = pipe.generate(RUN);
   await expect(run).rejects.toBe(gone);
   await next;
 });
 
 test('what is thrown, even nothing, is what the run rejects with', async () => {
-  const onCall = () => {
+  const onStep = () => {
     throw undefined;
   };
-  await expect(pipe.generate({ ...RUN, onCall })).rejects.toBeUndefined();
+  await expect(pipe.generate({ ...RUN, onStep })).rejects.toBeUndefined();
 });
 
 test('Callbacks calls nothing after a failure', () => {

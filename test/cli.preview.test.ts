@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { imageProtocol, imageSequence } from '../lib/cli/terminal-image.js';
-import { type CallEvent, DiffusionPipeline, Image, type LatentPreview } from '../lib/index.js';
+import { DiffusionPipeline, Image, type LatentPreview, type StepEvent } from '../lib/index.js';
 import { runCli } from './cli-run.js';
 
 const MODEL = 'test/fixtures/sd15-tiny';
@@ -39,12 +39,12 @@ const generate = (args: string[], columns = 0) =>
 /** What the library shows after the last step. */
 async function lastPreview(numImages = 1): Promise<Image[]> {
   await using pipe = await DiffusionPipeline.fromPretrained(MODEL);
-  let last: CallEvent['preview'];
-  const onCall = ({ preview }: CallEvent) => {
+  let last: StepEvent['preview'];
+  const onStep = ({ preview }: StepEvent) => {
     last = preview ?? last;
   };
   const options = { steps: 6, seed: 3, scheduler: 'DDIM', output: 'latent' } as const;
-  await pipe.generate({ prompt: 'a red house', ...options, numImages, previewEvery: 2, onCall });
+  await pipe.generate({ prompt: 'a red house', ...options, numImages, previewEvery: 2, onStep });
   return (last as LatentPreview).toImages();
 }
 

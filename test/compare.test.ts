@@ -231,7 +231,7 @@ describe('wrong use', () => {
   test.each<[string, object, unknown, RegExp]>([
     ['a cache among the options', { cache: 'fast' }, ['fast'], /^cache belongs in the settings to compare/],
     ['latents as output', { output: 'latent' }, ['fast'], /^output is decided by compare/],
-    ['onCall', { onCall: () => {} }, ['fast'], /^onCall is decided by compare/],
+    ['onStep', { onStep: () => {} }, ['fast'], /^onStep is decided by compare/],
     ['no settings', {}, [], /^settings must have at least one/],
     ['settings that are none', {}, 'fast', /^settings must be a list/],
     ['an unknown preset', {}, ['fastest'], /^cache must be .*, got "fastest" \(of the setting "fastest"\)$/],

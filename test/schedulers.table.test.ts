@@ -4,6 +4,7 @@ import {
   type PerSample,
   runTable,
   runTableAsync,
+  Scheduler,
   type StepRow,
   type StepTable,
 } from '../lib/schedulers/index.js';
@@ -324,4 +325,13 @@ describe('attachPrograms', () => {
     expect(() => attachPrograms([row], [retrieve])).toThrow(refused('must begin in full'));
     expect(() => attachPrograms([row], [full, full])).toThrow(refused('must be 1'));
   });
+});
+
+test.each([
+  ['DDIMScheduler', {}, 4, [1, 2, 3, 4]],
+  ['HeunDiscreteScheduler', {}, 3, [1, 1, 2, 2, 3]],
+  ['PNDMScheduler', { skip_prk_steps: true }, 4, [1, 1, 2, 3, 4]],
+  ['PNDMScheduler', {}, 5, [1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 5]],
+])('%s %o tells which of %i steps a call belongs to', (_class_name, fields, steps, expected) => {
+  expect(Scheduler.fromConfig({ _class_name, ...fields }).compile({ steps }).steps).toEqual(expected);
 });

@@ -4,11 +4,11 @@ import { readPictureFile } from '../images/source.js';
 import { requireFfmpeg, saveVideo, VIDEO_ENDINGS } from '../images/video.js';
 // Not from its own module: this one knows all pipelines.
 import {
-  type CallEvent,
   DiffusionPipeline,
   type GenerateOptions,
   type GenerateResult,
   type Image,
+  type StepEvent,
 } from '../index.js';
 import { readModelIndex } from '../pipelines/loading/model-index.js';
 import { checkForFolder } from './check-options.js';
@@ -66,13 +66,13 @@ export async function generate(given: GenerateFlags, context: CliContext): Promi
     for (const file of [output, preview]) if (file?.remark) line.warn(file.remark);
     line.show('reading the prompt');
     const progress = new StepProgress(line);
-    const onCall = (event: CallEvent) => {
+    const onStep = (event: StepEvent) => {
       previews.update(event);
       progress.update(event);
       if (event.call === event.calls) line.show('decoding');
     };
     // Checked before the model was loaded.
-    const run = { ...options, signal, onCall } as GenerateOptions;
+    const run = { ...options, signal, onStep } as GenerateOptions;
     const result = refiner ? await refined(pipe, refiner, run, flags) : await pipe.generate(run);
     await previews.finish();
     const files = await save(result, output, flags, isVideo, context);

@@ -1,6 +1,6 @@
 import { replaceFile } from '../files/atomic-write.js';
 import type { Image } from '../images/image.js';
-import type { CallEvent } from '../pipelines/outputs/result.js';
+import type { StepEvent } from '../pipelines/outputs/result.js';
 import type { LatentPreview } from '../previews/latent-preview.js';
 import type { CliContext } from './context.js';
 import type { StatusLine } from './status-line.js';
@@ -35,7 +35,7 @@ export class PreviewOutput {
   }
 
   /** Takes a step's preview, if it has one. Throws what went wrong with an earlier one. */
-  update({ preview }: CallEvent): void {
+  update({ preview }: StepEvent): void {
     if (this.#failure) throw this.#failure.error;
     if (!preview) return;
     this.#next = preview;

@@ -1,4 +1,4 @@
-import type { CallEvent } from '../pipelines/outputs/result.js';
+import type { StepEvent } from '../pipelines/outputs/result.js';
 import { formatSeconds } from './format.js';
 import type { StatusLine } from './status-line.js';
 
@@ -14,7 +14,7 @@ export class StepProgress {
 
   constructor(private readonly line: StatusLine) {}
 
-  update({ call, calls, full, seconds }: CallEvent): void {
+  update({ call, calls, full, seconds }: StepEvent): void {
     if (call === 1) {
       this.#full.length = 0;
       this.#start = performance.now() - seconds * 1000;

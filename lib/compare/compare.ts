@@ -3,7 +3,7 @@ import { show } from '../messages.js';
 import { checkNames } from '../names.js';
 import type { GenerateOptions } from '../pipelines/inputs/options.js';
 import { withSeeds } from '../pipelines/inputs/seeds.js';
-import type { CallEvent } from '../pipelines/outputs/result.js';
+import type { StepEvent } from '../pipelines/outputs/result.js';
 import { Comparison } from './comparison.js';
 import {
   branchOf,
@@ -15,7 +15,7 @@ import {
 import { speedupsOf } from './speedup.js';
 import { type ComparablePipeline, type TimedRun, TimedRuns } from './timed-runs.js';
 
-const OWN = ['cache', 'output', 'onCall', 'previewEvery', 'latentsEvery'] as const;
+const OWN = ['cache', 'output', 'onStep', 'previewEvery', 'latentsEvery'] as const;
 
 /** Options of a pipeline's runs, without what `compare` decides itself. */
 export type RunOptions<Options> = Options extends unknown ? Omit<Options, (typeof OWN)[number]> : never;
@@ -44,7 +44,7 @@ export interface CompareEvent {
   /** Runs in all, so far as is known. */
   runs: number;
   /** Where that run stands. */
-  event: CallEvent;
+  event: StepEvent;
 }
 
 /**
@@ -88,7 +88,7 @@ export async function compare<Options extends GenerateOptions>(
     for (const i of order) {
       const { name, cache } = all[i] as NamedSetting;
       const event = { name, run: ++run, runs: rounds * all.length };
-      const report = (call: CallEvent) => onProgress?.({ ...event, event: call });
+      const report = (call: StepEvent) => onProgress?.({ ...event, event: call });
       results[i]?.push(await timed.run(cache, branches[i], calls, report));
     }
     const longest = Math.max(...results.map(([first]) => (first as TimedRun).stats.times.denoise));

@@ -3,7 +3,7 @@ import { DeepCacheError } from '../errors.js';
 import type { Image } from '../images/image.js';
 import type { UNetModel } from '../models/unet.js';
 import type { GenerateOptions } from '../pipelines/inputs/options.js';
-import type { CallEvent, GenerateResult, RunReport } from '../pipelines/outputs/result.js';
+import type { GenerateResult, RunReport, StepEvent } from '../pipelines/outputs/result.js';
 import type { Tensor } from '../tensor.js';
 
 /** Every pipeline that denoises with a cached U-Net. */
@@ -39,12 +39,12 @@ export class TimedRuns<Options extends GenerateOptions> {
   async warmUp(branch: number): Promise<number> {
     let calls = 0;
     const warm = new Error('warm');
-    const onCall = (event: CallEvent) => {
+    const onStep = (event: StepEvent) => {
       calls = event.calls;
       if (event.call === 2) throw warm;
     };
     try {
-      await this.pipe.generate({ ...this.options, cache: { steps: [0], branch }, onCall });
+      await this.pipe.generate({ ...this.options, cache: { steps: [0], branch }, onStep });
     } catch (error) {
       if (error !== warm) throw error;
     }
@@ -57,7 +57,7 @@ export class TimedRuns<Options extends GenerateOptions> {
     cache: CacheOptions,
     branch: number | undefined,
     calls: number,
-    onCall: (event: CallEvent) => unknown,
+    onStep: (event: StepEvent) => unknown,
   ): Promise<TimedRun> {
     // The U-Net keeps the plans of one branch: with another one they would be made on the clock.
     if (branch !== undefined && branch !== this.#branch) await this.warmUp(branch);
@@ -67,9 +67,9 @@ export class TimedRuns<Options extends GenerateOptions> {
       cache,
       // Only the last call's: reading them takes time.
       latentsEvery: calls,
-      onCall: ({ latents: read, ...event }: CallEvent) => {
+      onStep: ({ latents: read, ...event }: StepEvent) => {
         latents = read;
-        return onCall(event);
+        return onStep(event);
       },
     });
     if (!latents) throw new DeepCacheError('ERR_DEEPCACHE_INTERNAL', `call ${calls} was not the last one`);

@@ -1,12 +1,12 @@
 import type { RunOptions } from './inputs/options.js';
-import { type CallEvent, type GenerateResult, type OutputKind, resultOf } from './outputs/result.js';
+import { type GenerateResult, type OutputKind, resultOf, type StepEvent } from './outputs/result.js';
 
 /** What `stream` yields: the steps, then the result. */
 export type StreamEvent<Output extends OutputKind = OutputKind> =
-  | ({ type: 'call' } & CallEvent)
+  | ({ type: 'step' } & StepEvent)
   | ({ type: 'result' } & GenerateResult<Output>);
 
-type Heard = Pick<RunOptions, 'onCall' | 'signal'>;
+type Heard = Pick<RunOptions, 'onStep' | 'signal'>;
 
 /**
  * The steps and the result of a run as they come. Leaving the loop early stops the run.
@@ -28,9 +28,9 @@ export async function* streamOf<Output extends OutputKind>(
   };
   const running = start({
     signal: options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal,
-    onCall: (event) => {
-      const returned = options.onCall?.(event);
-      push({ type: 'call', ...event });
+    onStep: (event) => {
+      const returned = options.onStep?.(event);
+      push({ type: 'step', ...event });
       return returned;
     },
   }).then(

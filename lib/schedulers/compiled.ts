@@ -48,6 +48,8 @@ export interface NoiseLevel {
 export interface CompiledSchedule {
   /** One per U-Net call. */
   rows: CompiledRow[];
+  /** The sampler's step that each U-Net call belongs to, from 1: some make several calls for a step. */
+  steps: number[];
   /** The timestep of each U-Net call. */
   timesteps: number[];
   /** diffusers' scheduler.timesteps: also holds the calls that strengthStart leaves out. */

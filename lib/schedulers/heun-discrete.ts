@@ -47,6 +47,10 @@ export class HeunDiscreteScheduler extends SigmaScheduler {
     return { timesteps: twice(timesteps), sigmas: [...twice(sigmas.slice(0, -1)), 0] };
   }
 
+  protected override stepOf(call: number): number {
+    return Math.floor(call / 2) + 1;
+  }
+
   protected override emit({ timesteps, sigmas = [], start, builder }: RunContext): void {
     for (let call = start; call < timesteps.length; call++) {
       const second = (call - start) % 2 === 1;

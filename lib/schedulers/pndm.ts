@@ -9,6 +9,8 @@ import { spaceTimesteps, TIMESTEP_SPACINGS, type TimestepSpacing } from './spaci
 import type { Assignment } from './table.js';
 
 const HISTORY = 4;
+/** Three Runge-Kutta steps of four calls each. */
+const PRK_CALLS = 12;
 /** The sample that a multi-call step started from. */
 const BASE = 's4';
 /** PRK's weighted sum of the outputs so far. */
@@ -59,8 +61,13 @@ export class PNDMScheduler extends Scheduler {
     return Math.floor(this.trainSteps / steps);
   }
 
+  protected override stepOf(call: number): number {
+    if (this.#skipPrk) return Math.max(1, call);
+    return call < PRK_CALLS ? Math.floor(call / 4) + 1 : call - PRK_CALLS + 4;
+  }
+
   protected override emit(run: RunContext): void {
-    const prkCalls = this.#skipPrk ? 0 : 12;
+    const prkCalls = this.#skipPrk ? 0 : PRK_CALLS;
     for (let call = 0; run.start + call < run.timesteps.length; call++) {
       if (call < prkCalls) this.#emitPrk(run, call);
       else this.#emitPlms(run, call, prkCalls);

@@ -188,6 +188,7 @@ export abstract class Scheduler {
     const noiseLevels = timesteps.slice(start).map((_, i) => this.noiseLevel(schedule, start + i));
     return {
       rows: builder.rows,
+      steps: builder.rows.map((_, call) => this.stepOf(call)),
       timesteps: timesteps.slice(start),
       schedulerTimesteps: timesteps,
       ...(sigmas && { sigmas }),
@@ -197,6 +198,11 @@ export abstract class Scheduler {
       noiseLevels,
       ...(options.strengthStart !== undefined && { startAddNoise: noiseLevels[0] as NoiseLevel }),
     };
+  }
+
+  /** The step, from 1, that a run's call belongs to, from 0. */
+  protected stepOf(call: number): number {
+    return call + 1;
   }
 
   /**

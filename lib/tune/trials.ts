@@ -4,7 +4,7 @@ import type { Image } from '../images/image.js';
 import { psnr } from '../metrics/psnr.js';
 import type { UNetModel } from '../models/unet.js';
 import type { GenerateOptions } from '../pipelines/inputs/options.js';
-import type { CallEvent, GenerateResult, GenerateStats } from '../pipelines/outputs/result.js';
+import type { GenerateResult, GenerateStats, StepEvent } from '../pipelines/outputs/result.js';
 
 /** Decibels that equal pictures count: Infinity would drown all others. */
 const EQUAL = 80;
@@ -124,7 +124,7 @@ export class Trials {
       cache,
       output,
       ...(path && { latentsEvery: 1 }),
-      onCall: ({ full, seconds, latents }: CallEvent) => {
+      onStep: ({ full, seconds, latents }: StepEvent) => {
         // The fastest of all calls: other work on the machine only ever slows them down.
         const kind = full ? 'full' : ((cache as Schedule).branch as number);
         this.#seconds.set(kind, Math.min(seconds, this.#seconds.get(kind) ?? Infinity));

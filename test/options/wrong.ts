@@ -92,7 +92,7 @@ export const WRONG: { readonly [Name in OptionName]: readonly unknown[] } = {
   sigmas: list,
   eta: share,
   output: ['png', '', 5, {}, null],
-  onCall: [5, 'log', {}, null],
+  onStep: [5, 'log', {}, null],
   previewEvery: whole,
   latentsEvery: whole,
   signal: [5, {}, 'stop', null],

@@ -3,7 +3,7 @@ import { AdaptivePolicy, type AdaptiveSettings } from '../../lib/deepcache/adapt
 import type { StableDiffusionPipeline } from '../../lib/index.js';
 import { native } from '../../lib/native/binding.js';
 import { planRun, runLoop } from '../../lib/pipelines/loop/denoise.js';
-import type { CallEvent } from '../../lib/pipelines/outputs/result.js';
+import type { StepEvent } from '../../lib/pipelines/outputs/result.js';
 import { endFields } from '../../lib/pipelines/outputs/settings.js';
 import { PhaseClock, runStats } from '../../lib/pipelines/outputs/stats.js';
 import { Scheduler } from '../../lib/schedulers/index.js';
@@ -37,7 +37,7 @@ async function run(settings?: Omit<AdaptiveSettings, 'maxSkips'>) {
     },
     () => {},
   );
-  const events: CallEvent[] = [];
+  const events: StepEvent[] = [];
   const loop = await runLoop(
     pipe.unet,
     {
@@ -51,7 +51,7 @@ async function run(settings?: Omit<AdaptiveSettings, 'maxSkips'>) {
       contextLength: 77,
     },
     plan,
-    { onCall: (event) => void events.push(event) } as Parameters<typeof runLoop>[3],
+    { onStep: (event) => void events.push(event) } as Parameters<typeof runLoop>[3],
   );
   return {
     latents: loop.latents,

@@ -18,8 +18,8 @@ afterAll(() => pipe.dispose());
 /** Which U-Net calls of a run are full, and its latents. */
 async function run(cache: CacheOptions, options: Partial<GenerateOptions> = {}) {
   const full: boolean[] = [];
-  const onCall = (event: { full: boolean }) => full.push(event.full);
-  const latents = await latentsOf(pipe, { steps: 10, scheduler: 'DDIM', cache, onCall, ...options });
+  const onStep = (event: { full: boolean }) => full.push(event.full);
+  const latents = await latentsOf(pipe, { steps: 10, scheduler: 'DDIM', cache, onStep, ...options });
   return { calls: full.flatMap((isFull, i) => (isFull ? [i] : [])), latents };
 }
 

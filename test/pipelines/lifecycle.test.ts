@@ -26,7 +26,7 @@ describe('runs at the same time', () => {
     for (const options of settings) alone.push(await latentsOf(pipe, options));
     const order: number[] = [];
     const together = await Promise.all(
-      settings.map((options, i) => latentsOf(pipe, { ...options, onCall: () => order.push(i) })),
+      settings.map((options, i) => latentsOf(pipe, { ...options, onStep: () => order.push(i) })),
     );
     for (const [i, latents] of together.entries())
       expect(sameBits(latents, alone[i] as Float32Array)).toBe(true);
@@ -36,7 +36,7 @@ describe('runs at the same time', () => {
   test('one that fails does not stop those behind it', async () => {
     const expected = await latentsOf(pipe);
     const failing = latentsOf(pipe, {
-      onCall: () => {
+      onStep: () => {
         throw new Error('mine');
       },
     });
@@ -112,7 +112,7 @@ describe('dispose', () => {
     const start = new Promise<void>((resolve) => {
       started = resolve;
     });
-    const running = pipe.generate({ ...long, onCall: started });
+    const running = pipe.generate({ ...long, onStep: started });
     const waiting = pipe.generate({ prompt: 'a' });
     const outcomes = [rejection(running), rejection(waiting)];
     await start;

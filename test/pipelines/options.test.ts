@@ -201,7 +201,7 @@ const WRONG: { [Name in keyof Required<GenerateOptions>]: readonly Wrong[] } = {
     ].map((vaeTiling) => ({ options: { vaeTiling } })),
   ],
   output: values('output', 'png', '', 5, {}),
-  onCall: values('onCall', 5, 'log', {}, null),
+  onStep: values('onStep', 5, 'log', {}, null),
   previewEvery: values('previewEvery', 0, -1, 1.5, Number.NaN, '1'),
   latentsEvery: values('latentsEvery', 0, -1, 1.5, Number.NaN, '1'),
   signal: values('signal', 5, {}, 'stop', null, { addEventListener() {} }),
@@ -223,10 +223,10 @@ test.each(cases)(
   '$name: $given',
   async ({ name, options, code = 'ERR_DEEPCACHE_INVALID_ARGUMENT', says = name }) => {
     let steps = 0;
-    const onCall = () => {
+    const onStep = () => {
       steps++;
     };
-    const all = { prompt: 'a lighthouse', steps: 3, seed: 7, output: 'latent', onCall, ...options };
+    const all = { prompt: 'a lighthouse', steps: 3, seed: 7, output: 'latent', onStep, ...options };
     const error = await rejection(pipe.generate(untyped(all)));
     expect(error).toMatchObject({ name: 'DeepCacheError', code });
     expect(error.message).toContain(says);

@@ -23,7 +23,7 @@ async function refused(
 ) {
   let steps = 0;
   const before = native().residentMemory();
-  const { code, message } = await rejection(generate({ ...options, onCall: () => steps++ }));
+  const { code, message } = await rejection(generate({ ...options, onStep: () => steps++ }));
   const taken = native().residentMemory() - before;
   return { code, message, steps, taken, worksOn: sameBits(await latentsOf(pipe), expected) };
 }

@@ -129,8 +129,8 @@ describe('image to image', () => {
 
   test('the cache counts the calls that are run', async () => {
     const full: boolean[] = [];
-    const onCall = (step: { full: boolean }) => full.push(step.full);
-    await img2img.generate({ ...run, image: picture(), strength: 0.8, cache: { interval: 2 }, onCall });
+    const onStep = (step: { full: boolean }) => full.push(step.full);
+    await img2img.generate({ ...run, image: picture(), strength: 0.8, cache: { interval: 2 }, onStep });
     expect(full).toEqual([true, false, true, false]);
   });
 

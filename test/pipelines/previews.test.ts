@@ -2,7 +2,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { resizeLanczos } from '../../lib/images/resize.js';
-import { type CallEvent, DiffusionPipeline, type StableDiffusionPipeline } from '../../lib/index.js';
+import { DiffusionPipeline, type StableDiffusionPipeline, type StepEvent } from '../../lib/index.js';
 import { fitProjection } from '../../lib/previews/fit.js';
 import { LatentPreview } from '../../lib/previews/latent-preview.js';
 import { projectLatents, SD_PROJECTION } from '../../lib/previews/projection.js';
@@ -17,11 +17,11 @@ afterAll(() => pipe.dispose());
 
 async function previewsOf(one: DiffusionPipeline, options: object = {}): Promise<LatentPreview[]> {
   const previews: LatentPreview[] = [];
-  const onCall = ({ preview }: CallEvent) => {
+  const onStep = ({ preview }: StepEvent) => {
     if (preview) previews.push(preview);
   };
   const run = { prompt: 'a', steps: 4, seed: 1, scheduler: 'DDIM', output: 'latent', previewEvery: 2 };
-  await one.generate({ ...run, ...options, onCall } as never);
+  await one.generate({ ...run, ...options, onStep } as never);
   return previews;
 }
 
@@ -49,15 +49,15 @@ describe('previews of a run', () => {
   test('come through stream too', async () => {
     const sizes: number[] = [];
     for await (const event of pipe.stream({ prompt: 'a', steps: 2, previewEvery: 1, output: 'latent' })) {
-      if (event.type === 'call' && event.preview) sizes.push((await event.preview.toImage()).width);
+      if (event.type === 'step' && event.preview) sizes.push((await event.preview.toImage()).width);
     }
     expect(sizes).toEqual([64, 64, 64]);
   });
 
   test('change nothing', async () => {
     const expected = await latentsOf(pipe);
-    const onCall = ({ preview }: CallEvent) => preview?.toImages();
-    expect(sameBits(await latentsOf(pipe, { previewEvery: 1, onCall }), expected)).toBe(true);
+    const onStep = ({ preview }: StepEvent) => preview?.toImages();
+    expect(sameBits(await latentsOf(pipe, { previewEvery: 1, onStep }), expected)).toBe(true);
   });
 });
 

@@ -12,7 +12,7 @@ async function longRun(pipe: StableDiffusionPipeline) {
   const controller = new AbortController();
   let outcome: Promise<unknown> = Promise.resolve();
   await new Promise<void>((resolve) => {
-    outcome = rejection(pipe.generate({ ...long, signal: controller.signal, onCall: () => resolve() }));
+    outcome = rejection(pipe.generate({ ...long, signal: controller.signal, onStep: () => resolve() }));
   });
   const stop = async () => {
     controller.abort(new Error('enough'));

@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { compare } from '../../lib/entries/evaluate.js';
 import { Scheduler } from '../../lib/entries/schedulers.js';
-import { type CallEvent, StableDiffusionPipeline, type StreamEvent } from '../../lib/index.js';
+import { StableDiffusionPipeline, type StepEvent, type StreamEvent } from '../../lib/index.js';
 
 let pipe: StableDiffusionPipeline;
 beforeAll(async () => {
@@ -35,9 +35,9 @@ describe('as JSON and on the console', () => {
 
   test('steps and streams', async () => {
     const events: StreamEvent[] = [];
-    const steps: CallEvent[] = [];
-    const onCall = (event: CallEvent) => steps.push(event);
-    const options = { ...RUN, seed: 2n ** 61n, previewEvery: 1, latentsEvery: 1, onCall };
+    const steps: StepEvent[] = [];
+    const onStep = (event: StepEvent) => steps.push(event);
+    const options = { ...RUN, seed: 2n ** 61n, previewEvery: 1, latentsEvery: 1, onStep };
     for await (const event of pipe.stream(options)) events.push(event);
     for (const event of [...events, ...steps]) expect(JSON.stringify(event).length).toBeLessThan(2000);
     expect(JSON.parse(JSON.stringify(events.at(-1)))).toMatchObject({

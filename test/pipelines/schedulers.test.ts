@@ -89,7 +89,7 @@ test("timesteps and sigmas of one's own", async () => {
     scheduler: 'LCM',
     steps: undefined,
     timesteps,
-    onCall: ({ timestep }: { timestep: number }) => events.push(timestep),
+    onStep: ({ timestep }: { timestep: number }) => events.push(timestep),
   } as object);
   expect(events).toEqual(timesteps);
   const sigmas = await latentsOf(pipe, {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import type { CallEvent, GenerateOptions, StableDiffusionPipeline, StreamEvent } from '../../lib/index.js';
+import type { GenerateOptions, StableDiffusionPipeline, StepEvent, StreamEvent } from '../../lib/index.js';
 import { latentsOf, loadTiny, numbersOf, rejection, sameBits } from './tiny.js';
 
 // A run as it goes: its steps, how it is stopped, and that nothing is left of a run that was.
@@ -19,13 +19,13 @@ const long = { ...run, width: 512, height: 512, steps: 500 } as const;
 
 const stillWorks = async () => expect(sameBits(await latentsOf(pipe), expected)).toBe(true);
 
-async function eventsOf(options: Partial<GenerateOptions>): Promise<CallEvent[]> {
-  const events: CallEvent[] = [];
-  await pipe.generate({ ...run, ...(options as object), onCall: (event) => events.push(event) });
+async function eventsOf(options: Partial<GenerateOptions>): Promise<StepEvent[]> {
+  const events: StepEvent[] = [];
+  await pipe.generate({ ...run, ...(options as object), onStep: (event) => events.push(event) });
   return events;
 }
 
-describe('onCall', () => {
+describe('onStep', () => {
   test('is called after each U-Net call, with its kind and timestep', async () => {
     const events = await eventsOf({ cache: { interval: 2 } });
     expect(events.map(({ call }) => call)).toEqual([1, 2, 3, 4, 5]);
@@ -53,13 +53,13 @@ describe('onCall', () => {
   });
 
   test("the last step's latents are the result, and its preview too (DDIM ends at a clean one)", async () => {
-    const events: CallEvent[] = [];
+    const events: StepEvent[] = [];
     const { tensor } = await pipe.generate({
       ...run,
       scheduler: { _class_name: 'DDIMScheduler', set_alpha_to_one: true },
       previewEvery: 1,
       latentsEvery: 1,
-      onCall: (event) => events.push(event),
+      onStep: (event) => events.push(event),
     });
     const last = events.at(-1);
     expect(sameBits(numbersOf({ tensor: last?.latents }), numbersOf({ tensor }))).toBe(true);
@@ -68,18 +68,18 @@ describe('onCall', () => {
   });
 
   test('watching does not change the result', async () => {
-    const watched = await latentsOf(pipe, { previewEvery: 1, latentsEvery: 1, onCall: () => {} });
+    const watched = await latentsOf(pipe, { previewEvery: 1, latentsEvery: 1, onStep: () => {} });
     expect(sameBits(watched, expected)).toBe(true);
   });
 
   test.each([0, 2, 4])('an error thrown after call %i ends the run with that error', async (call) => {
     const thrown = new Error('enough');
     const seen: number[] = [];
-    const onCall = (event: CallEvent) => {
+    const onStep = (event: StepEvent) => {
       seen.push(event.call);
       if (event.call === call + 1) throw thrown;
     };
-    await expect(pipe.generate({ ...run, onCall })).rejects.toBe(thrown);
+    await expect(pipe.generate({ ...run, onStep })).rejects.toBe(thrown);
     expect(seen).toEqual([1, 2, 3, 4, 5].slice(0, call + 1));
     await stillWorks();
   });
@@ -90,7 +90,7 @@ describe('signal', () => {
     const reason = new Error('not now');
     let steps = 0;
     const signal = AbortSignal.abort(reason);
-    await expect(pipe.generate({ ...run, signal, onCall: () => steps++ })).rejects.toBe(reason);
+    await expect(pipe.generate({ ...run, signal, onStep: () => steps++ })).rejects.toBe(reason);
     expect(steps).toBe(0);
     await stillWorks();
   });
@@ -98,10 +98,10 @@ describe('signal', () => {
   test('aborted at a step: the run ends soon', async () => {
     const reason = new Error('enough');
     const controller = new AbortController();
-    const onCall = ({ call }: CallEvent) => {
+    const onStep = ({ call }: StepEvent) => {
       if (call === 2) controller.abort(reason);
     };
-    await expect(pipe.generate({ ...long, signal: controller.signal, onCall })).rejects.toBe(reason);
+    await expect(pipe.generate({ ...long, signal: controller.signal, onStep })).rejects.toBe(reason);
     await stillWorks();
   });
 
@@ -121,11 +121,11 @@ describe('signal', () => {
 
   test('aborted while decoding', async () => {
     const controller = new AbortController();
-    const onCall = ({ call, calls }: CallEvent) => {
+    const onStep = ({ call, calls }: StepEvent) => {
       if (call === calls) setTimeout(() => controller.abort(), 20);
     };
     const big = { ...run, output: 'image', width: 1024, height: 1024, steps: 1 } as const;
-    const error = await rejection(pipe.generate({ ...big, signal: controller.signal, onCall }));
+    const error = await rejection(pipe.generate({ ...big, signal: controller.signal, onStep }));
     expect(error).toMatchObject({ name: 'AbortError' });
     await stillWorks();
   });
@@ -168,8 +168,8 @@ describe('stream', () => {
   test('yields the steps, then the result', async () => {
     const events: StreamEvent[] = [];
     for await (const event of pipe.stream({ ...run, cache: { interval: 2 } })) events.push(event);
-    expect(events.map(({ type }) => type)).toEqual([...Array(5).fill('call'), 'result']);
-    expect(events.slice(0, 5).map((event) => event.type === 'call' && event.full)).toEqual([
+    expect(events.map(({ type }) => type)).toEqual([...Array(5).fill('step'), 'result']);
+    expect(events.slice(0, 5).map((event) => event.type === 'step' && event.full)).toEqual([
       true,
       false,
       true,
@@ -182,19 +182,19 @@ describe('stream', () => {
     expect(sameBits(numbersOf(last), numbersOf({ tensor }))).toBe(true);
   });
 
-  test('onCall is called too', async () => {
+  test('onStep is called too', async () => {
     const calls: number[] = [];
-    for await (const _ of pipe.stream({ ...run, onCall: ({ call }) => calls.push(call) }));
+    for await (const _ of pipe.stream({ ...run, onStep: ({ call }) => calls.push(call) }));
     expect(calls).toEqual([1, 2, 3, 4, 5]);
   });
 
   test('leaving the loop stops the run', async () => {
     let last = 0;
-    const onCall = ({ call }: CallEvent) => {
+    const onStep = ({ call }: StepEvent) => {
       last = call;
     };
-    for await (const event of pipe.stream({ ...long, onCall })) {
-      if (event.type === 'call' && event.call === 2) break;
+    for await (const event of pipe.stream({ ...long, onStep })) {
+      if (event.type === 'step' && event.call === 2) break;
     }
     expect(last).toBeLessThan(long.steps);
     await stillWorks();
@@ -212,14 +212,14 @@ describe('stream', () => {
     const calls: number[] = [];
     for await (const event of pipe.stream(run)) {
       await sleep(20);
-      if (event.type === 'call') calls.push(event.call);
+      if (event.type === 'step') calls.push(event.call);
     }
     expect(calls).toEqual([1, 2, 3, 4, 5]);
   });
 
   test.each<[string, object, object]>([
     ['bad options', { prompt: 5 }, { code: 'ERR_DEEPCACHE_INVALID_ARGUMENT' }],
-    ['an onCall that is no function', { onCall: 5 }, { code: 'ERR_DEEPCACHE_INVALID_ARGUMENT' }],
+    ['an onStep that is no function', { onStep: 5 }, { code: 'ERR_DEEPCACHE_INVALID_ARGUMENT' }],
     ['a signal that is none', { signal: {} }, { code: 'ERR_DEEPCACHE_INVALID_ARGUMENT' }],
     ['an abort', { signal: AbortSignal.abort(new Error('stop')) }, { message: 'stop' }],
   ])('%s: the loop throws', async (_name, options, error) => {

@@ -274,7 +274,7 @@ describe('autoencoders with means and deviations', () => {
       steps: 2,
       previewEvery: 1,
       output: 'latent',
-      onCall: async ({ preview }) => void seen.push((await preview?.toImage())?.width ?? 0),
+      onStep: async ({ preview }) => void seen.push((await preview?.toImage())?.width ?? 0),
     });
     expect([...new Set(seen)]).toEqual([64]);
     await pipe.dispose();

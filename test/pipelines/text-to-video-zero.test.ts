@@ -36,7 +36,7 @@ test('a seed makes the same video again, and every frame is another one', async 
 
 test('every loop begins with a full step', async () => {
   const full: boolean[] = [];
-  await latents({ cache: { interval: 20 }, onCall: (event) => full.push(event.full) });
+  await latents({ cache: { interval: 20 }, onStep: (event) => full.push(event.full) });
   // 2 steps of the first frame to t1, 2 to t0, then 10 of all frames.
   const firsts = full.flatMap((isFull, i) => (isFull ? [i] : []));
   expect(full).toHaveLength(14);

@@ -50,14 +50,12 @@ export async function results(pipe: StableDiffusionPipeline, options: GenerateOp
 
 export async function events(pipe: StableDiffusionPipeline) {
   for await (const event of pipe.stream({ prompt: 'a', output: 'latent' })) {
-    if (event.type === 'call') same<typeof event.call, number>();
+    if (event.type === 'step') same<typeof event.call, number>();
     else same<typeof event.tensor, Tensor>();
   }
   await pipe.generate({
     prompt: 'a',
-    onCall: ({ call, calls, full, preview }) => `${call} of ${calls} ${full} ${preview?.shape}`,
-    // @ts-expect-error steps are the sampler's
-    onStep: () => {},
+    onStep: ({ call, calls, full, preview }) => `${call} of ${calls} ${full} ${preview?.shape}`,
   });
   const { stats } = await pipe.generate({ prompt: 'a' });
   same<typeof stats.calls | typeof stats.fullCalls | typeof stats.retrieveCalls, number>();

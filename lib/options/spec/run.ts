@@ -1,4 +1,4 @@
-import type { CallEvent } from '../../pipelines/outputs/result.js';
+import type { StepEvent } from '../../pipelines/outputs/result.js';
 import type { SamplerOptions } from '../../schedulers/run-options.js';
 import { ALL, LATENT, SAMPLING, TEXT } from '../families.js';
 import * as kinds from '../kinds.js';
@@ -123,12 +123,12 @@ export const RUN_OPTIONS = {
    * on meanwhile, and ends when all of them have settled. One that never settles keeps the run waiting, and the calls
    * behind it, until `signal` aborts: give one with a time limit (`AbortSignal.timeout`) where that may happen.
    */
-  onCall: option({
-    kind: kinds.callback<(event: CallEvent) => unknown>(),
+  onStep: option({
+    kind: kinds.callback<(event: StepEvent) => unknown>(),
     families: ALL,
     help: 'called after every U-Net call',
   }),
-  /** Every how many U-Net calls `onCall` receives a preview. Default: never. */
+  /** Every how many U-Net calls `onStep` receives a preview. Default: never. */
   previewEvery: option({
     kind: kinds.whole(1, 100_000, 'count'),
     families: LATENT,
@@ -140,11 +140,11 @@ export const RUN_OPTIONS = {
       help: 'show every so many steps what becomes of it, see below',
     },
   }),
-  /** Every how many U-Net calls `onCall` receives the latents as they are. Default: never. */
+  /** Every how many U-Net calls `onStep` receives the latents as they are. Default: never. */
   latentsEvery: option({
     kind: kinds.count(100_000),
     families: ALL,
-    help: 'every how many U-Net calls `onCall` receives what is sampled',
+    help: 'every how many U-Net calls `onStep` receives what is sampled',
     fallback: 'never',
   }),
   /** Stops the run; the promise rejects with the signal's reason. */

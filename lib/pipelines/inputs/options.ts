@@ -40,7 +40,7 @@ type CommonName =
   | 'schedulerOptions'
   | 'timesteps'
   | 'sigmas'
-  | 'onCall'
+  | 'onStep'
   | 'previewEvery'
   | 'latentsEvery'
   | 'signal';

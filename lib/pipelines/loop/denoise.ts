@@ -12,7 +12,7 @@ import { checkSamplerOptions } from '../../schedulers/run-options.js';
 import { FloatTensor } from '../../tensor.js';
 import type { RunOptions, RunSpan } from '../inputs/options.js';
 import type { ModelFacts } from '../loading/facts.js';
-import type { CallEvent } from '../outputs/result.js';
+import type { StepEvent } from '../outputs/result.js';
 import { kindOf, type RanCall, ranCalls } from './calls.js';
 import type { RunPlan } from './plan.js';
 
@@ -88,7 +88,12 @@ function compileSpan(
   if (denoisingEnd === undefined) return compiled;
   const count = compiled.timesteps.filter((timestep) => timestep >= cutoff(denoisingEnd)).length;
   if (count < 1) throw invalidArgument('denoisingEnd', `${denoisingEnd} leaves no step of ${steps} to run`);
-  return { ...compiled, rows: compiled.rows.slice(0, count), timesteps: compiled.timesteps.slice(0, count) };
+  return {
+    ...compiled,
+    rows: compiled.rows.slice(0, count),
+    steps: compiled.steps.slice(0, count),
+    timesteps: compiled.timesteps.slice(0, count),
+  };
 }
 
 /** How the latents of a run are shown. */
@@ -99,7 +104,7 @@ export interface PreviewSettings {
 }
 
 /**
- * Runs the loop natively and reports its U-Net calls. An error of `onCall`, thrown or of a promise that it returned, ends it;
+ * Runs the loop natively and reports its U-Net calls. An error of `onStep`, thrown or of a promise that it returned, ends it;
  * the run waits for such promises.
  *
  * @param previews must be given with `previewEvery`.
@@ -109,11 +114,11 @@ export async function runLoop(
   request: DenoiseRequest,
   { compiled }: RunPlan,
   {
-    onCall,
+    onStep,
     previewEvery,
     latentsEvery,
     signal,
-  }: Pick<RunOptions, 'onCall' | 'previewEvery' | 'latentsEvery' | 'signal'>,
+  }: Pick<RunOptions, 'onStep' | 'previewEvery' | 'latentsEvery' | 'signal'>,
   previews?: PreviewSettings,
 ): Promise<DenoiseResult & { calls: RanCall[] }> {
   const stop = new AbortController();
@@ -125,7 +130,9 @@ export async function runLoop(
   const start = (arrays: DenoiseRequest) =>
     unet.native.denoise({ ...arrays, ...every }, (step) => {
       if (stop.signal.aborted) return;
-      const event: CallEvent = {
+      const event: StepEvent = {
+        step: compiled.steps[step.row] as number,
+        steps: compiled.steps.at(-1) as number,
         call: step.row + 1,
         calls: request.table.rows.length,
         full: kindOf(request.table, step.program) === 'full',
@@ -135,7 +142,7 @@ export async function runLoop(
           previews && { preview: new LatentPreview(step.x0, shape, previews.projection, previews.scale) }),
         ...(step.x && { latents: new FloatTensor(step.x, shape) }),
       };
-      callbacks.run(() => onCall?.(event));
+      callbacks.run(() => onStep?.(event));
     });
   try {
     const arrays = await stagedRequest(request, signals);

@@ -23,7 +23,7 @@ export interface VideoZeroTrace {
 export interface VideoZeroRun {
   options: Pick<
     RunOptions,
-    'steps' | 'eta' | 'cache' | 'schedulerOptions' | 'onCall' | 'latentsEvery' | 'signal'
+    'steps' | 'eta' | 'cache' | 'schedulerOptions' | 'onStep' | 'latentsEvery' | 'signal'
   > & { guidanceScale: number };
   scheduler: Scheduler;
   frames: number;
@@ -152,7 +152,12 @@ async function planLoop(
   const guidance = guided ? { scale: guidanceScale, rescale: 0 } : undefined;
   return {
     table: attachPrograms(part, layout.calls.slice(0, to - from), guidance),
-    compiled: { ...compiled, rows: rows.slice(from, to), timesteps: compiled.timesteps.slice(from, to) },
+    compiled: {
+      ...compiled,
+      rows: rows.slice(from, to),
+      steps: compiled.steps.slice(0, to - from),
+      timesteps: compiled.timesteps.slice(from, to),
+    },
     firstDraw,
     endDraw,
   };

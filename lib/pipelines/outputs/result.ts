@@ -4,7 +4,11 @@ import type { Tensor } from '../../tensor.js';
 import { jsonSeeds, type Seed } from '../inputs/seeds.js';
 
 /** After a U-Net call. */
-export interface CallEvent {
+export interface StepEvent {
+  /** The sampler's step that the call belongs to, from 1; some samplers make several calls for a step. */
+  step: number;
+  /** The sampler's steps of the run. */
+  steps: number;
   /** U-Net calls done, from 1. */
   call: number;
   /** U-Net calls of the run. */

@@ -36,7 +36,7 @@ export async function recordRun(pipe: Pipeline, options: GenerateOptions): Promi
     ...options,
     output: 'latent',
     latentsEvery: 1,
-    onCall: (event) => {
+    onStep: (event) => {
       timesteps.push(event.timestep);
       full.push(event.full);
       if (event.latents) latents.push(event.latents.data);

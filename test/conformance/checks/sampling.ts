@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { CallEvent, ClassConditionalLDMPipeline, DDPMPipeline, Tensor } from '../../../lib/index.js';
+import type { ClassConditionalLDMPipeline, DDPMPipeline, StepEvent, Tensor } from '../../../lib/index.js';
 import { finish } from '../../../lib/native/device.js';
 import type { NativeUnet, UnetConditions } from '../../../lib/native/types.js';
 import { NoiseSource } from '../../../lib/pipelines/inputs/noise.js';
@@ -77,7 +77,7 @@ export async function recordSampling(
     latents: golden.tensor('x_T') as Tensor,
     output: 'latent',
     latentsEvery: 1,
-    onCall: ({ timestep, full, latents }: CallEvent) => {
+    onStep: ({ timestep, full, latents }: StepEvent) => {
       run.timesteps.push(timestep);
       run.full.push(full);
       if (latents) run.states.push(latents.data);

@@ -142,7 +142,7 @@ export async function checkVideoPipeline(
     interleaveContexts: isOld,
     ...(branch !== undefined && { cache: { interval: number('cache_interval'), branch } }),
     latentsEvery: 1,
-    onCall: (event: { call: number; full: boolean; latents?: Tensor }) => {
+    onStep: (event: { call: number; full: boolean; latents?: Tensor }) => {
       latents.push(event.latents?.data as Float32Array);
       if (event.full) full.push(event.call - 1);
     },

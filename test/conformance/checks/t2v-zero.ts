@@ -68,7 +68,7 @@ export async function checkVideoZero(golden: GoldenCase, findings: Findings, mod
         ...(cache && { cache }),
         guidanceScale: number('guidance_scale', 7.5),
         latentsEvery: 1,
-        onCall: ({ timestep, full, latents: after }) =>
+        onStep: ({ timestep, full, latents: after }) =>
           events.push({ timestep, full, latents: after?.data as Float32Array }),
       },
       scheduler,
