@@ -45,7 +45,9 @@ export { DDPMPipeline } from './pipelines/families/ddpm.js';
 export {
   LatentConsistencyModelPipeline,
   StableDiffusionImg2ImgPipeline,
+  StableDiffusionImg2ImgPipeline as Img2Img,
   StableDiffusionInpaintPipeline,
+  StableDiffusionInpaintPipeline as Inpaint,
   StableDiffusionPipeline,
 } from './pipelines/families/stable-diffusion.js';
 export {
@@ -69,6 +71,11 @@ export type {
 } from './pipelines/outputs/result.js';
 export type { StreamEvent } from './pipelines/stream.js';
 export type { LatentPreview } from './previews/latent-preview.js';
-export type { SamplerOptions, Scheduler, SchedulerConfig, SchedulerName } from './schedulers/index.js';
+export {
+  type SamplerOptions,
+  Scheduler,
+  type SchedulerConfig,
+  type SchedulerName,
+} from './schedulers/index.js';
 export type { Tensor } from './tensor.js';
-export type { CLIPTokenizer, EncodePaddedOptions } from './tokenizers/clip-tokenizer.js';
+export { CLIPTokenizer, type EncodePaddedOptions } from './tokenizers/clip-tokenizer.js';

@@ -16,13 +16,15 @@ test('deepcache has these names', () => {
       ...['StableDiffusionInpaintPipeline', 'StableDiffusionXLPipeline', 'StableDiffusionXLImg2ImgPipeline'],
       ...['StableDiffusionXLInpaintPipeline', 'LatentConsistencyModelPipeline', 'DDPMPipeline'],
       ...['ClassConditionalLDMPipeline', 'StableVideoDiffusionPipeline', 'TextToVideoZeroPipeline'],
+      ...['Img2Img', 'Inpaint', 'Scheduler', 'CLIPTokenizer'],
       ...['pipelineForInputs', 'Image', 'saveVideo', 'devices', 'DeepCacheError', 'ERROR_CODES'],
     ].sort(),
   );
 });
 
 test('the other entries have none of them', () => {
-  for (const name of Object.keys(main)) {
+  expect(schedulers.Scheduler).toBe(main.Scheduler);
+  for (const name of Object.keys(main).filter((name) => name !== 'Scheduler')) {
     expect(schedulers).not.toHaveProperty(name);
     expect(evaluate).not.toHaveProperty(name);
   }
