@@ -26,6 +26,7 @@ class UnetBlocks {
   // takes; none for the last layer.
   Tensor up_layer(int layer, Tensor x, Tensor skip, Tensor next_skip);
   void out(Tensor x);
+  Tensor copy(Tensor x) { return record_.elementwise(x, 1, {}, 0, Activation::none); }
   // The embedding runs in a plan of its own, once for each run; every forward pass counts it.
   void count_time_embedding();
 

@@ -52,6 +52,11 @@ Plan plan_unet(const UnetConfig& config, const UnetShape& shape, const std::vect
     plan.mark(prefix_mark(unit + 1));
   }
   x = blocks.mid(x);
+  // Without a mid block the deepest feature is a skip, too, which the prefix of its branch computes
+  // anew: the cache keeps a copy.
+  const bool keeps_deepest =
+      std::find(features.begin(), features.end(), layers - 1) != features.end();
+  if (keeps_deepest && x.id == skips.back().id) x = blocks.copy(x);
   for (int branch = layers - 1; branch >= 0; --branch) {
     plan.mark(suffix_mark(branch));
     if (std::find(features.begin(), features.end(), branch) != features.end())

@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { DeepCacheError } from '../../lib/errors.js';
 import { Plans } from '../../lib/models/plans.js';
 
 /** Sizes that were planned, and the jobs that were cancelled. */
@@ -25,7 +26,7 @@ test('a size is planned once, until sixteen others were', async () => {
 test('an abort cancels the job, and begins none', async () => {
   const reason = new Error('enough');
   const stop = new AbortController();
-  const failure = Object.assign(new Error('aborted'), { code: 'ERR_DEEPCACHE_ABORTED' });
+  const failure = new DeepCacheError('ERR_DEEPCACHE_ABORTED', 'aborted');
   const plans = new Plans(() => {
     let fail = (_: Error) => {};
     const promise = new Promise<number>((_, reject) => {
