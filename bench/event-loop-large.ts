@@ -55,7 +55,6 @@ function loading(tokenizers: Record<string, string>): Record<string, Case> {
       await (await DiffusionPipeline.fromPretrained(folder, { log: () => {} })).dispose();
     }),
     'plan of the largest U-Net': () => native().planUnet(largeUnet(), size).promise,
-    'weights of the largest U-Net': () => native().weightShapes('unet', largeUnet()).promise,
   };
   for (const [name, path] of Object.entries(tokenizers)) {
     cases[`tokenizer: ${name}`] = often(() => CLIPTokenizer.fromPretrained(path));

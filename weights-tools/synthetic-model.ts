@@ -41,7 +41,7 @@ const STEMS: Readonly<Record<ModelKind, string>> = {
 export async function writeSyntheticModel(folder: string, options: SyntheticModelOptions): Promise<number> {
   const { unet, isSmall = false, unetOnly = false, tokenizer } = options;
   // Checks the configuration before anything is written.
-  const unetTensors = await tensorsOf('unet', unet, options);
+  const unetTensors = tensorsOf('unet', unet);
   let values = 0;
   const component = async (kind: ModelKind, config: Config, tensors: readonly TensorShape[]) => {
     await writeComponent(join(folder, kind), kind, config, tensors, options);
@@ -60,8 +60,8 @@ export async function writeSyntheticModel(folder: string, options: SyntheticMode
     else await writeByteTokenizer(join(folder, 'tokenizer'));
     await mkdir(join(folder, 'scheduler'), { recursive: true });
     await writeJson(join(folder, 'scheduler/scheduler_config.json'), SCHEDULER);
-    await component('text_encoder', text, await tensorsOf('text_encoder', text, options));
-    await component('vae', vae, await tensorsOf('vae', vae, options));
+    await component('text_encoder', text, tensorsOf('text_encoder', text));
+    await component('vae', vae, tensorsOf('vae', vae));
   }
   await component('unet', unet, unetTensors);
   // Last, since it is what makes the folder a model.
@@ -84,12 +84,8 @@ async function writeComponent(
   await finish(start, signal);
 }
 
-function tensorsOf(
-  kind: ModelKind,
-  config: Config,
-  { signal }: SyntheticModelOptions,
-): Promise<TensorShape[]> {
-  return finish(() => native().weightShapes(kind, JSON.stringify(config)), signal);
+function tensorsOf(kind: ModelKind, config: Config): TensorShape[] {
+  return native().weightShapes(kind, JSON.stringify(config));
 }
 
 function countValues(tensors: readonly TensorShape[]): number {

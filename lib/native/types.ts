@@ -43,7 +43,7 @@ export interface NativeAddon {
   planTextEncoder(config: string, size: { batch: number; length: number }): PlanInfo;
   planVae(config: string, size: VaeSize): Job<VaePlanInfo>;
   /** Every tensor that the model's configuration asks for, in the published shapes. */
-  weightShapes(model: ModelKind, config: string): Job<TensorShape[]>;
+  weightShapes(model: ModelKind, config: string): TensorShape[];
 
   readonly Generator: new (seed: bigint) => NativeGenerator;
   readonly Floats: new (count: number) => NativeFloats;

@@ -280,20 +280,17 @@ Napi::Value weight_shapes(const Napi::CallbackInfo& info) {
     const std::string kind = model.string();
     if (kind != "unet" && kind != "text_encoder" && kind != "image_encoder" && kind != "vae")
       model.fail("'unet', 'text_encoder', 'image_encoder' or 'vae'", "'" + kind + "'");
-    const auto work = [kind, text = parse_config({info[1], "config"})](JobContext&) -> Finish {
-      return [tensors = weights_of(kind, text)](Napi::Env env) -> Napi::Value {
-        Napi::Array out = Napi::Array::New(env, tensors.size());
-        for (uint32_t i = 0; i < tensors.size(); ++i) {
-          const Napi::HandleScope scope(env);
-          Napi::Object tensor = Napi::Object::New(env);
-          tensor["name"] = tensors[i].name;
-          tensor["shape"] = to_js(env, tensors[i].shape);
-          out[i] = tensor;
-        }
-        return out;
-      };
-    };
-    return start_job(info.Env(), work).object(info.Env());
+    const Napi::Env env = info.Env();
+    const auto tensors = weights_of(kind, parse_config({info[1], "config"}));
+    Napi::Array out = Napi::Array::New(env, tensors.size());
+    for (uint32_t i = 0; i < tensors.size(); ++i) {
+      const Napi::HandleScope scope(env);
+      Napi::Object tensor = Napi::Object::New(env);
+      tensor["name"] = tensors[i].name;
+      tensor["shape"] = to_js(env, tensors[i].shape);
+      out[i] = tensor;
+    }
+    return out;
   });
 }
 

@@ -68,7 +68,7 @@ describe('SafetensorsFile', () => {
 describe('synthetic weights', () => {
   let tensors: TensorShape[];
   beforeAll(async () => {
-    tensors = await weightShapes('unet', source('unet').config).promise;
+    tensors = weightShapes('unet', source('unet').config);
   });
 
   test('make a model that runs', async () => {

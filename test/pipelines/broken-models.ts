@@ -89,7 +89,7 @@ const headerLength = (length: bigint) => (folder: string) => {
 export const replaceModel = (kind: Part, fields: Json) => async (folder: string) => {
   set(`${kind}/config.json`, fields)(folder);
   const config = readFileSync(join(folder, kind, 'config.json'), 'utf8');
-  const tensors = await native().weightShapes(kind, config).promise;
+  const tensors = native().weightShapes(kind, config);
   await native().writeSynthetic({ path: join(folder, WEIGHTS[kind]), tensors, dtype: 'float32' }).promise;
 };
 

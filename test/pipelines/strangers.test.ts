@@ -128,8 +128,7 @@ describe('configurations of a whole CLIP model', () => {
       image_size: 32,
     };
     const whole = { model_type: 'clip', projection_dim: 24, text_config: {}, vision_config: vision };
-    const shapesOf = (config: object) =>
-      native().weightShapes('image_encoder', JSON.stringify(config)).promise;
+    const shapesOf = (config: object) => native().weightShapes('image_encoder', JSON.stringify(config));
     const shapes = await shapesOf(whole);
     expect(shapes).toEqual(await shapesOf({ ...vision, projection_dim: 24 }));
     expect(shapes.at(-1)).toEqual({ name: 'visual_projection.weight', shape: [24, 48] });

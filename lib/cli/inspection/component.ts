@@ -5,7 +5,6 @@ import { readJson } from '../../files/json.js';
 import { LatentScale } from '../../models/latent-scale.js';
 import { findModel, type ModelFiles } from '../../models/model-files.js';
 import { native } from '../../native/binding.js';
-import { finish } from '../../native/device.js';
 import type { ModelKind, NativeSafetensorsFile, TensorShape } from '../../native/types.js';
 import { tensorProblems } from './tensors.js';
 
@@ -61,9 +60,7 @@ export async function inspectComponent(
   const model = await attempt(report, () => findModel(folder, stem, { variant }));
   if (!model) return report;
   report.config = model.configText;
-  const expected = await attempt(report, () =>
-    finish(() => native().weightShapes(kind, model.configText), signal),
-  );
+  const expected = await attempt(report, () => native().weightShapes(kind, model.configText));
   signal?.throwIfAborted();
   if (expected) report.parameters = countParameters(expected);
   if (kind === 'vae') {

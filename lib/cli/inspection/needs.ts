@@ -69,9 +69,7 @@ export async function needsOf(
   const { height, width, unetPlan, vaePlan } = await plans(configs, signal);
   const scale = configs.vae ? 2 ** (JSON.parse(configs.vae).block_out_channels.length - 1) : 8;
   const { textEncoder } = configs;
-  const text = textEncoder
-    ? await finish(() => native().weightShapes('text_encoder', textEncoder), signal)
-    : [];
+  const text = textEncoder ? native().weightShapes('text_encoder', textEncoder) : [];
   const weights = unetPlan.weightBytes + (vaePlan?.weightBytes ?? 0) + 4 * countParameters(text);
   const unet = bytesOf(unetPlan.full);
   const decoder = vaePlan ? bytesOf(vaePlan.decode) : 0;
