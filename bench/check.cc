@@ -7,7 +7,7 @@
 #include "../native/runtime/error.h"
 #include "models.h"
 #include "ops.h"
-#include "test/native/op_cases.h"
+#include "test/ops/op_cases.h"
 
 namespace deepcache::bench {
 namespace {

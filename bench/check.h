@@ -37,7 +37,7 @@ class Checks {
   int passed_ = 0, failed_ = 0;
 };
 
-// Every case of the op table (test/native/op_case_table.cc), against double precision.
+// Every op case (test/ops/), against double precision.
 void check_op_table(Checks& checks);
 // Every distinct op of a model's U-Net as it is at `side` x `side` latents and a batch of 2.
 void check_op_shapes(Checks& checks, const std::string& model, int side);

@@ -11,33 +11,6 @@
 namespace deepcache::bench {
 namespace {
 
-// Calls `visit(WeightId&)` for every weight of the op.
-template <typename Visit>
-void weights_of(Op& op, const Visit& visit) {
-  const auto some = [&](WeightId& id) {
-    if (id >= 0) visit(id);
-  };
-  switch (op.kind) {
-    case OpKind::conv:
-      some(op.conv.weight), some(op.conv.bias);
-      break;
-    case OpKind::group_norm:
-      some(op.group_norm.gamma), some(op.group_norm.beta);
-      break;
-    case OpKind::layer_norm:
-      some(op.layer_norm.gamma), some(op.layer_norm.beta);
-      break;
-    case OpKind::embedding:
-      some(op.embedding.table), some(op.embedding.positions);
-      break;
-    case OpKind::nearest_code:
-      some(op.nearest_code.table);
-      break;
-    default:
-      break;
-  }
-}
-
 std::string extent(const Shape& s) {
   return std::to_string(s.n) + "x" + std::to_string(s.h) + "x" + std::to_string(s.w);
 }
@@ -61,7 +34,7 @@ const char* suffix(Activation activation) {
   }
 }
 
-std::string describe_conv(const Conv& c) {
+std::string describe_op(const Conv& c) {
   const int k = c.kernel_h * c.kernel_w;
   std::string out = "linear";
   if (k > 1) out = "conv " + std::to_string(c.kernel_h) + "x" + std::to_string(c.kernel_w);
@@ -71,6 +44,31 @@ std::string describe_conv(const Conv& c) {
   if (c.row) out += " row";
   if (c.residual) out += " residual";
   return out + suffix(c.activation);
+}
+
+std::string describe_op(const GroupNorm& g) {
+  return "group_norm " + channels(g.x, g.x2) + " " + extent(g.y.shape) + (g.silu ? " silu" : "");
+}
+
+std::string describe_op(const LayerNorm& l) {
+  return "layer_norm " + std::to_string(l.x.shape.c) + " " + extent(l.x.shape);
+}
+
+std::string describe_op(const Attention& a) {
+  return "attention " + std::to_string(a.outer * a.inner) + " " + std::to_string(a.heads) + "x" +
+         std::to_string(a.head_width) + " " + std::to_string(a.query.length) + "x" +
+         std::to_string(a.key.length) + (a.causal ? " causal" : "");
+}
+
+std::string describe_op(const Elementwise& e) {
+  return std::string("elementwise") + (e.x2 ? " sum " : " ") + std::to_string(e.y.shape.c) + " " +
+         extent(e.y.shape) + suffix(e.activation);
+}
+
+// The rest take little of any model's time.
+template <typename Rest>
+std::string describe_op(const Rest& op) {
+  return std::string(op.kName) + " " + extent(op.y.shape);
 }
 
 bool is_fp32(const Plan& plan, const Tensor& tensor) {
@@ -134,8 +132,8 @@ OpCost cost_of(const Plan& plan, const Op& op, size_t activation_bytes) {
   const auto bytes_of_one = [&](const Tensor& tensor) {
     return is_fp32(plan, tensor) ? 4.0 : double(activation_bytes);
   };
-  Op copy = op;
-  weights_of(copy, [&](WeightId& id) {
+  out.macs = op.macs(plan.weights());
+  op.weights([&](const WeightId& id) {
     const WeightSpec& spec = plan.weights()[id];
     const double taps = spec.recipe == Recipe::upsample ? 16.0 / 9 : 1;  // four phases of four
     out.weight_bytes +=
@@ -148,49 +146,16 @@ OpCost cost_of(const Plan& plan, const Op& op, size_t activation_bytes) {
     out.bytes += sequences * width *
                  (a.query.length * bytes_of_one(a.q) + 2.0 * a.key.length * bytes_of_one(a.k));
     out.exponentials = sequences * a.heads * a.query.length * a.key.length;
-    out.macs = 2 * out.exponentials * a.head_width;
     return out;
   }
   op.inputs([&](const Tensor& tensor) {
     if (tensor) out.bytes += double(tensor.shape.count()) * bytes_of_one(tensor);
   });
-  if (op.kind != OpKind::conv) return out;
-  const WeightSpec& weight = plan.weights()[op.conv.weight];
-  const double taps =
-      weight.recipe == Recipe::upsample ? 4 : double(weight.kernel_h) * weight.kernel_w;
-  out.macs = double(op.conv.y.shape.rows()) * weight.out * weight.in * taps;
   return out;
 }
 
 std::string describe(const Plan& plan, const Op& op) {
-  std::string out;
-  switch (op.kind) {
-    case OpKind::conv:
-      out = describe_conv(op.conv);
-      break;
-    case OpKind::group_norm:
-      out = "group_norm " + channels(op.group_norm.x, op.group_norm.x2) + " " +
-            extent(op.group_norm.y.shape) + (op.group_norm.silu ? " silu" : "");
-      break;
-    case OpKind::layer_norm:
-      out = "layer_norm " + std::to_string(op.layer_norm.x.shape.c) + " " +
-            extent(op.layer_norm.x.shape);
-      break;
-    case OpKind::attention: {
-      const Attention& a = op.attention;
-      out = "attention " + std::to_string(a.outer * a.inner) + " " + std::to_string(a.heads) + "x" +
-            std::to_string(a.head_width) + " " + std::to_string(a.query.length) + "x" +
-            std::to_string(a.key.length) + (a.causal ? " causal" : "");
-      break;
-    }
-    case OpKind::elementwise:
-      out = std::string("elementwise") + (op.elementwise.x2 ? " sum " : " ") +
-            std::to_string(op.elementwise.y.shape.c) + " " + extent(op.elementwise.y.shape) +
-            suffix(op.elementwise.activation);
-      break;
-    default:
-      out = "op " + std::to_string(int(op.kind)) + " " + extent(op.output().shape);
-  }
+  std::string out = op.visit([](const auto& each) { return describe_op(each); });
   // fp32 tensors go another way through the kernels.
   op.inputs([&](const Tensor& tensor) {
     if (tensor && is_fp32(plan, tensor)) out += " fp32in";
@@ -232,10 +197,10 @@ Plan isolate(const Plan& plan, const Op& op, int copies, bool readable) {
     if (copy.kind == OpKind::conv) copy.conv.shortcut = -1;  // finish() looks for it
     copy.inputs(adopt);
     adopt(copy.output());
-    weights_of(copy, [&](WeightId& id) {
+    copy.weights([&](const WeightId& id) {
       WeightSpec spec = plan.weights()[id];
       for (std::string& name : spec.names) name += "#" + std::to_string(i);
-      id = out.weight(spec);
+      const_cast<WeightId&>(id) = out.weight(spec);
     });
     out.add(copy);
     if (!readable) continue;

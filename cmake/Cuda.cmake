@@ -40,6 +40,7 @@ set_target_properties(cuda_backend PROPERTIES
 if(DEEPCACHE_ZIG)
   include(cmake/OldGlibc.cmake)
 elseif(UNIX AND NOT APPLE)
-  # Keep the static cudart and libstdc++ symbols private to the library.
-  target_link_options(cuda_backend PRIVATE -Wl,--exclude-libs,ALL)
+  # Keep the static cudart and libstdc++ symbols private to the library; an op without its kernel is
+  # an error here, not where the library is loaded.
+  target_link_options(cuda_backend PRIVATE -Wl,--exclude-libs,ALL -Wl,--no-undefined)
 endif()

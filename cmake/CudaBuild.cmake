@@ -1,7 +1,7 @@
 # generated/cuda_build.h: DEEPCACHE_CUDA_BUILD names the sources of the CUDA library, so that the addon
 # opens no other's library (native/cuda/api.h) and what tuning measured is not used for other kernels.
 file(GLOB build_sources CONFIGURE_DEPENDS native/cuda/*.cu native/cuda/*.h native/cuda/kernels/*.cu
-                                          native/cuda/kernels/*.h)
+                                          native/cuda/kernels/*.h native/runtime/ops/*.h)
 foreach(name ops table tensor weights)
   list(APPEND build_sources ${CMAKE_CURRENT_SOURCE_DIR}/native/runtime/${name}.h)
 endforeach()

@@ -2,8 +2,6 @@
 # native tests.
 add_subdirectory(native/emulator)
 deepcache_executable(emulated_tests test/emulated)
-target_sources(emulated_tests PRIVATE
-  test/native/main.cc test/native/op_cases.cc test/native/op_case_table.cc test/native/conv_cases.cc
-  test/native/reference.cc)
+target_sources(emulated_tests PRIVATE test/native/main.cc)
 target_include_directories(emulated_tests PRIVATE test)
-target_link_libraries(emulated_tests PRIVATE cuda_emulated)
+target_link_libraries(emulated_tests PRIVATE cuda_emulated op_cases)

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const folders = ['native', 'test/native', 'test/emulated', 'bench'];
+const folders = ['native', 'test/native', 'test/emulated', 'test/ops', 'bench'];
 
 function sources(folder) {
   let entries = [];

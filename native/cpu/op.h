@@ -45,11 +45,10 @@ struct OpContext {
   const float* vector(WeightId id) const;
 };
 
-std::unique_ptr<CpuOp> make_conv(const Conv& op, const OpContext& context);
-std::unique_ptr<CpuOp> make_group_norm(const GroupNorm& op, const OpContext& context);
-std::unique_ptr<CpuOp> make_layer_norm(const LayerNorm& op, const OpContext& context);
-std::unique_ptr<CpuOp> make_attention(const Attention& op, const OpContext& context);
-// The rest: element by element, gathers and copies.
-std::unique_ptr<CpuOp> make_simple(const Op& op, const OpContext& context);
+// Of each op (cpu/ops/).
+#define DEEPCACHE_OP(Type, name) \
+  std::unique_ptr<CpuOp> make_op(const Type& op, const OpContext& context);
+DEEPCACHE_OPS(DEEPCACHE_OP)
+#undef DEEPCACHE_OP
 
 }  // namespace deepcache::cpu

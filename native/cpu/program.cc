@@ -16,25 +16,6 @@ const float* OpContext::vector(WeightId id) const {
   return packed ? packed->values.floats() : nullptr;
 }
 
-namespace {
-
-std::unique_ptr<CpuOp> make_op(const Op& op, const OpContext& context) {
-  switch (op.kind) {
-    case OpKind::conv:
-      return make_conv(op.conv, context);
-    case OpKind::group_norm:
-      return make_group_norm(op.group_norm, context);
-    case OpKind::layer_norm:
-      return make_layer_norm(op.layer_norm, context);
-    case OpKind::attention:
-      return make_attention(op.attention, context);
-    default:
-      return make_simple(op, context);
-  }
-}
-
-}  // namespace
-
 CpuProgram::CpuProgram(const Plan& plan, Weights& weights, Buffer& arena,
                        const std::vector<Binding>& bindings, const Kernels& kernels,
                        ThreadPool& pool)
@@ -46,7 +27,7 @@ CpuProgram::CpuProgram(const Plan& plan, Weights& weights, Buffer& arena,
   const OpContext context{plan, weights, kernels, pool.threads()};
   size_t shared = 0;
   for (const Op& op : plan.ops()) {
-    steps_.push_back({make_op(op, context), op.output()});
+    steps_.push_back({op.visit([&](const auto& op) { return make_op(op, context); }), op.output()});
     shared = std::max(shared, steps_.back().op->shared_bytes());
   }
   shared_ = Memory(shared);

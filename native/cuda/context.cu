@@ -1,6 +1,5 @@
 #include "cuda/context.h"
 #include "cuda/kernels/probe.h"
-#include "cuda/kernels/simple.h"
 
 namespace deepcache::cuda {
 namespace {

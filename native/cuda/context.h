@@ -10,6 +10,9 @@
 
 namespace deepcache::cuda {
 
+// What kernels can find wrong in their inputs; the host looks when it synchronises.
+constexpr int kBadToken = 1, kBadIndex = 2;
+
 struct Context {
   // Throws Error(kBackendUnavailable) when the GPU is not there or too old.
   Context(int device, ActivationType type);

@@ -1,3 +1,4 @@
+#include "cuda/op.h"
 #include "cuda/product.h"
 
 namespace deepcache::cuda {
@@ -49,6 +50,34 @@ std::string describe(const Product& product) {
   bool async = true;
   for (int i = 0; i < a.segment_count; i++) async &= a.segments[i].in_async();
   return text + (async ? ", async copies" : ", gathered");
+}
+
+namespace {
+
+class ConvOp : public DeviceOp {
+ public:
+  ConvOp(Product product, const OpContext& context)
+      : product_(std::move(product)),
+        properties_(context.gpu.properties),
+        launch_(context.choose(launch_product<Half>, launch_product<Bfloat16>)) {}
+
+  void launch(Stream stream) const override { launch_(product_, properties_, stream); }
+  std::string kernel() const override { return describe(product_); }
+  size_t workspace_bytes() const override { return partial_bytes(product_); }
+  void use_workspace(void* data) override { product_.args.partials = static_cast<float*>(data); }
+
+ private:
+  Product product_;
+  const gpu::Properties& properties_;
+  void (*launch_)(const Product&, const gpu::Properties&, Stream);
+};
+
+}  // namespace
+
+std::unique_ptr<DeviceOp> make_op(const Conv& op, const OpContext& context) {
+  const MatmulArgs args = matmul_args(op, context.shortcut(op), context.operands);
+  const MatmulChoice choice = context.gpu.tuning.choose(args, context.gpu);
+  return std::make_unique<ConvOp>(make_product(args, choice, context.gpu.type), context);
 }
 
 }  // namespace deepcache::cuda

@@ -1,28 +1,32 @@
 #include <algorithm>
 #include <set>
 
-#include "cuda/op_args.h"
+#include "cuda/conv.h"
 #include "cuda/program.h"
 
 namespace deepcache::cuda {
 
 DeviceProgram::DeviceProgram(Context& context, const ProgramSpec& spec)
-    : context_(context),
-      ops_(spec.ops, spec.ops + spec.op_count),
-      tensors_(spec.tensors, spec.tensors + spec.tensor_count),
-      weights_(spec.weights, spec.weights + spec.weight_count) {
+    : context_(context), tensors_(spec.tensors, spec.tensors + spec.tensor_count) {
   place_slices();
-  const Operands operands{tensors_.data(), weights_.data()};
-  is_added_.resize(ops_.size());
-  for (const Op& op : ops_)
+  const Operands operands{tensors_.data(), spec.weights};
+  const std::vector<Op> ops(spec.ops, spec.ops + spec.op_count);
+  std::vector<bool> is_added(ops.size());
+  for (const Op& op : ops)
     if (op.kind == OpKind::conv && op.conv.shortcut >= 0)
-      is_added_[op.conv.shortcut] =
-          can_add_shortcut(op.conv, ops_[op.conv.shortcut].conv, operands);
+      is_added[op.conv.shortcut] = can_add_shortcut(op.conv, ops[op.conv.shortcut].conv, operands);
+  const OpContext op_context{context, operands, ops, is_added};
   size_t bytes = 0;
-  for (const Op& op : ops_) bytes = std::max(bytes, prepare(op));
+  for (size_t i = 0; i < ops.size(); i++) {
+    std::unique_ptr<DeviceOp> made;
+    if (!is_added[i]) made = ops[i].visit([&](const auto& op) { return make_op(op, op_context); });
+    kernels_.push_back(made ? made->kernel() : "added to a later product");
+    if (made) bytes = std::max(bytes, made->workspace_bytes());
+    ops_.push_back(std::move(made));
+  }
   workspace_ = gpu::Memory(bytes);
-  for (auto& [index, product] : products_)
-    product.args.partials = reinterpret_cast<float*>(workspace_.data());
+  for (const auto& op : ops_)
+    if (op) op->use_workspace(workspace_.data());
 }
 
 void DeviceProgram::place_slices() {
@@ -51,65 +55,6 @@ void DeviceProgram::check_step(int step) const {
     throw Error(ErrorCode::kInternal, "run: step " + std::to_string(step) + " is out of range");
 }
 
-const Conv* DeviceProgram::shortcut(const Conv& conv) const {
-  return conv.shortcut >= 0 && is_added_[conv.shortcut] ? &ops_[conv.shortcut].conv : nullptr;
-}
-
-// Names the op's kernel and returns what it needs of the workspace.
-size_t DeviceProgram::prepare(const Op& op) {
-  const Operands operands{tensors_.data(), weights_.data()};
-  switch (op.kind) {
-    case OpKind::conv: {
-      const int index = int(kernels_.size());
-      if (is_added_[index]) {
-        kernels_.push_back("added to a later product");
-        return 0;
-      }
-      const MatmulArgs args = matmul_args(op.conv, shortcut(op.conv), operands);
-      const MatmulChoice choice = context_.tuning.choose(args, context_);
-      Product product = make_product(args, choice, context_.type);
-      kernels_.push_back(describe(product));
-      const size_t bytes = partial_bytes(product);
-      products_.emplace(index, std::move(product));
-      return bytes;
-    }
-    case OpKind::group_norm: {
-      const GroupNormArgs args = group_norm_args(op.group_norm, operands, context_.properties);
-      if (args.groups > 1024)
-        throw Error(ErrorCode::kUnsupported, "group_norm: more than 1024 groups");
-      kernels_.push_back(args.once
-                             ? "group norm, one read, clusters of " + std::to_string(args.blocks)
-                         : args.eights ? "group norm by eights"
-                                       : "group norm by values");
-      return size_t(args.samples) * args.groups * args.blocks * sizeof(float2);
-    }
-    case OpKind::layer_norm:
-      kernels_.push_back("layer norm");
-      return 0;
-    case OpKind::attention: {
-      const int width = op.attention.head_width;
-      const AttentionArgs args = attention_args(op.attention, operands, context_.properties);
-      if (args.sm90) {
-        const AttentionKernelInfo info = attention_sm90_info(args);
-        kernels_.push_back("flash attention sm_90a, " + std::to_string(info.queries) +
-                           " queries, " + std::to_string(info.keys) + " keys, " +
-                           std::to_string(info.columns) + " columns");
-        return 0;
-      }
-      const AttentionKernelInfo info = attention_kernel_info(width);
-      if (width > 512 || info.shared_bytes > context_.properties.shared_bytes)
-        throw Error(ErrorCode::kUnsupported, "attention: heads of " + std::to_string(width) +
-                                                 " channels do not fit the GPU");
-      kernels_.push_back("flash attention " + std::to_string(info.queries) + " queries, " +
-                         std::to_string(info.columns) + " columns");
-      return 0;
-    }
-    default:
-      kernels_.push_back("simple");
-      return 0;
-  }
-}
-
 void DeviceProgram::run(int step, int first, int last) const {
   check_step(step);
   if (slices_.count) launch_fetch_slices(slices_, step, context_.stream);
@@ -119,7 +64,8 @@ void DeviceProgram::run(int step, int first, int last) const {
 void DeviceProgram::enqueue(int first, int last, Stream stream) const {
   if (first < 0 || last > int(ops_.size()) || first > last)
     throw Error(ErrorCode::kInternal, "run: ops out of range");
-  for (int i = first; i < last; i++) launch(i, stream);
+  for (int i = first; i < last; i++)
+    if (ops_[i]) ops_[i]->launch(stream);
 }
 
 Slices slices_of(const DeviceSegments& segments) {
@@ -134,49 +80,6 @@ Slices slices_of(const DeviceSegments& segments) {
     all.count += own.count;
   }
   return all;
-}
-
-void DeviceProgram::launch(int index, Stream stream) const {
-  if (context_.type == ActivationType::fp16)
-    launch_typed<Half>(index, stream);
-  else
-    launch_typed<Bfloat16>(index, stream);
-}
-
-template <typename T>
-void DeviceProgram::launch_typed(int index, Stream stream) const {
-  const Op& op = ops_[index];
-  const Operands operands{tensors_.data(), weights_.data()};
-  int* const fault = reinterpret_cast<int*>(context_.fault.data());
-  switch (op.kind) {
-    case OpKind::conv:
-      if (is_added_[index]) return;
-      return launch_product<T>(products_.at(index), context_.properties, stream);
-    case OpKind::group_norm: {
-      GroupNormArgs args = group_norm_args(op.group_norm, operands, context_.properties);
-      args.statistics = reinterpret_cast<float2*>(workspace_.data());
-      return launch_group_norm<T>(args, stream);
-    }
-    case OpKind::layer_norm:
-      return launch_layer_norm<T>(layer_norm_args(op.layer_norm, operands), stream);
-    case OpKind::attention:
-      return launch_attention<T>(attention_args(op.attention, operands, context_.properties),
-                                 stream);
-    case OpKind::elementwise:
-      return launch_elementwise<T>(elementwise_args(op.elementwise, operands), stream);
-    case OpKind::embedding:
-      return launch_embedding<T>(embedding_args(op.embedding, operands, fault), stream);
-    case OpKind::timestep_embedding:
-      return launch_timestep_embedding<T>(timestep_args(op.timestep_embedding, operands), stream);
-    case OpKind::pick_token:
-      return launch_pick_token<T>(pick_token_args(op.pick_token, operands, fault), stream);
-    case OpKind::concat:
-      return launch_concat<T>(concat_args(op.concat, operands), stream);
-    case OpKind::resample:
-      return launch_resample<T>(resample_args(op.resample, operands), stream);
-    case OpKind::nearest_code:
-      return launch_nearest_code<T>(nearest_code_args(op.nearest_code, operands), stream);
-  }
 }
 
 }  // namespace deepcache::cuda

@@ -5,12 +5,12 @@
 
 #include <climits>
 #include <compare>
-#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "cuda/kernels/slices.h"
-#include "cuda/product.h"
+#include "cuda/op.h"
 
 namespace deepcache::cuda {
 
@@ -31,20 +31,11 @@ class DeviceProgram {
 
  private:
   void place_slices();
-  size_t prepare(const Op& op);
-  void launch(int index, Stream stream) const;
-  template <typename T>
-  void launch_typed(int index, Stream stream) const;
-  // What the convolution adds to its sums instead of its residual, or null.
-  const Conv* shortcut(const Conv& conv) const;
 
   Context& context_;
-  std::vector<Op> ops_;
   std::vector<TensorPlace> tensors_;
-  std::vector<WeightPlace> weights_;
-  std::vector<bool> is_added_;        // ops that later products do along
-  std::map<int, Product> products_;   // by op
-  std::vector<std::string> kernels_;  // that serve the ops, for reports
+  std::vector<std::unique_ptr<DeviceOp>> ops_;  // null: added to a later product
+  std::vector<std::string> kernels_;            // that serve the ops, for reports
   Slices slices_;
   int last_step_ = INT_MAX;
   gpu::Memory slice_memory_;

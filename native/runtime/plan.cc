@@ -29,43 +29,7 @@ struct Placed {
 
 size_t aligned(size_t values) { return (values + kAlignment - 1) / kAlignment * kAlignment; }
 
-[[noreturn]] void mismatch(const std::string& what) {
-  throw Error(ErrorCode::kInternal, "plan: " + what);
-}
-
-void require(bool condition, const char* what) {
-  if (!condition) mismatch(what);
-}
-
 }  // namespace
-
-const Tensor& Op::output() const {
-  switch (kind) {
-    case OpKind::conv:
-      return conv.y;
-    case OpKind::group_norm:
-      return group_norm.y;
-    case OpKind::layer_norm:
-      return layer_norm.y;
-    case OpKind::attention:
-      return attention.y;
-    case OpKind::elementwise:
-      return elementwise.y;
-    case OpKind::embedding:
-      return embedding.y;
-    case OpKind::timestep_embedding:
-      return timestep_embedding.y;
-    case OpKind::pick_token:
-      return pick_token.y;
-    case OpKind::concat:
-      return concat.y;
-    case OpKind::resample:
-      return resample.y;
-    case OpKind::nearest_code:
-      break;
-  }
-  return nearest_code.y;
-}
 
 Tensor Plan::temporary(Shape shape) {
   if (!is_addressable(shape))
@@ -112,13 +76,13 @@ void Plan::mark(const std::string& name) { marks_.push_back({name, int(ops_.size
 const Mark& Plan::find_mark(const std::string& name) const {
   for (const Mark& mark : marks_)
     if (mark.name == name) return mark;
-  mismatch("there is no mark " + name);
+  throw Error(ErrorCode::kInternal, "plan: there is no mark " + name);
 }
 
 const External& Plan::find_external(Port port) const {
   for (const External& external : externals_)
     if (external.port == port) return external;
-  mismatch("there is no external " + to_string(port));
+  throw Error(ErrorCode::kInternal, "plan: there is no external " + to_string(port));
 }
 
 void Plan::check(const Op& op) const {
@@ -130,92 +94,10 @@ void Plan::check(const Op& op) const {
     require(x.shape.count() == tensors_[x.id].shape.count(), "a view has another count");
     require(x.id != y.id, "an op reads its own output");
   });
-  switch (op.kind) {
-    case OpKind::conv: {
-      const Conv& c = op.conv;
-      const int channels = c.x.shape.c + (c.x2 ? c.x2.shape.c : 0);
-      const WeightSpec& weight = weights_[c.weight];
-      const int outputs = c.activation == Activation::geglu ? 2 * c.y.shape.c : c.y.shape.c;
-      require(weight.in == channels && weight.out == outputs, "conv: channels");
-      require(weight.kernel_h == c.kernel_h && weight.kernel_w == c.kernel_w, "conv: kernel");
-      require(!c.x2 || c.x2.shape.rows() == c.x.shape.rows(), "conv: second input");
-      require(!c.residual || c.residual.shape == c.y.shape, "conv: residual");
-      require(c.x.shape.n == c.y.shape.n, "conv: batch");
-      if (c.row)
-        require((c.row.shape.n == 1 || c.row.shape.n == c.y.shape.n) &&
-                    c.row_offset + c.y.shape.c <= c.row.shape.c,
-                "conv: row");
-      break;
-    }
-    case OpKind::group_norm: {
-      const GroupNorm& g = op.group_norm;
-      const int channels = g.x.shape.c + (g.x2 ? g.x2.shape.c : 0);
-      require(channels == g.y.shape.c && g.x.shape.rows() == g.y.shape.rows(), "group_norm: shape");
-      require(g.groups > 0 && channels % g.groups == 0, "group_norm: groups");
-      break;
-    }
-    case OpKind::layer_norm:
-      require(op.layer_norm.x.shape == op.layer_norm.y.shape, "layer_norm: shape");
-      break;
-    case OpKind::attention: {
-      const Attention& a = op.attention;
-      const int width = a.heads * a.head_width;
-      require(a.y.shape.c == width, "attention: output channels");
-      require(a.q_offset + width <= a.q.shape.c && a.k_offset + width <= a.k.shape.c &&
-                  a.v_offset + width <= a.v.shape.c,
-              "attention: channels");
-      require(!a.causal || a.query.length == a.key.length, "attention: causal lengths");
-      const auto last = [&](const Sequence& s) {
-        return size_t(a.outer - 1) * s.outer_stride + size_t(a.inner - 1) * s.inner_stride +
-               size_t(s.length - 1) * s.step;
-      };
-      require(last(a.query) < a.q.shape.rows() && last(a.query) < a.y.shape.rows() &&
-                  last(a.key) < a.k.shape.rows() && last(a.key) < a.v.shape.rows(),
-              "attention: sequences");
-      break;
-    }
-    case OpKind::elementwise: {
-      const Elementwise& e = op.elementwise;
-      require(e.x.shape.count() == e.y.shape.count(), "elementwise: shape");
-      require(!e.x2 || (e.x2.shape.c == e.x.shape.c && e.repeat > 0 &&
-                        e.x.shape.rows() % (e.x2.shape.rows() * e.repeat) == 0),
-              "elementwise: second input");
-      break;
-    }
-    case OpKind::embedding:
-      require(op.embedding.y.shape.rows() == op.embedding.ids.shape.count(), "embedding: shape");
-      break;
-    case OpKind::timestep_embedding: {
-      const TimestepEmbedding& t = op.timestep_embedding;
-      require(t.y.shape.count() == t.x.shape.count() * t.dim, "timestep_embedding: shape");
-      break;
-    }
-    case OpKind::pick_token:
-      require(op.pick_token.y.shape.rows() == op.pick_token.index.shape.count(),
-              "pick_token: shape");
-      break;
-    case OpKind::concat: {
-      const Concat& c = op.concat;
-      require(c.y.shape.c == c.x.shape.c + c.x2.shape.c && c.x.shape.rows() == c.x2.shape.rows() &&
-                  c.y.shape.rows() == c.x.shape.rows(),
-              "concat: shape");
-      break;
-    }
-    case OpKind::resample: {
-      const Shape &x = op.resample.x.shape, &to = op.resample.y.shape;
-      require(x.n == to.n && x.c == to.c &&
-                  ((to.h == x.h / 2 && to.w == x.w / 2) || (to.h == 2 * x.h && to.w == 2 * x.w)),
-              "resample: shape");
-      break;
-    }
-    case OpKind::nearest_code: {
-      const NearestCode& code = op.nearest_code;
-      require(code.x.shape == code.y.shape, "nearest_code: shape");
-      require(weights_[code.table].in == code.x.shape.c && weights_[code.table].out > 0,
-              "nearest_code: table");
-      break;
-    }
-  }
+  op.weights([&](const WeightId& id) {
+    require(size_t(id) < weights_.size(), "a parameter does not belong to the plan");
+  });
+  op.visit([&](const auto& checked) { checked.check(weights_); });
 }
 
 void Plan::finish() {

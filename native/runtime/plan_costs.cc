@@ -1,7 +1,5 @@
 // What a plan and its segments cost.
 
-#include <algorithm>
-
 #include "error.h"
 #include "plan.h"
 
@@ -39,21 +37,8 @@ Macs Plan::macs(const OpRanges& segments) const {
 
 double Plan::executed_macs(const OpRanges& segments) const {
   double macs = 0;
-  const auto count = [&](const Op& op) {
-    if (op.kind == OpKind::conv) {
-      const WeightSpec& weight = weights_[op.conv.weight];
-      const double rows = double(op.conv.y.shape.rows());
-      // The four phases of an upsampling 3x3 convolution have 2x2 taps.
-      const double taps =
-          weight.recipe == Recipe::upsample ? 4 : double(weight.kernel_h) * weight.kernel_w;
-      macs += rows * weight.out * weight.in * taps;
-    } else if (op.kind == OpKind::attention) {
-      const Attention& a = op.attention;
-      macs += 2.0 * a.outer * a.inner * a.query.length * a.key.length * a.heads * a.head_width;
-    }
-  };
   for (const OpRange& segment : segments)
-    std::for_each(ops_.begin() + segment.first, ops_.begin() + segment.last, count);
+    for (int i = segment.first; i < segment.last; ++i) macs += ops_[i].macs(weights_);
   return macs;
 }
 

@@ -2,9 +2,9 @@
 
 #include "emulated.h"
 #include "emulator/memory.h"
-#include "native/op_cases.h"
 #include "native/test.h"
 #include "runtime/error.h"
+#include "test/ops/op_cases.h"
 
 namespace deepcache::test {
 namespace {

@@ -3,8 +3,8 @@
 #include <set>
 
 #include "emulated.h"
-#include "native/op_cases.h"
 #include "native/test.h"
+#include "test/ops/op_cases.h"
 
 namespace deepcache::test {
 namespace {

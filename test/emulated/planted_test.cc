@@ -2,8 +2,8 @@
 // and mode of asynchronous work in which it can show.
 
 #include "emulated.h"
-#include "native/op_cases.h"
 #include "native/test.h"
+#include "test/ops/op_cases.h"
 
 namespace deepcache::test {
 namespace {

@@ -1,8 +1,8 @@
 // Which kernel serves a product: the fast ones must meet the cases that are written for them.
 
 #include "emulated.h"
-#include "native/op_cases.h"
 #include "native/test.h"
+#include "test/ops/op_cases.h"
 
 namespace deepcache::test {
 namespace {

@@ -4,9 +4,9 @@
 #include <cstdlib>
 
 #include "emulated.h"
-#include "native/op_cases.h"
 #include "native/temporary_folder.h"
 #include "native/test.h"
+#include "test/ops/op_cases.h"
 
 namespace deepcache::test {
 namespace {

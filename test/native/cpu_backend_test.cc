@@ -7,10 +7,10 @@
 #include <thread>
 
 #include "cpu/backend.h"
-#include "op_cases.h"
 #include "runtime/cpu_count.h"
 #include "runtime/error.h"
 #include "test.h"
+#include "test/ops/op_cases.h"
 
 namespace deepcache::test {
 namespace {

@@ -1,8 +1,8 @@
 // Every op case on every instruction set that this machine runs, with 1, 2 and 3 threads.
 
 #include "cpu/backend.h"
-#include "op_cases.h"
 #include "test.h"
+#include "test/ops/op_cases.h"
 
 namespace deepcache::test {
 namespace {

@@ -3,8 +3,8 @@
 // Rows of a step table without a model: the program of every row computes nothing, so that the
 // model's output is what the state holds.
 
-#include "op_cases.h"
 #include "runtime/backend.h"
+#include "test/ops/op_cases.h"
 
 namespace deepcache::test {
 

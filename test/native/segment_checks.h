@@ -8,10 +8,10 @@
 
 #include "models/unet_plan.h"
 #include "models/weight_plans.h"
-#include "op_cases.h"
 #include "runtime/sampler.h"
 #include "runtime/synth.h"
 #include "test.h"
+#include "test/ops/op_cases.h"
 
 namespace deepcache::test {
 

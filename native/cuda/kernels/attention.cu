@@ -19,6 +19,7 @@
 // folded in.
 
 #include "cuda/kernels/attention.h"
+#include "cuda/op.h"
 
 namespace deepcache::cuda {
 namespace {
@@ -225,8 +226,6 @@ auto with_tile(int head_width, const Visit& visit) {
   return visit(Wide());
 }
 
-}  // namespace
-
 AttentionKernelInfo attention_kernel_info(int head_width) {
   return with_tile(head_width, [&](auto tile) {
     using Tile = decltype(tile);
@@ -249,7 +248,54 @@ void launch_attention(const AttentionArgs& args, Stream stream) {
   });
 }
 
-template void launch_attention<Half>(const AttentionArgs&, Stream);
-template void launch_attention<Bfloat16>(const AttentionArgs&, Stream);
+AttentionArgs attention_args(const Attention& op, const OpContext& context) {
+  AttentionArgs a;
+  const auto rows = [&](const Tensor& tensor, const Sequence& s, int offset) {
+    const long long width = tensor.shape.c;
+    AttentionRows r;
+    r.view = context.operands.view(tensor);
+    r.outer = s.outer_stride * width;
+    r.inner = s.inner_stride * width;
+    r.step = s.step * width;
+    r.offset = offset;
+    r.eights = width % 8 == 0 && offset % 8 == 0 && op.head_width % 8 == 0 && aligned(r.view);
+    return r;
+  };
+  a.q = rows(op.q, op.query, op.q_offset);
+  a.k = rows(op.k, op.key, op.k_offset);
+  a.v = rows(op.v, op.key, op.v_offset);
+  a.y = rows(op.y, op.query, 0);
+  a.queries = op.query.length;
+  a.keys = op.key.length;
+  a.outer = op.outer;
+  a.inner = op.inner;
+  a.heads = op.heads;
+  a.head_width = op.head_width;
+  a.scale = op.scale;
+  a.causal = op.causal;
+  a.sm90 = context.gpu.properties.hopper && can_attend_sm90(a);
+  return a;
+}
+
+std::string describe(const AttentionArgs& args) {
+  const AttentionKernelInfo info =
+      args.sm90 ? attention_sm90_info(args) : attention_kernel_info(args.head_width);
+  std::string text = args.sm90 ? "flash attention sm_90a, " : "flash attention ";
+  text += std::to_string(info.queries) + " queries, ";
+  if (args.sm90) text += std::to_string(info.keys) + " keys, ";
+  return text + std::to_string(info.columns) + " columns";
+}
+
+}  // namespace
+
+std::unique_ptr<DeviceOp> make_op(const Attention& op, const OpContext& context) {
+  const AttentionArgs args = attention_args(op, context);
+  if (!args.sm90 && (op.head_width > 512 || attention_kernel_info(op.head_width).shared_bytes >
+                                                context.gpu.properties.shared_bytes))
+    throw Error(ErrorCode::kUnsupported, "attention: heads of " + std::to_string(op.head_width) +
+                                             " channels do not fit the GPU");
+  return make_kernel_op(context, args, launch_attention<Half>, launch_attention<Bfloat16>,
+                        describe(args));
+}
 
 }  // namespace deepcache::cuda

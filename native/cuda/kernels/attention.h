@@ -43,10 +43,6 @@ struct AttentionKernelInfo {
   int queries, keys, columns;  // columns: of v and y
   size_t shared_bytes;
 };
-AttentionKernelInfo attention_kernel_info(int head_width);
-
-template <typename T>
-void launch_attention(const AttentionArgs& args, Stream stream);
 
 // Whether attention_sm90.cu can serve the arguments, on a GPU that runs sm_90a code.
 bool can_attend_sm90(const AttentionArgs& args);

@@ -1,4 +1,4 @@
-// y = act(a * x + b * x2), element by element, and y = x ++ x2 along the channels.
+// y = act(a * x + b * x2), element by element.
 //
 // Shapes: any; x2 may be absent, and may have fewer rows: each then serves several rows of x, and
 // they begin again (a position embedding added to every sample, a frame's to all its pixels).
@@ -11,12 +11,22 @@
 // ones that would matter (residuals, activations, skip connections) are in the epilogues of the
 // products and in the normalisations instead, where they cost nothing.
 
-#include "cuda/kernels/simple.h"
+#include "cuda/op.h"
 
 namespace deepcache::cuda {
 namespace {
 
 constexpr int kThreads = 256;
+
+struct ElementwiseArgs {
+  View y, x, x2;
+  bool has_x2 = false;
+  size_t count = 0;
+  int width = 1, repeat = 1;  // a row of x2 serves `repeat` rows of x in turn,
+  size_t rows2 = 1;           // and after that many x2 begins again
+  float a = 1, b = 1;
+  Activation activation = Activation::none;
+};
 
 // Which value of x2 meets value i of x.
 DEVICE size_t second(const ElementwiseArgs& args, size_t i) {
@@ -37,36 +47,34 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <typename T>
-__global__ void __launch_bounds__(kThreads) concat_kernel(const __grid_constant__ ConcatArgs args) {
-  follow_previous_grid();
-  const int width = args.channels[0] + args.channels[1];
-  const size_t count = args.rows * width;
-  for (size_t i = size_t(blockIdx.x) * kThreads + threadIdx.x; i < count;
-       i += size_t(gridDim.x) * kThreads) {
-    const size_t row = i / width;
-    const int c = int(i - row * width), which = c >= args.channels[0];
-    store<T>(args.y, i,
-             load<T>(args.x[which], row * args.channels[which] + c - which * args.channels[0]));
-  }
-}
-
-}  // namespace
-
-template <typename T>
 void launch_elementwise(const ElementwiseArgs& args, Stream stream) {
   gpu::launch(elementwise_kernel<T>, dim3(blocks_for(args.count, kThreads)), dim3(kThreads), 0,
               stream, args);
 }
 
-template <typename T>
-void launch_concat(const ConcatArgs& args, Stream stream) {
-  const size_t count = args.rows * (args.channels[0] + args.channels[1]);
-  gpu::launch(concat_kernel<T>, dim3(blocks_for(count, kThreads)), dim3(kThreads), 0, stream, args);
+ElementwiseArgs elementwise_args(const Elementwise& op, const OpContext& context) {
+  ElementwiseArgs a;
+  a.y = context.operands.view(op.y);
+  a.x = context.operands.view(op.x);
+  a.count = op.x.shape.count();
+  a.width = op.x.shape.c;
+  if (op.x2) {
+    a.has_x2 = true;
+    a.x2 = context.operands.view(op.x2);
+    a.repeat = op.repeat;
+    a.rows2 = op.x2.shape.rows();
+  }
+  a.a = op.a;
+  a.b = op.b;
+  a.activation = op.activation;
+  return a;
 }
 
-template void launch_elementwise<Half>(const ElementwiseArgs&, Stream);
-template void launch_elementwise<Bfloat16>(const ElementwiseArgs&, Stream);
-template void launch_concat<Half>(const ConcatArgs&, Stream);
-template void launch_concat<Bfloat16>(const ConcatArgs&, Stream);
+}  // namespace
+
+std::unique_ptr<DeviceOp> make_op(const Elementwise& op, const OpContext& context) {
+  return make_kernel_op(context, elementwise_args(op, context), launch_elementwise<Half>,
+                        launch_elementwise<Bfloat16>, "elementwise");
+}
 
 }  // namespace deepcache::cuda

@@ -17,7 +17,8 @@
 // that fit no shared memory; a thread keeps to the same channels for all its rows, so gamma, beta
 // and the statistics are in registers, and neighbouring threads read neighbouring channels.
 
-#include "cuda/kernels/norm.h"
+#include "cuda/kernels/group_norm.h"
+#include "cuda/op.h"
 
 namespace deepcache::cuda {
 namespace {
@@ -192,6 +193,8 @@ int group_norm_blocks(int samples, int rows, int channels, int multiprocessors) 
   return blocks ? int(blocks) : 1;
 }
 
+namespace {
+
 template <typename T>
 void launch_group_norm(const GroupNormArgs& args, Stream stream) {
   if (args.once)
@@ -202,7 +205,44 @@ void launch_group_norm(const GroupNormArgs& args, Stream stream) {
     launch<T, 1>(args, stream);
 }
 
-template void launch_group_norm<Half>(const GroupNormArgs&, Stream);
-template void launch_group_norm<Bfloat16>(const GroupNormArgs&, Stream);
+GroupNormArgs group_norm_args(const GroupNorm& op, const OpContext& context) {
+  GroupNormArgs a;
+  context.operands.view(op.x, op.x2, a.x, a.channels);
+  a.y = context.operands.view(op.y);
+  a.samples = op.y.shape.n;
+  a.rows = int(op.y.shape.rows() / op.y.shape.n);
+  a.groups = op.groups;
+  a.gamma = context.operands.vector(op.gamma);
+  a.beta = context.operands.vector(op.beta);
+  a.epsilon = op.epsilon;
+  a.silu = op.silu;
+  a.eights = a.channels[0] % 8 == 0 && a.channels[1] % 8 == 0 && aligned(a.x[0]) &&
+             aligned(a.x[1]) && aligned(a.y);
+  plan_group_norm(a, context.gpu.properties);
+  return a;
+}
+
+class GroupNormOp : public KernelOp<GroupNormArgs> {
+ public:
+  using KernelOp::KernelOp;
+
+  std::string kernel() const override {
+    if (args_.once) return "group norm, one read, clusters of " + std::to_string(args_.blocks);
+    return args_.eights ? "group norm by eights" : "group norm by values";
+  }
+  size_t workspace_bytes() const override {
+    return size_t(args_.samples) * args_.groups * args_.blocks * sizeof(float2);
+  }
+  void use_workspace(void* data) override { args_.statistics = static_cast<float2*>(data); }
+};
+
+}  // namespace
+
+std::unique_ptr<DeviceOp> make_op(const GroupNorm& op, const OpContext& context) {
+  const GroupNormArgs args = group_norm_args(op, context);
+  if (args.groups > 1024) throw Error(ErrorCode::kUnsupported, "group_norm: more than 1024 groups");
+  return std::make_unique<GroupNormOp>(
+      args, context.choose(launch_group_norm<Half>, launch_group_norm<Bfloat16>));
+}
 
 }  // namespace deepcache::cuda

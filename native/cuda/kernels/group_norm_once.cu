@@ -10,7 +10,7 @@
 // where a second kernel would cost a launch and a second read. Clusters are chosen so that the
 // blocks fill the GPU.
 
-#include "cuda/kernels/norm.h"
+#include "cuda/kernels/group_norm.h"
 
 namespace deepcache::cuda {
 namespace {

@@ -11,12 +11,20 @@
 // of a block at up to 16 blocks on a multiprocessor keep enough loads in flight. Statistics are in
 // fp32.
 
-#include "cuda/kernels/norm.h"
+#include "cuda/op.h"
 
 namespace deepcache::cuda {
 namespace {
 
 constexpr int kThreads = 128;
+
+struct LayerNormArgs {
+  View x, y;
+  int rows = 1, channels = 1;
+  const float *gamma = nullptr, *beta = nullptr;
+  float epsilon = 0;
+  bool eights = false;
+};
 
 // Calls body(values, first channel) for the lane's share of a row.
 template <typename T, int kWidth, typename Body>
@@ -64,8 +72,6 @@ __global__ void __launch_bounds__(kThreads)
   });
 }
 
-}  // namespace
-
 template <typename T>
 void launch_layer_norm(const LayerNormArgs& args, Stream stream) {
   const dim3 grid(unsigned((args.rows + 3) / 4));
@@ -75,7 +81,24 @@ void launch_layer_norm(const LayerNormArgs& args, Stream stream) {
     gpu::launch(layer_norm_kernel<T, 1>, grid, dim3(kThreads), 0, stream, args);
 }
 
-template void launch_layer_norm<Half>(const LayerNormArgs&, Stream);
-template void launch_layer_norm<Bfloat16>(const LayerNormArgs&, Stream);
+LayerNormArgs layer_norm_args(const LayerNorm& op, const OpContext& context) {
+  LayerNormArgs a;
+  a.x = context.operands.view(op.x);
+  a.y = context.operands.view(op.y);
+  a.rows = int(op.x.shape.rows());
+  a.channels = op.x.shape.c;
+  a.gamma = context.operands.vector(op.gamma);
+  a.beta = context.operands.vector(op.beta);
+  a.epsilon = op.epsilon;
+  a.eights = a.channels % 8 == 0 && aligned(a.x) && aligned(a.y);
+  return a;
+}
+
+}  // namespace
+
+std::unique_ptr<DeviceOp> make_op(const LayerNorm& op, const OpContext& context) {
+  return make_kernel_op(context, layer_norm_args(op, context), launch_layer_norm<Half>,
+                        launch_layer_norm<Bfloat16>, "layer norm");
+}
 
 }  // namespace deepcache::cuda

@@ -14,7 +14,22 @@ namespace deepcache::test {
 struct ReferenceState {
   std::map<int, std::vector<double>> tensors;  // by tensor id
   std::map<int, std::vector<double>> weights;  // by weight id
+
+  // Empty where an op has none.
+  const std::vector<double>& get(const Tensor& tensor) const;
+  const std::vector<double>& parameter(WeightId id) const;
+  // Zeros.
+  std::vector<double>& output(const Tensor& tensor);
+  // x ++ x2 along the channels.
+  std::vector<double> join(const Tensor& x, const Tensor& x2) const;
 };
+
+double activate(Activation activation, double x);
+
+// Of each op (ops/).
+#define DEEPCACHE_OP(Type, name) void reference(const Type& op, ReferenceState& state);
+DEEPCACHE_OPS(DEEPCACHE_OP)
+#undef DEEPCACHE_OP
 
 void run_reference(const Op& op, ReferenceState& state);
 

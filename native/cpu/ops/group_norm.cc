@@ -1,16 +1,12 @@
-// Group and layer normalisation.
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <vector>
 
-#include "cpu/op.h"
+#include "cpu/rows.h"
 
 namespace deepcache::cpu {
 namespace {
-
-constexpr size_t kItemFloats = 32 * 1024;  // about what an item should read
 
 // Statistics come from sums of each channel (double precision across blocks of rows), taken
 // relative to the sample's first row: see channel_sums in kernels_norm.h.
@@ -126,43 +122,10 @@ class GroupNormOp : public CpuOp {
   int blocks_ = 1;  // of rows, for each sample
 };
 
-class LayerNormOp : public CpuOp {
- public:
-  LayerNormOp(const LayerNorm& op, const OpContext& context)
-      : op_(op),
-        kernels_(context.kernels),
-        gamma_(context.vector(op.gamma)),
-        beta_(context.vector(op.beta)) {}
-
-  void run(const RunContext& context) const override {
-    const size_t rows = op_.x.shape.rows();
-    const int channels = op_.x.shape.c;
-    const size_t each = std::max<size_t>(1, kItemFloats / channels);
-    context.pool.run(
-        int((rows + each - 1) / each),
-        [&](int index, int) {
-          const size_t first = index * each;
-          kernels_.layer_norm(
-              context.floats(op_.x) + first * channels, context.floats(op_.y) + first * channels,
-              int(std::min(each, rows - first)), channels, gamma_, beta_, op_.epsilon);
-        },
-        context.cancel);
-  }
-
- private:
-  LayerNorm op_;
-  const Kernels& kernels_;
-  const float *gamma_, *beta_;
-};
-
 }  // namespace
 
-std::unique_ptr<CpuOp> make_group_norm(const GroupNorm& op, const OpContext& context) {
+std::unique_ptr<CpuOp> make_op(const GroupNorm& op, const OpContext& context) {
   return std::make_unique<GroupNormOp>(op, context);
-}
-
-std::unique_ptr<CpuOp> make_layer_norm(const LayerNorm& op, const OpContext& context) {
-  return std::make_unique<LayerNormOp>(op, context);
 }
 
 }  // namespace deepcache::cpu

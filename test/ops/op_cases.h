@@ -1,6 +1,6 @@
 #pragma once
 
-// The table of op cases that every backend must compute: odd sizes, all options.
+// The op cases that every backend must compute: odd sizes, all options.
 
 #include <functional>
 #include <map>
@@ -54,9 +54,12 @@ struct OpCase {
   double tolerance = 1e-6;               // of relative_error
 };
 
-// All cases; conv_cases() are a part of them.
-const std::vector<OpCase>& op_cases();
-std::vector<OpCase> conv_cases();
+// Of each op (ops/): its name is what theirs begin with.
+#define DEEPCACHE_OP(Type, name) std::vector<OpCase> name##_cases();
+DEEPCACHE_OPS(DEEPCACHE_OP)
+#undef DEEPCACHE_OP
+
+const std::vector<OpCase>& op_cases();  // all
 
 struct CheckOptions {
   double tolerance = 0;  // 0: the case's own

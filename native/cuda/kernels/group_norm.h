@@ -1,6 +1,6 @@
 #pragma once
 
-// Normalisations: see group_norm.cu, group_norm_once.cu and layer_norm.cu.
+// Group normalisation: see group_norm.cu and group_norm_once.cu.
 
 #include "cuda/kernels/common.h"
 
@@ -24,24 +24,9 @@ struct GroupNormArgs {
 // Chooses the kernel and how it is cut: `once`, `blocks` and `shared_bytes`.
 void plan_group_norm(GroupNormArgs& args, const gpu::Properties& gpu);
 
-template <typename T>
-void launch_group_norm(const GroupNormArgs& args, Stream stream);
-
-// What launch_group_norm is made of: how many parts two kernels should cut a sample into, and the
-// kernel that reads once.
+// How many parts two kernels should cut a sample into, and the kernel that reads once.
 int group_norm_blocks(int samples, int rows, int channels, int multiprocessors);
 template <typename T>
 void launch_group_norm_once(const GroupNormArgs& args, Stream stream);
-
-struct LayerNormArgs {
-  View x, y;
-  int rows = 1, channels = 1;
-  const float *gamma = nullptr, *beta = nullptr;
-  float epsilon = 0;
-  bool eights = false;
-};
-
-template <typename T>
-void launch_layer_norm(const LayerNormArgs& args, Stream stream);
 
 }  // namespace deepcache::cuda

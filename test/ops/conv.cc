@@ -1,4 +1,4 @@
-// Cases of convolutions and linear layers.
+#include <algorithm>
 
 #include "op_cases.h"
 
@@ -79,6 +79,49 @@ OpCase shortcut_case(const std::string& name, Shape x, int c1, int c2, int out, 
 }
 
 }  // namespace
+
+void reference(const Conv& op, ReferenceState& state) {
+  const Shape &x = op.x.shape, &y = op.y.shape;
+  const auto &in = state.get(op.x), &in2 = state.get(op.x2), &row = state.get(op.row),
+             &residual = state.get(op.residual);
+  const auto &weight = state.parameter(op.weight), &bias = state.parameter(op.bias);
+  const bool geglu = op.activation == Activation::geglu;
+  const int c2 = op.x2 ? op.x2.shape.c : 0, inputs = x.c + c2;
+  const int outputs = geglu ? 2 * y.c : y.c, taps = op.kernel_h * op.kernel_w;
+  const bool rows_only = taps == 1 && op.stride == 1 && !op.upsample;
+  const int height = op.upsample ? std::min(2 * x.h, y.h) : x.h;
+  const int width = op.upsample ? std::min(2 * x.w, y.w) : x.w;
+  auto& out = state.output(op.y);
+  std::vector<double> sums(outputs);
+  for (size_t pixel = 0; pixel < y.rows(); pixel++) {
+    const int n = int(pixel / (size_t(y.h) * y.w));
+    const int i = int(pixel / y.w) % y.h, j = int(pixel % y.w);
+    for (int o = 0; o < outputs; o++) sums[o] = bias.empty() ? 0 : bias[o];
+    for (int t = 0; t < taps; t++) {
+      size_t source = pixel;
+      if (!rows_only) {
+        const int sy = i * op.stride - op.pad_top + t / op.kernel_w;
+        const int sx = j * op.stride - op.pad_left + t % op.kernel_w;
+        if (sy < 0 || sx < 0 || sy >= height || sx >= width) continue;
+        source =
+            (size_t(n) * x.h + (op.upsample ? sy / 2 : sy)) * x.w + (op.upsample ? sx / 2 : sx);
+      }
+      for (int o = 0; o < outputs; o++)
+        for (int c = 0; c < inputs; c++)
+          sums[o] += weight[(size_t(o) * inputs + c) * taps + t] *
+                     (c < x.c ? in[source * x.c + c] : in2[source * c2 + c - x.c]);
+    }
+    for (int o = 0; o < y.c; o++) {
+      double v = sums[o];
+      if (op.row)
+        v += row[size_t(op.row.shape.n == 1 ? 0 : n) * op.row.shape.c + op.row_offset + o];
+      v = geglu ? v * activate(Activation::gelu, sums[y.c + o]) : activate(op.activation, v);
+      v *= op.scale;
+      if (op.residual) v += op.residual_scale * residual[pixel * y.c + o];
+      out[pixel * y.c + o] = v;
+    }
+  }
+}
 
 std::vector<OpCase> conv_cases() {
   std::vector<OpCase> cases = {

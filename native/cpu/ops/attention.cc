@@ -82,7 +82,7 @@ class AttentionOp : public CpuOp {
 
 }  // namespace
 
-std::unique_ptr<CpuOp> make_attention(const Attention& op, const OpContext& context) {
+std::unique_ptr<CpuOp> make_op(const Attention& op, const OpContext& context) {
   return std::make_unique<AttentionOp>(op, context);
 }
 

@@ -96,6 +96,20 @@ class OpBuilder::Source : public WeightSource {
 
 std::shared_ptr<WeightSource> OpBuilder::source() { return std::make_shared<Source>(stored_); }
 
+const std::vector<OpCase>& op_cases() {
+  static const std::vector<OpCase> cases = [] {
+    std::vector<OpCase> all;
+    const auto add = [&](const std::vector<OpCase>& some) {
+      all.insert(all.end(), some.begin(), some.end());
+    };
+#define DEEPCACHE_OP(Type, name) add(name##_cases());
+    DEEPCACHE_OPS(DEEPCACHE_OP)
+#undef DEEPCACHE_OP
+    return all;
+  }();
+  return cases;
+}
+
 CaseResult run_case(const OpCase& test, Backend& backend, const CheckOptions& options) {
   CaseResult out;
   OpBuilder builder(12345, options.staged);

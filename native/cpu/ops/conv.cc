@@ -225,7 +225,7 @@ void ConvOp::item(const RunContext& context, int index, int thread) const {
 
 }  // namespace
 
-std::unique_ptr<CpuOp> make_conv(const Conv& op, const OpContext& context) {
+std::unique_ptr<CpuOp> make_op(const Conv& op, const OpContext& context) {
   return std::make_unique<ConvOp>(op, context);
 }
 

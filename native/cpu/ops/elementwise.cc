@@ -1,0 +1,42 @@
+#include <algorithm>
+
+#include "cpu/rows.h"
+
+namespace deepcache::cpu {
+namespace {
+
+class ElementwiseOp : public CpuOp {
+ public:
+  ElementwiseOp(const Elementwise& op, const OpContext& context)
+      : op_(op), kernels_(context.kernels) {}
+
+  void run(const RunContext& context) const override {
+    const float *x = context.floats(op_.x), *x2 = context.floats(op_.x2);
+    float* y = context.floats(op_.y);
+    const size_t width = op_.x.shape.c, rows = op_.x.shape.rows();
+    const size_t period = op_.x2 ? op_.x2.shape.rows() : rows;  // x2's rows repeat
+    const bool one_by_one = op_.repeat > 1;
+    for_rows(context, rows, width, [&](size_t first, size_t count) {
+      while (count) {
+        const size_t row2 = first / op_.repeat % period;
+        const size_t some = one_by_one ? 1 : std::min(count, period - row2);
+        kernels_.elementwise(x + first * width, x2 ? x2 + row2 * width : nullptr, y + first * width,
+                             some * width, op_.a, op_.b, op_.activation);
+        first += some;
+        count -= some;
+      }
+    });
+  }
+
+ private:
+  Elementwise op_;
+  const Kernels& kernels_;
+};
+
+}  // namespace
+
+std::unique_ptr<CpuOp> make_op(const Elementwise& op, const OpContext& context) {
+  return std::make_unique<ElementwiseOp>(op, context);
+}
+
+}  // namespace deepcache::cpu

@@ -1,0 +1,47 @@
+#include "op_cases.h"
+
+namespace deepcache::test {
+namespace {
+
+OpCase elementwise_case(const std::string& name, Activation activation, int rows2, double size = 1,
+                        int repeat = 1) {
+  return {"elementwise_" + name, [=](OpBuilder& b) {
+            Elementwise op;
+            op.x = b.input({4, 1, 33, 37}, size);
+            if (rows2) op.x2 = b.input({1, 1, rows2, 37}, size);
+            op.y = b.output({4, 1, 33, 37});
+            op.a = 0.8f;
+            op.b = -1.25f;
+            op.repeat = repeat;
+            op.activation = activation;
+            return Op(op);
+          }};
+}
+
+}  // namespace
+
+void reference(const Elementwise& op, ReferenceState& state) {
+  const auto &x = state.get(op.x), &x2 = state.get(op.x2);
+  auto& out = state.output(op.y);
+  const size_t width = op.x.shape.c, rows2 = op.x2 ? op.x2.shape.rows() : 1;
+  for (size_t i = 0; i < out.size(); i++) {
+    const size_t row2 = i / width / op.repeat % rows2;
+    const double added = op.x2 ? double(op.b) * x2[row2 * width + i % width] : 0;
+    out[i] = activate(op.activation, double(op.a) * x[i] + added);
+  }
+}
+
+std::vector<OpCase> elementwise_cases() {
+  return {
+      elementwise_case("scale", Activation::none, 0),
+      elementwise_case("sum", Activation::none, 4 * 33),
+      elementwise_case("repeated", Activation::silu, 33),
+      elementwise_case("spread", Activation::none, 6, 1, 11),
+      elementwise_case("spread_once", Activation::none, 12, 1, 11),
+      elementwise_case("silu", Activation::silu, 0, 30),
+      elementwise_case("gelu", Activation::gelu, 0, 8),
+      elementwise_case("quick_gelu", Activation::quick_gelu, 1, 100),
+  };
+}
+
+}  // namespace deepcache::test
