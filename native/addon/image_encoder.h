@@ -2,30 +2,29 @@
 
 #include <napi.h>
 
-#include <optional>
-
-#include "model_slot.h"
+#include "model_object.h"
 #include "models/image_encoder.h"
 
 namespace deepcache::addon {
 
 // A loaded CLIP image encoder.
-class NativeImageEncoder : public Napi::ObjectWrap<NativeImageEncoder> {
+class NativeImageEncoder : public ModelObject<NativeImageEncoder, ImageEncoder> {
  public:
-  static Napi::Function define_class(Napi::Env env);
-  // (backend, source) -> Job<NativeImageEncoder>
-  static Napi::Value load(const Napi::CallbackInfo& info);
+  static constexpr const char* kName = "ImageEncoder";
+  static constexpr const char* kLoad = "loadImageEncoder()";
+  static constexpr auto kClass = &Classes::image_encoder;
 
-  explicit NativeImageEncoder(const Napi::CallbackInfo& info);
+  using ModelObject::ModelObject;
+
+  static std::shared_ptr<ImageEncoder> make(const ModelSource& source,
+                                            std::shared_ptr<WeightSource> weights,
+                                            std::shared_ptr<Backend> backend);
+  static void describe(Napi::Object object, ImageEncoder& model);
+  static void count_memory(Napi::Object object, const ImageEncoder& model);
+  static Methods methods();
 
  private:
-  static Napi::Value wrap(Napi::Env env, std::shared_ptr<ImageEncoder> model);
-
   Napi::Value encode(const Napi::CallbackInfo& info);
-  Napi::Value memory(const Napi::CallbackInfo& info);
-  void dispose(const Napi::CallbackInfo& info);
-
-  std::optional<ModelSlot<ImageEncoder>> slot_;
 };
 
 }  // namespace deepcache::addon

@@ -2,23 +2,10 @@
 
 #include <utility>
 
-#include "classes.h"
-#include "errors.h"
-#include "model_source.h"
 #include "values.h"
 
 namespace deepcache::addon {
 namespace {
-
-std::shared_ptr<TextEncoder> load_model(const ModelSource& source,
-                                        std::shared_ptr<WeightSource> weights,
-                                        std::shared_ptr<Backend> backend) {
-  // transformers 4.35 and earlier saved CLIPTextModel with an unused projection: the class decides.
-  const bool projected =
-      has_projection(source.config, weights->find("text_projection.weight") != nullptr);
-  const auto config = ClipTextConfig::parse(source.config, projected);
-  return std::make_shared<TextEncoder>(config, std::move(weights), std::move(backend));
-}
 
 struct EncodeRequest {
   std::vector<int32_t> ids;
@@ -51,26 +38,19 @@ EncodeRequest parse_request(const Argument& in, const ClipTextConfig& config) {
 
 }  // namespace
 
-Napi::Function NativeTextEncoder::define_class(Napi::Env env) {
-  return DefineClass(env, "TextEncoder",
-                     {InstanceMethod<&NativeTextEncoder::encode>("encode"),
-                      InstanceMethod<&NativeTextEncoder::memory>("memory"),
-                      InstanceMethod<&NativeTextEncoder::dispose>("dispose")});
+std::shared_ptr<TextEncoder> NativeTextEncoder::make(const ModelSource& source,
+                                                     std::shared_ptr<WeightSource> weights,
+                                                     std::shared_ptr<Backend> backend) {
+  // transformers 4.35 and earlier saved CLIPTextModel with an unused projection: the class decides.
+  const bool projected =
+      has_projection(source.config, weights->find("text_projection.weight") != nullptr);
+  const auto config = ClipTextConfig::parse(source.config, projected);
+  return std::make_shared<TextEncoder>(config, std::move(weights), std::move(backend));
 }
 
-NativeTextEncoder::NativeTextEncoder(const Napi::CallbackInfo& info) : ObjectWrap(info) {
-  guarded(info.Env(), [&] { Classes::of(info.Env()).require_creating("loadTextEncoder()"); });
-}
-
-Napi::Value NativeTextEncoder::load(const Napi::CallbackInfo& info) {
-  return load_job<TextEncoder>(info, load_model, wrap);
-}
-
-Napi::Value NativeTextEncoder::wrap(Napi::Env env, std::shared_ptr<TextEncoder> model) {
-  Classes& classes = Classes::of(env);
-  Napi::Object object;
-  auto& self = classes.create<NativeTextEncoder>(classes.text_encoder, &object);
-  const ClipTextConfig& config = model->config();
+void NativeTextEncoder::describe(Napi::Object object, TextEncoder& model) {
+  const Napi::Env env = object.Env();
+  const ClipTextConfig& config = model.config();
   const auto number = [&](const char* name, int value) {
     define(object, name, Napi::Number::New(env, value));
   };
@@ -79,13 +59,19 @@ Napi::Value NativeTextEncoder::wrap(Napi::Env env, std::shared_ptr<TextEncoder> 
   number("layers", config.layers);
   number("maxLength", config.positions);
   number("vocabularySize", config.vocabulary);
-  self.slot_.emplace(std::move(model));
-  return object;
+}
+
+void NativeTextEncoder::count_memory(Napi::Object object, const TextEncoder& model) {
+  object["weights"] = to_js(object.Env(), model.weight_bytes());
+}
+
+NativeTextEncoder::Methods NativeTextEncoder::methods() {
+  return {InstanceMethod<&NativeTextEncoder::encode>("encode")};
 }
 
 Napi::Value NativeTextEncoder::encode(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const std::shared_ptr<TextEncoder> model = slot_->model();
+    const std::shared_ptr<TextEncoder> model = this->model();
     auto request = parse_request({info[0], "request"}, model->config());
     const auto work = [request = std::move(request)](TextEncoder& model,
                                                      JobContext& context) -> Finish {
@@ -105,18 +91,8 @@ Napi::Value NativeTextEncoder::encode(const Napi::CallbackInfo& info) {
             return out;
           };
     };
-    return slot_->start(info.Env(), work).object(info.Env());
+    return start(info.Env(), work);
   });
 }
-
-Napi::Value NativeTextEncoder::memory(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&]() -> Napi::Value {
-    Napi::Object out = Napi::Object::New(info.Env());
-    out["weights"] = to_js(info.Env(), slot_->model()->weight_bytes());
-    return out;
-  });
-}
-
-void NativeTextEncoder::dispose(const Napi::CallbackInfo&) { slot_->dispose(); }
 
 }  // namespace deepcache::addon

@@ -2,30 +2,29 @@
 
 #include <napi.h>
 
-#include <optional>
-
-#include "model_slot.h"
+#include "model_object.h"
 #include "models/text_encoder.h"
 
 namespace deepcache::addon {
 
 // A loaded CLIP text encoder.
-class NativeTextEncoder : public Napi::ObjectWrap<NativeTextEncoder> {
+class NativeTextEncoder : public ModelObject<NativeTextEncoder, TextEncoder> {
  public:
-  static Napi::Function define_class(Napi::Env env);
-  // (backend, source) -> Job<NativeTextEncoder>
-  static Napi::Value load(const Napi::CallbackInfo& info);
+  static constexpr const char* kName = "TextEncoder";
+  static constexpr const char* kLoad = "loadTextEncoder()";
+  static constexpr auto kClass = &Classes::text_encoder;
 
-  explicit NativeTextEncoder(const Napi::CallbackInfo& info);
+  using ModelObject::ModelObject;
+
+  static std::shared_ptr<TextEncoder> make(const ModelSource& source,
+                                           std::shared_ptr<WeightSource> weights,
+                                           std::shared_ptr<Backend> backend);
+  static void describe(Napi::Object object, TextEncoder& model);
+  static void count_memory(Napi::Object object, const TextEncoder& model);
+  static Methods methods();
 
  private:
-  static Napi::Value wrap(Napi::Env env, std::shared_ptr<TextEncoder> model);
-
   Napi::Value encode(const Napi::CallbackInfo& info);
-  Napi::Value memory(const Napi::CallbackInfo& info);
-  void dispose(const Napi::CallbackInfo& info);
-
-  std::optional<ModelSlot<TextEncoder>> slot_;
 };
 
 }  // namespace deepcache::addon

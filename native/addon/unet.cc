@@ -4,21 +4,11 @@
 #include <cmath>
 #include <utility>
 
-#include "classes.h"
-#include "errors.h"
-#include "model_source.h"
 #include "unet_requests.h"
 #include "values.h"
 
 namespace deepcache::addon {
 namespace {
-
-std::shared_ptr<CountedUnet> load_model(const ModelSource& source,
-                                        std::shared_ptr<WeightSource> weights,
-                                        std::shared_ptr<Backend> backend) {
-  return std::make_shared<CountedUnet>(UnetConfig::parse(source.config), std::move(weights),
-                                       std::move(backend));
-}
 
 // NativeStep of lib/native/types.ts.
 void report_step(JobContext& context, const DenoiseInputs& inputs, const UnetProgress& progress) {
@@ -55,30 +45,16 @@ UnetMemory CountedUnet::memory() const {
   return memory_;
 }
 
-Napi::Function NativeUnet::define_class(Napi::Env env) {
-  return DefineClass(
-      env, "Unet",
-      {InstanceMethod<&NativeUnet::forward>("forward"),
-       InstanceMethod<&NativeUnet::feature>("feature"),
-       InstanceMethod<&NativeUnet::denoise>("denoise"),
-       InstanceMethod<&NativeUnet::memory>("memory"), InstanceMethod<&NativeUnet::trim>("trim"),
-       InstanceMethod<&NativeUnet::dispose>("dispose")});
+std::shared_ptr<CountedUnet> NativeUnet::make(const ModelSource& source,
+                                              std::shared_ptr<WeightSource> weights,
+                                              std::shared_ptr<Backend> backend) {
+  return std::make_shared<CountedUnet>(UnetConfig::parse(source.config), std::move(weights),
+                                       std::move(backend));
 }
 
-NativeUnet::NativeUnet(const Napi::CallbackInfo& info) : ObjectWrap(info) {
-  guarded(info.Env(), [&] { Classes::of(info.Env()).require_creating("loadUnet()"); });
-}
-
-Napi::Value NativeUnet::load(const Napi::CallbackInfo& info) {
-  return load_job<CountedUnet>(info, load_model, wrap);
-}
-
-Napi::Value NativeUnet::wrap(Napi::Env env, std::shared_ptr<CountedUnet> model) {
-  Classes& classes = Classes::of(env);
-  Napi::Object object;
-  auto& self = classes.create<NativeUnet>(classes.unet, &object);
-  const std::string device = model->unet.backend().name();
-  const UnetConfig& config = model->unet.config();
+void NativeUnet::describe(Napi::Object object, CountedUnet& model) {
+  const Napi::Env env = object.Env();
+  const UnetConfig& config = model.unet.config();
   const auto number = [&](const char* name, int value) {
     define(object, name, Napi::Number::New(env, value));
   };
@@ -92,14 +68,26 @@ Napi::Value NativeUnet::wrap(Napi::Env env, std::shared_ptr<CountedUnet> model) 
   number("levels", config.levels());
   number("layersPerBlock", config.layers);
   number("branches", config.branches());
-  define(object, "device", Napi::String::New(env, device));
-  self.slot_.emplace(std::move(model));
-  return object;
+  define(object, "device", Napi::String::New(env, model.unet.backend().name()));
+}
+
+void NativeUnet::count_memory(Napi::Object object, const CountedUnet& model) {
+  const UnetMemory memory = model.memory();
+  object["weights"] = to_js(object.Env(), memory.weights);
+  object["arena"] = to_js(object.Env(), memory.arena);
+  object["buffers"] = to_js(object.Env(), memory.buffers);
+}
+
+NativeUnet::Methods NativeUnet::methods() {
+  return {InstanceMethod<&NativeUnet::forward>("forward"),
+          InstanceMethod<&NativeUnet::feature>("feature"),
+          InstanceMethod<&NativeUnet::denoise>("denoise"),
+          InstanceMethod<&NativeUnet::trim>("trim")};
 }
 
 Napi::Value NativeUnet::forward(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const std::shared_ptr<CountedUnet> model = slot_->model();
+    const std::shared_ptr<CountedUnet> model = this->model();
     const auto inputs = parse_forward({info[0], "request"}, model->unet.config());
     const auto work = [inputs](CountedUnet& model, JobContext& context) -> Finish {
       TapCollector taps(inputs->taps);
@@ -113,17 +101,17 @@ Napi::Value NativeUnet::forward(const Napi::CallbackInfo& info) {
         return out;
       };
     };
-    return slot_->start(info.Env(), work).object(info.Env());
+    return start(info.Env(), work);
   });
 }
 
 Napi::Value NativeUnet::feature(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const std::shared_ptr<CountedUnet> model = slot_->model();
+    const std::shared_ptr<CountedUnet> model = this->model();
     Unet& unet = model->unet;
     const int last = unet.config().branches() - 1;
     const int branch = int(Argument(info[0], "branch").integer(0, last));
-    if (!slot_->idle())
+    if (!slot().idle())
       throw Error(ErrorCode::kInvalidArgument,
                   "feature() cannot be read while a job uses the U-Net: await the job first");
     Shape shape;
@@ -137,7 +125,7 @@ Napi::Value NativeUnet::feature(const Napi::CallbackInfo& info) {
 
 Napi::Value NativeUnet::denoise(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const std::shared_ptr<CountedUnet> model = slot_->model();
+    const std::shared_ptr<CountedUnet> model = this->model();
     const auto inputs = parse_denoise({info[0], "request"}, model->unet.config());
     const Argument on_step(info[1], "onStep");
     const auto work = [inputs](CountedUnet& model, JobContext& context) -> Finish {
@@ -175,19 +163,7 @@ Napi::Value NativeUnet::denoise(const Napi::CallbackInfo& info) {
         return out;
       };
     };
-    return slot_->start(info.Env(), work, on_step.given() ? on_step.function() : Napi::Function())
-        .object(info.Env());
-  });
-}
-
-Napi::Value NativeUnet::memory(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&]() -> Napi::Value {
-    const UnetMemory memory = slot_->model()->memory();
-    Napi::Object out = Napi::Object::New(info.Env());
-    out["weights"] = to_js(info.Env(), memory.weights);
-    out["arena"] = to_js(info.Env(), memory.arena);
-    out["buffers"] = to_js(info.Env(), memory.buffers);
-    return out;
+    return start(info.Env(), work, on_step.given() ? on_step.function() : Napi::Function());
   });
 }
 
@@ -197,17 +173,15 @@ void NativeUnet::trim(const Napi::CallbackInfo& info) {
       model.unet.trim();
       model.count_memory();
     };
-    if (slot_->idle()) return trim_now(*slot_->model());
+    if (slot().idle()) return trim_now(*model());
     // After the jobs that were started before; nobody waits for it.
     const StartedJob job =
-        slot_->start(info.Env(), [trim_now](CountedUnet& model, JobContext&) -> Finish {
+        slot().start(info.Env(), [trim_now](CountedUnet& model, JobContext&) -> Finish {
           trim_now(model);
           return [](Napi::Env env) { return env.Undefined(); };
         });
     job.promise.Catch(Napi::Function::New(info.Env(), [](const Napi::CallbackInfo&) {}));
   });
 }
-
-void NativeUnet::dispose(const Napi::CallbackInfo&) { slot_->dispose(); }
 
 }  // namespace deepcache::addon

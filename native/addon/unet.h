@@ -3,9 +3,8 @@
 #include <napi.h>
 
 #include <mutex>
-#include <optional>
 
-#include "model_slot.h"
+#include "model_object.h"
 #include "models/unet.h"
 
 namespace deepcache::addon {
@@ -31,25 +30,26 @@ class CountedUnet {
 };
 
 // A loaded U-Net.
-class NativeUnet : public Napi::ObjectWrap<NativeUnet> {
+class NativeUnet : public ModelObject<NativeUnet, CountedUnet> {
  public:
-  static Napi::Function define_class(Napi::Env env);
-  // (backend, source) -> Job<NativeUnet>
-  static Napi::Value load(const Napi::CallbackInfo& info);
+  static constexpr const char* kName = "Unet";
+  static constexpr const char* kLoad = "loadUnet()";
+  static constexpr auto kClass = &Classes::unet;
 
-  explicit NativeUnet(const Napi::CallbackInfo& info);
+  using ModelObject::ModelObject;
+
+  static std::shared_ptr<CountedUnet> make(const ModelSource& source,
+                                           std::shared_ptr<WeightSource> weights,
+                                           std::shared_ptr<Backend> backend);
+  static void describe(Napi::Object object, CountedUnet& model);
+  static void count_memory(Napi::Object object, const CountedUnet& model);
+  static Methods methods();
 
  private:
-  static Napi::Value wrap(Napi::Env env, std::shared_ptr<CountedUnet> model);
-
   Napi::Value forward(const Napi::CallbackInfo& info);
   Napi::Value feature(const Napi::CallbackInfo& info);
   Napi::Value denoise(const Napi::CallbackInfo& info);
-  Napi::Value memory(const Napi::CallbackInfo& info);
   void trim(const Napi::CallbackInfo& info);
-  void dispose(const Napi::CallbackInfo& info);
-
-  std::optional<ModelSlot<CountedUnet>> slot_;
 };
 
 }  // namespace deepcache::addon

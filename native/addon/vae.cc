@@ -3,9 +3,6 @@
 #include <functional>
 #include <utility>
 
-#include "classes.h"
-#include "errors.h"
-#include "model_source.h"
 #include "values.h"
 
 namespace deepcache::addon {
@@ -13,13 +10,6 @@ namespace {
 
 // Image pixels each way; latents have up to this over the scale.
 constexpr int kMaxSide = 32768;
-
-std::shared_ptr<Autoencoder> load_model(const ModelSource& source,
-                                        std::shared_ptr<WeightSource> weights,
-                                        std::shared_ptr<Backend> backend) {
-  return std::make_shared<Autoencoder>(VaeConfig::parse(source.config), std::move(weights),
-                                       std::move(backend));
-}
 
 // One call of the model.
 using Run = std::function<std::vector<float>(Autoencoder& model, const float* data, int batch,
@@ -56,27 +46,16 @@ Napi::Value start_run(const Napi::CallbackInfo& info, ModelSlot<Autoencoder>& sl
 
 }  // namespace
 
-Napi::Function NativeVae::define_class(Napi::Env env) {
-  return DefineClass(
-      env, "Vae",
-      {InstanceMethod<&NativeVae::encode>("encode"), InstanceMethod<&NativeVae::decode>("decode"),
-       InstanceMethod<&NativeVae::memory>("memory"),
-       InstanceMethod<&NativeVae::dispose>("dispose")});
+std::shared_ptr<Autoencoder> NativeVae::make(const ModelSource& source,
+                                             std::shared_ptr<WeightSource> weights,
+                                             std::shared_ptr<Backend> backend) {
+  return std::make_shared<Autoencoder>(VaeConfig::parse(source.config), std::move(weights),
+                                       std::move(backend));
 }
 
-NativeVae::NativeVae(const Napi::CallbackInfo& info) : ObjectWrap(info) {
-  guarded(info.Env(), [&] { Classes::of(info.Env()).require_creating("loadVae()"); });
-}
-
-Napi::Value NativeVae::load(const Napi::CallbackInfo& info) {
-  return load_job<Autoencoder>(info, load_model, wrap);
-}
-
-Napi::Value NativeVae::wrap(Napi::Env env, std::shared_ptr<Autoencoder> model) {
-  Classes& classes = Classes::of(env);
-  Napi::Object object;
-  auto& self = classes.create<NativeVae>(classes.vae, &object);
-  const VaeConfig& config = model->config();
+void NativeVae::describe(Napi::Object object, Autoencoder& model) {
+  const Napi::Env env = object.Env();
+  const VaeConfig& config = model.config();
   const auto number = [&](const char* name, double value) {
     define(object, name, Napi::Number::New(env, value));
   };
@@ -85,23 +64,31 @@ Napi::Value NativeVae::wrap(Napi::Env env, std::shared_ptr<Autoencoder> model) {
   number("latentChannels", config.code_channels);
   number("scalingFactor", config.scaling_factor);
   number("scale", config.scale());
-  define(object, "device", Napi::String::New(env, model->backend().name()));
-  self.slot_.emplace(std::move(model));
-  return object;
+  define(object, "device", Napi::String::New(env, model.backend().name()));
+}
+
+void NativeVae::count_memory(Napi::Object object, const Autoencoder& model) {
+  object["weights"] = to_js(object.Env(), model.weight_bytes());
+  object["peakArena"] = to_js(object.Env(), model.peak_arena_bytes());
+}
+
+NativeVae::Methods NativeVae::methods() {
+  return {InstanceMethod<&NativeVae::encode>("encode"),
+          InstanceMethod<&NativeVae::decode>("decode")};
 }
 
 Napi::Value NativeVae::encode(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const std::shared_ptr<Autoencoder> model = slot_->model();
+    const std::shared_ptr<Autoencoder> model = this->model();
     const VaeConfig& config = model->config();
-    return start_run(info, *slot_, std::mem_fn(&Autoencoder::encode), config.in_channels,
+    return start_run(info, slot(), std::mem_fn(&Autoencoder::encode), config.in_channels,
                      config.scale(), kMaxSide);
   });
 }
 
 Napi::Value NativeVae::decode(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const std::shared_ptr<Autoencoder> model = slot_->model();
+    const std::shared_ptr<Autoencoder> model = this->model();
     const VaeConfig& config = model->config();
     const Argument quantize = Argument(info[0], "request")["quantize"];
     const bool quantized = !quantize.given() || quantize.boolean();
@@ -110,20 +97,8 @@ Napi::Value NativeVae::decode(const Napi::CallbackInfo& info) {
                                     const Tap* tap) {
       return model.decode(data, batch, height, width, quantized, shape, cancel, tap);
     };
-    return start_run(info, *slot_, decode, config.code_channels, 1, kMaxSide / config.scale());
+    return start_run(info, slot(), decode, config.code_channels, 1, kMaxSide / config.scale());
   });
 }
-
-Napi::Value NativeVae::memory(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&]() -> Napi::Value {
-    const std::shared_ptr<Autoencoder> model = slot_->model();
-    Napi::Object out = Napi::Object::New(info.Env());
-    out["weights"] = to_js(info.Env(), model->weight_bytes());
-    out["peakArena"] = to_js(info.Env(), model->peak_arena_bytes());
-    return out;
-  });
-}
-
-void NativeVae::dispose(const Napi::CallbackInfo&) { slot_->dispose(); }
 
 }  // namespace deepcache::addon

@@ -2,31 +2,30 @@
 
 #include <napi.h>
 
-#include <optional>
-
-#include "model_slot.h"
+#include "model_object.h"
 #include "models/autoencoder.h"
 
 namespace deepcache::addon {
 
 // A loaded image autoencoder.
-class NativeVae : public Napi::ObjectWrap<NativeVae> {
+class NativeVae : public ModelObject<NativeVae, Autoencoder> {
  public:
-  static Napi::Function define_class(Napi::Env env);
-  // (backend, source) -> Job<NativeVae>
-  static Napi::Value load(const Napi::CallbackInfo& info);
+  static constexpr const char* kName = "Vae";
+  static constexpr const char* kLoad = "loadVae()";
+  static constexpr auto kClass = &Classes::vae;
 
-  explicit NativeVae(const Napi::CallbackInfo& info);
+  using ModelObject::ModelObject;
+
+  static std::shared_ptr<Autoencoder> make(const ModelSource& source,
+                                           std::shared_ptr<WeightSource> weights,
+                                           std::shared_ptr<Backend> backend);
+  static void describe(Napi::Object object, Autoencoder& model);
+  static void count_memory(Napi::Object object, const Autoencoder& model);
+  static Methods methods();
 
  private:
-  static Napi::Value wrap(Napi::Env env, std::shared_ptr<Autoencoder> model);
-
   Napi::Value encode(const Napi::CallbackInfo& info);
   Napi::Value decode(const Napi::CallbackInfo& info);
-  Napi::Value memory(const Napi::CallbackInfo& info);
-  void dispose(const Napi::CallbackInfo& info);
-
-  std::optional<ModelSlot<Autoencoder>> slot_;
 };
 
 }  // namespace deepcache::addon
