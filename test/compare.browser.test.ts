@@ -1,31 +1,36 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { Page } from 'puppeteer-core';
 import { compare } from '../lib/compare/index.js';
 import { Image } from '../lib/index.js';
-import { BrowserPage, findChromium } from './chromium.js';
+import { findChromium, type OpenPage, openPage } from './chromium.js';
 import { loadTiny } from './pipelines/tiny.js';
 
 const chromium = findChromium();
 const PROMPTS = ['a <b>bold</b> "house" & </script><script>alert(1)</script>', 'a dog'];
+type Point = readonly [x: number, y: number];
 // Set to a folder to look at the page.
 const screenshots = process.env.SCREENSHOTS;
 
 // Without a browser there is nothing to test in one.
 (chromium ? describe : describe.skip)('the page of a comparison in a browser', () => {
   let folder: string;
-  let page: BrowserPage;
+  let opened: OpenPage;
+  let page: Page;
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'deepcache-page-'));
     await using pipe = await loadTiny();
     const comparison = await compare(pipe, { prompt: PROMPTS, steps: 9, seed: 1 }, [{ interval: 2 }, 'fast']);
     const file = join(folder, 'page.html');
     writeFileSync(file, await comparison.html());
-    page = await BrowserPage.open(chromium as string, `file://${file}`);
+    opened = await openPage(chromium as string, pathToFileURL(file).href);
+    page = opened.page;
   });
   afterAll(async () => {
-    await page?.close();
+    await opened?.browser.close();
     rmSync(folder, { recursive: true });
   });
 
@@ -39,6 +44,13 @@ const screenshots = process.env.SCREENSHOTS;
     page.evaluate(
       "[...document.querySelectorAll('.pictures img:not([hidden])')].map((p) => p.dataset.row + '/' + p.dataset.run)",
     );
+  /** Presses the mouse at the first point and moves it through the others. */
+  const drag = async ([first, ...others]: [Point, ...Point[]]) => {
+    await page.mouse.move(...first);
+    await page.mouse.down();
+    for (const point of others) await page.mouse.move(...point);
+    await page.mouse.up();
+  };
   const capture = async (name: string) => {
     const png = await page.screenshot();
     if (screenshots) writeFileSync(join(screenshots, `${name}.png`), png);
@@ -63,19 +75,19 @@ const screenshots = process.env.SCREENSHOTS;
     const { left, top, width, height } = await box();
     const y = top + height / 2;
     const at = (share: number) => [left + share * width, y] as const;
-    await page.drag([at(0.5), at(0.7), at(0.25)]);
+    await drag([at(0.5), at(0.7), at(0.25)]);
     expect(await value()).toBe(25);
     // Once released, moving does nothing.
-    await page.send('Input.dispatchMouseEvent', { type: 'mouseMoved', x: left + 0.9 * width, y });
+    await page.mouse.move(left + 0.9 * width, y);
     expect(await value()).toBe(25);
-    await page.drag([at(0.8)]);
+    await drag([at(0.8)]);
     expect(await value()).toBe(80);
   });
 
   test('left of the cut is the reference, right of it the setting', async () => {
     const { left, top, width, height } = await box();
     const cut = async (share: number) => {
-      await page.drag([[left + share * width, top + height / 2]]);
+      await drag([[left + share * width, top + height / 2]]);
       return capture(`cut-${share}`);
     };
     const [reference, setting, half] = [await cut(0.99), await cut(0.01), await cut(0.5)];
@@ -95,9 +107,9 @@ const screenshots = process.env.SCREENSHOTS;
   test('arrow keys move the cut', async () => {
     await page.evaluate("document.querySelector('#wipe').focus()");
     const before = await value();
-    for (let i = 0; i < 3; i++) await page.press('ArrowRight', 39);
+    for (let i = 0; i < 3; i++) await page.keyboard.press('ArrowRight');
     expect(await value()).toBe(before + 3);
-    await page.press('Home', 36);
+    await page.keyboard.press('Home');
     expect(await value()).toBe(0);
     expect(await page.evaluate("document.querySelector('.stage').style.getPropertyValue('--at')")).toBe('0%');
   });
@@ -107,11 +119,11 @@ const screenshots = process.env.SCREENSHOTS;
     const before = await figures();
     expect(before).toMatch(/^PSNR \d+\.\d dB, SSIM -?\d\.\d{4}, L2 /);
     await page.evaluate("document.querySelector('input[name=setting]:checked').focus()");
-    await page.press('ArrowRight', 39);
+    await page.keyboard.press('ArrowRight');
     expect(await shown()).toEqual(['0/0', '0/2']);
     expect(await figures()).not.toBe(before);
     await page.evaluate("document.querySelector('input[name=row]:checked').focus()");
-    await page.press('ArrowRight', 39);
+    await page.keyboard.press('ArrowRight');
     expect(await shown()).toEqual(['1/0', '1/2']);
     expect(await page.evaluate("document.querySelector('tr.current th').textContent")).toBe('fast');
   });
@@ -126,16 +138,18 @@ const screenshots = process.env.SCREENSHOTS;
   });
 
   test('follows the colors of the system', async () => {
+    const colorScheme = (value: string) =>
+      page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value }]);
     const paper = () => page.evaluate('getComputedStyle(document.body).backgroundColor');
-    await page.colorScheme('light');
+    await colorScheme('light');
     expect(await paper()).toBe('rgb(255, 255, 255)');
-    await page.colorScheme('dark');
+    await colorScheme('dark');
     expect(await paper()).toBe('rgb(20, 20, 23)');
     await capture('dark');
   });
 
   test('fits a phone without scrolling sideways', async () => {
-    await page.resize(360, 740);
+    await page.setViewport({ width: 360, height: 740 });
     const [inside, room] = (await page.evaluate(
       '[document.documentElement.scrollWidth, document.documentElement.clientWidth]',
     )) as [number, number];
@@ -145,6 +159,6 @@ const screenshots = process.env.SCREENSHOTS;
   });
 
   test('asks nothing of the network, and its script has no errors', () => {
-    expect(page.complaints).toEqual([]);
+    expect(opened.complaints).toEqual([]);
   });
 });

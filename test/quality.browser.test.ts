@@ -1,10 +1,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { Page } from 'puppeteer-core';
 import { Image } from '../lib/index.js';
 import { measureQuality, qualityPage } from '../lib/quality/index.js';
-import { BrowserPage, findChromium } from './chromium.js';
+import { findChromium, type OpenPage, openPage } from './chromium.js';
 import { loadTiny } from './pipelines/tiny.js';
 
 const chromium = findChromium();
@@ -16,7 +18,8 @@ const PROMPTS = [
 // Without a browser there is nothing to test in one.
 (chromium ? describe : describe.skip)('the page of quality in a browser', () => {
   let folder: string;
-  let page: BrowserPage;
+  let opened: OpenPage;
+  let page: Page;
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'deepcache-quality-page-'));
     await using pipe = await loadTiny();
@@ -24,10 +27,11 @@ const PROMPTS = [
     const report = await measureQuality(pipe, { steps: 9 }, settings, { prompts: PROMPTS, seed: 1 });
     const file = join(folder, 'page.html');
     writeFileSync(file, await qualityPage(report));
-    page = await BrowserPage.open(chromium as string, `file://${file}`);
+    opened = await openPage(chromium as string, pathToFileURL(file).href);
+    page = opened.page;
   });
   afterAll(async () => {
-    await page?.close();
+    await opened?.browser.close();
     rmSync(folder, { recursive: true });
   });
 
@@ -100,11 +104,11 @@ const PROMPTS = [
   });
 
   test('fits a phone without scrolling sideways, and asks nothing of the network', async () => {
-    await page.resize(360, 740);
+    await page.setViewport({ width: 360, height: 740 });
     const [inside, room] = (await page.evaluate(
       '[document.documentElement.scrollWidth, document.documentElement.clientWidth]',
     )) as [number, number];
     expect(inside).toBe(room);
-    expect(page.complaints).toEqual([]);
+    expect(opened.complaints).toEqual([]);
   });
 });

@@ -97,6 +97,7 @@ test('the command writes a table, JSON and a page with prompts from a file', asy
   const html = readFileSync(page, 'utf8');
   expect(html).toContain('a &lt;b&gt;dog&lt;/b&gt;');
   expect(html.match(/<img /g)).toHaveLength(4);
+  expect(html.match(/<\/(script|style)/g)).toEqual(['</style', '</script']);
   const json = JSON.parse((await runCli([...base, ...given, '--json'])).out);
   expect(json.rows).toHaveLength(2);
   expect(json.rows[0].psnr).toBe('Infinity');

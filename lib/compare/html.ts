@@ -1,4 +1,7 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Image } from '../images/image.js';
+import { packageRoot } from '../package-root.js';
 
 /** Pages forbid themselves all network: what they need is inside. */
 const PAGE_POLICY =
@@ -21,8 +24,11 @@ export async function dataUri(image: Image): Promise<string> {
   return `data:image/png;base64,${png.toString('base64')}`;
 }
 
-/** A page's beginning, up to its body. `title` is escaped here; `style` is ours. */
-export function pageHead(title: string, style: string): string {
+type PageName = 'compare' | 'quality';
+
+/** A page's beginning, up to its body. `title` is escaped here; later styles come on top of earlier ones. */
+export async function pageHead(title: string, styles: readonly PageName[]): Promise<string> {
+  const texts = await Promise.all(styles.map((name) => pageFile(`${name}.css`)));
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -30,6 +36,19 @@ export function pageHead(title: string, style: string): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="${PAGE_POLICY}">
 <title>${escapeHtml(title)}</title>
-<style>${style}</style>
+<style>
+${texts.join('')}</style>
 </head>`;
+}
+
+/** The script of a page, which is checked as a module is. */
+export async function pageScript(name: PageName): Promise<string> {
+  return `<script>
+'use strict';
+${await pageFile(`${name}.js`)}</script>`;
+}
+
+/** Only TypeScript is compiled into dist: these files stay in lib. */
+async function pageFile(name: string): Promise<string> {
+  return readFile(join(packageRoot(), 'lib/pages', name), 'utf8');
 }

@@ -1,8 +1,6 @@
 import type { ComparedPictures, ComparedRun } from './compared-run.js';
 import { COLUMNS, differenceText } from './figures.js';
-import { dataUri, escapeHtml, pageHead } from './html.js';
-import { PAGE_SCRIPT } from './page-script.js';
-import { PAGE_STYLE } from './page-style.js';
+import { dataUri, escapeHtml, pageHead, pageScript } from './html.js';
 
 /** Pictures narrower than this are shown enlarged, with their pixels visible. */
 const SMALL = 384;
@@ -16,7 +14,7 @@ export async function comparisonPage(comparison: ComparedPictures): Promise<stri
     titles.length === 1 ? (titles[0] as string) : `${titles.length} pictures with and without DeepCache`;
   const all = [reference, ...runs];
   const pictures = await Promise.all(all.map((run, i) => runPictures(run, i, titles)));
-  return `${pageHead(`DeepCache: ${title}`, PAGE_STYLE)}
+  return `${await pageHead(`DeepCache: ${title}`, ['compare'])}
 <body>
 <main>
 <h1>${escapeHtml(title)}</h1>
@@ -47,7 +45,7 @@ ${pictures.flat().join('\n')}
 </figure>
 ${table(all)}
 </main>
-<script>${PAGE_SCRIPT}</script>
+${await pageScript('compare')}
 </body>
 </html>
 `;

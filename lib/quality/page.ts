@@ -1,9 +1,7 @@
 import { decibels, similarity } from '../compare/figures.js';
-import { dataUri, escapeHtml, pageHead } from '../compare/html.js';
+import { dataUri, escapeHtml, pageHead, pageScript } from '../compare/html.js';
 import type { Image } from '../images/image.js';
 import { qualityChart } from './chart.js';
-import { QUALITY_SCRIPT } from './page-script.js';
-import { QUALITY_STYLE } from './page-style.js';
 import {
   type PictureTimes,
   pictureSeconds,
@@ -36,7 +34,7 @@ export async function qualityPage(report: QualityReport): Promise<string> {
   const notes = qualityNotes(report).map(
     (note) => `<li><span title="${escapeHtml(note)}">${escapeHtml(note)}</span></li>`,
   );
-  return `${pageHead(title, QUALITY_STYLE)}
+  return `${await pageHead(title, ['compare', 'quality'])}
 <body>
 <main>
 <h1>${escapeHtml(title)}</h1>
@@ -50,7 +48,7 @@ ${timesTable(rows)}
 <h2>Pictures</h2>
 ${await pictures(report)}
 </main>
-<script>${QUALITY_SCRIPT}</script>
+${await pageScript('quality')}
 </body>
 </html>
 `;
