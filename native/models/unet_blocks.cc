@@ -4,18 +4,16 @@
 
 namespace deepcache {
 
-// Of the resnets of diffusers' attending down blocks and all up blocks of videos.
-static constexpr float kVideoEpsilon = 1e-6f;
-
 UnetBlocks::UnetBlocks(const UnetConfig& config, const UnetLayout& layout, const UnetShape& shape,
                        Plan& plan)
     : config_(config), layout_(layout), shape_(shape), record_(plan) {
   time_ =
-      plan.external(PortKind::time, {shape.time_rows, 1, 1, layout.time_total()}, Type::f32, true);
+      plan.external(PortKind::time, {shape.time_rows, 1, 1, layout.time_width}, Type::f32, true);
 }
 
 void UnetBlocks::count_time_embedding() {
-  const int width = config_.time_width(), rows = config_.video ? shape_.videos() : shape_.batch;
+  const int width = config_.time_width(),
+            rows = shape_.batch / shape_.samples_of_condition(config_);
   record_.count_linear(rows, config_.channels[0], width, true);
   record_.count_linear(rows, width, width, true);
   if (config_.time_cond_width)
@@ -31,45 +29,31 @@ Tensor UnetBlocks::conv_in(Tensor sample) {
   return x;
 }
 
-Tensor UnetBlocks::down_unit(int unit, Tensor x) {
-  const UnetLayout::Place& place = layout_.down[unit];
-  const std::string block = numbered("down_blocks", place.block);
-  if (place.layer == config_.layers) {
-    x = downsample(block + ".downsamplers.0", x);
-  } else {
-    const bool fine = config_.video && config_.down_attends[place.level];
-    x = resnet(numbered(block + ".resnets", place.layer), x, {}, config_.channels[place.level],
-               fine ? kVideoEpsilon : config_.epsilon);
-    if (place.attends) x = attention(numbered(block + ".attentions", place.layer), x, place.level);
-  }
-  record_.label(x, block + ".res" + std::to_string(place.layer));
-  const bool last =
-      unit + 1 == int(layout_.down.size()) || layout_.down[unit + 1].block != place.block;
-  if (last) record_.label(x, block + ".0");
+Tensor UnetBlocks::layers(const UnetUnit& unit, Tensor x, Tensor skip) {
+  if (unit.resnet) x = resnet(*unit.resnet, x, skip);
+  if (unit.temporal_resnet) x = temporal_resnet_behind(unit, x);
+  if (unit.attention) x = attention(*unit.attention, x);
+  return x;
+}
+
+Tensor UnetBlocks::down(const UnetUnit& unit, Tensor x) {
+  x = layers(unit, x, {});
+  if (!unit.resampler.empty()) x = downsample(unit.resampler, x);
+  record_.label(x, unit.block + ".res" + std::to_string(unit.layer));
+  if (unit.is_last) record_.label(x, unit.block + ".0");
   return x;
 }
 
 Tensor UnetBlocks::mid(Tensor x) {
-  const int level = config_.levels() - 1, channels = config_.channels[level];
-  for (int i = 0; i < config_.mid_resnets; ++i) {
-    x = resnet(numbered("mid_block.resnets", i), x, {}, channels, config_.epsilon);
-    if (i == 0 && config_.mid_attends) x = attention("mid_block.attentions.0", x, level);
-  }
-  if (config_.mid_resnets > 0) record_.label(x, "mid_block");
+  for (const UnetUnit& unit : layout_.mid) x = layers(unit, x, {});
+  if (!layout_.mid.empty()) record_.label(x, "mid_block");
   return x;
 }
 
-Tensor UnetBlocks::up_layer(int layer, Tensor x, Tensor skip, Tensor next_skip) {
-  const UnetLayout::Place& place = layout_.up[layer];
-  const std::string block = numbered("up_blocks", place.block);
-  x = resnet(numbered(block + ".resnets", place.layer), x, skip, config_.channels[place.level],
-             config_.video ? kVideoEpsilon : config_.epsilon);
-  if (place.attends) x = attention(numbered(block + ".attentions", place.layer), x, place.level);
-  if (place.layer < config_.layers) return x;
-  if (place.level > 0) {
-    x = upsample(block + ".upsamplers.0", x, next_skip.shape);
-  }
-  record_.label(x, block);
+Tensor UnetBlocks::up(const UnetUnit& unit, Tensor x, Tensor skip, Tensor next_skip) {
+  x = layers(unit, x, skip);
+  if (!unit.resampler.empty()) x = upsample(unit.resampler, x, next_skip.shape);
+  if (unit.is_last) record_.label(x, unit.block);
   return x;
 }
 
@@ -108,39 +92,20 @@ Tensor UnetBlocks::upsample(const std::string& name, Tensor x, const Shape& to) 
   return x;
 }
 
-Tensor UnetBlocks::attention(const std::string& name, Tensor x, int level) {
-  if (config_.attention == UnetAttention::transformer) return transformer(name, x, level);
-  return attention_block(record_, name, x,
+Tensor UnetBlocks::attention(const UnetAttentionLayer& layer, Tensor x) {
+  if (layer.kind == UnetAttention::transformer) return transformer(layer, x);
+  return attention_block(record_, layer.name, x,
                          {.groups = config_.groups,
                           .epsilon = config_.epsilon,
-                          .heads = config_.heads[level],
+                          .heads = layer.heads,
                           .linear = config_.linear_projection});
 }
 
-Tensor UnetBlocks::resnet(const std::string& name, Tensor x, Tensor skip, int channels,
-                          float epsilon) {
-  if (!config_.video) return image_resnet(name, x, skip, channels, epsilon);
-  // diffusers: SpatioTemporalResBlock.
-  x = image_resnet(name + ".spatial_res_block", x, skip, channels, epsilon);
-  const std::string temporal = name + ".temporal_res_block";
-  record_.count_linear(shape_.batch, config_.time_width(), channels, true);
-  x = temporal_resnet(record_, temporal, x,
-                      {.frames = shape_.frames,
-                       .groups = config_.groups,
-                       .epsilon = epsilon,
-                       .share = 1 - first_share(record_, config_.mix_factors, name),
-                       .row = time_,
-                       .row_offset = layout_.place_of(temporal)});
-  record_.label(x, name);
-  return x;
-}
-
-Tensor UnetBlocks::image_resnet(const std::string& name, Tensor x, Tensor skip, int channels,
-                                float epsilon) {
+Tensor UnetBlocks::resnet(const UnetResnet& layer, Tensor x, Tensor skip) {
+  const auto& [name, channels, epsilon, time] = layer;
   Tensor h = record_.group_norm(x, name + ".norm1", norm(skip, epsilon));
-  h = record_.conv(
-      h, name + ".conv1",
-      {.out = channels, .kernel = 3, .row = time_, .row_offset = layout_.place_of(name)});
+  h = record_.conv(h, name + ".conv1",
+                   {.out = channels, .kernel = 3, .row = time_, .row_offset = time});
   record_.count_linear(shape_.batch, config_.time_width(), channels, true);
   h = record_.group_norm(h, name + ".norm2", norm({}, epsilon));
   const int in = x.shape.c + (skip ? skip.shape.c : 0);
@@ -159,18 +124,17 @@ Tensor UnetBlocks::image_resnet(const std::string& name, Tensor x, Tensor skip, 
   return h;
 }
 
-Tensor UnetBlocks::transformer(const std::string& name, Tensor x, int level) {
+Tensor UnetBlocks::transformer(const UnetAttentionLayer& layer, Tensor x) {
+  const std::string& name = layer.name;
   const int channels = x.shape.c;
+  const bool temporal = layer.position >= 0;
   Tensor h = record_.group_norm(x, name + ".norm", {.groups = config_.groups, .epsilon = 1e-6f});
   h = record_.conv(h, name + ".proj_in", {.out = channels, .linear = config_.linear_projection});
-  const int heads = config_.heads[level];
-  const Tensor positions = config_.video ? frame_positions(name, channels) : Tensor{};
-  const float share = config_.video ? first_share(record_, config_.mix_factors, name) : 1;
-  for (int i = 0; i < config_.depth[level]; ++i) {
-    h = transformer_block(numbered(name + ".transformer_blocks", i), h, heads);
-    if (config_.video)
-      h = temporal_block(numbered(name + ".temporal_transformer_blocks", i), h, positions, heads,
-                         share);
+  const Tensor positions = temporal ? frame_positions(layer.position) : Tensor{};
+  const float share = temporal ? first_share(record_, config_.mix_factors, name) : 1;
+  for (size_t i = 0; i < layer.blocks.size(); ++i) {
+    h = transformer_block(layer.blocks[i], h, layer.heads);
+    if (temporal) h = temporal_block(layer.temporal_blocks[i], h, positions, layer.heads, share);
   }
   h = record_.conv(h, name + ".proj_out",
                    {.out = channels, .residual = x, .linear = config_.linear_projection});
@@ -180,13 +144,14 @@ Tensor UnetBlocks::transformer(const std::string& name, Tensor x, int level) {
 
 // Each sample for itself, or all frames with the keys and values of the first.
 Sequences UnetBlocks::self_sequences(const Shape& x) const {
-  const int pixels = x.h * x.w, frames = config_.video ? 1 : shape_.frames;
+  const int pixels = x.h * x.w, frames = shape_.frames / shape_.samples_of_condition(config_);
   return {
       x.n / frames, frames, {pixels, 1, frames * pixels, pixels}, {pixels, 1, frames * pixels, 0}};
 }
 
 // diffusers: BasicTransformerBlock. Self attention, cross attention, GEGLU, each with its residual.
-Tensor UnetBlocks::transformer_block(const std::string& name, Tensor x, int heads) {
+Tensor UnetBlocks::transformer_block(const UnetTransformerBlock& block, Tensor x, int heads) {
+  const std::string& name = block.name;
   const int channels = x.shape.c, width = channels / heads;
   Tensor h = record_.layer_norm(x, name + ".norm1");
   record_.label(h, name + ".norm1");
@@ -202,12 +167,12 @@ Tensor UnetBlocks::transformer_block(const std::string& name, Tensor x, int head
   const Tensor q =
       record_.conv(h, cross + ".to_q", {.out = channels, .bias = false, .linear = true});
   // A context for each sample, or for each video.
-  const int shared = config_.video ? shape_.frames : 1, length = shape_.context_length;
+  const int shared = shape_.samples_of_condition(config_), length = shape_.context_length;
   const int pixels = x.shape.h * x.shape.w;
   const Sequences sequences{
       shape_.batch / shared, shared, {pixels, 1, shared * pixels, pixels}, {length, 1, length, 0}};
   const Tensor kv =
-      plan().external({PortKind::context, layout_.place_of(cross)},
+      plan().external({PortKind::context, block.context},
                       {shape_.batch / shared, 1, length, 2 * channels}, Type::activation);
   const double tokens = double(shape_.batch) * length;
   record_.count_linear(tokens, config_.context_width, channels, false);  // to_k

@@ -20,30 +20,31 @@ class UnetBlocks {
   Plan& plan() { return record_.plan(); }
 
   Tensor conv_in(Tensor sample);
-  Tensor down_unit(int unit, Tensor x);
+  Tensor down(const UnetUnit& unit, Tensor x);
   Tensor mid(Tensor x);
   // `next_skip`: the skip of the following layer, whose size an upsampler at the end of a block
   // takes; none for the last layer.
-  Tensor up_layer(int layer, Tensor x, Tensor skip, Tensor next_skip);
+  Tensor up(const UnetUnit& unit, Tensor x, Tensor skip, Tensor next_skip);
   void out(Tensor x);
   Tensor copy(Tensor x) { return record_.elementwise(x, 1, {}, 0, Activation::none); }
   // The embedding runs in a plan of its own, once for each run; every forward pass counts it.
   void count_time_embedding();
 
  private:
-  // `epsilon`: of the group norms.
-  Tensor resnet(const std::string& name, Tensor x, Tensor skip, int channels, float epsilon);
-  Tensor image_resnet(const std::string& name, Tensor x, Tensor skip, int channels, float epsilon);
+  // Its layers, but for the resampler.
+  Tensor layers(const UnetUnit& unit, Tensor x, Tensor skip);
+  Tensor resnet(const UnetResnet& layer, Tensor x, Tensor skip);
   GroupNormOptions norm(Tensor x2, float epsilon) const;
   Tensor downsample(const std::string& name, Tensor x);
   Tensor upsample(const std::string& name, Tensor x, const Shape& to);
-  Tensor attention(const std::string& name, Tensor x, int level);
-  Tensor transformer(const std::string& name, Tensor x, int level);
-  Tensor transformer_block(const std::string& name, Tensor x, int heads);
+  Tensor attention(const UnetAttentionLayer& layer, Tensor x);
+  Tensor transformer(const UnetAttentionLayer& layer, Tensor x);
+  Tensor transformer_block(const UnetTransformerBlock& block, Tensor x, int heads);
   Sequences self_sequences(const Shape& x) const;
   // unet_video_blocks.cc
-  Tensor frame_positions(const std::string& name, int channels);
-  Tensor temporal_block(const std::string& name, Tensor x, Tensor positions, int heads,
+  Tensor temporal_resnet_behind(const UnetUnit& unit, Tensor x);
+  Tensor frame_positions(int position);
+  Tensor temporal_block(const UnetTransformerBlock& block, Tensor x, Tensor positions, int heads,
                         float share);
 
   const UnetConfig& config_;

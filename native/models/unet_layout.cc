@@ -3,83 +3,117 @@
 #include <algorithm>
 
 #include "../runtime/checked.h"
-#include "../runtime/error.h"
 #include "unet_plan.h"
 
 namespace deepcache {
+namespace {
+
+// Of the resnets of diffusers' attending down blocks and all up blocks of videos.
+constexpr float kVideoEpsilon = 1e-6f;
+
+class Builder {
+ public:
+  Builder(const UnetConfig& config, UnetLayout& layout) : config_(config), layout_(layout) {}
+
+  UnetUnit unit(const std::string& block, int level, int layer, float epsilon, bool attends) {
+    UnetUnit unit{.block = block, .level = level, .layer = layer};
+    unit.name = numbered(block + ".resnets", layer);
+    if (config_.video) {
+      unit.resnet = resnet(unit.name + ".spatial_res_block", level, epsilon);
+      unit.temporal_resnet = resnet(unit.name + ".temporal_res_block", level, epsilon);
+    } else {
+      unit.resnet = resnet(unit.name, level, epsilon);
+    }
+    if (attends) unit.attention = attention(block, level, layer);
+    return unit;
+  }
+
+  int time_width() const { return time_.value("the width of the time projections"); }
+
+ private:
+  UnetResnet resnet(const std::string& name, int level, float epsilon) {
+    const int channels = config_.channels[level], place = time_width();
+    time_ = time_ + channels;
+    return {name, channels, epsilon, place};
+  }
+
+  // Mid blocks have one attention, whichever resnet it follows.
+  UnetAttentionLayer attention(const std::string& block, int level, int layer) {
+    UnetAttentionLayer out{.name = numbered(block + ".attentions", layer),
+                           .kind = config_.attention,
+                           .heads = config_.heads[level]};
+    if (out.kind != UnetAttention::transformer) return out;
+    const int channels = config_.channels[level];
+    const auto add = [&](std::vector<UnetTransformerBlock>& to, const char* list, int i,
+                         bool temporal) {
+      const std::string name = numbered(out.name + list, i);
+      to.push_back({name, int(layout_.contexts.size())});
+      layout_.contexts.push_back({name + ".attn2", channels, level, temporal});
+    };
+    for (int i = 0; i < config_.depth[level]; ++i) {
+      add(out.blocks, ".transformer_blocks", i, false);
+      if (config_.video) add(out.temporal_blocks, ".temporal_transformer_blocks", i, true);
+    }
+    if (config_.video) {
+      out.position = int(layout_.positions.size());
+      layout_.positions.push_back({out.name, channels});
+    }
+    return out;
+  }
+
+  const UnetConfig& config_;
+  UnetLayout& layout_;
+  Extent time_ = 0;
+};
+
+}  // namespace
 
 UnetLayout::UnetLayout(const UnetConfig& config) {
+  Builder builder(config, *this);
   const int levels = config.levels();
-  const auto add_resnet = [&](const std::string& block, int layer, int level) {
-    const std::string name = numbered(block + ".resnets", layer);
-    const int channels = config.channels[level];
-    if (!config.video) {
-      resnets.push_back({name, channels, level});
-      return;
-    }
-    resnets.push_back({name + ".spatial_res_block", channels, level});
-    resnets.push_back({name + ".temporal_res_block", channels, level, true});
-  };
-  const auto add_attention = [&](const std::string& block, int layer, int level) {
-    if (config.attention != UnetAttention::transformer) return;
-    const std::string name = numbered(block + ".attentions", layer);
-    const int channels = config.channels[level];
-    transformers.push_back({name, channels, level});
-    for (int i = 0; i < config.depth[level]; ++i) {
-      cross_attentions.push_back(
-          {numbered(name + ".transformer_blocks", i) + ".attn2", channels, level});
-      if (config.video)
-        cross_attentions.push_back(
-            {numbered(name + ".temporal_transformer_blocks", i) + ".attn2", channels, level, true});
-    }
-  };
   for (int level = 0; level < levels; ++level) {
     const std::string block = numbered("down_blocks", level);
-    for (int layer = 0; layer < config.units_per_level(); ++layer) {
-      const bool downsampler = layer == config.layers;
-      if (downsampler && level == levels - 1) break;
-      const bool attend = !downsampler && config.down_attends[level];
-      down.push_back({level, level, layer, attend});
-      if (!downsampler) add_resnet(block, layer, level);
-      if (attend) add_attention(block, layer, level);
-    }
+    const bool attends = config.down_attends[level];
+    const float epsilon = config.video && attends ? kVideoEpsilon : config.epsilon;
+    for (int layer = 0; layer < config.layers; ++layer)
+      down.push_back(builder.unit(block, level, layer, epsilon, attends));
+    if (level < levels - 1)
+      down.push_back({.block = block,
+                      .level = level,
+                      .layer = config.layers,
+                      .resampler = block + ".downsamplers.0"});
+    down.back().is_last = true;
   }
-  for (int i = 0; i < config.mid_resnets; ++i) {
-    add_resnet("mid_block", i, levels - 1);
-    if (i == 0 && config.mid_attends) add_attention("mid_block", 0, levels - 1);
+  for (int i = 0; i < config.mid_resnets; ++i)
+    mid.push_back(
+        builder.unit("mid_block", levels - 1, i, config.epsilon, i == 0 && config.mid_attends));
+  for (int index = 0; index < levels; ++index) {
+    const int level = levels - 1 - index;
+    const std::string block = numbered("up_blocks", index);
+    const float epsilon = config.video ? kVideoEpsilon : config.epsilon;
+    for (int layer = 0; layer < config.units_per_level(); ++layer)
+      up.push_back(builder.unit(block, level, layer, epsilon, config.up_attends[index]));
+    up.back().is_last = true;
+    if (level > 0) up.back().resampler = block + ".upsamplers.0";
   }
-  for (int block = 0; block < levels; ++block) {
-    const int level = levels - 1 - block;
-    for (int layer = 0; layer < config.units_per_level(); ++layer) {
-      up.push_back({level, block, layer, config.up_attends[block]});
-      add_resnet(numbered("up_blocks", block), layer, level);
-      if (config.up_attends[block]) add_attention(numbered("up_blocks", block), layer, level);
-    }
-  }
-
-  Extent total = 0;
-  for (const Layer& layer : resnets) {
-    places_[layer.name] = total.value("the width of the time projections");
-    total = total + layer.channels;
-  }
-  time_total_ = total.value("the width of the time projections");
-  for (const auto* layers : {&cross_attentions, &transformers})
-    for (size_t i = 0; i < layers->size(); ++i) places_[(*layers)[i].name] = int(i);
+  time_width = builder.time_width();
 }
 
-int UnetLayout::place_of(const std::string& name) const {
-  const auto found = places_.find(name);
-  if (found == places_.end()) throw Error(ErrorCode::kInternal, "no layer " + name);
-  return found->second;
+std::vector<const UnetResnet*> UnetLayout::resnets() const {
+  std::vector<const UnetResnet*> out;
+  for (const auto* units : {&down, &mid, &up})
+    for (const UnetUnit& unit : *units)
+      for (const auto* resnet : {&unit.resnet, &unit.temporal_resnet})
+        if (*resnet) out.push_back(&**resnet);
+  return out;
 }
 
 Shape unet_feature_shape(const UnetConfig& config, const UnetShape& shape, int branch) {
   const UnetLayout layout(config);
-  const UnetLayout::Place& place = layout.up[config.branches() - 1 - branch];
+  const UnetUnit& unit = layout.up[config.branches() - 1 - branch];
   // The hidden state has the size of the layer's skip, and the channels of the layer before it.
-  const Shape size = unet_level_shape(config, shape, place.level);
-  const bool first_of_block = place.layer == 0;
-  const int from = first_of_block ? std::min(place.level + 1, config.levels() - 1) : place.level;
+  const Shape size = unet_level_shape(config, shape, unit.level);
+  const int from = unit.layer == 0 ? std::min(unit.level + 1, config.levels() - 1) : unit.level;
   return {shape.batch, size.h, size.w, config.channels[from]};
 }
 
@@ -87,41 +121,20 @@ UnetBranch describe_branch(const UnetConfig& config, int branch) {
   const UnetLayout layout(config);
   const int layers = config.branches(), first = layers - 1 - branch;
   UnetBranch out;
-  if (first == 0 && config.mid_resnets > 0) {
-    out.feature = "mid_block";
-  } else if (first == 0) {
-    const UnetLayout::Place& before = layout.down.back();
-    out.feature = numbered(
-        numbered("down_blocks", before.block) + (before.attends ? ".attentions" : ".resnets"),
-        before.layer);
+  if (first > 0) {
+    const UnetUnit& before = layout.up[first - 1];
+    out.feature = before.is_last ? before.block : before.last_module();
   } else {
-    const UnetLayout::Place& before = layout.up[first - 1];
-    const std::string block = numbered("up_blocks", before.block);
-    out.feature =
-        before.layer == config.layers
-            ? block
-            : numbered(block + (before.attends ? ".attentions" : ".resnets"), before.layer);
+    out.feature = layout.mid.empty() ? layout.down.back().last_module() : "mid_block";
   }
-  const auto add = [&](const std::string& block, const UnetLayout::Place& place) {
-    out.runs.push_back(numbered(block + ".resnets", place.layer));
-    if (place.attends) out.runs.push_back(numbered(block + ".attentions", place.layer));
+  const auto add = [&](const UnetUnit& unit) {
+    if (unit.resnet) out.runs.push_back(unit.name);
+    if (unit.attention) out.runs.push_back(unit.attention->name);
+    if (!unit.resampler.empty()) out.runs.push_back(unit.resampler);
   };
   out.runs.push_back("conv_in");
-  for (int unit = 0; unit < branch; ++unit) {
-    const UnetLayout::Place& place = layout.down[unit];
-    const std::string block = numbered("down_blocks", place.block);
-    if (place.layer == config.layers)
-      out.runs.push_back(block + ".downsamplers.0");
-    else
-      add(block, place);
-  }
-  for (int layer = first; layer < layers; ++layer) {
-    const UnetLayout::Place& place = layout.up[layer];
-    const std::string block = numbered("up_blocks", place.block);
-    add(block, place);
-    if (place.layer == config.layers && place.level > 0)
-      out.runs.push_back(block + ".upsamplers.0");
-  }
+  std::for_each(layout.down.begin(), layout.down.begin() + branch, add);
+  std::for_each(layout.up.begin() + first, layout.up.end(), add);
   out.runs.push_back("conv_norm_out+conv_out");
   return out;
 }

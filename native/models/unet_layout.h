@@ -1,9 +1,9 @@
 #pragma once
 
-// Where the blocks of UNet2DConditionModel lie in the network.
+// What a U-Net is made of: its layers as a list of descriptors, in the order of a full pass.
 
+#include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "unet_config.h"
@@ -15,37 +15,69 @@ inline std::string numbered(const std::string& name, int index) {
   return name + "." + std::to_string(index);
 }
 
-// Names and places of everything that a whole network has, in the order of a full pass.
+struct UnetResnet {
+  std::string name;
+  int channels = 0;
+  float epsilon = 1e-5f;  // of its norms
+  int time = 0;           // its first channel in "time", which concatenates all projections
+};
+
+struct UnetTransformerBlock {
+  std::string name;
+  int context = 0;  // its place in UnetLayout::contexts
+};
+
+struct UnetAttentionLayer {
+  std::string name;
+  UnetAttention kind = UnetAttention::transformer;
+  int heads = 1;
+  std::vector<UnetTransformerBlock> blocks = {};  // of a transformer
+  // Along a video's frames, each behind the block of its index and blended with what that made;
+  // empty: none.
+  std::vector<UnetTransformerBlock> temporal_blocks = {};
+  int position = -1;  // with temporal blocks: its place in UnetLayout::positions
+};
+
+// A resnet with what follows it, or a downsampler.
+struct UnetUnit {
+  std::string block;      // "down_blocks.1"; "mid_block"
+  int level = 0;          // 0 is the finest
+  int layer = 0;          // in the block
+  bool is_last = false;   // of the block
+  std::string name = {};  // of the resnet's module
+  std::optional<UnetResnet> resnet = {};
+  // Behind it, along a video's frames, and blended with it.
+  std::optional<UnetResnet> temporal_resnet = {};
+  std::optional<UnetAttentionLayer> attention = {};
+  std::string resampler = {};  // at the end; empty: none
+
+  // The one whose output is the unit's, but for a resampler.
+  const std::string& last_module() const { return attention ? attention->name : name; }
+};
+
 struct UnetLayout {
-  struct Layer {
+  // A cross attention (attn2): keys and values of the text.
+  struct Context {
     std::string name;
     int channels = 0;
     int level = 0;
     bool temporal = false;  // along frames
   };
-  // What an up layer or down unit works on.
-  struct Place {
-    int level = 0;  // 0 is the finest
-    int block = 0;  // index in down_blocks or up_blocks
-    int layer = 0;  // in the block; == layers_per_block: the downsampler
-    bool attends = false;
+  // A transformer that adds a vector to each frame.
+  struct Position {
+    std::string name;
+    int channels = 0;
   };
 
   explicit UnetLayout(const UnetConfig& config);
 
-  std::vector<Place> down, up;          // down units, up layers
-  std::vector<Layer> resnets;           // with time projections, as "time" concatenates them
-  std::vector<Layer> cross_attentions;  // attn2 of every transformer block
-  std::vector<Layer> transformers;      // that hold those blocks
+  std::vector<UnetUnit> down, mid, up;
+  std::vector<Context> contexts;
+  std::vector<Position> positions;
+  int time_width = 0;  // of "time"
 
-  // Of a cross attention or a transformer: its place in the list; of a resnet: its first channel
-  // in "time".
-  int place_of(const std::string& name) const;
-  int time_total() const { return time_total_; }
-
- private:
-  std::unordered_map<std::string, int> places_;
-  int time_total_ = 0;
+  // All resnets, as "time" concatenates them.
+  std::vector<const UnetResnet*> resnets() const;
 };
 
 }  // namespace deepcache

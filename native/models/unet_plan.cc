@@ -19,8 +19,8 @@ void plan_positions(const UnetConfig& config, int frames, const UnetLayout& layo
                     Recorder& record) {
   Plan& plan = record.plan();
   const Tensor numbers = plan.external(PortKind::frames, {1, 1, frames, 1});
-  for (size_t i = 0; i < layout.transformers.size(); ++i) {
-    const auto& [name, channels, level, temporal] = layout.transformers[i];
+  for (size_t i = 0; i < layout.positions.size(); ++i) {
+    const auto& [name, channels] = layout.positions[i];
     TimestepEmbedding op;
     op.x = numbers;
     op.y = plan.temporary({1, 1, frames, channels});
@@ -48,7 +48,7 @@ Plan plan_unet(const UnetConfig& config, const UnetShape& shape, const std::vect
   std::vector<Tensor> skips = {x};
   plan.mark(prefix_mark(0));
   for (int unit = 0; unit < layers - 1; ++unit) {
-    skips.push_back(x = blocks.down_unit(unit, x));
+    skips.push_back(x = blocks.down(layout.down[unit], x));
     plan.mark(prefix_mark(unit + 1));
   }
   x = blocks.mid(x);
@@ -61,8 +61,8 @@ Plan plan_unet(const UnetConfig& config, const UnetShape& shape, const std::vect
     plan.mark(suffix_mark(branch));
     if (std::find(features.begin(), features.end(), branch) != features.end())
       plan.make_external(x, {PortKind::feature, branch}, Type::activation);
-    x = blocks.up_layer(layers - 1 - branch, x, skips[branch],
-                        branch ? skips[branch - 1] : Tensor{});
+    x = blocks.up(layout.up[layers - 1 - branch], x, skips[branch],
+                  branch ? skips[branch - 1] : Tensor{});
   }
   blocks.out(x);
   plan.finish();
@@ -104,7 +104,8 @@ Plan plan_unet_context(const UnetConfig& config, int batch, int length) {
 Plan plan_unet_context(const UnetConfig& config, const UnetShape& shape) {
   Plan plan;
   Recorder record(plan);
-  const int batch = config.video ? shape.videos() : shape.batch, length = shape.context_length;
+  const int batch = shape.batch / shape.samples_of_condition(config);
+  const int length = shape.context_length;
   if (config.context_width == 0) {
     plan.finish();
     return plan;
@@ -118,7 +119,7 @@ Plan plan_unet_context(const UnetConfig& config, const UnetShape& shape) {
   const Tensor text = input(PortKind::text, length);
   const UnetLayout layout(config);
   std::vector<Tensor> interleaved(config.levels());
-  const auto source = [&](const UnetLayout::Layer& attention) {
+  const auto source = [&](const UnetLayout::Context& attention) {
     if (!attention.temporal || !shape.interleaves_contexts()) return text;
     Tensor& spread = interleaved[attention.level];
     if (!spread) {
@@ -129,14 +130,14 @@ Plan plan_unet_context(const UnetConfig& config, const UnetShape& shape) {
     }
     return spread;
   };
-  for (size_t i = 0; i < layout.cross_attentions.size(); ++i) {
-    const auto& attention = layout.cross_attentions[i];
+  for (size_t i = 0; i < layout.contexts.size(); ++i) {
+    const auto& attention = layout.contexts[i];
     const Tensor y =
         record.linears(source(attention), {attention.name + ".to_k", attention.name + ".to_v"},
                        {attention.channels, attention.channels}, false);
     plan.make_external(y, {PortKind::context, int(i)}, Type::activation);
   }
-  if (config.video) plan_positions(config, shape.frames, layout, record);
+  if (!layout.positions.empty()) plan_positions(config, shape.frames, layout, record);
   plan.finish();
   return plan;
 }
@@ -194,9 +195,9 @@ Plan plan_unet_time(const UnetConfig& config, int rows, int samples, int time_id
   const UnetLayout layout(config);
   std::vector<std::string> names;
   std::vector<int> outs;
-  for (const auto& resnet : layout.resnets) {
-    names.push_back(resnet.name + ".time_emb_proj");
-    outs.push_back(resnet.channels);
+  for (const UnetResnet* resnet : layout.resnets()) {
+    names.push_back(resnet->name + ".time_emb_proj");
+    outs.push_back(resnet->channels);
   }
   const Tensor time = record.linears(x, names, outs, true);
   plan.make_external(time, PortKind::time);

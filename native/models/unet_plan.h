@@ -31,6 +31,8 @@ struct UnetShape {
   bool old_contexts = false;
 
   int videos() const { return batch / frames; }
+  // Samples that follow each other and have a text and a time in common.
+  int samples_of_condition(const UnetConfig& config) const { return config.video ? frames : 1; }
   // One video has no turns.
   bool interleaves_contexts() const { return old_contexts && videos() > 1; }
   bool operator==(const UnetShape&) const = default;

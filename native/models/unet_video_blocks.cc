@@ -1,22 +1,39 @@
-// The layers of UNetBlocks along the frames of a video (diffusers: TransformerSpatioTemporalModel,
-// TemporalBasicTransformerBlock).
+// The layers of UNetBlocks along the frames of a video (diffusers: SpatioTemporalResBlock,
+// TransformerSpatioTemporalModel, TemporalBasicTransformerBlock).
 
 #include "../runtime/checked.h"
 #include "unet_blocks.h"
 
 namespace deepcache {
 
+// diffusers: SpatioTemporalResBlock.
+Tensor UnetBlocks::temporal_resnet_behind(const UnetUnit& unit, Tensor x) {
+  const auto& [name, channels, epsilon, time] = *unit.temporal_resnet;
+  record_.count_linear(shape_.batch, config_.time_width(), channels, true);
+  x = temporal_resnet(record_, name, x,
+                      {.frames = shape_.frames,
+                       .groups = config_.groups,
+                       .epsilon = epsilon,
+                       .share = 1 - first_share(record_, config_.mix_factors, unit.name),
+                       .row = time_,
+                       .row_offset = time});
+  record_.label(x, unit.name);
+  return x;
+}
+
 // A vector for each frame, from a plan of its own; every forward pass counts it.
-Tensor UnetBlocks::frame_positions(const std::string& name, int channels) {
+Tensor UnetBlocks::frame_positions(int position) {
+  const int channels = layout_.positions[position].channels;
   record_.count_linear(shape_.batch, channels, 4 * channels, true);
   record_.count_linear(shape_.batch, 4 * channels, channels, true);
-  return plan().external({PortKind::position, layout_.place_of(name)},
-                         {1, 1, shape_.frames, channels}, Type::activation);
+  return plan().external({PortKind::position, position}, {1, 1, shape_.frames, channels},
+                         Type::activation);
 }
 
 // Each pixel's frames as a sequence. Returns the blend with x.
-Tensor UnetBlocks::temporal_block(const std::string& name, Tensor x, Tensor positions, int heads,
-                                  float share) {
+Tensor UnetBlocks::temporal_block(const UnetTransformerBlock& block, Tensor x, Tensor positions,
+                                  int heads, float share) {
+  const std::string& name = block.name;
   const int channels = x.shape.c, width = channels / heads;
   const int frames = shape_.frames, videos = shape_.batch / frames;
   const int pixels = x.shape.h * x.shape.w;
@@ -51,7 +68,7 @@ Tensor UnetBlocks::temporal_block(const std::string& name, Tensor x, Tensor posi
   const Sequence keys{length, 1, contexts, interleaved ? length : 0};
   const Tensor q = record_.conv(record_.layer_norm(h, name + ".norm2"), cross + ".to_q",
                                 {.out = channels, .bias = false, .linear = true});
-  const Tensor kv = plan().external({PortKind::context, layout_.place_of(cross)},
+  const Tensor kv = plan().external({PortKind::context, block.context},
                                     {videos, 1, contexts, 2 * channels}, Type::activation);
   const double tokens = double(videos) * pixels * length;
   record_.count_linear(tokens, config_.context_width, channels, false);  // to_k
