@@ -233,6 +233,6 @@ describe('wrong values', () => {
   test('that the user set are the user’s', async () => {
     const file = { _class_name: 'DPMSolverMultistepScheduler' };
     const error = await failure(read(file, { choice: { solver_order: 9 } }));
-    expect(error.message).toMatch(/^DPMSolverMultistepScheduler: solver_order must be/);
+    expect(error.message).toMatch(/^scheduler: DPMSolverMultistepScheduler: solver_order must be/);
   });
 });

@@ -154,7 +154,7 @@ function requireClass(path: string, name: unknown): void {
 }
 
 function overridesOf(choice: string | SchedulerConfig): SchedulerConfig {
-  if (typeof choice === 'string') return { _class_name: choice };
+  if (typeof choice === 'string' && choice !== '') return { _class_name: choice };
   if (typeof choice === 'object' && choice !== null && !Array.isArray(choice)) return choice;
   throw invalidArgument('scheduler', `must be a name, a configuration or a scheduler, got ${show(choice)}`);
 }
