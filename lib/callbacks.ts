@@ -6,7 +6,7 @@ export class Callbacks {
   readonly #pending = new Set<Promise<void>>();
   #failure: { error: unknown } | undefined;
 
-  /** @param onFailure told of the first failure, at once. */
+  /** @param onFailure called at the first failure, at once. */
   constructor(private readonly onFailure: (error: unknown) => void = () => {}) {}
 
   run(callback: () => unknown): void {

@@ -1,7 +1,7 @@
 import { oneLine, printable } from './printable.js';
 
 /**
- * Receives what a user should know but need not act on. What it throws, or a promise of its that rejects, ends what it
+ * Receives what a user should know but need not act on. What it throws, or the rejection of a promise that it returns, ends what it
  * was called from with that error.
  */
 export type Log = (message: string) => unknown;

@@ -45,6 +45,6 @@ function find(): { root: string; file: PackageFile } {
     'ERR_DEEPCACHE_NO_BINARY',
     'deepcache was bundled into another program, where its native binary and its files are missing: mark deepcache ' +
       'as external (esbuild --external:deepcache, webpack externals, Next.js serverExternalPackages, Vite ' +
-      'ssr.external) and install it beside the bundle; docs/install.md of the package says more',
+      'ssr.external) and install it next to the bundle; see docs/install.md of the package',
   );
 }

@@ -114,7 +114,7 @@ describe('without a binary', () => {
 
   test('a checkout is to be built', () => {
     put('scripts/build-native.mjs', '');
-    expect(load().message).toContain('nothing was built yet. Run `npm run build`');
+    expect(load().message).toContain('nothing has been built yet. Run `npm run build`');
   });
 
   test('a broken one is reported with the reason of the system', () => {
@@ -148,7 +148,7 @@ describe('without a binary', () => {
       String(f).endsWith('.node'),
     );
     putBinary('build/Release/deepcache.node', join('node_modules/@swc', String(foreign)));
-    expect(load().message).toContain('deepcache.node is no binary of deepcache');
+    expect(load().message).toContain('deepcache.node is not a binary of deepcache');
   });
 });
 

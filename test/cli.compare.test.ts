@@ -123,7 +123,7 @@ test('help names its own options and those of generate', async () => {
 describe('wrong use', () => {
   test.each([
     [['-o', 'x.gif'], /^deepcache: --output must end in .png/],
-    [['--cache', 'off'], /^deepcache: --cache must be given a setting besides off/],
+    [['--cache', 'off'], /^deepcache: --cache needs a setting other than off/],
     [['--cache', 'quick'], /'quick' is invalid. It must be off, quality/],
     [['--repeats', '0'], /--repeats <n>' argument '0' is invalid. It must be a whole number of at least 1/],
     [['--cache', 'interval=0'], /--cache: interval must be .*, got 0 \(of the setting "interval=0"\)/],

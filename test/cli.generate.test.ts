@@ -210,7 +210,7 @@ describe('wrong use', () => {
     ],
     [['generate', '-p', 'x', '--cache', 'interval=3,interval=4'], /It sets interval twice/],
     [['generate', '-p', 'x', '--scheduler', 'Magic'], /--scheduler "Magic" is not implemented/],
-    [['generate', '-p', 'x', '--scheduler-config', '[1]'], /It is no JSON object, nor a file with one/],
+    [['generate', '-p', 'x', '--scheduler-config', '[1]'], /It is neither a JSON object nor a file with one/],
     [['generate', '-p', 'x', '--dtype', 'fp8'], /Allowed choices are auto, fp32, fp16, bf16/],
     [['generate', '-p', 'x', '-o', 'x.gif'], /--output must end in .png, .jpg, .jpeg, .webp, got "x.gif"/],
     [['generate', '-p', 'x', '--quality', '101'], /--quality must be a whole number from 1 to 100/],
@@ -238,7 +238,7 @@ describe('wrong use', () => {
     [['--seeds', '1,2'], /--seeds must be a list of 1 seeds/],
     [['--seed', '1', '--seeds', '1'], /--seeds and --seed exclude each other/],
     [['--vae-tiling', '7'], /--vae-tiling: tileSize must be a whole number from 32/],
-    [['--prompt-2', 'y'], /--prompt-2 is nothing that text to image takes; it is for SDXL \[/],
+    [['--prompt-2', 'y'], /--prompt-2 does not apply to text to image; it is for SDXL \[/],
     [['--negative-prompt', 'a', '--negative-prompt', 'b'], /--negative-prompt has 2 texts for 1 prompts/],
     [['--scheduler-config', '{"eta":3}'], /^deepcache: (?!--eta)/],
     [

@@ -125,7 +125,7 @@ test.each([
   [['--model-name', 'sd3'], 2, /Allowed choices are sd15, sd21-base, sd21, sdxl/],
   [['lib', '--model-name', 'sd15'], 2, /exclude each other/],
   [['lib'], 1, /lib: has neither unet\/config\.json nor config\.json/],
-  [['nowhere'], 1, /nowhere: is no folder/],
+  [['nowhere'], 1, /nowhere: is not a folder/],
   [['--config', 'package.json'], 1, /ERR_DEEPCACHE_INVALID_CONFIG/],
 ])('%j', async (args, expected, message) => {
   const { code, err } = await runCli(['macs', ...args]);

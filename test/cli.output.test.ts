@@ -27,7 +27,7 @@ afterEach(() => rmSync(folder, { recursive: true }));
 const file = (name: string) => join(folder, name);
 const RUN = ['generate', '-m', MODEL, '-p', 'a red house', '--steps', '2', '--seed', '3'];
 const generate = (args: string[], options?: CliOptions) => runCli([...RUN, ...args], options);
-/** A folder that is no model: an error about the output comes before the one about it. */
+/** A folder that is not a model: an error about the output comes before the one about it. */
 const NOWHERE = ['-m', 'no-such-model', '-p', 'x'];
 
 describe('what is there is kept', () => {
@@ -132,8 +132,13 @@ describe('found before a model is loaded', () => {
       /folder\.png is a folder/,
       1,
     ],
-    ['a file for a folder', (path) => ['generate', '-o', `${path}/file/x.png`], /\/file is no folder \[/, 1],
-    ['a file far up', (path) => ['generate', '-o', `${path}/file/a/b/x.png`], /\/file is no folder \[/, 1],
+    [
+      'a file for a folder',
+      (path) => ['generate', '-o', `${path}/file/x.png`],
+      /\/file is not a folder \[/,
+      1,
+    ],
+    ['a file far up', (path) => ['generate', '-o', `${path}/file/a/b/x.png`], /\/file is not a folder \[/, 1],
     [
       'a link to nothing for a folder',
       (path) => ['generate', '-o', `${path}/dangling/x.png`],
@@ -157,7 +162,7 @@ describe('found before a model is loaded', () => {
     [
       "compare's page",
       (path) => ['compare', '-o', `${path}/a.png`, '--html', `${path}/file/x.html`],
-      /\/file is no folder/,
+      /\/file is not a folder/,
       1,
     ],
     [
@@ -166,7 +171,7 @@ describe('found before a model is loaded', () => {
       /--html must end in/,
       2,
     ],
-    ["quality's page", (path) => ['quality', '--html', `${path}/file/x.html`], /\/file is no folder/, 1],
+    ["quality's page", (path) => ['quality', '--html', `${path}/file/x.html`], /\/file is not a folder/, 1],
     [
       'a strength for no picture',
       () => ['generate', '--strength', '0.5'],
@@ -183,7 +188,7 @@ describe('found before a model is loaded', () => {
     ['frames a second of no video', () => ['generate', '--fps', '5'], /--fps .*give --frames/, 2],
     ['sizes', () => ['generate', '--width', '-8'], /--width must be a whole number from 1 to 16384/, 2],
     ['frames', () => ['generate', '--frames', '1000'], /--frames must be a whole number from 2 to 512/, 2],
-    ['the refiner', () => ['generate', '--refiner', 'nowhere'], /--refiner is no model: nowhere/, 2],
+    ['the refiner', () => ['generate', '--refiner', 'nowhere'], /--refiner is not a model: nowhere/, 2],
     [
       'a refiner of another kind',
       () => ['generate', '--refiner', MODEL],

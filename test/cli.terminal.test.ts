@@ -100,8 +100,8 @@ describe('what a model says does not reach the terminal as it is', () => {
       value['..'] = ['diffusers', 'AutoencoderKL'];
     });
     const { out } = await runCli(['inspect', path]);
-    expect(out).toContain('names a component "../outside/unet", which is no name of a folder');
-    expect(out).toContain('names a component "..", which is no name of a folder');
+    expect(out).toContain('names a component "../outside/unet", which is not the name of a folder');
+    expect(out).toContain('names a component "..", which is not the name of a folder');
     expect(out.match(/^unet /gm)).toHaveLength(1);
   });
 

@@ -67,6 +67,6 @@ export function toJsonObject(text: string): Record<string, unknown> {
     if (text.trimStart().startsWith('{')) return parseJsonObject('the text', text);
     return parseJsonObject(text, readSmallFileSync(text, LIMITS.config).toString('utf8'));
   } catch (error) {
-    throw new InvalidArgumentError(`It is no JSON object, nor a file with one: ${messageOf(error)}`);
+    throw new InvalidArgumentError(`It is neither a JSON object nor a file with one: ${messageOf(error)}`);
   }
 }

@@ -16,8 +16,8 @@ export function buildCommand(context: CliContext): Command {
       'Build the native binary from the sources in the package, for platforms without a published one. Needs CMake ' +
         '3.18 or newer and a C++20 compiler; downloads nothing.',
     )
-    .option('--cuda', "the CUDA library too, for this machine's GPUs; needs nvcc")
-    .option('--jobs <n>', 'compilers at once (default: one for each core)', toCount)
+    .option('--cuda', "build the CUDA library, too, for this machine's GPUs; needs nvcc")
+    .option('--jobs <n>', 'compilers to run at once (default: one per core)', toCount)
     .addHelpText('after', EXIT_CODES_HELP)
     .action(async (flags: Flags) => {
       const folder = await buildFromSource({ ...flags, signal: context.signal });

@@ -47,7 +47,7 @@ export function compareCommand(context: CliContext): Command {
     .option('--html <file>', 'a page with a slider between the pictures, in one file')
     .option(
       '--repeats <n>',
-      'runs of each setting, of which the median time counts (default: 3 to 5 of short ones, else 1)',
+      'runs of each setting; the median time counts (default: 3 to 5 for short runs, else 1)',
       toCount,
     );
   for (const option of generateCommand(context).options) {
@@ -68,7 +68,7 @@ async function run({ cache, repeats, html, ...flags }: Flags, context: CliContex
   // Without a cache it is made in any case.
   const settings = cache?.filter((setting) => setting !== false);
   if (settings?.length === 0)
-    throw invalidArgument('cache', 'must be given a setting besides off to compare with it');
+    throw invalidArgument('cache', 'needs a setting other than off to compare with it');
   const { signal } = context;
   const known = { ...toLoadOptions(flags), signal };
   await checkSettings(folder, family, options, settings ?? [], known);

@@ -103,7 +103,7 @@ export function optionsOfFlags(
     if (takes || isDefault || isLoading || elsewhere.includes(attribute)) continue;
     throw invalidArgument(
       attribute,
-      `is nothing that ${FAMILIES[family]} takes; it is for ${familyNames(families).join(', ')}`,
+      `does not apply to ${FAMILIES[family]}; it is for ${familyNames(families).join(', ')}`,
     );
   }
   return options;

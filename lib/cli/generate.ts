@@ -11,12 +11,12 @@ import { EXIT_CODES_HELP } from './run.js';
 /** Flags that are no options of the library, beside those of their group that are. */
 const OWN: Readonly<Record<FlagGroup, readonly Option[]>> = {
   make: [
-    new Option('--prompts <file>', 'more prompts, one a line; - is stdin'),
+    new Option('--prompts <file>', 'more prompts, one per line; - is stdin'),
     new Option(
       '-o, --output <file>',
       'PNG, JPEG or WebP; several images become file-1.png, ...; - is stdout (default: out.png)',
     ),
-    new Option('--force', 'replace files that are there; otherwise new ones get a number'),
+    new Option('--force', 'replace existing files; otherwise new ones get a number'),
     new Option('--quality <n>', 'of JPEG and WebP, 1 to 100').argParser(toWhole),
   ],
   picture: [],
@@ -25,16 +25,16 @@ const OWN: Readonly<Record<FlagGroup, readonly Option[]>> = {
       '--scheduler-config <json>',
       "fields of the sampler's configuration, or a file with them",
     ).argParser(toJsonObject),
-    new Option('--refiner <folder>', 'SDXL: a refiner that makes the last steps'),
+    new Option('--refiner <folder>', 'SDXL: a refiner that runs the last steps'),
     new Option(
       '--refiner-start <x>',
-      'the fraction of the denoising after which it does (default: 0.8)',
+      'the fraction of the denoising after which it starts (default: 0.8)',
     ).argParser(toNumber),
   ],
   tensor: [],
   model: [new Option('-m, --model <folder>', 'a model in the diffusers layout')],
   output: [
-    new Option('--preview <file>', 'write previews to this file, each over the one before'),
+    new Option('--preview <file>', 'write previews to this file, each replacing the last'),
     new Option('--json', 'print the result as JSON'),
     new Option('-q, --quiet', 'print nothing but errors'),
   ],

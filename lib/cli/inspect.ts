@@ -32,12 +32,12 @@ interface Inspection {
 export function inspectCommand(context: CliContext): Command {
   return new Command('inspect')
     .description(
-      'Say what a model folder, one of its components or a safetensors file holds, and what is wrong with it; ' +
+      'Show what a model folder, one of its components or a safetensors file holds, and what is wrong with it; ' +
         'or, for "devices", what this machine can compute on.',
     )
     .argument('<what>', 'a folder, a file, or the word devices')
     .option('--variant <name>', 'prefer weight files of this variant, such as fp16')
-    .option('--check-weights', 'read all weights, and look for infinities and what is not a number')
+    .option('--check-weights', 'read all weights and look for infinities and NaNs')
     .option('--json', 'print it as JSON')
     .addHelpText('after', EXIT_CODES_HELP)
     .action(async (what: string, flags: Flags) => {

@@ -56,7 +56,7 @@ export function macsCommand(context: CliContext): Command {
     .option('--context-length <n>', "tokens of the prompt; default: 77, or the model's own", toCount)
     .option('--steps <n>', 'U-Net calls of the run', toCount, 50)
     .option('-c, --cache <settings>', `DeepCache: ${CACHE_HELP}`, toCacheOptions)
-    .option('--json', 'print them as JSON, not in billions')
+    .option('--json', 'print the counts as JSON, not in billions')
     .addHelpText('after', `${COLUMNS_HELP}\n${CACHE_SETTINGS_HELP}\n${EXIT_CODES_HELP}`)
     .action(async (folder: string | undefined, flags: Flags) => {
       const { name, text, value } = await readConfig(folder, flags);
@@ -71,9 +71,9 @@ export function macsCommand(context: CliContext): Command {
 
 const COLUMNS_HELP = `
 Columns, in billions (GMACs):
-  repo      as the DeepCache project's own counter has them: layers with weights, without the products of attention
+  repo      as the DeepCache project's own counter counts: layers with weights, without the products of attention
   complete  convolutions, linear layers and both products of attention
-  executed  what running our plan takes`;
+  executed  what this package computes in a run`;
 
 async function readConfig(
   folder: string | undefined,
@@ -92,7 +92,7 @@ async function readConfig(
 }
 
 function configIn(folder: string): string {
-  if (!isFolder(folder)) throw invalidConfig(folder, 'is no folder');
+  if (!isFolder(folder)) throw invalidConfig(folder, 'is not a folder');
   const candidates = ['unet/config.json', 'config.json'].map((name) => join(folder, name));
   const path = candidates.find((candidate) => existsSync(candidate));
   if (!path) throw invalidConfig(folder, 'has neither unet/config.json nor config.json');

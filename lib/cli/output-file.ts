@@ -141,7 +141,7 @@ async function requireFolders(folder: string): Promise<void> {
   if (!there) return parent === folder ? undefined : requireFolders(parent);
   const target = there.isSymbolicLink() ? await stat(folder).catch(() => undefined) : there;
   if (!target) throw outputError(folder, 'is a link that leads nowhere, not a folder');
-  if (!target.isDirectory()) throw outputError(folder, 'is no folder');
+  if (!target.isDirectory()) throw outputError(folder, 'is not a folder');
 }
 
 /** Throws where no file can be made beside the path, or the disk has no room for any. */

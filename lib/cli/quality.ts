@@ -62,19 +62,19 @@ export function qualityCommand(context: CliContext): Command {
       `repeat it for several: ${CACHE_HELP} (default: intervals 2, 3, 5, 8, 10, branches 0 to 3, both schedules)`,
       (text, previous: CacheOptions[] | undefined) => [...(previous ?? []), toCacheOptions(text)],
     )
-    .option('--prompts <file>', 'prompts, one a line; - is stdin')
+    .option('--prompts <file>', 'prompts, one per line; - is stdin')
     .option('--captions <n>', "without prompts: captions of the demo model's world (default: 16)", toCount)
-    .option('-s, --seed <n>', 'of the first picture and of the captions; -1 is a random one', toWhole, 1000)
-    .option('--judge', "count what of the captions the pictures show (demo model's world only)")
-    .option('--batch <n>', 'pictures of a run', toCount, 8)
+    .option('-s, --seed <n>', 'of the first picture and the captions; -1 picks one at random', toWhole, 1000)
+    .option('--judge', "count how much of the captions the pictures show (demo model's world only)")
+    .option('--batch <n>', 'pictures per run', toCount, 8)
     .option(
       '--repeats <n>',
-      'runs of each setting, of which the median time counts (default: 3 to 5 of short ones, else 1)',
+      'runs of each setting; the median time counts (default: 3 to 5 for short runs, else 1)',
       toCount,
     )
     .option('--html <file>', 'a page with the figures and pictures, in one file')
     .option('--markdown', 'print the figures as tables in Markdown')
-    .option('--pictures <n>', 'prompts whose pictures it shows (default: 8)', toWhole);
+    .option('--pictures <n>', 'prompts whose pictures the page shows (default: 8)', toWhole);
   for (const option of generateCommand(context).options) {
     if (MEASURED_FLAGS.includes(option.attributeName())) command.addOption(option);
   }
@@ -100,7 +100,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
     ...rest
   } = flags;
   const settings = cache?.filter((setting) => setting !== false) ?? defaultGrid();
-  if (settings.length === 0) throw invalidArgument('cache', 'must be given a setting besides off');
+  if (settings.length === 0) throw invalidArgument('cache', 'needs a setting other than off');
   const seed = isRandom(given) ? drawSeed() : given;
   const isDemo = flags.model === undefined || captions !== undefined || judge === true;
   const prompts = await promptList(

@@ -32,7 +32,7 @@ export async function checkRefiner(base: string | undefined, flags: GenerateFlag
   }
   const { className } = await readModelIndex(refiner).catch((error: unknown) => {
     if (!(error instanceof DeepCacheError)) throw error;
-    throw invalidArgument('refiner', `is no model: ${error.message}`, { cause: error });
+    throw invalidArgument('refiner', `is not a model: ${error.message}`, { cause: error });
   });
   if (!XL.test(className)) {
     throw invalidArgument('refiner', `must be an SDXL model; ${refiner} is a ${className}`);

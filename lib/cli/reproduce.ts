@@ -10,9 +10,9 @@ export function reproduceCommand(context: CliContext): Command {
   return new Command('reproduce')
     .description(
       "Compute the average multiply-accumulates of the DeepCache paper's tables from the configurations of their " +
-        'models, and hold them against the published figures.',
+        'models, and compare them with the published figures.',
     )
-    .option('--json', 'print them as JSON')
+    .option('--json', 'print the figures as JSON')
     .addHelpText('after', `${HELP}\n${EXIT_CODES_HELP}`)
     .action(async ({ json }: { json?: boolean }) => {
       const rows = await reproduce(context.signal);

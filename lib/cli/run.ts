@@ -7,7 +7,7 @@ import { RENAMED as FLAG_NAMES } from './flags.js';
 export const EXIT_CODES_HELP = `
 Exit codes:
   0    done
-  1    it could not be done, or problems were found
+  1    it failed, or problems were found
   2    a wrong command, option or argument
   130  stopped by Ctrl-C (a second Ctrl-C kills the process)`;
 
@@ -92,7 +92,7 @@ function inWordsOfFlags(message: string, code: string, known: ReadonlyMap<string
   const [name = ''] = /^\w+/.exec(message) ?? [];
   // The flag is there, for other models: what else the library takes here says nothing.
   if (known.has(name) && /^\w+ is not an option[; ]/.test(message))
-    return `${flag(name)} is nothing that this model takes`;
+    return `${flag(name)} does not apply to this model`;
   const isOption = code === 'ERR_DEEPCACHE_INVALID_ARGUMENT' && !/^\w+ is (not a|no) field/.test(message);
   return (
     message

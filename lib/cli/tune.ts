@@ -43,17 +43,24 @@ interface Flags extends Omit<GenerateFlags, 'cache' | 'seed' | 'output'> {
 export function tuneCommand(context: CliContext): Command {
   const command = new Command('tune')
     .description(
-      'Search the fastest DeepCache schedule of a model within a budget, and try it on other prompts.',
+      'Find the fastest DeepCache schedule for a model within a budget, and try it on other prompts.',
     )
     .optionsGroup('The budget, one of:')
     .addOption(
-      new Option('--min-psnr <dB>', 'the fastest schedule that is as like the uncached pictures as this')
+      new Option(
+        '--min-psnr <dB>',
+        'the fastest schedule with at least this PSNR against the uncached pictures',
+      )
         .argParser(toNumber)
         .conflicts('speedup'),
     )
-    .option('--speedup <x>', 'the schedule closest to the uncached result that is as fast as this', toNumber)
+    .option(
+      '--speedup <x>',
+      'the schedule closest to the uncached pictures that is at least this fast',
+      toNumber,
+    )
     .optionsGroup('What to search with:')
-    .option('--prompts <file>', 'prompts, one a line; - is stdin')
+    .option('--prompts <file>', 'prompts, one per line; - is stdin')
     .option(
       '--validation-prompts <file>',
       'prompts to try the result on; by default half of the prompts, or a single one with other seeds',
@@ -63,12 +70,12 @@ export function tuneCommand(context: CliContext): Command {
       "without prompts: captions of the demo model's world, and twice as many to try the result on (default: 12)",
       toCount,
     )
-    .option('-s, --seed <n>', 'of the first picture and of the captions; -1 is a random one', toWhole, 1)
+    .option('-s, --seed <n>', 'of the first picture and the captions; -1 picks one at random', toWhole, 1)
     .option('--branches <n,n,...>', 'branches to search (default: 0,1,2,3)', toList(toWhole))
-    .option('--max-runs <n>', 'runs of all prompts to search with at most (default: 500)', toCount)
+    .option('--max-runs <n>', 'at most this many runs of all prompts for the search (default: 500)', toCount)
     .option(
       '--max-seconds <n>',
-      'seconds that it may take, of which some are kept for other prompts',
+      'at most this many seconds, some of which are kept for the other prompts',
       toNumber,
       300,
     );

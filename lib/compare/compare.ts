@@ -27,7 +27,7 @@ export interface CompareOptions {
    * made three to five times, others once.
    */
   repeats?: number;
-  /** Called after every U-Net call, except those that warm up. What it throws, or a promise of its that rejects, ends it all. */
+  /** Called after every U-Net call, except those that warm up. What it throws, or the rejection of a promise that it returns, ends it all. */
   onProgress?: (event: CompareEvent) => unknown;
 }
 

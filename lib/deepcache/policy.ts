@@ -12,7 +12,7 @@ export interface PolicyRun {
 
 /** The whole U-Net. */
 export interface FullCall {
-  /** What tells it from other calls. */
+  /** What distinguishes it from other calls. */
   kind: 'full';
   /** Default 'both'. */
   halves?: Halves;
@@ -20,7 +20,7 @@ export interface FullCall {
 
 /** The shallow part of the U-Net, with the features that the last full call left at `branch`. */
 export interface RetrieveCall {
-  /** What tells it from other calls. */
+  /** What distinguishes it from other calls. */
   kind: 'retrieve';
   /** How deep it goes. */
   branch: number;
@@ -30,7 +30,7 @@ export interface RetrieveCall {
 
 /** No U-Net: its guided output is guessed, as a sum of what is kept (StepRow.predict). */
 export interface PredictedCall {
-  /** What tells it from other calls. */
+  /** What distinguishes it from other calls. */
   kind: 'predict';
   /** They are summed up. */
   terms: readonly Term[];
@@ -38,7 +38,7 @@ export interface PredictedCall {
 
 /** A full call, or `instead`, as the run itself decides (StepRow.skip). */
 export interface AdaptiveCall {
-  /** What tells it from other calls. */
+  /** What distinguishes it from other calls. */
   kind: 'adaptive';
   /** What a call that is skipped does. */
   instead: RetrieveCall | PredictedCall;

@@ -27,7 +27,7 @@ export interface NonuniformCache {
   interval: number;
   /** As in {@link UniformCache}. */
   branch?: number;
-  /** What tells it from {@link UniformCache}. */
+  /** What distinguishes it from {@link UniformCache}. */
   schedule: 'nonuniform';
   /** The call around which full calls are densest, from 0; by default at 30 % of the run. */
   center?: number;

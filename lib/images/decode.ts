@@ -51,7 +51,7 @@ export async function examine(
   { maxPixels = MOST_PIXELS, signal }: DecodeLimits,
 ): Promise<EncodedPicture> {
   const format = formatOf(bytes);
-  if (!format) throw new Error('it is no PNG, JPEG, WebP, GIF, TIFF or AVIF');
+  if (!format) throw new Error('it is not a PNG, JPEG, WebP, GIF, TIFF or AVIF');
   if (format === 'avif' && bytes.length > MOST_AVIF) {
     throw new Error(`it has ${bytes.length} bytes; of an AVIF at most ${MOST_AVIF} are read`);
   }

@@ -1,7 +1,7 @@
 import { invalidArgument } from '../errors.js';
 import type { Image } from '../images/image.js';
 
-/** Mean squared difference of all 8-bit values, the three channels alike: from 0 to 255^2. */
+/** Mean squared difference of all 8-bit values, all three channels together: from 0 to 255^2. */
 export function meanSquaredError(image: Image, reference: Image): number {
   requireSameSize(image, reference);
   let sum = 0;

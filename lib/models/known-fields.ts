@@ -29,5 +29,5 @@ export function unknownFields(config: Readonly<Record<string, unknown>>): string
     .filter(
       ([name, value]) => !name.startsWith('_') && value !== null && value !== false && !known.includes(name),
     )
-    .map(([name]) => `"${shorten(name, 60)}" is no field of a ${className} and is left out`);
+    .map(([name]) => `"${shorten(name, 60)}" is not a field of ${className} and is left out`);
 }

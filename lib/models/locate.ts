@@ -67,8 +67,8 @@ function nothingThere(given: string): DeepCacheError {
   return invalidConfig(
     given,
     existsSync(cached)
-      ? `is no folder here; the model of this name was downloaded before: give ${cached}`
-      : 'is no folder here, and nothing is downloaded by itself. If a model of the Hugging Face Hub is meant, download it ' +
+      ? `is not a folder here; the model of this name was downloaded before: give ${cached}`
+      : 'is not a folder here, and nothing is downloaded by itself. If a model of the Hugging Face Hub is meant, download it ' +
           `first: hf download ${path} --local-dir ${name}`,
   );
 }

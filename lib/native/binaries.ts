@@ -47,7 +47,7 @@ export function cudaLibrary(): string | undefined {
   }
 }
 
-/** `require` as the package's own files have it, from dist/ and lib/ alike. */
+/** `require` as the package's own files have it, from dist/ as from lib/. */
 export function packageRequire(): NodeJS.Require {
   return createRequire(join(packageRoot(), 'package.json'));
 }

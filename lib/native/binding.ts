@@ -51,7 +51,7 @@ function open(file: string): NativeAddon | string {
     const reason = messageOf(error).split('\n')[0] ?? '';
     return reason.includes(file) ? reason : `${file}: ${reason}`;
   }
-  if (typeof addon?.version !== 'string') return `${file} is no binary of deepcache`;
+  if (typeof addon?.version !== 'string') return `${file} is not a binary of deepcache`;
   if (addon.version !== version)
     return `${file} is of deepcache ${addon.version}, but the package is ${version}`;
   const contract = contractOfCheckout();
@@ -62,7 +62,7 @@ function open(file: string): NativeAddon | string {
 
 function missing(): string {
   const { optionalDependencies } = packageFile();
-  if (isCheckout()) return 'nothing was built yet';
+  if (isCheckout()) return 'nothing has been built yet';
   if (optionalDependencies?.[platformPackage()] === undefined) return 'no prebuilt one is published for it';
   return (
     `the optional package ${platformPackage()} is not installed (left out by an option, by a lockfile of ` +
@@ -74,7 +74,7 @@ function advice(): string {
   return isCheckout()
     ? 'Run `npm run build` (needs CMake and a C++20 compiler).'
     : 'Install again with optional dependencies, or run `npx deepcache build` (needs CMake and a C++20 compiler); ' +
-        'docs/install.md of the package says more.';
+        'see docs/install.md of the package.';
 }
 
 /** Between two releases the version says nothing about what an addon has: the file that describes it does. */

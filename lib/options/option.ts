@@ -13,7 +13,7 @@ export interface Flag {
   readonly help?: string;
 }
 
-/** An option of the library, told once: all checks, help texts and tables come from here. */
+/** An option of the library, stated once: all checks, help texts and tables come from here. */
 export interface Option<T = unknown, F extends Family = Family> {
   /** What values it takes. */
   readonly kind: Kind<T>;
@@ -21,7 +21,7 @@ export interface Option<T = unknown, F extends Family = Family> {
   readonly families: readonly F[];
   /** One line for tables and for the command line. */
   readonly help: string;
-  /** Its default as tables tell it; none: absent. */
+  /** Its default as tables show it; none: absent. */
   readonly fallback?: string;
   /** The option of which it is another name. */
   readonly aliasOf?: string;

@@ -153,7 +153,7 @@ export abstract class DiffusionPipeline<
     return this.components.defaults ?? {};
   }
 
-  /** What tells the model from others: the settings in pictures name it; undefined for parts of your own. */
+  /** What distinguishes the model from others: the settings in pictures name it; undefined for parts of your own. */
   get model(): ModelName | undefined {
     return this.components.model;
   }

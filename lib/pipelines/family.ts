@@ -31,7 +31,7 @@ export interface Start extends Partial<LoopInputs> {
 
 /** The stages of a run whose options are known, in order. Nothing has been computed before the first of them. */
 export interface Stages {
-  /** What the run needs, told before anything is allocated. */
+  /** What the run needs, known before anything is allocated. */
   readonly memory: MemoryEstimate;
   /** Encodes what conditions the U-Net. The stages draw from the generators in diffusers' order. */
   condition(noise: NoiseSource): Promise<Partial<LoopInputs>>;

@@ -30,7 +30,7 @@ export interface QualityOptions {
   judge?: Judge;
   /** Ends the measurement; the report has the batches that were finished. */
   stop?: AbortSignal;
-  /** Called in every U-Net call. What it throws, or a promise of its that rejects, ends the measurement. */
+  /** Called in every U-Net call. What it throws, or the rejection of a promise that it returns, ends the measurement. */
   onProgress?: (event: QualityEvent) => unknown;
 }
 

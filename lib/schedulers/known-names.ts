@@ -1,6 +1,6 @@
 import { UI_NAMES } from './aliases.js';
 
-/** diffusers' names of its classes, and ours of two original programs', without 'Scheduler' behind them. */
+/** diffusers' names of its classes, and ours for two original programs', without 'Scheduler' behind them. */
 const CLASSES = [
   ...(['DDIM', 'DDPM', 'DPMSolverMultistep', 'EulerAncestralDiscrete', 'EulerDiscrete'] as const),
   ...(['HeunDiscrete', 'LCM', 'LMSDiscrete', 'PNDM', 'UniPCMultistep'] as const),

@@ -25,7 +25,7 @@ export interface TuneOptions {
   maxSeconds?: number;
   /** Ends the search at once, with the best so far, which is not tried on other prompts then. */
   stop?: AbortSignal;
-  /** Called after every run. What it throws, or a promise of its that rejects, ends the search. */
+  /** Called after every run. What it throws, or the rejection of a promise that it returns, ends the search. */
   onProgress?: (event: TuneEvent) => unknown;
 }
 

@@ -127,7 +127,7 @@ describe('errors', () => {
   test('name the file', async () => {
     const text = join(folder, 'text.png');
     writeFileSync(text, 'no image');
-    await refuses(Image.open(text), 'ERR_DEEPCACHE_IMAGE', /text\.png cannot be read: it is no PNG/);
+    await refuses(Image.open(text), 'ERR_DEEPCACHE_IMAGE', /text\.png cannot be read: it is not a PNG/);
     await refuses(
       Image.open(join(folder, 'none.png')),
       'ERR_DEEPCACHE_IMAGE',

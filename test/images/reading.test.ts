@@ -50,7 +50,7 @@ describe('what a text stands for', () => {
   test.each([
     [
       `data:image/png;base64,${'A'.repeat(300_000)}`,
-      /data: URL of type image\/png cannot be read: it is no PNG/,
+      /data: URL of type image\/png cannot be read: it is not a PNG/,
     ],
     ['data:image/svg+xml;utf8,<svg/>', /data: URL of type image\/svg\+xml is not in base64/],
     [`iVBORw0KGgo${'A'.repeat(300_000)}`, /the image cannot be read/],
@@ -82,8 +82,8 @@ describe('files', () => {
   ])('%s is no picture', async (_, text) => {
     const path = join(folder, 'fake.png');
     writeFileSync(path, text);
-    await refuses(path, /fake\.png cannot be read: it is no PNG, JPEG, WebP, GIF, TIFF or AVIF/);
-    await refuses(Buffer.from(text), /^the image cannot be read: it is no PNG/);
+    await refuses(path, /fake\.png cannot be read: it is not a PNG, JPEG, WebP, GIF, TIFF or AVIF/);
+    await refuses(Buffer.from(text), /^the image cannot be read: it is not a PNG/);
   });
 
   test.each(['png', 'jpeg', 'webp', 'gif', 'tiff', 'avif'] as const)('%s is read', async (format) => {

@@ -145,6 +145,6 @@ describe('flags', () => {
 
   test('of other families are refused', () => {
     const { message } = thrown(() => optionsOfFlags('ddpm', { prompt: ['a'] }));
-    expect(message).toBe('prompt is nothing that DDPM takes; it is for models of text');
+    expect(message).toBe('prompt does not apply to DDPM; it is for models of text');
   });
 });

@@ -58,7 +58,7 @@ export async function inspectModel(
     // Anything else could name files elsewhere.
     if (!/^\w[\w.-]*$/.test(name)) {
       problems.push(
-        `model_index.json names a component ${JSON.stringify(name)}, which is no name of a folder`,
+        `model_index.json names a component ${JSON.stringify(name)}, which is not the name of a folder`,
       );
       continue;
     }

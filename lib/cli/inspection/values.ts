@@ -14,7 +14,7 @@ const EXPONENTS: Readonly<
 /**
  * Reads all weights of a file, and says which are infinite or not numbers. Takes as long as reading the file.
  *
- * @param onTensor told of every tensor before it is read.
+ * @param onTensor called for every tensor before it is read.
  * @throws the signal's reason after an abort.
  */
 export async function valueProblems(

@@ -48,7 +48,7 @@ export const PICTURE_OPTIONS = {
   classLabels: option({
     kind: kinds.labels,
     families: ['ldm'],
-    help: 'for class-conditional models: numbers of what to show',
+    help: 'for class-conditional models: numbers of the classes to show',
     required: { ldm: ': say which class to show, by its number' },
     flag: { spelling: '--class <n,n,...>', group: 'make' },
   }),
@@ -104,7 +104,7 @@ export const PICTURE_OPTIONS = {
     flag: {
       spelling: '--no-keep-original',
       group: 'picture',
-      help: 'let what is not repainted change a little, as models do',
+      help: 'let pixels outside the mask change a little, as models do',
     },
   }),
   /** Noise of unit variance to start from, [images, 4, height / 8, width / 8], instead of the seed's. */

@@ -50,7 +50,7 @@ export const RUN_OPTIONS = {
   seed: option({
     kind: kinds.seed,
     families: ALL,
-    help: 'the same seed makes the same picture; -1 is a random one, too',
+    help: 'the same seed makes the same picture; -1 picks one at random',
     fallback: 'random',
     flag: { spelling: '-s, --seed <n>', group: 'make' },
   }),
@@ -100,7 +100,7 @@ export const RUN_OPTIONS = {
   sigmas: option({
     kind: kinds.numbers,
     families: [...LATENT, 'svd'],
-    help: 'the same as sigmas',
+    help: 'the same, as sigmas',
     flag: { spelling: '--sigmas <s,s,...>', group: 'how' },
   }),
   /** For samplers of the DDIM kind: 0 (default) is deterministic, 1 as noisy as DDPM. */
@@ -119,7 +119,7 @@ export const RUN_OPTIONS = {
     fallback: "'image'",
   }),
   /**
-   * Called after every U-Net call. What it throws ends the run, and so does a promise of its that rejects; the run goes
+   * Called after every U-Net call. What it throws ends the run, and so does the rejection of a promise that it returns; the run goes
    * on meanwhile, and ends when all of them have settled. One that never settles keeps the run waiting, and the calls
    * behind it, until `signal` aborts: give one with a time limit (`AbortSignal.timeout`) where that may happen.
    */
@@ -132,19 +132,19 @@ export const RUN_OPTIONS = {
   previewEvery: option({
     kind: kinds.whole(1, 100_000, 'count'),
     families: LATENT,
-    help: 'show every so many U-Net calls what becomes of it (`await event.preview.toImage()`)',
+    help: 'make a preview every so many U-Net calls (`await event.preview.toImage()`)',
     fallback: 'never',
     flag: {
       spelling: '--preview-every <n>',
       group: 'output',
-      help: 'show every so many steps what becomes of it, see below',
+      help: 'show a preview every so many steps, see below',
     },
   }),
-  /** Every how many U-Net calls `onStep` receives the latents as they are. Default: never. */
+  /** Every how many U-Net calls `onStep` receives the sample so far as they are. Default: never. */
   latentsEvery: option({
     kind: kinds.count(100_000),
     families: ALL,
-    help: 'every how many U-Net calls `onStep` receives what is sampled',
+    help: 'every how many U-Net calls `onStep` receives the sample so far',
     fallback: 'never',
   }),
   /** Stops the run; the promise rejects with the signal's reason. */

@@ -53,7 +53,7 @@ export const TEXT_OPTIONS = {
   clipSkip: option({
     kind: kinds.clipSkip,
     families: TEXT,
-    help: 'layers of the text encoder to leave out',
+    help: 'last layers of the text encoder to skip',
     fallback: '0',
     flag: { spelling: '--clip-skip <n>', group: 'how' },
   }),

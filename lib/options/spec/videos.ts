@@ -29,9 +29,9 @@ export const VIDEO_OPTIONS = {
   fps: option({
     kind: kinds.real(1, 1000),
     families: ['svd'],
-    help: 'frames a second that the model is told of',
+    help: 'frames per second that the model is told',
     fallback: '7',
-    flag: { spelling: '--fps <n>', group: 'make', help: 'its frames a second (default: 7)' },
+    flag: { spelling: '--fps <n>', group: 'make', help: 'its frames per second (default: 7)' },
   }),
   /** How much should move, 127 by default. */
   motionBucketId: option({

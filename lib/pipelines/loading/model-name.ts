@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, open, readdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 
-/** What tells a model from others. */
+/** What distinguishes a model from others. */
 export interface ModelName {
   /** That of its repository, for folders in the cache of Hugging Face's tools; what other folders are called says little. */
   readonly name?: string;

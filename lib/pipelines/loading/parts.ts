@@ -45,7 +45,7 @@ export interface PipelineParts {
   readonly unet: UNetModel;
   /** What the folder recommends for its runs. */
   readonly defaults?: GenerationDefaults;
-  /** What tells the model from others. */
+  /** What distinguishes the model from others. */
   readonly model?: ModelName;
   /** All loaded models; the pipelines over them share them. */
   readonly models: SharedModels;
@@ -93,7 +93,7 @@ export interface ClassParts extends PipelineParts {
   readonly classes: ClassEmbedder;
 }
 
-/** What a folder tells of its model without its weights. */
+/** What a folder says about its model without its weights. */
 export interface FolderFacts {
   readonly facts: ModelFacts;
   /** Its own, or the one that options name. */

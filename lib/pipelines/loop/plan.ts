@@ -13,7 +13,7 @@ export interface LoopResult {
   readonly calls: readonly RanCall[];
 }
 
-/** Bytes that a run will allocate, told before anything is. */
+/** Bytes that a run will allocate, known before anything is. */
 export interface MemoryEstimate {
   /** The U-Net's activations and buffers. */
   unet: number;

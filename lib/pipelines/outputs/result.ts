@@ -46,7 +46,7 @@ export interface GenerateStats {
 /** What a result holds: images, their floats in [0, 1], or what was sampled as it is. */
 export type OutputKind = 'image' | 'float32' | 'latent';
 
-/** What every result tells of its run. */
+/** What every result says about its run. */
 export interface RunReport {
   /** Of each image what it was made with, as in its file; a video has one text. */
   settings: string[];
