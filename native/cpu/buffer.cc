@@ -71,4 +71,8 @@ void CpuBuffer::read(void* target, size_t size, size_t offset) const {
   std::memcpy(target, data() + offset, size);
 }
 
+void CpuBuffer::take(const Buffer& source, size_t size, size_t offset, size_t source_offset) {
+  std::memmove(data() + offset, static_cast<const CpuBuffer&>(source).data() + source_offset, size);
+}
+
 }  // namespace deepcache::cpu

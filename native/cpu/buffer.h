@@ -38,6 +38,7 @@ class CpuBuffer : public Buffer {
  protected:
   void write(const void* source, size_t bytes, size_t offset) override;
   void read(void* target, size_t bytes, size_t offset) const override;
+  void take(const Buffer& source, size_t bytes, size_t offset, size_t source_offset) override;
 
  private:
   Memory memory_;

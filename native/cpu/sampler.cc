@@ -207,15 +207,27 @@ float CpuLoop::change() {
   return float(largest);
 }
 
+int CpuLoop::program(bool skips) const {
+  const StepRow& row = table_->rows[next_];
+  return skips ? row.instead : row.program;
+}
+
 void CpuLoop::enqueue(bool skips, const CancelFlag* cancel) {
-  const int row = next_++;
-  const int program = skips ? table_->rows[row].instead : table_->rows[row].program;
-  if (program != kNoProgram) {
-    if (state_->kept && table_->is_full(program)) keep_input(*state_, *table_, row);
-    build_input(*state_, *table_, row);
-    run_segments(programs_[program], row, cancel, nullptr);
+  if (const int runs = program(skips); runs != kNoProgram) {
+    input(skips);
+    run_segments(programs_[runs], next_, cancel, nullptr);
   }
-  apply_row(*state_, *table_, row, program);
+  apply(skips);
+}
+
+void CpuLoop::input(bool skips) {
+  if (state_->kept && table_->is_full(program(skips))) keep_input(*state_, *table_, next_);
+  build_input(*state_, *table_, next_);
+}
+
+void CpuLoop::apply(bool skips) {
+  apply_row(*state_, *table_, next_, program(skips));
+  next_++;
 }
 
 }  // namespace deepcache::cpu

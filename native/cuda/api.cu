@@ -108,6 +108,13 @@ int download(Context* context, void* to, const void* from, size_t bytes, ApiErro
   });
 }
 
+int copy(Context* context, void* to, const void* from, size_t bytes, ApiError* error) {
+  return guarded(error, [&] {
+    context->enter();
+    gpu::copy(to, from, bytes, context->stream);
+  });
+}
+
 int program_create(Context* context, const ProgramSpec* spec, ProgramHandle** program,
                    ApiError* error) {
   return guarded(error, [&] {
@@ -172,6 +179,20 @@ int loop_enqueue(LoopHandle* loop, bool skips, ApiError* error) {
   });
 }
 
+int loop_input(LoopHandle* loop, bool skips, ApiError* error) {
+  return guarded(error, [&] {
+    loop->loop.context().enter();
+    loop->loop.input(skips);
+  });
+}
+
+int loop_apply(LoopHandle* loop, bool skips, ApiError* error) {
+  return guarded(error, [&] {
+    loop->loop.context().enter();
+    loop->loop.apply(skips);
+  });
+}
+
 int loop_wait(LoopHandle* loop, int row, ApiError* error) {
   return guarded(error, [&] {
     loop->loop.context().enter();
@@ -209,12 +230,20 @@ int time_end(Context* context, double* seconds, ApiError* error) {
   });
 }
 
-constexpr Api kApi = {
-    DEEPCACHE_CUDA_ABI, DEEPCACHE_CUDA_BUILD, device_count,    device_info,    context_create,
-    context_destroy,    synchronize,          memory_create,   memory_destroy, upload,
-    download,           program_create,       program_destroy, program_run,    program_kernel,
-    loop_create,        loop_destroy,         loop_begin,      loop_change,    loop_enqueue,
-    loop_wait,          tuning_set,           tuning_get,      time_begin,     time_end};
+constexpr Api kApi = {DEEPCACHE_CUDA_ABI, DEEPCACHE_CUDA_BUILD,
+                      device_count,       device_info,
+                      context_create,     context_destroy,
+                      synchronize,        memory_create,
+                      memory_destroy,     upload,
+                      download,           copy,
+                      program_create,     program_destroy,
+                      program_run,        program_kernel,
+                      loop_create,        loop_destroy,
+                      loop_begin,         loop_change,
+                      loop_enqueue,       loop_input,
+                      loop_apply,         loop_wait,
+                      tuning_set,         tuning_get,
+                      time_begin,         time_end};
 
 }  // namespace
 }  // namespace deepcache::cuda

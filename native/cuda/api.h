@@ -118,6 +118,7 @@ struct Api {
   void (*memory_destroy)(Context*, void* data);
   int (*upload)(Context*, void* to, const void* from, size_t bytes, ApiError*);
   int (*download)(Context*, void* to, const void* from, size_t bytes, ApiError*);
+  int (*copy)(Context*, void* to, const void* from, size_t bytes, ApiError*);  // on the device
 
   int (*program_create)(Context*, const ProgramSpec*, ProgramHandle**, ApiError*);
   void (*program_destroy)(ProgramHandle*);
@@ -134,6 +135,9 @@ struct Api {
   int (*loop_change)(LoopHandle*, float* change, ApiError*);
   // The next row, with its program or `instead` of it.
   int (*loop_enqueue)(LoopHandle*, bool skips, ApiError*);
+  // The next row in two parts: see Loop::input() and apply().
+  int (*loop_input)(LoopHandle*, bool skips, ApiError*);
+  int (*loop_apply)(LoopHandle*, bool skips, ApiError*);
   int (*loop_wait)(LoopHandle*, int row, ApiError*);  // one of the last two
 
   // Tiles that were measured (tuning.h). tuning_set replaces the table; with `measures`, programs

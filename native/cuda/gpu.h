@@ -74,6 +74,8 @@ void synchronize(Stream stream);
 void fill(void* data, int byte, size_t bytes, Stream stream);
 void upload(void* to, const void* from, size_t bytes, Stream stream);
 void download(void* to, const void* from, size_t bytes, Stream stream);
+// On the device.
+void copy(void* to, const void* from, size_t bytes, Stream stream);
 
 // A place in a stream; made when it is first recorded.
 class Event {

@@ -95,6 +95,10 @@ void download(void* to, const void* from, size_t bytes, Stream stream) {
   synchronize(stream);
 }
 
+void copy(void* to, const void* from, size_t bytes, Stream stream) {
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream.handle), "a copy");
+}
+
 Event::~Event() {
   if (handle_) cudaEventDestroy(handle_);
 }

@@ -73,6 +73,10 @@ void download(void* to, const void* from, size_t bytes, Stream stream) {
   });
 }
 
+void copy(void* to, const void* from, size_t bytes, Stream stream) {
+  checked([&] { stream->add_copy([=] { std::memmove(to, from, bytes); }); });
+}
+
 Event::~Event() = default;
 
 void Event::record(Stream stream) {

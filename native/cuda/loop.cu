@@ -73,9 +73,9 @@ DeviceLoop::Key DeviceLoop::key_of(const LoopSpec& spec,
   return {programs[program], spec.keys[program].halves, spec.shape, features};
 }
 
-const gpu::Graph& DeviceLoop::graph(const Key& key) {
+const DeviceLoop::Recorded& DeviceLoop::graph(const Key& key) {
   const auto found = graphs_.find(key);
-  if (found != graphs_.end()) return found->second;
+  if (found != graphs_.end()) return *found;
   const auto record = [&](Stream stream) {
     const auto& [segments, halves, shape, features] = key;
     if (segments.empty()) {
@@ -87,7 +87,7 @@ const gpu::Graph& DeviceLoop::graph(const Key& key) {
     launch_sampler_step(state(), shape, features, halves, stream);
   };
   gpu::Graph made(context_.stream, record);
-  return graphs_.emplace(key, std::move(made)).first->second;
+  return *graphs_.emplace(key, std::move(made)).first;
 }
 
 float DeviceLoop::change() {
@@ -100,12 +100,32 @@ float DeviceLoop::change() {
   return largest;
 }
 
-void DeviceLoop::enqueue(bool skips) {
+const DeviceLoop::Recorded& DeviceLoop::next(bool skips) const {
   if (next_ >= int(rows_.size()))
     throw Error(ErrorCode::kInternal, "loop: the table has no more rows");
-  const auto [graph, instead] = rows_[next_];
+  const auto [program, instead] = rows_[next_];
   if (skips && !instead) throw Error(ErrorCode::kInternal, "loop: the row has nothing to skip");
-  (skips ? instead : graph)->launch(context_.stream);
+  return skips ? *instead : *program;
+}
+
+void DeviceLoop::enqueue(bool skips) {
+  next(skips).second.launch(context_.stream);
+  end_row();
+}
+
+void DeviceLoop::input(bool skips) {
+  const auto& [segments, halves, shape, features] = next(skips).first;
+  if (segments.empty()) throw Error(ErrorCode::kInternal, "loop: the row has no input");
+  launch_sampler_input(state(), shape, features, {}, context_.stream);
+}
+
+void DeviceLoop::apply(bool skips) {
+  const auto& [segments, halves, shape, features] = next(skips).first;
+  launch_sampler_step(state(), shape, features, halves, context_.stream);
+  end_row();
+}
+
+void DeviceLoop::end_row() {
   done_[next_ % 2].record(context_.stream);
   next_++;
 }

@@ -30,6 +30,9 @@ class DeviceLoop {
   float change();
   // Enqueues the next row: allocates nothing and waits for nothing.
   void enqueue(bool skips);
+  // The next row in two parts, without its program, as single kernels.
+  void input(bool skips);
+  void apply(bool skips);
   // Until one of the last two rows has been computed.
   void wait(int row) const;
   Context& context() { return context_; }
@@ -37,12 +40,15 @@ class DeviceLoop {
  private:
   // What the program runs, nothing for a row that predicts; what it computes.
   using Key = std::tuple<DeviceSegments, Halves, SamplerShape, SamplerFeatures>;
+  using Recorded = std::pair<const Key, gpu::Graph>;
 
   LoopState* state() const { return reinterpret_cast<LoopState*>(state_.data()); }
   void upload_table(const LoopSpec& spec);
   static Key key_of(const LoopSpec& spec, const std::vector<DeviceSegments>& programs, int row,
                     int program, SamplerFeatures features);
-  const gpu::Graph& graph(const Key& key);
+  const Recorded& graph(const Key& key);
+  const Recorded& next(bool skips) const;
+  void end_row();
 
   Context& context_;
   gpu::Memory state_;           // a LoopState
@@ -50,8 +56,8 @@ class DeviceLoop {
   std::vector<float> changes_;  // of the samples, for change()
   std::map<Key, gpu::Graph> graphs_;
   struct Row {
-    const gpu::Graph* graph;
-    const gpu::Graph* instead;  // null where the row always runs its program
+    const Recorded* program;
+    const Recorded* instead;  // null where the row always runs its program
   };
   std::vector<Row> rows_;
   SamplerShape shape_{};

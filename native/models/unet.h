@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "../runtime/sampler.h"
+#include "engine.h"
 #include "model.h"
 #include "unet_plan.h"
 
@@ -78,40 +79,52 @@ struct UnetRun {
   std::vector<StepReport> reports;  // of the rows
 };
 
+// Whether what joins the time embedding differs between samples.
+bool samples_differ(const UnetConfig& config, const UnetConditions& conditions, int videos);
+
 // Bytes that a loaded model holds now.
 struct UnetMemory {
   size_t weights = 0, arena = 0, buffers = 0;
 };
 
+class UnetSession;
+
+// Calls on several threads take turns.
 class Unet : public Model {
  public:
-  // Packs all weights. Throws when they do not belong to the configuration.
+  // Packs all weights. Throws when they do not belong to the configuration. Networks may share an
+  // engine, which knows them until they are destroyed.
+  Unet(const UnetConfig& config, std::shared_ptr<WeightSource> source,
+       std::shared_ptr<Engine> engine);
+  // With an engine of its own.
   Unet(const UnetConfig& config, std::shared_ptr<WeightSource> source,
        std::shared_ptr<Backend> backend);
   ~Unet() override;
 
   const UnetConfig& config() const { return config_; }
+  Engine& engine() { return *engine_; }
 
   // Returns [n, out, h, w]. Throws Error(kInvalidArgument) for a retrieve step when no full pass
   // of the same shape kept the branch's feature.
   std::vector<float> forward(const UnetForward& request, const CancelFlag* cancel, const Tap* tap);
-  // The feature that the last full pass kept, [n, c, h, w].
+  // The feature that is kept for the shape of the last pass, [n, c, h, w].
   std::vector<float> feature(int branch, Shape* shape);
   UnetRun denoise(const UnetDenoise& request, const CancelFlag* cancel,
                   const std::function<void(const UnetProgress&)>& on_step);
+  // At any time, on any thread.
   UnetMemory memory() const;
-  // Frees arenas and buffers; the weights stay.
+  // Frees the arenas and buffers that no run uses; the weights stay.
   void trim();
 
+  // For whoever has the turn: a session that nobody uses, kept or new.
+  std::shared_ptr<UnetSession> session(const UnetShape& shape, int steps,
+                                       const std::vector<int>& features);
+  // Sorted, each once. Throws Error(kInvalidArgument) for one that does not exist.
+  std::vector<int> checked_branches(std::vector<int> branches) const;
+
  private:
-  class Session;
-
-  // The kept session when it fits, else a new one.
-  Session& session(const UnetShape& shape, int steps, const std::vector<int>& features);
-  void check_branch(int branch) const;
-
   UnetConfig config_;
-  std::unique_ptr<Session> session_;
+  std::shared_ptr<Engine> engine_;
 };
 
 }  // namespace deepcache

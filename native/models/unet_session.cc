@@ -17,7 +17,7 @@ bool is_input(Port port) {
 
 }  // namespace
 
-Unet::Session::Session(Unet& unet, const UnetShape& shape, int steps, std::vector<int> features)
+UnetSession::UnetSession(Unet& unet, const UnetShape& shape, int steps, std::vector<int> features)
     : unet_(unet), shape_(shape), steps_(steps), features_(std::move(features)) {
   // Guidance may stop before the last step: the same passes over one half.
   const bool halves = shape_.videos() % 2 == 0 && !shape_.interleaves_contexts();
@@ -36,39 +36,36 @@ Unet::Session::Session(Unet& unet, const UnetShape& shape, int steps, std::vecto
       size = std::max(size, slices * unet_.external_bytes(pass.plan, external));
     }
   }
-  const Plan context = plan_unet_context(unet_.config_, shape_);
+  const Plan context = plan_unet_context(unet_.config(), shape_);
   for (const External& external : context.externals())
     if (!is_input(external.port)) sizes[external.port] = unet_.external_bytes(context, external);
   for (const auto& [port, size] : sizes) total += size;
-  memory_ = unet_.backend().reserve(arena + total, "a run of this size");
-
-  arena_ = unet_.backend().allocate(arena);
+  room_ = unet_.engine().make_room(arena, total, "a run of this size");
   for (const auto& [port, size] : sizes) allocate(port, size);
-  memory_->spend();
+  room_.memory->spend();
   loop_ = unet_.backend().make_loop();
 }
 
-Plan Unet::Session::record(const PassKey& key) const {
+Plan UnetSession::record(const PassKey& key) const {
   UnetShape shape = shape_;
   if (key.halved) {
     shape.batch /= 2;
     if (shape.time_rows > 1) shape.time_rows /= 2;
   }
-  return plan_unet(unet_.config_, shape,
+  return plan_unet(unet_.config(), shape,
                    {features_.begin() + ptrdiff_t(key.unkept), features_.end()});
 }
 
-void Unet::Session::allocate(Port port, size_t bytes) {
+void UnetSession::allocate(Port port, size_t bytes) {
   buffers_[port] = unet_.backend().allocate(bytes);
 }
 
-bool Unet::Session::fits(const UnetShape& shape, int steps,
-                         const std::vector<int>& features) const {
+bool UnetSession::fits(const UnetShape& shape, int steps, const std::vector<int>& features) const {
   return shape == shape_ && steps <= steps_ &&
          std::includes(features_.begin(), features_.end(), features.begin(), features.end());
 }
 
-Bindings Unet::Session::bindings(const Plan& plan, Halves halves) const {
+Bindings UnetSession::bindings(const Plan& plan, Halves halves) const {
   Bindings out;
   for (const External& external : plan.externals()) {
     const auto found = buffers_.find(external.port);
@@ -85,15 +82,15 @@ Bindings Unet::Session::bindings(const Plan& plan, Halves halves) const {
   return out;
 }
 
-void Unet::Session::condition(const UnetConditions& conditions, const std::vector<float>& timesteps,
-                              const CancelFlag* cancel, const Tap* tap) {
+void UnetSession::condition(const UnetConditions& conditions, const std::vector<float>& timesteps,
+                            const CancelFlag* cancel, const Tap* tap) {
   Backend& backend = unet_.backend();
   const auto upload = [&](const void* data, size_t bytes) {
     std::unique_ptr<Buffer> buffer = backend.allocate(bytes);
     buffer->upload(data, bytes);
     return buffer;
   };
-  const Plan context = plan_unet_context(unet_.config_, shape_);
+  const Plan context = plan_unet_context(unet_.config(), shape_);
   Bindings inputs = bindings(context, Halves::both);
   std::vector<std::unique_ptr<Buffer>> given;
   for (const External& external : context.externals()) {
@@ -106,25 +103,25 @@ void Unet::Session::condition(const UnetConditions& conditions, const std::vecto
 
   const int rows = int(timesteps.size());
   const Plan time =
-      plan_unet_time(unet_.config_, rows, shape_.time_rows, conditions.time_ids_count);
+      plan_unet_time(unet_.config(), rows, shape_.time_rows, conditions.time_ids_count);
   const auto steps = upload(timesteps.data(), timesteps.size() * sizeof(float));
   inputs = bindings(time, Halves::both);
   inputs[PortKind::time] = {buffers_.at(PortKind::time).get()};
   inputs[PortKind::timesteps] = {steps.get()};
   std::unique_ptr<Buffer> embeds, ids, cond;
-  if (const int width = unet_.config_.time_cond_width) {
+  if (const int width = unet_.config().time_cond_width) {
     std::vector<float> values(size_t(shape_.time_rows) * width, 0.0f);
     if (conditions.timestep_cond)
       std::copy_n(conditions.timestep_cond, values.size(), values.begin());
     cond = upload(values.data(), values.size() * sizeof(float));
     inputs[PortKind::timestep_cond] = {cond.get()};
   }
-  if (unet_.config_.text_time) {
-    const int pooled = pooled_text_width(unet_.config_, conditions.time_ids_count);
+  if (unet_.config().text_time) {
+    const int pooled = pooled_text_width(unet_.config(), conditions.time_ids_count);
     embeds = upload(conditions.text_embeds, size_t(shape_.batch) * pooled * sizeof(float));
     inputs[PortKind::text_embeds] = {embeds.get()};
   }
-  if (unet_.config_.has_time_ids()) {
+  if (unet_.config().has_time_ids()) {
     const int count = conditions.time_ids_count;
     std::vector<float> values;  // of each row
     for (int row = 0; row < shape_.time_rows; ++row) {
@@ -137,8 +134,8 @@ void Unet::Session::condition(const UnetConditions& conditions, const std::vecto
   unet_.run_once(time, inputs, cancel, tap);
 }
 
-std::vector<float> Unet::Session::context_input(const Plan& context, const External& external,
-                                                const float* text) const {
+std::vector<float> UnetSession::context_input(const Plan& context, const External& external,
+                                              const float* text) const {
   const Shape& shape = context.shape(external.tensor);
   std::vector<float> values(shape.count());
   if (external.port == PortKind::frames) {
@@ -153,7 +150,7 @@ std::vector<float> Unet::Session::context_input(const Plan& context, const Exter
   return values;
 }
 
-Segments Unet::Session::segments(const ProgramKey& key) {
+Segments UnetSession::segments(const ProgramKey& key) {
   const bool full = key.kind == ProgramKey::Kind::full;
   const auto first = std::lower_bound(features_.begin(), features_.end(), key.branch);
   const auto found =
@@ -166,7 +163,7 @@ Segments Unet::Session::segments(const ProgramKey& key) {
             (key.halves == Halves::both ? "" : " of one half"));
   Pass& pass = found->second;
   std::unique_ptr<Program>& program = pass.programs[key.halves];
-  if (!program) program = unet_.compile(pass.plan, *arena_, bindings(pass.plan, key.halves));
+  if (!program) program = unet_.compile(pass.plan, arena(), bindings(pass.plan, key.halves));
   if (full) return program->whole();
   Segments out;
   for (const OpRange& ops : retrieve_segments(pass.plan, key.branch))
@@ -174,12 +171,16 @@ Segments Unet::Session::segments(const ProgramKey& key) {
   return out;
 }
 
-Buffer* Unet::Session::feature(int branch) {
+Buffer* UnetSession::feature(int branch) {
   const auto found = buffers_.find({PortKind::feature, branch});
   return found == buffers_.end() ? nullptr : found->second.get();
 }
 
-size_t Unet::Session::buffer_bytes() const {
+size_t UnetSession::time_slice_bytes() const {
+  return buffers_.at(PortKind::time)->bytes() / size_t(steps_);
+}
+
+size_t UnetSession::buffer_bytes() const {
   size_t bytes = 0;
   for (const auto& [port, buffer] : buffers_) bytes += buffer->bytes();
   return bytes;

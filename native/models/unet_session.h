@@ -7,14 +7,15 @@
 #include <memory>
 #include <vector>
 
+#include "engine.h"
 #include "unet.h"
 
 namespace deepcache {
 
-class Unet::Session {
+class UnetSession : public EngineSession {
  public:
   // `features`: branches whose hidden state a full pass keeps; `steps`: slices of the time buffer.
-  Session(Unet& unet, const UnetShape& shape, int steps, std::vector<int> features);
+  UnetSession(Unet& unet, const UnetShape& shape, int steps, std::vector<int> features);
 
   bool fits(const UnetShape& shape, int steps, const std::vector<int>& features) const;
 
@@ -28,11 +29,14 @@ class Unet::Session {
   Segments segments(const ProgramKey& key);
   Loop& loop() { return *loop_; }
   const UnetShape& shape() const { return shape_; }
+  const std::vector<int>& features() const { return features_; }
+  const Buffers& buffers() const { return buffers_; }
   Buffer& sample() { return *buffers_.at(PortKind::sample); }
   Buffer& out() { return *buffers_.at(PortKind::out); }
   Buffer* feature(int branch);
-  size_t arena_bytes() const { return arena_->bytes(); }
-  size_t buffer_bytes() const;
+  // Of the time buffer: bytes of a step, which has shape().time_rows rows.
+  size_t time_slice_bytes() const;
+  size_t buffer_bytes() const override;
 
   bool has_features = false;  // a full pass has run
 
@@ -51,7 +55,7 @@ class Unet::Session {
 
   Plan record(const PassKey& key) const;
   // Time rows that share their time ids: a video's frames.
-  int id_samples() const { return unet_.config_.video ? shape_.frames : 1; }
+  int id_samples() const { return unet_.config().video ? shape_.frames : 1; }
   // Values of an input of the context plan.
   std::vector<float> context_input(const Plan& context, const External& external,
                                    const float* text) const;
@@ -63,9 +67,7 @@ class Unet::Session {
   UnetShape shape_;
   int steps_;
   std::vector<int> features_;
-  std::shared_ptr<Reservation> memory_;
   Buffers buffers_;
-  std::unique_ptr<Buffer> arena_;
   std::map<PassKey, Pass> passes_;
   std::unique_ptr<Loop> loop_;  // over the programs
 };

@@ -24,6 +24,12 @@ void Buffer::download(void* target, size_t bytes, size_t offset) const {
   if (bytes) read(target, bytes, offset);
 }
 
+void Buffer::copy(const Buffer& source, size_t bytes, size_t offset, size_t source_offset) {
+  check_range(offset, bytes, bytes_);
+  check_range(source_offset, bytes, source.bytes_);
+  if (bytes) take(source, bytes, offset, source_offset);
+}
+
 void Program::run(OpRange ops, int step, const CancelFlag* cancel, const Tap* tap) {
   if (ops.first < 0 || ops.first > ops.last || ops.last > ops_.last)
     throw Error(ErrorCode::kInternal, "run: ops out of range");

@@ -26,10 +26,13 @@ class Buffer {
   void upload(const void* source, size_t bytes, size_t offset = 0);
   // Waits for work in flight.
   void download(void* target, size_t bytes, size_t offset = 0) const;
+  // Enqueues a copy from another buffer of the same backend, or from another part of this one.
+  void copy(const Buffer& source, size_t bytes, size_t offset = 0, size_t source_offset = 0);
 
  protected:
   virtual void write(const void* source, size_t bytes, size_t offset) = 0;
   virtual void read(void* target, size_t bytes, size_t offset) const = 0;
+  virtual void take(const Buffer& source, size_t bytes, size_t offset, size_t source_offset) = 0;
 
  private:
   size_t bytes_;
@@ -94,6 +97,10 @@ class Loop {
   // Enqueues the next row (the CPU computes it at once), with what it runs `instead` of its program
   // where it `skips` that. Throws Error(kAborted) soon after `cancel` became true.
   virtual void enqueue(bool skips, const CancelFlag* cancel) = 0;
+  // The next row in two parts, where somebody else runs the program between them: builds the
+  // model's input, and applies its output. The row must have a program.
+  virtual void input(bool skips) = 0;
+  virtual void apply(bool skips) = 0;
   // Until the row has been computed.
   virtual void wait(int row) = 0;
   // How many rows may be enqueued that have not been waited for: with 2, the device never idles.

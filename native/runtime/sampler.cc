@@ -4,63 +4,61 @@
 
 namespace deepcache {
 
-namespace {
+TableRun::TableRun(Loop& loop, const StepTable& table, const SamplerState& state,
+                   const std::vector<Segments>& programs, TableCalls calls)
+    : loop_(loop), table_(table), calls_(std::move(calls)) {
+  loop_.begin(table, state, programs);
+}
 
-// Which rows skip their program; the same for all devices.
-class Skipping {
- public:
-  Skipping(Loop& loop, const StepTable& table) : loop_(loop), table_(table) {}
-
-  // Of the next row.
-  StepReport choose(int index) {
-    const StepRow& row = table_.rows[size_t(index)];
-    StepReport report{index, row.program};
-    // Where there is no choice nothing is measured: a GPU would wait for it.
-    if (full_ && skipped_ < row.max_skips) {
-      report.change = loop_.change();
-      if (report.change < row.skip_below) {
-        report.program = row.instead;
-        skipped_++;
-        return report;
-      }
-    }
+const StepReport& TableRun::choose() {
+  const int index = int(reports_.size());
+  const StepRow& row = table_.rows[size_t(index)];
+  if (calls_.prepare) calls_.prepare(index);
+  StepReport report{index, row.program};
+  // Where there is no choice nothing is measured: a GPU would wait for it.
+  if (may_skip(row)) report.change = loop_.change();
+  if (report.change < row.skip_below) {  // not where it is NaN
+    report.program = row.instead;
+    skipped_++;
+  } else {
     skipped_ = 0;
     full_ |= table_.is_full(row.program);
-    return report;
   }
+  reports_.push_back(report);
+  return reports_.back();
+}
 
- private:
-  Loop& loop_;
-  const StepTable& table_;
-  bool full_ = false;  // has run: its input is kept
-  int skipped_ = 0;    // the rows just before
-};
+bool TableRun::skips() const {
+  const StepReport& chosen = reports_.back();
+  return chosen.program != table_.rows[size_t(chosen.row)].program;
+}
 
-}  // namespace
+void TableRun::enqueue(const CancelFlag* cancel) { loop_.enqueue(skips(), cancel); }
+
+void TableRun::input() { loop_.input(skips()); }
+
+void TableRun::apply() { loop_.apply(skips()); }
+
+void TableRun::settle() {
+  const size_t chosen = reports_.size(), behind = size_t(loop_.rows_in_flight() - 1);
+  // Another row would change what is to be read.
+  const bool all = !has_next() || (calls_.reads && calls_.reads(int(chosen) - 1));
+  for (; done_ + (all ? 0 : behind) < chosen; ++done_) {
+    loop_.wait(int(done_));
+    calls_.on_step(reports_[done_]);
+  }
+}
 
 void run_table(Loop& loop, const StepTable& table, const SamplerState& state,
                const std::vector<Segments>& programs, const CancelFlag* cancel, const Reads& reads,
                const StepCallback& on_step, const std::function<void(int row)>& prepare) {
-  const int rows = int(table.rows.size()), behind = loop.rows_in_flight() - 1;
-  loop.begin(table, state, programs);
-  Skipping skipping(loop, table);
-  std::vector<StepReport> reports;
-  int done = 0;
-  const auto finish_until = [&](int end) {
-    for (; done < end; ++done) {
-      loop.wait(done);
-      on_step(reports[size_t(done)]);
-    }
-  };
-  for (int row = 0; row < rows; ++row) {
+  TableRun run(loop, table, state, programs, {reads, on_step, prepare});
+  while (run.has_next()) {
     if (cancel && *cancel) throw Error(ErrorCode::kAborted, "The run was aborted");
-    if (prepare) prepare(row);
-    reports.push_back(skipping.choose(row));
-    loop.enqueue(reports.back().program != table.rows[size_t(row)].program, cancel);
-    // Another row would change what is to be read.
-    finish_until(reads && reads(row) ? row + 1 : row + 1 - behind);
+    run.choose();
+    run.enqueue(cancel);
+    run.settle();
   }
-  finish_until(rows);
 }
 
 }  // namespace deepcache

@@ -6,10 +6,11 @@
 #include "native/models/unet.h"
 #include "native/models/weight_plans.h"
 #include "native/runtime/error.h"
-#include "native/runtime/synth.h"
 #include "test.h"
+#include "tiny_unet.h"
 
 namespace deepcache {
+using namespace test;
 namespace {
 
 const char* const kSd15 = R"({
@@ -30,34 +31,6 @@ const char* const kSvd = R"({
   "cross_attention_dim": 1024, "num_attention_heads": [5, 10, 20, 20],
   "addition_time_embed_dim": 256, "projection_class_embeddings_input_dim": 768
 })";
-
-const char* const kTiny = R"({
-  "in_channels": 4, "out_channels": 4, "norm_num_groups": 4,
-  "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"],
-  "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D", "CrossAttnUpBlock2D"],
-  "block_out_channels": [8, 16, 24], "layers_per_block": 1,
-  "transformer_layers_per_block": [1, 1, 2], "cross_attention_dim": 12, "attention_head_dim": 2
-})";
-
-// The tiny U-Net's configuration with a field of another value.
-UnetConfig tiny_with(const std::string& field) {
-  std::string json = kTiny;
-  if (!field.empty()) json.insert(1, field + ",");
-  return UnetConfig::parse(json);
-}
-
-std::unique_ptr<Unet> tiny_unet(const std::string& field = "") {
-  const UnetConfig config = tiny_with(field);
-  return std::make_unique<Unet>(config, synthetic_weights(weight_plans(config)),
-                                std::shared_ptr<Backend>(make_cpu_backend(1)));
-}
-
-std::vector<float> values(const std::string& name, std::vector<int64_t> shape) {
-  const SyntheticTensor tensor{"input." + name, std::move(shape)};
-  std::vector<float> out(tensor.count());
-  synthetic_values(tensor, 0, out.size(), out.data());
-  return out;
-}
 
 }  // namespace
 

@@ -22,6 +22,11 @@ void CudaMemory::download(void* target, size_t bytes, size_t offset) const {
   call(api_.download, context_, target, static_cast<const void*>(data() + offset), bytes);
 }
 
+void CudaMemory::copy(const CudaMemory& source, size_t bytes, size_t offset, size_t source_offset) {
+  call(api_.copy, context_, static_cast<void*>(data() + offset),
+       static_cast<const void*>(source.data() + source_offset), bytes);
+}
+
 namespace {
 DeviceInfo info_of(const Api& api, int device) {
   DeviceInfo info;

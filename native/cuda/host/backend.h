@@ -32,6 +32,7 @@ class CudaMemory {
   size_t bytes() const { return bytes_; }
   void upload(const void* source, size_t bytes, size_t offset);
   void download(void* target, size_t bytes, size_t offset) const;
+  void copy(const CudaMemory& source, size_t bytes, size_t offset, size_t source_offset);
 
  private:
   const Api& api_;
@@ -52,6 +53,9 @@ class CudaBuffer : public Buffer {
   }
   void read(void* target, size_t bytes, size_t offset) const override {
     memory_.download(target, bytes, offset);
+  }
+  void take(const Buffer& source, size_t bytes, size_t offset, size_t source_offset) override {
+    memory_.copy(static_cast<const CudaBuffer&>(source).memory_, bytes, offset, source_offset);
   }
 
  private:

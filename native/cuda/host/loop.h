@@ -16,6 +16,8 @@ class CudaLoop : public Loop {
              const std::vector<Segments>& programs) override;
   float change() override;
   void enqueue(bool skips, const CancelFlag* cancel) override;
+  void input(bool skips) override { call(api_.loop_input, handle_, bool(skips)); }
+  void apply(bool skips) override { call(api_.loop_apply, handle_, bool(skips)); }
   void wait(int row) override { call(api_.loop_wait, handle_, row); }
   int rows_in_flight() const override { return 2; }
 

@@ -1,0 +1,201 @@
+#include "unet_slot.h"
+
+#include <algorithm>
+
+#include "../runtime/error.h"
+#include "layout.h"
+#include "transfer.h"
+#include "weight_plans.h"
+
+namespace deepcache {
+namespace {
+
+[[noreturn]] void invalid_row(size_t row, const std::string& what) {
+  throw Error(ErrorCode::kInvalidArgument, "step table, row " + std::to_string(row) + ": " + what);
+}
+
+std::string name_of(Halves halves) {
+  return halves == Halves::both          ? "both halves"
+         : halves == Halves::conditional ? "the conditional half"
+                                         : "the unconditional half";
+}
+
+// Features are a run's own: a retrieve step reads what the last full one before it has written, for
+// all the halves that it reads.
+void check_order(const StepTable& table, int halves) {
+  bool full = false;  // has run
+  Halves kept = Halves::both;
+  const auto check_retrieve = [&](size_t row, Halves read) {
+    if (!full) invalid_row(row, "the first call of a run must be full");
+    if (kept != Halves::both && kept != read)
+      invalid_row(row,
+                  "a retrieve step of " + name_of(read) + " after a full one of " + name_of(kept));
+  };
+  for (size_t i = 0; i < table.rows.size(); ++i) {
+    const StepRow& row = table.rows[i];
+    if (row.guided && halves != 2) invalid_row(i, "guidance needs two halves");
+    // Rows before the first full call skip nothing.
+    if (full && row.max_skips > 0 && row.instead != kNoProgram)
+      check_retrieve(i, table.halves(row.instead));
+    if (row.program == kNoProgram) continue;
+    const Halves computed = table.halves(row.program);
+    if (!table.is_full(row.program)) {
+      check_retrieve(i, computed);
+    } else if (!full || row.max_skips == 0 || kept == Halves::both) {
+      kept = computed;  // a row that may skip adds no half
+      full = true;
+    }
+  }
+}
+
+// What the table says, in the words of this request.
+StepTable table_of(const UnetDenoise& request) {
+  StepTable table = request.table;
+  // Without a second half there is nothing that a program could leave out.
+  if (request.halves == 1)
+    for (ProgramKey& key : table.programs) key.halves = Halves::both;
+  validate(table, request.batch, request.draws);
+  check_order(table, request.halves);
+  return table;
+}
+
+}  // namespace
+
+UnetSlot::UnetSlot(Unet& unet, const UnetDenoise& request, const CancelFlag* cancel,
+                   std::function<void(const UnetProgress&)> on_step)
+    : unet_(unet),
+      request_(request),
+      cancel_(cancel),
+      on_step_(std::move(on_step)),
+      batch_(size_t(request.batch)),
+      channels_(size_t(unet.config().out_channels)),
+      pixels_(size_t(request.height) * size_t(request.width)),
+      table_(table_of(request)),
+      used_(used_history(table_)) {
+  const Clock::time_point begin = Clock::now();
+  std::vector<int> features;
+  for (const ProgramKey& key : table_.programs)
+    if (key.kind != ProgramKey::Kind::full) features.push_back(key.branch);
+  prepare_session(unet_.checked_branches(std::move(features)));
+  noise_.emplace(table_, request.batch, session_->loop().rows_in_flight());
+  unet_.engine().relieve([&] { prepare_state(); });
+  for (const ProgramKey& key : table_.programs) programs_.push_back(session_->segments(key));
+  rows_.emplace(session_->loop(), table_, state_, programs_,
+                TableCalls{request_.reads, [this](const StepReport& report) { end_row(report); },
+                           [this](int row) { draw(row); }});
+  result_.prepare_milliseconds = milliseconds_since(begin);
+  row_begin_ = Clock::now();
+}
+
+double UnetSlot::milliseconds_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+void UnetSlot::prepare_session(const std::vector<int>& features) {
+  const int batch = request_.batch, model_batch = batch * request_.halves;
+  const UnetConditions& conditions = request_.conditions;
+  bool per_sample = samples_differ(unet_.config(), conditions, model_batch / request_.frames);
+  for (const StepRow& row : table_.rows) per_sample |= row.timestep.stride != 0;
+  const int time_rows = per_sample ? model_batch : 1;
+  std::vector<float> timesteps;
+  for (const StepRow& row : table_.rows)
+    for (int i = 0; i < time_rows; ++i) timesteps.push_back(table_.value(row.timestep, i % batch));
+  const UnetShape shape{
+      model_batch, request_.height, request_.width,       conditions.context_length,
+      time_rows,   request_.frames, request_.old_contexts};
+  session_ = unet_.session(shape, int(table_.rows.size()), features);
+  unet_.engine().relieve([&] { session_->condition(conditions, timesteps, cancel_, nullptr); });
+  session_->has_features = false;
+}
+
+Buffer* UnetSlot::allocate(size_t n, size_t c) {
+  buffers_.push_back(unet_.backend().allocate(n * c * pixels_ * sizeof(float)));
+  return buffers_.back().get();
+}
+
+Buffer* UnetSlot::upload(const float* data, size_t n, size_t c) {
+  if (!data || n * c == 0) return nullptr;
+  Buffer* buffer = allocate(n, c);
+  write_nchw(*buffer, data, n, c, pixels_);
+  return buffer;
+}
+
+void UnetSlot::prepare_state() {
+  buffers_.clear();
+  const size_t inputs = size_t(unet_.config().in_channels);
+  state_ = {};
+  state_.batch = request_.batch;
+  state_.halves = request_.halves;
+  state_.pixels = int(pixels_);
+  state_.channels = int(channels_);
+  state_.input_channels = int(inputs);
+  state_.x = upload(request_.latents, batch_, channels_);
+  if (request_.draws > 0) state_.noise = allocate(size_t(noise_->size()) * batch_, channels_);
+  state_.constant = upload(request_.constant, batch_ * size_t(request_.halves), inputs - channels_);
+  state_.mask = upload(request_.mask, batch_, 1);
+  state_.init = upload(request_.init, batch_, channels_);
+  state_.init_noise = upload(request_.init_noise, batch_, channels_);
+  if (table_.skips()) state_.kept = allocate(batch_, channels_);
+  state_.m = allocate(batch_, channels_);
+  state_.x0 = allocate(batch_, channels_);
+  state_.model_input = &session_->sample();
+  state_.model_output = &session_->out();
+  for (size_t i = 0; i < kHistorySlots; ++i)
+    if (used_[i])
+      state_.history[i] = request_.history[i] ? upload(request_.history[i], batch_, channels_)
+                                              : allocate(batch_, channels_);
+}
+
+void UnetSlot::draw(int row) {
+  const size_t count = batch_ * channels_ * pixels_;
+  noise_->prepare(row, [&](int place) {
+    std::vector<float> drawn(count);
+    request_.draw_noise(drawn.data());
+    write_nchw(*state_.noise, drawn.data(), batch_, channels_, pixels_,
+               size_t(place) * count * sizeof(float));
+  });
+}
+
+std::function<std::vector<float>()> UnetSlot::reader(Buffer* buffer) const {
+  return [buffer, batch = batch_, channels = channels_, pixels = pixels_] {
+    return read_nchw(*buffer, batch, channels, pixels);
+  };
+}
+
+void UnetSlot::check_finite(int row, const std::function<void(const Tap&)>& again) {
+  if (all_finite(values_of(*state_.x))) return;
+  unet_.fail_not_finite("the U-Net, at call " + std::to_string(row + 1) + " of " +
+                            std::to_string(table_.rows.size()) + ",",
+                        weight_plans(unet_.config()), again);
+}
+
+void UnetSlot::end_row(const StepReport& report) {
+  const int row = report.row;
+  result_.reports.push_back(report);
+  result_.row_milliseconds.push_back(milliseconds_since(row_begin_));
+  // Where reading the values does not hold up the rows behind. The input is still there.
+  if (session_->loop().rows_in_flight() == 1)
+    check_finite(row, [&](const Tap& tap) {
+      if (report.program != kNoProgram)
+        run_segments(programs_[size_t(report.program)], row, cancel_, &tap);
+    });
+  if (on_step_)
+    on_step_({row, result_.row_milliseconds.back(), report.program, report.change, reader(state_.x),
+              reader(state_.x0)});
+  row_begin_ = Clock::now();
+}
+
+void UnetSlot::check_cancelled() const {
+  if (cancel_ && *cancel_) throw Error(ErrorCode::kAborted, "The run was aborted");
+}
+
+UnetRun UnetSlot::finish() {
+  unet_.backend().synchronize();
+  check_finite(int(table_.rows.size()) - 1, [](const Tap&) {});
+  result_.latents = read_nchw(*state_.x, batch_, channels_, pixels_);
+  for (size_t i = 0; i < kHistorySlots; ++i)
+    if (used_[i]) result_.history[i] = read_nchw(*state_.history[i], batch_, channels_, pixels_);
+  return std::move(result_);
+}
+
+}  // namespace deepcache
