@@ -274,6 +274,8 @@ export interface DenoiseRequest extends UnetConditions, VideoShape {
   /** Rows after which onStep receives x0 (a preview), and after which it receives x. */
   readonly previewEvery?: number;
   readonly latentsEvery?: number;
+  /** Share passes with the other jobs of this U-Net that join, each at its own row. Values are those of a run alone. */
+  readonly join?: boolean;
 }
 
 /** Draws of noise that a run makes when its rows need them. */

@@ -49,10 +49,10 @@ class ModelObject : public Napi::ObjectWrap<Self> {
 
   std::shared_ptr<Model> model() const { return slot_->model(); }
   ModelSlot<Model>& slot() { return *slot_; }
-  // The Job of lib/native/types.ts.
+  // The Job of lib/native/types.ts; see ModelSlot::start().
   Napi::Value start(Napi::Env env, std::function<Finish(Model&, JobContext&)> work,
-                    Napi::Function on_progress = {}) {
-    return slot_->start(env, std::move(work), on_progress).object(env);
+                    Napi::Function on_progress = {}, bool joins = false) {
+    return slot_->start(env, std::move(work), on_progress, joins).object(env);
   }
 
  private:

@@ -29,15 +29,16 @@ class ModelSlot {
   }
 
   // No job runs or waits: the JS thread may use all of the model.
-  bool idle() const { return runner().is_idle(*line_); }
+  bool idle() const { return runner().is_idle(*line_) && joined_.use_count() == 1; }
 
+  // A job that `joins` waits for no other one: the model shares itself out.
   StartedJob start(Napi::Env env, std::function<Finish(Model&, JobContext&)> work,
-                   Napi::Function on_progress = {}) {
-    StartedJob job = start_job(env,
-                               [model = model(), work = std::move(work)](JobContext& context) {
-                                 return work(*model, context);
-                               },
-                               {line_, on_progress});
+                   Napi::Function on_progress = {}, bool joins = false) {
+    StartedJob job =
+        start_job(env,
+                  [model = model(), work = std::move(work), mark = joins ? joined_ : nullptr](
+                      JobContext& context) { return work(*model, context); },
+                  {joins ? nullptr : line_, on_progress});
     // Now and then: a line of thousands of jobs is not to be looked through for each of them.
     if (jobs_.size() >= next_clearing_) {
       std::erase_if(jobs_, [](const std::weak_ptr<JobControl>& job) { return job.expired(); });
@@ -60,6 +61,7 @@ class ModelSlot {
  private:
   std::shared_ptr<Model> model_;
   std::shared_ptr<Line> line_ = std::make_shared<Line>();
+  std::shared_ptr<char> joined_ = std::make_shared<char>();  // jobs that joined hold it, too
   std::vector<std::weak_ptr<JobControl>> jobs_;
   size_t next_clearing_ = 16;
 };

@@ -34,27 +34,16 @@ void report_step(JobContext& context, const DenoiseInputs& inputs, const UnetPro
 
 }  // namespace
 
-void CountedUnet::count_memory() {
-  const UnetMemory now = unet.memory();
-  std::lock_guard lock(mutex_);
-  memory_ = now;
+std::shared_ptr<SharedUnet> NativeUnet::make(const ModelSource& source,
+                                             std::shared_ptr<WeightSource> weights,
+                                             std::shared_ptr<Backend> backend) {
+  return std::make_shared<SharedUnet>(UnetConfig::parse(source.config), std::move(weights),
+                                      std::move(backend));
 }
 
-UnetMemory CountedUnet::memory() const {
-  std::lock_guard lock(mutex_);
-  return memory_;
-}
-
-std::shared_ptr<CountedUnet> NativeUnet::make(const ModelSource& source,
-                                              std::shared_ptr<WeightSource> weights,
-                                              std::shared_ptr<Backend> backend) {
-  return std::make_shared<CountedUnet>(UnetConfig::parse(source.config), std::move(weights),
-                                       std::move(backend));
-}
-
-void NativeUnet::describe(Napi::Object object, CountedUnet& model) {
+void NativeUnet::describe(Napi::Object object, SharedUnet& model) {
   const Napi::Env env = object.Env();
-  const UnetConfig& config = model.unet.config();
+  const UnetConfig& config = model.config();
   const auto number = [&](const char* name, int value) {
     define(object, name, Napi::Number::New(env, value));
   };
@@ -68,10 +57,10 @@ void NativeUnet::describe(Napi::Object object, CountedUnet& model) {
   number("levels", config.levels());
   number("layersPerBlock", config.layers);
   number("branches", config.branches());
-  define(object, "device", Napi::String::New(env, model.unet.backend().name()));
+  define(object, "device", Napi::String::New(env, model.backend().name()));
 }
 
-void NativeUnet::count_memory(Napi::Object object, const CountedUnet& model) {
+void NativeUnet::count_memory(Napi::Object object, const SharedUnet& model) {
   const UnetMemory memory = model.memory();
   object["weights"] = to_js(object.Env(), memory.weights);
   object["arena"] = to_js(object.Env(), memory.arena);
@@ -87,12 +76,11 @@ NativeUnet::Methods NativeUnet::methods() {
 
 Napi::Value NativeUnet::forward(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const std::shared_ptr<CountedUnet> model = this->model();
-    const auto inputs = parse_forward({info[0], "request"}, model->unet.config());
-    const auto work = [inputs](CountedUnet& model, JobContext& context) -> Finish {
+    const std::shared_ptr<SharedUnet> model = this->model();
+    const auto inputs = parse_forward({info[0], "request"}, model->config());
+    const auto work = [inputs](SharedUnet& model, JobContext& context) -> Finish {
       TapCollector taps(inputs->taps);
-      auto values = model.unet.forward(inputs->request, context.cancel_flag(), taps.tap());
-      model.count_memory();
+      auto values = model.forward(inputs->request, context.cancel_flag(), taps.tap());
       return [with_taps = inputs->taps, values = context.hand_over(std::move(values)),
               taps = taps.take()](Napi::Env env) -> Napi::Value {
         Napi::Object out = Napi::Object::New(env);
@@ -107,15 +95,14 @@ Napi::Value NativeUnet::forward(const Napi::CallbackInfo& info) {
 
 Napi::Value NativeUnet::feature(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const std::shared_ptr<CountedUnet> model = this->model();
-    Unet& unet = model->unet;
-    const int last = unet.config().branches() - 1;
+    const std::shared_ptr<SharedUnet> model = this->model();
+    const int last = model->config().branches() - 1;
     const int branch = int(Argument(info[0], "branch").integer(0, last));
     if (!slot().idle())
       throw Error(ErrorCode::kInvalidArgument,
                   "feature() cannot be read while a job uses the U-Net: await the job first");
     Shape shape;
-    const std::vector<float> values = unet.feature(branch, &shape);
+    const std::vector<float> values = model->feature(branch, &shape);
     Napi::Object out = Napi::Object::New(info.Env());
     out["data"] = to_js(info.Env(), values);
     out["shape"] = to_nchw(info.Env(), shape);
@@ -125,15 +112,15 @@ Napi::Value NativeUnet::feature(const Napi::CallbackInfo& info) {
 
 Napi::Value NativeUnet::denoise(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const std::shared_ptr<CountedUnet> model = this->model();
-    const auto inputs = parse_denoise({info[0], "request"}, model->unet.config());
+    const std::shared_ptr<SharedUnet> model = this->model();
+    const auto inputs = parse_denoise({info[0], "request"}, model->config());
     const Argument on_step(info[1], "onStep");
-    const auto work = [inputs](CountedUnet& model, JobContext& context) -> Finish {
-      auto run = model.unet.denoise(inputs->request, context.cancel_flag(),
-                                    [&](const UnetProgress& progress) {
-                                      if (progress.row == 0) model.count_memory();
-                                      report_step(context, *inputs, progress);
-                                    });
+    const auto work = [inputs](SharedUnet& model, JobContext& context) -> Finish {
+      const auto report = [&](const UnetProgress& progress) {
+        report_step(context, *inputs, progress);
+      };
+      auto run = inputs->joins ? model.batch.denoise(inputs->request, context.cancel_flag(), report)
+                               : model.denoise(inputs->request, context.cancel_flag(), report);
       std::array<Finish, kHistorySlots> history;
       for (size_t i = 0; i < history.size(); ++i)
         if (!run.history[i].empty()) history[i] = context.hand_over(std::move(run.history[i]));
@@ -163,23 +150,19 @@ Napi::Value NativeUnet::denoise(const Napi::CallbackInfo& info) {
         return out;
       };
     };
-    return start(info.Env(), work, on_step.given() ? on_step.function() : Napi::Function());
+    const auto progress = on_step.given() ? on_step.function() : Napi::Function();
+    return start(info.Env(), work, progress, inputs->joins);
   });
 }
 
 void NativeUnet::trim(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&] {
-    const auto trim_now = [](CountedUnet& model) {
-      model.unet.trim();
-      model.count_memory();
-    };
-    if (slot().idle()) return trim_now(*model());
+    if (slot().idle()) return model()->trim();
     // After the jobs that were started before; nobody waits for it.
-    const StartedJob job =
-        slot().start(info.Env(), [trim_now](CountedUnet& model, JobContext&) -> Finish {
-          trim_now(model);
-          return [](Napi::Env env) { return env.Undefined(); };
-        });
+    const StartedJob job = slot().start(info.Env(), [](SharedUnet& model, JobContext&) -> Finish {
+      model.trim();
+      return [](Napi::Env env) { return env.Undefined(); };
+    });
     job.promise.Catch(Napi::Function::New(info.Env(), [](const Napi::CallbackInfo&) {}));
   });
 }

@@ -2,35 +2,20 @@
 
 #include <napi.h>
 
-#include <mutex>
-
 #include "model_object.h"
-#include "models/unet.h"
+#include "models/unet_batch.h"
 
 namespace deepcache::addon {
 
-// A U-Net with a count of its memory that may be read while a job runs.
-class CountedUnet {
+// A U-Net whose runs may go together.
+class SharedUnet : public Unet {
  public:
-  CountedUnet(const UnetConfig& config, std::shared_ptr<WeightSource> source,
-              std::shared_ptr<Backend> backend)
-      : unet(config, std::move(source), std::move(backend)) {
-    count_memory();
-  }
-
-  // By whoever may use the U-Net.
-  void count_memory();
-  UnetMemory memory() const;
-
-  Unet unet;
-
- private:
-  mutable std::mutex mutex_;
-  UnetMemory memory_;
+  using Unet::Unet;
+  UnetBatch batch{*this};
 };
 
 // A loaded U-Net.
-class NativeUnet : public ModelObject<NativeUnet, CountedUnet> {
+class NativeUnet : public ModelObject<NativeUnet, SharedUnet> {
  public:
   static constexpr const char* kName = "Unet";
   static constexpr const char* kLoad = "loadUnet()";
@@ -38,11 +23,11 @@ class NativeUnet : public ModelObject<NativeUnet, CountedUnet> {
 
   using ModelObject::ModelObject;
 
-  static std::shared_ptr<CountedUnet> make(const ModelSource& source,
-                                           std::shared_ptr<WeightSource> weights,
-                                           std::shared_ptr<Backend> backend);
-  static void describe(Napi::Object object, CountedUnet& model);
-  static void count_memory(Napi::Object object, const CountedUnet& model);
+  static std::shared_ptr<SharedUnet> make(const ModelSource& source,
+                                          std::shared_ptr<WeightSource> weights,
+                                          std::shared_ptr<Backend> backend);
+  static void describe(Napi::Object object, SharedUnet& model);
+  static void count_memory(Napi::Object object, const SharedUnet& model);
   static Methods methods();
 
  private:

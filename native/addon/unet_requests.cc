@@ -233,6 +233,7 @@ std::shared_ptr<const DenoiseInputs> parse_denoise(const Argument& in, const Une
       parse_optional(init_noise, {batch, channels, size.height, size.width}, inputs->init_noise);
   inputs->preview_every = parse_every(in["previewEvery"]);
   inputs->latents_every = parse_every(in["latentsEvery"]);
+  if (const Argument join = in["join"]; join.given()) inputs->joins = join.boolean();
   out.reads = [preview = inputs->preview_every, latents = inputs->latents_every](int row) {
     return is_due(preview, row) || is_due(latents, row);
   };

@@ -27,6 +27,7 @@ struct DenoiseInputs {
   Floats latents, constant, mask, init, init_noise;
   Floats history[kHistorySlots];
   int preview_every = 0, latents_every = 0;  // 0: never
+  bool joins = false;
 };
 
 inline bool is_due(int every, int row) { return every > 0 && (row + 1) % every == 0; }

@@ -1,0 +1,277 @@
+#include "unet_batch.h"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <optional>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include "../runtime/error.h"
+
+namespace deepcache {
+
+// Rows of one pass.
+struct UnetBatch::Group {
+  struct Row {
+    UnetSlot* slot;
+    int index;      // in its table
+    Halves halves;  // that its program computes
+    int samples() const {
+      const int all = slot->session().shape().batch;
+      return halves == Halves::both ? all : all / 2;
+    }
+    // Where its samples begin in its session's buffers.
+    int first() const { return halves == Halves::conditional ? samples() : 0; }
+  };
+  ProgramKey key;  // of both halves: the samples of a pass are all that its rows compute
+  std::vector<Row> rows;
+
+  int samples() const {
+    int sum = 0;
+    for (const Row& row : rows) sum += row.samples();
+    return sum;
+  }
+};
+
+namespace {
+
+// A buffer with one part for each sample.
+struct Parts {
+  Buffer& buffer;
+  size_t bytes;  // of a part
+  Parts(Buffer& of, int samples) : buffer(of), bytes(of.bytes() / size_t(samples)) {}
+  void copy(int to, const Parts& from, int first, int count) const {
+    buffer.copy(from.buffer, size_t(count) * bytes, size_t(to) * bytes, size_t(first) * bytes);
+  }
+};
+
+// Between the buffers of a row's own session and its place in the pass.
+class Exchange {
+ public:
+  Exchange(UnetSession& pass, int at, UnetSession& own, int row, int first, int count)
+      : pass_(pass), at_(at), own_(own), row_(row), first_(first), count_(count) {}
+
+  void gather(const ProgramKey& key) const {
+    bring(PortKind::sample);
+    for (const auto& [port, buffer] : own_.buffers())
+      if (port.kind == PortKind::context) bring(port);
+    if (key.kind == ProgramKey::Kind::retrieve) bring({PortKind::feature, key.branch});
+    bring_time();
+  }
+
+  void scatter(const ProgramKey& key) const {
+    take(PortKind::out);
+    if (key.kind == ProgramKey::Kind::full)
+      for (const int branch : own_.features()) take({PortKind::feature, branch});
+  }
+
+ private:
+  Parts of_pass(Port port) const { return {*pass_.buffers().at(port), pass_.shape().batch}; }
+  Parts of_own(Port port) const { return {*own_.buffers().at(port), own_.shape().batch}; }
+  void bring(Port port) const { of_pass(port).copy(at_, of_own(port), first_, count_); }
+  void take(Port port) const { of_own(port).copy(first_, of_pass(port), at_, count_); }
+
+  // Time projections: of one row of the table; one for each sample, or one for all.
+  void bring_time() const {
+    const size_t slice = own_.time_slice_bytes(), each = slice / size_t(own_.shape().time_rows);
+    Buffer& to = *pass_.buffers().at(PortKind::time);
+    const Buffer& from = *own_.buffers().at(PortKind::time);
+    for (int i = 0; i < count_; ++i) {
+      const int sample = own_.shape().time_rows > 1 ? first_ + i : 0;
+      to.copy(from, each, size_t(at_ + i) * each, size_t(row_) * slice + size_t(sample) * each);
+    }
+  }
+
+  UnetSession& pass_;
+  const int at_;
+  UnetSession& own_;
+  const int row_, first_, count_;
+};
+
+// Rows may share a pass when these are the same.
+using Kinship = std::tuple<ProgramKey::Kind, int, int, int, int, int>;
+
+Kinship kinship(const ProgramKey& key, const UnetShape& shape) {
+  return {key.kind,
+          key.kind == ProgramKey::Kind::full ? -1 : key.branch,
+          shape.height,
+          shape.width,
+          shape.context_length,
+          shape.frames};
+}
+
+}  // namespace
+
+std::vector<UnetBatch::Group> UnetBatch::groups_of(const std::vector<UnetSlot*>& slots) {
+  std::vector<Group> groups;
+  std::map<Kinship, size_t> open;  // groups that may grow
+  for (UnetSlot* slot : slots) {
+    try {
+      const StepReport& report = slot->rows().choose();
+      if (report.program == kNoProgram) {
+        groups.push_back({{}, {{slot, report.row, Halves::none}}});
+        continue;
+      }
+      ProgramKey key = slot->table().programs[size_t(report.program)];
+      const Group::Row row{slot, report.row, std::exchange(key.halves, Halves::both)};
+      const Kinship kin = kinship(key, slot->session().shape());
+      const auto found = open.find(kin);
+      // Frames of a video U-Net share what no sample has to itself.
+      const bool joins = found != open.end() && !unet_.config().video &&
+                         groups[found->second].samples() + row.samples() <= most_;
+      if (joins) {
+        groups[found->second].rows.push_back(row);
+      } else {
+        open[kin] = groups.size();
+        groups.push_back({key, {row}});
+      }
+    } catch (...) {
+      slot->error = std::current_exception();
+    }
+  }
+  return groups;
+}
+
+void UnetBatch::run_alone(UnetSlot& slot) {
+  try {
+    slot.rows().enqueue(slot.cancel_flag());
+  } catch (...) {
+    slot.error = std::current_exception();
+  }
+}
+
+std::shared_ptr<UnetSession> UnetBatch::session_for(const Group& group) {
+  UnetShape shape = group.rows[0].slot->session().shape();
+  shape.batch = shape.time_rows = group.samples();
+  std::set<int> features;
+  for (const Group::Row& row : group.rows) {
+    const std::vector<int>& own = row.slot->session().features();
+    features.insert(own.begin(), own.end());
+  }
+  try {
+    return unet_.session(shape, 1, {features.begin(), features.end()});
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kOutOfMemory) return nullptr;
+    throw;
+  }
+}
+
+void UnetBatch::run_together(const Group& group) {
+  const std::shared_ptr<UnetSession> pass = session_for(group);
+  if (!pass) {
+    for (const Group::Row& row : group.rows) run_alone(*row.slot);
+    return;
+  }
+  const Segments segments = pass->segments(group.key);
+  std::vector<Exchange> exchanges;
+  int at = 0;
+  for (const Group::Row& row : group.rows) {
+    exchanges.emplace_back(*pass, at, row.slot->session(), row.index, row.first(), row.samples());
+    at += row.samples();
+  }
+  for (const Group::Row& row : group.rows) row.slot->rows().input();
+  for (const Exchange& exchange : exchanges) exchange.gather(group.key);
+  run_segments(segments, 0, nullptr, nullptr);
+  for (const Exchange& exchange : exchanges) exchange.scatter(group.key);
+  for (const Group::Row& row : group.rows) row.slot->rows().apply();
+  shared_passes_++;
+}
+
+void UnetBatch::tick(const std::vector<UnetSlot*>& slots) {
+  for (const Group& group : groups_of(slots)) {
+    if (group.rows.size() == 1) {
+      run_alone(*group.rows[0].slot);
+      continue;
+    }
+    try {
+      run_together(group);
+    } catch (...) {
+      for (const Group::Row& row : group.rows) row.slot->error = std::current_exception();
+    }
+  }
+}
+
+class UnetBatch::Membership {
+ public:
+  Membership(UnetBatch& batch, UnetSlot& slot) : batch_(batch) {
+    const std::lock_guard lock(batch.mutex_);
+    place_ = batch.members_.insert(batch.members_.end(), {&slot});
+  }
+  ~Membership() {
+    {
+      const std::lock_guard lock(batch_.mutex_);
+      batch_.members_.erase(place_);
+    }
+    batch_.changed_.notify_all();
+  }
+  Membership(const Membership&) = delete;
+  Member& member() { return *place_; }
+
+ private:
+  UnetBatch& batch_;
+  std::list<Member>::iterator place_;
+};
+
+UnetRun UnetBatch::denoise(const UnetDenoise& request, const CancelFlag* cancel,
+                           const std::function<void(const UnetProgress&)>& on_step) {
+  std::optional<UnetSlot> slot;
+  {
+    const Engine::Turn turn(unet_.engine(), cancel);
+    slot.emplace(unet_, request, cancel, on_step);
+  }
+  {
+    Membership membership(*this, *slot);
+    while (slot->rows().has_next()) {
+      next_row(membership.member());
+      // Here, as reports may wait for whoever gets them: nobody else's thread must.
+      slot->rows().settle();
+    }
+  }
+  const Engine::Turn turn(unet_.engine(), cancel);
+  return slot->finish();
+}
+
+void UnetBatch::next_row(Member& member) {
+  // Nobody tells when a flag is raised.
+  constexpr auto kLook = std::chrono::milliseconds(20);
+  std::unique_lock lock(mutex_);
+  member.state = Member::waits;
+  while (member.state != Member::ran) {
+    if (member.state == Member::waits) {
+      member.slot->check_cancelled();
+      const auto waits = [](const Member& other) { return other.state == Member::waits; };
+      if (std::ranges::all_of(members_, waits)) {
+        tick_members(lock);
+        continue;
+      }
+    }
+    changed_.wait_for(lock, kLook);
+  }
+  if (member.slot->error) std::rethrow_exception(member.slot->error);
+}
+
+void UnetBatch::tick_members(std::unique_lock<std::mutex>& lock) {
+  std::vector<UnetSlot*> slots;
+  for (Member& member : members_) {
+    member.state = Member::runs;
+    slots.push_back(member.slot);
+  }
+  lock.unlock();
+  // What the others need is not to come out of what this thread's run was promised.
+  std::shared_ptr<Reservation> mine = std::exchange(reservation_of_run(), nullptr);
+  try {
+    const Engine::Turn turn(unet_.engine());
+    tick(slots);
+  } catch (...) {
+    for (UnetSlot* slot : slots) slot->error = std::current_exception();
+  }
+  reservation_of_run() = std::move(mine);
+  lock.lock();
+  for (Member& member : members_)
+    if (member.state == Member::runs) member.state = Member::ran;
+  changed_.notify_all();
+}
+
+}  // namespace deepcache

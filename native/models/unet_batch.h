@@ -1,0 +1,63 @@
+#pragma once
+
+// Runs of one U-Net that go together: each has its own step table and position in it, and they come
+// and go between rows. A tick computes the next row of every run; rows that run the same segments
+// on samples of one size make one pass, whose inputs are gathered from the runs' own buffers and
+// whose outputs and features are scattered back. A row that nobody shares runs in its own session.
+
+#include <condition_variable>
+#include <functional>
+#include <list>
+#include <mutex>
+#include <vector>
+
+#include "unet_slot.h"
+
+namespace deepcache {
+
+class UnetBatch {
+ public:
+  // `most`: samples of a pass, guidance halves included.
+  explicit UnetBatch(Unet& unet, int most = 16) : unet_(unet), most_(most) {}
+
+  // As Unet::denoise(), together with the runs that other threads denoise meanwhile: whichever
+  // comes last to a tick computes it for all. A run that is cancelled leaves between ticks.
+  UnetRun denoise(const UnetDenoise& request, const CancelFlag* cancel,
+                  const std::function<void(const UnetProgress&)>& on_step);
+
+  // The next row of each of these runs, none of which has ended. One that fails gets its `error`;
+  // the others go on. For whoever has the engine's turn; settle() is the caller's.
+  void tick(const std::vector<UnetSlot*>& slots);
+
+  // Passes of several runs so far.
+  int shared_passes() const { return shared_passes_; }
+
+ private:
+  struct Group;
+
+  std::vector<Group> groups_of(const std::vector<UnetSlot*>& slots);
+  void run_alone(UnetSlot& slot);
+  void run_together(const Group& group);
+  // Null when there is no memory for it.
+  std::shared_ptr<UnetSession> session_for(const Group& group);
+
+  // A thread in denoise().
+  struct Member {
+    UnetSlot* slot;
+    enum { waits, runs, ran } state = ran;  // ran: its thread is busy with the row, or not here yet
+  };
+  class Membership;
+  // Until the member's next row has run. Throws Error(kAborted), and what ended the run.
+  void next_row(Member& member);
+  void tick_members(std::unique_lock<std::mutex>& lock);
+
+  Unet& unet_;
+  const int most_;
+  int shared_passes_ = 0;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::list<Member> members_;
+};
+
+}  // namespace deepcache
