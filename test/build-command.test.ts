@@ -112,7 +112,7 @@ test('where the package cannot be written, it goes into the home folder', async 
 
 test.each([
   ['what was built does not load', { BUILT: resolve('package.json') }, 'what was built does not load'],
-  ['the build fails', { BUILT: '/no/such/file' }, 'what CMake or the compiler said is above'],
+  ['the build fails', { BUILT: '/no/such/file' }, 'the output of CMake or the compiler is above'],
   ['there is no cmake', { PATH: '/no/such/folder' }, 'apt-get install cmake g++ make'],
 ])('%s: an error with a code, and nothing is put in place', async (_, env, message) => {
   expect(await build({}, env)).toEqual({

@@ -198,7 +198,7 @@ describe('found before a model is loaded', () => {
     [
       'two readers of stdin',
       () => ['generate', '-p', '-', '--prompts', '-'],
-      /standard input, which is there once/,
+      /standard input, which can be read only once/,
       2,
     ],
     ['no prompt on stdin', () => ['generate', '-p', '-'], /--prompt is missing: standard input is empty/, 2],

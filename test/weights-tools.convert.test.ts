@@ -181,7 +181,7 @@ describe('wrong use', () => {
   test.each([
     [['convert', TINY, '-o', 'x'], 2, /required option '--dtype <type>' not specified/],
     [['convert', TINY, '-o', 'x', '--dtype', 'int4'], 2, /Allowed choices are fp32, fp16, bf16/],
-    [['convert', TINY, '-o', TINY, '--dtype', 'fp16'], 2, /--output must be another path than the input/],
+    [['convert', TINY, '-o', TINY, '--dtype', 'fp16'], 2, /--output must be a different path from the input/],
     [['convert', 'nowhere', '-o', 'x', '--dtype', 'fp16'], 1, /nowhere: does not exist/],
     [
       ['convert', 'package.json', '-o', 'x', '--dtype', 'fp16'],

@@ -53,7 +53,7 @@ export function convertCommand(context: CliContext): Command {
 async function convert(input: string, flags: Flags, context: CliContext): Promise<void> {
   if (!existsSync(input)) throw invalidConfig(input, 'does not exist');
   if (resolve(input) === resolve(flags.output)) {
-    throw invalidArgument('output', 'must be another path than the input');
+    throw invalidArgument('output', 'must be a different path from the input');
   }
   const tasks = await writing(flags.output, () => plan(input, flags));
   const line = new StatusLine(context, !flags.quiet);

@@ -15,8 +15,8 @@ import { classOf, familyOf } from './family.js';
 import type { GenerateFlags } from './generate-options.js';
 
 /**
- * Throws what is wrong with the options of a run, before its model is loaded: what configurations tell of the model is
- * enough. A folder that is no model is told about when it is loaded.
+ * Throws what is wrong with the options of a run, before its model is loaded: what configurations say about the model is
+ * enough. A folder that is not a model is reported when it is loaded.
  */
 export async function checkForFolder(
   model: string,
@@ -28,7 +28,7 @@ export async function checkForFolder(
   (await checkOf(model, name, load))(options);
 }
 
-/** The same for runs that differ in their cache; messages tell the setting. */
+/** The same for runs that differ in their cache; messages name the setting. */
 export async function checkSettings(
   model: string,
   name: Family,
@@ -85,7 +85,7 @@ async function defaultsOf({ folder, className }: ModelIndex, signal: AbortSignal
   };
 }
 
-/** Nothing where a folder's files are wrong; an abort and a bug are told. */
+/** Nothing where a folder's files are wrong; an abort and a bug are thrown. */
 async function orUndefined<T>(work: () => Promise<T>): Promise<T | undefined> {
   try {
     return await work();

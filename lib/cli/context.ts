@@ -69,7 +69,7 @@ export function processContext(): CliContext {
     process.stderr.write(`standard output cannot be written: ${error.message} [ERR_DEEPCACHE_OUTPUT]\n`);
     process.exit(ExitCode.failure);
   });
-  // Nobody is there to be told.
+  // Nobody is there to read it.
   process.stderr.on('error', () => {});
   const sink: Sink = {
     stdout: (data) => void process.stdout.write(data),

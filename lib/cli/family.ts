@@ -66,5 +66,5 @@ function requireFrames(className: string | undefined, { image, refiner }: Genera
     );
   }
   if (image !== undefined) throw invalidArgument('image', 'and frames exclude each other for this model');
-  if (refiner !== undefined) throw invalidArgument('refiner', 'is not there for videos');
+  if (refiner !== undefined) throw invalidArgument('refiner', 'is not available for videos');
 }

@@ -89,10 +89,10 @@ function schedulerOption({ scheduler, schedulerConfig }: GenerateFlags): Generat
   for (const field of Object.keys(schedulerConfig ?? {})) {
     const isKnown = found ? Object.hasOwn(found.scheduler.defaults, field) : isKnownField(field);
     if (isKnown || field.startsWith('_') || schedulerConfig?._diffusers_version !== undefined) continue;
-    throw invalidArgument('schedulerConfig', `says what is not known: ${notAField(found?.scheduler, field)}`);
+    throw invalidArgument('schedulerConfig', `has an unknown field: ${notAField(found?.scheduler, field)}`);
   }
   if (scheduler === undefined) return schedulerConfig;
-  // A whole configuration tells by its version what its own class means by absent fields, and nothing about another.
+  // A whole configuration says by its version what its own class means by absent fields, and nothing about another.
   const isOther = findScheduler(schedulerConfig?._class_name)?.scheduler !== found?.scheduler;
   const isWhole = schedulerConfig?._diffusers_version !== undefined;
   return {

@@ -31,7 +31,7 @@ export async function generate(given: GenerateFlags, context: CliContext): Promi
   const prompt = await givenPrompts(given, context);
   const flags = { ...given, ...(prompt && { prompt }) };
   const { folder, note } = modelFolder(flags.model, flags);
-  // A folder that is no model is told about when it is loaded.
+  // A folder that is not a model is reported when it is loaded.
   const className = (await readModelIndex(folder).catch(() => undefined))?.className;
   const isVideo = makesVideo(className, flags);
   checkFlags(flags, isVideo);
@@ -126,7 +126,7 @@ function stdoutProblem(
   return isTerminal ? '- writes a picture to a terminal: send it to a file or program' : undefined;
 }
 
-/** Pictures that a run makes, as far as options tell; what is wrong with them is said later. */
+/** Pictures that a run makes, as far as options say; what is wrong with them is reported later. */
 function countOf(
   options: ReturnType<typeof toGenerateOptions> & { classLabels?: number[]; batchSize?: number },
 ): number {

@@ -83,7 +83,7 @@ export class OutputFile {
     return this.#files;
   }
 
-  /** What to tell where it does not go to the place that was asked for. */
+  /** What to report where it does not go to the place that was asked for. */
   get remark(): string | undefined {
     if (this.kept.length === 0) return undefined;
     const [is, it] = this.kept.length === 1 ? ['is', 'it'] : ['are', 'them'];
@@ -190,7 +190,7 @@ export function requireDifferent(paths: Readonly<Record<string, string | undefin
   for (const [option, path] of Object.entries(paths)) {
     if (path === undefined || path === STDOUT) continue;
     const other = seen.get(resolve(path));
-    if (other !== undefined) throw invalidArgument(option, `must be another file than --${other}`);
+    if (other !== undefined) throw invalidArgument(option, `must be a different file from --${other}`);
     seen.set(resolve(path), option);
   }
 }

@@ -15,7 +15,8 @@ interface PromptFlags {
 /** Prompts of flags: those given and a file's lines; undefined when there are none. */
 export async function givenPrompts(flags: PromptFlags, context: CliContext): Promise<string[] | undefined> {
   const fromInput = [...(flags.prompt ?? []), flags.prompts].filter((source) => source === STDIN);
-  if (fromInput.length > 1) throw invalidArgument('prompt', 'reads standard input, which is there once');
+  if (fromInput.length > 1)
+    throw invalidArgument('prompt', 'reads standard input, which can be read only once');
   const prompts: string[] = [];
   for (const text of flags.prompt ?? []) {
     prompts.push(text === STDIN ? (await readInput('prompt', context)).trim() : text);
@@ -49,7 +50,7 @@ async function lines(path: string, context: CliContext): Promise<string[]> {
     .filter((line) => line !== '');
   if (prompts.length > 0) return prompts;
   const source = path === STDIN ? 'standard input' : path;
-  throw invalidArgument('prompts', `${source} has no prompt, one a line`);
+  throw invalidArgument('prompts', `${source} has no prompts; give one per line`);
 }
 
 async function readInput(option: string, { input, signal }: CliContext): Promise<string> {

@@ -20,7 +20,7 @@ const DEFAULT_START = 0.8;
 // biome-ignore lint/suspicious/noExplicitAny: pipelines differ in their options and parts
 type AnyPipeline = DiffusionPipeline<any, any>;
 
-/** Throws what is wrong with the flags of a refiner, as far as folders tell without being loaded. */
+/** Throws what is wrong with the flags of a refiner, as far as folders show without being loaded. */
 export async function checkRefiner(base: string | undefined, flags: GenerateFlags): Promise<void> {
   const { refiner, refinerStart = DEFAULT_START } = flags;
   if (refiner === undefined) return;
@@ -59,7 +59,7 @@ export async function refined(
 ): Promise<GenerateResult> {
   const { latents: _, ...rest } = options;
   const first = await base.generate({ ...options, denoisingEnd: refinerStart, output: 'latent' });
-  // Random seeds of the first part are the second's too, for the file to tell the recipe.
+  // Random seeds of the first part are the second's too, so that the file holds the recipe.
   const { seeds, tensor } = first;
   const drawn = seeds.length === 1 ? { seed: seeds[0] } : { seeds };
   const { seed: _seed, seeds: _seeds, ...unseeded } = rest;

@@ -7,7 +7,7 @@ const REDRAW_MILLISECONDS = 50;
 const LINE_MILLISECONDS = 10_000;
 
 /**
- * What a command tells beside its result, on standard error: remarks, and one line at the bottom of a terminal that is
+ * What a command reports besides its result, on standard error: remarks, and one line at the bottom of a terminal that is
  * drawn over again. Without a terminal that line is printed now and then, for logs to show that work goes on.
  */
 export class StatusLine {

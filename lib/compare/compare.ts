@@ -54,7 +54,7 @@ export interface CompareEvent {
  * used for all. Times do not depend on the order: every run starts on a pipeline that has just executed two calls of
  * its size and branch, rounds of all settings are made in turn, and every second one goes backwards. Speedups are of the
  * denoising time alone, each against the uncached run of its round; reading the prompt and decoding take the same with
- * all settings. {@link ComparedRun.isNoisy} tells when the machine was too busy for them to mean anything.
+ * all settings. {@link ComparedRun.isNoisy} says when the machine was too busy for them to mean anything.
  *
  * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT, also for settings that the run cannot have, before any of them
  * is run; what the pipeline's `generate` throws; the signal's reason after an abort.

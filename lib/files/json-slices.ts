@@ -79,7 +79,7 @@ export function* jsonSlices(text: string): Sliced<unknown> {
     }
   }
   if (frames.length > 0) throw new SyntaxError('Unexpected end of JSON input');
-  // Nothing that is long: JSON.parse is done soon, or tells soon what is wrong.
+  // Nothing that is long: JSON.parse is done soon, or soon reports what is wrong.
   if (!root) return parsePythonJson(text);
   requireBlank(text, root.end, text.length);
   return root.value;

@@ -14,7 +14,7 @@ export const LIMITS = {
   vocabulary: 2 ** 22,
   /** tokenizer.json: a vocabulary, its merges and more; CLIP's has 3.6 MB. */
   tokenizer: 2 ** 23,
-  /** Prompts, one a line. */
+  /** Prompts, one per line. */
   prompts: 2 ** 24,
   /** Pictures of any format; one of 8192x8192 that cannot be compressed has 192 MiB. */
   picture: 2 ** 28,

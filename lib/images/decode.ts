@@ -44,7 +44,7 @@ export interface EncodedPicture {
 /**
  * Looks at a picture's header.
  *
- * @throws Error for what is no picture of the formats that are read, or too large.
+ * @throws Error for what is not a picture of the formats that are read, or too large.
  */
 export async function examine(
   bytes: Uint8Array,

@@ -15,7 +15,7 @@ const MOST_PROFILE = 2 ** 22;
 
 /**
  * Takes out of a JPEG what does not change how it looks, without decoding it. The decoder would copy it several times,
- * and a file may consist of it. What is damaged is left for the decoder to tell.
+ * and a file may consist of it. What is damaged is left for the decoder to report.
  *
  * @throws Error when there are too many segments.
  */

@@ -42,7 +42,7 @@ interface Parts {
 
 /**
  * Takes what is no part of the picture out of a PNG, without decoding it, and reads its texts. What is cut short or
- * damaged is left for the decoder to tell; texts that are damaged or too large are left out.
+ * damaged is left for the decoder to report; texts that are damaged or too large are left out.
  *
  * @throws Error when there are too many chunks.
  */

@@ -29,9 +29,9 @@ export async function readPictureFile(source: string, signal?: AbortSignal): Pro
   if (url) return fromDataUrl(source, url, signal);
   if (isBase64(source)) return { name: 'the image', bytes: await decodeBase64(source, 0, signal) };
   const name = shorten(source);
-  if (name.trim() === '') throw imageError('the image is an empty text, no path');
+  if (name.trim() === '') throw imageError('the image is an empty text, not a path');
   if (WEB_ADDRESS.test(source)) {
-    throw imageError(`${name} is an address; fetch it yourself and pass its bytes`);
+    throw imageError(`${name} is a URL; fetch it yourself and pass its bytes`);
   }
   const fail = (_: string, message: string, options?: ErrorOptions) =>
     new DeepCacheError('ERR_DEEPCACHE_IMAGE', `${name} ${message}`, options);

@@ -124,7 +124,7 @@ function encodeWithFfmpeg(frames: readonly Image[], path: string, fps: number): 
     child.once('close', (code) =>
       code === 0 ? resolve() : reject(new Error(`ffmpeg: ${said.trim() || `exit code ${code}`}`)),
     );
-    // It tells by its exit code why it stopped reading.
+    // Its exit code says why it stopped reading.
     child.stdin.on('error', () => {});
     for (const { data } of frames) child.stdin.write(data);
     child.stdin.end();

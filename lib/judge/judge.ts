@@ -133,7 +133,7 @@ export class Judge {
       const area = areaOf(sprite, shift);
       return errorOf(undefined, area, step) - errorOf(choice, area, step);
     };
-    // Some rows tell which ones are worth a closer look.
+    // Some rows show which ones are worth a closer look.
     const rough = [...choices.keys()].map((choice) => ({ choice, gain: gainOf(choice, ROUGH_STEP) }));
     const likely = rough.sort((a, b) => b.gain - a.gain).slice(0, LIKELY);
     let best: { choice: number | undefined; gain: number } = { choice: undefined, gain: PRESENCE };

@@ -74,7 +74,7 @@ export interface Tally {
 
 /** How many of the things asked for are there. */
 export interface Accuracy {
-  /** Of all things, of objects with colours and background alike. */
+  /** Of all things: objects with colours, and the background. */
   all: Tally;
   /** Pictures that show all that their caption asks for. */
   pictures: Tally;

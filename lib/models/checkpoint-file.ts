@@ -5,7 +5,7 @@ import { native } from '../native/binding.js';
 
 const ENDINGS = ['.safetensors', '.ckpt', '.pt', '.pth', '.bin', '.gguf'];
 
-/** The weights that lie in a folder which is no model; the one with most to it where there are several. */
+/** The weights that lie in a folder that is not a model; the one with most to it where there are several. */
 export function checkpointIn(folder: string): string | undefined {
   const files = readdirSync(folder).filter((name) => ENDINGS.includes(extname(name).toLowerCase()));
   const best = files.sort().find((name) => extname(name) === '.safetensors') ?? files[0];

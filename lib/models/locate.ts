@@ -68,7 +68,7 @@ function nothingThere(given: string): DeepCacheError {
     given,
     existsSync(cached)
       ? `is not a folder here; the model of this name was downloaded before: give ${cached}`
-      : 'is not a folder here, and nothing is downloaded by itself. If a model of the Hugging Face Hub is meant, download it ' +
+      : 'is not a folder here, and nothing is downloaded automatically. If a model of the Hugging Face Hub is meant, download it ' +
           `first: hf download ${path} --local-dir ${name}`,
   );
 }
@@ -111,7 +111,10 @@ async function snapshotOf(path: string, signal?: AbortSignal): Promise<string> {
     const checkpoint = checkpointIn(folder);
     throw checkpoint
       ? checkpointMessage(folder, checkpoint)
-      : invalidConfig(folder, `has no ${INDEX}; the download is not complete, or no diffusers model`);
+      : invalidConfig(
+          folder,
+          `has no ${INDEX}; the download is incomplete, or this is not a diffusers model`,
+        );
   }
   return folder;
 }

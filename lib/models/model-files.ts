@@ -85,7 +85,7 @@ export async function findModel(
 }
 
 /**
- * Waits for a component's native model. What is wrong with the configuration is told with its file, which native code
+ * Waits for a component's native model. What is wrong with the configuration is reported with its file, which native code
  * never sees.
  */
 export async function loadNative<T>(folder: string, start: () => Job<T>, signal?: AbortSignal): Promise<T> {

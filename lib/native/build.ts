@@ -114,7 +114,7 @@ function run(
     child.on('error', reject);
     child.on('close', (status) => {
       if (status === 0) resolve();
-      else reject(failed('the build failed; what CMake or the compiler said is above'));
+      else reject(failed('the build failed; the output of CMake or the compiler is above'));
     });
   });
 }

@@ -71,7 +71,7 @@ export class CallQueue {
     if (this.pending < this.#limit) return;
     throw new DeepCacheError(
       'ERR_DEEPCACHE_BUSY',
-      `${this.pending} calls of this pipeline wait or run already, which is its maxPending; try again later`,
+      `${this.pending} calls of this pipeline are waiting or running, which is its maxPending; try again later`,
     );
   }
 

@@ -24,7 +24,7 @@ import { type StreamEvent, streamOf } from './stream.js';
 // biome-ignore lint/suspicious/noExplicitAny: pipelines differ in their options and parts
 export type AnyPipeline = DiffusionPipeline<any, any>;
 
-/** Of a folder whose class nobody knows yet: text to image, until `instanceof` tells. */
+/** Of a folder whose class nobody knows yet: text to image, until `instanceof` narrows it. */
 type Loaded<T extends AnyPipeline> = AnyPipeline extends T ? DiffusionPipeline : T;
 
 /**

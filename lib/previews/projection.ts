@@ -36,7 +36,7 @@ export const SDXL_PROJECTION: LatentProjection = {
 };
 
 /**
- * The published projection for an autoencoder, which its scaling factor tells; undefined for others, see
+ * The published projection for an autoencoder, which its scaling factor identifies; undefined for others, see
  * {@link fitProjection}.
  */
 export function knownProjection(vae: {

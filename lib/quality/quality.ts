@@ -56,7 +56,7 @@ export interface QualityEvent {
  * Measures over many prompts what cache settings cost in similarity and gain in time.
  *
  * The prompts are run in batches, each batch without a cache and with every setting in turn, so that whatever else
- * the machine does weighs on all alike. `options` are those of the pipeline's `generate`, without prompts and seeds.
+ * the machine does affects all of them equally. `options` are those of the pipeline's `generate`, without prompts and seeds.
  * {@link qualityTable}, {@link qualityJson} and {@link qualityPage} show the report.
  *
  * ```ts

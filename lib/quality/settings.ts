@@ -5,7 +5,7 @@ const BRANCHES = [0, 1, 2, 3];
 
 /**
  * The settings that `deepcache quality` measures when none are named: intervals 2, 3, 5, 8 and 10, evenly spaced and
- * not, of each branch. By branch, so that plans are seldom made anew.
+ * not, of each branch. By branch, so that plans are seldom remade.
  */
 export function defaultGrid(branches = BRANCHES): CacheSettings[] {
   return branches.flatMap((branch) =>

@@ -96,7 +96,7 @@ export function checkZeroSnr(overrides: SchedulerConfig, predictionType: string)
   throw new DeepCacheError(
     'ERR_DEEPCACHE_INVALID_ARGUMENT',
     'scheduler: "rescale_betas_zero_snr" is for models with prediction_type v_prediction or sample; with epsilon, as ' +
-      'here, nothing of a picture can be told from the first step',
+      'here, the first step says nothing about the picture',
   );
 }
 

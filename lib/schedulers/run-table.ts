@@ -173,7 +173,7 @@ class Chooser {
 
   #require(index: number, program: number | undefined): asserts program is number {
     if (program !== undefined && this.#table.programs[program]) return;
-    throw invalidArgument('table', `row ${index} names program ${program}, which is not there`);
+    throw invalidArgument('table', `row ${index} names program ${program}, which does not exist`);
   }
 }
 

@@ -99,7 +99,7 @@ export abstract class Scheduler {
    * As in diffusers only values that were set are inherited: a field that the source left at its own default takes the
    * default of the new class. Fields that the new class does not know are kept for a later fromConfig.
    * `overrides` are set on top; a name that the class does not know is an error, unless they are a whole configuration
-   * with a `_diffusers_version`. That of the source tells what its own class means by fields that are absent, and says
+   * with a `_diffusers_version`. That of the source says what its own class means by fields that are absent, and says
    * nothing about another class.
    */
   static fromConfig<T extends Scheduler>(

@@ -65,7 +65,7 @@ export abstract class SolverScheduler extends Scheduler {
     return this.trainSteps;
   }
 
-  /** The whole timestep that is told to the U-Net for a fractional one. */
+  /** The whole timestep that the U-Net gets for a fractional one. */
   protected wholeTimestep(timestep: number, spacing: SigmaSpacing | undefined): number {
     return spacing === 'exponential' || spacing === 'beta' ? Math.trunc(timestep) : roundHalfEven(timestep);
   }

@@ -69,7 +69,7 @@ export function readAddedTokens(
     for (const [field, value] of specials(source)) {
       const content = tokenOf(value)?.content;
       if (content === undefined || tokens.has(content)) continue;
-      // A main one that nothing gives an id is a mistake, which is the reader's to tell.
+      // A main one that nothing gives an id is a mistake, which the reader reports.
       if (vocab.has(content) || !NAMED.includes(field)) add(name, vocab.get(content) ?? next++, value);
     }
   }

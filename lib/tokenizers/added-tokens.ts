@@ -33,7 +33,7 @@ type Trie = Map<string, Trie> & { token?: AddedToken };
 export class AddedTokenSplitter {
   readonly #tokens: ReadonlyMap<string, AddedToken>;
   readonly #trie: Trie = new Map();
-  /** Where a token can begin: for most texts nowhere, which a pattern tells soonest. */
+  /** Where a token can begin: for most texts nowhere, which a pattern finds soonest. */
   readonly #first: RegExp;
 
   constructor(tokens: Iterable<AddedToken>) {

@@ -5,7 +5,7 @@ import { readTokenizerFiles, type TokenizerFiles } from './tokenizer-files.js';
 
 /** How a text is made to have the model's length. */
 export interface EncodePaddedOptions {
-  /** Called for every text that is cut off: its index and the beginning of what was dropped, as tokens tell it. */
+  /** Called for every text that is cut off: its index and the beginning of what was dropped, as its tokens read. */
   onTruncated?: (index: number, dropped: string) => void;
 }
 
@@ -141,7 +141,7 @@ export class CLIPTokenizer {
     return `${text.slice(0, SHOWN).replace(/[\ud800-\udbff]$/, '')}…`;
   }
 
-  /** The text of ids, as far as it can be told: letters are lower case, spaces are guesses. */
+  /** The text of ids, as far as it can be known: letters are lower case, spaces are guesses. */
   decode(ids: Iterable<number>): string {
     const characters = Array.from(ids, (id) => this.#addedTexts.get(id) ?? this.#texts.get(id) ?? '').join(
       '',

@@ -141,7 +141,7 @@ export class Trials {
     }
   }
 
-  /** What the run of a schedule that was tried says of its speed, beside the uncached one; nothing of others. */
+  /** What the run of a schedule that was tried says about its speed, next to the uncached one; undefined for others. */
   measuredSpeedups(schedule: Schedule): number[] {
     const known = this.#known.get(keyOf(schedule));
     return known && this.#referenceStats ? speedupsOf(this.#referenceStats, known.stats) : [];

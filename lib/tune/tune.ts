@@ -13,7 +13,7 @@ import { OutOfTime, type Schedule, Trials, type TunablePipeline } from './trials
 export interface TuneOptions {
   /** Prompts that are searched with, and others that the result is tried on. */
   prompts: readonly string[];
-  /** Prompts that the search does not see, to tell how well what it finds holds for others. */
+  /** Prompts that the search does not see, to measure how well its result holds for others. */
   validationPrompts: readonly string[];
   /** Seeds count up from it; validation goes on behind. Default 0; -1 is a random one. */
   seed?: number;
@@ -87,9 +87,9 @@ const OTHERS_RUNS = 3;
 const VALIDATION = 0.4;
 
 /**
- * Searches the fastest schedule within a budget, or the one closest to the uncached result, see {@link Search}. The presets and equal intervals that
+ * Searches for the fastest schedule within a budget, or the one closest to the uncached result, see {@link Search}. The presets and equal intervals that
  * fit the budget are tried first. The best few of the same time, and evenly spaced full calls, are run once more with
- * other noise: what was luck with the first gives way. Then prompts that the search has not seen decide between the
+ * other noise: a list that was merely lucky with the first noise drops out. Then prompts that the search has not seen decide between the
  * result and the best even setting. All PSNR is measured, with all prompts in one run; time follows from the
  * seconds of calls.
  *
@@ -173,7 +173,7 @@ export async function tune(
     stop?.throwIfAborted();
     throw invalidArgument(
       'maxSeconds',
-      `of ${maxSeconds} are over before a schedule was tried; use fewer prompts`,
+      `of ${maxSeconds} had passed before a schedule was tried; use fewer prompts`,
     );
   }
   let finalists: Tried[] = [];

@@ -123,7 +123,7 @@ export async function inspectModel(
     });
   }
   signal?.throwIfAborted();
-  // What memory is needed cannot be told of broken parts, which have said why.
+  // The memory that broken parts need is unknown; they have said why.
   const told = new Set(report.components.flatMap((component) => component.problems));
   report.problems = problems.filter((text) => !told.has(text));
   return report;

@@ -2,7 +2,7 @@ import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import { native } from '../../native/binding.js';
 import { summary } from './tensors.js';
 
-/** The bits of the exponent: all are set in infinities and in what is not a number. */
+/** The bits of the exponent: all are set in infinities and NaNs. */
 const EXPONENTS: Readonly<
   Record<string, { array: new (data: ArrayBuffer) => Uint16Array | Uint32Array; bits: number }>
 > = {

@@ -45,7 +45,7 @@ export const RUN_OPTIONS = {
     flag: { spelling: '--guidance-rescale <x>', group: 'how' },
   }),
   /**
-   * One generator for the whole batch, as diffusers' `generator`. Default, and -1: a random one, told in the result.
+   * One generator for the whole batch, as diffusers' `generator`. Default, and -1: a random one, which the result holds.
    */
   seed: option({
     kind: kinds.seed,

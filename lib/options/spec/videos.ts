@@ -25,7 +25,7 @@ export const VIDEO_OPTIONS = {
   minGuidanceScale: guidance('guidance of the first frame', '1'),
   /** At 1 and below there is no guidance at all. */
   maxGuidanceScale: guidance('guidance of the last frame; 1 is off', '3'),
-  /** Frames a second that the model is told of, 7 by default. */
+  /** Frames per second that the model is told, 7 by default. */
   fps: option({
     kind: kinds.real(1, 1000),
     families: ['svd'],

@@ -66,7 +66,7 @@ const family: Family<TextToVideoZeroOptions, VideoZeroOptions, SDParts, undefine
     return { ...options, ...video, latent: [video.frames, ...each], ...(forwardNoise && { forwardNoise }) };
   },
   plan(scheduler, facts, options, note) {
-    // Each loop has its own calls, but the cache is told the steps of the whole run.
+    // Each loop has its own calls, but the cache gets the steps of the whole run.
     const branch = resolveCache(options.cache ?? false, options.steps).settings?.branch ?? 0;
     validateBranch(branch, facts.levels, facts.layersPerBlock);
     return planRun(scheduler, facts, { ...options, cache: false }, note);

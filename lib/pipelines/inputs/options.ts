@@ -49,7 +49,7 @@ type CommonName =
 export interface RunOptions extends Pick<OptionsOf<'text2img'>, CommonName> {
   readonly steps: number;
   readonly output: 'image' | 'float32' | 'latent';
-  /** What is told apart in the result: images, or one video. */
+  /** What the result holds: images, or one video. */
   readonly images: number;
   /** What is sampled: [images or frames, channels, height, width]. */
   readonly latent: readonly [number, number, number, number];

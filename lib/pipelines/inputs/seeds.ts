@@ -60,7 +60,7 @@ export function toSeed(name: string, value: unknown): bigint {
   throw invalidArgument(name, `must be a whole number (a bigint beyond 2^53), got ${show(value)}`);
 }
 
-/** The generator's seeds as the result tells them: given again, they make the same pictures. */
+/** The generator's seeds as the result holds them: given again, they make the same pictures. */
 export function tellSeeds(seeds: readonly bigint[]): Seed[] {
   return seeds.map((seed) => {
     // These bits are also a number that does not mean a random one.

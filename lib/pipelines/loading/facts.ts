@@ -1,6 +1,6 @@
 import type { UNetModel } from '../../models/unet.js';
 
-/** What a model is like, as its configurations tell: enough to check options and to plan a run. */
+/** What a model is like by its configurations: enough to check options and to plan a run. */
 export interface ModelFacts {
   /** Size of the samples that the U-Net was trained on: latent pixels, where it works on latents. */
   readonly sampleWidth: number;

@@ -5,7 +5,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 
 /** What distinguishes a model from others. */
 export interface ModelName {
-  /** That of its repository, for folders in the cache of Hugging Face's tools; what other folders are called says little. */
+  /** That of its repository, for folders in the cache of Hugging Face's tools; other folders' names say little. */
   readonly name?: string;
   /** Ten digits that stand for its networks: their configurations and samples of their weights. */
   readonly fingerprint: string;
@@ -22,7 +22,7 @@ const READ = /\.safetensors$|^config\.json$/;
 
 /**
  * Names a model folder. Files are not read as a whole, which takes minutes for large models: what training changes,
- * it changes everywhere. Files that cannot be read are left out; loading tells what is wrong with them.
+ * it changes everywhere. Files that cannot be read are left out; loading reports what is wrong with them.
  */
 export async function nameModel(folder: string): Promise<ModelName> {
   const hash = createHash('sha256');

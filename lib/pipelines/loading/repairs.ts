@@ -50,7 +50,7 @@ export function repairTexts(config: Config, repairs: Config): string[] {
   return Object.entries(repairs).map(([field, right]) => {
     const value = config[field];
     const said = value === undefined ? 'is missing' : `is ${show(value)}`;
-    return `"${field}" ${said}, taken as ${JSON.stringify(right)}: diffusers corrects its early files so`;
+    return `"${field}" ${said}, taken as ${JSON.stringify(right)}, as diffusers corrects its early files`;
   });
 }
 

@@ -9,7 +9,7 @@ import { findScheduler, schedulerClass } from '../../schedulers/registry.js';
 import type { LoadOptions, ModelIndex } from './parts.js';
 import { repairTexts, schedulerRepairs } from './repairs.js';
 
-/** Most fields of a file that are told about one by one. */
+/** Most fields of a file that are reported one by one. */
 const MOST = 20;
 
 /** Another sampler: a name, a configuration or a scheduler. */
