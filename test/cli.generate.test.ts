@@ -289,7 +289,7 @@ describe('wrong use', () => {
     expect(err).toMatch(/^Usage: deepcache/);
   });
 
-  test('help is no error, and tells about exit codes', async () => {
+  test('help is not an error, and lists the exit codes', async () => {
     for (const command of ['generate', 'inspect', 'macs']) {
       const { code, out } = await runCli([command, '--help']);
       expect(code).toBe(0);

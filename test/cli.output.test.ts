@@ -155,7 +155,7 @@ describe('found before a model is loaded', () => {
     [
       'the same file twice',
       (path) => ['generate', '-o', `${path}/a.png`, '--preview', `${path}/./a.png`],
-      /--preview must be another file/,
+      /--preview must be a different file/,
       2,
     ],
     ['compare', (path) => ['compare', '-o', `${path}/folder.png`], /is a folder/, 1],

@@ -176,7 +176,7 @@ test('a stop gives the best so far, untried on other prompts; time that is over 
   expect(result).toMatchObject({ isCutShort: true, validation: undefined });
   expect(isList(result.cache.steps, CALLS)).toBe(true);
   const before = tune(pipe, OPTIONS, { speedup: 1.1 }, { ...PROMPTS, maxSeconds: 1e-3 });
-  await expect(before).rejects.toThrow(/maxSeconds .* over before a schedule was tried/);
+  await expect(before).rejects.toThrow(/maxSeconds .* had passed before a schedule was tried/);
   const reason = new Error('enough');
   const aborted = tune(pipe, { ...OPTIONS, signal: AbortSignal.abort(reason) }, { speedup: 1.1 }, PROMPTS);
   await expect(aborted).rejects.toBe(reason);
