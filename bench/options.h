@@ -6,8 +6,9 @@
 
 namespace deepcache::bench {
 
-// "--name value" pairs. Each getter takes its option away, so that finish() can name what nobody
-// knows. All throw Error(kInvalidArgument).
+// "--name value" pairs; no library, so that the harness needs nothing but what builds the addon.
+// Each getter takes its option away, so that finish() can name what nobody knows. All throw
+// Error(kInvalidArgument).
 class Options {
  public:
   Options(int argc, char** argv, int first);

@@ -8,7 +8,8 @@ interface Taps {
   weights: Int32Array;
 }
 
-// The weights' fraction bits, and the filter's radius, as in Pillow's resampling of 8-bit images.
+// The weights' fraction bits, and the filter's radius, as in Pillow's resampling of 8-bit images. sharp's Lanczos rounds
+// otherwise, and an input that differs in one value makes another picture than diffusers does.
 const BITS = 22;
 const HALF = 2 ** (BITS - 1);
 const RADIUS = 3;

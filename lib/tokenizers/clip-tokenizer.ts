@@ -11,7 +11,7 @@ export interface EncodePaddedOptions {
 
 /**
  * CLIP's tokenizer, equal to transformers' slow `CLIPTokenizer` without ftfy: no HTML unescaping, no accent
- * stripping.
+ * stripping. Our own: the libraries there are read tokenizer.json only, and bring a runtime for other models along.
  */
 export class CLIPTokenizer {
   /** Tokens per text including start and end: 77. diffusers' `model_max_length`. */

@@ -12,6 +12,9 @@
 
 namespace deepcache::cpu {
 
+// Our own: OpenMP and TBB would be system libraries to install, and cannot be joined when a worker
+// of Node.js ends.
+
 // Lets other threads of the process (a JavaScript event loop) go first on a shared core. For the
 // calling thread; Linux only, elsewhere nothing happens.
 void lower_thread_priority();

@@ -1,6 +1,7 @@
 #pragma once
 
-// A small strict JSON reader (RFC 8259) for safetensors headers and model configurations.
+// A small strict JSON reader (RFC 8259) for safetensors headers and model configurations. Our own,
+// so that depth, sizes and repeated keys of files that nobody trusts are bounded while it reads.
 
 #include <cstdint>
 #include <string>

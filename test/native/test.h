@@ -1,7 +1,8 @@
 #pragma once
 
 // A tiny test registry: TEST(name) { CHECK(...); }. A failed check throws, so a test ends at its
-// first failure; main.cc runs all tests whose name contains the filter argument.
+// first failure; main.cc runs all tests whose name contains the filter argument. Not doctest:
+// native tests need nothing but what builds the addon.
 
 #include <sstream>
 #include <stdexcept>
