@@ -4,6 +4,10 @@
 
 #if defined(__CUDACC__)
 
+#include <mutex>
+#include <set>
+#include <utility>
+
 namespace deepcache::cuda::gpu {
 
 void check(cudaError_t result, const char* what) {
@@ -11,6 +15,23 @@ void check(cudaError_t result, const char* what) {
   throw Error(ErrorCode::kInternal, std::string("CUDA: ") + what +
                                         " failed: " + cudaGetErrorString(result) + " (" +
                                         cudaGetErrorName(result) + ")");
+}
+
+void allow_shared_memory(const void* kernel) {
+  static std::mutex mutex;
+  static std::set<std::pair<const void*, int>> allowed;
+  int device = 0, most = 0;
+  check(cudaGetDevice(&device), "asking for the GPU in use");
+  const std::lock_guard lock(mutex);
+  if (allowed.contains({kernel, device})) return;
+  cudaFuncAttributes attributes;
+  check(cudaFuncGetAttributes(&attributes, kernel), "reading a kernel's properties");
+  check(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
+        "reading a GPU's properties");
+  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                             most - int(attributes.sharedSizeBytes)),
+        "shared memory of a kernel");
+  allowed.insert({kernel, device});
 }
 
 int device_count() {
