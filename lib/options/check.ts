@@ -14,6 +14,12 @@ const EXAMPLES: { readonly [Name in Family]?: string } = {
   load: '{ device: "cpu" }',
 };
 
+/** What a check leaves out. */
+export interface CheckScope {
+  /** Only the prompts are needed: pictures may be missing. */
+  readonly textsOnly?: boolean;
+}
+
 /**
  * Checks what can be known of options before a run: their names, types and ranges, and which go together. What depends
  * on the sampler and the U-Net is checked with the plan of the run.
@@ -22,7 +28,12 @@ const EXAMPLES: { readonly [Name in Family]?: string } = {
  * @returns the options with other names resolved.
  * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT naming the option.
  */
-export function checkOptions<T extends object>(family: Family, given: T, limits: Limits = {}): T {
+export function checkOptions<T extends object>(
+  family: Family,
+  given: T,
+  limits: Limits = {},
+  scope: CheckScope = {},
+): T {
   if (typeof given !== 'object' || given === null) {
     const example = EXAMPLES[family] ?? '{ prompt: "a lighthouse" }';
     throw invalidArgument('options', `must be an object, such as ${example}`);
@@ -45,7 +56,7 @@ export function checkOptions<T extends object>(family: Family, given: T, limits:
     delete resolved[name];
     resolved[aliasOf] = value;
   }
-  checkTogether(family, resolved);
+  checkTogether(family, resolved, scope);
   return resolved as T;
 }
 
@@ -76,12 +87,17 @@ function checkNames(family: Family, given: object): void {
   }
 }
 
-function checkTogether(family: Family, values: Readonly<Record<string, unknown>>): void {
+function checkTogether(
+  family: Family,
+  values: Readonly<Record<string, unknown>>,
+  { textsOnly = false }: CheckScope,
+): void {
   const isGiven = (name: string) => values[name] !== undefined && values[name] !== null;
   for (const [name, { excludes = [], needs, required, instead }] of optionsOf(family)) {
     const missing = required?.[family];
     if (!isGiven(name)) {
       if (missing === undefined || (instead !== undefined && isGiven(instead))) continue;
+      if (textsOnly && name !== 'prompt') continue;
       throw invalidArgument(name, `is missing${missing}`);
     }
     const other = excludes.find(isGiven);

@@ -277,8 +277,10 @@ export abstract class DiffusionPipeline<
    */
   protected async beside<Resolved, T>(options: Options, work: (run: Resolved) => Promise<T>): Promise<T> {
     const given = withDefaults(this.defaults, options);
-    const facts = this.family.facts(this.components);
-    const resolve = (run: Options): Resolved => this.family.resolve(run, facts, this.scheduler, undefined);
+    const { family } = this;
+    const facts = family.facts(this.components);
+    const resolve = (run: Options): Resolved =>
+      family.resolveTexts?.(run, facts) ?? family.resolve(run, facts, this.scheduler, undefined);
     resolve(given);
     return this.#queue.beside(
       () => work(resolve({ ...given, signal: this.#untilClosed(given.signal) })),

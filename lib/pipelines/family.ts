@@ -63,6 +63,8 @@ export interface Family<Given extends object, Options extends RunOptions, Parts 
    * @param size where options name none; undefined: the model's own.
    */
   resolve(given: Given, facts: ModelFacts, scheduler: Scheduler, size: Size | undefined): Options;
+  /** The same for prompts alone: pictures may be missing. */
+  resolveTexts?(given: Given, facts: ModelFacts): Options;
   /** The plan of a run, which is the rest of the check. */
   plan(scheduler: Scheduler, facts: ModelFacts, options: Options, note: (message: string) => void): RunPlan;
   /** Finds what options point to. */

@@ -224,3 +224,22 @@ test('a strength counts for nothing where an earlier run goes on', () => {
   expect(span({ denoisingStart: 0.8 })).toMatchObject({ denoisingStart: 0.8 });
   expect(() => span({ denoisingStart: 0.8, denoisingEnd: 0.5 })).toThrow('must be below denoisingEnd (0.5)');
 });
+
+test('prompts are encoded without the pictures of a run, and options are checked all the same', async () => {
+  const [alone, whole] = [
+    { prompt: 'a barn' },
+    { prompt: 'a barn', image: new Image({ width: 8, height: 8, data: new Uint8Array(192) }) },
+  ];
+  const inpaint = StableDiffusionInpaintPipeline.from(pipe);
+  const expected = await pipe.encodePrompt(alone);
+  for (const encoded of [
+    await img2img.encodePrompt(alone),
+    await img2img.encodePrompt(whole),
+    await inpaint.encodePrompt(alone),
+  ]) {
+    expect(encoded.promptEmbeds.data).toEqual(expected.promptEmbeds.data);
+  }
+  const error = await rejection(img2img.encodePrompt({ prompt: 'a barn', strength: 2 } as never));
+  expect(error.message).toContain('strength');
+  expect((await rejection(img2img.encodePrompt({} as never))).message).toContain('prompt is missing');
+});

@@ -1,4 +1,5 @@
 import { invalidArgument } from '../../errors.js';
+import type { CheckScope } from '../../options/check.js';
 import { requireShapes } from '../../options/checks.js';
 import type { Family as FamilyName } from '../../options/families.js';
 import { guidanceEmbedding } from '../conditioning/guidance-embedding.js';
@@ -9,10 +10,11 @@ import {
   type GenerateOptions,
   type RunSpan,
   resolveTextOptions,
+  type Size,
   type TextRunOptions,
 } from '../inputs/options.js';
 import type { PreparedRun, RunKind } from '../inputs/run-kind.js';
-import { factsOf } from '../loading/facts.js';
+import { factsOf, type ModelFacts } from '../loading/facts.js';
 import { checkInputs } from '../loading/fit.js';
 import type { LatentParts, PipelineInfo } from '../loading/parts.js';
 import { planRun } from '../loop/denoise.js';
@@ -40,6 +42,16 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
   },
 ): LatentFamily<Given, Parts, Inputs> {
   const { text, kind, guidanceScale, imageChannels } = info;
+  const resolve = (given: Given, facts: ModelFacts, size?: Size, scope?: CheckScope) => {
+    const defaults = {
+      ...(guidanceScale !== undefined && { guidanceScale }),
+      ...(imageChannels && { imageChannels }),
+      size,
+    };
+    const options = resolveTextOptions(info.options, given, facts, defaults, scope);
+    text.check(options, facts);
+    return options;
+  };
   return {
     ...info,
     shortest: { prompt: '', steps: 2 } as Partial<Given>,
@@ -52,16 +64,12 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
     load: kind.load,
     size: (inputs, { scale }) => kind.size(inputs, scale),
     resolve(given, facts, _, size) {
-      const options = resolveTextOptions(info.options, given, facts, {
-        ...(guidanceScale !== undefined && { guidanceScale }),
-        ...(imageChannels && { imageChannels }),
-        size,
-      });
-      text.check(options, facts);
+      const options = resolve(given, facts, size);
       // The size of other kinds of runs is known with their pictures.
       if (!kind.encodesImages || size) requireShapes(options, { latents: options.latent });
       return { ...options, span: spanOf(kind, options) };
     },
+    resolveTexts: (given, facts) => resolve(given, facts, undefined, { textsOnly: true }),
     plan: planRun,
     async prepare({ parts, facts, options, inputs, plan, note }) {
       const { unet, vae } = parts;

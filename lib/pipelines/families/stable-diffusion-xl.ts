@@ -47,8 +47,10 @@ export abstract class StableDiffusionXL<Options extends XLOptions> extends Diffu
   }
 
   /** Encodes the prompts of a run (diffusers' encode_prompt), for several runs to use. */
-  encodePrompt(options: Valid<Options>): Promise<XLEncodedPrompt> {
-    return this.beside(options, (run: TextRunOptions) => xlText.encodePrompt(this.components, run));
+  encodePrompt(options: Valid<Options> | Valid<XLOptions>): Promise<XLEncodedPrompt> {
+    return this.beside(options as Options, (run: TextRunOptions) =>
+      xlText.encodePrompt(this.components, run),
+    );
   }
 }
 

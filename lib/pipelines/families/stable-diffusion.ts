@@ -33,8 +33,10 @@ export abstract class StableDiffusion<Options extends GenerateOptions> extends D
   }
 
   /** Encodes the prompts of a run (diffusers' encode_prompt), for several runs to use. */
-  encodePrompt(options: Valid<Options>): Promise<EncodedPrompt> {
-    return this.beside(options, (run: TextRunOptions) => sdText.encodePrompt(this.components, run));
+  encodePrompt(options: Valid<Options> | Valid<GenerateOptions>): Promise<EncodedPrompt> {
+    return this.beside(options as Options, (run: TextRunOptions) =>
+      sdText.encodePrompt(this.components, run),
+    );
   }
 
   get textEncoder(): CLIPTextModel {

@@ -1,7 +1,7 @@
 import type { CachePolicy } from '../../deepcache/index.js';
 import { invalidArgument } from '../../errors.js';
 import type { Tiling } from '../../models/tiling.js';
-import { checkOptions } from '../../options/check.js';
+import { type CheckScope, checkOptions } from '../../options/check.js';
 import { requireShapes, texts } from '../../options/checks.js';
 import type { Family } from '../../options/families.js';
 import type { OptionsOf } from '../../options/spec/index.js';
@@ -104,9 +104,10 @@ export function resolveTextOptions(
   given: GenerateOptions,
   facts: ModelFacts,
   { guidanceScale: usualGuidance = 7.5, imageChannels = [3], size }: TextDefaults = {},
+  scope: CheckScope = {},
 ): TextRunOptions {
   const { scale, channels, sampleWidth, sampleHeight, textLayers, tileSize } = facts;
-  const options = checkOptions(family, given, { scale, textLayers, tileSize, imageChannels });
+  const options = checkOptions(family, given, { scale, textLayers, tileSize, imageChannels }, scope);
   const { width = size?.width ?? sampleWidth * scale, height = size?.height ?? sampleHeight * scale } =
     options;
   const prompts = texts('prompt', options.prompt);
