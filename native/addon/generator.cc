@@ -52,7 +52,7 @@ Napi::Value NativeGenerator::draw(const Napi::CallbackInfo& info) {
       std::vector<float> values(count);
       // Blocks of 16 numbers depend on nothing else, but the last 16 belong together.
       for (size_t done = 0, part; done < count; done += part) {
-        if (*context.cancel_flag()) throw Error(ErrorCode::kAborted, "the job was aborted");
+        check_cancelled(context.cancel_flag());
         part = count - done < kPart + 16 ? count - done : kPart;
         generator->randn(values.data() + done, part);
       }

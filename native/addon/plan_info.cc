@@ -170,11 +170,6 @@ struct WeightCost {
   double parameters, bytes;
 };
 
-// Between two plans, which take milliseconds each.
-void stop_if_cancelled(const JobContext& context) {
-  if (*context.cancel_flag()) throw Error(ErrorCode::kAborted, "planning was aborted");
-}
-
 }  // namespace
 
 Napi::Value plan_unet(const Napi::CallbackInfo& info) {
@@ -199,10 +194,10 @@ Napi::Value plan_unet(const Napi::CallbackInfo& info) {
       const DeviceSizes sizes = sizes_on(gpu);
       const Plan plan = deepcache::plan_unet(config, shape, {});
       const PlanCost full(plan, sizes);
-      stop_if_cancelled(context);
+      check_cancelled(context.cancel_flag());  // plans take milliseconds each
       const WeightCost weights(weight_plans(config), sizes);
       std::vector<BranchCost> branches;
-      stop_if_cancelled(context);
+      check_cancelled(context.cancel_flag());
       for (int branch = 0; with_branches && branch < config.branches(); ++branch)
         branches.emplace_back(config, shape, plan, branch, sizes);
       return [=, branches = std::move(branches)](Napi::Env env) -> Napi::Value {
@@ -241,12 +236,12 @@ Napi::Value plan_vae(const Napi::CallbackInfo& info) {
       const auto config = VaeConfig::parse(text);
       const DeviceSizes sizes = sizes_on(gpu);
       const PlanCost decode(plan_vae_decode(config, batch, height, width), sizes);
-      stop_if_cancelled(context);
+      check_cancelled(context.cancel_flag());
       std::optional<PlanCost> encode;
       if (config.encoder)
         encode.emplace(
             plan_vae_encode(config, batch, height * config.scale(), width * config.scale()), sizes);
-      stop_if_cancelled(context);
+      check_cancelled(context.cancel_flag());
       const WeightCost weights(weight_plans(config), sizes);
       return [=](Napi::Env env) -> Napi::Value {
         Napi::Object out = weights.object(env);

@@ -43,7 +43,7 @@ void CpuProgram::run_ops(OpRange ops, int step, const CancelFlag* cancel, const 
   const RunContext context{pool_, tensors_.data(), shared_.data(), cancel};
   for (int i = ops.first; i < ops.last; i++) {
     const Step& s = steps_[size_t(i)];
-    if (cancel && *cancel) throw Error(ErrorCode::kAborted, "aborted");
+    check_cancelled(cancel);
     s.op->run(context);
     if (!tap || !*tap) continue;
     const auto [first, last] = labels_.equal_range(s.output.id);

@@ -118,11 +118,7 @@ UnetRun Unet::denoise(const UnetDenoise& request, const CancelFlag* cancel,
                       const std::function<void(const UnetProgress&)>& on_step) {
   const Engine::Turn turn(*engine_, cancel);
   UnetSlot slot(*this, request, cancel, on_step);
-  for (TableRun& rows = slot.rows(); rows.has_next(); rows.settle()) {
-    slot.check_cancelled();
-    rows.choose();
-    rows.enqueue(cancel);
-  }
+  slot.rows().run(cancel);
   return slot.finish();
 }
 

@@ -240,7 +240,7 @@ void UnetBatch::next_row(Member& member) {
   member.state = Member::waits;
   while (member.state != Member::ran) {
     if (member.state == Member::waits) {
-      member.slot->check_cancelled();
+      check_cancelled(member.slot->cancel_flag());
       const auto waits = [](const Member& other) { return other.state == Member::waits; };
       if (std::ranges::all_of(members_, waits)) {
         tick_members(lock);

@@ -185,10 +185,6 @@ void UnetSlot::end_row(const StepReport& report) {
   row_begin_ = Clock::now();
 }
 
-void UnetSlot::check_cancelled() const {
-  if (cancel_ && *cancel_) throw Error(ErrorCode::kAborted, "The run was aborted");
-}
-
 UnetRun UnetSlot::finish() {
   unet_.backend().synchronize();
   check_finite(int(table_.rows.size()) - 1, [](const Tap&) {});

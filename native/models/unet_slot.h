@@ -28,8 +28,6 @@ class UnetSlot {
   const UnetDenoise& request() const { return request_; }
   const StepTable& table() const { return table_; }
   const CancelFlag* cancel_flag() const { return cancel_; }
-  // Throws Error(kAborted) when the run was cancelled.
-  void check_cancelled() const;
   // After the last row. Throws Error(kNotFinite).
   UnetRun finish();
 

@@ -14,6 +14,10 @@ void check_range(size_t offset, size_t bytes, size_t size) {
 
 }  // namespace
 
+void check_cancelled(const CancelFlag* cancel) {
+  if (cancel && *cancel) throw Error(ErrorCode::kAborted, "The run was aborted");
+}
+
 void Buffer::upload(const void* source, size_t bytes, size_t offset) {
   check_range(offset, bytes, bytes_);
   if (bytes) write(source, bytes, offset);

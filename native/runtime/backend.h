@@ -45,6 +45,8 @@ struct Binding {
 };
 
 using CancelFlag = std::atomic<bool>;
+// Throws Error(kAborted) when there is a flag and it is true.
+void check_cancelled(const CancelFlag* cancel);
 
 // Called after the op that wrote a labelled value, with the value in NHWC order.
 using Tap = std::function<void(const std::string& label, const Shape& shape, const float* values)>;

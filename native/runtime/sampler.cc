@@ -49,15 +49,11 @@ void TableRun::settle() {
   }
 }
 
-void run_table(Loop& loop, const StepTable& table, const SamplerState& state,
-               const std::vector<Segments>& programs, const CancelFlag* cancel, const Reads& reads,
-               const StepCallback& on_step, const std::function<void(int row)>& prepare) {
-  TableRun run(loop, table, state, programs, {reads, on_step, prepare});
-  while (run.has_next()) {
-    if (cancel && *cancel) throw Error(ErrorCode::kAborted, "The run was aborted");
-    run.choose();
-    run.enqueue(cancel);
-    run.settle();
+void TableRun::run(const CancelFlag* cancel) {
+  for (; has_next(); settle()) {
+    check_cancelled(cancel);
+    choose();
+    enqueue(cancel);
   }
 }
 

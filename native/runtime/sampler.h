@@ -46,6 +46,9 @@ class TableRun {
   // Waits for rows that must have ended before another one is chosen, and reports them; after the
   // last row, for all.
   void settle();
+  // All of this, for the rows that are left. Throws Error(kAborted) soon after `cancel` became
+  // true; the state is then meaningless.
+  void run(const CancelFlag* cancel);
 
  private:
   bool skips() const;  // the chosen row does
@@ -59,10 +62,5 @@ class TableRun {
   bool full_ = false;  // a full row has run: its input is kept
   int skipped_ = 0;    // the rows just before
 };
-
-// All of it. Throws Error(kAborted) soon after `cancel` became true; the state is then meaningless.
-void run_table(Loop& loop, const StepTable& table, const SamplerState& state,
-               const std::vector<Segments>& programs, const CancelFlag* cancel, const Reads& reads,
-               const StepCallback& on_step, const std::function<void(int row)>& prepare = nullptr);
 
 }  // namespace deepcache

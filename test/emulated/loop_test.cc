@@ -97,11 +97,11 @@ struct Runner {
       run_state.x->download(values.data(), values.size() * sizeof(float));
       out.push_back(values);
     };
-    run_table(*loop, table, run_state, all_programs(), nullptr, reads,
-              [&](const StepReport& report) {
-                if (on_step) on_step(report);
-                if (reads && reads(report.row)) read();
-              });
+    const auto after = [&](const StepReport& report) {
+      if (on_step) on_step(report);
+      if (reads && reads(report.row)) read();
+    };
+    TableRun(*loop, table, run_state, all_programs(), {reads, after}).run(nullptr);
     read();
     buffers.resize(kept);
     return out;

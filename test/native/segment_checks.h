@@ -192,7 +192,8 @@ inline void check_two_unets(Backend& backend) {
     state.model_input = buffers.at(PortKind::sample).get();
     state.model_output = buffers.at(PortKind::out).get();
     const auto loop = backend.make_loop();
-    run_table(*loop, table, state, {segments}, nullptr, nullptr, [](const StepReport&) {});
+    const std::vector<Segments> programs = {segments};
+    TableRun(*loop, table, state, programs, {nullptr, [](const StepReport&) {}}).run(nullptr);
     std::vector<float> out(latents.size());
     x->download(out.data(), x->bytes());
     return out;

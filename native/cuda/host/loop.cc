@@ -61,7 +61,7 @@ float CudaLoop::change() {
 }
 
 void CudaLoop::enqueue(bool skips, const CancelFlag* cancel) {
-  if (cancel && *cancel) throw Error(ErrorCode::kAborted, "aborted");
+  check_cancelled(cancel);
   call(api_.loop_enqueue, handle_, bool(skips));
 }
 

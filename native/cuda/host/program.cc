@@ -22,14 +22,14 @@ CudaProgram::CudaProgram(const Api& api, Context* context, ActivationType type, 
 CudaProgram::~CudaProgram() { api_.program_destroy(handle_); }
 
 void CudaProgram::run_ops(OpRange ops, int step, const CancelFlag* cancel, const Tap* tap) {
-  if (cancel && *cancel) throw Error(ErrorCode::kAborted, "aborted");
+  check_cancelled(cancel);
   if (tap && *tap) return run_tapped(ops, step, cancel, *tap);
   call(api_.program_run, handle_, step, ops.first, ops.last);
 }
 
 void CudaProgram::run_tapped(OpRange ops, int step, const CancelFlag* cancel, const Tap& tap) {
   for (int i = ops.first; i < ops.last; i++) {
-    if (cancel && *cancel) throw Error(ErrorCode::kAborted, "aborted");
+    check_cancelled(cancel);
     call(api_.program_run, handle_, step, i, i + 1);
     const auto [first, last] = labels_.equal_range(outputs_[size_t(i)].id);
     for (auto it = first; it != last; ++it) {
