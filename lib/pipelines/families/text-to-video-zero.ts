@@ -1,4 +1,4 @@
-import { resolveCache, validateBranch } from '../../deepcache/index.js';
+import { branchCount } from '../../deepcache/index.js';
 import { DeepCacheError, invalidArgument } from '../../errors.js';
 import type { AutoencoderKL } from '../../models/autoencoder-kl.js';
 import { requireShapes, whole } from '../../options/checks.js';
@@ -16,7 +16,7 @@ import { registerPipeline } from '../loading/registry.js';
 import { loadSDParts } from '../loading/sd-parts.js';
 import { planRun } from '../loop/denoise.js';
 import { estimateMemory } from '../loop/memory.js';
-import { compileWhole, denoiseVideo } from '../loop/video-zero.js';
+import { compileWhole, denoiseVideo, layoutOfLoops } from '../loop/video-zero.js';
 import { decodeLatents } from '../outputs/decode.js';
 import { endFields, recipeOf, samplerFields, settingsText } from '../outputs/settings.js';
 
@@ -66,12 +66,12 @@ const family: Family<TextToVideoZeroOptions, VideoZeroOptions, SDParts, undefine
     return { ...options, ...video, latent: [video.frames, ...each], ...(forwardNoise && { forwardNoise }) };
   },
   plan(scheduler, facts, options, note) {
-    // Each loop has its own calls, but the cache gets the steps of the whole run.
-    const branch = resolveCache(options.cache ?? false, options.steps).settings?.branch ?? 0;
-    validateBranch(branch, facts.levels, facts.layersPerBlock);
-    return planRun(scheduler, facts, { ...options, cache: false }, note);
+    const plan = planRun(scheduler, facts, { ...options, cache: false }, note);
+    // Checks the cache, which each loop begins anew.
+    layoutOfLoops(plan.compiled, options, branchCount(facts.levels, facts.layersPerBlock));
+    return plan;
   },
-  async prepare({ parts, options, scheduler, note }) {
+  async prepare({ parts, options, scheduler, plan, note }) {
     const { frames, guided, tiling, signal } = options;
     const [, ...each] = options.latent;
     const tokens = await sdText.read(parts, options, note);
@@ -89,6 +89,7 @@ const family: Family<TextToVideoZeroOptions, VideoZeroOptions, SDParts, undefine
           ...options,
           options,
           scheduler,
+          compiled: plan.compiled,
           latent: [1, ...each],
           context: context as Float32Array,
           contextLength: tokens.length,

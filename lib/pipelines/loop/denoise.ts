@@ -15,6 +15,7 @@ import type { ModelFacts } from '../loading/facts.js';
 import type { StepEvent } from '../outputs/result.js';
 import { kindOf, type RanCall, ranCalls } from './calls.js';
 import type { RunPlan } from './plan.js';
+import { partOf, withUsedDraws } from './schedule-part.js';
 
 /** Compiles scheduler and cache policy into the table that the native loop executes. */
 export function planRun(
@@ -40,11 +41,7 @@ export function planRun(
   const policy = options.policy ?? new SettingsPolicy(cache);
   const layout = policy.layout({ ...compiled, branches: branchCount(levels, layersPerBlock) });
   if (layout.note) note(layout.note);
-  // Draws that no row uses are left out; rows name the others by their new place.
-  const place = compiled.noiseUsed.map((_, i) => compiled.noiseUsed.slice(0, i).filter(Boolean).length);
-  const rows = compiled.rows.map((row) =>
-    typeof row.noise === 'number' ? { ...row, noise: place[row.noise] as number } : row,
-  );
+  const rows = withUsedDraws(compiled.rows, compiled.noiseUsed);
   const guide = options.guided ? { scale: guidance, rescale: guidanceRescale } : undefined;
   return { table: attachPrograms(rows, layout.calls, guide), compiled };
 }
@@ -88,12 +85,7 @@ function compileSpan(
   if (denoisingEnd === undefined) return compiled;
   const count = compiled.timesteps.filter((timestep) => timestep >= cutoff(denoisingEnd)).length;
   if (count < 1) throw invalidArgument('denoisingEnd', `${denoisingEnd} leaves no step of ${steps} to run`);
-  return {
-    ...compiled,
-    rows: compiled.rows.slice(0, count),
-    steps: compiled.steps.slice(0, count),
-    timesteps: compiled.timesteps.slice(0, count),
-  };
+  return partOf(compiled, 0, count);
 }
 
 /** How the latents of a run are shown. */

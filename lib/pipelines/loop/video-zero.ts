@@ -1,5 +1,4 @@
-import { attachPrograms, SettingsPolicy } from '../../deepcache/index.js';
-import type { UNetModel } from '../../models/unet.js';
+import { attachPrograms, type Layout, SettingsPolicy } from '../../deepcache/index.js';
 import type { HistorySlots } from '../../native/types.js';
 import type { CompiledSchedule, Scheduler } from '../../schedulers/index.js';
 import { inSlices, mapParts } from '../../slices.js';
@@ -10,6 +9,7 @@ import type { PipelineParts } from '../loading/parts.js';
 import { runLoop, samplerOptions } from './denoise.js';
 import { warpLatents } from './motion.js';
 import type { LoopResult } from './plan.js';
+import { partOf, withUsedDraws } from './schedule-part.js';
 
 /** The latents on the way, for tests. */
 export interface VideoZeroTrace {
@@ -26,6 +26,8 @@ export interface VideoZeroRun {
     'steps' | 'eta' | 'cache' | 'schedulerOptions' | 'onStep' | 'latentsEvery' | 'signal'
   > & { guidanceScale: number };
   scheduler: Scheduler;
+  /** The whole schedule, of which each loop takes a part. */
+  compiled: CompiledSchedule;
   frames: number;
   frameIds: readonly number[];
   motion: { x: number; y: number };
@@ -48,16 +50,17 @@ export async function denoiseVideo(
   { unet }: Pick<PipelineParts, 'unet'>,
   run: VideoZeroRun,
 ): Promise<LoopResult & { trace: VideoZeroTrace }> {
-  const { scheduler, options, frames, latent, guided, noise, t0, t1 } = run;
+  const { scheduler, compiled, options, frames, latent, guided, noise, t0, t1 } = run;
   const { signal } = options;
-  const compiled = compileWhole(scheduler, options);
   const calls = compiled.rows.length;
+  const layout = layoutOfLoops(compiled, options, unet.native.branches);
+  if (layout.note) run.note(layout.note);
   const loop = async (
     [from, to]: [number, number],
     x: Float32Array,
     { batch, slots }: { batch: number; slots: HistorySlots },
   ) => {
-    const plan = await planLoop(unet, compiled, [from, to], run);
+    const plan = planLoop(layout, [from, to], run);
     const count = latent[1] * latent[2] * latent[3];
     const draws: Float32Array[] = [];
     for (const used of compiled.noiseUsed.slice(plan.firstDraw, plan.endDraw)) {
@@ -123,47 +126,40 @@ export async function denoiseVideo(
   };
 }
 
-/** Part of the schedule as a run of its own: the cache begins anew, with the schedule of the whole run. */
-async function planLoop(
-  unet: UNetModel,
+/** What each loop computes, from its first call on: the cache begins anew, with the schedule of all steps. */
+export function layoutOfLoops(
   compiled: CompiledSchedule,
+  { cache = false, steps }: Pick<RunOptions, 'cache' | 'steps'>,
+  branches: number,
+): Layout {
+  const timesteps = compiled.timesteps.slice(0, steps);
+  return new SettingsPolicy(cache).layout({ timesteps, schedulerTimesteps: timesteps, branches });
+}
+
+/** Part of the schedule as a run of its own, and the schedule's draws that it makes. */
+function planLoop(
+  layout: Layout,
   [from, to]: [number, number],
-  { options, guided, note }: Pick<VideoZeroRun, 'options' | 'guided' | 'note'>,
+  { compiled, options, guided }: Pick<VideoZeroRun, 'compiled' | 'options' | 'guided'>,
 ) {
-  const { cache = false, guidanceScale } = options;
-  // As long as all steps, and begun by each loop.
-  const timesteps = compiled.timesteps.slice(0, options.steps);
-  const layout = new SettingsPolicy(cache).layout({
-    timesteps,
-    schedulerTimesteps: timesteps,
-    branches: unet.native.branches,
-  });
-  if (layout.note && from === 0) note(layout.note);
-  const { rows } = compiled;
-  // Draws so far, and those of the part that are used.
-  const drawsBefore = (row: number) =>
-    compiled.noiseDraws === 0 ? 0 : Math.round((compiled.noiseDraws * row) / rows.length);
+  const { noiseDraws, noiseUsed, rows } = compiled;
+  const drawsBefore = (row: number) => (noiseDraws === 0 ? 0 : Math.round((noiseDraws * row) / rows.length));
   const [firstDraw, endDraw] = [drawsBefore(from), drawsBefore(to)];
-  const used = compiled.noiseUsed;
-  const place = (draw: number) => used.slice(firstDraw, draw).filter(Boolean).length;
-  const part = rows
-    .slice(from, to)
-    .map((row) => (typeof row.noise === 'number' ? { ...row, noise: place(row.noise) } : row));
-  const guidance = guided ? { scale: guidanceScale, rescale: 0 } : undefined;
+  const part = partOf(compiled, from, to);
+  const guidance = guided ? { scale: options.guidanceScale, rescale: 0 } : undefined;
   return {
-    table: attachPrograms(part, layout.calls.slice(0, to - from), guidance),
-    compiled: {
-      ...compiled,
-      rows: rows.slice(from, to),
-      steps: compiled.steps.slice(0, to - from),
-      timesteps: compiled.timesteps.slice(from, to),
-    },
+    table: attachPrograms(
+      withUsedDraws(part.rows, noiseUsed, firstDraw),
+      layout.calls.slice(0, to - from),
+      guidance,
+    ),
+    compiled: part,
     firstDraw,
     endDraw,
   };
 }
 
-/** The whole schedule, of which each loop takes a part. */
+/** The whole schedule of a video. */
 export function compileWhole(
   scheduler: Scheduler,
   { steps, eta, schedulerOptions }: Pick<RunOptions, 'steps' | 'eta' | 'schedulerOptions'>,

@@ -3,7 +3,7 @@ import type { CacheSettings } from '../../../lib/index.js';
 import { finish } from '../../../lib/native/device.js';
 import { NoiseSource } from '../../../lib/pipelines/inputs/noise.js';
 import { warpLatents } from '../../../lib/pipelines/loop/motion.js';
-import { denoiseVideo } from '../../../lib/pipelines/loop/video-zero.js';
+import { compileWhole, denoiseVideo } from '../../../lib/pipelines/loop/video-zero.js';
 import { concat, type Tensor } from '../../../lib/tensor.js';
 import type { Findings } from '../findings.js';
 import type { GoldenCase } from '../goldens.js';
@@ -72,6 +72,7 @@ export async function checkVideoZero(golden: GoldenCase, findings: Findings, mod
           events.push({ timestep, full, latents: after?.data as Float32Array }),
       },
       scheduler,
+      compiled: compileWhole(scheduler, { steps }),
       frames,
       frameIds: Array.from({ length: frames }, (_, i) => i),
       motion: {
