@@ -86,27 +86,30 @@ export interface ResolvedCache {
 
 const KEYS = ['interval', 'branch', 'schedule', 'center', 'power', 'steps', 'counter'];
 
+/** Throws for what is neither false nor a preset nor settings, whose fields depend on the run. */
+export function requireCacheOptions(name: string, options: unknown): asserts options is CacheOptions {
+  const presets = Object.keys(CACHE_PRESETS);
+  if (options === false || (typeof options === 'string' && presets.includes(options))) return;
+  if (typeof options === 'object' && options !== null && !Array.isArray(options)) return;
+  const meant = typeof options === 'string' ? closest(options, presets) : undefined;
+  throw invalidArgument(
+    name,
+    `must be ${presets.map((preset) => `'${preset}'`).join(', ')}, false or an object, got ${show(options)}` +
+      (meant === undefined ? '' : `; did you mean '${meant}'?`),
+  );
+}
+
 /**
  * Checks cache options for a run of `calls` U-Net calls (the branch is left to validateBranch).
  * Throws ERR_DEEPCACHE_INVALID_ARGUMENT naming the option.
  */
 export function resolveCache(options: CacheOptions, calls: number): ResolvedCache {
+  requireCacheOptions('cache', options);
   if (options === false) return { settings: null };
   if (typeof options === 'string') {
-    if (!Object.hasOwn(CACHE_PRESETS, options)) {
-      const meant = closest(options, Object.keys(CACHE_PRESETS));
-      throw invalidArgument(
-        'cache',
-        `must be 'quality', 'balanced', 'fast', false or an object, got ${show(options)}` +
-          (meant === undefined ? '' : `; did you mean '${meant}'?`),
-      );
-    }
     if (calls > FEW_CALLS) return { settings: { ...CACHE_PRESETS[options] } };
     const note = `cache '${options}' is not used: with ${calls} U-Net calls every one changes the picture; set an interval to cache all the same`;
     return { settings: null, note };
-  }
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw invalidArgument('cache', `must be 'quality', 'balanced', 'fast', false or an object`);
   }
   requireSettings(options, calls);
   return { settings: { ...options, branch: options.branch ?? 0 } };

@@ -1,9 +1,7 @@
-import type { CacheOptions } from '../deepcache/index.js';
-import { CACHE_PRESETS } from '../deepcache/index.js';
+import { type CacheOptions, requireCacheOptions } from '../deepcache/settings.js';
 import { invalidArgument } from '../errors.js';
 import { checkImageInput, type ImageInput } from '../images/input.js';
 import { show } from '../messages.js';
-import { closest } from '../names.js';
 import { type Seed, toSeed } from '../pipelines/inputs/seeds.js';
 import type { Scheduler, SchedulerConfig, SchedulerName } from '../schedulers/index.js';
 import type { Tensor } from '../tensor.js';
@@ -172,17 +170,7 @@ export const picture = (channels: readonly number[]): Kind<ImageInput> =>
   });
 
 /** Its fields depend on the run and the U-Net: they are checked with the plan of the run. */
-export const cache: Kind<CacheOptions> = kind('false, a preset or settings', 'cache', (name, value) => {
-  const presets = Object.keys(CACHE_PRESETS);
-  if (value === false || (typeof value === 'string' && presets.includes(value))) return;
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return;
-  const meant = typeof value === 'string' ? closest(value, presets) : undefined;
-  throw invalidArgument(
-    name,
-    `must be ${presets.map((preset) => `'${preset}'`).join(', ')}, false or an object, got ${show(value)}` +
-      (meant === undefined ? '' : `; did you mean '${meant}'?`),
-  );
-});
+export const cache: Kind<CacheOptions> = kind('false, a preset or settings', 'cache', requireCacheOptions);
 
 /** What it says is checked where it is made, against the model's own. */
 export const scheduler: Kind<SchedulerName | SchedulerConfig | Scheduler> = kind(

@@ -279,11 +279,10 @@ export abstract class DiffusionPipeline<
     const given = withDefaults(this.defaults, options);
     const { family } = this;
     const facts = family.facts(this.components);
-    const resolve = (run: Options): Resolved =>
-      family.resolveTexts?.(run, facts) ?? family.resolve(run, facts, this.scheduler, undefined);
-    resolve(given);
+    const resolved: Resolved & object =
+      family.resolveTexts?.(given, facts) ?? family.resolve(given, facts, this.scheduler, undefined);
     return this.#queue.beside(
-      () => work(resolve({ ...given, signal: this.#untilClosed(given.signal) })),
+      () => work({ ...resolved, signal: this.#untilClosed(given.signal) }),
       given.signal,
     );
   }

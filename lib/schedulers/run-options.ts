@@ -1,6 +1,6 @@
 import { invalidArgument } from '../errors.js';
-import { show } from '../messages.js';
 import { unknownName } from '../names.js';
+import * as checks from '../options/checks.js';
 import { type CompileOptions, optionInRange } from './compiled.js';
 
 /** What single samplers take for a run besides steps, timesteps, sigmas and eta. */
@@ -22,8 +22,7 @@ const real = (max?: number) => (name: string, value: unknown) => {
   optionInRange(name, value, 0, 0, max);
 };
 const whole = (max: number) => (name: string, value: unknown) => {
-  if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= max) return;
-  throw invalidArgument(name, `must be a whole number from 1 to ${max}, got ${show(value)}`);
+  checks.whole(name, value, 1, 1, max);
 };
 
 const CHECKS: { readonly [Name in SamplerOptionName]-?: (name: string, value: unknown) => void } = {
@@ -32,8 +31,7 @@ const CHECKS: { readonly [Name in SamplerOptionName]-?: (name: string, value: un
   sTmax: real(),
   sNoise: real(),
   useClippedModelOutput(name, value) {
-    if (typeof value === 'boolean') return;
-    throw invalidArgument(name, `must be true or false, got ${show(value)}`);
+    checks.flag(name, value);
   },
   order: whole(8),
   originalInferenceSteps: whole(100_000),

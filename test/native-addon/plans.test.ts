@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { largeUnet } from '../../bench/large-inputs.js';
 import { native } from '../../lib/native/binding.js';
 import type { Job, ModelKind } from '../../lib/native/types.js';
 import { codeOf, loadTextEncoder, loadUnet, loadVae, source } from './tiny-model.js';
@@ -70,20 +71,10 @@ test('cost grows with the batch', async () => {
   expect((await vae(3)).encode?.executed).toBe(3 * ((await vae(1)).encode?.executed as number));
 });
 
-/** As many branches and blocks as a configuration may have. */
-const LARGEST = JSON.stringify({
-  block_out_channels: Array(10).fill(32),
-  down_block_types: Array(10).fill('DownBlock2D'),
-  up_block_types: Array(10).fill('UpBlock2D'),
-  layers_per_block: 11,
-  cross_attention_dim: 32,
-  sample_size: 1024,
-});
-
 test('planning the largest configuration is cancelled', async () => {
   const size = { batch: 2, height: 1024, width: 1024, contextLength: 77 };
-  expect((await planUnet(LARGEST, size).promise).branches).toHaveLength(120);
-  const job = planUnet(LARGEST, size);
+  expect((await planUnet(largeUnet(), size).promise).branches).toHaveLength(120);
+  const job = planUnet(largeUnet(), size);
   job.cancel();
   expect(await codeOf(job.promise)).toBe('ERR_DEEPCACHE_ABORTED');
 });

@@ -1,12 +1,10 @@
 import { LatentPolicy } from '../../deepcache/index.js';
-import { invalidArgument } from '../../errors.js';
 import type { AutoencoderKL } from '../../models/autoencoder-kl.js';
 import { checkOptions } from '../../options/check.js';
 import type { OptionsOf } from '../../options/spec/index.js';
-import { MAX_IMAGES } from '../../options/spec/run.js';
 import { DiffusionPipeline } from '../diffusion-pipeline.js';
 import type { Family } from '../family.js';
-import type { RunOptions } from '../inputs/options.js';
+import { type RunOptions, requireFewImages } from '../inputs/options.js';
 import { loadClassParts, readClassFacts } from '../loading/class-parts.js';
 import { factsOf } from '../loading/facts.js';
 import type { ClassParts } from '../loading/parts.js';
@@ -46,9 +44,7 @@ const family: Family<ClassConditionalLDMOptions, ClassRunOptions, ClassParts, un
     const list = typeof classLabels === 'number' ? [classLabels] : classLabels;
     const labels = list.flatMap((label) => new Array<number>(numImages).fill(label));
     const images = labels.length;
-    if (images > MAX_IMAGES) {
-      throw invalidArgument('numImages', `makes ${images} images in one run; at most ${MAX_IMAGES}`);
-    }
+    requireFewImages(images);
     const guided = guidanceScale !== 1;
     const run = { steps, images, guided, guidance: guidanceScale, policy: new LatentPolicy(cache) };
     return { ...resolveSampling(options, facts, run), labels, guidanceScale };

@@ -84,6 +84,12 @@ export interface TextRunOptions extends RunOptions, Omit<OptionsOf<'xl-inpaint'>
   readonly tiling: Tiling | undefined;
 }
 
+/** Throws when prompts or classes and `numImages` make more images than one run does. */
+export function requireFewImages(images: number): void {
+  if (images <= MAX_IMAGES) return;
+  throw invalidArgument('numImages', `makes ${images} images in one run; at most ${MAX_IMAGES}`);
+}
+
 /** What families of text differ in. */
 export interface TextDefaults {
   /** Of guidanceScale; 7.5 itself. */
@@ -121,9 +127,7 @@ export function resolveTextOptions(
   }
   const { numImages = 1, guidanceScale = usualGuidance } = options;
   const batch = promptCount * numImages;
-  if (batch > MAX_IMAGES) {
-    throw invalidArgument('numImages', `makes ${batch} images in one run; at most ${MAX_IMAGES}`);
-  }
+  requireFewImages(batch);
   checkSeeds(options, batch);
   const { contextWidth } = facts;
   requireShapes(options, {

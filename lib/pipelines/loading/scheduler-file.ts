@@ -1,7 +1,8 @@
 import { join } from 'node:path';
-import { DeepCacheError, invalidArgument } from '../../errors.js';
+import { DeepCacheError } from '../../errors.js';
 import { readJson } from '../../files/json.js';
 import { defaultLog } from '../../log.js';
+import * as kinds from '../../options/kinds.js';
 import { explicitFields, SchedulerFieldError, show } from '../../schedulers/config.js';
 import { unreadFields } from '../../schedulers/fields.js';
 import { Scheduler, type SchedulerConfig, schedulerNames } from '../../schedulers/index.js';
@@ -154,7 +155,7 @@ function requireClass(path: string, name: unknown): void {
 }
 
 function overridesOf(choice: string | SchedulerConfig): SchedulerConfig {
-  if (typeof choice === 'string' && choice !== '') return { _class_name: choice };
-  if (typeof choice === 'object' && choice !== null && !Array.isArray(choice)) return choice;
-  throw invalidArgument('scheduler', `must be a name, a configuration or a scheduler, got ${show(choice)}`);
+  // A folder's own scheduler is replaced before anything else looks at the option.
+  kinds.scheduler.check('scheduler', choice, {});
+  return typeof choice === 'string' ? { _class_name: choice } : choice;
 }
