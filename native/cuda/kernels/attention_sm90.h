@@ -40,8 +40,8 @@ struct Sm90Shared {
     for (int i = 0; i < kStages; i++) {
       mbarrier_init(&k_full[i], 1);
       mbarrier_init(&v_full[i], 1);
-      mbarrier_init(&k_empty[i], 2);  // the consumers' leaders
-      mbarrier_init(&v_empty[i], 2);
+      mbarrier_init(&k_empty[i], 8);  // the consumers' warps
+      mbarrier_init(&v_empty[i], 8);
     }
     mbarrier_init_fence();
   }
@@ -200,13 +200,14 @@ class Sm90Consumer {
     wgmma_commit();
   }
 
-  // Waits for a product, and gives the stage it read back.
+  // Waits for a product, and gives the stage it read back: each warp for itself, since it waits for
+  // its own part of the product alone.
   template <int kKeep, int kCount>
   DEVICE void finish(float (&results)[kCount], uint64_t* empty) {
-    if (PLANTED(47) && leads_) mbarrier_arrive(empty);
+    if (PLANTED(47) && lane_ == 0) mbarrier_arrive(empty);
     if (!PLANTED(48) || kKeep) wgmma_wait<kKeep>();
     wgmma_pin(results);
-    if (!PLANTED(47) && leads_) mbarrier_arrive(empty);
+    if (!PLANTED(47) && lane_ == 0) mbarrier_arrive(empty);
   }
 
   // From scores to probabilities times exp2(-top), and by how much earlier sums shrink.

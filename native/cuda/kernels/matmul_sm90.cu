@@ -134,7 +134,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
   if (threadIdx.x == 0) {
     for (int i = 0; i < kStages; i++) {
       mbarrier_init(&full[i], 1);
-      mbarrier_init(&empty[i], PLANTED(20) ? 1 : 2);
+      mbarrier_init(&empty[i], PLANTED(20) ? 4 : 8);  // the consumers' warps
     }
     mbarrier_init_fence();
   }
@@ -189,7 +189,6 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
   registers_grow<240>();
   wait_for_previous_grid();
   const int lane = int(threadIdx.x) & 31, warp = int(threadIdx.x) / 32 & 3;
-  const bool leads = threadIdx.x % 128 == 0;
   const int first_part = Tile::kSideBySide ? 0 : (group - 1) * kParts;  // of the tile's 64 rows
   const int side = Tile::kSideBySide ? (group - 1) * kWidth : 0;        // of the tile's columns
   for (int item = int(blockIdx.x); item < items; item += int(gridDim.x)) {
@@ -224,11 +223,12 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
               wgmma_descriptor(b + step * 32, 16, 1024), true);
       wgmma_commit();
       if (!PLANTED(26)) wgmma_wait<1>();
-      if (leads && i > work.first) mbarrier_arrive(&empty[previous]);
+      // A warp waits for its own part of a product alone, so that each gives the stage back.
+      if (lane == 0 && i > work.first) mbarrier_arrive(&empty[previous]);
       previous = place.stage;
     }
     if (!PLANTED(27)) wgmma_wait<0>();
-    if (leads) mbarrier_arrive(&empty[previous]);
+    if (lane == 0) mbarrier_arrive(&empty[previous]);
 
 #pragma unroll
     for (int part = 0; part < kParts; part++)
