@@ -44,8 +44,6 @@ void check_im2col(const std::vector<MapAxis>& axes, const Im2col& im2col) {
     require(corner >= -128 && corner <= 127, "an im2col corner is out of range");
 }
 
-#if defined(__CUDACC__)
-
 // What the encoding functions take.
 struct Arrays {
   explicit Arrays(const std::vector<MapAxis>& axes) {
@@ -59,10 +57,12 @@ struct Arrays {
     }
     bytes += axes[0].step_bytes;
   }
-  cuuint64_t sizes[5], steps[5];
-  cuuint32_t boxes[5], strides[5];
+  uint64_t sizes[5], steps[5];
+  uint32_t boxes[5], strides[5];
   long long bytes = 0;
 };
+
+#if defined(__CUDACC__)
 
 CUtensorMapDataType data_type(MapType type) {
   switch (type) {
@@ -101,6 +101,14 @@ void correct_small(TensorMap& map, long long tensor_bytes) {
     reinterpret_cast<uint64_t*>(&map)[1] &= ~(uint64_t(1) << 21);
 }
 
+#else
+
+emulator::MapTensor tensor_of(MapType type, const void* data, size_t axes, const Arrays& arrays,
+                              Swizzle swizzle) {
+  return {bytes_of(type), unsigned(axes), data,        arrays.sizes,
+          arrays.steps,   arrays.strides, int(swizzle)};
+}
+
 #endif
 
 }  // namespace
@@ -111,10 +119,10 @@ TensorMap tiled_map(MapType type, const void* data, const std::vector<MapAxis>& 
   check_boxes(axes);
   check_inner_box(type, axes[0].box, swizzle);
   TensorMap map;
+  const Arrays arrays(axes);
 #if defined(__CUDACC__)
   static auto* const encode =
       driver_function<decltype(cuTensorMapEncodeTiled)>("cuTensorMapEncodeTiled");
-  const Arrays arrays(axes);
   check_encoded(encode(&map, data_type(type), cuuint32_t(axes.size()), const_cast<void*>(data),
                        arrays.sizes, arrays.steps, arrays.boxes, arrays.strides,
                        CU_TENSOR_MAP_INTERLEAVE_NONE, CUtensorMapSwizzle(swizzle),
@@ -122,11 +130,7 @@ TensorMap tiled_map(MapType type, const void* data, const std::vector<MapAxis>& 
                 "cuTensorMapEncodeTiled");
   correct_small(map, arrays.bytes);
 #else
-  emulator::MapFields fields;
-  fields.set_tensor(data, bytes_of(type), int(swizzle));
-  for (const MapAxis& axis : axes)
-    fields.add_axis(axis.size, axis.step_bytes, axis.box, axis.stride);
-  emulator::encode(fields, map);
+  emulator::encode_tiled(map, tensor_of(type, data, axes.size(), arrays, swizzle), arrays.boxes);
 #endif
   return map;
 }
@@ -137,12 +141,12 @@ TensorMap im2col_map(MapType type, const void* data, const std::vector<MapAxis>&
   check_im2col(axes, im2col);
   check_inner_box(type, im2col.channels, swizzle);
   TensorMap map;
-#if defined(__CUDACC__)
-  static auto* const encode =
-      driver_function<decltype(cuTensorMapEncodeIm2col)>("cuTensorMapEncodeIm2col");
   const Arrays arrays(axes);
   const int lower[2] = {im2col.lower_w, im2col.lower_h};
   const int upper[2] = {im2col.upper_w, im2col.upper_h};
+#if defined(__CUDACC__)
+  static auto* const encode =
+      driver_function<decltype(cuTensorMapEncodeIm2col)>("cuTensorMapEncodeIm2col");
   check_encoded(
       encode(&map, data_type(type), cuuint32_t(axes.size()), const_cast<void*>(data), arrays.sizes,
              arrays.steps, lower, upper, cuuint32_t(im2col.channels), cuuint32_t(im2col.pixels),
@@ -151,12 +155,8 @@ TensorMap im2col_map(MapType type, const void* data, const std::vector<MapAxis>&
       "cuTensorMapEncodeIm2col");
   correct_small(map, arrays.bytes);
 #else
-  emulator::MapFields fields;
-  fields.set_tensor(data, bytes_of(type), int(swizzle));
-  for (const MapAxis& axis : axes) fields.add_axis(axis.size, axis.step_bytes, 1, axis.stride);
-  fields.set_im2col(im2col.channels, im2col.pixels, {im2col.lower_w, im2col.lower_h},
-                    {im2col.upper_w, im2col.upper_h});
-  emulator::encode(fields, map);
+  emulator::encode_im2col(map, tensor_of(type, data, axes.size(), arrays, swizzle),
+                          {lower, upper, uint32_t(im2col.channels), uint32_t(im2col.pixels)});
 #endif
   return map;
 }

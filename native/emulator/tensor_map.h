@@ -2,7 +2,6 @@
 
 // What a tensor map says, as the emulator keeps it in the map's 128 bytes.
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -20,19 +19,34 @@ struct MapFields {
   uint8_t stride[5];
   int8_t lower[2], upper[2];  // of im2col's base pixels: w, h
 
-  void set_tensor(const void* tensor, int bytes_of_value, int swizzle_mode);
-  void add_axis(long long values, long long step, int box_values, int every);
-  void set_im2col(int channels, int pixels, std::array<int, 2> lower_corner,
-                  std::array<int, 2> upper_corner);
-
   // Of one copy.
   int rows() const;
   size_t row_bytes() const { return size_t(box[0]) * value_bytes; }
   size_t bytes() const { return row_bytes() * rows(); }
 };
 
-// Throws std::runtime_error when the tensor is not inside of a buffer.
-void encode(const MapFields& fields, CUtensorMap& map);
+// What the driver's functions are told of a tensor, in their words; those that are the same
+// everywhere here (no interleaving) are left out.
+struct MapTensor {
+  int value_bytes = 2;
+  unsigned rank = 0;
+  const void* global_address = nullptr;
+  const uint64_t* global_dim = nullptr;
+  const uint64_t* global_strides = nullptr;  // rank - 1
+  const uint32_t* element_strides = nullptr;
+  int swizzle = 0;
+};
+
+// cuTensorMapEncodeTiled and -Im2col. Throw std::runtime_error with the requirement of their
+// documentation that is not met, or when the tensor is not inside of a buffer.
+void encode_tiled(CUtensorMap& map, const MapTensor& tensor, const uint32_t* box_dim);
+struct MapPixels {
+  const int* lower_corner;  // rank - 2, as the upper one
+  const int* upper_corner;
+  uint32_t channels_per_pixel, pixels_per_column;
+};
+void encode_im2col(CUtensorMap& map, const MapTensor& tensor, const MapPixels& pixels);
+
 // Fails when it is not a map for an instruction of `axes` coordinates.
 MapFields decode(const CUtensorMap* map, size_t axes, bool im2col, const char* file, int line);
 
