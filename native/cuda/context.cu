@@ -27,6 +27,7 @@ Context::Context(int device, ActivationType type)
   fault = gpu::Memory(sizeof(int));
   gpu::fill(fault.data(), 0, sizeof(int), stream);
   probe_code(properties, stream);
+  if (properties.hopper) probe_odd_transposed(properties, stream);
   if (properties.overlap) gpu::allow_overlap(stream);
 }
 

@@ -16,7 +16,10 @@ struct Options {
   int resident = 1;           // blocks that are interleaved
   size_t stack = 128 << 10;   // bytes of a thread's stack
   int gpus = 3;
-  int compute_capability = 0;             // 75 for 7.5, of all GPUs; 0: each has its own
+  int compute_capability = 0;  // 75 for 7.5, of all GPUs; 0: each has its own
+  // Whether wgmma reads what its transposed operand has of the last 64 columns, or nothing of them:
+  // no documentation says.
+  bool odd_transposed_columns = true;
   size_t memory_bytes = size_t(1) << 30;  // of each GPU, of which others have taken
   size_t taken_bytes = 0;
   uint64_t failing_allocation = UINT64_MAX;  // by number; see statistics.allocations

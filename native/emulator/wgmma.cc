@@ -82,9 +82,13 @@ class Execution {
   void fetch_b() {
     const Operand operand(op_.b);
     float v[8];
+    const int whole = op_.shape.columns / 64 * 64;
+    const int columns = options.odd_transposed_columns ? op_.shape.columns : whole;
     for (int n = 0; n < op_.shape.columns; n += op_.shape.transposed_b ? 8 : 1)
       for (int k = 0; k < kDepth; k += op_.shape.transposed_b ? 1 : 8)
-        if (op_.shape.transposed_b) {
+        if (op_.shape.transposed_b && n >= columns) {
+          std::fill_n(&b_[k][n], 8, std::numeric_limits<float>::quiet_NaN());
+        } else if (op_.shape.transposed_b) {
           fetch(operand.transposed_chunk(n, k), &b_[k][n]);
         } else {
           fetch(operand.chunk(n, k), v);

@@ -90,6 +90,20 @@ TEST(quick_sm90_serves_attention) {
   check_kernels(kSm90, "flash attention 64", {"attention_causal", "attention_narrow"});
 }
 
+// A GPU whose transposed operands have whole 64s of columns only.
+TEST(quick_sm90_attention_in_whole_64s) {
+  const Emulation emulation(1, Async::late);
+  check_kernels(kSm90, " 40 columns", {"attention_heads_of_40"});
+  emulator::options.odd_transposed_columns = false;
+  check_kernels(kSm90, " 64 columns", {"attention_heads_of_40", "attention_text_of_video"});
+  check_kernels(kSm90, " 128 columns", {"attention_heads_of_80", "attention_text_of_80"});
+  check_kernels(kSm90, " 192 columns", {"attention_heads_of_160", "attention_text_of_160"});
+  run_all(kSm90, ActivationType::fp16, true, 1, Async::random, 1,
+          {"attention_heads_of_40", "attention_long", "attention_many_blocks",
+           "attention_heads_of_80", "attention_heads_of_160", "attention_text_of_video",
+           "attention_text_of_80", "attention_text_of_160"});
+}
+
 TEST(quick_ops_fp16_late) { run_all(kSm80, ActivationType::fp16, true, 1, Async::late, 1); }
 TEST(quick_ops_fp32_inputs) { run_all(kSm80, ActivationType::fp16, false, 2, Async::random, 1); }
 TEST(quick_ops_sm90_late) { run_all(kSm90, ActivationType::fp16, true, 1, Async::late, 1); }

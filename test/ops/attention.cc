@@ -150,6 +150,8 @@ std::vector<OpCase> attention_cases() {
       attention_case("long", 1, 600, 600, 1, 40),
       video_attention("first_frame", 70, 70, 2, 24, true),
       video_attention("text_of_video", 130, 77, 2, 40, false),
+      video_attention("text_of_80", 70, 77, 2, 80, false),
+      video_attention("text_of_160", 70, 80, 1, 160, false),
       {"attention_temporal", temporal_attention},
       {"attention_cross_frame", cross_frame_attention},
   };

@@ -35,7 +35,8 @@ struct AttentionArgs {
   int outer = 1, inner = 1, heads = 1, head_width = 0;
   float scale = 1;
   bool causal = false;
-  bool sm90 = false;  // served by attention_sm90.cu
+  bool sm90 = false;              // served by attention_sm90.cu
+  bool odd_transposed_v = false;  // see gpu::Properties
 };
 
 // What a block computes, in tiles of `keys`.

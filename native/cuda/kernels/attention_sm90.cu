@@ -5,7 +5,9 @@
 // values in tiles through a ring of two stages; two consumer warpgroups own 64 queries each.
 // Tensors are seen as [sequence][token][head][channel], so that a box of 64 channels ends with the
 // head: what lies behind it arrives as zeros, as do rows behind the last token. Boxes and wgmma's
-// operands are in the 128-byte swizzle.
+// operands are in the 128-byte swizzle. Values are a transposed operand, whose columns lie 64 to a
+// swizzled row: that the product may have 40, 80 or 160 of them is nowhere documented, so that the
+// GPU is asked (probe_sm90.cu), and else gets whole 64s, some of them zeros.
 //
 // Why it is fast: as attention.cu, scores stay in registers. The products of the next scores and of
 // the current values run while a warpgroup computes its softmax, the copies cost no threads' time,
@@ -78,20 +80,27 @@ TensorMap map_of(const AttentionRows& rows, const AttentionArgs& args, int token
 }
 
 // A prompt's 77 keys are one tile.
-template <int kColumns, int kKeys, typename Visit>
-auto with_keys(int keys, const Visit& visit) {
+template <int kColumns, int kKeys, int kSums, typename Visit>
+auto with_keys(const AttentionArgs& args, const Visit& visit) {
   constexpr int kFew = 80;
-  return keys <= kFew ? visit(Sm90Tile<kColumns, kFew>()) : visit(Sm90Tile<kColumns, kKeys>());
+  return args.keys <= kFew ? visit(Sm90Tile<kColumns, kFew, kSums>())
+                           : visit(Sm90Tile<kColumns, kKeys, kSums>());
 }
 
-// Calls `visit` with the tile for a head width.
+// Calls `visit` with the tile for a head's width.
 template <typename Visit>
-auto with_tile(int head_width, int keys, const Visit& visit) {
-  if (head_width <= 40) return with_keys<40, 128>(keys, visit);
-  if (head_width <= 64) return with_keys<64, 128>(keys, visit);
-  if (head_width <= 80) return with_keys<80, 128>(keys, visit);
-  if (head_width <= 128) return with_keys<128, 128>(keys, visit);
-  return with_keys<160, 64>(keys, visit);
+auto with_tile(const AttentionArgs& args, const Visit& visit) {
+  const int width = args.head_width;
+  if (width > 40 && width <= 64) return with_keys<64, 128, 64>(args, visit);
+  if (width > 80 && width <= 128) return with_keys<128, 128, 128>(args, visit);
+  if (!args.odd_transposed_v) {
+    if (width <= 40) return with_keys<40, 128, 64>(args, visit);
+    if (width <= 80) return with_keys<80, 128, 128>(args, visit);
+    return with_keys<160, 64, 192>(args, visit);
+  }
+  if (width <= 40) return with_keys<40, 128, 40>(args, visit);
+  if (width <= 80) return with_keys<80, 128, 80>(args, visit);
+  return with_keys<160, 64, 160>(args, visit);
 }
 
 }  // namespace
@@ -105,15 +114,15 @@ bool can_attend_sm90(const AttentionArgs& args) {
 }
 
 AttentionKernelInfo attention_sm90_info(const AttentionArgs& args) {
-  return with_tile(args.head_width, args.keys, [](auto tile) {
+  return with_tile(args, [](auto tile) {
     using Tile = decltype(tile);
-    return AttentionKernelInfo{kQueries, Tile::kKeys, Tile::kColumns, Tile::kSharedBytes};
+    return AttentionKernelInfo{kQueries, Tile::kKeys, Tile::kSums, Tile::kSharedBytes};
   });
 }
 
 template <typename T>
 void launch_attention_sm90(const AttentionArgs& args, Stream stream) {
-  with_tile(args.head_width, args.keys, [&](auto tile) {
+  with_tile(args, [&](auto tile) {
     using Tile = decltype(tile);
     const auto divisor = [&](const AttentionRows& rows) {
       return sequence_axis(rows, args)->divisor;

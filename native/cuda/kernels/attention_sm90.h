@@ -12,10 +12,11 @@ constexpr int kQueries = 128, kStages = 2, kThreads = 384;
 constexpr int kOwn = 1, kTurns = 3;
 constexpr int kRowBytes = 128;  // of a panel: 64 channels
 
-// kColumns: a head's, as wgmma takes them; kKeys: in a tile.
-template <int kColumns_, int kKeys_>
+// kColumns: a head's, as wgmma takes them; kKeys: in a tile; kSums: columns of the product with the
+// values, of which those behind the head's are zeros.
+template <int kColumns_, int kKeys_, int kSums_ = kColumns_>
 struct Sm90Tile {
-  static constexpr int kColumns = kColumns_, kKeys = kKeys_;
+  static constexpr int kColumns = kColumns_, kKeys = kKeys_, kSums = kSums_;
   static constexpr int kPanels = (kColumns + 63) / 64;
   static constexpr int kPanelQ = kQueries * kRowBytes, kPanelK = kKeys * kRowBytes;
   static constexpr int kBytesQ = kPanels * kPanelQ, kBytesK = kPanels * kPanelK;
@@ -133,7 +134,7 @@ class Sm90Consumer {
       finish<0>(sums_, &shared_.v_empty[stage_of(tile - 1)]);
       if (!PLANTED(43)) keep_probabilities();
 #pragma unroll
-      for (int i = 0; i < kColumns / 2; i++) sums_[i] *= shrink_[i / 2 % 2];
+      for (int i = 0; i < kSums / 2; i++) sums_[i] *= shrink_[i / 2 % 2];
     }
     start_sums(tiles - 1);
     finish<0>(sums_, &shared_.v_empty[stage_of(tiles - 1)]);
@@ -167,7 +168,7 @@ class Sm90Consumer {
   }
 
  private:
-  static constexpr int kColumns = Tile::kColumns, kKeys = Tile::kKeys;
+  static constexpr int kColumns = Tile::kColumns, kKeys = Tile::kKeys, kSums = Tile::kSums;
 
   // scores = q k^T, left in flight.
   DEVICE void start_scores(int tile) {
@@ -195,8 +196,8 @@ class Sm90Consumer {
     wgmma_fence();
 #pragma unroll
     for (int step = 0; step < kKeys / 16; step++)
-      wgmma<T, kColumns, 1>(sums_, probabilities_[step],
-                            wgmma_descriptor(v + step * 16 * kRowBytes, Tile::kPanelK, 1024), true);
+      wgmma<T, kSums, 1>(sums_, probabilities_[step],
+                         wgmma_descriptor(v + step * 16 * kRowBytes, Tile::kPanelK, 1024), true);
     wgmma_commit();
   }
 
@@ -251,7 +252,7 @@ class Sm90Consumer {
   const int group_;
   const bool leads_;
   const int lane_;
-  float scores_[kKeys / 2] = {}, sums_[kColumns / 2] = {};
+  float scores_[kKeys / 2] = {}, sums_[kSums / 2] = {};
   uint32_t probabilities_[kKeys / 16][4];
   float top_[2] = {kMasked, kMasked}, total_[2] = {}, shrink_[2];
 };
