@@ -43,7 +43,21 @@ struct Properties {
   bool odd_transposed_v = false;
 };
 
-// Enqueues a grid of blocks that do not need each other.
+// Lets a kernel's launches on the device in use ask for all the dynamic shared memory that its
+// static arrays leave. Without it they may have 48 KiB less those arrays.
+void allow_shared_memory(const void* kernel);
+
+// Enqueues a grid; `cluster` neighbouring blocks (in x) run at the same time. More than one from
+// sm_90 on.
+template <typename... P, typename... A>
+void launch_clusters(void (*kernel)(P...), unsigned cluster, dim3 grid, dim3 block,
+                     size_t shared_bytes, Stream stream, A&&... arguments) {
+  if (shared_bytes > size_t(PLANTED(50) ? 48 << 10 : 0))
+    allow_shared_memory(reinterpret_cast<const void*>(kernel));
+  enqueue_grid(kernel, cluster, grid, block, shared_bytes, stream, std::forward<A>(arguments)...);
+}
+
+// The same of blocks that do not need each other.
 template <typename... P, typename... A>
 void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, Stream stream,
             A&&... arguments) {

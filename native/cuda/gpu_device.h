@@ -114,17 +114,9 @@ namespace gpu {
 // Throws an Error that names what failed.
 void check(cudaError_t result, const char* what);
 
-// Lets a kernel's launches ask for all the dynamic shared memory that its static arrays leave.
-// Without it they may have 48 KiB less those arrays. Set once for each kernel and device, to the
-// most: the limit belongs to the process, and lowering it would break graphs that were captured.
-void allow_shared_memory(const void* kernel);
-
-// `cluster` neighbouring blocks of the grid (in x) run at the same time; more than one from sm_90
-// on.
 template <typename... P, typename... A>
-void launch_clusters(void (*kernel)(P...), unsigned cluster, dim3 grid, dim3 block,
-                     size_t shared_bytes, Stream stream, A&&... arguments) {
-  if (shared_bytes > 0) allow_shared_memory(reinterpret_cast<const void*>(kernel));
+void enqueue_grid(void (*kernel)(P...), unsigned cluster, dim3 grid, dim3 block,
+                  size_t shared_bytes, Stream stream, A&&... arguments) {
   cudaLaunchAttribute attributes[2] = {};
   cudaLaunchConfig_t config{};
   config.gridDim = grid;

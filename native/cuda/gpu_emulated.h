@@ -69,8 +69,8 @@ DEVICE void cp_async_wait() {
 namespace gpu {
 
 template <typename... P, typename... A>
-void launch_clusters(void (*kernel)(P...), unsigned cluster, dim3 grid, dim3 block,
-                     size_t shared_bytes, Stream stream, A&&... arguments) {
+void enqueue_grid(void (*kernel)(P...), unsigned cluster, dim3 grid, dim3 block,
+                  size_t shared_bytes, Stream stream, A&&... arguments) {
   emulator::launch(kernel, grid, block, shared_bytes, cluster, stream,
                    std::forward<A>(arguments)...);
 }

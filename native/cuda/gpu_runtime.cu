@@ -17,6 +17,8 @@ void check(cudaError_t result, const char* what) {
                                         cudaGetErrorName(result) + ")");
 }
 
+// Set once for each kernel and device, to the most: the limit belongs to the process, and lowering
+// it would break graphs that were captured.
 void allow_shared_memory(const void* kernel) {
   static std::mutex mutex;
   static std::set<std::pair<const void*, int>> allowed;

@@ -39,6 +39,10 @@ Properties properties(int device) {
 
 void use_device(int device) { emulator::use_device(device); }
 
+void allow_shared_memory(const void* kernel) {
+  emulator::allow_shared_memory(kernel, properties(emulator::used_device()).shared_bytes);
+}
+
 size_t free_memory() { return emulator::free_bytes(); }
 
 void* allocate(size_t bytes) {

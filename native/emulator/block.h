@@ -62,8 +62,7 @@ struct Warpgroup {
   std::vector<Fiber*> waiting;
 };
 
-constexpr size_t kSharedBytes = 227 << 10;  // the most that a block may have
-constexpr size_t kProxyPage = 1 << 10;      // see async_proxy.h
+constexpr size_t kProxyPage = 1 << 10;  // see async_proxy.h
 
 struct Block {
   uint3 index;  // blockIdx
@@ -72,7 +71,7 @@ struct Block {
   char* slot_token = nullptr;
   char* shared = nullptr;  // dynamic shared memory; static lies below it
   char* shadow = nullptr;  // the same bytes as the async proxy (TMA stores, wgmma) sees them
-  size_t shared_bytes = 0, static_bytes = 0;
+  size_t shared_bytes = 0, static_bytes = 0, shared_limit = 0;
   std::bitset<256> loaded_pages;  // see async_proxy.h
   std::vector<Fiber*> fibers;
   Barrier barriers[16];

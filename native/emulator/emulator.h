@@ -15,6 +15,7 @@
 #include "memory.h"
 #include "registers.h"
 #include "scheduler.h"
+#include "shared_limit.h"
 #include "shared_memory.h"
 #include "stream.h"
 #include "tensor_map.h"

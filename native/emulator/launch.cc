@@ -83,7 +83,7 @@ void add_slot() {
   slots().push_back({map + kPage, static_cast<char*>(std::aligned_alloc(kPage, kArena))});
 }
 
-void begin_block(Block& block, size_t slot, uint32_t number, size_t threads, size_t shared_bytes,
+void begin_block(Block& block, size_t slot, uint32_t number, size_t threads, const LaunchSize& size,
                  Barrier& cluster) {
   const Slot& memory = slots()[slot];
   block = Block();
@@ -94,8 +94,9 @@ void begin_block(Block& block, size_t slot, uint32_t number, size_t threads, siz
   block.threads = block.live = unsigned(threads);
   // The base is aligned to 1 KiB as on the chip, so the end is at most that far from the guard
   // page.
-  block.shared_bytes = shared_bytes;
-  block.shared = memory.shared + kArena - (shared_bytes + 1023) / 1024 * 1024;
+  block.shared_bytes = size.shared_bytes;
+  block.shared_limit = size.shared_limit;
+  block.shared = memory.shared + kArena - (size.shared_bytes + 1023) / 1024 * 1024;
   block.shadow = memory.shadow + (block.shared - memory.shared);
   std::memset(memory.shared, 0xff, kArena);
   std::memset(memory.shadow, 0xff, kArena);
@@ -146,22 +147,31 @@ void schedule_until_idle() {
 
 }  // namespace
 
-void run_grid(dim3 grid, dim3 block, size_t shared_bytes, unsigned cluster,
-              std::function<void()> thread) {
+void check_launch(const LaunchSize& size) {
+  const dim3 &grid = size.grid, &block = size.block;
+  const size_t threads = size_t(block.x) * block.y * block.z;
+  const size_t total = size_t(grid.x) * grid.y * grid.z;
+  if (threads == 0 || threads > 1024 || total == 0 || grid.y > 65535 || grid.z > 65535)
+    throw std::runtime_error("launch: grid or block size");
+  if (size.cluster == 0 || size.cluster > 8 || grid.x % size.cluster)
+    throw std::runtime_error("launch: a cluster has 1 to 8 blocks and divides the grid's x");
+  if (size.shared_bytes > size.shared_limit)
+    throw std::runtime_error("launch: " + std::to_string(size.shared_bytes) +
+                             " bytes of dynamic shared memory, the kernel may have " +
+                             std::to_string(size.shared_limit));
+}
+
+void run_grid(const LaunchSize& size, std::function<void()> thread) {
   const std::lock_guard lock(grid_mutex);
   happens_before(&launch_token);
   struct After {
     ~After() { happens_after(&done_token); }
   } after;
   Internal internal;
+  const dim3 &grid = size.grid, &block = size.block;
   const size_t threads = size_t(block.x) * block.y * block.z;
   const size_t total = size_t(grid.x) * grid.y * grid.z;
-  if (threads == 0 || threads > 1024 || total == 0 || grid.y > 65535 || grid.z > 65535)
-    throw std::runtime_error("launch: grid or block size");
-  if (cluster == 0 || cluster > 8 || grid.x % cluster)
-    throw std::runtime_error("launch: a cluster has 1 to 8 blocks and divides the grid's x");
-  if (shared_bytes > kSharedBytes)
-    throw std::runtime_error("launch: more than 227 KiB of shared memory");
+  const unsigned cluster = size.cluster;
   grid_size = grid;
   block_size = block;
   cluster_size = cluster;
@@ -191,7 +201,7 @@ void run_grid(dim3 grid, dim3 block, size_t shared_bytes, unsigned cluster,
   const auto begin_all = [&] {
     for (size_t slot = 0; slot < blocks.size() && next < total; slot++, next++)
       begin_block(blocks[slot], slot, order[next / cluster] * cluster + uint32_t(next % cluster),
-                  threads, shared_bytes, barriers[slot / cluster]);
+                  threads, size, barriers[slot / cluster]);
   };
   begin_all();
   for (;;) {

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "scheduler.h"
+#include "shared_limit.h"
 
 namespace deepcache::emulator {
 
@@ -17,8 +18,13 @@ char* static_shared(const char* file, int line, size_t bytes, size_t align) {
   const uintptr_t end = reinterpret_cast<uintptr_t>(block.shared) - block.static_bytes;
   data = reinterpret_cast<char*>((end - bytes) / 16 * 16 / align * align);
   block.static_bytes = size_t(block.shared - data);
-  if (block.static_bytes + block.shared_bytes > kSharedBytes)
-    fail(file, line, "more than 227 KiB of shared memory");
+  if (block.static_bytes > kDefaultSharedBytes)
+    fail(file, line, "%zu bytes of static shared memory, a kernel may have %zu", block.static_bytes,
+         kDefaultSharedBytes);
+  if (block.static_bytes + block.shared_bytes > block.shared_limit)
+    fail(file, line,
+         "%zu bytes of static and %zu of dynamic shared memory, the kernel's launches may have %zu",
+         block.static_bytes, block.shared_bytes, block.shared_limit);
   return data;
 }
 

@@ -15,6 +15,7 @@
 
 #include "launch.h"
 #include "launch_log.h"
+#include "shared_limit.h"
 
 namespace deepcache::emulator {
 
@@ -69,9 +70,12 @@ template <typename... P, typename... A>
 void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, unsigned cluster,
             Stream* stream, A&&... arguments) {
   std::tuple<std::decay_t<P>...> copies(std::forward<A>(arguments)...);
-  const auto work = [kernel, grid, block, shared_bytes, cluster, copies]() mutable {
-    log_launch(reinterpret_cast<const void*>(kernel), block, shared_bytes, cluster);
-    run_grid(grid, block, shared_bytes, cluster, [kernel, &copies] { std::apply(kernel, copies); });
+  const LaunchSize size{grid, block, shared_bytes,
+                        allowed_shared_memory(reinterpret_cast<const void*>(kernel)), cluster};
+  check_launch(size);
+  const auto work = [kernel, size, copies]() mutable {
+    log_launch(reinterpret_cast<const void*>(kernel), size.block, size.shared_bytes, size.cluster);
+    run_grid(size, [kernel, &copies] { std::apply(kernel, copies); });
   };
   stream ? stream->add(work) : Work(work)();
 }

@@ -64,6 +64,7 @@ std::vector<OpCase> group_norm_cases() {
       norm_case("wide_group", {1, 9, 8, 640}, 0, 1, true),
       norm_case("few_groups", {1, 32, 32, 16}, 0, 2, true),
       norm_case("few_channels", {2, 40, 41, 8}, 0, 1, true),
+      norm_case("kept_beside_its_sums", {1, 48, 43, 8}, 0, 1, true),  // above 48 KiB together
       norm_case("group_over_the_seam", {1, 24, 17, 40}, 56, 8, true),
   };
 }
