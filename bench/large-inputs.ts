@@ -31,17 +31,17 @@ export function largeTokenizers(): Record<string, string> {
   const folder = () => mkdtempSync(join(tmpdir(), 'deepcache-large-'));
   const [own, words, whole] = [folder(), folder(), folder()];
   for (const name of ['vocab.json', 'merges.txt']) writeFileSync(join(own, name), read(name));
-  // Of short words, for as many as possible.
+  // As many words as are taken, and as many bytes.
+  const count = 2 ** 17;
   const grown = (limit: number) => {
     const value = { ...vocab };
-    let bytes = Buffer.byteLength(JSON.stringify(value));
-    for (let id = Object.keys(value).length; bytes < limit - 64; id++) {
-      value[`${id.toString(36)}~`] = id;
-      bytes += id.toString(36).length + String(id).length + 5;
-    }
+    const first = Object.keys(value).length;
+    const left = (limit - Buffer.byteLength(JSON.stringify(value))) / (count - first);
+    for (let id = first; id < count; id++)
+      value[`${id.toString(36)}~`.padEnd(Math.floor(left) - 10, 'z')] = id;
     return value;
   };
-  const pairs = Array.from({ length: 2 ** 18 }, (_, i) => `${i.toString(36)} x`);
+  const pairs = Array.from({ length: count - merges.length }, (_, i) => `${i.toString(36)} x`);
   writeFileSync(join(words, 'vocab.json'), JSON.stringify(grown(LIMITS.vocabulary)));
   writeFileSync(join(words, 'merges.txt'), [...merges, ...pairs].join('\n'));
   const model = {

@@ -17,23 +17,41 @@ export function inOneGo<T>(work: Sliced<T>): T {
   }
 }
 
+/** When the turn ends that works have had since the event loop last had its own; undefined before the first of them. */
+let end: number | undefined;
+
+/** Whether what runs now, whatever it began with, has kept the event loop long enough. */
+function isTurnOver(): boolean {
+  const now = performance.now();
+  if (end === undefined) {
+    end = now + SLICE;
+    setImmediate(() => {
+      end = undefined;
+    });
+  }
+  return now >= end;
+}
+
+/** Lets the event loop have its turn if it has not had one for half a millisecond. An abort of the signal ends it. */
+export async function pause(signal?: AbortSignal): Promise<void> {
+  if (!isTurnOver()) return;
+  await yieldToLoop();
+  signal?.throwIfAborted();
+}
+
 /** Does the work with the event loop getting its turn every half a millisecond. An abort of the signal ends it. */
 export async function inSlices<T>(work: Sliced<T>, signal?: AbortSignal): Promise<T> {
-  let until = performance.now() + SLICE;
   while (true) {
     const { done, value } = work.next();
     if (done) return value;
-    if (performance.now() < until) continue;
-    await yieldToLoop();
-    signal?.throwIfAborted();
-    until = performance.now() + SLICE;
+    if (isTurnOver()) await pause(signal);
   }
 }
 
-/** Calls `work` for all numbers below `length`. */
-export function* forEachIndex(length: number, work: (i: number) => void): Sliced<void> {
-  for (let start = 0; start < length; start += PART) {
-    const end = Math.min(length, start + PART);
+/** Calls `work` for all numbers below `length`, of which `part` take a tenth of a millisecond. */
+export function* forEachIndex(length: number, work: (i: number) => void, part = PART): Sliced<void> {
+  for (let start = 0; start < length; start += part) {
+    const end = Math.min(length, start + part);
     for (let i = start; i < end; i++) work(i);
     yield;
   }

@@ -7,6 +7,8 @@ const PART = 2 ** 13;
 const SMALL = 2 ** 15;
 /** Characters that are looked at between pauses. */
 const STRETCH = 2 ** 14;
+/** Items of a list or an object: twice what CLIP's vocabulary has. The engine moves all of them at once as they grow. */
+const MOST_ITEMS = 2 ** 17;
 
 /** The keys of large objects: an engine that is asked for a million of them stops for tens of milliseconds. */
 const KEYS = new WeakMap<object, string[][]>();
@@ -27,6 +29,8 @@ interface Frame {
   item: number;
   /** From the first part on that is read for itself; most are read as a part of what is around them. */
   value?: Container;
+  /** Items in `value`. */
+  count: number;
   /** Where an item ended that is in `value` already. */
   done?: number;
 }
@@ -58,7 +62,7 @@ export function* jsonSlices(text: string): Sliced<unknown> {
         if (frames.length === MOST_LEVELS) {
           throw new SyntaxError(`more than ${MOST_LEVELS} levels of lists and objects`);
         }
-        frames.push({ open: i, isObject: text[i] === '{', rest: i + 1, item: i + 1 });
+        frames.push({ open: i, isObject: text[i] === '{', rest: i + 1, item: i + 1, count: 0 });
         break;
       case 44: // ,
         if (!frame) throw unexpected(text, i);
@@ -116,6 +120,7 @@ function begin(text: string, frames: readonly Frame[], index: number): Container
     around.rest = around.item;
   }
   const before = text.slice(around.item, frame.open);
+  count(around, 1);
   if (!around.isObject) {
     requireBlank(text, around.item, frame.open);
     (value as unknown[]).push(frame.value);
@@ -128,17 +133,26 @@ function begin(text: string, frames: readonly Frame[], index: number): Container
 }
 
 /** Adds the items or entries between `rest` and `end`: at least one. */
-function addPart(text: string, { isObject, rest }: Frame, value: Container, end: number): void {
+function addPart(text: string, frame: Frame, value: Container, end: number): void {
+  const { isObject, rest } = frame;
   const part = text.slice(rest, end);
   if (part.trim() === '') throw unexpected(text, end);
   if (!isObject) {
-    for (const item of parse(`[${part}]`, rest) as unknown[]) (value as unknown[]).push(item);
+    const items = parse(`[${part}]`, rest) as unknown[];
+    count(frame, items.length);
+    for (const item of items) (value as unknown[]).push(item);
     return;
   }
   const entries = parse(`{${part}}`, rest) as Record<string, unknown>;
   const keys = Object.keys(entries);
+  count(frame, keys.length);
   for (const key of keys) put(value as Record<string, unknown>, key, entries[key]);
   KEYS.get(value)?.push(keys);
+}
+
+function count(frame: Frame, added: number): void {
+  frame.count += added;
+  if (frame.count > MOST_ITEMS) throw new SyntaxError(`more than ${MOST_ITEMS} items in a list or an object`);
 }
 
 /** As JSON.parse does: `__proto__` is a key like others. */

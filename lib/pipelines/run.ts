@@ -1,6 +1,7 @@
 import { checkAllValues } from '../options/check.js';
 import { fitProjection } from '../previews/fit.js';
 import type { Scheduler, StepTable } from '../schedulers/index.js';
+import { pause } from '../slices.js';
 import { FloatTensor } from '../tensor.js';
 import type { AnyFamily, Family, PreviewParts, Run, Start } from './family.js';
 import type { NoiseSource } from './inputs/noise.js';
@@ -47,7 +48,8 @@ export async function run<Given extends WithScheduler, O extends RunOptions, P e
   const facts = family.facts(parts);
   const scheduler = schedulerOf(given, pipeline.scheduler);
   const options = family.resolve(given, facts, scheduler, family.size(inputs, facts));
-  await checkAllValues(options, options.signal);
+  const { signal, output, latent } = options;
+  await checkAllValues(options, signal);
   const notes: string[] = [];
   const note = (message: string) => {
     notes.push(message);
@@ -55,14 +57,15 @@ export async function run<Given extends WithScheduler, O extends RunOptions, P e
   const clock = new PhaseClock();
   const plan = family.plan(scheduler, facts, options, note);
   const context: Run<O, P, Inputs> = { parts, facts, scheduler, options, inputs, plan, note };
+  await pause(signal);
   const stages = await family.prepare(context);
   requireMemory(parts, stages.memory);
+  await pause(signal);
 
   const noise = pipeline.noise(seedsOf(options), options.images);
   const conditions = await stages.condition(noise);
   clock.lap('encode');
   const start = { ...(await stages.start(noise)), ...conditions };
-  const { signal, output, latent } = options;
   const previews = options.previewEvery ? await previewsOf(parts as P & LatentParts, signal) : undefined;
   signal?.throwIfAborted();
   clock.lap('prepare');
@@ -70,11 +73,13 @@ export async function run<Given extends WithScheduler, O extends RunOptions, P e
   const loop = await (stages.loop?.(noise, start) ?? usualLoop(context, noise, start, previews));
   clock.lap('denoise');
 
+  await pause(signal);
   const sampled = new FloatTensor(loop.latents, latent);
   const tensor = output === 'latent' ? sampled : await stages.decode(sampled);
   const settings = family.settings(context, noise.seeds, loop.calls);
   const images = output === 'image' ? await toPictures(tensor, settings, signal) : [];
   clock.lap('decode');
+  await pause(signal);
   return runResult({
     images,
     ...(output !== 'image' && { tensor: new FloatTensor(tensor.data, tensor.shape) }),

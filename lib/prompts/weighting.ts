@@ -18,7 +18,10 @@ const LARGEST = 100;
 const NUMBER = /:\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+))\s*\)/y;
 
 /** Characters of a text between two pauses. */
-const STRETCH = 2 ** 14;
+const STRETCH = 2 ** 12;
+
+/** Pieces or brackets that are looked at between two pauses. */
+const MOST_LOOKED = 2 ** 12;
 
 /**
  * Reads the weights that people write into prompts, by the rules of AUTOMATIC1111's web UI (its
@@ -44,10 +47,15 @@ export function parseWeights(text: string, name = 'prompt'): WeightedText[] {
  */
 export function* weightSlices(text: string, name: string): Sliced<Iterable<WeightedText | undefined>> {
   // Numbers and characters, not matches: a million small objects would keep the garbage collector busy.
-  const pieces = { starts: new NumberList(), ends: new NumberList() };
+  const pieces = { starts: new NumberList(Int32Array), ends: new NumberList(Int32Array) };
   // Round and square brackets know nothing of each other.
   const [round, square] = [new Brackets(STEP), new Brackets(1 / STEP)];
   const add = (start: number, end: number) => {
+    const last = pieces.ends.length - 1;
+    if (last >= 0 && pieces.ends.at(last) === start && round.isAround(last) && square.isAround(last)) {
+      pieces.ends.set(last, end);
+      return;
+    }
     pieces.starts.push(start);
     pieces.ends.push(end);
     round.enter();
@@ -88,12 +96,13 @@ export function* weightSlices(text: string, name: string): Sliced<Iterable<Weigh
   yield* round.settle();
   yield* square.settle();
   const weightOf = (i: number) => round.weightOf(i) * square.weightOf(i);
-  yield* forEachIndex(pieces.starts.length, (i) => {
+  const check = (i: number) => {
     const weight = weightOf(i);
     // Written so that NaN fails.
     if (Math.abs(weight) <= LARGEST) return;
     throw invalidArgument(name, `has the weight ${weight}; weights go from -${LARGEST} to ${LARGEST}`);
-  });
+  };
+  yield* forEachIndex(pieces.starts.length, check, MOST_LOOKED);
   return joined(text, pieces, weightOf);
 }
 
@@ -105,10 +114,10 @@ function isSpecial(code: number): boolean {
 /** Brackets of a kind, and which of them pieces of text are in. One that is never closed counts to the end. */
 class Brackets {
   /** Of each bracket in the order of the text: its factor, then that of all around it too. */
-  readonly #factors = new NumberList();
-  readonly #outer = new NumberList();
+  readonly #factors = new NumberList(Float64Array);
+  readonly #outer = new NumberList(Int32Array);
   /** Of each piece of text: the innermost bracket, or -1. */
-  readonly #innermost = new NumberList();
+  readonly #innermost = new NumberList(Int32Array);
   #current = -1;
 
   constructor(private readonly factor: number) {}
@@ -133,13 +142,19 @@ class Brackets {
     this.#innermost.push(this.#current);
   }
 
+  /** Whether an earlier piece of text is in the bracket that is open now. */
+  isAround(piece: number): boolean {
+    return this.#innermost.at(piece) === this.#current;
+  }
+
   /** To be called once, when all is read. */
   settle(): Sliced<void> {
     // Outer ones come first.
-    return forEachIndex(this.#factors.length, (i) => {
+    const multiply = (i: number) => {
       const outer = this.#outer.at(i);
       if (outer >= 0) this.#factors.set(i, this.#factors.at(i) * this.#factors.at(outer));
-    });
+    };
+    return forEachIndex(this.#factors.length, multiply, MOST_LOOKED);
   }
 
   weightOf(piece: number): number {
@@ -150,9 +165,6 @@ class Brackets {
 
 /** Pieces that are joined at most, where none of them follows the one before in the text. */
 const MOST_JOINED = 2 ** 14;
-
-/** Pieces that are looked at between pauses. */
-const MOST_LOOKED = 2 ** 12;
 
 function* joined(
   text: string,

@@ -18,8 +18,9 @@ export interface AddedToken {
 /** Characters of the longest token. */
 export const LONGEST_TOKEN = 128;
 
-/** Places that are looked at between pauses. */
+/** Places that are looked at, and characters that are searched, between pauses. */
 const PAUSE = 256;
+const STRETCH = 2 ** 15;
 
 /** A part of a text: an added token, or what lies between two. */
 export interface TextPart {
@@ -92,19 +93,30 @@ export class AddedTokenSplitter {
   /** The text cut before and after each token; undefined to pause at. */
   *#cut(text: string): Iterable<string | undefined> {
     let end = 0;
-    let looked = 0;
-    // Of this text alone: others may be read while it pauses.
-    const first = new RegExp(this.#first);
-    for (let at = first.exec(text); at; at = first.exec(text)) {
-      if (++looked % PAUSE === 0) yield undefined;
-      const length = this.#longestAt(text, at.index);
+    for (const at of this.#places(text)) {
+      if (at === undefined) {
+        yield undefined;
+        continue;
+      }
+      const length = at < end ? 0 : this.#longestAt(text, at);
       if (length === 0) continue;
-      if (at.index > end) yield text.slice(end, at.index);
-      end = at.index + length;
-      yield text.slice(at.index, end);
-      first.lastIndex = end;
+      if (at > end) yield text.slice(end, at);
+      end = at + length;
+      yield text.slice(at, end);
     }
     if (end < text.length) yield text.slice(end);
+  }
+
+  /** Where tokens may begin; undefined to pause at. */
+  *#places(text: string): Iterable<number | undefined> {
+    let looked = 0;
+    for (let start = 0; start < text.length; start += STRETCH) {
+      if (start > 0) yield undefined;
+      for (const { index } of text.slice(start, start + STRETCH).matchAll(this.#first)) {
+        if (++looked % PAUSE === 0) yield undefined;
+        yield start + index;
+      }
+    }
   }
 
   #longestAt(text: string, index: number): number {

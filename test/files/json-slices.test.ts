@@ -94,3 +94,12 @@ describe('a large object', () => {
     expect(pauses).toBeGreaterThanOrEqual(Math.floor(text.length / 2 ** 14));
   });
 });
+
+test.each<[string, (count: number) => unknown]>([
+  ['list', (count) => Array(count).fill(0)],
+  ['list of lists', (count) => [LONG, ...Array(count - 1).fill([])]],
+  ['object', (count) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`a${i}`, 0]))],
+])('more than 131072 items are not read: %s', (_, whole) => {
+  expect(() => read(JSON.stringify([whole(2 ** 17)]))).not.toThrow();
+  expect(() => read(JSON.stringify([whole(2 ** 17 + 1)]))).toThrow('more than 131072 items');
+});

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { NumberList } from '../../lib/prompts/number-list.js';
 
 test('a list of numbers keeps them over the borders of its blocks', () => {
-  const list = new NumberList();
+  const list = new NumberList(Float64Array);
   for (let i = 0; i < 10_000; i++) list.push(i / 2);
   list.set(4095, -1);
   list.set(4096, -2);

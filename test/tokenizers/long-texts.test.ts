@@ -151,11 +151,14 @@ describe('weights', () => {
   });
 
   test('of a long text are joined with pauses', () => {
-    const work = weightSlices(long(':1 '), 'prompt');
-    const parts = [...inOneGo(work)];
-    expect(parts.filter((part) => part !== undefined)).toEqual([{ text: long(':1 '), weight: 1 }]);
-    // Two pieces of every three characters, of which 4096 are looked at between pauses.
-    expect(parts.filter((part) => part === undefined)).toHaveLength(Math.floor((2 * SIZE) / 3 / 4096));
+    // Each in a bracket of its own, and next to the one before.
+    const pieces = 2 ** 15;
+    const parts = [...inOneGo(weightSlices('(a:1)b'.repeat(pieces / 2), 'prompt'))];
+    const read = parts.filter((part) => part !== undefined);
+    expect(read.map((part) => part.text).join('')).toBe('ab'.repeat(pieces / 2));
+    expect(new Set(read.map((part) => part.weight))).toEqual(new Set([1]));
+    // Of which 4096 are looked at between pauses.
+    expect(parts.filter((part) => part === undefined)).toHaveLength(pieces / 4096);
   });
 
   test('marks without letters are composed in short parts', () => {
