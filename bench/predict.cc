@@ -1,6 +1,7 @@
 #include "predict.h"
 
 #include <cstdio>
+#include <map>
 
 #include "machine.h"
 #include "models.h"
@@ -64,6 +65,38 @@ class Predictions {
   std::string filter_;
 };
 
+// What an op counts as in a table of a few rows.
+std::string class_of(const Op& op) {
+  if (op.kind == OpKind::conv) {
+    if (op.conv.activation == Activation::geglu) return "geglu";
+    return op.conv.kernel_h * op.conv.kernel_w > 1 ? "convolutions" : "linear";
+  }
+  if (op.kind == OpKind::attention) return "attention";
+  if (op.kind == OpKind::group_norm || op.kind == OpKind::layer_norm) return "norms";
+  return "other";
+}
+
+// All ops of the plan, class by class.
+void predict_classes(Predictions& rows, const std::string& model, int images, const Plan& plan) {
+  struct Sum {
+    Estimate estimate;
+    double macs = 0;
+    int ops = 0;
+  };
+  std::map<std::string, Sum> sums;
+  for (const Op& op : plan.ops()) {
+    const Estimate one = estimate(plan, op, kH200);
+    Sum& sum = sums[class_of(op)];
+    sum.estimate.floor += one.floor;
+    sum.estimate.predicted += one.predicted;
+    sum.macs += cost_of(plan, op, 2).macs;
+    sum.ops++;
+  }
+  for (const auto& [name, sum] : sums)
+    rows.add(Predictions::name(model + ".full." + name, images), sum.estimate, sum.macs,
+             JsonObject().add("ops", sum.ops));
+}
+
 }  // namespace
 
 void predict(const std::vector<std::string>& models, const std::vector<int>& batches,
@@ -96,6 +129,7 @@ void predict(const std::vector<std::string>& models, const std::vector<int>& bat
       const UnetShape shape{2 * images, side, side, kTokens, 1};
       const Plan plan = plan_unet(config, shape, {0});
       const double full = rows.call(Predictions::name(model + ".full", images), plan).predicted;
+      predict_classes(rows, model, images, plan);
       const double retrieve = rows.call(Predictions::name(model + ".retrieve0", images), plan,
                                         retrieve_segments(plan, 0))
                                   .predicted;

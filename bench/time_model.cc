@@ -3,17 +3,16 @@
 #include <algorithm>
 #include <cmath>
 
+#include "../native/cuda/hopper_time.h"
+
 namespace deepcache::bench {
 namespace {
 
-constexpr double kBytes = 2;                  // of an activation
-constexpr double kPipeline = 0.93;            // of the tensor cores' time a filled pipeline keeps
-constexpr double kMemory = 0.85;              // of the memory's rate next to a product
-constexpr double kAttention = 0.75;           // of the bound that flash attention reaches
-constexpr double kExponentialsPerClock = 16;  // of a multiprocessor
-constexpr double kCached = 40e6;              // bytes that stay in the L2 between two kernels
-constexpr double kHalo = 100.0 / 64;          // of the pixels that a narrow convolution reads
-constexpr int kChunk = 64;                    // of k
+constexpr double kBytes = 2;          // of an activation
+constexpr double kMemory = 0.85;      // of the memory's rate next to a product
+constexpr double kCached = 40e6;      // bytes that stay in the L2 between two kernels
+constexpr double kHalo = 100.0 / 64;  // of the pixels that a narrow convolution reads
+constexpr int kChunk = 64;            // of k
 
 struct Tile {
   int rows, columns;
@@ -21,42 +20,76 @@ struct Tile {
 // matmul_sm90.cu's.
 constexpr Tile kTiles[] = {{64, 160}, {128, 128}, {128, 160}, {256, 160}, {128, 256}};
 
-// The share of the tensor cores' rate that a tile keeps. A wgmma of 64 rows by n columns takes n /
-// 2 clocks; meanwhile the shared memory's port carries its operands, (64 + n) / 4, and what the
-// copies bring in for it.
-double efficiency(const Tile& tile) {
-  const double product = tile.columns / 2.0;
-  const double port =
-      (64 + tile.columns) / 4.0 + (tile.rows + tile.columns) / 4.0 / (tile.rows / 64.0);
-  return kPipeline * std::min(1.0, product / port);
-}
-
 bool is_narrow(const Op& op) {
   return op.kind == OpKind::conv && op.conv.y.shape.c <= 8 && op.conv.kernel_h == 3 &&
          op.conv.stride == 1;
 }
 
 // The best tile and split of k for an m x n product over k.
-Estimate product(double m, double n, double k, double bytes, const Chip& chip) {
+Estimate product(double m, double n, double k, double bytes, cuda::Finish finish,
+                 const Chip& chip) {
   Estimate best;
-  const double rate = chip.flops / chip.multiprocessors;
   for (const Tile& tile : kTiles)
     for (const int splits : {1, 2, 3, 4, 5, 6, 8, 10, 12, 16}) {
-      if (splits > 1 && k / kChunk < 4 * splits) continue;
+      const int chunks = int(std::ceil(k / kChunk));
+      if (splits > 1 && chunks < 4 * splits) continue;
       const double tiles = std::ceil(m / tile.rows) * std::ceil(n / tile.columns);
-      const double waves = std::ceil(tiles * splits / chip.multiprocessors);
-      const double depth = std::ceil(k / kChunk / splits) * kChunk;
-      const double arithmetic =
-          waves * 2 * tile.rows * tile.columns * depth / (rate * efficiency(tile));
-      double time = std::max(arithmetic, bytes / (kMemory * chip.memory_bytes));
-      // Partial sums are fp32, written and read once.
-      if (splits > 1) time += m * n * 8 * splits / chip.cache_bytes + 0.5e-6;
+      const cuda::HopperProduct product{
+          tile.rows, tile.columns, tiles, chunks, splits, splits > 1 ? cuda::Finish::apart : finish,
+          m * n};
+      const double time = std::max(cuda::hopper_cycles(product, chip.multiprocessors) / chip.clock,
+                                   bytes / (kMemory * chip.memory_bytes));
       if (best.predicted > 0 && time >= best.predicted) continue;
       best.predicted = time;
       best.choice = std::to_string(tile.rows) + "x" + std::to_string(tile.columns) +
                     (splits > 1 ? "/" + std::to_string(splits) : "");
     }
   return best;
+}
+
+// matmul_sm80.cu, whose threads gather the values of inputs that bulk copies cannot fetch.
+double gathered(double m, double n, double k, const Chip& chip) {
+  constexpr double kCycles =
+      14000;  // of a chunk: 3,500 instructions of a warp, four for each scheduler
+  const double tiles = std::ceil(m / 128) * std::ceil(n / 160);
+  return std::ceil(tiles / chip.multiprocessors) * std::ceil(k / kChunk) * kCycles / chip.clock;
+}
+
+// Tiles of attention_sm90.cu: columns of a head as wgmma takes them, keys, and what the loop over
+// tiles of keys issues for each without masks (scripts/kernels/machine-code.mjs).
+struct AttentionTile {
+  int columns, keys, instructions;
+};
+constexpr AttentionTile kAttentionTiles[] = {
+    {40, 128, 584}, {64, 128, 488}, {80, 128, 505}, {128, 128, 556}, {160, 64, 418}};
+constexpr AttentionTile kFewKeys[] = {
+    {40, 80, 410}, {64, 80, 360}, {80, 80, 374}, {128, 80, 427}, {160, 80, 461}};
+constexpr int kMostFewKeys = 80, kQueries = 128;
+// Of the shorter of products and the rest, the share that does not run under the longer one. 0.65
+// is what FlashAttention-3's published rates at widths 64 and 128 come to; values are multiplied
+// before the softmax begins, not under it.
+constexpr double kExposed = 0.9;
+constexpr double kAttentionStart = 2500;  // cycles of a block: first loads, last stores
+
+double attention(const Attention& op, const OpCost& cost, const Chip& chip) {
+  const double width = op.head_width, keys = op.key.length;
+  if (width > 160) {
+    // attention.cu's wide kernel: 32 queries a block, whose scores are computed four times.
+    const double moved = cost.exponentials / 32 * width * kBytes * 5;
+    return moved / (0.5 * chip.cache_bytes);
+  }
+  const auto& tiles = keys <= kMostFewKeys ? kFewKeys : kAttentionTiles;
+  const AttentionTile* tile = tiles;
+  while (tile->columns < width) tile++;
+  const double columns = tile->columns, padded = std::ceil(columns / 16) * 16;
+  const double pairs = double(kQueries) * tile->keys;
+  const double products = pairs * (padded + columns) / cuda::hopper_time::kProductsPerCycle;
+  const double rest = 2.0 * tile->instructions;
+  const double one = std::max(products, rest) + kExposed * std::min(products, rest);
+  const double blocks =
+      double(op.outer) * op.inner * op.heads * std::ceil(double(op.query.length) / kQueries);
+  const double cycles = std::ceil(keys / tile->keys) * one + kAttentionStart;
+  return std::ceil(blocks / chip.multiprocessors) * cycles / chip.clock;
 }
 
 }  // namespace
@@ -72,15 +105,16 @@ Estimate estimate(const Plan& plan, const Op& op, const Chip& chip) {
   } else if (op.kind == OpKind::conv) {
     const double rows = double(op.conv.y.shape.rows());
     const double columns = plan.weights()[op.conv.weight].out;
-    out = product(rows, columns, cost.macs / rows / columns, cost.bytes, chip);
+    const double k = cost.macs / rows / columns;
+    const auto finish = op.conv.activation == Activation::geglu ? cuda::Finish::geglu
+                        : op.conv.residual                      ? cuda::Finish::residual
+                                                                : cuda::Finish::plain;
+    if (op.conv.x.shape.c % 8 != 0)
+      out.predicted = gathered(rows, columns, k, chip);
+    else
+      out = product(rows, columns, k, cost.bytes, finish, chip);
   } else if (op.kind == OpKind::attention) {
-    // Scores and values by the tensor cores, whose k is a multiple of 16, and the exponentials.
-    const double width = op.attention.head_width, padded = std::ceil(width / 16) * 16;
-    const double arithmetic = 2 * cost.exponentials * (padded + width) / chip.flops;
-    const double softmax =
-        cost.exponentials / (kExponentialsPerClock * chip.multiprocessors * chip.clock);
-    out.predicted =
-        std::max(std::max(arithmetic, softmax) / kAttention, cost.bytes / chip.memory_bytes);
+    out.predicted = std::max(attention(op.attention, cost, chip), cost.bytes / chip.memory_bytes);
   } else {
     out.predicted = cost.bytes < kCached ? cost.bytes / (0.5 * chip.cache_bytes)
                                          : cost.bytes / (0.8 * chip.memory_bytes);

@@ -19,7 +19,8 @@ struct Chip {
 };
 
 // 790 TFLOP/s and 4.3 TB/s are what products and copies reach at the clocks that a full load leaves
-// (the data sheet says 989 and 4.8); the rest is NVIDIA's architecture documentation.
+// (the data sheet says 989 and 4.8); the rest is NVIDIA's architecture documentation. What products
+// take of it says hopper_time.h.
 constexpr Chip kH200 = {"H200", 790e12, 4.3e12, 7e12, 132, 1.755e9, 1.5e-6};
 
 struct Estimate {

@@ -26,7 +26,10 @@ add_library(cuda_backend MODULE ${cuda_sources})
 target_include_directories(cuda_backend PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/native
                                                 ${CMAKE_CURRENT_SOURCE_DIR}
                                                 ${DEEPCACHE_GENERATED})
-if(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 12.8)
+# Chosen architectures are for developers: scripts/kernels/machine-code.mjs reads what is not compressed.
+if(NOT DEEPCACHE_CUDA_ARCHS MATCHES "^(release|native)$")
+  target_compile_options(cuda_backend PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--no-compress>)
+elseif(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 12.8)
   target_compile_options(cuda_backend PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--compress-mode=size>)
 endif()
 set_target_properties(cuda_backend PROPERTIES

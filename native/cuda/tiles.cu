@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <cmath>
 
+#include "cuda/hopper_time.h"
 #include "cuda/tiles.h"
 
 namespace deepcache::cuda {
@@ -19,30 +21,6 @@ constexpr NamedTile kTiles[] = {
 
 int parts(int whole, int part) { return (whole + part - 1) / part; }
 
-// Of a multiprocessor; only the ratios matter.
-struct Rates {
-  double products_per_cycle;
-  double partial_bytes_per_cycle;  // written and read through L2
-  double output_bytes_per_cycle;   // of the epilogue
-  double start_cycles;             // until the first products of a tile
-  double launch_cycles;            // of the kernel that finishes apart
-};
-constexpr Rates kSm80 = {1024, 10, 32, 600, 3000};
-constexpr Rates kSm90 = {2048, 25, 32, 800, 1500};
-
-// The share of the tensor cores' rate that a tile's main loop can reach.
-double efficiency(MatmulTile tile, const MatmulTileInfo& info) {
-  if (!is_sm90(tile)) return info.columns < 128 ? 0.6 : 0.9;
-  // The port of shared memory: for 16 values of k a wgmma of 64 rows takes columns / 2 cycles; it
-  // reads its operands, and TMA writes the block's, at 128 bytes a cycle. Consumers share the
-  // columns of a tile of 64 rows.
-  constexpr double kPipeline = 0.93;
-  const double products = std::max(2, info.rows / 64);
-  const double width = info.rows == 64 ? info.columns / 2 : info.columns;
-  const double port = products * (64 + width) / 4 + double(info.rows + info.columns) / 4;
-  return kPipeline * std::min(1.0, products * width / 2 / port);
-}
-
 // Tiles one below the other.
 int count_down(const MatmulArgs& args, MatmulTile tile) {
   const int rows = matmul_tile_info(tile).rows;
@@ -51,27 +29,40 @@ int count_down(const MatmulArgs& args, MatmulTile tile) {
   return boxes.across * boxes.down * boxes.deep;
 }
 
-// Estimated cycles: waves of tiles over the multiprocessors, each with its start, its chunks of k
-// and its epilogue; finishing apart adds the traffic of the partial sums and a kernel.
-double cost(const MatmulArgs& args, const MatmulChoice& choice, int tiles_down,
-            int multiprocessors) {
-  const bool sm90 = is_sm90(choice.tile);
-  const Rates& rates = sm90 ? kSm90 : kSm80;
+Finish finish_of(const MatmulArgs& args, int splits) {
+  if (splits > 1 || !args.wide) return Finish::apart;
+  if (args.activation == Activation::geglu) return Finish::geglu;
+  return args.has_residual ? Finish::residual : Finish::plain;
+}
+
+// Estimated cycles of matmul_sm80.cu: waves of tiles over the multiprocessors, each with its start,
+// its chunks of k and its epilogue; finishing apart adds the traffic of the partial sums and a
+// kernel.
+double sm80_cycles(const MatmulArgs& args, const MatmulChoice& choice, double tiles,
+                   int multiprocessors) {
+  constexpr double kProductsPerCycle = 1024, kOutputBytes = 32, kStart = 600;
+  constexpr double kApart = 3000, kPartialBytes = 10;
   const MatmulTileInfo info = matmul_tile_info(choice.tile);
   const double area = double(info.rows) * info.columns;
-  const size_t blocks =
-      size_t(tiles_down) * parts(args.columns, info.columns) * args.phases * choice.splits;
-  const double waves = double((blocks + multiprocessors - 1) / multiprocessors);
-  const double chunks = parts(chunk_count(args, sm90), choice.splits);
-  const double chunk =
-      area * kMatmulChunk / rates.products_per_cycle / efficiency(choice.tile, info);
-  const double epilogue = area * 2 / rates.output_bytes_per_cycle;
-  double cycles = waves * (rates.start_cycles + chunks * chunk + epilogue);
-  if (choice.splits > 1 || !args.wide) {
-    const double bytes = double(args.phases) * args.rows * args.columns * 4 * 2 * choice.splits;
-    cycles += rates.launch_cycles + bytes / (rates.partial_bytes_per_cycle * multiprocessors);
-  }
-  return cycles;
+  const double efficiency = info.columns < 128 ? 0.6 : 0.9;
+  const double waves = std::ceil(tiles * choice.splits / multiprocessors);
+  const double chunks = parts(chunk_count(args, false), choice.splits);
+  const double chunk = area * kMatmulChunk / kProductsPerCycle / efficiency;
+  const double cycles = waves * (kStart + chunks * chunk + area * 2 / kOutputBytes);
+  if (finish_of(args, choice.splits) != Finish::apart) return cycles;
+  const double bytes = double(args.phases) * args.rows * args.columns * 8 * choice.splits;
+  return cycles + kApart + bytes / (kPartialBytes * multiprocessors);
+}
+
+double cost(const MatmulArgs& args, const MatmulChoice& choice, int tiles_down,
+            int multiprocessors) {
+  const MatmulTileInfo info = matmul_tile_info(choice.tile);
+  const double tiles = double(tiles_down) * parts(args.columns, info.columns) * args.phases;
+  if (!is_sm90(choice.tile)) return sm80_cycles(args, choice, tiles, multiprocessors);
+  const double outputs = double(args.phases) * args.rows * args.columns;
+  return hopper_cycles({info.rows, info.columns, tiles, chunk_count(args, true), choice.splits,
+                        finish_of(args, choice.splits), outputs},
+                       multiprocessors);
 }
 
 bool serves(const MatmulArgs& args, MatmulTile tile, const gpu::Properties& gpu) {

@@ -2,15 +2,16 @@
 // memory as they are launched, and how many of their blocks and warps a multiprocessor holds. Fails when a main
 // kernel spills. Needs nvcc and the emulated library (target cuda_emulated_library), no GPU.
 //
-//   node scripts/kernel-resources.mjs [--markdown FILE] [--json FILE] [ARCHITECTURE...]   default: 80 86 89 90a 120
+//   node scripts/kernels/resources.mjs [--markdown FILE] [--json FILE] [ARCHITECTURE...]   default: 80 86 89 90a 120
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { demangle, MAIN, nvccVersion, shorten } from './names.mjs';
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const folder = join(root, 'native', 'cuda', 'kernels');
 const binaries = join(root, '.cmake-build', 'bin');
 
@@ -25,23 +26,6 @@ const CHIPS = {
 const REGISTERS = 65536;
 /** The emulated GPUs of sm_80 and sm_90a. */
 const DEVICES = ['cuda:0', 'cuda:2'];
-/** Kernels that a U-Net step spends its time in. */
-const MAIN = /matmul|attention|group_norm|group_statistics|layer_norm/;
-
-/** Without namespaces, return type and parameters. */
-function shorten(name) {
-  return name
-    .replace(/deepcache::(cuda|emulator)::|\(anonymous namespace\)::|^void /g, '')
-    .replace(/\((?:int|bool|unsigned int)\)/g, '')
-    .replace(/\([^()]*\)$/, '');
-}
-
-function demangle(names) {
-  return execFileSync('c++filt', { input: names.join('\n'), encoding: 'utf8' })
-    .trim()
-    .split('\n');
-}
-
 /** {kernel: {threads, shared}} of the launches with the most shared memory, from a check in emulation. */
 function launches() {
   const library = join(binaries, 'libdeepcache_cuda_emulated.so');
@@ -137,7 +121,7 @@ function markdown(rows) {
   return `# CUDA kernels: resources
 
 What nvcc ${version} makes of them: registers and spilled bytes of a thread, threads and shared bytes (static and
-dynamic) of a block as it is launched, blocks and warps that a multiprocessor holds. Made by scripts/kernel-resources.mjs, no GPU involved.
+dynamic) of a block as it is launched, blocks and warps that a multiprocessor holds. Made by scripts/kernels/resources.mjs, no GPU involved.
 No threads: a kernel that the emulated checks do not launch.
 
 | ${head.join(' | ')} |
@@ -154,7 +138,7 @@ const architectures = positionals.length > 0 ? positionals : Object.keys(CHIPS);
 for (const a of architectures) {
   if (!CHIPS[a]) throw new Error(`unknown architecture ${a}; known are ${Object.keys(CHIPS).join(', ')}`);
 }
-const version = /release (\S+),/.exec(execFileSync('nvcc', ['--version'], { encoding: 'utf8' }))?.[1];
+const version = nvccVersion();
 const known = launches();
 const rows = [];
 for (const file of readdirSync(folder).filter((name) => name.endsWith('.cu'))) {

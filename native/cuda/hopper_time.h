@@ -1,0 +1,83 @@
+#pragma once
+
+// How long matmul_sm90.cu takes, in cycles of the GPU: what tiles are chosen by (tiles.cu), and
+// what the benchmark predicts with. A model that no GPU has confirmed yet. Its instruction counts
+// are those of the machine code (scripts/kernels/machine-code.mjs), so that it says what a change
+// of the kernel should bring.
+
+#include <algorithm>
+#include <cmath>
+
+namespace deepcache::cuda {
+
+// What becomes of a product's sums.
+enum class Finish {
+  plain,
+  residual,  // is read and added
+  geglu,
+  apart,  // another kernel finishes
+};
+
+struct HopperProduct {
+  int rows, columns;  // of its tile
+  double tiles;       // of the output
+  int chunks;         // of k, each kHopperChunk deep
+  int splits;         // of them
+  Finish finish;
+  double outputs;  // rows times columns of the whole product
+};
+
+namespace hopper_time {
+
+constexpr int kChunk = 64;
+// Of a multiprocessor: multiply-adds that large products reach at the clock a full load leaves
+// (790 TFLOP/s), and bytes that all of them together get from L2 (8.1 TB/s).
+constexpr double kProductsPerCycle = 1705, kCacheBytes = 35;
+constexpr double kPipeline = 0.93;  // of the tensor cores' time, that a filled ring keeps
+// Of the producer, one thread whose instructions wait for each other: of a chunk, and until the
+// first copy.
+constexpr double kAloneCycles = 2.5, kProducer = 154, kFirst = 350;
+// Of consumers, two warps to each scheduler. Of each warp and tile, beside the loop over k; and of
+// each of a thread's sums.
+constexpr double kSharedCycles = 2, kTile = 400;
+constexpr double instructions_per_sum(Finish finish) {
+  return finish == Finish::geglu ? 24.8 : finish == Finish::residual ? 10.4 : 8.4;
+}
+// Waiting for the first chunk of all, and for a tile's bias or residual.
+constexpr double kStart = 1000, kWait = 500;
+// A second kernel, and what it moves through L2 for each sum: written and read, fp32.
+constexpr double kApart = 1500, kApartBytes = 8, kApartCacheBytes = 25;
+
+// The share of the tensor cores' rate that a tile's main loop can reach. For 16 values of k a wgmma
+// of 64 rows takes columns / 2 cycles; meanwhile the port of shared memory carries its operands,
+// and what TMA writes for the block, at 128 bytes a cycle. Consumers share the columns of a tile of
+// 64 rows.
+inline double efficiency(int rows, int columns) {
+  const double products = std::max(2, rows / 64);
+  const double width = rows == 64 ? columns / 2 : columns;
+  const double port = products * (64 + width) / 4 + double(rows + columns) / 4;
+  return kPipeline * std::min(1.0, products * width / 2 / port);
+}
+
+inline double chunk_cycles(int rows, int columns) {
+  const double products = double(rows) * columns * kChunk / kProductsPerCycle;
+  return std::max({products / efficiency(rows, columns),
+                   double(rows + columns) * kChunk * 2 / kCacheBytes, kProducer * kAloneCycles});
+}
+
+}  // namespace hopper_time
+
+inline double hopper_cycles(const HopperProduct& p, int multiprocessors) {
+  using namespace hopper_time;
+  const double waves = std::ceil(p.tiles * p.splits / multiprocessors);
+  const double chunks = (p.chunks + p.splits - 1) / p.splits;
+  const double sums = double(p.rows) * p.columns / 256;
+  const double tile = kSharedCycles * (kTile + instructions_per_sum(p.finish) * sums) + kWait;
+  const double cycles =
+      kStart + kFirst * kAloneCycles + waves * (chunks * chunk_cycles(p.rows, p.columns) + tile);
+  if (p.finish != Finish::apart) return cycles;
+  return cycles + kApart +
+         p.outputs * kApartBytes * p.splits / (kApartCacheBytes * multiprocessors);
+}
+
+}  // namespace deepcache::cuda
