@@ -30,12 +30,16 @@ double Device::seconds(const std::function<void()>& enqueue) const {
 }
 
 Device open_device(const std::string& device, const std::string& type, int threads) {
-  if (device == "cpu") return {device, "fp32", make_cpu_backend(threads)};
+  if (device == "cpu") {
+    const bool fp8 = type == "fp8";
+    return {device, fp8 ? "fp8" : "fp32", make_cpu_backend(threads, fp8)};
+  }
   if (!cuda::device_index(device))
     throw Error(ErrorCode::kInvalidArgument,
                 "--device must be cpu, cuda or cuda:<number>, got " + device);
   if (type != "fp16" && type != "bf16")
-    throw Error(ErrorCode::kInvalidArgument, "--type must be fp16 or bf16, got " + type);
+    throw Error(ErrorCode::kInvalidArgument,
+                "--type must be fp16 or bf16 on " + device + ", got " + type);
   // Where the build puts it, unless the environment says otherwise.
   setenv("DEEPCACHE_CUDA_LIBRARY", DEEPCACHE_BUILT "/libdeepcache_cuda.so", 0);
   Device out{device, type,

@@ -12,7 +12,7 @@ namespace deepcache::bench {
 // What is measured: a backend, and its clock.
 struct Device {
   std::string name;  // "cpu", "cuda:1"
-  std::string type;  // of activations: "fp32", "fp16", "bf16"
+  std::string type;  // of activations: "fp32", "fp16", "bf16"; or "fp8", what products are of
   std::shared_ptr<Backend> backend;
   cuda::CudaBackend* gpu = nullptr;  // the backend, unless it is the CPU's
 
@@ -21,7 +21,8 @@ struct Device {
   double seconds(const std::function<void()>& enqueue) const;
 };
 
-// `device`: 'cpu', 'cuda' or 'cuda:<number>'; `type`: "fp16" or "bf16" on a GPU. Throws
+// `device`: 'cpu', 'cuda' or 'cuda:<number>'; `type`: "fp16" or "bf16" on a GPU, "fp8" on the CPU,
+// which takes others for "fp32". Throws
 // Error(kInvalidArgument) or Error(kBackendUnavailable).
 Device open_device(const std::string& device, const std::string& type, int threads);
 

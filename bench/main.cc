@@ -32,7 +32,7 @@ constexpr const char* kUsage =
     "             [--models ...] [--batches ...] [--intervals ...] [--steps 50]\n"
     "  fullsize   a U-Net on synthetic weights against reference outputs\n"
     "             --config FILE --outputs FILE [--tolerance 1e-5]\n"
-    "all take   [--device cpu|cuda|cuda:1] [--type fp16|bf16] [--threads N] [--filter TEXT]\n"
+    "all take   [--device cpu|cuda|cuda:1] [--type fp16|bf16|fp8] [--threads N] [--filter TEXT]\n"
     "           [--json FILE]; models are the folders of bench/models\n";
 
 constexpr const char* kSmallModels =

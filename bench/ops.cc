@@ -113,13 +113,13 @@ class RandomWeights : public WeightSource {
   std::map<std::string, SourceTensor> tensors_;
 };
 
-std::vector<char> encode(const std::vector<float>& values, const std::string& type) {
-  std::vector<char> out(values.size() * (type == "fp32" ? 4 : 2));
-  if (type == "fp32") std::memcpy(out.data(), values.data(), out.size());
-  if (type == "fp16")
+std::vector<char> encode(const std::vector<float>& values, Type type) {
+  std::vector<char> out(values.size() * bytes_of(type));
+  if (type == Type::f32) std::memcpy(out.data(), values.data(), out.size());
+  if (type == Type::f16)
     for (size_t i = 0; i < values.size(); i++)
       reinterpret_cast<uint16_t*>(out.data())[i] = float_to_half(values[i]);
-  if (type == "bf16")  // the upper half
+  if (type == Type::bf16)  // the upper half
     for (size_t i = 0; i < values.size(); i++)
       std::memcpy(out.data() + 2 * i, reinterpret_cast<const char*>(&values[i]) + 2, 2);
   return out;
@@ -235,7 +235,7 @@ RandomProgram::RandomProgram(Plan plan, const Device& device, Weights* weights,
     if (external.type == Type::f32) {
       buffers_.back()->upload(values.data(), values.size() * sizeof(float));
     } else if (external.type == Type::activation) {
-      const std::vector<char> bytes = encode(values, device.type);
+      const std::vector<char> bytes = encode(values, backend.activation_type());
       buffers_.back()->upload(bytes.data(), bytes.size());
     }
     bindings.push_back({buffers_.back().get()});
@@ -247,7 +247,7 @@ RandomProgram::RandomProgram(Plan plan, const Device& device, Weights* weights,
     op.inputs([&](const Tensor& tensor) {
       if (!tensor || plan_.external_index(tensor.id) >= 0 || !written.insert(tensor.id).second)
         return;
-      const std::vector<char> bytes = encode(values_of(tensor.id), device.type);
+      const std::vector<char> bytes = encode(values_of(tensor.id), backend.activation_type());
       arena_->upload(bytes.data(), bytes.size(),
                      plan_.offset(tensor.id, backend.activation_type()));
     });

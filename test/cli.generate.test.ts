@@ -211,7 +211,7 @@ describe('wrong use', () => {
     [['generate', '-p', 'x', '--cache', 'interval=3,interval=4'], /It sets interval twice/],
     [['generate', '-p', 'x', '--scheduler', 'Magic'], /--scheduler "Magic" is not implemented/],
     [['generate', '-p', 'x', '--scheduler-config', '[1]'], /It is neither a JSON object nor a file with one/],
-    [['generate', '-p', 'x', '--dtype', 'fp8'], /Allowed choices are auto, fp32, fp16, bf16/],
+    [['generate', '-p', 'x', '--dtype', 'fp4'], /Allowed choices are auto, fp32, fp16, bf16, fp8/],
     [['generate', '-p', 'x', '-o', 'x.gif'], /--output must end in .png, .jpg, .jpeg, .webp, got "x.gif"/],
     [['generate', '-p', 'x', '--quality', '101'], /--quality must be a whole number from 1 to 100/],
     [['generate', '-m', MODEL, '-p', 'x', '--device', 'tpu'], /--device must be 'auto', 'cpu', 'cuda'/],

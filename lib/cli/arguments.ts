@@ -46,6 +46,7 @@ const DTYPES: Readonly<Record<string, readonly string[]>> = {
   fp32: ['fp32', 'f32', 'float32', 'float'],
   fp16: ['fp16', 'f16', 'float16', 'half'],
   bf16: ['bf16', 'bfloat16'],
+  fp8: ['fp8', 'f8', 'float8', 'e4m3', 'float8_e4m3fn'],
 };
 
 /** A floating point type by any of its usual names, as one of `choices`. */

@@ -4,6 +4,7 @@ import { FAMILIES, type Family, familyNames } from '../options/families.js';
 import type { Argument } from '../options/kinds.js';
 import type { FlagGroup, Option } from '../options/option.js';
 import { entries, type OptionName } from '../options/spec/index.js';
+import { DTYPES } from '../options/spec/loading.js';
 import { UI_NAMES } from '../schedulers/aliases.js';
 import { schedulerNames } from '../schedulers/index.js';
 import { collect, toCount, toDtype, toList, toNumber, toSeed, toWhole } from './arguments.js';
@@ -22,7 +23,7 @@ const PARSERS: { readonly [Name in Argument]?: (text: string, previous: never) =
   wholes: toList(toWhole),
   numbers: toList(toNumber),
   texts: collect,
-  dtype: toDtype(['auto', 'fp32', 'fp16', 'bf16']),
+  dtype: toDtype(DTYPES),
   cache: toCacheOptions,
   tiling: toWhole,
   settings: toSettings,

@@ -13,8 +13,11 @@ export interface DeviceOptions {
   device?: Device;
   /** CPU threads; by default one for each core that the process may use. */
   threads?: number;
-  /** On a GPU: the type of activations and weights, fp16 unless 'bf16'. The CPU computes in fp32. */
-  dtype?: 'auto' | 'fp32' | 'fp16' | 'bf16';
+  /**
+   * On a GPU: the type of activations and weights, fp16 unless 'bf16'. The CPU computes in fp32. 'fp8', on the CPU only:
+   * most products of U-Nets as e4m3 gives them, which shows what that costs in quality (docs/fp8.md).
+   */
+  dtype?: 'auto' | 'fp32' | 'fp16' | 'bf16' | 'fp8';
   /**
    * On a GPU: the first run of a size measures which tiles are the fastest, and keeps that for all later ones in
    * `DEEPCACHE_CACHE_DIR` or the user's cache folder. Default false: what was measured before, else a model of the
@@ -29,7 +32,7 @@ export function devices(): DeviceInfo[] {
 }
 
 // Pipelines on the CPU share a backend, and so its threads; on a GPU each has a stream of its own.
-const backends = new Map<number, NativeBackend>();
+const backends = new Map<string, NativeBackend>();
 
 /**
  * The backend for the options.
@@ -44,11 +47,15 @@ export function openBackend(options: DeviceOptions): NativeBackend {
   if (dtype === 'fp32' && chosen !== 'cpu') {
     throw invalidArgument('dtype', `must be 'fp16' or 'bf16' on ${chosen}, got 'fp32'`);
   }
-  const type = dtype === 'bf16' ? 'bf16' : 'fp16';
-  const known = chosen === 'cpu' ? backends.get(threads) : undefined;
+  if (dtype === 'fp8' && chosen !== 'cpu') {
+    throw invalidArgument('dtype', `'fp8' is for the CPU only, must be 'fp16' or 'bf16' on ${chosen}`);
+  }
+  const type = dtype === 'bf16' || dtype === 'fp8' ? dtype : 'fp16';
+  const key = `${threads} ${dtype === 'fp8'}`;
+  const known = chosen === 'cpu' ? backends.get(key) : undefined;
   if (known) return known;
   const backend = new (native().Backend)({ device: chosen, threads, dtype: type, autotune });
-  if (chosen === 'cpu') backends.set(threads, backend);
+  if (chosen === 'cpu') backends.set(key, backend);
   return backend;
 }
 

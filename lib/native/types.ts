@@ -28,8 +28,8 @@ export interface NativeAddon {
   readonly Backend: new (options: {
     device: string;
     threads: number;
-    /** Activations and weights on a GPU; the CPU computes in fp32. */
-    dtype?: 'fp16' | 'bf16';
+    /** Activations and weights on a GPU; the CPU computes in fp32, but for the products of 'fp8'. */
+    dtype?: 'fp16' | 'bf16' | 'fp8';
     /** On a GPU: programs measure tiles that nobody has measured, and keep what they found. */
     autotune?: boolean;
   }) => NativeBackend;
@@ -80,8 +80,8 @@ export interface DeviceInfo {
 export interface NativeBackend {
   readonly device: string;
   readonly threads: number;
-  /** Of activations: 'fp32' on the CPU. */
-  readonly dtype: 'fp32' | 'fp16' | 'bf16';
+  /** Of activations: 'fp32' on the CPU; or 'fp8', what products are of. */
+  readonly dtype: 'fp32' | 'fp16' | 'bf16' | 'fp8';
   /** What kernels are for: 'baseline', 'avx2' or 'avx512' on the CPU, 'sm_90' or the like on a GPU. */
   readonly isa: string;
   /** Bytes that can still be allocated: of the machine or its cgroup, or of the GPU. */

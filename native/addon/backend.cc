@@ -58,8 +58,7 @@ std::string architecture(const cuda::DeviceInfo& info) {
 }
 
 cuda::ActivationType activation_type(const Argument& argument) {
-  if (!argument.given()) return cuda::ActivationType::fp16;
-  const std::string name = argument.string();
+  const std::string name = argument.given() ? argument.string() : "fp16";
   if (name != "fp16" && name != "bf16") argument.fail("'fp16' or 'bf16'", "'" + name + "'");
   return name == "fp16" ? cuda::ActivationType::fp16 : cuda::ActivationType::bf16;
 }
@@ -131,10 +130,10 @@ NativeBackend::NativeBackend(const Napi::CallbackInfo& info) : ObjectWrap(info) 
     const Argument options(info[0], "options");
     const std::string device = options["device"].string();
     const int threads = int(options["threads"].integer(0, 1024));
-    const cuda::ActivationType type = activation_type(options["dtype"]);
     const auto object = info.This().As<Napi::Object>();
     define(object, "device", Napi::String::New(env, device));
     if (const std::optional<int> index = cuda::device_index(device)) {
+      const cuda::ActivationType type = activation_type(options["dtype"]);
       backend_ = cuda::open_device(device, type);
       if (const Argument tune = options["autotune"]; tune.given() && tune.boolean())
         static_cast<cuda::CudaBackend&>(*backend_).set_tuning("", true);
@@ -142,10 +141,12 @@ NativeBackend::NativeBackend(const Napi::CallbackInfo& info) : ObjectWrap(info) 
       define(object, "dtype", Napi::String::New(env, name_of(type)));
       define(object, "isa", Napi::String::New(env, architecture(cuda_device(*index))));
     } else if (device == "cpu") {
-      backend_ = make_cpu_backend(threads);
+      const Argument type = options["dtype"];
+      const bool fp8 = type.given() && type.string() == "fp8";
+      backend_ = make_cpu_backend(threads, fp8);
       auto& cpu = static_cast<cpu::CpuBackend&>(*backend_);
       define(object, "threads", Napi::Number::New(env, cpu.pool().threads()));
-      define(object, "dtype", Napi::String::New(env, "fp32"));
+      define(object, "dtype", Napi::String::New(env, fp8 ? "fp8" : "fp32"));
       define(object, "isa", Napi::String::New(env, cpu.kernels().name));
     } else {
       options["device"].fail("'cpu', 'cuda' or 'cuda:<number>'", "'" + device + "'");

@@ -15,6 +15,7 @@ class NativeBackend : public Napi::ObjectWrap<NativeBackend> {
   static Napi::Function define_class(Napi::Env env);
 
   // ({device: 'cpu' | 'cuda' | 'cuda:<i>', threads: 0 for all, dtype: 'fp16' | 'bf16' on a GPU,
+  // 'fp8' on the CPU,
   //   autotune: whether a GPU measures its tiles})
   explicit NativeBackend(const Napi::CallbackInfo& info);
 

@@ -5,8 +5,8 @@
 
 namespace deepcache {
 
-std::unique_ptr<Backend> make_cpu_backend(int threads) {
-  return std::make_unique<cpu::CpuBackend>(threads, cpu::choose_kernels());
+std::unique_ptr<Backend> make_cpu_backend(int threads, bool fp8) {
+  return std::make_unique<cpu::CpuBackend>(threads, cpu::choose_kernels(), fp8);
 }
 
 namespace cpu {
@@ -17,7 +17,7 @@ std::unique_ptr<Buffer> CpuBackend::allocate(size_t bytes) {
 
 std::unique_ptr<PackedWeight> CpuBackend::pack(const WeightSpec& spec,
                                                const std::vector<const SourceTensor*>& sources) {
-  auto weight = std::make_unique<CpuWeight>(spec, kernels_);
+  auto weight = std::make_unique<CpuWeight>(spec, kernels_, fp8_);
   cpu::pack(*weight, spec, sources, kernels_, pool_);
   return weight;
 }

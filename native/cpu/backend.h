@@ -7,10 +7,12 @@ namespace deepcache::cpu {
 
 class CpuBackend : public Backend {
  public:
-  CpuBackend(int threads, const Kernels& kernels) : kernels_(kernels), pool_(threads) {}
+  CpuBackend(int threads, const Kernels& kernels, bool fp8 = false)
+      : kernels_(kernels), fp8_(fp8), pool_(threads) {}
 
   std::string name() const override { return "cpu"; }
   Type activation_type() const override { return Type::f32; }
+  bool fp8() const override { return fp8_; }
   size_t available_memory() const override { return deepcache::available_memory(); }
   std::unique_ptr<Buffer> allocate(size_t bytes) override;
   std::unique_ptr<PackedWeight> pack(const WeightSpec& spec,
@@ -28,6 +30,7 @@ class CpuBackend : public Backend {
 
  private:
   const Kernels& kernels_;
+  const bool fp8_;
   ThreadPool pool_;
 };
 

@@ -5,6 +5,7 @@
 #include "kernels.h"
 
 #include "kernels_attention.h"
+#include "kernels_e4m3.h"
 #include "kernels_epilogue.h"
 #include "kernels_matrix.h"
 #include "kernels_norm.h"
@@ -31,6 +32,8 @@ const Kernels kernels = {
     scale_shift,
     layer_norm,
     elementwise,
+    largest,
+    round_to_e4m3,
     peak_loop,
 };
 

@@ -78,6 +78,11 @@ struct Kernels {
   void (*elementwise)(const float* x, const float* x2, float* y, size_t count, float a, float b,
                       Activation activation);
 
+  // The largest magnitude.
+  float (*largest)(const float* x, size_t count);
+  // y: what the codes of x stand for (E4m3Scale); may be x.
+  void (*round_to_e4m3)(const float* x, float* y, size_t count, float factor, float scale);
+
   // For benchmarks: nothing but multiply-adds. Returns how many floating point operations it did.
   double (*peak_loop)(long rounds, float* sink);
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "runtime/e4m3.h"
 #include "runtime/error.h"
 
 namespace deepcache::cpu {
@@ -79,6 +80,12 @@ void pack_panel(CpuWeight& weight, const WeightSpec& spec, const SourceRows& row
   float* const turned = scratch + width * row_floats;  // [channel][tap][lane] of a block
   float* const out = weight.values.floats() + panel * weight.k * width;
   read_panel(spec, rows, kernels, panel, row_floats, read);
+  if (weight.fp8)
+    for (size_t lane = 0; lane < width; lane++) {
+      float* const row = read + lane * row_floats;
+      const E4m3Scale of(kernels.largest(row, row_floats));
+      kernels.round_to_e4m3(row, row, row_floats, of.factor, of.scale);
+    }
   std::vector<const float*> pointers(width);
   for (size_t c0 = 0; c0 < size_t(spec.in); c0 += channels) {
     const size_t some = std::min(channels, spec.in - c0), count = some * taps;
@@ -106,8 +113,8 @@ size_t packed_bytes(const WeightSpec& spec, const Kernels& kernels) {
   return size_t(count_panels(spec, kernels)) * rows_of_panel(spec) * kernels.panel * sizeof(float);
 }
 
-CpuWeight::CpuWeight(const WeightSpec& spec, const Kernels& kernels)
-    : recipe(spec.recipe), values(packed_bytes(spec, kernels)) {
+CpuWeight::CpuWeight(const WeightSpec& spec, const Kernels& kernels, bool fp8)
+    : recipe(spec.recipe), fp8(fp8 && spec.fp8), values(packed_bytes(spec, kernels)) {
   if (!is_matrix(recipe)) return;
   panels = count_panels(spec, kernels);
   k = rows_of_panel(spec);

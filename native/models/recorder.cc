@@ -24,6 +24,12 @@ Macs norm_macs(const Shape& shape) { return {2.0 * double(shape.count()), 0}; }
 
 }  // namespace
 
+// GPUs read 16 bytes of a pixel at a time. The phases of an upsampling convolution have sums of
+// taps for weights, which would need scales of their own.
+bool Recorder::takes_fp8(const WeightSpec& spec) const {
+  return fp8_ && spec.in % 16 == 0 && spec.recipe != Recipe::upsample;
+}
+
 Tensor Recorder::conv(Tensor x, const std::string& name, const ConvOptions& o) {
   const int in = x.shape.c + (o.x2 ? o.x2.shape.c : 0);
   const bool upsample = o.upsample_to.h > 1 || o.upsample_to.w > 1 || o.upsample_to.c > 1;
@@ -45,6 +51,7 @@ Tensor Recorder::conv(Tensor x, const std::string& name, const ConvOptions& o) {
   spec.kernel_w = kernel_w;
   spec.frames = o.column;
   spec.linear = o.linear;
+  spec.fp8 = takes_fp8(spec) && !o.sensitive;
 
   Conv op;
   op.y = plan_.temporary(out);
@@ -81,6 +88,7 @@ Tensor Recorder::linears(Tensor x, const std::vector<std::string>& names,
   spec.out = sum(outs);
   spec.rows = outs;
   spec.linear = linear;
+  spec.fp8 = takes_fp8(spec);
   const double rows = double(x.shape.rows());
   std::vector<std::string> biases;
   for (size_t i = 0; i < names.size(); ++i) {

@@ -24,8 +24,9 @@ struct ConvOptions {
   bool linear = false;  // counted as a linear layer: its bias once, not for each row
   // Padding on the bottom and right only (the VAE's downsampling).
   bool pad_end_only = false;
-  bool column = false;  // along a video's frames: kernel x 1, padded along the height only
-  float scale = 1;      // of the layer's output, before the residual is added
+  bool column = false;     // along a video's frames: kernel x 1, padded along the height only
+  float scale = 1;         // of the layer's output, before the residual is added
+  bool sensitive = false;  // never of e4m3
 };
 
 // Where the sequences of an attention lie; see Attention.
@@ -44,7 +45,8 @@ struct GroupNormOptions {
 
 class Recorder {
  public:
-  explicit Recorder(Plan& plan) : plan_(plan) {}
+  // `fp8`: backends of that type multiply by e4m3 in layers that are not sensitive.
+  explicit Recorder(Plan& plan, bool fp8 = false) : plan_(plan), fp8_(fp8) {}
 
   Plan& plan() { return plan_; }
 
@@ -76,7 +78,10 @@ class Recorder {
   void label(Tensor tensor, const std::string& name) { plan_.label(tensor, name); }
 
  private:
+  bool takes_fp8(const WeightSpec& spec) const;
+
   Plan& plan_;
+  const bool fp8_;
 };
 
 }  // namespace deepcache

@@ -6,7 +6,7 @@ namespace deepcache {
 
 UnetBlocks::UnetBlocks(const UnetConfig& config, const UnetLayout& layout, const UnetShape& shape,
                        Plan& plan)
-    : config_(config), layout_(layout), shape_(shape), record_(plan) {
+    : config_(config), layout_(layout), shape_(shape), record_(plan, true) {
   time_ =
       plan.external(PortKind::time, {shape.time_rows, 1, 1, layout.time_width}, Type::f32, true);
 }
@@ -24,7 +24,8 @@ void UnetBlocks::count_time_embedding() {
 }
 
 Tensor UnetBlocks::conv_in(Tensor sample) {
-  const Tensor x = record_.conv(sample, "conv_in", {.out = config_.channels[0], .kernel = 3});
+  const Tensor x =
+      record_.conv(sample, "conv_in", {.out = config_.channels[0], .kernel = 3, .sensitive = true});
   record_.label(x, "conv_in");
   return x;
 }
@@ -59,7 +60,7 @@ Tensor UnetBlocks::up(const UnetUnit& unit, Tensor x, Tensor skip, Tensor next_s
 
 void UnetBlocks::out(Tensor x) {
   x = record_.group_norm(x, "conv_norm_out", norm({}, config_.epsilon));
-  x = record_.conv(x, "conv_out", {.out = config_.out_channels, .kernel = 3});
+  x = record_.conv(x, "conv_out", {.out = config_.out_channels, .kernel = 3, .sensitive = true});
   record_.label(x, "conv_out");
   plan().make_external(x, PortKind::out);
 }
@@ -111,7 +112,8 @@ Tensor UnetBlocks::resnet(const UnetResnet& layer, Tensor x, Tensor skip) {
   const int in = x.shape.c + (skip ? skip.shape.c : 0);
   Tensor residual = x;
   if (in != channels) {
-    residual = record_.conv(x, name + ".conv_shortcut", {.out = channels, .x2 = skip});
+    residual =
+        record_.conv(x, name + ".conv_shortcut", {.out = channels, .x2 = skip, .sensitive = true});
   } else if (skip) {
     Concat join;
     join.x = x;

@@ -115,6 +115,8 @@ class Backend {
   virtual std::string name() const = 0;
   // How values that layers pass on are stored: f32, f16 or bf16.
   virtual Type activation_type() const = 0;
+  // Whether products whose weights say so (WeightSpec::fp8) are of e4m3.
+  virtual bool fp8() const { return false; }
   // Bytes that the device can still give.
   virtual size_t available_memory() const = 0;
   // The same without what others were promised.
@@ -142,7 +144,7 @@ class Backend {
   virtual void synchronize() = 0;
 };
 
-// `threads` 0: one for each core that the process may use.
-std::unique_ptr<Backend> make_cpu_backend(int threads);
+// `threads` 0: one for each core that the process may use. `fp8`: see Backend::fp8.
+std::unique_ptr<Backend> make_cpu_backend(int threads, bool fp8 = false);
 
 }  // namespace deepcache

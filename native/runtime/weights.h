@@ -33,6 +33,9 @@ struct WeightSpec {
   std::vector<int> rows = {};  // of each name; empty: one name with all rows
   bool linear = false;         // published as [out, in]; otherwise [out, in, kh, kw]
   bool frames = false;         // published as [out, in, kh, kw, 1]: along a video's frames
+  // Backends of fp8 (Backend::fp8) multiply it by e4m3, and keep its rows as such, each with a
+  // scale: docs/fp8.md. For the recipes matrix and geglu.
+  bool fp8 = false;
 
   // The shape that the published model gives to names[i].
   std::vector<int64_t> published_shape(size_t i) const;

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { messageOf } from '../../lib/errors.js';
 import { type DeviceOptions, openBackend } from '../../lib/native/device.js';
 import { loadGoldens } from './goldens.js';
-import type { Precision } from './precision.js';
+import { type Precision, precisionOf } from './precision.js';
 import { count, formatReport, writeJson } from './report.js';
 import { type CaseResult, runCases } from './runner.js';
 
@@ -50,7 +50,8 @@ async function main(): Promise<number> {
   if (cases.length === 0) throw new Error(`no case at ${folder} matches`);
   const { device, dtype } = values;
   const options = { device, dtype } as Required<Pick<DeviceOptions, 'device' | 'dtype'>>;
-  const { isa, dtype: precision } = openBackend(options);
+  const { isa } = openBackend(options);
+  const precision = precisionOf(options);
 
   const start = performance.now();
   const all = await runCases(cases, { ...options, onResult: showProgress });

@@ -1,8 +1,17 @@
+import { type DeviceOptions, openBackend } from '../../lib/native/device.js';
 import type { Tolerance } from './compare.js';
 import type { GoldenCase } from './goldens.js';
 
 /** What a device computes in: the CPU in fp32, GPUs in 16 bits with sums in fp32. */
 export type Precision = 'fp32' | 'fp16' | 'bf16';
+
+/** What runs with the options are held against. */
+export function precisionOf(options: DeviceOptions): Precision {
+  const { dtype } = openBackend(options);
+  if (dtype === 'fp8')
+    throw new Error('There are no limits for fp8: its errors are those of its rounding (docs/fp8.md)');
+  return dtype;
+}
 
 // Limits in 16 bits, as relative L2 distances from the stored fp32 values.
 //

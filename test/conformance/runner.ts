@@ -1,12 +1,12 @@
 import { DeepCacheError } from '../../lib/errors.js';
-import { type DeviceOptions, openBackend } from '../../lib/native/device.js';
+import type { DeviceOptions } from '../../lib/native/device.js';
 import { findCheck } from './checks/index.js';
 import type { Comparison } from './compare.js';
 import { besideMovement, DisturbedFolders, mayBeConditioning } from './conditioning.js';
 import { Findings } from './findings.js';
 import type { GoldenCase } from './goldens.js';
 import { Models } from './models.js';
-import type { Precision } from './precision.js';
+import { type Precision, precisionOf } from './precision.js';
 
 export type Status = 'passed' | 'failed' | 'not supported';
 
@@ -32,7 +32,7 @@ export async function runCases(
 ): Promise<CaseResult[]> {
   const results: CaseResult[] = [];
   const models = new Models(options);
-  const precision = openBackend(options).dtype;
+  const precision = precisionOf(options);
   const folders = precision === 'fp32' ? [] : SEEDS.map((seed) => new DisturbedFolders(precision, seed));
   const disturbed = folders.map((each) => new Models({ device: 'cpu' }, (folder) => each.copyOf(folder)));
   const dispose = () => Promise.all([models, ...disturbed].map((each) => each.dispose()));

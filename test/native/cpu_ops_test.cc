@@ -7,13 +7,14 @@
 namespace deepcache::test {
 namespace {
 
-void run_all(const char* isa) {
+void run_all(const char* isa, bool fp8 = false) {
   const cpu::Kernels* kernels = cpu::find_kernels(isa);
   if (!kernels) throw Skip(std::string("this processor does not run ") + isa);
   std::string problems;
   for (const int threads : {1, 2, 3}) {
-    cpu::CpuBackend backend(threads, *kernels);
+    cpu::CpuBackend backend(threads, *kernels, fp8);
     for (const OpCase& test : op_cases()) {
+      if (fp8 && test.name.find("fp8") == std::string::npos) continue;
       const std::string problem = check_case(test, backend);
       if (!problem.empty())
         problems += "\n  " + test.name + ", " + std::to_string(threads) + " threads: " + problem;
@@ -27,5 +28,8 @@ void run_all(const char* isa) {
 TEST(cpu_ops_baseline) { run_all("baseline"); }
 TEST(cpu_ops_avx2) { run_all("avx2"); }
 TEST(cpu_ops_avx512) { run_all("avx512"); }
+TEST(cpu_ops_fp8_baseline) { run_all("baseline", true); }
+TEST(cpu_ops_fp8_avx2) { run_all("avx2", true); }
+TEST(cpu_ops_fp8_avx512) { run_all("avx512", true); }
 
 }  // namespace deepcache::test

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "e4m3.h"
 #include "op_cases.h"
 
 namespace deepcache::test {
@@ -16,17 +17,18 @@ struct ConvOptions {
   float scale = 1, residual_scale = 1;
   std::vector<int> parts = {};
   Type type = Type::f32;
+  bool fp8 = false;
 };
 
 OpCase conv_case(const std::string& name, const ConvOptions& o) {
   return {"conv_" + name, [o](OpBuilder& b) {
             Conv op;
-            op.x = b.input(o.x);
+            op.x = o.fp8 ? b.short_input(o.x) : b.input(o.x);
             if (o.c2) op.x2 = b.input({o.x.n, o.x.h, o.x.w, o.c2});
             op.y = b.output(o.y);
             const int outputs = o.activation == Activation::geglu ? 2 * o.y.c : o.y.c;
             op.weight = b.weight(o.recipe, outputs, o.x.c + o.c2, o.kernel, o.column ? 1 : o.kernel,
-                                 o.parts, o.type);
+                                 o.parts, o.type, o.fp8);
             if (o.bias) op.bias = b.vector(outputs);
             op.kernel_h = o.kernel;
             op.kernel_w = o.column ? 1 : o.kernel;
@@ -78,13 +80,23 @@ OpCase shortcut_case(const std::string& name, Shape x, int c1, int c2, int out, 
           }};
 }
 
+// docs/fp8.md: weights by row, inputs by row or by sample.
+void round_operands(const Conv& op, std::vector<double>& x, std::vector<double>& weight) {
+  const Shape& shape = op.x.shape;
+  const size_t k = size_t(shape.c) * op.kernel_h * op.kernel_w;
+  for (size_t at = 0; at < weight.size(); at += k) round_to_e4m3(weight, at, k);
+  const size_t part = op.kernel_h * op.kernel_w == 1 ? size_t(shape.c) : x.size() / shape.n;
+  for (size_t at = 0; at < x.size(); at += part) round_to_e4m3(x, at, part);
+}
+
 }  // namespace
 
 void reference(const Conv& op, ReferenceState& state) {
   const Shape &x = op.x.shape, &y = op.y.shape;
-  const auto &in = state.get(op.x), &in2 = state.get(op.x2), &row = state.get(op.row),
-             &residual = state.get(op.residual);
-  const auto &weight = state.parameter(op.weight), &bias = state.parameter(op.bias);
+  const auto &in2 = state.get(op.x2), &row = state.get(op.row), &residual = state.get(op.residual),
+             &bias = state.parameter(op.bias);
+  std::vector<double> in = state.get(op.x), weight = state.parameter(op.weight);
+  if (state.fp8.count(op.weight)) round_operands(op, in, weight);
   const bool geglu = op.activation == Activation::geglu;
   const int c2 = op.x2 ? op.x2.shape.c : 0, inputs = x.c + c2;
   const int outputs = geglu ? 2 * y.c : y.c, taps = op.kernel_h * op.kernel_w;
@@ -266,6 +278,50 @@ std::vector<OpCase> conv_cases() {
                                     .pad = 1,
                                     .upsample = true,
                                     .recipe = Recipe::upsample}),
+      // As e4m3 by backends of fp8: one scale a row, one a sample, more than one chunk of k.
+      conv_case("fp8_linear",
+                {.x = {2, 1, 77, 320}, .y = {2, 1, 77, 136}, .residual = true, .fp8 = true}),
+      conv_case("fp8_linear_odd", {.x = {1, 1, 19, 48}, .y = {1, 1, 19, 37}, .fp8 = true}),
+      conv_case("fp8_linear_fused", {.x = {2, 1, 20, 48},
+                                     .y = {2, 1, 20, 144},
+                                     .bias = false,
+                                     .parts = {48, 48, 48},
+                                     .fp8 = true}),
+      conv_case("fp8_geglu", {.x = {1, 1, 150, 80},
+                              .y = {1, 1, 150, 176},
+                              .recipe = Recipe::geglu,
+                              .activation = Activation::geglu,
+                              .fp8 = true}),
+      conv_case("fp8_1x1_per_sample", {.x = {3, 5, 4, 64},
+                                       .y = {3, 5, 4, 40},
+                                       .row_samples = 3,
+                                       .row_offset = 8,
+                                       .activation = Activation::silu,
+                                       .fp8 = true}),
+      conv_case("fp8_3x3", {.x = {3, 11, 13, 80},
+                            .y = {3, 11, 13, 200},
+                            .kernel = 3,
+                            .pad = 1,
+                            .residual = true,
+                            .row_samples = 3,
+                            .row_offset = 2,
+                            .scale = 0.7f,
+                            .fp8 = true}),
+      conv_case("fp8_3x3_long_k",
+                {.x = {2, 4, 4, 640}, .y = {2, 4, 4, 64}, .kernel = 3, .pad = 1, .fp8 = true}),
+      conv_case("fp8_3x3_stride", {.x = {2, 13, 10, 64},
+                                   .y = {2, 7, 5, 136},
+                                   .kernel = 3,
+                                   .stride = 2,
+                                   .pad = 1,
+                                   .fp8 = true}),
+      conv_case("fp8_3x1_over_frames", {.x = {2, 5, 42, 48},
+                                        .y = {2, 5, 42, 33},
+                                        .kernel = 3,
+                                        .pad = 1,
+                                        .column = true,
+                                        .residual = true,
+                                        .fp8 = true}),
       shortcut_case("two_inputs", {2, 9, 7, 48}, 64, 40, 72),
       shortcut_case("one_input", {1, 8, 8, 64}, 136, 0, 64),
       shortcut_case("odd", {1, 5, 6, 21}, 13, 9, 11),

@@ -12,10 +12,22 @@ double OpBuilder::random() {
 }
 
 Tensor OpBuilder::input(Shape shape, double scale, double offset) {
+  return external_input(shape, [&](size_t) { return float(random() * scale + offset); });
+}
+
+Tensor OpBuilder::short_input(Shape shape) {
+  return external_input(shape, [&](size_t index) {
+    const int row = int(index / size_t(shape.c));
+    const int sample = int(index / (shape.count() / size_t(shape.n)));
+    const int limit = 128 - (row * 13 + sample * 29) % 60;
+    return float(std::ldexp(std::floor(random() * limit), row * 5 % 7 - 10));
+  });
+}
+
+Tensor OpBuilder::external_input(Shape shape, const std::function<float(size_t index)>& value) {
   const Tensor tensor = plan.external({PortKind::sample, int(inputs.size())}, shape);
   std::vector<float>& values = inputs[tensor.id];
-  values.resize(shape.count());
-  for (float& v : values) v = float(random() * scale + offset);
+  for (size_t i = 0; i < shape.count(); i++) values.push_back(value(i));
   if (!staged_) return tensor;
   Elementwise copy;
   copy.x = tensor;
@@ -47,8 +59,9 @@ Tensor OpBuilder::finish(const Op& op) {
 }
 
 WeightId OpBuilder::weight(Recipe recipe, int out, int in, int kernel_h, int kernel_w,
-                           std::vector<int> parts, Type type) {
+                           std::vector<int> parts, Type type, bool fp8) {
   WeightSpec spec{recipe, {}, out, in, kernel_h, kernel_w};
+  spec.fp8 = fp8;
   if (parts.empty()) parts = {out};
   const size_t row = size_t(in) * kernel_h * kernel_w;
   for (const int rows : parts) {
@@ -128,6 +141,7 @@ CaseResult run_case(const OpCase& test, Backend& backend, const CheckOptions& op
       read_floats(tensor, 0, tensor.count, floats.data());
       values.insert(values.end(), floats.begin(), floats.end());
     }
+    if (backend.fp8() && plan.weights()[i].fp8) reference.fp8.insert(int(i));
   }
   for (const auto& [id, values] : builder.inputs)
     reference.tensors[id].assign(values.begin(), values.end());

@@ -22,12 +22,15 @@ class OpBuilder {
 
   // Uniform in [-1, 1) * scale + offset.
   Tensor input(Shape shape, double scale = 1, double offset = 0);
+  // Of 8 bits, exact in every type of activations; rows and samples differ in their largest
+  // magnitude, and not by powers of two only.
+  Tensor short_input(Shape shape);
   Tensor ids(Shape shape, int below);
   Tensor output(Shape shape);
   // After the op has been added: the tensor to compare.
   Tensor finish(const Op& op);
   WeightId weight(Recipe recipe, int out, int in, int kernel_h = 1, int kernel_w = 1,
-                  std::vector<int> parts = {}, Type type = Type::f32);
+                  std::vector<int> parts = {}, Type type = Type::f32, bool fp8 = false);
   WeightId vector(int count) { return weight(Recipe::vector, count, 1); }
 
   double random();
@@ -42,6 +45,7 @@ class OpBuilder {
     std::vector<char> bytes;
   };
   class Source;
+  Tensor external_input(Shape shape, const std::function<float(size_t index)>& value);
 
   bool staged_;
   unsigned seed_;

@@ -3,6 +3,7 @@
 // Executes an op naively in double precision: what every backend is compared with.
 
 #include <map>
+#include <set>
 #include <vector>
 
 #include "runtime/plan.h"
@@ -14,6 +15,7 @@ namespace deepcache::test {
 struct ReferenceState {
   std::map<int, std::vector<double>> tensors;  // by tensor id
   std::map<int, std::vector<double>> weights;  // by weight id
+  std::set<int> fp8;                           // of these, those of products of e4m3
 
   // Empty where an op has none.
   const std::vector<double>& get(const Tensor& tensor) const;

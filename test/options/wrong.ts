@@ -97,7 +97,7 @@ export const WRONG: { readonly [Name in OptionName]: readonly unknown[] } = {
   latentsEvery: whole,
   signal: [5, {}, 'stop', null],
   device: ['gpu', 5, null, 'cuda:x'],
-  dtype: ['fp8', 5, null],
+  dtype: ['fp4', 5, null],
   threads: [-1, 1.5, nan, '2', null],
   autotune: flag,
   variant: ['', '../x', 5, null],

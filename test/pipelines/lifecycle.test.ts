@@ -160,7 +160,7 @@ describe('loading', () => {
     ['threads', { threads: -1 }, /threads/],
     ['threads', { threads: 1.5 }, /threads/],
     ['threads', { threads: '2' }, /threads/],
-    ['dtype', { dtype: 'fp8' }, /dtype.*fp8/],
+    ['dtype', { dtype: 'fp4' }, /dtype.*fp4/],
     ['autotune', { autotune: 'yes' }, /autotune/],
     ['variant', { variant: 5 }, /variant/],
     ['unloadTextEncoder', { unloadTextEncoder: 1 }, /unloadTextEncoder.*true or false/],

@@ -4,9 +4,10 @@ import { checkMaxPending } from '../../pipelines/call-queue.js';
 import * as kinds from '../kinds.js';
 import { option } from '../option.js';
 
-/** Types of a GPU's arithmetic; 'auto' is fp16. The CPU computes in fp32. */
-export type Dtype = 'auto' | 'fp32' | 'fp16' | 'bf16';
-const DTYPES: readonly Dtype[] = ['auto', 'fp32', 'fp16', 'bf16'];
+/** Types of a GPU's arithmetic; 'auto' is fp16. The CPU computes in fp32, or U-Nets as 'fp8' gives them. */
+export type Dtype = 'auto' | 'fp32' | 'fp16' | 'bf16' | 'fp8';
+/** All of them. */
+export const DTYPES = ['auto', 'fp32', 'fp16', 'bf16', 'fp8'] as const satisfies readonly Dtype[];
 
 const families = ['load'] as const;
 
@@ -24,16 +25,16 @@ export const LOAD_OPTIONS = {
       help: 'auto, cpu, cuda or cuda:N; see `deepcache inspect devices` (default: auto)',
     },
   }),
-  /** Type of the GPU's arithmetic. The CPU always computes in fp32. */
+  /** Type of the GPU's arithmetic. The CPU computes in fp32, or with 'fp8' as docs/fp8.md says. */
   dtype: option({
     kind: kinds.choice(DTYPES, 'dtype'),
     families,
-    help: "type of the GPU's arithmetic",
+    help: "type of the GPU's arithmetic; 'fp8' on the CPU only: [what it costs in quality](fp8.md)",
     fallback: "'auto'",
     flag: {
       spelling: '--dtype <type>',
       group: 'model',
-      help: "type of the GPU's arithmetic: auto, fp32, fp16 or bf16 (default: auto)",
+      help: "type of the GPU's arithmetic: auto, fp32, fp16, bf16, or fp8 on the CPU (default: auto)",
     },
   }),
   /** CPU threads; by default one for each core that the process may use. */

@@ -8,6 +8,7 @@
 
 #include "cpu/conv_regions.h"
 #include "cpu/op.h"
+#include "cpu/rounded_input.h"
 #include "runtime/error.h"
 
 namespace deepcache::cpu {
@@ -30,6 +31,7 @@ struct Split {
 class ConvOp : public CpuOp {
  public:
   ConvOp(const Conv& op, const OpContext& context);
+  size_t shared_bytes() const override { return weight_->fp8 ? rounded_.bytes() : 0; }
   void run(const RunContext& context) const override;
 
  private:
@@ -41,7 +43,8 @@ class ConvOp : public CpuOp {
   const Kernels& kernels_;
   const CpuWeight* weight_;
   const float* bias_;
-  int panel_columns_;  // columns of y in a panel
+  RoundedInput rounded_;  // of fp8 weights
+  int panel_columns_;     // columns of y in a panel
   std::vector<ConvRegion> regions_;
   std::vector<Split> splits_;
   int items_ = 0;
@@ -94,7 +97,8 @@ ConvOp::ConvOp(const Conv& op, const OpContext& context)
     : op_(op),
       kernels_(context.kernels),
       weight_(context.weight(op.weight)),
-      bias_(context.vector(op.bias)) {
+      bias_(context.vector(op.bias)),
+      rounded_(op_, kernels_) {
   const bool geglu = op.activation == Activation::geglu;
   if (geglu != (weight_->recipe == Recipe::geglu))
     throw Error(ErrorCode::kInternal, "conv: the geglu activation needs a geglu weight");
@@ -109,6 +113,7 @@ ConvOp::ConvOp(const Conv& op, const OpContext& context)
 }
 
 void ConvOp::run(const RunContext& context) const {
+  if (weight_->fp8) rounded_.make(context);
   context.pool.run(
       items_, [&](int index, int thread) { item(context, index, thread); }, context.cancel);
 }
@@ -118,6 +123,7 @@ void ConvOp::gather(const RunContext& context, const ConvRegion& region, const C
                     const Pixel* pixels, int rows, int tiles, float* out) const {
   const Tensor* inputs[2] = {&op_.x, &op_.x2};
   const float* data[2] = {context.floats(op_.x), context.floats(op_.x2)};
+  if (weight_->fp8) data[0] = rounded_.values(context);
   const float* pointers[kMaxTile];
   for (int t = 0; t < tiles; t++) {
     const int begin = rows * t / tiles, count = rows * (t + 1) / tiles - begin;

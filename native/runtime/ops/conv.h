@@ -25,6 +25,10 @@ struct Conv {
   // adds that product itself; -1 is "none". Set by Plan::finish().
   int shortcut = -1;
 
+  // In a product of e4m3: whether each row of x has a scale, otherwise each sample has. A scale
+  // must be the same in the whole of a sum, so that it can be taken out of it.
+  bool fp8_rows() const { return kernel_h * kernel_w == 1; }
+
   void inputs(const auto& visit) const { visit(x), visit(x2), visit(residual), visit(row); }
   void weights(const auto& visit) const { visit(weight), visit(bias); }
 
@@ -37,6 +41,7 @@ struct Conv {
     require(!x2 || x2.shape.rows() == x.shape.rows(), "conv: second input");
     require(!residual || residual.shape == y.shape, "conv: residual");
     require(x.shape.n == y.shape.n, "conv: batch");
+    require(!spec.fp8 || (!x2 && !upsample), "conv: fp8 is for one input as it is");
     require(!row || ((row.shape.n == 1 || row.shape.n == y.shape.n) &&
                      row_offset + y.shape.c <= row.shape.c),
             "conv: row");

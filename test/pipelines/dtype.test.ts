@@ -1,0 +1,23 @@
+import { expect, test } from '@jest/globals';
+import { distance, latentsOf, loadTiny, rejection } from './tiny.js';
+
+test("'fp8' rounds the operands of products, and settings say so", async () => {
+  const [exact, rounded] = [await loadTiny(), await loadTiny({ dtype: 'fp8' })];
+  try {
+    const [expected, actual] = [await latentsOf(exact), await latentsOf(rounded)];
+    // A product of operands of 3 bits is off by 4 %; a run damps and sums that.
+    const error = distance(actual, expected);
+    expect(error).toBeGreaterThan(1e-3);
+    expect(error).toBeLessThan(0.3);
+    const { settings } = await rounded.generate({ prompt: 'a lighthouse', steps: 1, seed: 1 });
+    expect(settings[0]).toContain('Precision: fp8');
+  } finally {
+    await Promise.all([exact.dispose(), rounded.dispose()]);
+  }
+});
+
+test("what 'fp8' is for", async () => {
+  const { code, message } = await rejection(loadTiny({ device: 'cuda', dtype: 'fp8' }));
+  expect(code).toBe('ERR_DEEPCACHE_INVALID_ARGUMENT');
+  expect(message).toMatch(/dtype.*'fp8' is for the CPU only, must be 'fp16' or 'bf16' on cuda/);
+});
