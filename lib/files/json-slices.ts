@@ -1,13 +1,13 @@
 import type { Sliced } from '../slices.js';
-import { MOST_LEVELS, parsePythonJson } from './python-json.js';
+import { MOST_LEVELS, parsePythonJson, TooMuchJson } from './python-json.js';
 
 /** Characters of a part, which JSON.parse reads at once. */
 const PART = 2 ** 13;
 /** Texts that are read at once. */
-const SMALL = 2 ** 15;
+const SMALL = 2 ** 13;
 /** Characters that are looked at between pauses. */
 const STRETCH = 2 ** 14;
-/** Items of a list or an object: twice what CLIP's vocabulary has. The engine moves all of them at once as they grow. */
+/** Items of a list: twice what CLIP's vocabulary has. The engine moves all of them at once as they grow. */
 const MOST_ITEMS = 2 ** 17;
 
 /** The keys of large objects: an engine that is asked for a million of them stops for tens of milliseconds. */
@@ -29,14 +29,23 @@ interface Frame {
   item: number;
   /** From the first part on that is read for itself; most are read as a part of what is around them. */
   value?: Container;
-  /** Items in `value`. */
-  count: number;
+  /** Items that `value` may get yet. */
+  left: number;
   /** Where an item ended that is in `value` already. */
   done?: number;
 }
 
-/** What {@link parsePythonJson} gives, in parts of {@link PART} characters. */
-export function* jsonSlices(text: string): Sliced<unknown> {
+function frameAt(text: string, open: number, mostEntries: number): Frame {
+  const isObject = text[open] === '{';
+  return { open, isObject, rest: open + 1, item: open + 1, left: isObject ? mostEntries : MOST_ITEMS };
+}
+
+/**
+ * What {@link parsePythonJson} gives, in parts of {@link PART} characters.
+ *
+ * @param mostEntries of an object, in a text that is not small.
+ */
+export function* jsonSlices(text: string, mostEntries = MOST_ITEMS): Sliced<unknown> {
   if (text.length <= SMALL) return parsePythonJson(text);
   const frames: Frame[] = [];
   let root: { value: Container; end: number } | undefined;
@@ -60,9 +69,9 @@ export function* jsonSlices(text: string): Sliced<unknown> {
       case 123: // {
         if (root) throw unexpected(text, i);
         if (frames.length === MOST_LEVELS) {
-          throw new SyntaxError(`more than ${MOST_LEVELS} levels of lists and objects`);
+          throw new TooMuchJson(`more than ${MOST_LEVELS} levels of lists and objects`);
         }
-        frames.push({ open: i, isObject: text[i] === '{', rest: i + 1, item: i + 1, count: 0 });
+        frames.push(frameAt(text, i, mostEntries));
         break;
       case 44: // ,
         if (!frame) throw unexpected(text, i);
@@ -120,7 +129,7 @@ function begin(text: string, frames: readonly Frame[], index: number): Container
     around.rest = around.item;
   }
   const before = text.slice(around.item, frame.open);
-  count(around, 1);
+  spend(around, 1);
   if (!around.isObject) {
     requireBlank(text, around.item, frame.open);
     (value as unknown[]).push(frame.value);
@@ -139,20 +148,21 @@ function addPart(text: string, frame: Frame, value: Container, end: number): voi
   if (part.trim() === '') throw unexpected(text, end);
   if (!isObject) {
     const items = parse(`[${part}]`, rest) as unknown[];
-    count(frame, items.length);
+    spend(frame, items.length);
     for (const item of items) (value as unknown[]).push(item);
     return;
   }
   const entries = parse(`{${part}}`, rest) as Record<string, unknown>;
   const keys = Object.keys(entries);
-  count(frame, keys.length);
+  spend(frame, keys.length);
   for (const key of keys) put(value as Record<string, unknown>, key, entries[key]);
   KEYS.get(value)?.push(keys);
 }
 
-function count(frame: Frame, added: number): void {
-  frame.count += added;
-  if (frame.count > MOST_ITEMS) throw new SyntaxError(`more than ${MOST_ITEMS} items in a list or an object`);
+function spend(frame: Frame, count: number): void {
+  frame.left -= count;
+  if (frame.left < 0)
+    throw new TooMuchJson(`too many ${frame.isObject ? 'entries in an object' : 'items in a list'}`);
 }
 
 /** As JSON.parse does: `__proto__` is a key like others. */

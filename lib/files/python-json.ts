@@ -1,6 +1,9 @@
 /** Real configurations have a handful; what prints or compares values calls itself for each level. */
 export const MOST_LEVELS = 64;
 
+/** JSON, but more of it than is read: the message says what. */
+export class TooMuchJson extends SyntaxError {}
+
 const NOT_JSON: Readonly<Record<string, string>> = { Infinity: '1e999', '-Infinity': '-1e999', NaN: 'null' };
 
 const TOKEN = /["[\]{}]|-?\bInfinity\b|\bNaN\b/g;
@@ -24,7 +27,7 @@ export function parsePythonJson(text: string): unknown {
       parts.push(text.slice(copied, match.index), NOT_JSON[found] as string);
       copied = token.lastIndex;
     }
-    if (level > MOST_LEVELS) throw new SyntaxError(`more than ${MOST_LEVELS} levels of lists and objects`);
+    if (level > MOST_LEVELS) throw new TooMuchJson(`more than ${MOST_LEVELS} levels of lists and objects`);
   }
   return JSON.parse(copied === 0 ? text : parts.join('') + text.slice(copied));
 }

@@ -1,4 +1,4 @@
-import { shorten } from '../messages.js';
+import { remarks, shorten } from '../messages.js';
 
 // The parameters that diffusers' classes have, v0.40. Native code obeys them, refuses what it cannot compute, or need
 // not look: dropout, upcast_attention and the like change nothing in a finished model.
@@ -25,9 +25,11 @@ export function unknownFields(config: Readonly<Record<string, unknown>>): string
   const className = String(config._class_name);
   const known = Object.hasOwn(KNOWN, className) ? KNOWN[className]?.split(' ') : undefined;
   if (!known) return [];
-  return Object.entries(config)
+  const fields = Object.entries(config)
     .filter(
       ([name, value]) => !name.startsWith('_') && value !== null && value !== false && !known.includes(name),
     )
-    .map(([name]) => `"${shorten(name, 60)}" is not a field of ${className} and is left out`);
+    .map(([name]) => name);
+  const what = `not a field of ${className} and is left out`;
+  return remarks(fields, (name) => `"${shorten(name, 60)}" is ${what}`, 'of its fields are not known either');
 }

@@ -51,7 +51,11 @@ test.each([
   ['null', /must hold a JSON object/],
   ['', /is not JSON/],
   [`{"a": "${' '.repeat(2 ** 20)}"}`, /has \d+ bytes; at most 1048576/],
-  ['{"a":'.repeat(100), /more than 64 levels/],
+  ['{"a":'.repeat(100), /has more than 64 levels/],
+  [
+    JSON.stringify(Object.fromEntries(Array.from({ length: 2049 }, (_, i) => [i, 0]))),
+    /has too many entries in an object$/,
+  ],
 ])('refuses %.20j, naming the file', async (text, message) => {
   const path = join(folder, 'config.json');
   writeFileSync(path, text);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { invalidConfig, messageOf } from '../../errors.js';
 import { readJson } from '../../files/json.js';
 import type { Log } from '../../log.js';
+import { remarks, shorten } from '../../messages.js';
 import { real, whole } from '../../options/checks.js';
 import type { GenerationDefaults } from './parts.js';
 
@@ -30,12 +31,12 @@ export async function readGenerationConfig(
   if (!existsSync(path)) return {};
   const { value } = await readJson(path, { signal });
   let defaults: GenerationDefaults = {};
+  const unknown: string[] = [];
   for (const [name, given] of Object.entries(value)) {
     const read = Object.hasOwn(FIELDS, name) ? FIELDS[name] : undefined;
     if (!read) {
       // Names with an underscore in front are notes of programs to themselves.
-      if (!name.startsWith('_'))
-        log(`${path}: ${name} is ignored; known are ${Object.keys(FIELDS).join(', ')}`);
+      if (!name.startsWith('_')) unknown.push(name);
       continue;
     }
     try {
@@ -43,6 +44,10 @@ export async function readGenerationConfig(
     } catch (error) {
       throw invalidConfig(path, messageOf(error));
     }
+  }
+  const why = `is ignored; known are ${Object.keys(FIELDS).join(', ')}`;
+  for (const text of remarks(unknown, (name) => `${shorten(name)} ${why}`, 'fields are ignored')) {
+    log(`${path}: ${text}`);
   }
   return defaults;
 }

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { DeepCacheError } from '../../errors.js';
 import { readJson } from '../../files/json.js';
 import { defaultLog } from '../../log.js';
+import { remarks } from '../../messages.js';
 import * as kinds from '../../options/kinds.js';
 import { explicitFields, SchedulerFieldError, show } from '../../schedulers/config.js';
 import { unreadFields } from '../../schedulers/fields.js';
@@ -10,7 +11,7 @@ import { findScheduler, schedulerClass } from '../../schedulers/registry.js';
 import type { LoadOptions, ModelIndex } from './parts.js';
 import { repairTexts, schedulerRepairs } from './repairs.js';
 
-/** Most fields of a file that are reported one by one. */
+/** Most fields that a remark names. */
 const MOST = 20;
 
 /** Another sampler: a name, a configuration or a scheduler. */
@@ -93,20 +94,17 @@ export async function readScheduler(folder: string, source: SchedulerSource): Pr
   const overrides = choice === undefined ? {} : overridesOf(choice);
   if (overrides._class_name === undefined) requireClass(path, own._class_name);
   const scheduler = make(path, config, overrides);
-  const ignored = remarks(scheduler.ignoredFields, 'this version does not have it');
+  const ignored = ignoredRemarks(scheduler.ignoredFields, 'this version does not have it');
   const notes = repairTexts(own, repairs);
   const other = overrides._class_name === undefined ? otherClass(value, scheduler) : undefined;
   if (other) (other.lost ? ignored : notes).push(other.text);
-  else notes.push(...remarks(scheduler.foreignFields, `${scheduler.className} does not have it`));
+  else notes.push(...ignoredRemarks(scheduler.foreignFields, `${scheduler.className} does not have it`));
   const named = (texts: readonly string[]) => texts.map((text) => `${path}: ${text}`);
   return { scheduler, ignored: named(ignored), notes: named(notes) };
 }
 
-/** A remark about each of the fields, or about the first of very many. */
-function remarks(fields: readonly string[], why: string): string[] {
-  const texts = fields.slice(0, MOST).map((field) => `${show(field)} is ignored: ${why}`);
-  const more = fields.length - texts.length;
-  return more > 0 ? [...texts, `${more} more fields are ignored`] : texts;
+function ignoredRemarks(fields: readonly string[], why: string): string[] {
+  return remarks(fields, (field) => `${show(field)} is ignored: ${why}`, 'fields are ignored');
 }
 
 /** What becomes of a file that was written for another class than the one that model_index.json names. */
