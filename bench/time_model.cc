@@ -59,16 +59,23 @@ double gathered(double m, double n, double k, const Chip& chip) {
 // tiles of keys issues for each without masks (scripts/kernels/machine-code.mjs).
 struct AttentionTile {
   int columns, keys, instructions;
+  double exposed;
 };
-constexpr AttentionTile kAttentionTiles[] = {
-    {40, 128, 584}, {64, 128, 488}, {80, 128, 505}, {128, 128, 556}, {160, 64, 418}};
-constexpr AttentionTile kFewKeys[] = {
-    {40, 80, 410}, {64, 80, 360}, {80, 80, 374}, {128, 80, 427}, {160, 80, 461}};
-constexpr int kMostFewKeys = 80, kQueries = 128;
 // Of the shorter of products and the rest, the share that does not run under the longer one. 0.65
-// is what FlashAttention-3's published rates at widths 64 and 128 come to; values are multiplied
-// before the softmax begins, not under it.
-constexpr double kExposed = 0.9;
+// is what FlashAttention-3's published rates at widths 64 and 128 come to. Where values are
+// multiplied before the softmax begins and not under it, more.
+constexpr double kOverlaps = 0.65, kInTurn = 0.9;
+constexpr AttentionTile kAttentionTiles[] = {{40, 128, 584, kOverlaps},
+                                             {64, 128, 488, kOverlaps},
+                                             {80, 128, 505, kOverlaps},
+                                             {128, 128, 556, kInTurn},
+                                             {160, 64, 418, kOverlaps}};
+constexpr AttentionTile kFewKeys[] = {{40, 80, 410, kInTurn},
+                                      {64, 80, 360, kInTurn},
+                                      {80, 80, 374, kInTurn},
+                                      {128, 80, 427, kInTurn},
+                                      {160, 80, 461, kInTurn}};
+constexpr int kMostFewKeys = 80, kQueries = 128;
 constexpr double kAttentionStart = 2500;  // cycles of a block: first loads, last stores
 
 double attention(const Attention& op, const OpCost& cost, const Chip& chip) {
@@ -85,7 +92,7 @@ double attention(const Attention& op, const OpCost& cost, const Chip& chip) {
   const double pairs = double(kQueries) * tile->keys;
   const double products = pairs * (padded + columns) / cuda::hopper_time::kProductsPerCycle;
   const double rest = 2.0 * tile->instructions;
-  const double one = std::max(products, rest) + kExposed * std::min(products, rest);
+  const double one = std::max(products, rest) + tile->exposed * std::min(products, rest);
   const double blocks =
       double(op.outer) * op.inner * op.heads * std::ceil(double(op.query.length) / kQueries);
   const double cycles = std::ceil(keys / tile->keys) * one + kAttentionStart;

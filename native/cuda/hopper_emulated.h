@@ -81,6 +81,9 @@ template <int kKeep>
 DEVICE void wgmma_wait(EMULATOR_AT) {
   emulator::wgmma_wait(kKeep, file, line);
 }
+DEVICE void wgmma_hold(float value, EMULATOR_AT) {
+  if (value < 0) emulator::fail(file, line, "wgmma_hold: a negative value traps");
+}
 template <int kCount>
 DEVICE void wgmma_pin(float (&)[kCount]) {}
 DEVICE uint64_t wgmma_descriptor(const void* data, int leading_bytes, int stride_bytes,

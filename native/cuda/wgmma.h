@@ -119,6 +119,12 @@ template <int kKeep>
 DEVICE void wgmma_wait() {
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kKeep) : "memory");
 }
+// Keeps what computes the value, which is never negative, before a wait that follows: the assembler
+// moves waits up over arithmetic, but not over a branch.
+DEVICE void wgmma_hold(float value) {
+  asm volatile("{\n.reg .pred p;\nsetp.lt.f32 p, %0, 0f00000000;\n@p trap;\n}" ::"f"(value)
+               : "memory");
+}
 // Beside a fence or a wait: keeps the compiler from moving uses of the accumulators over it, which
 // would make the assembler run the instructions one by one.
 template <int kCount>

@@ -9,8 +9,8 @@
 // swizzled row: that the product may have 40, 80 or 160 of them is nowhere documented, so that the
 // GPU is asked (probe_sm90.cu), and else gets whole 64s, some of them zeros.
 //
-// Why it is fast: as attention.cu, scores stay in registers. The products of the next scores and of
-// the current values run while a warpgroup computes its softmax, the copies cost no threads' time,
+// Why it is fast: as attention.cu, scores stay in registers. The product with the values runs while
+// a warpgroup computes the softmax of the next scores, the copies cost no threads' time,
 // consumers take turns so that the products of one run under the softmax of the other, and they
 // have the registers that the producer gives back. Of narrow heads' exponentials, which cost more
 // than their products, a quarter is computed by the multipliers. The output leaves through the
@@ -80,27 +80,27 @@ TensorMap map_of(const AttentionRows& rows, const AttentionArgs& args, int token
 }
 
 // A prompt's 77 keys are one tile.
-template <int kColumns, int kKeys, int kSums, typename Visit>
+template <int kColumns, int kKeys, int kSums, bool kOverlaps, typename Visit>
 auto with_keys(const AttentionArgs& args, const Visit& visit) {
   constexpr int kFew = 80;
-  return args.keys <= kFew ? visit(Sm90Tile<kColumns, kFew, kSums>())
-                           : visit(Sm90Tile<kColumns, kKeys, kSums>());
+  return args.keys <= kFew ? visit(Sm90Tile<kColumns, kFew, kSums, false>())
+                           : visit(Sm90Tile<kColumns, kKeys, kSums, kOverlaps>());
 }
 
 // Calls `visit` with the tile for a head's width.
 template <typename Visit>
 auto with_tile(const AttentionArgs& args, const Visit& visit) {
   const int width = args.head_width;
-  if (width > 40 && width <= 64) return with_keys<64, 128, 64>(args, visit);
-  if (width > 80 && width <= 128) return with_keys<128, 128, 128>(args, visit);
+  if (width > 40 && width <= 64) return with_keys<64, 128, 64, true>(args, visit);
+  if (width > 80 && width <= 128) return with_keys<128, 128, 128, false>(args, visit);
   if (!args.odd_transposed_v) {
-    if (width <= 40) return with_keys<40, 128, 64>(args, visit);
-    if (width <= 80) return with_keys<80, 128, 128>(args, visit);
-    return with_keys<160, 64, 192>(args, visit);
+    if (width <= 40) return with_keys<40, 128, 64, true>(args, visit);
+    if (width <= 80) return with_keys<80, 96, 128, true>(args, visit);
+    return with_keys<160, 64, 192, false>(args, visit);
   }
-  if (width <= 40) return with_keys<40, 128, 40>(args, visit);
-  if (width <= 80) return with_keys<80, 128, 80>(args, visit);
-  return with_keys<160, 64, 160>(args, visit);
+  if (width <= 40) return with_keys<40, 128, 40, true>(args, visit);
+  if (width <= 80) return with_keys<80, 128, 80, true>(args, visit);
+  return with_keys<160, 64, 160, true>(args, visit);
 }
 
 }  // namespace

@@ -13,10 +13,12 @@ constexpr int kOwn = 1, kTurns = 3;
 constexpr int kRowBytes = 128;  // of a panel: 64 channels
 
 // kColumns: a head's, as wgmma takes them; kKeys: in a tile; kSums: columns of the product with the
-// values, of which those behind the head's are zeros.
-template <int kColumns_, int kKeys_, int kSums_ = kColumns_>
+// values, of which those behind the head's are zeros; kOverlaps: that product runs beside the
+// softmax of the next scores, for which not all tiles have the registers.
+template <int kColumns_, int kKeys_, int kSums_, bool kOverlaps_>
 struct Sm90Tile {
   static constexpr int kColumns = kColumns_, kKeys = kKeys_, kSums = kSums_;
+  static constexpr bool kOverlaps = kOverlaps_;
   static constexpr int kPanels = (kColumns + 63) / 64;
   static constexpr int kPanelQ = kQueries * kRowBytes, kPanelK = kKeys * kRowBytes;
   static constexpr int kBytesQ = kPanels * kPanelQ, kBytesK = kPanels * kPanelK;
@@ -131,6 +133,7 @@ class Sm90Consumer {
       finish<1>(scores_, &shared_.k_empty[stage_of(tile)]);
       soften(tile);
       if (PLANTED(43)) keep_probabilities();
+      if (Tile::kOverlaps) wgmma_hold(total_[0] + total_[1]);
       finish<0>(sums_, &shared_.v_empty[stage_of(tile - 1)]);
       if (!PLANTED(43)) keep_probabilities();
 #pragma unroll
