@@ -85,6 +85,13 @@ DEVICE float fast_exp2(float x) {
   return y;
 }
 
+// 1 / x to one unit in the last place; 0 for what is above 2^126, infinity below 2^-126.
+DEVICE float fast_reciprocal(float x) {
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
 // 16 bytes to shared memory, zeros when not `valid`; `from` is an address of the buffer all the
 // same.
 DEVICE void cp_async16(void* to, const void* from, bool valid) {
@@ -97,16 +104,6 @@ DEVICE void cp_async_commit() { asm volatile("cp.async.commit_group;" ::: "memor
 template <int kKeep>
 DEVICE void cp_async_wait() {
   asm volatile("cp.async.wait_group %0;" ::"n"(kKeep) : "memory");
-}
-
-// Waits for all threads of the cluster; what they wrote to global memory before is seen after it.
-DEVICE void cluster_barrier() {
-#if __CUDA_ARCH__ >= 900
-  asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::
-                   : "memory");
-#else
-  __syncthreads();  // clusters have one block
-#endif
 }
 
 namespace gpu {

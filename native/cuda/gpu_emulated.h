@@ -56,10 +56,10 @@ DEVICE void mma_16816(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)
   emulator::mma_16816(d, a, b, Number<T>::kType, file, line);
 }
 DEVICE float fast_exp2(float x) { return std::exp2(x); }
+DEVICE float fast_reciprocal(float x) { return 1.0f / x; }
 DEVICE void cp_async16(void* to, const void* from, bool valid, EMULATOR_AT) {
   emulator::cp_async(to, from, 16, valid ? 16 : 0, file, line);
 }
-DEVICE void cluster_barrier(EMULATOR_AT) { emulator::cluster_barrier(file, line); }
 DEVICE void cp_async_commit() { emulator::cp_async_commit(); }
 template <int kKeep>
 DEVICE void cp_async_wait() {

@@ -2,13 +2,18 @@
 
 // gpu.h under nvcc: the instructions of Hopper (sm_90a) that kernels use: mbarriers, the tensor
 // memory accelerator (TMA), and the products of a warpgroup (wgmma.h). A kernel keeps what calls
-// them under
-// `#if DEEPCACHE_SM90A`, so that it compiles, empty, for other architectures too.
+// them under `#if DEEPCACHE_SM90A`, so that it compiles, empty, for other architectures too;
+// mbarriers and clusters, which newer GPUs have as well, under `#if DEEPCACHE_SM90`.
 
 #include <cuda.h>  // types only: the driver is not linked
 
 #include "cuda/wgmma.h"
 
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+#define DEEPCACHE_SM90 1
+#else
+#define DEEPCACHE_SM90 0
+#endif
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL) || !defined(__CUDA_ARCH__)
 #define DEEPCACHE_SM90A 1
 #else
@@ -53,6 +58,38 @@ DEVICE void mbarrier_wait(uint64_t* barrier, int parity) {
         : "=r"(done)
         : "r"(shared_address(barrier)), "r"(parity)
         : "memory");
+}
+
+// The same; what other blocks of the cluster stored for the phase is seen after it too.
+DEVICE void mbarrier_wait_cluster(uint64_t* barrier, int parity) {
+  uint32_t done = 0;
+  while (!done)
+    asm volatile(
+        "{\n.reg .pred p;\n"
+        "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 p, [%1], %2;\n"
+        "selp.u32 %0, 1, 0, p;\n}"
+        : "=r"(done)
+        : "r"(shared_address(barrier)), "r"(parity)
+        : "memory");
+}
+
+// All threads of the cluster arrive, and later wait for the others: then all blocks have started,
+// and initialisations of mbarriers that were fenced before are seen.
+DEVICE void cluster_arrive() {
+  asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
+}
+DEVICE void cluster_wait() { asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory"); }
+// Stores to the same place in the shared memory of another block of the cluster, asynchronously;
+// the bytes count for the barrier there.
+DEVICE void store_to_cluster(float2* to, int block, float2 value, uint64_t* barrier) {
+  asm volatile(
+      "{\n.reg .b32 there, bar;\n"
+      "mapa.shared::cluster.u32 there, %0, %2;\n"
+      "mapa.shared::cluster.u32 bar, %1, %2;\n"
+      "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v2.f32 [there], {%3, %4}, "
+      "[bar];\n}" ::"r"(shared_address(to)),
+      "r"(shared_address(barrier)), "r"(block), "f"(value.x), "f"(value.y)
+      : "memory");
 }
 
 // One box of the tensor from coordinates c0 (innermost), c1, ... to shared memory; its bytes count

@@ -2,6 +2,7 @@
 
 // hopper_device.h and wgmma.h without nvcc: the same names, on the emulator.
 
+#define DEEPCACHE_SM90 1
 #define DEEPCACHE_SM90A 1
 
 namespace deepcache::cuda {
@@ -19,7 +20,17 @@ DEVICE void mbarrier_arrive_expect(uint64_t* barrier, int bytes, EMULATOR_AT) {
   emulator::mbarrier_arrive(barrier, bytes, file, line);
 }
 DEVICE void mbarrier_wait(uint64_t* barrier, int parity, EMULATOR_AT) {
-  emulator::mbarrier_wait(barrier, parity, file, line);
+  emulator::mbarrier_wait(barrier, parity, false, file, line);
+}
+DEVICE void mbarrier_wait_cluster(uint64_t* barrier, int parity, EMULATOR_AT) {
+  emulator::mbarrier_wait(barrier, parity, true, file, line);
+}
+DEVICE void cluster_arrive(EMULATOR_AT) { emulator::cluster_arrive(file, line); }
+DEVICE void cluster_wait(EMULATOR_AT) { emulator::cluster_wait(file, line); }
+DEVICE void store_to_cluster(float2* to, int block, float2 value, uint64_t* barrier, EMULATOR_AT) {
+  uint64_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  emulator::store_to_cluster(to, block, bits, barrier, file, line);
 }
 
 DEVICE void tma_load_2d(void* to, const TensorMap* map, uint64_t* barrier, int c0, int c1,

@@ -49,11 +49,29 @@ void barrier(int number, int threads, bool sync, const char* what, const char* f
   arrive(b, sync, what, file, line);
 }
 
-void cluster_barrier(const char* file, int line) {
+void cluster_arrive(const char* file, int line) {
   Internal internal;
+  if (current->arrived_at_cluster)
+    fail(file, line, "barrier.cluster.arrive a second time without a wait");
   Barrier& b = *current->block->cluster;
   b.expected = int(current->block->threads * cluster_size);
-  arrive(b, true, "barrier.cluster", file, line);
+  current->arrived_at_cluster = true;
+  current->cluster_phase = b.phase;
+  arrive(b, false, "barrier.cluster.arrive", file, line);
+}
+
+void cluster_wait(const char* file, int line) {
+  Internal internal;
+  if (!current->arrived_at_cluster)
+    fail(file, line, "barrier.cluster.wait without an arrival before it");
+  Barrier& b = *current->block->cluster;
+  while (b.phase == current->cluster_phase) {
+    b.waiting.push_back(current);
+    wait("barrier.cluster.wait", file, line);
+  }
+  happens_after(&b.tokens[current->cluster_phase & 1]);
+  current->arrived_at_cluster = false;
+  current->met_cluster = true;
 }
 
 void wait_for_previous_grid() {

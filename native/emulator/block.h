@@ -39,6 +39,7 @@ struct Mbarrier {
   unsigned phase = 0;
   Fiber* initialiser = nullptr;
   bool fenced = false;  // its initialisation
+  bool remote = false;  // another block of the cluster completes it
   std::vector<Fiber*> waiting;
   char tokens[2] = {};
 };
@@ -76,6 +77,7 @@ struct Block {
   std::vector<Fiber*> fibers;
   Barrier barriers[16];
   Barrier* cluster = nullptr;  // of all blocks of its cluster
+  Block* peers = nullptr;      // these blocks
   std::vector<std::vector<WarpOp>> warps;
   std::vector<Warpgroup> warpgroups;
   std::map<void*, Mbarrier> mbarriers;

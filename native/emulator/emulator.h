@@ -8,6 +8,7 @@
 
 #include "async_proxy.h"
 #include "barriers.h"
+#include "cluster.h"
 #include "cp_async.h"
 #include "launch.h"
 #include "matrix.h"

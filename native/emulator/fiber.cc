@@ -68,6 +68,7 @@ void prepare(Fiber& fiber, void (*entry)()) {
   fiber.file = "?";
   fiber.line = 0;
   fiber.mbarrier = nullptr;
+  fiber.arrived_at_cluster = fiber.met_cluster = false;
   fiber.open_copies.clear();
   fiber.copy_groups.clear();
   fiber.wgmma_issued = fiber.wgmma_done = 0;

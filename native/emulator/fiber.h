@@ -62,6 +62,9 @@ struct Fiber {
   std::unordered_map<float*, AccumulatorRegisters> accumulators;
   char store_token = 0;
   int registers = 0;
+  // Of the cluster's barrier: arrived and not yet waited, in which phase; waited at least once.
+  bool arrived_at_cluster = false, met_cluster = false;
+  unsigned cluster_phase = 0;
 };
 
 extern Fiber main_fiber;

@@ -87,6 +87,7 @@ void begin_block(Block& block, size_t slot, uint32_t number, size_t threads, con
                  Barrier& cluster) {
   const Slot& memory = slots()[slot];
   block = Block();
+  block.peers = &block - slot % cluster_size;
   block.cluster = &cluster;
   block.slot_token = memory.shared;
   block.index = {number % grid_size.x, number / grid_size.x % grid_size.y,

@@ -61,7 +61,7 @@ void mbarrier_arrive(void* barrier, int bytes, const char* file, int line) {
   end_phase_if_complete(m, file, line);
 }
 
-void mbarrier_wait(void* barrier, int parity, const char* file, int line) {
+void mbarrier_wait(void* barrier, int parity, bool cluster, const char* file, int line) {
   Internal internal;
   Mbarrier& m = find(*current->block, barrier, file, line);
   while (int(m.phase & 1) == parity) {
@@ -71,12 +71,15 @@ void mbarrier_wait(void* barrier, int parity, const char* file, int line) {
     wait("mbarrier_wait", file, line);
     current->mbarrier = nullptr;
   }
+  if (m.remote && !cluster)
+    fail(file, line,
+         "mbarrier_wait: other blocks' stores are seen only by a wait of cluster scope");
   happens_after(&m.tokens[parity]);
 }
 
-void mbarrier_require_fenced(void* barrier, const char* file, int line) {
-  if (!find(*current->block, barrier, file, line).fenced)
-    fail(file, line, "TMA: the mbarrier's initialisation was not fenced");
+void mbarrier_require_fenced(Block& block, void* barrier, const char* file, int line) {
+  if (!find(block, barrier, file, line).fenced)
+    fail(file, line, "a copy's mbarrier: its initialisation was not fenced");
 }
 
 void mbarrier_complete(Block& block, void* barrier, int64_t bytes, const char* file, int line) {

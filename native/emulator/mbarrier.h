@@ -14,11 +14,11 @@ void mbarrier_init(void* barrier, int count, const char* file, int line);
 void mbarrier_init_fence();
 // `bytes` more are going to come in this phase.
 void mbarrier_arrive(void* barrier, int bytes, const char* file, int line);
-// Until the phase of this parity has ended.
-void mbarrier_wait(void* barrier, int parity, const char* file, int line);
+// Until the phase of this parity has ended. cluster: what other blocks stored is seen after it.
+void mbarrier_wait(void* barrier, int parity, bool cluster, const char* file, int line);
 
-// For TMA: fails unless it is a barrier that copies can count for; counts a copy's bytes.
-void mbarrier_require_fenced(void* barrier, const char* file, int line);
+// For copies: fails unless it is a barrier that they can count for; counts a copy's bytes.
+void mbarrier_require_fenced(Block& block, void* barrier, const char* file, int line);
 void mbarrier_complete(Block& block, void* barrier, int64_t bytes, const char* file, int line);
 
 }  // namespace deepcache::emulator

@@ -118,7 +118,7 @@ int pick_async() {
   std::vector<int> early, loads;
   for (size_t i = 0; i < async_ops.size(); i++) {
     if (!async_ops[i].late) early.push_back(int(i));
-    if (async_ops[i].kind == AsyncOp::load) loads.push_back(int(i));
+    if (async_ops[i].kind <= AsyncOp::cluster_store) loads.push_back(int(i));
   }
   const auto any = [](const std::vector<int>& ops) { return ops[random_number() % ops.size()]; };
   if (!early.empty()) return any(early);
@@ -178,6 +178,8 @@ EMULATOR_UNTRACED void fiber_main() {
       fail(fiber.file, fiber.line, "the thread returns before its TMA stores read shared memory");
     if (op.kind == AsyncOp::load && op.issuer->block == fiber.block && fiber.block->live == 1)
       fail(fiber.file, fiber.line, "the block ends with TMA loads still in flight");
+    if (op.target == fiber.block && fiber.block->live == 1)
+      fail(fiber.file, fiber.line, "the block ends with its cluster's stores to it in flight");
   }
   // On a GPU the grids may overlap.
   if (fiber.block->live == 1 && !fiber.block->waited)

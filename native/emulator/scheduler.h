@@ -16,11 +16,12 @@ namespace deepcache::emulator {
 
 // Work that is done by the chip, not by a thread.
 struct AsyncOp {
-  enum Kind { load, store_read, store_write } kind;
+  enum Kind { load, cluster_store, store_read, store_write } kind;
   std::function<void()> run;
   Fiber* issuer;
-  bool committed = false;  // a store
-  bool late = false;       // not before something waits for it
+  bool committed = false;   // a store
+  bool late = false;        // not before something waits for it
+  Block* target = nullptr;  // of a cluster_store
 };
 
 extern std::vector<AsyncOp> async_ops;

@@ -128,7 +128,7 @@ template <typename VisitBox>
 void load(void* to, const MapFields& map, void* barrier, const VisitBox& visit_box,
           const char* file, int line) {
   require_box(to, map, "TMA load", file, line);
-  mbarrier_require_fenced(barrier, file, line);
+  mbarrier_require_fenced(*current->block, barrier, file, line);
   const size_t bytes = map.bytes();
   statistics.tma_bytes += bytes;
   Block* const block = current->block;

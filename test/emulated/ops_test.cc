@@ -64,6 +64,7 @@ const std::set<std::string> kRaceCases = {"conv_linear",
                                           "attention_cross_160",
                                           "attention_text_of_video",
                                           "group_norm_plain",
+                                          "group_norm_many_rows",
                                           "group_norm_two_inputs",
                                           "attention_temporal"};
 

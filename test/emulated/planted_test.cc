@@ -33,6 +33,7 @@ constexpr Bug kBugs[] = {
     {10, "group sums are added before they are complete", "group_norm", true},
     {11, "channel sums are added before they are complete", "group_norm", true},
     {12, "blocks do not wait for each other's group sums", "group_norm", true, kSm90},
+    {16, "blocks send sums to others that may not have started", "group_norm", true, kSm90},
     {13, "a kernel does not wait for the grid before it", "layer_norm", true},
     {14, "the input's right edge is one pixel further on", "conv_narrow", true},
     {15, "no barrier between copies and products", "conv_narrow", true},

@@ -2,13 +2,17 @@
 
 // Attention: see attention.cu, and attention_sm90.cu for Hopper.
 
+#include <memory>
+
 #include "cuda/kernels/common.h"
 
 namespace deepcache::cuda {
 
-// Of both families: exp(x) is exp2(kLog2e x), and what a masked score is.
-constexpr float kLog2e = 1.44269504f;
-constexpr float kMasked = -1e30f;  // finite: differences of two are 0, not NaN
+class DeviceOp;
+struct OpContext;
+
+// What a masked score is. Finite: differences of two are 0, not NaN.
+constexpr float kMasked = -1e30f;
 
 // Rows of one of q, k, v, y: element i of sequence (outer o, inner j) begins at value
 // o * outer + j * inner + i * step + offset; head h at h * head_width behind that.

@@ -231,6 +231,7 @@ class GroupNormOp : public KernelOp<GroupNormArgs> {
     return args_.eights ? "group norm by eights" : "group norm by values";
   }
   size_t workspace_bytes() const override {
+    if (args_.once) return 0;
     return size_t(args_.samples) * args_.groups * args_.blocks * sizeof(float2);
   }
   void use_workspace(void* data) override { args_.statistics = static_cast<float2*>(data); }

@@ -3,12 +3,12 @@
 // A cluster of blocks (one block before sm_90) owns some whole groups of a sample: so few channels
 // that they are a multiple of 8, as one 16-byte access holds. Each block reads its part of the
 // rows, keeps it in shared memory, and takes each group's sums relative to the group's first value,
-// so that values far from zero lose little. The blocks swap sums through device memory, add them in
-// the same order everywhere, and write their parts from shared memory.
+// so that values far from zero lose little. Each block sends its sums to the shared memory of all
+// blocks, which add them in the same order, and write their parts from shared memory.
 //
-// Why it is fast: one launch, one read and one write. The exchange costs a barrier of the cluster
-// where a second kernel would cost a launch and a second read. Clusters are chosen so that the
-// blocks fill the GPU.
+// Why it is fast: one launch, one read and one write. The exchange costs a store to a neighbour,
+// which an mbarrier there counts, so that nothing waits for device memory; a second kernel would
+// cost a launch and a second read. Clusters are chosen so that the blocks fill the GPU.
 
 #include "cuda/kernels/group_norm.h"
 
@@ -17,9 +17,12 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kMostChannels = 512;  // of a cluster
+constexpr int kMostGroups = 8;      // of a cluster: see least_common_multiple_with_8()
+constexpr int kMostBlocks = 8;
 
 // Bytes of shared memory that are not the kept rows.
-constexpr size_t kStaticBytes = (2 * 8 * kThreads + 2 * kMostChannels) * sizeof(float);
+constexpr size_t kStaticBytes =
+    (2 * 8 * kThreads + 2 * kMostChannels + 2 * kMostGroups * kMostBlocks + 2) * sizeof(float);
 
 int least_common_multiple_with_8(int n) {
   return n % 8 == 0 ? n : n % 4 == 0 ? 2 * n : n % 2 == 0 ? 4 * n : 8 * n;
@@ -34,17 +37,29 @@ int turns_of(int rows, int cluster, int channels) {
 template <typename T>
 __global__ void __launch_bounds__(kThreads)
     group_norm_once_kernel(const __grid_constant__ GroupNormArgs args) {
-  follow_previous_grid();
   DYNAMIC_SHARED(shared);
   SHARED_ARRAY(float, partial_sum, 8 * kThreads);
   SHARED_ARRAY(float, partial_square, 8 * kThreads);
   SHARED_ARRAY(float, shared_sum, kMostChannels);  // of channels, then the means of groups
   SHARED_ARRAY(float, shared_square, kMostChannels);
+  SHARED_ARRAY(float2, totals, kMostGroups * kMostBlocks);  // of groups, by the blocks' parts
   uint4* const kept = reinterpret_cast<uint4*>(shared) + threadIdx.x;  // [turn][thread]
   const int channels = args.channels[0] + args.channels[1], width = channels / args.groups;
   const int part = int(blockIdx.x) % args.blocks,
             first_channel = int(blockIdx.x) / args.blocks * args.once;
   const int sample = int(blockIdx.y), groups = args.once / width;
+#if DEEPCACHE_SM90
+  SHARED_ARRAY(uint64_t, totals_full, 1);
+  if (args.blocks > 1) {
+    if (threadIdx.x == 0) {
+      mbarrier_init(totals_full, 1);
+      mbarrier_init_fence();
+      mbarrier_arrive_expect(totals_full, groups * args.blocks * int(sizeof(float2)));
+    }
+    cluster_arrive();
+  }
+#endif
+  follow_previous_grid();
   const int first = int((long long)args.rows * part / args.blocks);
   const int last = int((long long)args.rows * (part + 1) / args.blocks);
   const int across = args.once / 8, lanes = kThreads / across;
@@ -93,26 +108,33 @@ __global__ void __launch_bounds__(kThreads)
     if (threadIdx.x % 32 == 0) shared_sum[c] = a, shared_square[c] = b;
   }
   __syncthreads();
-  float2* const statistics =
-      args.statistics + (size_t(sample) * args.groups + first_channel / width) * args.blocks;
-  const int group = int(threadIdx.x);
-  if (group < groups) {
-    float2 total = {0, 0};
+  // A thread for every group and every block that its total goes to.
+  const int group = int(threadIdx.x) / args.blocks;
+  float2 total = {0, 0};
+  if (group < groups)
     for (int c = group * width; c < (group + 1) * width; c++)
       total.x += shared_sum[c], total.y += shared_square[c];
-    statistics[group * args.blocks + part] = total;
+  if (args.blocks == 1 && group < groups) totals[group] = total;
+#if DEEPCACHE_SM90
+  if (args.blocks > 1) {
+    if (!PLANTED(16)) cluster_wait();
+    if (group < groups)
+      store_to_cluster(&totals[group * args.blocks + part], int(threadIdx.x) % args.blocks, total,
+                       totals_full);
+    if (!PLANTED(12)) mbarrier_wait_cluster(totals_full, 0);
   }
-  if (!PLANTED(12)) cluster_barrier();
-  if (group < groups) {
-    float2 total = {0, 0};
+#endif
+  __syncthreads();
+  if (int(threadIdx.x) < groups) {
+    total = {0, 0};
     for (int p = 0; p < args.blocks; p++) {
-      const float2 one = statistics[group * args.blocks + p];
+      const float2 one = totals[int(threadIdx.x) * args.blocks + p];
       total.x += one.x, total.y += one.y;
     }
     const float inverse_count = 1.0f / (float(args.rows) * float(width)),
                 mean = total.x * inverse_count;
-    shared_sum[group] = mean;  // relative to the group's pivot
-    shared_square[group] =
+    shared_sum[threadIdx.x] = mean;  // relative to the group's pivot
+    shared_square[threadIdx.x] =
         1.0f / sqrtf(fmaxf(total.y * inverse_count - mean * mean, 0.0f) + args.epsilon);
   }
   __syncthreads();
@@ -146,7 +168,7 @@ void plan_group_norm(GroupNormArgs& args, const gpu::Properties& gpu) {
   args.blocks = group_norm_blocks(args.samples, args.rows, channels, gpu.multiprocessors);
   const int owned = least_common_multiple_with_8(channels / args.groups);
   if (!args.eights || args.x[0].fp32 || args.x[1].fp32 || owned > kMostChannels) return;
-  const int most = gpu.clusters ? 8 : 1;
+  const int most = gpu.clusters ? kMostBlocks : 1;
   int cluster = 1;
   const auto bytes = [&] { return size_t(turns_of(args.rows, cluster, owned)) * kThreads * 16; };
   const auto fits = [&] { return bytes() + kStaticBytes + 1024 <= gpu.shared_bytes; };

@@ -1,0 +1,40 @@
+#include "cluster.h"
+
+#include <cstring>
+
+#include "async_proxy.h"
+#include "launch.h"
+#include "mbarrier.h"
+#include "scheduler.h"
+#include "shared_memory.h"
+
+namespace deepcache::emulator {
+
+void store_to_cluster(void* to, int rank, uint64_t value, void* barrier, const char* file,
+                      int line) {
+  Internal internal;
+  constexpr size_t kBytes = sizeof value;
+  require_shared(to, kBytes, kBytes, "st.async", file, line);
+  if (rank < 0 || unsigned(rank) >= cluster_size)
+    fail(file, line, "st.async: the cluster has no block %d", rank);
+  if (!current->met_cluster)
+    fail(file, line, "st.async: the cluster's other blocks need not have started");
+  const Block& own = *current->block;
+  Block& peer = own.peers[rank];
+  const auto there = [&](void* data) {
+    return peer.shared + (static_cast<char*>(data) - own.shared);
+  };
+  char* const target = there(to);
+  char* const target_barrier = there(barrier);
+  mbarrier_require_fenced(peer, target_barrier, file, line);
+  peer.mbarriers.at(target_barrier).remote = true;
+  happens_before(&engine_token);
+  const auto run = [=, &peer] {
+    note_write(target, kBytes);
+    write_both(peer, target, reinterpret_cast<const char*>(&value), kBytes);
+    mbarrier_complete(peer, target_barrier, kBytes, file, line);
+  };
+  add_async({AsyncOp::cluster_store, run, current, false, false, &peer});
+}
+
+}  // namespace deepcache::emulator
