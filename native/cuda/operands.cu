@@ -15,6 +15,11 @@ void Operands::view(const Tensor& x, const Tensor& x2, View (&views)[2], int (&c
   channels[1] = x2 ? x2.shape.c : 0;
 }
 
-bool aligned(const View& view) { return reinterpret_cast<uintptr_t>(view.data) % 16 == 0; }
+namespace {
+bool is_multiple_of_16(const void* data) { return reinterpret_cast<uintptr_t>(data) % 16 == 0; }
+}  // namespace
+
+bool aligned(const View& view) { return is_multiple_of_16(view.data); }
+bool aligned(const float* vector) { return is_multiple_of_16(vector); }
 
 }  // namespace deepcache::cuda

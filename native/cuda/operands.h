@@ -23,5 +23,6 @@ struct Operands {
 
 // Whether accesses of eight values are possible: 16-byte alignment.
 bool aligned(const View& view);
+bool aligned(const float* vector);
 
 }  // namespace deepcache::cuda

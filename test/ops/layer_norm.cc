@@ -43,6 +43,10 @@ std::vector<OpCase> layer_norm_cases() {
   return {
       layer_norm_case("plain", {2, 1, 77, 320}, true),
       layer_norm_case("odd", {1, 1, 13, 37}, true),
+      layer_norm_case("of_3_chunks", {1, 1, 9, 648}, true),
+      layer_norm_case("of_5_chunks", {1, 1, 5, 1280}, true),
+      layer_norm_case("of_8_chunks", {1, 1, 5, 2040}, true),
+      layer_norm_case("of_9_chunks", {1, 1, 5, 2056}, true),
       layer_norm_case("tiny", {1, 1, 3, 5}, false),
       layer_norm_case("far_from_zero", {1, 1, 40, 768}, true, 100),
   };
