@@ -78,13 +78,24 @@ constexpr AttentionTile kFewKeys[] = {{40, 80, 410, kInTurn},
 constexpr int kMostFewKeys = 80, kQueries = 128;
 constexpr double kAttentionStart = 2500;  // cycles of a block: first loads, last stores
 
+// attention_products.cu: parts of the queries, whose scores the cache holds. Probabilities are 16
+// bits; what the scores move is in the estimate of sums that another kernel finishes.
+double wide_attention(const Attention& op, const Chip& chip) {
+  const double width = op.head_width, keys = op.key.length;
+  const double queries = std::min<double>(
+      op.query.length,
+      std::max(128.0, std::floor(chip.multiprocessors * 65536 / keys / 128) * 128));
+  const double probabilities = queries * keys * kBytes * 2 / (0.5 * chip.cache_bytes);
+  const double part = product(queries, keys, width, 0, cuda::Finish::apart, chip).predicted +
+                      product(queries, width, keys, 0, cuda::Finish::plain, chip).predicted +
+                      probabilities + 3 * chip.launch;
+  return double(op.outer) * op.inner * op.heads *
+         (std::ceil(op.query.length / queries) * part + chip.launch);
+}
+
 double attention(const Attention& op, const OpCost& cost, const Chip& chip) {
   const double width = op.head_width, keys = op.key.length;
-  if (width > 160) {
-    // attention.cu's wide kernel: 32 queries a block, whose scores are computed four times.
-    const double moved = cost.exponentials / 32 * width * kBytes * 5;
-    return moved / (0.5 * chip.cache_bytes);
-  }
+  if (width > 160) return wide_attention(op, chip);
   const auto& tiles = keys <= kMostFewKeys ? kFewKeys : kAttentionTiles;
   const AttentionTile* tile = tiles;
   while (tile->columns < width) tile++;

@@ -24,16 +24,23 @@ size_t partial_bytes(const Product& product) {
 }
 
 template <typename T>
-void launch_product(const Product& product, const gpu::Properties& gpu, Stream stream) {
+void launch_sums(const Product& product, const gpu::Properties& gpu, Stream stream) {
   if (is_sm90(product.tile))
     launch_matmul_sm90<T>(product.args, product.boxes, product.tile, gpu.multiprocessors, stream);
   else if (product.tile == MatmulTile::narrow_64x8)
     launch_matmul_narrow<T>(product.args, stream);
   else
     launch_matmul_sm80<T>(product.args, product.tile, stream);
+}
+
+template <typename T>
+void launch_product(const Product& product, const gpu::Properties& gpu, Stream stream) {
+  launch_sums<T>(product, gpu, stream);
   if (product.apart()) launch_finish<T>(product.args, stream);
 }
 
+template void launch_sums<Half>(const Product&, const gpu::Properties&, Stream);
+template void launch_sums<Bfloat16>(const Product&, const gpu::Properties&, Stream);
 template void launch_product<Half>(const Product&, const gpu::Properties&, Stream);
 template void launch_product<Bfloat16>(const Product&, const gpu::Properties&, Stream);
 

@@ -24,6 +24,9 @@ Product make_product(const MatmulArgs& args, const MatmulChoice& choice, Activat
 // Bytes of its MatmulArgs::partials.
 size_t partial_bytes(const Product& product);
 
+// The sums of one that is finished apart, without launch_finish().
+template <typename T>
+void launch_sums(const Product& product, const gpu::Properties& gpu, Stream stream);
 template <typename T>
 void launch_product(const Product& product, const gpu::Properties& gpu, Stream stream);
 

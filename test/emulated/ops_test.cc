@@ -61,6 +61,7 @@ const std::set<std::string> kRaceCases = {"conv_linear",
                                           "layer_norm_odd",
                                           "attention_heads_of_40",
                                           "attention_one_query",
+                                          "attention_vae",
                                           "attention_cross_160",
                                           "attention_text_of_video",
                                           "group_norm_plain",
@@ -89,6 +90,14 @@ TEST(quick_sm90_serves_attention) {
                  "attention_heads_of_128", "attention_heads_of_160", "attention_first_frame",
                  "attention_text_of_video"});
   check_kernels(kSm90, "flash attention 64", {"attention_causal", "attention_narrow"});
+}
+
+TEST(quick_wide_attention_as_products) {
+  for (const int device : {kSm80, kSm90}) {
+    check_kernels(device, "attention as products",
+                  {"attention_vae", "attention_wide_in_parts", "attention_wide_heads"});
+    check_kernels(device, "flash attention 32 queries", {"attention_vae_few"});
+  }
 }
 
 // A GPU whose transposed operands have whole 64s of columns only.

@@ -10,8 +10,8 @@
 // A block of 4 warps owns 64 queries (2 warps and 32 from head width 161 on) of one head, a warp 16
 // of them; k and v pass by in tiles of as many keys. Head widths are padded with zeros to a
 // multiple of 16 in shared memory. From width 161 on a block makes 128 columns of y only and
-// repeats the scores: the registers would not hold more, and only the VAE's single attention layer
-// (width 512) is as wide.
+// repeats the scores: the registers would not hold more. That is for few tokens; the VAE's
+// attention over all pixels (width 512) is a case for attention_products.cu.
 //
 // Why it is fast: scores never leave the registers (an accumulator's layout is that of the next
 // product's operand), the next keys arrive while the values are multiplied and the other way round,
@@ -291,6 +291,7 @@ std::string describe(const AttentionArgs& args) {
 
 std::unique_ptr<DeviceOp> make_op(const Attention& op, const OpContext& context) {
   const AttentionArgs args = attention_args(op, context);
+  if (auto products = make_attention_products(args, context)) return products;
   if (!args.sm90 && (op.head_width > 512 || attention_kernel_info(op.head_width).shared_bytes >
                                                 context.gpu.properties.shared_bytes))
     throw Error(ErrorCode::kUnsupported, "attention: heads of " + std::to_string(op.head_width) +

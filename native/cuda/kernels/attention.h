@@ -1,6 +1,7 @@
 #pragma once
 
-// Attention: see attention.cu, and attention_sm90.cu for Hopper.
+// Attention: see attention.cu, attention_sm90.cu for Hopper, and attention_products.cu for wide
+// heads.
 
 #include <memory>
 
@@ -55,5 +56,9 @@ AttentionKernelInfo attention_sm90_info(const AttentionArgs& args);
 
 template <typename T>
 void launch_attention_sm90(const AttentionArgs& args, Stream stream);
+
+// attention_products.cu, or null where attention.cu is faster.
+std::unique_ptr<DeviceOp> make_attention_products(const AttentionArgs& args,
+                                                  const OpContext& context);
 
 }  // namespace deepcache::cuda

@@ -67,6 +67,9 @@ struct MatmulArgs {
   Activation activation = Activation::none;
   float scale = 1, residual_scale = 1;
 
+  // The weights are activations of an earlier kernel, not to be read before it has ended.
+  bool computed_weights = false;
+
   int splits = 1;             // of k
   float* partials = nullptr;  // [splits][phases][rows][columns] of sums that are finished apart
 
