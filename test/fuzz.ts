@@ -1,6 +1,6 @@
 import { expect } from '@jest/globals';
 import { DeepCacheError } from '../lib/errors.js';
-import type { Random } from './random.js';
+import { Random } from './random.js';
 
 /** Bytes with a few of them changed, cut out, doubled, or the end cut off. */
 export function mutated(bytes: Uint8Array, random: Random): Buffer {
@@ -28,6 +28,11 @@ export async function settles<T>(work: () => T | Promise<T>): Promise<T | undefi
     expect(error.message.length).toBeLessThan(2100);
     return undefined;
   }
+}
+
+/** Numbers for damage: the same ones every time, and others for each DEEPCACHE_FUZZ_SEED where it is set. */
+export function fuzzRandom(seed: number): Random {
+  return new Random(seed + 1000 * Number(process.env.DEEPCACHE_FUZZ_SEED ?? 0));
 }
 
 /** How many inputs are tried: the same ones every time, and DEEPCACHE_FUZZ_ROUNDS times as many where it is set. */

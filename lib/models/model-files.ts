@@ -4,6 +4,7 @@ import { DeepCacheError, invalidConfig, messageOf } from '../errors.js';
 import { readJson } from '../files/json.js';
 import { LIMITS } from '../files/read.js';
 import type { Log } from '../log.js';
+import { show } from '../messages.js';
 import { finish } from '../native/device.js';
 import type { Job } from '../native/types.js';
 
@@ -110,13 +111,22 @@ function variantOf(name: string, stem: string): string | undefined {
     .find(Boolean);
 }
 
+/** The largest models have a hundred or so. */
+const MOST_SHARDS = 10_000;
+
+const SHARD = /^[^\\/\0]{1,240}\.safetensors$/;
+
 async function shards(folder: string, index: string, signal?: AbortSignal): Promise<string[]> {
   const path = join(folder, index);
   const map = (await readJson(path, { max: LIMITS.index, signal })).value.weight_map;
   if (typeof map !== 'object' || map === null) throw invalidConfig(path, 'lacks "weight_map"');
-  const files = [...new Set(Object.values(map))];
-  if (files.some((file) => typeof file !== 'string' || /[\\/]/.test(file))) {
-    throw invalidConfig(path, 'names files outside of its folder');
+  const files = [...new Set<unknown>(Object.values(map))];
+  if (files.length < 1 || files.length > MOST_SHARDS) {
+    throw invalidConfig(path, `names ${files.length} files; it must be 1 to ${MOST_SHARDS}`);
+  }
+  const other = files.find((file) => typeof file !== 'string' || !SHARD.test(file));
+  if (other !== undefined) {
+    throw invalidConfig(path, `names ${show(other)}, which is no safetensors file in its folder`);
   }
   return (files as string[]).sort().map((file) => join(folder, file));
 }

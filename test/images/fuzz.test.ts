@@ -3,8 +3,7 @@ import sharp from 'sharp';
 import { bytesOf, loadImages, sizeOf, toMask, toRgb } from '../../lib/images/input.js';
 import { readPng } from '../../lib/images/png.js';
 import { Image, type ImageInput } from '../../lib/index.js';
-import { mutated, rounds, settles } from '../fuzz.js';
-import { Random } from '../random.js';
+import { fuzzRandom, mutated, rounds, settles } from '../fuzz.js';
 import { blackPng, chunk } from './png-file.js';
 
 const FORMATS = ['png', 'jpeg', 'webp', 'gif', 'tiff', 'avif'] as const;
@@ -27,7 +26,7 @@ beforeAll(async () => {
 });
 
 test(`damaged files of ${FORMATS.join(', ')}`, async () => {
-  const random = new Random(11);
+  const random = fuzzRandom(11);
   let read = 0;
   for (let i = 0; i < rounds(600); i++) {
     const { bytes } = random.of(seeds);
@@ -43,7 +42,7 @@ test(`damaged files of ${FORMATS.join(', ')}`, async () => {
 });
 
 test('damaged base64 and data: URLs', async () => {
-  const random = new Random(12);
+  const random = fuzzRandom(12);
   for (let i = 0; i < rounds(200); i++) {
     const { name, bytes } = random.of(seeds);
     const url = Buffer.from(`data:image/${name};base64,${bytes.toString('base64')}`);
@@ -53,7 +52,7 @@ test('damaged base64 and data: URLs', async () => {
 });
 
 test('chunks of a PNG in any order, of any length', async () => {
-  const random = new Random(13);
+  const random = fuzzRandom(13);
   const names = ['tEXt', 'zTXt', 'iTXt', 'iCCP', 'eXIf', 'IDAT', 'PLTE', 'tRNS', 'acTL', 'prVt', 'IHDR'];
   for (let i = 0; i < rounds(300); i++) {
     const extra = Array.from({ length: random.below(6) }, () =>
@@ -68,7 +67,7 @@ test('chunks of a PNG in any order, of any length', async () => {
 
 describe('inputs of pipelines', () => {
   test('raw pixels, tensors and lists that are not what they say', async () => {
-    const random = new Random(14);
+    const random = fuzzRandom(14);
     const numbers = [0, 1, 2, 3, 4, 8, 9, -1, 1.5, Number.NaN, 2 ** 31, 2 ** 53, '8', null, undefined];
     const data = () => random.of([new Uint8Array(random.below(300)), new Float32Array(192), 'x', null, [1]]);
     const input = (depth = 0): unknown => {

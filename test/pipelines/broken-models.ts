@@ -383,16 +383,30 @@ const rest: Breakage[] = [
     code: FILE,
     says: /shard-1\.safetensors/,
   },
-  {
-    name: 'shards outside of the folder',
-    damage: (folder) => {
-      remove(unet)(folder);
-      write(`${unet}.index.json`, '{"weight_map": {"conv_in.weight": "../../secret"}}')(folder);
-    },
-    code: CONFIG,
-    says: /index\.json/,
-  },
+  ...shardNames([
+    ['outside of the folder', ['../../secret'], /index\.json.*"\.\.\/\.\.\/secret"/],
+    ['that are no texts', [5], /index\.json.* 5, which is no safetensors file/],
+    ['that are no weights', ['config.json'], /index\.json.*"config\.json"/],
+    ['with a NUL', ['a\0.safetensors'], /index\.json.*\\u0000/],
+    ['that are none', [], /index\.json.*names 0 files/],
+    [
+      'that are very many',
+      Array.from({ length: 10_001 }, (_, i) => `${i}.safetensors`),
+      /index\.json.*10001 files/,
+    ],
+  ]),
 ];
+
+function shardNames(cases: readonly (readonly [name: string, shards: readonly unknown[], says: RegExp])[]) {
+  return cases.map(([name, shards, says]): Breakage => {
+    const weight_map = Object.fromEntries(shards.map((shard, i) => [`${i}.weight`, shard]));
+    const damage = (folder: string) => {
+      remove(unet)(folder);
+      write(`${unet}.index.json`, JSON.stringify({ weight_map }))(folder);
+    };
+    return { name: `shards ${name}`, damage, code: CONFIG, says };
+  });
+}
 
 export const BREAKAGES: readonly Breakage[] = [
   ...index,

@@ -6,8 +6,7 @@ import { parsePythonJson } from '../../lib/files/python-json.js';
 import { toBlocks } from '../../lib/prompts/blocks.js';
 import { inOneGo } from '../../lib/slices.js';
 import { CLIPTokenizer } from '../../lib/tokenizers/clip-tokenizer.js';
-import { mutated, rounds, settles } from '../fuzz.js';
-import { Random } from '../random.js';
+import { fuzzRandom, mutated, rounds, settles } from '../fuzz.js';
 
 const FIXTURE = 'test/fixtures/sd15-tiny/tokenizer';
 
@@ -40,7 +39,7 @@ const files = () => {
 };
 
 test('damaged tokenizer files', async () => {
-  const random = new Random(21);
+  const random = fuzzRandom(21);
   let loaded = 0;
   for (let i = 0; i < rounds(400); i++) {
     const all = Object.entries(files());
@@ -61,7 +60,7 @@ test('damaged tokenizer files', async () => {
 });
 
 test('values of other kinds in tokenizer files', async () => {
-  const random = new Random(22);
+  const random = fuzzRandom(22);
   const values = [
     null,
     true,
@@ -96,7 +95,7 @@ test('values of other kinds in tokenizer files', async () => {
 });
 
 test('prompts of all characters and brackets', async () => {
-  const random = new Random(23);
+  const random = fuzzRandom(23);
   const tokenizer = await CLIPTokenizer.fromPretrained(FIXTURE);
   const pieces = [
     ...[
@@ -152,7 +151,7 @@ test('prompts of all characters and brackets', async () => {
 });
 
 test('JSON as Python writes it, damaged', () => {
-  const random = new Random(24);
+  const random = fuzzRandom(24);
   const text = readFileSync('test/fixtures/sd15-tiny/unet/config.json');
   for (let i = 0; i < rounds(2000); i++) {
     const broken = mutated(text, random).toString('utf8');
