@@ -1,15 +1,19 @@
 #pragma once
 
+#include <functional>
 #include <string>
 
+#include "../native/runtime/error.h"
 #include "device.h"
+#include "workers.h"
 
 namespace deepcache::bench {
 
-// The errors of a device against the CPU backend, row by row.
+// The errors of a device against the CPU backend, case by case: what a worker does.
 class Checks {
  public:
-  Checks(const Device& device, std::string filter, Report& report);
+  // Leaves out the first `skipped` of the cases that the filter lets through.
+  Checks(const Device& device, std::string filter, int skipped, const Messages& messages);
 
   const Device& device() const { return device_; }
   const std::shared_ptr<Backend>& reference() const { return reference_; }
@@ -17,28 +21,31 @@ class Checks {
   double scaled(double tolerance) const {
     return device_.type == "bf16" ? 8 * tolerance : tolerance;
   }
-  bool wants(const std::string& name) const { return name.find(filter_) != std::string::npos; }
+  // Whether the case is to be run; prints its name, so that a hang has one.
+  bool begin(const std::string& name);
 
-  // Prints and records a row. `problem`: what else is wrong; empty when nothing is.
+  // Prints and records a row of the case. `problem`: what else is wrong; empty when nothing is.
   void add(const std::string& name, double error, double largest, double tolerance,
            const std::string& kernel, const std::string& problem = "");
+  // A row of what was thrown instead; gives up when the GPU may be lost by it.
+  void add_failure(const std::string& name, const Error& error);
   // The same for a device's values and the reference's.
   void compare(const std::string& name, const std::vector<float>& actual,
                const std::vector<float>& expected, double tolerance,
                const std::string& kernel = "");
-  int passed() const { return passed_; }
-  int failed() const { return failed_; }
 
  private:
   Device device_;
   std::shared_ptr<Backend> reference_;
   std::string filter_;
-  Report& report_;
-  int passed_ = 0, failed_ = 0;
+  const Messages& messages_;
+  int skipped_, cases_ = 0;
+  std::string begun_;  // whose name stands on a line of its own
 };
 
-// Every op case (test/ops/), against double precision.
-void check_op_table(Checks& checks);
+// Every op case (test/ops/), against double precision; those that say first whether a GPU's
+// features work come first, and are all with `smoke`.
+void check_op_table(Checks& checks, bool smoke);
 // Every distinct op of a model's U-Net as it is at `side` x `side` latents and a batch of 2.
 void check_op_shapes(Checks& checks, const std::string& model, int side);
 // Full and retrieve calls of its U-Net, a DeepCache run with the sampler, and its autoencoder and
@@ -48,10 +55,17 @@ void check_model(Checks& checks, const std::string& model, int side);
 // Device memory that `runs` runs of a model, most of them with sessions of their own, leave behind.
 void check_memory(Checks& checks, const std::string& model, int runs);
 
-// All of that for the models, each at the latent size of its configuration or, if that is larger,
-// `side`. Returns the number of rows that failed.
-int check(const Device& device, const std::vector<std::string>& parts,
-          const std::vector<std::string>& models, int side, int runs, const std::string& filter,
-          const std::string& json);
+struct CheckRequest {
+  std::function<Device()> open;
+  std::vector<std::string> parts;   // smoke, ops, shapes, models, memory
+  std::vector<std::string> models;  // each at its own latent size or, if that is larger, `side`
+  int side = 0, runs = 0;
+  double patience = 0;  // seconds for a case
+  std::string filter, json;
+};
+
+// All of that, in processes of their own: a fault or a hang loses its case and no other. Returns 1
+// when a row failed. Throws Error(kInvalidArgument), also when there is no such device.
+int check(const CheckRequest& request);
 
 }  // namespace deepcache::bench

@@ -38,8 +38,8 @@ void check_unet(Checks& checks, const std::string& model, int side) {
   const int last = config.branches() - 1;
   const std::vector<int> branches = {0, last / 2, last};
   std::unique_ptr<Unet> unet, reference;
-  const auto wants = [&](const std::string& name) {
-    if (!checks.wants(name)) return false;
+  const auto begin = [&](const std::string& name) {
+    if (!checks.begin(name)) return false;
     if (!unet) unet = synthetic_unet(json, checks.device().backend);
     if (!reference) reference = synthetic_unet(json, checks.reference());
     return true;
@@ -54,7 +54,7 @@ void check_unet(Checks& checks, const std::string& model, int side) {
   // Odd sizes crop enlargements: other kernels.
   for (const auto& [height, width] : {std::pair(side, side), std::pair(side - 1, side - 3)}) {
     const std::string size = " " + std::to_string(height) + "x" + std::to_string(width);
-    if (!wants(head + "full" + size)) continue;
+    if (!begin(head + "full" + size)) continue;
     const UnetShape shape{2, height, width, kTokens, 1};
     const UnetInputs inputs(config, 2, height, width, kTokens);
     UnetForward request = inputs.at(601);
@@ -69,21 +69,21 @@ void check_unet(Checks& checks, const std::string& model, int side) {
     }
   }
   for (const int branch : {0, last / 2}) {
-    const std::string name = head + "deepcache" + std::to_string(branch);
-    if (!wants(name)) continue;
+    const std::string name =
+        head + "deepcache" + std::to_string(branch) + " 7 steps, every 3rd full";
+    if (!begin(name)) continue;
     const DenoiseInputs inputs(config, 1, side, side, kTokens);
     const UnetDenoise request = inputs.run(7, 3, branch);
     const auto ignore = [](const UnetProgress&) {};
     const UnetRun expected = reference->denoise(request, nullptr, ignore);
     const UnetRun actual = unet->denoise(request, nullptr, ignore);
-    checks.compare(name + " 7 steps, every 3rd full", actual.latents, expected.latents,
-                   checks.scaled(kRun));
+    checks.compare(name, actual.latents, expected.latents, checks.scaled(kRun));
   }
 }
 
 void check_vae(Checks& checks, const std::string& model, int side) {
   const std::string config = model_part(model, "vae"), name = "model." + model + ".vae.decode";
-  if (config.empty() || !checks.wants(name)) return;
+  if (config.empty() || !checks.begin(name)) return;
   const auto vae = synthetic_vae(config, checks.device().backend);
   const auto reference = synthetic_vae(config, checks.reference());
   const auto latent = synthetic_input("input.latent", {1, 4, side, side + 1});
@@ -98,7 +98,7 @@ void check_vae(Checks& checks, const std::string& model, int side) {
 
 void check_text(Checks& checks, const std::string& model, const std::string& part) {
   const std::string config = model_part(model, part), name = "model." + model + "." + part;
-  if (config.empty() || !checks.wants(name)) return;
+  if (config.empty() || !checks.begin(name)) return;
   const auto encoder = synthetic_text_encoder(config, checks.device().backend);
   const auto reference = synthetic_text_encoder(config, checks.reference());
   const auto ids = synthetic_ids(2 * kTokens, encoder->config().vocabulary);
@@ -117,7 +117,7 @@ void check_model(Checks& checks, const std::string& model, int side) {
     try {
       body();
     } catch (const Error& error) {
-      checks.add("model." + model + "." + part, INFINITY, INFINITY, 0, "", error.what());
+      checks.add_failure("model." + model + "." + part, error);
     }
   };
   guarded("unet", [&] { check_unet(checks, model, side); });
@@ -129,7 +129,7 @@ void check_model(Checks& checks, const std::string& model, int side) {
 void check_memory(Checks& checks, const std::string& model, int runs) {
   constexpr double kMebibyte = 1 << 20, kAllowed = 2;  // the driver's own, whatever the runs
   const std::string name = "memory." + model + " MiB left behind by " + std::to_string(runs);
-  if (!checks.wants(name)) return;
+  if (!checks.begin(name)) return;
   const Device& device = checks.device();
   const std::string json = model_part(model, "unet");
   const UnetConfig config = UnetConfig::parse(json);

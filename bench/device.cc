@@ -61,11 +61,18 @@ JsonObject describe(const Device& device, const std::string& what) {
       .add("architecture", "sm_" + std::to_string(10 * info.major + info.minor))
       .add("multiprocessors", info.multiprocessors)
       .add("memory_gib", double(info.memory_bytes) / (1 << 30));
-  for (const char* field : {"driver_version", "clocks.sm", "clocks.max.sm", "clocks.mem",
-                            "power.limit", "temperature.gpu"})
-    gpu.add(field, output_of("nvidia-smi --id=" + std::to_string(index) + " --query-gpu=" + field +
-                             " --format=csv,noheader 2>/dev/null"));
+  constexpr const char* kFields =
+      "driver_version,clocks.sm,clocks.max.sm,clocks.mem,power.limit,temperature.gpu";
+  gpu.add(kFields, output_of("nvidia-smi --id=" + std::to_string(index) +
+                             " --query-gpu=" + kFields + " --format=csv,noheader 2>/dev/null"));
+  gpu.add("features", features_of(device));
   return out.raw("gpu", gpu.str());
+}
+
+std::string features_of(const Device& device) {
+  std::string text = device.gpu->describe();
+  for (size_t end; (end = text.find('\n')) != std::string::npos;) text.replace(end, 1, "; ");
+  return text;
 }
 
 std::string gpu_clocks(const Device& device) {

@@ -29,6 +29,9 @@ Device open_device(const std::string& device, const std::string& type, int threa
 // For reports: machine, date, commit, and of a GPU its name, driver, clocks and power limit.
 JsonObject describe(const Device& device, const std::string& what);
 
+// What a GPU's kernels use and do without, in a line (cuda::CudaBackend::describe).
+std::string features_of(const Device& device);
+
 // A GPU's clocks, power and temperature now, as nvidia-smi tells.
 std::string gpu_clocks(const Device& device);
 

@@ -19,8 +19,8 @@ using namespace deepcache::bench;
 constexpr const char* kUsage =
     "usage: deepcache-bench COMMAND [OPTION VALUE]...\n"
     "  check      a GPU (or the emulated one) against the CPU backend\n"
-    "             [--parts ops,shapes,models,memory] [--models small-sd15,...] [--side 32]\n"
-    "             [--runs 1000] of memory\n"
+    "             [--parts smoke,ops,shapes,models,memory] [--models small-sd15,...]\n"
+    "             [--side 32] [--runs 1000] of memory [--patience 120] seconds for a case\n"
     "  time       calls, runs and ops of models on synthetic weights, beside ceilings measured in\n"
     "             the same run [--parts steps,images,ops] [--models sd15,sdxl] [--batches "
     "1,2,8,16]\n"
@@ -55,10 +55,17 @@ int run(int argc, char** argv) {
     return open_device(device_name, type, threads);
   };
   if (command == "check") {
-    const auto parts = options.list("parts", "ops,models");
-    const auto models = options.list("models", kSmallModels);
-    const int side = int(options.number("side", 32)), runs = int(options.number("runs", 1000));
-    return check(device(), parts, models, side, runs, filter, json);
+    CheckRequest request;
+    request.open = [&] { return open_device(device_name, type, threads); };
+    request.parts = options.list("parts", "ops,models");
+    request.models = options.list("models", kSmallModels);
+    request.side = int(options.number("side", 32));
+    request.runs = int(options.number("runs", 1000));
+    request.patience = options.number("patience", 120);
+    request.filter = filter;
+    request.json = json;
+    options.finish();
+    return check(request);
   }
   if (command == "time") {
     TimeOptions time;

@@ -33,8 +33,8 @@ JsonObject& JsonObject::append(const JsonObject& other) {
   return *this;
 }
 
-void Report::add(const JsonObject& row) {
-  rows_ += (rows_.empty() ? "\n    " : ",\n    ") + row.str();
+void Report::add(const std::string& object) {
+  rows_ += (rows_.empty() ? "\n    " : ",\n    ") + object;
   write();
 }
 
@@ -47,7 +47,7 @@ void Report::write() const {
   if (file_.empty()) return;
   const std::string unfinished = file_ + ".part";
   std::ofstream out(unfinished);
-  out << "{\n  " << head_.members() << ",\n  \"rows\": [" << rows_ << "\n  ]";
+  out << "{\n  " << head_ << ",\n  \"rows\": [" << rows_ << "\n  ]";
   if (!tail_.members().empty()) out << ",\n  " << tail_.members();
   out << "\n}\n";
   out.close();

@@ -37,17 +37,20 @@ class JsonObject {
 class Report {
  public:
   // `head`: members before the rows. Nothing is written when `file` is empty.
-  Report(std::string file, JsonObject head) : file_(std::move(file)), head_(std::move(head)) {}
+  explicit Report(std::string file, const JsonObject& head = {})
+      : file_(std::move(file)), head_(head.members()) {}
+  // The members before the rows, where they are not known earlier.
+  void begin(const std::string& members) { head_ = members; }
   // Throws Error(kInvalidArgument) when the file cannot be written.
-  void add(const JsonObject& row);
+  void add(const JsonObject& row) { add(row.str()); }
+  void add(const std::string& object);
   void summary(const JsonObject& members);
 
  private:
   void write() const;
 
-  std::string file_;
-  JsonObject head_, tail_;
-  std::string rows_;
+  std::string file_, head_, rows_;
+  JsonObject tail_;
 };
 
 }  // namespace deepcache::bench

@@ -134,7 +134,9 @@ double Timings::measure_row(const std::string& name, const OpCost& cost, int pas
 void Timings::finish() {
   JsonObject end;
   end.add("seconds", seconds_so_far()).add("complete", !late()).add("rows_left_out", left_out_);
-  if (device_.gpu) end.add("clocks_at_the_end", gpu_clocks(device_));
+  if (device_.gpu)
+    end.add("clocks_at_the_end", gpu_clocks(device_))
+        .add("features_at_the_end", features_of(device_));
   report_.summary(end);
   if (left_out_) std::printf("time is up: %d rows were left out\n", left_out_);
 }

@@ -79,6 +79,15 @@ int synchronize(Context* context, ApiError* error) {
   });
 }
 
+void copy_out(const std::string& all, char* text, size_t capacity, size_t* size) {
+  *size = all.size();
+  std::copy_n(all.data(), std::min(capacity, all.size()), text);
+}
+
+int context_describe(Context* context, char* text, size_t capacity, size_t* size, ApiError* error) {
+  return guarded(error, [&] { copy_out(context->describe(), text, capacity, size); });
+}
+
 int memory_create(Context* context, size_t bytes, void** data, ApiError* error) {
   return guarded(error, [&] {
     context->enter();
@@ -208,11 +217,7 @@ int tuning_set(Context* context, const char* text, bool measures, ApiError* erro
 }
 
 int tuning_get(Context* context, char* text, size_t capacity, size_t* size, ApiError* error) {
-  return guarded(error, [&] {
-    const std::string all = context->tuning.text();
-    *size = all.size();
-    std::copy_n(all.data(), std::min(capacity, all.size()), text);
-  });
+  return guarded(error, [&] { copy_out(context->tuning.text(), text, capacity, size); });
 }
 
 int time_begin(Context* context, ApiError* error) {
@@ -230,20 +235,35 @@ int time_end(Context* context, double* seconds, ApiError* error) {
   });
 }
 
-constexpr Api kApi = {DEEPCACHE_CUDA_ABI, DEEPCACHE_CUDA_BUILD,
-                      device_count,       device_info,
-                      context_create,     context_destroy,
-                      synchronize,        memory_create,
-                      memory_destroy,     upload,
-                      download,           copy,
-                      program_create,     program_destroy,
-                      program_run,        program_kernel,
-                      loop_create,        loop_destroy,
-                      loop_begin,         loop_change,
-                      loop_enqueue,       loop_input,
-                      loop_apply,         loop_wait,
-                      tuning_set,         tuning_get,
-                      time_begin,         time_end};
+constexpr Api kApi = {DEEPCACHE_CUDA_ABI,
+                      DEEPCACHE_CUDA_BUILD,
+                      device_count,
+                      device_info,
+                      context_create,
+                      context_destroy,
+                      synchronize,
+                      context_describe,
+                      memory_create,
+                      memory_destroy,
+                      upload,
+                      download,
+                      copy,
+                      program_create,
+                      program_destroy,
+                      program_run,
+                      program_kernel,
+                      loop_create,
+                      loop_destroy,
+                      loop_begin,
+                      loop_change,
+                      loop_enqueue,
+                      loop_input,
+                      loop_apply,
+                      loop_wait,
+                      tuning_set,
+                      tuning_get,
+                      time_begin,
+                      time_end};
 
 }  // namespace
 }  // namespace deepcache::cuda

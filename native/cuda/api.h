@@ -113,6 +113,9 @@ struct Api {
   int (*context_create)(int device, ActivationType, Context**, ApiError*);
   void (*context_destroy)(Context*);
   int (*synchronize)(Context*, ApiError*);
+  // What its kernels use and do without, in lines (Context::describe): as much as fits, and its
+  // size.
+  int (*context_describe)(Context*, char* text, size_t capacity, size_t* size, ApiError*);
 
   int (*memory_create)(Context*, size_t bytes, void** data, ApiError*);  // zero-filled
   void (*memory_destroy)(Context*, void* data);

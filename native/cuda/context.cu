@@ -21,13 +21,17 @@ gpu::Properties check_device(int device) {
 }  // namespace
 
 Context::Context(int device, ActivationType type)
-    : device(device), type(type), properties(check_device(device)) {
+    : device(device),
+      type(type),
+      switches(Switches::from_environment()),
+      properties(check_device(device)) {
   enter();
   stream = gpu::make_stream();
   fault = gpu::Memory(sizeof(int));
   gpu::fill(fault.data(), 0, sizeof(int), stream);
   probe_code(properties, stream);
-  if (properties.hopper) probe_odd_transposed(properties, stream);
+  switches.apply(properties);
+  if (properties.hopper && switches.allows("odd_v")) probe_odd_transposed(properties, stream);
   if (properties.overlap) gpu::allow_overlap(stream);
 }
 
@@ -41,6 +45,7 @@ Context::~Context() {
 }
 
 void Context::synchronize() {
+  const std::lock_guard lock(mutex_);  // so that one thread alone finds it
   int found = 0;
   gpu::download(&found, fault.data(), sizeof found, stream);
   if (!found) return;
@@ -48,6 +53,30 @@ void Context::synchronize() {
   throw Error(ErrorCode::kInvalidArgument, found == kBadToken
                                                ? "a token id is outside of the vocabulary"
                                                : "a token outside of its sequence was picked");
+}
+
+gpu::Graph Context::record(const std::function<void(Stream)>& enqueue) {
+  if (properties.overlap) {
+    try {
+      return gpu::Graph(true, enqueue);
+    } catch (const Error& error) {
+      // Not every driver records launches that overlap for every GPU.
+      const std::lock_guard lock(mutex_);
+      lost_overlap_ = error.what();
+    }
+  }
+  return gpu::Graph(false, enqueue);
+}
+
+std::string Context::describe() const {
+  std::string text = "features in use: " + features_in_use(properties);
+  if (!switches.disabled.empty())
+    text += "\ndisabled by DEEPCACHE_CUDA_DISABLE: " + switches.disabled;
+  if (switches.synchronous) text += "\nDEEPCACHE_CUDA_SYNC: every op is waited for, without graphs";
+  const std::lock_guard lock(mutex_);
+  if (!lost_overlap_.empty())
+    text += "\na graph's kernels do not overlap, since recording them failed: " + lost_overlap_;
+  return text;
 }
 
 }  // namespace deepcache::cuda

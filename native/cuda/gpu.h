@@ -41,6 +41,7 @@ struct Properties {
   bool clusters = false, overlap = false, hopper = false;
   // Whether wgmma takes a transposed operand whose columns are not a multiple of 64.
   bool odd_transposed_v = false;
+  bool once = true;  // whether group norms may read their input once; see Switches
 };
 
 // Lets a kernel's launches on the device in use ask for all the dynamic shared memory that its
@@ -113,11 +114,16 @@ class Event {
 // recorded with: what changes between launches must be in device memory.
 class Graph {
  public:
-  // `enqueue` launches on the stream that it is given, which is like `like`; no memory may come or
-  // go meanwhile.
-  Graph(Stream like, const std::function<void(Stream)>& enqueue);
+  Graph() = default;  // of nothing
+  // `enqueue` launches on the stream that it is given, whose grids may overlap if `overlaps`; no
+  // memory may come or go meanwhile.
+  Graph(bool overlaps, const std::function<void(Stream)>& enqueue);
   ~Graph();
   Graph(Graph&& other) noexcept : handle_(std::exchange(other.handle_, {})) {}
+  Graph& operator=(Graph&& other) noexcept {
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
   void launch(Stream stream) const;
 
  private:

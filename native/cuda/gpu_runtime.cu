@@ -10,11 +10,22 @@
 
 namespace deepcache::cuda::gpu {
 
+namespace {
+
+// What the runtime's own words leave open. Only mbarrier_wait() traps, but for faults of shared
+// memory the hardware reports the same.
+const char* hint(cudaError_t result) {
+  if (result != cudaErrorLaunchFailure) return "";
+  return ": a kernel waited for seconds for what never came (or left its shared memory)";
+}
+
+}  // namespace
+
 void check(cudaError_t result, const char* what) {
   if (result == cudaSuccess) return;
   throw Error(ErrorCode::kInternal, std::string("CUDA: ") + what +
                                         " failed: " + cudaGetErrorString(result) + " (" +
-                                        cudaGetErrorName(result) + ")");
+                                        cudaGetErrorName(result) + ")" + hint(result));
 }
 
 // Set once for each kernel and device, to the most: the limit belongs to the process, and lowering
@@ -144,9 +155,9 @@ namespace {
 
 // Of a stream of its own: other threads may use the context's meanwhile. Relaxed, since a kernel's
 // code may be loaded when it is first recorded.
-cudaGraph_t capture(Stream like, const std::function<void(Stream)>& enqueue) {
+cudaGraph_t capture(bool overlaps, const std::function<void(Stream)>& enqueue) {
   Stream stream = make_stream();
-  stream.overlaps = like.overlaps;
+  stream.overlaps = overlaps;
   cudaGraph_t graph = nullptr;
   try {
     check(cudaStreamBeginCapture(stream.handle, cudaStreamCaptureModeRelaxed), "recording a graph");
@@ -155,6 +166,7 @@ cudaGraph_t capture(Stream like, const std::function<void(Stream)>& enqueue) {
   } catch (...) {
     if (!graph) cudaStreamEndCapture(stream.handle, &graph);
     if (graph) cudaGraphDestroy(graph);
+    cudaGetLastError();
     destroy(stream);
     throw;
   }
@@ -162,31 +174,18 @@ cudaGraph_t capture(Stream like, const std::function<void(Stream)>& enqueue) {
   return graph;
 }
 
-cudaGraphExec_t record(Stream like, const std::function<void(Stream)>& enqueue) {
-  const cudaGraph_t graph = capture(like, enqueue);
-  cudaGraphExec_t handle = nullptr;
-  const cudaError_t result = cudaGraphInstantiate(&handle, graph, 0);
+}  // namespace
+
+Graph::Graph(bool overlaps, const std::function<void(Stream)>& enqueue) {
+  const cudaGraph_t graph = capture(overlaps, enqueue);
+  const cudaError_t result = cudaGraphInstantiate(&handle_, graph, 0);
   cudaGraphDestroy(graph);
+  if (result != cudaSuccess) cudaGetLastError();  // it would be reported again by the next launch
   if (result == cudaErrorMemoryAllocation)
     throw Error(ErrorCode::kOutOfMemory, "there is no GPU memory left for a CUDA graph (" +
                                              std::to_string(free_memory() >> 20) +
                                              " MiB are free)");
   check(result, "making a graph");
-  return handle;
-}
-
-}  // namespace
-
-Graph::Graph(Stream like, const std::function<void(Stream)>& enqueue) {
-  try {
-    handle_ = record(like, enqueue);
-  } catch (const Error&) {
-    if (!like.overlaps) throw;
-    // Not every driver records launches that overlap for every GPU.
-    cudaGetLastError();
-    like.overlaps = false;
-    handle_ = record(like, enqueue);
-  }
 }
 
 Graph::~Graph() {

@@ -104,9 +104,11 @@ double Event::seconds_since(const Event& earlier) const {
   return handle_->time - earlier.handle_->time;
 }
 
-Graph::Graph(Stream, const std::function<void(Stream)>& enqueue)
+Graph::Graph(bool overlaps, const std::function<void(Stream)>& enqueue)
     : handle_(new std::vector<emulator::Work>) {
   try {
+    if (overlaps && options.refuses_overlap)
+      throw Error(ErrorCode::kInternal, "CUDA: recording a graph failed: as the emulator was told");
     emulator::Stream recording(handle_);
     checked([&] { enqueue(&recording); });
   } catch (...) {

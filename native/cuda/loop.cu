@@ -76,18 +76,23 @@ DeviceLoop::Key DeviceLoop::key_of(const LoopSpec& spec,
 const DeviceLoop::Recorded& DeviceLoop::graph(const Key& key) {
   const auto found = graphs_.find(key);
   if (found != graphs_.end()) return *found;
-  const auto record = [&](Stream stream) {
-    const auto& [segments, halves, shape, features] = key;
-    if (segments.empty()) {
-      launch_sampler_row(state(), stream);
-    } else {
-      launch_sampler_input(state(), shape, features, slices_of(segments), stream);
-      for (const auto& [program, first, last] : segments) program->enqueue(first, last, stream);
-    }
-    launch_sampler_step(state(), shape, features, halves, stream);
-  };
-  gpu::Graph made(context_.stream, record);
+  gpu::Graph made;
+  if (!context_.switches.synchronous)
+    made = context_.record([&](Stream stream) { launch(key, stream); });
   return *graphs_.emplace(key, std::move(made)).first;
+}
+
+void DeviceLoop::launch(const Key& key, Stream stream) const {
+  const auto& [segments, halves, shape, features] = key;
+  const auto name = [] { return "the sampler"; };
+  context_.run(name, [&] {
+    if (segments.empty())
+      launch_sampler_row(state(), stream);
+    else
+      launch_sampler_input(state(), shape, features, slices_of(segments), stream);
+  });
+  for (const auto& [program, first, last] : segments) program->enqueue(first, last, stream);
+  context_.run(name, [&] { launch_sampler_step(state(), shape, features, halves, stream); });
 }
 
 float DeviceLoop::change() {
@@ -109,7 +114,11 @@ const DeviceLoop::Recorded& DeviceLoop::next(bool skips) const {
 }
 
 void DeviceLoop::enqueue(bool skips) {
-  next(skips).second.launch(context_.stream);
+  const auto& [key, graph] = next(skips);
+  if (context_.switches.synchronous)
+    launch(key, context_.stream);
+  else
+    graph.launch(context_.stream);
   end_row();
 }
 

@@ -47,14 +47,16 @@ class DeviceLoop {
   static Key key_of(const LoopSpec& spec, const std::vector<DeviceSegments>& programs, int row,
                     int program, SamplerFeatures features);
   const Recorded& graph(const Key& key);
+  // A row of the key on any stream.
+  void launch(const Key& key, Stream stream) const;
   const Recorded& next(bool skips) const;
   void end_row();
 
   Context& context_;
-  gpu::Memory state_;           // a LoopState
-  gpu::Memory table_;           // rows, terms, values and scratch of the longest run so far
-  std::vector<float> changes_;  // of the samples, for change()
-  std::map<Key, gpu::Graph> graphs_;
+  gpu::Memory state_;                 // a LoopState
+  gpu::Memory table_;                 // rows, terms, values and scratch of the longest run so far
+  std::vector<float> changes_;        // of the samples, for change()
+  std::map<Key, gpu::Graph> graphs_;  // empty ones with Switches::synchronous
   struct Row {
     const Recorded* program;
     const Recorded* instead;  // null where the row always runs its program

@@ -5,6 +5,16 @@
 #include "cuda/program.h"
 
 namespace deepcache::cuda {
+namespace {
+
+// "conv to 2x64x64x320".
+std::string name_of(const Op& op) {
+  const Shape& s = op.output().shape;
+  return std::string(op.name()) + " to " + std::to_string(s.n) + 'x' + std::to_string(s.h) + 'x' +
+         std::to_string(s.w) + 'x' + std::to_string(s.c);
+}
+
+}  // namespace
 
 DeviceProgram::DeviceProgram(Context& context, const ProgramSpec& spec)
     : context_(context), tensors_(spec.tensors, spec.tensors + spec.tensor_count) {
@@ -20,6 +30,7 @@ DeviceProgram::DeviceProgram(Context& context, const ProgramSpec& spec)
   for (size_t i = 0; i < ops.size(); i++) {
     std::unique_ptr<DeviceOp> made;
     if (!is_added[i]) made = ops[i].visit([&](const auto& op) { return make_op(op, op_context); });
+    names_.push_back(name_of(ops[i]));
     kernels_.push_back(made ? made->kernel() : "added to a later product");
     if (made) bytes = std::max(bytes, made->workspace_bytes());
     ops_.push_back(std::move(made));
@@ -57,15 +68,22 @@ void DeviceProgram::check_step(int step) const {
 
 void DeviceProgram::run(int step, int first, int last) const {
   check_step(step);
-  if (slices_.count) launch_fetch_slices(slices_, step, context_.stream);
+  if (slices_.count)
+    context_.run([] { return "fetching a step's tensors"; },
+                 [&] { launch_fetch_slices(slices_, step, context_.stream); });
   enqueue(first, last, context_.stream);
 }
 
 void DeviceProgram::enqueue(int first, int last, Stream stream) const {
   if (first < 0 || last > int(ops_.size()) || first > last)
     throw Error(ErrorCode::kInternal, "run: ops out of range");
-  for (int i = first; i < last; i++)
-    if (ops_[i]) ops_[i]->launch(stream);
+  for (int i = first; i < last; i++) {
+    if (!ops_[i]) continue;
+    const auto name = [&] {
+      return "op " + std::to_string(i) + " (" + names_[i] + "; " + kernels_[i] + ")";
+    };
+    context_.run(name, [&] { ops_[i]->launch(stream); });
+  }
 }
 
 Slices slices_of(const DeviceSegments& segments) {

@@ -36,6 +36,7 @@ class DeviceProgram {
   std::vector<TensorPlace> tensors_;
   std::vector<std::unique_ptr<DeviceOp>> ops_;  // null: added to a later product
   std::vector<std::string> kernels_;            // that serve the ops, for reports
+  std::vector<std::string> names_;              // of the ops, for errors
   Slices slices_;
   int last_step_ = INT_MAX;
   gpu::Memory slice_memory_;

@@ -72,6 +72,7 @@ std::string tuning_key(const MatmulArgs& args) {
 }
 
 void Tuning::read(const std::string& text) {
+  const std::lock_guard lock(mutex_);
   choices_.clear();
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
@@ -84,6 +85,7 @@ void Tuning::read(const std::string& text) {
 }
 
 std::string Tuning::text() const {
+  const std::lock_guard lock(mutex_);
   std::string text;
   for (const auto& [key, choice] : choices_)
     text += key + ' ' + name_of(choice.tile) + ' ' + std::to_string(choice.splits) + '\n';
@@ -92,6 +94,7 @@ std::string Tuning::text() const {
 
 MatmulChoice Tuning::choose(const MatmulArgs& args, Context& context) {
   const std::vector<MatmulChoice> ranked = rank_choices(args, context.properties);
+  const std::lock_guard lock(mutex_);
   const auto found = choices_.find(tuning_key(args));
   if (found != choices_.end() &&
       std::find(ranked.begin(), ranked.end(), found->second) != ranked.end())

@@ -2,7 +2,9 @@
 
 // Tiles and splits that were measured to be the fastest on a GPU, by product.
 
+#include <atomic>
 #include <map>
+#include <mutex>
 #include <string>
 
 #include "cuda/tiles.h"
@@ -11,10 +13,11 @@ namespace deepcache::cuda {
 
 struct Context;
 
+// For any number of threads.
 class Tuning {
  public:
   // Whether choose() measures products that the table lacks.
-  bool measures = false;
+  std::atomic<bool> measures = false;
 
   // Replaces the table by the lines of a text(). Those that say nothing here (of another version,
   // or damaged) are left out: they cost a measurement, not an error.
@@ -26,6 +29,7 @@ class Tuning {
   MatmulChoice choose(const MatmulArgs& args, Context& context);
 
  private:
+  mutable std::mutex mutex_;  // programs may be made by several threads; they measure in turn
   std::map<std::string, MatmulChoice> choices_;
 };
 

@@ -23,7 +23,9 @@ struct Options {
   size_t memory_bytes = size_t(1) << 30;  // of each GPU, of which others have taken
   size_t taken_bytes = 0;
   uint64_t failing_allocation = UINT64_MAX;  // by number; see statistics.allocations
-  int planted_bug = 0;  // which of the kernels' planted bugs is active: a test of the tests
+  bool refuses_overlap = false;              // graphs cannot be recorded while grids may overlap
+  bool faults_stay = false;  // as on a GPU: after a kernel's fault nothing works any more
+  int planted_bug = 0;       // which of the kernels' planted bugs is active: a test of the tests
 };
 inline Options options;
 

@@ -13,6 +13,15 @@ thread_local int device_of_thread = 0;
 std::mutex registry_mutex;
 std::vector<Stream*> registry;
 
+// Of the first fault, where they stay.
+std::mutex fault_mutex;
+std::string lasting_fault;
+
+void throw_lasting_fault() {
+  const std::lock_guard lock(fault_mutex);
+  if (!lasting_fault.empty()) throw std::runtime_error(lasting_fault);
+}
+
 }  // namespace
 
 void use_device(int device) { device_of_thread = device; }
@@ -31,6 +40,7 @@ Stream::~Stream() {
 void Stream::add(Work work) {
   if (device_of_thread != device_)
     throw std::runtime_error("work for a stream of another GPU than the thread's");
+  throw_lasting_fault();
   const std::lock_guard lock(mutex_);
   if (into_) return into_->push_back(std::move(work));
   queue_.push_back(std::move(work));
@@ -55,6 +65,7 @@ void Stream::wait_for(uint64_t count) {
   const std::lock_guard lock(mutex_);
   if (done_ < count) statistics.waits++;
   run_until(count);
+  throw_lasting_fault();
   if (failure_.empty()) return;
   const std::string failure = std::move(failure_);
   failure_.clear();
@@ -71,6 +82,9 @@ void Stream::run_until(uint64_t count) {
       work();
     } catch (const std::exception& error) {
       failure_ = error.what();
+      if (!options.faults_stay) continue;
+      const std::lock_guard lock(fault_mutex);
+      lasting_fault = failure_;
     }
   }
 }

@@ -1,9 +1,11 @@
 // Measured tiles: every tile and split that can be chosen computes the same, and what was measured
 // is found again.
 
-#include <cstdlib>
+#include <algorithm>
+#include <thread>
 
 #include "emulated.h"
+#include "environment.h"
 #include "native/temporary_folder.h"
 #include "native/test.h"
 #include "test/ops/op_cases.h"
@@ -59,15 +61,6 @@ void check_choices(int device, const char* const (&tiles)[kTiles], uint64_t seed
         if (splits <= test.most_splits) check_choice(gpu, test, tile, splits);
 }
 
-// Variables of the environment while it lives.
-struct Environment {
-  Environment(const char* name, const std::string& value) : name(name) {
-    setenv(name, value.c_str(), 1);
-  }
-  ~Environment() { unsetenv(name); }
-  const char* name;
-};
-
 }  // namespace
 
 const std::vector<int> kFewSplits = {1, 5}, kManySplits = {1, 2, 3, 5, 12};
@@ -112,6 +105,26 @@ TEST(quick_tuning_measures_and_remembers) {
   CHECK_EQ(gpu.tuning(), measured);
   cuda::CudaBackend other(*deepcache_cuda_api(), kSm86, ActivationType::fp16);
   CHECK_EQ(other.tuning(), std::string());
+}
+
+// Programs that are made on several threads measure in turn, and all find the same table.
+// ThreadSanitizer looks for races.
+TEST(quick_tuning_races) {
+  const Emulation emulation(7, Async::at_issue);
+  const TemporaryFolder folder;
+  const Environment cache("DEEPCACHE_CACHE_DIR", folder.path());
+  const Environment tune("DEEPCACHE_TUNE", "1");
+  cuda::CudaBackend gpu(*deepcache_cuda_api(), kSm90, ActivationType::fp16);
+  std::vector<std::string> problems(3);
+  std::vector<std::thread> threads;
+  for (std::string& problem : problems)
+    threads.emplace_back([&] {
+      problem = check_case(find_case("conv_linear_fused"), gpu, {2e-3, true});
+    });
+  for (std::thread& thread : threads) thread.join();
+  for (const std::string& problem : problems) CHECK_EQ(problem, std::string());
+  const std::string table = gpu.tuning();
+  CHECK_EQ(std::count(table.begin(), table.end(), '\n'), 1);
 }
 
 }  // namespace deepcache::test

@@ -1,5 +1,7 @@
 #include "cuda/host/backend.h"
 
+#include <algorithm>
+
 #include "cuda/host/loop.h"
 #include "cuda/host/program.h"
 
@@ -95,13 +97,17 @@ void CudaBackend::set_tuning(const std::string& text, bool measures) {
   call(api_.tuning_set, context_, text.c_str(), measures);
 }
 
-std::string CudaBackend::tuning() const {
+std::string CudaBackend::read_text(ReadText* read) const {
   size_t size = 0;
-  call(api_.tuning_get, context_, static_cast<char*>(nullptr), size_t(0), &size);
+  call(read, context_, static_cast<char*>(nullptr), size_t(0), &size);
   std::string text(size, 0);
-  call(api_.tuning_get, context_, text.data(), text.size(), &size);
+  call(read, context_, text.data(), text.size(), &size);
+  text.resize(std::min(size, text.size()));  // it may have changed between the two
   return text;
 }
+
+std::string CudaBackend::tuning() const { return read_text(api_.tuning_get); }
+std::string CudaBackend::describe() const { return read_text(api_.context_describe); }
 
 void CudaBackend::synchronize() { call(api_.synchronize, context_); }
 

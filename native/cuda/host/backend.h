@@ -100,12 +100,17 @@ class CudaBackend : public Backend {
   // here on measure what is missing. The constructor has read the GPU's file (host/tuning_file.h).
   void set_tuning(const std::string& text, bool measures);
   std::string tuning() const;
+  // What its kernels use and do without, in lines (Context::describe).
+  std::string describe() const;
 
   // The device's own time for what is enqueued between the two, in seconds.
   void time_begin() { call(api_.time_begin, context_); }
   double time_end();
 
  private:
+  using ReadText = int(Context*, char* text, size_t capacity, size_t* size, ApiError*);
+  std::string read_text(ReadText* read) const;
+
   const Api& api_;
   const int device_;
   const ActivationType type_;

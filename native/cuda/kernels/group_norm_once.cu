@@ -167,7 +167,8 @@ void plan_group_norm(GroupNormArgs& args, const gpu::Properties& gpu) {
   args.once = 0;
   args.blocks = group_norm_blocks(args.samples, args.rows, channels, gpu.multiprocessors);
   const int owned = least_common_multiple_with_8(channels / args.groups);
-  if (!args.eights || args.x[0].fp32 || args.x[1].fp32 || owned > kMostChannels) return;
+  if (!gpu.once || !args.eights || args.x[0].fp32 || args.x[1].fp32 || owned > kMostChannels)
+    return;
   const int most = gpu.clusters ? kMostBlocks : 1;
   int cluster = 1;
   const auto bytes = [&] { return size_t(turns_of(args.rows, cluster, owned)) * kThreads * 16; };

@@ -92,6 +92,7 @@ template <typename T, int kWidth>
 __global__ void __launch_bounds__(kThreads)
     layer_norm_kernel(const __grid_constant__ LayerNormArgs args) {
   if (!PLANTED(13)) follow_previous_grid();
+  while (PLANTED(61)) __syncwarp();
   const int row = int(blockIdx.x) * (kThreads / 32) + int(threadIdx.x) / 32;
   if (row >= args.rows) return;
   const float inverse_count = 1.0f / float(args.channels);
@@ -112,7 +113,7 @@ __global__ void __launch_bounds__(kThreads)
     for (int i = 0; i < kWidth; i++)
       v[i] = (v[i] - mean) * inverse * (args.gamma ? args.gamma[c + i] : 1.0f) +
              (args.beta ? args.beta[c + i] : 0.0f);
-    const size_t at = size_t(row) * args.channels + c;
+    const size_t at = size_t(row) * args.channels + c + (PLANTED(60) ? size_t(1) << 40 : 0);
     if constexpr (kWidth == 8)
       store_eight_floats<T>(args.y, at, v);
     else
