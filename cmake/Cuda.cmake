@@ -26,6 +26,10 @@ add_library(cuda_backend MODULE ${cuda_sources})
 target_include_directories(cuda_backend PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/native
                                                 ${CMAKE_CURRENT_SOURCE_DIR}
                                                 ${DEEPCACHE_GENERATED})
+# One source's kernels on all cores: the largest takes as long as all others together.
+if(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 12.1)
+  target_compile_options(cuda_backend PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--split-compile=0>)
+endif()
 # Chosen architectures are for developers: scripts/kernels/machine-code.mjs reads what is not compressed.
 if(NOT DEEPCACHE_CUDA_ARCHS MATCHES "^(release|native)$")
   target_compile_options(cuda_backend PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--no-compress>)

@@ -48,6 +48,10 @@ struct Properties {
 // static arrays leave. Without it they may have 48 KiB less those arrays.
 void allow_shared_memory(const void* kernel);
 
+// Whether the device in use can run clusters of so many blocks at all: parts of a GPU, and GPUs
+// with processors left out, have fewer that lie together.
+bool clusters_fit(const void* kernel, unsigned cluster, unsigned threads, size_t shared_bytes);
+
 // Enqueues a grid; `cluster` neighbouring blocks (in x) run at the same time. More than one from
 // sm_90 on.
 template <typename... P, typename... A>

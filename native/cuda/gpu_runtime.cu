@@ -4,6 +4,10 @@
 
 #if defined(__CUDACC__)
 
+#if !defined(_WIN32)
+#include <dlfcn.h>
+#endif
+
 #include <mutex>
 #include <set>
 #include <utility>
@@ -47,19 +51,72 @@ void allow_shared_memory(const void* kernel) {
   allowed.insert({kernel, device});
 }
 
+bool clusters_fit(const void* kernel, unsigned cluster, unsigned threads, size_t shared_bytes) {
+  allow_shared_memory(kernel);
+  cudaLaunchAttribute attribute{};
+  attribute.id = cudaLaunchAttributeClusterDimension;
+  attribute.val.clusterDim = {cluster, 1, 1};
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(cluster);
+  config.blockDim = dim3(threads);
+  config.dynamicSmemBytes = shared_bytes;
+  config.attrs = &attribute;
+  config.numAttrs = 1;
+  int count = 0;
+  const cudaError_t result = cudaOccupancyMaxActiveClusters(&count, kernel, &config);
+  if (result != cudaSuccess) cudaGetLastError();  // it would be reported again by the next launch
+  return result == cudaSuccess && count > 0;
+}
+
+namespace {
+
+std::string version_text(int v) {
+  return std::to_string(v / 1000) + "." + std::to_string(v % 1000 / 10);
+}
+
+// "550.54.15", as the driver's management library tells, which needs no particular CUDA.
+std::string driver_number() {
+  char number[96] = "";
+#if !defined(_WIN32)
+  using Call = int();
+  using GetVersion = int(char*, unsigned);
+  void* const library = dlopen("libnvidia-ml.so.1", RTLD_NOW | RTLD_LOCAL);
+  if (!library) return "";
+  const auto start = reinterpret_cast<Call*>(dlsym(library, "nvmlInit_v2"));
+  const auto read = reinterpret_cast<GetVersion*>(dlsym(library, "nvmlSystemGetDriverVersion"));
+  const auto stop = reinterpret_cast<Call*>(dlsym(library, "nvmlShutdown"));
+  if (start && read && stop && start() == 0) {
+    if (read(number, sizeof number) != 0) number[0] = 0;
+    stop();
+  }
+  dlclose(library);
+#endif
+  return number;
+}
+
+// The oldest driver that a library can run on that was built with this CUDA: drivers serve all
+// minor versions of the major one that they came with.
+const char* oldest_driver(int runtime) {
+  if (runtime >= 13000) return "580";
+  return runtime >= 12000 ? "525" : "450";
+}
+
+}  // namespace
+
 int device_count() {
   int driver = 0, runtime = 0, count = 0;
   cudaDriverGetVersion(&driver);
   cudaRuntimeGetVersion(&runtime);
-  const auto version = [](int v) {
-    return std::to_string(v / 1000) + "." + std::to_string(v % 1000 / 10);
-  };
   if (driver == 0) throw Error(ErrorCode::kBackendUnavailable, "there is no NVIDIA driver");
   const cudaError_t result = cudaGetDeviceCount(&count);
-  if (result == cudaErrorInsufficientDriver)
-    throw Error(ErrorCode::kBackendUnavailable, "the NVIDIA driver is too old: it supports CUDA " +
-                                                    version(driver) + ", this library needs " +
-                                                    version(runtime));
+  if (result == cudaErrorInsufficientDriver) {
+    const std::string number = driver_number();
+    throw Error(ErrorCode::kBackendUnavailable,
+                "the NVIDIA driver" + (number.empty() ? "" : " " + number) +
+                    " is too old: it supports CUDA " + version_text(driver) +
+                    ", and this library, built with CUDA " + version_text(runtime) +
+                    ", needs driver " + oldest_driver(runtime) + " or newer");
+  }
   if (result == cudaErrorNoDevice || (result == cudaSuccess && count == 0))
     throw Error(ErrorCode::kBackendUnavailable, "there is no NVIDIA GPU");
   if (result != cudaSuccess)

@@ -43,6 +43,10 @@ void allow_shared_memory(const void* kernel) {
   emulator::allow_shared_memory(kernel, properties(emulator::used_device()).shared_bytes);
 }
 
+bool clusters_fit(const void*, unsigned cluster, unsigned, size_t) {
+  return cluster <= options.largest_cluster;
+}
+
 size_t free_memory() { return emulator::free_bytes(); }
 
 void* allocate(size_t bytes) {

@@ -46,46 +46,34 @@ DEVICE void mbarrier_arrive_expect(uint64_t* barrier, int bytes) {
       "r"(bytes)
       : "memory");
 }
-// Until the phase of this parity has ended. The first phase has parity 0; to wait for parity 1 of a
-// new barrier returns at once.
-//
 // Traps after two to seven seconds, since a wait that never ends would take the GPU away without a
-// word: a block waits for copies, for its other warps, and for the grid before it, which take
+// word: a block waits for copies, for other warps, and for the grid before it, which take
 // milliseconds. The clock's bit 31 changes every 2.1 seconds: one loop lasts until it is set, one
 // until it is clear, one until it is set again. (To remember when the wait began would cost
 // consumers a register that they do not have.)
-DEVICE void mbarrier_wait(uint64_t* barrier, int parity) {
-#define DEEPCACHE_TRY_WAIT                                  \
-  "mbarrier.try_wait.parity.shared::cta.b64 p, [%0], %1;\n" \
-  "@p bra END;\n"                                           \
-  "mov.u32 time, %%globaltimer_lo;\n"
-  asm volatile(
-      "{\n.reg .pred p;\n.reg .s32 time;\n"
-      "CLEAR:\n" DEEPCACHE_TRY_WAIT
-      "setp.ge.s32 p, time, 0;\n@p bra CLEAR;\n"
-      "SET:\n" DEEPCACHE_TRY_WAIT
-      "setp.lt.s32 p, time, 0;\n@p bra SET;\n"
-      "AGAIN:\n" DEEPCACHE_TRY_WAIT
-      "setp.ge.s32 p, time, 0;\n@p bra AGAIN;\n"
-      "trap;\n"
-      "END:\n}" ::"r"(shared_address(barrier)),
-      "r"(parity)
-      : "memory");
-#undef DEEPCACHE_TRY_WAIT
-}
+#define DEEPCACHE_TRY(try_wait) \
+  try_wait " p, [%0], %1;\n@p bra END;\nmov.u32 time, %%globaltimer_lo;\n"
+#define DEEPCACHE_WAIT(try_wait, barrier, parity) \
+  asm volatile(                                                                      \
+      "{\n.reg .pred p;\n.reg .s32 time;\n"                                          \
+      "CLEAR:\n" DEEPCACHE_TRY(try_wait) "setp.ge.s32 p, time, 0;\n@p bra CLEAR;\n"  \
+      "SET:\n" DEEPCACHE_TRY(try_wait) "setp.lt.s32 p, time, 0;\n@p bra SET;\n"      \
+      "AGAIN:\n" DEEPCACHE_TRY(try_wait) "setp.ge.s32 p, time, 0;\n@p bra AGAIN;\n"  \
+      "trap;\nEND:\n}" ::"r"(shared_address(barrier)),                               \
+      "r"(parity)                                                                    \
+      : "memory")
 
+// Until the phase of this parity has ended. The first phase has parity 0; to wait for parity 1 of a
+// new barrier returns at once.
+DEVICE void mbarrier_wait(uint64_t* barrier, int parity) {
+  DEEPCACHE_WAIT("mbarrier.try_wait.parity.shared::cta.b64", barrier, parity);
+}
 // The same; what other blocks of the cluster stored for the phase is seen after it too.
 DEVICE void mbarrier_wait_cluster(uint64_t* barrier, int parity) {
-  uint32_t done = 0;
-  while (!done)
-    asm volatile(
-        "{\n.reg .pred p;\n"
-        "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 p, [%1], %2;\n"
-        "selp.u32 %0, 1, 0, p;\n}"
-        : "=r"(done)
-        : "r"(shared_address(barrier)), "r"(parity)
-        : "memory");
+  DEEPCACHE_WAIT("mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64", barrier, parity);
 }
+#undef DEEPCACHE_TRY
+#undef DEEPCACHE_WAIT
 
 // All threads of the cluster arrive, and later wait for the others: then all blocks have started,
 // and initialisations of mbarriers that were fenced before are seen.

@@ -80,7 +80,11 @@ template <typename Function>
 Function* driver_function(const char* name) {
   void* function = nullptr;
   cudaDriverEntryPointQueryResult result = cudaDriverEntryPointSymbolNotFound;
+#if CUDART_VERSION >= 12050
   check(cudaGetDriverEntryPointByVersion(name, &function, 12000, cudaEnableDefault, &result), name);
+#else
+  check(cudaGetDriverEntryPoint(name, &function, cudaEnableDefault, &result), name);
+#endif
   if (result != cudaDriverEntryPointSuccess)
     throw Error(ErrorCode::kInternal, std::string("the NVIDIA driver lacks ") + name);
   return reinterpret_cast<Function*>(function);

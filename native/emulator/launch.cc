@@ -154,6 +154,8 @@ void check_launch(const LaunchSize& size) {
   const size_t total = size_t(grid.x) * grid.y * grid.z;
   if (threads == 0 || threads > 1024 || total == 0 || grid.y > 65535 || grid.z > 65535)
     throw std::runtime_error("launch: grid or block size");
+  if (size.cluster > options.largest_cluster)
+    throw std::runtime_error("launch: the GPU has no place for such a cluster");
   if (size.cluster == 0 || size.cluster > 8 || grid.x % size.cluster)
     throw std::runtime_error("launch: a cluster has 1 to 8 blocks and divides the grid's x");
   if (size.shared_bytes > size.shared_limit)

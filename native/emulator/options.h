@@ -23,6 +23,7 @@ struct Options {
   size_t memory_bytes = size_t(1) << 30;  // of each GPU, of which others have taken
   size_t taken_bytes = 0;
   uint64_t failing_allocation = UINT64_MAX;  // by number; see statistics.allocations
+  unsigned largest_cluster = 8;              // blocks of a cluster that the GPUs have place for
   bool refuses_overlap = false;              // graphs cannot be recorded while grids may overlap
   bool faults_stay = false;  // as on a GPU: after a kernel's fault nothing works any more
   int planted_bug = 0;       // which of the kernels' planted bugs is active: a test of the tests

@@ -62,6 +62,30 @@ TEST(quick_switches_disable_features) {
   }
 }
 
+// A part of a GPU has no place for large clusters: smaller ones, or two kernels.
+TEST(quick_switches_clusters_that_do_not_fit) {
+  const Emulation emulation(1, emulator::Async::late);
+  const OpCase test{"group_norm_of_one_group", [](OpBuilder& b) {
+                      GroupNorm op;
+                      op.x = b.input({1, 64, 64, 8});
+                      op.y = b.output(op.x.shape);
+                      op.gamma = b.vector(8);
+                      op.beta = b.vector(8);
+                      op.epsilon = 1e-6f;
+                      op.groups = 1;
+                      return Op(op);
+                    }};
+  const auto kernel = [&](unsigned largest_cluster) {
+    emulator::options.largest_cluster = largest_cluster;
+    const CaseResult result = run_case(test, *backend(kSm90), {2e-3, true});
+    CHECK_EQ(result.problem, std::string());
+    return result.kernel;
+  };
+  check_contains(kernel(8), "clusters of 4");
+  check_contains(kernel(3), "clusters of 2");
+  check_contains(kernel(1), "clusters of 1");
+}
+
 TEST(quick_switches_refuse_unknown_names) {
   const Environment disable("DEEPCACHE_CUDA_DISABLE", "hopper,tma");
   try {

@@ -160,16 +160,14 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-}  // namespace
-
-void plan_group_norm(GroupNormArgs& args, const gpu::Properties& gpu) {
+// With clusters of at most `most` blocks.
+void plan(GroupNormArgs& args, const gpu::Properties& gpu, int most) {
   const int channels = args.channels[0] + args.channels[1];
   args.once = 0;
   args.blocks = group_norm_blocks(args.samples, args.rows, channels, gpu.multiprocessors);
   const int owned = least_common_multiple_with_8(channels / args.groups);
   if (!gpu.once || !args.eights || args.x[0].fp32 || args.x[1].fp32 || owned > kMostChannels)
     return;
-  const int most = gpu.clusters ? kMostBlocks : 1;
   int cluster = 1;
   const auto bytes = [&] { return size_t(turns_of(args.rows, cluster, owned)) * kThreads * 16; };
   const auto fits = [&] { return bytes() + kStaticBytes + 1024 <= gpu.shared_bytes; };
@@ -183,6 +181,18 @@ void plan_group_norm(GroupNormArgs& args, const gpu::Properties& gpu) {
   args.once = owned;
   args.blocks = cluster;
   args.shared_bytes = bytes();
+}
+
+}  // namespace
+
+void plan_group_norm(GroupNormArgs& args, const gpu::Properties& gpu) {
+  const auto has_place = [&] {
+    const auto kernel = reinterpret_cast<const void*>(group_norm_once_kernel<Half>);
+    return !args.once || args.blocks == 1 ||
+           gpu::clusters_fit(kernel, unsigned(args.blocks), kThreads, args.shared_bytes);
+  };
+  int most = gpu.clusters ? kMostBlocks : 1;
+  for (plan(args, gpu, most); !has_place(); plan(args, gpu, most)) most = args.blocks / 2;
 }
 
 template <typename T>

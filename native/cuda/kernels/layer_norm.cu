@@ -36,6 +36,7 @@ template <typename T, int kChunks>
 __global__ void __launch_bounds__(kThreads)
     layer_norm_once_kernel(const __grid_constant__ LayerNormArgs args) {
   if (!PLANTED(13)) follow_previous_grid();
+  while (PLANTED(61)) __syncwarp();
   const int row = int(blockIdx.x) * (kThreads / 32) + int(threadIdx.x) / 32;
   if (row >= args.rows) return;
   const int lane = int(threadIdx.x) % 32;
@@ -70,7 +71,8 @@ __global__ void __launch_bounds__(kThreads)
     if (args.beta) load_vector(args.beta + c, shift);
 #pragma unroll
     for (int i = 0; i < 8; i++) v[chunk][i] = v[chunk][i] * inverse * scale[i] + shift[i];
-    store_eight_floats<T>(args.y, size_t(row) * args.channels + c, v[chunk]);
+    const size_t at = size_t(row) * args.channels + c + (PLANTED(60) ? size_t(1) << 40 : 0);
+    store_eight_floats<T>(args.y, at, v[chunk]);
   }
 }
 
