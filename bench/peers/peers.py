@@ -3,7 +3,8 @@
 
   outputs  fp32 outputs of a U-Net on synthetic weights, for `deepcache-bench fullsize` to compare with
   macs     multiply-accumulates of a full call and of a retrieve call, counted by torch
-  time     eager, in a CUDA graph, compiled; rows are named as those of `deepcache-bench time`
+  time     eager (as loaded, and in channels_last), in a CUDA graph, compiled; rows are named as those of `deepcache-bench
+           time`, and `helper0` is a retrieve call as DeepCache's Python helper runs it: what it makes of the ideal speed-up
 """
 import argparse
 import datetime
@@ -173,8 +174,9 @@ def ceilings(clock, args, rows):
               "gbs": 2e-9 * x.numel() * x.element_size() / copy})
 
 
-def measure(name, clock, work, compiled, args, rows):
-    """A row: the work in each way that --ways names; ways that fail say why."""
+def measure(name, clock, work, compiled, args, rows, arrange=lambda layout: None):
+    """A row: the work in each way that --ways names, all but `eager` in channels_last (see `arrange`); ways that fail say
+    why."""
     if rows.late():
         return
     row = {"name": name}
@@ -182,6 +184,7 @@ def measure(name, clock, work, compiled, args, rows):
         if rows.late():
             break
         try:
+            arrange(torch.contiguous_format if way == "eager" else torch.channels_last)
             call = compiled if way.startswith("compile") else work
             if way.endswith("graph"):
                 call()
@@ -192,6 +195,18 @@ def measure(name, clock, work, compiled, args, rows):
     times = [row[way] for way in args.ways if way in row]
     if times:
         rows.add({**row, "ms": min(times)})
+
+
+def joined_earlier(unet, run):
+    """The pairs of tensors that the earlier layers of the last level join in a run."""
+    seen = []
+    hooks = [resnet.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+             for resnet in unet.up_blocks[-1].resnets[:-1]]
+    run()
+    for hook in hooks:
+        hook.remove()
+    skip = unet.conv_in.out_channels  # of all skips of the first level
+    return [[part.clone(memory_format=torch.channels_last) for part in (x[:, :-skip], x[:, -skip:])] for x in seen]
 
 
 @torch.no_grad()
@@ -206,20 +221,32 @@ def time_models(args):
         size = args.side or config["sample_size"]
         with torch.device("meta"):
             unet = UNet(config).to(dtype)
-        unet = fill(unet, args.device).to(memory_format=torch.channels_last)
-        full, retrieve = compile(unet.forward), compile(unet.retrieve)
+        unet = fill(unet, args.device)
+        full, retrieve, helper = (compile(f) for f in (unet.forward, unet.retrieve, unet.retrieve_like_helper))
         for images in args.batches:
             sample, context, added = inputs(config, 2 * images, size, args.device, dtype)
-            sample = sample.to(memory_format=torch.channels_last)
             timestep = torch.full((2 * images,), 601.0, device=args.device)
-            feature = unet(sample, timestep, context, **added)[1].clone()
-            for what, work, better in (
-                ("full", lambda f: lambda: f(sample, timestep, context, **added), full),
-                ("retrieve0", lambda f: lambda: f(sample, timestep, context, feature, **added), retrieve),
+            outputs = []
+            earlier = joined_earlier(unet, lambda: outputs.extend(unet(sample, timestep, context, **added)))
+            tensors = {"sample": sample, "feature": outputs[1].clone()}
+
+            def arrange(layout):
+                unet.to(memory_format=layout)
+                for name, tensor in tensors.items():
+                    tensors[name] = tensor.contiguous(memory_format=layout)
+
+            def run_full(call):
+                return lambda: call(tensors["sample"], timestep, context, **added)
+
+            def run_retrieve(call, *more):
+                return lambda: call(tensors["sample"], timestep, context, tensors["feature"], *more, **added)
+
+            for what, plain, better in (
+                ("full", run_full(unet.forward), run_full(full)),
+                ("retrieve0", run_retrieve(unet.retrieve), run_retrieve(retrieve)),
+                ("helper0", run_retrieve(unet.retrieve_like_helper, earlier), run_retrieve(helper, earlier)),
             ):
-                plain = unet.forward if what == "full" else unet.retrieve
-                name = f"{model}.{what}.b{images}.{args.type}"
-                measure(name, clock, work(plain), work(better), args, rows)
+                measure(f"{model}.{what}.b{images}.{args.type}", clock, plain, better, args, rows, arrange)
         vae = read_config(model, "vae")
         if vae and not rows.late():
             decoder = Decoder(vae).to(args.device, dtype).eval().to(memory_format=torch.channels_last)
@@ -240,7 +267,7 @@ def main():
     parser.add_argument("--batch", type=int, default=2, help="of outputs")
     parser.add_argument("--batches", type=numbers, default=[1, 2, 8, 16], help="images: calls have twice as many samples")
     parser.add_argument("--side", type=int, default=0, help="of the latents; 0: the model's own")
-    parser.add_argument("--ways", type=words, default=["eager", "graph", "compile+graph"])
+    parser.add_argument("--ways", type=words, default=["eager", "channels_last", "graph", "compile", "compile+graph"])
     parser.add_argument("--mode", default="max-autotune-no-cudagraphs", help="of torch.compile")
     parser.add_argument("--ceiling", type=int, default=8192)
     parser.add_argument("--budget", type=float, default=0.3, help="seconds for each measurement")
