@@ -23,6 +23,8 @@ constexpr const char* kWhat =
 constexpr char kDevice = 'D', kBegin = 'B', kPassed = 'P', kFailed = 'F', kEnd = 'E',
                kRefused = 'R';
 
+constexpr const char* kParts[] = {"smoke", "ops", "shapes", "models", "repeats", "memory"};
+
 // One for each of a GPU's features, simple ones first: plain stores, TMA and wgmma, im2col by tiled
 // maps (with a stride their elements are apart), splits of k, attention for each head width of
 // Stable Diffusion, blocks that exchange sums.
@@ -157,10 +159,12 @@ void work(const CheckRequest& request, int skipped, const Messages& messages) {
       if (part == "ops" || part == "smoke") check_op_table(checks, part == "smoke");
       if (part == "memory") check_memory(checks, request.models.front(), request.runs);
       for (const std::string& model : request.models) {
-        if (part != "shapes" && part != "models") break;
+        if (part != "shapes" && part != "models" && part != "repeats") break;
         const int own = UnetConfig::parse(model_part(model, "unet")).sample_height;
         const int side = std::min(own, request.side);
-        part == "shapes" ? check_op_shapes(checks, model, side) : check_model(checks, model, side);
+        if (part == "shapes") check_op_shapes(checks, model, side);
+        if (part == "models") check_model(checks, model, side);
+        if (part == "repeats") check_repeats(checks, model, side, request.runs);
       }
     }
     if (device.gpu) messages.send(kEnd, features_of(device));
@@ -174,10 +178,9 @@ void work(const CheckRequest& request, int skipped, const Messages& messages) {
 int check(const CheckRequest& request) {
   constexpr int kMostFaults = 16;  // each costs a new process, which has to open the GPU
   for (const std::string& part : request.parts)
-    if (part != "smoke" && part != "ops" && part != "shapes" && part != "models" &&
-        part != "memory")
+    if (std::find(std::begin(kParts), std::end(kParts), part) == std::end(kParts))
       throw Error(ErrorCode::kInvalidArgument,
-                  "--parts are smoke, ops, shapes, models and memory, got " + part);
+                  "--parts are smoke, ops, shapes, models, repeats and memory, got " + part);
   Report report(request.json);
   int passed = 0, failed = 0, faults = 0, cases = 0;
   std::string running, refusal, features;

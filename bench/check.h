@@ -52,12 +52,15 @@ void check_op_shapes(Checks& checks, const std::string& model, int side);
 // text encoder where there are such.
 void check_model(Checks& checks, const std::string& model, int side);
 
+// A DeepCache run of a model, `runs` times: each must have the same bits, or threads race.
+void check_repeats(Checks& checks, const std::string& model, int side, int runs);
+
 // Device memory that `runs` runs of a model, most of them with sessions of their own, leave behind.
 void check_memory(Checks& checks, const std::string& model, int runs);
 
 struct CheckRequest {
   std::function<Device()> open;
-  std::vector<std::string> parts;   // smoke, ops, shapes, models, memory
+  std::vector<std::string> parts;   // smoke, ops, shapes, models, repeats, memory
   std::vector<std::string> models;  // each at its own latent size or, if that is larger, `side`
   int side = 0, runs = 0;
   double patience = 0;  // seconds for a case

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <map>
 
 #include "../native/runtime/error.h"
@@ -124,6 +125,25 @@ void check_model(Checks& checks, const std::string& model, int side) {
   guarded("vae", [&] { check_vae(checks, model, side); });
   for (const char* part : {"text_encoder", "text_encoder_2"})
     guarded(part, [&] { check_text(checks, model, part); });
+}
+
+void check_repeats(Checks& checks, const std::string& model, int side, int runs) {
+  const std::string name =
+      "repeats." + model + " of " + std::to_string(runs) + " runs with other bits";
+  if (!checks.begin(name)) return;
+  const std::string json = model_part(model, "unet");
+  const DenoiseInputs inputs(UnetConfig::parse(json), 1, side, side, kTokens);
+  const auto unet = synthetic_unet(json, checks.device().backend);
+  const auto run = [&] {
+    return unet->denoise(inputs.run(7, 3, 0), nullptr, [](const UnetProgress&) {}).latents;
+  };
+  const std::vector<float> first = run();
+  int others = 0;
+  for (int i = 1; i < runs; i++) {
+    const std::vector<float> again = run();
+    others += std::memcmp(first.data(), again.data(), first.size() * sizeof(float)) != 0;
+  }
+  checks.add(name, others, 0, 0.5, "");
 }
 
 void check_memory(Checks& checks, const std::string& model, int runs) {

@@ -1,174 +1,234 @@
 #!/usr/bin/env bash
-# Everything that a GPU is needed for, from the repository alone: builds, checks, measures, and compares with PyTorch.
+# Everything that a GPU is needed for, from the repository alone: builds, checks, measures, and compares with PyTorch, the
+# most important first, within a few minutes.
 #
-#   bench/gpu.sh [--emulated] [--anyway] [build|check|sanitize|tune|time|peers|table]...      default: all, in this order
+#   bench/gpu.sh [--emulated] [--fault N] [--prebuilt FOLDER] [STEP]...      default: all steps, in their order
 #
-# Needs cmake, a C++20 compiler, nvcc and, for peers and the table, python3 (peers: with torch). No Node.
-# --emulated rehearses on the emulated GPU, on tiny shapes: all but the times means something. --anyway measures even
-# though a check failed. Results (at most 8 files) go to $OUT or bench/results/gpu-DATE; each part has a budget of
-# seconds, and keeps what it has when that or LIMIT is spent.
+# Needs cmake, a C++20 compiler, nvcc and, for peers and the table, python3 (peers: with torch). No Node. --prebuilt takes
+# deepcache-bench and the CUDA library from a folder instead of building them. --emulated rehearses the same steps on the
+# emulated GPU, on tiny shapes; --fault plants bug N into its kernels (docs/cuda.md).
 #
-# Environment: OUT, LIMIT (600 seconds), DEVICE (cuda), TYPE (fp16), JOBS, PYTHON (python3), CUDA_ARCHS (native).
+# Every step is a process with a time limit of its own, and the next one follows whatever became of it. When the smoke test
+# fails, it is repeated with one feature of the GPU disabled at a time; the rest runs without what was at fault. $OUT (or
+# bench/results/gpu-DATE) gets log.txt, results.json (what each finished step reported), current.json (what the running one
+# has so far) and ratios.md.
+#
+# Steps: see the end of this file. Environment: OUT, LIMIT (540 seconds), DEVICE (cuda), TYPE (fp16), JOBS, PYTHON
+# (python3), CUDA_ARCHS (native).
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-emulated=0 anyway=0 parts=()
-for argument; do
-  case $argument in
+emulated=0 fault= prebuilt= wanted=()
+while [ $# -gt 0 ]; do
+  case $1 in
     --emulated) emulated=1 ;;
-    --anyway) anyway=1 ;;
-    build | check | sanitize | time | tune | peers | table) parts+=("$argument") ;;
-    *) sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    --fault) fault=${2:-} && shift ;;
+    --prebuilt) prebuilt=${2:-} && shift ;;
+    -*) sed -n '2,20s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    *) wanted+=("$1") ;;
   esac
+  shift
 done
-[ ${#parts[@]} -gt 0 ] || parts=(build check sanitize tune time peers table)
 
 objects=.cmake-build-bench
 default=bench/results/gpu-$(date -u +%Y-%m-%d)
 [ $emulated = 0 ] || default=$objects/rehearsal
 out=$(realpath -m "${OUT:-$default}")
-mkdir -p "$out"
-bench=$objects/bin/deepcache-bench
+binaries=$(realpath -m "${prebuilt:-$objects/bin}")
 device=${DEVICE:-cuda} type=${TYPE:-fp16} python=${PYTHON:-python3} jobs=${JOBS:-$(nproc)}
-export DEEPCACHE_CACHE_DIR=$PWD/$objects/tuning
-began=$SECONDS limit=${LIMIT:-600}
+began=$SECONDS limit=${LIMIT:-540}
 failed=()
+mkdir -p "$out" $objects
+export DEEPCACHE_CACHE_DIR=$PWD/$objects/tuning
 
 if [ $emulated = 1 ]; then
-  export DEEPCACHE_CUDA_LIBRARY=$PWD/$objects/bin/libdeepcache_cuda_emulated.so
+  device=${DEVICE:-cuda:2}
+  export DEEPCACHE_CUDA_LIBRARY=$binaries/libdeepcache_cuda_emulated.so
+  [ -z "$fault" ] || export DEEPCACHE_EMULATED_BUG=$fault
 elif ! nvidia-smi -L 2>/dev/null | grep -q GPU; then
   echo "bench/gpu.sh: there is no NVIDIA GPU here (nvidia-smi lists none); --emulated rehearses without one" >&2
   exit 3
+elif [ -n "$prebuilt" ]; then
+  export DEEPCACHE_CUDA_LIBRARY=$binaries/libdeepcache_cuda.so
 fi
 
-# run SECONDS COMMAND...: within the budget and what is left of the total; what it prints also goes to the log.
+say() { echo "--- $*" | tee -a "$out/log.txt"; }
+
+# run NAME SECONDS COMMAND...: within its own limit and what is left of the total. What it writes to $current while it runs
+# becomes its part of the results.
+current=$out/current.json
+steps=$(mktemp)
+trap 'rm -f "$steps"' EXIT
 run() {
-  local budget=$1 left=$((limit - SECONDS + began))
-  shift
+  local name=$1 budget=$2 left=$((limit - SECONDS + began)) start=$SECONDS status
+  shift 2
   if [ $left -lt 5 ]; then
-    echo "--- no time left for $*" | tee -a "$out/log.txt"
+    say "$name: no time is left"
+    failed+=("$name")
     return 124
   fi
   [ "$budget" -le $left ] || budget=$left
-  echo "--- $*" | tee -a "$out/log.txt"
-  timeout --kill-after=10 "$budget" "$@" 2>&1 | tee -a "$out/log.txt"
-  local status=${PIPESTATUS[0]}
-  if [ "$status" -ge 124 ]; then echo "--- out of time after $budget s: $1" | tee -a "$out/log.txt"; fi
+  say "$name (at $((start - began)) s, for $budget s): $*"
+  rm -f "$current"
+  timeout --kill-after=5 "$budget" "$@" 2>&1 | tee -a "$out/log.txt"
+  status=${PIPESTATUS[0]}
+  case $status in
+    0) ;;
+    124 | 137) say "$name: out of time" ;;
+    *) say "$name: failed with status $status" ;;
+  esac
+  {
+    [ ! -s "$steps" ] || echo ,
+    echo "{\"step\": \"$name\", \"status\": $status, \"seconds\": $((SECONDS - start)), \"disabled\": \"${DEEPCACHE_CUDA_DISABLE:-}\","
+    if [ -s "$current" ]; then echo "\"report\": $(cat "$current")}"; else echo "\"report\": null}"; fi
+  } >>"$steps"
+  { echo "["; cat "$steps"; echo "]"; } >"$out/results.part"
+  mv "$out/results.part" "$out/results.json"
+  rm -f "$current" "$current.part"
+  [ "$status" = 0 ] || failed+=("$name")
   return "$status"
 }
 
+bench() {
+  local name=$1 budget=$2 command=$3
+  shift 3
+  run "$name" "$budget" "$binaries/deepcache-bench" "$command" --device "$device" --type "$type" --json "$current" "$@"
+}
+
+# real GPU EMULATED: the first on a GPU, the second in a rehearsal.
+real() { if [ $emulated = 1 ]; then echo "$2"; else echo "$1"; fi; }
+
 build() {
-  local cuda=(-DDEEPCACHE_CUDA=ON "-DDEEPCACHE_CUDA_ARCHS=${CUDA_ARCHS:-native}")
-  local targets=(deepcache-bench cuda_backend)
+  [ -z "$prebuilt" ] || return 0
+  local cuda=(-DDEEPCACHE_CUDA=ON "-DDEEPCACHE_CUDA_ARCHS=${CUDA_ARCHS:-native}") targets=(deepcache-bench cuda_backend)
   if [ $emulated = 1 ]; then
     cuda=(-DDEEPCACHE_CUDA=OFF)
     targets=(deepcache-bench cuda_emulated_library)
   fi
   # A build folder of another place is of no use to CMake.
   grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$PWD" $objects/CMakeCache.txt 2>/dev/null || rm -rf $objects
-  run 60 cmake -S . -B $objects -DCMAKE_BUILD_TYPE=Release "${cuda[@]}" &&
-    run 600 cmake --build $objects --parallel "$jobs" --target "${targets[@]}"
+  mkdir -p $objects
+  if run configure 60 cmake -S . -B $objects -DCMAKE_BUILD_TYPE=Release "${cuda[@]}" &&
+    run build "$(real 240 1800)" cmake --build $objects --parallel "$jobs" --target "${targets[@]}"; then return; fi
+  say "nothing can run without the build"
+  exit 1
 }
 
-check() {
-  if [ $emulated = 1 ]; then
-    run 600 $bench check --device "$device" --type "$type" --parts ops,models,memory --runs 3 --models tiny-sd15 --json "$out/check.json"
-    return
-  fi
-  run 120 $bench check --device "$device" --type "$type" --parts ops,shapes,models,memory --side 32 \
-    --models tiny-sd15,tiny-sd21,tiny-sdxl,small-sd15,small-sd21,small-sdxl,sd15,sdxl --json "$out/check.json"
-}
+# Seconds that a case may take; a rehearsal shares its machine.
+patience=$(real 10 "${REHEARSED_PATIENCE:-60}")
+smoke() { bench "smoke${1:+.without.$1}" "$(real 60 300)" check --parts smoke --patience "$patience"; }
 
-# Memory errors and races, on a few ops and one tiny model.
-sanitize() {
-  if [ $emulated = 1 ] || ! command -v compute-sanitizer >/dev/null; then
-    echo "compute-sanitizer is not here, or there is nothing for it to see: left out"
-    return 0
-  fi
-  local tool bad=0
-  for tool in memcheck racecheck; do
-    run 30 compute-sanitizer --tool $tool --error-exitcode 9 $bench check --device "$device" --type "$type" \
-      --parts models --models tiny-sd15 --filter deepcache0 || bad=1
+# One case for each feature. What makes it fail is left out of the rest of the run: one feature, or all of them.
+smoke_and_isolate() {
+  smoke "" && return
+  DEEPCACHE_CUDA_SYNC=1 bench smoke.op.by.op "$(real 40 300)" check --parts smoke --patience "$patience"
+  local without
+  for without in odd_v hopper overlap clusters once hopper,overlap,clusters,once; do
+    export DEEPCACHE_CUDA_DISABLE=$without
+    if smoke "$without"; then
+      say "the rest runs without $without"
+      return
+    fi
   done
-  return $bad
+  unset DEEPCACHE_CUDA_DISABLE
+  say "no feature alone is at fault: the rest runs with all"
 }
+
+check() { bench "check.$1" "$2" check --patience "$(real 20 "$patience")" "${@:3}"; }
+ops() { check ops "$(real 60 900)" --parts ops --filter "$(real "" norm)"; }
+shapes() { check shapes "$(real 60 300)" --parts shapes --models "$(real sd15 tiny-sd15)" --side 64; }
+models() {
+  check models.small "$(real 40 600)" --parts models --side 32 \
+    --models "$(real tiny-sd15,tiny-sd21,tiny-sdxl,small-sd15,small-sd21,small-sdxl tiny-sd15)"
+  check models.sd15 "$(real 40 300)" --parts models --models "$(real sd15 tiny-sd15)" --side 32 --filter "$(real "" full)"
+}
+repeats() { check repeats "$(real 20 300)" --parts repeats --models "$(real small-sd15 tiny-sd15)" --side 32 --runs "$(real 20 3)"; }
+sdxl() { check models.sdxl "$(real 40 300)" --parts models --models "$(real sdxl tiny-sdxl)" --side 16 --filter "$(real "" full)"; }
+memory() { check memory "$(real 30 300)" --parts memory --models tiny-sd15 --runs "$(real 1000 3)"; }
 
 measure() {
-  if [ $emulated = 1 ]; then
-    run 300 $bench time --device "$device" --type "$type" --models tiny-sd15 --batches 1 --steps 4 --ceiling 128 \
-      --budget 0.01 --limit 60 --json "$out/time.json"
-    return
-  fi
-  # With measured tiles; DEEPCACHE_TUNE=0 takes those of the cost model.
-  export DEEPCACHE_TUNE=${DEEPCACHE_TUNE:-1}
-  # The most important rows first: calls and runs at all batches, then the ops.
-  run 130 $bench time --device "$device" --type "$type" --models sd15,sdxl --batches 1,2,8,16 --parts steps,images \
-    --budget 0.2 --limit 100 --steps 50 --json "$out/time.json"
-  local status=$?
-  run 60 $bench time --device "$device" --type "$type" --models sd15,sdxl --batches 1,8 --parts ops \
-    --budget 0.02 --limit 45 --json "$out/time-ops.json" || status=$?
-  return $status
+  local small=()
+  [ $emulated = 0 ] || small=(--side 8 --ceiling 128 --steps 3)
+  bench "time.$1" "$2" time "${small[@]}" --limit "$(($2 - 5))" --budget "$(real 0.1 0)" "${@:3}"
 }
-
+big=$(real sd15,sdxl tiny-sd15)
+first=$(real sd15 tiny-sd15)
+plain() { DEEPCACHE_TUNE=0 measure plain "$(real 45 120)" --parts steps --models "$big" --batches 1; }
+# Where the machine code expects time to be lost.
+parts_of_products() {
+  measure tiles "$(real 25 120)" --parts tiles
+  DEEPCACHE_CUDA_DISABLE=${DEEPCACHE_CUDA_DISABLE:+$DEEPCACHE_CUDA_DISABLE,}overlap measure without.overlap \
+    "$(real 15 120)" --parts steps --models "$first" --batches 1 --filter full
+  measure geglu "$(real 15 120)" --parts ops --models "$first" --batches 1 --filter geglu
+  measure linear "$(real 15 120)" --parts ops --models "$first" --batches 1 --filter "$(real "linear 1280->1280" "linear 32->32")"
+}
 tune() {
-  local models=sd15,sdxl
-  [ $emulated = 0 ] || models=tiny-sd15
-  rm -rf "$DEEPCACHE_CACHE_DIR"  # what another run found is measured again
-  run 60 $bench tune --device "$device" --type "$type" --models $models \
-    --batches 1 --limit 45 --json "$out/tune.json"
+  rm -rf "$DEEPCACHE_CACHE_DIR" # what another run found is measured again
+  bench tune "$(real 40 120)" tune --models "$big" --batches 1 --limit "$(real 30 5)" --side "$(real 0 8)"
+}
+tuned() {
+  export DEEPCACHE_TUNE=1
+  measure tuned "$(real 40 120)" --parts steps --models "$big" --batches 1
+  measure images "$(real 60 120)" --parts steps,images --models "$big" --batches "$(real 1,8 1)"
+  measure batches "$(real 60 120)" --parts steps,images --models "$big" --batches "$(real 2,16 1)" --filter "$(real "" full)"
+  measure ops "$(real 40 120)" --parts ops --models "$big" --batches 1 --filter "$(real "" conv)"
+  unset DEEPCACHE_TUNE
 }
 
-# The same weights give the same outputs, then the times.
+has_torch() { "$python" -c 'import torch' 2>/dev/null || { say "$python has no torch: peers are left out"; return 1; }; }
+peers_time() {
+  run "peers.$1" "$2" "$python" bench/peers/peers.py time --device "$(real cuda cpu)" --type "$type" --json "$current" \
+    --limit $(($2 - 5)) --budget "$(real 0.1 0.01)" --side "$(real 0 8)" --ceiling "$(real 8192 128)" "${@:3}"
+}
 peers() {
-  if ! "$python" -c 'import torch' 2>/dev/null; then
-    echo "$python has no torch: peers are left out"
-    return 0
-  fi
-  local where=cuda model=small-sd15 size=32 tolerance=5e-3 bad=0 outputs
+  has_torch || return 0
+  peers_time plain "$(real 60 300)" --models "$big" --batches "$(real 1,8 1)" --ways "$(real eager,graph eager)"
+}
+# The same weights give the same outputs.
+agreement() {
+  has_torch || return 0
+  local outputs model tolerance=5e-3
+  model=$(real small-sd15 tiny-sd15)
   [ "$type" = fp16 ] || tolerance=4e-2
-  [ $emulated = 0 ] || where=cpu model=tiny-sd15 size=8
   outputs=$(mktemp)
-  run 60 "$python" bench/peers/peers.py outputs --device $where --model $model --side $size --output "$outputs" &&
-    run 60 $bench fullsize --device "$device" --type "$type" --config bench/models/$model/unet.json \
-      --outputs "$outputs" --tolerance $tolerance || bad=1
+  run peers.outputs 60 "$python" bench/peers/peers.py outputs --device "$(real cuda cpu)" --model "$model" \
+    --side "$(real 32 8)" --output "$outputs" &&
+    run peers.agreement 60 "$binaries/deepcache-bench" fullsize --device "$device" --type "$type" \
+      --config bench/models/"$model"/unet.json --outputs "$outputs" --tolerance $tolerance
   rm -f "$outputs"
-  if [ $emulated = 1 ]; then
-    run 120 "$python" bench/peers/peers.py time --device cpu --type "$type" --models tiny-sd15 --batches 1 --side 8 \
-      --ways eager --ceiling 128 --budget 0.01 --json "$out/peers.json" || bad=1
-  else
-    # Compiling takes minutes for each shape: the two others first, for all of them.
-    run 65 "$python" bench/peers/peers.py time --device cuda --type "$type" --ways eager,graph --budget 0.1 \
-      --limit 50 --json "$out/peers.json" || bad=1
-    run 100 "$python" bench/peers/peers.py time --device cuda --type "$type" --ways compile+graph --batches 1,16 \
-      --models sd15 --mode default --budget 0.1 --limit 70 --json "$out/peers-compiled.json" || bad=1
-  fi
-  return $bad
+}
+compiled() { # takes minutes for each shape
+  has_torch && [ $emulated = 0 ] || return 0
+  peers_time compiled 120 --ways compile+graph --batches 1 --models sd15 --mode default
 }
 
-table() {
-  run 20 "$python" bench/ratios.py "$out"
+table() { run table 20 "$python" bench/ratios.py "$out"; }
+
+# Counters of the main kernels, then memory errors.
+profile() {
+  command -v ncu >/dev/null && [ $emulated = 0 ] || { say "no ncu, or nothing for it to see: left out"; return 0; }
+  local kernel
+  for kernel in matmul_sm90 attention_sm90; do
+    run "profile.$kernel" 40 ncu --clock-control none --kernel-name "regex:$kernel" --launch-count 3 --section SpeedOfLight \
+      --section WarpStateStats "$binaries/deepcache-bench" time --device "$device" --type "$type" --parts steps --models sd15 \
+      --batches 1 --budget 0 --filter full
+  done
+}
+sanitize() {
+  command -v compute-sanitizer >/dev/null && [ $emulated = 0 ] || { say "no compute-sanitizer: left out"; return 0; }
+  run sanitize 60 compute-sanitizer --tool memcheck --error-exitcode 9 "$binaries/deepcache-bench" time --device "$device" \
+    --type "$type" --models tiny-sd15 --batches 1 --parts steps --ceiling 256 --budget 0
 }
 
-: >"$out/log.txt"
-checked=ok
-for part in "${parts[@]}"; do
-  case $part in
-    time | tune | peers)
-      if [ $checked = failed ] && [ $anyway = 0 ]; then
-        echo "--- $part: left out, since the check failed (--anyway measures all the same)" | tee -a "$out/log.txt"
-        continue
-      fi ;;
-  esac
-  command=$part
-  [ "$part" = time ] && command=measure
-  start=$SECONDS
-  if ! $command; then
-    failed+=("$part")
-    [ "$part" = check ] && checked=failed
-    if [ "$part" = build ]; then break; fi
-  fi
-  echo "--- $part: $((SECONDS - start)) s" | tee -a "$out/log.txt"
+all=(build smoke_and_isolate ops shapes models repeats plain parts_of_products table peers table
+  tune tuned table agreement sdxl memory compiled table profile sanitize)
+for step in "${wanted[@]}"; do
+  [[ " ${all[*]} " == *" $step "* ]] || { echo "bench/gpu.sh: there is no step $step; there are ${all[*]}" >&2; exit 2; }
 done
-rm -f "$out"/*.part  # of a command that ran out of time
+: >"$out/log.txt"
+for step in "${all[@]}"; do
+  [ ${#wanted[@]} = 0 ] || [[ " ${wanted[*]} " == *" $step "* ]] || continue
+  $step
+done
 echo "$((SECONDS - began)) s in all; results in $out; failed: ${failed[*]:-none}" | tee -a "$out/log.txt"
 [ ${#failed[@]} -eq 0 ]

@@ -19,10 +19,10 @@ using namespace deepcache::bench;
 constexpr const char* kUsage =
     "usage: deepcache-bench COMMAND [OPTION VALUE]...\n"
     "  check      a GPU (or the emulated one) against the CPU backend\n"
-    "             [--parts smoke,ops,shapes,models,memory] [--models small-sd15,...]\n"
-    "             [--side 32] [--runs 1000] of memory [--patience 120] seconds for a case\n"
+    "             [--parts smoke,ops,shapes,models,repeats,memory] [--models small-sd15,...]\n"
+    "             [--side 32] [--runs 1000] of memory and repeats [--patience 120] s for a case\n"
     "  time       calls, runs and ops of models on synthetic weights, beside ceilings measured in\n"
-    "             the same run [--parts steps,images,ops] [--models sd15,sdxl] [--batches "
+    "             the same run [--parts steps,images,ops,tiles] [--models sd15,sdxl] [--batches "
     "1,2,8,16]\n"
     "             [--intervals 1,3,5] [--steps 50] [--side LATENTS] [--ceiling 8192]\n"
     "             [--budget SECONDS for a row] [--limit SECONDS in all]\n"

@@ -16,7 +16,9 @@ constexpr int kTimeIds = 6;  // SDXL's: original size, crop, target size
 }  // namespace
 
 std::string model_part(const std::string& model, const std::string& part) {
-  const std::filesystem::path folder = std::filesystem::path(DEEPCACHE_SOURCE "/bench/models");
+  // Of the checkout that it runs in, should that not be the one that it was built in.
+  std::filesystem::path folder = "bench/models";
+  if (!std::filesystem::exists(folder)) folder = DEEPCACHE_SOURCE "/bench/models";
   if (!std::filesystem::exists(folder / model))
     throw Error(ErrorCode::kInvalidArgument,
                 "there is no model " + model + " in " + folder.string());

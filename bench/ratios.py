@@ -3,10 +3,9 @@
 
   bench/ratios.py FOLDER
 
-Ours (time*.json), PyTorch's best (peers*.json) and the predictions for an H200 (bench/results/predictions-h200.json)
-have the same names of rows. Needs Python alone.
+Ours (the steps `time...` of results.json), PyTorch's best (its steps `peers...`) and the predictions for an H200
+(bench/results/predictions-h200.json) have the same names of rows. Needs Python alone.
 """
-import glob
 import json
 import os
 import sys
@@ -14,22 +13,32 @@ import sys
 PREDICTIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results", "predictions-h200.json")
 
 
-def read(pattern, key):
-    """{row's name: the smallest value of that key} over all files."""
+def read(path):
+    with open(path) as file:
+        return json.load(file)
+
+
+def collect(reports, key):
+    """{row's name: the smallest value of that key} over all reports."""
     out = {}
-    for path in sorted(glob.glob(pattern)):
-        with open(path) as file:
-            for row in json.load(file)["rows"]:
-                if row.get(key) is not None:
-                    out[row["name"]] = min(row[key], out.get(row["name"], row[key]))
+    for report in reports:
+        for row in report["rows"]:
+            if row.get(key) is not None:
+                out[row["name"]] = min(row[key], out.get(row["name"], row[key]))
     return out
 
 
-def rows_of(folder):
-    ours = read(os.path.join(folder, "time*.json"), "ms")
-    theirs = read(os.path.join(folder, "peers*.json"), "ms")
-    predicted, floors = (read(PREDICTIONS, key) for key in ("predicted_ms", "floor_ms"))
-    bound = read(os.path.join(folder, "time*.json"), "of_bound")
+def reports_of(steps, head):
+    """What was measured with all features of the GPU: others are not what is to be compared."""
+    return [step["report"] for step in steps
+            if step["step"].startswith(head) and step["report"] and step["step"] != "time.without.overlap"]
+
+
+def rows_of(steps):
+    times, predictions = reports_of(steps, "time."), [read(PREDICTIONS)]
+    ours, bound = (collect(times, key) for key in ("ms", "of_bound"))
+    theirs = collect(reports_of(steps, "peers."), "ms")
+    predicted, floors = (collect(predictions, key) for key in ("predicted_ms", "floor_ms"))
     number = lambda value, form="{:.3f}": "" if value is None else form.format(value)
     for name in [n for n in ours if not n.startswith("op.")]:
         general = name.replace(".bf16", ".fp16")  # predictions hold for both
@@ -41,11 +50,10 @@ def rows_of(folder):
         ]
 
 
-def images(folder):
-    rates, speedups, shares = (
-        read(os.path.join(folder, "time.json"), key) for key in ("images_per_second", "speedup", "of_ideal")
-    )
-    guess = read(PREDICTIONS, "predicted_images_per_second")
+def images(steps):
+    times = reports_of(steps, "time.")
+    rates, speedups, shares = (collect(times, key) for key in ("images_per_second", "speedup", "of_ideal"))
+    guess = collect([read(PREDICTIONS)], "predicted_images_per_second")
     for name, rate in rates.items():
         cells = [name, f"{rate:.2f}"]
         cells += [f"{speedups[name]:.2f}", f"{100 * shares[name]:.0f} %"] if name in speedups else ["", ""]
@@ -54,11 +62,11 @@ def images(folder):
 
 
 def main(folder):
-    tables = []
+    steps, tables = read(os.path.join(folder, "results.json")), []
     for head, rows in (
         (["ms", "ours", "PyTorch", "ratio", "predicted (H200)", "floor (H200)", "of predicted", "of bound"],
-         list(rows_of(folder))),
-        (["images/s", "ours", "DeepCache's speed-up", "of the ideal", "predicted (H200)"], list(images(folder))),
+         list(rows_of(steps))),
+        (["images/s", "ours", "DeepCache's speed-up", "of the ideal", "predicted (H200)"], list(images(steps))),
     ):
         lines = ["| " + " | ".join(cells) + " |" for cells in [head, ["---"] * len(head), *rows]]
         tables.append("\n".join(lines))

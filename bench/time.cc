@@ -24,6 +24,8 @@ Plan copy_plan(int rows, int columns) {
   return plan;
 }
 
+}  // namespace
+
 Plan product_plan(int size) {
   Plan plan;
   Conv op;
@@ -34,8 +36,6 @@ Plan product_plan(int size) {
   plan.finish();
   return plan;
 }
-
-}  // namespace
 
 Timing time_program(const Device& device, RandomProgram& program, double budget) {
   // Rows enough that starting a measurement is nothing beside it.
@@ -143,8 +143,9 @@ void Timings::finish() {
 
 void time_device(const Device& device, const TimeOptions& options) {
   for (const std::string& part : options.parts)
-    if (part != "steps" && part != "images" && part != "ops")
-      throw Error(ErrorCode::kInvalidArgument, "--parts are steps, images and ops, got " + part);
+    if (part != "steps" && part != "images" && part != "ops" && part != "tiles")
+      throw Error(ErrorCode::kInvalidArgument,
+                  "--parts are steps, images, ops and tiles, got " + part);
   Timings timings(device, options);
   if (contains(options.parts, "steps") || contains(options.parts, "images"))
     for (const std::string& model : options.models)
@@ -152,6 +153,7 @@ void time_device(const Device& device, const TimeOptions& options) {
   if (contains(options.parts, "ops"))
     for (const std::string& model : options.models)
       if (!timings.late()) time_ops(timings, model);
+  if (contains(options.parts, "tiles")) time_tiles(timings);
   timings.finish();
 }
 

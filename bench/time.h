@@ -73,6 +73,11 @@ class Timings {
 // ops.
 void time_model(Timings& timings, const std::string& model);
 void time_ops(Timings& timings, const std::string& model);
+// A large product once with each tile: what its main loop reaches.
+void time_tiles(Timings& timings);
+
+// A matrix product of so many rows, columns and k.
+Plan product_plan(int size);
 
 void time_device(const Device& device, const TimeOptions& options);
 

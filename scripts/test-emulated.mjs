@@ -102,6 +102,7 @@ build('emulated_tests');
 const listed = spawnSync(tests, ['--list', ...filters], { cwd: root, encoding: 'utf8' });
 const results = [await runTests(listed.stdout.split('\n').filter(Boolean))];
 build('cuda_emulated_library');
+build('deepcache-bench'); // bench/gpu.sh is rehearsed
 if (filters.every((filter) => filter === 'quick')) results.push(await runPipelines());
 if (values.goldens !== undefined) {
   const runs = [['cuda:2', 'fp16', QUICK]];

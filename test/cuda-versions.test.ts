@@ -1,6 +1,6 @@
-import { expect, test } from '@jest/globals';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
 
 // The CUDA library must build with CUDA 12.4, whose libraries run on drivers from 525 on. Each function of CUDA and each
 // instruction that the sources name has the version here that brought it; a new one is looked up first (in the runtime's
@@ -47,7 +47,11 @@ function versionOf(table: Record<number, string>, matches: (name: string) => boo
 }
 
 /** The problems of names: those without a version, and those that are too new. */
-function problems(names: Set<string>, oldest: number, version: (name: string) => number | undefined): string[] {
+function problems(
+  names: Set<string>,
+  oldest: number,
+  version: (name: string) => number | undefined,
+): string[] {
   return [...names]
     .filter((name) => !GUARDED.has(name))
     .filter((name) => (version(name) ?? Number.POSITIVE_INFINITY) > oldest)
@@ -55,15 +59,21 @@ function problems(names: Set<string>, oldest: number, version: (name: string) =>
 }
 
 test('functions of CUDA are as old as the oldest toolkit', () => {
-  const calls = sources().flatMap(({ text }) => [...text.matchAll(/\b(cu(?:da)?[A-Z]\w*)\s*\(/g)].map((m) => m[1] as string));
+  const calls = sources().flatMap(({ text }) =>
+    [...text.matchAll(/\b(cu(?:da)?[A-Z]\w*)\s*\(/g)].map((m) => m[1] as string),
+  );
   expect(calls.length).toBeGreaterThan(30);
-  expect(problems(new Set(calls), OLDEST.cuda, (name) => versionOf(FUNCTIONS, (known) => known === name))).toEqual([]);
+  expect(
+    problems(new Set(calls), OLDEST.cuda, (name) => versionOf(FUNCTIONS, (known) => known === name)),
+  ).toEqual([]);
 });
 
 test('instructions are as old as the oldest toolkit', () => {
   const words = sources().flatMap(({ text }) =>
     [...text.matchAll(/"(?:[^"\\\n]|\\.)*"/g)].flatMap(([string]) =>
-      [...string.matchAll(/(?:^"|\\n|@\w+ |; ?)\s*([a-z]\w*(?:\.[a-z]\w*)*(?:::\w+)?)[^"]*?(?=[;\\"])/g)].map((m) => m[1] as string),
+      [...string.matchAll(/(?:^"|\\n|@\w+ |; ?)\s*([a-z]\w*(?:\.[a-z]\w*)*(?:::\w+)?)[^"]*?(?=[;\\"])/g)].map(
+        (m) => m[1] as string,
+      ),
     ),
   );
   const instructions = words.filter((word) => word.includes('.') && !/\.(h|cu|cc)$|^k16/.test(word));

@@ -1,8 +1,8 @@
-import { expect, test } from '@jest/globals';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
 
 // CUDA's own runtime, as in the library, on a driver that is made here: it tells a version and serves nothing.
 const SOURCES = 'test/fixtures/old-driver';
@@ -13,7 +13,17 @@ testWithCuda('a driver that is too old is named, with the one that is needed', (
   const folder = mkdtempSync(join(tmpdir(), 'old-driver-'));
   const count = join(folder, 'count');
   const files = [`${SOURCES}/count.cu`, 'native/cuda/gpu_runtime.cu', 'native/runtime/error.cc'];
-  execFileSync('nvcc', ['-std=c++20', '-O0', '-arch=sm_80', '-Inative', '-I.', ...files, '-ldl', '-o', count]);
+  execFileSync('nvcc', [
+    '-std=c++20',
+    '-O0',
+    '-arch=sm_80',
+    '-Inative',
+    '-I.',
+    ...files,
+    '-ldl',
+    '-o',
+    count,
+  ]);
   for (const name of ['libcuda', 'libnvidia-ml'])
     execFileSync('cc', ['-shared', '-fPIC', `${SOURCES}/${name}.c`, '-o', join(folder, `${name}.so.1`)]);
   const run = (environment: NodeJS.ProcessEnv) =>
