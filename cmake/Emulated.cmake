@@ -5,3 +5,8 @@ deepcache_executable(emulated_tests test/emulated)
 target_sources(emulated_tests PRIVATE test/native/main.cc)
 target_include_directories(emulated_tests PRIVATE test)
 target_link_libraries(emulated_tests PRIVATE cuda_emulated op_cases)
+# Kernels of tests trap as those of the library do (native/emulator/CMakeLists.txt).
+if(TARGET emulated_tests)
+  target_compile_options(emulated_tests PRIVATE -fsanitize=alignment
+                                                -fsanitize-undefined-trap-on-error)
+endif()

@@ -89,6 +89,8 @@ Stream make_stream();
 // From here on a grid may start before the one before it has ended (programmatic dependent launch).
 // For code that wait_for_previous_grid() makes wait: Properties::overlap.
 void allow_overlap(Stream& stream);
+// What no kernel writes, so that kernels may read it before wait_for_previous_grid(): weights.
+void declare_constant(const void* data);
 void destroy(Stream stream) noexcept;
 // Waits; throws Error(kInternal) when a kernel failed.
 void synchronize(Stream stream);

@@ -22,7 +22,7 @@ using Half = __half;
 using Bfloat16 = __nv_bfloat16;
 using Stream = emulator::Stream*;
 using EventHandle = std::shared_ptr<emulator::Mark>;
-using GraphHandle = std::vector<emulator::Work>*;
+using GraphHandle = emulator::Graph*;
 
 template <typename T>
 struct Number;

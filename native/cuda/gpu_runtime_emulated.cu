@@ -10,6 +10,7 @@
 namespace deepcache::cuda::gpu {
 namespace {
 
+using emulator::Node;
 using emulator::options;
 
 // What the emulator finds wrong is what a GPU reports when it is waited for.
@@ -59,38 +60,41 @@ void release(void* data) noexcept { emulator::release(data); }
 
 Stream make_stream() { return new emulator::Stream; }
 void destroy(Stream stream) noexcept { delete stream; }
-void allow_overlap(Stream&) {}  // grids never do
+void allow_overlap(Stream& stream) { stream->allow_overlap(); }
+void declare_constant(const void* data) { emulator::mark_constant(data); }
 void synchronize(Stream stream) {
   checked([&] { stream->wait(); });
 }
 
 void fill(void* data, int byte, size_t bytes, Stream stream) {
-  checked([&] { stream->add_copy([=] { std::memset(data, byte, bytes); }); });
+  checked([&] { stream->add(Node::fill, [=] { std::memset(data, byte, bytes); }); });
 }
 
-// The source is read at once, as from pageable memory.
+// The source is read at once, as from pageable memory; by a graph whenever it is launched.
 void upload(void* to, const void* from, size_t bytes, Stream stream) {
+  if (stream->records()) return copy(to, from, bytes, stream);
   const std::string copy(static_cast<const char*>(from), bytes);
-  checked([&] { stream->add_copy([=] { std::memcpy(to, copy.data(), bytes); }); });
+  checked([&] { stream->add(Node::copy, [=] { std::memcpy(to, copy.data(), bytes); }); });
 }
 
 void download(void* to, const void* from, size_t bytes, Stream stream) {
   checked([&] {
-    stream->add_copy([=] { std::memcpy(to, from, bytes); });
+    stream->add(Node::copy, [=] { std::memcpy(to, from, bytes); });
     stream->wait();
   });
 }
 
 void copy(void* to, const void* from, size_t bytes, Stream stream) {
-  checked([&] { stream->add_copy([=] { std::memmove(to, from, bytes); }); });
+  checked([&] { stream->add(Node::copy, [=] { std::memmove(to, from, bytes); }); });
 }
 
 Event::~Event() = default;
 
 void Event::record(Stream stream) {
   handle_ = std::make_shared<emulator::Mark>();
+  handle_->recorded = stream->records();
   checked([&] {
-    stream->add_copy([mark = handle_] {
+    stream->add(Node::mark, [mark = handle_] {
       const auto now = std::chrono::steady_clock::now().time_since_epoch();
       mark->time = std::chrono::duration<double>(now).count();
     });
@@ -100,7 +104,10 @@ void Event::record(Stream stream) {
 }
 
 void Event::wait() const {
-  checked([&] { handle_->stream->wait_for(handle_->count); });
+  checked([&] {
+    if (handle_->recorded) throw std::runtime_error("an event of a graph cannot be waited for");
+    handle_->stream->wait_for(handle_->count);
+  });
 }
 
 double Event::seconds_since(const Event& earlier) const {
@@ -109,12 +116,16 @@ double Event::seconds_since(const Event& earlier) const {
 }
 
 Graph::Graph(bool overlaps, const std::function<void(Stream)>& enqueue)
-    : handle_(new std::vector<emulator::Work>) {
+    : handle_(new emulator::Graph) {
   try {
     if (overlaps && options.refuses_overlap)
       throw Error(ErrorCode::kInternal, "CUDA: recording a graph failed: as the emulator was told");
     emulator::Stream recording(handle_);
-    checked([&] { enqueue(&recording); });
+    if (overlaps) recording.allow_overlap();
+    checked([&] {
+      enqueue(&recording);
+      handle_->instantiate();
+    });
   } catch (...) {
     delete handle_;
     throw;
@@ -124,9 +135,7 @@ Graph::Graph(bool overlaps, const std::function<void(Stream)>& enqueue)
 Graph::~Graph() { delete handle_; }
 
 void Graph::launch(Stream stream) const {
-  checked([&] {
-    for (const emulator::Work& work : *handle_) stream->add(work);
-  });
+  checked([&] { stream->launch(*handle_); });
 }
 
 }  // namespace deepcache::cuda::gpu

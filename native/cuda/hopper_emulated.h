@@ -2,6 +2,8 @@
 
 // hopper_device.h and wgmma.h without nvcc: the same names, on the emulator.
 
+#include "cuda/matrix_descriptor.h"
+
 #define DEEPCACHE_SM90 1
 #define DEEPCACHE_SM90A 1
 
@@ -59,10 +61,10 @@ DEVICE void prefetch_map(const TensorMap*) {}
 DEVICE void fence_async_proxy() { emulator::fence_async_proxy(); }
 
 DEVICE void named_barrier(int id, int threads, EMULATOR_AT) {
-  emulator::barrier(id, threads, true, "named_barrier", file, line);
+  emulator::named_barrier(id, threads, file, line);
 }
 DEVICE void named_barrier_arrive(int id, int threads, EMULATOR_AT) {
-  emulator::barrier(id, threads, false, "named_barrier_arrive", file, line);
+  emulator::named_barrier_arrive(id, threads, file, line);
 }
 template <int kCount>
 DEVICE void registers_shrink(EMULATOR_AT) {
@@ -72,7 +74,7 @@ template <int kCount>
 DEVICE void registers_grow(EMULATOR_AT) {
   emulator::change_registers(kCount, true, file, line);
 }
-DEVICE void wait_for_previous_grid() { emulator::wait_for_previous_grid(); }
+DEVICE void wait_for_previous_grid(EMULATOR_AT) { emulator::wait_for_previous_grid(file, line); }
 DEVICE void let_next_grid_start() {}
 
 template <typename T, int kColumns, int kTransposedB = 0>
@@ -99,7 +101,7 @@ template <int kCount>
 DEVICE void wgmma_pin(float (&)[kCount]) {}
 DEVICE uint64_t wgmma_descriptor(const void* data, int leading_bytes, int stride_bytes,
                                  EMULATOR_AT) {
-  return emulator::wgmma_descriptor(data, leading_bytes, stride_bytes, file, line);
+  return matrix_descriptor(emulator::wgmma_operand(data, file, line), leading_bytes, stride_bytes);
 }
 
 }  // namespace deepcache::cuda

@@ -18,6 +18,7 @@ std::string name_of(const Op& op) {
 
 DeviceProgram::DeviceProgram(Context& context, const ProgramSpec& spec)
     : context_(context), tensors_(spec.tensors, spec.tensors + spec.tensor_count) {
+  for (int i = 0; i < spec.weight_count; i++) gpu::declare_constant(spec.weights[i].data);
   place_slices();
   const Operands operands{tensors_.data(), spec.weights};
   const std::vector<Op> ops(spec.ops, spec.ops + spec.op_count);

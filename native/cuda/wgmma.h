@@ -11,6 +11,8 @@
 // PTX wants every register by name, so there is a specialisation for each number of columns in use,
 // which the macros write out.
 
+#include "cuda/matrix_descriptor.h"
+
 // Operands d[i] and on.
 #define DEEPCACHE_D4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
 #define DEEPCACHE_D8(i) DEEPCACHE_D4(i), DEEPCACHE_D4(i + 4)
@@ -138,9 +140,7 @@ DEVICE void wgmma_pin(float (&d)[kCount]) {
 // further 32 bytes are 16 values of k. Transposed (rows along k): `leading_bytes` lie between 64
 // columns and the next.
 DEVICE uint64_t wgmma_descriptor(const void* data, int leading_bytes, int stride_bytes) {
-  constexpr uint64_t kSwizzle128 = 1ull << 62;
-  return uint64_t(shared_address(data) >> 4 & 0x3fff) | uint64_t(leading_bytes >> 4) << 16 |
-         uint64_t(stride_bytes >> 4) << 32 | kSwizzle128;
+  return matrix_descriptor(shared_address(data), leading_bytes, stride_bytes);
 }
 
 }  // namespace deepcache::cuda

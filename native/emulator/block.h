@@ -10,18 +10,27 @@
 #include <vector>
 
 #include "fiber.h"
+#include "ordering.h"
 #include "wgmma.h"
 
 namespace deepcache::emulator {
 
-// __syncthreads (number 0) or a named barrier.
+// A warp on its way into a barrier: the lanes that have come, until all have.
+struct ArrivingWarp {
+  uint32_t lanes = 0;
+  const char* file = "";
+  int line = 0;
+};
+
+// __syncthreads (number 0) or a named barrier. It counts whole warps.
 struct Barrier {
-  int arrived = 0, expected = 0;
+  int arrived = 0, expected = 0, coming = 0;  // warps; coming: in part
   unsigned phase = 0;
+  std::vector<ArrivingWarp> warps;
   std::vector<Fiber*> waiting;
   const char* file = "";  // of the first arrival, for messages
   int line = 0, thread = 0;
-  char tokens[2] = {};
+  Token tokens[2];
 };
 
 // Something that the lanes of a mask do together.
@@ -29,6 +38,7 @@ struct WarpOp {
   uint32_t mask = 0, arrived = 0;
   const char* name = "";
   void* arguments[32];
+  Token token;
   const char* file = "";
   int line = 0;
 };
@@ -41,7 +51,7 @@ struct Mbarrier {
   bool fenced = false;  // its initialisation
   bool remote = false;  // another block of the cluster completes it
   std::vector<Fiber*> waiting;
-  char tokens[2] = {};
+  Token tokens[2];
 };
 
 // A wgmma instruction, from its first issue to its execution.
@@ -51,15 +61,26 @@ struct WgmmaOp {
   std::shared_ptr<Accumulators> d;
   const uint32_t* a_registers[128] = {};  // of each thread, or null
   float* d_registers[128] = {};
-  int issued = 0;  // threads
-  bool done = false;
+  int issued = 0;           // threads
+  unsigned warps_done = 0;  // a bit for each: a warp's rows are done when it needs them
   const char* file = "";
   int line = 0;
 };
 
+// A setmaxnreg of a warpgroup.
+struct RegisterChange {
+  int count;
+  bool grow;
+  const char* file;
+  int line;
+  int threads = 0;  // that have come to it
+};
+
 struct Warpgroup {
+  std::vector<RegisterChange> register_changes;
   std::deque<WgmmaOp> ops;
-  uint64_t first = 0;  // number of ops.front()
+  uint64_t first = 0;           // number of ops.front()
+  uint64_t completing[4] = {};  // of each warp: the ops before it are done or about to be
   std::vector<Fiber*> waiting;
 };
 
@@ -73,6 +94,7 @@ struct Block {
   char* shared = nullptr;  // dynamic shared memory; static lies below it
   char* shadow = nullptr;  // the same bytes as the async proxy (TMA stores, wgmma) sees them
   size_t shared_bytes = 0, static_bytes = 0, shared_limit = 0;
+  size_t static_extent = 0;       // with what lies between static arrays
   std::bitset<256> loaded_pages;  // see async_proxy.h
   std::vector<Fiber*> fibers;
   Barrier barriers[16];

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "memory.h"
+#include "previous_grid.h"
 #include "scheduler.h"
 #include "shared_memory.h"
 
@@ -25,6 +26,7 @@ void cp_async(void* to, const void* from, int bytes, int valid, const char* file
     fail(file, line, "cp.async: global source %p (+%d) lies outside every buffer", from, valid);
   if (reinterpret_cast<uintptr_t>(from) % bytes)
     fail(file, line, "cp.async: source not aligned to %d", bytes);
+  if (valid) require_ordered(from, "cp.async", file, line);
   statistics.cp_async_bytes += valid;
   const CopyOp op{static_cast<char*>(to), static_cast<const char*>(from), bytes, valid};
   note_write(to, bytes);

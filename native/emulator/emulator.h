@@ -14,6 +14,7 @@
 #include "matrix.h"
 #include "mbarrier.h"
 #include "memory.h"
+#include "previous_grid.h"
 #include "registers.h"
 #include "scheduler.h"
 #include "shared_limit.h"
@@ -29,10 +30,7 @@
 #define blockDim (deepcache::emulator::block_size)
 #define gridDim (deepcache::emulator::grid_size)
 
-inline void __syncthreads(EMULATOR_AT) {
-  deepcache::emulator::barrier(0, int(deepcache::emulator::current->block->threads), true,
-                               "__syncthreads", file, line);
-}
+inline void __syncthreads(EMULATOR_AT) { deepcache::emulator::sync_threads(file, line); }
 
 inline void __syncwarp(unsigned mask = ~0u, EMULATOR_AT) {
   deepcache::emulator::warp_op(

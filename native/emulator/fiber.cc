@@ -75,6 +75,7 @@ void prepare(Fiber& fiber, void (*entry)()) {
   fiber.wgmma_groups.clear();
   fiber.wgmma_fenced = false;
   fiber.accumulators.clear();
+  fiber.register_changes = 0;
 }
 
 EMULATOR_UNTRACED void switch_to(Fiber& to) {

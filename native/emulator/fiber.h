@@ -56,12 +56,13 @@ struct Fiber {
 
   std::vector<CopyOp> open_copies;              // issued, not committed
   std::deque<std::vector<CopyOp>> copy_groups;  // committed
-  uint64_t wgmma_issued = 0, wgmma_done = 0;
+  uint64_t wgmma_issued = 0, wgmma_done = 0, wgmma_awaited = 0;
   std::deque<uint64_t> wgmma_groups;  // wgmma_issued at each commit
   bool wgmma_fenced = false;
   std::unordered_map<float*, AccumulatorRegisters> accumulators;
   char store_token = 0;
-  int registers = 0;
+  int registers = 0, register_changes = 0;
+  bool ordered = true;  // behind the grid before; see previous_grid.h
   // Of the cluster's barrier: arrived and not yet waited, in which phase; waited at least once.
   bool arrived_at_cluster = false, met_cluster = false;
   unsigned cluster_phase = 0;

@@ -12,6 +12,8 @@
 #include <stdexcept>
 
 #include "async_proxy.h"
+#include "memory.h"
+#include "previous_grid.h"
 #include "registers.h"
 #include "scheduler.h"
 
@@ -35,13 +37,16 @@ sigjmp_buf fault_return;
     ::signal(number, SIG_DFL);
     return;
   }
-  char text[256];
+  char text[320];
   const uint3 b = current->block->index;
-  std::snprintf(
-      text, sizeof text,
-      "block (%u,%u,%u) thread %d: access to address %p outside every buffer (after its last "
-      "synchronisation at %s:%d)",
-      b.x, b.y, b.z, current->index, info->si_addr, current->file, current->line);
+  const char* const what = number == SIGILL           ? "a misaligned access"
+                           : is_closed(info->si_addr) ? "access before the thread has waited for "
+                                                        "the grid before, or met one that has"
+                                                      : "access outside every buffer";
+  std::snprintf(text, sizeof text,
+                "block (%u,%u,%u) thread %d: %s, address %p (after its last synchronisation at "
+                "%s:%d)",
+                b.x, b.y, b.z, current->index, what, info->si_addr, current->file, current->line);
   failure = text;
   current->done = true;
   siglongjmp(fault_return, 1);
@@ -62,6 +67,7 @@ void install_fault_handler() {
   action.sa_flags = SA_SIGINFO | SA_ONSTACK;
   sigaction(SIGSEGV, &action, nullptr);
   sigaction(SIGBUS, &action, nullptr);
+  sigaction(SIGILL, &action, nullptr);  // the trap of -fsanitize=alignment
 #endif
 }
 
@@ -113,6 +119,7 @@ void begin_block(Block& block, size_t slot, uint32_t number, size_t threads, con
                     unsigned(t / block_size.x / block_size.y)};
     prepare(fiber, fiber_main);
     fiber.registers = registers;
+    fiber.ordered = !previous_grid_runs;
     block.fibers.push_back(&fiber);
     ready.push(fiber);
     live++;
@@ -189,6 +196,7 @@ void run_grid(const LaunchSize& size, std::function<void()> thread) {
   main_fiber.tsan_fiber = __tsan_get_current_fiber();
 #endif
   install_fault_handler();
+  if (size.overlaps) begin_overlap();
 
   std::vector<uint32_t> order(total / cluster);  // of the clusters
   for (size_t i = 0; i < order.size(); i++) order[i] = uint32_t(i);
@@ -214,6 +222,7 @@ void run_grid(const LaunchSize& size, std::function<void()> thread) {
     if (live == 0 && async_ops.empty()) break;
   }
   end_fibers();
+  end_overlap();
   body = nullptr;
   if (!failure.empty()) {
     async_ops.clear();

@@ -20,6 +20,7 @@ struct LaunchSize {
   size_t shared_bytes = 0;  // dynamic
   size_t shared_limit = 0;  // of static and dynamic memory; see shared_limit.h
   unsigned cluster = 1;
+  bool overlaps = false;  // may begin while the grid before it runs
 };
 
 // Throws std::runtime_error when CUDA would refuse the launch.

@@ -55,7 +55,7 @@ void mbarrier_init_fence() {
 void mbarrier_arrive(void* barrier, int bytes, const char* file, int line) {
   Internal internal;
   Mbarrier& m = find(*current->block, barrier, file, line);
-  happens_before(&m.tokens[m.phase & 1]);
+  release(m.tokens[m.phase & 1]);
   m.bytes += bytes;
   m.pending--;
   end_phase_if_complete(m, file, line);
@@ -74,7 +74,7 @@ void mbarrier_wait(void* barrier, int parity, bool cluster, const char* file, in
   if (m.remote && !cluster)
     fail(file, line,
          "mbarrier_wait: other blocks' stores are seen only by a wait of cluster scope");
-  happens_after(&m.tokens[parity]);
+  acquire(m.tokens[parity]);
 }
 
 void mbarrier_require_fenced(Block& block, void* barrier, const char* file, int line) {

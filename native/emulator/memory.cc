@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 
+#include "fiber.h"
 #include "launch.h"
 #include "options.h"
 #include "stream.h"
@@ -20,6 +21,7 @@ struct Range {
   char* map;
   size_t map_bytes;
   int device;
+  bool constant = false;
 };
 
 std::map<char*, Range>& buffers() {
@@ -27,7 +29,52 @@ std::map<char*, Range>& buffers() {
   return all;
 }
 
+// The buffer that ends behind the address, or the last before it.
+Range* range_of(const void* data) {
+  auto after = buffers().upper_bound(static_cast<char*>(const_cast<void*>(data)));
+  return after == buffers().begin() ? nullptr : &(--after)->second;
+}
+
+void protect_buffers(int protection) {
+  for (const auto& [data, range] : buffers())
+    if (!range.constant) mprotect(range.map, range.map_bytes - kPage, protection);
+}
+
 }  // namespace
+
+bool memory_closed = false;
+
+void open_memory() {
+  if (!memory_closed) return;
+  memory_closed = false;
+  protect_buffers(PROT_READ | PROT_WRITE);
+}
+
+void guard_memory() {
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  if (current->ordered) return open_memory();
+  if (memory_closed) return;
+  memory_closed = true;
+  protect_buffers(PROT_NONE);
+#endif
+}
+
+void mark_constant(const void* data) {
+  const std::lock_guard lock(grid_mutex);
+  if (Range* range = range_of(data)) range->constant = true;
+}
+
+bool is_constant(const void* data) {
+  const Range* range = range_of(data);
+  return range && range->constant;
+}
+
+bool is_closed(const void* data) {
+  if (!memory_closed) return false;
+  for (const auto& [first, range] : buffers())
+    if (data >= range.map && data < range.map + range.map_bytes - kPage) return !range.constant;
+  return false;
+}
 
 void* allocate(size_t bytes) {
   const std::lock_guard lock(grid_mutex);
@@ -41,7 +88,7 @@ void* allocate(size_t bytes) {
   mprotect(first + pages, kPage, PROT_NONE);
   char* const data = first + pages - used;
   std::memset(data, 0xff, used);
-  buffers()[data] = {bytes, first, pages + kPage, used_device()};
+  buffers()[data] = {bytes, first, pages + kPage, used_device(), false};
   return data;
 }
 

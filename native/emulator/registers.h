@@ -2,6 +2,8 @@
 
 namespace deepcache::emulator {
 
+struct Block;
+
 // A multiprocessor's registers, and the most that a thread may have.
 constexpr int kRegisters = 65536, kMostRegisters = 256;
 
@@ -9,5 +11,8 @@ constexpr int kRegisters = 65536, kMostRegisters = 256;
 // until they are there. A block starts with as many for each thread as its number of threads
 // allows, and none in the pool.
 void change_registers(int count, bool grow, const char* file, int line);
+
+// At a block's end: fails when a change was not made by all four warps of its warpgroup.
+void require_whole_changes(const Block& block);
 
 }  // namespace deepcache::emulator

@@ -7,6 +7,9 @@
 
 #include <cstddef>
 
+#include "fiber.h"
+#include "memory.h"
+
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
@@ -97,10 +100,13 @@ inline void note_write(const void* data, size_t bytes) {
 }
 #else
 #define EMULATOR_UNTRACED
+// Around the emulator's own work for a thread: at its end memory is as the thread may access it.
 class Internal {
  public:
   Internal() {}
-  ~Internal() {}
+  ~Internal() {
+    if (current->ordered == memory_closed) guard_memory();
+  }
 };
 class Engine {
  public:

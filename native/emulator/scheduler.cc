@@ -7,6 +7,9 @@
 #include <map>
 #include <stdexcept>
 
+#include "memory.h"
+#include "registers.h"
+
 namespace deepcache::emulator {
 
 std::vector<AsyncOp> async_ops;
@@ -91,6 +94,7 @@ void fail(const char* file, int line, const char* format, ...) {
 }
 
 void run_async(size_t index) {
+  open_memory();  // who asked for it was allowed to
   AsyncOp op = std::move(async_ops[index]);
   async_ops[index] = std::move(async_ops.back());
   async_ops.pop_back();
@@ -112,18 +116,19 @@ void add_async(AsyncOp op) {
 namespace {
 
 // The asynchronous work to do next, or -1. While threads can run: now and then something that is
-// not late. When none can: loads before stores, since it may be loads only that threads wait for.
+// not late. When none can: loads and products before the rest, since it may be those only that
+// threads wait for.
 int pick_async() {
   if (async_ops.empty() || (!ready.empty() && random_number() % 16)) return -1;
-  std::vector<int> early, loads;
+  std::vector<int> early, awaited;
   for (size_t i = 0; i < async_ops.size(); i++) {
     if (!async_ops[i].late) early.push_back(int(i));
-    if (async_ops[i].kind <= AsyncOp::cluster_store) loads.push_back(int(i));
+    if (async_ops[i].kind <= AsyncOp::product) awaited.push_back(int(i));
   }
   const auto any = [](const std::vector<int>& ops) { return ops[random_number() % ops.size()]; };
   if (!early.empty()) return any(early);
   if (!ready.empty()) return -1;
-  return loads.empty() ? int(random_number() % async_ops.size()) : any(loads);
+  return awaited.empty() ? int(random_number() % async_ops.size()) : any(awaited);
 }
 
 }  // namespace
@@ -162,6 +167,7 @@ EMULATOR_UNTRACED void fiber_main() {
 #endif
   happens_after(&launch_token);
   happens_after(current->block->slot_token);
+  if (current->ordered == memory_closed) guard_memory();
   body();
   happens_before(&done_token);
   happens_before(current->block->slot_token);
@@ -184,6 +190,7 @@ EMULATOR_UNTRACED void fiber_main() {
   // On a GPU the grids may overlap.
   if (fiber.block->live == 1 && !fiber.block->waited)
     fail(fiber.file, fiber.line, "the block ends without having waited for the previous grid");
+  if (fiber.block->live == 1) require_whole_changes(*fiber.block);
   fiber.done = true;
   fiber.tsan_ended = true;
   fiber.block->live--;

@@ -16,7 +16,7 @@ namespace deepcache::emulator {
 
 // Work that is done by the chip, not by a thread.
 struct AsyncOp {
-  enum Kind { load, cluster_store, store_read, store_write } kind;
+  enum Kind { load, cluster_store, product, store_read, store_write, grid_end } kind;
   std::function<void()> run;
   Fiber* issuer;
   bool committed = false;   // a store

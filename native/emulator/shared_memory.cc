@@ -15,9 +15,12 @@ char* static_shared(const char* file, int line, size_t bytes, size_t align) {
   Block& block = *current->block;
   char*& data = block.statics[{file, line}];
   if (data) return data;
-  const uintptr_t end = reinterpret_cast<uintptr_t>(block.shared) - block.static_bytes;
-  data = reinterpret_cast<char*>((end - bytes) / 16 * 16 / align * align);
-  block.static_bytes = size_t(block.shared - data);
+  // At a multiple of `align` and of nothing more, since CUDA promises no more.
+  const uintptr_t end = reinterpret_cast<uintptr_t>(block.shared) - block.static_extent;
+  const uintptr_t place = (end - bytes) / align * align;
+  data = reinterpret_cast<char*>(place / align % 2 ? place : place - align);
+  block.static_extent = size_t(block.shared - data);
+  block.static_bytes = (block.static_bytes + align - 1) / align * align + bytes;
   if (block.static_bytes > kDefaultSharedBytes)
     fail(file, line, "%zu bytes of static shared memory, a kernel may have %zu", block.static_bytes,
          kDefaultSharedBytes);
@@ -33,7 +36,7 @@ void require_shared(const void* data, size_t bytes, size_t align, const char* wh
   const Block& block = *current->block;
   const char* const first = static_cast<const char*>(data);
   const long offset = long(first - block.shared);
-  if (first < block.shared - block.static_bytes ||
+  if (first < block.shared - block.static_extent ||
       first + bytes > block.shared + block.shared_bytes)
     fail(file, line, "%s: shared-memory address out of range (offset %ld of %zu)", what, offset,
          block.shared_bytes);

@@ -27,7 +27,7 @@ void throw_lasting_fault() {
 void use_device(int device) { device_of_thread = device; }
 int used_device() { return device_of_thread; }
 
-Stream::Stream(std::vector<Work>* into) : device_(device_of_thread), into_(into) {
+Stream::Stream(Graph* into) : device_(device_of_thread), into_(into) {
   const std::lock_guard lock(registry_mutex);
   registry.push_back(this);
 }
@@ -37,22 +37,52 @@ Stream::~Stream() {
   registry.erase(std::find(registry.begin(), registry.end(), this));
 }
 
-void Stream::add(Work work) {
+void Graph::instantiate() const {
+  if (!invalid.empty()) throw std::runtime_error("the recording has ended: " + invalid);
+  for (const Node& node : nodes)
+    if (node.kind == Node::kernel && node.shared_bytes > allowed_shared_memory(node.function))
+      throw std::runtime_error("a graph's kernel has " + std::to_string(node.shared_bytes) +
+                               " bytes of dynamic shared memory, it may have " +
+                               std::to_string(allowed_shared_memory(node.function)));
+}
+
+void Stream::require_usable() const {
   if (device_of_thread != device_)
     throw std::runtime_error("work for a stream of another GPU than the thread's");
   throw_lasting_fault();
+}
+
+void Stream::add(Node node) {
+  require_usable();
   const std::lock_guard lock(mutex_);
-  if (into_) return into_->push_back(std::move(work));
-  queue_.push_back(std::move(work));
+  const bool is_kernel = node.kind == Node::kernel;
+  node.programmatic = overlaps_ && is_kernel && kernel_is_last_;
+  kernel_is_last_ = is_kernel;
+  if (into_) return into_->nodes.push_back(std::move(node));
+  enqueue(std::move(node));
+}
+
+void Stream::add(Node::Kind kind, std::function<void()> work) {
+  // Memory is closed while another thread's grid runs.
+  add({kind, [work](bool) {
+         const std::lock_guard lock(grid_mutex);
+         work();
+       }});
+}
+
+void Stream::launch(const Graph& graph) {
+  require_usable();
+  const std::lock_guard lock(mutex_);
+  for (const Node& node : graph.nodes) enqueue(node);
+  kernel_is_last_ = false;
+}
+
+void Stream::enqueue(Node node) {
+  queue_.push_back(std::move(node));
   added_++;
   const uint64_t coin = (added_ + options.seed) * 0x9e3779b97f4a7c15u >> 62;
   if (options.async == Async::at_issue || (options.async == Async::random && coin == 0))
     run_until(added_);
-}
-
-void Stream::add_copy(Work work) {
-  if (into_) throw std::runtime_error("only kernels can be recorded");
-  add(std::move(work));
 }
 
 uint64_t Stream::added() const {
@@ -61,7 +91,10 @@ uint64_t Stream::added() const {
 }
 
 void Stream::wait_for(uint64_t count) {
-  if (into_) throw std::runtime_error("a recording stream cannot be waited for");
+  if (into_) {
+    into_->invalid = "a recording stream cannot be waited for";
+    throw std::runtime_error(into_->invalid);
+  }
   const std::lock_guard lock(mutex_);
   if (done_ < count) statistics.waits++;
   run_until(count);
@@ -74,12 +107,12 @@ void Stream::wait_for(uint64_t count) {
 
 void Stream::run_until(uint64_t count) {
   while (done_ < count) {
-    const Work work = std::move(queue_.front());
+    const Node node = std::move(queue_.front());
     queue_.pop_front();
     done_++;
     if (!failure_.empty()) continue;  // nothing runs after a failure
     try {
-      work();
+      node.run(node.programmatic);
     } catch (const std::exception& error) {
       failure_ = error.what();
       if (!options.faults_stay) continue;

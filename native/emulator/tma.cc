@@ -5,6 +5,7 @@
 
 #include "async_proxy.h"
 #include "mbarrier.h"
+#include "previous_grid.h"
 #include "scheduler.h"
 #include "shared_memory.h"
 #include "swizzle.h"
@@ -128,6 +129,7 @@ template <typename VisitBox>
 void load(void* to, const MapFields& map, void* barrier, const VisitBox& visit_box,
           const char* file, int line) {
   require_box(to, map, "TMA load", file, line);
+  require_ordered(map.data, "TMA load", file, line);
   mbarrier_require_fenced(*current->block, barrier, file, line);
   const size_t bytes = map.bytes();
   statistics.tma_bytes += bytes;
@@ -178,6 +180,7 @@ void tma_store(const CUtensorMap* map, const void* from, Coordinates coordinates
   Internal internal;
   const MapFields fields = decode(map, coordinates.size(), false, file, line);
   require_box(from, fields, "TMA store", file, line);
+  require_ordered(fields.data, "TMA store", file, line);
   statistics.tma_bytes += fields.bytes();
   Block* const block = current->block;
   Fiber* const issuer = current;

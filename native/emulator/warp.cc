@@ -31,10 +31,11 @@ void warp_op(const char* name, uint32_t mask, void* argument, const char* file, 
     op->name = name;
     op->file = file;
     op->line = line;
+    op->token = {};
   }
   op->arguments[lane] = argument;
   op->arrived |= 1u << lane;
-  if (orders) happens_before(op);
+  if (orders) release(op->token);
   if (op->arrived != mask) {
     wait(name, file, line);
   } else {
@@ -43,7 +44,7 @@ void warp_op(const char* name, uint32_t mask, void* argument, const char* file, 
     const uint32_t others = mask & ~(1u << lane);
     if (others) ready.push(*current, others);
   }
-  if (orders) happens_after(op);
+  if (orders) acquire(op->token);
 }
 
 void execute_shuffle(void** arguments, uint32_t mask) {

@@ -13,6 +13,7 @@ namespace deepcache::emulator {
 namespace {
 
 constexpr int kRows = 64, kDepth = 16, kThreads = 128;
+constexpr unsigned kAllWarps = 0xf;
 
 Warpgroup& warpgroup() { return current->block->warpgroups[current->index / kThreads]; }
 
@@ -23,12 +24,27 @@ struct Place {
   int row, column;
 };
 
-// A descriptor of the 128-byte swizzle, from its bits.
+// A shared-memory matrix descriptor, by the table of its bits in the PTX manual.
 struct Operand {
-  explicit Operand(uint64_t descriptor)
+  Operand(uint64_t descriptor, const char* file, int line)
       : start(uint32_t(descriptor & 0x3fff) << 4),
         leading(uint32_t(descriptor >> 16 & 0x3fff) << 4),
-        stride(uint32_t(descriptor >> 32 & 0x3fff) << 4) {}
+        stride(uint32_t(descriptor >> 32 & 0x3fff) << 4) {
+    constexpr uint64_t kUnused = 0x3ff1c000c000c000;
+    constexpr const char* kSwizzles[] = {"no", "the 128-byte", "the 64-byte", "the 32-byte"};
+    if (descriptor >> 62 != 1)
+      fail(file, line, "wgmma: a descriptor says %s swizzle, only the 128-byte one is emulated",
+           kSwizzles[descriptor >> 62]);
+    if (descriptor & kUnused)
+      fail(file, line, "wgmma: a descriptor has bits set that mean nothing (%llx)",
+           (unsigned long long)(descriptor & kUnused));
+    // The swizzle's pattern repeats every 1024 bytes: 0 says that the matrix begins with it.
+    if ((descriptor >> 49 & 7) != 0 || start / 128 % 8)
+      fail(file, line,
+           "wgmma: a matrix begins in row %u of the swizzle's pattern, its base offset is %u: only "
+           "0 and 0 are emulated",
+           start / 128 % 8, unsigned(descriptor >> 49 & 7));
+  }
 
   // Of 8 values of k from k on (0 or 8) in a row; rows lie along m or n.
   uint32_t chunk(int row, int k) const {
@@ -43,9 +59,10 @@ struct Operand {
   uint32_t start, leading, stride;
 };
 
+// The rows of some of the four warps (a bit for each).
 class Execution {
  public:
-  Execution(Block& block, WgmmaOp& op) : block_(block), op_(op) {}
+  Execution(Block& block, WgmmaOp& op, unsigned warps) : block_(block), op_(op), warps_(warps) {}
 
   void run() {
     statistics.wgmma++;
@@ -53,26 +70,31 @@ class Execution {
     fetch_b();
     float* const d = op_.d->values.data();
     const int columns = op_.shape.columns;
-    if (!op_.shape.accumulate) std::fill_n(d, kRows * columns, 0.0f);
-    for (int m = 0; m < kRows; m++)
+    for (int m = 0; m < kRows; m++) {
+      if (!has_row(m)) continue;
+      float* const row = d + m * columns;
+      if (!op_.shape.accumulate) std::fill_n(row, columns, 0.0f);
       for (int k = 0; k < kDepth; k++) {
-        float* const row = d + m * columns;
         const float factor = a_[m][k], *const values = b_[k];
         for (int n = 0; n < columns; n++) row[n] += factor * values[n];
       }
-    op_.done = true;
+    }
+    op_.warps_done |= warps_;
   }
 
  private:
+  bool has_row(int row) const { return warps_ >> row / 16 & 1; }
+
   void fetch_a() {
     if (!op_.a_registers[0]) {
-      const Operand operand(op_.a);
+      const Operand operand(op_.a, op_.file, op_.line);
       for (int m = 0; m < kRows; m++)
-        for (int k = 0; k < kDepth; k += 8) fetch(operand.chunk(m, k), &a_[m][k]);
+        for (int k = 0; has_row(m) && k < kDepth; k += 8) fetch(operand.chunk(m, k), &a_[m][k]);
       return;
     }
     for (int t = 0; t < kThreads; t++) {
       const Place at(t);
+      if (!has_row(at.row)) continue;
       float v[8];
       widen8(op_.a_registers[t], op_.shape.type, v);
       for (int i = 0; i < 8; i++) a_[at.row + i / 2 % 2 * 8][at.column + i / 4 * 8 + i % 2] = v[i];
@@ -80,7 +102,7 @@ class Execution {
   }
 
   void fetch_b() {
-    const Operand operand(op_.b);
+    const Operand operand(op_.b, op_.file, op_.line);
     float v[8];
     const int whole = op_.shape.columns / 64 * 64;
     const int columns = options.odd_transposed_columns ? op_.shape.columns : whole;
@@ -107,17 +129,17 @@ class Execution {
 
   Block& block_;
   WgmmaOp& op_;
+  const unsigned warps_;
   float a_[kRows][kDepth], b_[kDepth][256];
 };
 
-// Runs what all threads have issued of the ops before number `end`.
-void run_until(Warpgroup& group, uint64_t end) {
+// Runs some warps' parts of the ops before number `end`, which all threads have issued.
+void run_until(Block& block, Warpgroup& group, uint64_t end, unsigned warps) {
   const Engine engine;
   happens_after(&group);
   for (size_t i = 0; i < group.ops.size() && group.first + i < end; i++) {
     WgmmaOp& op = group.ops[i];
-    if (op.issued < kThreads) break;
-    if (!op.done) Execution(*current->block, op).run();
+    if (const unsigned left = warps & ~op.warps_done) Execution(block, op, left).run();
   }
   happens_before(&group);
 }
@@ -154,6 +176,29 @@ void give_back(float* d) {
   current->accumulators.erase(found);
 }
 
+int warp_of(const Fiber& fiber) { return fiber.index % kThreads / 32; }
+
+// Lets the warp's part of the ops before number `end` complete, once all threads have issued them.
+// It says nothing of the other warps' parts, which may still read shared memory.
+void complete(Block& block, Warpgroup& group, int warp, uint64_t end) {
+  const size_t last = size_t(end - group.first) - 1;
+  if (group.completing[warp] >= end || last >= group.ops.size() ||
+      group.ops[last].issued < kThreads)
+    return;
+  group.completing[warp] = end;
+  const auto run = [&block, &group, warp, end] {
+    run_until(block, group, end, 1u << warp);
+    std::vector<Fiber*> others;
+    for (Fiber* fiber : std::exchange(group.waiting, {}))
+      if (warp_of(*fiber) == warp)
+        wake(*fiber);
+      else
+        others.push_back(fiber);
+    group.waiting = std::move(others);
+  };
+  add_async({AsyncOp::product, run, current});
+}
+
 }  // namespace
 
 void wgmma(float* d, uint64_t a, const uint32_t* a_registers, uint64_t b, const WgmmaShape& shape,
@@ -183,10 +228,12 @@ void wgmma(float* d, uint64_t a, const uint32_t* a_registers, uint64_t b, const 
   op.a_registers[current->index % kThreads] = a_registers;
   happens_before(&group);
   if (++op.issued < kThreads) return;
-  const bool now = options.async == Async::at_issue || !group.waiting.empty() ||
+  const bool now = options.async == Async::at_issue ||
                    (options.async == Async::random && random_number() % 2 == 0);
-  if (now) run_until(group, number + 1);
-  for (Fiber* fiber : std::exchange(group.waiting, {})) wake(*fiber);
+  Block& block = *current->block;
+  if (now) run_until(block, group, number + 1, kAllWarps);
+  const std::vector<Fiber*> waiting = group.waiting;
+  for (const Fiber* fiber : waiting) complete(block, group, warp_of(*fiber), fiber->wgmma_awaited);
 }
 
 void wgmma_fence() { current->wgmma_fenced = true; }
@@ -206,15 +253,17 @@ void wgmma_wait(int keep, const char* file, int line) {
     end = fiber.wgmma_groups.front();
     fiber.wgmma_groups.pop_front();
   }
-  const auto issued_by_all = [&] {
-    return end - group.first <= group.ops.size() &&
-           group.ops[end - group.first - 1].issued == kThreads;
+  fiber.wgmma_awaited = end;
+  const int warp = warp_of(fiber);
+  const auto is_done = [&] {
+    const size_t last = size_t(end - group.first) - 1;
+    return last < group.ops.size() && group.ops[last].warps_done >> warp & 1;
   };
-  while (end > group.first && !issued_by_all()) {
+  while (end > group.first && !is_done()) {
     group.waiting.push_back(&fiber);
+    complete(*fiber.block, group, warp, end);
     wait("wgmma_wait", file, line);
   }
-  run_until(group, end);
   happens_after(&group);
   for (; fiber.wgmma_done < end; fiber.wgmma_done++) {
     give_back(group.ops[fiber.wgmma_done - group.first].d_registers[fiber.index % kThreads]);
@@ -227,13 +276,11 @@ void wgmma_wait(int keep, const char* file, int line) {
   for (; group.first < done; group.first++) group.ops.pop_front();
 }
 
-uint64_t wgmma_descriptor(const void* data, int leading_bytes, int stride_bytes, const char* file,
-                          int line) {
+uint32_t wgmma_operand(const void* data, const char* file, int line) {
   require_shared(data, 16, 16, "wgmma operand", file, line);
   const long offset = static_cast<const char*>(data) - current->block->shared;
   if (offset < 0) fail(file, line, "wgmma: operands in static shared memory are not emulated");
-  return uint64_t(offset >> 4 & 0x3fff) | uint64_t(leading_bytes >> 4) << 16 |
-         uint64_t(stride_bytes >> 4) << 32 | uint64_t(1) << 62;
+  return uint32_t(offset);
 }
 
 }  // namespace deepcache::emulator

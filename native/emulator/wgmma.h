@@ -1,8 +1,8 @@
 #pragma once
 
 // wgmma: products that the four warps of a warpgroup ask for together, and that run asynchronously
-// in the order of their issue. Operands are read at any time until the group is waited for;
-// accumulators hold NaN for as long.
+// in the order of their issue. Each warp's 16 rows are a part of their own: its operands are read
+// at any time until that warp waits for the group. Accumulators hold NaN for as long.
 
 #include <cstdint>
 
@@ -22,8 +22,7 @@ void wgmma_fence();
 void wgmma_commit();
 // Until at most `keep` groups are in flight.
 void wgmma_wait(int keep, const char* file, int line);
-// Of an operand in the 128-byte swizzle, as in native/cuda/wgmma.h.
-uint64_t wgmma_descriptor(const void* data, int leading_bytes, int stride_bytes, const char* file,
-                          int line);
+// The shared-memory address of an operand.
+uint32_t wgmma_operand(const void* data, const char* file, int line);
 
 }  // namespace deepcache::emulator

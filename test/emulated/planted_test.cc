@@ -59,6 +59,8 @@ constexpr Bug kBugs[] = {
     {49, "keys behind the last one count", "attention_heads_of_40", true, kSm90},
     {50, "shared memory is asked for only above 48 KiB", "kept_beside_its_sums", true, kSm80,
      "group_norm_once.cu"},
+    {51, "every other thread does not wait for the grid before it", "layer_norm", false, kSm90,
+     "before the thread has waited"},
 };
 
 // What the first op case that finds the bug reports, or nothing.

@@ -34,6 +34,7 @@ enum Bug {
   kNoStoreCommit,
   kNoRegisters,
   kWrongStride,
+  kOneWarpReleases,
 };
 
 // Tiles of 128 rows, 64 for each of two consumer warpgroups; k and columns in 64s. One producer
@@ -77,7 +78,7 @@ void product_kernel(const TensorMap a, const TensorMap b, const TensorMap y, Pro
   if (threadIdx.x == 0) {
     for (int i = 0; i < kStages; i++) {
       mbarrier_init(&full[i], 1);
-      mbarrier_init(&empty[i], 2);
+      mbarrier_init(&empty[i], PLANTED(kOneWarpReleases) ? 2 : 8);
     }
     if (!PLANTED(kNoInitFence)) mbarrier_init_fence();
   }
@@ -91,6 +92,7 @@ void product_kernel(const TensorMap a, const TensorMap b, const TensorMap y, Pro
   const int group = int(threadIdx.x) / 128 - 1, warp = int(threadIdx.x) / 32 % 4;
   const int lane = int(threadIdx.x) % 32;
   const bool leads = threadIdx.x % 128 == 0;
+  const bool releases = PLANTED(kOneWarpReleases) ? leads : lane == 0;
   unsigned char* const panel = panels + group * kPanel;
   int step = 0;
   for (int tile = 0; tile < args.tiles; tile++) {
@@ -118,9 +120,10 @@ void product_kernel(const TensorMap a, const TensorMap b, const TensorMap y, Pro
                                         k || i);
       }
       wgmma_commit();
-      if (PLANTED(kEarlyRelease) && leads) mbarrier_arrive(&empty[stage]);
+      if (PLANTED(kEarlyRelease) && releases) mbarrier_arrive(&empty[stage]);
       if (!PLANTED(kNoWgmmaWait)) wgmma_wait<0>();
-      if (!PLANTED(kEarlyRelease) && !PLANTED(kNoRelease) && leads) mbarrier_arrive(&empty[stage]);
+      if (!PLANTED(kEarlyRelease) && !PLANTED(kNoRelease) && releases)
+        mbarrier_arrive(&empty[stage]);
     }
     if (leads && !PLANTED(kNoReadWait)) tma_store_wait_read();
     named_barrier(1 + group, 128);
@@ -204,6 +207,7 @@ constexpr PlantedBug kBugs[] = {
     {kNoStoreCommit, "", false},
     {kNoRegisters, "hung", true},
     {kWrongStride, "largest error", true},
+    {kOneWarpReleases, "largest error", false},
 };
 
 }  // namespace

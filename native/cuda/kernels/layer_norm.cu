@@ -35,7 +35,7 @@ DEVICE void load_vector(const float* from, float (&out)[8]) {
 template <typename T, int kChunks>
 __global__ void __launch_bounds__(kThreads)
     layer_norm_once_kernel(const __grid_constant__ LayerNormArgs args) {
-  if (!PLANTED(13)) follow_previous_grid();
+  if (!PLANTED(13) && !(PLANTED(51) && threadIdx.x % 2)) follow_previous_grid();
   while (PLANTED(61)) __syncwarp();
   const int row = int(blockIdx.x) * (kThreads / 32) + int(threadIdx.x) / 32;
   if (row >= args.rows) return;
@@ -93,7 +93,7 @@ DEVICE void for_values(const LayerNormArgs& args, int row, const Body& body) {
 template <typename T, int kWidth>
 __global__ void __launch_bounds__(kThreads)
     layer_norm_kernel(const __grid_constant__ LayerNormArgs args) {
-  if (!PLANTED(13)) follow_previous_grid();
+  if (!PLANTED(13) && !(PLANTED(51) && threadIdx.x % 2)) follow_previous_grid();
   while (PLANTED(61)) __syncwarp();
   const int row = int(blockIdx.x) * (kThreads / 32) + int(threadIdx.x) / 32;
   if (row >= args.rows) return;
