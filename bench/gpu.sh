@@ -36,7 +36,8 @@ default=bench/results/gpu-$(date -u +%Y-%m-%d)
 out=$(realpath -m "${OUT:-$default}")
 binaries=$(realpath -m "${prebuilt:-$objects/bin}")
 device=${DEVICE:-cuda} type=${TYPE:-fp16} python=${PYTHON:-python3} jobs=${JOBS:-$(nproc)}
-began=$SECONDS limit=${LIMIT:-540}
+began=$SECONDS
+limit=${LIMIT:-$([ $emulated = 0 ] && echo 540 || echo 7200)}
 failed=()
 mkdir -p "$out" $objects
 export DEEPCACHE_CACHE_DIR=$PWD/$objects/tuning
@@ -115,13 +116,13 @@ build() {
 }
 
 # Seconds that a case may take; a rehearsal shares its machine.
-patience=$(real 10 "${REHEARSED_PATIENCE:-60}")
-smoke() { bench "smoke${1:+.without.$1}" "$(real 60 300)" check --parts smoke --patience "$patience"; }
+patience=$(real 10 "${REHEARSED_PATIENCE:-240}")
+smoke() { bench "smoke${1:+.without.$1}" "$(real 60 600)" check --parts smoke --patience "$patience"; }
 
 # One case for each feature. What makes it fail is left out of the rest of the run: one feature, or all of them.
 smoke_and_isolate() {
   smoke "" && return
-  DEEPCACHE_CUDA_SYNC=1 bench smoke.op.by.op "$(real 40 300)" check --parts smoke --patience "$patience"
+  DEEPCACHE_CUDA_SYNC=1 bench smoke.op.by.op "$(real 40 600)" check --parts smoke --patience "$patience"
   local without
   for without in odd_v hopper overlap clusters once hopper,overlap,clusters,once; do
     export DEEPCACHE_CUDA_DISABLE=$without
@@ -136,15 +137,17 @@ smoke_and_isolate() {
 
 check() { bench "check.$1" "$2" check --patience "$(real 20 "$patience")" "${@:3}"; }
 ops() { check ops "$(real 60 900)" --parts ops --filter "$(real "" norm)"; }
-shapes() { check shapes "$(real 60 300)" --parts shapes --models "$(real sd15 tiny-sd15)" --side 64; }
+shapes() { check shapes "$(real 60 600)" --parts shapes --models "$(real sd15 tiny-sd15)" --side 64; }
 models() {
   check models.small "$(real 40 600)" --parts models --side 32 \
     --models "$(real tiny-sd15,tiny-sd21,tiny-sdxl,small-sd15,small-sd21,small-sdxl tiny-sd15)"
-  check models.sd15 "$(real 40 300)" --parts models --models "$(real sd15 tiny-sd15)" --side 32 --filter "$(real "" full)"
+  check models.sd15 "$(real 40 600)" --parts models --models "$(real sd15 tiny-sd15)" --side 32 --filter "$(real "" "full 8x8")"
 }
-repeats() { check repeats "$(real 20 300)" --parts repeats --models "$(real small-sd15 tiny-sd15)" --side 32 --runs "$(real 20 3)"; }
-sdxl() { check models.sdxl "$(real 40 300)" --parts models --models "$(real sdxl tiny-sdxl)" --side 16 --filter "$(real "" full)"; }
-memory() { check memory "$(real 30 300)" --parts memory --models tiny-sd15 --runs "$(real 1000 3)"; }
+repeats() {
+  check repeats "$(real 20 600)" --parts repeats --models "$(real small-sd15 tiny-sd15)" --side "$(real 32 8)" --runs "$(real 20 2)"
+}
+sdxl() { check models.sdxl "$(real 40 600)" --parts models --models "$(real sdxl tiny-sdxl)" --side 16 --filter "$(real "" "full 8x8")"; }
+memory() { check memory "$(real 30 600)" --parts memory --models tiny-sd15 --runs "$(real 1000 3)"; }
 
 measure() {
   local small=()
@@ -153,25 +156,25 @@ measure() {
 }
 big=$(real sd15,sdxl tiny-sd15)
 first=$(real sd15 tiny-sd15)
-plain() { DEEPCACHE_TUNE=0 measure plain "$(real 45 120)" --parts steps --models "$big" --batches 1; }
+plain() { DEEPCACHE_TUNE=0 measure plain "$(real 45 600)" --parts steps --models "$big" --batches 1; }
 # Where the machine code expects time to be lost.
 parts_of_products() {
-  measure tiles "$(real 25 120)" --parts tiles
+  measure tiles "$(real 25 600)" --parts tiles
   DEEPCACHE_CUDA_DISABLE=${DEEPCACHE_CUDA_DISABLE:+$DEEPCACHE_CUDA_DISABLE,}overlap measure without.overlap \
-    "$(real 15 120)" --parts steps --models "$first" --batches 1 --filter full
-  measure geglu "$(real 15 120)" --parts ops --models "$first" --batches 1 --filter geglu
-  measure linear "$(real 15 120)" --parts ops --models "$first" --batches 1 --filter "$(real "linear 1280->1280" "linear 32->32")"
+    "$(real 15 600)" --parts steps --models "$first" --batches 1 --filter full
+  measure geglu "$(real 15 600)" --parts ops --models "$first" --batches 1 --filter geglu
+  measure linear "$(real 15 600)" --parts ops --models "$first" --batches 1 --filter "$(real "linear 1280->1280" "linear 32->32")"
 }
 tune() {
   rm -rf "$DEEPCACHE_CACHE_DIR" # what another run found is measured again
-  bench tune "$(real 40 120)" tune --models "$big" --batches 1 --limit "$(real 30 5)" --side "$(real 0 8)"
+  bench tune "$(real 40 600)" tune --models "$big" --batches 1 --limit "$(real 30 5)" --side "$(real 0 8)"
 }
 tuned() {
   export DEEPCACHE_TUNE=1
-  measure tuned "$(real 40 120)" --parts steps --models "$big" --batches 1
-  measure images "$(real 60 120)" --parts steps,images --models "$big" --batches "$(real 1,8 1)"
-  measure batches "$(real 60 120)" --parts steps,images --models "$big" --batches "$(real 2,16 1)" --filter "$(real "" full)"
-  measure ops "$(real 40 120)" --parts ops --models "$big" --batches 1 --filter "$(real "" conv)"
+  measure tuned "$(real 40 600)" --parts steps --models "$big" --batches 1
+  measure images "$(real 60 600)" --parts steps,images --models "$big" --batches "$(real 1,8 1)"
+  measure batches "$(real 60 600)" --parts steps,images --models "$big" --batches "$(real 2,16 1)" --filter "$(real "" full)"
+  measure ops "$(real 40 600)" --parts ops --models "$big" --batches 1 --filter "$(real "" conv)"
   unset DEEPCACHE_TUNE
 }
 
@@ -182,7 +185,7 @@ peers_time() {
 }
 peers() {
   has_torch || return 0
-  peers_time plain "$(real 60 300)" --models "$big" --batches "$(real 1,8 1)" --ways "$(real eager,graph eager)"
+  peers_time plain "$(real 60 600)" --models "$big" --batches "$(real 1,8 1)" --ways "$(real eager,graph eager)"
 }
 # The same weights give the same outputs.
 agreement() {

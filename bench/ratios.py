@@ -61,12 +61,29 @@ def images(steps):
         yield cells + [f"{guess[general]:.2f}" if general in guess else ""]
 
 
+def deepcache(steps):
+    """What runs with every 5th call full could gain by the times of the calls alone, in PyTorch and here, and what was had."""
+    interval = 5
+    ideal = lambda full, retrieve: full and retrieve and interval * full / (full + (interval - 1) * retrieve)
+    ours, theirs = (collect(reports_of(steps, head), "ms") for head in ("time.", "peers."))
+    speedups = collect(reports_of(steps, "time."), "speedup")
+    number = lambda value: "" if value is None else f"{value:.2f}"
+    for name in [n for n in theirs if ".full." in n]:
+        of = lambda times, what: ideal(times.get(name), times.get(name.replace(".full.", f".{what}.")))
+        model, _, rest = name.partition(".full.")
+        had = [s for n, s in speedups.items() if n.startswith(model + ".images.") and n.endswith(f".i{interval}.{rest}")]
+        yield [model + "." + rest, number(of(theirs, "helper0")), number(of(theirs, "retrieve0")),
+               number(of(ours, "retrieve0")), number(max(had, default=None))]
+
+
 def main(folder):
     steps, tables = read(os.path.join(folder, "results.json")), []
     for head, rows in (
         (["ms", "ours", "PyTorch", "ratio", "predicted (H200)", "floor (H200)", "of predicted", "of bound"],
          list(rows_of(steps))),
         (["images/s", "ours", "DeepCache's speed-up", "of the ideal", "predicted (H200)"], list(images(steps))),
+        (["DeepCache, every 5th full: ideal speed-up", "PyTorch, original DeepCache", "PyTorch", "ours", "ours, measured"],
+         list(deepcache(steps))),
     ):
         lines = ["| " + " | ".join(cells) + " |" for cells in [head, ["---"] * len(head), *rows]]
         tables.append("\n".join(lines))
