@@ -8,18 +8,72 @@
 namespace deepcache::cuda {
 namespace {
 
+// In a step a product's input lies in the L2 cache, where the op before it left it, but its weights
+// come from memory. So every launch of a measurement has weights of its own, and none is in the
+// cache when it begins.
+class ColdWeights {
+ public:
+  ColdWeights(const MatmulArgs& args, const Context& context)
+      : args_(args),
+        // More than the L2 of any GPU has for a multiprocessor.
+        flushed_(size_t(context.properties.multiprocessors) << 20) {
+    size_t bytes = 0;
+    for (int i = 0; i < args.segment_count; i++) bytes += bytes_of(i);
+    constexpr size_t kMostBytes = size_t(256) << 20, kMostCopies = 10;
+    count_ = std::clamp<size_t>(kMostBytes / bytes, 1, kMostCopies);
+    memory_ = gpu::Memory(count_ * bytes);
+    char* to = memory_.data();
+    for (size_t copy = 0; copy < count_; copy++)
+      for (int i = 0; i < args.segment_count; to += bytes_of(i++)) {
+        gpu::copy(to, args.segments[i].weight, bytes_of(i), context.stream);
+        weights_.push_back(to);
+      }
+    gpu::synchronize(context.stream);
+    gpu::declare_constant(memory_.data());
+  }
+
+  size_t count() const { return count_; }
+  // The product with one of the copies.
+  MatmulArgs args(size_t copy) const {
+    MatmulArgs a = args_;
+    for (int i = 0; i < a.segment_count; i++)
+      a.segments[i].weight = weights_[copy * a.segment_count + i];
+    return a;
+  }
+  void flush(const Context& context) const {
+    gpu::fill(flushed_.data(), 0, flushed_.bytes(), context.stream);
+  }
+
+ private:
+  // Where TMA can read a copy behind another.
+  size_t bytes_of(int segment) const {
+    const size_t bytes =
+        size_t(args_.phases) * args_.columns * args_.segments[segment].weight_stride * 2;
+    return (bytes + 255) / 256 * 256;
+  }
+
+  const MatmulArgs args_;
+  gpu::Memory memory_, flushed_;
+  size_t count_ = 1;
+  std::vector<const char*> weights_;  // of the first copy's segments, of the second's
+};
+
+// A choice, with each copy of the weights.
+using Candidate = std::vector<Product>;
+
 template <typename T>
-void launch_often(const Product& product, int times, const Context& context) {
-  for (int i = 0; i < times; i++) launch_product<T>(product, context.properties, context.stream);
+void launch_all(const Candidate& candidate, const Context& context) {
+  for (const Product& product : candidate)
+    launch_product<T>(product, context.properties, context.stream);
 }
 
-double time_of(const Product& product, int times, const Context& context) {
+double time_of(const Candidate& candidate, const Context& context) {
   gpu::Event begin, end;
   begin.record(context.stream);
   if (context.type == ActivationType::fp16)
-    launch_often<Half>(product, times, context);
+    launch_all<Half>(candidate, context);
   else
-    launch_often<Bfloat16>(product, times, context);
+    launch_all<Bfloat16>(candidate, context);
   end.record(context.stream);
   return end.seconds_since(begin);
 }
@@ -29,25 +83,30 @@ double time_of(const Product& product, int times, const Context& context) {
 MatmulChoice measure(const MatmulArgs& args, const std::vector<MatmulChoice>& ranked,
                      const Context& context) {
   constexpr size_t kFavourites = 8;
-  constexpr int kRounds = 3, kTimes = 10;
+  constexpr int kRounds = 3;
   const gpu::Memory y(size_t(args.samples) * args.y_h * args.y_w * args.y_channels *
                       (args.y.fp32 ? 4 : 2));
-  std::vector<Product> products;
+  const ColdWeights weights(args, context);
+  std::vector<Candidate> candidates(std::min(kFavourites, ranked.size()));
   size_t bytes = 0;
-  for (size_t i = 0; i < std::min(kFavourites, ranked.size()); i++) {
-    products.push_back(make_product(args, ranked[i], context.type));
-    products[i].args.y.data = y.data();
-    bytes = std::max(bytes, partial_bytes(products[i]));
-  }
+  for (size_t i = 0; i < candidates.size(); i++)
+    for (size_t copy = 0; copy < weights.count(); copy++) {
+      candidates[i].push_back(make_product(weights.args(copy), ranked[i], context.type));
+      candidates[i].back().args.y.data = y.data();
+      bytes = std::max(bytes, partial_bytes(candidates[i].back()));
+    }
   const gpu::Memory partials(bytes);
-  for (Product& product : products) {
-    product.args.partials = reinterpret_cast<float*>(partials.data());
-    time_of(product, 1, context);  // loads the code
+  for (Candidate& candidate : candidates) {
+    for (Product& product : candidate)
+      product.args.partials = reinterpret_cast<float*>(partials.data());
+    time_of(candidate, context);  // loads the code
   }
-  std::vector<double> best(products.size(), 1e9);
+  std::vector<double> best(candidates.size(), 1e9);
   for (int round = 0; round < kRounds; round++)
-    for (size_t i = 0; i < products.size(); i++)
-      best[i] = std::min(best[i], time_of(products[i], kTimes, context));
+    for (size_t i = 0; i < candidates.size(); i++) {
+      weights.flush(context);
+      best[i] = std::min(best[i], time_of(candidates[i], context));
+    }
   return ranked[std::min_element(best.begin(), best.end()) - best.begin()];
 }
 
