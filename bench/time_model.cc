@@ -47,12 +47,22 @@ Estimate product(double m, double n, double k, double bytes, cuda::Finish finish
   return best;
 }
 
-// matmul_sm80.cu, whose threads gather the values of inputs that bulk copies cannot fetch.
-double gathered(double m, double n, double k, const Chip& chip) {
-  constexpr double kCycles =
-      14000;  // of a chunk: 3,500 instructions of a warp, four for each scheduler
+// matmul_sm80.cu, whose threads gather the values of inputs that bulk copies cannot fetch; or
+// matmul_few_channels.cu, which pads them to 8 channels first: then k grows, and a chunk takes its
+// products at half of Hopper's rate.
+double few_channels(double m, double n, double k, const Op& op, const Chip& chip) {
+  constexpr double kGathered = 14000;  // cycles: 3,500 instructions of a warp, four a scheduler
+  constexpr double kCopied = 128 * 160 * kChunk / 1024.0 / 0.9, kTile = 1900;
   const double tiles = std::ceil(m / 128) * std::ceil(n / 160);
-  return std::ceil(tiles / chip.multiprocessors) * std::ceil(k / kChunk) * kCycles / chip.clock;
+  const double waves = std::ceil(tiles / chip.multiprocessors);
+  const double channels = op.conv.x.shape.c;
+  if (op.conv.kernel_h * op.conv.kernel_w == 1 || op.conv.x2 || channels > 16)
+    return waves * std::ceil(k / kChunk) * kGathered / chip.clock;
+  const double padded = std::ceil(channels / 8) * 8,
+               chunks = std::ceil(k * padded / channels / kChunk);
+  const double pixels = double(op.conv.x.shape.rows());
+  return waves * (chunks * kCopied + kTile) / chip.clock + chip.launch +
+         pixels * (4 * channels + kBytes * padded) / (0.5 * chip.cache_bytes);
 }
 
 // Tiles of attention_sm90.cu: columns of a head as wgmma takes them, keys, and what the loop over
@@ -128,7 +138,7 @@ Estimate estimate(const Plan& plan, const Op& op, const Chip& chip) {
                         : op.conv.residual                      ? cuda::Finish::residual
                                                                 : cuda::Finish::plain;
     if (op.conv.x.shape.c % 8 != 0)
-      out.predicted = gathered(rows, columns, k, chip);
+      out.predicted = few_channels(rows, columns, k, op, chip);
     else
       out = product(rows, columns, k, cost.bytes, finish, chip);
   } else if (op.kind == OpKind::attention) {

@@ -83,6 +83,7 @@ class ConvOp : public DeviceOp {
 
 std::unique_ptr<DeviceOp> make_op(const Conv& op, const OpContext& context) {
   const MatmulArgs args = matmul_args(op, context.shortcut(op), context.operands);
+  if (auto padded = make_few_channels(args, context)) return padded;
   const MatmulChoice choice = context.gpu.tuning.choose(args, context.gpu);
   return std::make_unique<ConvOp>(make_product(args, choice, context.gpu.type), context);
 }

@@ -2,12 +2,16 @@
 
 // A convolution or linear layer of a program, ready to be launched.
 
+#include <memory>
 #include <string>
 
 #include "cuda/conv.h"
 #include "cuda/tiles.h"
 
 namespace deepcache::cuda {
+
+class DeviceOp;
+struct OpContext;
 
 struct Product {
   MatmulArgs args;
@@ -32,5 +36,8 @@ void launch_product(const Product& product, const gpu::Properties& gpu, Stream s
 
 // Its kernel, in words.
 std::string describe(const Product& product);
+
+// kernels/matmul_few_channels.cu, or null for a product that is none of its.
+std::unique_ptr<DeviceOp> make_few_channels(const MatmulArgs& args, const OpContext& context);
 
 }  // namespace deepcache::cuda

@@ -55,6 +55,16 @@ TEST(quick_products_of_few_outputs) {
   }
 }
 
+TEST(quick_products_of_few_channels) {
+  const Emulation emulation(5, Async::random);
+  for (const int device : {kSm80, kSm90}) {
+    const auto gpu = emulated_backend(device, ActivationType::bf16);
+    for (const char* name : {"conv_3x3_few_channels", "conv_5x5", "conv_patches"})
+      for (const bool staged : {true, false})
+        check_kernel(*gpu, name, staged, "async copies, padded channels");
+  }
+}
+
 TEST(quick_products_add_shortcuts) {
   const Emulation emulation(3, Async::random);
   for (const int device : {kSm80, kSm90}) {

@@ -2,7 +2,7 @@
 //
 // Shapes: any. Where channel counts are multiples of 8 and the inputs are of type T, 16-byte
 // cp.async copies feed the ring of shared memory (kAsync); otherwise threads gather values one by
-// one, which only a U-Net's first layer and tiny test models do.
+// one, which only fp32 inputs and tiny test models need.
 //
 // Why it is fast: a block of 8 warps keeps 128x128 (or x160, since channel counts are multiples of
 // 320) sums in registers and reads each value of A and W from shared memory by ldmatrix; three
