@@ -37,6 +37,7 @@ constexpr Bug kBugs[] = {
     {13, "a kernel does not wait for the grid before it", "layer_norm", true},
     {14, "the input's right edge is one pixel further on", "conv_narrow", true},
     {15, "no barrier between copies and products", "conv_narrow", true},
+    {17, "computed weights are fetched before they are there", "attention_vae", false, kSm90},
     {18, "values are transposed before they are complete", "attention_vae", true},
     {19, "rows are softened before their largest score is known", "attention_vae", true},
     {20, "a stage is given back by one consumer for both", "conv_linear_deep", false, kSm90},
