@@ -135,6 +135,8 @@ std::vector<OpCase> attention_cases() {
       attention_case("vae_few", 1, 40, 40, 1, 512),
       attention_case("wide_in_parts", 1, 260, 2001, 1, 168),
       attention_case("wide_heads", 2, 300, 300, 2, 200),
+      attention_case("one_head_of_576", 1, 70, 70, 1, 576),  // LDM-4
+      attention_case("one_head_of_960", 2, 64, 64, 1, 960),
       attention_case("cross", 2, 130, 77, 2, 40),
       attention_case("cross_64", 2, 70, 77, 3, 64),
       attention_case("cross_80", 1, 150, 80, 2, 80),

@@ -1,7 +1,7 @@
 // Attention for tensor cores of sm_80 and newer (mma.sync): y = softmax(scale * q k^T) v for each
 // head of each sequence, without ever storing the scores (FlashAttention-2, Dao 2023).
 //
-// Shapes: any number of queries and keys, any head width up to 512; sequences lie anywhere
+// Shapes: any number of queries and keys, any head width up to about 1500; sequences lie anywhere
 // (strides), so that temporal, cross-frame and ordinary attention, fused QKV and separate tensors
 // are the same kernel. `causal` lets query i see keys 0..i. Sums and the softmax are in fp32; q, k,
 // v and the probabilities enter the products as 16-bit values. fp32 inputs (a prompt's keys) are
@@ -11,7 +11,9 @@
 // of them; k and v pass by in tiles of as many keys. Head widths are padded with zeros to a
 // multiple of 16 in shared memory. From width 161 on a block makes 128 columns of y only and
 // repeats the scores: the registers would not hold more. That is for few tokens; the VAE's
-// attention over all pixels (width 512) is a case for attention_products.cu.
+// attention over all pixels (width 512) is a case for attention_products.cu. From width 641 on (a
+// few layers of latent diffusion have one head of up to 960) a block is one warp, so that its
+// queries and keys fit small GPUs.
 //
 // Why it is fast: scores never leave the registers (an accumulator's layout is that of the next
 // product's operand), the next keys arrive while the values are multiplied and the other way round,
@@ -213,6 +215,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kColumns <= 48 ? 4 : 3)
 template <int kColumns>
 using Narrow = AttentionTile<kColumns, 4, false>;
 using Wide = AttentionTile<128, 2, true>;
+using Widest = AttentionTile<128, 1, true>;
 
 // Calls `visit` with the tile for a head width.
 template <typename Visit>
@@ -223,7 +226,8 @@ auto with_tile(int head_width, const Visit& visit) {
   if (head_width <= 80) return visit(Narrow<80>());
   if (head_width <= 128) return visit(Narrow<128>());
   if (head_width <= 160) return visit(Narrow<160>());
-  return visit(Wide());
+  if (head_width <= 640) return visit(Wide());
+  return visit(Widest());
 }
 
 AttentionKernelInfo attention_kernel_info(int head_width) {
@@ -292,8 +296,8 @@ std::string describe(const AttentionArgs& args) {
 std::unique_ptr<DeviceOp> make_op(const Attention& op, const OpContext& context) {
   const AttentionArgs args = attention_args(op, context);
   if (auto products = make_attention_products(args, context)) return products;
-  if (!args.sm90 && (op.head_width > 512 || attention_kernel_info(op.head_width).shared_bytes >
-                                                context.gpu.properties.shared_bytes))
+  if (!args.sm90 &&
+      attention_kernel_info(op.head_width).shared_bytes > context.gpu.properties.shared_bytes)
     throw Error(ErrorCode::kUnsupported, "attention: heads of " + std::to_string(op.head_width) +
                                              " channels do not fit the GPU");
   return make_kernel_op(context, args, launch_attention<Half>, launch_attention<Bfloat16>,
