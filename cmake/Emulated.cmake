@@ -10,3 +10,10 @@ if(TARGET emulated_tests)
   target_compile_options(emulated_tests PRIVATE -fsanitize=alignment
                                                 -fsanitize-undefined-trap-on-error)
 endif()
+
+# launches: every program of the published models, made for real GPUs and not executed.
+deepcache_executable(launches test/launches)
+target_sources(launches PRIVATE bench/ops.cc bench/models.cc)
+target_include_directories(launches PRIVATE test)
+target_link_libraries(launches PRIVATE cuda_emulated)
+target_compile_definitions(launches PRIVATE DEEPCACHE_SOURCE="${CMAKE_CURRENT_SOURCE_DIR}")

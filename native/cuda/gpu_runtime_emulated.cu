@@ -31,6 +31,15 @@ int device_count() {
 }
 
 Properties properties(int device) {
+  if (const emulator::Chip* chip = options.chip)
+    return {chip->name,
+            chip->major,
+            chip->minor,
+            chip->multiprocessors,
+            chip->block_shared_bytes,
+            options.memory_bytes,
+            0,
+            chip->gpc_multiprocessors > 0};
   if (const int version = options.compute_capability)
     return {"emulated GPU", version / 10, version % 10, 4, 64 << 10, options.memory_bytes};
   if (device == 1) return {"emulated sm_86", 8, 6, 3, 99 << 10, options.memory_bytes};
@@ -78,6 +87,7 @@ void upload(void* to, const void* from, size_t bytes, Stream stream) {
 }
 
 void download(void* to, const void* from, size_t bytes, Stream stream) {
+  if (emulator::dry_run) std::memset(to, 0, bytes);
   checked([&] {
     stream->add(Node::copy, [=] { std::memcpy(to, from, bytes); });
     stream->wait();

@@ -164,7 +164,7 @@ void map_inputs(const MatmulArgs& args, MatmulTile tile, gpu::MapType type, Matm
         gpu::tiled_map(type, s.weight,
                        {{s.weight_stride, kBytes, kMatmulChunk, 1},
                         {(long long)args.phases * args.columns, (long long)s.weight_stride * kBytes,
-                         matmul_tile_info(tile).columns, 1}},
+                         matmul_tile_info(tile).columns * (PLANTED(80) ? 2 : 1), 1}},
                        gpu::Swizzle::bytes128);
   }
 }

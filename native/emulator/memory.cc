@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 
+#include "dry_run.h"
 #include "fiber.h"
 #include "launch.h"
 #include "options.h"
@@ -38,6 +39,17 @@ Range* range_of(const void* data) {
 void protect_buffers(int protection) {
   for (const auto& [data, range] : buffers())
     if (!range.constant) mprotect(range.map, range.map_bytes - kPage, protection);
+}
+
+// Addresses, as much aligned as a GPU's.
+void* reserve(size_t bytes) {
+  constexpr size_t kAlignment = 256;
+  const size_t size = (kAlignment + bytes + kPage - 1) / kPage * kPage;
+  void* map = mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (map == MAP_FAILED) return nullptr;
+  char* const first = static_cast<char*>(map);
+  buffers()[first + kAlignment] = {bytes, first, size, used_device()};
+  return first + kAlignment;
 }
 
 }  // namespace
@@ -80,6 +92,7 @@ void* allocate(size_t bytes) {
   const std::lock_guard lock(grid_mutex);
   if (bytes > free_bytes() || statistics.allocations++ >= options.failing_allocation)
     return nullptr;
+  if (dry_run) return reserve(bytes);
   const size_t used = (bytes + 15) / 16 * 16, pages = (used + kPage - 1) / kPage * kPage;
   void* map =
       mmap(nullptr, pages + kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

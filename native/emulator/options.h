@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "chip.h"
+
 namespace deepcache::emulator {
 
 // When asynchronous work (copies, matrix instructions in flight) completes.
@@ -20,6 +22,7 @@ struct Options {
   // Whether wgmma reads what its transposed operand has of the last 64 columns, or nothing of them:
   // no documentation says.
   bool odd_transposed_columns = true;
+  const Chip* chip = nullptr;             // all are such GPUs; null: small ones
   size_t memory_bytes = size_t(1) << 30;  // of each GPU, of which others have taken
   size_t taken_bytes = 0;
   uint64_t failing_allocation = UINT64_MAX;  // by number; see statistics.allocations

@@ -78,6 +78,7 @@ void Stream::launch(const Graph& graph) {
 }
 
 void Stream::enqueue(Node node) {
+  if (dry_run) return;  // there is nothing to copy
   queue_.push_back(std::move(node));
   added_++;
   const uint64_t coin = (added_ + options.seed) * 0x9e3779b97f4a7c15u >> 62;

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "dry_run.h"
 #include "launch.h"
 #include "launch_log.h"
 #include "shared_limit.h"
@@ -99,6 +100,9 @@ void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, un
             Stream* stream, A&&... arguments) {
   const void* const function = reinterpret_cast<const void*>(kernel);
   LaunchSize size{grid, block, shared_bytes, allowed_shared_memory(function), cluster, false};
+  if (dry_run)
+    return dry_run->launch(
+        {function, size, parameter_bytes<std::decay_t<P>...>(), stream && stream->overlaps()});
   check_launch(size);
   std::tuple<std::decay_t<P>...> copies(std::forward<A>(arguments)...);
   const auto run = [kernel, function, size, copies](bool overlaps) mutable {

@@ -3,7 +3,10 @@
 const ELF = Buffer.from([0x7f, 0x45, 0x4c, 0x46, 2, 1]);
 const CUDA = 190; // e_machine
 
-/** [{name, code, registers}] of the kernels of all cubins in a file's bytes, with their architecture (90 for sm_90a). */
+/**
+ * [{name, code, registers, static}] of the kernels of all cubins in a file's bytes, with their architecture (90 for
+ * sm_90a); static: bytes of shared memory.
+ */
 export function kernelsIn(bytes) {
   const found = [];
   for (let at = bytes.indexOf(ELF); at >= 0; at = bytes.indexOf(ELF, at + 1))
@@ -15,12 +18,14 @@ function kernelsOf(elf) {
   const architecture = (elf.readUInt32LE(48) >> 8) & 0xff;
   const sections = sectionsOf(elf);
   const registers = registersBySymbol(sections.find(({ name }) => name === '.nv.info').data);
+  const shared = new Map(sections.map(({ name, size }) => [name, size]));
   return sections
     .filter(({ name, data }) => name.startsWith('.text.') && data.length > 0)
     .map(({ name, data, info }) => ({
       name: name.slice('.text.'.length),
       architecture,
       registers: registers.get(info & 0xffffff), // the kernel's symbol
+      static: shared.get(name.replace('.text.', '.nv.shared.')) ?? 0,
       code: data,
     }));
 }
@@ -48,13 +53,15 @@ function sectionsOf(elf) {
     return {
       nameAt: header.readUInt32LE(0),
       data: elf.subarray(offset, offset + size),
+      size,
       info: header.readUInt32LE(44),
     };
   });
   const strings = headers[names].data;
-  return headers.map(({ nameAt, data, info }) => ({
+  return headers.map(({ nameAt, data, size, info }) => ({
     name: strings.toString('latin1', nameAt, strings.indexOf(0, nameAt)),
     data,
+    size,
     info,
   }));
 }

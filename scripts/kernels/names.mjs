@@ -26,3 +26,14 @@ export function nvccVersion() {
     return undefined;
   }
 }
+
+/** {address: short name} of all functions of an executable or library. */
+export function functionsOf(binary) {
+  const symbols = new Map();
+  const options = { encoding: 'utf8', maxBuffer: 1 << 28 };
+  for (const line of execFileSync('nm', ['-C', '--defined-only', binary], options).split('\n')) {
+    const [, address, name] = /^([0-9a-f]+) [tTwW] (.*)$/.exec(line) ?? [];
+    if (address) symbols.set(Number.parseInt(address, 16), shorten(name));
+  }
+  return symbols;
+}

@@ -3,16 +3,16 @@
 // kernel spills. Needs nvcc and the emulated library (target cuda_emulated_library), no GPU.
 //
 //   node scripts/kernels/resources.mjs [--markdown FILE] [--json FILE] [ARCHITECTURE...]   default: 80 86 89 90a 120
-import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { demangle, MAIN, nvccVersion, shorten } from './names.mjs';
+import { assemble, kernelFiles } from './assemble.mjs';
+import { functionsOf, MAIN, nvccVersion } from './names.mjs';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-const folder = join(root, 'native', 'cuda', 'kernels');
 const binaries = join(root, '.cmake-build', 'bin');
 
 /** CUDA's programming guide, technical specifications of each compute capability; shared memory in KiB. */
@@ -48,14 +48,7 @@ function launches() {
       throw new Error(
         'the emulated checks did not run: build deepcache-bench and cuda_emulated_library anew',
       );
-    const symbols = new Map();
-    for (const line of execFileSync('nm', ['-C', '--defined-only', library], {
-      encoding: 'utf8',
-      maxBuffer: 1 << 28,
-    }).split('\n')) {
-      const [, address, name] = /^([0-9a-f]+) [tTwW] (.*)$/.exec(line) ?? [];
-      if (address) symbols.set(Number.parseInt(address, 16), shorten(name));
-    }
+    const symbols = functionsOf(library);
     for (const line of readFileSync(log, 'utf8').trim().split('\n')) {
       const [offset, threads, shared] = line.split(' ');
       const name = symbols.get(Number.parseInt(offset, 16));
@@ -67,31 +60,6 @@ function launches() {
     rmSync(scratch, { recursive: true });
   }
   return out;
-}
-
-/** Rows {kernel, architecture, registers, spilled, shared} of a file. */
-function assemble(file, architectures) {
-  const targets = architectures.flatMap((a) => ['-gencode', `arch=compute_${a},code=sm_${a}`]);
-  const args = ['-std=c++20', '-O3', `-I${join(root, 'native')}`, ...targets, '-Xptxas', '-v'];
-  const { status, stderr, error } = spawnSync(
-    'nvcc',
-    [...args, '-c', join(folder, file), '-o', '/dev/null'],
-    {
-      encoding: 'utf8',
-      maxBuffer: 1 << 28,
-    },
-  );
-  if (error || status !== 0) throw new Error(`nvcc failed for ${file}:\n${error ?? stderr}`);
-  const entry = /Compiling entry function '(\S+)' for 'sm_(\w+)'([\s\S]*?Used \d+ registers.*)/g;
-  const found = [...stderr.matchAll(entry)];
-  const names = demangle(found.map(([, name]) => name));
-  return found.map(([, , architecture, text], i) => ({
-    kernel: shorten(names[i]),
-    architecture,
-    registers: Number(/Used (\d+) registers/.exec(text)[1]),
-    spilled: Number(/(\d+) bytes spill stores/.exec(text)?.[1] ?? 0),
-    static: Number(/(\d+) bytes smem/.exec(text)?.[1] ?? 0),
-  }));
 }
 
 /** Blocks of a kernel that a multiprocessor holds at once. */
@@ -141,10 +109,7 @@ for (const a of architectures) {
 const version = nvccVersion();
 const known = launches();
 const rows = [];
-for (const file of readdirSync(folder).filter((name) => name.endsWith('.cu'))) {
-  // Files of one architecture are empty in the code of others.
-  const own = /_sm90\.cu$/.test(file) ? architectures.filter((a) => a === '90a') : architectures;
-  if (own.length === 0) continue;
+for (const [file, own] of kernelFiles(architectures)) {
   for (const row of assemble(file, own)) {
     const launch = known.get(row.kernel);
     if (launch) {

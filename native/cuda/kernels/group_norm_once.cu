@@ -188,10 +188,10 @@ void plan(GroupNormArgs& args, const gpu::Properties& gpu, int most) {
 void plan_group_norm(GroupNormArgs& args, const gpu::Properties& gpu) {
   const auto has_place = [&] {
     const auto kernel = reinterpret_cast<const void*>(group_norm_once_kernel<Half>);
-    return !args.once || args.blocks == 1 ||
+    return !args.once || args.blocks == 1 || PLANTED(81) ||
            gpu::clusters_fit(kernel, unsigned(args.blocks), kThreads, args.shared_bytes);
   };
-  int most = gpu.clusters ? kMostBlocks : 1;
+  int most = gpu.clusters ? (PLANTED(81) ? 16 : kMostBlocks) : 1;
   for (plan(args, gpu, most); !has_place(); plan(args, gpu, most)) most = args.blocks / 2;
 }
 
