@@ -82,7 +82,7 @@ void set_output(const Conv& op, const Operands& operands, MatmulArgs& a) {
   a.pairs = a.y_channels % 2 == 0 && is_aligned;
   a.wide = a.y_channels % 8 == 0 && is_aligned && !a.y.fp32 && !a.residual.fp32 &&
            (op.activation == Activation::none || op.activation == Activation::silu ||
-            (geglu && !a.has_residual));
+            (geglu && !a.has_residual && op.scale == 1));
   a.activation = op.activation;
   a.scale = op.scale;
   a.residual_scale = op.residual_scale;
@@ -104,7 +104,7 @@ MatmulArgs matmul_args(const Conv& op, const Conv* shortcut, const Operands& ope
   // phases.
   const Shape &x = op.x.shape, &y = op.y.shape;
   const bool cropped = y.h != 2 * x.h || y.w != 2 * x.w;
-  const size_t phase_bytes = size_t(weight.out) * weight_stride(4 * weight.in) * 2;
+  const size_t phase_bytes = size_t(packed_rows(weight.out)) * weight_stride(4 * weight.in) * 2;
   a.segments[0] = whole_input(op, operands, has_phases && cropped ? 4 * phase_bytes : 0);
   if (has_phases && !cropped)
     split_in_phases(op, a);

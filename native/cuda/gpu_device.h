@@ -92,6 +92,12 @@ DEVICE float fast_reciprocal(float x) {
   return y;
 }
 
+// The value, which the compiler uses no earlier than here.
+DEVICE int not_before(int value) {
+  asm volatile("" : "+r"(value)::"memory");
+  return value;
+}
+
 // 16 bytes to shared memory, zeros when not `valid`; `from` is an address of the buffer all the
 // same.
 DEVICE void cp_async16(void* to, const void* from, bool valid) {

@@ -55,6 +55,7 @@ template <typename T>
 DEVICE void mma_16816(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], EMULATOR_AT) {
   emulator::mma_16816(d, a, b, Number<T>::kType, file, line);
 }
+DEVICE int not_before(int value) { return value; }
 DEVICE float fast_exp2(float x) { return std::exp2(x); }
 DEVICE float fast_reciprocal(float x) { return 1.0f / x; }
 DEVICE void cp_async16(void* to, const void* from, bool valid, EMULATOR_AT) {

@@ -8,15 +8,9 @@
 #include <algorithm>
 #include <cmath>
 
-namespace deepcache::cuda {
+#include "finish.h"
 
-// What becomes of a product's sums.
-enum class Finish {
-  plain,
-  residual,  // is read and added
-  geglu,
-  apart,  // another kernel finishes
-};
+namespace deepcache::cuda {
 
 struct HopperProduct {
   int rows, columns;  // of its tile
@@ -36,15 +30,27 @@ constexpr double kProductsPerCycle = 1705, kCacheBytes = 35;
 constexpr double kPipeline = 0.93;  // of the tensor cores' time, that a filled ring keeps
 // Of the producer, one thread whose instructions wait for each other: of a chunk, and until the
 // first copy.
-constexpr double kAloneCycles = 2.5, kProducer = 154, kFirst = 350;
+constexpr double kAloneCycles = 2.5, kProducer = 113, kFirst = 220;
 // Of consumers, two warps to each scheduler. Of each warp and tile, beside the loop over k; and of
 // each of a thread's sums.
-constexpr double kSharedCycles = 2, kTile = 400;
+constexpr double kSharedCycles = 2, kTile = 130;
 constexpr double instructions_per_sum(Finish finish) {
-  return finish == Finish::geglu ? 24.8 : finish == Finish::residual ? 10.4 : 8.4;
+  switch (finish) {
+    case Finish::plain:
+      return 4.0;
+    case Finish::residual:
+      return 6.0;
+    case Finish::general:
+      return 11.5;
+    case Finish::geglu:
+      return 8.9;
+    default:
+      return 5.4;
+  }
 }
-// Waiting for the first chunk of all, and for a tile's bias or residual.
-constexpr double kStart = 1000, kWait = 500;
+// Waiting for the first chunk of all, for a tile's first products, and for the residual of a
+// thread's rows but the first.
+constexpr double kStart = 1000, kRefill = 200, kResidual = 500;
 // A second kernel, and what it moves through L2 for each sum: written and read, fp32.
 constexpr double kApart = 1500, kApartBytes = 8, kApartCacheBytes = 25;
 
@@ -72,7 +78,9 @@ inline double hopper_cycles(const HopperProduct& p, int multiprocessors) {
   const double waves = std::ceil(p.tiles * p.splits / multiprocessors);
   const double chunks = (p.chunks + p.splits - 1) / p.splits;
   const double sums = double(p.rows) * p.columns / 256;
-  const double tile = kSharedCycles * (kTile + instructions_per_sum(p.finish) * sums) + kWait;
+  double tile = kSharedCycles * (kTile + instructions_per_sum(p.finish) * sums) + kRefill;
+  if (p.finish == Finish::residual || p.finish == Finish::general)
+    tile += kResidual * (p.rows < 256 ? 1 : 3);
   const double cycles =
       kStart + kFirst * kAloneCycles + waves * (chunks * chunk_cycles(p.rows, p.columns) + tile);
   if (p.finish != Finish::apart) return cycles;

@@ -30,9 +30,7 @@ int count_down(const MatmulArgs& args, MatmulTile tile) {
 }
 
 Finish finish_of(const MatmulArgs& args, int splits) {
-  if (splits > 1 || !args.wide) return Finish::apart;
-  if (args.activation == Activation::geglu) return Finish::geglu;
-  return args.has_residual ? Finish::residual : Finish::plain;
+  return splits > 1 ? Finish::apart : args.finish();
 }
 
 // Estimated cycles of matmul_sm80.cu: waves of tiles over the multiprocessors, each with its start,
@@ -111,6 +109,7 @@ std::vector<MatmulChoice> rank_choices(const MatmulArgs& args, const gpu::Proper
     const int chunks = chunk_count(args, is_sm90(tile)), tiles_down = count_down(args, tile);
     for (const int splits : kSplits) {
       if (splits > 1 && splits * kLeastChunks > chunks) break;
+      if (is_sm90(tile) && !matmul_sm90_finishes(tile, finish_of(args, splits))) continue;
       const MatmulChoice choice{tile, splits};
       choices.emplace_back(cost(args, choice, tiles_down, gpu.multiprocessors), choice);
     }
@@ -127,6 +126,8 @@ std::vector<MatmulChoice> rank_choices(const MatmulArgs& args, const gpu::Proper
 MatmulBoxes choose_boxes(const MatmulArgs& args, int tile_rows) {
   constexpr int kMost = 256;  // of an axis of a box, values that a stride skips included
   const int most = kMost / args.segments[0].stride;
+  // A tile adds one row vector, with its bias.
+  const bool one_sample = args.has_row && args.row_stride != 0;
   MatmulBoxes best;
   size_t fewest = 0;
   for (int w = std::min({args.out_w, tile_rows, most}); w >= 1; w--)
@@ -134,7 +135,7 @@ MatmulBoxes choose_boxes(const MatmulArgs& args, int tile_rows) {
       MatmulBoxes boxes;
       boxes.w = w;
       boxes.h = h;
-      boxes.n = std::min({args.samples, tile_rows / (w * h), kMost});
+      boxes.n = one_sample ? 1 : std::min({args.samples, tile_rows / (w * h), kMost});
       boxes.across = parts(args.out_w, w);
       boxes.down = parts(args.out_h, h);
       boxes.deep = parts(args.samples, boxes.n);
@@ -160,12 +161,12 @@ void map_inputs(const MatmulArgs& args, MatmulTile tile, gpu::MapType type, Matm
                                           {args.samples, pixel * s.in_w * s.in_h, boxes.n, 1}},
                                          gpu::Swizzle::bytes128);
     }
-    boxes.weight[i] =
-        gpu::tiled_map(type, s.weight,
-                       {{s.weight_stride, kBytes, kMatmulChunk, 1},
-                        {(long long)args.phases * args.columns, (long long)s.weight_stride * kBytes,
-                         matmul_tile_info(tile).columns * (PLANTED(80) ? 2 : 1), 1}},
-                       gpu::Swizzle::bytes128);
+    boxes.weight[i] = gpu::tiled_map(
+        type, s.weight,
+        {{s.weight_stride, kBytes, kMatmulChunk, 1},
+         {(long long)args.phases * packed_rows(args.columns), (long long)s.weight_stride * kBytes,
+          matmul_tile_info(tile).columns * (PLANTED(80) ? 2 : 1), 1}},
+        gpu::Swizzle::bytes128);
   }
 }
 

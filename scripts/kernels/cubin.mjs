@@ -18,6 +18,7 @@ function kernelsOf(elf) {
   const architecture = (elf.readUInt32LE(48) >> 8) & 0xff;
   const sections = sectionsOf(elf);
   const registers = registersBySymbol(sections.find(({ name }) => name === '.nv.info').data);
+  const reserved = architecture >= 90 ? 1024 : 0; // bytes of the system, in every block's section
   const shared = new Map(sections.map(({ name, size }) => [name, size]));
   return sections
     .filter(({ name, data }) => name.startsWith('.text.') && data.length > 0)
@@ -25,7 +26,7 @@ function kernelsOf(elf) {
       name: name.slice('.text.'.length),
       architecture,
       registers: registers.get(info & 0xffffff), // the kernel's symbol
-      static: shared.get(name.replace('.text.', '.nv.shared.')) ?? 0,
+      static: Math.max(0, (shared.get(name.replace('.text.', '.nv.shared.')) ?? 0) - reserved),
       code: data,
     }));
 }

@@ -3,9 +3,9 @@
 //   node scripts/kernels/machine-code.mjs [--check] [--renew] [--markdown FILE] FILE...
 //
 // FILEs are cubins, or objects and libraries of a build whose device code is not compressed (all but `release`). --check
-// fails when a main kernel is worse than test/kernels/machine-code.json records, or when one is missing there; --renew writes
-// that file. Counts of another nvcc than the recorded one differ: then only what must never happen fails, local memory
-// in a kernel that had none, products run one by one, and divisions in loops over k that had none.
+// fails when a main kernel is worse than test/kernels/machine-code.json records: by more than 5 % where instructions are counted,
+// at all where local memory, divisions in loops over k, or products run one by one are. Only the latter is looked at in
+// kernels that are not recorded, and when nvcc is not the recorded one. --renew writes the file.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +15,7 @@ import { demangle, MAIN, nvccVersion, shorten } from './names.mjs';
 import { decode, loopsOf } from './sass.mjs';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const EMPTY = 16; // instructions
 const RECORD = join(root, 'test', 'kernels', 'machine-code.json');
 
 /** All of them are better small. */
@@ -30,6 +31,10 @@ const COLUMNS = {
   tile: 'instructions of a tile outside of its loop over k, cold ones included: prologue and epilogue',
   late_exponentials: 'in the loop of attention, behind its last wait for products: no product runs meanwhile',
 };
+
+/** What must never get worse, and is so much for kernels that are not recorded. */
+const STRICT = { local: 0, producer_divisions: 0, product_waits: 2 };
+const SLACK = 1.05; // of the rest
 
 function count(instructions, indices, name) {
   return indices.reduce((sum, i) => sum + (instructions[i].name === name ? 1 : 0), 0);
@@ -82,7 +87,9 @@ function measureAll(files) {
     .map((kernel, i) => [`${names[i]} sm_${kernel.architecture}`, kernel])
     .filter(([name]) => MAIN.test(name))
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, kernel]) => [name, measure(kernel)]);
+    .map(([name, kernel]) => [name, measure(kernel)])
+    // Kernels of one architecture are empty in the code of others.
+    .filter(([, row]) => row.instructions > EMPTY);
   return Object.fromEntries(rows);
 }
 
@@ -101,12 +108,11 @@ function markdown(rows) {
 
 /** What of `now` is worse than `then`. */
 function worse(name, now, then, sameCompiler) {
-  if (!then) return [`${name} is not recorded`];
-  const strict = ['local', 'producer_divisions', 'product_waits'];
   return Object.keys(COLUMNS)
-    .filter((column) => sameCompiler || strict.includes(column))
-    .filter((column) => (now[column] ?? 0) > (then[column] ?? 0))
-    .map((column) => `${name}: ${column} ${then[column] ?? 0} -> ${now[column]} (${COLUMNS[column]})`);
+    .filter((column) => STRICT[column] !== undefined || (then && sameCompiler))
+    .map((column) => [column, then?.[column] ?? STRICT[column] ?? 0])
+    .filter(([column, most]) => (now[column] ?? 0) > (STRICT[column] !== undefined ? most : most * SLACK))
+    .map(([column, most]) => `${name}: ${column} ${most} -> ${now[column]} (${COLUMNS[column]})`);
 }
 
 const { values: options, positionals: files } = parseArgs({

@@ -48,6 +48,7 @@ constexpr Bug kBugs[] = {
     {25, "no fence before products", "conv_linear_deep", true, kSm90},
     {26, "a stage is given back while it is read", "conv_linear_deep", false, kSm90},
     {27, "sums are used while they are in flight", "conv_linear_deep", true, kSm90},
+    {28, "the bias is added before all of it has come", "conv_linear_deep", true, kSm90},
     {30, "the second input meets the first one's weights", "two_inputs_eights", true, kSm90},
     {41, "fewer bytes are announced than come", "attention_", true, kSm90},
     {42, "the producer waits for the wrong phase", "attention_", true, kSm90},

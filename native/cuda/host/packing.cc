@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 
+#include "cuda/packed_rows.h"
 #include "runtime/error.h"
 #include "runtime/half.h"
 #include "runtime/parallel.h"
@@ -28,11 +29,11 @@ float phase_value(const float* taps9, int phase, int tap) {
   return sum;
 }
 
-// Where a row of the published matrix goes. geglu: values at even places, gates at odd ones.
+// Where a row of the published matrix goes. geglu: values are even outputs, gates odd ones.
 size_t place_of(const WeightSpec& spec, size_t row) {
-  if (spec.recipe != Recipe::geglu) return row;
   const size_t half = size_t(spec.out) / 2;
-  return row < half ? 2 * row : 2 * (row - half) + 1;
+  if (spec.recipe == Recipe::geglu) row = row < half ? 2 * row : 2 * (row - half) + 1;
+  return size_t(packed_row(int(row)));
 }
 
 // [channel][tap] to [tap][channel].
@@ -44,18 +45,19 @@ void pack_row(const WeightSpec& spec, const float* values, ActivationType type, 
 
 void pack_matrix_row(const WeightSpec& spec, const float* values, size_t row, ActivationType type,
                      uint16_t* out) {
-  const size_t taps = taps_of(spec), in = size_t(spec.in), count = size_t(spec.out);
+  const size_t taps = taps_of(spec), in = size_t(spec.in), rows = size_t(packed_rows(spec.out));
+  const size_t place = place_of(spec, row);
   if (spec.recipe == Recipe::upsample) {
     const size_t stride = stride_of(4 * in);
     for (int phase = 0; phase < 4; phase++) {
-      uint16_t* const to = out + (phase * count + row) * stride;
+      uint16_t* const to = out + (phase * rows + place) * stride;
       for (int tap = 0; tap < 4; tap++)
         for (size_t c = 0; c < in; c++)
           to[tap * in + c] = narrow(phase_value(&values[c * 9], phase, tap), type);
     }
-    out += 4 * count * stride;
+    out += 4 * rows * stride;
   }
-  pack_row(spec, values, type, out + place_of(spec, row) * stride_of(taps * in));
+  pack_row(spec, values, type, out + place * stride_of(taps * in));
 }
 
 }  // namespace
@@ -72,16 +74,16 @@ float widen(uint16_t bits, ActivationType type) {
 }
 
 size_t packed_bytes(const WeightSpec& spec) {
-  const size_t out = size_t(spec.out), in = size_t(spec.in);
+  const size_t rows = size_t(packed_rows(spec.out)), in = size_t(spec.in);
   switch (spec.recipe) {
     case Recipe::vector:
       return spec.count() * sizeof(float);
     case Recipe::table:
       return spec.count() * 2;
     case Recipe::upsample:
-      return out * (4 * stride_of(4 * in) + stride_of(9 * in)) * 2;
+      return rows * (4 * stride_of(4 * in) + stride_of(9 * in)) * 2;
     default:
-      return out * stride_of(taps_of(spec) * in) * 2;
+      return rows * stride_of(taps_of(spec) * in) * 2;
   }
 }
 

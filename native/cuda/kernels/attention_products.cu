@@ -3,7 +3,8 @@
 //
 // Shapes: heads of more than 160 channels without a mask, whose sequences are rows at equal
 // distances. Each head of each sequence is packed first: queries and keys as dense rows, values
-// transposed, so that both products have their k innermost. Then a part of the queries after the
+// transposed, so that both products have their k innermost; the rows of those that serve as a
+// weight lie in its order. Then a part of the queries after the
 // other goes through
 //
 //   scores = q k^T             fp32, sums that are not finished (matmul.h)
@@ -35,7 +36,7 @@ struct PackArgs {
   size_t begin[3];
   long long step[3];
   int tokens[3], padded_tokens[3];
-  int width, padded_width;
+  int width, padded_width, value_rows;
   void* to[3];
 };
 
@@ -58,14 +59,14 @@ __global__ void __launch_bounds__(kThreads) pack_kernel(const __grid_constant__ 
     if (transposed)
       tile[inner * (kSide + 2) + outer] = value;
     else if (token < padded_tokens && channel < args.padded_width)
-      to[size_t(token) * args.padded_width + channel] = value;
+      to[size_t(which == 1 ? packed_row(token) : token) * args.padded_width + channel] = value;
   }
   if (!transposed) return;
   if (!PLANTED(18)) __syncthreads();
   for (int outer = int(threadIdx.x) / kSide; outer < kSide; outer += kThreads / kSide) {
     const int channel = first_channel + outer, token = first_token + inner;
-    if (channel < args.padded_width && token < padded_tokens)
-      to[size_t(channel) * padded_tokens + token] = tile[outer * (kSide + 2) + inner];
+    if (channel < args.value_rows && token < padded_tokens)
+      to[size_t(packed_row(channel)) * padded_tokens + token] = tile[outer * (kSide + 2) + inner];
   }
 }
 
@@ -157,7 +158,7 @@ int padded(int n) { return parts(n, 8) * 8; }
 int queries_of_part(const AttentionArgs& args, const gpu::Properties& gpu) {
   constexpr size_t kScoreBytes = 256 << 10;
   constexpr int kRows = 128;  // of the products' tiles
-  const size_t row_bytes = size_t(padded(args.keys)) * sizeof(float);
+  const size_t row_bytes = size_t(packed_rows(args.keys)) * sizeof(float);
   const size_t rows = kScoreBytes * gpu.multiprocessors / row_bytes / kRows * kRows;
   return int(std::min<size_t>(std::max<size_t>(rows, kRows), args.queries));
 }
@@ -206,7 +207,7 @@ class AttentionProducts : public DeviceOp {
         type_(context.gpu.type),
         gpu_(context.gpu.properties),
         queries_(queries_of_part(args, gpu_)),
-        keys_(padded(args.keys)),
+        keys_(packed_rows(args.keys)),
         width_(padded(args.head_width)) {
     size_t bytes = 0;
     const auto place = [&](size_t& at, size_t size) {
@@ -215,7 +216,7 @@ class AttentionProducts : public DeviceOp {
     };
     place(q_, size_t(args.queries) * width_ * 2);
     place(k_, size_t(keys_) * width_ * 2);
-    place(v_, size_t(width_) * keys_ * 2);
+    place(v_, size_t(packed_rows(args.head_width)) * keys_ * 2);
     place(scores_, size_t(queries_) * keys_ * sizeof(float));
     place(probabilities_, size_t(queries_) * keys_ * 2);
     size_t partials = 0;
@@ -270,6 +271,7 @@ class AttentionProducts : public DeviceOp {
     }
     pack.width = args_.head_width;
     pack.padded_width = width_;
+    pack.value_rows = packed_rows(args_.head_width);
     return pack;
   }
 

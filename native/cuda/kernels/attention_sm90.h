@@ -92,15 +92,16 @@ DEVICE void produce(const Sm90Shared<Tile>& shared, const TensorMap* q, const Te
   };
   load(shared.q, Tile::kPanelQ, q, shared.q_full, first_query, sequence / args.q_divisor);
   const int tiles = (args.keys + Tile::kKeys - 1) / Tile::kKeys;
+  const int k_sequence = sequence / args.k_divisor, v_sequence = sequence / args.v_divisor;
   for (int tile = 0; tile < tiles; tile++) {
     const int stage = stage_of(tile), row = tile * Tile::kKeys;
     const int parity = PLANTED(42) ? parity_of(tile) : parity_of(tile) ^ 1;
     mbarrier_wait(&shared.k_empty[stage], parity);
     load(shared.k + stage * Tile::kBytesK, Tile::kPanelK, k, &shared.k_full[stage], row,
-         sequence / args.k_divisor);
+         k_sequence);
     mbarrier_wait(&shared.v_empty[stage], parity);
     load(shared.v + stage * Tile::kBytesK, Tile::kPanelK, v, &shared.v_full[stage], row,
-         sequence / args.v_divisor);
+         v_sequence);
   }
   let_next_grid_start();
 }

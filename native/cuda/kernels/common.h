@@ -108,13 +108,29 @@ constexpr float kLog2e = 1.44269504f;
 // An exact division would be three times as many instructions.
 DEVICE float sigmoid(float x) { return fast_reciprocal(1.0f + fast_exp2(-kLog2e * x)); }
 
+// x Phi(x), as max(x, 0) - |x| Phi(-|x|), to 3e-6 of its value: Phi(-t) is 2 to a polynomial of t
+// (of least largest error up to 6; beyond, nothing that counts). An error function takes twice as
+// long.
+DEVICE float gelu(float x) {
+  const float t = fabsf(x);
+  float power = -1.17131390e-6f;
+  power = power * t + 5.14508065e-5f;
+  power = power * t - 8.70288815e-4f;
+  power = power * t + 8.33325926e-3f;
+  power = power * t - 5.37051521e-2f;
+  power = power * t - 4.58637238e-1f;
+  power = power * t - 1.15120852f;
+  power = power * t - 0.999996960f;
+  return fmaxf(x, 0.0f) - t * fast_exp2(power);
+}
+
 DEVICE float activate(Activation activation, float x) {
   switch (activation) {
     case Activation::silu:
       return x * sigmoid(x);
     case Activation::gelu:
     case Activation::geglu:  // of the gate
-      return 0.5f * x * (1.0f + erff(x * 0.70710678f));
+      return gelu(x);
     case Activation::quick_gelu:
       return x * sigmoid(1.702f * x);
     default:

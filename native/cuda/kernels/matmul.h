@@ -10,7 +10,9 @@
 // possibly enlarged x2 by nearest neighbours; a linear layer is a convolution of one tap. Sums are
 // in fp32, activations and weights of 16 bits (T), inputs and outputs of the whole plan fp32.
 
+#include "cuda/finish.h"
 #include "cuda/kernels/common.h"
+#include "cuda/packed_rows.h"
 #include "cuda/tensor_map.h"
 
 namespace deepcache::cuda {
@@ -30,7 +32,9 @@ struct MatmulSegment {
   bool eights = false;    // both channel counts are multiples of 8, the views aligned to 16 bytes
   bool mappable = false;  // TMA can load the inputs: eights of type T that stay where they are
 
-  const void* weight = nullptr;  // T [columns][weight_stride], k innermost: tap, then channel
+  // T [packed_rows(columns)][weight_stride], rows as packed_row() says, k innermost: tap, then
+  // channel
+  const void* weight = nullptr;
   int weight_stride = 0;
   int k = 0;
   const float* bias = nullptr;  // [columns]; geglu: of the values, then of the gates
@@ -45,8 +49,9 @@ struct MatmulArgs {
   int segment_count = 1;
 
   // 4: a 3x3 convolution behind an enlargement x2 as four of 2x2 taps, one for each parity
-  // (odd_y, odd_x) of the output's pixels. Phase p = 2 * odd_y + odd_x has its weight `columns`
-  // rows behind that of p - 1, and its taps' origins odd_y and odd_x further than phase 0.
+  // (odd_y, odd_x) of the output's pixels. Phase p = 2 * odd_y + odd_x has its weight
+  // packed_rows(columns) behind that of p - 1, and its taps' origins odd_y and odd_x further than
+  // phase 0.
   int phases = 1;
 
   // Output: the pixels (i, j) of samples, `rows` in all, of each phase.
@@ -55,7 +60,7 @@ struct MatmulArgs {
   int y_h = 1, y_w = 1, y_channels = 0;
   bool pairs = false;  // y and the residual can be accessed in pairs
   // The products' kernels can finish: y and the residual are eights of type T, and the activation
-  // is none, SiLU or GEGLU (what large products have).
+  // is none, SiLU or unscaled GEGLU (what large products have).
   bool wide = false;
 
   View row;
@@ -73,9 +78,16 @@ struct MatmulArgs {
   int splits = 1;             // of k
   float* partials = nullptr;  // [splits][phases][rows][columns] of sums that are finished apart
 
+  __host__ __device__ Finish finish() const {
+    if (splits > 1 || !wide) return Finish::apart;
+    if (activation == Activation::geglu) return Finish::geglu;
+    if (activation != Activation::none || scale != 1 || (has_residual && residual_scale != 1))
+      return Finish::general;
+    return has_residual ? Finish::residual : Finish::plain;
+  }
   // Whether launch_finish() must follow the large tiles: it adds the splits and writes whatever y
   // is.
-  __host__ __device__ bool apart() const { return splits > 1 || !wide; }
+  __host__ __device__ bool apart() const { return finish() == Finish::apart; }
 };
 
 // What matmul_sm90.cu loads: boxes of output pixels, whose inputs TMA fetches tap by tap.
@@ -104,6 +116,7 @@ struct MatmulTileInfo {
 };
 MatmulTileInfo matmul_sm80_tile(MatmulTile tile);
 MatmulTileInfo matmul_sm90_tile(MatmulTile tile);
+bool matmul_sm90_finishes(MatmulTile tile, Finish finish);
 MatmulTileInfo matmul_narrow_tile();
 inline MatmulTileInfo matmul_tile_info(MatmulTile tile) {
   if (tile == MatmulTile::narrow_64x8) return matmul_narrow_tile();

@@ -1,12 +1,10 @@
 #pragma once
 
 // What the products' kernels do before and behind the sums of k. Both families hold sums as
-// mma.sync and wgmma lay them out: the four lanes 4 r to 4 r + 3 (a quad) have a row's columns
-// 8 b + 2 (lane % 4) and the next of each block b of 8.
-//
-// Sums begin with the bias and the row vector, so that these loads overlap with the pipeline's
-// start. Results become 16-bit pairs, which a quad transposes: each lane then writes 16 bytes, the
-// quad 64 in a row. The residual comes in the same way, all of a row's loads in flight together.
+// mma.sync and wgmma lay them out: the four lanes 4 r to 4 r + 3 (a quad) have two neighbours in
+// each block of 8 columns of row r. By the order of the weight's rows (packed_rows.h) those of two
+// blocks are four neighbouring outputs: a lane writes 8 bytes, the quad 32 in a row, a sector of
+// the memory. The residual comes in the same way, all of a row's loads in flight together.
 
 #include "cuda/kernels/matmul.h"
 
@@ -16,8 +14,8 @@ namespace deepcache::cuda {
 struct OutputRow {
   bool valid = false;
   int sample = 0;
-  size_t at = 0;       // of its first channel in y and the residual
-  size_t partial = 0;  // its row of a split's partials
+  size_t at = 0;    // of its first channel in y and the residual
+  int partial = 0;  // its row of a split's partials
 };
 
 DEVICE OutputRow output_row(const MatmulArgs& a, int phase, int sample, int i, int j) {
@@ -25,8 +23,9 @@ DEVICE OutputRow output_row(const MatmulArgs& a, int phase, int sample, int i, i
   row.valid = sample < a.samples && i < a.out_h && j < a.out_w;
   row.sample = sample;
   const int odd_y = phase >> 1, odd_x = phase & 1, step = a.phases > 1 ? 2 : 1;
-  row.at = ((size_t(sample) * a.y_h + i * step + odd_y) * a.y_w + j * step + odd_x) * a.y_channels;
-  row.partial = size_t(phase) * a.rows + (size_t(sample) * a.out_h + i) * a.out_w + j;
+  const int pixel = (sample * a.y_h + i * step + odd_y) * a.y_w + j * step + odd_x;
+  row.at = size_t(unsigned(pixel)) * unsigned(a.y_channels);
+  row.partial = phase * a.rows + (sample * a.out_h + i) * a.out_w + j;
   return row;
 }
 
@@ -38,52 +37,43 @@ DEVICE OutputRow output_row(const MatmulArgs& a, int phase, int row) {
   return out;
 }
 
-// The bias of columns first + 8 b and the next.
-template <int kBlocks>
-DEVICE void load_bias(const MatmulArgs& a, int first, float2 (&sums)[kBlocks]) {
+// The bias of a column. geglu: value and gate are neighbours in the weight, not in the bias.
+DEVICE float bias_of(const MatmulArgs& a, int column, bool geglu) {
+  if (column >= a.columns) return 0;
+  const int at = geglu ? column / 2 + column % 2 * a.y_channels : column;
+  float sum = 0;
 #pragma unroll
-  for (int b = 0; b < kBlocks; b++) sums[b] = {0, 0};
-  const bool geglu = a.activation == Activation::geglu;
-  for (int s = 0; s < a.segment_count; s++) {
-    const float* const bias = a.segments[s].bias;
-    if (!bias) continue;
-#pragma unroll
-    for (int b = 0; b < kBlocks; b++) {
-      const int column = first + 8 * b;
-      if (column >= a.columns) continue;
-      float2 add = {0, 0};
-      if (!geglu && a.columns % 2 == 0) {
-        add = *reinterpret_cast<const float2*>(bias + column);
-      } else {
-        // geglu: value and gate are neighbours in the weight, not in the bias.
-        const int one = geglu ? column / 2 : column, two = geglu ? a.y_channels + one : one + 1;
-        add.x = bias[one];
-        if (column + 1 < a.columns) add.y = bias[two];
-      }
-      sums[b] = {sums[b].x + add.x, sums[b].y + add.y};
-    }
-  }
+  for (const MatmulSegment& segment : a.segments)
+    if (segment.bias) sum += segment.bias[at];
+  return sum;
 }
 
-// Adds the row vector of a row's sample.
-template <typename T, int kBlocks>
-DEVICE void add_row_vector(const MatmulArgs& a, const OutputRow& row, int first,
-                           float2 (&sums)[kBlocks]) {
-  if (!a.has_row || !row.valid) return;
-  const size_t from = size_t(row.sample) * a.row_stride + a.row_offset;
+DEVICE float2 bias_pair(const MatmulArgs& a, int column) {
+  const bool geglu = a.activation == Activation::geglu;
+  if (geglu || a.columns % 2 != 0)
+    return {bias_of(a, column, geglu), bias_of(a, column + 1, geglu)};
+  float2 sum = {0, 0};
+  if (column >= a.columns) return sum;
 #pragma unroll
-  for (int b = 0; b < kBlocks; b++) {
-    const int column = first + 8 * b;
-    if (column >= a.columns) continue;
-    float2 add = {0, 0};
-    if (a.row_pairs) {
-      add = load_pair<T>(a.row, from + column);
-    } else {
-      add.x = load<T>(a.row, from + column);
-      if (column + 1 < a.columns) add.y = load<T>(a.row, from + column + 1);
-    }
-    sums[b] = {sums[b].x + add.x, sums[b].y + add.y};
+  for (const MatmulSegment& segment : a.segments) {
+    if (!segment.bias) continue;
+    const float2 add = *reinterpret_cast<const float2*>(segment.bias + column);
+    sum = {sum.x + add.x, sum.y + add.y};
   }
+  return sum;
+}
+
+// The row vector of a sample.
+template <typename T>
+DEVICE float row_value(const MatmulArgs& a, int sample, int column) {
+  if (!a.has_row || column >= a.columns) return 0;
+  return load<T>(a.row, size_t(sample) * a.row_stride + a.row_offset + column);
+}
+template <typename T>
+DEVICE float2 row_pair(const MatmulArgs& a, int sample, int column) {
+  if (!a.row_pairs || !a.has_row || column >= a.columns)
+    return {row_value<T>(a, sample, column), row_value<T>(a, sample, column + 1)};
+  return load_pair<T>(a.row, size_t(sample) * a.row_stride + a.row_offset + column);
 }
 
 // Finishes columns `column` and the next of a row, whatever y and the activation are.
@@ -109,127 +99,118 @@ DEVICE void write_pair(const MatmulArgs& a, const OutputRow& row, int column, fl
   if (two) store<T>(a.y, at + 1, v.y);
 }
 
-// What a thread's sums of columns first + 8 b and the next begin with: `put(part, half, b,
-// pair)` gets them for every row that row_at(part, half) names. Nothing, when another kernel
-// finishes them.
-template <typename T, int kParts, int kBlocks, typename RowAt, typename Put>
-DEVICE void begin_sums(const MatmulArgs& a, int first, const RowAt& row_at, const Put& put) {
-  float2 bias[kBlocks];
-#pragma unroll
-  for (int b = 0; b < kBlocks; b++) bias[b] = {0, 0};
-  if (!a.apart()) load_bias(a, first, bias);
-#pragma unroll
-  for (int part = 0; part < kParts; part++)
-#pragma unroll
-    for (int half = 0; half < 2; half++) {
-      float2 sums[kBlocks];
-#pragma unroll
-      for (int b = 0; b < kBlocks; b++) sums[b] = bias[b];
-      if (!a.apart()) add_row_vector<T>(a, row_at(part, half), first, sums);
-#pragma unroll
-      for (int b = 0; b < kBlocks; b++) put(part, half, b, sums[b]);
-    }
-}
+// The first column of a lane's pair in block b of 8 of a tensor core's product (packed_rows.h).
+DEVICE int pair_column(int b) { return b / 2 * kPackedRows + int(threadIdx.x) % 4 * 4 + b % 2 * 2; }
 
-// Lane q of a quad gets value q of each: v[p] becomes lane p's v[q].
-template <typename V>
-DEVICE void transpose_quad(V (&v)[4]) {
-#pragma unroll
-  for (int by = 1; by <= 2; by *= 2) {
-    const bool upper = threadIdx.x & by;
-#pragma unroll
-    for (int i = 0; i < 2; i++) {
-      const int low = by == 1 ? 2 * i : i, high = low + by;
-      const V got = __shfl_xor_sync(kAllLanes, upper ? v[low] : v[high], by);
-      (upper ? v[low] : v[high]) = got;
-    }
-  }
-}
-
-// Finishes a row's blocks in accesses of 16 bytes.
-template <typename T, int kBlocks, typename Sums>
-DEVICE void write_wide(const MatmulArgs& a, const OutputRow& row, int first_column,
-                       const Sums& sums) {
-  constexpr int kGroups = (kBlocks + 3) / 4;  // of 32 columns
-  const int q = int(threadIdx.x) & 3;
-  uint4 residual[kGroups];
-  const auto mine = [&](int group) {  // the lane's block of the group is one
-    const int block = group * 4 + q;
-    return row.valid && block < kBlocks && first_column + 8 * block < a.columns;
-  };
-#pragma unroll
-  for (int g = 0; g < kGroups; g++) {
-    residual[g] = {0, 0, 0, 0};
-    if (a.has_residual && mine(g))
-      residual[g] =
-          static_cast<const uint4*>(a.residual.data)[(row.at + first_column + 8 * (g * 4 + q)) / 8];
-  }
-#pragma unroll
-  for (int g = 0; g < kGroups; g++) {
-    uint32_t old[4] = {residual[g].x, residual[g].y, residual[g].z, residual[g].w}, out[4];
-    if (a.has_residual) transpose_quad(old);
-#pragma unroll
-    for (int b = 0; b < 4; b++) {
-      float2 v = 4 * g + b < kBlocks ? sums(4 * g + b) : float2{0, 0};
-      if (a.activation == Activation::silu) v = {v.x * sigmoid(v.x), v.y * sigmoid(v.y)};
-      const float2 add = unpack<T>(old[b]);
-      out[b] = Number<T>::pack(a.scale * v.x + a.residual_scale * add.x,
-                               a.scale * v.y + a.residual_scale * add.y);
-    }
-    transpose_quad(out);
-    if (mine(g))
-      static_cast<uint4*>(a.y.data)[(row.at + first_column + 8 * (g * 4 + q)) / 8] = {
-          out[0], out[1], out[2], out[3]};
-  }
-}
-
-// The same of geglu's: 32 columns are 16 values, four of which each lane writes.
-template <typename T, int kBlocks, typename Sums>
-DEVICE void write_wide_geglu(const MatmulArgs& a, const OutputRow& row, int first_column,
-                             const Sums& sums) {
-  const int q = int(threadIdx.x) & 3;
-#pragma unroll
-  for (int g = 0; g < (kBlocks + 3) / 4; g++) {
-    float out[4];
-#pragma unroll
-    for (int b = 0; b < 4; b++) {
-      const float2 v = 4 * g + b < kBlocks ? sums(4 * g + b) : float2{0, 0};
-      out[b] = a.scale * v.x * activate(Activation::gelu, v.y);
-    }
-    transpose_quad(out);
-    const int block = g * 4 + q, column = first_column + 8 * block;
-    if (row.valid && block < kBlocks && column < a.columns)
-      static_cast<uint2*>(a.y.data)[(row.at + column / 2) / 4] = {Number<T>::pack(out[0], out[1]),
-                                                                  Number<T>::pack(out[2], out[3])};
-  }
-}
-
-// Writes a row's `sums(block)`, pairs of columns first_column + 8 * block + 2 * (lane % 4):
-// finished, or as fp32 sums for another kernel. All lanes of the warp call it.
-template <typename T, int kBlocks, typename Sums>
-DEVICE void write_row(const MatmulArgs& a, const OutputRow& row, int split, int first_column,
-                      const Sums& sums) {
-  if (!a.apart()) {
-    if (a.activation == Activation::geglu)
-      write_wide_geglu<T, kBlocks>(a, row, first_column, sums);
+// Four neighbouring columns of each group of 16 of a row, which a lane finishes.
+template <typename T, Finish kFinish>
+class Fours {
+ public:
+  DEVICE Fours(const MatmulArgs& a, const OutputRow& row, int split, int first_column) : args_(a) {
+    const int first = first_column + pair_column(0);
+    left_ = row.valid ? a.columns - first : 0;
+    const size_t at = row.at + (kFinish == Finish::geglu ? first / 2 : first);
+    if constexpr (kFinish == Finish::apart)
+      partials_ = a.partials +
+                  size_t(unsigned(split * a.phases * a.rows + row.partial)) * unsigned(a.columns) +
+                  first;
     else
-      write_wide<T, kBlocks>(a, row, first_column, sums);
-    return;
+      y_ = static_cast<T*>(a.y.data) + at;
+    if constexpr (kResidual) residual_ = static_cast<const T*>(a.residual.data) + at;
   }
-  const int first = first_column + int(threadIdx.x) % 4 * 2;
-  float* const partials =
-      a.partials + (size_t(split) * a.phases * a.rows + row.partial) * a.columns;
+
+  // What group g is added to.
+  DEVICE uint2 load_residual(int g) const {
+    if constexpr (kResidual)
+      if (has(g) && (kFinish == Finish::residual || args_.has_residual))
+        return *reinterpret_cast<const uint2*>(residual_ + g * kPackedRows);
+    return {0, 0};
+  }
+
+  DEVICE void write(int g, float4 v, uint2 residual) const {
+    if constexpr (kFinish == Finish::apart) {
+      if (!has(g)) return;
+      float* const to = partials_ + g * kPackedRows;
+      if (args_.columns % 4 == 0) {
+        *reinterpret_cast<float4*>(to) = v;
+      } else {
+        const float values[4] = {v.x, v.y, v.z, v.w};
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+          if (g * kPackedRows + i < left_) to[i] = values[i];
+      }
+    } else if constexpr (kFinish == Finish::geglu) {
+      const uint32_t out = Number<T>::pack(v.x * gelu(v.y), v.z * gelu(v.w));
+      if (has(g)) *reinterpret_cast<uint32_t*>(y_ + g * kPackedRows / 2) = out;
+    } else {
+      v = finish(v, unpack<T>(residual.x), unpack<T>(residual.y));
+      const uint2 out = {Number<T>::pack(v.x, v.y), Number<T>::pack(v.z, v.w)};
+      if (has(g)) *reinterpret_cast<uint2*>(y_ + g * kPackedRows) = out;
+    }
+  }
+
+ private:
+  static constexpr bool kResidual = kFinish == Finish::residual || kFinish == Finish::general;
+
+  DEVICE bool has(int g) const { return g * kPackedRows < left_; }
+
+  DEVICE float4 finish(float4 v, float2 low, float2 high) const {
+    if constexpr (kFinish == Finish::plain) return v;
+    if constexpr (kFinish == Finish::residual)
+      return {v.x + low.x, v.y + low.y, v.z + high.x, v.w + high.y};
+    if (args_.activation == Activation::silu)
+      v = {v.x * sigmoid(v.x), v.y * sigmoid(v.y), v.z * sigmoid(v.z), v.w * sigmoid(v.w)};
+    const float scale = args_.scale, other = args_.residual_scale;
+    return {scale * v.x + other * low.x, scale * v.y + other * low.y, scale * v.z + other * high.x,
+            scale * v.w + other * high.y};
+  }
+
+  const MatmulArgs& args_;
+  int left_;  // columns from the lane's first on
+  T* y_ = nullptr;
+  const T* residual_ = nullptr;
+  float* partials_ = nullptr;
+};
+
+// The sums of mma.sync, [16 rows][8 columns]: they begin with the bias of their columns.
+template <int kRows, int kBlocks>
+DEVICE void begin_with_bias(const MatmulArgs& a, int first, float (&sums)[kRows][kBlocks][4]) {
 #pragma unroll
   for (int b = 0; b < kBlocks; b++) {
-    const int column = first + 8 * b;
-    const float2 v = sums(b);
-    if (!row.valid || column >= a.columns) continue;
-    if (a.columns % 2 == 0) {
-      *reinterpret_cast<float2*>(partials + column) = v;
-    } else {
-      partials[column] = v.x;
-      if (column + 1 < a.columns) partials[column + 1] = v.y;
+    const int column = first + pair_column(b);
+    const float2 bias = bias_pair(a, column);
+#pragma unroll
+    for (int i = 0; i < kRows; i++) {
+      sums[i][b][0] = sums[i][b][2] = bias.x;
+      sums[i][b][1] = sums[i][b][3] = bias.y;
     }
+  }
+}
+
+template <typename T, int kBlocks>
+DEVICE void add_row_vector(const MatmulArgs& a, const OutputRow& row, int first, int half,
+                           float (&sums)[kBlocks][4]) {
+  if (!row.valid) return;
+#pragma unroll
+  for (int b = 0; b < kBlocks; b++) {
+    const float2 add = row_pair<T>(a, row.sample, first + pair_column(b));
+    sums[b][2 * half] += add.x;
+    sums[b][2 * half + 1] += add.y;
+  }
+}
+
+// All lanes of the warp call it for a row of theirs.
+template <typename T, Finish kFinish, int kBlocks>
+DEVICE void write_row(const MatmulArgs& a, const OutputRow& row, int split, int first_column,
+                      int half, const float (&sums)[kBlocks][4]) {
+  const Fours<T, kFinish> fours(a, row, split, first_column);
+  uint2 residual[kBlocks / 2];
+#pragma unroll
+  for (int g = 0; g < kBlocks / 2; g++) residual[g] = fours.load_residual(g);
+#pragma unroll
+  for (int g = 0; g < kBlocks / 2; g++) {
+    const float *const low = sums[2 * g] + 2 * half, *const high = sums[2 * g + 1] + 2 * half;
+    fours.write(g, {low[0], low[1], high[0], high[1]}, residual[g]);
   }
 }
 

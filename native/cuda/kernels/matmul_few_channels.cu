@@ -25,7 +25,7 @@ struct PadArgs {
   const void* weight = nullptr;  // T
   void *padded_x = nullptr, *padded_weight = nullptr;
   int channels = 0, padded_channels = 0, taps = 0;
-  int pixels = 0, columns = 0, weight_stride = 0;
+  int pixels = 0, weight_rows = 0, weight_stride = 0;
 };
 
 // Each thread writes 8 channels of a pixel, or of a tap's row of the weight.
@@ -33,7 +33,7 @@ template <typename T>
 __global__ void __launch_bounds__(kThreads)
     pad_channels_kernel(const __grid_constant__ PadArgs args) {
   follow_previous_grid();
-  const int parts = args.padded_channels / 8, rows = args.pixels + args.columns * args.taps;
+  const int parts = args.padded_channels / 8, rows = args.pixels + args.weight_rows * args.taps;
   for (int item = int(blockIdx.x * blockDim.x + threadIdx.x); item < rows * parts;
        item += int(gridDim.x * blockDim.x)) {
     const int row = item / parts, channel = item % parts * 8, of_weight = row - args.pixels;
@@ -56,7 +56,7 @@ __global__ void __launch_bounds__(kThreads)
 template <typename T>
 void launch_pad(const PadArgs& args, Stream stream) {
   const size_t items =
-      (size_t(args.pixels) + size_t(args.columns) * args.taps) * (args.padded_channels / 8);
+      (size_t(args.pixels) + size_t(args.weight_rows) * args.taps) * (args.padded_channels / 8);
   gpu::launch(pad_channels_kernel<T>, dim3(blocks_for(items, kThreads)), dim3(kThreads), 0, stream,
               args);
 }
@@ -82,7 +82,7 @@ class FewChannelsOp : public DeviceOp {
     pad_.padded_channels = (s.channels[0] + 7) / 8 * 8;
     pad_.taps = s.kernel_h * s.kernel_w;
     pad_.pixels = args.samples * s.in_h * s.in_w;
-    pad_.columns = args.columns;
+    pad_.weight_rows = packed_rows(args.columns);
     pad_.weight_stride = s.weight_stride;
     s.channels[0] = pad_.padded_channels;
     s.k = s.weight_stride = pad_.taps * pad_.padded_channels;
@@ -120,7 +120,7 @@ class FewChannelsOp : public DeviceOp {
   static size_t aligned_bytes(size_t values) { return (values * 2 + 255) / 256 * 256; }
   size_t input_bytes() const { return aligned_bytes(size_t(pad_.pixels) * pad_.padded_channels); }
   size_t weight_bytes() const {
-    return aligned_bytes(size_t(pad_.columns) * pad_.taps * pad_.padded_channels);
+    return aligned_bytes(size_t(pad_.weight_rows) * pad_.taps * pad_.padded_channels);
   }
 
   MatmulArgs args_;

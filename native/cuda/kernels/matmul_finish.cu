@@ -20,15 +20,15 @@ __global__ void __launch_bounds__(256) finish_kernel(const __grid_constant__ Mat
     const float* from = args.partials + size_t(row) * args.columns + column;
     const bool two = column + 1 < args.columns;
     const OutputRow to = output_row(args, row / args.rows, row % args.rows);
-    float2 sums[1];
-    load_bias(args, column, sums);
-    add_row_vector<T>(args, to, column, sums);
+    const float2 add = row_pair<T>(args, to.sample, column);
+    const float2 bias = bias_pair(args, column);
+    float2 sum = {bias.x + add.x, bias.y + add.y};
 #pragma unroll 4
     for (int s = PLANTED(5); s < args.splits; s++) {
-      sums[0].x += from[s * part];
-      if (two) sums[0].y += from[s * part + 1];
+      sum.x += from[s * part];
+      if (two) sum.y += from[s * part + 1];
     }
-    write_pair<T>(args, to, column, sums[0]);
+    write_pair<T>(args, to, column, sum);
   }
 }
 

@@ -52,7 +52,7 @@ __global__ void __launch_bounds__(kThreads)
   const int copy_column = copy_row % kColumns;
   const T* const x = static_cast<const T*>(from.x[0].data);
   const T* const weight =
-      static_cast<const T*>(from.weight) + size_t(copy_column) * from.weight_stride;
+      static_cast<const T*>(from.weight) + size_t(packed_row(copy_column)) * from.weight_stride;
 
   const auto fetch = [&](int chunk) {
     T* const to = stages + chunk % kStages * kRows * kChunk;
@@ -110,15 +110,15 @@ __global__ void __launch_bounds__(kThreads)
   for (int half = 0; half < 2; half++) {
     const OutputRow row =
         output_row(args, 0, sample, first_y + warp * 2 + half, first_x + lane / 4);
-    float2 sum[1];
-    load_bias(args, column, sum);
-    add_row_vector<T>(args, row, column, sum);
+    const float2 add = row_pair<T>(args, sample, column);
+    const float2 bias = bias_pair(args, column);
+    float2 sum = {bias.x + add.x, bias.y + add.y};
 #pragma unroll
     for (int step = 0; step < kSteps; step++) {
-      sum[0].x += sums[step][2 * half];
-      sum[0].y += sums[step][2 * half + 1];
+      sum.x += sums[step][2 * half];
+      sum.y += sums[step][2 * half + 1];
     }
-    write_pair<T>(args, row, column, sum[0]);
+    write_pair<T>(args, row, column, sum);
   }
 }
 

@@ -139,12 +139,13 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kThreads == 128 ? 3 : 1)
         *reinterpret_cast<uint4*>(to_a + (copy_row + i * Tile::kCopyRows) * kChunk) =
             gather<T>(from, phase, pixels[i], k);
     }
+    const int packed = packed_rows(args.columns);
     const T* const weight =
-        static_cast<const T*>(from.weight) + size_t(phase) * args.columns * from.weight_stride;
+        static_cast<const T*>(from.weight) + size_t(phase) * packed * from.weight_stride;
 #pragma unroll
     for (int i = 0; i < kCopiesB; i++) {
       const int column = first_column + copy_row + i * Tile::kCopyRows;
-      const bool valid = column < args.columns && k < from.weight_stride;
+      const bool valid = column < packed && k < from.weight_stride;
       cp_async16(to_b + (copy_row + i * Tile::kCopyRows) * kChunk,
                  valid ? weight + size_t(column) * from.weight_stride + k : weight, valid);
     }
@@ -160,12 +161,19 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kThreads == 128 ? 3 : 1)
   const auto row_at = [&](int i, int half) {
     return output_row(args, phase, first_row + warp_row + i * 16 + lane / 4 + half * 8);
   };
-  float sums[kFragmentRows][kFragmentColumns][4];
-  begin_sums<T, kFragmentRows, kFragmentColumns>(args, first_column + warp_column + lane % 4 * 2,
-                                                 row_at, [&](int i, int half, int j, float2 v) {
-                                                   sums[i][j][2 * half] = v.x;
-                                                   sums[i][j][2 * half + 1] = v.y;
-                                                 });
+  // Sums begin with the bias and the row vector, whose loads run beside those of the first chunks.
+  float sums[kFragmentRows][kFragmentColumns][4] = {};
+  if (!args.apart()) {
+    const int first = first_column + warp_column;
+    begin_with_bias(args, first, sums);
+    if (args.has_row) {
+#pragma unroll
+      for (int i = 0; i < kFragmentRows; i++)
+#pragma unroll
+        for (int half = 0; half < 2; half++)
+          add_row_vector<T>(args, row_at(i, half), first, half, sums[i]);
+    }
+  }
 
   for (int chunk = first_chunk; chunk < last_chunk; chunk++) {
     if (PLANTED(2))
@@ -208,14 +216,27 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kThreads == 128 ? 3 : 1)
   cp_async_wait<0>();
   let_next_grid_start();
 
+  const auto write = [&](auto finish) {
+    constexpr Finish kFinish = decltype(finish)::value;
 #pragma unroll
-  for (int i = 0; i < kFragmentRows; i++)
+    for (int i = 0; i < kFragmentRows; i++)
 #pragma unroll
-    for (int half = 0; half < 2; half++)
-      write_row<T, kFragmentColumns>(
-          args, row_at(i, half), blockIdx.y, first_column + warp_column, [&](int j) {
-            return float2{sums[i][j][2 * half], sums[i][j][2 * half + 1]};
-          });
+      for (int half = 0; half < 2; half++)
+        write_row<T, kFinish>(args, row_at(i, half), blockIdx.y, first_column + warp_column, half,
+                              sums[i]);
+  };
+  switch (args.finish()) {
+    case Finish::plain:
+      return write(std::integral_constant<Finish, Finish::plain>());
+    case Finish::residual:
+      return write(std::integral_constant<Finish, Finish::residual>());
+    case Finish::general:
+      return write(std::integral_constant<Finish, Finish::general>());
+    case Finish::geglu:
+      return write(std::integral_constant<Finish, Finish::geglu>());
+    case Finish::apart:
+      return write(std::integral_constant<Finish, Finish::apart>());
+  }
 }
 
 template <typename T, typename Tile>

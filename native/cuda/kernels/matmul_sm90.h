@@ -1,0 +1,99 @@
+#pragma once
+
+// What the parts of matmul_sm90.cu's kernel share: tiles, the ring of stages, and what a block
+// computes next. How they work together is said there.
+
+#include "cuda/kernels/divisor.h"
+#include "cuda/kernels/matmul_epilogue.h"
+
+namespace deepcache::cuda::matmul_sm90 {
+
+constexpr int kConsumers = 2, kThreads = (1 + kConsumers) * 128;
+
+// The consumers share a tile's rows, or the columns of one of 64 rows.
+template <int kRows_, int kColumns_, int kStages_>
+struct Tile {
+  static constexpr int kRows = kRows_, kColumns = kColumns_, kStages = kStages_;
+  static constexpr bool kSideBySide = kRows == 64;
+  static constexpr int kWidth = kSideBySide ? kColumns / 2 : kColumns;  // columns of a consumer
+  static constexpr int kParts = kSideBySide ? 1 : kRows / 128;          // of 64 rows, of a consumer
+  static constexpr int kRowBytes = kMatmulChunk * 2;
+  static constexpr int kBytesA = kRows * kRowBytes, kBytesB = kColumns * kRowBytes;
+  // Which kernels there are: what takes more registers needs a tile of fewer sums.
+  static constexpr bool finishes(Finish finish) {
+    if (finish == Finish::geglu) return kRows < 256;
+    return finish != Finish::general || kRows * kColumns <= 128 * 160;
+  }
+  // Of a consumer, for this tile and the next.
+  static constexpr int kBytesBias = 2 * kWidth * sizeof(float);
+  static constexpr size_t kSharedBytes =
+      kStages * (kBytesA + kBytesB + 2 * sizeof(uint64_t)) + kConsumers * kBytesBias;
+  static_assert(kBytesA % 1024 == 0 && kWidth * kRowBytes % 1024 == 0);
+  static_assert(kSharedBytes <= 227 * 1024);
+};
+
+template <typename Tile>
+struct Shared {
+  DEVICE explicit Shared(unsigned char* base)
+      : a(base),
+        b(a + Tile::kStages * Tile::kBytesA),
+        bias(reinterpret_cast<float*>(b + Tile::kStages * Tile::kBytesB)),
+        full(reinterpret_cast<uint64_t*>(bias + kConsumers * Tile::kBytesBias / sizeof(float))),
+        empty(full + Tile::kStages) {}
+
+  DEVICE void initialise() const {
+    for (int i = 0; i < Tile::kStages; i++) {
+      mbarrier_init(&full[i], 1);
+      mbarrier_init(&empty[i], PLANTED(20) ? 4 : 8);  // the consumers' warps
+    }
+    mbarrier_init_fence();
+  }
+
+  unsigned char *a, *b;  // stages
+  float* bias;
+  uint64_t *full, *empty;
+};
+
+// A place in the ring of stages; the parity is of the phase of its barriers.
+template <int kStages>
+struct Place {
+  int stage = 0, parity = 0;
+  DEVICE void next() {
+    if (++stage < kStages) return;
+    stage = 0;
+    parity ^= 1;
+  }
+};
+
+// All that there is to compute, in units that a block takes one by one.
+struct Schedule {
+  int items = 0;
+  Divisor columns, splits, across, down, deep;  // tiles along each axis
+  Divisor box_w, box_h;
+  int chunks = 0;  // of k, of a split's part
+  int longer = 0;  // parts that have one more
+};
+
+// What a block computes next: a box of a phase's pixels by a tile's columns, over chunks
+// [first, first + count) of k.
+struct Work {
+  int phase, split, column, x, y, sample, first, count;
+};
+
+// Neighbours share their pixels, and so what they read.
+template <typename Tile>
+DEVICE Work find_work(const MatmulBoxes& boxes, const Schedule& all, int item) {
+  Work work;
+  work.column = all.columns.take(item) * Tile::kColumns;
+  work.split = all.splits.take(item);
+  work.x = all.across.take(item) * boxes.w;
+  work.y = all.down.take(item) * boxes.h;
+  work.sample = all.deep.take(item) * boxes.n;
+  work.phase = item;
+  const bool longer = work.split < all.longer;
+  work.first = work.split * all.chunks + (longer ? work.split : all.longer);
+  work.count = all.chunks + longer;
+  return work;
+}
+
+}  // namespace deepcache::cuda::matmul_sm90
