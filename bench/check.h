@@ -21,6 +21,11 @@ class Checks {
   double scaled(double tolerance) const {
     return device_.type == "bf16" ? 8 * tolerance : tolerance;
   }
+  // Of a whole model. A value that rounding to fp16 moves over the border between two codes of e4m3
+  // moves by their distance: networks of fp8 are soon as far apart as each is from fp32.
+  double scaled_for_model(double tolerance) const {
+    return device_.type == "fp8" ? 20 * tolerance : scaled(tolerance);
+  }
   // Whether the case is to be run; prints its name, so that a hang has one.
   bool begin(const std::string& name);
 

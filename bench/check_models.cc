@@ -49,7 +49,7 @@ void check_unet(Checks& checks, const std::string& model, int side) {
                            const OpRanges& segments) {
     const auto expected = reference->forward(request, nullptr, nullptr);
     const auto actual = unet->forward(request, nullptr, nullptr);
-    checks.compare(name, actual, expected, checks.scaled(kCall),
+    checks.compare(name, actual, expected, checks.scaled_for_model(kCall),
                    kernels_of(checks.device(), plan, *unet, segments));
   };
   // Odd sizes crop enlargements: other kernels.
@@ -78,7 +78,7 @@ void check_unet(Checks& checks, const std::string& model, int side) {
     const auto ignore = [](const UnetProgress&) {};
     const UnetRun expected = reference->denoise(request, nullptr, ignore);
     const UnetRun actual = unet->denoise(request, nullptr, ignore);
-    checks.compare(name, actual.latents, expected.latents, checks.scaled(kRun));
+    checks.compare(name, actual.latents, expected.latents, checks.scaled_for_model(kRun));
   }
 }
 

@@ -37,14 +37,14 @@ Device open_device(const std::string& device, const std::string& type, int threa
   if (!cuda::device_index(device))
     throw Error(ErrorCode::kInvalidArgument,
                 "--device must be cpu, cuda or cuda:<number>, got " + device);
-  if (type != "fp16" && type != "bf16")
-    throw Error(ErrorCode::kInvalidArgument,
-                "--type must be fp16 or bf16 on " + device + ", got " + type);
+  if (type != "fp16" && type != "bf16" && type != "fp8")
+    throw Error(ErrorCode::kInvalidArgument, "--type must be fp16, bf16 or fp8, got " + type);
   // Where the build puts it, unless the environment says otherwise.
   setenv("DEEPCACHE_CUDA_LIBRARY", DEEPCACHE_BUILT "/libdeepcache_cuda.so", 0);
   Device out{device, type,
              cuda::open_device(
-                 device, type == "fp16" ? cuda::ActivationType::fp16 : cuda::ActivationType::bf16)};
+                 device, type == "bf16" ? cuda::ActivationType::bf16 : cuda::ActivationType::fp16,
+                 type == "fp8")};
   out.gpu = static_cast<cuda::CudaBackend*>(out.backend.get());
   return out;
 }

@@ -21,9 +21,8 @@ struct Device {
   double seconds(const std::function<void()>& enqueue) const;
 };
 
-// `device`: 'cpu', 'cuda' or 'cuda:<number>'; `type`: "fp16" or "bf16" on a GPU, "fp8" on the CPU,
-// which takes others for "fp32". Throws
-// Error(kInvalidArgument) or Error(kBackendUnavailable).
+// `device`: 'cpu', 'cuda' or 'cuda:<number>'; `type`: "fp16", "bf16" or "fp8"; the CPU takes all
+// but the last for "fp32". Throws Error(kInvalidArgument) or Error(kBackendUnavailable).
 Device open_device(const std::string& device, const std::string& type, int threads);
 
 // For reports: machine, date, commit, and of a GPU its name, driver, clocks and power limit.

@@ -30,7 +30,7 @@ const INSTRUCTIONS: Record<number, string> = {
   7.8: 'mbarrier.try_wait barrier.cluster griddepcontrol stmatrix mapa',
   8: `cp.async.bulk wgmma.mma_async wgmma.fence wgmma.commit_group wgmma.wait_group setmaxnreg fence.mbarrier_init
     fence.proxy.async prefetch.tensormap mbarrier.arrive.expect_tx mbarrier.try_wait.parity.acquire elect.sync`,
-  8.1: 'st.async',
+  8.1: 'st.async cvt.rn.satfinite.e4m3x2.f32', // on sm_89; sm_90 had the latter with 7.8
 };
 
 function sources(): { name: string; text: string }[] {

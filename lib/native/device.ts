@@ -14,8 +14,8 @@ export interface DeviceOptions {
   /** CPU threads; by default one for each core that the process may use. */
   threads?: number;
   /**
-   * On a GPU: the type of activations and weights, fp16 unless 'bf16'. The CPU computes in fp32. 'fp8', on the CPU only:
-   * most products of U-Nets as e4m3 gives them, which shows what that costs in quality (docs/fp8.md).
+   * On a GPU: the type of activations and weights, fp16 unless 'bf16'. The CPU computes in fp32. 'fp8': most products of
+   * U-Nets are of e4m3, the rest of fp16 on a GPU, which must be of sm_89 or newer, and of fp32 on the CPU (docs/fp8.md).
    */
   dtype?: 'auto' | 'fp32' | 'fp16' | 'bf16' | 'fp8';
   /**
@@ -45,10 +45,7 @@ export function openBackend(options: DeviceOptions): NativeBackend {
   checkDevice('device', device);
   const chosen = device === 'auto' ? bestDevice() : device;
   if (dtype === 'fp32' && chosen !== 'cpu') {
-    throw invalidArgument('dtype', `must be 'fp16' or 'bf16' on ${chosen}, got 'fp32'`);
-  }
-  if (dtype === 'fp8' && chosen !== 'cpu') {
-    throw invalidArgument('dtype', `'fp8' is for the CPU only, must be 'fp16' or 'bf16' on ${chosen}`);
+    throw invalidArgument('dtype', `must be 'fp16', 'bf16' or 'fp8' on ${chosen}, got 'fp32'`);
   }
   const type = dtype === 'bf16' || dtype === 'fp8' ? dtype : 'fp16';
   const key = `${threads} ${dtype === 'fp8'}`;

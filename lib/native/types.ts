@@ -28,7 +28,7 @@ export interface NativeAddon {
   readonly Backend: new (options: {
     device: string;
     threads: number;
-    /** Activations and weights on a GPU; the CPU computes in fp32, but for the products of 'fp8'. */
+    /** Activations and weights on a GPU; the CPU computes in fp32. 'fp8' is about products only. */
     dtype?: 'fp16' | 'bf16' | 'fp8';
     /** On a GPU: programs measure tiles that nobody has measured, and keep what they found. */
     autotune?: boolean;
@@ -80,7 +80,7 @@ export interface DeviceInfo {
 export interface NativeBackend {
   readonly device: string;
   readonly threads: number;
-  /** Of activations: 'fp32' on the CPU; or 'fp8', what products are of. */
+  /** Of activations: 'fp32' on the CPU; or 'fp8', what products are of: the rest is fp16 on a GPU. */
   readonly dtype: 'fp32' | 'fp16' | 'bf16' | 'fp8';
   /** What kernels are for: 'baseline', 'avx2' or 'avx512' on the CPU, 'sm_90' or the like on a GPU. */
   readonly isa: string;

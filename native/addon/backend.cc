@@ -57,14 +57,12 @@ std::string architecture(const cuda::DeviceInfo& info) {
   return "sm_" + std::to_string(10 * info.major + info.minor);
 }
 
-cuda::ActivationType activation_type(const Argument& argument) {
+// Of a GPU.
+std::string type_name(const Argument& argument) {
   const std::string name = argument.given() ? argument.string() : "fp16";
-  if (name != "fp16" && name != "bf16") argument.fail("'fp16' or 'bf16'", "'" + name + "'");
-  return name == "fp16" ? cuda::ActivationType::fp16 : cuda::ActivationType::bf16;
-}
-
-const char* name_of(cuda::ActivationType type) {
-  return type == cuda::ActivationType::fp16 ? "fp16" : "bf16";
+  if (name != "fp16" && name != "bf16" && name != "fp8")
+    argument.fail("'fp16', 'bf16' or 'fp8'", "'" + name + "'");
+  return name;
 }
 
 // Calls a function whose jobs take their memory from the reservation.
@@ -133,12 +131,14 @@ NativeBackend::NativeBackend(const Napi::CallbackInfo& info) : ObjectWrap(info) 
     const auto object = info.This().As<Napi::Object>();
     define(object, "device", Napi::String::New(env, device));
     if (const std::optional<int> index = cuda::device_index(device)) {
-      const cuda::ActivationType type = activation_type(options["dtype"]);
-      backend_ = cuda::open_device(device, type);
+      const std::string type = type_name(options["dtype"]);
+      backend_ = cuda::open_device(
+          device, type == "bf16" ? cuda::ActivationType::bf16 : cuda::ActivationType::fp16,
+          type == "fp8");
       if (const Argument tune = options["autotune"]; tune.given() && tune.boolean())
         static_cast<cuda::CudaBackend&>(*backend_).set_tuning("", true);
       define(object, "threads", Napi::Number::New(env, 0));
-      define(object, "dtype", Napi::String::New(env, name_of(type)));
+      define(object, "dtype", Napi::String::New(env, type));
       define(object, "isa", Napi::String::New(env, architecture(cuda_device(*index))));
     } else if (device == "cpu") {
       const Argument type = options["dtype"];

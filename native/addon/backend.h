@@ -14,8 +14,8 @@ class NativeBackend : public Napi::ObjectWrap<NativeBackend> {
   static constexpr napi_type_tag kTypeTag = {0x64656570'63616368, 0x65000000'00000001};
   static Napi::Function define_class(Napi::Env env);
 
-  // ({device: 'cpu' | 'cuda' | 'cuda:<i>', threads: 0 for all, dtype: 'fp16' | 'bf16' on a GPU,
-  // 'fp8' on the CPU,
+  // ({device: 'cpu' | 'cuda' | 'cuda:<i>', threads: 0 for all, dtype: 'fp16' | 'bf16' | 'fp8' on a
+  // GPU, 'fp8' on the CPU,
   //   autotune: whether a GPU measures its tiles})
   explicit NativeBackend(const Napi::CallbackInfo& info);
 

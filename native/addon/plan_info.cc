@@ -64,7 +64,7 @@ bool names_gpu(const Argument& in) {
 }
 
 DeviceSizes sizes_on(bool gpu) {
-  if (gpu) return {Type::f16, cuda::packed_bytes};
+  if (gpu) return {Type::f16, [](const WeightSpec& spec) { return cuda::packed_bytes(spec); }};
   const std::shared_ptr<Backend> cpu = make_cpu_backend(1);
   return {cpu->activation_type(),
           [cpu](const WeightSpec& spec) { return cpu->packed_bytes(spec); }};

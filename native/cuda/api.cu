@@ -66,8 +66,8 @@ int device_info(int device, DeviceInfo* info, ApiError* error) {
   });
 }
 
-int context_create(int device, ActivationType type, Context** context, ApiError* error) {
-  return guarded(error, [&] { *context = new Context(device, type); });
+int context_create(int device, ActivationType type, bool fp8, Context** context, ApiError* error) {
+  return guarded(error, [&] { *context = new Context(device, type, fp8); });
 }
 
 void context_destroy(Context* context) { delete context; }

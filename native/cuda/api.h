@@ -47,11 +47,13 @@ struct TensorPlace {
 // A packed weight. Matrices are rows of `stride` 16-bit values, k innermost (tap, then channel),
 // padded with zeros to a multiple of 8. geglu: value and gate rows alternate. upsample: the
 // matrices of the four phases (y odd, x odd) with 2x2 taps, then the plain one of 3x3 taps for
-// enlargements that are cropped.
+// enlargements that are cropped. fp8: rows of codes of e4m3, as many bytes as values, then the
+// rows' scales, fp32.
 struct WeightPlace {
   const void* data = nullptr;
   Recipe recipe = Recipe::vector;
   int out = 0, in = 0, kernel_h = 1, kernel_w = 1;
+  bool fp8 = false;
 };
 
 // A finished plan. Everything is copied; the memory that places name must outlive the program.
@@ -110,7 +112,8 @@ struct Api {
 
   int (*device_count)(int* count, ApiError*);
   int (*device_info)(int device, DeviceInfo*, ApiError*);
-  int (*context_create)(int device, ActivationType, Context**, ApiError*);
+  // `fp8`: products of e4m3 will be asked for; an error where the GPU has none.
+  int (*context_create)(int device, ActivationType, bool fp8, Context**, ApiError*);
   void (*context_destroy)(Context*);
   int (*synchronize)(Context*, ApiError*);
   // What its kernels use and do without, in lines (Context::describe): as much as fits, and its

@@ -18,9 +18,16 @@ gpu::Properties check_device(int device) {
   return properties;
 }
 
+[[noreturn]] void refuse_fp8(const gpu::Properties& properties) {
+  throw Error(ErrorCode::kBackendUnavailable,
+              properties.name + " (sm_" + std::to_string(10 * properties.major + properties.minor) +
+                  ") does not multiply by fp8: Ada (sm_89), Hopper (sm_90) and newer do, by code "
+                  "built for them; choose 'fp16' or 'bf16'");
+}
+
 }  // namespace
 
-Context::Context(int device, ActivationType type)
+Context::Context(int device, ActivationType type, bool fp8)
     : device(device),
       type(type),
       switches(Switches::from_environment()),
@@ -30,6 +37,10 @@ Context::Context(int device, ActivationType type)
   fault = gpu::Memory(sizeof(int));
   gpu::fill(fault.data(), 0, sizeof(int), stream);
   probe_code(properties, stream);
+  if (fp8 && !properties.fp8) {
+    gpu::destroy(stream);
+    refuse_fp8(properties);
+  }
   switches.apply(properties);
   if (properties.hopper && switches.allows("odd_v")) probe_odd_transposed(properties, stream);
   if (properties.overlap) gpu::allow_overlap(stream);

@@ -17,9 +17,9 @@ namespace deepcache::cuda {
 constexpr int kBadToken = 1, kBadIndex = 2;
 
 struct Context {
-  // Throws Error(kBackendUnavailable) when the GPU is not there or too old, Error(kInvalidArgument)
-  // for what the environment cannot ask.
-  Context(int device, ActivationType type);
+  // Throws Error(kBackendUnavailable) when the GPU is not there, too old or has no fp8,
+  // Error(kInvalidArgument) for what the environment cannot ask.
+  Context(int device, ActivationType type, bool fp8);
   ~Context();
   Context(const Context&) = delete;
 

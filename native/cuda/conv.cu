@@ -10,6 +10,20 @@ bool is_mappable(const MatmulSegment& s) {
   return s.in_async() && s.shift == 0 && s.stride <= kMostStride;
 }
 
+// Of e4m3: the input's codes and scales are memory of the op's own, given to it later.
+void take_codes(const Conv& op, const Operands& operands, MatmulSegment& s) {
+  const WeightPlace& weight = operands.weights[op.weight];
+  if (op.x.shape.c % 16 != 0 || op.x2 || op.upsample || (op.fp8_rows() && op.stride != 1) ||
+      !aligned(operands.view(op.x)))
+    throw Error(ErrorCode::kInternal, "conv: an input that fp8 cannot be");
+  s.x[0] = s.x[1] = {};
+  s.eights = true;
+  s.mappable = false;
+  s.weight_stride = s.k;
+  s.weight_scales = reinterpret_cast<const float*>(static_cast<const char*>(weight.data) +
+                                                   size_t(packed_rows(weight.out)) * s.k);
+}
+
 // The inputs of a convolution, read as the op says, and its matrix at an offset in its weight.
 MatmulSegment whole_input(const Conv& op, const Operands& operands, size_t weight_offset) {
   MatmulSegment s;
@@ -33,6 +47,7 @@ MatmulSegment whole_input(const Conv& op, const Operands& operands, size_t weigh
   s.weight = static_cast<const char*>(operands.weights[op.weight].data) + weight_offset;
   s.weight_stride = weight_stride(s.k);
   s.bias = operands.vector(op.bias);
+  if (operands.weights[op.weight].fp8) take_codes(op, operands, s);
   return s;
 }
 
@@ -112,6 +127,8 @@ MatmulArgs matmul_args(const Conv& op, const Conv* shortcut, const Operands& ope
     flatten(op, a);
   a.rows = a.samples * a.out_h * a.out_w;
 
+  a.fp8 = weight.fp8;
+  a.scales_rows = weight.fp8 && op.fp8_rows();
   if (shortcut) {
     a.segment_count = 2;
     a.segments[1] = whole_input(*shortcut, operands, 0);
@@ -120,8 +137,19 @@ MatmulArgs matmul_args(const Conv& op, const Conv* shortcut, const Operands& ope
   return a;
 }
 
+RoundArgs round_args(const Conv& op, const Operands& operands) {
+  RoundArgs a;
+  const Shape& x = op.x.shape;
+  a.x = operands.view(op.x);
+  a.rows = op.fp8_rows();
+  a.scales = a.rows ? int(x.rows()) : x.n;
+  a.count = x.count() / size_t(a.scales);
+  return a;
+}
+
 bool can_add_shortcut(const Conv& op, const Conv& shortcut, const Operands& operands) {
   // act(sum + bias) * scale + residual * residual_scale must be (sum + bias + residual) * scale.
+  if (operands.weights[op.weight].fp8 || operands.weights[shortcut.weight].fp8) return false;
   if (op.activation != Activation::none || op.scale != op.residual_scale || op.upsample ||
       op.kernel_h * op.kernel_w == 1)
     return false;

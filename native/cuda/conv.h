@@ -3,6 +3,7 @@
 // From a Conv op to the arguments of a product (kernels/matmul.h).
 
 #include "cuda/kernels/matmul.h"
+#include "cuda/kernels/round_input.h"
 #include "cuda/operands.h"
 
 namespace deepcache::cuda {
@@ -10,6 +11,9 @@ namespace deepcache::cuda {
 // All but the splits of k. `shortcut`: a 1x1 convolution that computes op's residual, to be added
 // to the same sums; see can_add_shortcut().
 MatmulArgs matmul_args(const Conv& op, const Conv* shortcut, const Operands& operands);
+
+// How the input of a product of e4m3 becomes codes and scales; where they go is another's matter.
+RoundArgs round_args(const Conv& op, const Operands& operands);
 
 // Whether both convolutions can be one product that is no slower: none of them would fall back to
 // another kernel for the other's sake.

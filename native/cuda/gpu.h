@@ -39,6 +39,7 @@ struct Properties {
   // What the GPU and the library's code for it (kernels/probe.h) can do: clusters of blocks, grids
   // that wait for the one before them, TMA and wgmma.
   bool clusters = false, overlap = false, hopper = false;
+  bool fp8 = false;  // products of e4m3
   // Whether wgmma takes a transposed operand whose columns are not a multiple of 64.
   bool odd_transposed_v = false;
   bool once = true;  // whether group norms may read their input once; see Switches

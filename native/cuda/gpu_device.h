@@ -11,6 +11,12 @@
 
 #define PLANTED(bug) false
 #define DEVICE __device__ __forceinline__
+// Whether the code that is compiled may multiply by e4m3.
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 890
+#define DEEPCACHE_FP8 1
+#else
+#define DEEPCACHE_FP8 0
+#endif
 #define DYNAMIC_SHARED(name) extern __shared__ __align__(1024) unsigned char name[]
 #define SHARED_ARRAY(T, name, count) __shared__ T name[count]
 
@@ -76,6 +82,27 @@ DEVICE void mma_16816(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)
         "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
         : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+
+// The same for a 16x32 a and a 32x8 b of e4m3, four values in a register.
+DEVICE void mma_16832_e4m3([[maybe_unused]] float (&d)[4], [[maybe_unused]] const uint32_t (&a)[4],
+                           [[maybe_unused]] const uint32_t (&b)[2]) {
+#if DEEPCACHE_FP8
+  asm volatile(
+      "mma.sync.aligned.m16n8k32.row.col.f32.e4m3.e4m3.f32 "
+      "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#endif
+}
+
+// As two codes of e4m3, rounded as float_to_e4m3() does (runtime/e4m3.h).
+DEVICE uint16_t pack_e4m3([[maybe_unused]] float low, [[maybe_unused]] float high) {
+  uint16_t codes = 0;
+#if DEEPCACHE_FP8
+  asm("cvt.rn.satfinite.e4m3x2.f32 %0, %2, %1;" : "=h"(codes) : "f"(low), "f"(high));
+#endif
+  return codes;
 }
 
 // 2^x to about 2 units in the last place; 0 below 2^-126.

@@ -7,9 +7,11 @@
 #include <vector>
 
 #include "emulator/emulator.h"
+#include "runtime/e4m3.h"
 
 #define PLANTED(bug) (deepcache::emulator::options.planted_bug == (bug))
 #define DEVICE inline
+#define DEEPCACHE_FP8 1
 #define DYNAMIC_SHARED(name) \
   unsigned char* name = reinterpret_cast<unsigned char*>(deepcache::emulator::dynamic_shared())
 #define SHARED_ARRAY(T, name, count) \
@@ -56,6 +58,13 @@ DEVICE void mma_16816(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)
   emulator::mma_16816(d, a, b, Number<T>::kType, file, line);
 }
 DEVICE int not_before(int value) { return value; }
+DEVICE void mma_16832_e4m3(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
+                           EMULATOR_AT) {
+  emulator::mma_16832_e4m3(d, a, b, file, line);
+}
+DEVICE uint16_t pack_e4m3(float low, float high) {
+  return uint16_t(float_to_e4m3(low) | float_to_e4m3(high) << 8);
+}
 DEVICE float fast_exp2(float x) { return std::exp2(x); }
 DEVICE float fast_reciprocal(float x) { return 1.0f / x; }
 DEVICE void cp_async16(void* to, const void* from, bool valid, EMULATOR_AT) {

@@ -43,6 +43,7 @@ Properties properties(int device) {
   if (const int version = options.compute_capability)
     return {"emulated GPU", version / 10, version % 10, 4, 64 << 10, options.memory_bytes};
   if (device == 1) return {"emulated sm_86", 8, 6, 3, 99 << 10, options.memory_bytes};
+  if (device == 3) return {"emulated sm_89", 8, 9, 4, 99 << 10, options.memory_bytes};
   if (device == 2) return {"emulated sm_90", 9, 0, 4, 227 << 10, options.memory_bytes, 0, true};
   return {"emulated sm_80", 8, 0, 4, 163 << 10, options.memory_bytes};
 }

@@ -73,10 +73,48 @@ class ConvOp : public DeviceOp {
   size_t workspace_bytes() const override { return partial_bytes(product_); }
   void use_workspace(void* data) override { product_.args.partials = static_cast<float*>(data); }
 
- private:
+ protected:
   Product product_;
+
+ private:
   const gpu::Properties& properties_;
   void (*launch_)(const Product&, const gpu::Properties&, Stream);
+};
+
+// A product of e4m3, whose input becomes codes before it.
+class Fp8ConvOp : public ConvOp {
+ public:
+  Fp8ConvOp(Product product, const RoundArgs& round, const OpContext& context)
+      : ConvOp(std::move(product), context), round_(round) {}
+
+  void launch(Stream stream) const override {
+    launch_round_input<Half>(round_, stream);
+    ConvOp::launch(stream);
+  }
+  std::string kernel() const override { return ConvOp::kernel() + ", e4m3"; }
+  size_t workspace_bytes() const override {
+    return codes_at() + aligned(round_.count * size_t(round_.scales)) +
+           aligned(size_t(round_.scales) * sizeof(float)) +
+           (round_.rows ? 0 : size_t(round_.scales) * kRoundParts * sizeof(float));
+  }
+  void use_workspace(void* data) override {
+    ConvOp::use_workspace(data);
+    char* const codes = static_cast<char*>(data) + codes_at();
+    char* const scales = codes + aligned(round_.count * size_t(round_.scales));
+    round_.codes = reinterpret_cast<uint8_t*>(codes);
+    round_.to_scales = reinterpret_cast<float*>(scales);
+    round_.largest =
+        reinterpret_cast<float*>(scales + aligned(size_t(round_.scales) * sizeof(float)));
+    MatmulSegment& segment = product_.args.segments[0];
+    segment.x[0] = segment.x[1] = {codes};
+    segment.input_scales = round_.to_scales;
+  }
+
+ private:
+  static size_t aligned(size_t bytes) { return (bytes + 255) / 256 * 256; }
+  size_t codes_at() const { return aligned(ConvOp::workspace_bytes()); }
+
+  RoundArgs round_;
 };
 
 }  // namespace
@@ -85,6 +123,9 @@ std::unique_ptr<DeviceOp> make_op(const Conv& op, const OpContext& context) {
   const MatmulArgs args = matmul_args(op, context.shortcut(op), context.operands);
   if (auto padded = make_few_channels(args, context)) return padded;
   const MatmulChoice choice = context.gpu.tuning.choose(args, context.gpu);
+  if (args.fp8)
+    return std::make_unique<Fp8ConvOp>(make_product(args, choice, context.gpu.type),
+                                       round_args(op, context.operands), context);
   return std::make_unique<ConvOp>(make_product(args, choice, context.gpu.type), context);
 }
 

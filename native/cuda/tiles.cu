@@ -65,7 +65,7 @@ double cost(const MatmulArgs& args, const MatmulChoice& choice, int tiles_down,
 
 bool serves(const MatmulArgs& args, MatmulTile tile, const gpu::Properties& gpu) {
   if (tile == MatmulTile::narrow_64x8) return false;
-  bool mappable = gpu.hopper;
+  bool mappable = gpu.hopper && !args.fp8;
   for (int s = 0; s < args.segment_count; s++) mappable &= args.segments[s].mappable;
   return is_sm90(tile) == mappable && matmul_tile_info(tile).shared_bytes <= gpu.shared_bytes;
 }
@@ -94,7 +94,7 @@ int chunk_count(const MatmulArgs& args, bool sm90) {
     // TMA loads chunks of one tap and input, cp.async 64 values of k whatever they are.
     chunks += sm90 ? s.kernel_h * s.kernel_w *
                          (parts(s.channels[0], kMatmulChunk) + parts(s.channels[1], kMatmulChunk))
-                   : parts(s.k, kMatmulChunk);
+                   : parts(s.k, args.fp8 ? 2 * kMatmulChunk : kMatmulChunk);
   }
   return chunks;
 }

@@ -48,7 +48,7 @@ class ColdWeights {
   // Where TMA can read a copy behind another.
   size_t bytes_of(int segment) const {
     const size_t bytes = size_t(args_.phases) * packed_rows(args_.columns) *
-                         args_.segments[segment].weight_stride * 2;
+                         args_.segments[segment].weight_stride * (args_.fp8 ? 1 : 2);
     return (bytes + 255) / 256 * 256;
   }
 
@@ -86,13 +86,23 @@ MatmulChoice measure(const MatmulArgs& args, const std::vector<MatmulChoice>& ra
   constexpr int kRounds = 3;
   const gpu::Memory y(size_t(args.samples) * args.y_h * args.y_w * args.y_channels *
                       (args.y.fp32 ? 4 : 2));
+  // Codes and scales that an op has only while it runs.
+  const MatmulSegment& first = args.segments[0];
+  const gpu::Memory codes(
+      args.fp8 ? size_t(args.samples) * first.in_h * first.in_w * first.channels[0] : 0);
+  const gpu::Memory scales(args.fp8 ? size_t(args.rows) * sizeof(float) : 0);
   const ColdWeights weights(args, context);
   std::vector<Candidate> candidates(std::min(kFavourites, ranked.size()));
   size_t bytes = 0;
   for (size_t i = 0; i < candidates.size(); i++)
     for (size_t copy = 0; copy < weights.count(); copy++) {
       candidates[i].push_back(make_product(weights.args(copy), ranked[i], context.type));
-      candidates[i].back().args.y.data = y.data();
+      MatmulArgs& own = candidates[i].back().args;
+      own.y.data = y.data();
+      if (args.fp8) {
+        own.segments[0].x[0] = own.segments[0].x[1] = {codes.data()};
+        own.segments[0].input_scales = reinterpret_cast<const float*>(scales.data());
+      }
       bytes = std::max(bytes, partial_bytes(candidates[i].back()));
     }
   const gpu::Memory partials(bytes);
@@ -127,6 +137,7 @@ std::string tuning_key(const MatmulArgs& args) {
   if (args.has_row) key << ",row";
   if (args.has_residual) key << ",residual";
   if (!args.wide) key << ",apart";
+  if (args.fp8) key << ",fp8";
   return key.str();
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "runtime/e4m3.h"
 #include "runtime/half.h"
 #include "shared_memory.h"
 #include "warp.h"
@@ -85,6 +86,39 @@ void execute_mma(void** arguments, uint32_t) {
   }
 }
 
+// Registers hold four values of k where 16-bit types have two: columns 4 * (lane % 4) and on.
+void execute_mma_e4m3(void** arguments, uint32_t) {
+  statistics.mma++;
+  float d[16][8], wide[32][16 + 8];  // row k of b, and column k of a, side by side
+  for (int l = 0; l < 32; l++) {
+    const auto& f = *static_cast<Fragments*>(arguments[l]);
+    const int g = l >> 2, c = 4 * (l & 3);
+    const auto value = [](uint32_t four, int i) { return e4m3_to_float(uint8_t(four >> 8 * i)); };
+    for (int i = 0; i < 4; i++)
+      for (int half = 0; half < 2; half++) {
+        float* const column = wide[c + 16 * half + i];
+        column[g] = value(f.a[2 * half], i);
+        column[g + 8] = value(f.a[2 * half + 1], i);
+        column[16 + g] = value(f.b[half], i);
+      }
+    for (int i = 0; i < 2; i++) {
+      d[g][2 * (l & 3) + i] = f.d[i];
+      d[g + 8][2 * (l & 3) + i] = f.d[2 + i];
+    }
+  }
+  for (int k = 0; k < 32; k++)
+    for (int i = 0; i < 16; i++)
+      for (int j = 0; j < 8; j++) d[i][j] += wide[k][i] * wide[k][16 + j];
+  for (int l = 0; l < 32; l++) {
+    const auto& f = *static_cast<Fragments*>(arguments[l]);
+    const int g = l >> 2;
+    for (int i = 0; i < 2; i++) {
+      f.d[i] = d[g][2 * (l & 3) + i];
+      f.d[2 + i] = d[g + 8][2 * (l & 3) + i];
+    }
+  }
+}
+
 }  // namespace
 
 float widen(uint16_t bits, int type) {
@@ -118,6 +152,11 @@ void mma_16816(float* d, const uint32_t* a, const uint32_t* b, int type, const c
   Fragments argument{d, a, b};
   warp_op("mma.sync", ~0u, &argument, file, line,
           type == kHalf ? execute_mma<kHalf> : execute_mma<kBfloat16>);
+}
+
+void mma_16832_e4m3(float* d, const uint32_t* a, const uint32_t* b, const char* file, int line) {
+  Fragments argument{d, a, b};
+  warp_op("mma.sync", ~0u, &argument, file, line, execute_mma_e4m3);
 }
 
 }  // namespace deepcache::emulator

@@ -1,6 +1,7 @@
 #pragma once
 
-// The matrix instructions of sm_80: ldmatrix and mma.sync m16n8k16 with fp32 accumulators.
+// The matrix instructions of sm_80: ldmatrix and mma.sync m16n8k16 with fp32 accumulators; and of
+// sm_89: m16n8k32 of e4m3.
 
 #include <cstdint>
 
@@ -17,5 +18,6 @@ void ldmatrix(uint32_t* registers, int count, bool transposed, const void* row, 
               int line);
 void mma_16816(float* d, const uint32_t* a, const uint32_t* b, int type, const char* file,
                int line);
+void mma_16832_e4m3(float* d, const uint32_t* a, const uint32_t* b, const char* file, int line);
 
 }  // namespace deepcache::emulator

@@ -17,7 +17,7 @@ struct Options {
   Async async = Async::late;  // late: only when something waits for it
   int resident = 1;           // blocks that are interleaved
   size_t stack = 128 << 10;   // bytes of a thread's stack
-  int gpus = 3;
+  int gpus = 4;
   int compute_capability = 0;  // 75 for 7.5, of all GPUs; 0: each has its own
   // Whether wgmma reads what its transposed operand has of the last 64 columns, or nothing of them:
   // no documentation says.

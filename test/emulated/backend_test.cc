@@ -33,11 +33,11 @@ void run_embedding(Backend& backend, int32_t id) {
 TEST(quick_backend_devices) {
   int count = 0;
   cuda::call(deepcache_cuda_api()->device_count, &count);
-  CHECK_EQ(count, 3);
+  CHECK_EQ(count, 4);
   cuda::DeviceInfo info;
   cuda::call(deepcache_cuda_api()->device_info, 1, &info);
   CHECK_EQ(std::string(info.name), std::string("emulated sm_86"));
-  CHECK_THROWS(emulated_backend(3, ActivationType::fp16), ErrorCode::kBackendUnavailable);
+  CHECK_THROWS(emulated_backend(4, ActivationType::fp16), ErrorCode::kBackendUnavailable);
 }
 
 TEST(quick_backend_memory_is_zero_and_comes_back) {

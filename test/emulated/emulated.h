@@ -14,10 +14,11 @@ namespace deepcache::test {
 using cuda::ActivationType;
 
 // The emulated GPUs, by device number.
-constexpr int kSm80 = 0, kSm86 = 1, kSm90 = 2;
+constexpr int kSm80 = 0, kSm86 = 1, kSm90 = 2, kSm89 = 3;
 
-inline std::unique_ptr<Backend> emulated_backend(int device, ActivationType type) {
-  return std::make_unique<cuda::CudaBackend>(*deepcache_cuda_api(), device, type);
+inline std::unique_ptr<Backend> emulated_backend(int device, ActivationType type,
+                                                 bool fp8 = false) {
+  return std::make_unique<cuda::CudaBackend>(*deepcache_cuda_api(), device, type, fp8);
 }
 
 inline const char* name_of(ActivationType type) {

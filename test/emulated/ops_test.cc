@@ -28,11 +28,9 @@ double tolerance(const OpCase& test, ActivationType type) {
   return value;
 }
 
-// All cases, or those that are named.
-void run_all(int device, ActivationType type, bool staged, uint64_t seed, Async async, int resident,
-             const std::set<std::string>& only = {}) {
-  const Emulation emulation(seed, async, resident);
-  const auto backend = emulated_backend(device, type);
+// All cases, or those that are named, by a kernel whose name contains `kernel`.
+void run_all(Backend& backend, ActivationType type, bool staged, const std::set<std::string>& only,
+             const std::string& kernel = "") {
   std::string problems;
   for (const OpCase& test : op_cases()) {
     // Timesteps are fp32 inputs of every plan: 16 bits would not hold them.
@@ -40,13 +38,33 @@ void run_all(int device, ActivationType type, bool staged, uint64_t seed, Async 
     if (!only.empty() && !only.count(test.name)) continue;
     std::string problem;
     try {
-      problem = check_case(test, *backend, {tolerance(test, type), staged});
+      const CaseResult result = run_case(test, backend, {tolerance(test, type), staged});
+      problem = result.problem;
+      if (problem.empty() && result.kernel.find(kernel) == std::string::npos)
+        problem = "is served by " + result.kernel;
     } catch (const std::exception& error) {
       problem = error.what();
     }
     if (!problem.empty()) problems += "\n  " + test.name + ": " + problem;
   }
   if (!problems.empty()) throw Failure(problems);
+}
+
+void run_all(int device, ActivationType type, bool staged, uint64_t seed, Async async, int resident,
+             const std::set<std::string>& only = {}) {
+  const Emulation emulation(seed, async, resident);
+  const auto backend = emulated_backend(device, type);
+  run_all(*backend, type, staged, only);
+}
+
+// Those of products of e4m3, which must serve them.
+void run_fp8(int device, bool staged, uint64_t seed, Async async, int resident) {
+  const Emulation emulation(seed, async, resident);
+  const auto backend = emulated_backend(device, ActivationType::fp16, true);
+  std::set<std::string> only;
+  for (const OpCase& test : op_cases())
+    if (test.name.starts_with("conv_fp8")) only.insert(test.name);
+  run_all(*backend, ActivationType::fp16, staged, only, "e4m3");
 }
 
 // Every kernel with barriers or asynchronous copies: what ThreadSanitizer runs, which is slow.
@@ -119,6 +137,25 @@ TEST(quick_ops_fp32_inputs) { run_all(kSm80, ActivationType::fp16, false, 2, Asy
 TEST(quick_ops_sm90_late) { run_all(kSm90, ActivationType::fp16, true, 1, Async::late, 1); }
 TEST(quick_ops_bf16_random) { run_all(kSm86, ActivationType::bf16, true, 3, Async::random, 2); }
 
+TEST(quick_ops_fp8_late) { run_fp8(kSm89, true, 12, Async::late, 1); }
+TEST(quick_ops_fp8_fp32_inputs) { run_fp8(kSm89, false, 13, Async::random, 2); }
+TEST(quick_ops_fp8_sm90) { run_fp8(kSm90, true, 14, Async::random, 2); }
+
+TEST(quick_fp8_is_refused_where_there_is_none) {
+  for (const int device : {kSm80, kSm86}) {
+    std::string message;
+    try {
+      emulated_backend(device, ActivationType::fp16, true);
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::kBackendUnavailable);
+      message = error.what();
+    }
+    const char* const has = device == kSm80 ? "emulated sm_80 (sm_80)" : "emulated sm_86 (sm_86)";
+    CHECK(message.find(has) != std::string::npos && message.find("fp8") != std::string::npos);
+  }
+}
+
+TEST(races_fp8) { run_fp8(kSm89, true, 15, Async::random, 2); }
 TEST(races_sm80) { run_all(kSm80, ActivationType::fp16, true, 1, Async::random, 2, kRaceCases); }
 TEST(races_sm90) { run_all(kSm90, ActivationType::fp16, true, 2, Async::random, 2, kRaceCases); }
 

@@ -37,6 +37,9 @@ constexpr Bug kBugs[] = {
     {13, "a kernel does not wait for the grid before it", "layer_norm", true},
     {14, "the input's right edge is one pixel further on", "conv_narrow", true},
     {15, "no barrier between copies and products", "conv_narrow", true},
+    {90, "a sample is multiplied by another one's scale", "conv_fp8_3x3", true, kSm89},
+    {91, "a part's largest value is read before it is complete", "conv_fp8_3x3", true, kSm89},
+    {92, "the last part of a sample does not count", "conv_fp8_3x3", true, kSm89},
     {17, "computed weights are fetched before they are there", "attention_vae", false, kSm90},
     {18, "values are transposed before they are complete", "attention_vae", true},
     {19, "rows are softened before their largest score is known", "attention_vae", true},
@@ -70,7 +73,7 @@ std::string find(const Bug& bug, uint64_t seed, Async async) {
   const Emulation emulation(seed, async, 1);
   emulator::options.planted_bug = bug.number;
   emulator::forget_allowed_shared_memory();
-  const auto gpu = emulated_backend(bug.device, ActivationType::fp16);
+  const auto gpu = emulated_backend(bug.device, ActivationType::fp16, bug.device == kSm89);
   for (const OpCase& test : op_cases()) {
     if (test.name.find(bug.cases) == std::string::npos) continue;
     // Temporaries have no guards behind them, the fp32 externals have.

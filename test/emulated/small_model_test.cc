@@ -88,11 +88,12 @@ std::shared_ptr<WeightSource> synthetic(const UnetConfig& config) {
 
 // A full call, then retrieve calls of the branches on another input.
 void check_small(int device, ActivationType type, const char* json, int size,
-                 const std::vector<int>& branches, double tolerance) {
+                 const std::vector<int>& branches, double tolerance, bool fp8 = false) {
   const UnetConfig config = UnetConfig::parse(json);
   const auto weights = synthetic(config);
-  const auto gpu = std::make_shared<ReportingBackend>(*deepcache_cuda_api(), device, type);
-  Unet reference(config, weights, cpu()), unet(config, weights, gpu);
+  const auto gpu = std::make_shared<ReportingBackend>(*deepcache_cuda_api(), device, type, fp8);
+  Unet reference(config, weights, std::shared_ptr(make_cpu_backend(1, fp8)));
+  Unet unet(config, weights, gpu);
   const int batch = 2, tokens = 77;
   const auto sample = numbers("sample", {batch, 4, size, size});
   const auto next = numbers("next", {batch, 4, size, size});
@@ -117,7 +118,7 @@ void check_small(int device, ActivationType type, const char* json, int size,
     request.retrieve = branch;
     run("retrieve, branch " + std::to_string(branch));
   }
-  gpu->check_and_print(device == kSm90);
+  gpu->check_and_print(device == kSm90 && !fp8);
 }
 
 constexpr ActivationType kFp16 = ActivationType::fp16, kBf16 = ActivationType::bf16;
@@ -131,6 +132,13 @@ TEST(quick_small_sm80_fp16) {
 TEST(quick_small_sm90_fp16) {
   const Emulation emulation(12, emulator::Async::random);
   check_small(kSm90, kFp16, kCut, 8, {0}, 5e-3);
+}
+
+// Rounding to fp16 before it moves a value over the border between two codes now and then, by the
+// distance of these: two backends' sums are soon as far apart as each is from fp32, 6e-2 to 8e-2.
+TEST(all_small_sm89_fp8) {
+  const Emulation emulation(17, emulator::Async::random);
+  check_small(kSm89, kFp16, kCut, 8, {0}, 0.1, true);
 }
 
 TEST(all_small_sm80_fp16) {

@@ -4,7 +4,7 @@ import { checkMaxPending } from '../../pipelines/call-queue.js';
 import * as kinds from '../kinds.js';
 import { option } from '../option.js';
 
-/** Types of a GPU's arithmetic; 'auto' is fp16. The CPU computes in fp32, or U-Nets as 'fp8' gives them. */
+/** Types of a GPU's arithmetic; 'auto' is fp16. The CPU computes in fp32. 'fp8' is for most products of U-Nets. */
 export type Dtype = 'auto' | 'fp32' | 'fp16' | 'bf16' | 'fp8';
 /** All of them. */
 export const DTYPES = ['auto', 'fp32', 'fp16', 'bf16', 'fp8'] as const satisfies readonly Dtype[];
@@ -25,16 +25,16 @@ export const LOAD_OPTIONS = {
       help: 'auto, cpu, cuda or cuda:N; see `deepcache inspect devices` (default: auto)',
     },
   }),
-  /** Type of the GPU's arithmetic. The CPU computes in fp32, or with 'fp8' as docs/fp8.md says. */
+  /** Type of the GPU's arithmetic; the CPU computes in fp32. 'fp8' is for most products of U-Nets, on either. */
   dtype: option({
     kind: kinds.choice(DTYPES, 'dtype'),
     families,
-    help: "type of the GPU's arithmetic; 'fp8' on the CPU only: [what it costs in quality](fp8.md)",
+    help: "type of the GPU's arithmetic; [fp8](fp8.md) is for most products of U-Nets, on the CPU too",
     fallback: "'auto'",
     flag: {
       spelling: '--dtype <type>',
       group: 'model',
-      help: "type of the GPU's arithmetic: auto, fp32, fp16, bf16, or fp8 on the CPU (default: auto)",
+      help: "type of the GPU's arithmetic: auto, fp32, fp16, bf16, or fp8 for most products (default: auto)",
     },
   }),
   /** CPU threads; by default one for each core that the process may use. */

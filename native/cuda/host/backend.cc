@@ -37,9 +37,9 @@ DeviceInfo info_of(const Api& api, int device) {
 }
 }  // namespace
 
-CudaBackend::CudaBackend(const Api& api, int device, ActivationType type)
-    : api_(api), device_(device), type_(type), tuning_file_(api, info_of(api, device)) {
-  call(api_.context_create, device, type, &context_);
+CudaBackend::CudaBackend(const Api& api, int device, ActivationType type, bool fp8)
+    : api_(api), device_(device), type_(type), fp8_(fp8), tuning_file_(api, info_of(api, device)) {
+  call(api_.context_create, device, type, fp8, &context_);
   set_tuning(tuning_file_.read(), tuning_is_asked_for());
 }
 
@@ -57,15 +57,17 @@ std::unique_ptr<Buffer> CudaBackend::allocate(size_t bytes) {
 
 std::unique_ptr<PackedWeight> CudaBackend::pack(const WeightSpec& spec,
                                                 const std::vector<const SourceTensor*>& sources) {
-  auto weight = std::make_unique<CudaWeight>(api_, context_, spec);
+  auto weight = std::make_unique<CudaWeight>(api_, context_, spec, fp8_);
   repack(*weight, spec, sources);
   return weight;
 }
 
 void CudaBackend::repack(PackedWeight& target, const WeightSpec& spec,
                          const std::vector<const SourceTensor*>& sources) {
-  const std::vector<char> values = cuda::pack(spec, sources, type_);
-  static_cast<CudaWeight&>(target).memory.upload(values.data(), values.size(), 0);
+  auto& weight = static_cast<CudaWeight&>(target);
+  const std::vector<char> values =
+      weight.place.fp8 ? pack_fp8(spec, sources) : cuda::pack(spec, sources, type_);
+  weight.memory.upload(values.data(), values.size(), 0);
 }
 
 std::unique_ptr<Program> CudaBackend::compile(const Plan& plan, Weights& weights, Buffer& arena,

@@ -64,10 +64,11 @@ class CudaBuffer : public Buffer {
 
 class CudaWeight : public PackedWeight {
  public:
-  CudaWeight(const Api& api, Context* context, const WeightSpec& spec)
-      : memory(api, context, packed_bytes(spec)), place{memory.data(), spec.recipe,
-                                                        spec.out,      spec.in,
-                                                        spec.kernel_h, spec.kernel_w} {}
+  CudaWeight(const Api& api, Context* context, const WeightSpec& spec, bool fp8)
+      : memory(api, context, packed_bytes(spec, fp8)), place{memory.data(),  spec.recipe,
+                                                             spec.out,       spec.in,
+                                                             spec.kernel_h,  spec.kernel_w,
+                                                             fp8 && spec.fp8} {}
   size_t bytes() const override { return memory.bytes(); }
 
   CudaMemory memory;
@@ -76,21 +77,24 @@ class CudaWeight : public PackedWeight {
 
 class CudaBackend : public Backend {
  public:
-  // Throws Error(kBackendUnavailable) when the GPU cannot be used.
-  CudaBackend(const Api& api, int device, ActivationType type);
+  // Throws Error(kBackendUnavailable) when the GPU cannot be used, or not for fp8.
+  CudaBackend(const Api& api, int device, ActivationType type, bool fp8 = false);
   ~CudaBackend() override;
 
   std::string name() const override { return "cuda:" + std::to_string(device_); }
   Type activation_type() const override {
     return type_ == ActivationType::fp16 ? Type::f16 : Type::bf16;
   }
+  bool fp8() const override { return fp8_; }
   size_t available_memory() const override;
   std::unique_ptr<Buffer> allocate(size_t bytes) override;
   std::unique_ptr<PackedWeight> pack(const WeightSpec& spec,
                                      const std::vector<const SourceTensor*>& sources) override;
   void repack(PackedWeight& target, const WeightSpec& spec,
               const std::vector<const SourceTensor*>& sources) override;
-  size_t packed_bytes(const WeightSpec& spec) const override { return cuda::packed_bytes(spec); }
+  size_t packed_bytes(const WeightSpec& spec) const override {
+    return cuda::packed_bytes(spec, fp8_);
+  }
   std::unique_ptr<Program> compile(const Plan& plan, Weights& weights, Buffer& arena,
                                    std::vector<Binding> bindings) override;
   std::unique_ptr<Loop> make_loop() override;
@@ -114,6 +118,7 @@ class CudaBackend : public Backend {
   const Api& api_;
   const int device_;
   const ActivationType type_;
+  const bool fp8_;
   Context* context_ = nullptr;
   TuningFile tuning_file_;
   bool measures_ = false;

@@ -124,9 +124,9 @@ std::optional<int> device_index(const std::string& device) {
   return std::stoi(device.substr(5));
 }
 
-std::unique_ptr<Backend> open_device(const std::string& device, ActivationType type) {
+std::unique_ptr<Backend> open_device(const std::string& device, ActivationType type, bool fp8) {
   try {
-    return std::make_unique<CudaBackend>(library(), device_index(device).value(), type);
+    return std::make_unique<CudaBackend>(library(), device_index(device).value(), type, fp8);
   } catch (const Error& error) {
     throw Error(error.code(), "device '" + device + "' is not available: " + error.what());
   }

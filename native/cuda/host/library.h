@@ -27,6 +27,7 @@ int device_count();
 std::optional<int> device_index(const std::string& device);
 
 // A device whose name has an index. Errors name the device.
-std::unique_ptr<Backend> open_device(const std::string& device, ActivationType type);
+std::unique_ptr<Backend> open_device(const std::string& device, ActivationType type,
+                                     bool fp8 = false);
 
 }  // namespace deepcache::cuda

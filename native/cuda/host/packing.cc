@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
+#include <functional>
 
 #include "cuda/packed_rows.h"
+#include "runtime/e4m3.h"
 #include "runtime/error.h"
 #include "runtime/half.h"
 #include "runtime/parallel.h"
@@ -29,11 +32,16 @@ float phase_value(const float* taps9, int phase, int tap) {
   return sum;
 }
 
-// Where a row of the published matrix goes. geglu: values are even outputs, gates odd ones.
-size_t place_of(const WeightSpec& spec, size_t row) {
+// The output of a row of the published matrix. geglu: values are even outputs, gates odd ones.
+size_t output_of(const WeightSpec& spec, size_t row) {
   const size_t half = size_t(spec.out) / 2;
   if (spec.recipe == Recipe::geglu) row = row < half ? 2 * row : 2 * (row - half) + 1;
-  return size_t(packed_row(int(row)));
+  return row;
+}
+
+// Where its row goes.
+size_t place_of(const WeightSpec& spec, size_t row) {
+  return size_t(packed_row(int(output_of(spec, row))));
 }
 
 // [channel][tap] to [tap][channel].
@@ -60,6 +68,21 @@ void pack_matrix_row(const WeightSpec& spec, const float* values, size_t row, Ac
   pack_row(spec, values, type, out + place * stride_of(taps * in));
 }
 
+// Calls pack_one(row, values) for all rows of a matrix, in parallel.
+void for_rows(const WeightSpec& spec, const std::vector<const SourceTensor*>& sources,
+              const std::function<void(size_t row, const float* values)>& pack_one) {
+  constexpr size_t kBlock = 16;  // rows of a task
+  const size_t width = taps_of(spec) * size_t(spec.in);
+  const SourceRows rows(sources, width);
+  const size_t all = size_t(spec.out), blocks = (all + kBlock - 1) / kBlock;
+  parallel_for(blocks, all * width < (size_t(1) << 18) ? 1 : 0, [&](size_t block, int) {
+    const size_t first = block * kBlock, some = std::min(kBlock, all - first);
+    std::vector<float> values(some * width);
+    rows.read(first, some, values.data());
+    for (size_t i = 0; i < some; i++) pack_one(first + i, &values[i * width]);
+  });
+}
+
 }  // namespace
 
 uint16_t narrow(float value, ActivationType type) {
@@ -73,8 +96,9 @@ float widen(uint16_t bits, ActivationType type) {
   return type == ActivationType::fp16 ? half_to_float(bits) : bf16_to_float(bits);
 }
 
-size_t packed_bytes(const WeightSpec& spec) {
+size_t packed_bytes(const WeightSpec& spec, bool fp8) {
   const size_t rows = size_t(packed_rows(spec.out)), in = size_t(spec.in);
+  if (fp8 && spec.fp8) return rows * (taps_of(spec) * in + sizeof(float));
   switch (spec.recipe) {
     case Recipe::vector:
       return spec.count() * sizeof(float);
@@ -104,21 +128,31 @@ std::vector<char> pack(const WeightSpec& spec, const std::vector<const SourceTen
   }
   uint16_t* const to = reinterpret_cast<uint16_t*>(out.data());
   const size_t width = taps_of(spec) * size_t(spec.in);
-  const SourceRows rows(sources, width);
-  const auto pack_one = [&](size_t row, const float* values) {
+  for_rows(spec, sources, [&](size_t row, const float* values) {
     if (spec.recipe == Recipe::table) {
       for (size_t c = 0; c < width; c++) to[row * width + c] = narrow(values[c], type);
     } else {
       pack_matrix_row(spec, values, row, type, to);
     }
-  };
-  constexpr size_t kBlock = 16;  // rows of a task
-  const size_t all = size_t(spec.out), blocks = (all + kBlock - 1) / kBlock;
-  parallel_for(blocks, all * width < (size_t(1) << 18) ? 1 : 0, [&](size_t block, int) {
-    const size_t first = block * kBlock, some = std::min(kBlock, all - first);
-    std::vector<float> values(some * width);
-    rows.read(first, some, values.data());
-    for (size_t i = 0; i < some; i++) pack_one(first + i, &values[i * width]);
+  });
+  return out;
+}
+
+std::vector<char> pack_fp8(const WeightSpec& spec,
+                           const std::vector<const SourceTensor*>& sources) {
+  check_count(spec, sources);
+  const size_t taps = taps_of(spec), in = size_t(spec.in), k = taps * in;
+  std::vector<char> out(packed_bytes(spec, true));
+  float* const scales = reinterpret_cast<float*>(out.data() + size_t(packed_rows(spec.out)) * k);
+  for_rows(spec, sources, [&](size_t row, const float* values) {
+    float largest = 0;
+    for (size_t i = 0; i < k; i++) largest = std::fmax(largest, std::fabs(values[i]));
+    const E4m3Scale of(largest);
+    scales[output_of(spec, row)] = of.scale;
+    char* const to = &out[place_of(spec, row) * k];
+    for (size_t t = 0; t < taps; t++)
+      for (size_t c = 0; c < in; c++)
+        to[t * in + c] = char(float_to_e4m3(values[c * taps + t] * of.factor));
   });
   return out;
 }

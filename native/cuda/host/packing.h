@@ -9,12 +9,16 @@
 
 namespace deepcache::cuda {
 
-size_t packed_bytes(const WeightSpec& spec);
+// `fp8`: by a backend of that type.
+size_t packed_bytes(const WeightSpec& spec, bool fp8 = false);
 
 // The packed values in host memory. Throws Error(kInvalidWeights) when the tensors hold another
 // number of values than the spec.
 std::vector<char> pack(const WeightSpec& spec, const std::vector<const SourceTensor*>& sources,
                        ActivationType type);
+
+// The same of a weight of e4m3.
+std::vector<char> pack_fp8(const WeightSpec& spec, const std::vector<const SourceTensor*>& sources);
 
 // One value, rounded to nearest even.
 uint16_t narrow(float value, ActivationType type);

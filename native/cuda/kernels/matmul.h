@@ -38,6 +38,8 @@ struct MatmulSegment {
   int weight_stride = 0;
   int k = 0;
   const float* bias = nullptr;  // [columns]; geglu: of the values, then of the gates
+  // Of products of e4m3: values are code * scale. weight_scales: [columns].
+  const float *input_scales = nullptr, *weight_scales = nullptr;
 
   // Whether cp.async can copy the inputs.
   bool in_async() const { return eights && !x[0].fp32 && !x[1].fp32; }
@@ -74,6 +76,9 @@ struct MatmulArgs {
 
   // The weights are activations of an earlier kernel, not to be read before it has ended.
   bool computed_weights = false;
+  // Inputs and weights are codes of e4m3 (runtime/e4m3.h), one segment of one input. input_scales
+  // are one for each row of the product, or one for each sample.
+  bool fp8 = false, scales_rows = false;
 
   int splits = 1;             // of k
   float* partials = nullptr;  // [splits][phases][rows][columns] of sums that are finished apart

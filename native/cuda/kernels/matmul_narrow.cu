@@ -126,7 +126,7 @@ __global__ void __launch_bounds__(kThreads)
 
 bool is_narrow(const MatmulArgs& args) {
   const MatmulSegment& s = args.segments[0];
-  return args.columns <= kColumns && args.segment_count == 1 && args.phases == 1 &&
+  return args.columns <= kColumns && !args.fp8 && args.segment_count == 1 && args.phases == 1 &&
          s.kernel_h == 3 && s.kernel_w == 3 && s.origin_y == -1 && s.origin_x == -1 &&
          s.stride == 1 && s.shift == 0 && s.channels[1] == 0 && s.in_async() &&
          args.activation != Activation::geglu;

@@ -10,8 +10,14 @@
 // row % 8), so that neither copies nor ldmatrix meet a bank twice. The epilogue works on registers.
 // Where the grid would not fill the GPU, k is split over blocks whose sums a second kernel adds in
 // a fixed order.
+//
+// Products of e4m3 (sm_89 and newer) are the same kernel: its rows of 128 bytes hold 128 values of
+// k, and the registers of an mma.sync four where 16-bit values have two, so that copies, swizzle
+// and ldmatrix stay as they are for twice the products. Scales multiply the sums before anything is
+// added.
 
-#include "cuda/kernels/matmul_epilogue.h"
+#include "cuda/kernels/matmul_e4m3.h"
+#include "cuda/kernels/matmul_gather.h"
 
 namespace deepcache::cuda {
 namespace {
@@ -30,69 +36,18 @@ using Tile64x64 = Tile<64, 64, 32, 32, 4>;
 using Tile128x128 = Tile<128, 128, 64, 32, 3>;
 using Tile128x160 = Tile<128, 160, 32, 80, 3>;
 
-// Where a row of A lies: the pixel of the output.
-struct Pixel {
-  int sample, y, x;
-};
-
-DEVICE Pixel find_pixel(const MatmulArgs& a, int row) {
-  if (row >= a.rows) return {0, 1 << 24, 0};  // far outside of the input
-  const int area = a.out_h * a.out_w, n = row / area, p = row - n * area, i = p / a.out_w;
-  return {n, i, p - i * a.out_w};
-}
-
-// The input row of a tap of the pixel, or -1 outside.
-DEVICE long long find_source(const MatmulSegment& from, int phase, const Pixel& pixel, int tap) {
-  const int r = tap / from.kernel_w, s = tap - r * from.kernel_w;
-  const int y = pixel.y * from.stride + from.origin_y + (phase >> 1) + r;
-  const int x = pixel.x * from.stride + from.origin_x + (phase & 1) + s;
-  const int edge = from.limit_w + PLANTED(1);
-  if (unsigned(y) >= unsigned(from.limit_h) || unsigned(x) >= unsigned(edge)) return -1;
-  return ((long long)pixel.sample * from.in_h + (y >> from.shift)) * from.in_w + (x >> from.shift);
-}
-
-// The 8 values of A from k on.
-template <typename T>
-DEVICE uint4 gather(const MatmulSegment& a, int phase, const Pixel& pixel, int k) {
-  const int width = a.channels[0] + a.channels[1];
-  int tap = k / width, channel = k - tap * width;
-  uint4 out = {0, 0, 0, 0};
-  if (k >= a.k) return out;
-  long long source = find_source(a, phase, pixel, tap);
-  if (a.eights) {
-    if (source < 0) return out;
-    const int which = channel >= a.channels[0];
-    return load_eight<T>(a.x[which],
-                         size_t(source) * a.channels[which] + channel - which * a.channels[0]);
-  }
-  float v[8];
-#pragma unroll
-  for (int i = 0; i < 8; i++) {
-    v[i] = 0;
-    if (k + i < a.k && source >= 0) {
-      const int which = channel >= a.channels[0];
-      v[i] =
-          load<T>(a.x[which], size_t(source) * a.channels[which] + channel - which * a.channels[0]);
-    }
-    if (++channel == width) {
-      channel = 0;
-      source = find_source(a, phase, pixel, ++tap);
-    }
-  }
-  return {Number<T>::pack(v[0], v[1]), Number<T>::pack(v[2], v[3]), Number<T>::pack(v[4], v[5]),
-          Number<T>::pack(v[6], v[7])};
-}
-
-template <typename T, typename Tile, bool kAsync>
+// Multiplies Operands: T, or E4m3.
+template <typename T, typename Operand, typename Tile, bool kAsync>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kThreads == 128 ? 3 : 1)
     matmul_kernel(const __grid_constant__ MatmulArgs args) {
-  constexpr int kChunk = kMatmulChunk, kStages = Tile::kStages;
+  if constexpr (kIsFp8<Operand> && !DEEPCACHE_FP8) return;
+  constexpr int kPart = 16 / sizeof(Operand), kChunk = 8 * kPart, kStages = Tile::kStages;
   constexpr int kFragmentRows = Tile::kWarpRows / 16, kFragmentColumns = Tile::kWarpColumns / 8;
   constexpr int kCopiesA = Tile::kRows / Tile::kCopyRows;
   constexpr int kCopiesB = Tile::kColumns / Tile::kCopyRows;
   DYNAMIC_SHARED(shared);
-  T* const shared_a = reinterpret_cast<T*>(shared);
-  T* const shared_b = shared_a + kStages * Tile::kRows * kChunk;
+  Operand* const shared_a = reinterpret_cast<Operand*>(shared);
+  Operand* const shared_b = shared_a + kStages * Tile::kRows * kChunk;
 
   const int tiles_down = (args.rows + Tile::kRows - 1) / Tile::kRows;
   const int first_row = int(blockIdx.x) % tiles_down * Tile::kRows;
@@ -107,8 +62,8 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kThreads == 128 ? 3 : 1)
   const int warp_column = warp / Tile::kWarpsDown * Tile::kWarpColumns;
 
   // Each thread copies the same 16 bytes of every kCopyRows-th row.
-  const int copy_row = thread / 8, copy_k = thread % 8 * 8;
-  const int swizzled = ((thread % 8) ^ (copy_row % 8)) * 8;
+  const int copy_row = thread / 8, copy_k = thread % 8 * kPart;
+  const int swizzled = ((thread % 8) ^ (copy_row % 8)) * kPart;
   Pixel pixels[kCopiesA];
 #pragma unroll
   for (int i = 0; i < kCopiesA; i++)
@@ -119,13 +74,13 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kThreads == 128 ? 3 : 1)
     const bool second = chunk >= chunks_of_first;
     const MatmulSegment& from = args.segments[second];
     const int k = (second ? chunk - chunks_of_first : chunk) * kChunk + copy_k;
-    T* const to_a = shared_a + stage * Tile::kRows * kChunk + swizzled;
-    T* const to_b = shared_b + stage * Tile::kColumns * kChunk + swizzled;
+    Operand* const to_a = shared_a + stage * Tile::kRows * kChunk + swizzled;
+    Operand* const to_b = shared_b + stage * Tile::kColumns * kChunk + swizzled;
     if constexpr (kAsync) {
       const int width = from.channels[0] + from.channels[1];
       const int tap = k / width, channel = k - tap * width;
       const int which = channel >= from.channels[0];
-      const T* const x = static_cast<const T*>(from.x[which].data);
+      const Operand* const x = static_cast<const Operand*>(from.x[which].data);
       const int inner = channel - which * from.channels[0];
 #pragma unroll
       for (int i = 0; i < kCopiesA; i++) {
@@ -140,8 +95,8 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kThreads == 128 ? 3 : 1)
             gather<T>(from, phase, pixels[i], k);
     }
     const int packed = packed_rows(args.columns);
-    const T* const weight =
-        static_cast<const T*>(from.weight) + size_t(phase) * packed * from.weight_stride;
+    const Operand* const weight =
+        static_cast<const Operand*>(from.weight) + size_t(phase) * packed * from.weight_stride;
 #pragma unroll
     for (int i = 0; i < kCopiesB; i++) {
       const int column = first_column + copy_row + i * Tile::kCopyRows;
@@ -161,18 +116,21 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kThreads == 128 ? 3 : 1)
   const auto row_at = [&](int i, int half) {
     return output_row(args, phase, first_row + warp_row + i * 16 + lane / 4 + half * 8);
   };
-  // Sums begin with the bias and the row vector, whose loads run beside those of the first chunks.
+  const int warp_first = first_column + warp_column;
+  const auto add_row_vectors = [&](auto& to) {
+    if (!args.has_row) return;
+#pragma unroll
+    for (int i = 0; i < kFragmentRows; i++)
+#pragma unroll
+      for (int half = 0; half < 2; half++)
+        add_row_vector<T>(args, row_at(i, half), warp_first, half, to[i]);
+  };
+  // Sums begin with the bias and the row vector, whose loads run beside those of the first chunks;
+  // those of codes get them when they are values.
   float sums[kFragmentRows][kFragmentColumns][4] = {};
-  if (!args.apart()) {
-    const int first = first_column + warp_column;
-    begin_with_bias(args, first, sums);
-    if (args.has_row) {
-#pragma unroll
-      for (int i = 0; i < kFragmentRows; i++)
-#pragma unroll
-        for (int half = 0; half < 2; half++)
-          add_row_vector<T>(args, row_at(i, half), first, half, sums[i]);
-    }
+  if (!kIsFp8<Operand> && !args.apart()) {
+    begin_with_bias(args, warp_first, sums);
+    add_row_vectors(sums);
   }
 
   for (int chunk = first_chunk; chunk < last_chunk; chunk++) {
@@ -185,22 +143,22 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kThreads == 128 ? 3 : 1)
     if (chunk + kStages - 1 < last_chunk) fetch(chunk + kStages - 1);
     cp_async_commit();
     const int stage = (chunk - first_chunk) % kStages;
-    const T* const a = shared_a + stage * Tile::kRows * kChunk;
-    const T* const b = shared_b + stage * Tile::kColumns * kChunk;
+    const Operand* const a = shared_a + stage * Tile::kRows * kChunk;
+    const Operand* const b = shared_b + stage * Tile::kColumns * kChunk;
 #pragma unroll
-    for (int step = 0; step < kChunk / 16; step++) {
+    for (int step = 0; step < 4; step++) {
       uint32_t fragment_a[kFragmentRows][4], fragment_b[kFragmentColumns][2];
 #pragma unroll
       for (int i = 0; i < kFragmentRows; i++) {
         const int r = warp_row + i * 16 + (lane & 15), part = step * 2 + (lane >> 4);
-        ldmatrix_x4(fragment_a[i], a + r * kChunk + ((part ^ (r & 7)) * 8));
+        ldmatrix_x4(fragment_a[i], a + r * kChunk + ((part ^ (r & 7)) * kPart));
       }
 #pragma unroll
       for (int j = 0; j < kFragmentColumns / 2; j++) {
         const int r = warp_column + j * 16 + (lane & 7) + (lane >> 4) * 8;
         const int part = step * 2 + (lane >> 3 & 1);
         uint32_t four[4];
-        ldmatrix_x4(four, b + r * kChunk + ((part ^ (r & 7)) * 8));
+        ldmatrix_x4(four, b + r * kChunk + ((part ^ (r & 7)) * kPart));
         fragment_b[2 * j][0] = four[0];
         fragment_b[2 * j][1] = four[1];
         fragment_b[2 * j + 1][0] = four[2];
@@ -210,11 +168,20 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kThreads == 128 ? 3 : 1)
       for (int i = 0; i < kFragmentRows; i++)
 #pragma unroll
         for (int j = 0; j < kFragmentColumns; j++)
-          mma_16816<T>(sums[i][j], fragment_a[i], fragment_b[j]);
+          multiply<Operand>(sums[i][j], fragment_a[i], fragment_b[j]);
     }
   }
   cp_async_wait<0>();
   let_next_grid_start();
+
+  if constexpr (kIsFp8<Operand>) {
+#pragma unroll
+    for (int i = 0; i < kFragmentRows; i++)
+#pragma unroll
+      for (int half = 0; half < 2; half++)
+        scale_codes(args, row_at(i, half), warp_first, half, sums[i]);
+    if (!args.apart()) add_row_vectors(sums);
+  }
 
   const auto write = [&](auto finish) {
     constexpr Finish kFinish = decltype(finish)::value;
@@ -246,8 +213,10 @@ void launch_tile(const MatmulArgs& args, Stream stream) {
   const dim3 grid(tiles, unsigned(args.splits), unsigned(args.phases));
   const bool async =
       args.segments[0].in_async() && (args.segment_count == 1 || args.segments[1].in_async());
-  gpu::launch(async ? matmul_kernel<T, Tile, true> : matmul_kernel<T, Tile, false>, grid,
-              dim3(Tile::kThreads), Tile::kSharedBytes, stream, args);
+  auto* kernel = async ? matmul_kernel<T, T, Tile, true> : matmul_kernel<T, T, Tile, false>;
+  if constexpr (std::is_same_v<T, Half>)  // what fp8 goes with
+    if (args.fp8) kernel = matmul_kernel<T, E4m3, Tile, true>;
+  gpu::launch(kernel, grid, dim3(Tile::kThreads), Tile::kSharedBytes, stream, args);
 }
 
 template <typename Tile>

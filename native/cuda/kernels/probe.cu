@@ -11,13 +11,13 @@ struct Code {
   int architecture, sm90a;
 };
 
-// major: of the GPU, whose own code an emulated one always runs.
-__global__ void probe_kernel(Code* out, [[maybe_unused]] int major) {
+// version: of the GPU, whose own code an emulated one always runs.
+__global__ void probe_kernel(Code* out, [[maybe_unused]] int version) {
   wait_for_previous_grid();
 #if defined(__CUDA_ARCH__)
   *out = {__CUDA_ARCH__ / 10, DEEPCACHE_SM90A};
 #else
-  *out = {major * 10, major == 9};
+  *out = {version, version == 90};
 #endif
 }
 
@@ -26,12 +26,13 @@ __global__ void probe_kernel(Code* out, [[maybe_unused]] int major) {
 void probe_code(gpu::Properties& properties, Stream stream) {
   const gpu::Memory memory(sizeof(Code));
   gpu::launch(probe_kernel, dim3(1), dim3(1), 0, stream, reinterpret_cast<Code*>(memory.data()),
-              properties.major);
+              properties.major * 10 + properties.minor);
   Code found{};
   gpu::download(&found, memory.data(), sizeof found, stream);
   properties.overlap = found.architecture >= 90;
   properties.clusters &= properties.overlap;
   properties.hopper = found.sm90a != 0;
+  properties.fp8 = found.architecture >= 89;
 }
 
 }  // namespace deepcache::cuda
