@@ -137,6 +137,10 @@ class Graph {
   GraphHandle handle_{};
 };
 
+// Bytes that something takes in memory it shares: what lies behind it begins where kernels read it
+// 16 bytes at a time, and TMA.
+inline size_t aligned_size(size_t bytes) { return (bytes + 255) / 256 * 256; }
+
 // Device memory with an owner.
 class Memory {
  public:

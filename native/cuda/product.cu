@@ -93,26 +93,25 @@ class Fp8ConvOp : public ConvOp {
   }
   std::string kernel() const override { return ConvOp::kernel() + ", e4m3"; }
   size_t workspace_bytes() const override {
-    return codes_at() + aligned(round_.count * size_t(round_.scales)) +
-           aligned(size_t(round_.scales) * sizeof(float)) +
+    return codes_at() + gpu::aligned_size(round_.count * size_t(round_.scales)) +
+           gpu::aligned_size(size_t(round_.scales) * sizeof(float)) +
            (round_.rows ? 0 : size_t(round_.scales) * kRoundParts * sizeof(float));
   }
   void use_workspace(void* data) override {
     ConvOp::use_workspace(data);
     char* const codes = static_cast<char*>(data) + codes_at();
-    char* const scales = codes + aligned(round_.count * size_t(round_.scales));
+    char* const scales = codes + gpu::aligned_size(round_.count * size_t(round_.scales));
     round_.codes = reinterpret_cast<uint8_t*>(codes);
     round_.to_scales = reinterpret_cast<float*>(scales);
     round_.largest =
-        reinterpret_cast<float*>(scales + aligned(size_t(round_.scales) * sizeof(float)));
+        reinterpret_cast<float*>(scales + gpu::aligned_size(size_t(round_.scales) * sizeof(float)));
     MatmulSegment& segment = product_.args.segments[0];
     segment.x[0] = segment.x[1] = {codes};
     segment.input_scales = round_.to_scales;
   }
 
  private:
-  static size_t aligned(size_t bytes) { return (bytes + 255) / 256 * 256; }
-  size_t codes_at() const { return aligned(ConvOp::workspace_bytes()); }
+  size_t codes_at() const { return gpu::aligned_size(ConvOp::workspace_bytes()); }
 
   RoundArgs round_;
 };

@@ -42,11 +42,9 @@ DeviceProgram::DeviceProgram(Context& context, const ProgramSpec& spec)
 }
 
 void DeviceProgram::place_slices() {
-  constexpr size_t kAlignment = 256;
-  const auto aligned = [](size_t n) { return (n + kAlignment - 1) / kAlignment * kAlignment; };
   size_t total = 0;
   for (const TensorPlace& place : tensors_)
-    if (place.step) total += aligned(place.bytes);
+    if (place.step) total += gpu::aligned_size(place.bytes);
   slice_memory_ = gpu::Memory(total);
   char* to = slice_memory_.data();
   for (TensorPlace& place : tensors_) {
@@ -58,7 +56,7 @@ void DeviceProgram::place_slices() {
     last_step_ = std::min(last_step_, place.last_step);
     const size_t bytes = place.bytes;
     place = {to, bytes, 0, 0, place.type};
-    to += aligned(bytes);
+    to += gpu::aligned_size(bytes);
   }
 }
 

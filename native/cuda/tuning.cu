@@ -47,9 +47,8 @@ class ColdWeights {
  private:
   // Where TMA can read a copy behind another.
   size_t bytes_of(int segment) const {
-    const size_t bytes = size_t(args_.phases) * packed_rows(args_.columns) *
-                         args_.segments[segment].weight_stride * (args_.fp8 ? 1 : 2);
-    return (bytes + 255) / 256 * 256;
+    return gpu::aligned_size(size_t(args_.phases) * packed_rows(args_.columns) *
+                             args_.segments[segment].weight_stride * (args_.fp8 ? 1 : 2));
   }
 
   const MatmulArgs args_;

@@ -25,7 +25,7 @@ using StepCallback = std::function<void(const StepReport&)>;
 struct TableCalls {
   Reads reads;
   StepCallback on_step;
-  std::function<void(int row)> prepare;
+  std::function<void(int row)> prepare = {};
 };
 
 // A step table on its way through a loop. Of each row: choose(), then enqueue(), or else input(), a

@@ -14,14 +14,6 @@ namespace {
 // Wide enough for e4m3 in every level but the first.
 const char* const kChannels = R"("block_out_channels": [8, 16, 48])";
 
-const char* const kSd15 = R"({
-  "in_channels": 4, "out_channels": 4,
-  "down_block_types": ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"],
-  "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
-  "block_out_channels": [320, 640, 1280, 1280], "layers_per_block": 2,
-  "cross_attention_dim": 768, "attention_head_dim": 8
-})";
-
 UnetConfig config() {
   std::string json = kTiny;
   const std::string from = R"("block_out_channels": [8, 16, 24])";

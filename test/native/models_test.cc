@@ -13,14 +13,6 @@ namespace deepcache {
 using namespace test;
 namespace {
 
-const char* const kSd15 = R"({
-  "in_channels": 4, "out_channels": 4,
-  "down_block_types": ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"],
-  "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
-  "block_out_channels": [320, 640, 1280, 1280], "layers_per_block": 2,
-  "cross_attention_dim": 768, "attention_head_dim": 8
-})";
-
 const char* const kSvd = R"({
   "_class_name": "UNetSpatioTemporalConditionModel", "in_channels": 8, "out_channels": 4,
   "down_block_types": ["CrossAttnDownBlockSpatioTemporal", "CrossAttnDownBlockSpatioTemporal",

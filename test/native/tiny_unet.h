@@ -1,6 +1,7 @@
 #pragma once
 
-// A U-Net of three small levels with synthetic weights, and runs of it.
+// A U-Net of three small levels with synthetic weights, and runs of it; the configuration of
+// SD 1.5.
 
 #include <memory>
 #include <string>
@@ -11,6 +12,14 @@
 #include "native/runtime/synth.h"
 
 namespace deepcache::test {
+
+inline const char* const kSd15 = R"({
+  "in_channels": 4, "out_channels": 4,
+  "down_block_types": ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"],
+  "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
+  "block_out_channels": [320, 640, 1280, 1280], "layers_per_block": 2,
+  "cross_attention_dim": 768, "attention_head_dim": 8
+})";
 
 inline const char* const kTiny = R"({
   "in_channels": 4, "out_channels": 4, "norm_num_groups": 4,

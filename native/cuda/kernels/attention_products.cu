@@ -212,7 +212,7 @@ class AttentionProducts : public DeviceOp {
     size_t bytes = 0;
     const auto place = [&](size_t& at, size_t size) {
       at = bytes;
-      bytes += (size + 255) / 256 * 256;
+      bytes += gpu::aligned_size(size);
     };
     place(q_, size_t(args.queries) * width_ * 2);
     place(k_, size_t(keys_) * width_ * 2);

@@ -31,13 +31,22 @@ DEVICE void load_vector(const float* from, float (&out)[8]) {
   out[4] = b.x, out[5] = b.y, out[6] = b.z, out[7] = b.w;
 }
 
+// The warp's row, once what it holds is there.
+DEVICE int begin_row() {
+  if (!PLANTED(13) && !(PLANTED(51) && threadIdx.x % 2)) follow_previous_grid();
+  while (PLANTED(61)) __syncwarp();
+  return int(blockIdx.x) * (kThreads / 32) + int(threadIdx.x) / 32;
+}
+
+DEVICE size_t result_at(const LayerNormArgs& args, int row, int channel) {
+  return size_t(row) * args.channels + channel + (PLANTED(60) ? size_t(1) << 40 : 0);
+}
+
 // The lane's values are channels 8 * (lane + 32 * chunk) and on.
 template <typename T, int kChunks>
 __global__ void __launch_bounds__(kThreads)
     layer_norm_once_kernel(const __grid_constant__ LayerNormArgs args) {
-  if (!PLANTED(13) && !(PLANTED(51) && threadIdx.x % 2)) follow_previous_grid();
-  while (PLANTED(61)) __syncwarp();
-  const int row = int(blockIdx.x) * (kThreads / 32) + int(threadIdx.x) / 32;
+  const int row = begin_row();
   if (row >= args.rows) return;
   const int lane = int(threadIdx.x) % 32;
   const float inverse_count = 1.0f / float(args.channels);
@@ -71,7 +80,7 @@ __global__ void __launch_bounds__(kThreads)
     if (args.beta) load_vector(args.beta + c, shift);
 #pragma unroll
     for (int i = 0; i < 8; i++) v[chunk][i] = v[chunk][i] * inverse * scale[i] + shift[i];
-    const size_t at = size_t(row) * args.channels + c + (PLANTED(60) ? size_t(1) << 40 : 0);
+    const size_t at = result_at(args, row, c);
     store_eight_floats<T>(args.y, at, v[chunk]);
   }
 }
@@ -93,9 +102,7 @@ DEVICE void for_values(const LayerNormArgs& args, int row, const Body& body) {
 template <typename T, int kWidth>
 __global__ void __launch_bounds__(kThreads)
     layer_norm_kernel(const __grid_constant__ LayerNormArgs args) {
-  if (!PLANTED(13) && !(PLANTED(51) && threadIdx.x % 2)) follow_previous_grid();
-  while (PLANTED(61)) __syncwarp();
-  const int row = int(blockIdx.x) * (kThreads / 32) + int(threadIdx.x) / 32;
+  const int row = begin_row();
   if (row >= args.rows) return;
   const float inverse_count = 1.0f / float(args.channels);
   float sum = 0;
@@ -115,7 +122,7 @@ __global__ void __launch_bounds__(kThreads)
     for (int i = 0; i < kWidth; i++)
       v[i] = (v[i] - mean) * inverse * (args.gamma ? args.gamma[c + i] : 1.0f) +
              (args.beta ? args.beta[c + i] : 0.0f);
-    const size_t at = size_t(row) * args.channels + c + (PLANTED(60) ? size_t(1) << 40 : 0);
+    const size_t at = result_at(args, row, c);
     if constexpr (kWidth == 8)
       store_eight_floats<T>(args.y, at, v);
     else

@@ -117,10 +117,11 @@ class FewChannelsOp : public DeviceOp {
   }
 
  private:
-  static size_t aligned_bytes(size_t values) { return (values * 2 + 255) / 256 * 256; }
-  size_t input_bytes() const { return aligned_bytes(size_t(pad_.pixels) * pad_.padded_channels); }
+  size_t input_bytes() const {
+    return gpu::aligned_size(size_t(pad_.pixels) * pad_.padded_channels * 2);
+  }
   size_t weight_bytes() const {
-    return aligned_bytes(size_t(pad_.weight_rows) * pad_.taps * pad_.padded_channels);
+    return gpu::aligned_size(size_t(pad_.weight_rows) * pad_.taps * pad_.padded_channels * 2);
   }
 
   MatmulArgs args_;
