@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { charactersIn, wrapText } from '../lib/compare/canvas.js';
 import { glyphRows } from '../lib/compare/font.js';
+import { escapeHtml } from '../lib/compare/html.js';
 import { type Comparison, compare } from '../lib/entries/evaluate.js';
 import { Image, type StableDiffusionPipeline } from '../lib/index.js';
 import { loadTiny } from './pipelines/tiny.js';
@@ -132,6 +133,10 @@ describe('the page', () => {
     expect(html).toContain('<span>A &amp; &lt;b&gt;</span>');
     expect(html.match(/<\/(script|style)/g)).toEqual(['</style', '</script']);
     expect(html).not.toMatch(/https?:|src="(?!data:)|href=|url\(|import/);
+  });
+
+  test('shows controls and direction marks instead of obeying them', () => {
+    expect(escapeHtml('a\u001b[2J\u202eb')).toBe('a\\u001b[2J\\u202eb');
   });
 
   test('has the figures, infinity as such', async () => {

@@ -2,11 +2,13 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Image } from '../images/image.js';
 import { packageRoot } from '../package-root.js';
+import { printable } from '../printable.js';
 
 /** Pages forbid themselves all network: what they need is inside. */
 const PAGE_POLICY =
   "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
 
+/** Text for elements and quoted attributes. Controls and direction marks become visible, as on a terminal. */
 export function escapeHtml(text: string): string {
   const entities: Record<string, string> = {
     '&': '&amp;',
@@ -15,7 +17,7 @@ export function escapeHtml(text: string): string {
     '"': '&quot;',
     "'": '&#39;',
   };
-  return text.replace(/[&<>"']/g, (character) => entities[character] as string);
+  return printable(text).replace(/[&<>"']/g, (character) => entities[character] as string);
 }
 
 /** An image as the address of itself. */
