@@ -1,8 +1,13 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { readScheduler, type SchedulerSource } from '../lib/pipelines/loading/scheduler-file.js';
+import { FolderSource } from '../lib/models/folder-source.js';
+import {
+  readScheduler,
+  SCHEDULER_FILE,
+  type SchedulerReading,
+} from '../lib/pipelines/loading/scheduler-file.js';
 import { EulerDiscreteScheduler, PNDMScheduler } from '../lib/schedulers/index.js';
 
 // What is made of a scheduler_config.json, and what is said about it.
@@ -19,13 +24,14 @@ const SD = {
 let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'deepcache-schedulers-'));
+  mkdirSync(join(folder, 'scheduler'));
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /** Reads a file of these fields for a pipeline that corrects nothing. */
-async function read(config: object, source: Partial<SchedulerSource> = {}) {
-  writeFileSync(join(folder, 'scheduler_config.json'), JSON.stringify({ ...SD, ...config }));
-  return readScheduler(folder, { pipeline: 'StableDiffusionXLPipeline', ...source });
+async function read(config: object, how: Partial<SchedulerReading> = {}) {
+  writeFileSync(join(folder, SCHEDULER_FILE), JSON.stringify({ ...SD, ...config }));
+  return readScheduler(new FolderSource(folder), { pipeline: 'StableDiffusionXLPipeline', ...how });
 }
 
 async function failure(work: Promise<unknown>): Promise<{ code?: string; message: string }> {
@@ -65,7 +71,7 @@ describe('the class', () => {
     async (name) => {
       const error = await failure(read({ _class_name: name }));
       expect(error.code).toBe('ERR_DEEPCACHE_UNSUPPORTED');
-      expect(error.message).toContain(join(folder, 'scheduler_config.json'));
+      expect(error.message).toContain(join(folder, SCHEDULER_FILE));
       expect(error.message).toContain(name);
       expect(error.message).toMatch(/option scheduler \(--scheduler\): DDIMScheduler, /);
       for (const choice of ['EulerDiscrete', { _class_name: 'EulerDiscrete' }, 'Euler']) {
@@ -95,7 +101,7 @@ describe('fields that are not obeyed', () => {
       brand_new_field: 3,
       toString: 4,
     });
-    const path = join(folder, 'scheduler_config.json');
+    const path = join(folder, SCHEDULER_FILE);
     expect(ignored).toEqual(
       ['use_flow_sigmas', 'flow_shift', 'brand_new_field', 'toString'].map(
         (field) => `${path}: "${field}" is ignored: this version does not have it`,
@@ -124,7 +130,7 @@ describe('fields that are not obeyed', () => {
     const { ignored, notes } = await read({ _class_name: name, ...field });
     expect(ignored).toEqual([]);
     expect(notes).toEqual([
-      `${join(folder, 'scheduler_config.json')}: "${Object.keys(field)[0]}" is ignored: ${name} does not have it`,
+      `${join(folder, SCHEDULER_FILE)}: "${Object.keys(field)[0]}" is ignored: ${name} does not have it`,
     ]);
   });
 
@@ -225,7 +231,7 @@ describe('wrong values', () => {
     const config = { _class_name: 'DPMSolverMultistepScheduler', thresholding: true, [field]: value };
     const error = await failure(read(config));
     expect(error).toMatchObject({ code: 'ERR_DEEPCACHE_INVALID_CONFIG' });
-    expect(error.message).toContain(join(folder, 'scheduler_config.json'));
+    expect(error.message).toContain(join(folder, SCHEDULER_FILE));
     expect(error.message).toContain(`: ${field} `);
     expect(error.message.length).toBeLessThan(400);
   });

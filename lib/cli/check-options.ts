@@ -78,10 +78,10 @@ async function lookAt(index: ModelIndex, load: LoadOptions): Promise<FolderFacts
   return own.family.readFacts(index, load);
 }
 
-async function defaultsOf({ folder, className }: ModelIndex, signal: AbortSignal | undefined) {
+async function defaultsOf({ source, className }: ModelIndex, signal: AbortSignal | undefined) {
   return {
     ...findPipeline(className)?.family.recommended,
-    ...(await readGenerationConfig(folder, () => {}, signal)),
+    ...(await readGenerationConfig(source, () => {}, signal)),
   };
 }
 

@@ -4,11 +4,12 @@ import { Command } from 'commander';
 import { invalidConfig, messageOf } from '../errors.js';
 import { statOf } from '../files/read.js';
 import { meantFolder } from '../models/demo-model.js';
+import { FolderSource } from '../models/folder-source.js';
 import { native } from '../native/binding.js';
 import { devices } from '../native/device.js';
 import { type CliContext, ExitCode } from './context.js';
 import { deviceText } from './inspect-devices.js';
-import { classNameOf, inspectComponent, kindOf } from './inspection/component.js';
+import { classNameOf, inspectComponent, kindOf, reportJson } from './inspection/component.js';
 import { inspectModel } from './inspection/model.js';
 import { componentText, fileText, modelText, problemText } from './inspection/report.js';
 import { valueProblems } from './inspection/values.js';
@@ -66,11 +67,11 @@ async function inspect(
   const configFile = join(path, 'config.json');
   if (existsSync(join(path, 'model_index.json')) || !existsSync(configFile)) {
     const report = await inspectModel(path, { variant, signal: context.signal });
-    for (const { name, files, problems } of report.components) {
-      for (const file of files) await check(join(report.folder, name, file.name), problems);
+    for (const { paths, problems } of report.components) {
+      for (const file of paths) await check(file, problems);
     }
     const problems = [report, ...report.components].reduce((sum, part) => sum + part.problems.length, 0);
-    const components = report.components.map(({ config, ...rest }) => rest);
+    const components = report.components.map(reportJson);
     return { json: { ...report, components }, text: modelText(report), problems };
   }
   const className = await classNameOf(configFile);
@@ -80,9 +81,10 @@ async function inspect(
       : 'has neither a model_index.json nor a class in its config.json';
     throw invalidConfig(path, `${what}; it must be a model folder or its unet, vae or text_encoder`);
   }
-  const { config, ...report } = await inspectComponent(path, className, { variant, signal: context.signal });
-  for (const { name } of report.files) await check(join(path, name), report.problems);
-  return { json: report, text: componentText(report), problems: report.problems.length };
+  const options = { variant, signal: context.signal };
+  const report = await inspectComponent(new FolderSource(path), '', className, options);
+  for (const file of report.paths) await check(file, report.problems);
+  return { json: reportJson(report), text: componentText(report), problems: report.problems.length };
 }
 
 /** @throws DeepCacheError ERR_DEEPCACHE_INVALID_WEIGHTS when the file is damaged. */

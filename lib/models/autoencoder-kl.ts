@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { native } from '../native/binding.js';
 import { type Device, finish, openBackend } from '../native/device.js';
 import { staged } from '../native/staging.js';
@@ -12,11 +11,12 @@ import type {
 } from '../native/types.js';
 import type { Tensor } from '../tensor.js';
 import { LatentScale } from './latent-scale.js';
-import { findModel, loadNative, type ModelLoadOptions } from './model-files.js';
+import { loadNative, type NetworkFiles } from './model-files.js';
 import { Plans } from './plans.js';
 import { needsTiles, runTiled, type Tiling } from './tiling.js';
 
-export interface AutoencoderLoadOptions extends ModelLoadOptions {
+export interface AutoencoderLoadOptions {
+  signal?: AbortSignal | undefined;
   /**
    * Follow the configuration's `force_upcast`. Only some pipelines do, as in diffusers: SD 1.x and 2.x decode well in
    * fp16, whatever the configuration says.
@@ -51,18 +51,17 @@ export class AutoencoderKL {
   /** @internal */
   static async load(
     backend: NativeBackend,
-    folder: string,
+    found: NetworkFiles,
     options: AutoencoderLoadOptions = {},
   ): Promise<AutoencoderKL> {
-    const { stem = 'diffusion_pytorch_model' } = options;
-    const { configText, config, files } = await findModel(folder, stem, options);
+    const { configFile, configText, config, files } = found;
     // diffusers takes a configuration that does not say it for true.
     const own = options.upcast && config.force_upcast !== false ? withoutOverflow(backend) : backend;
     const start = () => native().loadVae(own, { config: configText, files });
-    const handle = await loadNative(folder, start, options.signal);
+    const handle = await loadNative(found, start, options.signal);
     try {
       const { scalingFactor, latentChannels } = handle;
-      const scale = new LatentScale(scalingFactor, latentChannels, config, join(folder, 'config.json'));
+      const scale = new LatentScale(scalingFactor, latentChannels, config, configFile);
       return new AutoencoderKL(handle, configText, config, scale, own.dtype);
     } catch (error) {
       handle.dispose();

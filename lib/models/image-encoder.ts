@@ -2,7 +2,7 @@ import { native } from '../native/binding.js';
 import { finish } from '../native/device.js';
 import type { NativeBackend, NativeImageEncoder } from '../native/types.js';
 import type { Tensor } from '../tensor.js';
-import { type FindOptions, findModel, loadNative } from './model-files.js';
+import { loadNative, type NetworkFiles } from './model-files.js';
 
 /** CLIP's image encoder (transformers' CLIPVisionModelWithProjection). */
 export class CLIPVisionModelWithProjection {
@@ -11,12 +11,12 @@ export class CLIPVisionModelWithProjection {
   /** @internal */
   static async load(
     backend: NativeBackend,
-    folder: string,
-    options: FindOptions = {},
+    found: NetworkFiles,
+    { signal }: { signal?: AbortSignal | undefined } = {},
   ): Promise<CLIPVisionModelWithProjection> {
-    const { configText, files } = await findModel(folder, 'model', options);
+    const { configText, files } = found;
     const start = () => native().loadImageEncoder(backend, { config: configText, files });
-    return new CLIPVisionModelWithProjection(await loadNative(folder, start, options.signal));
+    return new CLIPVisionModelWithProjection(await loadNative(found, start, signal));
   }
 
   /** Pixels of its pictures, which are square: 224. */

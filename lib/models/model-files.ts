@@ -8,10 +8,13 @@ import { show } from '../messages.js';
 import { finish } from '../native/device.js';
 import type { Job } from '../native/types.js';
 
-/** What a component's folder holds, in the layout of diffusers and transformers. */
-export interface ModelFiles {
-  readonly folder: string;
-  /** The text of config.json, and its value. */
+/** A network as its files describe it: its configuration, and where its weights are. */
+export interface NetworkFiles {
+  /** Its folder, or the file that it lies in, for messages. */
+  readonly place: string;
+  /** What messages call its configuration. */
+  readonly configFile: string;
+  /** The text of the configuration, and its value. */
   readonly configText: string;
   readonly config: Readonly<Record<string, unknown>>;
   /** Safetensors files: one, or the shards of one model. */
@@ -27,11 +30,10 @@ export interface FindOptions {
 }
 
 /** How a model is loaded. */
-export interface ModelLoadOptions extends FindOptions {
-  /** Name of the weight file without its ending; diffusers' by default. */
-  stem?: string | undefined;
+export interface ModelLoadOptions {
+  signal?: AbortSignal | undefined;
   /** U-Nets: fields of the configuration that are to be others than its file says. */
-  repair?: ((config: ModelFiles['config']) => ModelFiles['config']) | undefined;
+  repair?: ((config: NetworkFiles['config']) => NetworkFiles['config']) | undefined;
 }
 
 /**
@@ -44,7 +46,7 @@ export async function findModel(
   folder: string,
   stem: string,
   { variant, signal, log }: FindOptions = {},
-): Promise<ModelFiles> {
+): Promise<NetworkFiles> {
   const configFile = join(folder, 'config.json');
   const { text, value } = await readJson(configFile, { signal });
   try {
@@ -54,6 +56,7 @@ export async function findModel(
     throw invalidConfig(configFile, `is not JSON: ${messageOf(cause)}`, { cause });
   }
   const names = await readdir(folder);
+  const found = { place: folder, configFile, configText: text, config: value };
   const stems = variant ? [`${stem}.${variant}`, stem] : [stem, `${stem}.fp16`, `${stem}.bf16`];
   for (const name of stems) {
     const taken = () => {
@@ -62,14 +65,14 @@ export async function findModel(
     };
     if (names.includes(`${name}.safetensors`)) {
       taken();
-      return { folder, configText: text, config: value, files: [join(folder, `${name}.safetensors`)] };
+      return { ...found, files: [join(folder, `${name}.safetensors`)] };
     }
     // diffusers has written the variant of an index at both places.
     const inner = `${name.replace(stem, `${stem}.safetensors.index`)}.json`;
-    const found = [`${name}.safetensors.index.json`, inner].find((file) => names.includes(file));
-    if (found) {
+    const index = [`${name}.safetensors.index.json`, inner].find((file) => names.includes(file));
+    if (index) {
       taken();
-      return { folder, configText: text, config: value, files: await shards(folder, found, signal) };
+      return { ...found, files: await shards(folder, index, signal) };
     }
   }
   const variants = names.flatMap((name) => (/-\d+-of-\d+\./.test(name) ? [] : (variantOf(name, stem) ?? [])));
@@ -89,16 +92,19 @@ export async function findModel(
  * Waits for a component's native model. What is wrong with the configuration is reported with its file, which native code
  * never sees.
  */
-export async function loadNative<T>(folder: string, start: () => Job<T>, signal?: AbortSignal): Promise<T> {
+export async function loadNative<T>(
+  { place, configFile }: Pick<NetworkFiles, 'place' | 'configFile'>,
+  start: () => Job<T>,
+  signal?: AbortSignal,
+): Promise<T> {
   try {
     return await finish(start, signal);
   } catch (error) {
     const isConfig =
       error instanceof DeepCacheError &&
       ['ERR_DEEPCACHE_INVALID_CONFIG', 'ERR_DEEPCACHE_UNSUPPORTED'].includes(error.code);
-    if (!isConfig || error.message.includes(folder)) throw error;
-    const path = join(folder, 'config.json');
-    throw new DeepCacheError(error.code, `${path}: ${error.message}`, { cause: error });
+    if (!isConfig || error.message.includes(place)) throw error;
+    throw new DeepCacheError(error.code, `${configFile}: ${error.message}`, { cause: error });
   }
 }
 

@@ -1,7 +1,7 @@
 import { native } from '../native/binding.js';
 import { finish } from '../native/device.js';
 import type { NativeBackend, NativeTextEncoder } from '../native/types.js';
-import { type FindOptions, findModel, loadNative } from './model-files.js';
+import { loadNative, type NetworkFiles } from './model-files.js';
 
 /** What a text encoder makes of tokens. */
 export interface TextEncoderOutput {
@@ -13,7 +13,8 @@ export interface TextEncoderOutput {
   hidden: Float32Array[];
 }
 
-export interface TextEncoderLoadOptions extends FindOptions {
+export interface TextEncoderLoadOptions {
+  signal?: AbortSignal | undefined;
   /** Whether the weights stay in memory between uses (default), or are read from their files each time. */
   keepWeights?: boolean | undefined;
 }
@@ -42,13 +43,13 @@ export class CLIPTextModel {
   /** @internal */
   static async load(
     backend: NativeBackend,
-    folder: string,
-    { keepWeights = true, ...find }: TextEncoderLoadOptions = {},
+    found: NetworkFiles,
+    { keepWeights = true, signal }: TextEncoderLoadOptions = {},
   ): Promise<CLIPTextModel> {
-    const { configText, files } = await findModel(folder, 'model', find);
-    const load = (signal?: AbortSignal) =>
-      loadNative(folder, () => native().loadTextEncoder(backend, { config: configText, files }), signal);
-    return new CLIPTextModel(await load(find.signal), load, keepWeights);
+    const { configText, files } = found;
+    const load = (wait?: AbortSignal) =>
+      loadNative(found, () => native().loadTextEncoder(backend, { config: configText, files }), wait);
+    return new CLIPTextModel(await load(signal), load, keepWeights);
   }
 
   /** Width of the token states. */

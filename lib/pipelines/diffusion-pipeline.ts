@@ -104,14 +104,14 @@ export abstract class DiffusionPipeline<
     checkOptions('load', options);
     options.signal?.throwIfAborted();
     const index = await readModelIndex(model, options.signal);
-    const { folder } = index;
+    const { place, places } = index.source;
     // biome-ignore lint/complexity/noThisInStatic: the class that it was called on decides what is made
     const own = this.className === DiffusionPipeline.className ? index.className : this.className;
     const pipeline = findPipeline(own);
     if (!pipeline) {
       throw new DeepCacheError(
         'ERR_DEEPCACHE_UNSUPPORTED',
-        `${folder} is a ${shorten(own)}, which this version does not have; it has ${pipelineNames().join(', ')}. ` +
+        `${place} is a ${shorten(own)}, which this version does not have; it has ${pipelineNames().join(', ')}. ` +
           'If its parts fit one of these, load it as one, such as StableDiffusionPipeline.fromPretrained(folder)',
       );
     }
@@ -120,15 +120,15 @@ export abstract class DiffusionPipeline<
     const callbacks = new Callbacks();
     const log: Log = (message) => callbacks.run(() => printableLog(options.log)(message));
     for (const remark of index.remarks ?? []) log(remark);
-    const recommended = await readGenerationConfig(folder, log, options.signal);
+    const recommended = await readGenerationConfig(index.source, log, options.signal);
     const { family } = pipeline;
     const defaults = { ...family.recommended, ...recommended };
-    const name = await nameModel(index.folder);
+    const name = await nameModel(...places);
     const parts = await family.loadParts({ ...index, className: own }, { ...options, log });
     const loaded = new pipeline({ ...parts, defaults, model: name }, options.log) as T;
     loaded.maxPending = options.maxPending ?? loaded.maxPending;
     try {
-      loaded.family.checkParts?.(loaded.components, folder);
+      loaded.family.checkParts?.(loaded.components, place);
       await callbacks.settled(options.signal);
       await pictures;
     } catch (error) {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { AutoencoderKL } from '../../lib/models/autoencoder-kl.js';
+import { FolderSource } from '../../lib/models/folder-source.js';
 import { openBackend } from '../../lib/native/device.js';
 import { distance } from '../pipelines/tiny.js';
 import { compareValues } from './compare.js';
@@ -30,7 +31,8 @@ describe('ill-conditioned cases', () => {
 test('disturbed weights are off by a rounding, and others with another seed', async () => {
   const latents = { shape: [1, 4, 4, 4], data: Float32Array.from({ length: 64 }, (_, i) => Math.sin(i)) };
   const decode = async (folder: string) => {
-    const vae = await AutoencoderKL.load(openBackend({ device: 'cpu' }), folder);
+    const found = await new FolderSource(folder).network('');
+    const vae = await AutoencoderKL.load(openBackend({ device: 'cpu' }), found);
     return (await vae.decode(latents)).data;
   };
   const folder = 'test/fixtures/sd15-tiny/vae';

@@ -3,6 +3,8 @@ import { DeepCacheError } from '../../lib/errors.js';
 import { readJson } from '../../lib/files/json.js';
 import * as deepcache from '../../lib/index.js';
 import { AutoencoderKL } from '../../lib/models/autoencoder-kl.js';
+import { FolderSource } from '../../lib/models/folder-source.js';
+import type { NetworkFiles } from '../../lib/models/model-files.js';
 import { CLIPTextModel } from '../../lib/models/text-encoder.js';
 import { UNet2DConditionModel } from '../../lib/models/unet.js';
 import { type DeviceOptions, openBackend } from '../../lib/native/device.js';
@@ -45,18 +47,15 @@ export class Models {
 
   /** @param stem of the weight file; diffusers' own by default. */
   unet(folder: string, stem?: string): Promise<UNet2DConditionModel> {
-    const options = stem ? { stem } : {};
-    return this.#part(join(folder, 'unet'), (path) =>
-      UNet2DConditionModel.load(this.#backend(), path, options),
-    );
+    return this.#part(folder, 'unet', stem, (found) => UNet2DConditionModel.load(this.#backend(), found));
   }
 
   vae(folder: string): Promise<AutoencoderKL> {
-    return this.#part(join(folder, 'vae'), (path) => AutoencoderKL.load(this.#backend(), path));
+    return this.#part(folder, 'vae', undefined, (found) => AutoencoderKL.load(this.#backend(), found));
   }
 
   textEncoder(folder: string, subfolder: string): Promise<CLIPTextModel> {
-    return this.#part(join(folder, subfolder), (path) => CLIPTextModel.load(this.#backend(), path));
+    return this.#part(folder, subfolder, undefined, (found) => CLIPTextModel.load(this.#backend(), found));
   }
 
   /** Frees everything that was loaded. */
@@ -76,8 +75,17 @@ export class Models {
     return { ...this.options, log: () => {} };
   }
 
-  #part<T extends Disposable>(folder: string, load: (place: string) => Promise<T>): Promise<T> {
-    return this.#once(folder, async () => load(await this.placeOf(folder)));
+  #part<T extends Disposable>(
+    folder: string,
+    part: string,
+    stem: string | undefined,
+    load: (found: NetworkFiles) => Promise<T>,
+  ): Promise<T> {
+    const path = join(folder, part);
+    return this.#once(path, async () => {
+      const source = new FolderSource(await this.placeOf(path));
+      return load(await source.network('', { stem: stem ?? (/encoder/.test(part) ? 'model' : undefined) }));
+    });
   }
 
   #once<T extends Disposable>(key: string, load: () => Promise<T>): Promise<T> {

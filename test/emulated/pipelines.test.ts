@@ -8,6 +8,7 @@ import {
   TextToVideoZeroPipeline,
 } from '../../lib/index.js';
 import { AutoencoderKL } from '../../lib/models/autoencoder-kl.js';
+import { FolderSource } from '../../lib/models/folder-source.js';
 import { openBackend } from '../../lib/native/device.js';
 import { distance, FOLDER, loadTiny, numbersOf, SIZE } from '../pipelines/tiny.js';
 
@@ -99,7 +100,8 @@ onGpu('autoencoders', () => {
     [{ upcast: true }, 'bf16', 'bf16'],
     [{}, 'fp16', 'fp16'],
   ] as const)('with %p of a %s pipeline are %s', async (options, dtype, expected) => {
-    const vae = await AutoencoderKL.load(openBackend({ device: 'cuda', dtype }), `${FOLDER}/vae`, options);
+    const found = await new FolderSource(FOLDER).network('vae');
+    const vae = await AutoencoderKL.load(openBackend({ device: 'cuda', dtype }), found, options);
     expect(vae.dtype).toBe(expected);
     vae.dispose();
   });

@@ -1,9 +1,10 @@
 import { stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, posix } from 'node:path';
 import { messageOf } from '../../errors.js';
 import { readJson } from '../../files/json.js';
 import { LatentScale } from '../../models/latent-scale.js';
-import { findModel, type ModelFiles } from '../../models/model-files.js';
+import type { NetworkFiles } from '../../models/model-files.js';
+import type { PartSource } from '../../models/part-source.js';
 import { native } from '../../native/binding.js';
 import type { ModelKind, NativeSafetensorsFile, TensorShape } from '../../native/types.js';
 import { tensorProblems } from './tensors.js';
@@ -24,6 +25,8 @@ export interface ComponentReport {
   problems: string[];
   /** The text of config.json. */
   config?: string;
+  /** Where its files are. */
+  paths: readonly string[];
 }
 
 const KINDS: Readonly<Record<string, ModelKind>> = {
@@ -40,6 +43,11 @@ export function kindOf(className: string): ModelKind | undefined {
   return Object.hasOwn(KINDS, className) ? KINDS[className] : undefined;
 }
 
+/** The report for `--json`. */
+export function reportJson({ config, paths, ...report }: ComponentReport): object {
+  return report;
+}
+
 /** The class that a component's config.json names, in diffusers' or in transformers' way. */
 export async function classNameOf(configFile: string): Promise<string | undefined> {
   const { _class_name, architectures } = (await readJson(configFile)).value;
@@ -48,24 +56,30 @@ export async function classNameOf(configFile: string): Promise<string | undefine
 }
 
 export async function inspectComponent(
-  folder: string,
+  source: PartSource,
+  part: string,
   className: string,
   { variant, signal }: { variant?: string | undefined; signal?: AbortSignal | undefined } = {},
 ): Promise<ComponentReport> {
   const kind = kindOf(className);
-  const report: ComponentReport = { name: basename(folder), className, dtypes: {}, files: [], problems: [] };
+  const name = part === '' ? basename(source.place) : part;
+  const report: ComponentReport = { name, className, dtypes: {}, files: [], problems: [], paths: [] };
   if (!kind) return report;
   report.kind = kind;
   const stem = /encoder$/.test(kind) ? 'model' : 'diffusion_pytorch_model';
-  const model = await attempt(report, () => findModel(folder, stem, { variant }));
+  const model = await attempt(report, () => source.network(part, { stem, variant }));
   if (!model) return report;
   report.config = model.configText;
+  report.paths = model.files;
   const expected = await attempt(report, () => native().weightShapes(kind, model.configText));
   signal?.throwIfAborted();
   if (expected) report.parameters = countParameters(expected);
   if (kind === 'vae') {
     const channels = Number(model.config.latent_channels ?? 4);
-    await attempt(report, () => new LatentScale(1, channels, model.config, join(report.name, 'config.json')));
+    await attempt(
+      report,
+      () => new LatentScale(1, channels, model.config, posix.join(report.name, 'config.json')),
+    );
   }
   const files = await openFiles(report, model);
   // Without all files every tensor of the others would be reported as missing.
@@ -75,7 +89,7 @@ export async function inspectComponent(
   return report;
 }
 
-async function openFiles(report: ComponentReport, { files }: ModelFiles): Promise<NativeSafetensorsFile[]> {
+async function openFiles(report: ComponentReport, { files }: NetworkFiles): Promise<NativeSafetensorsFile[]> {
   const opened: NativeSafetensorsFile[] = [];
   for (const path of files) {
     const file = await attempt(report, () => new (native().SafetensorsFile)(path));

@@ -1,5 +1,3 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { messageOf } from '../../errors.js';
 import { unknownFields } from '../../models/known-fields.js';
 import { checkInputs, checkTokenizer } from '../../pipelines/loading/fit.js';
@@ -11,7 +9,7 @@ import { repairTexts, unetRepairs } from '../../pipelines/loading/repairs.js';
 import { readScheduler } from '../../pipelines/loading/scheduler-file.js';
 // Registers all pipelines.
 import '../../index.js';
-import { CLIPTokenizer } from '../../tokenizers/clip-tokenizer.js';
+import type { CLIPTokenizer } from '../../tokenizers/clip-tokenizer.js';
 import { type ComponentReport, inspectComponent, kindOf } from './component.js';
 import { type BranchNeed, type MemoryNeed, needsOf } from './needs.js';
 
@@ -44,12 +42,13 @@ export async function inspectModel(
   model: string,
   { variant, signal }: InspectOptions = {},
 ): Promise<ModelReport> {
-  const { folder, className, value, remarks = [] } = await readModelIndex(model);
+  const { source, className, value, remarks = [] } = await readModelIndex(model);
+  const folder = source.place;
   const report: ModelReport = { folder, className, notes: [...remarks], components: [], problems: [] };
   const { notes, problems } = report;
   if (!findPipeline(className)) problems.push(`this version has no ${className}`);
   await note(problems, async () => {
-    const defaults = await readGenerationConfig(folder, (message) => problems.push(message));
+    const defaults = await readGenerationConfig(source, (message) => problems.push(message));
     if (Object.keys(defaults).length > 0) report.defaults = defaults;
   });
   const tokenizers = new Map<string, CLIPTokenizer>();
@@ -62,16 +61,15 @@ export async function inspectModel(
       );
       continue;
     }
-    const [className, path] = [entry[1], join(folder, name)];
+    const className = entry[1];
     // Models of pictures have one for adapters only.
     const isSpare = name === 'image_encoder' && report.className !== 'StableVideoDiffusionPipeline';
     if (UNUSED.includes(name) || isSpare) continue;
-    if (!existsSync(path)) {
+    if (!source.has(name)) {
       problems.push(`the folder ${name} is missing`);
     } else if (name === 'scheduler') {
       await note(problems, async () => {
-        const source = { pipeline: report.className, className };
-        const loaded = await readScheduler(path, source);
+        const loaded = await readScheduler(source, { pipeline: report.className, className });
         report.scheduler = loaded.scheduler.className;
         problems.push(...loaded.ignored);
         notes.push(...loaded.notes);
@@ -79,10 +77,10 @@ export async function inspectModel(
       report.scheduler ??= className;
     } else if (/^tokenizer/.test(name)) {
       await note(problems, async () => {
-        tokenizers.set(name, await CLIPTokenizer.fromPretrained(path));
+        tokenizers.set(name, await source.tokenizer(name));
       });
     } else if (kindOf(className)) {
-      report.components.push(await inspectComponent(path, className, { variant, signal }));
+      report.components.push(await inspectComponent(source, name, className, { variant, signal }));
     } else {
       problems.push(`${name} is a ${className}, which this version does not know`);
     }
@@ -115,7 +113,7 @@ export async function inspectModel(
     await note(problems, async () => {
       const config = JSON.parse(own);
       const repairs = unetRepairs(report.className, config);
-      const path = join(folder, 'unet', 'config.json');
+      const path = source.jsonPath('unet/config.json');
       notes.push(...repairTexts(config, repairs).map((text) => `${path}: ${text}`));
       const unet = JSON.stringify({ ...config, ...repairs });
       const configs = { unet, vae: find('vae')?.config, textEncoder: find('text_encoder')?.config };

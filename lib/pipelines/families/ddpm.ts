@@ -1,7 +1,5 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { posix } from 'node:path';
 import { DdpmPolicy } from '../../deepcache/index.js';
-import { readJson } from '../../files/json.js';
 import { UNet2DModel } from '../../models/unconditional-unets.js';
 import { openBackend } from '../../native/device.js';
 import { checkOptions } from '../../options/check.js';
@@ -16,7 +14,7 @@ import { factsOf } from '../loading/facts.js';
 import { factsOfUnet } from '../loading/folder-facts.js';
 import type { FolderFacts, LoadOptions, ModelIndex, PipelineParts } from '../loading/parts.js';
 import { registerPipeline } from '../loading/registry.js';
-import { chooseScheduler, loadScheduler } from '../loading/scheduler-file.js';
+import { chooseScheduler, loadScheduler, SCHEDULER_FILE } from '../loading/scheduler-file.js';
 import { SharedModels } from '../loading/shared-models.js';
 import { planRun } from '../loop/denoise.js';
 import { toUnitPixels } from '../outputs/pixels.js';
@@ -80,16 +78,16 @@ export class DDPMPipeline extends DiffusionPipeline<DDPMOptions, PipelineParts> 
 
 registerPipeline(DDPMPipeline);
 
-/** The configurations of a folder, and where the U-Net's files are. */
+/** The configurations of a model, and the part that its U-Net is. */
 async function readConfigs(index: ModelIndex, options: LoadOptions) {
-  const { folder } = index;
+  const { source } = index;
   // diffusers looks for parts in the folder itself where they have none of their own.
-  const part = (name: string) => (existsSync(join(folder, name)) ? join(folder, name) : folder);
-  const unet = part('unet');
-  const config = (await readJson(join(unet, 'config.json'), { signal: options.signal })).value;
+  const unet = source.has('unet') ? 'unet' : '';
+  const config = (await source.json(posix.join(unet, 'config.json'), { signal: options.signal })).value;
   const original = Array.isArray(config.ch_mult);
-  const scheduler = existsSync(join(part('scheduler'), 'scheduler_config.json'))
-    ? await loadScheduler(index, options, part('scheduler'))
+  const file = source.has('scheduler') ? SCHEDULER_FILE : posix.basename(SCHEDULER_FILE);
+  const scheduler = source.hasJson(file)
+    ? await loadScheduler(index, options, file)
     : ownScheduler(config, original, options.scheduler);
   return { unet, config, original, scheduler };
 }
@@ -102,9 +100,10 @@ async function readFacts(index: ModelIndex, options: LoadOptions): Promise<Folde
 async function loadParts(index: ModelIndex, options: LoadOptions): Promise<PipelineParts> {
   const { variant, signal } = options;
   const backend = openBackend(options);
-  const { unet: folder, original, scheduler } = await readConfigs(index, options);
+  const { unet: part, original, scheduler } = await readConfigs(index, options);
   const stem = original ? { stem: 'model' } : {};
-  const unet = await UNet2DModel.load(backend, folder, { variant, signal, ...stem });
+  const found = await index.source.network(part, { variant, signal, ...stem });
+  const unet = await UNet2DModel.load(backend, found, { signal });
   return { backend, scheduler, unet, models: new SharedModels([unet]) };
 }
 

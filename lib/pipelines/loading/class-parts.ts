@@ -1,9 +1,7 @@
-import { join } from 'node:path';
 import { invalidConfig } from '../../errors.js';
-import { readJson } from '../../files/json.js';
 import { AutoencoderKL } from '../../models/autoencoder-kl.js';
 import { ClassEmbedder } from '../../models/class-embedder.js';
-import { findModel } from '../../models/model-files.js';
+import type { JsonPart } from '../../models/part-source.js';
 import { LatentUNetModel } from '../../models/unconditional-unets.js';
 import { openBackend } from '../../native/device.js';
 import { LatentDDIMScheduler, type Scheduler } from '../../schedulers/index.js';
@@ -14,11 +12,11 @@ import { loadTogether } from './together.js';
 
 /** Looks at a latent diffusion checkpoint's configuration. */
 export async function readClassFacts(
-  { folder }: ModelIndex,
+  { source }: ModelIndex,
   { scheduler: choice, signal }: LoadOptions,
 ): Promise<FolderFacts> {
-  const { value } = await readJson(join(folder, 'config.json'), { signal });
-  const { scheduler, classes } = readConfig(folder, value);
+  const { path, value } = await source.json('config.json', { signal });
+  const { scheduler, classes } = readConfig(path, value);
   return {
     // The last class stands for none.
     facts: { ...factsOfUnet(value), classes: classes - 1 },
@@ -27,37 +25,37 @@ export async function readClassFacts(
 }
 
 /** Loads a latent diffusion checkpoint. What was loaded before an error is freed. */
-export async function loadClassParts({ folder }: ModelIndex, options: LoadOptions): Promise<ClassParts> {
+export async function loadClassParts({ source }: ModelIndex, options: LoadOptions): Promise<ClassParts> {
   const { variant, signal } = options;
   const backend = openBackend(options);
-  const { config, files } = await findModel(folder, 'model', { variant, signal });
-  const read = readConfig(folder, config);
+  // All networks are in one file, and have one configuration.
+  const found = await source.network('', { variant, signal, stem: 'model' });
+  const read = readConfig(found.configFile, found.config);
   const scheduler = options.scheduler ? chooseScheduler(options.scheduler, read.scheduler) : read.scheduler;
-  const classes = ClassEmbedder.load(files, read);
-  const load = { variant, signal, stem: 'model' };
+  const classes = ClassEmbedder.load(found.files, read);
   return loadTogether(async (keep, models) => {
-    const unet = await keep(LatentUNetModel.load(backend, folder, load));
-    const vae = await keep(AutoencoderKL.load(backend, folder, load));
+    const unet = await keep(LatentUNetModel.load(backend, found, { signal }));
+    const vae = await keep(AutoencoderKL.load(backend, found, { signal }));
     return { backend, scheduler, unet, vae, classes, models };
   });
 }
 
 function readConfig(
-  folder: string,
-  config: Readonly<Record<string, unknown>>,
+  path: string,
+  config: JsonPart['value'],
 ): { scheduler: Scheduler; classes: number; width: number } {
-  const params = section(folder, config, 'params');
-  const condition = section(folder, params, 'cond_stage_config');
+  const params = section(path, config, 'params');
+  const condition = section(path, params, 'cond_stage_config');
   if (!String(condition.target).endsWith('.ClassEmbedder')) {
     throw invalidConfig(
-      folder,
+      path,
       `is conditioned by ${String(condition.target)}; only ClassEmbedder is supported`,
     );
   }
-  const embedder = section(folder, condition, 'params');
+  const embedder = section(path, condition, 'params');
   const [classes, width] = [embedder.n_classes ?? 1000, embedder.embed_dim].map((value) => {
     if (typeof value === 'number' && Number.isInteger(value) && value > 0) return value;
-    throw invalidConfig(folder, 'needs whole numbers n_classes and embed_dim in cond_stage_config');
+    throw invalidConfig(path, 'needs whole numbers n_classes and embed_dim in cond_stage_config');
   }) as [number, number];
   const scheduler = new LatentDDIMScheduler({
     beta_start: params.linear_start ?? 0.0001,
@@ -67,12 +65,8 @@ function readConfig(
   return { scheduler, classes, width };
 }
 
-function section(
-  folder: string,
-  config: Readonly<Record<string, unknown>>,
-  name: string,
-): Readonly<Record<string, unknown>> {
+function section(path: string, config: JsonPart['value'], name: string): Readonly<Record<string, unknown>> {
   const value = config[name];
   if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
-  throw invalidConfig(folder, `lacks "${name}" in its config.json`);
+  throw invalidConfig(path, `lacks "${name}"`);
 }

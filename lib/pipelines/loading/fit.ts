@@ -1,7 +1,7 @@
-import { join } from 'node:path';
 import { DeepCacheError, invalidConfig } from '../../errors.js';
 import { defaultLog, type Log } from '../../log.js';
 import { unknownFields } from '../../models/known-fields.js';
+import type { PartSource } from '../../models/part-source.js';
 import type { CLIPTextModel } from '../../models/text-encoder.js';
 import type { CLIPTokenizer } from '../../tokenizers/clip-tokenizer.js';
 import type { SDParts } from './parts.js';
@@ -32,12 +32,13 @@ export function checkTokenizer(
 
 /** Tells the log which fields of the configurations nobody obeys. */
 export function tellUnknownFields(
-  folder: string,
+  source: PartSource,
   models: Readonly<Record<string, { config: Readonly<Record<string, unknown>> }>>,
   log: Log = defaultLog,
 ): void {
   for (const [name, { config }] of Object.entries(models)) {
-    for (const message of unknownFields(config)) log(`${join(folder, name, 'config.json')}: ${message}`);
+    const path = source.jsonPath(`${name}/config.json`);
+    for (const message of unknownFields(config)) log(`${path}: ${message}`);
   }
 }
 

@@ -1,7 +1,5 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { unetDefaults } from '../../configs/unet-size.js';
-import { type JsonObject, readJson } from '../../files/json.js';
+import type { JsonObject } from '../../files/json.js';
 import type { ModelFacts } from './facts.js';
 import type { FolderFacts, LoadOptions, ModelIndex } from './parts.js';
 import { unetRepairs } from './repairs.js';
@@ -31,15 +29,15 @@ export function factsOfUnet(config: Readonly<JsonObject>): ModelFacts {
 }
 
 /**
- * The facts of a folder in the diffusers layout, and its sampler or the one that options name.
+ * The facts of a model of diffusers' parts, and its sampler or the one that options name.
  *
  * @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG and others for files that loading refuses, too.
  */
 export async function readFolderFacts(
-  { folder, className, value }: ModelIndex,
+  { source, className, value }: ModelIndex,
   { scheduler: choice, signal }: Pick<LoadOptions, 'scheduler' | 'signal'>,
 ): Promise<FolderFacts> {
-  const read = async (part: string) => (await readJson(join(folder, part, 'config.json'), { signal })).value;
+  const read = async (part: string) => (await source.json(`${part}/config.json`, { signal })).value;
   const own = await read('unet');
   const unet = { ...own, ...unetRepairs(className, own) };
   const vae = await read('vae');
@@ -47,13 +45,12 @@ export async function readFolderFacts(
   const scale = 2 ** ((Array.isArray(blocks) ? blocks.length : 1) - 1);
   const side = Number([vae.sample_size].flat()[0]);
   const texts: Readonly<JsonObject>[] = [];
-  for (const part of ['text_encoder', 'text_encoder_2'])
-    if (existsSync(join(folder, part))) texts.push(await read(part));
+  for (const part of ['text_encoder', 'text_encoder_2']) if (source.has(part)) texts.push(await read(part));
   // A whole CLIP model's configuration has that of its text encoder inside.
   const inner = texts.map((text): JsonObject => ({ ...text, ...section(text, 'text_config') }));
   const last = inner.at(-1) ?? {};
   const isProjected = [last.architectures].flat().includes('CLIPTextModelWithProjection');
-  const source = { pipeline: className, className: schedulerOfIndex(value), choice, signal };
+  const how = { pipeline: className, className: schedulerOfIndex(value), choice, signal };
   return {
     facts: {
       ...factsOfUnet(unet),
@@ -63,7 +60,7 @@ export async function readFolderFacts(
       textLayers: Math.min(1000, ...inner.map((text) => whole(text.num_hidden_layers, 12))),
       pooledWidth: whole(isProjected ? last.projection_dim : last.hidden_size, 0),
     },
-    scheduler: (await readScheduler(join(folder, 'scheduler'), source)).scheduler,
+    scheduler: (await readScheduler(source, how)).scheduler,
   };
 }
 

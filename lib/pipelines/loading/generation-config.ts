@@ -1,9 +1,7 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { invalidConfig, messageOf } from '../../errors.js';
-import { readJson } from '../../files/json.js';
 import type { Log } from '../../log.js';
 import { remarks, shorten } from '../../messages.js';
+import type { PartSource } from '../../models/part-source.js';
 import { real, whole } from '../../options/checks.js';
 import type { GenerationDefaults } from './parts.js';
 
@@ -17,19 +15,18 @@ const FIELDS: Readonly<Record<string, (value: unknown) => GenerationDefaults>> =
 };
 
 /**
- * Reads a model folder's `generation_config.json`, which may be missing: the place that transformers has for the
+ * Reads a model's `generation_config.json`, which may be missing: the place that transformers has for the
  * defaults of a model's runs. Fields that are not known are ignored, and the log says so.
  *
  * @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG naming file and field.
  */
 export async function readGenerationConfig(
-  folder: string,
+  source: PartSource,
   log: Log,
   signal?: AbortSignal,
 ): Promise<GenerationDefaults> {
-  const path = join(folder, FILE);
-  if (!existsSync(path)) return {};
-  const { value } = await readJson(path, { signal });
+  if (!source.hasJson(FILE)) return {};
+  const { path, value } = await source.json(FILE, { signal });
   let defaults: GenerationDefaults = {};
   const unknown: string[] = [];
   for (const [name, given] of Object.entries(value)) {

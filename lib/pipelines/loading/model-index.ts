@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { invalidConfig } from '../../errors.js';
-import { type JsonObject, readJson } from '../../files/json.js';
+import type { JsonObject } from '../../files/json.js';
 import { shorten } from '../../messages.js';
+import { FolderSource } from '../../models/folder-source.js';
 import { locateModel } from '../../models/locate.js';
+import type { PartSource } from '../../models/part-source.js';
 import { readOriginalIndex } from './original-layout.js';
 import type { ModelIndex } from './parts.js';
 import { findPipeline } from './registry.js';
@@ -16,23 +18,23 @@ import { findPipeline } from './registry.js';
 export async function readModelIndex(model: string, signal?: AbortSignal): Promise<ModelIndex> {
   const { folder, remark } = await locateModel(model, signal);
   const remarks = remark === undefined ? [] : [remark];
-  const path = join(folder, 'model_index.json');
-  if (!existsSync(path)) {
-    const own = await readOriginalIndex(folder, signal);
-    if (own) return { folder, ...own, remarks };
-    throw invalidConfig(folder, await partMessage(folder, signal));
+  const source = new FolderSource(folder);
+  if (!source.hasJson('model_index.json')) {
+    const own = await readOriginalIndex(source, signal);
+    if (own) return { source, ...own, remarks };
+    throw invalidConfig(folder, await partMessage(source, signal));
   }
-  const { value } = await readJson(path, { signal });
+  const { path, value } = await source.json('model_index.json', { signal });
   // Pipelines of the community are [file, class].
   const named = Array.isArray(value._class_name) ? value._class_name.at(-1) : value._class_name;
   if (typeof named !== 'string' || named === '') throw invalidConfig(path, 'lacks "_class_name"');
-  const className = findPipeline(named) ? named : ((await classOfParts(folder, value, signal)) ?? named);
+  const className = findPipeline(named) ? named : ((await classOfParts(source, value, signal)) ?? named);
   if (className !== named) {
     remarks.push(
       `${path}: ${shorten(named)} is not known; its parts are a ${className}'s, and it is loaded as one, without what else it does`,
     );
   }
-  return { folder, className, value, remarks };
+  return { source, className, value, remarks };
 }
 
 type Parts = Readonly<Record<string, string>>;
@@ -51,9 +53,9 @@ const XL: Parts = {
 /** What may lie beside them without changing the pictures. */
 const EXTRA = ['scheduler', 'safety_checker', 'feature_extractor', 'image_encoder', 'watermark'];
 
-/** The pipeline that a folder's parts are made for; undefined when there is no such one. */
+/** The pipeline that a model's parts are made for; undefined when there is no such one. */
 async function classOfParts(
-  folder: string,
+  source: PartSource,
   value: Readonly<JsonObject>,
   signal?: AbortSignal,
 ): Promise<string | undefined> {
@@ -69,17 +71,17 @@ async function classOfParts(
   const kind = are(SD) ? 'StableDiffusion' : are(XL) ? 'StableDiffusionXL' : undefined;
   if (!kind) return undefined;
   // A U-Net of other inputs belongs to a pipeline that gives it these.
-  const unet = await readJson(join(folder, 'unet/config.json'), { signal }).catch(() => undefined);
+  const unet = await source.json('unet/config.json', { signal }).catch(() => undefined);
   const channels = unet?.value.in_channels ?? 4;
   if (channels === 4) return `${kind}Pipeline`;
   return channels === 9 ? `${kind}InpaintPipeline` : undefined;
 }
 
 /** What a folder with a config.json is that is no whole model. */
-async function partMessage(folder: string, signal?: AbortSignal): Promise<string> {
-  const { _class_name, architectures } = (await readJson(join(folder, 'config.json'), { signal })).value;
+async function partMessage(source: PartSource, signal?: AbortSignal): Promise<string> {
+  const { _class_name, architectures } = (await source.json('config.json', { signal })).value;
   const name = _class_name ?? (Array.isArray(architectures) ? architectures[0] : undefined);
-  const parent = join(folder, '..');
+  const parent = join(source.place, '..');
   const hint = existsSync(join(parent, 'model_index.json')) ? `; the whole model is ${parent}` : '';
   return typeof name === 'string'
     ? `is a ${name} alone: it has no model_index.json, as whole models have${hint}`

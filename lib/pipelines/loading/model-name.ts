@@ -2,6 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open, readdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { isFolder } from '../../files/read.js';
 
 /** What distinguishes a model from others. */
 export interface ModelName {
@@ -21,17 +22,20 @@ const WEIGHTS = /\.safetensors$/;
 const READ = /\.safetensors$|^config\.json$/;
 
 /**
- * Names a model folder. Files are not read as a whole, which takes minutes for large models: what training changes,
+ * Names the model of a folder, or of files and folders. Files are not read as a whole, which takes minutes for large models: what training changes,
  * it changes everywhere. Files that cannot be read are left out; loading reports what is wrong with them.
  */
-export async function nameModel(folder: string): Promise<ModelName> {
+export async function nameModel(...places: readonly string[]): Promise<ModelName> {
   const hash = createHash('sha256');
-  const names = await filesOf(folder);
-  for (const name of names) {
-    hash.update(`${name}\n`);
-    await addFile(hash, join(folder, name)).catch(() => undefined);
+  for (const path of places) {
+    // A file's own name says nothing about it.
+    const names = isFolder(path) ? await filesOf(path) : [''];
+    for (const name of names) {
+      hash.update(`${name}\n`);
+      await addFile(hash, join(path, name)).catch(() => undefined);
+    }
   }
-  const name = repositoryOf(resolve(folder));
+  const name = repositoryOf(resolve(places[0] ?? ''));
   return { ...(name !== undefined && { name }), fingerprint: hash.digest('hex').slice(0, 10) };
 }
 

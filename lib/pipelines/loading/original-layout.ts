@@ -1,6 +1,4 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { readJson } from '../../files/json.js';
+import type { PartSource } from '../../models/part-source.js';
 import type { ModelIndex } from './parts.js';
 
 /**
@@ -8,12 +6,11 @@ import type { ModelIndex } from './parts.js';
  * diffusers, or latent diffusion's. Undefined for anything else.
  */
 export async function readOriginalIndex(
-  folder: string,
+  source: PartSource,
   signal?: AbortSignal,
 ): Promise<Pick<ModelIndex, 'className' | 'value'> | undefined> {
-  const path = join(folder, 'config.json');
-  if (!existsSync(path)) return undefined;
-  const { value } = await readJson(path, { signal });
+  if (!source.hasJson('config.json')) return undefined;
+  const { value } = await source.json('config.json', { signal });
   if (Array.isArray(value.ch_mult) || value._class_name === 'UNet2DModel') {
     return { className: 'DDPMPipeline', value: {} };
   }

@@ -2,6 +2,7 @@ import type { JsonObject } from '../../files/json.js';
 import type { AutoencoderKL } from '../../models/autoencoder-kl.js';
 import type { ClassEmbedder } from '../../models/class-embedder.js';
 import type { CLIPVisionModelWithProjection } from '../../models/image-encoder.js';
+import type { PartSource } from '../../models/part-source.js';
 import type { CLIPTextModel } from '../../models/text-encoder.js';
 import type { UNetModel } from '../../models/unet.js';
 import type { UNetSpatioTemporalConditionModel } from '../../models/unet-spatio-temporal.js';
@@ -17,9 +18,9 @@ import type { SharedModels } from './shared-models.js';
 /** What loading a model takes. */
 export interface LoadOptions extends OptionsOf<'load'> {}
 
-/** What a model's folder says that it is. */
+/** What a model is, and where its parts come from. */
 export interface ModelIndex {
-  readonly folder: string;
+  readonly source: PartSource;
   /** Of the pipeline: the one that the folder names, or that its parts are made for. */
   readonly className: string;
   /** model_index.json */

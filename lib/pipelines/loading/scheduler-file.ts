@@ -1,8 +1,7 @@
-import { join } from 'node:path';
 import { DeepCacheError } from '../../errors.js';
-import { readJson } from '../../files/json.js';
 import { defaultLog } from '../../log.js';
 import { remarks } from '../../messages.js';
+import type { PartSource } from '../../models/part-source.js';
 import * as kinds from '../../options/kinds.js';
 import { explicitFields, SchedulerFieldError, show } from '../../schedulers/config.js';
 import { unreadFields } from '../../schedulers/fields.js';
@@ -14,10 +13,13 @@ import { repairTexts, schedulerRepairs } from './repairs.js';
 /** Most fields that a remark names. */
 const MOST = 20;
 
+/** Where models have their sampler's configuration. */
+export const SCHEDULER_FILE = 'scheduler/scheduler_config.json';
+
 /** Another sampler: a name, a configuration or a scheduler. */
 export type SchedulerChoice = string | SchedulerConfig | Scheduler;
 
-export interface SchedulerSource {
+export interface SchedulerReading {
   /** The pipeline that is made, whose corrections of old files apply. */
   pipeline: string;
   /** The scheduler's class by the folder's model_index.json; the file's own by default. */
@@ -52,15 +54,15 @@ export function chooseScheduler(choice: SchedulerChoice, base: Scheduler): Sched
 /**
  * The scheduler of a model, or the one that options name. What was not taken from its file is logged.
  *
- * @param part the folder of its file.
+ * @param file what holds its configuration.
  */
 export async function loadScheduler(
-  { folder, className: pipeline, value }: ModelIndex,
+  { source, className: pipeline, value }: ModelIndex,
   { scheduler: choice, log = defaultLog, signal }: LoadOptions,
-  part = join(folder, 'scheduler'),
+  file: string = SCHEDULER_FILE,
 ): Promise<Scheduler> {
   const className = schedulerOfIndex(value);
-  const loaded = await readScheduler(part, { pipeline, className, choice, signal });
+  const loaded = await readScheduler(source, { pipeline, className, choice, signal }, file);
   for (const message of [...loaded.ignored, ...loaded.notes]) log(message);
   return loaded.scheduler;
 }
@@ -72,17 +74,19 @@ export function schedulerOfIndex({ scheduler }: ModelIndex['value']): string | u
 }
 
 /**
- * Reads the scheduler_config.json in a folder, for the class that the model's index names, or makes the one that was
+ * Reads a model's scheduler_config.json, for the class that the model's index names, or makes the one that was
  * chosen instead: of a model whose own is not implemented, too.
  *
  * @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG naming file and field, ERR_DEEPCACHE_UNSUPPORTED naming the class
  * and how to choose another one; what {@link chooseScheduler} throws about the choice.
  */
-export async function readScheduler(folder: string, source: SchedulerSource): Promise<LoadedScheduler> {
-  const { choice, className, pipeline, signal } = source;
+export async function readScheduler(
+  source: Pick<PartSource, 'json'>,
+  { choice, className, pipeline, signal }: SchedulerReading,
+  file: string = SCHEDULER_FILE,
+): Promise<LoadedScheduler> {
   if (choice instanceof Scheduler) return { scheduler: choice, ignored: [], notes: [] };
-  const path = join(folder, 'scheduler_config.json');
-  const { value } = await readJson(path, { signal });
+  const { path, value } = await source.json(file, { signal });
   const own: SchedulerConfig = { ...value, _class_name: className ?? value._class_name };
   const repairs = schedulerRepairs(pipeline, own);
   const defaults = Array.isArray(own._use_default_values) ? own._use_default_values : [];

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { invalidConfig } from '../../errors.js';
 import { defaultLog } from '../../log.js';
 import { AutoencoderKL } from '../../models/autoencoder-kl.js';
@@ -11,26 +10,31 @@ import { loadTogether } from './together.js';
 
 /** Loads the parts of a folder. What was loaded before an error is freed. */
 export async function loadVideoParts(index: ModelIndex, options: LoadOptions): Promise<VideoParts> {
-  const { folder } = index;
+  const { source } = index;
+  const { place } = source;
   const { variant, signal, log = defaultLog } = options;
   const backend = openBackend(options);
   const scheduler = await loadScheduler(index, options);
   return loadTogether(async (keep, models) => {
-    const load = { variant, signal, log };
+    const find = { variant, signal, log };
     const imageEncoder = await keep(
-      CLIPVisionModelWithProjection.load(backend, join(folder, 'image_encoder'), load),
+      CLIPVisionModelWithProjection.load(backend, await source.network('image_encoder', find), { signal }),
     );
-    const unet = await keep(UNetSpatioTemporalConditionModel.load(backend, join(folder, 'unet'), load));
-    const vae = await keep(AutoencoderKL.load(backend, join(folder, 'vae'), { ...load, upcast: true }));
+    const unet = await keep(
+      UNetSpatioTemporalConditionModel.load(backend, await source.network('unet', find), { signal }),
+    );
+    const vae = await keep(
+      AutoencoderKL.load(backend, await source.network('vae', find), { signal, upcast: true }),
+    );
     if (imageEncoder.projectionWidth !== unet.contextWidth) {
       throw invalidConfig(
-        folder,
+        place,
         `has an image encoder that is ${imageEncoder.projectionWidth} wide, its U-Net reads ${unet.contextWidth}`,
       );
     }
     if (unet.inChannels !== 2 * vae.latentChannels || unet.native.outChannels !== vae.latentChannels) {
       throw invalidConfig(
-        folder,
+        place,
         `has an autoencoder of ${vae.latentChannels} latent channels, which does not fit its U-Net of ` +
           `${unet.inChannels} to ${unet.native.outChannels} channels`,
       );

@@ -1,5 +1,3 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { invalidConfig } from '../../errors.js';
 import { defaultLog } from '../../log.js';
 import { AutoencoderKL } from '../../models/autoencoder-kl.js';
@@ -8,7 +6,6 @@ import { UNet2DConditionModel } from '../../models/unet.js';
 import { openBackend } from '../../native/device.js';
 import { fitProjection } from '../../previews/fit.js';
 import { knownProjection } from '../../previews/projection.js';
-import { CLIPTokenizer } from '../../tokenizers/clip-tokenizer.js';
 import { checkTokenizer, tellUnknownFields } from './fit.js';
 import type { LoadOptions, ModelIndex, TextBranch, XLParts } from './parts.js';
 import { loadScheduler } from './scheduler-file.js';
@@ -17,29 +14,36 @@ import { loadTogether } from './together.js';
 /** Loads a base or refiner folder. What was loaded before an error is freed. */
 export async function loadXLParts(index: ModelIndex, options: LoadOptions): Promise<XLParts> {
   const { variant, signal, log = defaultLog } = options;
-  const load = { variant, signal, log };
-  const { folder, value } = index;
+  const find = { variant, signal, log };
+  const { source, value } = index;
+  const { place } = source;
   const backend = openBackend(options);
   const scheduler = await loadScheduler(index, options);
   return loadTogether(async (keep, models) => {
     const text: TextBranch[] = [];
     for (const suffix of ['', '_2']) {
-      const path = join(folder, `text_encoder${suffix}`);
-      if (!existsSync(path)) continue;
-      const tokenizer = await CLIPTokenizer.fromPretrained(join(folder, `tokenizer${suffix}`), { signal });
+      const part = `text_encoder${suffix}`;
+      if (!source.has(part)) continue;
+      const tokenizer = await source.tokenizer(`tokenizer${suffix}`, { signal });
       const keepWeights = options.unloadTextEncoder !== true;
-      const encoder = await keep(CLIPTextModel.load(backend, path, { ...load, keepWeights }));
-      checkTokenizer(folder, tokenizer, encoder, suffix);
+      const encoder = await keep(
+        CLIPTextModel.load(backend, await source.network(part, find), { signal, keepWeights }),
+      );
+      checkTokenizer(place, tokenizer, encoder, suffix);
       text.push({ tokenizer, encoder });
     }
-    if (text.length === 0) throw invalidConfig(folder, 'has neither text_encoder nor text_encoder_2');
-    const unet = await keep(UNet2DConditionModel.load(backend, join(folder, 'unet'), load));
-    const vae = await keep(AutoencoderKL.load(backend, join(folder, 'vae'), { ...load, upcast: true }));
-    tellUnknownFields(folder, { unet, vae }, log);
+    if (text.length === 0) throw invalidConfig(place, 'has neither text_encoder nor text_encoder_2');
+    const unet = await keep(
+      UNet2DConditionModel.load(backend, await source.network('unet', find), { signal }),
+    );
+    const vae = await keep(
+      AutoencoderKL.load(backend, await source.network('vae', find), { signal, upcast: true }),
+    );
+    tellUnknownFields(source, { unet, vae }, log);
     const width = text.reduce((sum, { encoder }) => sum + encoder.width, 0);
     if (width !== unet.contextWidth) {
       throw invalidConfig(
-        folder,
+        place,
         `has text encoders of ${width} together, its U-Net reads ${unet.contextWidth}`,
       );
     }
