@@ -1,11 +1,12 @@
 import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { PNDM } from '../lib/configs/samplers.js';
 import { native } from '../lib/native/binding.js';
 import { finish } from '../lib/native/device.js';
 import type { ModelKind, TensorShape } from '../lib/native/types.js';
 import { CLIPTokenizer } from '../lib/tokenizers/clip-tokenizer.js';
 import { byteVocabulary, writeByteTokenizer } from './byte-tokenizer.js';
-import { type Config, MODEL_INDEX, SCHEDULER, textEncoderConfig, vaeConfig } from './configs.js';
+import { type Config, MODEL_INDEX, textEncoderConfig, vaeConfig } from './configs.js';
 
 export interface SyntheticModelOptions {
   /** Of the U-Net; the other parts are made to fit it. */
@@ -59,7 +60,7 @@ export async function writeSyntheticModel(folder: string, options: SyntheticMode
     if (tokenizer) await cp(tokenizer, join(folder, 'tokenizer'), { recursive: true });
     else await writeByteTokenizer(join(folder, 'tokenizer'));
     await mkdir(join(folder, 'scheduler'), { recursive: true });
-    await writeJson(join(folder, 'scheduler/scheduler_config.json'), SCHEDULER);
+    await writeJson(join(folder, 'scheduler/scheduler_config.json'), PNDM);
     await component('text_encoder', text, tensorsOf('text_encoder', text));
     await component('vae', vae, tensorsOf('vae', vae));
   }

@@ -22,9 +22,9 @@ const STABLE_DIFFUSION = {
   up_block_types: ['UpBlock2D', 'CrossAttnUpBlock2D', 'CrossAttnUpBlock2D', 'CrossAttnUpBlock2D'],
 };
 
-const SD15 = { ...STABLE_DIFFUSION, attention_head_dim: 8, cross_attention_dim: 768, sample_size: 64 };
+export const SD15 = { ...STABLE_DIFFUSION, attention_head_dim: 8, cross_attention_dim: 768, sample_size: 64 };
 
-const SD21_BASE = {
+export const SD21_BASE = {
   ...STABLE_DIFFUSION,
   attention_head_dim: [5, 10, 20, 20],
   cross_attention_dim: 1024,
@@ -32,7 +32,7 @@ const SD21_BASE = {
   use_linear_projection: true,
 };
 
-const SDXL = {
+export const SDXL = {
   ...STABLE_DIFFUSION,
   addition_embed_type: 'text_time',
   addition_time_embed_dim: 256,
@@ -47,8 +47,19 @@ const SDXL = {
   use_linear_projection: true,
 };
 
+export const SDXL_REFINER = {
+  ...SDXL,
+  attention_head_dim: [6, 12, 24, 24],
+  block_out_channels: [384, 768, 1536, 1536],
+  cross_attention_dim: 1280,
+  down_block_types: ['DownBlock2D', 'CrossAttnDownBlock2D', 'CrossAttnDownBlock2D', 'DownBlock2D'],
+  projection_class_embeddings_input_dim: 2560,
+  transformer_layers_per_block: 4,
+  up_block_types: ['UpBlock2D', 'CrossAttnUpBlock2D', 'CrossAttnUpBlock2D', 'UpBlock2D'],
+};
+
 /** Stable Video Diffusion; XT is the same with more frames. */
-const SVD = {
+export const SVD = {
   _class_name: 'UNetSpatioTemporalConditionModel',
   addition_time_embed_dim: 256,
   block_out_channels: [320, 640, 1280, 1280],
@@ -116,6 +127,7 @@ export const UNET_CONFIGS: Readonly<Record<string, Readonly<Record<string, unkno
   'sd21-base': SD21_BASE,
   sd21: { ...SD21_BASE, sample_size: 96 },
   sdxl: SDXL,
+  'sdxl-refiner': SDXL_REFINER,
   svd: SVD,
   'svd-xt': { ...SVD, num_frames: 25 },
   'ddpm-cifar10': { ...DDPM, image_size: 32, ch_mult: [1, 2, 2, 2] },
