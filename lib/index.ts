@@ -7,8 +7,10 @@ export type {
   CacheOptions,
   CachePreset,
   CacheSettings,
+  CallKind,
   ListedCache,
   NonuniformCache,
+  PlannedCache,
   UniformCache,
 } from './deepcache/index.js';
 export { DeepCacheError, type DeepCacheErrorCode, ERROR_CODES } from './errors.js';

@@ -37,11 +37,13 @@ test('a picture, a page and a table', async () => {
   const { code, out, err } = await compare(...settings, '-o', picture, '--html', page);
   expect({ code, err }).toEqual({ code: 0, err: '' });
   const lines = out.split('\n');
-  expect(lines[0]).toMatch(/^Setting +Denoise +Speedup +Full +Cached +MACs +PSNR +SSIM +Latent L2$/);
-  expect(lines[1]).toMatch(/^no cache +[\d.]+ s +1\.00× +9 +0 +100 % +∞ dB +1\.0000 +0$/);
+  expect(lines[0]).toMatch(
+    /^Setting +Denoise +Speedup +Full +Cached +Predicted +MACs +PSNR +SSIM +Latent L2$/,
+  );
+  expect(lines[1]).toMatch(/^no cache +[\d.]+ s +1\.00× +9 +0 +0 +100 % +∞ dB +1\.0000 +0$/);
   const speedup = /(too noisy to tell )?(\d+\.\d\d× )?(\(\d+\.\d\d–\d+\.\d\d×?\))?/.source;
   expect(lines[2]).toMatch(
-    new RegExp(`^interval=3, branch=0 +[\\d.]+ s +${speedup} +3 +6 +\\d+ % +\\d+\\.\\d dB `),
+    new RegExp(`^interval=3, branch=0 +[\\d.]+ s +${speedup} +3 +6 +0 +\\d+ % +\\d+\\.\\d dB `),
   );
   expect(lines[3]).toMatch(new RegExp(`^fast +[\\d.]+ s +${speedup} +2 +7 `));
   expect(out).toContain(`seed 7 on cpu\n${picture}\n${page}\n`);

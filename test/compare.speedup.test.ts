@@ -5,7 +5,7 @@ import type { GenerateStats } from '../lib/index.js';
 
 /** Of a machine that takes `call` seconds for a full call, and a tenth of it for a cached one. */
 const run = (call: number, full: number, cached: number): GenerateStats => {
-  const callTimes = { full: call * full, retrieve: 0.1 * call * cached };
+  const callTimes = { full: call * full, retrieve: 0.1 * call * cached, predict: 0 };
   const denoise = callTimes.full + callTimes.retrieve;
   return {
     times: { encode: 0, prepare: 0, denoise, decode: 0, total: denoise },
@@ -13,6 +13,7 @@ const run = (call: number, full: number, cached: number): GenerateStats => {
     calls: full + cached,
     fullCalls: full,
     retrieveCalls: cached,
+    predictedCalls: 0,
     speedup: 1,
     memory: { weights: 0, arenas: 0, buffers: 0 },
   };

@@ -92,8 +92,8 @@ test('the command writes a table, JSON and a page with prompts from a file', asy
   const given = ['--prompts', prompts, '-c', 'interval=3', '--html', page];
   const { code, out, err } = await runCli([...base, ...given]);
   expect({ code, err }).toEqual({ code: 0, err: '' });
-  expect(out).toMatch(/^Setting +Full +Cached +PSNR/);
-  expect(out).toMatch(/\ninterval=3 +3 +6 /);
+  expect(out).toMatch(/^Setting +Full +Cached +Predicted +PSNR/);
+  expect(out).toMatch(/\ninterval=3 +3 +6 +0 /);
   const html = readFileSync(page, 'utf8');
   expect(html).toContain('a &lt;b&gt;dog&lt;/b&gt;');
   expect(html.match(/<img /g)).toHaveLength(4);

@@ -18,10 +18,13 @@ DeepCache computes only some steps in full; the others take the deep part of the
      schedule=nonuniform      the full steps gather around a step ...
      center=C,power=P         ... this one, this strongly (1.4 is the paper's)
      steps=0+5+12             the full steps themselves, instead of an interval
-     counter=helper           count as the original's DeepCacheSDHelper does`;
+     counter=helper           count as the original's DeepCacheSDHelper does
+     plan=FPPFR...            a letter for each step: F in full, R cached, P predicted without the U-Net
+     damping=D                P carries on D (0 to 1) of the change between the last two full steps
+     gamma=0.5+1+...          or this much of it, a factor for each P`;
 
-const NUMBERS = ['interval', 'branch', 'center', 'power'];
-const WORDS = ['schedule', 'counter'];
+const NUMBERS = ['interval', 'branch', 'center', 'power', 'damping'];
+const WORDS = ['schedule', 'counter', 'plan'];
 
 /** Reads the value of `--cache`. Ranges are the library's business: they depend on the run and the U-Net. */
 export function toCacheOptions(text: string): CacheOptions {
@@ -44,7 +47,7 @@ export function toCacheOptions(text: string): CacheOptions {
 function toSetting(key: string, value: string): unknown {
   if (NUMBERS.includes(key)) return toNumber(value);
   if (WORDS.includes(key)) return value;
-  if (key === 'steps') return value.split('+').map(toNumber);
-  const known = unknownName(key, [...NUMBERS, ...WORDS, 'steps']);
+  if (key === 'steps' || key === 'gamma') return value.split('+').map(toNumber);
+  const known = unknownName(key, [...NUMBERS, ...WORDS, 'steps', 'gamma']);
   throw new InvalidArgumentError(`There is no cache setting ${key}; ${known}`);
 }

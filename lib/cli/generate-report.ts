@@ -20,8 +20,11 @@ export function textReport({ files, loading, device, result }: GenerateReport): 
   });
   const phases = { load: loading, encode: times.encode, denoise: times.denoise, decode: times.decode };
   const seconds = Object.entries(phases).map(([name, value]) => `${name} ${formatSeconds(value)}`);
-  const steps = `${stats.fullCalls} full and ${stats.retrieveCalls} cached steps`;
-  const speedup = stats.retrieveCalls > 0 ? `, denoising ${stats.speedup.toFixed(2)} times as fast` : '';
+  const kinds = [`${stats.fullCalls} full`, `${stats.retrieveCalls} cached`];
+  if (stats.predictedCalls > 0) kinds.push(`${stats.predictedCalls} predicted`);
+  const steps = `${kinds.join(kinds.length > 2 ? ', ' : ' and ')} steps`;
+  const speedup =
+    stats.fullCalls < stats.calls ? `, denoising ${stats.speedup.toFixed(2)} times as fast` : '';
   const bytes = memory.weights + memory.arenas + memory.buffers;
   return `${each.join('')}${seconds.join(', ')} on ${device}\n${steps}${speedup}; ${formatBytes(bytes)} of memory\n`;
 }

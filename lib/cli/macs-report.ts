@@ -1,4 +1,4 @@
-import { type CacheOptions, SettingsPolicy } from '../deepcache/index.js';
+import { type CacheOptions, type CallPlan, SettingsPolicy } from '../deepcache/index.js';
 import type { MacsInfo } from '../models/unet.js';
 import type { UnetPlanInfo, UnetSize } from '../native/types.js';
 import { oneLine } from '../printable.js';
@@ -12,6 +12,8 @@ export interface RunMacs {
   branch: number;
   /** Which U-Net calls are full ones. */
   full: boolean[];
+  /** How many are predicted, without the U-Net. */
+  predicted: number;
   average: MacsInfo;
   total: MacsInfo;
   /** Of the same run without a cache. */
@@ -27,11 +29,14 @@ export function countRun(plan: UnetPlanInfo, calls: number, cache: CacheOptions)
   const { calls: laidOut, branch, note } = new SettingsPolicy(cache).layout(run);
   const full = laidOut.map(({ kind }) => kind === 'full');
   const cached = plan.branches[branch] as MacsInfo;
-  const total = each((column) => full.reduce((sum, f) => sum + (f ? plan.full : cached)[column], 0));
+  const cost = ({ kind }: CallPlan) =>
+    kind === 'full' ? plan.full : kind === 'retrieve' ? cached : undefined;
+  const total = each((column) => laidOut.reduce((sum, call) => sum + (cost(call)?.[column] ?? 0), 0));
   return {
     cache,
     branch,
     full,
+    predicted: laidOut.filter(({ kind }) => kind === 'forecast').length,
     average: each((column) => total[column] / calls),
     total,
     share: each((column) => total[column] / (plan.full[column] * calls)),
@@ -66,11 +71,12 @@ export function macsText(
   return title + formatTable(rows) + (run ? runText(run) : '');
 }
 
-function runText({ full, branch, average, total, share, note }: RunMacs): string {
+function runText({ full, predicted, branch, average, total, share, note }: RunMacs): string {
   const fullCalls = full.filter(Boolean).length;
   const steps = full.flatMap((isFull, i) => (isFull ? [i] : [])).join(' ');
   return [
-    `\n${full.length} steps: ${fullCalls} full, ${full.length - fullCalls} cached at branch ${branch}\n`,
+    `\n${full.length} steps: ${fullCalls} full, ${full.length - fullCalls - predicted} cached at branch ${branch}` +
+      `${predicted > 0 ? `, ${predicted} predicted` : ''}\n`,
     note ? `${note}\n` : '',
     formatTable([
       ['GMACs', ...COLUMNS],

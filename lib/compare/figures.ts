@@ -27,7 +27,9 @@ export function speedupText({ speedup, speedupRange: [low, high], isNoisy }: Spe
 
 export const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
 
-export const steps = ({ stats }: ComparedRun) => `${stats.fullCalls} full + ${stats.retrieveCalls} cached`;
+export const steps = ({ stats }: ComparedRun) =>
+  `${stats.fullCalls} full + ${stats.retrieveCalls} cached` +
+  (stats.predictedCalls > 0 ? ` + ${stats.predictedCalls} predicted` : '');
 
 export const differenceText = ({ psnr, ssim, latentL2 }: Difference) =>
   `PSNR ${decibels(psnr)}, SSIM ${similarity(ssim)}, L2 ${distance(latentL2)}`;
@@ -50,6 +52,11 @@ export const COLUMNS: readonly { title: string; help: string; text: (run: Compar
     title: 'Cached',
     help: 'U-Net calls that took the deep part from the cache',
     text: ({ stats }) => String(stats.retrieveCalls),
+  },
+  {
+    title: 'Predicted',
+    help: 'calls whose output was predicted, without the U-Net',
+    text: ({ stats }) => String(stats.predictedCalls),
   },
   {
     title: 'MACs',

@@ -9,12 +9,14 @@ export {
   branchFromSvd,
   validateBranch,
 } from './branches.js';
+export { lineFactor, withForecasts } from './forecast.js';
 export {
   type NonuniformList,
   sampleFromQuad,
   sampleFromQuadCenter,
   sampleFromQuadOnce,
 } from './nonuniform.js';
+export type { PlannedCache } from './plan.js';
 export {
   DdpmPolicy,
   fullCalls,
@@ -26,9 +28,12 @@ export {
 export type {
   AdaptiveCall,
   CachePolicy,
+  CallKind,
   CallPlan,
+  ForecastCall,
   FullCall,
   Layout,
+  PlacedCall,
   PolicyRun,
   PredictedCall,
   RetrieveCall,

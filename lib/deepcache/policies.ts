@@ -1,6 +1,7 @@
 import { invalidArgument } from '../errors.js';
 import { validateBranch } from './branches.js';
 import { sampleFromQuadCenter, sampleFromQuadOnce } from './nonuniform.js';
+import { plannedCalls } from './plan.js';
 import type { CachePolicy, CallPlan, Layout, PolicyRun } from './policy.js';
 import { type CacheOptions, type CacheSettings, requireInterval, resolveCache } from './settings.js';
 
@@ -21,6 +22,9 @@ export class SettingsPolicy implements CachePolicy {
     const { settings, note } = resolveCache(this.options, run.timesteps.length);
     // One level with that many layers has as many branches.
     const branch = validateBranch(settings?.branch ?? 0, 1, run.branches - 1);
+    if (settings?.plan !== undefined) {
+      return { calls: plannedCalls(settings, branch), branch, ...(note !== undefined && { note }) };
+    }
     const full = settings ? new Set(this.fullCalls(settings, run)) : undefined;
     const calls = run.timesteps.map(
       (_, i): CallPlan => (!full || i === 0 || full.has(i) ? { kind: 'full' } : { kind: 'retrieve', branch }),

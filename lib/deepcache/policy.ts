@@ -36,6 +36,19 @@ export interface PredictedCall {
   terms: readonly Term[];
 }
 
+/** No U-Net: the noise that it would find is forecast from what the last two full calls found. */
+export interface ForecastCall {
+  /** What distinguishes it from other calls. */
+  kind: 'forecast';
+  /**
+   * How far the change between the two goes on: 0 holds the last one's noise. Default: on a straight line over the
+   * logarithm of the signal-to-noise ratio.
+   */
+  gamma?: number;
+  /** The straight line's factor is multiplied by it; default 1. */
+  damping?: number;
+}
+
 /** A full call, or `instead`, as the run itself decides (StepRow.skip). */
 export interface AdaptiveCall {
   /** What distinguishes it from other calls. */
@@ -49,7 +62,13 @@ export interface AdaptiveCall {
 }
 
 /** What a U-Net call of a run computes. */
-export type CallPlan = FullCall | RetrieveCall | PredictedCall | AdaptiveCall;
+export type CallPlan = FullCall | RetrieveCall | PredictedCall | ForecastCall | AdaptiveCall;
+
+/** What a call turned out to be: the whole U-Net, its shallow part with cached features, or a guess of its output. */
+export type CallKind = 'full' | 'retrieve' | 'predict';
+
+/** What a row of a step table can say; forecasts become predictions before. */
+export type PlacedCall = Exclude<CallPlan, ForecastCall>;
 
 /** What a run computes. */
 export interface Layout {

@@ -1,7 +1,7 @@
 import { invalidArgument } from '../errors.js';
 import type { CompiledRow } from '../schedulers/compiled.js';
 import type { Guidance, Program, StepRow, StepTable } from '../schedulers/table.js';
-import type { CallPlan, FullCall, RetrieveCall } from './policy.js';
+import type { FullCall, PlacedCall, RetrieveCall } from './policy.js';
 
 /**
  * Makes the step table of a run: row i computes what a policy laid out for call i. Rows whose program computes both
@@ -9,14 +9,14 @@ import type { CallPlan, FullCall, RetrieveCall } from './policy.js';
  */
 export function attachPrograms(
   rows: readonly CompiledRow[],
-  calls: readonly CallPlan[],
+  calls: readonly PlacedCall[],
   guidance?: Guidance,
 ): StepTable {
   if (calls.length !== rows.length) {
     throw invalidArgument('calls', `must be ${rows.length}, one for each row, got ${calls.length}`);
   }
   const programs = new Programs();
-  const made = rows.map((row, i) => ({ ...row, ...programs.attach(calls[i] as CallPlan, guidance) }));
+  const made = rows.map((row, i) => ({ ...row, ...programs.attach(calls[i] as PlacedCall, guidance) }));
   return { programs: programs.list, rows: made };
 }
 
@@ -24,7 +24,7 @@ class Programs {
   readonly list: Program[] = [{ kind: 'full' }];
   #full = false;
 
-  attach(call: CallPlan, guidance: Guidance | undefined): Partial<StepRow> {
+  attach(call: PlacedCall, guidance: Guidance | undefined): Partial<StepRow> {
     switch (call.kind) {
       case 'predict':
         return { predict: call.terms };

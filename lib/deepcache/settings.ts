@@ -2,6 +2,7 @@ import { invalidArgument } from '../errors.js';
 import { show } from '../messages.js';
 import { checkNames, closest } from '../names.js';
 import { MAX_POWER } from './nonuniform.js';
+import { type PlannedCache, requirePlan } from './plan.js';
 
 /** Every so many U-Net calls a full one. */
 export interface UniformCache {
@@ -19,6 +20,9 @@ export interface UniformCache {
   center?: never;
   power?: never;
   steps?: never;
+  plan?: never;
+  gamma?: never;
+  damping?: never;
 }
 
 /** As many full calls, closer together around one of them: the paper's non-uniform schedule. */
@@ -36,6 +40,9 @@ export interface NonuniformCache {
   /** `helper` is for uniform schedules. */
   counter?: 'calls';
   steps?: never;
+  plan?: never;
+  gamma?: never;
+  damping?: never;
 }
 
 /** The full calls themselves. */
@@ -49,10 +56,13 @@ export interface ListedCache {
   center?: never;
   power?: never;
   counter?: never;
+  plan?: never;
+  gamma?: never;
+  damping?: never;
 }
 
 /** DeepCache by its settings: which U-Net calls are full, and how deep the others go. */
-export type CacheSettings = UniformCache | NonuniformCache | ListedCache;
+export type CacheSettings = UniformCache | NonuniformCache | ListedCache | PlannedCache;
 
 /** Settings by name, see {@link CACHE_PRESETS}. */
 export type CachePreset = 'quality' | 'balanced' | 'fast';
@@ -84,7 +94,18 @@ export interface ResolvedCache {
   note?: string;
 }
 
-const KEYS = ['interval', 'branch', 'schedule', 'center', 'power', 'steps', 'counter'];
+const KEYS = [
+  'interval',
+  'branch',
+  'schedule',
+  'center',
+  'power',
+  'steps',
+  'counter',
+  'plan',
+  'gamma',
+  'damping',
+];
 
 /** Throws for what is neither false nor a preset nor settings, whose fields depend on the run. */
 export function requireCacheOptions(name: string, options: unknown): asserts options is CacheOptions {
@@ -127,13 +148,24 @@ function requireSettings(settings: CacheSettings, calls: number): void {
   if (counter !== 'calls' && counter !== 'helper') {
     throw invalidArgument('cache.counter', `must be 'calls' or 'helper', got ${show(counter)}`);
   }
+  if (settings.plan !== undefined) {
+    refuse(
+      settings,
+      ['interval', 'schedule', 'center', 'power', 'steps', 'counter'],
+      'cannot be used together with plan',
+    );
+    requirePlan(settings, calls);
+    return;
+  }
+  refuse(settings, ['gamma', 'damping'], 'needs a plan with predicted calls');
   if (schedule === 'uniform') refuse(settings, ['center', 'power'], "needs schedule 'nonuniform'");
   if (settings.steps !== undefined) {
     refuse(settings, ['interval', 'schedule', 'counter'], 'cannot be used together with steps');
     requireList(settings.steps, calls);
     return;
   }
-  if (settings.interval === undefined) throw invalidArgument('cache', 'needs an interval or a list of steps');
+  if (settings.interval === undefined)
+    throw invalidArgument('cache', 'needs an interval, a list of steps or a plan');
   requireInterval(settings.interval, 'cache.interval');
   if (counter === 'helper' && schedule === 'nonuniform') {
     throw invalidArgument('cache.counter', "'helper' knows the uniform schedule only");

@@ -42,6 +42,8 @@ export interface QualityRow extends SpeedupSpread {
   full: number;
   /** Cached calls of a run. */
   cached: number;
+  /** Predicted calls of a run. */
+  predicted: number;
   /** Decibels, of the mean squared error of all pictures; Infinity for equal ones. */
   psnr: number;
   /** Means over the pictures. */
@@ -117,6 +119,12 @@ const COLUMNS: readonly QualityColumn[] = [
   { title: 'Setting', help: 'the DeepCache setting', text: ({ name }) => name, value: ({ name }) => name },
   column('Full', ({ full }) => full, String, 'U-Net calls that computed everything'),
   column('Cached', ({ cached }) => cached, String, 'U-Net calls that took the deep part from the cache'),
+  column(
+    'Predicted',
+    ({ predicted }) => predicted,
+    String,
+    'calls whose output was predicted, without the U-Net',
+  ),
   column('PSNR', ({ psnr }) => psnr, decibels, 'of 8-bit RGB; above 40 dB differences are hard to see'),
   column('SSIM', ({ ssim }) => ssim, similarity, 'structural similarity of luma; 1 is equal'),
   column('Latent L2', (row) => row.latentL2, distance, 'relative distance of the latents; 0 is equal'),

@@ -40,6 +40,7 @@ export class Sums {
     this.#times.prepare += times.encode + times.prepare;
     this.#times.full += callTimes.full;
     this.#times.cached += callTimes.retrieve;
+    // Predicted calls are the sampler's own arithmetic.
     this.#times.around += times.denoise - callTimes.full - callTimes.retrieve;
     this.#times.decode += times.decode;
     for (const note of notes) this.#notes.add(note);
@@ -49,7 +50,7 @@ export class Sums {
   /** The means; `base` are the sums of the uncached runs. */
   row(base: Sums): QualityRow {
     const { name, cache, stats } = this.#last as ComparedRun;
-    const { fullCalls, retrieveCalls, calls } = stats;
+    const { fullCalls, retrieveCalls, predictedCalls, calls } = stats;
     const times = this.#means();
     const baseTimes = base.#means();
     const macs = this.#macs / this.#count;
@@ -58,7 +59,7 @@ export class Sums {
     const fullShare = fullCalls / calls;
     const ideal = (times.full * (macs - fullShare)) / fullShare;
     return {
-      ...{ name, cache, full: fullCalls, cached: retrieveCalls },
+      ...{ name, cache, full: fullCalls, cached: retrieveCalls, predicted: predictedCalls },
       psnr: toDecibels(this.#squaredError / this.#count),
       ssim: this.#ssim / this.#count,
       latentL2: this.#latentL2 / this.#count,

@@ -8,7 +8,7 @@ export const TABLE_LIMITS = {
   slots: ['x', 'm', 'x0', 'noise', 's0', 's1', 's2', 's3', 's4', 's5', 's6', 's7', 's8', 's9'],
   rows: 100_000,
   programs: 1000,
-  assignments: 4,
+  assignments: 6,
   terms: 64,
 } as const;
 
@@ -62,7 +62,7 @@ export interface StepRow {
   guidance?: Guidance;
   /** What the row takes for the clean latents: p * x + q * m, then clipped. */
   x0: { x: PerSample; m: PerSample; clamp?: number; threshold?: { ratio: number; max: number } };
-  /** Up to four; all sums of a row have 64 terms at most. */
+  /** Up to six; all sums of a row have 64 terms at most. */
   assign: readonly Assignment[];
   /** Index of the noise draw that the slot `noise` means in this row. */
   noise?: PerSample;

@@ -26,7 +26,7 @@ constexpr int kHistorySlots = 10;
 // TABLE_LIMITS in table.ts.
 constexpr int kMaxRows = 100'000;
 constexpr int kMaxPrograms = 1000;
-constexpr int kMaxAssignments = 4;  // of a row
+constexpr int kMaxAssignments = 6;  // of a row
 constexpr int kMaxTerms = 64;       // of a row, in all its sums
 
 // A number shared by the batch (stride 0) or one for each sample (stride 1): values[offset +

@@ -136,9 +136,9 @@ rejects([
   ],
   ['no terms', withRow({ assign: [{ to: 'x', terms: [] }] }), /assignment without terms/],
   [
-    'five assignments',
-    withRow({ assign: Array(5).fill(row(0).assign[0]) }),
-    /assign must be an array of at most 4/,
+    'seven assignments',
+    withRow({ assign: Array(7).fill(row(0).assign[0]) }),
+    /assign must be an array of at most 6/,
   ],
   [
     'noise that is not named',

@@ -92,7 +92,7 @@ test('guesses are no calls of the U-Net', async () => {
   const { full, kinds, stats, told } = await run({ threshold: Infinity, instead: predict });
   expect(full.filter(Boolean)).toHaveLength(3);
   expect(kinds.filter((kind) => kind === 'predict')).toHaveLength(5);
-  expect(stats).toMatchObject({ calls: 3, fullCalls: 3, retrieveCalls: 0 });
+  expect(stats).toMatchObject({ calls: 8, fullCalls: 3, retrieveCalls: 0, predictedCalls: 5 });
   expect(stats.callTimes.retrieve).toBe(0);
   expect(told).toBe('3 of 8');
 });

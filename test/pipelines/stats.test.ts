@@ -5,27 +5,30 @@ import { addStats } from '../../lib/pipelines/outputs/stats.js';
 test('two runs that make a picture together', () => {
   const half: GenerateStats = {
     times: { encode: 1, prepare: 2, denoise: 3, decode: 4, total: 10 },
-    callTimes: { full: 8, retrieve: 2 },
-    calls: 6,
+    callTimes: { full: 7, retrieve: 2, predict: 1 },
+    calls: 7,
     fullCalls: 4,
     retrieveCalls: 2,
+    predictedCalls: 1,
     speedup: 1.2,
     memory: { weights: 100, arenas: 20, buffers: 3 },
   };
   const rest = {
     ...half,
-    callTimes: { full: 10, retrieve: 0 },
+    callTimes: { full: 10, retrieve: 0, predict: 0 },
     calls: 2,
     fullCalls: 2,
     retrieveCalls: 0,
+    predictedCalls: 0,
     speedup: 1,
   };
   expect(addStats(half, rest)).toEqual({
     times: { encode: 2, prepare: 4, denoise: 6, decode: 8, total: 20 },
-    callTimes: { full: 18, retrieve: 2 },
-    calls: 8,
+    callTimes: { full: 17, retrieve: 2, predict: 1 },
+    calls: 9,
     fullCalls: 6,
     retrieveCalls: 2,
+    predictedCalls: 1,
     // 12 and 10 seconds in full against 20 in all.
     speedup: 1.1,
     memory: { weights: 200, arenas: 40, buffers: 6 },

@@ -1,8 +1,6 @@
+import type { CallKind } from '../../deepcache/index.js';
 import type { DenoiseResult } from '../../native/types.js';
 import type { StepTable } from '../../schedulers/index.js';
-
-/** What a call of a run was: the whole U-Net, its shallow part, or a guess of its output. */
-export type CallKind = 'full' | 'retrieve' | 'predict';
 
 export interface RanCall {
   kind: CallKind;

@@ -1,5 +1,5 @@
 import { Callbacks } from '../../callbacks.js';
-import { attachPrograms, branchCount, SettingsPolicy } from '../../deepcache/index.js';
+import { attachPrograms, branchCount, SettingsPolicy, withForecasts } from '../../deepcache/index.js';
 import { invalidArgument } from '../../errors.js';
 import type { UNetModel } from '../../models/unet.js';
 import { finish } from '../../native/device.js';
@@ -43,7 +43,8 @@ export function planRun(
   if (layout.note) note(layout.note);
   const rows = withUsedDraws(compiled.rows, compiled.noiseUsed);
   const guide = options.guided ? { scale: guidance, rescale: guidanceRescale } : undefined;
-  return { table: attachPrograms(rows, layout.calls, guide), compiled };
+  const placed = withForecasts({ ...compiled, rows }, layout.calls);
+  return { table: attachPrograms(placed.rows, placed.calls, guide), compiled };
 }
 
 /** What the options have for the sampler alone. */
@@ -122,12 +123,14 @@ export async function runLoop(
   const start = (arrays: DenoiseRequest) =>
     unet.native.denoise({ ...arrays, ...every }, (step) => {
       if (stop.signal.aborted) return;
+      const kind = kindOf(request.table, step.program);
       const event: StepEvent = {
         step: compiled.steps[step.row] as number,
         steps: compiled.steps.at(-1) as number,
         call: step.row + 1,
         calls: request.table.rows.length,
-        full: kindOf(request.table, step.program) === 'full',
+        full: kind === 'full',
+        kind,
         timestep: compiled.timesteps[step.row] as number,
         seconds: step.milliseconds / 1000,
         ...(step.x0 &&

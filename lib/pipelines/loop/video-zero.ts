@@ -1,4 +1,4 @@
-import { attachPrograms, type Layout, SettingsPolicy } from '../../deepcache/index.js';
+import { attachPrograms, type Layout, SettingsPolicy, withForecasts } from '../../deepcache/index.js';
 import type { HistorySlots } from '../../native/types.js';
 import type { CompiledSchedule, Scheduler } from '../../schedulers/index.js';
 import { inSlices, mapParts } from '../../slices.js';
@@ -147,12 +147,12 @@ function planLoop(
   const [firstDraw, endDraw] = [drawsBefore(from), drawsBefore(to)];
   const part = partOf(compiled, from, to);
   const guidance = guided ? { scale: options.guidanceScale, rescale: 0 } : undefined;
+  const placed = withForecasts(
+    { ...part, rows: withUsedDraws(part.rows, noiseUsed, firstDraw) },
+    layout.calls.slice(0, to - from),
+  );
   return {
-    table: attachPrograms(
-      withUsedDraws(part.rows, noiseUsed, firstDraw),
-      layout.calls.slice(0, to - from),
-      guidance,
-    ),
+    table: attachPrograms(placed.rows, placed.calls, guidance),
     compiled: part,
     firstDraw,
     endDraw,

@@ -1,20 +1,23 @@
+import type { CallKind } from '../../deepcache/index.js';
 import type { Image } from '../../images/image.js';
 import type { LatentPreview } from '../../previews/latent-preview.js';
 import type { Tensor } from '../../tensor.js';
 import { jsonSeeds, type Seed } from '../inputs/seeds.js';
 
-/** After a U-Net call. */
+/** After a U-Net call, or what was done instead of one. */
 export interface StepEvent {
   /** The sampler's step that the call belongs to, from 1; some samplers make several calls for a step. */
   step: number;
   /** The sampler's steps of the run. */
   steps: number;
-  /** U-Net calls done, from 1. */
+  /** Calls done, from 1; predicted ones count. */
   call: number;
-  /** U-Net calls of the run. */
+  /** Calls of the run. */
   calls: number;
-  /** Whether this call computed the whole U-Net, or took its deep part from the cache. */
+  /** Whether this call computed the whole U-Net. */
   full: boolean;
+  /** What the call was. */
+  kind: CallKind;
   /** Of the call, from the scheduler. */
   timestep: number;
   /** Seconds that the call took. */
@@ -29,14 +32,16 @@ export interface StepEvent {
 export interface GenerateStats {
   /** Seconds of each phase. */
   times: { encode: number; prepare: number; denoise: number; decode: number; total: number };
-  /** Seconds inside of the U-Net calls, of those in full and of those from the cache; the rest of denoising is around. */
-  callTimes: { full: number; retrieve: number };
-  /** U-Net calls, those in full and those from the cache. */
+  /** Seconds inside of the calls, by what they were; the rest of denoising is around. */
+  callTimes: Record<CallKind, number>;
+  /** Calls of the run, of all kinds: as many as it would have had U-Net calls without a cache. */
   calls: number;
   /** Calls that computed the whole U-Net. */
   fullCalls: number;
   /** Calls that took its deep part from the cache. */
   retrieveCalls: number;
+  /** Calls whose output was predicted, without the U-Net. */
+  predictedCalls: number;
   /** How much slower denoising would have been with every call in full, from the mean of the full ones. */
   speedup: number;
   /** Bytes: weights of the models in compute type, arenas of their plans, buffers between them. */

@@ -1,4 +1,5 @@
-import { type CallKind, countCalls, type RanCall } from '../loop/calls.js';
+import type { CallKind } from '../../deepcache/index.js';
+import { countCalls, type RanCall } from '../loop/calls.js';
 import type { GenerateStats } from './result.js';
 
 type Phase = Exclude<keyof GenerateStats['times'], 'total'>;
@@ -21,7 +22,7 @@ export class PhaseClock {
   }
 }
 
-/** What a run says about itself. Calls that it guessed are none of the U-Net's, but without a cache they would be. */
+/** What a run says about itself. */
 export function runStats(
   clock: PhaseClock,
   calls: readonly RanCall[],
@@ -29,15 +30,20 @@ export function runStats(
 ): GenerateStats {
   const secondsOf = (kind: CallKind) =>
     calls.reduce((sum, call) => (call.kind === kind ? sum + call.milliseconds : sum), 0) / 1000;
-  const callTimes = { full: secondsOf('full'), retrieve: secondsOf('retrieve') };
+  const callTimes = {
+    full: secondsOf('full'),
+    retrieve: secondsOf('retrieve'),
+    predict: secondsOf('predict'),
+  };
   const fullCalls = countCalls(calls, 'full');
-  const seconds = callTimes.full + callTimes.retrieve + secondsOf('predict');
+  const seconds = callTimes.full + callTimes.retrieve + callTimes.predict;
   return {
     times: clock.times(),
     callTimes,
-    calls: calls.length - countCalls(calls, 'predict'),
+    calls: calls.length,
     fullCalls,
     retrieveCalls: countCalls(calls, 'retrieve'),
+    predictedCalls: countCalls(calls, 'predict'),
     speedup: ((callTimes.full / fullCalls) * calls.length) / seconds,
     memory,
   };
@@ -51,13 +57,14 @@ export function addStats(a: GenerateStats, b: GenerateStats): GenerateStats {
     ) as T;
   const denoising = (calls: (stats: GenerateStats) => number) => calls(a) + calls(b);
   // A run's time with every call in full, by its own full calls.
-  const seconds = ({ callTimes: { full, retrieve } }: GenerateStats) => full + retrieve;
+  const seconds = ({ callTimes: { full, retrieve, predict } }: GenerateStats) => full + retrieve + predict;
   return {
     times: add(a.times, b.times),
     callTimes: add(a.callTimes, b.callTimes),
     calls: a.calls + b.calls,
     fullCalls: a.fullCalls + b.fullCalls,
     retrieveCalls: a.retrieveCalls + b.retrieveCalls,
+    predictedCalls: a.predictedCalls + b.predictedCalls,
     speedup: denoising((stats) => stats.speedup * seconds(stats)) / denoising(seconds),
     memory: add(a.memory, b.memory),
   };

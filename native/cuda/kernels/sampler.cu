@@ -3,9 +3,9 @@
 //   input  model_input = input_scale * x ++ constant channels, for each guidance half; slices of
 //          stepped tensors
 //   step   m = guidance of the two halves, rescaled, or one of them, or a prediction; x0 = p x + q
-//   m, clamped or thresholded; up to
-//          four assignments slot <- sum of coefficient * slot; the masked blend of four-channel
-//          inpainting
+//   m, clamped or thresholded;
+//          up to six assignments slot <- sum of coefficient * slot; the masked blend of
+//          four-channel inpainting
 //
 // Shapes: [samples, pixels, channels] in fp32, as the runtime's table.h says. Row, state and
 // coefficients are read from device memory, one coefficient for the batch or one for each sample,

@@ -1,0 +1,81 @@
+import { invalidArgument } from '../errors.js';
+import { show } from '../messages.js';
+import type { CallPlan } from './policy.js';
+
+/** What every call does, one letter each. */
+export interface PlannedCache {
+  /**
+   * A letter for each U-Net call: F computes it in full, R retrieves (DeepCache), P predicts its output from those of the
+   * last two full calls and computes nothing. The first is F. 'FPPFRPF' is a run of seven calls.
+   */
+  plan: string;
+  /** How deep the calls R go: 0, the default, runs the least. */
+  branch?: number;
+  /**
+   * How far predicted calls carry on the change between the last two full ones, one factor for each P. By default a
+   * straight line over the logarithm of the signal-to-noise ratio.
+   */
+  gamma?: readonly number[];
+  /** 0 to 1: the straight line's factors are multiplied by it. 0 holds the last full call's noise. Default 1. */
+  damping?: number;
+  interval?: never;
+  schedule?: never;
+  center?: never;
+  power?: never;
+  steps?: never;
+  counter?: never;
+}
+
+/** Beyond this a forecast says nothing. */
+const LARGEST_GAMMA = 100;
+
+/** Checks a plan for a run of `calls` U-Net calls; throws ERR_DEEPCACHE_INVALID_ARGUMENT naming the field. */
+export function requirePlan({ plan, gamma, damping }: PlannedCache, calls: number): void {
+  if (typeof plan !== 'string' || !/^F[FRP]*$/.test(plan)) {
+    const meaning =
+      'a letter for each U-Net call, F (in full), R (retrieved) or P (predicted), and begin with F';
+    throw invalidArgument('cache.plan', `must be ${meaning}, got ${show(plan)}`);
+  }
+  if (plan.length !== calls) {
+    throw invalidArgument('cache.plan', `has ${plan.length} letters, but the run has ${calls} U-Net calls`);
+  }
+  const predicted = [...plan].filter((letter) => letter === 'P').length;
+  if (gamma !== undefined) requireGamma(gamma, predicted);
+  if (damping === undefined) return;
+  if (gamma !== undefined) throw invalidArgument('cache.damping', 'and gamma exclude each other');
+  if (!(typeof damping === 'number' && damping >= 0 && damping <= 1)) {
+    throw invalidArgument('cache.damping', `must be a number from 0 to 1, got ${show(damping)}`);
+  }
+}
+
+/** What the calls of a checked plan do. */
+export function plannedCalls({ plan, gamma, damping }: PlannedCache, branch: number): CallPlan[] {
+  let predicted = 0;
+  return [...plan].map((letter): CallPlan => {
+    if (letter === 'F') return { kind: 'full' };
+    if (letter === 'R') return { kind: 'retrieve', branch };
+    const factor = gamma?.[predicted++];
+    return {
+      kind: 'forecast',
+      ...(factor !== undefined && { gamma: factor }),
+      ...(damping !== undefined && { damping }),
+    };
+  });
+}
+
+function requireGamma(gamma: unknown, predicted: number): void {
+  if (!Array.isArray(gamma) || gamma.length !== predicted) {
+    const what = Array.isArray(gamma) ? `${gamma.length} numbers` : show(gamma);
+    throw invalidArgument(
+      'cache.gamma',
+      `must be a list of ${predicted} numbers, one for each P, got ${what}`,
+    );
+  }
+  const bad = gamma.findIndex((value) => !(typeof value === 'number' && Math.abs(value) <= LARGEST_GAMMA));
+  if (bad >= 0) {
+    throw invalidArgument(
+      `cache.gamma[${bad}]`,
+      `must be a number from -${LARGEST_GAMMA} to ${LARGEST_GAMMA}, got ${show(gamma[bad])}`,
+    );
+  }
+}

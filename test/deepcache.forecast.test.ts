@@ -1,0 +1,161 @@
+import { describe, expect, test } from '@jest/globals';
+import { attachPrograms, lineFactor, SettingsPolicy, withForecasts } from '../lib/deepcache/index.js';
+import {
+  type CompiledRow,
+  type NoiseLevel,
+  runTable,
+  Scheduler,
+  type SchedulerConfig,
+} from '../lib/schedulers/index.js';
+
+const START = [0.3, -0.8, 0.55, -0.1, 0.9, 0.05];
+const SLOPE = [0.2, 0.1, -0.3, 0.05, -0.15, 0.25];
+
+/** The noise that a model sees whose prediction moves on a straight line over log(alpha / sigma). */
+const noiseAt = ({ sqrtAlpha, sigma }: NoiseLevel) =>
+  START.map((value, i) => value + (SLOPE[i] as number) * Math.log(sqrtAlpha / sigma));
+
+function compile(name: string, config: SchedulerConfig, steps = 12) {
+  const scheduler = Scheduler.fromConfig({
+    _class_name: name,
+    beta_start: 0.00085,
+    beta_end: 0.012,
+    beta_schedule: 'scaled_linear',
+    ...config,
+  });
+  return { scheduler, compiled: scheduler.compile({ steps }) };
+}
+
+/** A run of the model with every call in full or as `plan` says; the latents after every row. */
+function run({ scheduler, compiled }: ReturnType<typeof compile>, plan?: string, gamma?: number[]) {
+  const { rows, timesteps, schedulerTimesteps, noiseLevels } = compiled;
+  const layout = new SettingsPolicy(plan ? { plan, ...(gamma && { gamma }) } : false).layout({
+    timesteps,
+    schedulerTimesteps,
+    branches: 1,
+  });
+  const placed = withForecasts({ rows, noiseLevels }, layout.calls);
+  const states: number[][] = [];
+  let calls = 0;
+  const options = {
+    x: Float64Array.from(START, (v) => v * compiled.initNoiseSigma),
+    noise: (index: number) => START.map((v) => Math.sin(v * (index + 2))),
+    model: ({ input, row }: { input: Float64Array; row: number }) => {
+      calls++;
+      const { sqrtAlpha, sigma } = noiseLevels[row] as NoiseLevel;
+      const scale = rows[row]?.inputScale as number;
+      const length = Math.hypot(sqrtAlpha, sigma);
+      return noiseAt(noiseLevels[row] as NoiseLevel).map((noise, i) => {
+        const picture = ((input[i] as number) / scale - sigma * noise) / sqrtAlpha;
+        if (scheduler.predictionType === 'epsilon') return noise;
+        if (scheduler.predictionType === 'sample') return picture;
+        return (sqrtAlpha * noise - sigma * picture) / length;
+      });
+    },
+    onRow: ({ x }: { x: Float64Array }) => states.push([...x]),
+  };
+  runTable(attachPrograms(placed.rows, placed.calls), options);
+  return { states, calls };
+}
+
+const SAMPLERS: [string, SchedulerConfig][] = [
+  ['DDIM', { clip_sample: false, steps_offset: 1 }],
+  ['DDPM', { clip_sample: false }],
+  ['PNDM', { skip_prk_steps: true, steps_offset: 1 }],
+  ['PNDM', { skip_prk_steps: false }],
+  ['LMSDiscrete', {}],
+  ['EulerDiscrete', { use_karras_sigmas: true }],
+  ['EulerAncestralDiscrete', {}],
+  ['HeunDiscrete', {}],
+  ['DPMSolverMultistep', { solver_order: 3 }],
+  ['DPMSolverMultistep', { algorithm_type: 'sde-dpmsolver++' }],
+  ['UniPCMultistep', { solver_order: 4 }],
+  ['LCM', { clip_sample: false }],
+];
+
+/** These, as diffusers has them, know no clean samples. */
+const NO_SAMPLE = ['PNDM', 'EulerAncestralDiscrete'];
+
+describe.each(['epsilon', 'v_prediction', 'sample'])('with %s', (prediction_type) => {
+  const samplers = SAMPLERS.filter(([name]) => prediction_type !== 'sample' || !NO_SAMPLE.includes(name));
+  test.each(samplers)('%s %j: what lies on the line is forecast as it is', (name, config) => {
+    const made = compile(name, { ...config, prediction_type });
+    const count = made.compiled.rows.length;
+    const plan = `FF${'PPFPF'.repeat(count)}`.slice(0, count);
+    const full = run(made);
+    const planned = run(made, plan);
+    expect(planned.calls).toBe([...plan].filter((letter) => letter === 'F').length);
+    const worst = planned.states.map((state, row) =>
+      Math.max(
+        ...state.map((v, i) => {
+          const wanted = full.states[row]?.[i] as number;
+          return Math.abs(v - wanted) / (1 + Math.abs(wanted));
+        }),
+      ),
+    );
+    expect(Math.max(...worst)).toBeLessThan(2e-6);
+    // The noise does move: holding it gives something else.
+    const held = run(made, plan, new Array([...plan].filter((letter) => letter === 'P').length).fill(0));
+    expect(
+      Math.abs((held.states.at(-1)?.[0] as number) - (full.states.at(-1)?.[0] as number)),
+    ).toBeGreaterThan(1e-4);
+  });
+});
+
+test('retrieved calls are no source of forecasts', () => {
+  const { compiled } = compile('DDIM', {}, 5);
+  const { calls } = new SettingsPolicy({ plan: 'FFRPF', branch: 2 }).layout({ ...compiled, branches: 3 });
+  const placed = withForecasts(compiled, calls);
+  expect(placed.rows.map((row) => row.assign.length)).toEqual([2, 2, 1, 1, 1]);
+  expect(placed.calls.map(({ kind }) => kind)).toEqual(['full', 'full', 'retrieve', 'predict', 'full']);
+});
+
+test('factors: given, damped, held where there is one call, and over pure noise', () => {
+  const { compiled } = compile('DDIM', { prediction_type: 'epsilon' }, 4);
+  const factors = (cache: object) => {
+    const { calls } = new SettingsPolicy(cache as never).layout({ ...compiled, branches: 1 });
+    return withForecasts(compiled, calls).calls.flatMap((call) =>
+      call.kind === 'predict' ? [call.terms.map(({ coefficient }) => coefficient)] : [],
+    );
+  };
+  const line = lineFactor(compiled.noiseLevels, 2, 1, 0);
+  const near = (values: number[]) => values.map((value) => expect.closeTo(value, 9));
+  expect(factors({ plan: 'FFPF' })).toEqual([near([1 + line, -line])]);
+  expect(factors({ plan: 'FFPF', damping: 0.5 })).toEqual([near([1 + line / 2, -line / 2])]);
+  expect(factors({ plan: 'FFPP', gamma: [0.25, 2] })).toEqual([near([1.25, -0.25]), near([3, -2])]);
+  expect(factors({ plan: 'FPPF' })).toEqual([near([1]), near([1])]);
+  const levels = [{ sqrtAlpha: 0, sigma: 1 }, ...compiled.noiseLevels];
+  expect(lineFactor(levels, 2, 1, 0)).toBe(0);
+});
+
+test('a sampler that leaves no slots, and a forecast of nothing, are refused', () => {
+  const { compiled } = compile('DDIM', {}, 2);
+  const forecast = [{ kind: 'full' }, { kind: 'forecast' }] as const;
+  const names = Array.from({ length: 9 }, (_, i) => `s${i}` as 's0');
+  const crowded = compiled.rows.map((row): CompiledRow => {
+    return { ...row, assign: [{ to: 'x', terms: names.map((slot) => ({ slot, coefficient: 1 })) }] };
+  });
+  expect(() => withForecasts({ ...compiled, rows: crowded }, forecast)).toThrow(/only retrieved/);
+  expect(() => withForecasts(compiled, [{ kind: 'forecast' }, { kind: 'full' }])).toThrow(/begin in full/);
+});
+
+test.each([
+  [{ plan: 'PFFFF' }, /cache\.plan must be a letter/],
+  [{ plan: 'FXFFF' }, /cache\.plan must be a letter/],
+  [{ plan: 'FPF' }, /cache\.plan has 3 letters, but the run has 5 U-Net calls/],
+  [{ plan: 'FPFPF', interval: 2 }, /cache\.interval cannot be used together with plan/],
+  [{ plan: 'FPFPF', gamma: [1] }, /cache\.gamma must be a list of 2 numbers/],
+  [{ plan: 'FPFPF', gamma: [1, Number.NaN] }, /cache\.gamma\[1\] must be a number/],
+  [{ plan: 'FPFPF', damping: 2 }, /cache\.damping must be a number from 0 to 1/],
+  [{ plan: 'FPFPF', damping: 1, gamma: [1, 1] }, /cache\.damping and gamma exclude each other/],
+  [{ interval: 2, damping: 1 }, /cache\.damping needs a plan/],
+])('%j is refused', (cache, message) => {
+  const timesteps = [5, 4, 3, 2, 1];
+  const run = { timesteps, schedulerTimesteps: timesteps, branches: 2 };
+  expect(() => new SettingsPolicy(cache as never).layout(run)).toThrow(
+    expect.objectContaining({
+      code: 'ERR_DEEPCACHE_INVALID_ARGUMENT',
+      message: expect.stringMatching(message),
+    }),
+  );
+});
