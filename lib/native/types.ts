@@ -104,7 +104,24 @@ export interface ModelSource {
   /** The text of config.json. */
   readonly config: string;
   /** Safetensors files: one, or the shards of one model. */
-  readonly files: readonly string[];
+  readonly files?: readonly string[] | undefined;
+  /** Instead: where in any files the tensors lie, at most 100,000. Values may belong to several. */
+  readonly tensors?: readonly TensorSource[] | undefined;
+}
+
+/** Where the values of a tensor lie. */
+export interface TensorSource {
+  /** What the model calls it: a name that it would be found by in a safetensors file. */
+  readonly name: string;
+  readonly file: string;
+  /** In safetensors' words; F32, F16, BF16, F64, F8_E4M3 and F8_E5M2 can be computed with. */
+  readonly dtype: string;
+  /** What the model wants. */
+  readonly shape: readonly number[];
+  /** Bytes from the file's start to the first value. */
+  readonly offset: number;
+  /** For two axes: the values of an [out, in] lie there as those of an [in, out]. Default false. */
+  readonly transposed?: boolean | undefined;
 }
 
 export interface TensorShape {
@@ -412,6 +429,8 @@ export interface NativeSafetensorsFile {
     /** The format's names: 'F32', 'F16', 'BF16', 'I64', ... */
     readonly dtype: string;
     readonly shape: readonly number[];
+    /** Bytes from the file's start to the first value. */
+    readonly offset: number;
     readonly bytes: number;
   }[];
   /** A copy of the tensor's bytes. */

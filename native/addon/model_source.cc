@@ -5,6 +5,27 @@
 #include "runtime/json.h"
 
 namespace deepcache::addon {
+namespace {
+
+constexpr size_t kMaxTensors = 100'000;
+constexpr size_t kMaxFiles = 10'000;
+constexpr size_t kMaxDimensions = 16;
+constexpr int64_t kLargest = int64_t(1) << 53;  // of JavaScript's exact integers
+
+StoredTensor parse_tensor(const Argument& argument) {
+  StoredTensor tensor;
+  tensor.name = argument["name"].string();
+  tensor.file = argument["file"].path();
+  tensor.dtype = argument["dtype"].string();
+  for (const Argument& extent : argument["shape"].elements(kMaxDimensions))
+    tensor.shape.push_back(extent.integer(0, kLargest));
+  tensor.offset = uint64_t(argument["offset"].integer(0, kLargest));
+  const Argument transposed = argument["transposed"];
+  tensor.transposed = transposed.given() && transposed.boolean();
+  return tensor;
+}
+
+}  // namespace
 
 std::string parse_config(const Argument& argument) {
   std::string text = argument.string();
@@ -16,11 +37,24 @@ std::string parse_config(const Argument& argument) {
 }
 
 ModelSource ModelSource::parse(const Argument& argument) {
-  ModelSource source{parse_config(argument["config"]), {}};
-  const Argument files = argument["files"];
-  for (const Argument& file : files.elements(10'000)) source.files.push_back(file.path());
+  ModelSource source{parse_config(argument["config"]), {}, {}};
+  const Argument files = argument["files"], tensors = argument["tensors"];
+  if (tensors.given()) {
+    if (files.given()) files.fail("left out where there are tensors", "both");
+    for (const Argument& tensor : tensors.elements(kMaxTensors)) {
+      const Napi::HandleScope scope(tensor.value().Env());
+      source.tensors.push_back(parse_tensor(tensor));
+    }
+    if (source.tensors.empty()) tensors.fail("a list of tensors", "an empty one");
+    return source;
+  }
+  for (const Argument& file : files.elements(kMaxFiles)) source.files.push_back(file.path());
   if (source.files.empty()) files.fail("a list of safetensors files", "an empty one");
   return source;
+}
+
+std::shared_ptr<WeightSource> ModelSource::open() const {
+  return tensors.empty() ? open_weights(files) : open_table(tensors);
 }
 
 bool has_projection(const std::string& config, bool otherwise) {

@@ -9,16 +9,19 @@
 #include "classes.h"
 #include "errors.h"
 #include "job.h"
-#include "runtime/safetensors.h"
+#include "runtime/stored_weights.h"
 
 namespace deepcache::addon {
 
 // ModelSource of lib/native/types.ts.
 struct ModelSource {
   std::string config;
+  // One of them is empty.
   std::vector<std::string> files;
+  std::vector<StoredTensor> tensors;
 
   static ModelSource parse(const Argument& argument);
+  std::shared_ptr<WeightSource> open() const;
 };
 
 // The text of a config.json.
@@ -65,8 +68,8 @@ Napi::Value load_job(const Napi::CallbackInfo& info,
     auto source = ModelSource::parse({info[1], "source"});
     return start_job(info.Env(),
                      [=, source = std::move(source)](JobContext& context) -> Finish {
-                       const auto weights = std::make_shared<AbortableWeights>(
-                           open_weights(source.files), context.cancel_flag());
+                       const auto weights =
+                           std::make_shared<AbortableWeights>(source.open(), context.cancel_flag());
                        auto model = load(source, weights, backend);
                        weights->disarm();
                        return [=](Napi::Env env) { return wrap(env, model); };

@@ -28,6 +28,7 @@ Napi::Array tensor_list(Napi::Env env, const SafetensorsFile& file) {
     tensor["name"] = tensors[i].name;
     tensor["dtype"] = tensors[i].dtype;
     tensor["shape"] = to_js(env, tensors[i].shape);
+    tensor["offset"] = to_js(env, tensors[i].offset);
     tensor["bytes"] = to_js(env, tensors[i].bytes);
     out[i] = tensor;
   }

@@ -35,6 +35,9 @@ inline uint16_t float_to_half(float value) {
   return uint16_t(sign | half);
 }
 
+// fp8 of the kind e5m2 is fp16 without the last 8 bits of its mantissa.
+inline float e5m2_to_float(uint8_t code) { return half_to_float(uint16_t(code << 8)); }
+
 inline float bf16_to_float(uint16_t value) { return std::bit_cast<float>(uint32_t(value) << 16); }
 
 }  // namespace deepcache

@@ -7,6 +7,7 @@
 #include "checked.h"
 #include "error.h"
 #include "json.h"
+#include "tensor.h"
 
 namespace deepcache {
 namespace {
@@ -19,16 +20,6 @@ uint64_t read_length(const unsigned char* data) {
   uint64_t length = 0;
   for (int i = 7; i >= 0; i--) length = length << 8 | data[i];
   return length;
-}
-
-// False when the number of bytes does not fit or does not come out whole.
-bool tensor_bytes(const std::vector<int64_t>& shape, int bits, size_t* bytes) {
-  Count total = bits;
-  for (const int64_t extent : shape) total = total * extent;
-  if (!total.fits()) return false;
-  const size_t all = total.value("the tensor");
-  *bytes = all / 8;
-  return all % 8 == 0;
 }
 
 // Where the values begin. `start`: the file's first bytes, all of them or kStart.
@@ -176,6 +167,15 @@ int bits_of_dtype(const std::string& dtype) {
       {"F32", 32},    {"I64", 64}, {"U64", 64},    {"F64", 64},    {"C64", 64}};
   const auto found = kBits.find(dtype);
   return found == kBits.end() ? 0 : found->second;
+}
+
+bool tensor_bytes(const std::vector<int64_t>& shape, int bits, size_t* bytes) {
+  Count total = bits;
+  for (const int64_t extent : shape) total = total * extent;
+  if (!total.fits()) return false;
+  const size_t all = total.value("the tensor");
+  *bytes = all / 8;
+  return all % 8 == 0;
 }
 
 std::vector<TensorInfo> SafetensorsFile::parse(const unsigned char* data, size_t size,

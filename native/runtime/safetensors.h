@@ -10,11 +10,10 @@
 #include <vector>
 
 #include "files.h"
-#include "weights.h"
 
 namespace deepcache {
 
-// A tensor of any dtype that the format knows; SourceTensor covers the ones that weights may have.
+// A tensor of any dtype that the format knows; stored_weights.h has the ones that weights may have.
 struct TensorInfo {
   std::string name, dtype;  // "F32", "F16", "BF16", "I64", ...
   std::vector<int64_t> shape;
@@ -51,6 +50,8 @@ class SafetensorsFile {
 
 // Bits of one value ("F32": 32); 0 for a dtype that the format does not know.
 int bits_of_dtype(const std::string& dtype);
+// False when the number of bytes does not fit, or does not come out whole.
+bool tensor_bytes(const std::vector<int64_t>& shape, int bits, size_t* bytes);
 
 // A safetensors file in the making: all shapes are known first, values may come in any order and
 // from several threads. The file appears under its name with finish(), complete or not at all.
@@ -72,9 +73,5 @@ class SafetensorsWriter {
   OutputFile file_;
   std::atomic<size_t> missing_{0};  // bytes still to be written
 };
-
-// All tensors of the files (several shards of one model). Throws Error(kInvalidWeights) when two
-// files hold the same name; find() does for a tensor that is not F32, F16 or BF16.
-std::shared_ptr<WeightSource> open_weights(const std::vector<std::string>& paths);
 
 }  // namespace deepcache

@@ -8,10 +8,24 @@
 namespace deepcache {
 
 // `activation`: what layers pass on, stored as the backend likes it (Backend::activation_type).
-enum class Type : uint8_t { f32, f16, bf16, i32, activation };
+// Weights alone are stored as f64, e4m3 or e5m2.
+enum class Type : uint8_t { f32, f16, bf16, i32, activation, f64, e4m3, e5m2 };
 
 // Of a type that says its size.
-inline size_t bytes_of(Type type) { return type == Type::f32 || type == Type::i32 ? 4 : 2; }
+inline size_t bytes_of(Type type) {
+  switch (type) {
+    case Type::f64:
+      return 8;
+    case Type::f32:
+    case Type::i32:
+      return 4;
+    case Type::e4m3:
+    case Type::e5m2:
+      return 1;
+    default:
+      return 2;
+  }
+}
 inline size_t bytes_of(Type type, Type activation) {
   return bytes_of(type == Type::activation ? activation : type);
 }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "backend.h"
+#include "e4m3.h"
 #include "error.h"
 #include "files.h"
 #include "half.h"
@@ -13,7 +14,7 @@
 namespace deepcache {
 namespace {
 
-constexpr size_t kWidened = 16384;  // values at a time: few calls of the system, little stack
+constexpr size_t kSome = 65536;  // bytes at a time: few calls of the system, little stack
 
 // Copies values as they are stored.
 template <typename Stored>
@@ -27,11 +28,53 @@ void read_stored(const SourceTensor& source, size_t offset, size_t count, Stored
 
 template <typename Stored, typename Widen>
 void widen(const SourceTensor& source, size_t offset, size_t count, float* out, Widen widen_one) {
-  Stored values[kWidened];
-  for (size_t done = 0; done < count; done += kWidened) {
-    const size_t some = std::min(count - done, kWidened);
+  constexpr size_t kMost = kSome / sizeof(Stored);
+  Stored values[kMost];
+  for (size_t done = 0; done < count; done += kMost) {
+    const size_t some = std::min(count - done, kMost);
     read_stored(source, offset + done, some, values);
     for (size_t i = 0; i < some; i++) out[done + i] = widen_one(values[i]);
+  }
+}
+
+// Values in the order in which they are stored.
+void read_in_order(const SourceTensor& source, size_t offset, size_t count, float* out) {
+  switch (source.type) {
+    case Type::f32:
+      return read_stored(source, offset, count, out);
+    case Type::f16:
+      return widen<uint16_t>(source, offset, count, out, half_to_float);
+    case Type::bf16:
+      return widen<uint16_t>(source, offset, count, out, bf16_to_float);
+    case Type::i32:
+      return widen<int32_t>(source, offset, count, out, [](int32_t v) { return float(v); });
+    case Type::f64:
+      return widen<double>(source, offset, count, out, [](double v) { return float(v); });
+    case Type::e4m3:
+      return widen<uint8_t>(source, offset, count, out, e4m3_to_float);
+    case Type::e5m2:
+      return widen<uint8_t>(source, offset, count, out, e5m2_to_float);
+    case Type::activation:
+      break;  // no file holds it
+  }
+}
+
+// The rows that the values are of, a stored row (a wanted column) at a time.
+void read_transposed(const SourceTensor& source, size_t offset, size_t count, float* out) {
+  const size_t rows = size_t(source.shape.at(0)), columns = size_t(source.shape.at(1));
+  const size_t end = offset + count;
+  std::vector<float> column;
+  for (size_t row = offset / columns; row * columns < end;) {
+    const size_t some = std::min(kSome / sizeof(float), (end + columns - 1) / columns - row);
+    column.resize(some);
+    for (size_t c = 0; c < columns; c++) {
+      read_in_order(source, c * rows + row, some, column.data());
+      for (size_t r = 0; r < some; r++) {
+        const size_t at = (row + r) * columns + c;
+        if (at >= offset && at < end) out[at - offset] = column[r];
+      }
+    }
+    row += some;
   }
 }
 
@@ -85,18 +128,9 @@ std::vector<int64_t> WeightSpec::published_shape(size_t i) const {
 }
 
 void read_floats(const SourceTensor& source, size_t offset, size_t count, float* out) {
-  switch (source.type) {
-    case Type::f32:
-      return read_stored(source, offset, count, out);
-    case Type::f16:
-      return widen<uint16_t>(source, offset, count, out, half_to_float);
-    case Type::bf16:
-      return widen<uint16_t>(source, offset, count, out, bf16_to_float);
-    case Type::i32:
-      return widen<int32_t>(source, offset, count, out, [](int32_t v) { return float(v); });
-    case Type::activation:
-      break;  // no file holds it
-  }
+  if (count == 0) return;
+  if (source.transposed) return read_transposed(source, offset, count, out);
+  read_in_order(source, offset, count, out);
 }
 
 void SourceRows::read(size_t first, size_t count, float* out) const {

@@ -45,6 +45,7 @@ struct WeightSpec {
 };
 
 // One tensor of a file, in PyTorch's order: [out, in, kh, kw], [out, in] or [count].
+// `transposed`: the values of an [out, in] lie there as those of an [in, out].
 struct SourceTensor {
   Type type = Type::f32;
   std::vector<int64_t> shape;
@@ -52,6 +53,7 @@ struct SourceTensor {
   size_t count = 0;
   const InputFile* file = nullptr;
   uint64_t offset = 0;
+  bool transposed = false;
 };
 
 // Reads `count` values from element `offset` on, widened to fp32. `source.data` need not be
@@ -74,7 +76,7 @@ class SourceRows {
 // Throws Error(kInvalidWeights) when the tensors together do not hold what the spec says.
 void check_count(const WeightSpec& spec, const std::vector<const SourceTensor*>& sources);
 
-// Where tensors come from: safetensors files, or a generator of synthetic ones.
+// Where tensors come from: files, or a generator of synthetic ones.
 class WeightSource {
  public:
   virtual ~WeightSource() = default;

@@ -8,7 +8,7 @@
 
 #include "compare.h"
 #include "models/unet.h"
-#include "runtime/safetensors.h"
+#include "runtime/stored_weights.h"
 
 namespace deepcache::test {
 

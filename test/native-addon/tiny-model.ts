@@ -9,7 +9,10 @@ export const FOLDER = 'test/fixtures/sd15-tiny';
 
 export const backend: NativeBackend = new (native().Backend)({ device: 'cpu', threads: 0 });
 
-export function source(part: 'unet' | 'text_encoder' | 'vae', folder = FOLDER): ModelSource {
+export function source(
+  part: 'unet' | 'text_encoder' | 'vae',
+  folder = FOLDER,
+): ModelSource & { files: readonly string[] } {
   const files = readdirSync(join(folder, part));
   return {
     config: readFileSync(join(folder, part, 'config.json'), 'utf8'),

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "runtime/error.h"
+#include "runtime/stored_weights.h"
 #include "safetensors_bytes.h"
 #include "temporary_folder.h"
 #include "test.h"

@@ -7,6 +7,7 @@
 
 #include "runtime/error.h"
 #include "runtime/safetensors.h"
+#include "runtime/stored_weights.h"
 #include "temporary_folder.h"
 #include "test.h"
 

@@ -3,7 +3,7 @@ import type { NativeSafetensorsFile, TensorShape } from '../../native/types.js';
 
 type TensorInfo = NativeSafetensorsFile['tensors'][number];
 
-const USABLE = ['F32', 'F16', 'BF16'];
+const USABLE = ['F32', 'F16', 'BF16', 'F64', 'F8_E4M3', 'F8_E5M2'];
 const SHOWN = 5;
 
 /** Buffers that transformers once saved with the weights, and the rest of a whole CLIP model: nothing reads them. */
@@ -44,7 +44,7 @@ export function tensorProblems(
   return [
     ...summary('missing', missing),
     ...summary('of another shape than the configuration asks for', misshapen),
-    ...summary('of a type that cannot be computed with (F32, F16 and BF16 can)', unusable),
+    ...summary(`of a type that cannot be computed with (${USABLE.join(', ')} can)`, unusable),
     ...summary('that the configuration does not ask for', unexpected),
     ...summary('in more than one file', twice),
   ];
