@@ -56,6 +56,11 @@ export function invalidConfig(file: string, message: string, options?: ErrorOpti
   return new DeepCacheError('ERR_DEEPCACHE_INVALID_CONFIG', `${file}: ${message}`, options);
 }
 
+/** The error for a file of weights: its path, then what is wrong with it. */
+export function invalidWeights(file: string, message: string, options?: ErrorOptions): DeepCacheError {
+  return new DeepCacheError('ERR_DEEPCACHE_INVALID_WEIGHTS', `${file}: ${message}`, options);
+}
+
 /** What an unknown thrown value says; not instanceof: it may be of another realm (vm contexts, Jest). */
 export function messageOf(error: unknown): string {
   return types.isNativeError(error) ? error.message : String(error);

@@ -19,6 +19,7 @@ import {
   checkVqDecode,
 } from './ldm.js';
 import { checkPaperPipeline } from './paper-pipeline.js';
+import { checkMaliciousPickle, checkPickle } from './pickles.js';
 import { checkPipeline, checkStalePipeline } from './pipeline.js';
 import { checkRandom } from './random.js';
 import { checkBetaQuantiles, checkBetaSigmas, checkScheduler, checkZeroSnrTables } from './scheduler.js';
@@ -76,6 +77,8 @@ const CHECKS: Readonly<Record<string, Check>> = {
   raw_u32: checkRandom,
   tokenizer: checkTokenizerRow,
   step_list: checkStepListRow,
+  single_file_pickle: checkPickle,
+  single_file_pickle_malicious: checkMaliciousPickle,
   'ddpm/forward': checkDdpmForward,
   'ddpm/deepcache_forward': checkDdpmRetrieve,
   'ddpm/sample_baseline': checkDdpmSample,
