@@ -125,22 +125,10 @@ describe('fields on top of a configuration', () => {
     expect(error.message).toMatch(expected);
   });
 
-  test('are refused that diffusers has and this version does not', () => {
-    for (const field of [{ use_flow_sigmas: true }, { flow_shift: 3 }]) {
-      const error = message({ _class_name: DPM, ...field });
-      expect(error.code).toBe('ERR_DEEPCACHE_UNSUPPORTED');
-      expect(error.message).toContain(Object.keys(field)[0]);
-    }
-    expect(message({ _class_name: DPM, prediction_type: 'flow_prediction' }).code).toBe(
-      'ERR_DEEPCACHE_UNSUPPORTED',
-    );
-  });
-
   test('may be a whole configuration, which holds what its scheduler kept for others', () => {
     const whole = DPMSolverMultistepScheduler.fromConfig(pndm).toConfig();
     expect(whole).toMatchObject({ skip_prk_steps: true, _diffusers_version: expect.any(String) });
     expect(Scheduler.fromConfig(pndm, whole)).toBeInstanceOf(DPMSolverMultistepScheduler);
-    expect(message({ ...whole, use_flow_sigmas: true }).code).toBe('ERR_DEEPCACHE_UNSUPPORTED');
     expect(message({ ...whole, brand_new_field: 1 }).code).toBe('ERR_DEEPCACHE_INVALID_ARGUMENT');
   });
 });

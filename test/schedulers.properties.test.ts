@@ -62,6 +62,7 @@ function run(name: string, config: SchedulerConfig, options: Parameters<Schedule
           const noise = (value / scale - sqrtAlpha * picture) / sigma;
           if (scheduler.predictionType === 'epsilon') return noise;
           if (scheduler.predictionType === 'sample') return picture;
+          if (scheduler.predictionType === 'flow_prediction') return noise - picture;
           return (sqrtAlpha * noise - sigma * picture) / length;
         });
       },
@@ -75,6 +76,15 @@ function run(name: string, config: SchedulerConfig, options: Parameters<Schedule
 function difference(actual: number[], expected: number[], message: string, tolerance = 1e-6): string[] {
   const worst = Math.max(...actual.map((value, i) => Math.abs(value - (expected[i] as number))));
   return worst < tolerance ? [] : [`${message}: off by ${worst}`];
+}
+
+/** A flow's line, which is not a sphere. */
+function flow(r: ReturnType<typeof random>): SchedulerConfig {
+  return {
+    use_flow_sigmas: true,
+    prediction_type: r.pick(['flow_prediction', 'sample']),
+    flow_shift: r.pick([1, 0.5, 3]),
+  };
 }
 
 /** One of the ways to spread sigmas. */
@@ -116,8 +126,16 @@ const deterministic: [string, (r: ReturnType<typeof random>) => SchedulerConfig]
   ],
 ];
 
+const flowing: typeof deterministic = [
+  ['DPMSolverMultistep', (r) => ({ ...flow(r), solver_order: r.integer(1, 3) })],
+  [
+    'UniPCMultistep',
+    (r) => ({ ...flow(r), solver_order: r.integer(1, 3), shift_terminal: r.pick([null, 0.1]) }),
+  ],
+];
+
 describe('with a perfect model for one picture', () => {
-  test.each(deterministic)('%s stays on the line to it', (name, configure) => {
+  test.each([...deterministic, ...flowing])('%s stays on the line to it', (name, configure) => {
     const r = random(name.length);
     // The samplers with whole strides assume that neighbouring timesteps are a stride apart.
     const whole = name === 'DDIM' || name === 'PNDM';

@@ -30,10 +30,12 @@ export interface CompileOptions {
   sNoise?: number;
   /** LMS: how many past derivatives are used, 1 to 8; 4 by default. */
   order?: number;
-  /** LCM: overrides original_inference_steps of the configuration. */
+  /** LCM, TCD: overrides original_inference_steps of the configuration. */
   originalInferenceSteps?: number;
-  /** LCM: the share of the steps that the model was distilled on, from the lowest, 0 to 1. Default 1. */
+  /** LCM, TCD: the share of the steps that the model was distilled on, from the lowest, 0 to 1. Default 1. */
   strength?: number;
+  /** With use_dynamic_shifting: how far a flow's noise levels are shifted, by the size of the picture. */
+  mu?: number;
 }
 
 /** How diffusers' add_noise mixes at one timestep: sqrtAlpha * x0 + sigma * noise. */

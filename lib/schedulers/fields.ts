@@ -7,8 +7,8 @@ import type { SchedulerClass } from './scheduler-class.js';
 type Fields = Pick<SchedulerClass, 'className' | 'defaults'>;
 
 /**
- * Fields of newer or older diffusers that no class here has, and when they change nothing: true always, a value when
- * they have it, the name of a field as long as that one is not set.
+ * Fields that change nothing in a class without them, and when: true always, a value when they have it, the name of a
+ * field as long as that one is not set.
  */
 const HARMLESS: Readonly<Record<string, true | { value: unknown } | { unless: string }>> = {
   use_flow_sigmas: { value: false },
@@ -40,6 +40,7 @@ const COMMON: Readonly<Record<string, unknown>> = {
   use_exponential_sigmas: false,
   use_beta_sigmas: false,
   use_lu_lambdas: false,
+  use_flow_sigmas: false,
   final_sigmas_type: 'zero',
   timestep_type: 'discrete',
   thresholding: false,
@@ -78,7 +79,7 @@ export function checkOverrides(target: Fields, overrides: SchedulerConfig): void
     if (Object.hasOwn(target.defaults, field)) continue;
     const known = Object.hasOwn(HARMLESS, field) ? HARMLESS[field] : undefined;
     if (typeof known === 'object' && 'value' in known && known.value === overrides[field]) continue;
-    if (known) {
+    if (known && !isKnownField(field)) {
       const message = `scheduler: "${field}" of ${className} is not implemented`;
       throw new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', message);
     }

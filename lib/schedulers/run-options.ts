@@ -14,6 +14,7 @@ export type SamplerOptions = Pick<
   | 'order'
   | 'originalInferenceSteps'
   | 'strength'
+  | 'mu'
 >;
 
 export type SamplerOptionName = keyof SamplerOptions;
@@ -36,6 +37,11 @@ const CHECKS: { readonly [Name in SamplerOptionName]-?: (name: string, value: un
   order: whole(8),
   originalInferenceSteps: whole(100_000),
   strength: real(1),
+  mu(name, value) {
+    if (typeof value !== 'number' || !Number.isFinite(value)) {
+      throw invalidArgument(name, 'must be a finite number');
+    }
+  },
 };
 
 export const SAMPLER_OPTIONS = Object.keys(CHECKS) as readonly SamplerOptionName[];

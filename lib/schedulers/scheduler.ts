@@ -1,6 +1,6 @@
 import { DeepCacheError, invalidArgument } from '../errors.js';
 import { shorten } from '../messages.js';
-import { alphasCumprod, type BetaSchedule, computeBetas, rescaleZeroTerminalSnr } from './betas.js';
+import { alphasCumprod, type BetaSchedule } from './betas.js';
 import {
   type CompiledSchedule,
   type CompileOptions,
@@ -15,13 +15,8 @@ import { findScheduler, schedulerClass } from './registry.js';
 import type { SamplerOptionName } from './run-options.js';
 import type { RunContext, Schedule, SchedulerClass } from './scheduler-class.js';
 import { readSigmaSpacing, type SigmaSpacing, withoutReplacedSpacing } from './sigma-spacing.js';
+import { readBetas, readTrainSteps } from './training.js';
 import { CURRENT_VERSION, isOlder, type Release } from './versions.js';
-
-/** Most training steps of a configuration: tables of this length are made of it. */
-const MAX_TRAIN_STEPS = 100_000;
-
-/** Prediction types of diffusers that are not implemented. */
-const UNSUPPORTED_PREDICTIONS: readonly unknown[] = ['flow_prediction'];
 
 /**
  * A scheduler turns a configuration into rows of the step table; it never touches a latent itself and holds no state
@@ -56,7 +51,7 @@ export abstract class Scheduler {
   readonly predictionType: PredictionType;
   /** Steps that the model was trained on: timesteps are below. */
   readonly trainSteps: number;
-  /** The variance added by each training step. */
+  /** The variance added by each training step; none for the samplers whose noise levels do not come from training. */
   readonly betas: Float64Array;
   /** The share of signal left after each training step. */
   readonly alphasCumprod: Float64Array;
@@ -78,16 +73,17 @@ export abstract class Scheduler {
       ...(typeof version === 'string' && { _diffusers_version: version }),
     });
     this.fields = new ConfigReader(own.className, this.config);
-    if (UNSUPPORTED_PREDICTIONS.includes(this.config.prediction_type)) {
-      throw this.fields.error('prediction_type', 'is not implemented', 'ERR_DEEPCACHE_UNSUPPORTED');
-    }
-    this.predictionType = this.fields.choice('prediction_type', this.predictionTypes());
-    const betas = this.#trainingBetas();
-    const rescale = this.owns('rescale_betas_zero_snr') && this.fields.flag('rescale_betas_zero_snr');
-    this.betas = rescale ? rescaleZeroTerminalSnr(betas) : betas;
+    const predictions = this.predictionTypes();
+    this.predictionType = this.owns('prediction_type')
+      ? this.fields.choice('prediction_type', predictions)
+      : (predictions[0] as PredictionType);
+    this.trainSteps = readTrainSteps(this.fields);
+    this.betas = readBetas(this.fields, own.defaults, {
+      count: this.trainSteps,
+      schedules: this.betaSchedules(),
+    });
     this.alphasCumprod = alphasCumprod(this.betas);
-    this.trainSteps = this.betas.length;
-    this.fields.integer('steps_offset', 0, this.trainSteps);
+    if (this.owns('steps_offset')) this.fields.integer('steps_offset', 0, this.trainSteps);
     this.#spacing = readSigmaSpacing(this.fields, own.defaults);
   }
 
@@ -237,9 +233,14 @@ export abstract class Scheduler {
     return ['linear', 'scaled_linear', 'squaredcos_cap_v2'];
   }
 
+  /** The fields of the class. */
+  protected get ownDefaults(): SchedulerConfig {
+    return this.#class.defaults;
+  }
+
   /** Whether a field is one of the class. Others may be in the configuration, for other classes. */
   protected owns(field: string): boolean {
-    return Object.hasOwn(this.#class.defaults, field);
+    return Object.hasOwn(this.ownDefaults, field);
   }
 
   /** Whether the configuration was written by a release of diffusers before this one. */
@@ -278,23 +279,5 @@ export abstract class Scheduler {
     const message = `has no timestep ${timestep}: it was trained on 0 to ${this.trainSteps - 1}; `;
     const advice = 'use fewer steps, or a smaller steps_offset';
     throw new DeepCacheError('ERR_DEEPCACHE_INVALID_ARGUMENT', `${this.className} ${message}${advice}`);
-  }
-
-  #trainingBetas(): Float64Array {
-    const count = this.fields.integer('num_train_timesteps', 1, MAX_TRAIN_STEPS);
-    if (this.fields.has('trained_betas')) {
-      const betas = this.fields.numbers('trained_betas');
-      if (betas.length !== count) throw this.fields.error('trained_betas', `must have ${count} values`);
-      if (!betas.every((beta) => beta > 0 && beta <= 1)) {
-        throw this.fields.error('trained_betas', 'must be between 0 and 1');
-      }
-      return Float64Array.from(betas, Math.fround);
-    }
-    const schedule = this.fields.choice('beta_schedule', this.betaSchedules());
-    const start = this.fields.number('beta_start');
-    const end = this.fields.number('beta_end');
-    if (!(start > 0 && start < 1)) throw this.fields.error('beta_start', 'must be between 0 and 1');
-    if (!(end > 0 && end < 1)) throw this.fields.error('beta_end', 'must be between 0 and 1');
-    return computeBetas(schedule, start, end, count);
   }
 }

@@ -1,13 +1,19 @@
+import { invalidArgument } from '../errors.js';
+import { linspace } from '../math/numpy.js';
 import { solve } from '../math/solve.js';
+import type { CompileOptions } from './compiled.js';
 import type { SchedulerConfig } from './config.js';
+import { readTerminal, SHIFTING_DEFAULTS, shiftFlow, stretchToTerminal, TIME_SHIFTS } from './flow-sigmas.js';
 import { combine, type Linear, ring, slot } from './linear.js';
-import type { RunContext } from './scheduler-class.js';
-import { alphaSigma, lambdaOf } from './sigmas.js';
-import { SOLVER_DEFAULTS, SolverScheduler } from './solver-scheduler.js';
+import type { RunContext, SchedulerClass } from './scheduler-class.js';
+import type { SigmaSpacing } from './sigma-spacing.js';
+import { SOLVER_DEFAULTS, type SolverSchedule, SolverScheduler } from './solver-scheduler.js';
 import type { Assignment } from './table.js';
 
 /** Outputs of the order + 1 latest calls are kept in s0 to s8. */
 const MAX_ORDER = 8;
+/** A flow begins so far below 1. */
+const NEAR_ONE = 1e-6;
 /** The corrected sample that the last prediction started from. */
 const BASE = 's9';
 
@@ -27,8 +33,14 @@ interface Formula {
  */
 export class UniPCMultistepScheduler extends SolverScheduler {
   static override readonly className: string = 'UniPCMultistepScheduler';
+  static override readonly runOptions: SchedulerClass['runOptions'] = ['mu'];
   static override readonly defaults: SchedulerConfig = {
     ...SOLVER_DEFAULTS,
+    ...SHIFTING_DEFAULTS,
+    shift_terminal: null,
+    solver_order: 2,
+    final_sigmas_type: 'zero',
+    rescale_betas_zero_snr: false,
     predict_x0: true,
     solver_type: 'bh2',
     disable_corrector: [],
@@ -43,12 +55,15 @@ export class UniPCMultistepScheduler extends SolverScheduler {
     return predictX0 === false ? { final_sigmas_type: 'sigma_min' } : {};
   }
 
+  readonly #order: number;
   readonly #predictX0: boolean;
   readonly #bh1: boolean;
   readonly #uncorrected: ReadonlySet<number>;
+  readonly #terminal: number | null;
 
   constructor(config?: SchedulerConfig) {
-    super(config, MAX_ORDER);
+    super(config);
+    this.#order = this.fields.integer('solver_order', 1, MAX_ORDER);
     this.#predictX0 = this.fields.flag('predict_x0');
     // The names of other solvers' types, which arrive through fromConfig, mean bh2.
     this.#bh1 = this.fields.choice('solver_type', ['bh1', 'bh2', 'midpoint', 'heun', 'logrho']) === 'bh1';
@@ -59,41 +74,67 @@ export class UniPCMultistepScheduler extends SolverScheduler {
     if (this.fields.has('solver_p')) {
       throw this.fields.error('solver_p', 'must be null: another predictor is not supported');
     }
+    this.#terminal = readTerminal(this.fields);
+    if (this.#terminal !== null && !this.isFlow) {
+      throw this.fields.error('shift_terminal', 'is for use_flow_sigmas');
+    }
+    if (!this.#predictX0) this.refuseFlowPrediction('predict_x0 false');
+  }
+
+  /** A flow's levels begin at 1, or are the user's own; Karras sigmas are those of the training range, on the line. */
+  protected override flowSchedule(
+    steps: number,
+    { timesteps, sigmas, mu }: CompileOptions,
+    spacing: SigmaSpacing | undefined,
+  ): SolverSchedule {
+    if (timesteps) throw invalidArgument('timesteps', 'of your own and use_flow_sigmas exclude each other');
+    const shift = this.flowShift(mu, { needsMu: true, types: TIME_SHIFTS });
+    if (spacing) {
+      if (spacing !== 'karras')
+        throw this.fields.error('use_flow_sigmas', `and ${spacing} sigmas exclude each other`);
+      return this.finishFlow(this.spacedSigmas(spacing, steps).map((sigma) => sigma / (sigma + 1)));
+    }
+    const unshifted = sigmas ?? linspace(1, 1 / this.trainSteps, steps + 1).slice(0, -1);
+    if ((unshifted[0] as number) > 1) throw invalidArgument('sigmas', 'of a flow must not be above 1');
+    const shifted = unshifted.map((sigma) => shiftFlow(sigma, shift));
+    const levels = this.#terminal === null ? shifted : stretchToTerminal(shifted, this.#terminal);
+    // At 1 there is no picture to take the logarithm of.
+    if (Math.abs((levels[0] as number) - 1) < NEAR_ONE) levels[0] = (levels[0] as number) - NEAR_ONE;
+    return this.finishFlow(levels);
   }
 
   protected override emit({ timesteps, sigmas = [], start, builder }: RunContext): void {
-    const size = this.solverOrder + 1;
+    const size = this.#order + 1;
     const history = (call: number) => ring(call, size);
     let predictionOrder = 0;
     for (let call = start; call < timesteps.length; call++) {
-      const scales = alphaSigma(sigmas[call] as number);
-      const output = this.#predictX0 ? slot('x0') : this.epsilon(scales, false);
+      const sigma = sigmas[call] as number;
+      const output = this.#predictX0 ? slot('x0') : this.epsilon(this.scales(sigma), false);
       const assign: [Assignment['to'], Linear][] = [[history(call), output]];
       if (call > start && !this.#uncorrected.has(call - 1)) {
         const formula = this.#formula(sigmas, call - 1, predictionOrder, true);
         assign.push(['x', apply(formula, BASE, call - 1, history)]);
       }
-      const left = this.lowerOrderFinal ? timesteps.length - call : this.solverOrder;
-      const known = Math.min(this.solverOrder, left, call - start + 1);
+      const left = this.lowerOrderFinal ? timesteps.length - call : this.#order;
+      const known = Math.min(this.#order, left, call - start + 1);
       predictionOrder = sigmas[call + 1] === 0 ? 1 : this.usableOrder(sigmas, call, known);
       const formula = this.#formula(sigmas, call, predictionOrder, false);
       assign.push([BASE, slot('x')], ['x', apply(formula, 'x', call, history)]);
-      builder.add({ timestep: timesteps[call] as number, x0: this.x0Stage(scales), assign });
+      builder.add({ timestep: timesteps[call] as number, x0: this.x0Stage(sigma), assign });
     }
   }
 
   /** The step from `call` to the next one, with `order` known outputs and, for the corrector, the one at its end. */
   #formula(sigmas: readonly number[], call: number, order: number, corrector: boolean): Formula {
-    const lambda = (i: number) => lambdaOf(sigmas[i] as number);
-    const h = lambda(call + 1) - lambda(call);
+    const level = (i: number) => this.level(sigmas[i] as number);
+    const [s, t] = [level(call), level(call + 1)];
+    const h = t.lambda - s.lambda;
     if (h === 0) return { x: 1, m0: 0, past: [], next: 0 };
-    const s = alphaSigma(sigmas[call] as number);
-    const t = alphaSigma(sigmas[call + 1] as number);
     const hh = this.#predictX0 ? -h : h;
     const phi = Math.expm1(hh);
     const scale = this.#predictX0 ? -t.alpha : -t.sigma;
     const ratios: number[] = [];
-    for (let back = 1; back < order; back++) ratios.push((lambda(call - back) - lambda(call)) / h);
+    for (let back = 1; back < order; back++) ratios.push((level(call - back).lambda - s.lambda) / h);
     const rhos = corrector
       ? correctorWeights(ratios, hh, this.#scaleB(hh))
       : predictorWeights(ratios, hh, this.#scaleB(hh));
