@@ -98,7 +98,7 @@ describe('fromConfig', () => {
   });
 
   test.each([
-    ['ERR_DEEPCACHE_UNSUPPORTED', { _class_name: 'KDPM2DiscreteScheduler' }, 'KDPM2DiscreteScheduler'],
+    ['ERR_DEEPCACHE_UNSUPPORTED', { _class_name: 'UnCLIPScheduler' }, 'UnCLIPScheduler'],
     ['ERR_DEEPCACHE_INVALID_CONFIG', {}, '_class_name'],
     ['ERR_DEEPCACHE_INVALID_CONFIG', { _class_name: 'DDIM', beta_schedule: 'cosine' }, 'beta_schedule'],
     ['ERR_DEEPCACHE_INVALID_CONFIG', { _class_name: 'DDIM', prediction_type: 'flow' }, 'prediction_type'],

@@ -66,7 +66,7 @@ describe('the class', () => {
     });
   });
 
-  test.each(['DEISMultistepScheduler', 'TCDScheduler', 'SomeNewScheduler'])(
+  test.each(['UnCLIPScheduler', 'KarrasVeScheduler', 'SomeNewScheduler'])(
     '%s is told about with the others, and does not stand in the way of one',
     async (name) => {
       const error = await failure(read({ _class_name: name }));

@@ -10,7 +10,10 @@ import { type CompiledSchedule, runTable, Scheduler, type SchedulerConfig } from
 const PICTURE = [0.3, -0.8, 0.55, -0.1, 0.9, 0.05];
 const NOISE = [1.2, -0.4, 0.1, -1.7, 0.6, -0.9];
 
-const UNSCALED = ['EulerDiscrete', 'EulerAncestralDiscrete', 'HeunDiscrete', 'LMSDiscrete'];
+const UNSCALED = [
+  ...['EulerDiscrete', 'EulerAncestralDiscrete', 'HeunDiscrete', 'LMSDiscrete'],
+  ...['KDPM2Discrete', 'KDPM2AncestralDiscrete'],
+];
 
 /** A small generator with a fixed seed, so that a failure can be repeated. */
 function random(seed: number) {
@@ -29,6 +32,8 @@ function random(seed: number) {
 interface Run {
   scheduler: Scheduler;
   compiled: CompiledSchedule;
+  /** Of the latents before each call. */
+  levels: { sqrtAlpha: number; sigma: number }[];
   states: { x: number[]; x0: number[] }[];
 }
 
@@ -43,7 +48,12 @@ function run(name: string, config: SchedulerConfig, options: Parameters<Schedule
   });
   const compiled = scheduler.compile(options);
   const states: Run['states'] = [];
-  const first = compiled.noiseLevels[0] as { sqrtAlpha: number; sigma: number };
+  // Inside of a step noiseLevels are the step's.
+  const levels = compiled.noiseLevels.map((level, call) => {
+    const scale = compiled.rows[call]?.inputScale as number;
+    return UNSCALED.includes(name) ? { sqrtAlpha: 1, sigma: Math.sqrt(1 / scale ** 2 - 1) } : level;
+  });
+  const first = levels[0] as Run['levels'][number];
   runTable(
     attachPrograms(
       compiled.rows,
@@ -53,7 +63,7 @@ function run(name: string, config: SchedulerConfig, options: Parameters<Schedule
       x: Float64Array.from(PICTURE, (p, i) => first.sqrtAlpha * p + first.sigma * (NOISE[i] as number)),
       noise: (index) => NOISE.map((v) => Math.sin(v * (index + 2))),
       model: ({ input, row }) => {
-        const { sqrtAlpha, sigma } = compiled.noiseLevels[row] as { sqrtAlpha: number; sigma: number };
+        const { sqrtAlpha, sigma } = levels[row] as Run['levels'][number];
         const scale = compiled.rows[row]?.inputScale as number;
         // The model's own scales are variance preserving also where the sampler's are not.
         const length = Math.hypot(sqrtAlpha, sigma);
@@ -69,7 +79,7 @@ function run(name: string, config: SchedulerConfig, options: Parameters<Schedule
       onRow: ({ x, x0 }) => states.push({ x: [...x], x0: [...x0] }),
     },
   );
-  return { scheduler, compiled, states };
+  return { scheduler, compiled, levels, states };
 }
 
 /** Empty, or a message: expect() is slow when called for every number. */
@@ -99,6 +109,7 @@ const deterministic: [string, (r: ReturnType<typeof random>) => SchedulerConfig]
   ['EulerDiscrete', (r) => spacing(r)],
   ['HeunDiscrete', (r) => spacing(r)],
   ['LMSDiscrete', (r) => spacing(r)],
+  ['KDPM2Discrete', (r) => spacing(r)],
   [
     'DPMSolverMultistep',
     (r) => ({
@@ -140,7 +151,10 @@ describe('with a perfect model for one picture', () => {
     // The samplers with whole strides assume that neighbouring timesteps are a stride apart.
     const whole = name === 'DDIM' || name === 'PNDM';
     // PNDM averages the raw outputs over timesteps, and even a perfect v is not the same at all of them.
-    const predictions = name === 'PNDM' ? ['epsilon'] : ['epsilon', 'sample', 'v_prediction'];
+    const predictions = {
+      PNDM: ['epsilon'],
+      KDPM2Discrete: ['epsilon', 'v_prediction'],
+    }[name] ?? ['epsilon', 'sample', 'v_prediction'];
     const problems: string[] = [];
     for (let trial = 0; trial < 40; trial++) {
       const config: SchedulerConfig = {
@@ -150,11 +164,11 @@ describe('with a perfect model for one picture', () => {
       };
       // Even strides: Runge-Kutta stops half-way.
       const steps = whole ? r.pick([4, 5, 10, 20, 25, 50]) : r.integer(4, 60);
-      const { compiled, states } = run(name, config, { steps });
+      const { levels, states } = run(name, config, { steps });
       for (const [call, state] of states.entries()) {
         const message = `call ${call} of ${name} ${steps} ${JSON.stringify(config)}`;
         problems.push(...difference(state.x0, PICTURE, `x0 of ${message}`));
-        const next = compiled.noiseLevels[call + 1];
+        const next = levels[call + 1];
         const expected = PICTURE.map((p, i) =>
           next ? next.sqrtAlpha * p + next.sigma * (NOISE[i] as number) : 0,
         );
@@ -169,6 +183,8 @@ describe('with a perfect model for one picture', () => {
     'EulerAncestralDiscrete',
     'HeunDiscrete',
     'LMSDiscrete',
+    'KDPM2Discrete',
+    'KDPM2AncestralDiscrete',
     'DPMSolverMultistep',
     'UniPCMultistep',
     'DDIM',
@@ -195,7 +211,7 @@ describe('with a perfect model for one picture', () => {
 });
 
 describe('compiled rows', () => {
-  const names = deterministic.map(([name]) => name).concat('EulerAncestralDiscrete', 'DDPM', 'LCM');
+  const names = deterministic.map(([name]) => name).concat('EulerAncestralDiscrete', 'DDPM', 'LCM', 'TCD');
 
   test.each(names)('%s: finite, at most five assignments, no slot read before it is written', (name) => {
     const r = random(11);
@@ -238,8 +254,10 @@ describe('compiled rows', () => {
   });
 
   test.each(UNSCALED)('%s scales the input to unit variance', (name) => {
+    const { order } = Scheduler.fromConfig({ _class_name: name });
     const compiled = Scheduler.fromConfig({ _class_name: name }).compile({ steps: 9 });
     for (const [call, row] of compiled.rows.entries()) {
+      if (name.startsWith('KDPM2') && call % order === 1) continue;
       const { sigma } = compiled.noiseLevels[call] as { sigma: number };
       expect((row.inputScale as number) * Math.hypot(1, sigma)).toBeCloseTo(1, 12);
     }

@@ -1,3 +1,4 @@
+import { ancestralStep } from './ancestral.js';
 import { type SchedulerConfig, TRAINING_DEFAULTS } from './config.js';
 import { combine, slot } from './linear.js';
 import { type PredictionType, predictX0Unscaled } from './prediction.js';
@@ -21,8 +22,7 @@ export class EulerAncestralDiscreteScheduler extends SigmaScheduler {
     for (let i = start; i < timesteps.length; i++) {
       const from = sigmas[i] as number;
       const to = sigmas[i + 1] as number;
-      const up = Math.sqrt((to ** 2 * (from ** 2 - to ** 2)) / from ** 2);
-      const down = Math.sqrt(to ** 2 - up ** 2);
+      const { down, up } = ancestralStep(from, to);
       builder.add({
         timestep: timesteps[i] as number,
         inputScale: inputScale(from),

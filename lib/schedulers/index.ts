@@ -6,10 +6,13 @@ import { DPMSolverMultistepScheduler } from './dpmsolver-multistep.js';
 import { EulerAncestralDiscreteScheduler } from './euler-ancestral.js';
 import { EulerDiscreteScheduler } from './euler-discrete.js';
 import { HeunDiscreteScheduler } from './heun-discrete.js';
+import { KDPM2AncestralDiscreteScheduler } from './kdpm2-ancestral-discrete.js';
+import { KDPM2DiscreteScheduler } from './kdpm2-discrete.js';
 import { LCMScheduler } from './lcm.js';
 import { LMSDiscreteScheduler } from './lms-discrete.js';
 import { PNDMScheduler } from './pndm.js';
 import { registerScheduler } from './registry.js';
+import { TCDScheduler } from './tcd.js';
 import { UniPCMultistepScheduler } from './unipc-multistep.js';
 
 for (const scheduler of [
@@ -19,11 +22,14 @@ for (const scheduler of [
   EulerAncestralDiscreteScheduler,
   EulerDiscreteScheduler,
   HeunDiscreteScheduler,
+  KDPM2AncestralDiscreteScheduler,
+  KDPM2DiscreteScheduler,
   LatentDDIMScheduler,
   LCMScheduler,
   LMSDiscreteScheduler,
   OriginalDDIMScheduler,
   PNDMScheduler,
+  TCDScheduler,
   UniPCMultistepScheduler,
 ]) {
   registerScheduler(scheduler);
@@ -45,10 +51,13 @@ export {
   EulerAncestralDiscreteScheduler,
   EulerDiscreteScheduler,
   HeunDiscreteScheduler,
+  KDPM2AncestralDiscreteScheduler,
+  KDPM2DiscreteScheduler,
   LatentDDIMScheduler,
   LCMScheduler,
   LMSDiscreteScheduler,
   OriginalDDIMScheduler,
   PNDMScheduler,
+  TCDScheduler,
   UniPCMultistepScheduler,
 };

@@ -3,12 +3,30 @@ import { UI_NAMES } from './aliases.js';
 /** diffusers' names of its classes, and ours for two original programs', without 'Scheduler' behind them. */
 const CLASSES = [
   ...(['DDIM', 'DDPM', 'DPMSolverMultistep', 'EulerAncestralDiscrete', 'EulerDiscrete'] as const),
-  ...(['HeunDiscrete', 'LCM', 'LMSDiscrete', 'PNDM', 'UniPCMultistep'] as const),
+  ...([
+    'HeunDiscrete',
+    'KDPM2AncestralDiscrete',
+    'KDPM2Discrete',
+    'LCM',
+    'LMSDiscrete',
+    'PNDM',
+    'TCD',
+    'UniPCMultistep',
+  ] as const),
   ...(['LatentDDIM', 'OriginalDDIM'] as const),
 ] as const;
 
 /** The same without 'Discrete' and 'Multistep'. */
-const SHORT = ['DPMSolver', 'EulerAncestral', 'Euler', 'Heun', 'LMS', 'UniPC'] as const;
+const SHORT = [
+  'DPMSolver',
+  'EulerAncestral',
+  'Euler',
+  'Heun',
+  'KDPM2',
+  'KDPM2Ancestral',
+  'LMS',
+  'UniPC',
+] as const;
 
 type ClassName = (typeof CLASSES)[number];
 

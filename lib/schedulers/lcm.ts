@@ -1,7 +1,7 @@
-import { invalidArgument } from '../errors.js';
-import { readX0Limit, THRESHOLD_DEFAULTS, type X0Limit } from './clipping.js';
-import { type CompileOptions, optionInRange, resolveSteps } from './compiled.js';
-import { type SchedulerConfig, TRAINING_DEFAULTS } from './config.js';
+import { readX0Limit, type X0Limit } from './clipping.js';
+import type { CompileOptions } from './compiled.js';
+import type { SchedulerConfig } from './config.js';
+import { DISTILLED_DEFAULTS, distilledTimesteps } from './distilled-timesteps.js';
 import { combine, slot } from './linear.js';
 import { predictX0 } from './prediction.js';
 import { Scheduler } from './scheduler.js';
@@ -19,20 +19,7 @@ const SIGMA_DATA = 0.5;
 export class LCMScheduler extends Scheduler {
   static override readonly className: string = 'LCMScheduler';
   static override readonly runOptions: SchedulerClass['runOptions'] = ['originalInferenceSteps', 'strength'];
-  static override readonly defaults: SchedulerConfig = {
-    ...TRAINING_DEFAULTS,
-    beta_start: 0.00085,
-    beta_end: 0.012,
-    beta_schedule: 'scaled_linear',
-    original_inference_steps: 50,
-    clip_sample: false,
-    clip_sample_range: 1,
-    ...THRESHOLD_DEFAULTS,
-    set_alpha_to_one: true,
-    timestep_spacing: 'leading',
-    timestep_scaling: 10,
-    rescale_betas_zero_snr: false,
-  };
+  static override readonly defaults: SchedulerConfig = DISTILLED_DEFAULTS;
 
   readonly #limit: X0Limit;
   readonly #scaling: number;
@@ -47,22 +34,9 @@ export class LCMScheduler extends Scheduler {
   }
 
   protected override schedule(options: CompileOptions): Schedule {
-    const steps = resolveSteps(this.className, options, this.trainSteps, ['timesteps']);
-    if (options.timesteps) return { timesteps: [...options.timesteps] };
-    const original = options.originalInferenceSteps ?? this.fields.number('original_inference_steps');
-    if (!Number.isInteger(original) || original < 1 || original > this.trainSteps) {
-      const range = `must be a whole number from 1 to ${this.trainSteps}`;
-      throw invalidArgument('originalInferenceSteps', `${range}, got ${original}`);
-    }
-    const count = Math.floor(original * optionInRange('strength', options.strength, 1, 0, 1));
-    if (steps > count) {
-      const message = `must not be more than the ${count} steps the model was distilled on, got ${steps}`;
-      throw invalidArgument('steps', `${message}; see original_inference_steps`);
-    }
-    const stride = Math.floor(this.trainSteps / original);
-    const origin = Array.from({ length: count }, (_, i) => (count - i) * stride - 1);
-    const pick = (_: unknown, i: number) => origin[Math.floor(i * (count / steps))] as number;
-    return { timesteps: Array.from({ length: steps }, pick) };
+    const { className, trainSteps } = this;
+    const original = this.fields.number('original_inference_steps');
+    return { timesteps: distilledTimesteps(options, { className, trainSteps, original, opensAll: false }) };
   }
 
   protected override emit({ timesteps, start, builder }: RunContext): void {

@@ -36,8 +36,10 @@ export abstract class SigmaScheduler extends Scheduler {
   protected override schedule(options: CompileOptions): Schedule & { sigmas: number[] } {
     const { trainSteps } = this;
     const steps = resolveSteps(this.className, options, trainSteps, ['timesteps', 'sigmas']);
-    const timestepOf = (sigma: number) => timestepOfSigma(sigma, this.#logSigmas);
-    if (options.sigmas) return this.#finish(options.sigmas.map(timestepOf), options.sigmas);
+    if (options.sigmas) {
+      const own = options.sigmas.map((sigma) => this.timestepOf(sigma));
+      return this.#finish(own, options.sigmas);
+    }
     const stepsOffset = this.fields.number('steps_offset');
     const timesteps =
       options.timesteps?.map(f32) ??
@@ -48,7 +50,18 @@ export abstract class SigmaScheduler extends Scheduler {
     const [min, max] = this.ignoresRange(sigmaSpacing) ? [null, null] : this.#sigmaRange();
     const [first, last] = [sigmas[0] as number, sigmas.at(-1) as number];
     const spaced = spaceSigmas(sigmaSpacing, max ?? first, min ?? last, steps);
-    return this.#finish(spaced.map(timestepOf), spaced);
+    const between = spaced.map((sigma) => this.spacedTimestep(this.timestepOf(sigma), sigmaSpacing));
+    return this.#finish(between, spaced);
+  }
+
+  /** The fractional timestep of a sigma. */
+  protected timestepOf(sigma: number): number {
+    return timestepOfSigma(sigma, this.#logSigmas);
+  }
+
+  /** What the U-Net gets for the timestep of a sigma of a spacing. */
+  protected spacedTimestep(timestep: number, _spacing: SigmaSpacing): number {
+    return timestep;
   }
 
   /** The sigmas of timesteps. */

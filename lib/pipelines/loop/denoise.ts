@@ -30,7 +30,8 @@ export function planRun(
     options.span,
     {
       ...(timesteps || sigmas ? {} : { steps }),
-      ...(eta !== undefined && { eta }),
+      // diffusers' pipelines always say one, to samplers that take it.
+      ...(scheduler.takesEta && { eta: eta ?? 0 }),
       ...(timesteps && { timesteps }),
       ...(sigmas && { sigmas }),
       ...samplerOptions(scheduler, options),

@@ -166,7 +166,7 @@ export function compileWhole(
 ): CompiledSchedule {
   return scheduler.compile({
     steps,
-    ...(eta !== undefined && { eta }),
+    ...(scheduler.takesEta && { eta: eta ?? 0 }),
     ...samplerOptions(scheduler, { ...(schedulerOptions && { schedulerOptions }) }),
   });
 }
