@@ -73,7 +73,7 @@ describe('the class', () => {
       expect(error.code).toBe('ERR_DEEPCACHE_UNSUPPORTED');
       expect(error.message).toContain(join(folder, SCHEDULER_FILE));
       expect(error.message).toContain(name);
-      expect(error.message).toMatch(/option scheduler \(--scheduler\): DDIMScheduler, /);
+      expect(error.message).toMatch(/option scheduler \(--scheduler\): CosineDPMSolverMultistepScheduler, /);
       for (const choice of ['EulerDiscrete', { _class_name: 'EulerDiscrete' }, 'Euler']) {
         const { scheduler } = await read({ _class_name: name, beta_end: 0.013 }, { choice });
         expect(scheduler).toBeInstanceOf(EulerDiscreteScheduler);

@@ -45,6 +45,17 @@ describe('samplers as user interfaces call them', () => {
     ['dpmpp_2m_sde', DPM, { algorithm_type: 'sde-dpmsolver++' }],
     ['DPM++ 2M SDE Exponential', DPM, { use_karras_sigmas: false, use_exponential_sigmas: true }],
     ['DPM++ 3M SDE Karras', DPM, { solver_order: 3, use_karras_sigmas: true }],
+    ['DPM++ 2S', 'DPMSolverSinglestepScheduler', { solver_order: 2, use_karras_sigmas: false }],
+    ['dpmpp_2s_k', 'DPMSolverSinglestepScheduler', { solver_order: 2, use_karras_sigmas: true }],
+    ['DPM2', 'KDPM2DiscreteScheduler', { use_karras_sigmas: false }],
+    ['dpm_2', 'KDPM2DiscreteScheduler', {}],
+    ['kdpm_2_k', 'KDPM2DiscreteScheduler', { use_karras_sigmas: true }],
+    ['DPM2 a Karras', 'KDPM2AncestralDiscreteScheduler', { use_karras_sigmas: true }],
+    ['dpm_2_ancestral', 'KDPM2AncestralDiscreteScheduler', { use_karras_sigmas: false }],
+    ['kdpm_2_a', 'KDPM2AncestralDiscreteScheduler', {}],
+    ['deis_k', 'DEISMultistepScheduler', { use_karras_sigmas: true }],
+    ['SA-Solver', 'SASolverScheduler', {}],
+    ['TCD', 'TCDScheduler', {}],
     ['DPM++ 2M Beta', DPM, { use_beta_sigmas: true }],
     ['DPM++ 2M SGM Uniform', DPM, { timestep_spacing: 'trailing' }],
   ])('%s', (name, className, fields) => {
@@ -75,7 +86,7 @@ describe('samplers as user interfaces call them', () => {
     ['EulerDiscret', '"EulerDiscrete"'],
     ['ddmi', '"DDIM"'],
     ['Euler a Karras', '"Euler a"'],
-    ['DPM++ 2S a', '"DPM++ 2M"'],
+    ['DPM++ 2S a', '"DPM++ 2S"'],
   ])('%s is nearly one', (name, meant) => {
     expect(() => named(name)).toThrow(
       expect.objectContaining({
@@ -105,7 +116,7 @@ describe('fields on top of a configuration', () => {
     [
       'that the class does not have',
       { use_karras_sigmas: true },
-      /is not a field of PNDMScheduler; those with it are DPMSolver/,
+      /is not a field of PNDMScheduler; those with it are DEIS/,
     ],
     [
       'that are misspelt',
@@ -143,7 +154,18 @@ describe('noise levels', () => {
     expect(sigmas(name, v)[0]).toBeCloseTo(14.61, 1);
   });
 
-  test.each(['Euler', 'Heun', 'LMS', 'DPMSolver', 'UniPC'])('%s has four spacings, one at a time', (name) => {
+  const SPACED = [
+    'Euler',
+    'Heun',
+    'LMS',
+    'DPMSolver',
+    'UniPC',
+    'KDPM2',
+    'KDPM2Ancestral',
+    'DEIS',
+    'SASolver',
+  ];
+  test.each([...SPACED, 'DPMSolverSinglestep'])('%s has four spacings, one at a time', (name) => {
     const spacings = ['use_karras_sigmas', 'use_exponential_sigmas', 'use_beta_sigmas'];
     const middles = [{}, ...spacings.map((field) => ({ [field]: true }))].map((config) =>
       sigmas(name, config)[4]?.toFixed(3),

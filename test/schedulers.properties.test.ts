@@ -124,6 +124,21 @@ const deterministic: [string, (r: ReturnType<typeof random>) => SchedulerConfig]
     }),
   ],
   [
+    'DPMSolverSinglestep',
+    (r) => ({
+      solver_order: r.integer(1, 3),
+      algorithm_type: r.pick(['dpmsolver', 'dpmsolver++']),
+      solver_type: r.pick(['midpoint', 'heun']),
+      ...spacing(r),
+      ...(r.pick([true, false]) && { final_sigmas_type: 'sigma_min' }),
+      lower_order_final: r.pick([true, false]),
+    }),
+  ],
+  [
+    'DEISMultistep',
+    (r) => ({ solver_order: r.integer(1, 3), ...spacing(r), lower_order_final: r.pick([true, false]) }),
+  ],
+  [
     'UniPCMultistep',
     (r) => ({
       solver_order: r.integer(1, 4),
@@ -143,6 +158,9 @@ const flowing: typeof deterministic = [
     'UniPCMultistep',
     (r) => ({ ...flow(r), solver_order: r.integer(1, 3), shift_terminal: r.pick([null, 0.1]) }),
   ],
+  ['DPMSolverSinglestep', (r) => ({ ...flow(r), solver_order: r.integer(1, 3) })],
+  ['DEISMultistep', (r) => ({ ...flow(r), solver_order: r.integer(1, 3) })],
+  ['FlowMatchEulerDiscrete', (r) => ({ shift: r.pick([1, 3]) })],
 ];
 
 describe('with a perfect model for one picture', () => {
@@ -186,6 +204,7 @@ describe('with a perfect model for one picture', () => {
     'KDPM2Discrete',
     'KDPM2AncestralDiscrete',
     'DPMSolverMultistep',
+    'DPMSolverSinglestep',
     'UniPCMultistep',
     'DDIM',
     'DDPM',
@@ -211,7 +230,9 @@ describe('with a perfect model for one picture', () => {
 });
 
 describe('compiled rows', () => {
-  const names = deterministic.map(([name]) => name).concat('EulerAncestralDiscrete', 'DDPM', 'LCM', 'TCD');
+  const names = deterministic
+    .map(([name]) => name)
+    .concat('EulerAncestralDiscrete', 'DDPM', 'LCM', 'TCD', 'SASolver', 'IPNDM', 'KDPM2Ancestral');
 
   test.each(names)('%s: finite, at most five assignments, no slot read before it is written', (name) => {
     const r = random(11);

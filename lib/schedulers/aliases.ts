@@ -7,11 +7,18 @@ interface Sampler {
   fields: SchedulerConfig;
 }
 
-/** Without a word for the spacing the names of DPM++ mean the plain one, whatever a model's own sampler has. */
-const dpm = (algorithm: string, order: number): Sampler => ({
-  className: 'DPMSolverMultistepScheduler',
-  fields: { algorithm_type: algorithm, solver_order: order, ...SIGMA_SPACING_DEFAULTS },
+/** Without a word for the spacing the names of DPM mean the plain one, whatever a model's own sampler has. */
+const plain = (className: string, fields: SchedulerConfig = {}): Sampler => ({
+  className,
+  fields: { ...fields, ...SIGMA_SPACING_DEFAULTS },
 });
+
+const dpm = (algorithm: string, order: number): Sampler =>
+  plain('DPMSolverMultistepScheduler', { algorithm_type: algorithm, solver_order: order });
+
+/** Two calls of a step, the first half-way (k-diffusion's dpm_2, dpm_2_ancestral). */
+const dpm2 = plain('KDPM2DiscreteScheduler');
+const dpm2a = plain('KDPM2AncestralDiscreteScheduler');
 
 /**
  * Samplers by the names of AUTOMATIC1111's web UI, ComfyUI, InvokeAI and stable-diffusion.cpp, in small letters and
@@ -33,6 +40,14 @@ const SAMPLERS: Readonly<Record<string, Sampler>> = {
   'dpm++2m': dpm('dpmsolver++', 2),
   'dpm++2msde': dpm('sde-dpmsolver++', 2),
   'dpm++3msde': dpm('sde-dpmsolver++', 3),
+  'dpm++2s': plain('DPMSolverSinglestepScheduler', { algorithm_type: 'dpmsolver++', solver_order: 2 }),
+  dpm2,
+  kdpm2: dpm2,
+  dpm2a,
+  dpm2ancestral: dpm2a,
+  kdpm2a: dpm2a,
+  deis: { className: 'DEISMultistepScheduler', fields: {} },
+  sasolver: { className: 'SASolverScheduler', fields: {} },
 };
 
 /** Words behind the name of a sampler that say how its steps are spaced. */
@@ -49,21 +64,22 @@ const SPACINGS: Readonly<Record<string, SchedulerConfig>> = {
 export const UI_NAMES = [
   ...(['Euler', 'Euler a', 'Heun', 'LMS', 'LMS Karras', 'DPM++ 2M', 'DPM++ 2M Karras'] as const),
   ...(['DPM++ 2M SDE', 'DPM++ 2M SDE Karras', 'DPM++ 3M SDE', 'DPM++ 3M SDE Karras'] as const),
-  ...(['DDIM', 'PLMS', 'UniPC', 'LCM'] as const),
+  ...(['DPM++ 2S', 'DPM++ 2S Karras', 'DPM2', 'DPM2 Karras', 'DPM2 a', 'DPM2 a Karras'] as const),
+  ...(['DDIM', 'PLMS', 'UniPC', 'LCM', 'DEIS', 'SA-Solver'] as const),
 ] as const;
 
 /** The sampler that a name of a user interface means. */
 export function findAlias(name: string): Sampler | undefined {
   // "k_" is k-diffusion's, "pp" stands for the pluses where they cannot be written.
-  const plain = name
+  const letters = name
     .toLowerCase()
     .replace(/^(k|sample)_/, '')
     .replace(/[\s_-]/g, '')
     .replace(/^dpmpp/, 'dpm++');
-  const whole = own(SAMPLERS, plain);
+  const whole = own(SAMPLERS, letters);
   if (whole) return whole;
   for (const [word, fields] of Object.entries(SPACINGS)) {
-    const sampler = plain.endsWith(word) ? own(SAMPLERS, plain.slice(0, -word.length)) : undefined;
+    const sampler = letters.endsWith(word) ? own(SAMPLERS, letters.slice(0, -word.length)) : undefined;
     if (sampler) return { ...sampler, fields: { ...sampler.fields, ...fields } };
   }
   return undefined;

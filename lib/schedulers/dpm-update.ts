@@ -22,7 +22,10 @@ export interface Level {
   lambda: number;
 }
 
-/** The weights of x, the noise and the derivatives 0 to 2 of the output over a step from s to t, which is h in lambda. */
+/**
+ * The weights of x, the noise and the derivatives 0 to 2 of the output over a step from s to t, which is h in lambda.
+ * Where rounding makes the last step one backwards, an SDE adds no noise.
+ */
 export function dpmWeights(algorithm: DpmAlgorithm, s: Level, t: Level) {
   const h = t.lambda - s.lambda;
   const up = Math.expm1(h);
@@ -48,7 +51,7 @@ export function dpmWeights(algorithm: DpmAlgorithm, s: Level, t: Level) {
     case 'sde-dpmsolver++':
       return {
         x: (t.sigma / s.sigma) * Math.exp(-h),
-        noise: t.sigma * Math.sqrt(-twice),
+        noise: t.sigma * Math.sqrt(Math.max(0, -twice)),
         d0: -t.alpha * twice,
         d1: t.alpha * (twice / (2 * h) + 1),
         d2: -t.alpha * ((twice + 2 * h) / (2 * h) ** 2 + 0.5),
@@ -56,7 +59,7 @@ export function dpmWeights(algorithm: DpmAlgorithm, s: Level, t: Level) {
     case 'sde-dpmsolver':
       return {
         x: t.alpha / s.alpha,
-        noise: t.sigma * Math.sqrt(Math.expm1(2 * h)),
+        noise: t.sigma * Math.sqrt(Math.max(0, Math.expm1(2 * h))),
         d0: -2 * t.sigma * up,
         d1: -2 * t.sigma * (up / h - 1),
         d2: 0,

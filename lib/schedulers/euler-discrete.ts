@@ -1,4 +1,5 @@
-import { type CompileOptions, optionInRange } from './compiled.js';
+import { CHURN_OPTIONS, readChurn } from './churn.js';
+import type { CompileOptions } from './compiled.js';
 import { type SchedulerConfig, TRAINING_DEFAULTS } from './config.js';
 import { combine, type Linear, slot } from './linear.js';
 import { predictX0Unscaled } from './prediction.js';
@@ -7,15 +8,13 @@ import { inputScale, SigmaScheduler } from './sigma-scheduler.js';
 import { SIGMA_SPACING_DEFAULTS } from './sigma-spacing.js';
 import type { Assignment } from './table.js';
 
-const MAX_CHURN = Math.SQRT2 - 1;
-
 /**
  * Euler's method along the sigmas (Karras et al. 2022, algorithm 2). Noise is drawn where sChurn adds some; before v0.31
  * diffusers drew in every step and threw it away.
  */
 export class EulerDiscreteScheduler extends SigmaScheduler {
   static override readonly className: string = 'EulerDiscreteScheduler';
-  static override readonly runOptions: SchedulerClass['runOptions'] = ['sChurn', 'sTmin', 'sTmax', 'sNoise'];
+  static override readonly runOptions: SchedulerClass['runOptions'] = CHURN_OPTIONS;
   static override readonly defaults: SchedulerConfig = {
     ...TRAINING_DEFAULTS,
     interpolation_type: 'linear',
@@ -50,16 +49,11 @@ export class EulerDiscreteScheduler extends SigmaScheduler {
   }
 
   protected override emit({ timesteps, sigmas = [], start, options, builder }: RunContext): void {
-    const churn = optionInRange('sChurn', options.sChurn, 0, 0);
-    const sTmin = optionInRange('sTmin', options.sTmin, 0, 0);
-    const sTmax = optionInRange('sTmax', options.sTmax, Infinity, 0);
-    const sNoise = optionInRange('sNoise', options.sNoise, 1, 0);
+    const churnAt = readChurn(options, sigmas.length - 1);
     const alwaysDraws = this.isOlder([0, 31]);
     for (let i = start; i < timesteps.length; i++) {
       const sigma = sigmas[i] as number;
-      const gamma = sTmin <= sigma && sigma <= sTmax ? Math.min(churn / (sigmas.length - 1), MAX_CHURN) : 0;
-      const raised = sigma * (1 + gamma);
-      const added = sNoise * Math.sqrt(raised ** 2 - sigma ** 2);
+      const { raised, added, draws } = churnAt(sigma);
       // The model has seen x without the added noise, x0 is formed from x with it.
       const x0 = predictX0Unscaled(this.predictionType, this.predictionType === 'epsilon' ? raised : sigma);
       const noisy = combine([1, slot('x')], [added, slot('noise')]);
@@ -71,7 +65,7 @@ export class EulerDiscreteScheduler extends SigmaScheduler {
         inputScale: inputScale(sigma),
         x0,
         assign,
-        noise: gamma > 0 || alwaysDraws ? builder.draw() : undefined,
+        noise: draws || alwaysDraws ? builder.draw() : undefined,
       });
     }
   }

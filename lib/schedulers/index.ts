@@ -1,27 +1,46 @@
+import { CosineDPMSolverMultistepScheduler } from './cosine-dpmsolver-multistep.js';
 import { DDIMScheduler } from './ddim.js';
+import { DDIMInverseScheduler } from './ddim-inverse.js';
 import { LatentDDIMScheduler } from './ddim-latent.js';
 import { OriginalDDIMScheduler } from './ddim-original.js';
 import { DDPMScheduler } from './ddpm.js';
+import { DEISMultistepScheduler } from './deis-multistep.js';
 import { DPMSolverMultistepScheduler } from './dpmsolver-multistep.js';
+import { DPMSolverMultistepInverseScheduler } from './dpmsolver-multistep-inverse.js';
+import { DPMSolverSinglestepScheduler } from './dpmsolver-singlestep.js';
+import { EDMDPMSolverMultistepScheduler } from './edm-dpmsolver-multistep.js';
+import { EDMEulerScheduler } from './edm-euler.js';
 import { EulerAncestralDiscreteScheduler } from './euler-ancestral.js';
 import { EulerDiscreteScheduler } from './euler-discrete.js';
+import { FlowMatchEulerDiscreteScheduler } from './flow-match-euler-discrete.js';
 import { HeunDiscreteScheduler } from './heun-discrete.js';
+import { IPNDMScheduler } from './ipndm.js';
 import { KDPM2AncestralDiscreteScheduler } from './kdpm2-ancestral-discrete.js';
 import { KDPM2DiscreteScheduler } from './kdpm2-discrete.js';
 import { LCMScheduler } from './lcm.js';
 import { LMSDiscreteScheduler } from './lms-discrete.js';
 import { PNDMScheduler } from './pndm.js';
 import { registerScheduler } from './registry.js';
+import { SASolverScheduler } from './sasolver.js';
 import { TCDScheduler } from './tcd.js';
 import { UniPCMultistepScheduler } from './unipc-multistep.js';
 
 for (const scheduler of [
+  CosineDPMSolverMultistepScheduler,
+  DDIMInverseScheduler,
   DDIMScheduler,
   DDPMScheduler,
+  DEISMultistepScheduler,
+  DPMSolverMultistepInverseScheduler,
   DPMSolverMultistepScheduler,
+  DPMSolverSinglestepScheduler,
+  EDMDPMSolverMultistepScheduler,
+  EDMEulerScheduler,
   EulerAncestralDiscreteScheduler,
   EulerDiscreteScheduler,
+  FlowMatchEulerDiscreteScheduler,
   HeunDiscreteScheduler,
+  IPNDMScheduler,
   KDPM2AncestralDiscreteScheduler,
   KDPM2DiscreteScheduler,
   LatentDDIMScheduler,
@@ -29,6 +48,7 @@ for (const scheduler of [
   LMSDiscreteScheduler,
   OriginalDDIMScheduler,
   PNDMScheduler,
+  SASolverScheduler,
   TCDScheduler,
   UniPCMultistepScheduler,
 ]) {
@@ -45,12 +65,21 @@ export { Scheduler } from './scheduler.js';
 export type { SchedulerClass } from './scheduler-class.js';
 export * from './table.js';
 export {
+  CosineDPMSolverMultistepScheduler,
+  DDIMInverseScheduler,
   DDIMScheduler,
   DDPMScheduler,
+  DEISMultistepScheduler,
+  DPMSolverMultistepInverseScheduler,
   DPMSolverMultistepScheduler,
+  DPMSolverSinglestepScheduler,
+  EDMDPMSolverMultistepScheduler,
+  EDMEulerScheduler,
   EulerAncestralDiscreteScheduler,
   EulerDiscreteScheduler,
+  FlowMatchEulerDiscreteScheduler,
   HeunDiscreteScheduler,
+  IPNDMScheduler,
   KDPM2AncestralDiscreteScheduler,
   KDPM2DiscreteScheduler,
   LatentDDIMScheduler,
@@ -58,6 +87,7 @@ export {
   LMSDiscreteScheduler,
   OriginalDDIMScheduler,
   PNDMScheduler,
+  SASolverScheduler,
   TCDScheduler,
   UniPCMultistepScheduler,
 };

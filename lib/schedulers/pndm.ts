@@ -1,4 +1,5 @@
 import { DeepCacheError } from '../errors.js';
+import { ADAMS_BASHFORTH } from './adams-bashforth.js';
 import { type CompileOptions, resolveSteps } from './compiled.js';
 import { type SchedulerConfig, TRAINING_DEFAULTS } from './config.js';
 import { combine, type Linear, ring, slot } from './linear.js';
@@ -131,14 +132,6 @@ export class PNDMScheduler extends Scheduler {
     return combine([Math.sqrt(alphaTo / alpha), sample], [-(alphaTo - alpha) / denominator, epsilon]);
   }
 }
-
-/** Weights of the newest output and the ones before it, for a history of 0, 1, 2 and 3 older outputs. */
-const ADAMS_BASHFORTH = [
-  [1],
-  [3 / 2, -1 / 2],
-  [23 / 12, -16 / 12, 5 / 12],
-  [55 / 24, -59 / 24, 37 / 24, -9 / 24],
-] as const;
 
 function repeatSecond(spaced: number[]): number[] {
   return spaced.length < 2 ? spaced : [...spaced.slice(0, 2), ...spaced.slice(1)];

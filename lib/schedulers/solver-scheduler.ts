@@ -77,12 +77,17 @@ export abstract class SolverScheduler extends Scheduler {
     floorLastAlpha(this.alphasCumprod);
     this.trainingSigmas = trainingSigmas(this.alphasCumprod);
     this.#logSigmas = logSigmas(this.trainingSigmas);
-    this.#sigmaRange();
+    this.sigmaRange();
     this.fields.positive('flow_shift');
   }
 
   protected override predictionTypes(): readonly PredictionType[] {
     return FLOW_PREDICTION_TYPES;
+  }
+
+  /** The lists of the user's own that runs take. */
+  protected listsTaken(): readonly ('timesteps' | 'sigmas')[] {
+    return ['timesteps', 'sigmas'];
   }
 
   /** How many training steps the spacing may use, from the lowest: those above lambda_min_clipped. */
@@ -102,7 +107,7 @@ export abstract class SolverScheduler extends Scheduler {
 
   protected override schedule(options: CompileOptions): SolverSchedule {
     const { trainSteps } = this;
-    const steps = resolveSteps(this.className, options, trainSteps, ['timesteps', 'sigmas']);
+    const steps = resolveSteps(this.className, options, trainSteps, this.listsTaken());
     const spacing = this.sigmaSpacing(options);
     if (this.isFlow) return this.flowSchedule(steps, options, spacing);
     if (options.mu !== undefined) throw invalidArgument('mu', 'is for samplers with use_flow_sigmas');
@@ -127,7 +132,7 @@ export abstract class SolverScheduler extends Scheduler {
   /** Sigmas from high to low over the whole training range, or the configuration's. */
   protected spacedSigmas(spacing: SigmaSpacing, steps: number): number[] {
     // Lu's spacing has no range of its own in diffusers either.
-    const [min, max] = spacing === 'lu' ? [null, null] : this.#sigmaRange();
+    const [min, max] = spacing === 'lu' ? [null, null] : this.sigmaRange();
     const [low, high] = [this.trainingSigmas[0] as number, this.trainingSigmas.at(-1) as number];
     return spaceSigmas(spacing, max ?? high, min ?? low, steps);
   }
@@ -180,7 +185,7 @@ export abstract class SolverScheduler extends Scheduler {
   }
 
   /** sigma_min and sigma_max where the configuration sets them. */
-  #sigmaRange(): [min: number | null, max: number | null] {
+  protected sigmaRange(): [min: number | null, max: number | null] {
     return [this.fields.optionalPositive('sigma_min'), this.fields.optionalPositive('sigma_max')];
   }
 
@@ -216,6 +221,8 @@ export abstract class SolverScheduler extends Scheduler {
 
   /** The predicted noise, from x and m or, if x0 is thresholded, from that. */
   protected epsilon(scales: NoiseScales, fromX0 = this.#threshold.threshold !== undefined): Linear {
+    // See x0Stage: off a flow's line its velocity is none.
+    if (this.predictionType === 'flow_prediction' && !this.isFlow) return epsilonFromX0(scales);
     return fromX0 ? epsilonFromX0(scales) : predictEpsilon(this.predictionType, scales);
   }
 

@@ -14,6 +14,8 @@ export interface SchedulerCase {
   order?: number;
   init_noise_sigma?: number;
   step_kwargs?: Record<string, unknown>;
+  /** SA-Solver's tau_func, where it is a constant. */
+  tau?: number;
   set_timesteps_kwargs?: Record<string, unknown>;
   tensors: Record<string, unknown>;
   tolerance: { atol: number; rtol: number };
@@ -74,6 +76,7 @@ export function withoutFinalZero(sigmas: unknown): unknown {
 export function goldenScheduler(golden: SchedulerCase, version: string | undefined): Scheduler {
   return Scheduler.fromConfig({
     ...golden.config,
+    ...(golden.tau !== undefined && { tau_func: golden.tau }),
     _class_name: golden.scheduler,
     _diffusers_version: version,
   });

@@ -68,9 +68,9 @@ test('the class of model_index.json runs, and what its file is lost is told', as
 });
 
 test('a field that is not obeyed is told when loading and by inspect', async () => {
-  setSampler('DPMSolverMultistepScheduler', { use_flow_sigmas: true });
+  setSampler('DPMSolverMultistepScheduler', { use_new_sigmas: true });
   await using _ = await load();
-  const told = `${join(folder, SCHEDULER)}: "use_flow_sigmas" is ignored: this version does not have it`;
+  const told = `${join(folder, SCHEDULER)}: "use_new_sigmas" is ignored: this version does not have it`;
   expect(messages).toEqual([told]);
   const { code, out } = await runCli(['inspect', folder, '--json']);
   expect(JSON.parse(out)).toMatchObject({ scheduler: 'DPMSolverMultistepScheduler', problems: [told] });
@@ -103,10 +103,10 @@ test('newer U-Nets keep their size', async () => {
 });
 
 test('a sampler that does not exist here does not stand in the way of another', async () => {
-  setSampler('KDPM2AncestralDiscreteScheduler');
+  setSampler('UnCLIPScheduler');
   expect(await rejection(load())).toMatchObject({
     code: 'ERR_DEEPCACHE_UNSUPPORTED',
-    message: expect.stringMatching(/KDPM2AncestralDiscreteScheduler", is not implemented; choose another/),
+    message: expect.stringMatching(/UnCLIPScheduler", is not implemented; choose another/),
   });
   await using pipe = await load({ scheduler: 'DPM++ 2M Karras' });
   expect(pipe.scheduler.className).toBe('DPMSolverMultistepScheduler');
