@@ -80,12 +80,13 @@ export const RUN_OPTIONS = {
   }),
   /**
    * What the sampler of the run takes besides: what diffusers' `step` and `set_timesteps` of its class do. Euler:
-   * sChurn, sTmin, sTmax, sNoise; DDIM: useClippedModelOutput; LMS: order; LCM: originalInferenceSteps, strength.
+   * sChurn, sTmin, sTmax, sNoise; DDIM: useClippedModelOutput; LMS: order; LCM and TCD: originalInferenceSteps, strength;
+   * DPM++, UniPC, DEIS and FlowMatchEuler with use_dynamic_shifting: mu.
    */
   schedulerOptions: option({
     kind: kinds.settings<SamplerOptions>('object'),
     families: ALL,
-    help: "the sampler's own: sChurn, sTmin, sTmax, sNoise (Euler), useClippedModelOutput (DDIM), order (LMS), originalInferenceSteps, strength (LCM)",
+    help: "the sampler's own: sChurn, sTmin, sTmax, sNoise (Euler), useClippedModelOutput (DDIM), order (LMS), originalInferenceSteps, strength (LCM, TCD), mu (flows)",
     flag: { spelling: '--scheduler-options <name=x,...>', group: 'how' },
   }),
   /** Timesteps of your own, from high to low, for the samplers that take them. */
@@ -107,7 +108,7 @@ export const RUN_OPTIONS = {
   eta: option({
     kind: kinds.real(0, 1),
     families: [...TEXT, ...SAMPLING],
-    help: 'randomness of DDIM: 1 is as noisy as DDPM',
+    help: 'randomness of DDIM and TCD: 1 is as noisy as DDPM',
     fallback: '0',
     flag: { spelling: '--eta <x>', group: 'how' },
   }),
