@@ -109,10 +109,10 @@ describe('SA-Solver', () => {
 
   test('draws in every call, and takes its levels from the timesteps', () => {
     const scheduler = stable('SASolver', { use_karras_sigmas: true });
-    const { noiseUsed, noiseLevels, timesteps } = scheduler.compile({ steps: 6 });
+    const { noiseUsed, addNoiseLevels, timesteps } = scheduler.compile({ steps: 6 });
     expect(noiseUsed).toHaveLength(6);
     const share = scheduler.alphasCumprod[timesteps[3] as number] as number;
-    expect(noiseLevels[3]).toEqual({ sqrtAlpha: Math.sqrt(share), sigma: Math.sqrt(1 - share) });
+    expect(addNoiseLevels[3]).toEqual({ sqrtAlpha: Math.sqrt(share), sigma: Math.sqrt(1 - share) });
   });
 
   test.each([

@@ -119,7 +119,7 @@ async function usualLoop<O extends RunOptions, P extends PipelineParts>(
 /** Four-channel inpainting: after each call the kept part is put back, noised for the next call's timestep. */
 function withBlend({ table, compiled }: RunPlan): StepTable {
   const rows = table.rows.map((row, i) => {
-    const next = compiled.noiseLevels[i + 1];
+    const next = compiled.addNoiseLevels[i + 1];
     return { ...row, blend: { init: next?.sqrtAlpha ?? 1, noise: next?.sigma ?? 0 } };
   });
   return { ...table, rows };

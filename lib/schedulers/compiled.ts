@@ -64,8 +64,13 @@ export interface CompiledSchedule {
   noiseDraws: number;
   /** For each draw, whether a row uses it. The others are drawn and thrown away, to keep the generator in step. */
   noiseUsed: boolean[];
-  /** The noise level before each call; inpainting blends with the level of the next call. */
+  /** Picture and noise in the latents before each call. */
   noiseLevels: NoiseLevel[];
+  /**
+   * What diffusers' add_noise mixes for each call: inpainting blends with the level of the next call. Inside of a step of
+   * several calls it is the step's end, not where the latents are.
+   */
+  addNoiseLevels: NoiseLevel[];
   /** With strengthStart: how to noise the initial latent. */
   startAddNoise?: NoiseLevel;
 }

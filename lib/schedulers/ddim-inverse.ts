@@ -1,5 +1,5 @@
 import { CLIP_DEFAULTS, readClip, type X0Limit } from './clipping.js';
-import { type CompileOptions, resolveSteps } from './compiled.js';
+import { type CompileOptions, type NoiseLevel, resolveSteps } from './compiled.js';
 import { type SchedulerConfig, TRAINING_DEFAULTS } from './config.js';
 import { combine, slot } from './linear.js';
 import { predictEpsilon, predictX0 } from './prediction.js';
@@ -44,11 +44,22 @@ export class DDIMInverseScheduler extends Scheduler {
     return { timesteps: spaced.reverse() };
   }
 
+  /** The share of signal in the latents of a timestep, which have not come there yet. */
+  #alphaBelow(timestep: number, stride: number): number {
+    return timestep >= stride ? this.alphaAt(timestep - stride) : this.#initialAlpha;
+  }
+
+  protected override latentLevel({ timesteps }: Schedule, call: number): NoiseLevel {
+    const stride = Math.floor(this.trainSteps / timesteps.length);
+    const alpha = this.#alphaBelow(timesteps[call] as number, stride);
+    return { sqrtAlpha: Math.sqrt(alpha), sigma: Math.sqrt(1 - alpha) };
+  }
+
   protected override emit({ timesteps, steps, start, builder }: RunContext): void {
     const stride = Math.floor(this.trainSteps / steps);
     for (const [i, timestep] of timesteps.entries()) {
       if (i < start) continue;
-      const alpha = timestep >= stride ? this.alphaAt(timestep - stride) : this.#initialAlpha;
+      const alpha = this.#alphaBelow(timestep, stride);
       const alphaNext = this.alphaAt(timestep);
       const scales = { alpha: Math.sqrt(alpha), sigma: Math.sqrt(1 - alpha) };
       const epsilon = predictEpsilon(this.predictionType, scales);

@@ -1,5 +1,5 @@
 import { roundHalfEven } from '../math/numpy.js';
-import type { CompileOptions } from './compiled.js';
+import type { CompileOptions, NoiseLevel } from './compiled.js';
 import { type SchedulerConfig, TRAINING_DEFAULTS } from './config.js';
 import { combine, type Linear, slot } from './linear.js';
 import { type PredictionType, predictX0Unscaled } from './prediction.js';
@@ -78,6 +78,12 @@ export class KDPM2DiscreteScheduler extends SigmaScheduler {
         sigmas.at(-1) as number,
       ],
     };
+  }
+
+  protected override latentLevel({ sigmas = [] }: Schedule, call: number): NoiseLevel {
+    const sigma = sigmas[call] as number;
+    if (call % 2 === 0) return { sqrtAlpha: 1, sigma };
+    return { sqrtAlpha: 1, sigma: this.halfway(sigmas[call - 1] as number, sigma).middle };
   }
 
   protected override stepOf(call: number): number {

@@ -66,6 +66,11 @@ export class SASolverScheduler extends SolverScheduler {
     }
   }
 
+  protected override latentLevel({ sigmas = [] }: Schedule, call: number): NoiseLevel {
+    const { alpha, sigma } = this.scales(sigmas[call] as number);
+    return { sqrtAlpha: alpha, sigma };
+  }
+
   protected override noiseLevel({ timesteps }: Schedule, call: number): NoiseLevel {
     const alpha = this.alphaAt(timesteps[call] as number);
     return { sqrtAlpha: Math.sqrt(alpha), sigma: Math.sqrt(1 - alpha) };

@@ -181,7 +181,8 @@ export abstract class Scheduler {
     this.emit({ ...schedule, steps, start, options, builder });
     requireFinite(this.className, builder.rows);
     const used = new Set(builder.rows.map((row) => row.noise));
-    const noiseLevels = timesteps.slice(start).map((_, i) => this.noiseLevel(schedule, start + i));
+    const calls = timesteps.slice(start).map((_, i) => start + i);
+    const addNoiseLevels = calls.map((call) => this.noiseLevel(schedule, call));
     return {
       rows: builder.rows,
       steps: builder.rows.map((_, call) => this.stepOf(call)),
@@ -191,8 +192,9 @@ export abstract class Scheduler {
       initNoiseSigma: this.initNoiseSigma(schedule),
       noiseDraws: builder.draws,
       noiseUsed: Array.from({ length: builder.draws }, (_, i) => used.has(i)),
-      noiseLevels,
-      ...(options.strengthStart !== undefined && { startAddNoise: noiseLevels[0] as NoiseLevel }),
+      noiseLevels: calls.map((call) => this.latentLevel(schedule, call)),
+      addNoiseLevels,
+      ...(options.strengthStart !== undefined && { startAddNoise: addNoiseLevels[0] as NoiseLevel }),
     };
   }
 
@@ -266,7 +268,12 @@ export abstract class Scheduler {
   /** Adds the rows of the calls from `run.start` to the end. */
   protected abstract emit(run: RunContext): void;
 
-  /** The noise level before a call. */
+  /** Picture and noise in the latents before a call. */
+  protected latentLevel(schedule: Schedule, call: number): NoiseLevel {
+    return this.noiseLevel(schedule, call);
+  }
+
+  /** The noise level that latents are noised to for a call. */
   protected noiseLevel({ timesteps }: Schedule, call: number): NoiseLevel {
     const alpha = this.alphaAt(timesteps[call] as number);
     return { sqrtAlpha: Math.sqrt(alpha), sigma: Math.sqrt(1 - alpha) };

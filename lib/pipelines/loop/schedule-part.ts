@@ -7,8 +7,9 @@ export function partOf(compiled: CompiledSchedule, from: number, to: number): Co
     rows: compiled.rows.slice(from, to),
     steps: compiled.steps.slice(0, to - from),
     timesteps: compiled.timesteps.slice(from, to),
-    // One more than calls: inpainting blends with the level of the call that would come next.
     noiseLevels: compiled.noiseLevels.slice(from),
+    // One more than calls: inpainting blends with the level of the call that would come next.
+    addNoiseLevels: compiled.addNoiseLevels.slice(from),
   };
 }
 
