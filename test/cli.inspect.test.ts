@@ -230,6 +230,7 @@ describe('a file', () => {
     expect(JSON.parse(json.out).tensors).toContainEqual({
       name: 'conv_in.weight',
       dtype: 'F32',
+      offset: expect.any(Number),
       shape: [16, 4, 3, 3],
       bytes: 2304,
     });

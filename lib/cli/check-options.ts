@@ -12,7 +12,7 @@ import type { FolderFacts, LoadOptions, ModelIndex } from '../pipelines/loading/
 import { findPipeline } from '../pipelines/loading/registry.js';
 import { checkRun } from '../pipelines/run.js';
 import { classOf, familyOf } from './family.js';
-import type { GenerateFlags } from './generate-options.js';
+import { type GenerateFlags, toLoadOptions } from './generate-options.js';
 
 /**
  * Throws what is wrong with the options of a run, before its model is loaded: what configurations say about the model is
@@ -22,7 +22,7 @@ export async function checkForFolder(
   model: string,
   name: Family,
   options: object,
-  load: Pick<LoadOptions, 'scheduler' | 'signal'>,
+  load: LoadOptions,
 ): Promise<void> {
   checkOptions(name, options);
   (await checkOf(model, name, load))(options);
@@ -34,7 +34,7 @@ export async function checkSettings(
   name: Family,
   options: object,
   settings: readonly CacheOptions[],
-  load: Pick<LoadOptions, 'scheduler' | 'signal'>,
+  load: LoadOptions,
 ): Promise<void> {
   checkOptions(name, options);
   const check = await checkOf(model, name, load);
@@ -51,13 +51,9 @@ export async function checkSettings(
 }
 
 /** Looks at a folder once, for the check of any options. */
-async function checkOf(
-  model: string,
-  name: Family,
-  load: Pick<LoadOptions, 'scheduler' | 'signal'>,
-): Promise<(options: object) => void> {
+async function checkOf(model: string, name: Family, load: LoadOptions): Promise<(options: object) => void> {
   const known = await orUndefined(async () => {
-    const index = await readModelIndex(model, load.signal);
+    const index = await readModelIndex(model, load);
     return { ...(await lookAt(index, load)), defaults: await defaultsOf(index, load.signal) };
   });
   const family = findPipeline(classOf(name))?.family as AnyFamily | undefined;
@@ -68,7 +64,7 @@ async function checkOf(
 
 /** Whose options runs of a folder take. */
 export async function familyOfFolder(model: string, flags: GenerateFlags): Promise<Family> {
-  const index = await orUndefined(() => readModelIndex(model));
+  const index = await orUndefined(() => readModelIndex(model, toLoadOptions(flags)));
   return familyOf(index?.className, flags);
 }
 

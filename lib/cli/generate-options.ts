@@ -72,7 +72,22 @@ export function toGenerateOptions(flags: GenerateFlags, family: Family = 'text2i
 /** Flags of `generate` that mean the same in commands that measure many prompts. */
 export const MEASURED_FLAGS: readonly string[] = [
   ...['prompt', 'force', 'width', 'height', 'steps', 'guidanceScale', 'scheduler', 'schedulerConfig'],
-  ...['schedulerOptions', 'model', 'variant', 'device', 'dtype', 'threads', 'autotune', 'json', 'quiet'],
+  ...[
+    'schedulerOptions',
+    'model',
+    'variant',
+    'config',
+    'vae',
+    'textEncoder',
+    'textEncoder2',
+    'useEma',
+    'device',
+    'dtype',
+    'threads',
+    'autotune',
+    'json',
+    'quiet',
+  ],
 ];
 
 export function toLoadOptions(flags: GenerateFlags): LoadOptions {

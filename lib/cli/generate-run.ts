@@ -32,7 +32,7 @@ export async function generate(given: GenerateFlags, context: CliContext): Promi
   const flags = { ...given, ...(prompt && { prompt }) };
   const { folder, note } = modelFolder(flags.model, flags);
   // A folder that is not a model is reported when it is loaded.
-  const className = (await readModelIndex(folder).catch(() => undefined))?.className;
+  const className = (await readModelIndex(folder, toLoadOptions(flags)).catch(() => undefined))?.className;
   const isVideo = makesVideo(className, flags);
   checkFlags(flags, isVideo);
   const family = familyOf(className, flags);

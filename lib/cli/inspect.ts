@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { Command } from 'commander';
-import { invalidConfig, messageOf } from '../errors.js';
+import { type DeepCacheError, invalidConfig, messageOf } from '../errors.js';
 import { statOf } from '../files/read.js';
 import { meantFolder } from '../models/demo-model.js';
 import { FolderSource } from '../models/folder-source.js';
 import { native } from '../native/binding.js';
 import { devices } from '../native/device.js';
+import { type IndexOptions, readModelIndex } from '../pipelines/loading/model-index.js';
 import { type CliContext, ExitCode } from './context.js';
 import { deviceText } from './inspect-devices.js';
 import { classNameOf, inspectComponent, kindOf, reportJson } from './inspection/component.js';
@@ -59,16 +60,21 @@ async function inspect(
   };
 
   const isFile = statOf(path)?.isFile() ?? false;
-  if (isFile && basename(path) !== 'model_index.json') {
+  const options = { variant, signal: context.signal };
+  const isModel = !isFile || basename(path) === 'model_index.json' || (await holdsModel(path, options));
+  if (!isModel) {
     const problems: string[] = [];
     await check(path, problems);
     return inspectFile(path, problems);
   }
   const configFile = join(path, 'config.json');
-  if (existsSync(join(path, 'model_index.json')) || !existsSync(configFile)) {
-    const report = await inspectModel(path, { variant, signal: context.signal });
+  if (isFile || existsSync(join(path, 'model_index.json')) || !existsSync(configFile)) {
+    const report = await inspectModel(path, options);
+    const checked = new Set<string>();
     for (const { paths, problems } of report.components) {
-      for (const file of paths) await check(file, problems);
+      // Those of a single file are all in it.
+      for (const file of paths.filter((one) => !checked.has(one))) await check(file, problems);
+      for (const file of paths) checked.add(file);
     }
     const problems = [report, ...report.components].reduce((sum, part) => sum + part.problems.length, 0);
     const components = report.components.map(reportJson);
@@ -81,10 +87,22 @@ async function inspect(
       : 'has neither a model_index.json nor a class in its config.json';
     throw invalidConfig(path, `${what}; it must be a model folder or its unet, vae or text_encoder`);
   }
-  const options = { variant, signal: context.signal };
   const report = await inspectComponent(new FolderSource(path), '', className, options);
   for (const file of report.paths) await check(file, report.problems);
   return { json: reportJson(report), text: componentText(report), problems: report.problems.length };
+}
+
+/** Whether a file is a whole model, or a U-Net whose other parts could be given. */
+async function holdsModel(path: string, options: IndexOptions): Promise<boolean> {
+  try {
+    await readModelIndex(path, options);
+    return true;
+  } catch (error) {
+    // A file of another kind is shown as what it is.
+    const { code } = error as Partial<DeepCacheError>;
+    if (code === 'ERR_DEEPCACHE_INVALID_CONFIG' || code === 'ERR_DEEPCACHE_UNSUPPORTED') return false;
+    throw error;
+  }
 }
 
 /** @throws DeepCacheError ERR_DEEPCACHE_INVALID_WEIGHTS when the file is damaged. */

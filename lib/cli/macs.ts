@@ -6,10 +6,11 @@ import { UNET_CONFIGS } from '../configs/unets.js';
 import type { CacheOptions } from '../deepcache/index.js';
 import { invalidArgument, invalidConfig } from '../errors.js';
 import { readJson } from '../files/json.js';
-import { isFolder } from '../files/read.js';
+import { isFolder, statOf } from '../files/read.js';
 import { native } from '../native/binding.js';
 import { finish } from '../native/device.js';
 import type { UnetSize } from '../native/types.js';
+import { readModelIndex } from '../pipelines/loading/model-index.js';
 import { toCount } from './arguments.js';
 import { CACHE_HELP, CACHE_SETTINGS_HELP, toCacheOptions } from './cache-option.js';
 import type { CliContext } from './context.js';
@@ -38,7 +39,7 @@ export function macsCommand(context: CliContext): Command {
       "Count the multiply-accumulates of a U-Net's full step, of cached steps for each DeepCache branch, " +
         'and of a whole run. Needs no weights.',
     )
-    .argument('[folder]', 'a model folder, or its unet folder')
+    .argument('[model]', 'a model folder, its unet folder, or a single file')
     .addOption(new Option('--config <file>', 'config.json of a U-Net').conflicts('modelName'))
     .addOption(
       new Option('--model-name <name>', 'a published U-Net (default: sd15)').choices(
@@ -86,6 +87,11 @@ async function readConfig(
     const name = modelName ?? 'sd15';
     const value = UNET_CONFIGS[name] as Readonly<Record<string, unknown>>;
     return { name, text: JSON.stringify(value), value };
+  }
+  if (folder !== undefined && statOf(folder)?.isFile()) {
+    const { source } = await readModelIndex(folder);
+    const { text, value } = await source.json(source.has('unet') ? 'unet/config.json' : 'config.json');
+    return { name: folder, text, value };
   }
   const path = config ?? configIn(folder as string);
   return { name: path, ...(await readJson(path)) };

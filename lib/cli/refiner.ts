@@ -45,9 +45,11 @@ export function loadRefiner(
   load: LoadOptions,
 ): Promise<AnyPipeline> {
   const { refiner, mask } = flags;
+  // Those are the base model's.
+  const { config: _c, vae: _v, textEncoder: _t, textEncoder2: _t2, useEma: _e, ...own } = load;
   return mask === undefined
-    ? StableDiffusionXLImg2ImgPipeline.fromPretrained(refiner, load)
-    : StableDiffusionXLInpaintPipeline.fromPretrained(refiner, load);
+    ? StableDiffusionXLImg2ImgPipeline.fromPretrained(refiner, own)
+    : StableDiffusionXLInpaintPipeline.fromPretrained(refiner, own);
 }
 
 /** SDXL in two parts: the base model's latents go on in the refiner. */

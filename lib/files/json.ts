@@ -59,9 +59,10 @@ function syntaxError(path: string, error: unknown): unknown {
   return invalidConfig(path, `is not JSON: ${messageOf(error)}`, { cause: error });
 }
 
-function checkObject(path: string, value: unknown): JsonObject {
+/** @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG unless a file's value is an object. */
+export function checkObject(path: string, value: unknown, what = 'a JSON object'): JsonObject {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw invalidConfig(path, 'must hold a JSON object');
+    throw invalidConfig(path, `must hold ${what}`);
   }
   return value as JsonObject;
 }

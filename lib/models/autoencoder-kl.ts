@@ -11,7 +11,7 @@ import type {
 } from '../native/types.js';
 import type { Tensor } from '../tensor.js';
 import { LatentScale } from './latent-scale.js';
-import { loadNative, type NetworkFiles } from './model-files.js';
+import { loadNative, type NetworkFiles, sourceOf } from './model-files.js';
 import { Plans } from './plans.js';
 import { needsTiles, runTiled, type Tiling } from './tiling.js';
 
@@ -54,10 +54,10 @@ export class AutoencoderKL {
     found: NetworkFiles,
     options: AutoencoderLoadOptions = {},
   ): Promise<AutoencoderKL> {
-    const { configFile, configText, config, files } = found;
+    const { configFile, configText, config } = found;
     // diffusers takes a configuration that does not say it for true.
     const own = options.upcast && config.force_upcast !== false ? withoutOverflow(backend) : backend;
-    const start = () => native().loadVae(own, { config: configText, files });
+    const start = () => native().loadVae(own, sourceOf(found));
     const handle = await loadNative(found, start, options.signal);
     try {
       const { scalingFactor, latentChannels } = handle;

@@ -1,52 +1,38 @@
 import { readdirSync } from 'node:fs';
-import { basename, extname, join } from 'node:path';
-import { type DeepCacheError, invalidConfig } from '../errors.js';
-import { native } from '../native/binding.js';
+import { extname, join } from 'node:path';
+import { invalidConfig } from '../errors.js';
 
-const ENDINGS = ['.safetensors', '.ckpt', '.pt', '.pth', '.bin', '.gguf'];
+const ENDINGS = ['.safetensors', '.ckpt', '.pt', '.pth', '.bin'];
 
-/** The weights that lie in a folder that is not a model; the one with most to it where there are several. */
-export function checkpointIn(folder: string): string | undefined {
-  const files = readdirSync(folder).filter((name) => ENDINGS.includes(extname(name).toLowerCase()));
-  const best = files.sort().find((name) => extname(name) === '.safetensors') ?? files[0];
-  return best && join(folder, best);
+/**
+ * A path that may be that of a file of weights; what is in it is looked at when it is opened.
+ *
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG for a file of another kind.
+ */
+export function weightsFile(path: string): string {
+  if (ENDINGS.includes(extname(path).toLowerCase())) return path;
+  const way = `a model is a folder in the diffusers layout, or a single file (${ENDINGS.join(', ')})`;
+  throw invalidConfig(
+    path,
+    extname(path) === '.gguf' ? `is a GGUF file, which is not read; ${way}` : `is a file; ${way}`,
+  );
 }
 
 /**
- * The error for weights where a model's folder is expected: what they are, and the way from there. `given` is what the
- * caller named, the file itself or its folder.
+ * The weights that lie in a folder that is not a model: the only file of them, or the only safetensors file.
+ *
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG where there are several.
  */
-export function checkpointMessage(given: string, file: string): DeepCacheError {
-  const what = given === file ? 'is' : `holds ${basename(file)},`;
-  return invalidConfig(given, `${what} ${kindOf(file)}`);
-}
-
-const LAYOUT = 'models are folders in the diffusers layout';
-const CONVERT =
-  `${LAYOUT}. Convert it with diffusers in Python: StableDiffusionPipeline.from_single_file(file)` +
-  '.save_pretrained(folder), or StableDiffusionXLPipeline for SDXL';
-
-function kindOf(file: string): string {
-  const ending = extname(file).toLowerCase();
-  if (!ENDINGS.includes(ending)) return `a file; ${LAYOUT}`;
-  const names = ending === '.safetensors' ? namesIn(file) : [];
-  const has = (pattern: RegExp) => names.some((name) => pattern.test(name));
-  if (has(/^model\.diffusion_model\./)) {
-    return `a single-file checkpoint (U-Net, autoencoder and text encoder in one file), which is not read yet; ${CONVERT}`;
+export function onlyWeightsIn(folder: string): string | undefined {
+  const all = readdirSync(folder).filter((name) => ENDINGS.includes(extname(name).toLowerCase()));
+  const safe = all.filter((name) => extname(name).toLowerCase() === '.safetensors');
+  const files = (safe.length > 0 ? safe : all).sort().map((name) => join(folder, name));
+  if (files.length > 1) {
+    const more = files.length > 8 ? ' …' : '';
+    throw invalidConfig(
+      folder,
+      `holds several files of weights; give one: ${files.slice(0, 8).join(', ')}${more}`,
+    );
   }
-  if (has(/(^|\.)lora_|\.lora\.|_lora\./)) return `a LoRA, no model: adapters are not read yet`;
-  if (has(/^(module\.|_orig_mod\.)*(down_blocks|mid_block|up_blocks)\./)) {
-    return `the weights of a single U-Net; ${LAYOUT}, with the other parts beside it`;
-  }
-  if (has(/^(module\.|_orig_mod\.)*(encoder|decoder)\./)) return `the weights of a single part; ${LAYOUT}`;
-  if (has(/text_model\./)) return `the weights of a single text encoder; ${LAYOUT}`;
-  return `a single file, perhaps a checkpoint; ${CONVERT}`;
-}
-
-function namesIn(file: string): string[] {
-  try {
-    return new (native().SafetensorsFile)(file).tensors.map(({ name }) => name);
-  } catch {
-    return [];
-  }
+  return files[0];
 }

@@ -1,6 +1,7 @@
 import { DeepCacheError, invalidArgument } from '../errors.js';
-import { native } from '../native/binding.js';
 import { newFloats } from '../tensor.js';
+import { StoredValues } from '../weights/values.js';
+import { Checkpoint } from './single-file/checkpoint.js';
 import { widen } from './widen.js';
 
 const TENSOR = 'cond_stage_model.embedding.weight';
@@ -15,17 +16,19 @@ export class ClassEmbedder {
   ) {}
 
   /** @internal Reads the table of a checkpoint. */
-  static load(files: readonly string[], expected: { classes: number; width: number }): ClassEmbedder {
-    const { classes, width } = expected;
+  static async load(
+    files: readonly string[],
+    { classes, width, signal }: { classes: number; width: number; signal?: AbortSignal | undefined },
+  ): Promise<ClassEmbedder> {
     for (const path of files) {
-      const file = new (native().SafetensorsFile)(path);
-      const found = file.tensors.find(({ name }) => name === TENSOR);
+      const found = (await Checkpoint.open(path, { signal })).find(TENSOR);
       if (!found) continue;
       if (found.shape.length !== 2 || found.shape[0] !== classes || found.shape[1] !== width) {
         const message = `${path}: ${TENSOR} has shape [${found.shape}], the configuration says [${classes},${width}]`;
         throw new DeepCacheError('ERR_DEEPCACHE_INVALID_WEIGHTS', message);
       }
-      const table = widen(file.read(TENSOR), found.dtype, `${path}: ${TENSOR}`);
+      const bytes = await StoredValues.with({ signal }, (values) => values.read(found));
+      const table = widen(new Uint8Array(bytes).buffer, found.dtype, `${path}: ${TENSOR}`);
       if (!table.every(Number.isFinite)) {
         const message = `${path}: ${TENSOR} holds values that are not numbers, or infinite`;
         throw new DeepCacheError('ERR_DEEPCACHE_NOT_FINITE', message);

@@ -2,7 +2,7 @@ import { native } from '../native/binding.js';
 import { finish } from '../native/device.js';
 import type { NativeBackend, NativeImageEncoder } from '../native/types.js';
 import type { Tensor } from '../tensor.js';
-import { loadNative, type NetworkFiles } from './model-files.js';
+import { loadNative, type NetworkFiles, sourceOf } from './model-files.js';
 
 /** CLIP's image encoder (transformers' CLIPVisionModelWithProjection). */
 export class CLIPVisionModelWithProjection {
@@ -14,8 +14,7 @@ export class CLIPVisionModelWithProjection {
     found: NetworkFiles,
     { signal }: { signal?: AbortSignal | undefined } = {},
   ): Promise<CLIPVisionModelWithProjection> {
-    const { configText, files } = found;
-    const start = () => native().loadImageEncoder(backend, { config: configText, files });
+    const start = () => native().loadImageEncoder(backend, sourceOf(found));
     return new CLIPVisionModelWithProjection(await loadNative(found, start, signal));
   }
 

@@ -3,13 +3,15 @@ import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { type DeepCacheError, invalidArgument, invalidConfig } from '../errors.js';
 import { isFolder, readSmallFile, statOf } from '../files/read.js';
-import { checkpointIn, checkpointMessage } from './checkpoint-file.js';
+import { onlyWeightsIn, weightsFile } from './checkpoint-file.js';
 import { meantFolder } from './demo-model.js';
 
 /** Where a model is. */
 export interface ModelPlace {
-  /** A folder that its layout can be read from: with a model_index.json or, unchecked, a config.json. */
+  /** A folder that its layout can be read from: with a model_index.json or, unchecked, a config.json; or a file's. */
   folder: string;
+  /** A single file with the weights. */
+  file?: string;
   /** What was done to find it, for the log. */
   remark?: string;
 }
@@ -22,7 +24,7 @@ const MOST_FOLDERS = 1000;
 
 /**
  * The folder of the model that a caller names: `'demo'`, a folder, its model_index.json, a folder of the Hugging Face
- * cache (`models--org--name`), or a folder that holds exactly one model.
+ * cache (`models--org--name`), a folder that holds exactly one model, or a single file of weights.
  *
  * @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG saying what the path is instead, and the way from there.
  */
@@ -35,21 +37,21 @@ export async function locateModel(given: string, signal?: AbortSignal): Promise<
   if (!stats) throw nothingThere(path);
   if (!stats.isDirectory()) {
     if (basename(path) === INDEX) return { folder: dirname(path) };
-    throw checkpointMessage(path, path);
+    return { folder: dirname(path), file: weightsFile(path) };
   }
   if (existsSync(join(path, INDEX))) return { folder: path };
   if (isCache(path)) {
     const folder = await snapshotOf(path, signal);
-    return { folder, remark: `${path}: the model is the snapshot ${basename(folder)}` };
+    return { ...placeIn(folder), remark: `${path}: the model is the snapshot ${basename(folder)}` };
   }
   if (existsSync(join(path, 'config.json'))) return { folder: path };
   const inside = await modelsInside(path, signal);
   const [only] = inside;
-  if (only && inside.length === 1) return { folder: only, remark: `${path}: the model is in ${only}` };
+  if (only && inside.length === 1) return { ...placeIn(only), remark: `${path}: the model is in ${only}` };
   if (inside.length > 1) throw invalidConfig(path, `holds several models; give one: ${listed(inside)}`);
-  const checkpoint = checkpointIn(path);
-  if (checkpoint) throw checkpointMessage(path, checkpoint);
-  throw invalidConfig(path, `has no ${INDEX}; a model is a folder in the diffusers layout`);
+  const file = onlyWeightsIn(path);
+  if (file) return { folder: path, file, remark: `${path}: the model is ${file}` };
+  throw invalidConfig(path, `has no ${INDEX}; a model is a folder in the diffusers layout, or a single file`);
 }
 
 /** `~` as shells have it; a program that got the path from a file or a form has not. */
@@ -107,16 +109,18 @@ async function snapshotOf(path: string, signal?: AbortSignal): Promise<string> {
       all.length === 0 ? 'has no snapshot; download it again' : `give one: ${listed(all)}`,
     );
   }
-  if (!existsSync(join(folder, INDEX)) && !existsSync(join(folder, 'config.json'))) {
-    const checkpoint = checkpointIn(folder);
-    throw checkpoint
-      ? checkpointMessage(folder, checkpoint)
-      : invalidConfig(
-          folder,
-          `has no ${INDEX}; the download is incomplete, or this is not a diffusers model`,
-        );
-  }
   return folder;
+}
+
+/** A folder that was found: a model, or what holds one in a single file. */
+function placeIn(folder: string): ModelPlace {
+  if ([INDEX, 'config.json'].some((name) => existsSync(join(folder, name)))) return { folder };
+  const file = onlyWeightsIn(folder);
+  if (file) return { folder, file };
+  throw invalidConfig(
+    folder,
+    `has no ${INDEX}; the download is incomplete, or this is not a diffusers model`,
+  );
 }
 
 /** Models directly below a folder. */

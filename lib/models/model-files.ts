@@ -6,7 +6,7 @@ import { LIMITS } from '../files/read.js';
 import type { Log } from '../log.js';
 import { show } from '../messages.js';
 import { finish } from '../native/device.js';
-import type { Job } from '../native/types.js';
+import type { Job, ModelSource, TensorSource } from '../native/types.js';
 
 /** A network as its files describe it: its configuration, and where its weights are. */
 export interface NetworkFiles {
@@ -17,8 +17,15 @@ export interface NetworkFiles {
   /** The text of the configuration, and its value. */
   readonly configText: string;
   readonly config: Readonly<Record<string, unknown>>;
-  /** Safetensors files: one, or the shards of one model. */
+  /** Files with its weights: safetensors, one, or the shards of one model; or any, with `tensors`. */
   readonly files: readonly string[];
+  /** Where the weights lie in the files, if not under their own names. */
+  readonly tensors?: readonly TensorSource[];
+}
+
+/** What native code loads a network from. */
+export function sourceOf({ configText: config, files, tensors }: NetworkFiles): ModelSource {
+  return tensors ? { config, tensors } : { config, files };
 }
 
 /** How the files of a model are chosen. */

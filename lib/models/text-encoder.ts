@@ -1,7 +1,7 @@
 import { native } from '../native/binding.js';
 import { finish } from '../native/device.js';
 import type { NativeBackend, NativeTextEncoder } from '../native/types.js';
-import { loadNative, type NetworkFiles } from './model-files.js';
+import { loadNative, type NetworkFiles, sourceOf } from './model-files.js';
 
 /** What a text encoder makes of tokens. */
 export interface TextEncoderOutput {
@@ -17,18 +17,6 @@ export interface TextEncoderLoadOptions {
   signal?: AbortSignal | undefined;
   /** Whether the weights stay in memory between uses (default), or are read from their files each time. */
   keepWeights?: boolean | undefined;
-}
-
-/** How tokens are encoded. */
-export interface EncodeTextOptions {
-  /** Layers left out at the end (diffusers' clip_skip). */
-  skip?: number;
-  /** Indices of hidden states to return, 0 (embeddings) to `layers`. */
-  hidden?: readonly number[];
-  /** [rows, width]: the embeddings of the ids from `vocabSize` on. */
-  added?: Float32Array | undefined;
-  /** Stops it. */
-  signal?: AbortSignal | undefined;
 }
 
 /** A CLIP text encoder: transformers' CLIPTextModel or CLIPTextModelWithProjection. */
@@ -58,9 +46,8 @@ export class CLIPTextModel {
     found: NetworkFiles,
     { keepWeights = true, signal }: TextEncoderLoadOptions = {},
   ): Promise<CLIPTextModel> {
-    const { configText, files } = found;
     const load = (wait?: AbortSignal) =>
-      loadNative(found, () => native().loadTextEncoder(backend, { config: configText, files }), wait);
+      loadNative(found, () => native().loadTextEncoder(backend, sourceOf(found)), wait);
     return new CLIPTextModel(await load(signal), load, keepWeights);
   }
 
@@ -89,13 +76,19 @@ export class CLIPTextModel {
     return this.#handle.maxLength;
   }
 
-  /** Encodes token ids [batch, length]. */
-  encode(ids: Int32Array, batch: number, options: EncodeTextOptions = {}): Promise<TextEncoderOutput> {
+  /**
+   * Encodes token ids [batch, length].
+   *
+   * @param options `skip`: layers left out at the end (diffusers' clip_skip). `hidden`: indices of hidden states to return, 0
+   * (embeddings) to `layers`.
+   */
+  encode(
+    ids: Int32Array,
+    batch: number,
+    options: { skip?: number; hidden?: readonly number[]; signal?: AbortSignal | undefined } = {},
+  ): Promise<TextEncoderOutput> {
     const { skip = 0, hidden = [], signal } = options;
-    // Without them the plan is the one without such rows.
-    const added = ids.some((id) => id >= this.vocabSize) ? options.added : undefined;
-    const request = { ids, batch, skip, hidden, ...(added && { added }) };
-    return this.use(() => finish(() => this.#handle.encode(request), signal), signal);
+    return this.use(() => finish(() => this.#handle.encode({ ids, batch, skip, hidden }), signal), signal);
   }
 
   /** Has the weights in memory while `work` runs: for several calls of `encode` that should not load them each. */

@@ -2,7 +2,7 @@ import { validateBranch } from '../deepcache/index.js';
 import { native } from '../native/binding.js';
 import { finish } from '../native/device.js';
 import type { NativeBackend, NativeUnet, PlanInfo, UnetSize } from '../native/types.js';
-import { loadNative, type ModelLoadOptions, type NetworkFiles } from './model-files.js';
+import { loadNative, type ModelLoadOptions, type NetworkFiles, sourceOf } from './model-files.js';
 import { Plans } from './plans.js';
 
 /** One DeepCache branch: what a retrieve step costs and keeps. */
@@ -53,11 +53,10 @@ export class UNetModel {
     found: NetworkFiles,
     { signal, repair }: ModelLoadOptions = {},
   ): Promise<T> {
-    const { files } = found;
     const repairs = repair?.(found.config) ?? {};
     const config = { ...found.config, ...repairs };
     const configText = Object.keys(repairs).length > 0 ? JSON.stringify(config) : found.configText;
-    const start = () => native().loadUnet(backend, { config: configText, files });
+    const start = () => native().loadUnet(backend, sourceOf({ ...found, configText }));
     // biome-ignore lint/complexity/noThisInStatic: the class that it was called on decides what is made
     const model = this as unknown as new (handle: NativeUnet, text: string, value: typeof config) => T;
     return new model(await loadNative(found, start, signal), configText, config);

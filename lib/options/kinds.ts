@@ -211,6 +211,12 @@ export const fileNamePart: Kind<string> = kind('part of a file name', 'text', (n
   throw invalidArgument(name, `must be part of a file name, such as 'fp16', got ${show(value)}`);
 });
 
+/** What is there is looked at when it is read. */
+export const path: Kind<string> = kind('path', 'text', (name, value) => {
+  if (typeof value === 'string' && value !== '') return;
+  throw invalidArgument(name, `must be a path, got ${show(value)}`);
+});
+
 /** A kind with a check of its own. */
 export const own = <T>(
   type: string,

@@ -69,7 +69,7 @@ export abstract class DiffusionPipeline<
     ) => T) & { readonly family: AnyFamily },
     pipeline: AnyPipeline,
   ): T {
-    pipeline.requireOpen();
+    pipeline.#requireOpen();
     // biome-ignore lint/complexity/noThisInStatic: the class that it was called on decides what is made
     const { className, parts, checkParts } = this.family;
     const missing = parts.filter((part) => !(part in pipeline.components));
@@ -87,11 +87,11 @@ export abstract class DiffusionPipeline<
   }
 
   /**
-   * Loads a folder in the diffusers layout. Called on DiffusionPipeline it makes the pipeline that the folder's
-   * model_index.json names; called on a pipeline's class it makes that one. A generation_config.json in the folder
+   * Loads a folder in the diffusers layout, or a single file with all parts of a published model. Called on DiffusionPipeline it makes the pipeline that the folder's
+   * model_index.json names, or that the file's weights are for; called on a pipeline's class it makes that one. A generation_config.json in the folder
    * holds defaults of the model's own for `generate`, see {@link DiffusionPipeline.defaults}.
    *
-   * @param model the folder, or a place from which {@link locateModel} finds it; `'demo'` is the small model that comes with the package, unless there is a folder `demo`.
+   * @param model the folder or file, or a place from which {@link locateModel} finds it; `'demo'` is the small model that comes with the package, unless there is a folder `demo`.
    * @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG, ERR_DEEPCACHE_INVALID_WEIGHTS, ERR_DEEPCACHE_UNSUPPORTED (a
    * pipeline that is not implemented), ERR_DEEPCACHE_BACKEND_UNAVAILABLE, ERR_DEEPCACHE_OUT_OF_MEMORY
    */
@@ -103,7 +103,7 @@ export abstract class DiffusionPipeline<
   ): Promise<Loaded<T>> {
     checkOptions('load', options);
     options.signal?.throwIfAborted();
-    const index = await readModelIndex(model, options.signal);
+    const index = await readModelIndex(model, options);
     const { place, places } = index.source;
     // biome-ignore lint/complexity/noThisInStatic: the class that it was called on decides what is made
     const own = this.className === DiffusionPipeline.className ? index.className : this.className;
@@ -176,7 +176,7 @@ export abstract class DiffusionPipeline<
     const options = withDefaults(this.defaults, given);
     // Bad options should not wait for their turn.
     try {
-      this.requireOpen();
+      this.#requireOpen();
       this.#check(options);
     } catch (error) {
       return Promise.reject(error);
@@ -217,7 +217,7 @@ export abstract class DiffusionPipeline<
     options: Valid<Options> & { output?: Output },
   ): AsyncGenerator<StreamEvent<Output>, void, void> {
     // Before options are wrapped: generate() would not see what was wrong with them.
-    this.requireOpen();
+    this.#requireOpen();
     this.#check(withDefaults(this.defaults, options));
     yield* streamOf(options, (run) => this.generate({ ...options, ...run }));
   }
@@ -291,8 +291,7 @@ export abstract class DiffusionPipeline<
     return AbortSignal.any(signal ? [signal, this.#closing.signal] : [this.#closing.signal]);
   }
 
-  /** @internal Throws ERR_DEEPCACHE_DISPOSED when it was disposed. */
-  protected requireOpen(): void {
+  #requireOpen(): void {
     if (this.#closing.signal.aborted) {
       throw new DeepCacheError('ERR_DEEPCACHE_DISPOSED', 'The pipeline was disposed');
     }

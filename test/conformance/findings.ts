@@ -4,12 +4,21 @@ import { deviceTolerance, type Precision } from './precision.js';
 
 /** What a check finds out about a case. A case passes when it made a comparison and all of them hold. */
 export class Findings {
-  readonly comparisons: Comparison[] = [];
-
   constructor(
     private readonly golden: GoldenCase,
     private readonly precision: Precision = 'fp32',
+    readonly comparisons: Comparison[] = [],
   ) {}
+
+  /** Findings about another case that count for this one. */
+  about(golden: GoldenCase): Findings {
+    return new Findings(golden, this.precision, this.comparisons);
+  }
+
+  /** The same that do not. */
+  apart(golden: GoldenCase): Findings {
+    return new Findings(golden, this.precision);
+  }
 
   /** How exact a role is: as the device computes, in fp32 as the manifest or `own` says. */
   toleranceOf(role: string, own: Tolerance | undefined = this.golden.tolerance): Tolerance | undefined {

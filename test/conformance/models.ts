@@ -32,8 +32,8 @@ export class Models {
    */
   async pipeline(folder: string, className?: string): Promise<Pipeline> {
     const name = className ?? String((await readJson(join(folder, 'model_index.json'))).value._class_name);
-    return this.#once(`${name} ${folder}`, async () => {
-      return pipelineClass(name).fromPretrained(await this.placeOf(folder), this.#loadOptions());
+    return this.once(`${name} ${folder}`, async () => {
+      return pipelineClass(name).fromPretrained(await this.placeOf(folder), this.loadOptions());
     });
   }
 
@@ -41,21 +41,25 @@ export class Models {
   // biome-ignore lint/suspicious/noExplicitAny: pipelines differ in their options and parts
   original<T extends deepcache.DiffusionPipeline<any, any>>(folder: string): Promise<T> {
     const load = async () =>
-      deepcache.DiffusionPipeline.fromPretrained(await this.placeOf(folder), this.#loadOptions());
-    return this.#once(`original ${folder}`, load as () => Promise<deepcache.DiffusionPipeline>) as Promise<T>;
+      deepcache.DiffusionPipeline.fromPretrained(await this.placeOf(folder), this.loadOptions());
+    return this.once(`original ${folder}`, load as () => Promise<deepcache.DiffusionPipeline>) as Promise<T>;
   }
 
   /** @param stem of the weight file; diffusers' own by default. */
   unet(folder: string, stem?: string): Promise<UNet2DConditionModel> {
-    return this.#part(folder, 'unet', stem, (found) => UNet2DConditionModel.load(this.#backend(), found));
+    return this.#part(folder, 'unet', stem, (found) => UNet2DConditionModel.load(this.backend(), found));
   }
 
   vae(folder: string): Promise<AutoencoderKL> {
-    return this.#part(folder, 'vae', undefined, (found) => AutoencoderKL.load(this.#backend(), found));
+    return this.#part(folder, 'vae', undefined, (found) => AutoencoderKL.load(this.backend(), found));
   }
 
   textEncoder(folder: string, subfolder: string): Promise<CLIPTextModel> {
-    return this.#part(folder, subfolder, undefined, (found) => CLIPTextModel.load(this.#backend(), found));
+    return this.#part(folder, subfolder, undefined, (found) => CLIPTextModel.load(this.backend(), found));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
   }
 
   /** Frees everything that was loaded. */
@@ -67,11 +71,11 @@ export class Models {
     }
   }
 
-  #backend() {
+  protected backend() {
     return openBackend(this.options);
   }
 
-  #loadOptions() {
+  protected loadOptions() {
     return { ...this.options, log: () => {} };
   }
 
@@ -82,20 +86,21 @@ export class Models {
     load: (found: NetworkFiles) => Promise<T>,
   ): Promise<T> {
     const path = join(folder, part);
-    return this.#once(path, async () => {
+    return this.once(path, async () => {
       const source = new FolderSource(await this.placeOf(path));
       return load(await source.network('', { stem: stem ?? (/encoder/.test(part) ? 'model' : undefined) }));
     });
   }
 
-  #once<T extends Disposable>(key: string, load: () => Promise<T>): Promise<T> {
+  protected once<T extends Disposable>(key: string, load: () => Promise<T>): Promise<T> {
     const known = this.#loading.get(key) ?? Promise.resolve().then(load);
     this.#loading.set(key, known);
     return known as Promise<T>;
   }
 }
 
-function pipelineClass(name: string): typeof deepcache.StableDiffusionPipeline {
+/** A class by diffusers' name. */
+export function pipelineClass(name: string): typeof deepcache.StableDiffusionPipeline {
   const exported = (deepcache as Readonly<Record<string, unknown>>)[name];
   if (typeof exported === 'function' && exported.prototype instanceof deepcache.DiffusionPipeline) {
     return exported as typeof deepcache.StableDiffusionPipeline;

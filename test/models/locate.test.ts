@@ -73,6 +73,20 @@ describe('a model is found', () => {
     expect((await locateModel(place)).folder).toBe(join(folder, 'snapshots/abc'));
   });
 
+  test('in a single file', async () => {
+    const file = join(place, 'v1-5-pruned.safetensors');
+    cpSync(UNET, file);
+    expect(await locateModel(file)).toEqual({ folder: place, file });
+    expect(await locateModel(place)).toMatchObject({
+      folder: place,
+      file,
+      remark: expect.stringContaining(file),
+    });
+    // A pickle beside it is the same in another format.
+    writeFileSync(join(place, 'v1-5-pruned.ckpt'), 'PK');
+    expect(await locateModel(place)).toMatchObject({ file });
+  });
+
   test('and loaded, which the log tells', async () => {
     const folder = cache([], 'abc');
     cpSync(FIXTURE, join(folder, 'snapshots/abc'), { recursive: true });
@@ -121,16 +135,18 @@ describe('the way out is told', () => {
     expect(await message(place)).toMatch(/several models.*one.*two/);
   });
 
-  test('for weights in a single file, and a folder with one', async () => {
-    const file = join(place, 'v1-5-pruned.safetensors');
-    cpSync(UNET, file);
-    expect(await message(file)).toMatch(/weights of a single U-Net.*folders in the diffusers layout/);
-    expect(await message(place)).toMatch(/holds v1-5-pruned\.safetensors.*U-Net/);
-    writeFileSync(join(place, 'x.ckpt'), 'PK');
-    expect(await message(join(place, 'x.ckpt'))).toMatch(/single file.*from_single_file/);
+  test('for files of other kinds', async () => {
     expect(await message(join(FIXTURE, 'README.md'))).toMatch(/does not exist/);
     writeFileSync(join(place, 'x.txt'), 'a model');
-    expect(await message(join(place, 'x.txt'))).toMatch(/is a file; models are folders/);
+    expect(await message(join(place, 'x.txt'))).toMatch(/is a file; a model is a folder .* or a single file/);
+    writeFileSync(join(place, 'x.gguf'), 'GGUF');
+    expect(await message(join(place, 'x.gguf'))).toMatch(/is a GGUF file, which is not read/);
+  });
+
+  test('for several files of weights', async () => {
+    writeFileSync(join(place, 'a.ckpt'), 'PK');
+    writeFileSync(join(place, 'b.ckpt'), 'PK');
+    expect(await message(place)).toMatch(/several files of weights; give one: .*a\.ckpt, .*b\.ckpt/);
   });
 
   test('for paths that cannot be looked at', async () => {

@@ -10,6 +10,7 @@ const tensor = (shape: number[], value = 0) => ({
 const whole = [0, -1, 1.5, nan, infinity, '20', 10n, null, 2 ** 40];
 const real = [nan, infinity, -1e9, 1e9, '7.5', null, [7]];
 const share = [nan, -0.1, 1.1, '0.7', true, null];
+const path = ['', 5, null, {}, ['a']];
 const flag = [1, 'true', null, {}];
 const texts = [5, {}, [], ['a', 5], [['a']], Symbol('a')];
 const list = [5, 'all', [], [nan], ['5'], null];
@@ -101,6 +102,11 @@ export const WRONG: { readonly [Name in OptionName]: readonly unknown[] } = {
   threads: [-1, 1.5, nan, '2', null],
   autotune: flag,
   variant: ['', '../x', 5, null],
+  config: path,
+  vae: path,
+  textEncoder: path,
+  textEncoder2: path,
+  useEma: flag,
   unloadTextEncoder: flag,
   fitPreviews: flag,
   maxPending: [0, -1, 1.5, nan, '2', null],

@@ -6,7 +6,8 @@ import { LatentScale } from '../../models/latent-scale.js';
 import type { NetworkFiles } from '../../models/model-files.js';
 import type { PartSource } from '../../models/part-source.js';
 import { native } from '../../native/binding.js';
-import type { ModelKind, NativeSafetensorsFile, TensorShape } from '../../native/types.js';
+import type { ModelKind, NativeSafetensorsFile, TensorShape, TensorSource } from '../../native/types.js';
+import { BITS } from '../../weights/stored-tensor.js';
 import { tensorProblems } from './tensors.js';
 
 /** A network of a model folder, from its configuration and the headers of its files: no weights are read. */
@@ -81,9 +82,9 @@ export async function inspectComponent(
       () => new LatentScale(1, channels, model.config, posix.join(report.name, 'config.json')),
     );
   }
-  const files = await openFiles(report, model);
+  const files = model.tensors ? [tableOf(report, model.tensors)] : await openFiles(report, model);
   // Without all files every tensor of the others would be reported as missing.
-  if (expected && files.length === model.files.length) {
+  if (expected && (model.tensors || files.length === model.files.length)) {
     report.problems.push(...tensorProblems(expected, files));
   }
   return report;
@@ -97,11 +98,33 @@ async function openFiles(report: ComponentReport, { files }: NetworkFiles): Prom
     if (bytes !== undefined) report.files.push({ name: basename(path), bytes });
     if (!file) continue;
     opened.push(file);
-    for (const { dtype, shape } of file.tensors) {
-      report.dtypes[dtype] = (report.dtypes[dtype] ?? 0) + shape.reduce((a, b) => a * b, 1);
-    }
+    countTypes(report, file.tensors);
   }
   return opened;
+}
+
+/** The part of single files that the component is. */
+function tableOf(report: ComponentReport, tensors: readonly TensorSource[]) {
+  countTypes(report, tensors);
+  for (const path of new Set(tensors.map(({ file }) => file))) {
+    const own = tensors.filter(({ file }) => file === path);
+    report.files.push({ name: basename(path), bytes: own.reduce((sum, tensor) => sum + bytesOf(tensor), 0) });
+  }
+  return { tensors };
+}
+
+function bytesOf({ dtype, shape }: TensorSource): number {
+  const bits = Object.hasOwn(BITS, dtype) ? BITS[dtype as keyof typeof BITS] : 0;
+  return (bits / 8) * shape.reduce((a, b) => a * b, 1);
+}
+
+function countTypes(
+  report: ComponentReport,
+  tensors: readonly { dtype: string; shape: readonly number[] }[],
+): void {
+  for (const { dtype, shape } of tensors) {
+    report.dtypes[dtype] = (report.dtypes[dtype] ?? 0) + shape.reduce((a, b) => a * b, 1);
+  }
 }
 
 export function countParameters(tensors: readonly TensorShape[]): number {

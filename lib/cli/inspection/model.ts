@@ -2,7 +2,7 @@ import { messageOf } from '../../errors.js';
 import { unknownFields } from '../../models/known-fields.js';
 import { checkInputs, checkTokenizer } from '../../pipelines/loading/fit.js';
 import { readGenerationConfig } from '../../pipelines/loading/generation-config.js';
-import { readModelIndex } from '../../pipelines/loading/model-index.js';
+import { type IndexOptions, readModelIndex } from '../../pipelines/loading/model-index.js';
 import type { GenerationDefaults } from '../../pipelines/loading/parts.js';
 import { findPipeline } from '../../pipelines/loading/registry.js';
 import { repairTexts, unetRepairs } from '../../pipelines/loading/repairs.js';
@@ -30,9 +30,8 @@ export interface ModelReport {
   problems: string[];
 }
 
-export interface InspectOptions {
+export interface InspectOptions extends IndexOptions {
   variant?: string | undefined;
-  signal?: AbortSignal | undefined;
 }
 
 /** Parts of a model folder that this package does not use. */
@@ -40,9 +39,10 @@ const UNUSED = ['safety_checker', 'feature_extractor'];
 
 export async function inspectModel(
   model: string,
-  { variant, signal }: InspectOptions = {},
+  { variant, ...options }: InspectOptions = {},
 ): Promise<ModelReport> {
-  const { source, className, value, remarks = [] } = await readModelIndex(model);
+  const { signal } = options;
+  const { source, className, value, remarks = [] } = await readModelIndex(model, options);
   const folder = source.place;
   const report: ModelReport = { folder, className, notes: [...remarks], components: [], problems: [] };
   const { notes, problems } = report;

@@ -1,7 +1,7 @@
 import { native } from '../../native/binding.js';
 import type { NativeSafetensorsFile, TensorShape } from '../../native/types.js';
 
-type TensorInfo = NativeSafetensorsFile['tensors'][number];
+type TensorInfo = Pick<NativeSafetensorsFile['tensors'][number], 'name' | 'dtype' | 'shape'>;
 
 const USABLE = ['F32', 'F16', 'BF16', 'F64', 'F8_E4M3', 'F8_E5M2'];
 const SHOWN = 5;
@@ -13,7 +13,7 @@ const HARMLESS =
 /** What is wrong with the tensors of a model's files, given those that its configuration asks for. */
 export function tensorProblems(
   expected: readonly TensorShape[],
-  files: readonly NativeSafetensorsFile[],
+  files: readonly { readonly tensors: readonly TensorInfo[] }[],
 ): string[] {
   const found = new Map<string, TensorInfo>();
   const twice: string[] = [];

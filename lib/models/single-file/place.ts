@@ -36,3 +36,8 @@ export function replaceModules(path: string, replacements: Replacements): string
   for (const [from, to] of replacements) dotted = dotted.replace(`.${from}.`, `.${to}.`);
   return dotted.slice(1, -1);
 }
+
+/** The key of a tensor's running mean (LDM's LitEma): without its first module and without dots. */
+export function averagedKey(key: string): string {
+  return `model_ema.${key.slice(key.indexOf('.') + 1).replaceAll('.', '')}`;
+}

@@ -61,6 +61,45 @@ export const LOAD_OPTIONS = {
     flag: { spelling: '--variant <name>', group: 'model' },
   }),
   /**
+   * For a model in a single file: a folder with the JSON files and the tokenizers of the diffusers layout, which are taken
+   * before those of the published model that it is like; or the .yaml file that it was trained with.
+   */
+  config: option({
+    kind: kinds.path,
+    families,
+    help: 'configurations and tokenizers of a model in a single file: a folder, or a .yaml file',
+    flag: { spelling: '--config <path>', group: 'model' },
+  }),
+  /** Another autoencoder: a file of weights, also a whole model's, or a folder. */
+  vae: option({
+    kind: kinds.path,
+    families,
+    help: 'another autoencoder: a file or a folder',
+    flag: { spelling: '--vae <path>', group: 'model' },
+  }),
+  /** Another text encoder: a file of weights, also a whole model's, or a folder. */
+  textEncoder: option({
+    kind: kinds.path,
+    families,
+    help: 'another text encoder: a file or a folder',
+    flag: { spelling: '--text-encoder <path>', group: 'model' },
+  }),
+  /** The same for the second one of SDXL. */
+  textEncoder2: option({
+    kind: kinds.path,
+    families,
+    help: "another one in the place of SDXL's second text encoder",
+    flag: { spelling: '--text-encoder-2 <path>', group: 'model' },
+  }),
+  /** Takes the U-Net's weights from their running means (EMA), where a single file has both. Default false. */
+  useEma: option({
+    kind: kinds.flag,
+    families,
+    help: "take the running means (EMA) of the U-Net's weights from a single file that has both",
+    fallback: 'false',
+    flag: { spelling: '--use-ema', group: 'model' },
+  }),
+  /**
    * Frees the text encoder after each use and reads it again from its files for the next one, which must still be
    * there. Default false.
    */

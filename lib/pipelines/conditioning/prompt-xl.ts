@@ -1,4 +1,3 @@
-import type { TextReader, TextualInversion } from '../../embeddings/textual-inversions.js';
 import { invalidArgument } from '../../errors.js';
 import { checkTensor, textList } from '../../options/checks.js';
 import type { OptionsOf } from '../../options/spec/index.js';
@@ -6,7 +5,7 @@ import type { TokenBlock } from '../../prompts/blocks.js';
 import { inSlices, type Sliced } from '../../slices.js';
 import { newFloats, repeatRows, type Tensor } from '../../tensor.js';
 import type { TextRunOptions } from '../inputs/options.js';
-import type { XLParts } from '../loading/parts.js';
+import type { TextBranch, XLParts } from '../loading/parts.js';
 import { encodeBlocks, fillBlocks, readTexts } from './prompt.js';
 
 /** Text options of SDXL besides those of every pipeline. */
@@ -20,9 +19,6 @@ export type XLPromptOptions = Pick<
   | 'negativePooledPromptEmbeds'
 >;
 
-/** What reading needs of a model. */
-type XLTextParts = Pick<XLParts, 'text' | 'unet' | 'forceZerosForEmptyPrompt' | 'models'>;
-
 /** States [images, length, width] and pooled embedding [images, pooled] of one half of the guidance. */
 export interface XLEmbeds {
   states: Float32Array;
@@ -30,7 +26,7 @@ export interface XLEmbeds {
 }
 
 /** A text encoder and the tokens that it reads. */
-interface BranchTokens extends TextReader {
+interface BranchTokens extends TextBranch {
   positive: TokenBlock[][];
   negative: TokenBlock[][] | undefined;
 }
@@ -38,8 +34,6 @@ interface BranchTokens extends TextReader {
 /** Prompts that were read, for every encoder; `undefined` texts are zeros. */
 export interface XLPrompt {
   length: number;
-  /** Textual inversions that they were read with. */
-  embeddings: readonly TextualInversion[];
   encode(): Promise<{ positive: XLEmbeds; negative?: XLEmbeds }>;
 }
 
@@ -50,12 +44,12 @@ export interface XLPrompt {
  * says so.
  */
 export async function readXLPrompt(
-  { text, unet, forceZerosForEmptyPrompt, models }: XLTextParts,
+  { text, unet, forceZerosForEmptyPrompt }: Pick<XLParts, 'text' | 'unet' | 'forceZerosForEmptyPrompt'>,
   options: TextRunOptions,
   note: (message: string) => void,
 ): Promise<XLPrompt> {
   const { prompts, negativePrompts, promptCount, numImages, clipSkip, guided, signal } = options;
-  const last = (text.at(-1) as XLParts['text'][number]).encoder;
+  const last = (text.at(-1) as TextBranch).encoder;
   const repeat = async ({ states, pooled }: XLEmbeds, rows: number, times: number): Promise<XLEmbeds> => ({
     states: await inSlices(repeatRows(states, rows, times), signal),
     pooled: await inSlices(repeatRows(pooled, rows, times), signal),
@@ -74,7 +68,6 @@ export async function readXLPrompt(
     const other = negative ?? absent;
     return {
       length,
-      embeddings: [],
       encode: async () => ({
         positive: await spread(positive),
         ...(other && { negative: await spread(other) }),
@@ -88,13 +81,11 @@ export async function readXLPrompt(
   const zeroNegative = guided && !negativePrompts && forceZerosForEmptyPrompt;
   const negativeTexts = guided && !zeroNegative ? (negativePrompts ?? ['']) : undefined;
   const branches: BranchTokens[] = [];
-  // All at once: embeddings may come and go while texts are read.
-  const readers = text.map((branch, index) => models.embeddings.readerOf(branch, index));
-  for (const [index, reader] of readers.entries()) {
-    const { tokenizer } = reader;
+  for (const [index, { tokenizer, encoder }] of text.entries()) {
     const read = (name: string, texts: readonly string[]) => readTexts(tokenizer, name, texts, options, note);
     branches.push({
-      ...reader,
+      tokenizer,
+      encoder,
       positive: await read('prompt', second('prompt2', prompts, index)),
       negative:
         negativeTexts && (await read('negativePrompt', second('negativePrompt2', negativeTexts, index))),
@@ -106,12 +97,12 @@ export async function readXLPrompt(
     fillBlocks(tokenizer, positive, count);
     if (negative) fillBlocks(tokenizer, negative, count);
   }
-  const length = count * (text[0] as XLParts['text'][number]).tokenizer.modelMaxLength;
+  const length = count * (text[0] as TextBranch).tokenizer.modelMaxLength;
   const encode = async (half: 'positive' | 'negative', skip: number): Promise<XLEmbeds> => {
     const outputs = [];
     for (const branch of branches) {
       const hidden = branch.encoder.layers - 1 - skip;
-      outputs.push(await encodeBlocks(branch, branch[half] as TokenBlock[][], { hidden, signal }));
+      outputs.push(await encodeBlocks(branch.encoder, branch[half] as TokenBlock[][], { hidden, signal }));
     }
     const rows = half === 'positive' ? prompts.length : (negativeTexts as readonly string[]).length;
     const all = sideBySide(
@@ -125,7 +116,6 @@ export async function readXLPrompt(
   };
   return {
     length,
-    embeddings: readers[0]?.inversions ?? [],
     encode() {
       const both = async () => {
         const positive = await spread(await encode('positive', clipSkip));

@@ -94,7 +94,6 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
       let prepared: PreparedRun;
       return {
         memory: { ...need, pictures: kind.bytes(inputs, options) },
-        embeddings: prompts.embeddings,
         async condition() {
           prepared = await kind.prepare(inputs, options, note);
           return {
@@ -116,7 +115,7 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
         },
       };
     },
-    settings({ parts, scheduler, options }, seeds, calls, embeddings) {
+    settings({ parts, scheduler, options }, seeds, calls) {
       const sampler = samplerFields(scheduler, options);
       const end = endFields(parts, options.cache, calls);
       const { denoisingStart, denoisingEnd } = options.span;
@@ -127,7 +126,7 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
           'Denoising end': denoisingEnd,
           ...text.settings(options, Math.floor(image / options.numImages)),
         };
-        return settingsText(recipeOf(options, seeds, image, { sampler, own, end, embeddings }));
+        return settingsText(recipeOf(options, seeds, image, { sampler, own, end }));
       });
     },
   };

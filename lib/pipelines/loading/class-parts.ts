@@ -32,7 +32,7 @@ export async function loadClassParts({ source }: ModelIndex, options: LoadOption
   const found = await source.network('', { variant, signal, stem: 'model' });
   const read = readConfig(found.configFile, found.config);
   const scheduler = options.scheduler ? chooseScheduler(options.scheduler, read.scheduler) : read.scheduler;
-  const classes = ClassEmbedder.load(found.files, read);
+  const classes = await ClassEmbedder.load(found.files, { ...read, signal });
   return loadTogether(async (keep, models) => {
     const unet = await keep(LatentUNetModel.load(backend, found, { signal }));
     const vae = await keep(AutoencoderKL.load(backend, found, { signal }));

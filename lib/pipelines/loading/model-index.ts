@@ -1,28 +1,59 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { invalidConfig } from '../../errors.js';
+import { invalidArgument, invalidConfig } from '../../errors.js';
 import type { JsonObject } from '../../files/json.js';
 import { shorten } from '../../messages.js';
 import { FolderSource } from '../../models/folder-source.js';
 import { locateModel } from '../../models/locate.js';
+import { withOverrides } from '../../models/overridden-source.js';
 import type { PartSource } from '../../models/part-source.js';
+import { type OpenedFile, openSingleFile } from '../../models/single-file/open.js';
 import { readOriginalIndex } from './original-layout.js';
-import type { ModelIndex } from './parts.js';
+import type { LoadOptions, ModelIndex } from './parts.js';
 import { findPipeline } from './registry.js';
+
+/** Options of loading that say where a model's parts are. */
+export type IndexOptions = Pick<
+  LoadOptions,
+  'config' | 'vae' | 'textEncoder' | 'textEncoder2' | 'useEma' | 'signal'
+>;
 
 /**
  * Finds a model, see {@link locateModel}, and reads its model_index.json.
  *
  * @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG when it is no diffusers model.
  */
-export async function readModelIndex(model: string, signal?: AbortSignal): Promise<ModelIndex> {
-  const { folder, remark } = await locateModel(model, signal);
-  const remarks = remark === undefined ? [] : [remark];
-  const source = new FolderSource(folder);
+export async function readModelIndex(model: string, options: IndexOptions = {}): Promise<ModelIndex> {
+  const { signal } = options;
+  const place = await locateModel(model, signal);
+  const opened =
+    place.file === undefined ? openFolder(place.folder, options) : await openSingleFile(place.file, options);
+  const index = await indexOf(opened.source, signal);
+  return {
+    ...index,
+    source: await withOverrides(opened.source, options),
+    remarks: [...(place.remark === undefined ? [] : [place.remark]), ...opened.remarks, ...index.remarks],
+  };
+}
+
+function openFolder(folder: string, { config, useEma }: IndexOptions): OpenedFile {
+  for (const [name, value] of Object.entries({ config, useEma: useEma || undefined })) {
+    if (value !== undefined)
+      throw invalidArgument(name, `is for models in a single file; ${folder} is a folder`);
+  }
+  return { source: new FolderSource(folder), remarks: [] };
+}
+
+/** What the parts of a source make. */
+async function indexOf(
+  source: PartSource,
+  signal?: AbortSignal,
+): Promise<ModelIndex & { remarks: string[] }> {
+  const remarks: string[] = [];
   if (!source.hasJson('model_index.json')) {
     const own = await readOriginalIndex(source, signal);
     if (own) return { source, ...own, remarks };
-    throw invalidConfig(folder, await partMessage(source, signal));
+    throw invalidConfig(source.place, await partMessage(source, signal));
   }
   const { path, value } = await source.json('model_index.json', { signal });
   // Pipelines of the community are [file, class].

@@ -23,6 +23,7 @@ import { checkMaliciousPickle, checkPickle } from './pickles.js';
 import { checkPipeline, checkStalePipeline } from './pipeline.js';
 import { checkRandom } from './random.js';
 import { checkBetaQuantiles, checkBetaSigmas, checkScheduler, checkZeroSnrTables } from './scheduler.js';
+import { checkSingleFileMapping, checkSingleFileMissing, checkSingleFilePipeline } from './single-file.js';
 import { checkStepListRow } from './step-list.js';
 import {
   checkClipPreprocess,
@@ -37,7 +38,6 @@ import {
 } from './svd.js';
 import { checkCrossFrameUnet, checkVideoZero, checkWarp } from './t2v-zero.js';
 import { checkEncodePrompt, checkTextEncoder, checkTimeIds } from './text.js';
-import { checkInversionEncode, checkInversionPipeline, checkTextChunks } from './textual-inversion.js';
 import { checkTokenizerRow } from './tokenizer.js';
 import { checkDeepCache, checkDeepCacheInputs, checkUnet, checkUnetActivations } from './unet.js';
 import { checkVaeDecode, checkVaeEncode } from './vae.js';
@@ -53,9 +53,6 @@ const CHECKS: Readonly<Record<string, Check>> = {
   text_encoder: checkTextEncoder,
   add_time_ids: checkTimeIds,
   encode_prompt: checkEncodePrompt,
-  textual_inversion_encode: checkInversionEncode,
-  textual_inversion_pipeline: checkInversionPipeline,
-  text_chunks: checkTextChunks,
   unet: checkUnet,
   unet_intermediate: checkUnetActivations,
   vae_encode: checkVaeEncode,
@@ -81,6 +78,9 @@ const CHECKS: Readonly<Record<string, Check>> = {
   raw_u32: checkRandom,
   tokenizer: checkTokenizerRow,
   step_list: checkStepListRow,
+  single_file_mapping: checkSingleFileMapping,
+  single_file_pipeline: checkSingleFilePipeline,
+  single_file_missing: checkSingleFileMissing,
   single_file_pickle: checkPickle,
   single_file_pickle_malicious: checkMaliciousPickle,
   'ddpm/forward': checkDdpmForward,

@@ -6,6 +6,7 @@ import type { WeightsFile } from '../../../lib/weights/stored-tensor.js';
 import { StoredValues } from '../../../lib/weights/values.js';
 import type { Findings } from '../findings.js';
 import type { GoldenCase } from '../goldens.js';
+import { checkSingleFilePipeline } from './single-file.js';
 
 /** A pickle that would run something: nothing of it was, and the error names what it was. */
 export async function checkMaliciousPickle(golden: GoldenCase, findings: Findings): Promise<void> {
@@ -19,12 +20,10 @@ export async function checkMaliciousPickle(golden: GoldenCase, findings: Finding
   findings.fact('named', isRefused && outcome.message.includes(name), `the error names ${name}`);
 }
 
-/** What pipelines make of pickles is not looked at yet. */
+/** A pipeline from a pickle, or its tensors alone. */
 export async function checkPickle(golden: GoldenCase, findings: Findings): Promise<void> {
-  if (golden.field('pipeline')) {
-    throw new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', 'this runner loads no pipelines from single files');
-  }
-  await checkPickledTensors(golden, findings);
+  if (golden.field('pipeline')) await checkSingleFilePipeline(golden, findings);
+  else await checkPickledTensors(golden, findings);
 }
 
 /** A pickle whose tensors are those of the same names in a safetensors file. */

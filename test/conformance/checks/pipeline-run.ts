@@ -64,6 +64,7 @@ export function compareRun(golden: GoldenCase, findings: Findings, run: Recorded
 
 /** The random numbers that a seed gives, in the order in which the reference drew them. */
 export async function compareNoise(golden: GoldenCase, findings: Findings): Promise<void> {
+  await compareFlatNoise(golden, findings);
   const roles = ['latents_noise', 'noise_draws'].filter((role) => golden.has(role));
   if (roles.length === 0) return;
   const seed = golden.field<number | number[]>('seed');
@@ -77,4 +78,14 @@ export async function compareNoise(golden: GoldenCase, findings: Findings): Prom
     for (let i = 0; i < draws; i++) drawn.push(await source.draw(countOf(each)));
     findings.tensor(role, concat(drawn), NOISE);
   }
+}
+
+/** All draws of a seed one behind the other, where they differ in their shapes. */
+async function compareFlatNoise(golden: GoldenCase, findings: Findings): Promise<void> {
+  const shapes = golden.field<number[][]>('draw_shapes');
+  if (!shapes || !golden.has('noise_draws_flat')) return;
+  const source = new NoiseSource([toSeed('seed', golden.field<number>('seed'))], 1);
+  const drawn: Float32Array[] = [];
+  for (const shape of shapes) drawn.push(await source.draw(countOf(shape)));
+  findings.tensor('noise_draws_flat', concat(drawn), NOISE);
 }

@@ -18,6 +18,11 @@ export async function checkPipeline(golden: GoldenCase, findings: Findings, mode
   if (golden.field<string>('note')?.startsWith('vae replaced'))
     throw new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', 'tiny autoencoders are not implemented');
   const pipe = await models.pipeline(golden.modelFolder, golden.field<string>('pipeline'));
+  await comparePipeline(golden, findings, pipe);
+}
+
+/** The same with a pipeline that was loaded. */
+export async function comparePipeline(golden: GoldenCase, findings: Findings, pipe: Pipeline): Promise<void> {
   const cache = helperCache(golden);
   const options: GenerateOptions = { ...generateOptions(golden), cache };
   // The helper takes any branch and then does something else than asked; we refuse.

@@ -1,0 +1,136 @@
+import { join } from 'node:path';
+import { invalidArgument } from '../errors.js';
+import { isFolder, statOf } from '../files/read.js';
+import type { CLIPTokenizer } from '../tokenizers/clip-tokenizer.js';
+import { FolderSource } from './folder-source.js';
+import type { NetworkFiles } from './model-files.js';
+import type { JsonPart, NetworkOptions, PartSource, WaitOptions } from './part-source.js';
+import { Checkpoint } from './single-file/checkpoint.js';
+import { layoutOf } from './single-file/layouts.js';
+import { NETWORKS, networkIn } from './single-file/network.js';
+
+/** Options that name a file or a folder for a part, by the parts. */
+export const OVERRIDES = {
+  vae: 'vae',
+  text_encoder: 'textEncoder',
+  text_encoder_2: 'textEncoder2',
+} as const;
+
+export type Overrides = {
+  readonly [Option in (typeof OVERRIDES)[keyof typeof OVERRIDES]]?: string | undefined;
+};
+
+/** Where a part comes from instead of the model's own place. */
+interface Override {
+  readonly place: string;
+  /** Its own configuration; without one it has the model's. */
+  readonly configName?: string;
+  json?(options: WaitOptions): Promise<JsonPart>;
+  network(config: () => Promise<JsonPart>, options: NetworkOptions): Promise<NetworkFiles>;
+}
+
+/** The parts that options name a place for. */
+export function overriddenParts(options: Overrides): string[] {
+  return Object.entries(OVERRIDES).flatMap(([part, option]) => (options[option] === undefined ? [] : part));
+}
+
+/**
+ * A model with some of its parts from other places: a file (of the part alone, or of a whole model), or a folder (the
+ * part's, or a model's).
+ *
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT naming the option.
+ */
+export async function withOverrides(
+  source: PartSource,
+  options: Overrides & WaitOptions,
+): Promise<PartSource> {
+  const overrides = new Map<string, Override>();
+  for (const [part, option] of Object.entries(OVERRIDES)) {
+    const place = options[option];
+    if (place === undefined) continue;
+    if (!source.has(part)) {
+      throw invalidArgument(option, `is for models with a ${part}; ${source.place} has none`);
+    }
+    overrides.set(
+      part,
+      isFolder(place) ? inFolder(option, part, place) : await inFile(option, part, place, options),
+    );
+  }
+  return overrides.size === 0 ? source : new OverriddenSource(source, overrides);
+}
+
+function inFolder(option: string, part: string, place: string): Override {
+  const source = new FolderSource(place);
+  const own = [`${part}/config.json`, 'config.json'].find((name) => source.hasJson(name));
+  if (!own)
+    throw invalidArgument(option, `is ${place}, which has neither config.json nor ${part}/config.json`);
+  const folder = new FolderSource(own === 'config.json' ? place : join(place, part));
+  const stem = part.includes('encoder') ? 'model' : 'diffusion_pytorch_model';
+  return {
+    place: folder.place,
+    configName: folder.jsonPath('config.json'),
+    json: (options) => folder.json('config.json', options),
+    network: (_, options) => folder.network('', { stem, ...options }),
+  };
+}
+
+async function inFile(
+  option: string,
+  part: string,
+  place: string,
+  { signal }: WaitOptions,
+): Promise<Override> {
+  if (!statOf(place)) throw invalidArgument(option, `is ${place}, which does not exist`);
+  const checkpoint = await Checkpoint.open(place, { signal });
+  const layout = layoutOf(checkpoint, part);
+  if (!layout) throw invalidArgument(option, `is ${place}, which holds no ${NETWORKS[part]?.title}`);
+  return { place, network: async (config) => networkIn(checkpoint, part, layout, await config()) };
+}
+
+class OverriddenSource implements PartSource {
+  constructor(
+    private readonly base: PartSource,
+    private readonly overrides: ReadonlyMap<string, Override>,
+  ) {}
+
+  get place(): string {
+    return this.base.place;
+  }
+
+  get places(): readonly string[] {
+    return [...this.base.places, ...[...this.overrides.values()].map(({ place }) => place)];
+  }
+
+  has(part: string): boolean {
+    return this.base.has(part);
+  }
+
+  hasJson(name: string): boolean {
+    return this.#jsonOf(name) !== undefined || this.base.hasJson(name);
+  }
+
+  jsonPath(name: string): string {
+    return this.#jsonOf(name)?.configName ?? this.base.jsonPath(name);
+  }
+
+  json(name: string, options: WaitOptions = {}): Promise<JsonPart> {
+    return this.#jsonOf(name)?.json?.(options) ?? this.base.json(name, options);
+  }
+
+  network(part: string, options: NetworkOptions = {}): Promise<NetworkFiles> {
+    const override = this.overrides.get(part);
+    if (!override) return this.base.network(part, options);
+    return override.network(() => this.base.json(`${part}/config.json`, options), options);
+  }
+
+  tokenizer(part: string, options: WaitOptions = {}): Promise<CLIPTokenizer> {
+    return this.base.tokenizer(part, options);
+  }
+
+  /** What has a configuration of its own. */
+  #jsonOf(name: string): Override | undefined {
+    const [part = '', file] = name.split('/');
+    const override = file === 'config.json' ? this.overrides.get(part) : undefined;
+    return override?.json ? override : undefined;
+  }
+}

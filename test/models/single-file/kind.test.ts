@@ -1,0 +1,116 @@
+import { describe, expect, test } from '@jest/globals';
+import { PUBLISHED, type PublishedName } from '../../../lib/configs/published.js';
+import { Checkpoint } from '../../../lib/models/single-file/checkpoint.js';
+import { kindOf } from '../../../lib/models/single-file/kind.js';
+import { layoutOf } from '../../../lib/models/single-file/layouts.js';
+import { originalLayoutOf, originalNaming } from '../../../lib/models/single-file/original-layouts.js';
+import { native } from '../../../lib/native/binding.js';
+import type { ModelKind } from '../../../lib/native/types.js';
+
+// What a checkpoint is, from names and shapes; there are no weights.
+
+type Shapes = Record<string, readonly number[]>;
+
+const KINDS: Readonly<Record<string, ModelKind>> = {
+  unet: 'unet',
+  vae: 'vae',
+  text_encoder: 'text_encoder',
+  text_encoder_2: 'text_encoder',
+  image_encoder: 'image_encoder',
+};
+
+/** The names and shapes in the file of a published model. */
+function shapesOf(name: PublishedName, parts = Object.keys(KINDS)): Shapes {
+  const files: Readonly<Record<string, Readonly<Record<string, unknown>>>> = PUBLISHED[name].files;
+  const layout = originalLayoutOf(files['model_index.json'] ?? {}, files['text_encoder/config.json']);
+  const shapes: Shapes = {};
+  for (const part of parts) {
+    const config = files[`${part}/config.json`];
+    const naming = config && layout && originalNaming(layout, part, config);
+    if (!naming) continue;
+    for (const tensor of native().weightShapes(KINDS[part] as ModelKind, JSON.stringify(config))) {
+      shapes[naming(tensor.name).key] = tensor.shape;
+    }
+  }
+  return shapes;
+}
+
+function checkpoint(shapes: Shapes): Checkpoint {
+  const tensors = Object.entries(shapes).map(([name, shape]) => ({
+    name,
+    shape,
+    dtype: 'F16',
+    file: 'x',
+    offset: 0,
+    bytes: 0,
+  }));
+  return new Checkpoint('x.safetensors', tensors);
+}
+
+const WITHOUT_BASE = Object.keys(PUBLISHED).filter((name) => name !== 'sd2-base') as PublishedName[];
+
+describe.each(WITHOUT_BASE)('%s', (name) => {
+  test('is known by its file', () => {
+    expect(kindOf(checkpoint(shapesOf(name)))).toBe(name);
+  });
+
+  test('is known by its U-Net alone', () => {
+    expect(kindOf(checkpoint(shapesOf(name, ['unet'])))).toBe(name);
+  });
+
+  test('has all of its parts', () => {
+    const file = checkpoint(shapesOf(name));
+    const parts = Object.keys(KINDS).filter((part) => `${part}/config.json` in PUBLISHED[name].files);
+    expect(parts.filter((part) => layoutOf(file, part) !== undefined)).toEqual(parts);
+  });
+});
+
+test('the base model of Stable Diffusion 2 has the shapes of the other', () => {
+  expect(kindOf(checkpoint(shapesOf('sd2-base')))).toBe('sd2');
+});
+
+describe('is refused by name:', () => {
+  const wide = (name: PublishedName, channels: number): Shapes => {
+    const shapes = shapesOf(name, ['unet']);
+    return { ...shapes, 'model.diffusion_model.input_blocks.0.0.weight': [320, channels, 3, 3] };
+  };
+  const unsupported: [string, Shapes, RegExp][] = [
+    [
+      'InstructPix2Pix',
+      wide('sd1', 8),
+      /an InstructPix2Pix model,.*single files are read of Stable Diffusion 1\.x/,
+    ],
+    ['InstructPix2Pix of SDXL', wide('sdxl', 8), /InstructPix2Pix model of SDXL/],
+    ['the x4 upscaler', wide('sd2', 7), /an upscaler/],
+    ['depth', wide('sd2', 5), /depth/],
+    ['other inputs', wide('sd1', 6), /takes 6 channels/],
+    ['ControlNet', { 'control_model.input_blocks.0.0.weight': [320, 4, 3, 3] }, /a ControlNet/],
+    ['Flux', { 'model.diffusion_model.double_blocks.0.img_attn.qkv.weight': [1, 1] }, /a Flux model/],
+    ['SD3', { 'model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight': [1, 1] }, /Stable Diffusion 3/],
+  ];
+  test.each(unsupported)('%s', (_, shapes, message) => {
+    expect(() => kindOf(checkpoint(shapes))).toThrow(
+      expect.objectContaining({ code: 'ERR_DEEPCACHE_UNSUPPORTED', message: expect.stringMatching(message) }),
+    );
+  });
+
+  const noModels: [string, Shapes, RegExp][] = [
+    [
+      'a LoRA',
+      { 'lora_unet_down_blocks_0_attentions_0_proj_in.lora_down.weight': [4, 320] },
+      /a LoRA, no model/,
+    ],
+    ['an embedding', { emb_params: [2, 768] }, /a textual inversion/],
+    ['an autoencoder', shapesOf('sd1', ['vae']), /an autoencoder alone: .* vae/],
+    ['a text encoder', shapesOf('sd1', ['text_encoder']), /a text encoder alone: .* textEncoder/],
+    ['anything else', { 'layer.weight': [1] }, /holds no U-Net/],
+  ];
+  test.each(noModels)('%s', (_, shapes, message) => {
+    expect(() => kindOf(checkpoint(shapes))).toThrow(
+      expect.objectContaining({
+        code: 'ERR_DEEPCACHE_INVALID_CONFIG',
+        message: expect.stringMatching(message),
+      }),
+    );
+  });
+});
