@@ -1,12 +1,14 @@
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { DeepCacheError, invalidConfig, messageOf } from '../errors.js';
 import { readJson } from '../files/json.js';
+import { checkUnchanged, type FileStamp } from '../files/random-access.js';
 import { LIMITS } from '../files/read.js';
 import type { Log } from '../log.js';
 import { show } from '../messages.js';
 import { finish } from '../native/device.js';
 import type { Job, ModelSource, TensorSource } from '../native/types.js';
+import { openWeights } from '../weights/open.js';
 
 /** A network as its files describe it: its configuration, and where its weights are. */
 export interface NetworkFiles {
@@ -21,6 +23,8 @@ export interface NetworkFiles {
   readonly files: readonly string[];
   /** Where the weights lie in the files, if not under their own names. */
   readonly tensors?: readonly TensorSource[];
+  /** What the files were when these places were read. */
+  readonly stamps?: ReadonlyMap<string, FileStamp>;
 }
 
 /** What native code loads a network from. */
@@ -46,8 +50,8 @@ export interface ModelLoadOptions {
 /**
  * Finds the configuration and the weights of a component.
  *
- * Names are tried as diffusers does: `<stem>.safetensors`, a shard index, then a variant (`<stem>.fp16.safetensors`).
- * With `variant` that variant comes first.
+ * Names are tried as diffusers does: `<stem>.safetensors`, a shard index, the same of pickles, then a variant
+ * (`<stem>.fp16.safetensors`). With `variant` that variant comes first.
  */
 export async function findModel(
   folder: string,
@@ -66,21 +70,15 @@ export async function findModel(
   const found = { place: folder, configFile, configText: text, config: value };
   const stems = variant ? [`${stem}.${variant}`, stem] : [stem, `${stem}.fp16`, `${stem}.bf16`];
   for (const name of stems) {
-    const taken = () => {
-      if (variant && name !== stems[0])
-        log?.(`${folder} has no variant ${variant}: ${name}.safetensors is taken`);
-    };
-    if (names.includes(`${name}.safetensors`)) {
-      taken();
-      return { ...found, files: [join(folder, `${name}.safetensors`)] };
+    const files = await filesOf(folder, names, { stem, name, ending: 'safetensors', signal });
+    const pickles = files ? undefined : await picklesOf(folder, names, { stem, name, signal, log });
+    if (!files && !pickles) continue;
+    if (variant && name !== stems[0]) {
+      log?.(
+        `${folder} has no variant ${variant}: ${basename((files ?? pickles?.files ?? [])[0] ?? name)} is taken`,
+      );
     }
-    // diffusers has written the variant of an index at both places.
-    const inner = `${name.replace(stem, `${stem}.safetensors.index`)}.json`;
-    const index = [`${name}.safetensors.index.json`, inner].find((file) => names.includes(file));
-    if (index) {
-      taken();
-      return { ...found, files: await shards(folder, index, signal) };
-    }
+    return { ...found, ...(files ? { files } : (pickles as Pickles)) };
   }
   const variants = names.flatMap((name) => (/-\d+-of-\d+\./.test(name) ? [] : (variantOf(name, stem) ?? [])));
   const pickled = names.filter((name) => /\.(bin|ckpt|pt|pth)$/.test(name));
@@ -91,7 +89,7 @@ export async function findModel(
         ? `; there ${variants.length === 1 ? 'is the variant' : 'are the variants'} ${variants.join(', ')}: ` +
           `give it, as the option variant or --variant ${variants[0]}`
         : '') +
-      (pickled.length > 0 ? ` (${pickled.join(', ')} is pickled; convert it to safetensors)` : ''),
+      (pickled.length > 0 ? ` (${pickled.join(', ')} is there under a name that is not looked for)` : ''),
   );
 }
 
@@ -99,13 +97,14 @@ export async function findModel(
  * Waits for a component's native model. What is wrong with the configuration is reported with its file, which native code
  * never sees.
  */
-export async function loadNative<T>(
-  { place, configFile }: Pick<NetworkFiles, 'place' | 'configFile'>,
+export async function loadNative<T extends { dispose(): void }>(
+  { place, configFile, stamps = new Map() }: Pick<NetworkFiles, 'place' | 'configFile' | 'stamps'>,
   start: () => Job<T>,
   signal?: AbortSignal,
 ): Promise<T> {
   try {
-    return await finish(start, signal);
+    const model = await finish(start, signal);
+    return await unlessChanged(model, stamps);
   } catch (error) {
     const isConfig =
       error instanceof DeepCacheError &&
@@ -113,6 +112,62 @@ export async function loadNative<T>(
     if (!isConfig || error.message.includes(place)) throw error;
     throw new DeepCacheError(error.code, `${configFile}: ${error.message}`, { cause: error });
   }
+}
+
+/** Between the reading of a table and the loading by it, the file may have become another one. */
+async function unlessChanged<T extends { dispose(): void }>(
+  model: T,
+  stamps: ReadonlyMap<string, FileStamp>,
+): Promise<T> {
+  try {
+    for (const [path, stamp] of stamps) await checkUnchanged(path, stamp);
+    return model;
+  } catch (error) {
+    model.dispose();
+    throw error;
+  }
+}
+
+interface Wanted {
+  /** The usual name without its ending, and the one that is tried, of a variant perhaps. */
+  stem: string;
+  name: string;
+  ending: 'safetensors' | 'bin';
+  signal?: AbortSignal | undefined;
+}
+
+/** One file, or the shards that an index names; undefined where there are none of the name. */
+async function filesOf(
+  folder: string,
+  names: readonly string[],
+  { stem, name, ending, signal }: Wanted,
+): Promise<string[] | undefined> {
+  if (names.includes(`${name}.${ending}`)) return [join(folder, `${name}.${ending}`)];
+  // diffusers has written the variant of an index at both places.
+  const inner = `${name.replace(stem, `${stem}.${ending}.index`)}.json`;
+  const index = [`${name}.${ending}.index.json`, inner].find((file) => names.includes(file));
+  return index === undefined ? undefined : shards(folder, index, ending, signal);
+}
+
+type Pickles = Required<Pick<NetworkFiles, 'files' | 'tensors' | 'stamps'>>;
+
+/** The same of pickles, with their tensors. transformers calls its files "model" only where they are safetensors. */
+async function picklesOf(
+  folder: string,
+  names: readonly string[],
+  { stem, name, signal, log }: Omit<Wanted, 'ending'> & { log?: Log | undefined },
+): Promise<Pickles | undefined> {
+  const own = (text: string) => (stem === 'model' ? `pytorch_${text}` : text);
+  const files = await filesOf(folder, names, { stem: own(stem), name: own(name), ending: 'bin', signal });
+  if (!files) return undefined;
+  const tensors: TensorSource[] = [];
+  const stamps = new Map<string, FileStamp>();
+  for (const path of files) {
+    const file = await openWeights(path, { signal, log });
+    tensors.push(...file.tensors);
+    stamps.set(path, file.stamp);
+  }
+  return { files, tensors, stamps };
 }
 
 /** The variant that a weight file, or the index of one's shards, is of. */
@@ -127,9 +182,12 @@ function variantOf(name: string, stem: string): string | undefined {
 /** The largest models have a hundred or so. */
 const MOST_SHARDS = 10_000;
 
-const SHARD = /^[^\\/\0]{1,240}\.safetensors$/;
-
-async function shards(folder: string, index: string, signal?: AbortSignal): Promise<string[]> {
+async function shards(
+  folder: string,
+  index: string,
+  ending: Wanted['ending'],
+  signal?: AbortSignal,
+): Promise<string[]> {
   const path = join(folder, index);
   const map = (await readJson(path, { max: LIMITS.index, signal })).value.weight_map;
   if (typeof map !== 'object' || map === null) throw invalidConfig(path, 'lacks "weight_map"');
@@ -137,9 +195,11 @@ async function shards(folder: string, index: string, signal?: AbortSignal): Prom
   if (files.length < 1 || files.length > MOST_SHARDS) {
     throw invalidConfig(path, `names ${files.length} files; it must be 1 to ${MOST_SHARDS}`);
   }
-  const other = files.find((file) => typeof file !== 'string' || !SHARD.test(file));
+  const isShard = (file: unknown) =>
+    typeof file === 'string' && /^[^\\/\0]{1,240}$/.test(file) && file.endsWith(`.${ending}`);
+  const other = files.find((file) => !isShard(file));
   if (other !== undefined) {
-    throw invalidConfig(path, `names ${show(other)}, which is no safetensors file in its folder`);
+    throw invalidConfig(path, `names ${show(other)}, which is no .${ending} file in its folder`);
   }
   return (files as string[]).sort().map((file) => join(folder, file));
 }
