@@ -5,9 +5,9 @@ import { type DeepCacheError, invalidConfig, messageOf } from '../errors.js';
 import { statOf } from '../files/read.js';
 import { meantFolder } from '../models/demo-model.js';
 import { FolderSource } from '../models/folder-source.js';
-import { native } from '../native/binding.js';
 import { devices } from '../native/device.js';
 import { type IndexOptions, readModelIndex } from '../pipelines/loading/model-index.js';
+import { openWeights } from '../weights/open.js';
 import { type CliContext, ExitCode } from './context.js';
 import { deviceText } from './inspect-devices.js';
 import { classNameOf, inspectComponent, kindOf, reportJson } from './inspection/component.js';
@@ -34,7 +34,7 @@ interface Inspection {
 export function inspectCommand(context: CliContext): Command {
   return new Command('inspect')
     .description(
-      'Show what a model folder, one of its components or a safetensors file holds, and what is wrong with it; ' +
+      'Show what a model folder, one of its components or a file of weights holds, and what is wrong with it; ' +
         'or, for "devices", what this machine can compute on.',
     )
     .argument('<what>', 'a folder, a file, or the word devices')
@@ -61,11 +61,12 @@ async function inspect(
 
   const isFile = statOf(path)?.isFile() ?? false;
   const options = { variant, signal: context.signal };
-  const isModel = !isFile || basename(path) === 'model_index.json' || (await holdsModel(path, options));
-  if (!isModel) {
+  const noModel =
+    !isFile || basename(path) === 'model_index.json' ? undefined : await whyNoModel(path, options);
+  if (noModel !== undefined) {
     const problems: string[] = [];
     await check(path, problems);
-    return inspectFile(path, problems);
+    return inspectFile(path, noModel, problems, context.signal);
   }
   const configFile = join(path, 'config.json');
   if (isFile || existsSync(join(path, 'model_index.json')) || !existsSync(configFile)) {
@@ -92,25 +93,32 @@ async function inspect(
   return { json: reportJson(report), text: componentText(report), problems: report.problems.length };
 }
 
-/** Whether a file is a whole model, or a U-Net whose other parts could be given. */
-async function holdsModel(path: string, options: IndexOptions): Promise<boolean> {
+/** What a file is that is neither a whole model nor a U-Net whose other parts could be given. */
+async function whyNoModel(path: string, options: IndexOptions): Promise<string | undefined> {
   try {
     await readModelIndex(path, options);
-    return true;
+    return undefined;
   } catch (error) {
     // A file of another kind is shown as what it is.
-    const { code } = error as Partial<DeepCacheError>;
-    if (code === 'ERR_DEEPCACHE_INVALID_CONFIG' || code === 'ERR_DEEPCACHE_UNSUPPORTED') return false;
-    throw error;
+    const { code, message = '' } = error as Partial<DeepCacheError>;
+    const isKnown = code === 'ERR_DEEPCACHE_INVALID_CONFIG' || code === 'ERR_DEEPCACHE_UNSUPPORTED';
+    if (!isKnown) throw error;
+    return message.startsWith(`${path}: `) ? message.slice(path.length + 2) : message;
   }
 }
 
 /** @throws DeepCacheError ERR_DEEPCACHE_INVALID_WEIGHTS when the file is damaged. */
-export function inspectFile(path: string, problems: readonly string[] = []): Inspection {
-  const file = new (native().SafetensorsFile)(path);
-  const { metadata, tensors } = file;
-  const text = fileText(file) + (problems.length > 0 ? `\n${problemText(problems)}` : '');
-  const json = { path, metadata, tensors, ...(problems.length > 0 && { problems }) };
+async function inspectFile(
+  path: string,
+  kind: string,
+  problems: readonly string[],
+  signal: AbortSignal,
+): Promise<Inspection> {
+  const file = await openWeights(path, { signal });
+  const text = fileText(file, kind) + (problems.length > 0 ? `\n${problemText(problems)}` : '');
+  const tensors = file.tensors.map(({ name, dtype, shape, bytes }) => ({ name, dtype, shape, bytes }));
+  const { format, metadata } = file;
+  const json = { path, format, kind, metadata, tensors, ...(problems.length > 0 && { problems }) };
   return { json, text, problems: problems.length };
 }
 

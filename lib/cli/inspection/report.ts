@@ -1,5 +1,5 @@
-import type { NativeSafetensorsFile } from '../../native/types.js';
 import { oneLine } from '../../printable.js';
+import type { WeightsFile } from '../../weights/stored-tensor.js';
 import { formatBytes, formatCount, formatTable } from '../format.js';
 import type { ComponentReport } from './component.js';
 import type { ModelReport } from './model.js';
@@ -25,7 +25,8 @@ export function componentText(report: ComponentReport): string {
   return `${componentTable([report])}\n${problemText(report.problems)}`;
 }
 
-export function fileText(file: NativeSafetensorsFile): string {
+/** @param kind what it is, where it is known. */
+export function fileText(file: WeightsFile, kind: string): string {
   const values = file.tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
   const bytes = file.tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
   const rows = file.tensors.map(({ name, dtype, shape, bytes }) => [
@@ -36,7 +37,8 @@ export function fileText(file: NativeSafetensorsFile): string {
   ]);
   const metadata = Object.entries(file.metadata).map(([key, value]) => `${oneLine(`${key}: ${value}`)}\n`);
   return [
-    `${oneLine(file.path)}\n${file.tensors.length} tensors, ${formatCount(values)} values, ${formatBytes(bytes)}\n`,
+    `${oneLine(file.path)} (${file.format})\n${oneLine(kind)}\n`,
+    `${file.tensors.length} tensors, ${formatCount(values)} values, ${formatBytes(bytes)}\n`,
     ...metadata,
     formatTable([['tensor', 'type', 'shape', 'size'], ...rows]),
   ].join('');

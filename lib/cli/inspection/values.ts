@@ -1,14 +1,16 @@
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
-import { native } from '../../native/binding.js';
+import { openWeights } from '../../weights/open.js';
+import { StoredValues } from '../../weights/values.js';
 import { summary } from './tensors.js';
 
-/** The bits of the exponent: all are set in infinities and NaNs. */
-const EXPONENTS: Readonly<
-  Record<string, { array: new (data: ArrayBuffer) => Uint16Array | Uint32Array; bits: number }>
-> = {
-  F32: { array: Uint32Array, bits: 0x7f800000 },
-  F16: { array: Uint16Array, bits: 0x7c00 },
-  BF16: { array: Uint16Array, bits: 0x7f80 },
+/** By dtype: where exponents are, all whose bits are set in infinities and NaNs. e4m3 has one NaN, and no infinities. */
+const EXPONENTS: Readonly<Record<string, { bytes: 1 | 2 | 4 | 8; bits: number }>> = {
+  F64: { bytes: 8, bits: 0x7ff00000 },
+  F32: { bytes: 4, bits: 0x7f800000 },
+  F16: { bytes: 2, bits: 0x7c00 },
+  BF16: { bytes: 2, bits: 0x7f80 },
+  F8_E5M2: { bytes: 1, bits: 0x7c },
+  F8_E4M3: { bytes: 1, bits: 0x7f },
 };
 
 /**
@@ -23,21 +25,33 @@ export async function valueProblems(
   signal: AbortSignal,
 ): Promise<string[]> {
   const broken: string[] = [];
-  const file = new (native().SafetensorsFile)(path);
-  for (const { name, dtype } of file.tensors) {
-    const exponent = Object.hasOwn(EXPONENTS, dtype) ? EXPONENTS[dtype] : undefined;
-    if (!exponent) continue;
-    onTensor(name);
-    await yieldToLoop();
-    signal.throwIfAborted();
-    const count = countOnes(new exponent.array(file.read(name)), exponent.bits);
-    if (count > 0) broken.push(`${name} (${count} of its values)`);
-  }
+  const { tensors } = await openWeights(path, { signal });
+  await StoredValues.with({ signal }, async (values) => {
+    for (const tensor of tensors) {
+      const exponent = Object.hasOwn(EXPONENTS, tensor.dtype) ? EXPONENTS[tensor.dtype] : undefined;
+      if (!exponent) continue;
+      onTensor(tensor.name);
+      await yieldToLoop();
+      signal.throwIfAborted();
+      const count = countOnes(await values.read(tensor), exponent);
+      if (count > 0) broken.push(`${tensor.name} (${count} of its values)`);
+    }
+  });
   return summary('with values that are infinite or not numbers', broken);
 }
 
-function countOnes(values: Uint16Array | Uint32Array, bits: number): number {
+function countOnes(data: Buffer, { bytes, bits }: { bytes: 1 | 2 | 4 | 8; bits: number }): number {
+  // Of 8 bytes, the upper half has the exponent.
+  const step = bytes === 8 ? 2 : 1;
+  const words = arrayOf(data, bytes);
   let count = 0;
-  for (let i = 0; i < values.length; i++) if (((values[i] as number) & bits) === bits) count++;
+  for (let i = step - 1; i < words.length; i += step) if (((words[i] as number) & bits) === bits) count++;
   return count;
+}
+
+function arrayOf(data: Buffer, bytes: 1 | 2 | 4 | 8): Uint8Array | Uint16Array | Uint32Array {
+  if (bytes === 1) return data;
+  // A buffer may begin anywhere.
+  const { buffer } = Uint8Array.from(data);
+  return bytes === 2 ? new Uint16Array(buffer) : new Uint32Array(buffer);
 }
