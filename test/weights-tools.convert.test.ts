@@ -179,16 +179,20 @@ describe('folders', () => {
 
 describe('wrong use', () => {
   test.each([
-    [['convert', TINY, '-o', 'x'], 2, /required option '--dtype <type>' not specified/],
+    [['convert', TINY, '--dtype', 'fp16'], 2, /required option '-o, --output <path>' not specified/],
+    [['convert', TINY, '-o', 'x', '--max-shard-size', '5'], 2, /must be a size such as 5GB/],
+    [['convert', TINY, '-o', 'x', '--output-variant', '../y'], 2, /must be letters and digits/],
+    [['convert', TINY, '-o', 'x', '--use-ema'], 2, /use-?ema.*is for models in a single file/i],
+    [['convert', TINY, '-o', '.ci', '--dtype', 'fp16'], 2, /\.ci is not empty; --force/],
     [['convert', TINY, '-o', 'x', '--dtype', 'int4'], 2, /Allowed choices are fp32, fp16, bf16/],
     [['convert', TINY, '-o', TINY, '--dtype', 'fp16'], 2, /--output must be a different path from the input/],
     [['convert', 'nowhere', '-o', 'x', '--dtype', 'fp16'], 1, /nowhere: does not exist/],
     [
       ['convert', 'package.json', '-o', 'x', '--dtype', 'fp16'],
       1,
-      /not a safetensors file|ERR_DEEPCACHE_INVALID_WEIGHTS/,
+      /package\.json: is a file; a model is a folder/,
     ],
-    [['convert', '.ci', '-o', 'x', '--dtype', 'fp16'], 1, /has no safetensors weights/],
+    [['convert', '.ci', '-o', 'x', '--dtype', 'fp16'], 1, /has no weights beside a config\.json/],
   ])('%j', async (args, expected, message) => {
     const { code, err } = await runCli(args, { create: createProgram });
     expect(err).toMatch(message);

@@ -1,115 +1,119 @@
 import { existsSync, statSync } from 'node:fs';
-import { cp, mkdir, readdir } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { toDtype } from '../lib/cli/arguments.js';
 import type { CliContext } from '../lib/cli/context.js';
-import { formatBytes } from '../lib/cli/format.js';
-import { writing } from '../lib/cli/output-file.js';
 import { EXIT_CODES_HELP } from '../lib/cli/run.js';
-import { StatusLine, WorkProgress } from '../lib/cli/status-line.js';
 import { invalidArgument, invalidConfig } from '../lib/errors.js';
-import { findModel } from '../lib/models/model-files.js';
-import { convertWeights } from './convert-weights.js';
+import { readModelIndex } from '../lib/pipelines/loading/model-index.js';
+import { openWeights } from '../lib/weights/open.js';
+import { folderTasks, networkTasks } from './folder-tasks.js';
+import { plain } from './model-parts.js';
+import { checkFolder, isWeightsFile, prepareFile, toBytes } from './outputs.js';
+import { runTasks, type Task } from './run-tasks.js';
+import { singleFileTensors } from './single-file.js';
 
 interface Flags {
   output: string;
-  dtype: 'fp32' | 'fp16' | 'bf16';
+  dtype?: 'fp32' | 'fp16' | 'bf16';
   variant?: string;
+  outputVariant?: string;
+  maxShardSize?: number;
+  config?: string;
+  useEma?: boolean;
+  force?: boolean;
   quiet?: boolean;
 }
 
-/** Files to read and the one to write. */
-interface Task {
-  inputs: readonly string[];
-  output: string;
-}
-
 const DTYPES = { fp32: 'F32', fp16: 'F16', bf16: 'BF16' } as const;
-/** Texts that belong to a model; weights in other formats and pictures do not. */
-const COPIED = /\.(json|txt|md|model)$/;
-const STEMS = ['diffusion_pytorch_model', 'model'];
 
-/** `weights-tools convert`: weights in another type, shards in one file. */
+/** `weights-tools convert`: weights in another type or layout. Always writes safetensors. */
 export function convertCommand(context: CliContext): Command {
   return new Command('convert')
     .description(
-      'Convert safetensors weights to another floating point type; shards become one file. Takes a file, ' +
-        'a component folder (config.json and weights) or a whole model folder.',
+      'Convert weights to another floating point type, and between a single file and a model folder. Reads ' +
+        'safetensors and files of torch.save, writes safetensors. Takes a file, a component folder (config.json ' +
+        'and weights) or a whole model folder.',
     )
     .argument('<input>', 'what to convert')
-    .requiredOption('-o, --output <path>', 'where to: a file for a file, a folder for a folder')
+    .requiredOption('-o, --output <path>', 'where to: a name that ends in .safetensors, or a folder')
     .addOption(
-      new Option('--dtype <type>', 'the type to write: fp32, fp16 or bf16')
-        .argParser(toDtype(['fp32', 'fp16', 'bf16']))
-        .makeOptionMandatory(),
+      new Option('--dtype <type>', 'the type to write: fp32, fp16 or bf16; as stored by default').argParser(
+        toDtype(['fp32', 'fp16', 'bf16']),
+      ),
     )
     .option('--variant <name>', 'read weight files of this variant, such as fp16')
+    .option('--output-variant <name>', 'put this into the names of the weight files, such as fp16')
+    .addOption(
+      new Option('--max-shard-size <size>', 'split files of weights that are larger, such as 5GB').argParser(
+        toBytes,
+      ),
+    )
+    .option('--config <path>', 'configurations of a model in a single file: a folder, or a .yaml file')
+    .option(
+      '--use-ema',
+      "take the running means (EMA) of the U-Net's weights from a single file that has both",
+    )
+    .option('--force', 'replace what is there')
     .option('-q, --quiet', 'print nothing but errors')
     .addHelpText('after', EXIT_CODES_HELP)
     .action((input: string, flags: Flags) => convert(input, flags, context));
 }
 
 async function convert(input: string, flags: Flags, context: CliContext): Promise<void> {
+  const { output, dtype, outputVariant } = flags;
   if (!existsSync(input)) throw invalidConfig(input, 'does not exist');
-  if (resolve(input) === resolve(flags.output)) {
+  if (resolve(input) === resolve(output)) {
     throw invalidArgument('output', 'must be a different path from the input');
   }
-  const tasks = await writing(flags.output, () => plan(input, flags));
-  const line = new StatusLine(context, !flags.quiet);
-  try {
-    for (const { inputs, output } of tasks) {
-      const progress = new WorkProgress(line, basename(dirname(resolve(output))), formatBytes);
-      const bytes = await writing(output, () =>
-        convertWeights(inputs, output, {
-          dtype: DTYPES[flags.dtype],
-          onProgress: (done, total) => progress.update(done, total),
-          signal: context.signal,
-        }),
-      );
-      line.clear();
-      if (!flags.quiet) context.out(`${output}: ${formatBytes(bytes)}\n`);
-    }
-  } finally {
-    line.clear();
+  if (outputVariant !== undefined && !/^[\w-]{1,64}$/.test(outputVariant)) {
+    throw invalidArgument(
+      'output-variant',
+      `must be letters and digits, got ${JSON.stringify(outputVariant)}`,
+    );
   }
+  const tasks = await plan(input, flags, context.signal);
+  await runTasks(tasks, context, {
+    dtype: dtype && DTYPES[dtype],
+    shardBytes: flags.maxShardSize,
+    quiet: flags.quiet,
+  });
 }
 
-/** What there is to convert; makes the folders and copies the other files on the way. */
-async function plan(input: string, { output, variant }: Flags): Promise<Task[]> {
-  if (statSync(input).isFile()) {
-    if (existsSync(output) && statSync(output).isDirectory()) {
-      throw invalidArgument('output', `${output} is a folder, the input a file`);
-    }
-    return [{ inputs: [input], output }];
+/** What there is to convert; makes the folders and writes the other files on the way. */
+async function plan(input: string, flags: Flags, signal: AbortSignal): Promise<Task[]> {
+  const { output, force = false, variant, config, useEma } = flags;
+  const isFile = statSync(input).isFile();
+  if (isFile && isWeightsFile(output)) {
+    await prepareFile(output, force);
+    const { tensors, metadata } = await openWeights(input, { signal });
+    return [{ tensors: tensors.map(plain), metadata, output }];
   }
-  const folders = [''];
-  const entries = await readdir(input, { withFileTypes: true });
-  folders.push(...entries.filter((entry) => entry.isDirectory()).map(({ name }) => name));
-  const tasks: Task[] = [];
-  for (const folder of folders) {
-    const task = await component(join(input, folder), join(output, folder), variant);
-    if (task) tasks.push(task);
+  const options = { variant, signal };
+  if (isFile) {
+    const index = await readModelIndex(input, {
+      ...(config !== undefined && { config }),
+      ...(useEma !== undefined && { useEma }),
+      signal,
+    });
+    await checkFolder(output, force);
+    return networkTasks(index, output, { ...options, config, outputVariant: flags.outputVariant });
   }
-  if (tasks.length === 0) {
-    throw invalidConfig(input, 'has no safetensors weights beside a config.json, nor do the folders in it');
+  for (const [name, value] of Object.entries({ config, useEma })) {
+    if (value !== undefined)
+      throw invalidArgument(name, `is for models in a single file; ${input} is a folder`);
   }
-  return tasks;
-}
-
-/** Copies the small files of a folder; returns its weights if it has any. */
-async function component(input: string, output: string, variant?: string): Promise<Task | undefined> {
-  const names = (await readdir(input, { withFileTypes: true }))
-    .filter((entry) => !entry.isDirectory())
-    .map(({ name }) => name);
-  const weights = names.filter((name) => /\.safetensors(\.|$)/.test(name));
-  const copied = names.filter((name) => COPIED.test(name) && !/\.index\./.test(name));
-  if (weights.length + copied.length === 0) return undefined;
-  await mkdir(output, { recursive: true });
-  for (const name of copied) await cp(join(input, name), join(output, name));
-  if (weights.length === 0 || !names.includes('config.json')) return undefined;
-  const stem = STEMS.find((candidate) => weights.some((name) => name.startsWith(candidate)));
-  if (!stem) throw invalidConfig(input, `has no ${STEMS.join('.safetensors and no ')}.safetensors`);
-  const { files } = await findModel(input, stem, { variant });
-  return { inputs: files, output: join(output, `${stem}.safetensors`) };
+  if (!isWeightsFile(output)) {
+    await checkFolder(output, force);
+    return folderTasks(input, output, { ...options, outputVariant: flags.outputVariant });
+  }
+  await prepareFile(output, force);
+  if (!existsSync(join(input, 'model_index.json'))) {
+    const [task, ...others] = await folderTasks(input, undefined, options);
+    if (!task || others.length > 0)
+      throw invalidConfig(input, 'is neither a model nor one of its components');
+    return [{ ...task, output }];
+  }
+  const { source, value } = await readModelIndex(input, { signal });
+  return [{ tensors: await singleFileTensors(source, value, options), metadata: { format: 'pt' }, output }];
 }

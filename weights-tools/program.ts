@@ -4,6 +4,8 @@ import { inspectCommand } from '../lib/cli/inspect.js';
 import { baseProgram } from '../lib/cli/program.js';
 import { EXIT_CODES_HELP } from '../lib/cli/run.js';
 import { convertCommand } from './convert.js';
+import { diffCommand } from './diff.js';
+import { extractCommand } from './extract.js';
 import { judgeCommand } from './judge.js';
 import { synthCommand } from './synth.js';
 
@@ -12,6 +14,8 @@ export function createProgram(context: CliContext): Command {
   return baseProgram('weights-tools', 'Make, convert and look into weight files.')
     .addCommand(synthCommand(context))
     .addCommand(convertCommand(context))
+    .addCommand(extractCommand(context))
+    .addCommand(diffCommand(context))
     .addCommand(inspectCommand(context))
     .addCommand(judgeCommand(context))
     .addHelpText('after', EXIT_CODES_HELP);

@@ -37,14 +37,18 @@ export class RandomAccessFile {
     { signal }: AccessOptions,
     work: (file: RandomAccessFile) => Promise<T>,
   ): Promise<T> {
-    const file = await RandomAccessFile.open(path, { signal });
-    try {
-      const result = await work(file);
-      if (!isSame(file.stamp, await stampOf(file.handle))) throw changed(path);
-      return result;
-    } finally {
-      await file.close();
-    }
+    const whole = async () => {
+      const file = await RandomAccessFile.open(path, { signal });
+      try {
+        const result = await work(file);
+        await file.check();
+        return result;
+      } finally {
+        await file.close();
+      }
+    };
+    // A disk that does not answer keeps nobody waiting.
+    return untilAborted(whole(), signal);
   }
 
   /** For more than one call; close it. */
@@ -70,8 +74,9 @@ export class RandomAccessFile {
     if (!(offset >= 0 && length >= 0 && offset + length <= this.size)) {
       throw invalidWeights(this.path, `ends before byte ${offset + length}; it is truncated or damaged`);
     }
+    this.signal?.throwIfAborted();
     const bytes = Buffer.allocUnsafe(length);
-    await untilAborted(this.fill(bytes, offset), this.signal);
+    await this.fill(bytes, offset);
     return bytes;
   }
 

@@ -18,12 +18,17 @@ const LENGTH = 77;
  * @param pad the token that fills texts up: the end token, or "!" (SD 2.x, the second tokenizer of SDXL).
  */
 export async function publishedTokenizer(pad: string, signal?: AbortSignal): Promise<CLIPTokenizer> {
+  const { file, words } = await publishedWords(signal);
+  const special = { bos: START, eos: END, unk: END, pad };
+  return new CLIPTokenizer({ ...words, file, special, added: [], modelMaxLength: LENGTH });
+}
+
+/** Its vocabulary and merges, and the file that they are from. */
+export async function publishedWords(signal?: AbortSignal) {
   const file = join(packageRoot(), 'models/clip/merges.txt.gz');
   const packed = await readSmallFile(file, LIMITS.vocabulary, { signal });
   const text = (await promisify(gunzip)(packed)).toString('utf8');
-  const words = await inSlices(readWords(text.trimEnd().split('\n')), signal);
-  const special = { bos: START, eos: END, unk: END, pad };
-  return new CLIPTokenizer({ ...words, file, special, added: [], modelMaxLength: LENGTH });
+  return { file, words: await inSlices(readWords(text.trimEnd().split('\n')), signal) };
 }
 
 /** Words between two pauses. */

@@ -10,7 +10,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { convertWeights } from '../../weights-tools/convert-weights.js';
+import { openWeights } from '../../lib/weights/open.js';
+import { plain } from '../../weights-tools/model-parts.js';
+import { writeWeights } from '../../weights-tools/write-weights.js';
 import type { Comparison } from './compare.js';
 import type { Precision } from './precision.js';
 
@@ -61,7 +63,8 @@ export class DisturbedFolders {
       if (entry.isDirectory()) {
         await this.#copy(source, target, upcast);
       } else if (entry.name.endsWith('.safetensors')) {
-        await convertWeights([source], target, { dtype: 'F32' });
+        const { tensors, metadata } = await openWeights(source);
+        await writeWeights(target, tensors.map(plain), { dtype: 'F32', metadata });
         this.#disturb(target, upcast && basename(from) === 'vae' ? 'bf16' : this.precision);
       } else {
         copyFileSync(source, target);

@@ -7,32 +7,14 @@ import { FolderSource } from '../../lib/models/folder-source.js';
 import { sourceOf } from '../../lib/models/model-files.js';
 import { native } from '../../lib/native/binding.js';
 import { backend, FOLDER, noise } from '../native-addon/tiny-model.js';
-import { Call, Global, type Pickled, Tensor, torchLegacy, torchZip } from '../weights/torch-writer.js';
+import { pickled } from '../weights/pickled-copy.js';
+import { Call, Global, type Tensor, torchLegacy, torchZip } from '../weights/torch-writer.js';
 
 let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'deepcache-pickled-'));
 });
 afterAll(() => rmSync(folder, { recursive: true }));
-
-const STORAGES: Readonly<Record<string, string>> = {
-  F16: 'HalfStorage',
-  F32: 'FloatStorage',
-  I64: 'LongStorage',
-};
-
-/** The weights of a part of the tiny model as torch.save would write them: some of its tensors, as a model or as pickles. */
-function pickled(file: string, choose: (index: number) => boolean = () => true) {
-  const source = new (native().SafetensorsFile)(file);
-  const value: Record<string, Pickled> = {};
-  const storages: Record<string, Uint8Array> = {};
-  for (const [i, { name, dtype, shape }] of source.tensors.entries()) {
-    if (!choose(i)) continue;
-    value[name] = new Tensor({ storage: STORAGES[dtype] as string, key: String(i), shape });
-    storages[i] = new Uint8Array(source.read(name));
-  }
-  return { value, storages };
-}
 
 /** A model folder with a part of the tiny model, which has the configuration and these files. */
 function partOf(name: string, part: string, files: Record<string, Uint8Array | string>): FolderSource {

@@ -1,0 +1,69 @@
+import type { NetworkFiles } from '../lib/models/model-files.js';
+import type { PartSource } from '../lib/models/part-source.js';
+import { NETWORKS } from '../lib/models/single-file/network.js';
+import { native } from '../lib/native/binding.js';
+import type { TensorSource } from '../lib/native/types.js';
+import { openWeights } from '../lib/weights/open.js';
+import { BITS, type StoredTensor } from '../lib/weights/stored-tensor.js';
+import type { PlannedTensor } from './write-weights.js';
+
+/** A network of a model, with all its tensors under diffusers' names. */
+export interface ModelPart {
+  /** Its folder's name. */
+  readonly name: string;
+  readonly network: NetworkFiles;
+  readonly tensors: readonly StoredTensor[];
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+export interface PartOptions {
+  variant?: string | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** The networks that a model_index.json names and this package computes. */
+export function networksOf(source: PartSource, index: Readonly<Record<string, unknown>>): string[] {
+  return Object.keys(NETWORKS).filter((name) => {
+    const entry = index[name];
+    return Array.isArray(entry) && typeof entry[1] === 'string' && source.has(name);
+  });
+}
+
+/** Reads the tables of a network. */
+export async function readPart(source: PartSource, name: string, options: PartOptions): Promise<ModelPart> {
+  const network = await source.network(name, options);
+  if (network.tensors) return { name, network, tensors: network.tensors.map(storedOf), metadata: {} };
+  const files = await Promise.all(network.files.map((path) => openWeights(path, options)));
+  const tensors = files.flatMap((file) => file.tensors);
+  const metadata = Object.assign({}, ...files.map((file) => file.metadata));
+  return { name, network, tensors: underPresentNames(name, network, tensors), metadata };
+}
+
+/** Files of older versions, and of wrapped models, have other names for the same. */
+function underPresentNames(
+  part: string,
+  { configText }: NetworkFiles,
+  tensors: readonly StoredTensor[],
+): StoredTensor[] {
+  const kind = NETWORKS[part]?.kind;
+  if (!kind) return [...tensors];
+  const wanted = native()
+    .weightShapes(kind, configText)
+    .map(({ name }) => name);
+  const stored = native().matchTensors(
+    tensors.map(({ name }) => name),
+    wanted,
+  );
+  const present = new Map(stored.map((name, i) => [name, wanted[i] as string]));
+  return tensors.map((tensor) => ({ ...tensor, name: present.get(tensor.name) ?? tensor.name }));
+}
+
+/** The tensor itself, as it will be written. */
+export function plain(tensor: StoredTensor): PlannedTensor {
+  return { name: tensor.name, shape: tensor.shape, pieces: [tensor] };
+}
+
+function storedOf(source: TensorSource): StoredTensor {
+  const bits = Object.hasOwn(BITS, source.dtype) ? BITS[source.dtype as keyof typeof BITS] : 0;
+  return { ...source, bytes: source.shape.reduce((a, b) => a * b, bits / 8) };
+}

@@ -1,0 +1,140 @@
+import { basename, dirname, join } from 'node:path';
+import { DeepCacheError } from '../lib/errors.js';
+import { writeFileAtomic } from '../lib/files/atomic-write.js';
+import { BITS, type StoredTensor } from '../lib/weights/stored-tensor.js';
+import { StoredValues } from '../lib/weights/values.js';
+import { convertValues, type FloatType, isFloatType } from './dtypes.js';
+import { SafetensorsWriter } from './safetensors-writer.js';
+
+/** A tensor to write, and what it is made of: the rows of stored ones, one after the other. */
+export interface PlannedTensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly pieces: readonly StoredTensor[];
+}
+
+export interface WriteOptions {
+  /** What floating point values are written in; by default as they are stored. */
+  dtype?: FloatType | undefined;
+  metadata?: Readonly<Record<string, string>> | undefined;
+  /** Bytes of values in a file; by default all in one. A single tensor may have more. */
+  shardBytes?: number | undefined;
+  /** Bytes written and in all. */
+  onProgress?: ((done: number, total: number) => void) | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+interface Announced extends PlannedTensor {
+  dtype: string;
+  bytes: number;
+}
+
+/**
+ * Writes tensors to a safetensors file, or to shards and their index, a tensor at a time; one of them is in memory.
+ * Files appear under their names when they are complete.
+ *
+ * @returns the files and the bytes of their values.
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_WEIGHTS for names that occur twice, float types that cannot be converted,
+ * values beyond the range of the new type, and files that change meanwhile.
+ */
+export async function writeWeights(
+  path: string,
+  tensors: readonly PlannedTensor[],
+  options: WriteOptions = {},
+): Promise<{ files: string[]; bytes: number }> {
+  const { dtype, metadata = {}, shardBytes = Number.POSITIVE_INFINITY, signal } = options;
+  const announced = announce(tensors, dtype);
+  const total = announced.reduce((sum, { bytes }) => sum + bytes, 0);
+  const shards = split(announced, shardBytes);
+  const files = shards.map((_, i) => shardName(path, i, shards.length));
+  let done = 0;
+  await StoredValues.with({ signal }, async (values) => {
+    for (const [i, shard] of shards.entries()) {
+      const writer = await SafetensorsWriter.create(files[i] as string, shard, metadata);
+      try {
+        for (const tensor of shard) {
+          for (const piece of tensor.pieces) {
+            signal?.throwIfAborted();
+            await writer.write(convert(piece, await values.read(piece), dtype));
+          }
+          done += tensor.bytes;
+          options.onProgress?.(done, total);
+        }
+        await writer.finish();
+      } catch (error) {
+        await writer.abandon();
+        throw error;
+      }
+    }
+  });
+  if (shards.length > 1) files.push(await writeIndex(path, shards, files, total));
+  return { files, bytes: total };
+}
+
+/** The tensors as they will be written. */
+function announce(tensors: readonly PlannedTensor[], to: FloatType | undefined): Announced[] {
+  const names = new Set<string>();
+  return tensors.map((tensor) => {
+    const [first] = tensor.pieces as readonly [StoredTensor];
+    if (names.has(tensor.name)) throw fail(first, 'is in another file too');
+    names.add(tensor.name);
+    const other = tensor.pieces.find(({ dtype }) => dtype !== first.dtype);
+    if (other) throw fail(other, `is ${other.dtype}, and ${first.name}, which belongs to it, ${first.dtype}`);
+    const stored = tensor.pieces.reduce((sum, { bytes }) => sum + bytes, 0);
+    if (to === undefined || !isFloatType(first.dtype)) {
+      // Whole numbers and flags are not weights; other floats are, and would stay behind.
+      if (to !== undefined && /^(F|C|BF)\d/.test(first.dtype))
+        throw fail(first, `is ${first.dtype}, which cannot be converted`);
+      return { ...tensor, dtype: first.dtype, bytes: stored };
+    }
+    return { ...tensor, dtype: to, bytes: (stored / BITS[first.dtype]) * BITS[to] };
+  });
+}
+
+function split(tensors: readonly Announced[], most: number): Announced[][] {
+  const shards: Announced[][] = [[]];
+  let bytes = 0;
+  for (const tensor of tensors) {
+    if (bytes > 0 && bytes + tensor.bytes > most) {
+      shards.push([]);
+      bytes = 0;
+    }
+    (shards.at(-1) as Announced[]).push(tensor);
+    bytes += tensor.bytes;
+  }
+  return shards;
+}
+
+/** "model.safetensors", or "model-00001-of-00003.safetensors". */
+function shardName(path: string, index: number, count: number): string {
+  if (count === 1) return path;
+  const digits = (value: number) => String(value).padStart(5, '0');
+  return path.replace(/\.safetensors$/, `-${digits(index + 1)}-of-${digits(count)}.safetensors`);
+}
+
+async function writeIndex(
+  path: string,
+  shards: readonly Announced[][],
+  files: readonly string[],
+  total: number,
+): Promise<string> {
+  const map = shards.flatMap((shard, i) => shard.map(({ name }) => [name, basename(files[i] as string)]));
+  const index = join(dirname(path), `${basename(path)}.index.json`);
+  const value = { metadata: { total_size: total }, weight_map: Object.fromEntries(map) };
+  await writeFileAtomic(index, `${JSON.stringify(value, null, 2)}\n`);
+  return index;
+}
+
+function convert(piece: StoredTensor, data: Buffer, to: FloatType | undefined): Uint8Array {
+  if (to === undefined || to === piece.dtype || !isFloatType(piece.dtype)) return data;
+  const { bytes, overflows } = convertValues(Uint8Array.from(data).buffer, piece.dtype, to);
+  if (overflows > 0) {
+    const advice = to === 'F16' ? '; bf16 has the range of fp32' : '';
+    throw fail(piece, `has ${overflows} values beyond the range of ${to}${advice}`);
+  }
+  return bytes;
+}
+
+function fail({ file, name }: StoredTensor, message: string): DeepCacheError {
+  return new DeepCacheError('ERR_DEEPCACHE_INVALID_WEIGHTS', `${file}: tensor "${name}" ${message}`);
+}
