@@ -13,6 +13,7 @@ export type {
   PlannedCache,
   UniformCache,
 } from './deepcache/index.js';
+export type { TextualInversion } from './embeddings/textual-inversions.js';
 export { DeepCacheError, type DeepCacheErrorCode, ERROR_CODES } from './errors.js';
 export * from './images/image.js';
 export type { ImageInput, ImageSource, RawImage } from './images/input.js';
@@ -20,7 +21,7 @@ export { type SaveVideoOptions, saveVideo } from './images/video.js';
 export type { Log } from './log.js';
 export type { AutoencoderKL } from './models/autoencoder-kl.js';
 export type { CLIPVisionModelWithProjection } from './models/image-encoder.js';
-export type { CLIPTextModel, TextEncoderOutput } from './models/text-encoder.js';
+export type { CLIPTextModel, EncodeTextOptions, TextEncoderOutput } from './models/text-encoder.js';
 export type { BranchInfo, MacsInfo, SizeOptions, UNet2DConditionModel, UNetModel } from './models/unet.js';
 export type { UNetSpatioTemporalConditionModel } from './models/unet-spatio-temporal.js';
 export { type Device, type DeviceOptions, devices } from './native/device.js';
@@ -58,6 +59,7 @@ export {
   StableDiffusionXLPipeline,
 } from './pipelines/families/stable-diffusion-xl.js';
 export { StableVideoDiffusionPipeline } from './pipelines/families/stable-video-diffusion.js';
+export type { TextPipeline, TextualInversionOptions } from './pipelines/families/text-pipeline.js';
 export { TextToVideoZeroPipeline } from './pipelines/families/text-to-video-zero.js';
 export type { Seed } from './pipelines/inputs/seeds.js';
 export type { ModelName } from './pipelines/loading/model-name.js';

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** Floors that a folder may have. */
-const FLOORS = { 'lib/pipelines': 6 };
+const FLOORS = { 'lib/pipelines': 7 };
 const MOST_LINES = 300;
 /** Files that are one long list each, and how long they may be. */
 const LONGER = { 'lib/native/types.ts': 480 };

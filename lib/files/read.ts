@@ -14,6 +14,8 @@ export const LIMITS = {
   vocabulary: 2 ** 22,
   /** tokenizer.json: a vocabulary, its merges and more; CLIP's has 3.6 MB. */
   tokenizer: 2 ** 23,
+  /** Textual inversions; the largest have a few hundred kB. */
+  embedding: 2 ** 26,
   /** Prompts, one per line. */
   prompts: 2 ** 24,
   /** Pictures of any format; one of 8192x8192 that cannot be compressed has 192 MiB. */

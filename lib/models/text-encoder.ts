@@ -19,6 +19,18 @@ export interface TextEncoderLoadOptions {
   keepWeights?: boolean | undefined;
 }
 
+/** How tokens are encoded. */
+export interface EncodeTextOptions {
+  /** Layers left out at the end (diffusers' clip_skip). */
+  skip?: number;
+  /** Indices of hidden states to return, 0 (embeddings) to `layers`. */
+  hidden?: readonly number[];
+  /** [rows, width]: the embeddings of the ids from `vocabSize` on. */
+  added?: Float32Array | undefined;
+  /** Stops it. */
+  signal?: AbortSignal | undefined;
+}
+
 /** A CLIP text encoder: transformers' CLIPTextModel or CLIPTextModelWithProjection. */
 export class CLIPTextModel {
   /** Disposed between uses when the weights are not kept. */
@@ -76,19 +88,13 @@ export class CLIPTextModel {
     return this.#handle.maxLength;
   }
 
-  /**
-   * Encodes token ids [batch, length].
-   *
-   * @param options `skip`: layers left out at the end (diffusers' clip_skip). `hidden`: indices of hidden states to return, 0
-   * (embeddings) to `layers`.
-   */
-  encode(
-    ids: Int32Array,
-    batch: number,
-    options: { skip?: number; hidden?: readonly number[]; signal?: AbortSignal | undefined } = {},
-  ): Promise<TextEncoderOutput> {
+  /** Encodes token ids [batch, length]. */
+  encode(ids: Int32Array, batch: number, options: EncodeTextOptions = {}): Promise<TextEncoderOutput> {
     const { skip = 0, hidden = [], signal } = options;
-    return this.use(() => finish(() => this.#handle.encode({ ids, batch, skip, hidden }), signal), signal);
+    // Without them the plan is the one without such rows.
+    const added = ids.some((id) => id >= this.vocabSize) ? options.added : undefined;
+    const request = { ids, batch, skip, hidden, ...(added && { added }) };
+    return this.use(() => finish(() => this.#handle.encode(request), signal), signal);
   }
 
   /** Has the weights in memory while `work` runs: for several calls of `encode` that should not load them each. */

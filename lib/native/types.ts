@@ -345,6 +345,8 @@ export interface NativeTextEncoder {
     readonly skip?: number;
     /** Hidden states to return: 0 (embeddings) .. layers. */
     readonly hidden?: readonly number[];
+    /** [rows, width]: embeddings of the ids from vocabularySize on. */
+    readonly added?: Float32Array;
   }): Job<{ last: Float32Array; pooled: Float32Array; hidden: Float32Array[] }>;
   memory(): { weights: number };
   dispose(): void;

@@ -69,7 +69,7 @@ export abstract class DiffusionPipeline<
     ) => T) & { readonly family: AnyFamily },
     pipeline: AnyPipeline,
   ): T {
-    pipeline.#requireOpen();
+    pipeline.requireOpen();
     // biome-ignore lint/complexity/noThisInStatic: the class that it was called on decides what is made
     const { className, parts, checkParts } = this.family;
     const missing = parts.filter((part) => !(part in pipeline.components));
@@ -176,7 +176,7 @@ export abstract class DiffusionPipeline<
     const options = withDefaults(this.defaults, given);
     // Bad options should not wait for their turn.
     try {
-      this.#requireOpen();
+      this.requireOpen();
       this.#check(options);
     } catch (error) {
       return Promise.reject(error);
@@ -217,7 +217,7 @@ export abstract class DiffusionPipeline<
     options: Valid<Options> & { output?: Output },
   ): AsyncGenerator<StreamEvent<Output>, void, void> {
     // Before options are wrapped: generate() would not see what was wrong with them.
-    this.#requireOpen();
+    this.requireOpen();
     this.#check(withDefaults(this.defaults, options));
     yield* streamOf(options, (run) => this.generate({ ...options, ...run }));
   }
@@ -291,7 +291,8 @@ export abstract class DiffusionPipeline<
     return AbortSignal.any(signal ? [signal, this.#closing.signal] : [this.#closing.signal]);
   }
 
-  #requireOpen(): void {
+  /** @internal Throws ERR_DEEPCACHE_DISPOSED when it was disposed. */
+  protected requireOpen(): void {
     if (this.#closing.signal.aborted) {
       throw new DeepCacheError('ERR_DEEPCACHE_DISPOSED', 'The pipeline was disposed');
     }

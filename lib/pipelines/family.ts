@@ -1,3 +1,4 @@
+import type { TextualInversion } from '../embeddings/textual-inversions.js';
 import type { DenoiseRequest } from '../native/types.js';
 import type { LatentProjection } from '../previews/projection.js';
 import type { Scheduler } from '../schedulers/index.js';
@@ -40,6 +41,8 @@ export interface Stages {
   loop?(noise: NoiseSource, inputs: Start): Promise<LoopResult>;
   /** What was sampled -> pixels [n, 3, h, w] from 0 to 1. */
   decode(sampled: Tensor): Promise<Tensor>;
+  /** Textual inversions that the texts were read with. */
+  readonly embeddings?: readonly TextualInversion[];
 }
 
 /**
@@ -73,7 +76,12 @@ export interface Family<Given extends object, Options extends RunOptions, Parts 
   size(inputs: Inputs, facts: ModelFacts): Size | undefined;
   prepare(run: Run<Options, Parts, Inputs>): Promise<Stages>;
   /** Of each image what it was made with; a video has one text. */
-  settings(run: Run<Options, Parts, Inputs>, seeds: readonly bigint[], calls: readonly RanCall[]): string[];
+  settings(
+    run: Run<Options, Parts, Inputs>,
+    seeds: readonly bigint[],
+    calls: readonly RanCall[],
+    embeddings?: readonly TextualInversion[],
+  ): string[];
   /** Networks besides the U-Net and the autoencoder, for what they weigh. */
   encoders(parts: Parts): readonly { readonly weightBytes: number }[];
 }

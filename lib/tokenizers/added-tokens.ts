@@ -6,6 +6,8 @@
 export interface AddedToken {
   content: string;
   id: number;
+  /** Where it stands for several: all of them, beginning with `id`. */
+  ids?: readonly number[];
   /** The space before it, or after it, is part of it. */
   lstrip: boolean;
   rstrip: boolean;

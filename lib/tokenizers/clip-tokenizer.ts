@@ -36,9 +36,11 @@ export class CLIPTokenizer {
   /** The texts of tokens, to show what was cut off: those of the vocabulary, and added ones. */
   readonly #texts: ReadonlyMap<number, string>;
   readonly #addedTexts = new Map<number, string>();
+  readonly #files: TokenizerFiles;
 
   constructor(files: TokenizerFiles) {
     const { vocab, merges, special } = files;
+    this.#files = files;
     this.modelMaxLength = files.modelMaxLength;
     this.#vocab = vocab;
     this.#vocabFile = files.file;
@@ -80,6 +82,16 @@ export class CLIPTokenizer {
     return new CLIPTokenizer(await readTokenizerFiles(folder, signal));
   }
 
+  /** @internal The same with more tokens, whose ids are behind its own. */
+  with(tokens: readonly AddedToken[]): CLIPTokenizer {
+    return new CLIPTokenizer({ ...this.#files, added: [...this.#files.added, ...tokens] });
+  }
+
+  /** @internal Whether a text is a token that was added to the vocabulary, or a special one. */
+  hasToken(text: string): boolean {
+    return this.#added.has(text);
+  }
+
   /** The tokens of a text, without start and end: `['a</w>', 'photo</w>']`. */
   tokenize(text: string): string[] {
     return [...this.#tokens(text)].flat();
@@ -93,7 +105,7 @@ export class CLIPTokenizer {
   /** The same in parts that take about a millisecond each, some of them empty. */
   *encodeParts(text: string): Iterable<number[]> {
     for (const tokens of this.#tokens(text)) {
-      yield tokens.map((token) => this.#idOf(token) ?? this.#unkTokenId);
+      yield tokens.flatMap((token) => this.#added.get(token)?.ids ?? this.#idOf(token) ?? this.#unkTokenId);
     }
   }
 

@@ -11,6 +11,7 @@ struct EncodeRequest {
   std::vector<int32_t> ids;
   int batch = 1, length = 0, skip = 0;
   std::vector<int> hidden;
+  std::vector<float> added;
 };
 
 EncodeRequest parse_request(const Argument& in, const ClipTextConfig& config) {
@@ -24,11 +25,19 @@ EncodeRequest parse_request(const Argument& in, const ClipTextConfig& config) {
                  std::to_string(config.positions) + " token ids",
              std::to_string(count));
   out.length = int(count / batch);
+  if (const Argument added = in["added"]; added.given()) {
+    const Floats values = added.floats_of_multiple({size_t(config.width)});
+    if (values.size() / size_t(config.width) > kMostAddedRows)
+      added.fail("at most " + std::to_string(kMostAddedRows) + " rows",
+                 std::to_string(values.size() / size_t(config.width)));
+    out.added.assign(values.begin(), values.end());
+  }
+  const int64_t rows = config.vocabulary + int64_t(out.added.size()) / config.width;
   for (size_t i = 0; i < count; ++i)
-    if (out.ids[i] < 0 || out.ids[i] >= config.vocabulary)
+    if (out.ids[i] < 0 || out.ids[i] >= rows)
       throw Error(ErrorCode::kInvalidArgument,
                   ids.name() + "[" + std::to_string(i) + "] is " + std::to_string(out.ids[i]) +
-                      ", outside of the vocabulary of " + std::to_string(config.vocabulary));
+                      ", outside of the vocabulary of " + std::to_string(rows));
   if (const Argument skip = in["skip"]; skip.given())
     out.skip = int(skip.integer(0, config.layers));
   if (const Argument hidden = in["hidden"]; hidden.given())
@@ -76,7 +85,7 @@ Napi::Value NativeTextEncoder::encode(const Napi::CallbackInfo& info) {
     const auto work = [request = std::move(request)](TextEncoder& model,
                                                      JobContext& context) -> Finish {
       auto encoding = model.encode(request.ids, request.batch, request.length, request.skip,
-                                   request.hidden, context.cancel_flag());
+                                   request.hidden, context.cancel_flag(), request.added);
       std::vector<Finish> hidden;
       for (auto& values : encoding.hidden) hidden.push_back(context.hand_over(std::move(values)));
       return

@@ -33,7 +33,7 @@ ClipTextConfig ClipTextConfig::parse(const std::string& json, bool projected) {
   return out;
 }
 
-Plan plan_clip_text(const ClipTextConfig& config, int batch, int length, int skip) {
+Plan plan_clip_text(const ClipTextConfig& config, int batch, int length, int skip, int added) {
   Plan plan;
   Recorder record(plan);
   const int width = config.width;
@@ -45,6 +45,7 @@ Plan plan_clip_text(const ClipTextConfig& config, int batch, int length, int ski
   embed.y = plan.temporary({batch, 1, length, width});
   embed.table = table("token_embedding", config.vocabulary);
   embed.positions = table("position_embedding", config.positions);
+  if (added > 0) embed.added = plan.external(PortKind::added_rows, {added, 1, 1, width});
   plan.add(embed);
 
   Tensor x = embed.y, skipped;

@@ -27,7 +27,8 @@ struct ClipTextConfig {
 // Ports: ids i32 [n, 1, length, 1], pooled_index i32 [n, 1, 1, 1] -> hidden.<i>
 // [n, 1, length, width] for i = 0 (embeddings) .. layers, all before the final layer norm;
 // last: the final layer norm of hidden.<layers - skip>; pooled [n, 1, 1, width or projection].
-Plan plan_clip_text(const ClipTextConfig& config, int batch, int length, int skip);
+// With `added` rows, tokens behind the vocabulary: added_rows f32 [added, 1, 1, width] too.
+Plan plan_clip_text(const ClipTextConfig& config, int batch, int length, int skip, int added = 0);
 
 // The place of the token whose state is the pooled output.
 int pooled_index(const ClipTextConfig& config, const int32_t* ids, int length);

@@ -14,7 +14,8 @@ TextEncoder::TextEncoder(const ClipTextConfig& config, std::shared_ptr<WeightSou
 }
 
 TextEncoding TextEncoder::encode(const std::vector<int32_t>& ids, int batch, int length, int skip,
-                                 const std::vector<int>& hidden, const CancelFlag* cancel) {
+                                 const std::vector<int>& hidden, const CancelFlag* cancel,
+                                 const std::vector<float>& added) {
   const auto invalid = [](const std::string& what) {
     throw Error(ErrorCode::kInvalidArgument, "text encoder: " + what);
   };
@@ -22,10 +23,15 @@ TextEncoding TextEncoder::encode(const std::vector<int32_t>& ids, int batch, int
     invalid("takes 1 to " + std::to_string(config_.positions) + " tokens, got " +
             std::to_string(length));
   if (batch < 1 || ids.size() != size_t(batch) * length) invalid("ids must be [batch, length]");
+  if (added.size() % size_t(config_.width) != 0 || added.size() / config_.width > kMostAddedRows)
+    invalid("added rows must be [0 to " + std::to_string(kMostAddedRows) + ", " +
+            std::to_string(config_.width) + "]");
+  if (!all_finite(added)) invalid("added rows must be finite");
+  const int rows = int(added.size() / config_.width);
   for (const int32_t id : ids)
-    if (id < 0 || id >= config_.vocabulary)
+    if (id < 0 || id >= config_.vocabulary + rows)
       invalid("token id " + std::to_string(id) + " is outside of the vocabulary of " +
-              std::to_string(config_.vocabulary));
+              std::to_string(config_.vocabulary + rows));
   if (skip < 0 || skip > config_.layers)
     invalid("can skip 0 to " + std::to_string(config_.layers) + " layers, got " +
             std::to_string(skip));
@@ -33,12 +39,13 @@ TextEncoding TextEncoder::encode(const std::vector<int32_t>& ids, int batch, int
     if (index < 0 || index > config_.layers)
       invalid("has no hidden state " + std::to_string(index));
 
-  const Plan plan = plan_clip_text(config_, batch, length, skip);
+  const Plan plan = plan_clip_text(config_, batch, length, skip, rows);
   Buffers buffers = allocate(plan);
   std::vector<int32_t> pooled;
   for (int i = 0; i < batch; ++i)
     pooled.push_back(pooled_index(config_, ids.data() + size_t(i) * length, length));
   buffers[PortKind::ids]->upload(ids.data(), ids.size() * sizeof(int32_t));
+  if (rows > 0) buffers[PortKind::added_rows]->upload(added.data(), added.size() * sizeof(float));
   buffers[PortKind::pooled_index]->upload(pooled.data(), pooled.size() * sizeof(int32_t));
   run_once(plan, bindings_of(buffers), cancel, nullptr);
 

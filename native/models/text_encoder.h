@@ -7,6 +7,9 @@
 
 namespace deepcache {
 
+// Of tokens behind the vocabulary, for one call.
+constexpr size_t kMostAddedRows = 1 << 14;
+
 struct TextEncoding {
   int batch = 0, length = 0, width = 0, pooled_width = 0;
   std::vector<float> last;                 // [n, length, width]
@@ -23,9 +26,11 @@ class TextEncoder : public Model {
   const ClipTextConfig& config() const { return config_; }
 
   // `skip`: how many of the last layers `last` leaves out (diffusers' clip_skip). `hidden`:
-  // indices of hidden states, 0 (embeddings) to the number of layers.
+  // indices of hidden states, 0 (embeddings) to the number of layers. `added`: [rows, width], the
+  // embeddings of the ids behind the vocabulary (textual inversion); they belong to this call.
   TextEncoding encode(const std::vector<int32_t>& ids, int batch, int length, int skip,
-                      const std::vector<int>& hidden, const CancelFlag* cancel);
+                      const std::vector<int>& hidden, const CancelFlag* cancel,
+                      const std::vector<float>& added = {});
 
  private:
   ClipTextConfig config_;

@@ -28,6 +28,7 @@ enum class PortKind : uint8_t {
   text_embeds,
   // Of encoders and autoencoders.
   ids,
+  added_rows,  // of tokens behind the vocabulary
   pooled_index,
   hidden,
   last,

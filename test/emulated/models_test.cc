@@ -135,6 +135,15 @@ void check_text(ActivationType type, double tolerance) {
   const TextEncoding actual = encoder.encode(ids, 2, 11, 0, {}, nullptr);
   check_close("last hidden state", actual.last, expected.last, tolerance);
   check_close("pooled", actual.pooled, expected.pooled, tolerance);
+
+  // Rows that lie behind the vocabulary.
+  const auto added = numbers("added", {3, config.width});
+  ids[4] = config.vocabulary + 2, ids[15] = config.vocabulary;
+  const TextEncoding more = reference.encode(ids, 2, 11, 0, {0}, nullptr, added);
+  const TextEncoding same = encoder.encode(ids, 2, 11, 0, {0}, nullptr, added);
+  check_close("embeddings with added rows", same.hidden[0], more.hidden[0], tolerance);
+  check_close("last hidden state with added rows", same.last, more.last, tolerance);
+  check_close("pooled with added rows", same.pooled, more.pooled, tolerance);
 }
 
 constexpr ActivationType kFp16 = ActivationType::fp16, kBf16 = ActivationType::bf16;

@@ -9,7 +9,8 @@ void reference(const Embedding& op, ReferenceState& state) {
   auto& out = state.output(op.y);
   for (size_t i = 0; i < out.size(); i++) {
     const size_t token = i / width, c = i % width;
-    out[i] = table[size_t(ids[token]) * width + c];
+    const size_t id = size_t(ids[token]), rows = table.size() / width;
+    out[i] = id < rows ? table[id * width + c] : state.get(op.added)[(id - rows) * width + c];
     if (!positions.empty()) out[i] += positions[token % op.ids.shape.w * width + c];
   }
 }
@@ -31,6 +32,16 @@ std::vector<OpCase> embedding_cases() {
          op.ids = b.ids({1, 1, 5, 1}, 7);
          op.y = b.output({1, 1, 5, 8});
          op.table = b.weight(Recipe::table, 7, 8);
+         return Op(op);
+       }},
+      {"embedding_with_added_rows",
+       [](OpBuilder& b) {
+         Embedding op;
+         op.ids = b.ids({2, 1, 13, 1}, 9);
+         op.y = b.output({2, 1, 13, 33});
+         op.table = b.weight(Recipe::table, 5, 33);
+         op.positions = b.weight(Recipe::table, 13, 33);
+         op.added = b.input({4, 1, 1, 33});
          return Op(op);
        }},
       {"embedding_of_a_vector",  // CLIP's class token

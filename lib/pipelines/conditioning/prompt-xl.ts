@@ -1,3 +1,4 @@
+import type { TextReader, TextualInversion } from '../../embeddings/textual-inversions.js';
 import { invalidArgument } from '../../errors.js';
 import { checkTensor, textList } from '../../options/checks.js';
 import type { OptionsOf } from '../../options/spec/index.js';
@@ -5,7 +6,7 @@ import type { TokenBlock } from '../../prompts/blocks.js';
 import { inSlices, type Sliced } from '../../slices.js';
 import { newFloats, repeatRows, type Tensor } from '../../tensor.js';
 import type { TextRunOptions } from '../inputs/options.js';
-import type { TextBranch, XLParts } from '../loading/parts.js';
+import type { XLParts } from '../loading/parts.js';
 import { encodeBlocks, fillBlocks, readTexts } from './prompt.js';
 
 /** Text options of SDXL besides those of every pipeline. */
@@ -19,6 +20,9 @@ export type XLPromptOptions = Pick<
   | 'negativePooledPromptEmbeds'
 >;
 
+/** What reading needs of a model. */
+type XLTextParts = Pick<XLParts, 'text' | 'unet' | 'forceZerosForEmptyPrompt' | 'models'>;
+
 /** States [images, length, width] and pooled embedding [images, pooled] of one half of the guidance. */
 export interface XLEmbeds {
   states: Float32Array;
@@ -26,7 +30,7 @@ export interface XLEmbeds {
 }
 
 /** A text encoder and the tokens that it reads. */
-interface BranchTokens extends TextBranch {
+interface BranchTokens extends TextReader {
   positive: TokenBlock[][];
   negative: TokenBlock[][] | undefined;
 }
@@ -34,6 +38,8 @@ interface BranchTokens extends TextBranch {
 /** Prompts that were read, for every encoder; `undefined` texts are zeros. */
 export interface XLPrompt {
   length: number;
+  /** Textual inversions that they were read with. */
+  embeddings: readonly TextualInversion[];
   encode(): Promise<{ positive: XLEmbeds; negative?: XLEmbeds }>;
 }
 
@@ -44,12 +50,12 @@ export interface XLPrompt {
  * says so.
  */
 export async function readXLPrompt(
-  { text, unet, forceZerosForEmptyPrompt }: Pick<XLParts, 'text' | 'unet' | 'forceZerosForEmptyPrompt'>,
+  { text, unet, forceZerosForEmptyPrompt, models }: XLTextParts,
   options: TextRunOptions,
   note: (message: string) => void,
 ): Promise<XLPrompt> {
   const { prompts, negativePrompts, promptCount, numImages, clipSkip, guided, signal } = options;
-  const last = (text.at(-1) as TextBranch).encoder;
+  const last = (text.at(-1) as XLParts['text'][number]).encoder;
   const repeat = async ({ states, pooled }: XLEmbeds, rows: number, times: number): Promise<XLEmbeds> => ({
     states: await inSlices(repeatRows(states, rows, times), signal),
     pooled: await inSlices(repeatRows(pooled, rows, times), signal),
@@ -68,6 +74,7 @@ export async function readXLPrompt(
     const other = negative ?? absent;
     return {
       length,
+      embeddings: [],
       encode: async () => ({
         positive: await spread(positive),
         ...(other && { negative: await spread(other) }),
@@ -81,11 +88,13 @@ export async function readXLPrompt(
   const zeroNegative = guided && !negativePrompts && forceZerosForEmptyPrompt;
   const negativeTexts = guided && !zeroNegative ? (negativePrompts ?? ['']) : undefined;
   const branches: BranchTokens[] = [];
-  for (const [index, { tokenizer, encoder }] of text.entries()) {
+  // All at once: embeddings may come and go while texts are read.
+  const readers = text.map((branch, index) => models.embeddings.readerOf(branch, index));
+  for (const [index, reader] of readers.entries()) {
+    const { tokenizer } = reader;
     const read = (name: string, texts: readonly string[]) => readTexts(tokenizer, name, texts, options, note);
     branches.push({
-      tokenizer,
-      encoder,
+      ...reader,
       positive: await read('prompt', second('prompt2', prompts, index)),
       negative:
         negativeTexts && (await read('negativePrompt', second('negativePrompt2', negativeTexts, index))),
@@ -97,12 +106,12 @@ export async function readXLPrompt(
     fillBlocks(tokenizer, positive, count);
     if (negative) fillBlocks(tokenizer, negative, count);
   }
-  const length = count * (text[0] as TextBranch).tokenizer.modelMaxLength;
+  const length = count * (text[0] as XLParts['text'][number]).tokenizer.modelMaxLength;
   const encode = async (half: 'positive' | 'negative', skip: number): Promise<XLEmbeds> => {
     const outputs = [];
     for (const branch of branches) {
       const hidden = branch.encoder.layers - 1 - skip;
-      outputs.push(await encodeBlocks(branch.encoder, branch[half] as TokenBlock[][], { hidden, signal }));
+      outputs.push(await encodeBlocks(branch, branch[half] as TokenBlock[][], { hidden, signal }));
     }
     const rows = half === 'positive' ? prompts.length : (negativeTexts as readonly string[]).length;
     const all = sideBySide(
@@ -116,6 +125,7 @@ export async function readXLPrompt(
   };
   return {
     length,
+    embeddings: readers[0]?.inversions ?? [],
     encode() {
       const both = async () => {
         const positive = await spread(await encode('positive', clipSkip));

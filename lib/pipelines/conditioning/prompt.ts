@@ -1,6 +1,6 @@
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
+import type { TextReader } from '../../embeddings/textual-inversions.js';
 import { invalidArgument } from '../../errors.js';
-import type { CLIPTextModel } from '../../models/text-encoder.js';
 import { checkTensor } from '../../options/checks.js';
 import { emptyBlock, type TokenBlock, toBlocks } from '../../prompts/blocks.js';
 import { applyWeights } from '../../prompts/weighting.js';
@@ -17,6 +17,8 @@ export interface PromptTokens {
   negative?: TokenBlock[][] | Float32Array;
   /** Tokens that the U-Net will read for each image. */
   length: number;
+  /** What encodes them. */
+  reader: TextReader;
 }
 
 /** Text conditions of a run, with every prompt repeated for its images. */
@@ -73,12 +75,14 @@ export function fillBlocks(tokenizer: CLIPTokenizer, texts: TokenBlock[][], coun
  * @param note receives what was cut off.
  */
 export async function readPrompts(
-  { tokenizer, unet }: Pick<SDParts, 'tokenizer' | 'unet'>,
+  { models, textEncoder, unet, ...parts }: Pick<SDParts, 'tokenizer' | 'textEncoder' | 'unet' | 'models'>,
   options: TextRunOptions,
   guided: boolean,
   note: (message: string) => void,
 ): Promise<PromptTokens> {
   const { prompts, promptEmbeds, negativePromptEmbeds, promptCount } = options;
+  const reader = models.embeddings.readerOf({ tokenizer: parts.tokenizer, encoder: textEncoder }, 0);
+  const { tokenizer } = reader;
   const read = (name: string, texts: readonly string[]) => readTexts(tokenizer, name, texts, options, note);
   const negativeTexts = () => read('negativePrompt', options.negativePrompts ?? ['']);
   const fill = (texts: TokenBlock[][], count: number) => fillBlocks(tokenizer, texts, count);
@@ -89,17 +93,17 @@ export async function readPrompts(
     const negative = guided ? await negativeTexts() : undefined;
     const count = Math.max(...[...positive, ...(negative ?? [])].map((blocks) => blocks.length));
     for (const texts of [positive, negative ?? []]) fill(texts, count);
-    return { positive, ...(negative && { negative }), length: count * each };
+    return { positive, ...(negative && { negative }), length: count * each, reader };
   }
   const shape = [null, null, unet.contextWidth];
   const given = await checkTensor('promptEmbeds', promptEmbeds as Tensor, shape, options.signal);
   const length = given.shape[1] as number;
-  if (!guided) return { positive: given.data, length };
+  if (!guided) return { positive: given.data, length, reader };
   if (negativePromptEmbeds) {
     const same = [promptCount, length, unet.contextWidth];
     const { signal } = options;
     const negative = await checkTensor('negativePromptEmbeds', negativePromptEmbeds, same, signal);
-    return { positive: given.data, negative: negative.data, length };
+    return { positive: given.data, negative: negative.data, length, reader };
   }
   const negative = await negativeTexts();
   const fits = options.longPrompts
@@ -108,7 +112,7 @@ export async function readPrompts(
   if (!fits)
     throw invalidArgument('negativePromptEmbeds', `must be given: promptEmbeds has ${length} tokens`);
   fill(negative, length / each);
-  return { positive: given.data, negative, length };
+  return { positive: given.data, negative, length, reader };
 }
 
 /**
@@ -118,7 +122,7 @@ export async function readPrompts(
  * @param options.hidden the hidden state to take, before the final layer norm; by default the normed output.
  */
 export async function encodeBlocks(
-  encoder: CLIPTextModel,
+  { encoder, added }: Pick<TextReader, 'encoder' | 'added'>,
   texts: readonly (readonly TokenBlock[])[],
   { skip = 0, hidden, signal }: { skip?: number; hidden?: number; signal?: AbortSignal | undefined },
 ): Promise<{ states: Float32Array; pooled: Float32Array }> {
@@ -130,7 +134,7 @@ export async function encodeBlocks(
     const batch = blocks.slice(i, i + BATCH);
     const ids = Int32Array.from(batch.flatMap(({ ids }) => ids));
     const wanted = hidden === undefined ? [] : [hidden];
-    const output = await encoder.encode(ids, batch.length, { skip, hidden: wanted, signal });
+    const output = await encoder.encode(ids, batch.length, { skip, hidden: wanted, added, signal });
     const state = output.hidden[0] ?? output.last;
     const size = state.length / batch.length;
     const width = output.pooled.length / batch.length;
@@ -153,12 +157,11 @@ export async function encodeBlocks(
  * prompts pass all layers.
  */
 export async function encodePrompts(
-  { textEncoder }: Pick<SDParts, 'textEncoder'>,
-  { positive, negative, length }: PromptTokens,
+  { positive, negative, length, reader }: PromptTokens,
   { promptCount, numImages, clipSkip, signal }: TextRunOptions,
 ): Promise<PromptEmbeds> {
   const encode = async (texts: TokenBlock[][] | Float32Array, skip: number) =>
-    Array.isArray(texts) ? (await encodeBlocks(textEncoder, texts, { skip, signal })).states : texts;
+    Array.isArray(texts) ? (await encodeBlocks(reader, texts, { skip, signal })).states : texts;
   const repeat = (data: Float32Array, rows: number, times: number) =>
     inSlices(repeatRows(data, rows, times), signal);
   const spread = (data: Float32Array) => repeat(data, promptCount, numImages);
@@ -172,7 +175,7 @@ export async function encodePrompts(
     return out;
   };
   const isGiven = !Array.isArray(positive) && !Array.isArray(negative);
-  return isGiven ? encodeAll() : textEncoder.use(encodeAll, signal);
+  return isGiven ? encodeAll() : reader.encoder.use(encodeAll, signal);
 }
 
 /** The U-Net's context [negative, positive]. */

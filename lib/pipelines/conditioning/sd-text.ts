@@ -13,15 +13,16 @@ export const sdText: TextModel<SDParts> = {
     const { length } = tokens;
     return {
       length,
+      embeddings: tokens.reader.inversions,
       async encode() {
-        const embeds = await encodePrompts(parts, tokens, options);
+        const embeds = await encodePrompts(tokens, options);
         return { context: await contextOf(embeds, options.signal), contextLength: length };
       },
     };
   },
   async encodePrompt(parts, options) {
     const tokens = await readPrompts(parts, options, options.guided, () => {});
-    const { positive, negative, length } = await encodePrompts(parts, tokens, options);
+    const { positive, negative, length } = await encodePrompts(tokens, options);
     const shape = [options.batch, length, parts.unet.contextWidth];
     return {
       promptEmbeds: new FloatTensor(positive, shape),

@@ -1,3 +1,4 @@
+import type { TextualInversion } from '../../embeddings/textual-inversions.js';
 import type { CLIPTextModel } from '../../models/text-encoder.js';
 import type { UnetConditions } from '../../native/types.js';
 import type { Tensor } from '../../tensor.js';
@@ -27,6 +28,8 @@ export interface XLEncodedPrompt extends EncodedPrompt {
 export interface PreparedConditions {
   /** Tokens that the U-Net will read for each image. */
   readonly length: number;
+  /** Textual inversions that they were read with. */
+  readonly embeddings: readonly TextualInversion[];
   encode(): Promise<UnetConditions>;
 }
 

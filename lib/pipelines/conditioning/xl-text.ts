@@ -44,6 +44,7 @@ export const xlText: TextModel<XLParts, XLEncodedPrompt> = {
     const halves = guided ? [ids.negative, ids.positive] : [ids.positive];
     return {
       length: prompt.length,
+      embeddings: prompt.embeddings,
       encode: async () => {
         const { positive, negative } = await prompt.encode();
         const embeds = negative ? [negative, positive] : [positive];

@@ -94,6 +94,7 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
       let prepared: PreparedRun;
       return {
         memory: { ...need, pictures: kind.bytes(inputs, options) },
+        embeddings: prompts.embeddings,
         async condition() {
           prepared = await kind.prepare(inputs, options, note);
           return {
@@ -115,7 +116,7 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
         },
       };
     },
-    settings({ parts, scheduler, options }, seeds, calls) {
+    settings({ parts, scheduler, options }, seeds, calls, embeddings) {
       const sampler = samplerFields(scheduler, options);
       const end = endFields(parts, options.cache, calls);
       const { denoisingStart, denoisingEnd } = options.span;
@@ -126,7 +127,7 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
           'Denoising end': denoisingEnd,
           ...text.settings(options, Math.floor(image / options.numImages)),
         };
-        return settingsText(recipeOf(options, seeds, image, { sampler, own, end }));
+        return settingsText(recipeOf(options, seeds, image, { sampler, own, end, embeddings }));
       });
     },
   };

@@ -4,7 +4,6 @@ import type { OptionsOf } from '../../options/spec/index.js';
 import type { Valid } from '../../options/valid.js';
 import type { XLEncodedPrompt } from '../conditioning/text-model.js';
 import { xlText } from '../conditioning/xl-text.js';
-import { DiffusionPipeline } from '../diffusion-pipeline.js';
 import { imageToImage } from '../inputs/image-to-image.js';
 import { inpainting } from '../inputs/inpainting.js';
 import type { TextRunOptions } from '../inputs/options.js';
@@ -14,6 +13,7 @@ import type { XLParts } from '../loading/parts.js';
 import { registerPipeline } from '../loading/registry.js';
 import { loadXLParts } from '../loading/xl-parts.js';
 import { latentFamily } from './latent.js';
+import { TextPipeline } from './text-pipeline.js';
 
 /** What SDXL takes. */
 export interface XLOptions extends OptionsOf<'xl'> {}
@@ -38,10 +38,11 @@ const MODEL = {
 } as const;
 
 /** A pipeline over such a model. */
-export abstract class StableDiffusionXL<Options extends XLOptions> extends DiffusionPipeline<
-  Options,
-  XLParts
-> {
+export abstract class StableDiffusionXL<Options extends XLOptions> extends TextPipeline<Options, XLParts> {
+  protected override get textBranches() {
+    return this.components.text;
+  }
+
   get vae(): AutoencoderKL {
     return this.components.vae;
   }

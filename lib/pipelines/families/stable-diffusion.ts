@@ -4,7 +4,6 @@ import type { Valid } from '../../options/valid.js';
 import type { CLIPTokenizer } from '../../tokenizers/clip-tokenizer.js';
 import { sdText } from '../conditioning/sd-text.js';
 import type { EncodedPrompt } from '../conditioning/text-model.js';
-import { DiffusionPipeline } from '../diffusion-pipeline.js';
 import { type Img2ImgOptions, imageToImage } from '../inputs/image-to-image.js';
 import { type InpaintOptions, inpainting } from '../inputs/inpainting.js';
 import type { GenerateOptions, TextRunOptions } from '../inputs/options.js';
@@ -14,6 +13,7 @@ import type { SDParts } from '../loading/parts.js';
 import { registerPipeline } from '../loading/registry.js';
 import { loadSDParts } from '../loading/sd-parts.js';
 import { latentFamily } from './latent.js';
+import { TextPipeline } from './text-pipeline.js';
 
 /** What all models of the structure of Stable Diffusion 1.x and 2.x are: one text encoder. */
 const MODEL = {
@@ -24,10 +24,14 @@ const MODEL = {
 } as const;
 
 /** A pipeline over such a model. */
-export abstract class StableDiffusion<Options extends GenerateOptions> extends DiffusionPipeline<
+export abstract class StableDiffusion<Options extends GenerateOptions> extends TextPipeline<
   Options,
   SDParts
 > {
+  protected override get textBranches() {
+    return [{ tokenizer: this.components.tokenizer, encoder: this.components.textEncoder }];
+  }
+
   get vae(): AutoencoderKL {
     return this.components.vae;
   }

@@ -5,7 +5,6 @@ import { requireShapes, whole } from '../../options/checks.js';
 import type { OptionsOf } from '../../options/spec/index.js';
 import type { Tensor } from '../../tensor.js';
 import { sdText } from '../conditioning/sd-text.js';
-import { DiffusionPipeline } from '../diffusion-pipeline.js';
 import type { Family } from '../family.js';
 import { resolveTextOptions, type TextRunOptions } from '../inputs/options.js';
 import { factsOf } from '../loading/facts.js';
@@ -19,6 +18,7 @@ import { estimateMemory } from '../loop/memory.js';
 import { compileWhole, denoiseVideo, layoutOfLoops } from '../loop/video-zero.js';
 import { decodeLatents } from '../outputs/decode.js';
 import { endFields, recipeOf, samplerFields, settingsText } from '../outputs/settings.js';
+import { TextPipeline } from './text-pipeline.js';
 
 /** Options of Text2Video-Zero. Names are diffusers', in camelCase; there is one prompt. */
 export interface TextToVideoZeroOptions extends OptionsOf<'zero'> {}
@@ -82,6 +82,7 @@ const family: Family<TextToVideoZeroOptions, VideoZeroOptions, SDParts, undefine
         { batch: (guided ? 2 : 1) * frames, ...size },
         { encodes: false, decodes: options.output !== 'latent', tiling, signal },
       ),
+      embeddings: tokens.embeddings,
       condition: () => tokens.encode(),
       start: async () => ({ latents: new Float32Array(0) }),
       loop: (noise, { context }) =>
@@ -101,7 +102,7 @@ const family: Family<TextToVideoZeroOptions, VideoZeroOptions, SDParts, undefine
       decode: (sampled) => decodeLatents(parts.vae, sampled, { tiling, signal }),
     };
   },
-  settings({ parts, scheduler, options }, seeds, calls) {
+  settings({ parts, scheduler, options }, seeds, calls, embeddings) {
     const own = {
       Frames: options.frameIds.join(' '),
       'Motion field': `${options.motion.x} ${options.motion.y}`,
@@ -110,7 +111,8 @@ const family: Family<TextToVideoZeroOptions, VideoZeroOptions, SDParts, undefine
     };
     const sampler = samplerFields(scheduler, options);
     const end = endFields(parts, options.cache, calls);
-    return [settingsText(recipeOf({ ...options, numImages: 1, batch: 1 }, seeds, 0, { sampler, own, end }))];
+    const recipe = { sampler, own, end, embeddings };
+    return [settingsText(recipeOf({ ...options, numImages: 1, batch: 1 }, seeds, 0, recipe))];
   },
 };
 
@@ -119,8 +121,12 @@ const family: Family<TextToVideoZeroOptions, VideoZeroOptions, SDParts, undefine
  * again to make the others, then all frames are denoised together, taking the keys and values of self attention from
  * the first. Made from a loaded pipeline: `TextToVideoZeroPipeline.from(pipe)`. The result's images are the frames.
  */
-export class TextToVideoZeroPipeline extends DiffusionPipeline<TextToVideoZeroOptions, SDParts> {
+export class TextToVideoZeroPipeline extends TextPipeline<TextToVideoZeroOptions, SDParts> {
   static override readonly family = family;
+
+  protected override get textBranches() {
+    return [{ tokenizer: this.components.tokenizer, encoder: this.components.textEncoder }];
+  }
 
   /** The autoencoder. */
   get vae(): AutoencoderKL {

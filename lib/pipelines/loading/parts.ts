@@ -1,3 +1,4 @@
+import type { TextBranch } from '../../embeddings/textual-inversions.js';
 import type { JsonObject } from '../../files/json.js';
 import type { AutoencoderKL } from '../../models/autoencoder-kl.js';
 import type { ClassEmbedder } from '../../models/class-embedder.js';
@@ -63,12 +64,6 @@ export interface LatentParts extends PipelineParts {
 export interface SDParts extends LatentParts {
   readonly tokenizer: CLIPTokenizer;
   readonly textEncoder: CLIPTextModel;
-}
-
-/** A text encoder and the tokenizer that goes with it. */
-export interface TextBranch {
-  readonly tokenizer: CLIPTokenizer;
-  readonly encoder: CLIPTextModel;
 }
 
 /** The parts of a Stable Diffusion XL folder. */

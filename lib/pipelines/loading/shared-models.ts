@@ -1,5 +1,9 @@
+import { TextualInversions } from '../../embeddings/textual-inversions.js';
+
 /** Loaded models and how many pipelines share them: the last one that goes frees them. */
 export class SharedModels {
+  /** What their text encoders know besides their vocabulary. */
+  readonly embeddings = new TextualInversions();
   #users = 0;
 
   constructor(private readonly models: readonly { dispose(): void }[]) {}

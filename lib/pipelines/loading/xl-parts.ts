@@ -1,3 +1,4 @@
+import type { TextBranch } from '../../embeddings/textual-inversions.js';
 import { invalidConfig } from '../../errors.js';
 import { defaultLog } from '../../log.js';
 import { AutoencoderKL } from '../../models/autoencoder-kl.js';
@@ -7,7 +8,7 @@ import { openBackend } from '../../native/device.js';
 import { fitProjection } from '../../previews/fit.js';
 import { knownProjection } from '../../previews/projection.js';
 import { checkTokenizer, tellUnknownFields } from './fit.js';
-import type { LoadOptions, ModelIndex, TextBranch, XLParts } from './parts.js';
+import type { LoadOptions, ModelIndex, XLParts } from './parts.js';
 import { loadScheduler } from './scheduler-file.js';
 import { loadTogether } from './together.js';
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CacheOptions } from '../../deepcache/index.js';
+import type { TextualInversion } from '../../embeddings/textual-inversions.js';
 import { packageRoot } from '../../package-root.js';
 import type { Scheduler } from '../../schedulers/index.js';
 import type { SchedulerClass } from '../../schedulers/scheduler-class.js';
@@ -33,18 +34,28 @@ export function settingsText({ prompt, negativePrompt, fields }: Recipe): string
   return first + second + line.join(', ');
 }
 
+/** What a recipe is made of besides the options. */
+interface RecipeParts {
+  sampler: SettingsFields;
+  own: SettingsFields;
+  end: SettingsFields;
+  embeddings?: readonly TextualInversion[] | undefined;
+}
+
 /** The recipe of one image of a run of latents; `own` are fields of the kind of run and of the model. */
 export function recipeOf(
   options: TextRunOptions,
   seeds: readonly bigint[],
   image: number,
-  { sampler, own, end }: { sampler: SettingsFields; own: SettingsFields; end: SettingsFields },
+  { sampler, own, end, embeddings = [] }: RecipeParts,
 ): Recipe {
   const { prompts, negativePrompts, numImages, guidanceRescale, width, height, tiling, clipSkip } = options;
-  const prompt = Math.floor(image / numImages);
+  const index = Math.floor(image / numImages);
+  const prompt = prompts?.[index];
+  const negativePrompt = negativePrompts?.[negativePrompts.length === 1 ? 0 : index];
   return {
-    prompt: prompts?.[prompt] ?? '(encoded prompt)',
-    negativePrompt: negativePrompts?.[negativePrompts.length === 1 ? 0 : prompt],
+    prompt: prompt ?? '(encoded prompt)',
+    negativePrompt,
     fields: {
       Steps: (options.timesteps ?? options.sigmas)?.length ?? options.steps,
       ...sampler,
@@ -59,8 +70,21 @@ export function recipeOf(
       'VAE tiles': tiling && `${tiling.tile} overlap ${tiling.overlap}`,
       Latents: options.latents && 'given',
       ...own,
+      ...embeddingFields(embeddings, [prompt, negativePrompt, ...Object.values(own)]),
       ...end,
     },
+  };
+}
+
+/** The textual inversions that texts use, as the web UI names them, and their files. */
+function embeddingFields(embeddings: readonly TextualInversion[], texts: readonly unknown[]): SettingsFields {
+  const used = embeddings.filter(({ token }) =>
+    texts.some((text) => typeof text === 'string' && text.includes(token)),
+  );
+  if (used.length === 0) return {};
+  return {
+    'TI hashes': used.map(({ token, hash }) => `${token}: ${hash}`).join(', '),
+    'TI files': used.map(({ token, file }) => `${token}: ${file}`).join(', '),
   };
 }
 

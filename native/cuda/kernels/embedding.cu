@@ -1,6 +1,7 @@
-// y[i] = table[ids[i]] + positions[i % length]; ids i32, tables of type T.
+// y[i] = table[ids[i]] + positions[i % length]; ids i32, tables of type T. Ids from `vocabulary` on
+// are rows of `added`.
 //
-// Shapes: any. An id outside of the table reads row 0 and sets *fault, which the host turns into an
+// Shapes: any. An id outside of both reads row 0 and sets *fault, which the host turns into an
 // error when it synchronises: a kernel cannot throw, and nothing outside may be read.
 //
 // Why it is fast enough: it runs once per prompt; one thread per value, neighbours on neighbours,
@@ -18,9 +19,10 @@ struct EmbeddingArgs {
   View y;
   const int32_t* ids = nullptr;
   View table;  // fp32 where the one row is a vector of the model
+  View added;
   const void* positions = nullptr;
-  int count = 0, length = 1, width = 0, vocabulary = 0;
-  int* fault = nullptr;  // gets kBadToken when an id is outside of the vocabulary
+  int count = 0, length = 1, width = 0, vocabulary = 0, added_rows = 0;
+  int* fault = nullptr;  // gets kBadToken when an id is outside of all rows
 };
 
 template <typename T>
@@ -33,11 +35,13 @@ __global__ void __launch_bounds__(kThreads)
        i += size_t(gridDim.x) * kThreads) {
     const int token = int(i / args.width), c = int(i % args.width);
     int id = args.ids[token];
-    if (unsigned(id) >= unsigned(args.vocabulary)) {
+    if (unsigned(id) >= unsigned(args.vocabulary + args.added_rows)) {
       atomicMax(args.fault, kBadToken);
       id = 0;
     }
-    float v = load<T>(args.table, size_t(id) * args.width + c);
+    const bool is_added = id >= args.vocabulary;
+    const View& rows = is_added ? args.added : args.table;
+    float v = load<T>(rows, size_t(is_added ? id - args.vocabulary : id) * args.width + c);
     if (positions) v += Number<T>::widen(positions[size_t(token % args.length) * args.width + c]);
     store<T>(args.y, i, v);
   }
@@ -61,6 +65,10 @@ EmbeddingArgs embedding_args(const Embedding& op, const OpContext& context) {
   a.length = op.ids.shape.w;
   a.width = op.y.shape.c;
   a.vocabulary = vector ? 1 : table.out;
+  if (op.added) {
+    a.added = context.operands.view(op.added);
+    a.added_rows = int(op.added.shape.rows());
+  }
   a.fault = context.fault();
   return a;
 }

@@ -38,6 +38,7 @@ import {
 } from './svd.js';
 import { checkCrossFrameUnet, checkVideoZero, checkWarp } from './t2v-zero.js';
 import { checkEncodePrompt, checkTextEncoder, checkTimeIds } from './text.js';
+import { checkInversionEncode, checkInversionPipeline, checkTextChunks } from './textual-inversion.js';
 import { checkTokenizerRow } from './tokenizer.js';
 import { checkDeepCache, checkDeepCacheInputs, checkUnet, checkUnetActivations } from './unet.js';
 import { checkVaeDecode, checkVaeEncode } from './vae.js';
@@ -53,6 +54,9 @@ const CHECKS: Readonly<Record<string, Check>> = {
   text_encoder: checkTextEncoder,
   add_time_ids: checkTimeIds,
   encode_prompt: checkEncodePrompt,
+  textual_inversion_encode: checkInversionEncode,
+  textual_inversion_pipeline: checkInversionPipeline,
+  text_chunks: checkTextChunks,
   unet: checkUnet,
   unet_intermediate: checkUnetActivations,
   vae_encode: checkVaeEncode,

@@ -1,0 +1,58 @@
+import { readEmbeddingFile } from '../../embeddings/embedding-file.js';
+import type { TextBranch, TextualInversion } from '../../embeddings/textual-inversions.js';
+import { invalidArgument } from '../../errors.js';
+import { checkSignal } from '../../options/checks.js';
+import { DiffusionPipeline } from '../diffusion-pipeline.js';
+import type { GenerateOptions } from '../inputs/options.js';
+import type { LatentParts } from '../loading/parts.js';
+
+/** What {@link TextPipeline.loadTextualInversion} takes. */
+export interface TextualInversionOptions {
+  /** What stands for it in prompts: by default what the file calls it, else the file's name without its ending. */
+  token?: string | undefined;
+  /** Stops reading the file. */
+  signal?: AbortSignal | undefined;
+}
+
+/** A pipeline that reads prompts. */
+export abstract class TextPipeline<
+  Options extends GenerateOptions,
+  Parts extends LatentParts,
+> extends DiffusionPipeline<Options, Parts> {
+  /** The model's text encoders, in its order. */
+  protected abstract get textBranches(): readonly TextBranch[];
+
+  /**
+   * Loads a textual inversion: vectors that a token in prompts and negative prompts stands for from the next run on.
+   * The token is found wherever it stands, in words too, and case counts. All pipelines over the same models have it, see
+   * {@link DiffusionPipeline.from}.
+   *
+   * @param file of the web UI, diffusers or the original code; for SDXL with vectors for both of its text encoders.
+   * @throws DeepCacheError ERR_DEEPCACHE_INVALID_WEIGHTS for a file that holds something else, or vectors for another kind
+   * of model; ERR_DEEPCACHE_INVALID_ARGUMENT for a token that is taken.
+   */
+  async loadTextualInversion(file: string, options: TextualInversionOptions = {}): Promise<TextualInversion> {
+    if (typeof file !== 'string' || file === '') throw invalidArgument('file', 'must be the path of a file');
+    const { token, signal } = options;
+    if (signal !== undefined) checkSignal(signal);
+    this.requireOpen();
+    const read = await readEmbeddingFile(file, signal);
+    this.requireOpen();
+    return this.components.models.embeddings.add(read, token, this.textBranches);
+  }
+
+  /**
+   * Unloads the textual inversion of a token, or all of them: the tokens are words like others from the next run on.
+   *
+   * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT when there is none of the token.
+   */
+  unloadTextualInversion(token?: string): void {
+    this.requireOpen();
+    this.components.models.embeddings.remove(token);
+  }
+
+  /** The textual inversions that are loaded, in the order of loading. */
+  get textualInversions(): readonly TextualInversion[] {
+    return this.components.models.embeddings.list;
+  }
+}
