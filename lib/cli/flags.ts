@@ -67,6 +67,11 @@ export const RENAMED: Readonly<Record<string, string>> = Object.fromEntries(
   FLAGGED.filter(({ name, attribute }) => name !== attribute).map(({ name, attribute }) => [name, attribute]),
 );
 
+/** The flags of some of the library's options. */
+export function flagsNamed(names: readonly OptionName[]): Flag[] {
+  return FLAGGED.filter(({ name }) => names.includes(name)).map(({ flag }) => flag);
+}
+
 /** The flags of a group, each once. */
 export function flagsOf(group: FlagGroup): Flag[] {
   const seen = new Set<string>();

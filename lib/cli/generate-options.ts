@@ -69,6 +69,9 @@ export function toGenerateOptions(flags: GenerateFlags, family: Family = 'text2i
   return { ...optionsOfFlags(family, given, ['fps']), ...(scheduler && { scheduler }) };
 }
 
+/** Options that say where a model's parts are. */
+export const PLACES = ['config', 'vae', 'textEncoder', 'textEncoder2', 'useEma'] as const;
+
 /** Flags of `generate` that mean the same in commands that measure many prompts. */
 export const MEASURED_FLAGS: readonly string[] = [
   ...['prompt', 'force', 'width', 'height', 'steps', 'guidanceScale', 'scheduler', 'schedulerConfig'],
@@ -76,11 +79,7 @@ export const MEASURED_FLAGS: readonly string[] = [
     'schedulerOptions',
     'model',
     'variant',
-    'config',
-    'vae',
-    'textEncoder',
-    'textEncoder2',
-    'useEma',
+    ...PLACES,
     'device',
     'dtype',
     'threads',

@@ -9,6 +9,8 @@ import { devices } from '../native/device.js';
 import { type IndexOptions, readModelIndex } from '../pipelines/loading/model-index.js';
 import { openWeights } from '../weights/open.js';
 import { type CliContext, ExitCode } from './context.js';
+import { flagsNamed } from './flags.js';
+import { PLACES } from './generate-options.js';
 import { deviceText } from './inspect-devices.js';
 import { classNameOf, inspectComponent, kindOf, reportJson } from './inspection/component.js';
 import { inspectModel } from './inspection/model.js';
@@ -17,7 +19,7 @@ import { valueProblems } from './inspection/values.js';
 import { EXIT_CODES_HELP } from './run.js';
 import { StatusLine } from './status-line.js';
 
-interface Flags {
+interface Flags extends Omit<IndexOptions, 'signal'> {
   json?: boolean;
   variant?: string;
   checkWeights?: boolean;
@@ -32,7 +34,7 @@ interface Inspection {
 
 /** `deepcache inspect`: what a folder or file holds, or which devices there are. */
 export function inspectCommand(context: CliContext): Command {
-  return new Command('inspect')
+  const command = new Command('inspect')
     .description(
       'Show what a model folder, one of its components or a file of weights holds, and what is wrong with it; ' +
         'or, for "devices", what this machine can compute on.',
@@ -41,18 +43,19 @@ export function inspectCommand(context: CliContext): Command {
     .option('--variant <name>', 'prefer weight files of this variant, such as fp16')
     .option('--check-weights', 'read all weights and look for infinities and NaNs')
     .option('--json', 'print it as JSON')
-    .addHelpText('after', EXIT_CODES_HELP)
-    .action(async (what: string, flags: Flags) => {
-      const { json, text, problems } =
-        what === 'devices' ? inspectDevices() : await inspect(meantFolder(what), flags, context);
-      context.out(flags.json ? `${JSON.stringify(json, null, 2)}\n` : text);
-      if (problems > 0) context.exitCode = ExitCode.failure;
-    });
+    .addHelpText('after', EXIT_CODES_HELP);
+  for (const flag of flagsNamed(PLACES)) command.addOption(flag);
+  return command.action(async (what: string, flags: Flags) => {
+    const { json, text, problems } =
+      what === 'devices' ? inspectDevices() : await inspect(meantFolder(what), flags, context);
+    context.out(flags.json ? `${JSON.stringify(json, null, 2)}\n` : text);
+    if (problems > 0) context.exitCode = ExitCode.failure;
+  });
 }
 
 async function inspect(
   path: string,
-  { variant, checkWeights }: Flags,
+  { variant, checkWeights, json: _, ...places }: Flags,
   context: CliContext,
 ): Promise<Inspection> {
   const check = async (file: string, problems: string[]) => {
@@ -60,7 +63,7 @@ async function inspect(
   };
 
   const isFile = statOf(path)?.isFile() ?? false;
-  const options = { variant, signal: context.signal };
+  const options = { ...places, variant, signal: context.signal };
   const noModel =
     !isFile || basename(path) === 'model_index.json' ? undefined : await whyNoModel(path, options);
   if (noModel !== undefined) {

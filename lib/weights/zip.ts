@@ -25,7 +25,7 @@ const LARGEST_DIRECTORY = 2 ** 26;
 const MOST_ENTRIES = 200_000;
 const LONGEST_NAME = 1024;
 /** Headers read at a time. */
-const AT_ONCE = 64;
+const AT_ONCE = 8;
 const END = 0x06054b50;
 const END_BYTES = 22;
 const END64 = 0x06064b50;

@@ -1,8 +1,10 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FolderSource } from '../../../lib/models/folder-source.js';
+import { openClipNames } from '../../../lib/models/single-file/clip-names.js';
 import { type Entry, entriesOf } from '../../../lib/models/single-file/entries.js';
 import { originalLayoutOf, originalNaming } from '../../../lib/models/single-file/original-layouts.js';
+import { prefixed } from '../../../lib/models/single-file/place.js';
 import { native } from '../../../lib/native/binding.js';
 
 /** A tensor in the file's own bytes. */
@@ -39,6 +41,17 @@ export async function originalParts(folder: string): Promise<Part[]> {
     parts.push({ part, entries: entriesOf(names, naming), tensors });
   }
   return parts;
+}
+
+/** An encoder of transformers as open_clip has it. */
+export function assembleNetwork(own: readonly RawTensor[], prefix: string): RawTensor[] {
+  const tensors = new Map(own.map((tensor) => [tensor.name, tensor]));
+  return entriesOf([...tensors.keys()], prefixed(prefix, openClipNames)).map((entry) =>
+    joined(
+      entry,
+      entry.names.map((name) => tensors.get(name) as RawTensor),
+    ),
+  );
 }
 
 /** All of them, as the tensors of a single file. */
