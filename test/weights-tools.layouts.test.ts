@@ -108,6 +108,40 @@ describe('a model folder to a single file and back', () => {
   });
 });
 
+test('inspect says what of a single file is loaded', async () => {
+  const file = path('Stable Diffusion 1.safetensors');
+  const extended = path('extended.safetensors');
+  const { tensors } = await openWeights(file);
+  const [first] = tensors;
+  if (!first) throw new Error('the file is empty');
+  const ema = { ...plain(first), name: 'model_ema.decay' };
+  await writeWeights(extended, [...tensors.map(plain), ema]);
+  const args = ['inspect', extended, '--config', TINY];
+  const { tree } = JSON.parse((await runCli([...args, '--json'])).out);
+  const row = {
+    tensors: expect.any(Number),
+    dtypes: ['F32'],
+    bytes: expect.any(Number),
+    loaded: expect.any(Number),
+  };
+  expect(tree).toContainEqual({ ...row, name: 'model_ema', tensors: 1, loaded: 0 });
+  expect(tree).toContainEqual({ ...row, name: 'first_stage_model.quant_conv', tensors: 2, loaded: 2 });
+  const { code, out } = await runCli(args);
+  expect(code).toBe(0);
+  expect(out).toMatch(/^pipeline +StableDiffusionPipeline$/m);
+  expect(out).toMatch(/^model_ema +1 +F32 +\d+ B +not used$/m);
+  expect(out).toMatch(/^first_stage_model\.quant_conv +2 +F32 +\d+ B +used$/m);
+});
+
+test('a pickle of a whole model loads, and says what it is', async () => {
+  const file = path('model.ckpt');
+  pickledCopy(path('Stable Diffusion 1.safetensors'), file);
+  const args = ['generate', '-m', file, '--config', TINY, '-p', 'x', '--steps', '1', '-o', path('x.png')];
+  const { code, err } = await runCli(args);
+  expect(err).toContain(`${file} is a pickle of torch: its tensors are read, and nothing in it is run`);
+  expect(code).toBe(0);
+});
+
 describe('extract', () => {
   test('takes a part out of a single file and out of a folder', async () => {
     const file = path('Stable Diffusion 2.safetensors');

@@ -13,8 +13,9 @@ import { flagsNamed } from './flags.js';
 import { PLACES } from './generate-options.js';
 import { deviceText } from './inspect-devices.js';
 import { classNameOf, inspectComponent, kindOf, reportJson } from './inspection/component.js';
-import { inspectModel } from './inspection/model.js';
+import { inspectModel, type ModelReport } from './inspection/model.js';
 import { componentText, fileText, modelText, problemText } from './inspection/report.js';
+import { type Branch, treeOf, treeText } from './inspection/tree.js';
 import { valueProblems } from './inspection/values.js';
 import { EXIT_CODES_HELP } from './run.js';
 import { StatusLine } from './status-line.js';
@@ -82,7 +83,10 @@ async function inspect(
     }
     const problems = [report, ...report.components].reduce((sum, part) => sum + part.problems.length, 0);
     const components = report.components.map(reportJson);
-    return { json: { ...report, components }, text: modelText(report), problems };
+    const tree =
+      isFile && basename(path) !== 'model_index.json' ? await usedOf(path, report, context.signal) : [];
+    const text = modelText(report) + (tree.length > 0 ? `\n${treeText(tree)}` : '');
+    return { json: { ...report, components, ...(tree.length > 0 && { tree }) }, text, problems };
   }
   const className = await classNameOf(configFile);
   if (className === undefined || !kindOf(className)) {
@@ -94,6 +98,15 @@ async function inspect(
   const report = await inspectComponent(new FolderSource(path), '', className, options);
   for (const file of report.paths) await check(file, report.problems);
   return { json: reportJson(report), text: componentText(report), problems: report.problems.length };
+}
+
+/** What of a model's single file is loaded, and what is not. */
+async function usedOf(path: string, { components }: ModelReport, signal: AbortSignal): Promise<Branch[]> {
+  const { tensors } = await openWeights(path, { signal });
+  const used = components.flatMap(({ places = [] }) =>
+    places.filter(({ file }) => file === path).map(({ offset }) => offset),
+  );
+  return treeOf(tensors, new Set(used));
 }
 
 /** What a file is that is neither a whole model nor a U-Net whose other parts could be given. */
@@ -118,10 +131,11 @@ async function inspectFile(
   signal: AbortSignal,
 ): Promise<Inspection> {
   const file = await openWeights(path, { signal });
-  const text = fileText(file, kind) + (problems.length > 0 ? `\n${problemText(problems)}` : '');
+  const tree = treeOf(file.tensors);
+  const text = fileText(file, kind, tree) + (problems.length > 0 ? `\n${problemText(problems)}` : '');
   const tensors = file.tensors.map(({ name, dtype, shape, bytes }) => ({ name, dtype, shape, bytes }));
   const { format, metadata } = file;
-  const json = { path, format, kind, metadata, tensors, ...(problems.length > 0 && { problems }) };
+  const json = { path, format, kind, metadata, tree, tensors, ...(problems.length > 0 && { problems }) };
   return { json, text, problems: problems.length };
 }
 

@@ -84,7 +84,13 @@ async function inFile(
   const checkpoint = await Checkpoint.open(place, { signal });
   const layout = layoutOf(checkpoint, part);
   if (!layout) throw invalidArgument(option, `is ${place}, which holds no ${NETWORKS[part]?.title}`);
-  return { place, network: async (config) => networkIn(checkpoint, part, layout, await config()) };
+  return {
+    place,
+    network: async (config, { log }) => {
+      if (checkpoint.remark !== undefined) log?.(`${place} ${checkpoint.remark}`);
+      return networkIn(checkpoint, part, layout, await config());
+    },
+  };
 }
 
 class OverriddenSource implements PartSource {

@@ -12,6 +12,9 @@ export interface OpenOptions extends AccessOptions {
   log?: Log | undefined;
 }
 
+/** What people should know of such a file. */
+export const PICKLE = 'is a pickle of torch: its tensors are read, and nothing in it is run';
+
 const START = 64;
 
 /**
@@ -24,7 +27,7 @@ export async function openWeights(path: string, { signal, log }: OpenOptions = {
   return RandomAccessFile.with(path, { signal }, async (file) => {
     const format = await formatOf(file);
     if (format === 'safetensors') return openSafetensors(file);
-    log?.(`${path} is a pickle of torch: its tensors are read, and nothing in it is run`);
+    log?.(`${path} ${PICKLE}`);
     const { value } = await readTorch(file, format, signal);
     const tensors = await inWords(path, async () => namedTensors(value));
     return { path, format, tensors, metadata: {}, stamp: file.stamp };

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <filesystem>
 #include <functional>
+#include <random>
 
 #include "runtime/error.h"
 #include "safetensors_bytes.h"
@@ -179,6 +180,40 @@ TEST(stored_weights_of_a_file_that_changes) {
   read(*weights, "w");
   std::filesystem::resize_file(path, 50);
   check_refused([&] { read(*weights, "w"); }, {path, "was changed while it was being read"});
+}
+
+// Tables of any numbers are refused, or mean values that are in the file.
+TEST(stored_weights_of_any_table) {
+  constexpr uint64_t kSize = 4096;
+  TemporaryFolder folder;
+  std::string bytes;
+  std::mt19937_64 random(14);
+  for (uint64_t i = 0; i < kSize; i++) bytes += char(random() & 0xff);
+  const std::string path = folder.write("w", bytes);
+  const char* const dtypes[] = {"F32",     "F16", "BF16", "F64", "F8_E4M3",
+                                "F8_E5M2", "I64", "F4",   "?"};
+  const int64_t extents[] = {0, 1, 2, 3, 7, 31, 64, 1 << 20, INT64_MAX, -1};
+  const uint64_t offsets[] = {0, 1, 63, kSize - 8, kSize, kSize + 1, UINT64_MAX - 7, UINT64_MAX};
+  int read_tables = 0;
+  for (int trial = 0; trial < 3000; trial++) {
+    StoredTensor tensor{"w", path, dtypes[random() % 9], {}, offsets[random() % 8]};
+    for (uint64_t axes = random() % 4; axes > 0; axes--)
+      tensor.shape.push_back(extents[random() % (random() % 8 == 0 ? 10 : 7)]);
+    tensor.transposed = random() % 3 == 0;
+    try {
+      const auto weights = open_table({tensor});
+      const SourceTensor* found = weights->find("w");
+      CHECK(found != nullptr && found->count <= kSize);
+      // Of their own size each: a value too many would be seen by a sanitizer.
+      const size_t first = found->count == 0 ? 0 : random() % found->count;
+      std::vector<float> values(found->count - first);
+      read_floats(*found, first, values.size(), values.data());
+      read_tables++;
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::kInvalidWeights);
+    }
+  }
+  CHECK(read_tables > 100);
 }
 
 }  // namespace deepcache::test

@@ -28,6 +28,8 @@ export interface ComponentReport {
   config?: string;
   /** Where its files are. */
   paths: readonly string[];
+  /** Where its tensors lie, in files that hold other parts too. */
+  places?: readonly TensorSource[];
 }
 
 const KINDS: Readonly<Record<string, ModelKind>> = {
@@ -45,7 +47,7 @@ export function kindOf(className: string): ModelKind | undefined {
 }
 
 /** The report for `--json`. */
-export function reportJson({ config, paths, ...report }: ComponentReport): object {
+export function reportJson({ config, paths, places, ...report }: ComponentReport): object {
   return report;
 }
 
@@ -72,6 +74,7 @@ export async function inspectComponent(
   if (!model) return report;
   report.config = model.configText;
   report.paths = model.files;
+  if (model.tensors) report.places = model.tensors;
   const expected = await attempt(report, () => native().weightShapes(kind, model.configText));
   signal?.throwIfAborted();
   if (expected) report.parameters = countParameters(expected);

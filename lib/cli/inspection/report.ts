@@ -4,6 +4,7 @@ import { formatBytes, formatCount, formatTable } from '../format.js';
 import type { ComponentReport } from './component.js';
 import type { ModelReport } from './model.js';
 import type { BranchNeed, MemoryNeed } from './needs.js';
+import { type Branch, treeText } from './tree.js';
 
 // Reports as text for people; as JSON they are what they are.
 
@@ -26,7 +27,7 @@ export function componentText(report: ComponentReport): string {
 }
 
 /** @param kind what it is, where it is known. */
-export function fileText(file: WeightsFile, kind: string): string {
+export function fileText(file: WeightsFile, kind: string, tree: readonly Branch[]): string {
   const values = file.tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
   const bytes = file.tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
   const rows = file.tensors.map(({ name, dtype, shape, bytes }) => [
@@ -40,6 +41,8 @@ export function fileText(file: WeightsFile, kind: string): string {
     `${oneLine(file.path)} (${file.format})\n${oneLine(kind)}\n`,
     `${file.tensors.length} tensors, ${formatCount(values)} values, ${formatBytes(bytes)}\n`,
     ...metadata,
+    // Of a few, the list below says all.
+    tree.length < file.tensors.length / 4 ? `${treeText(tree)}\n` : '',
     formatTable([['tensor', 'type', 'shape', 'size'], ...rows]),
   ].join('');
 }

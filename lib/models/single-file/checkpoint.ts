@@ -1,8 +1,9 @@
 import { DeepCacheError } from '../../errors.js';
+import type { FileStamp } from '../../files/random-access.js';
 import { shorten } from '../../messages.js';
 import type { TensorShape, TensorSource } from '../../native/types.js';
-import { openWeights } from '../../weights/open.js';
-import type { StoredTensor } from '../../weights/stored-tensor.js';
+import { openWeights, PICKLE } from '../../weights/open.js';
+import type { StoredTensor, WeightsFile } from '../../weights/stored-tensor.js';
 import { averagedKey, type Naming, type Place } from './place.js';
 
 /** What training code puts before all names, and PyTorch's compiler before those of a compiled module. */
@@ -18,13 +19,25 @@ export class Checkpoint {
   constructor(
     readonly path: string,
     tensors: readonly StoredTensor[],
+    private readonly file?: Pick<WeightsFile, 'format' | 'stamp'>,
   ) {
     for (const tensor of tensors) this.#tensors.set(tensor.name.replace(WRAPPERS, ''), tensor);
   }
 
   /** @throws DeepCacheError ERR_DEEPCACHE_INVALID_WEIGHTS, ERR_DEEPCACHE_UNSUPPORTED for files of other kinds. */
   static async open(path: string, options: { signal?: AbortSignal | undefined } = {}): Promise<Checkpoint> {
-    return new Checkpoint(path, (await openWeights(path, options)).tensors);
+    const file = await openWeights(path, options);
+    return new Checkpoint(path, file.tensors, file);
+  }
+
+  /** What the file was when its tables were read. */
+  get stamps(): ReadonlyMap<string, FileStamp> {
+    return new Map(this.file ? [[this.path, this.file.stamp]] : []);
+  }
+
+  /** What the log should hear of the file. */
+  get remark(): string | undefined {
+    return this.file && this.file.format !== 'safetensors' ? PICKLE : undefined;
   }
 
   get names(): Iterable<string> {

@@ -34,6 +34,7 @@ export function networkIn(
     config: value,
     files: [checkpoint.path],
     tensors,
+    stamps: checkpoint.stamps,
   };
 }
 

@@ -40,8 +40,9 @@ export async function openSingleFile(file: string, options: SingleFileOptions = 
     throw invalidArgument('useEma', `is set, and ${file} has no averaged weights (model_ema.)`);
   }
   const { given, sidecar } = await readDescriptions(file, options);
+  const own = checkpoint.remark === undefined ? [] : [`${file} ${checkpoint.remark}`];
   if (isOriginal(checkpoint))
-    return { source: await openOriginal(checkpoint, { given, sidecar, useEma, signal }), remarks: [] };
+    return { source: await openOriginal(checkpoint, { given, sidecar, useEma, signal }), remarks: own };
   const kind = kindOf(checkpoint);
   const told = describe(checkpoint, kind, { given, sidecar });
   const index = given?.hasJson('model_index.json')
@@ -56,7 +57,7 @@ export async function openSingleFile(file: string, options: SingleFileOptions = 
   if (!given && told.published) requireSize(checkpoint, told.published);
   const supplied = overriddenParts(options);
   const source = new SingleFileSource(checkpoint, { given, ...told }, index, { useEma, supplied });
-  return { source, remarks: told.remarks.map((text) => `${file}: ${text}`) };
+  return { source, remarks: [...own, ...told.remarks.map((text) => `${file}: ${text}`)] };
 }
 
 /** The folder that the option names, and the training configuration that it names or that lies beside the file. */

@@ -84,6 +84,7 @@ class OriginalSource implements PartSource {
       config: value,
       files: [this.place],
       tensors: this.checkpoint.all({ useEma: this.useEma }),
+      stamps: this.checkpoint.stamps,
     };
   }
 
