@@ -154,7 +154,8 @@ static inline Vec gelu(Vec x) {
   const Vec a = bits(bits(x) & 0x7fffffff);
   const Vec t = 1.0f / fma(a, splat(0.35f), splat(1.0f));
   const Vec tail = exp(a * a * -0.5f) * t * polynomial(p, t);
-  return x > 0.0f ? x - x * tail : x * tail;
+  // Of an infinite x the tail is 0.
+  return x > 0.0f ? x - min(splat(3.40282347e38f), x) * tail : x * tail;
 }
 
 }  // namespace deepcache::cpu::DEEPCACHE_ISA

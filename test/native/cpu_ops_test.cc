@@ -1,5 +1,7 @@
 // Every op case on every instruction set that this machine runs, with 1, 2 and 3 threads.
 
+#include <cmath>
+
 #include "cpu/backend.h"
 #include "test.h"
 #include "test/ops/op_cases.h"
@@ -24,6 +26,18 @@ void run_all(const char* isa, bool fp8 = false) {
 }
 
 }  // namespace
+
+TEST(cpu_gelu_of_infinity) {
+  for (const char* isa : {"baseline", "avx2", "avx512"}) {
+    const cpu::Kernels* kernels = cpu::find_kernels(isa);
+    if (!kernels) continue;
+    cpu::CpuBackend backend(1, *kernels, false);
+    const std::vector<float> out = gelu_of(backend, {INFINITY, 3e38f, NAN});
+    CHECK_EQ(out[0], INFINITY);
+    CHECK_EQ(out[1], 3e38f);
+    CHECK(std::isnan(out[2]));
+  }
+}
 
 TEST(cpu_ops_baseline) { run_all("baseline"); }
 TEST(cpu_ops_avx2) { run_all("avx2"); }

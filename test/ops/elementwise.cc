@@ -31,6 +31,27 @@ void reference(const Elementwise& op, ReferenceState& state) {
   }
 }
 
+std::vector<float> gelu_of(Backend& backend, const std::vector<float>& values) {
+  OpBuilder builder(1, false);
+  Plan& plan = builder.plan;
+  Elementwise op;
+  op.x = plan.external(PortKind::sample, {1, 1, 1, int(values.size())});
+  op.y = plan.external(PortKind::out, op.x.shape);
+  op.activation = Activation::gelu;
+  plan.add(op);
+  plan.finish();
+  Weights weights(builder.source(), backend);
+  const size_t bytes = values.size() * sizeof(float);
+  const auto x = backend.allocate(bytes), y = backend.allocate(bytes);
+  const auto arena = backend.allocate(plan.arena_bytes(backend.activation_type()));
+  x->upload(values.data(), bytes);
+  backend.compile(plan, weights, *arena, {{x.get()}, {y.get()}})->run(0, nullptr, nullptr);
+  backend.synchronize();
+  std::vector<float> out(values.size());
+  y->download(out.data(), bytes);
+  return out;
+}
+
 std::vector<OpCase> elementwise_cases() {
   return {
       elementwise_case("scale", Activation::none, 0),

@@ -81,4 +81,7 @@ CaseResult run_case(const OpCase& test, Backend& backend, const CheckOptions& op
 // The problem only.
 std::string check_case(const OpCase& test, Backend& backend, const CheckOptions& options = {});
 
+// An activation's values, of which cases have no infinite ones.
+std::vector<float> gelu_of(Backend& backend, const std::vector<float>& values);
+
 }  // namespace deepcache::test

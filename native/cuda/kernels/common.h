@@ -108,6 +108,8 @@ constexpr float kLog2e = 1.44269504f;
 // An exact division would be three times as many instructions.
 DEVICE float sigmoid(float x) { return fast_reciprocal(1.0f + fast_exp2(-kLog2e * x)); }
 
+constexpr float kLargestFloat = 3.40282347e38f;
+
 // x Phi(x), as max(x, 0) - |x| Phi(-|x|), to 3e-6 of its value: Phi(-t) is 2 to a polynomial of t
 // (of least largest error up to 6; beyond, nothing that counts). An error function takes twice as
 // long.
@@ -121,7 +123,8 @@ DEVICE float gelu(float x) {
   power = power * t - 4.58637238e-1f;
   power = power * t - 1.15120852f;
   power = power * t - 0.999996960f;
-  return fmaxf(x, 0.0f) - t * fast_exp2(power);
+  // Of an infinite x the last factor is 0; NaN stays.
+  return fmaxf(x, 0.0f) - fminf(t, kLargestFloat) * fast_exp2(power);
 }
 
 DEVICE float activate(Activation activation, float x) {
