@@ -17,14 +17,17 @@ DEVICE Pixel find_pixel(const MatmulArgs& a, int row) {
   return {n, i, p - i * a.out_w};
 }
 
-// The input row of a tap of the pixel, or -1 outside.
-DEVICE long long find_source(const MatmulSegment& from, int phase, const Pixel& pixel, int tap) {
-  const int r = tap / from.kernel_w, s = tap - r * from.kernel_w;
+// The input row of tap (r, s) of the pixel, or -1 outside.
+DEVICE int find_source(const MatmulSegment& from, int phase, const Pixel& pixel, int r, int s) {
   const int y = pixel.y * from.stride + from.origin_y + (phase >> 1) + r;
   const int x = pixel.x * from.stride + from.origin_x + (phase & 1) + s;
   const int edge = from.limit_w + PLANTED(1);
   if (unsigned(y) >= unsigned(from.limit_h) || unsigned(x) >= unsigned(edge)) return -1;
-  return ((long long)pixel.sample * from.in_h + (y >> from.shift)) * from.in_w + (x >> from.shift);
+  return (pixel.sample * from.in_h + (y >> from.shift)) * from.in_w + (x >> from.shift);
+}
+DEVICE int find_source(const MatmulSegment& from, int phase, const Pixel& pixel, int tap) {
+  const int r = tap / from.kernel_w;
+  return find_source(from, phase, pixel, r, tap - r * from.kernel_w);
 }
 
 // The 8 values of A from k on.
@@ -34,7 +37,7 @@ DEVICE uint4 gather(const MatmulSegment& a, int phase, const Pixel& pixel, int k
   int tap = k / width, channel = k - tap * width;
   uint4 out = {0, 0, 0, 0};
   if (k >= a.k) return out;
-  long long source = find_source(a, phase, pixel, tap);
+  int source = find_source(a, phase, pixel, tap);
   if (a.eights) {
     if (source < 0) return out;
     const int which = channel >= a.channels[0];

@@ -17,7 +17,7 @@
 // added.
 
 #include "cuda/kernels/matmul_e4m3.h"
-#include "cuda/kernels/matmul_gather.h"
+#include "cuda/kernels/matmul_sm80_copies.h"
 
 namespace deepcache::cuda {
 namespace {
@@ -41,10 +41,9 @@ template <typename T, typename Operand, typename Tile, bool kAsync>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kThreads == 128 ? 3 : 1)
     matmul_kernel(const __grid_constant__ MatmulArgs args) {
   if constexpr (kIsFp8<Operand> && !DEEPCACHE_FP8) return;
-  constexpr int kPart = 16 / sizeof(Operand), kChunk = 8 * kPart, kStages = Tile::kStages;
+  using Copies = Copies<T, Operand, Tile, kAsync>;
+  constexpr int kPart = Copies::kPart, kChunk = Copies::kChunk, kStages = Tile::kStages;
   constexpr int kFragmentRows = Tile::kWarpRows / 16, kFragmentColumns = Tile::kWarpColumns / 8;
-  constexpr int kCopiesA = Tile::kRows / Tile::kCopyRows;
-  constexpr int kCopiesB = Tile::kColumns / Tile::kCopyRows;
   DYNAMIC_SHARED(shared);
   Operand* const shared_a = reinterpret_cast<Operand*>(shared);
   Operand* const shared_b = shared_a + kStages * Tile::kRows * kChunk;
@@ -57,59 +56,21 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kThreads == 128 ? 3 : 1)
   const int chunks = chunks_of_first + (args.segments[1].k + kChunk - 1) / kChunk;
   const int first_chunk = int((long long)chunks * blockIdx.y / args.splits);
   const int last_chunk = int((long long)chunks * (blockIdx.y + 1) / args.splits);
-  const int thread = threadIdx.x, lane = thread & 31, warp = thread / 32;
+  const int lane = int(threadIdx.x) & 31, warp = int(threadIdx.x) / 32;
   const int warp_row = warp % Tile::kWarpsDown * Tile::kWarpRows;
   const int warp_column = warp / Tile::kWarpsDown * Tile::kWarpColumns;
 
-  // Each thread copies the same 16 bytes of every kCopyRows-th row.
-  const int copy_row = thread / 8, copy_k = thread % 8 * kPart;
-  const int swizzled = ((thread % 8) ^ (copy_row % 8)) * kPart;
-  Pixel pixels[kCopiesA];
-#pragma unroll
-  for (int i = 0; i < kCopiesA; i++)
-    pixels[i] = find_pixel(args, first_row + copy_row + i * Tile::kCopyRows);
-
-  const auto fetch = [&](int chunk) {
-    const int stage = (chunk - first_chunk) % kStages;
-    const bool second = chunk >= chunks_of_first;
-    const MatmulSegment& from = args.segments[second];
-    const int k = (second ? chunk - chunks_of_first : chunk) * kChunk + copy_k;
-    Operand* const to_a = shared_a + stage * Tile::kRows * kChunk + swizzled;
-    Operand* const to_b = shared_b + stage * Tile::kColumns * kChunk + swizzled;
-    if constexpr (kAsync) {
-      const int width = from.channels[0] + from.channels[1];
-      const int tap = k / width, channel = k - tap * width;
-      const int which = channel >= from.channels[0];
-      const Operand* const x = static_cast<const Operand*>(from.x[which].data);
-      const int inner = channel - which * from.channels[0];
-#pragma unroll
-      for (int i = 0; i < kCopiesA; i++) {
-        const long long source = k < from.k ? find_source(from, phase, pixels[i], tap) : -1;
-        cp_async16(to_a + (copy_row + i * Tile::kCopyRows) * kChunk,
-                   source < 0 ? x : x + size_t(source) * from.channels[which] + inner, source >= 0);
-      }
-    } else {
-#pragma unroll
-      for (int i = 0; i < kCopiesA; i++)
-        *reinterpret_cast<uint4*>(to_a + (copy_row + i * Tile::kCopyRows) * kChunk) =
-            gather<T>(from, phase, pixels[i], k);
-    }
-    const int packed = packed_rows(args.columns);
-    const Operand* const weight =
-        static_cast<const Operand*>(from.weight) + size_t(phase) * packed * from.weight_stride;
-#pragma unroll
-    for (int i = 0; i < kCopiesB; i++) {
-      const int column = first_column + copy_row + i * Tile::kCopyRows;
-      const bool valid = column < packed && k < from.weight_stride;
-      cp_async16(to_b + (copy_row + i * Tile::kCopyRows) * kChunk,
-                 valid ? weight + size_t(column) * from.weight_stride + k : weight, valid);
-    }
-  };
-
+  Copies copies(args, phase, first_row, first_column, first_chunk, chunks_of_first);
   wait_for_previous_grid();
+  int filled = 0;  // the stage that is filled next
+  const auto fetch = [&] {
+    copies.next(shared_a + filled * Tile::kRows * kChunk,
+                shared_b + filled * Tile::kColumns * kChunk);
+    if (++filled == kStages) filled = 0;
+  };
 #pragma unroll
   for (int s = 0; s < kStages - 1; s++) {
-    if (first_chunk + s < last_chunk) fetch(first_chunk + s);
+    if (first_chunk + s < last_chunk) fetch();
     cp_async_commit();
   }
 
@@ -133,6 +94,11 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kThreads == 128 ? 3 : 1)
     add_row_vectors(sums);
   }
 
+  // Where a lane's row of a matrix of 8 begins, of the first step: steps change bits of their own.
+  const int lane_a = (warp_row + (lane & 15)) * kChunk + ((lane >> 4) ^ (lane & 7)) * kPart;
+  const int lane_b = (warp_column + (lane & 7) + (lane >> 4) * 8) * kChunk +
+                     ((lane >> 3 & 1) ^ (lane & 7)) * kPart;
+  int stage = 0;
   for (int chunk = first_chunk; chunk < last_chunk; chunk++) {
     if (PLANTED(2))
       cp_async_wait<kStages - 1>();
@@ -140,25 +106,21 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kThreads == 128 ? 3 : 1)
       cp_async_wait<kStages - 2>();
     if (!PLANTED(3))
       __syncthreads();  // the chunk has arrived, and all have read the stage that is filled next
-    if (chunk + kStages - 1 < last_chunk) fetch(chunk + kStages - 1);
+    if (chunk + kStages - 1 < last_chunk) fetch();
     cp_async_commit();
-    const int stage = (chunk - first_chunk) % kStages;
     const Operand* const a = shared_a + stage * Tile::kRows * kChunk;
     const Operand* const b = shared_b + stage * Tile::kColumns * kChunk;
+    if (++stage == kStages) stage = 0;
 #pragma unroll
     for (int step = 0; step < 4; step++) {
       uint32_t fragment_a[kFragmentRows][4], fragment_b[kFragmentColumns][2];
 #pragma unroll
-      for (int i = 0; i < kFragmentRows; i++) {
-        const int r = warp_row + i * 16 + (lane & 15), part = step * 2 + (lane >> 4);
-        ldmatrix_x4(fragment_a[i], a + r * kChunk + ((part ^ (r & 7)) * kPart));
-      }
+      for (int i = 0; i < kFragmentRows; i++)
+        ldmatrix_x4(fragment_a[i], a + i * 16 * kChunk + (lane_a ^ step * 2 * kPart));
 #pragma unroll
       for (int j = 0; j < kFragmentColumns / 2; j++) {
-        const int r = warp_column + j * 16 + (lane & 7) + (lane >> 4) * 8;
-        const int part = step * 2 + (lane >> 3 & 1);
         uint32_t four[4];
-        ldmatrix_x4(four, b + r * kChunk + ((part ^ (r & 7)) * kPart));
+        ldmatrix_x4(four, b + j * 16 * kChunk + (lane_b ^ step * 2 * kPart));
         fragment_b[2 * j][0] = four[0];
         fragment_b[2 * j][1] = four[1];
         fragment_b[2 * j + 1][0] = four[2];
