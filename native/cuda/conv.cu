@@ -18,7 +18,7 @@ void take_codes(const Conv& op, const Operands& operands, MatmulSegment& s) {
     throw Error(ErrorCode::kInternal, "conv: an input that fp8 cannot be");
   s.x[0] = s.x[1] = {};
   s.eights = true;
-  s.mappable = false;
+  s.mappable = is_mappable(s);
   s.weight_stride = s.k;
   s.weight_scales = reinterpret_cast<const float*>(static_cast<const char*>(weight.data) +
                                                    size_t(packed_rows(weight.out)) * s.k);

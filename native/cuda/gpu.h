@@ -19,6 +19,13 @@
 
 #include "runtime/error.h"
 
+namespace deepcache::cuda {
+// A value of e4m3 as it is stored (runtime/e4m3.h).
+struct E4m3 {
+  uint8_t code;
+};
+}  // namespace deepcache::cuda
+
 #if defined(__CUDACC__)
 #include "cuda/gpu_device.h"
 #include "cuda/hopper_device.h"

@@ -46,6 +46,10 @@ struct Number<__nv_bfloat16> {
     return narrow(low).bits | uint32_t(narrow(high).bits) << 16;
   }
 };
+template <>
+struct Number<E4m3> {
+  static constexpr int kType = emulator::kE4m3;
+};
 
 DEVICE void ldmatrix_x4(uint32_t (&r)[4], const void* row, EMULATOR_AT) {
   emulator::ldmatrix(r, 4, false, row, file, line);

@@ -15,10 +15,11 @@ namespace deepcache::cuda {
 struct HopperProduct {
   int rows, columns;  // of its tile
   double tiles;       // of the output
-  int chunks;         // of k, each kHopperChunk deep
+  int chunks;         // of k, each 128 bytes deep: 64 values, or 128 of e4m3 in the same time
   int splits;         // of them
   Finish finish;
-  double outputs;  // rows times columns of the whole product
+  double outputs;    // rows times columns of the whole product
+  bool fp8 = false;  // codes of e4m3, whose sums get scales
 };
 
 namespace hopper_time {
@@ -54,6 +55,9 @@ constexpr double kStart = 1000, kRefill = 200, kResidual = 500;
 // A second kernel, and what it moves through L2 for each sum: written and read, fp32.
 constexpr double kApart = 1500, kApartBytes = 8, kApartCacheBytes = 25;
 
+// More for each sum of codes: its column's scale, and two factors.
+constexpr double kScaled = 1.7;
+
 // The share of the tensor cores' rate that a tile's main loop can reach. For 16 values of k a wgmma
 // of 64 rows takes columns / 2 cycles; meanwhile the port of shared memory carries its operands,
 // and what TMA writes for the block, at 128 bytes a cycle. Consumers share the columns of a tile of
@@ -78,7 +82,9 @@ inline double hopper_cycles(const HopperProduct& p, int multiprocessors) {
   const double waves = std::ceil(p.tiles * p.splits / multiprocessors);
   const double chunks = (p.chunks + p.splits - 1) / p.splits;
   const double sums = double(p.rows) * p.columns / 256;
-  double tile = kSharedCycles * (kTile + instructions_per_sum(p.finish) * sums) + kRefill;
+  double tile =
+      kSharedCycles * (kTile + (instructions_per_sum(p.finish) + (p.fp8 ? kScaled : 0)) * sums) +
+      kRefill;
   if (p.finish == Finish::residual || p.finish == Finish::general)
     tile += kResidual * (p.rows < 256 ? 1 : 3);
   const double cycles =

@@ -1,13 +1,19 @@
 #include "cuda/op.h"
 #include "cuda/product.h"
+#include "cuda/workspace.h"
 
 namespace deepcache::cuda {
 
-Product make_product(const MatmulArgs& args, const MatmulChoice& choice, ActivationType type) {
+Product plan_product(const MatmulArgs& args, const MatmulChoice& choice) {
   Product product;
   product.args = args;
   product.args.splits = choice.splits;
   product.tile = choice.tile;
+  return product;
+}
+
+Product make_product(const MatmulArgs& args, const MatmulChoice& choice, ActivationType type) {
+  Product product = plan_product(args, choice);
   if (is_sm90(choice.tile)) {
     product.boxes = choose_boxes(args, matmul_tile_info(choice.tile).rows);
     map_inputs(args, choice.tile,
@@ -17,15 +23,18 @@ Product make_product(const MatmulArgs& args, const MatmulChoice& choice, Activat
   return product;
 }
 
-size_t partial_bytes(const Product& product) {
+size_t partial_count(const Product& product) {
   const MatmulArgs& args = product.args;
   if (!product.apart()) return 0;
-  return size_t(args.splits) * args.phases * args.rows * args.columns * sizeof(float);
+  return size_t(args.splits) * args.phases * args.rows * args.columns;
 }
 
 template <typename T>
 void launch_sums(const Product& product, const gpu::Properties& gpu, Stream stream) {
-  if (is_sm90(product.tile))
+  if (is_sm90(product.tile) && product.args.fp8)
+    launch_matmul_e4m3_sm90<Half>(product.args, product.boxes, product.tile, gpu.multiprocessors,
+                                  stream);
+  else if (is_sm90(product.tile))
     launch_matmul_sm90<T>(product.args, product.boxes, product.tile, gpu.multiprocessors, stream);
   else if (product.tile == MatmulTile::narrow_64x8)
     launch_matmul_narrow<T>(product.args, stream);
@@ -47,7 +56,8 @@ template void launch_product<Bfloat16>(const Product&, const gpu::Properties&, S
 std::string describe(const Product& product) {
   const MatmulArgs& a = product.args;
   const MatmulTileInfo tile = matmul_tile_info(product.tile);
-  std::string text = is_sm90(product.tile) ? "matmul sm_90a " : "matmul ";
+  std::string text = a.fp8 ? "matmul e4m3 " : "matmul ";
+  if (is_sm90(product.tile)) text += "sm_90a ";
   text += std::to_string(tile.rows) + "x" + std::to_string(tile.columns);
   if (a.phases > 1) text += ", " + std::to_string(a.phases) + " phases";
   if (a.segment_count > 1) text += ", with its shortcut";
@@ -70,50 +80,58 @@ class ConvOp : public DeviceOp {
 
   void launch(Stream stream) const override { launch_(product_, properties_, stream); }
   std::string kernel() const override { return describe(product_); }
-  size_t workspace_bytes() const override { return partial_bytes(product_); }
+  size_t workspace_bytes() const override { return partial_count(product_) * sizeof(float); }
   void use_workspace(void* data) override { product_.args.partials = static_cast<float*>(data); }
 
- protected:
-  Product product_;
-
  private:
+  Product product_;
   const gpu::Properties& properties_;
   void (*launch_)(const Product&, const gpu::Properties&, Stream);
 };
 
 // A product of e4m3, whose input becomes codes before it.
-class Fp8ConvOp : public ConvOp {
+class Fp8ConvOp : public DeviceOp {
  public:
-  Fp8ConvOp(Product product, const RoundArgs& round, const OpContext& context)
-      : ConvOp(std::move(product), context), round_(round) {}
+  Fp8ConvOp(const MatmulArgs& args, const MatmulChoice& choice, const RoundArgs& round,
+            const OpContext& context)
+      : choice_(choice),
+        type_(context.gpu.type),
+        properties_(context.gpu.properties),
+        product_(plan_product(args, choice)),
+        round_(round) {
+    const size_t scales = size_t(round.scales);
+    partials_ = layout_.add<float>(partial_count(product_));
+    codes_ = layout_.add<uint8_t>(round.count * scales);
+    scales_ = layout_.add<float>(scales);
+    largest_ = layout_.add<float>(round.rows ? 0 : scales * kRoundParts);
+  }
 
   void launch(Stream stream) const override {
     launch_round_input<Half>(round_, stream);
-    ConvOp::launch(stream);
+    launch_product<Half>(product_, properties_, stream);
   }
-  std::string kernel() const override { return ConvOp::kernel() + ", e4m3"; }
-  size_t workspace_bytes() const override {
-    return codes_at() + gpu::aligned_size(round_.count * size_t(round_.scales)) +
-           gpu::aligned_size(size_t(round_.scales) * sizeof(float)) +
-           (round_.rows ? 0 : size_t(round_.scales) * kRoundParts * sizeof(float));
-  }
+  std::string kernel() const override { return describe(product_); }
+  size_t workspace_bytes() const override { return layout_.bytes(); }
   void use_workspace(void* data) override {
-    ConvOp::use_workspace(data);
-    char* const codes = static_cast<char*>(data) + codes_at();
-    char* const scales = codes + gpu::aligned_size(round_.count * size_t(round_.scales));
-    round_.codes = reinterpret_cast<uint8_t*>(codes);
-    round_.to_scales = reinterpret_cast<float*>(scales);
-    round_.largest =
-        reinterpret_cast<float*>(scales + gpu::aligned_size(size_t(round_.scales) * sizeof(float)));
-    MatmulSegment& segment = product_.args.segments[0];
-    segment.x[0] = segment.x[1] = {codes};
-    segment.input_scales = round_.to_scales;
+    round_.codes = codes_.in(data);
+    round_.to_scales = scales_.in(data);
+    round_.largest = largest_.in(data);
+    MatmulArgs args = product_.args;
+    args.segments[0].x[0] = args.segments[0].x[1] = {round_.codes};
+    args.segments[0].input_scales = round_.to_scales;
+    args.partials = partials_.in(data);
+    product_ = make_product(args, choice_, type_);
   }
 
  private:
-  size_t codes_at() const { return gpu::aligned_size(ConvOp::workspace_bytes()); }
-
+  const MatmulChoice choice_;
+  const ActivationType type_;
+  const gpu::Properties& properties_;
+  Product product_;
   RoundArgs round_;
+  WorkspaceLayout layout_;
+  WorkspacePart<float> partials_, scales_, largest_;
+  WorkspacePart<uint8_t> codes_;
 };
 
 }  // namespace
@@ -123,8 +141,7 @@ std::unique_ptr<DeviceOp> make_op(const Conv& op, const OpContext& context) {
   if (auto padded = make_few_channels(args, context)) return padded;
   const MatmulChoice choice = context.gpu.tuning.choose(args, context.gpu);
   if (args.fp8)
-    return std::make_unique<Fp8ConvOp>(make_product(args, choice, context.gpu.type),
-                                       round_args(op, context.operands), context);
+    return std::make_unique<Fp8ConvOp>(args, choice, round_args(op, context.operands), context);
   return std::make_unique<ConvOp>(make_product(args, choice, context.gpu.type), context);
 }
 

@@ -22,11 +22,13 @@ struct Product {
   bool apart() const { return tile != MatmulTile::narrow_64x8 && args.apart(); }
 };
 
-// The product as `choice` says. Throws Error(kInternal) when an input cannot be mapped.
+// The product as `choice` says, without tensor maps: of inputs that have no place yet.
+Product plan_product(const MatmulArgs& args, const MatmulChoice& choice);
+// All of it. Throws Error(kInternal) when an input cannot be mapped.
 Product make_product(const MatmulArgs& args, const MatmulChoice& choice, ActivationType type);
 
-// Bytes of its MatmulArgs::partials.
-size_t partial_bytes(const Product& product);
+// Values of its MatmulArgs::partials.
+size_t partial_count(const Product& product);
 
 // The sums of one that is finished apart, without launch_finish().
 template <typename T>

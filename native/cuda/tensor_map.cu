@@ -3,7 +3,7 @@
 namespace deepcache::cuda::gpu {
 namespace {
 
-int bytes_of(MapType type) { return type == MapType::fp32 ? 4 : 2; }
+int bytes_of(MapType type) { return type == MapType::fp32 ? 4 : type == MapType::byte ? 1 : 2; }
 
 // The requirements of cuTensorMapEncodeTiled and -Im2col, so that the emulator refuses what the
 // driver would refuse, and the reason has words.
@@ -70,6 +70,8 @@ CUtensorMapDataType data_type(MapType type) {
       return CU_TENSOR_MAP_DATA_TYPE_FLOAT16;
     case MapType::bfloat16:
       return CU_TENSOR_MAP_DATA_TYPE_BFLOAT16;
+    case MapType::byte:
+      return CU_TENSOR_MAP_DATA_TYPE_UINT8;
     default:
       return CU_TENSOR_MAP_DATA_TYPE_FLOAT32;
   }

@@ -13,7 +13,7 @@ namespace deepcache::cuda::gpu {
 // bytes, so that a column of chunks meets all banks. The values are the driver's.
 enum class Swizzle { none = 0, bytes32 = 1, bytes64 = 2, bytes128 = 3 };
 
-enum class MapType { half, bfloat16, fp32 };
+enum class MapType { half, bfloat16, fp32, byte };
 template <typename T>
 constexpr MapType kMapType = std::is_same_v<T, Half>       ? MapType::half
                              : std::is_same_v<T, Bfloat16> ? MapType::bfloat16

@@ -59,13 +59,13 @@ double cost(const MatmulArgs& args, const MatmulChoice& choice, int tiles_down,
   if (!is_sm90(choice.tile)) return sm80_cycles(args, choice, tiles, multiprocessors);
   const double outputs = double(args.phases) * args.rows * args.columns;
   return hopper_cycles({info.rows, info.columns, tiles, chunk_count(args, true), choice.splits,
-                        finish_of(args, choice.splits), outputs},
+                        finish_of(args, choice.splits), outputs, args.fp8},
                        multiprocessors);
 }
 
 bool serves(const MatmulArgs& args, MatmulTile tile, const gpu::Properties& gpu) {
   if (tile == MatmulTile::narrow_64x8) return false;
-  bool mappable = gpu.hopper && !args.fp8;
+  bool mappable = gpu.hopper;
   for (int s = 0; s < args.segment_count; s++) mappable &= args.segments[s].mappable;
   return is_sm90(tile) == mappable && matmul_tile_info(tile).shared_bytes <= gpu.shared_bytes;
 }
@@ -88,14 +88,10 @@ bool parse_tile(const std::string& name, MatmulTile& tile) {
 }
 
 int chunk_count(const MatmulArgs& args, bool sm90) {
-  int chunks = 0;
-  for (int i = 0; i < args.segment_count; i++) {
-    const MatmulSegment& s = args.segments[i];
-    // TMA loads chunks of one tap and input, cp.async 64 values of k whatever they are.
-    chunks += sm90 ? s.kernel_h * s.kernel_w *
-                         (parts(s.channels[0], kMatmulChunk) + parts(s.channels[1], kMatmulChunk))
-                   : parts(s.k, args.fp8 ? 2 * kMatmulChunk : kMatmulChunk);
-  }
+  if (sm90) return matmul_sm90_chunks(args);
+  int chunks = 0;  // values of k in a row, whatever they are
+  for (int i = 0; i < args.segment_count; i++)
+    chunks += parts(args.segments[i].k, matmul_chunk(args.fp8));
   return chunks;
 }
 
@@ -109,7 +105,6 @@ std::vector<MatmulChoice> rank_choices(const MatmulArgs& args, const gpu::Proper
     const int chunks = chunk_count(args, is_sm90(tile)), tiles_down = count_down(args, tile);
     for (const int splits : kSplits) {
       if (splits > 1 && splits * kLeastChunks > chunks) break;
-      if (is_sm90(tile) && !matmul_sm90_finishes(tile, finish_of(args, splits))) continue;
       const MatmulChoice choice{tile, splits};
       choices.emplace_back(cost(args, choice, tiles_down, gpu.multiprocessors), choice);
     }
@@ -148,14 +143,15 @@ MatmulBoxes choose_boxes(const MatmulArgs& args, int tile_rows) {
 }
 
 void map_inputs(const MatmulArgs& args, MatmulTile tile, gpu::MapType type, MatmulBoxes& boxes) {
-  constexpr int kBytes = 2;
+  const int bytes = args.fp8 ? 1 : 2, chunk = matmul_chunk(args.fp8);
+  if (args.fp8) type = gpu::MapType::byte;
   for (int i = 0; i < args.segment_count; i++) {
     const MatmulSegment& s = args.segments[i];
     for (int input = 0; input < 2; input++) {
-      const long long pixel = (long long)s.channels[input] * kBytes;
+      const long long pixel = (long long)s.channels[input] * bytes;
       if (pixel == 0) continue;
       boxes.x[i][input] = gpu::tiled_map(type, s.x[input].data,
-                                         {{s.channels[input], kBytes, kMatmulChunk, 1},
+                                         {{s.channels[input], bytes, chunk, 1},
                                           {s.in_w, pixel, boxes.w, s.stride},
                                           {s.in_h, pixel * s.in_w, boxes.h, s.stride},
                                           {args.samples, pixel * s.in_w * s.in_h, boxes.n, 1}},
@@ -163,8 +159,8 @@ void map_inputs(const MatmulArgs& args, MatmulTile tile, gpu::MapType type, Matm
     }
     boxes.weight[i] = gpu::tiled_map(
         type, s.weight,
-        {{s.weight_stride, kBytes, kMatmulChunk, 1},
-         {(long long)args.phases * packed_rows(args.columns), (long long)s.weight_stride * kBytes,
+        {{s.weight_stride, bytes, chunk, 1},
+         {(long long)args.phases * packed_rows(args.columns), (long long)s.weight_stride * bytes,
           matmul_tile_info(tile).columns * (PLANTED(80) ? 2 : 1), 1}},
         gpu::Swizzle::bytes128);
   }

@@ -92,19 +92,19 @@ MatmulChoice measure(const MatmulArgs& args, const std::vector<MatmulChoice>& ra
   const gpu::Memory scales(args.fp8 ? size_t(args.rows) * sizeof(float) : 0);
   const ColdWeights weights(args, context);
   std::vector<Candidate> candidates(std::min(kFavourites, ranked.size()));
-  size_t bytes = 0;
+  size_t sums = 0;
   for (size_t i = 0; i < candidates.size(); i++)
     for (size_t copy = 0; copy < weights.count(); copy++) {
-      candidates[i].push_back(make_product(weights.args(copy), ranked[i], context.type));
-      MatmulArgs& own = candidates[i].back().args;
+      MatmulArgs own = weights.args(copy);
       own.y.data = y.data();
       if (args.fp8) {
         own.segments[0].x[0] = own.segments[0].x[1] = {codes.data()};
         own.segments[0].input_scales = reinterpret_cast<const float*>(scales.data());
       }
-      bytes = std::max(bytes, partial_bytes(candidates[i].back()));
+      candidates[i].push_back(make_product(own, ranked[i], context.type));
+      sums = std::max(sums, partial_count(candidates[i].back()));
     }
-  const gpu::Memory partials(bytes);
+  const gpu::Memory partials(sums * sizeof(float));
   for (Candidate& candidate : candidates) {
     for (Product& product : candidate)
       product.args.partials = reinterpret_cast<float*>(partials.data());

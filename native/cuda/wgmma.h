@@ -2,7 +2,9 @@
 
 // wgmma under nvcc: the four warps of a warpgroup compute d = a b or d += a b for a 64 x 16 a and a
 // 16 x kColumns b of 16-bit values, asynchronously. a is in shared memory (by its descriptor) or in
-// registers, b in shared memory: kColumns rows of 16, or, kTransposedB, 16 rows of kColumns.
+// registers, b in shared memory: kColumns rows of 16, or, kTransposedB, 16 rows of kColumns. Of
+// e4m3, both are in shared memory and have 32 values of k, so as many bytes; neither can be
+// transposed.
 //
 // Accumulators are laid out as mma.sync's: for each 8 columns j a thread holds d[4 j] to d[4 j +
 // 3], columns 8 j + 2 (lane % 4) and the next of row lane / 4, then of row lane / 4 + 8 of its
@@ -41,25 +43,28 @@
   ",%96,%97,%98,%99,%100,%101,%102,%103,%104,%105,%106,%107,%108,%109,%110,%111" \
   ",%112,%113,%114,%115,%116,%117,%118,%119,%120,%121,%122,%123,%124,%125,%126,%127"
 
-// Behind them come the operands accumulate (p), kTransposedB (t), b, and a. a in shared memory has
-// a flag for transposition too, which is 0.
-#define DEEPCACHE_WGMMA_TEXT(columns, type, names, p, b, a, flags)                         \
-  "{\n.reg .pred p;\nsetp.ne.b32 p, %" #p                                                  \
-  ", 0;\n"                                                                                 \
-  "wgmma.mma_async.sync.aligned.m64n" #columns "k16.f32." type "." type " {" names "}, " a \
-  ", %" #b ", p, 1, 1, " flags ";\n}"
+// Behind them come the operands accumulate (p), kTransposedB (t), b, and a. 16-bit types have flags
+// for transposition: of a in shared memory, which is 0, and of b.
+#define DEEPCACHE_WGMMA_TEXT(columns, type, names, p, b, a, flags)                                \
+  "{\n.reg .pred p;\nsetp.ne.b32 p, %" #p                                                         \
+  ", 0;\n"                                                                                        \
+  "wgmma.mma_async.sync.aligned.m64n" #columns type " {" names "}, " a ", %" #b ", p, 1, 1" flags \
+  ";\n}"
 
-#define DEEPCACHE_WGMMA_SHARED(columns, type, names, registers, p, t, b, a)        \
-  asm volatile(DEEPCACHE_WGMMA_TEXT(columns, type, names, p, b, "%" #a, "0, %" #t) \
-               : DEEPCACHE_LIST registers                                          \
+#define DEEPCACHE_WGMMA_SHARED(columns, type, names, registers, p, b, a, flags) \
+  asm volatile(DEEPCACHE_WGMMA_TEXT(columns, type, names, p, b, "%" #a, flags)  \
+               : DEEPCACHE_LIST registers                                       \
                : "r"(accumulate), "n"(kTransposedB), "l"(b_descriptor), "l"(a_descriptor))
 
 #define DEEPCACHE_WGMMA_REGISTERS(columns, type, names, registers, p, t, b, a0, a1, a2, a3)   \
   asm volatile(DEEPCACHE_WGMMA_TEXT(columns, type, names, p, b,                               \
-                                    "{%" #a0 ", %" #a1 ", %" #a2 ", %" #a3 "}", "%" #t)       \
+                                    "{%" #a0 ", %" #a1 ", %" #a2 ", %" #a3 "}", ", %" #t)     \
                : DEEPCACHE_LIST registers                                                     \
                : "r"(accumulate), "n"(kTransposedB), "l"(b_descriptor), "r"(a[0]), "r"(a[1]), \
                  "r"(a[2]), "r"(a[3]))
+
+#define DEEPCACHE_F16 "k16.f32.f16.f16"
+#define DEEPCACHE_BF16 "k16.f32.bf16.bf16"
 
 #define DEEPCACHE_WGMMA(columns, names, registers, p, t, b, a0, a1, a2, a3)                        \
   template <>                                                                                      \
@@ -67,18 +72,24 @@
     template <typename T, int kTransposedB>                                                        \
     static DEVICE void run(float (&d)[columns / 2], uint64_t a_descriptor, uint64_t b_descriptor,  \
                            int accumulate) {                                                       \
-      if constexpr (std::is_same_v<T, __half>)                                                     \
-        DEEPCACHE_WGMMA_SHARED(columns, "f16", names, registers, p, t, b, a0);                     \
+      static_assert(!std::is_same_v<T, E4m3> || !kTransposedB);                                    \
+      if constexpr (std::is_same_v<T, E4m3>)                                                       \
+        DEEPCACHE_WGMMA_SHARED(columns, "k32.f32.e4m3.e4m3", names, registers, p, b, a0, "");      \
+      else if constexpr (std::is_same_v<T, __half>)                                                \
+        DEEPCACHE_WGMMA_SHARED(columns, DEEPCACHE_F16, names, registers, p, b, a0, ", 0, %" #t);   \
       else                                                                                         \
-        DEEPCACHE_WGMMA_SHARED(columns, "bf16", names, registers, p, t, b, a0);                    \
+        DEEPCACHE_WGMMA_SHARED(columns, DEEPCACHE_BF16, names, registers, p, b, a0, ", 0, %" #t);  \
     }                                                                                              \
     template <typename T, int kTransposedB>                                                        \
     static DEVICE void run(float (&d)[columns / 2], const uint32_t (&a)[4], uint64_t b_descriptor, \
                            int accumulate) {                                                       \
+      static_assert(!std::is_same_v<T, E4m3>);                                                     \
       if constexpr (std::is_same_v<T, __half>)                                                     \
-        DEEPCACHE_WGMMA_REGISTERS(columns, "f16", names, registers, p, t, b, a0, a1, a2, a3);      \
+        DEEPCACHE_WGMMA_REGISTERS(columns, DEEPCACHE_F16, names, registers, p, t, b, a0, a1, a2,   \
+                                  a3);                                                             \
       else                                                                                         \
-        DEEPCACHE_WGMMA_REGISTERS(columns, "bf16", names, registers, p, t, b, a0, a1, a2, a3);     \
+        DEEPCACHE_WGMMA_REGISTERS(columns, DEEPCACHE_BF16, names, registers, p, t, b, a0, a1, a2,  \
+                                  a3);                                                             \
     }                                                                                              \
   }
 
@@ -136,9 +147,9 @@ DEVICE void wgmma_pin(float (&d)[kCount]) {
 }
 
 // Of an operand in shared memory, in TMA's 128-byte swizzle, whose base is aligned to 1024 bytes:
-// rows of 64 values, 8 of them `stride_bytes` (1024, when they are dense) from the next 8; a
-// further 32 bytes are 16 values of k. Transposed (rows along k): `leading_bytes` lie between 64
-// columns and the next.
+// rows of 128 bytes, 8 of them `stride_bytes` (1024, when they are dense) from the next 8; a
+// further 32 bytes are an instruction's values of k. Transposed (rows along k): `leading_bytes` lie
+// between 64 columns and the next.
 DEVICE uint64_t wgmma_descriptor(const void* data, int leading_bytes, int stride_bytes) {
   return matrix_descriptor(shared_address(data), leading_bytes, stride_bytes);
 }

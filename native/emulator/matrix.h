@@ -7,10 +7,10 @@
 
 namespace deepcache::emulator {
 
-enum FragmentType { kHalf, kBfloat16 };
+enum FragmentType { kHalf, kBfloat16, kE4m3 };
 
 float widen(uint16_t bits, int type);
-// Eight values.
+// Eight values of 16 bits.
 void widen8(const void* bits, int type, float* out);
 
 // Lane l gives the address of row l % 8 of matrix l / 8; `count` matrices of 8 rows of 16 bytes.

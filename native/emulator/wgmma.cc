@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "matrix.h"
+#include "runtime/e4m3.h"
 #include "scheduler.h"
 #include "shared_memory.h"
 #include "swizzle.h"
@@ -12,7 +13,8 @@
 namespace deepcache::emulator {
 namespace {
 
-constexpr int kRows = 64, kDepth = 16, kThreads = 128;
+constexpr int kRows = 64, kMostDepth = 32, kThreads = 128;
+constexpr int kRowBytes = 32;  // of an operand's values of k
 constexpr unsigned kAllWarps = 0xf;
 
 Warpgroup& warpgroup() { return current->block->warpgroups[current->index / kThreads]; }
@@ -46,9 +48,9 @@ struct Operand {
            start / 128 % 8, unsigned(descriptor >> 49 & 7));
   }
 
-  // Of 8 values of k from k on (0 or 8) in a row; rows lie along m or n.
-  uint32_t chunk(int row, int k) const {
-    return swizzled(start + row / 8 * stride + row % 8 * 128 + k * 2, 3);
+  // Of the 16 bytes from a byte on (0 or 16) of the values of k in a row; rows lie along m or n.
+  uint32_t chunk(int row, int byte) const {
+    return swizzled(start + row / 8 * stride + row % 8 * 128 + byte, 3);
   }
   // Transposed: of 8 columns from `column` on of row k.
   uint32_t transposed_chunk(int column, int k) const {
@@ -62,7 +64,8 @@ struct Operand {
 // The rows of some of the four warps (a bit for each).
 class Execution {
  public:
-  Execution(Block& block, WgmmaOp& op, unsigned warps) : block_(block), op_(op), warps_(warps) {}
+  Execution(Block& block, WgmmaOp& op, unsigned warps)
+      : block_(block), op_(op), warps_(warps), depth_(op.shape.type == kE4m3 ? 32 : 16) {}
 
   void run() {
     statistics.wgmma++;
@@ -74,7 +77,7 @@ class Execution {
       if (!has_row(m)) continue;
       float* const row = d + m * columns;
       if (!op_.shape.accumulate) std::fill_n(row, columns, 0.0f);
-      for (int k = 0; k < kDepth; k++) {
+      for (int k = 0; k < depth_; k++) {
         const float factor = a_[m][k], *const values = b_[k];
         for (int n = 0; n < columns; n++) row[n] += factor * values[n];
       }
@@ -89,7 +92,8 @@ class Execution {
     if (!op_.a_registers[0]) {
       const Operand operand(op_.a, op_.file, op_.line);
       for (int m = 0; m < kRows; m++)
-        for (int k = 0; has_row(m) && k < kDepth; k += 8) fetch(operand.chunk(m, k), &a_[m][k]);
+        for (int byte = 0; has_row(m) && byte < kRowBytes; byte += 16)
+          fetch(operand.chunk(m, byte), &a_[m][byte * depth_ / kRowBytes]);
       return;
     }
     for (int t = 0; t < kThreads; t++) {
@@ -103,34 +107,42 @@ class Execution {
 
   void fetch_b() {
     const Operand operand(op_.b, op_.file, op_.line);
-    float v[8];
-    const int whole = op_.shape.columns / 64 * 64;
-    const int columns = options.odd_transposed_columns ? op_.shape.columns : whole;
-    for (int n = 0; n < op_.shape.columns; n += op_.shape.transposed_b ? 8 : 1)
-      for (int k = 0; k < kDepth; k += op_.shape.transposed_b ? 1 : 8)
-        if (op_.shape.transposed_b && n >= columns) {
-          std::fill_n(&b_[k][n], 8, std::numeric_limits<float>::quiet_NaN());
-        } else if (op_.shape.transposed_b) {
-          fetch(operand.transposed_chunk(n, k), &b_[k][n]);
-        } else {
-          fetch(operand.chunk(n, k), v);
-          for (int i = 0; i < 8; i++) b_[k + i][n] = v[i];
-        }
+    if (op_.shape.transposed_b) return fetch_transposed_b(operand);
+    float v[kMostDepth];
+    for (int n = 0; n < op_.shape.columns; n++) {
+      for (int byte = 0; byte < kRowBytes; byte += 16)
+        fetch(operand.chunk(n, byte), &v[byte * depth_ / kRowBytes]);
+      for (int k = 0; k < depth_; k++) b_[k][n] = v[k];
+    }
   }
 
-  // Eight values of shared memory.
+  void fetch_transposed_b(const Operand& operand) {
+    const int whole = op_.shape.columns / 64 * 64;
+    const int columns = options.odd_transposed_columns ? op_.shape.columns : whole;
+    for (int n = 0; n < op_.shape.columns; n += 8)
+      for (int k = 0; k < depth_; k++)
+        if (n >= columns)
+          std::fill_n(&b_[k][n], 8, std::numeric_limits<float>::quiet_NaN());
+        else
+          fetch(operand.transposed_chunk(n, k), &b_[k][n]);
+  }
+
+  // 16 bytes of shared memory: 8 values, or 16 of e4m3.
   void fetch(uint32_t address, float* out) {
     if (address + 16 > block_.shared_bytes)
       fail(op_.file, op_.line, "wgmma: an operand reaches outside of shared memory (offset %u)",
            address);
     note_read(block_.shared + address, 16);
-    widen8(block_.shadow + address, op_.shape.type, out);
+    const char* const bytes = block_.shadow + address;
+    if (op_.shape.type != kE4m3) return widen8(bytes, op_.shape.type, out);
+    for (int i = 0; i < 16; i++) out[i] = e4m3_to_float(uint8_t(bytes[i]));
   }
 
   Block& block_;
   WgmmaOp& op_;
   const unsigned warps_;
-  float a_[kRows][kDepth], b_[kDepth][256];
+  const int depth_;
+  float a_[kRows][kMostDepth], b_[kMostDepth][256];
 };
 
 // Runs some warps' parts of the ops before number `end`, which all threads have issued.
@@ -204,6 +216,8 @@ void complete(Block& block, Warpgroup& group, int warp, uint64_t end) {
 void wgmma(float* d, uint64_t a, const uint32_t* a_registers, uint64_t b, const WgmmaShape& shape,
            const char* file, int line) {
   Internal internal;
+  if (shape.type == kE4m3 && (shape.transposed_b || a_registers))
+    fail(file, line, "wgmma: operands of e4m3 are not transposed, and not emulated in registers");
   if (!current->wgmma_fenced)
     fail(file, line, "wgmma without wgmma_fence since its registers were last free");
   Warpgroup& group = warpgroup();

@@ -9,8 +9,8 @@
 namespace deepcache::emulator {
 
 struct WgmmaShape {
-  int columns;  // of b and d; a has 64 rows, k is 16
-  int type;     // matrix.h's FragmentType
+  int columns;  // of b and d; a has 64 rows
+  int type;     // matrix.h's FragmentType: k is 16, or 32 of e4m3
   bool transposed_b, accumulate;
   bool operator==(const WgmmaShape&) const = default;
 };

@@ -5,7 +5,8 @@
 // FILEs are cubins, or objects and libraries of a build whose device code is not compressed (all but `release`). --check
 // fails when a main kernel is worse than test/kernels/machine-code.json records: by more than 5 % where instructions are counted,
 // at all where local memory, divisions in loops over k, or products run one by one are. Only the latter is looked at in
-// kernels that are not recorded, and when nvcc is not the recorded one. --renew writes the file.
+// kernels that are not recorded, and when nvcc is not the recorded one. --renew writes the file; what it has of kernels whose names
+// are in none of the FILEs stays.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -63,11 +64,12 @@ function measure(kernel) {
     row.producer = copies.length;
     row.producer_divisions = of(copies, 'I2F.RP');
   }
-  const products = loopOf(loops, instructions, 'HGMMA') ?? loopOf(loops, instructions, 'HMMA');
+  const kind = ['HGMMA', 'QGMMA', 'HMMA'].find((name) => of(all, name) > 0);
+  const products = kind && loopOf(loops, instructions, kind);
   if (!products) return row;
   row.products = products.length;
   const waits = products.filter((i) => /^WAIT/.test(instructions[i].name));
-  if (of(products, 'HGMMA') > 0) row.product_waits = waits.length;
+  if (kind !== 'HMMA') row.product_waits = waits.length;
   const outer = loops
     .filter((loop) => loop.length > products.length && loop.includes(products[0]))
     .sort((a, b) => a.length - b.length)[0];
@@ -129,9 +131,13 @@ if (options.markdown) writeFileSync(options.markdown, table);
 if (!options.check) console.log(table);
 const nvcc = nvccVersion();
 if (options.renew) {
-  const lines = Object.entries(rows).map(
-    ([name, row]) => `  ${JSON.stringify(name)}: ${JSON.stringify(row)}`,
+  const template = (name) => name.replace(/<.*/, '');
+  const renewed = new Set(Object.keys(rows).map(template));
+  const kept = Object.entries(JSON.parse(readFileSync(RECORD, 'utf8')).kernels).filter(
+    ([name]) => !renewed.has(template(name)),
   );
+  const all = [...kept, ...Object.entries(rows)].sort(([a], [b]) => (a < b ? -1 : 1));
+  const lines = all.map(([name, row]) => `  ${JSON.stringify(name)}: ${JSON.stringify(row)}`);
   writeFileSync(RECORD, `{\n "nvcc": ${JSON.stringify(nvcc)},\n "kernels": {\n${lines.join(',\n')}\n }\n}\n`);
 }
 if (options.check) {

@@ -23,6 +23,7 @@ const NAMES = new Map([
   [0x1b5, 'UTMASTG'],
   [0x1c5, 'WARPGROUP'],
   [0x1f0, 'HGMMA'],
+  [0x1f3, 'QGMMA'],
 ]);
 
 /** The instructions of a kernel's code: {name, target?}, targets as indices. Others than counting needs are '' by name. */

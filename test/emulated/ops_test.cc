@@ -1,5 +1,6 @@
 // Every op case on the emulated GPUs against the double-precision reference.
 
+#include <cmath>
 #include <set>
 
 #include "emulated.h"
@@ -57,14 +58,15 @@ void run_all(int device, ActivationType type, bool staged, uint64_t seed, Async 
   run_all(*backend, type, staged, only);
 }
 
-// Those of products of e4m3, which must serve them.
-void run_fp8(int device, bool staged, uint64_t seed, Async async, int resident) {
+// Those of products of e4m3, by a kernel whose name begins so.
+void run_fp8(int device, const std::string& kernel, bool staged, uint64_t seed, Async async,
+             int resident) {
   const Emulation emulation(seed, async, resident);
   const auto backend = emulated_backend(device, ActivationType::fp16, true);
   std::set<std::string> only;
   for (const OpCase& test : op_cases())
     if (test.name.starts_with("conv_fp8")) only.insert(test.name);
-  run_all(*backend, ActivationType::fp16, staged, only, "e4m3");
+  run_all(*backend, ActivationType::fp16, staged, only, kernel);
 }
 
 // Every kernel with barriers or asynchronous copies: what ThreadSanitizer runs, which is slow.
@@ -137,9 +139,19 @@ TEST(quick_ops_fp32_inputs) { run_all(kSm80, ActivationType::fp16, false, 2, Asy
 TEST(quick_ops_sm90_late) { run_all(kSm90, ActivationType::fp16, true, 1, Async::late, 1); }
 TEST(quick_ops_bf16_random) { run_all(kSm86, ActivationType::bf16, true, 3, Async::random, 2); }
 
-TEST(quick_ops_fp8_late) { run_fp8(kSm89, true, 12, Async::late, 1); }
-TEST(quick_ops_fp8_fp32_inputs) { run_fp8(kSm89, false, 13, Async::random, 2); }
-TEST(quick_ops_fp8_sm90) { run_fp8(kSm90, true, 14, Async::random, 2); }
+TEST(quick_ops_fp8_late) { run_fp8(kSm89, "e4m3", true, 12, Async::late, 1); }
+TEST(quick_ops_fp8_fp32_inputs) { run_fp8(kSm89, "e4m3", false, 13, Async::random, 2); }
+TEST(quick_ops_fp8_sm90) { run_fp8(kSm90, "e4m3 sm_90a", true, 14, Async::random, 2); }
+TEST(quick_ops_fp8_sm90_fp32_inputs) { run_fp8(kSm90, "e4m3 sm_90a", false, 16, Async::late, 1); }
+
+TEST(quick_gelu_of_infinity) {
+  const auto backend = emulated_backend(kSm80, ActivationType::fp16);
+  const std::vector<float> out = gelu_of(*backend, {INFINITY, -INFINITY, 3e38f, NAN});
+  CHECK_EQ(out[0], INFINITY);
+  CHECK_EQ(out[1], 0.0f);
+  CHECK_EQ(out[2], 3e38f);
+  CHECK(std::isnan(out[3]));
+}
 
 TEST(quick_fp8_is_refused_where_there_is_none) {
   for (const int device : {kSm80, kSm86}) {
@@ -155,7 +167,8 @@ TEST(quick_fp8_is_refused_where_there_is_none) {
   }
 }
 
-TEST(races_fp8) { run_fp8(kSm89, true, 15, Async::random, 2); }
+TEST(races_fp8) { run_fp8(kSm89, "e4m3", true, 15, Async::random, 2); }
+TEST(races_fp8_sm90) { run_fp8(kSm90, "e4m3 sm_90a", true, 17, Async::random, 2); }
 TEST(races_sm80) { run_all(kSm80, ActivationType::fp16, true, 1, Async::random, 2, kRaceCases); }
 TEST(races_sm90) { run_all(kSm90, ActivationType::fp16, true, 2, Async::random, 2, kRaceCases); }
 

@@ -40,6 +40,8 @@ constexpr Bug kBugs[] = {
     {90, "a sample is multiplied by another one's scale", "conv_fp8_3x3", true, kSm89},
     {91, "a part's largest value is read before it is complete", "conv_fp8_3x3", true, kSm89},
     {92, "the last part of a sample does not count", "conv_fp8_3x3", true, kSm89},
+    {90, "a sample is multiplied by another one's scale", "conv_fp8_3x3", true, kSm90},
+    {28, "columns are scaled before all scales have come", "conv_fp8_linear", true, kSm90},
     {17, "computed weights are fetched before they are there", "attention_vae", false, kSm90},
     {18, "values are transposed before they are complete", "attention_vae", true},
     {19, "rows are softened before their largest score is known", "attention_vae", true},
@@ -73,7 +75,8 @@ std::string find(const Bug& bug, uint64_t seed, Async async) {
   const Emulation emulation(seed, async, 1);
   emulator::options.planted_bug = bug.number;
   emulator::forget_allowed_shared_memory();
-  const auto gpu = emulated_backend(bug.device, ActivationType::fp16, bug.device == kSm89);
+  const bool fp8 = std::string(bug.cases).starts_with("conv_fp8");
+  const auto gpu = emulated_backend(bug.device, ActivationType::fp16, fp8);
   for (const OpCase& test : op_cases()) {
     if (test.name.find(bug.cases) == std::string::npos) continue;
     // Temporaries have no guards behind them, the fp32 externals have.

@@ -23,6 +23,7 @@
 #include "cuda/kernels/attention.h"
 #include "cuda/op.h"
 #include "cuda/product.h"
+#include "cuda/workspace.h"
 
 namespace deepcache::cuda {
 namespace {
@@ -209,31 +210,26 @@ class AttentionProducts : public DeviceOp {
         queries_(queries_of_part(args, gpu_)),
         keys_(packed_rows(args.keys)),
         width_(padded(args.head_width)) {
-    size_t bytes = 0;
-    const auto place = [&](size_t& at, size_t size) {
-      at = bytes;
-      bytes += gpu::aligned_size(size);
-    };
-    place(q_, size_t(args.queries) * width_ * 2);
-    place(k_, size_t(keys_) * width_ * 2);
-    place(v_, size_t(packed_rows(args.head_width)) * keys_ * 2);
-    place(scores_, size_t(queries_) * keys_ * sizeof(float));
-    place(probabilities_, size_t(queries_) * keys_ * 2);
+    const size_t scores = size_t(queries_) * keys_;
+    q_ = layout_.add<uint16_t>(size_t(args.queries) * width_);
+    k_ = layout_.add<uint16_t>(size_t(keys_) * width_);
+    v_ = layout_.add<uint16_t>(size_t(packed_rows(args.head_width)) * keys_);
+    scores_ = layout_.add<float>(scores);
+    probabilities_ = layout_.add<uint16_t>(scores);
     size_t partials = 0;
     for (const int rows : {queries_, (args.queries - 1) % queries_ + 1}) {
-      Product values;  // without its inputs' addresses
-      values.args = values_product(static_cast<char*>(args.y.view.data), rows, 0, 0);
-      values.args.splits = rank_choices(values.args, gpu_).front().splits;
-      partials = std::max(partials, partial_bytes(values));
+      const MatmulArgs values =
+          values_product(static_cast<char*>(args.y.view.data), rows, 0, 0);  // inputs lie elsewhere
+      partials = std::max(partials,
+                          partial_count(plan_product(values, rank_choices(values, gpu_).front())));
     }
-    place(partials_, partials);
-    bytes_ = bytes;
+    partials_ = layout_.add<float>(partials);
   }
 
   std::string kernel() const override {
     return "attention as products, " + std::to_string(queries_) + " queries at a time";
   }
-  size_t workspace_bytes() const override { return bytes_; }
+  size_t workspace_bytes() const override { return layout_.bytes(); }
 
   void use_workspace(void* data) override {
     char* const base = static_cast<char*>(data);
@@ -260,7 +256,7 @@ class AttentionProducts : public DeviceOp {
   PackArgs pack_args(char* base, int sequence, int head) const {
     PackArgs pack{};
     const AttentionRows* const rows[3] = {&args_.q, &args_.k, &args_.v};
-    void* const to[3] = {base + q_, base + k_, base + v_};
+    void* const to[3] = {q_.in(base), k_.in(base), v_.in(base)};
     for (int i = 0; i < 3; i++) {
       pack.from[i] = rows[i]->view;
       pack.begin[i] = first_value(*rows[i], sequence, head);
@@ -283,7 +279,7 @@ class AttentionProducts : public DeviceOp {
   }
 
   MatmulArgs values_product(char* base, int rows, int first, size_t y_value) const {
-    MatmulArgs a = product_of(base + probabilities_, rows, base + v_, args_.head_width, keys_);
+    MatmulArgs a = product_of(probabilities_.in(base), rows, v_.in(base), args_.head_width, keys_);
     const AttentionRows& y = args_.y;
     const size_t bytes = y.view.fp32 ? 4 : 2;
     a.y = {static_cast<char*>(y.view.data) + (y_value + size_t(first) * y.step) * bytes,
@@ -299,19 +295,19 @@ class AttentionProducts : public DeviceOp {
     const int rows = std::min(queries_, args_.queries - first);
     Part part;
     MatmulArgs scores =
-        product_of(base + q_ + size_t(first) * width_ * 2, rows, base + k_, keys_, width_);
-    scores.partials = reinterpret_cast<float*>(base + scores_);
+        product_of(q_.in(base) + size_t(first) * width_, rows, k_.in(base), keys_, width_);
+    scores.partials = scores_.in(base);
     MatmulChoice whole;
     for (const MatmulChoice& choice : rank_choices(scores, gpu_)) {
       whole = choice;
       if (choice.splits == 1) break;
     }
     part.scores = make_product(scores, whole, type_);
-    part.softmax = {scores.partials, base + probabilities_, rows,  args_.keys,
-                    keys_,           args_.scale * kLog2e,  gain()};
+    part.softmax = {scores.partials, probabilities_.in(base), rows,  args_.keys,
+                    keys_,           args_.scale * kLog2e,    gain()};
     const MatmulArgs values = values_product(base, rows, first, y_value);
     part.values = make_product(values, rank_choices(values, gpu_).front(), type_);
-    part.values.args.partials = reinterpret_cast<float*>(base + partials_);
+    part.values.args.partials = partials_.in(base);
     return part;
   }
 
@@ -334,7 +330,9 @@ class AttentionProducts : public DeviceOp {
   const ActivationType type_;
   const gpu::Properties& gpu_;
   const int queries_, keys_, width_;  // of a part; padded
-  size_t q_ = 0, k_ = 0, v_ = 0, scores_ = 0, probabilities_ = 0, partials_ = 0, bytes_ = 0;
+  WorkspaceLayout layout_;
+  WorkspacePart<uint16_t> q_, k_, v_, probabilities_;
+  WorkspacePart<float> scores_, partials_;
   std::vector<Head> heads_;
 };
 

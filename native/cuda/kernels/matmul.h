@@ -1,7 +1,7 @@
 #pragma once
 
 // Matrix products and convolutions: what all kernels of the family compute (matmul_sm80.cu,
-// matmul_sm90.cu, matmul_narrow.cu).
+// matmul_sm90.cu, matmul_e4m3_sm90.cu, matmul_narrow.cu).
 //
 //   y[m][n] = scale * act(sum_k A[m][k] W[n][k] + bias[n] + row[sample(m)][n])
 //             + residual_scale * residual[m][n]
@@ -18,6 +18,10 @@
 namespace deepcache::cuda {
 
 constexpr int kMatmulChunk = 64;  // values of k that a kernel's stage holds
+// Of e4m3, twice as many in as many bytes.
+constexpr int matmul_chunk(bool fp8) { return fp8 ? 2 * kMatmulChunk : kMatmulChunk; }
+template <typename Operand>
+constexpr bool kIsFp8 = std::is_same_v<Operand, E4m3>;
 
 // One input and its weight, k = taps * channels.
 //
@@ -121,7 +125,16 @@ struct MatmulTileInfo {
 };
 MatmulTileInfo matmul_sm80_tile(MatmulTile tile);
 MatmulTileInfo matmul_sm90_tile(MatmulTile tile);
-bool matmul_sm90_finishes(MatmulTile tile, Finish finish);
+// Chunks of k of all segments: TMA loads those of one tap and input.
+inline int matmul_sm90_chunks(const MatmulArgs& args) {
+  const int chunk = matmul_chunk(args.fp8);
+  int chunks = 0;
+  for (int i = 0; i < args.segment_count; i++)
+    for (const int channels : args.segments[i].channels)
+      chunks +=
+          args.segments[i].kernel_h * args.segments[i].kernel_w * ((channels + chunk - 1) / chunk);
+  return chunks;
+}
 MatmulTileInfo matmul_narrow_tile();
 inline MatmulTileInfo matmul_tile_info(MatmulTile tile) {
   if (tile == MatmulTile::narrow_64x8) return matmul_narrow_tile();
@@ -139,6 +152,10 @@ void launch_matmul_sm80(const MatmulArgs& args, MatmulTile tile, Stream stream);
 template <typename T>
 void launch_matmul_sm90(const MatmulArgs& args, const MatmulBoxes& boxes, MatmulTile tile,
                         int blocks, Stream stream);
+// The same of codes (args.fp8).
+template <typename T>
+void launch_matmul_e4m3_sm90(const MatmulArgs& args, const MatmulBoxes& boxes, MatmulTile tile,
+                             int blocks, Stream stream);
 // For products that are finished apart: adds the parts of k and writes y.
 template <typename T>
 void launch_finish(const MatmulArgs& args, Stream stream);

@@ -7,13 +7,6 @@
 
 namespace deepcache::cuda {
 
-// A value of e4m3 as it is stored.
-struct E4m3 {
-  uint8_t code;
-};
-template <typename Operand>
-constexpr bool kIsFp8 = std::is_same_v<Operand, E4m3>;
-
 template <typename Operand>
 DEVICE void multiply(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   if constexpr (kIsFp8<Operand>)

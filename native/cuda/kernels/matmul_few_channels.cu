@@ -14,6 +14,7 @@
 #include "cuda/conv.h"
 #include "cuda/op.h"
 #include "cuda/product.h"
+#include "cuda/workspace.h"
 
 namespace deepcache::cuda {
 namespace {
@@ -70,12 +71,12 @@ bool has_few_channels(const MatmulArgs& args) {
 class FewChannelsOp : public DeviceOp {
  public:
   FewChannelsOp(const MatmulArgs& args, const OpContext& context)
-      : args_(args),
-        type_(context.gpu.type),
+      : type_(context.gpu.type),
         gpu_(context.gpu.properties),
         launch_pad_(context.choose(launch_pad<Half>, launch_pad<Bfloat16>)),
         launch_product_(context.choose(launch_product<Half>, launch_product<Bfloat16>)) {
-    MatmulSegment& s = args_.segments[0];
+    MatmulArgs padded = args;
+    MatmulSegment& s = padded.segments[0];
     pad_.x = s.x[0];
     pad_.weight = s.weight;
     pad_.channels = s.channels[0];
@@ -88,27 +89,25 @@ class FewChannelsOp : public DeviceOp {
     s.k = s.weight_stride = pad_.taps * pad_.padded_channels;
     s.eights = true;
     s.x[0] = s.x[1] = {};
-    args_.computed_weights = true;
-    choice_ = rank_choices(args_, gpu_).front();
-    product_.args = args_;
-    product_.args.splits = choice_.splits;
-    product_.tile = choice_.tile;
+    padded.computed_weights = true;
+    choice_ = rank_choices(padded, gpu_).front();
+    product_ = plan_product(padded, choice_);
+    padded_x_ = layout_.add<uint16_t>(size_t(pad_.pixels) * pad_.padded_channels);
+    padded_weight_ =
+        layout_.add<uint16_t>(size_t(pad_.weight_rows) * pad_.taps * pad_.padded_channels);
+    partials_ = layout_.add<float>(partial_count(product_));
   }
 
   std::string kernel() const override { return describe(product_) + ", padded channels"; }
-  size_t workspace_bytes() const override {
-    return input_bytes() + weight_bytes() + partial_bytes(product_);
-  }
+  size_t workspace_bytes() const override { return layout_.bytes(); }
 
   void use_workspace(void* data) override {
-    char* const base = static_cast<char*>(data);
-    pad_.padded_x = base;
-    pad_.padded_weight = base + input_bytes();
-    MatmulSegment& s = args_.segments[0];
-    s.x[0].data = s.x[1].data = pad_.padded_x;
-    s.weight = pad_.padded_weight;
-    product_ = make_product(args_, choice_, type_);
-    product_.args.partials = reinterpret_cast<float*>(base + input_bytes() + weight_bytes());
+    MatmulArgs args = product_.args;
+    MatmulSegment& s = args.segments[0];
+    s.x[0].data = s.x[1].data = pad_.padded_x = padded_x_.in(data);
+    s.weight = pad_.padded_weight = padded_weight_.in(data);
+    args.partials = partials_.in(data);
+    product_ = make_product(args, choice_, type_);
   }
 
   void launch(Stream stream) const override {
@@ -117,14 +116,6 @@ class FewChannelsOp : public DeviceOp {
   }
 
  private:
-  size_t input_bytes() const {
-    return gpu::aligned_size(size_t(pad_.pixels) * pad_.padded_channels * 2);
-  }
-  size_t weight_bytes() const {
-    return gpu::aligned_size(size_t(pad_.weight_rows) * pad_.taps * pad_.padded_channels * 2);
-  }
-
-  MatmulArgs args_;
   const ActivationType type_;
   const gpu::Properties& gpu_;
   void (*const launch_pad_)(const PadArgs&, Stream);
@@ -132,6 +123,9 @@ class FewChannelsOp : public DeviceOp {
   PadArgs pad_;
   MatmulChoice choice_;
   Product product_;
+  WorkspaceLayout layout_;
+  WorkspacePart<uint16_t> padded_x_, padded_weight_;
+  WorkspacePart<float> partials_;
 };
 
 }  // namespace

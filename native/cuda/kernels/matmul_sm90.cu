@@ -15,21 +15,12 @@
 // (multiples of 320); tiles of 256 rows or columns read less from shared memory for each product.
 // Phases, splits of k and a resnet's shortcut are part of the same loop.
 
-#include <algorithm>
-
-#include "cuda/kernels/matmul_sm90_consumer.h"
-#include "cuda/kernels/matmul_sm90_producer.h"
+#include "cuda/kernels/matmul_sm90_block.h"
 
 namespace deepcache::cuda {
 namespace {
 
 using namespace matmul_sm90;
-
-using Tile64x160 = Tile<64, 160, 8>;
-using Tile128x128 = Tile<128, 128, 6>;
-using Tile128x160 = Tile<128, 160, 6>;
-using Tile256x160 = Tile<256, 160, 4>;
-using Tile128x256 = Tile<128, 256, 4>;
 
 template <typename T, typename Tile, Finish kFinish>
 __global__ void __launch_bounds__(kThreads, 1)
@@ -37,84 +28,8 @@ __global__ void __launch_bounds__(kThreads, 1)
                        const __grid_constant__ MatmulBoxes boxes,
                        const __grid_constant__ Schedule schedule) {
 #if DEEPCACHE_SM90A
-  DYNAMIC_SHARED(memory);
-  const Shared<Tile> shared(memory);
-  if (threadIdx.x == 0) {
-    for (int i = 0; i < args.segment_count; i++) prefetch_map(&boxes.weight[i]);
-    prefetch_map(&boxes.x[0][0]);
-    shared.initialise();
-  }
-  __syncthreads();
-  const int group = int(threadIdx.x) / 128;
-  if (group == 0) {
-    registers_shrink<24>();
-    if (threadIdx.x == 0) produce(args, boxes, schedule, shared);
-  } else {
-    registers_grow<240>();
-    wait_for_previous_grid();
-    Consumer<T, Tile, kFinish>(args, boxes, schedule, shared, group - 1).run();
-  }
+  run_block<T, T, Tile, kFinish>(args, boxes, schedule);
 #endif
-}
-
-int chunks_of(const MatmulSegment& s) {
-  const auto chunks = [](int channels) { return (channels + kMatmulChunk - 1) / kMatmulChunk; };
-  return s.kernel_h * s.kernel_w * (chunks(s.channels[0]) + chunks(s.channels[1]));
-}
-
-Schedule make_schedule(const MatmulArgs& args, const MatmulBoxes& boxes, int tile_columns) {
-  const int columns = (args.columns + tile_columns - 1) / tile_columns;
-  int chunks = 0;
-  for (int i = 0; i < args.segment_count; i++) chunks += chunks_of(args.segments[i]);
-  Schedule all;
-  all.items = boxes.across * boxes.down * boxes.deep * args.phases * args.splits * columns;
-  all.columns = Divisor(columns);
-  all.splits = Divisor(args.splits);
-  all.across = Divisor(boxes.across);
-  all.down = Divisor(boxes.down);
-  all.deep = Divisor(boxes.deep);
-  all.box_w = Divisor(boxes.w);
-  all.box_h = Divisor(boxes.h);
-  all.chunks = chunks / args.splits;
-  all.longer = chunks % args.splits;
-  return all;
-}
-
-template <typename Visit>
-auto with_tile(MatmulTile tile, const Visit& visit) {
-  switch (tile) {
-    case MatmulTile::sm90_64x160:
-      return visit(Tile64x160());
-    case MatmulTile::sm90_128x128:
-      return visit(Tile128x128());
-    case MatmulTile::sm90_128x160:
-      return visit(Tile128x160());
-    case MatmulTile::sm90_256x160:
-      return visit(Tile256x160());
-    default:
-      return visit(Tile128x256());
-  }
-}
-
-template <typename T, typename Tile>
-auto kernel_for(Finish finish) -> decltype(&matmul_sm90_kernel<T, Tile, Finish::plain>) {
-  switch (finish) {
-    case Finish::plain:
-      return matmul_sm90_kernel<T, Tile, Finish::plain>;
-    case Finish::residual:
-      return matmul_sm90_kernel<T, Tile, Finish::residual>;
-    case Finish::apart:
-      return matmul_sm90_kernel<T, Tile, Finish::apart>;
-    case Finish::general:
-      if constexpr (Tile::finishes(Finish::general))
-        return matmul_sm90_kernel<T, Tile, Finish::general>;
-      break;
-    case Finish::geglu:
-      if constexpr (Tile::finishes(Finish::geglu))
-        return matmul_sm90_kernel<T, Tile, Finish::geglu>;
-      break;
-  }
-  throw Error(ErrorCode::kInternal, "no kernel finishes this product");
 }
 
 }  // namespace
@@ -126,19 +41,12 @@ MatmulTileInfo matmul_sm90_tile(MatmulTile tile) {
   });
 }
 
-bool matmul_sm90_finishes(MatmulTile tile, Finish finish) {
-  return with_tile(tile, [&](auto tile) { return decltype(tile)::finishes(finish); });
-}
-
 template <typename T>
 void launch_matmul_sm90(const MatmulArgs& args, const MatmulBoxes& boxes, MatmulTile tile,
                         int blocks, Stream stream) {
-  with_tile(tile, [&](auto tile) {
-    using Tile = decltype(tile);
-    const Schedule schedule = make_schedule(args, boxes, Tile::kColumns);
-    gpu::launch(kernel_for<T, Tile>(args.finish()),
-                dim3(unsigned(std::min(schedule.items, blocks))), dim3(kThreads),
-                Tile::kSharedBytes, stream, args, boxes, schedule);
+  with_kernel(tile, args.finish(), [&](auto tile, auto finish) {
+    launch_tiles<decltype(tile)>(matmul_sm90_kernel<T, decltype(tile), decltype(finish)::value>,
+                                 args, boxes, blocks, stream);
   });
 }
 

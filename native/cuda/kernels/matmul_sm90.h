@@ -1,7 +1,7 @@
 #pragma once
 
 // What the parts of matmul_sm90.cu's kernel share: tiles, the ring of stages, and what a block
-// computes next. How they work together is said there.
+// computes next. How they work together is said there; in matmul_e4m3_sm90.cu they do the same.
 
 #include "cuda/kernels/divisor.h"
 #include "cuda/kernels/matmul_epilogue.h"
@@ -19,15 +19,11 @@ struct Tile {
   static constexpr int kParts = kSideBySide ? 1 : kRows / 128;          // of 64 rows, of a consumer
   static constexpr int kRowBytes = kMatmulChunk * 2;
   static constexpr int kBytesA = kRows * kRowBytes, kBytesB = kColumns * kRowBytes;
-  // Which kernels there are: what takes more registers needs a tile of fewer sums.
-  static constexpr bool finishes(Finish finish) {
-    if (finish == Finish::geglu) return kRows < 256;
-    return finish != Finish::general || kRows * kColumns <= 128 * 160;
-  }
-  // Of a consumer, for this tile and the next.
-  static constexpr int kBytesBias = 2 * kWidth * sizeof(float);
+  // Of a consumer, for this tile and the next: what each column's sums are multiplied by, codes of
+  // e4m3 alone, and what is added.
+  static constexpr int kBytesColumns = 4 * kWidth * sizeof(float);
   static constexpr size_t kSharedBytes =
-      kStages * (kBytesA + kBytesB + 2 * sizeof(uint64_t)) + kConsumers * kBytesBias;
+      kStages * (kBytesA + kBytesB + 2 * sizeof(uint64_t)) + kConsumers * kBytesColumns;
   static_assert(kBytesA % 1024 == 0 && kWidth * kRowBytes % 1024 == 0);
   static_assert(kSharedBytes <= 227 * 1024);
 };
@@ -37,8 +33,9 @@ struct Shared {
   DEVICE explicit Shared(unsigned char* base)
       : a(base),
         b(a + Tile::kStages * Tile::kBytesA),
-        bias(reinterpret_cast<float*>(b + Tile::kStages * Tile::kBytesB)),
-        full(reinterpret_cast<uint64_t*>(bias + kConsumers * Tile::kBytesBias / sizeof(float))),
+        columns(reinterpret_cast<float*>(b + Tile::kStages * Tile::kBytesB)),
+        full(reinterpret_cast<uint64_t*>(columns +
+                                         kConsumers * Tile::kBytesColumns / sizeof(float))),
         empty(full + Tile::kStages) {}
 
   DEVICE void initialise() const {
@@ -50,7 +47,7 @@ struct Shared {
   }
 
   unsigned char *a, *b;  // stages
-  float* bias;
+  float* columns;
   uint64_t *full, *empty;
 };
 

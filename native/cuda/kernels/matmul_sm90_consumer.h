@@ -2,11 +2,12 @@
 
 // The warpgroups of matmul_sm90.cu's kernel that multiply and finish.
 
+#include "cuda/kernels/matmul_e4m3.h"
 #include "cuda/kernels/matmul_sm90.h"
 
 namespace deepcache::cuda::matmul_sm90 {
 
-template <typename T, typename Tile, Finish kFinish>
+template <typename T, typename Operand, typename Tile, Finish kFinish>
 class Consumer {
  public:
   DEVICE Consumer(const MatmulArgs& args, const MatmulBoxes& boxes, const Schedule& schedule,
@@ -33,21 +34,21 @@ class Consumer {
     int turn = 0;
     for (int item = int(blockIdx.x); item < schedule_.items; item += int(gridDim.x), turn ^= 1) {
       const Work work = find_work<Tile>(boxes_, schedule_, item);
-      float bias[kBiases];
-      if constexpr (kFinish != Finish::apart) fetch_bias(work, bias);
+      float bias[kOwn], scales[kOwn];
+      fetch_columns(work, bias, scales);
       multiply(work);
-      const Fours<T, kFinish> first = fours(work, 0);
+      const Row first = row_of(work, 0);
       uint2 residual[kGroups];
       load_residual(first, residual);
       finish_products();
-      float* const shared_bias = shared_.bias + (group_ * 2 + turn) * kWidth;
-      if constexpr (kFinish != Finish::apart) keep_bias(bias, shared_bias);
-      write_row(first, 0, shared_bias, residual);
+      float* const columns = shared_.columns + (group_ * 2 + turn) * 2 * kWidth;
+      keep_columns(bias, scales, columns);
+      write_row(first, 0, columns, residual);
 #pragma unroll
       for (int i = 1; i < kRows; i++) {
-        const Fours<T, kFinish> row = fours(work, i);
+        const Row row = row_of(work, i);
         load_residual(row, residual);
-        write_row(row, i, shared_bias, residual);
+        write_row(row, i, columns, residual);
       }
     }
   }
@@ -56,10 +57,22 @@ class Consumer {
   static constexpr int kStages = Tile::kStages, kWidth = Tile::kWidth, kParts = Tile::kParts;
   static constexpr int kRows = 2 * kParts;              // of a thread
   static constexpr int kGroups = kWidth / kPackedRows;  // of columns
-  static constexpr int kBiases = (kWidth + 127) / 128;  // of a thread, for all
+  static constexpr int kOwn = (kWidth + 127) / 128;     // columns that a thread fetches for all
+  static constexpr bool kFp8 = kIsFp8<Operand>, kBias = kFinish != Finish::apart;
+  // Whether there are registers for a few columns' operands beside the sums, not for all of a row.
+  static constexpr bool kTight =
+      kParts * kWidth >= 256 &&
+      (kFp8 || (kParts > 1 && (kFinish == Finish::general || kFinish == Finish::geglu)));
 
-  DEVICE Fours<T, kFinish> fours(const Work& work, int i) const {
-    return {args_, row_at(work, i), work.split, work.column + side_};
+  struct Row {
+    Fours<T, kFinish> fours;
+    float scale;  // of its codes
+  };
+  DEVICE Row row_of(const Work& work, int i) const {
+    const OutputRow row = row_at(work, i);
+    const Fours<T, kFinish> fours(args_, row, work.split, work.column + side_);
+    if constexpr (kFp8) return {fours, input_scale(args_, row)};
+    return {fours, 1};
   }
 
   DEVICE OutputRow row_at(const Work& work, int i) const {
@@ -71,23 +84,32 @@ class Consumer {
     return row;
   }
 
-  // What is added to each column: every thread reads some of it while products run. A tile that is
-  // given a row vector is of one sample (choose_boxes).
-  DEVICE void fetch_bias(const Work& work, float (&bias)[kBiases]) const {
+  // What is added to each column, and what its codes' scale is: every thread reads some of it while
+  // products run. A tile that is given a row vector is of one sample (choose_boxes).
+  DEVICE void fetch_columns(const Work& work, float (&bias)[kOwn], float (&scales)[kOwn]) const {
 #pragma unroll
-    for (int i = 0; i < kBiases; i++) {
+    for (int i = 0; i < kOwn; i++) {
       const int at = i * 128 + int(threadIdx.x) % 128, column = work.column + side_ + at;
-      bias[i] = at < kWidth ? bias_of(args_, column, kFinish == Finish::geglu) : 0.0f;
-      if (args_.has_row && at < kWidth) bias[i] += row_value<T>(args_, work.sample, column);
+      if constexpr (kBias) {
+        bias[i] = at < kWidth ? bias_of(args_, column, kFinish == Finish::geglu) : 0.0f;
+        if (args_.has_row && at < kWidth) bias[i] += row_value<T>(args_, work.sample, column);
+      }
+      if constexpr (kFp8)
+        scales[i] =
+            at < kWidth && column < args_.columns ? args_.segments[0].weight_scales[column] : 0.0f;
     }
   }
 
-  // Another tile's lies beside it: who is late still reads that.
-  DEVICE void keep_bias(const float (&bias)[kBiases], float* to) const {
+  // Another tile's lie beside them: who is late still reads those.
+  DEVICE void keep_columns(const float (&bias)[kOwn], const float (&scales)[kOwn],
+                           float* to) const {
+    if constexpr (!kBias && !kFp8) return;
 #pragma unroll
-    for (int i = 0; i < kBiases; i++) {
+    for (int i = 0; i < kOwn; i++) {
       const int at = i * 128 + int(threadIdx.x) % 128;
-      if (at < kWidth) to[at] = bias[i];
+      if (at >= kWidth) continue;
+      if constexpr (kBias) to[at] = bias[i];
+      if constexpr (kFp8) to[kWidth + at] = scales[i];
     }
     if (!PLANTED(28)) named_barrier(1 + group_, 128);
   }
@@ -102,12 +124,12 @@ class Consumer {
           shared_.b + place_.stage * Tile::kBytesB + side_ * Tile::kRowBytes;
       if (!PLANTED(25)) wgmma_fence();
 #pragma unroll
-      for (int step = 0; step < kMatmulChunk / 16; step++)
+      for (int step = 0; step < Tile::kRowBytes / 32; step++)
 #pragma unroll
         for (int part = 0; part < kParts; part++)
-          wgmma<T, kWidth>(sums_[part],
-                           wgmma_descriptor(a + part * 64 * Tile::kRowBytes + step * 32, 16, 1024),
-                           wgmma_descriptor(b + step * 32, 16, 1024), step > 0 || i > 0);
+          wgmma<Operand, kWidth>(
+              sums_[part], wgmma_descriptor(a + part * 64 * Tile::kRowBytes + step * 32, 16, 1024),
+              wgmma_descriptor(b + step * 32, 16, 1024), step > 0 || i > 0);
       wgmma_commit();
       if (!PLANTED(26)) wgmma_wait<1>();
       // A warp waits for its own part of a product alone, so that each gives the stage back.
@@ -122,23 +144,32 @@ class Consumer {
   }
 
   // The first row's come while the last products run.
-  DEVICE void load_residual(const Fours<T, kFinish>& row, uint2 (&residual)[kGroups]) const {
+  DEVICE void load_residual(const Row& row, uint2 (&residual)[kGroups]) const {
 #pragma unroll
-    for (int g = 0; g < kGroups; g++) residual[g] = row.load_residual(g);
+    for (int g = 0; g < kGroups; g++) residual[g] = row.fours.load_residual(g);
   }
 
-  DEVICE void write_row(const Fours<T, kFinish>& row, int i, const float* bias,
+  DEVICE void write_row(const Row& row, int i, const float* columns,
                         const uint2 (&residual)[kGroups]) const {
+    int first = pair_column(0);
+    const auto four_of = [&](const float* from, int g) {
+      return *reinterpret_cast<const float4*>(from + g * kPackedRows + first);
+    };
 #pragma unroll
     for (int g = 0; g < kGroups; g++) {
+      if (kTight && g % 4 == 0) first = not_before(first);
       const float *const low = sums_[i / 2] + 8 * g + i % 2 * 2, *const high = low + 4;
       float4 v = {low[0], low[1], high[0], high[1]};
-      if constexpr (kFinish != Finish::apart) {
-        const float4 add =
-            *reinterpret_cast<const float4*>(bias + g * kPackedRows + pair_column(0));
+      if constexpr (kFp8) {
+        const float4 scales = four_of(columns + kWidth, g);
+        v = {v.x * (row.scale * scales.x), v.y * (row.scale * scales.y),
+             v.z * (row.scale * scales.z), v.w * (row.scale * scales.w)};
+      }
+      if constexpr (kBias) {
+        const float4 add = four_of(columns, g);
         v = {v.x + add.x, v.y + add.y, v.z + add.z, v.w + add.w};
       }
-      row.write(g, v, residual[g]);
+      row.fours.write(g, v, residual[g]);
     }
   }
 

@@ -6,8 +6,9 @@
 
 namespace deepcache::cuda::matmul_sm90 {
 
-// 64 channels of an input under a tap, and the next ones: counted on, since a lone thread's
-// division would take longer than the tensor cores do for them.
+// 64 channels of an input under a tap, 128 of e4m3, and the next ones: counted on, since a lone
+// thread's division would take longer than the tensor cores do for them.
+template <int kChannels>
 class Chunk {
  public:
   DEVICE Chunk(const MatmulArgs& args, const Work& work) : args_(args), work_(work) {
@@ -17,9 +18,9 @@ class Chunk {
 
   DEVICE void next() {
     const int left = channels_ - channel_;
-    if (left > kMatmulChunk) {
-      channel_ += kMatmulChunk;
-      k_ += kMatmulChunk;
+    if (left > kChannels) {
+      channel_ += kChannels;
+      k_ += kChannels;
       return;
     }
     k_ += left;
@@ -61,7 +62,7 @@ class Chunk {
 
   // To the index'th chunk of all, where a part of a split k begins.
   DEVICE void seek(int index) {
-    const auto chunks = [](int channels) { return (channels + kMatmulChunk - 1) / kMatmulChunk; };
+    const auto chunks = [](int channels) { return (channels + kChannels - 1) / kChannels; };
     const auto of_tap = [&](const MatmulSegment& s) {
       return chunks(s.channels[0]) + chunks(s.channels[1]);
     };
@@ -76,7 +77,7 @@ class Chunk {
     tap_y_ = tap / s.kernel_w;
     tap_x_ = tap - tap_y_ * s.kernel_w;
     input_ = rest >= chunks(s.channels[0]);
-    channel_ = (rest - (input_ ? chunks(s.channels[0]) : 0)) * kMatmulChunk;
+    channel_ = (rest - (input_ ? chunks(s.channels[0]) : 0)) * kChannels;
     channels_ = s.channels[input_];
     k_ = tap * (s.channels[0] + s.channels[1]) + input_ * s.channels[0] + channel_;
   }
@@ -87,10 +88,11 @@ class Chunk {
   int channels_, x_, y_;  // the input's channels; the place of tap (0, 0)
 };
 
-template <typename Tile>
+template <typename Operand, typename Tile>
 DEVICE void produce(const MatmulArgs& args, const MatmulBoxes& boxes, const Schedule& schedule,
                     const Shared<Tile>& shared) {
   constexpr int kStages = Tile::kStages;
+  using Chunk = matmul_sm90::Chunk<Tile::kRowBytes / int(sizeof(Operand))>;
   const int stage_bytes = boxes.w * boxes.h * boxes.n * Tile::kRowBytes + Tile::kBytesB;
   const int phase_rows = packed_rows(args.columns);
   const auto load_weight = [&](const Place<kStages>& to, const Work& work, const Chunk& chunk) {

@@ -1,0 +1,97 @@
+#pragma once
+
+// A block of matmul_sm90.cu's kernel and of matmul_e4m3_sm90.cu's, and how they are launched.
+
+#include <algorithm>
+#include <type_traits>
+
+#include "cuda/kernels/matmul_sm90_consumer.h"
+#include "cuda/kernels/matmul_sm90_producer.h"
+
+namespace deepcache::cuda::matmul_sm90 {
+
+#if DEEPCACHE_SM90A
+// Operand: what is multiplied, T or E4m3.
+template <typename T, typename Operand, typename Tile, Finish kFinish>
+DEVICE void run_block(const MatmulArgs& args, const MatmulBoxes& boxes, const Schedule& schedule) {
+  DYNAMIC_SHARED(memory);
+  const Shared<Tile> shared(memory);
+  if (threadIdx.x == 0) {
+    for (int i = 0; i < args.segment_count; i++) prefetch_map(&boxes.weight[i]);
+    prefetch_map(&boxes.x[0][0]);
+    shared.initialise();
+  }
+  __syncthreads();
+  const int group = int(threadIdx.x) / 128;
+  if (group == 0) {
+    registers_shrink<24>();
+    if (threadIdx.x == 0) produce<Operand>(args, boxes, schedule, shared);
+  } else {
+    registers_grow<240>();
+    wait_for_previous_grid();
+    Consumer<T, Operand, Tile, kFinish>(args, boxes, schedule, shared, group - 1).run();
+  }
+}
+#endif
+
+inline Schedule make_schedule(const MatmulArgs& args, const MatmulBoxes& boxes, int tile_columns) {
+  const int columns = (args.columns + tile_columns - 1) / tile_columns;
+  const int chunks = matmul_sm90_chunks(args);
+  Schedule all;
+  all.items = boxes.across * boxes.down * boxes.deep * args.phases * args.splits * columns;
+  all.columns = Divisor(columns);
+  all.splits = Divisor(args.splits);
+  all.across = Divisor(boxes.across);
+  all.down = Divisor(boxes.down);
+  all.deep = Divisor(boxes.deep);
+  all.box_w = Divisor(boxes.w);
+  all.box_h = Divisor(boxes.h);
+  all.chunks = chunks / args.splits;
+  all.longer = chunks % args.splits;
+  return all;
+}
+
+template <typename Visit>
+auto with_tile(MatmulTile tile, const Visit& visit) {
+  switch (tile) {
+    case MatmulTile::sm90_64x160:
+      return visit(Tile<64, 160, 8>());
+    case MatmulTile::sm90_128x128:
+      return visit(Tile<128, 128, 6>());
+    case MatmulTile::sm90_128x160:
+      return visit(Tile<128, 160, 6>());
+    case MatmulTile::sm90_256x160:
+      return visit(Tile<256, 160, 4>());
+    default:
+      return visit(Tile<128, 256, 4>());
+  }
+}
+
+// Calls `visit` with the tile and the way to finish as types.
+template <typename Visit>
+void with_kernel(MatmulTile tile, Finish finish, const Visit& visit) {
+  with_tile(tile, [&](auto tile) {
+    switch (finish) {
+      case Finish::plain:
+        return visit(tile, std::integral_constant<Finish, Finish::plain>());
+      case Finish::residual:
+        return visit(tile, std::integral_constant<Finish, Finish::residual>());
+      case Finish::general:
+        return visit(tile, std::integral_constant<Finish, Finish::general>());
+      case Finish::geglu:
+        return visit(tile, std::integral_constant<Finish, Finish::geglu>());
+      case Finish::apart:
+        return visit(tile, std::integral_constant<Finish, Finish::apart>());
+    }
+  });
+}
+
+template <typename Tile, typename Kernel>
+void launch_tiles(Kernel* kernel, const MatmulArgs& args, const MatmulBoxes& boxes, int blocks,
+                  Stream stream) {
+  const Schedule schedule = make_schedule(args, boxes, Tile::kColumns);
+  gpu::launch(kernel, dim3(unsigned(std::min(schedule.items, blocks))), dim3(kThreads),
+              Tile::kSharedBytes, stream, args, boxes, schedule);
+}
+
+}  // namespace deepcache::cuda::matmul_sm90
