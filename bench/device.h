@@ -46,8 +46,8 @@ struct Timing {
   }
 };
 
-// Warms up, then repeats `enqueue` for about `budget` seconds, but 3 to 200 times, each time behind
-// a `prepare` that is not measured.
+// Warms up, then repeats `enqueue` for about `budget` seconds, but 3 to 200 times (with a budget of
+// 0 once, without warming up), each time behind a `prepare` that is not measured.
 Timing measure(const Device& device, double budget, const std::function<void()>& prepare,
                const std::function<void()>& enqueue);
 

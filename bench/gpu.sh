@@ -169,13 +169,22 @@ tune() {
   rm -rf "$DEEPCACHE_CACHE_DIR" # what another run found is measured again
   bench tune "$(real 40 600)" tune --models "$big" --batches 1 --limit "$(real 30 5)" --side "$(real 0 8)"
 }
+# A rehearsal measures tiles of one shape only; the other rows find what the step before left.
 tuned() {
-  export DEEPCACHE_TUNE=1
+  export DEEPCACHE_TUNE=$(real 1 0)
   measure tuned "$(real 40 600)" --parts steps --models "$big" --batches 1
   measure images "$(real 60 600)" --parts steps,images --models "$big" --batches "$(real 1,8 1)"
   measure batches "$(real 60 600)" --parts steps,images --models "$big" --batches "$(real 2,16 1)" --filter "$(real "" full)"
-  measure ops "$(real 40 600)" --parts ops --models "$big" --batches 1 --filter "$(real "" conv)"
+  DEEPCACHE_TUNE=1 measure ops "$(real 40 600)" --parts ops --models "$big" --batches 1 \
+    --filter "$(real "" "linear 32->32")"
   unset DEEPCACHE_TUNE
+}
+# Products of e4m3, from sm_89 on.
+fp8() {
+  bench check.fp8 "$(real 20 600)" check --type fp8 --parts ops --filter fp8 --patience "$(real 20 "$patience")"
+  measure fp8 "$(real 40 600)" --type fp8 --parts steps --models "$big" --batches 1
+  measure fp8.batches "$(real 40 600)" --type fp8 --parts steps,images --models "$(real sdxl tiny-sd15)" \
+    --batches "$(real 16 1)" --intervals 1 --steps "$(real 20 2)" --filter "$(real "" full)"
 }
 
 has_torch() { "$python" -c 'import torch' 2>/dev/null || { say "$python has no torch: peers are left out"; return 1; }; }
@@ -194,9 +203,9 @@ agreement() {
   model=$(real small-sd15 tiny-sd15)
   [ "$type" = fp16 ] || tolerance=4e-2
   outputs=$(mktemp)
-  run peers.outputs 60 "$python" bench/peers/peers.py outputs --device "$(real cuda cpu)" --model "$model" \
+  run peers.outputs "$(real 60 600)" "$python" bench/peers/peers.py outputs --device "$(real cuda cpu)" --model "$model" \
     --side "$(real 32 8)" --output "$outputs" &&
-    run peers.agreement 60 "$binaries/deepcache-bench" fullsize --device "$device" --type "$type" \
+    run peers.agreement "$(real 60 600)" "$binaries/deepcache-bench" fullsize --device "$device" --type "$type" \
       --config bench/models/"$model"/unet.json --outputs "$outputs" --tolerance $tolerance
   rm -f "$outputs"
 }
@@ -224,7 +233,7 @@ sanitize() {
 }
 
 all=(build smoke_and_isolate ops shapes models repeats plain parts_of_products table peers table
-  tune tuned table agreement sdxl memory compiled table profile sanitize)
+  tune tuned table fp8 agreement sdxl memory compiled table profile sanitize)
 for step in "${wanted[@]}"; do
   [[ " ${all[*]} " == *" $step "* ]] || { echo "bench/gpu.sh: there is no step $step; there are ${all[*]}" >&2; exit 2; }
 done

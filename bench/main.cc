@@ -97,7 +97,7 @@ int run(int argc, char** argv) {
     const auto intervals = options.integers("intervals", "1,3,5");
     const int steps = int(options.number("steps", 50));
     options.finish();
-    predict(models, batches, intervals, steps, filter, json);
+    predict(models, batches, intervals, steps, type, filter, json);
     return 0;
   }
   if (command == "fullsize") {

@@ -12,24 +12,26 @@ namespace deepcache::bench {
 namespace {
 
 constexpr int kTokens = 77;
-constexpr const char* kType = "fp16";  // bf16 is the same to the model
 
 class Predictions {
  public:
-  Predictions(Report& report, std::string filter) : report_(report), filter_(std::move(filter)) {
+  // bf16 is the same to the model as fp16.
+  Predictions(Report& report, const std::string& type, std::string filter)
+      : report_(report), type_(type), fp8_(type == "fp8"), filter_(std::move(filter)) {
     std::printf("%-64s %10s %10s %9s\n", "predicted, not measured", "floor ms", "ms", "GMAC");
   }
 
-  static std::string name(const std::string& what, int batch) {
-    return what + ".b" + std::to_string(batch) + "." + kType;
+  std::string name(const std::string& what, int batch) const {
+    return what + ".b" + std::to_string(batch) + "." + type_;
   }
+  Estimate of(const Plan& plan, const Op& op) const { return estimate(plan, op, kH200, fp8_); }
 
   Estimate call(const std::string& name, const Plan& plan) {
     return call(name, plan, {plan.all()});
   }
 
   Estimate call(const std::string& name, const Plan& plan, const OpRanges& segments) {
-    const Estimate out = estimate(plan, segments, kH200);
+    const Estimate out = estimate(plan, segments, kH200, fp8_);
     add(name, out, plan.executed_macs(segments),
         JsonObject()
             .add("gmacs_published", 1e-9 * plan.macs(segments).complete, 12)
@@ -62,7 +64,9 @@ class Predictions {
 
  private:
   Report& report_;
-  std::string filter_;
+  const std::string type_;
+  const bool fp8_;
+  const std::string filter_;
 };
 
 // What an op counts as in a table of a few rows.
@@ -85,7 +89,7 @@ void predict_classes(Predictions& rows, const std::string& model, int images, co
   };
   std::map<std::string, Sum> sums;
   for (const Op& op : plan.ops()) {
-    const Estimate one = estimate(plan, op, kH200);
+    const Estimate one = rows.of(plan, op);
     Sum& sum = sums[class_of(op)];
     sum.estimate.floor += one.floor;
     sum.estimate.predicted += one.predicted;
@@ -93,15 +97,15 @@ void predict_classes(Predictions& rows, const std::string& model, int images, co
     sum.ops++;
   }
   for (const auto& [name, sum] : sums)
-    rows.add(Predictions::name(model + ".full." + name, images), sum.estimate, sum.macs,
+    rows.add(rows.name(model + ".full." + name, images), sum.estimate, sum.macs,
              JsonObject().add("ops", sum.ops));
 }
 
 }  // namespace
 
 void predict(const std::vector<std::string>& models, const std::vector<int>& batches,
-             const std::vector<int>& intervals, int steps, const std::string& filter,
-             const std::string& json) {
+             const std::vector<int>& intervals, int steps, const std::string& type,
+             const std::string& filter, const std::string& json) {
   JsonObject head;
   head.add("what",
            "predictions by a time model (bench/time_model.h), unmeasured: a call has two samples "
@@ -111,43 +115,43 @@ void predict(const std::vector<std::string>& models, const std::vector<int>& bat
       .add("tflops", 1e-12 * kH200.flops)
       .add("gbs", 1e-9 * kH200.memory_bytes);
   Report report(json, head);
-  Predictions rows(report, filter);
+  Predictions rows(report, type, filter);
   for (const std::string& model : models) {
     const UnetConfig config = UnetConfig::parse(model_part(model, "unet"));
     const int side = config.sample_height;
     double text = 0, decode = 0;
     for (const char* part : {"text_encoder", "text_encoder_2"})
       if (const std::string text_config = model_part(model, part); !text_config.empty())
-        text += rows.call(Predictions::name(model + ".text" + (text > 0 ? "2" : ""), 1),
+        text += rows.call(rows.name(model + ".text" + (text > 0 ? "2" : ""), 1),
                           plan_clip_text(text_encoder_config(text_config), 2, kTokens, 0))
                     .predicted;
     if (const std::string vae = model_part(model, "vae"); !vae.empty())
-      decode = rows.call(Predictions::name(model + ".decode", 1),
+      decode = rows.call(rows.name(model + ".decode", 1),
                          plan_vae_decode(VaeConfig::parse(vae), 1, side, side))
                    .predicted;
     for (const int images : batches) {
       const UnetShape shape{2 * images, side, side, kTokens, 1};
       const Plan plan = plan_unet(config, shape, {0});
-      const double full = rows.call(Predictions::name(model + ".full", images), plan).predicted;
+      const double full = rows.call(rows.name(model + ".full", images), plan).predicted;
       predict_classes(rows, model, images, plan);
-      const double retrieve = rows.call(Predictions::name(model + ".retrieve0", images), plan,
-                                        retrieve_segments(plan, 0))
-                                  .predicted;
+      const double retrieve =
+          rows.call(rows.name(model + ".retrieve0", images), plan, retrieve_segments(plan, 0))
+              .predicted;
       for (const int interval : intervals) {
         const int fulls = (steps + interval - 1) / interval;
         const double denoise = fulls * full + (steps - fulls) * retrieve;
-        rows.images(Predictions::name(model + ".images.n" + std::to_string(steps) + ".i" +
-                                          std::to_string(interval),
-                                      images),
-                    text + denoise + images * decode, steps * full / denoise, images);
+        rows.images(
+            rows.name(model + ".images.n" + std::to_string(steps) + ".i" + std::to_string(interval),
+                      images),
+            text + denoise + images * decode, steps * full / denoise, images);
       }
       if (images != batches.front()) continue;
       for (const DistinctOp& op : distinct_ops(plan)) {
-        const Estimate one = estimate(plan, *op.op, kH200);
+        const Estimate one = rows.of(plan, *op.op);
         JsonObject extra;
         extra.add("count", op.count);
         if (!one.choice.empty()) extra.add("tile", one.choice);
-        rows.add(Predictions::name("op." + model + "." + op.name, images), one,
+        rows.add(rows.name("op." + model + "." + op.name, images), one,
                  cost_of(plan, *op.op, 2).macs, extra);
       }
     }

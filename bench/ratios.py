@@ -4,13 +4,15 @@
   bench/ratios.py FOLDER
 
 Ours (the steps `time...` of results.json), PyTorch's best (its steps `peers...`) and the predictions for an H200
-(bench/results/predictions-h200.json) have the same names of rows. Needs Python alone.
+(bench/results/predictions-h200*.json) have the same names of rows. Needs Python alone.
 """
+import glob
 import json
 import os
 import sys
 
-PREDICTIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results", "predictions-h200.json")
+RESULTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results")
+PREDICTIONS = sorted(glob.glob(os.path.join(RESULTS, "predictions-h200*.json")))
 
 
 def read(path):
@@ -35,7 +37,7 @@ def reports_of(steps, head):
 
 
 def rows_of(steps):
-    times, predictions = reports_of(steps, "time."), [read(PREDICTIONS)]
+    times, predictions = reports_of(steps, "time."), [read(path) for path in PREDICTIONS]
     ours, bound = (collect(times, key) for key in ("ms", "of_bound"))
     theirs = collect(reports_of(steps, "peers."), "ms")
     predicted, floors = (collect(predictions, key) for key in ("predicted_ms", "floor_ms"))
@@ -53,7 +55,7 @@ def rows_of(steps):
 def images(steps):
     times = reports_of(steps, "time.")
     rates, speedups, shares = (collect(times, key) for key in ("images_per_second", "speedup", "of_ideal"))
-    guess = collect([read(PREDICTIONS)], "predicted_images_per_second")
+    guess = collect([read(path) for path in PREDICTIONS], "predicted_images_per_second")
     for name, rate in rates.items():
         cells = [name, f"{rate:.2f}"]
         cells += [f"{speedups[name]:.2f}", f"{100 * shares[name]:.0f} %"] if name in speedups else ["", ""]

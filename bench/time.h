@@ -17,7 +17,7 @@ struct TimeOptions {
   int side = 0;                     // of latents; 0: the model's own
   int steps = 50;                   // of a run
   int ceiling = 8192;               // rows, columns and depth of the largest product
-  double budget = 0.3;              // seconds for each row
+  double budget = 0.3;              // seconds for each row; 0: each once, as a rehearsal
   double limit = 1e9;               // seconds in all: rows that would begin later are left out
   std::string filter, json;
 };

@@ -12,7 +12,7 @@ constexpr double kBytes = 2;          // of an activation
 constexpr double kMemory = 0.85;      // of the memory's rate next to a product
 constexpr double kCached = 40e6;      // bytes that stay in the L2 between two kernels
 constexpr double kHalo = 100.0 / 64;  // of the pixels that a narrow convolution reads
-constexpr int kChunk = 64;            // of k
+constexpr int kChunk = 64;            // of k, in values of 16 bits
 
 struct Tile {
   int rows, columns;
@@ -25,18 +25,17 @@ bool is_narrow(const Op& op) {
          op.conv.stride == 1;
 }
 
-// The best tile and split of k for an m x n product over k.
-Estimate product(double m, double n, double k, double bytes, cuda::Finish finish,
-                 const Chip& chip) {
+// The best tile and split of k for an m x n product.
+Estimate product(double m, double n, int chunks, double bytes, cuda::Finish finish,
+                 const Chip& chip, bool fp8 = false) {
   Estimate best;
   for (const Tile& tile : kTiles)
     for (const int splits : {1, 2, 3, 4, 5, 6, 8, 10, 12, 16}) {
-      const int chunks = int(std::ceil(k / kChunk));
+      const cuda::Finish one = splits > 1 ? cuda::Finish::apart : finish;
       if (splits > 1 && chunks < 4 * splits) continue;
       const double tiles = std::ceil(m / tile.rows) * std::ceil(n / tile.columns);
-      const cuda::HopperProduct product{
-          tile.rows, tile.columns, tiles, chunks, splits, splits > 1 ? cuda::Finish::apart : finish,
-          m * n};
+      const cuda::HopperProduct product{tile.rows, tile.columns, tiles, chunks,
+                                        splits,    one,          m * n, fp8};
       const double time = std::max(cuda::hopper_cycles(product, chip.multiprocessors) / chip.clock,
                                    bytes / (kMemory * chip.memory_bytes));
       if (best.predicted > 0 && time >= best.predicted) continue;
@@ -45,6 +44,22 @@ Estimate product(double m, double n, double k, double bytes, cuda::Finish finish
                     (splits > 1 ? "/" + std::to_string(splits) : "");
     }
   return best;
+}
+
+// Chunks of k: of one tap, and of one input.
+int chunks_of(const Conv& op, double k, int chunk) {
+  const auto parts = [&](const Tensor& x) { return x ? std::ceil(double(x.shape.c) / chunk) : 0; };
+  const double taps = k / (op.x.shape.c + (op.x2 ? op.x2.shape.c : 0));
+  return int(taps * (parts(op.x) + parts(op.x2)));
+}
+
+// round_input.cu, whose input the op before has just written: rows are read twice, the second time
+// from the cache next to the multiprocessor, samples by two kernels.
+double rounding(const Conv& op, const Chip& chip) {
+  const double values = double(op.x.shape.count()), reads = op.fp8_rows() ? 1 : 2;
+  const double bytes = values * (reads * kBytes + 1);
+  return reads * chip.launch + (values * kBytes < kCached ? bytes / (0.5 * chip.cache_bytes)
+                                                          : bytes / (0.8 * chip.memory_bytes));
 }
 
 // matmul_sm80.cu, whose threads gather the values of inputs that bulk copies cannot fetch; or
@@ -91,19 +106,22 @@ constexpr double kAttentionStart = 2500;  // cycles of a block: first loads, las
 // attention_products.cu: parts of the queries, whose scores the cache holds. Probabilities are 16
 // bits; what the scores move is in the estimate of sums that another kernel finishes.
 double wide_attention(const Attention& op, const Chip& chip) {
+  constexpr auto kProbable = cuda::Finish::general;  // they are scaled
   const double width = op.head_width, keys = op.key.length;
   const double queries = std::min<double>(
       op.query.length,
       std::max(128.0, std::floor(chip.multiprocessors * 65536 / keys / 128) * 128));
   const double probabilities = queries * keys * kBytes * 2 / (0.5 * chip.cache_bytes);
-  const double part = product(queries, keys, width, 0, cuda::Finish::apart, chip).predicted +
-                      product(queries, width, keys, 0, cuda::Finish::plain, chip).predicted +
-                      probabilities + 3 * chip.launch;
+  const auto chunks = [](double k) { return int(std::ceil(k / kChunk)); };
+  const double part =
+      product(queries, keys, chunks(width), 0, cuda::Finish::apart, chip).predicted +
+      product(queries, width, chunks(keys), 0, kProbable, chip).predicted + probabilities +
+      3 * chip.launch;
   return double(op.outer) * op.inner * op.heads *
          (std::ceil(op.query.length / queries) * part + chip.launch);
 }
 
-double attention(const Attention& op, const OpCost& cost, const Chip& chip) {
+double attention(const Attention& op, const Chip& chip) {
   const double width = op.head_width, keys = op.key.length;
   if (width > 160) return wide_attention(op, chip);
   const auto& tiles = keys <= kMostFewKeys ? kFewKeys : kAttentionTiles;
@@ -122,9 +140,10 @@ double attention(const Attention& op, const OpCost& cost, const Chip& chip) {
 
 }  // namespace
 
-Estimate estimate(const Plan& plan, const Op& op, const Chip& chip) {
-  const OpCost cost = cost_of(plan, op, kBytes);
+Estimate estimate(const Plan& plan, const Op& op, const Chip& chip, bool fp8) {
+  OpCost cost = cost_of(plan, op, kBytes);
   Estimate out;
+  double flops = chip.flops;
   if (is_narrow(op)) {
     // matmul_narrow.cu, whose 8x8 pixels come with their neighbours.
     out.predicted = std::max(kHalo * cost.bytes / (0.5 * chip.cache_bytes),
@@ -137,26 +156,33 @@ Estimate estimate(const Plan& plan, const Op& op, const Chip& chip) {
     const auto finish = op.conv.activation == Activation::geglu ? cuda::Finish::geglu
                         : op.conv.residual                      ? cuda::Finish::residual
                                                                 : cuda::Finish::plain;
-    if (op.conv.x.shape.c % 8 != 0)
+    if (op.conv.x.shape.c % 8 != 0) {
       out.predicted = few_channels(rows, columns, k, op, chip);
-    else
-      out = product(rows, columns, k, cost.bytes, finish, chip);
+    } else if (fp8 && plan.weights()[op.conv.weight].fp8) {
+      flops *= 2;
+      cost.bytes -= double(op.conv.x.shape.count()) + cost.weight_bytes / 2;
+      out =
+          product(rows, columns, chunks_of(op.conv, k, 2 * kChunk), cost.bytes, finish, chip, true);
+      out.predicted += rounding(op.conv, chip);
+    } else {
+      out = product(rows, columns, chunks_of(op.conv, k, kChunk), cost.bytes, finish, chip);
+    }
   } else if (op.kind == OpKind::attention) {
-    out.predicted = std::max(attention(op.attention, cost, chip), cost.bytes / chip.memory_bytes);
+    out.predicted = std::max(attention(op.attention, chip), cost.bytes / chip.memory_bytes);
   } else {
     out.predicted = cost.bytes < kCached ? cost.bytes / (0.5 * chip.cache_bytes)
                                          : cost.bytes / (0.8 * chip.memory_bytes);
   }
   out.predicted += chip.launch;
-  out.floor = std::max(2 * cost.macs / chip.flops, cost.bytes / chip.memory_bytes);
+  out.floor = std::max(2 * cost.macs / flops, cost.bytes / chip.memory_bytes);
   return out;
 }
 
-Estimate estimate(const Plan& plan, const OpRanges& segments, const Chip& chip) {
+Estimate estimate(const Plan& plan, const OpRanges& segments, const Chip& chip, bool fp8) {
   Estimate out;
   for (const OpRange& segment : segments)
     for (int i = segment.first; i < segment.last; i++) {
-      const Estimate one = estimate(plan, plan.ops()[size_t(i)], chip);
+      const Estimate one = estimate(plan, plan.ops()[size_t(i)], chip, fp8);
       out.floor += one.floor;
       out.predicted += one.predicted;
     }

@@ -29,8 +29,9 @@ struct Estimate {
   std::string choice;    // tile and splits of a product
 };
 
-Estimate estimate(const Plan& plan, const Op& op, const Chip& chip);
+// `fp8`: products whose weights say so are of e4m3, at twice the rate.
+Estimate estimate(const Plan& plan, const Op& op, const Chip& chip, bool fp8 = false);
 // All ops, one after the other.
-Estimate estimate(const Plan& plan, const OpRanges& segments, const Chip& chip);
+Estimate estimate(const Plan& plan, const OpRanges& segments, const Chip& chip, bool fp8 = false);
 
 }  // namespace deepcache::bench

@@ -23,8 +23,10 @@ void time_ops(Timings& timings, const std::string& model) {
       const std::string name = timings.name("op." + model + "." + distinct.name, images);
       if (!timings.wants(name)) continue;
       const OpCost cost = cost_of(plan, *distinct.op, bytes);
-      int copies = 1;  // the CPU's ops are long, and its clock is read around all of them
-      if (timings.device().gpu)
+      // The CPU's ops are long, and its clock is read around all of them.
+      const bool is_measured = timings.options().budget > 0;
+      int copies = 1;
+      if (timings.device().gpu && is_measured)
         copies = int(std::clamp(std::ceil(kWeightBytes / std::max(cost.weight_bytes, 1.0)),
                                 double(kFewest), double(kMost)));
       RandomProgram program(isolate(plan, *distinct.op, copies), timings.device());

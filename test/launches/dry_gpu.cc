@@ -94,8 +94,8 @@ void DryGpu::fail(const std::string& what) {
   if (in_pass_.insert(place->second).second) failures_[place->second].passes++;
 }
 
-DryBackend::DryBackend(DryGpu& gpu, ActivationType type)
-    : CudaBackend(*deepcache_cuda_api(), 0, type), gpu_(gpu) {
+DryBackend::DryBackend(DryGpu& gpu, ActivationType type, bool fp8)
+    : CudaBackend(*deepcache_cuda_api(), 0, type, fp8), gpu_(gpu) {
   set_tuning("", false);  // what was measured on this machine says nothing here
   emulator::dry_run = &gpu;
 }

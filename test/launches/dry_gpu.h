@@ -67,7 +67,7 @@ class DryGpu : public emulator::DryRun {
 // the first of its process, so that launches are known by their ops.
 class DryBackend : public cuda::CudaBackend {
  public:
-  DryBackend(DryGpu& gpu, ActivationType type);
+  DryBackend(DryGpu& gpu, ActivationType type, bool fp8 = false);
   ~DryBackend() override;
   void repack(PackedWeight&, const WeightSpec&, const std::vector<const SourceTensor*>&) override {}
   std::unique_ptr<Program> compile(const Plan& plan, Weights& weights, Buffer& arena,

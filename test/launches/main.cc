@@ -76,6 +76,9 @@ class KernelTable {
   std::map<std::string, std::map<std::string, int>> counts_;
 };
 
+// Products of e4m3: compute capability 8.9 and newer.
+bool has_fp8(const emulator::Chip& chip) { return 10 * chip.major + chip.minor >= 89; }
+
 int run(const Options& options) {
   const emulator::Chip* chip = emulator::find_chip(options.gpu);
   if (!chip) throw Error(ErrorCode::kInvalidArgument, "there is no GPU \"" + options.gpu + "\"");
@@ -100,6 +103,19 @@ int run(const Options& options) {
         check_model(gpu, std::make_shared<DryBackend>(gpu, type), model, few, false);
     }
   table.print(chip->name);
+  if (has_fp8(*chip)) {
+    emulator::options.odd_transposed_columns = true;
+    emulator::options.largest_cluster = 8;
+    KernelTable of_fp8;
+    for (const std::string& model : options.models) {
+      if (model != "sd15" && model != "sdxl") continue;
+      const auto backend = std::make_shared<DryBackend>(gpu, ActivationType::fp16, true);
+      check_model(gpu, backend, model, options.batches, false);
+      check_model(gpu, backend, model, {1}, true);
+      of_fp8.add(model, backend->take_kernels());
+    }
+    of_fp8.print("fp8");
+  }
   std::printf("%s: %zu launches, %zu of them different\n", chip->name, gpu.launches(),
               gpu.different());
   for (const Failure& failure : gpu.failures())

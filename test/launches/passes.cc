@@ -134,11 +134,11 @@ void check_model(DryGpu& gpu, std::shared_ptr<DryBackend> backend, const std::st
           // Long prompts, which are three parts of 77 tokens, with odd sizes.
           const bool is_long = i > 0 && i + 1 == sizes.size();
           const Size size{h, w, batch, frames, is_long && published.tokens == 77 ? 231 : published.tokens};
-          std::string name = model + " unet b" + std::to_string(batch) + " " + text_of(sizes[i]);
+          std::string name = model + (backend->fp8() ? " fp8" : "") + " unet b" + std::to_string(batch) + " " + text_of(sizes[i]);
           if (frames > 1) name += " " + std::to_string(frames) + " frames";
           gpu.pass(name, [&] { unet.run(size, i == 0 && batch <= 2); });
         }
-    if (model != published.folder) continue;
+    if (model != published.folder || backend->fp8()) continue;
     Parts parts(gpu, backend, batches, model);
     for (const char* part : {"text_encoder", "text_encoder_2"}) parts.text(part);
     parts.image_encoder();
