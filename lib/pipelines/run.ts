@@ -1,9 +1,11 @@
+import type { NoiseDraws } from '../native/types.js';
 import { checkAllValues } from '../options/check.js';
 import { fitProjection } from '../previews/fit.js';
 import type { Scheduler, StepTable } from '../schedulers/index.js';
 import { pause } from '../slices.js';
-import { FloatTensor } from '../tensor.js';
+import { countOf, FloatTensor } from '../tensor.js';
 import type { AnyFamily, Family, PreviewParts, Run, Start } from './family.js';
+import { motionDraws } from './inputs/motion-draws.js';
 import type { NoiseSource } from './inputs/noise.js';
 import type { RunOptions } from './inputs/options.js';
 import { seedsOf, tellSeeds } from './inputs/seeds.js';
@@ -98,7 +100,7 @@ async function usualLoop<O extends RunOptions, P extends PipelineParts>(
   previews: PreviewSettings | undefined,
 ): Promise<LoopResult> {
   const [batch, , height, width] = options.latent;
-  const draws = noise.following(plan.compiled.noiseUsed);
+  const draws = await drawsOf(plan, noise, options);
   return runLoop(
     parts.unet,
     {
@@ -114,6 +116,16 @@ async function usualLoop<O extends RunOptions, P extends PipelineParts>(
     options,
     previews,
   );
+}
+
+/** The sampler's noise: a motion's, or what follows in the generator. */
+async function drawsOf(
+  { compiled: { motion, noiseUsed } }: RunPlan,
+  noise: NoiseSource,
+  { latent: [batch, ...each], signal }: Pick<RunOptions, 'latent' | 'signal'>,
+): Promise<NoiseDraws | Float32Array | undefined> {
+  if (!motion || !noiseUsed.includes(true)) return noise.following(noiseUsed);
+  return motionDraws({ motion, seeds: noise.seeds, batch, count: countOf(each) }, signal);
 }
 
 /** Four-channel inpainting: after each call the kept part is put back, noised for the next call's timestep. */

@@ -41,6 +41,7 @@ const SAMPLERS: Readonly<Record<string, Sampler>> = {
   'dpm++2msde': dpm('sde-dpmsolver++', 2),
   'dpm++3msde': dpm('sde-dpmsolver++', 3),
   'dpm++2s': plain('DPMSolverSinglestepScheduler', { algorithm_type: 'dpmsolver++', solver_order: 2 }),
+  'dpm++sde': plain('DPMSolverSDEScheduler'),
   dpm2,
   kdpm2: dpm2,
   dpm2a,
@@ -65,6 +66,7 @@ export const UI_NAMES = [
   ...(['Euler', 'Euler a', 'Heun', 'LMS', 'LMS Karras', 'DPM++ 2M', 'DPM++ 2M Karras'] as const),
   ...(['DPM++ 2M SDE', 'DPM++ 2M SDE Karras', 'DPM++ 3M SDE', 'DPM++ 3M SDE Karras'] as const),
   ...(['DPM++ 2S', 'DPM++ 2S Karras', 'DPM2', 'DPM2 Karras', 'DPM2 a', 'DPM2 a Karras'] as const),
+  ...(['DPM++ SDE', 'DPM++ SDE Karras'] as const),
   ...(['DDIM', 'PLMS', 'UniPC', 'LCM', 'DEIS', 'SA-Solver'] as const),
 ] as const;
 

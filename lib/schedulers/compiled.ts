@@ -46,6 +46,18 @@ export interface NoiseLevel {
   sigma: number;
 }
 
+/** Draws that are not independent: each is a Brownian motion's way between two times, of unit variance. */
+export interface MotionDraws {
+  /** The motion's start. */
+  low: number;
+  /** Its end. */
+  high: number;
+  /** Its seed; null for the run's. */
+  seed: number | null;
+  /** From where to where the motion goes for each draw. */
+  ways: [from: number, to: number][];
+}
+
 /** A run as rows, before a cache chooses their programs. */
 export interface CompiledSchedule {
   /** One per U-Net call. */
@@ -64,6 +76,8 @@ export interface CompiledSchedule {
   noiseDraws: number;
   /** For each draw, whether a row uses it. The others are drawn and thrown away, to keep the generator in step. */
   noiseUsed: boolean[];
+  /** With it the draws are a Brownian motion's, and none is taken from the generator. */
+  motion?: MotionDraws;
   /** Picture and noise in the latents before each call. */
   noiseLevels: NoiseLevel[];
   /**
@@ -79,6 +93,7 @@ export interface CompiledSchedule {
 export class RowBuilder {
   readonly rows: CompiledRow[] = [];
   #draws = 0;
+  #motion: MotionDraws | undefined;
 
   get draws(): number {
     return this.#draws;
@@ -87,6 +102,22 @@ export class RowBuilder {
   /** The next noise tensor that the sampler takes from the generator. */
   draw(): number {
     return this.#draws++;
+  }
+
+  /** What {@link drawBetween} draws from. */
+  get motion(): MotionDraws | undefined {
+    return this.#motion;
+  }
+
+  /** Lets all draws be those of a Brownian motion. */
+  walk(motion: Omit<MotionDraws, 'ways'>): void {
+    this.#motion = { ...motion, ways: [] };
+  }
+
+  /** The way of the motion between two times. */
+  drawBetween(from: number, to: number): number {
+    this.#motion?.ways.push([from, to]);
+    return this.draw();
   }
 
   add(row: {

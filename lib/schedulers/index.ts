@@ -7,6 +7,7 @@ import { DDPMScheduler } from './ddpm.js';
 import { DEISMultistepScheduler } from './deis-multistep.js';
 import { DPMSolverMultistepScheduler } from './dpmsolver-multistep.js';
 import { DPMSolverMultistepInverseScheduler } from './dpmsolver-multistep-inverse.js';
+import { DPMSolverSDEScheduler } from './dpmsolver-sde.js';
 import { DPMSolverSinglestepScheduler } from './dpmsolver-singlestep.js';
 import { EDMDPMSolverMultistepScheduler } from './edm-dpmsolver-multistep.js';
 import { EDMEulerScheduler } from './edm-euler.js';
@@ -33,6 +34,7 @@ for (const scheduler of [
   DEISMultistepScheduler,
   DPMSolverMultistepInverseScheduler,
   DPMSolverMultistepScheduler,
+  DPMSolverSDEScheduler,
   DPMSolverSinglestepScheduler,
   EDMDPMSolverMultistepScheduler,
   EDMEulerScheduler,
@@ -55,7 +57,7 @@ for (const scheduler of [
   registerScheduler(scheduler);
 }
 
-export type { CompiledRow, CompiledSchedule, CompileOptions, NoiseLevel } from './compiled.js';
+export type { CompiledRow, CompiledSchedule, CompileOptions, MotionDraws, NoiseLevel } from './compiled.js';
 export type { SchedulerConfig } from './config.js';
 export type { SchedulerName } from './known-names.js';
 export { schedulerNames } from './registry.js';
@@ -72,6 +74,7 @@ export {
   DEISMultistepScheduler,
   DPMSolverMultistepInverseScheduler,
   DPMSolverMultistepScheduler,
+  DPMSolverSDEScheduler,
   DPMSolverSinglestepScheduler,
   EDMDPMSolverMultistepScheduler,
   EDMEulerScheduler,

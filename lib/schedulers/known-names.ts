@@ -9,6 +9,7 @@ const CLASSES = [
   'DEISMultistep',
   'DPMSolverMultistep',
   'DPMSolverMultistepInverse',
+  'DPMSolverSDE',
   'DPMSolverSinglestep',
   'EDMDPMSolverMultistep',
   'EDMEuler',

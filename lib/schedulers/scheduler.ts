@@ -191,6 +191,7 @@ export abstract class Scheduler {
       ...(sigmas && { sigmas }),
       initNoiseSigma: this.initNoiseSigma(schedule),
       noiseDraws: builder.draws,
+      ...(builder.motion && { motion: builder.motion }),
       noiseUsed: Array.from({ length: builder.draws }, (_, i) => used.has(i)),
       noiseLevels: calls.map((call) => this.latentLevel(schedule, call)),
       addNoiseLevels,

@@ -43,7 +43,9 @@ export abstract class SigmaScheduler extends Scheduler {
     const stepsOffset = this.fields.number('steps_offset');
     const timesteps =
       options.timesteps?.map(f32) ??
-      spaceFractionalTimesteps({ spacing: this.spacing, steps, trainSteps, stepsOffset });
+      spaceFractionalTimesteps({ spacing: this.spacing, steps, trainSteps, stepsOffset }).map((t) =>
+        this.heldTimestep(t),
+      );
     const sigmas = this.sigmasOf(timesteps);
     const sigmaSpacing = this.sigmaSpacing(options);
     if (!sigmaSpacing) return this.#finish(timesteps, sigmas);
@@ -52,6 +54,11 @@ export abstract class SigmaScheduler extends Scheduler {
     const spaced = spaceSigmas(sigmaSpacing, max ?? first, min ?? last, steps);
     const between = spaced.map((sigma) => this.spacedTimestep(this.timestepOf(sigma), sigmaSpacing));
     return this.#finish(between, spaced);
+  }
+
+  /** A timestep as its sigma is read off: in single precision, in most classes. */
+  protected heldTimestep(timestep: number): number {
+    return f32(timestep);
   }
 
   /** The fractional timestep of a sigma. */

@@ -29,12 +29,10 @@ export function spaceTimesteps(options: SpacingOptions): number[] {
   }
 }
 
-/** As {@link spaceTimesteps}, but linspace keeps its fractions in single precision (the samplers that work on sigmas). */
+/** As {@link spaceTimesteps}, but linspace keeps its fractions (the samplers that work on sigmas). */
 export function spaceFractionalTimesteps(options: SpacingOptions): number[] {
   if (options.spacing !== 'linspace') return spaceTimesteps(options);
-  return linspace(0, options.trainSteps - 1, options.steps)
-    .map(Math.fround)
-    .reverse();
+  return linspace(0, options.trainSteps - 1, options.steps).reverse();
 }
 
 /**

@@ -113,6 +113,25 @@ test('eta makes DDIM noisy, and the noise comes from the seed', async () => {
   ).toBe(true);
 });
 
+test('TCD is deterministic unless a run says eta', async () => {
+  const plain = await latentsOf(pipe, { scheduler: 'TCD' });
+  expect(sameBits(await latentsOf(pipe, { scheduler: 'TCD', eta: 0 }), plain)).toBe(true);
+  expect(distance(await latentsOf(pipe, { scheduler: 'TCD', eta: 0.3 }), plain)).toBeGreaterThan(1e-3);
+});
+
+test('noise_sampler_seed fixes the motion of DPM++ SDE, whatever the seed of the run', async () => {
+  const run = (noise_sampler_seed: number | null, seed: number) =>
+    latentsOf(pipe, {
+      scheduler: { _class_name: 'DPM++ SDE', noise_sampler_seed },
+      seed,
+      latents: { data: new Float32Array(256).fill(0.5), shape: [1, 4, 8, 8] },
+    });
+  expect(sameBits(await run(5, 1), await run(5, 2))).toBe(true);
+  expect(distance(await run(null, 1), await run(null, 2))).toBeGreaterThan(1e-3);
+  // Without one it is the run's.
+  expect(sameBits(await run(null, 5), await run(5, 2))).toBe(true);
+});
+
 describe("the sampler's own options", () => {
   const euler = { scheduler: 'Euler', steps: 5 } as const;
 

@@ -45,7 +45,12 @@ export class NoiseSource {
   }
 }
 
-async function randn(generator: NativeGenerator, count: number, signal?: AbortSignal): Promise<Float32Array> {
+/** `count` normal numbers of a generator; many are drawn on a thread. */
+export async function randn(
+  generator: NativeGenerator,
+  count: number,
+  signal?: AbortSignal,
+): Promise<Float32Array> {
   if (count <= FEW) return generator.randn(count) as Float32Array;
   return finish(() => generator.draw(count), signal);
 }

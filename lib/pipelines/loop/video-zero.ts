@@ -1,4 +1,5 @@
 import { attachPrograms, type Layout, SettingsPolicy, withForecasts } from '../../deepcache/index.js';
+import { DeepCacheError } from '../../errors.js';
 import type { HistorySlots } from '../../native/types.js';
 import type { CompiledSchedule, Scheduler } from '../../schedulers/index.js';
 import { inSlices, mapParts } from '../../slices.js';
@@ -164,11 +165,18 @@ export function compileWhole(
   scheduler: Scheduler,
   { steps, eta, schedulerOptions }: Pick<RunOptions, 'steps' | 'eta' | 'schedulerOptions'>,
 ): CompiledSchedule {
-  return scheduler.compile({
+  const compiled = scheduler.compile({
     steps,
     ...(scheduler.takesEta && { eta: eta ?? 0 }),
     ...samplerOptions(scheduler, { ...(schedulerOptions && { schedulerOptions }) }),
   });
+  const why = compiled.motion
+    ? 'draws along one motion, which the loops of a video cannot share'
+    : 'has no training timesteps, between which frames could be noised';
+  if (compiled.motion || scheduler.alphasCumprod.length === 0) {
+    throw new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', `scheduler: ${scheduler.className} ${why}`);
+  }
+  return compiled;
 }
 
 /** How much of the signal is left from one training timestep to a later one (diffusers: forward_loop). */

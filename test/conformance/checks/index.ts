@@ -22,7 +22,13 @@ import { checkPaperPipeline } from './paper-pipeline.js';
 import { checkMaliciousPickle, checkPickle } from './pickles.js';
 import { checkPipeline, checkStalePipeline } from './pipeline.js';
 import { checkRandom } from './random.js';
-import { checkBetaQuantiles, checkBetaSigmas, checkScheduler, checkZeroSnrTables } from './scheduler.js';
+import {
+  checkBetaQuantiles,
+  checkBetaSigmas,
+  checkBrownian,
+  checkScheduler,
+  checkZeroSnrTables,
+} from './scheduler.js';
 import { checkSingleFileMapping, checkSingleFileMissing, checkSingleFilePipeline } from './single-file.js';
 import { checkStepListRow } from './step-list.js';
 import {
@@ -71,6 +77,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   scheduler_tables: checkZeroSnrTables,
   beta_ppf: checkBetaQuantiles,
   beta_sigmas: checkBetaSigmas,
+  brownian: checkBrownian,
   f32: checkRandom,
   f64: checkRandom,
   f16: checkRandom,

@@ -1,9 +1,10 @@
 import { helperIndices } from '../../../lib/deepcache/index.js';
 import type { GenerateOptions, Tensor } from '../../../lib/index.js';
+import { motionDraws } from '../../../lib/pipelines/inputs/motion-draws.js';
 import { NoiseSource } from '../../../lib/pipelines/inputs/noise.js';
 import { toSeed } from '../../../lib/pipelines/inputs/seeds.js';
 import { chooseScheduler } from '../../../lib/pipelines/loading/scheduler-file.js';
-import type { CompiledSchedule } from '../../../lib/schedulers/index.js';
+import type { CompiledSchedule, MotionDraws } from '../../../lib/schedulers/index.js';
 import { concat, countOf } from '../../../lib/tensor.js';
 import type { Tolerance } from '../compare.js';
 import type { Findings } from '../findings.js';
@@ -42,11 +43,16 @@ export async function recordRun(pipe: Pipeline, options: GenerateOptions): Promi
       if (event.latents) latents.push(event.latents.data);
     },
   });
+  const schedule = scheduleOf(pipe, options);
+  return { timesteps, full, latents, final: result.tensor as Tensor, schedule };
+}
+
+/** The whole schedule of a run. */
+export function scheduleOf(pipe: Pipeline, options: GenerateOptions): CompiledSchedule {
   const scheduler = chooseScheduler(options.scheduler ?? pipe.scheduler, pipe.scheduler);
   const { eta } = options;
   const steps = (options.steps ?? options.numInferenceSteps) as number;
-  const schedule = scheduler.compile({ steps, ...(eta !== undefined && { eta }) });
-  return { timesteps, full, latents, final: result.tensor as Tensor, schedule };
+  return scheduler.compile({ steps, ...(eta !== undefined && { eta }) });
 }
 
 /** Compares a run with what is stored of it: latents after every call, timesteps, which calls were full. */
@@ -62,8 +68,15 @@ export function compareRun(golden: GoldenCase, findings: Findings, run: Recorded
   }
 }
 
-/** The random numbers that a seed gives, in the order in which the reference drew them. */
-export async function compareNoise(golden: GoldenCase, findings: Findings): Promise<void> {
+/** A picture's autoencoder and its noise draw before the sampler. */
+const PICTURE_DRAWS = 2;
+
+/** The random numbers that a seed gives, in the order in which the reference drew them; last those of a motion, if any. */
+export async function compareNoise(
+  golden: GoldenCase,
+  findings: Findings,
+  motion?: MotionDraws,
+): Promise<void> {
   await compareFlatNoise(golden, findings);
   const roles = ['latents_noise', 'noise_draws'].filter((role) => golden.has(role));
   if (roles.length === 0) return;
@@ -75,7 +88,12 @@ export async function compareNoise(golden: GoldenCase, findings: Findings): Prom
     const { shape } = golden.tensor(role);
     const draws = shape.length > 4 ? (shape[0] as number) : 1;
     const drawn: Float32Array[] = [];
-    for (let i = 0; i < draws; i++) drawn.push(await source.draw(countOf(each)));
+    const ways = role === 'noise_draws' && motion ? draws - (golden.has('image') ? PICTURE_DRAWS : 0) : 0;
+    for (let i = 0; i < draws - ways; i++) drawn.push(await source.draw(countOf(each)));
+    if (motion && ways > 0) {
+      const part = { ...motion, ways: motion.ways.slice(-ways) };
+      drawn.push(await motionDraws({ motion: part, seeds, batch, count: countOf(each) }));
+    }
     findings.tensor(role, concat(drawn), NOISE);
   }
 }

@@ -5,7 +5,7 @@ import type { Findings } from '../findings.js';
 import type { GoldenCase } from '../goldens.js';
 import type { Models, Pipeline } from '../models.js';
 import { generateOptions, helperCache } from './pipeline-options.js';
-import { compareNoise, compareRun, type RecordedRun, recordRun } from './pipeline-run.js';
+import { compareNoise, compareRun, type RecordedRun, recordRun, scheduleOf } from './pipeline-run.js';
 import { compareCalls } from './unet-calls.js';
 
 /** Fields of cases that use what no pipeline here has. */
@@ -30,7 +30,7 @@ export async function comparePipeline(golden: GoldenCase, findings: Findings, pi
     await expectRefusal(findings, () => pipe.generate({ ...options, output: 'latent' }));
     return;
   }
-  await compareNoise(golden, findings);
+  await compareNoise(golden, findings, scheduleOf(pipe, options).motion);
   const run = await recordRun(pipe, options);
   compareRun(golden, findings, run);
   await compareOutputs(golden, findings, pipe, run, options);

@@ -1,9 +1,18 @@
+import { brownianValues } from '../../../lib/math/brownian-motion.js';
+import { seedWords } from '../../../lib/math/seed-sequence.js';
+import { native } from '../../../lib/native/binding.js';
 import { betaQuantile } from '../../../lib/schedulers/beta-quantile.js';
 import { DDIMScheduler, EulerDiscreteScheduler } from '../../../lib/schedulers/index.js';
 import { spaceSigmas } from '../../../lib/schedulers/sigma-spacing.js';
+import { countOf } from '../../../lib/tensor.js';
 import type { Findings } from '../findings.js';
 import type { GoldenCase } from '../goldens.js';
+import type { GoldenTensor } from '../safetensors.js';
 import { checkSchedulerTrace, goldenScheduler, type SchedulerCase } from '../schedulers.js';
+
+const EXACT = { atol: 0, rtol: 0 };
+
+const numbers = ({ data }: GoldenTensor) => Array.from(data as ArrayLike<number | bigint>, Number);
 
 /** A sampler's tables and its steps with a fake model, or the tables of betas. */
 export function checkScheduler(golden: GoldenCase, findings: Findings): void {
@@ -37,4 +46,27 @@ export function checkBetaQuantiles(golden: GoldenCase, findings: Findings): void
 export function checkBetaSigmas(golden: GoldenCase, findings: Findings): void {
   const [min, max, n] = ['sigma_min', 'sigma_max', 'n'].map((name) => golden.field<number>(name) as number);
   findings.tensor('out', spaceSigmas('beta', max as number, min as number, n as number));
+}
+
+/** The ways of a Brownian motion between times, and the seeds that they begin with. */
+export async function checkBrownian(golden: GoldenCase, findings: Findings): Promise<void> {
+  const [low, high] = ['t0', 't1'].map((name) => golden.field<number>(name) as number) as [number, number];
+  const entropy = BigInt(golden.field<number>('entropy') as number);
+  const poolSize = golden.field<number>('pool_size') as number;
+  findings.values(
+    'root_seeds',
+    seedWords({ entropy, poolSize }, 2),
+    numbers(golden.tensor('root_seeds')),
+    EXACT,
+  );
+  const times = numbers(golden.tensor('queries'));
+  const count = countOf(golden.field<number[]>('shape') ?? []);
+  const normal = async (seed: number) => new (native().Generator)(BigInt(seed)).randn(count);
+  const valueAt = await brownianValues({ low, high, entropy }, times, normal);
+  const ways: number[] = [];
+  for (let i = 0; i < times.length; i += 2) {
+    const [start, end] = [valueAt(times[i] as number), valueAt(times[i + 1] as number)];
+    ways.push(...end.map((value, k) => value - (start[k] as number)));
+  }
+  findings.tensor('W', ways);
 }
