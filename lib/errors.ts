@@ -19,6 +19,7 @@ export const ERROR_CODES = {
   ERR_DEEPCACHE_DISPOSED: 'An object was used after its dispose().',
   ERR_DEEPCACHE_NO_BINARY: 'No native binary loads on this machine.',
   ERR_DEEPCACHE_IMAGE: 'A picture cannot be read, made or written.',
+  ERR_DEEPCACHE_DOWNLOAD: 'A model of the Hugging Face Hub cannot be had; the message says why.',
   ERR_DEEPCACHE_OUTPUT: 'A place to write to cannot be used; the message names it.',
   ERR_DEEPCACHE_INTERNAL: 'A bug of this package.',
 } as const;

@@ -53,7 +53,13 @@ describe('what is packed', () => {
   test('package.json names the project, and runs nothing where the package is installed', () => {
     const { scripts, dependencies, ...file } = JSON.parse(readFileSync('package.json', 'utf8'));
     for (const name of ['install', 'preinstall', 'postinstall']) expect(scripts).not.toHaveProperty(name);
-    expect(Object.keys(dependencies)).toEqual(['commander', 'node-gyp-build', 'sharp']);
+    expect(Object.keys(dependencies)).toEqual([
+      '@huggingface/hub',
+      'commander',
+      'node-gyp-build',
+      'sharp',
+      'yaml',
+    ]);
     expect(file.repository.url).toMatch(/^git\+https:/);
     expect(file).toMatchObject({ homepage: expect.any(String), bugs: expect.any(String), gypfile: false });
   });

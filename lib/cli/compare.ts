@@ -12,11 +12,13 @@ import { checkSettings, familyOfFolder } from './check-options.js';
 import { comparisonJson, comparisonText } from './compare-report.js';
 import type { CliContext } from './context.js';
 import { modelFolder } from './default-model.js';
+import { givenEmbeddings, loadEmbeddings } from './embeddings.js';
 import { pipelineOf } from './family.js';
 import { generateCommand } from './generate.js';
 import { checkFlags, type GenerateFlags, toGenerateOptions, toLoadOptions } from './generate-options.js';
 import { PICTURE_ENDINGS } from './generate-run.js';
 import { FLUSHED, HTML, OutputFile, requireDifferent } from './output-file.js';
+import { withPlaces } from './places.js';
 import { givenPrompts } from './prompt-list.js';
 import { EXIT_CODES_HELP } from './run.js';
 import { StatusLine } from './status-line.js';
@@ -59,8 +61,9 @@ export function compareCommand(context: CliContext): Command {
     .action((flags: Flags) => run(flags, context));
 }
 
-async function run({ cache, repeats, html, ...flags }: Flags, context: CliContext): Promise<void> {
-  checkFlags(flags, false);
+async function run({ cache, repeats, html, ...given }: Flags, context: CliContext): Promise<void> {
+  checkFlags(given, false);
+  const flags = await withPlaces(given, context);
   const prompt = await givenPrompts(flags, context);
   const { folder, note } = modelFolder(flags.model, flags);
   const family = await familyOfFolder(folder, flags);
@@ -72,6 +75,7 @@ async function run({ cache, repeats, html, ...flags }: Flags, context: CliContex
   const { signal } = context;
   const known = { ...toLoadOptions(flags), signal };
   await checkSettings(folder, family, options, settings ?? [], known);
+  const embeddings = await givenEmbeddings(flags, signal);
   const line = new StatusLine(context, !flags.quiet);
   const { force } = flags;
   requireDifferent({ output: flags.output, html });
@@ -87,6 +91,7 @@ async function run({ cache, repeats, html, ...flags }: Flags, context: CliContex
     line.show(`loading ${folder}`);
     const load = { ...toLoadOptions(flags), log: remark, signal };
     await using base = await DiffusionPipeline.fromPretrained(folder, load);
+    await loadEmbeddings(base, embeddings);
     await using pipe = pipelineOf(family, base);
     for (const file of [picture, page]) if (file?.remark) line.warn(file.remark);
     line.show('warming up');

@@ -32,6 +32,13 @@ export interface GenerateFlags {
   scheduler?: string;
   schedulerConfig?: Record<string, unknown>;
   model?: string;
+  embedding?: string[];
+  modelsDir?: string;
+  revision?: string;
+  variant?: string;
+  offline?: boolean;
+  cacheDir?: string;
+  vae?: string;
   device?: Device;
   dtype?: Dtype;
   previewEvery?: number;
@@ -83,6 +90,10 @@ export const MEASURED_FLAGS: readonly string[] = [
     'device',
     'dtype',
     'threads',
+    'revision',
+    'offline',
+    'cacheDir',
+    'modelsDir',
     'autotune',
     'json',
     'quiet',

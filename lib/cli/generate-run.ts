@@ -14,10 +14,12 @@ import { readModelIndex } from '../pipelines/loading/model-index.js';
 import { checkForFolder } from './check-options.js';
 import type { CliContext } from './context.js';
 import { modelFolder } from './default-model.js';
+import { givenEmbeddings, loadEmbeddings } from './embeddings.js';
 import { familyOf, makesVideo, pipelineOf } from './family.js';
 import { checkFlags, type GenerateFlags, toGenerateOptions, toLoadOptions } from './generate-options.js';
 import { jsonReport, textReport } from './generate-report.js';
 import { OutputFile, requireDifferent, STDOUT } from './output-file.js';
+import { withPlaces } from './places.js';
 import { PreviewOutput } from './preview-output.js';
 import { givenPrompts } from './prompt-list.js';
 import { checkRefiner, loadRefiner, refined } from './refiner.js';
@@ -29,7 +31,7 @@ export const PICTURE_ENDINGS: readonly string[] = ['.png', '.jpg', '.jpeg', '.we
 /** What `deepcache generate` does. Everything that can be wrong is looked for before a model is loaded. */
 export async function generate(given: GenerateFlags, context: CliContext): Promise<void> {
   const prompt = await givenPrompts(given, context);
-  const flags = { ...given, ...(prompt && { prompt }) };
+  const flags = await withPlaces({ ...given, ...(prompt && { prompt }) }, context);
   const { folder, note } = modelFolder(flags.model, flags);
   // A folder that is not a model is reported when it is loaded.
   const className = (await readModelIndex(folder, toLoadOptions(flags)).catch(() => undefined))?.className;
@@ -44,6 +46,7 @@ export async function generate(given: GenerateFlags, context: CliContext): Promi
     if (picture !== undefined) await readPictureFile(picture, context.signal);
   }
   const line = new StatusLine(context, !flags.quiet);
+  const embeddings = await givenEmbeddings(flags, signal);
   const { output, preview } = await prepareOutputs(flags, countOf(options), isVideo, context);
   if (note) line.remark(note);
   const previews = new PreviewOutput(context, line, preview?.files);
@@ -60,6 +63,7 @@ export async function generate(given: GenerateFlags, context: CliContext): Promi
     const { refiner: second } = flags;
     await using refiner =
       second === undefined ? undefined : await loadRefiner({ ...flags, refiner: second }, load);
+    for (const one of [base, refiner]) if (one) await loadEmbeddings(one, embeddings);
     const loading = (performance.now() - start) / 1000;
 
     // Also where it should be quiet: a file of another name than was asked for must be found.

@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
 import type { FlagGroup } from '../options/option.js';
-import { toJsonObject, toNumber, toWhole } from './arguments.js';
+import { collect, toJsonObject, toNumber, toWhole } from './arguments.js';
 import { CACHE_SETTINGS_HELP } from './cache-option.js';
 import type { CliContext } from './context.js';
 import { flagsOf } from './flags.js';
@@ -32,7 +32,16 @@ const OWN: Readonly<Record<FlagGroup, readonly Option[]>> = {
     ).argParser(toNumber),
   ],
   tensor: [],
-  model: [new Option('-m, --model <folder>', 'a model in the diffusers layout')],
+  model: [
+    new Option(
+      '-m, --model <model>',
+      'a folder, a file, org/name of the Hugging Face Hub, or a name in --models-dir',
+    ),
+    new Option(
+      '--embedding <file[=token]>',
+      'a textual inversion, and what stands for it in prompts; repeatable',
+    ).argParser(collect),
+  ],
   output: [
     new Option('--preview <file>', 'write previews to this file, each replacing the last'),
     new Option('--json', 'print the result as JSON'),

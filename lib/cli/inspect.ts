@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { Command } from 'commander';
-import { type DeepCacheError, invalidConfig, messageOf } from '../errors.js';
+import { type DeepCacheError, invalidArgument, invalidConfig, messageOf } from '../errors.js';
 import { statOf } from '../files/read.js';
+import { modelsFolder } from '../library/library.js';
 import { meantFolder } from '../models/demo-model.js';
 import { FolderSource } from '../models/folder-source.js';
 import { devices } from '../native/device.js';
@@ -13,6 +14,7 @@ import { flagsNamed } from './flags.js';
 import { PLACES } from './generate-options.js';
 import { deviceText } from './inspect-devices.js';
 import { classNameOf, inspectComponent, kindOf, reportJson } from './inspection/component.js';
+import { inspectLibrary, placeOf } from './inspection/library.js';
 import { inspectModel, type ModelReport } from './inspection/model.js';
 import { componentText, fileText, modelText, problemText } from './inspection/report.js';
 import { type Branch, treeOf, treeText } from './inspection/tree.js';
@@ -24,6 +26,7 @@ interface Flags extends Omit<IndexOptions, 'signal'> {
   json?: boolean;
   variant?: string;
   checkWeights?: boolean;
+  modelsDir?: string;
 }
 
 /** What was found, as an object for `--json` and as text. */
@@ -40,18 +43,31 @@ export function inspectCommand(context: CliContext): Command {
       'Show what a model folder, one of its components or a file of weights holds, and what is wrong with it; ' +
         'or, for "devices", what this machine can compute on.',
     )
-    .argument('<what>', 'a folder, a file, or the word devices')
+    .argument('[what]', 'a folder, a file, a name in --models-dir, or the word devices')
+    .option('--models-dir <folder>', 'a folder of models of another program; alone: list what is there')
     .option('--variant <name>', 'prefer weight files of this variant, such as fp16')
     .option('--check-weights', 'read all weights and look for infinities and NaNs')
     .option('--json', 'print it as JSON')
     .addHelpText('after', EXIT_CODES_HELP);
   for (const flag of flagsNamed(PLACES)) command.addOption(flag);
-  return command.action(async (what: string, flags: Flags) => {
-    const { json, text, problems } =
-      what === 'devices' ? inspectDevices() : await inspect(meantFolder(what), flags, context);
+  return command.action(async (what: string | undefined, flags: Flags) => {
+    const { json, text, problems } = await inspection(what, flags, context);
     context.out(flags.json ? `${JSON.stringify(json, null, 2)}\n` : text);
     if (problems > 0) context.exitCode = ExitCode.failure;
   });
+}
+
+async function inspection(what: string | undefined, flags: Flags, context: CliContext): Promise<Inspection> {
+  const { modelsDir } = flags;
+  const { signal } = context;
+  if (what === 'devices') return inspectDevices();
+  if (what !== undefined) {
+    return inspect(await placeOf(meantFolder(what), { modelsDir, signal }), flags, context);
+  }
+  const folder = modelsFolder(modelsDir);
+  if (folder === undefined)
+    throw invalidArgument('what', 'is missing: a folder, a file, or the word devices');
+  return inspectLibrary(folder, signal);
 }
 
 async function inspect(

@@ -7,6 +7,7 @@ import type { CacheOptions } from '../deepcache/index.js';
 import { invalidArgument, invalidConfig } from '../errors.js';
 import { readJson } from '../files/json.js';
 import { isFolder, statOf } from '../files/read.js';
+import { resolveModel } from '../library/resolve.js';
 import { native } from '../native/binding.js';
 import { finish } from '../native/device.js';
 import type { UnetSize } from '../native/types.js';
@@ -59,7 +60,10 @@ export function macsCommand(context: CliContext): Command {
     .option('-c, --cache <settings>', `DeepCache: ${CACHE_HELP}`, toCacheOptions)
     .option('--json', 'print the counts as JSON, not in billions')
     .addHelpText('after', `${COLUMNS_HELP}\n${CACHE_SETTINGS_HELP}\n${EXIT_CODES_HELP}`)
-    .action(async (folder: string | undefined, flags: Flags) => {
+    .action(async (given: string | undefined, flags: Flags) => {
+      const { signal } = context;
+      const folder =
+        given === undefined ? undefined : (await resolveModel(given, { offline: true, signal })).path;
       const { name, text, value } = await readConfig(folder, flags);
       const defaults = unetDefaults(value);
       const size = sizeOf(defaults, flags);

@@ -33,6 +33,7 @@ import {
   toLoadOptions,
 } from './generate-options.js';
 import { FLUSHED, HTML, OutputFile } from './output-file.js';
+import { withPlaces } from './places.js';
 import { promptList } from './prompt-list.js';
 import { EXIT_CODES_HELP } from './run.js';
 import { StatusLine } from './status-line.js';
@@ -84,7 +85,8 @@ export function qualityCommand(context: CliContext): Command {
     .action((flags: Flags) => run(flags, context));
 }
 
-async function run(flags: Flags, context: CliContext): Promise<void> {
+async function run(names: Flags, context: CliContext): Promise<void> {
+  const flags = await withPlaces(names, context);
   const {
     cache,
     judge,

@@ -23,6 +23,7 @@ import {
   toGenerateOptions,
   toLoadOptions,
 } from './generate-options.js';
+import { withPlaces } from './places.js';
 import { promptList } from './prompt-list.js';
 import { EXIT_CODES_HELP } from './run.js';
 import { StatusLine } from './status-line.js';
@@ -89,7 +90,8 @@ export function tuneCommand(context: CliContext): Command {
     .action((flags: Flags) => run(flags, context));
 }
 
-async function run(flags: Flags, context: CliContext): Promise<void> {
+async function run(names: Flags, context: CliContext): Promise<void> {
+  const flags = await withPlaces(names, context);
   const { prompt, prompts, validationPrompts, captions, seed: drawn, minPsnr, speedup, ...rest } = flags;
   const { branches, maxRuns, maxSeconds, ...generateFlags } = rest;
   if (minPsnr === undefined && speedup === undefined) {

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { type DeepCacheError, invalidArgument, invalidConfig } from '../errors.js';
+import { invalidArgument, invalidConfig } from '../errors.js';
 import { isFolder, readSmallFile, statOf } from '../files/read.js';
 import { onlyWeightsIn, weightsFile } from './checkpoint-file.js';
 import { meantFolder } from './demo-model.js';
@@ -17,8 +17,6 @@ export interface ModelPlace {
 }
 
 const INDEX = 'model_index.json';
-/** organisation/name, as the Hub calls its models. */
-const HUB_NAME = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/;
 /** Subfolders that are looked into. */
 const MOST_FOLDERS = 1000;
 
@@ -34,7 +32,7 @@ export async function locateModel(given: string, signal?: AbortSignal): Promise<
   }
   const path = expandHome(meantFolder(given));
   const stats = statOf(path);
-  if (!stats) throw nothingThere(path);
+  if (!stats) throw invalidConfig(path, 'does not exist');
   if (!stats.isDirectory()) {
     if (basename(path) === INDEX) return { folder: dirname(path) };
     return { folder: dirname(path), file: weightsFile(path) };
@@ -58,27 +56,6 @@ export async function locateModel(given: string, signal?: AbortSignal): Promise<
 function expandHome(path: string): string {
   if (!/^~(?=$|[\\/])/.test(path) || existsSync(path)) return path;
   return join(homedir(), path.slice(1));
-}
-
-function nothingThere(given: string): DeepCacheError {
-  // A page's address names a model as well.
-  const path = given.replace(/^https?:\/\/(?:www\.)?(?:huggingface\.co|hf\.co)\/([^/?#]+\/[^/?#]+).*$/, '$1');
-  if (!HUB_NAME.test(path)) return invalidConfig(path, 'does not exist');
-  const name = path.replace('/', '--');
-  const cached = join(hubCache(), `models--${name}`);
-  return invalidConfig(
-    given,
-    existsSync(cached)
-      ? `is not a folder here; the model of this name was downloaded before: give ${cached}`
-      : 'is not a folder here, and nothing is downloaded automatically. If a model of the Hugging Face Hub is meant, download it ' +
-          `first: hf download ${path} --local-dir ${name}`,
-  );
-}
-
-/** Where the programs of the Hub keep what they downloaded. */
-function hubCache(): string {
-  const { HF_HUB_CACHE, HF_HOME } = process.env;
-  return HF_HUB_CACHE ?? join(HF_HOME ?? join(homedir(), '.cache/huggingface'), 'hub');
 }
 
 function isCache(path: string): boolean {

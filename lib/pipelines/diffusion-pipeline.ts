@@ -1,8 +1,8 @@
 import { Callbacks } from '../callbacks.js';
 import { DeepCacheError, invalidArgument } from '../errors.js';
 import { loadSharp } from '../images/sharp.js';
+import { resolveNames } from '../library/resolve-options.js';
 import { defaultLog, type Log, printableLog } from '../log.js';
-import { shorten } from '../messages.js';
 import type { UNetModel } from '../models/unet.js';
 import { withMemoryOfRun } from '../native/run-memory.js';
 import { checkOptions } from '../options/check.js';
@@ -16,7 +16,7 @@ import { readGenerationConfig, withDefaults } from './loading/generation-config.
 import { readModelIndex } from './loading/model-index.js';
 import { type ModelName, nameModel } from './loading/model-name.js';
 import type { GenerationDefaults, LoadOptions, PipelineParts } from './loading/parts.js';
-import { findPipeline, pipelineNames } from './loading/registry.js';
+import { requirePipeline } from './loading/registry.js';
 import type { GenerateResult, OutputKind } from './outputs/result.js';
 import { checkRun, run } from './run.js';
 import { type StreamEvent, streamOf } from './stream.js';
@@ -87,13 +87,15 @@ export abstract class DiffusionPipeline<
   }
 
   /**
-   * Loads a folder in the diffusers layout, or a single file with all parts of a published model. Called on DiffusionPipeline it makes the pipeline that the folder's
-   * model_index.json names, or that the file's weights are for; called on a pipeline's class it makes that one. A generation_config.json in the folder
-   * holds defaults of the model's own for `generate`, see {@link DiffusionPipeline.defaults}.
+   * Loads a folder in the diffusers layout, or a single file with all parts of a published model. Called on
+   * DiffusionPipeline it makes the pipeline that the folder's model_index.json names, or that the file's weights are for;
+   * called on a pipeline's class it makes that one. A generation_config.json in the folder holds defaults of the model's
+   * own for `generate`, see {@link DiffusionPipeline.defaults}.
    *
-   * @param model the folder or file, or a place from which {@link locateModel} finds it; `'demo'` is the small model that comes with the package, unless there is a folder `demo`.
+   * @param model the folder or file, or a place from which {@link locateModel} finds it; `'demo'` is the small model that
+   * comes with the package; a name in `modelsDir`; a name on the Hugging Face Hub, `'org/name'`.
    * @throws DeepCacheError ERR_DEEPCACHE_INVALID_CONFIG, ERR_DEEPCACHE_INVALID_WEIGHTS, ERR_DEEPCACHE_UNSUPPORTED (a
-   * pipeline that is not implemented), ERR_DEEPCACHE_BACKEND_UNAVAILABLE, ERR_DEEPCACHE_OUT_OF_MEMORY
+   * pipeline that is not implemented), ERR_DEEPCACHE_BACKEND_UNAVAILABLE, ERR_DEEPCACHE_OUT_OF_MEMORY, ERR_DEEPCACHE_DOWNLOAD
    */
   static async fromPretrained<T extends AnyPipeline>(
     // biome-ignore lint/suspicious/noExplicitAny: pipelines differ in their parts
@@ -103,28 +105,22 @@ export abstract class DiffusionPipeline<
   ): Promise<Loaded<T>> {
     checkOptions('load', options);
     options.signal?.throwIfAborted();
-    const index = await readModelIndex(model, options);
+    const { path, remark, load } = await resolveNames(model, options);
+    const index = await readModelIndex(path, load);
     const { place, places } = index.source;
     // biome-ignore lint/complexity/noThisInStatic: the class that it was called on decides what is made
     const own = this.className === DiffusionPipeline.className ? index.className : this.className;
-    const pipeline = findPipeline(own);
-    if (!pipeline) {
-      throw new DeepCacheError(
-        'ERR_DEEPCACHE_UNSUPPORTED',
-        `${place} is a ${shorten(own)}, which this version does not have; it has ${pipelineNames().join(', ')}. ` +
-          'If its parts fit one of these, load it as one, such as StableDiffusionPipeline.fromPretrained(folder)',
-      );
-    }
+    const pipeline = requirePipeline(own, place);
     // Loading it takes a moment in one go, which would later be felt at the first picture.
     const pictures = loadSharp().catch(() => undefined);
     const callbacks = new Callbacks();
     const log: Log = (message) => callbacks.run(() => printableLog(options.log)(message));
-    for (const remark of index.remarks ?? []) log(remark);
+    for (const text of [remark ?? [], index.remarks ?? []].flat()) log(text);
     const recommended = await readGenerationConfig(index.source, log, options.signal);
     const { family } = pipeline;
     const defaults = { ...family.recommended, ...recommended };
     const name = await nameModel(...places);
-    const parts = await family.loadParts({ ...index, className: own }, { ...options, log });
+    const parts = await family.loadParts({ ...index, className: own }, { ...load, log });
     const loaded = new pipeline({ ...parts, defaults, model: name }, options.log) as T;
     loaded.maxPending = options.maxPending ?? loaded.maxPending;
     try {

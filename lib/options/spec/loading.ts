@@ -1,3 +1,5 @@
+import type { DownloadProgress } from '../../hub/fetch-model.js';
+import { checkRevision, checkToken } from '../../hub/places.js';
 import type { Log } from '../../log.js';
 import { checkDevice, checkThreads, type Device } from '../../native/device.js';
 import { checkMaxPending } from '../../pipelines/call-queue.js';
@@ -59,6 +61,54 @@ export const LOAD_OPTIONS = {
     families,
     help: "prefer weight files of this variant, such as 'fp16'",
     flag: { spelling: '--variant <name>', group: 'model' },
+  }),
+  /** Of a model of the Hugging Face Hub: a branch, a tag or a commit. Default 'main'. */
+  revision: option({
+    kind: kinds.own<string>('branch, tag or commit', 'text', checkRevision),
+    families,
+    help: 'of a model of the Hugging Face Hub: a branch, a tag or a commit',
+    fallback: "'main'",
+    flag: { spelling: '--revision <name>', group: 'model' },
+  }),
+  /** The token for models of the Hub that are gated or private; by default HF_TOKEN, or what `hf auth login` left. */
+  token: option({
+    kind: kinds.own<string>('text', 'text', checkToken),
+    families,
+    help: 'for models of the Hub that are gated or private',
+    fallback: 'HF_TOKEN',
+  }),
+  /** Takes models of the Hub from the cache alone, and asks for nothing; so does HF_HUB_OFFLINE=1. Default false. */
+  offline: option({
+    kind: kinds.flag,
+    families,
+    help: 'take models of the Hub from the cache alone, without any request',
+    fallback: 'false',
+    flag: { spelling: '--offline', group: 'model' },
+  }),
+  /** Where models of the Hub are kept; by default in the cache that its own programs share. */
+  cacheDir: option({
+    kind: kinds.path,
+    families,
+    help: 'where models of the Hub are kept',
+    fallback: 'HF_HUB_CACHE',
+    flag: { spelling: '--cache-dir <folder>', group: 'model' },
+  }),
+  /**
+   * A folder of models that image programs share, of AUTOMATIC1111's web UI, Forge, ComfyUI or InvokeAI: models, LoRAs,
+   * embeddings and autoencoders in it go by their names. By default DEEPCACHE_MODELS_DIR.
+   */
+  modelsDir: option({
+    kind: kinds.path,
+    families,
+    help: 'a folder of models of another program, in which names are looked up',
+    fallback: 'DEEPCACHE_MODELS_DIR',
+    flag: { spelling: '--models-dir <folder>', group: 'model' },
+  }),
+  /** Hears how far the download of a model is; by default the log does. */
+  onProgress: option({
+    kind: kinds.callback<(progress: DownloadProgress) => void>(),
+    families,
+    help: 'hears how far the download of a model is',
   }),
   /**
    * For a model in a single file: a folder with the JSON files and the tokenizers of the diffusers layout, which are taken

@@ -1,0 +1,36 @@
+import type { DownloadProgress } from '../hub/fetch-model.js';
+import { type Log, printableLog } from '../log.js';
+import { type Resolved, type ResolveOptions, resolveExtra, resolveModel } from './resolve.js';
+
+/** Options of loading that name things. */
+interface Named extends ResolveOptions {
+  readonly vae?: string | undefined;
+  readonly log?: Log | undefined;
+}
+
+/** Lines about a download, where nobody shows it otherwise. */
+const LINES = 10;
+
+/** Finds what a caller names, and downloads what is not here yet: the model's place, and options without names. */
+export async function resolveNames<Options extends Named>(
+  model: string,
+  options: Options,
+): Promise<Resolved & { load: Options }> {
+  const { onProgress = linesOf(options.log), vae, signal, modelsDir } = options;
+  const found = await resolveModel(model, { ...options, onProgress });
+  if (vae === undefined) return { ...found, load: options };
+  const path = await resolveExtra('vae', vae, { modelsDir, signal, option: 'vae' });
+  return { ...found, load: { ...options, vae: path } };
+}
+
+function linesOf(given: Log | undefined): (progress: DownloadProgress) => void {
+  const log = printableLog(given);
+  const gigabytes = (bytes: number) => (bytes / 1e9).toFixed(2);
+  let told = 0;
+  return ({ model, received, total }) => {
+    const share = total > 0 ? Math.floor((LINES * received) / total) : 0;
+    if (share <= told) return;
+    told = share;
+    log(`${model}: ${gigabytes(received)} of ${gigabytes(total)} GB are here`);
+  };
+}

@@ -1,0 +1,72 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { statOf } from '../files/read.js';
+import { type FetchOptions, fetchModel } from '../hub/fetch-model.js';
+import { hubName } from '../hub/places.js';
+import { meantFolder } from '../models/demo-model.js';
+import type { LibraryKind } from './layouts.js';
+import { findInLibrary, isName, modelsFolder, notInLibrary } from './library.js';
+
+export interface ResolveOptions extends FetchOptions {
+  /** A folder of models that image programs share. */
+  readonly modelsDir?: string | undefined;
+}
+
+/** Where a model is, and what was done to find it. */
+export interface Resolved {
+  readonly path: string;
+  readonly remark?: string;
+}
+
+/**
+ * The place of the model that a name stands for: what lies at the path; else a model of that name in the folder of
+ * models; else one of the Hugging Face Hub, downloaded where it is not yet. What is none of them is given back as it is:
+ * who reads it says what is wrong.
+ *
+ * @throws DeepCacheError see {@link fetchModel}; ERR_DEEPCACHE_INVALID_ARGUMENT for a name that means several models.
+ */
+export async function resolveModel(given: string, options: ResolveOptions = {}): Promise<Resolved> {
+  if (typeof given !== 'string' || given === '' || isThere(given)) return { path: given };
+  const found = await lookUp('model', given, { ...options, option: 'model' });
+  if (found !== undefined) return { path: found, remark: `${given}: ${found}` };
+  const name = hubName(given);
+  if (name !== undefined) return fetchModel(name, options);
+  const folder = modelsFolder(options.modelsDir);
+  if (folder !== undefined && isName(given)) {
+    throw await notInLibrary(folder, 'model', given, { option: 'model', signal: options.signal });
+  }
+  return { path: given };
+}
+
+/** The same for what goes with a model, which only a path or a name in the folder of models can mean. */
+export async function resolveExtra(
+  kind: LibraryKind,
+  given: string,
+  options: Pick<ResolveOptions, 'modelsDir' | 'signal'> & { option: string },
+): Promise<string> {
+  if (isThere(given)) return given;
+  const found = await lookUp(kind, given, options);
+  if (found !== undefined) return found;
+  const folder = modelsFolder(options.modelsDir);
+  if (folder !== undefined && isName(given)) throw await notInLibrary(folder, kind, given, options);
+  return given;
+}
+
+async function lookUp(
+  kind: LibraryKind,
+  given: string,
+  { modelsDir, signal, option }: Pick<ResolveOptions, 'modelsDir' | 'signal'> & { option: string },
+): Promise<string | undefined> {
+  const folder = modelsFolder(modelsDir);
+  return folder === undefined ? undefined : findInLibrary(folder, kind, given, { option, signal });
+}
+
+/** Whether something lies there; what cannot be looked at is reported by who reads it. */
+function isThere(given: string): boolean {
+  const path = /^~(?=$|[\\/])/.test(given) ? join(homedir(), given.slice(1)) : meantFolder(given);
+  try {
+    return statOf(path) !== undefined;
+  } catch {
+    return true;
+  }
+}
