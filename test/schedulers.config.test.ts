@@ -131,6 +131,13 @@ describe('fromConfig', () => {
       'solver_order',
     ],
     ['ERR_DEEPCACHE_INVALID_CONFIG', { _class_name: 'UniPC', solver_p: {} }, 'solver_p'],
+    // Not finite in diffusers.
+    ['ERR_DEEPCACHE_INVALID_CONFIG', { _class_name: 'UniPC', lower_order_final: false }, 'lower_order_final'],
+    [
+      'ERR_DEEPCACHE_INVALID_CONFIG',
+      { _class_name: 'DPMSolver', algorithm_type: 'sde-dpmsolver', final_sigmas_type: 'zero' },
+      'final_sigmas_type',
+    ],
   ])('%s for %j', (expected, config, named) => {
     expect(code(() => Scheduler.fromConfig(config))).toMatchObject({
       code: expected,
@@ -185,6 +192,13 @@ describe('compile options', () => {
       'an infinite step: epsilon from a latent without any picture in it',
       () =>
         new DDIMScheduler({ rescale_betas_zero_snr: true, timestep_spacing: 'trailing' }).compile({
+          steps: 10,
+        }),
+    ],
+    [
+      'the same of DDPM',
+      () =>
+        new DDPMScheduler({ rescale_betas_zero_snr: true, timestep_spacing: 'linspace' }).compile({
           steps: 10,
         }),
     ],

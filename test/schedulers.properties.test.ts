@@ -141,8 +141,8 @@ const deterministic: [string, (r: ReturnType<typeof random>) => SchedulerConfig]
       predict_x0: r.pick([true, false]),
       solver_type: r.pick(['bh1', 'bh2']),
       ...spacing(r),
-      ...(r.pick([true, false]) && { final_sigmas_type: 'sigma_min' }),
-      lower_order_final: r.pick([true, false]),
+      // A last step to zero is of first order.
+      ...r.pick([{}, { final_sigmas_type: 'sigma_min', lower_order_final: r.pick([true, false]) }]),
       disable_corrector: r.pick([[], [0], [1, 2]]),
     }),
   ],

@@ -71,6 +71,9 @@ export class UniPCMultistepScheduler extends SolverScheduler {
     if (this.endsAtZero && !this.#predictX0) {
       throw this.fields.error('final_sigmas_type', 'must be sigma_min with predict_x0 false');
     }
+    if (this.endsAtZero && !this.lowerOrderFinal && this.#order > 1) {
+      throw this.fields.error('lower_order_final', 'must be true with final_sigmas_type zero');
+    }
     if (this.fields.has('solver_p')) {
       throw this.fields.error('solver_p', 'must be null: another predictor is not supported');
     }

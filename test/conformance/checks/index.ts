@@ -9,6 +9,7 @@ import {
   checkDdpmTable,
   checkDdpmTimesteps,
 } from './ddpm.js';
+import { checkGuidanceRescale } from './guidance.js';
 import {
   checkClassEmbedder,
   checkLdmForward,
@@ -78,6 +79,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   beta_ppf: checkBetaQuantiles,
   beta_sigmas: checkBetaSigmas,
   brownian: checkBrownian,
+  rescale_noise_cfg: checkGuidanceRescale,
   f32: checkRandom,
   f64: checkRandom,
   f16: checkRandom,
