@@ -22,6 +22,7 @@ const PARSERS: { readonly [Name in Argument]?: (text: string, previous: never) =
   seeds: toList(toSeed),
   wholes: toList(toWhole),
   numbers: toList(toNumber),
+  steps: (text: string) => (/^ays$/i.test(text) ? 'AYS' : toList(toNumber)(text)),
   texts: collect,
   dtype: toDtype(DTYPES),
   cache: toCacheOptions,

@@ -18,6 +18,7 @@ export type Argument =
   | 'seeds'
   | 'wholes'
   | 'numbers'
+  | 'steps'
   | 'text'
   | 'dtype'
   | 'texts'
@@ -127,6 +128,13 @@ export const numbers: Kind<readonly number[]> = kind('list of numbers', 'numbers
     if (Number.isFinite(item)) continue;
     throw invalidArgument(`${name}[${i}]`, `must be a number, got ${show(item)}`);
   }
+});
+
+/** Timesteps or sigmas of one's own, or those of Align Your Steps for the model. */
+export type OwnSteps = readonly number[] | 'AYS';
+
+export const ownSteps: Kind<OwnSteps> = kind("list of numbers, or 'AYS'", 'steps', (name, value, limits) => {
+  if (value !== 'AYS') numbers.check(name, value, limits);
 });
 
 /** Height and width, or top and left, in pixels: diffusers' order. */

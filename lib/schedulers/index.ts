@@ -57,6 +57,7 @@ for (const scheduler of [
   registerScheduler(scheduler);
 }
 
+export { ALIGN_YOUR_STEPS } from './align-your-steps.js';
 export type { CompiledRow, CompiledSchedule, CompileOptions, MotionDraws, NoiseLevel } from './compiled.js';
 export type { SchedulerConfig } from './config.js';
 export type { SchedulerName } from './known-names.js';

@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import {
+  ALIGN_YOUR_STEPS,
   DDIMScheduler,
   EulerDiscreteScheduler,
   Scheduler,
   schedulerNames,
 } from '../../lib/entries/schedulers.js';
 import type { GenerateOptions, StableDiffusionPipeline } from '../../lib/index.js';
+import { ownSteps } from '../../lib/pipelines/inputs/own-steps.js';
 import { distance, latentsOf, loadTiny, rejection, sameBits } from './tiny.js';
 
 // The sampler of a run, of a pipeline, and of a loaded folder.
@@ -111,6 +113,45 @@ test('eta makes DDIM noisy, and the noise comes from the seed', async () => {
       await latentsOf(pipe, { scheduler: 'DDIM' }),
     ),
   ).toBe(true);
+});
+
+describe('Align Your Steps', () => {
+  const timestepsOf = async (options: object) => {
+    const events: number[] = [];
+    const onStep = ({ timestep }: { timestep: number }) => void events.push(timestep);
+    await latentsOf(pipe, { steps: undefined, onStep, ...options });
+    return events;
+  };
+
+  test('are ten steps by name', async () => {
+    const named = await timestepsOf({ scheduler: 'DPM++ 2M', timesteps: 'AYS' });
+    expect(named).toEqual([...ALIGN_YOUR_STEPS.sd.timesteps]);
+    expect(await timestepsOf({ scheduler: 'DPM++ 2M', timesteps: 'AYS', steps: 10 })).toEqual(named);
+    const sigmas = await timestepsOf({ scheduler: 'Euler', sigmas: 'AYS' });
+    expect(sigmas).toEqual(await timestepsOf({ scheduler: 'Euler', sigmas: ALIGN_YOUR_STEPS.sd.sigmas }));
+  });
+
+  test('are refused in another number, and in another spelling', async () => {
+    const run = (options: object) => rejection(latentsOf(pipe, { scheduler: 'Euler', ...options }));
+    expect(await run({ timesteps: 'AYS', steps: 20 })).toMatchObject({
+      code: 'ERR_DEEPCACHE_INVALID_ARGUMENT',
+      message: "steps must be 10 or left out with timesteps 'AYS', got 20",
+    });
+    expect((await run({ sigmas: 'ais', steps: undefined })).message).toMatch(/^sigmas must be a list/);
+  });
+
+  test('are each model’s own', () => {
+    expect(ownSteps('xl', { timesteps: 'AYS' }).timesteps?.slice(0, 3)).toEqual([999, 845, 730]);
+    expect(ownSteps('svd', { sigmas: 'AYS' }).sigmas?.[0]).toBe(700);
+    expect(() => ownSteps('svd', { timesteps: 'AYS' })).toThrow(/^timesteps cannot be 'AYS' for this model/);
+    for (const { timesteps = [], sigmas } of Object.values(ALIGN_YOUR_STEPS) as {
+      timesteps?: readonly number[];
+      sigmas: readonly number[];
+    }[]) {
+      for (const list of [timesteps, sigmas]) expect([...list].sort((a, b) => b - a)).toEqual([...list]);
+      expect(sigmas).toHaveLength(10);
+    }
+  });
 });
 
 test('TCD is deterministic unless a run says eta', async () => {

@@ -89,17 +89,17 @@ export const RUN_OPTIONS = {
     help: "the sampler's own: sChurn, sTmin, sTmax, sNoise (Euler), useClippedModelOutput (DDIM), order (LMS), originalInferenceSteps, strength (LCM, TCD), mu (flows)",
     flag: { spelling: '--scheduler-options <name=x,...>', group: 'how' },
   }),
-  /** Timesteps of your own, from high to low, for the samplers that take them. */
+  /** Timesteps of your own, from high to low, for the samplers that take them; 'AYS' are the ten of Align Your Steps. */
   timesteps: option({
-    kind: kinds.numbers,
+    kind: kinds.ownSteps,
     families: LATENT,
-    help: 'timesteps of your own, from high to low, for samplers that take them',
+    help: 'timesteps of your own, from high to low, for samplers that take them; AYS: ten optimised ones',
     excludes: ['sigmas'],
     flag: { spelling: '--timesteps <t,t,...>', group: 'how' },
   }),
   /** Noise levels of your own, from high to low, for the samplers that take them. */
   sigmas: option({
-    kind: kinds.numbers,
+    kind: kinds.ownSteps,
     families: [...LATENT, 'svd'],
     help: 'the same, as sigmas',
     flag: { spelling: '--sigmas <s,s,...>', group: 'how' },

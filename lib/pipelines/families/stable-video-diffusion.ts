@@ -19,6 +19,7 @@ import { conditionVideo, guidanceOfFrames } from '../conditioning/video-conditio
 import { DiffusionPipeline } from '../diffusion-pipeline.js';
 import type { Family, Run } from '../family.js';
 import type { RunOptions } from '../inputs/options.js';
+import { ownSteps } from '../inputs/own-steps.js';
 import { startNoise } from '../inputs/text-to-image.js';
 import { factsOf, type ModelFacts } from '../loading/facts.js';
 import { readFolderFacts } from '../loading/folder-facts.js';
@@ -155,12 +156,14 @@ function resolveVideo(
   const { minGuidanceScale = 1, maxGuidanceScale = 3 } = options;
   const latent = [frames, channels, height / scale, width / scale] as const;
   requireShapes(options, { imageNoise: [1, 3, height, width], latents: [1, ...latent] });
+  const own = ownSteps('svd', options);
   return {
     ...options,
+    ...own,
     frames,
     latent,
     images: 1,
-    steps: options.steps ?? options.sigmas?.length ?? 25,
+    steps: options.steps ?? own.sigmas?.length ?? 25,
     width,
     height,
     minGuidanceScale,

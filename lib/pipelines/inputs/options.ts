@@ -10,6 +10,7 @@ import { toTiling } from '../../options/tiling.js';
 import type { PerSample } from '../../schedulers/index.js';
 import type { Tensor } from '../../tensor.js';
 import type { ModelFacts } from '../loading/facts.js';
+import { ownSteps } from './own-steps.js';
 import { checkSeeds } from './seeds.js';
 
 /** What every pipeline of the Stable Diffusion family takes. Names are diffusers', in camelCase. */
@@ -38,8 +39,6 @@ type CommonName =
   | 'cache'
   | 'scheduler'
   | 'schedulerOptions'
-  | 'timesteps'
-  | 'sigmas'
   | 'onStep'
   | 'previewEvery'
   | 'latentsEvery'
@@ -48,6 +47,8 @@ type CommonName =
 /** The options of any run, checked and with defaults. */
 export interface RunOptions extends Pick<OptionsOf<'text2img'>, CommonName> {
   readonly steps: number;
+  readonly timesteps?: readonly number[] | undefined;
+  readonly sigmas?: readonly number[] | undefined;
   readonly output: 'image' | 'float32' | 'latent';
   /** What the result holds: images, or one video. */
   readonly images: number;
@@ -134,12 +135,14 @@ export function resolveTextOptions(
     promptEmbeds: [null, null, contextWidth],
     negativePromptEmbeds: [promptCount, options.promptEmbeds?.shape[1] ?? null, contextWidth],
   });
+  const own = ownSteps(family.startsWith('xl') ? 'xl' : 'sd', options);
   return {
     ...options,
+    ...own,
     prompts,
     negativePrompts,
     promptCount,
-    steps: options.steps ?? (options.timesteps ?? options.sigmas)?.length ?? 50,
+    steps: options.steps ?? (own.timesteps ?? own.sigmas)?.length ?? 50,
     guidanceScale,
     guidance: guidanceScale,
     guidanceRescale: options.guidanceRescale ?? 0,
