@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { DiffusionPipeline, StableDiffusionImg2ImgPipeline } from '../../../lib/index.js';
 import type { LoadOptions } from '../../../lib/pipelines/loading/parts.js';
 import { FOLDER, latentsOf, loadTiny, rejection, sameBits } from '../../pipelines/tiny.js';
+import { pickledCopy } from '../../weights/pickled-copy.js';
 import { assemble, type RawTensor, readRaw, writeRaw } from './assemble.js';
 
 // The tiny model as a single file: its pictures are those of the folder, to the last bit.
@@ -239,6 +240,16 @@ test('marker tensors say what a finetune predicts', async () => {
   await using plain = await load(one);
   expect(plain.scheduler.config).toMatchObject({ prediction_type: 'v_prediction' });
   expect(plain.scheduler.config.timestep_spacing).not.toBe('trailing');
+});
+
+test('a pickle is told of, and makes the same pictures', async () => {
+  const safe = write('whole.safetensors', whole);
+  const path = join(place, 'whole.ckpt');
+  pickledCopy(safe, path);
+  const said: string[] = [];
+  await using pipe = await load(path, { log: (text) => said.push(text) });
+  expect(sameBits(await latentsOf(pipe), expected)).toBe(true);
+  expect(said).toEqual([expect.stringMatching(/whole\.ckpt is a pickle of torch.*nothing in it is run/)]);
 });
 
 describe('places', () => {
