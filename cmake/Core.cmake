@@ -1,6 +1,7 @@
 # deepcache_core: runtime, models, the CPU backend and the near side of the CUDA library. No Node, and
 # nothing of CUDA itself.
 file(GLOB core_sources CONFIGURE_DEPENDS native/runtime/*.cc native/models/*.cc native/cpu/*.cc
+                                         native/adapters/*.cc
                                          native/cpu/ops/*.cc native/cuda/host/*.cc)
 
 # The CPU kernels are one source compiled once per instruction set; which one runs is chosen at

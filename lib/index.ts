@@ -3,6 +3,9 @@
  * `deepcache/evaluate`.
  */
 
+export { type LoadLoraOptions, LoraPipeline } from './adapters/lora-pipeline.js';
+export type { LoraInfo, LoraUse } from './adapters/loras.js';
+export type { BlockScales, LoraScale } from './adapters/scale.js';
 export type {
   CacheOptions,
   CachePreset,

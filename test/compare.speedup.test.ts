@@ -15,6 +15,7 @@ const run = (call: number, full: number, cached: number): GenerateStats => {
     retrieveCalls: cached,
     predictedCalls: 0,
     speedup: 1,
+    plansMade: 0,
     memory: { weights: 0, arenas: 0, buffers: 0 },
   };
 };

@@ -25,6 +25,8 @@ export interface GenerateFlags {
   image?: string;
   mask?: string;
   strength?: number;
+  lora?: string[];
+  loraDir?: string;
   frames?: number;
   fps?: number;
   refiner?: string;

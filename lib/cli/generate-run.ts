@@ -18,6 +18,7 @@ import { givenEmbeddings, loadEmbeddings } from './embeddings.js';
 import { familyOf, makesVideo, pipelineOf } from './family.js';
 import { checkFlags, type GenerateFlags, toGenerateOptions, toLoadOptions } from './generate-options.js';
 import { jsonReport, textReport } from './generate-report.js';
+import { loadLoras, wantedLoras } from './loras.js';
 import { OutputFile, requireDifferent, STDOUT } from './output-file.js';
 import { withPlaces } from './places.js';
 import { PreviewOutput } from './preview-output.js';
@@ -39,6 +40,7 @@ export async function generate(given: GenerateFlags, context: CliContext): Promi
   checkFlags(flags, isVideo);
   const family = familyOf(className, flags);
   const options = toGenerateOptions(flags, family);
+  const loras = wantedLoras(flags, [flags.prompt ?? []].flat());
   const { signal } = context;
   await checkForFolder(folder, family, options, { ...toLoadOptions(flags), signal });
   await checkRefiner(className, flags);
@@ -60,6 +62,7 @@ export async function generate(given: GenerateFlags, context: CliContext): Promi
     const load = { ...toLoadOptions(flags), log: (message: string) => line.remark(message), signal };
     await using base = await DiffusionPipeline.fromPretrained(folder, load);
     await using pipe = pipelineOf(family, base);
+    await loadLoras(pipe, loras, signal);
     const { refiner: second } = flags;
     await using refiner =
       second === undefined ? undefined : await loadRefiner({ ...flags, refiner: second }, load);
@@ -76,7 +79,8 @@ export async function generate(given: GenerateFlags, context: CliContext): Promi
       if (event.call === event.calls) line.show('decoding');
     };
     // Checked before the model was loaded.
-    const run = { ...options, signal, onStep } as GenerateOptions;
+    const syntax = flags.loraDir !== undefined && { loraSyntax: true };
+    const run = { ...options, ...syntax, signal, onStep } as GenerateOptions;
     const result = refiner ? await refined(pipe, refiner, run, flags) : await pipe.generate(run);
     await previews.finish();
     const files = await save(result, output, flags, isVideo, context);

@@ -25,6 +25,10 @@ const OWN: Readonly<Record<FlagGroup, readonly Option[]>> = {
       '--scheduler-config <json>',
       "fields of the sampler's configuration, or a file with them",
     ).argParser(toJsonObject),
+    new Option('--lora <file>', 'an adapter, with its scale as file:0.8; repeat it for several').argParser(
+      collect,
+    ),
+    new Option('--lora-dir <folder>', 'where adapters lie that prompts name as <lora:name:0.8>'),
     new Option('--refiner <folder>', 'SDXL: a refiner that runs the last steps'),
     new Option(
       '--refiner-start <x>',

@@ -1,6 +1,7 @@
+import type { AdaptedWeight } from '../native/adapter-terms.js';
 import { native } from '../native/binding.js';
 import { finish } from '../native/device.js';
-import type { NativeBackend, NativeTextEncoder } from '../native/types.js';
+import type { NativeBackend, NativeTextEncoder, TensorShape } from '../native/types.js';
 import { loadNative, type NetworkFiles, sourceOf } from './model-files.js';
 
 /** What a text encoder makes of tokens. */
@@ -40,9 +41,12 @@ export class CLIPTextModel {
   #isLoaded = true;
   #isDisposed = false;
   #users = 0;
+  /** What adapters have changed: for weights that are read from their files again. */
+  readonly #adapted = new Map<string, AdaptedWeight>();
 
   private constructor(
     handle: NativeTextEncoder,
+    private readonly configText: string,
     load: (signal?: AbortSignal) => Promise<NativeTextEncoder>,
     keepWeights: boolean,
   ) {
@@ -60,7 +64,7 @@ export class CLIPTextModel {
   ): Promise<CLIPTextModel> {
     const load = (wait?: AbortSignal) =>
       loadNative(found, () => native().loadTextEncoder(backend, sourceOf(found)), wait);
-    return new CLIPTextModel(await load(signal), load, keepWeights);
+    return new CLIPTextModel(await load(signal), found.configText, load, keepWeights);
   }
 
   /** Width of the token states. */
@@ -108,6 +112,26 @@ export class CLIPTextModel {
     }
   }
 
+  /** @internal Every weight that it has, in diffusers' names. */
+  weightShapes(): TensorShape[] {
+    return native().weightShapes('text_encoder', this.configText);
+  }
+
+  /** @internal See Adaptable of lib/native/types.ts; nothing may use it meanwhile. */
+  async adapt(weights: readonly AdaptedWeight[]): Promise<void> {
+    // Those that are in no memory are looked at, too: what does not fit is to be refused now.
+    await this.use(() => finish(() => this.#handle.adapt(weights)));
+    for (const weight of weights) {
+      if (weight.terms.length > 0) this.#adapted.set(weight.name, weight);
+      else this.#adapted.delete(weight.name);
+    }
+  }
+
+  /** @internal A weight with its adapters. */
+  readWeight(name: string): Promise<Float32Array> {
+    return this.use(() => finish(() => this.#handle.readWeight(name)));
+  }
+
   /** Bytes of the weights in memory. */
   get weightBytes(): number {
     return this.#isLoaded ? this.#handle.memory().weights : 0;
@@ -124,6 +148,12 @@ export class CLIPTextModel {
     const isReady = () => this.#isLoaded || this.#isDisposed;
     if (isReady()) return;
     const handle = await this.#load(signal);
+    try {
+      if (this.#adapted.size > 0) await finish(() => handle.adapt([...this.#adapted.values()]), signal);
+    } catch (error) {
+      handle.dispose();
+      throw error;
+    }
     // Meanwhile another run may have loaded it too.
     if (isReady()) return handle.dispose();
     this.#handle = handle;

@@ -1,7 +1,8 @@
 import { validateBranch } from '../deepcache/index.js';
+import type { AdaptedWeight } from '../native/adapter-terms.js';
 import { native } from '../native/binding.js';
 import { finish } from '../native/device.js';
-import type { NativeBackend, NativeUnet, PlanInfo, UnetSize } from '../native/types.js';
+import type { NativeBackend, NativeUnet, PlanInfo, TensorShape, UnetSize } from '../native/types.js';
 import { loadNative, type ModelLoadOptions, type NetworkFiles, sourceOf } from './model-files.js';
 import { Plans } from './plans.js';
 
@@ -139,6 +140,22 @@ export class UNetModel {
   /** Bytes held now: weights, the arena of the last size that was run, its other buffers. */
   memory(): { weights: number; arena: number; buffers: number } {
     return this.native.memory();
+  }
+
+  /** Plans that were made for runs and compiled so far: a size and a cache that were run before need no new ones. */
+  get plansMade(): number {
+    const { sessions, programs } = this.native.counters();
+    return sessions + programs;
+  }
+
+  /** @internal Every weight that it has, in diffusers' names. */
+  weightShapes(): TensorShape[] {
+    return native().weightShapes('unet', this.configText);
+  }
+
+  /** @internal See Adaptable of lib/native/types.ts. */
+  async adapt(weights: readonly AdaptedWeight[]): Promise<void> {
+    await finish(() => this.native.adapt(weights));
   }
 
   /** Frees it when no job runs any more; later calls are errors with ERR_DEEPCACHE_DISPOSED. */

@@ -1,5 +1,6 @@
 import type { DeepCacheErrorCode } from '../errors.js';
 import type { Slot, StepTable } from '../schedulers/table.js';
+import type { AdaptedWeight } from './adapter-terms.js';
 
 /** @internal What native/addon exports. Arrays are NCHW fp32 unless said otherwise. */
 export interface NativeAddon {
@@ -124,6 +125,17 @@ export interface TensorSource {
   readonly transposed?: boolean | undefined;
 }
 
+/** What takes adapters. */
+export interface Adaptable {
+  /**
+   * Puts these terms in the place of those that the named weights had, when the jobs before have ended, and packs what
+   * they touch again where it lies. All or nothing. Resolves with how many packed weights it were.
+   */
+  adapt(weights: readonly AdaptedWeight[]): Job<number>;
+  /** A weight with its adapters, in fp32, before it is packed. */
+  readWeight(name: string): Job<Float32Array>;
+}
+
 export interface TensorShape {
   readonly name: string;
   readonly shape: readonly number[];
@@ -215,7 +227,7 @@ export interface UnetConditions {
   readonly timestepCond?: Floats;
 }
 
-export interface NativeUnet {
+export interface NativeUnet extends Adaptable {
   /** 'cpu', 'cuda:0' ... */
   readonly device: string;
   readonly inChannels: number;
@@ -252,6 +264,8 @@ export interface NativeUnet {
   /** The feature that the last full pass kept. */
   feature(branch: number): { data: Float32Array; shape: number[] };
   denoise(request: DenoiseRequest, onStep?: (step: NativeStep) => void): Job<DenoiseResult>;
+  /** What was made for it so far: plans for shapes of runs, what was compiled of them; weights packed again. */
+  counters(): { sessions: number; programs: number; repacked: number };
   /** Bytes held now. */
   memory(): { weights: number; arena: number; buffers: number };
   /** Frees arenas and buffers; the weights stay. */
@@ -331,7 +345,7 @@ export interface DenoiseResult {
   readonly prepareMilliseconds: number;
 }
 
-export interface NativeTextEncoder {
+export interface NativeTextEncoder extends Adaptable {
   readonly width: number;
   readonly pooledWidth: number;
   readonly layers: number;

@@ -6,6 +6,8 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
+type Work<T> = (signal: AbortSignal) => Promise<T>;
+
 /** The calls of a pipeline: its runs, one at a time in the order of their calls, and what is done beside them. */
 export class CallQueue {
   /** In the order in which they came. */
@@ -14,7 +16,8 @@ export class CallQueue {
   /** Calls that take no turn. */
   #beside = 0;
   #limit = Number.POSITIVE_INFINITY;
-  #closed: unknown;
+  /** Aborts all that runs when the queue is closed. */
+  readonly #closing = new AbortController();
 
   /** How many calls wait or run. */
   get pending(): number {
@@ -30,43 +33,70 @@ export class CallQueue {
     this.#limit = checkMaxPending(value);
   }
 
+  get isClosed(): boolean {
+    return this.#closing.signal.aborted;
+  }
+
+  /** Throws what {@link close} was given. */
+  requireOpen(): void {
+    this.#closing.signal.throwIfAborted();
+  }
+
   /**
-   * Does a run's work when its turn comes.
+   * Does a run's work when its turn comes. As all work it gets a signal that aborts with the call's own, or when the queue
+   * is closed.
    *
    * @param signal takes a call that waits out of the queue: it is rejected with the reason at once.
    * @throws DeepCacheError ERR_DEEPCACHE_BUSY when as many calls wait or run as may; what {@link close} was given.
    */
-  async run<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  async run<T>(work: Work<T>, signal?: AbortSignal): Promise<T> {
     this.#requireRoom(signal);
+    return this.#do(work, signal);
+  }
+
+  /** Does work that is no run when its turn comes; there is always room for it. */
+  async change<T>(work: Work<T>, signal?: AbortSignal): Promise<T> {
+    this.requireOpen();
+    signal?.throwIfAborted();
+    return this.#do(work, signal);
+  }
+
+  /** Does work that takes no turn, but is counted. */
+  async beside<T>(work: Work<T>, signal?: AbortSignal): Promise<T> {
+    this.#requireRoom(signal);
+    this.#beside++;
+    try {
+      return await work(this.#untilClosed(signal));
+    } finally {
+      this.#beside--;
+    }
+  }
+
+  /** Rejects what waits, and all later calls, and aborts what runs. Resolves when the run in progress has ended. */
+  async close(error: unknown): Promise<void> {
+    this.#closing.abort(error);
+    for (const call of this.#waiting) call.reject(error);
+    await this.#running;
+  }
+
+  async #do<T>(work: Work<T>, signal: AbortSignal | undefined): Promise<T> {
     const end = await this.#turn(signal);
     try {
-      return await work();
+      const until = this.#untilClosed(signal);
+      until.throwIfAborted();
+      return await work(until);
     } finally {
       end();
       this.#beginNext();
     }
   }
 
-  /** Does work that takes no turn, but is counted. */
-  async beside<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    this.#requireRoom(signal);
-    this.#beside++;
-    try {
-      return await work();
-    } finally {
-      this.#beside--;
-    }
-  }
-
-  /** Rejects what waits, and all later calls. Resolves when the run in progress has ended. */
-  async close(error: unknown): Promise<void> {
-    this.#closed ??= error;
-    for (const call of this.#waiting) call.reject(error);
-    await this.#running;
+  #untilClosed(signal: AbortSignal | undefined): AbortSignal {
+    return AbortSignal.any(signal ? [signal, this.#closing.signal] : [this.#closing.signal]);
   }
 
   #requireRoom(signal: AbortSignal | undefined): void {
-    if (this.#closed) throw this.#closed;
+    this.requireOpen();
     signal?.throwIfAborted();
     if (this.pending < this.#limit) return;
     throw new DeepCacheError(

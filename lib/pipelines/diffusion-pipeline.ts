@@ -47,7 +47,6 @@ export abstract class DiffusionPipeline<
   /** The sampler; may be replaced between runs. */
   scheduler: Scheduler;
   readonly #queue = new CallQueue();
-  #closing = new AbortController();
 
   constructor(
     protected readonly components: Parts,
@@ -177,13 +176,11 @@ export abstract class DiffusionPipeline<
     } catch (error) {
       return Promise.reject(error);
     }
-    return this.#queue.run(async () => {
-      const signal = this.#untilClosed(options.signal);
-      signal.throwIfAborted();
+    return this.#queue.run(async (signal) => {
       const parts = this.components;
       const noise = (seeds: readonly bigint[], images: number) => this.noiseSource(seeds, images);
-      return withMemoryOfRun(() =>
-        run(this.family, { parts, scheduler: this.scheduler, noise }, { ...options, signal }),
+      return this.during({ ...options, signal }, (given) =>
+        withMemoryOfRun(() => run(this.family, { parts, scheduler: this.scheduler, noise }, given)),
       ) as Promise<GenerateResult<Output>>;
     }, options.signal);
   }
@@ -232,9 +229,8 @@ export abstract class DiffusionPipeline<
 
   /** Stops what waits and runs, and frees all memory; later calls are rejected with ERR_DEEPCACHE_DISPOSED too. */
   async dispose(): Promise<void> {
-    const first = !this.#closing.signal.aborted;
-    if (first) this.#closing.abort(new DeepCacheError('ERR_DEEPCACHE_DISPOSED', 'The pipeline was disposed'));
-    await this.#queue.close(this.#closing.signal.reason);
+    const first = !this.#queue.isClosed;
+    await this.#queue.close(new DeepCacheError('ERR_DEEPCACHE_DISPOSED', 'The pipeline was disposed'));
     if (first) this.components.models.release();
   }
 
@@ -254,6 +250,16 @@ export abstract class DiffusionPipeline<
   /** What console.log shows. */
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return `${this.family.className} on ${this.device}`;
+  }
+
+  /** Runs `work`, which nothing that changes the models comes between. */
+  protected during<T>(options: Options, work: (options: Options) => Promise<T>): Promise<T> {
+    return this.components.models.gate.run(() => work(options), options.signal);
+  }
+
+  /** Changes the models, after the calls before, and when none of another pipeline uses them. */
+  protected change<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return this.#queue.change((until) => this.components.models.gate.change(work, until), signal);
   }
 
   /** The random numbers of a run. */
@@ -278,19 +284,13 @@ export abstract class DiffusionPipeline<
     const resolved: Resolved & object =
       family.resolveTexts?.(given, facts) ?? family.resolve(given, facts, this.scheduler, undefined);
     return this.#queue.beside(
-      () => work({ ...resolved, signal: this.#untilClosed(given.signal) }),
+      (signal) => this.components.models.gate.run(() => work({ ...resolved, signal }), signal),
       given.signal,
     );
   }
 
-  #untilClosed(signal: AbortSignal | undefined): AbortSignal {
-    return AbortSignal.any(signal ? [signal, this.#closing.signal] : [this.#closing.signal]);
-  }
-
   /** @internal Throws ERR_DEEPCACHE_DISPOSED when it was disposed. */
   protected requireOpen(): void {
-    if (this.#closing.signal.aborted) {
-      throw new DeepCacheError('ERR_DEEPCACHE_DISPOSED', 'The pipeline was disposed');
-    }
+    this.#queue.requireOpen();
   }
 }

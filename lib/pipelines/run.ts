@@ -57,6 +57,7 @@ export async function run<Given extends WithScheduler, O extends RunOptions, P e
     notes.push(message);
   };
   const clock = new PhaseClock();
+  const prepared = parts.unet.plansMade;
   const plan = family.plan(scheduler, facts, options, note);
   const context: Run<O, P, Inputs> = { parts, facts, scheduler, options, inputs, plan, note };
   await pause(signal);
@@ -87,7 +88,10 @@ export async function run<Given extends WithScheduler, O extends RunOptions, P e
     ...(output !== 'image' && { tensor: new FloatTensor(tensor.data, tensor.shape) }),
     settings,
     seeds: tellSeeds(noise.seeds),
-    stats: runStats(clock, loop.calls, memoryOf(parts, family.encoders(parts))),
+    stats: {
+      ...runStats(clock, loop.calls, memoryOf(parts, family.encoders(parts))),
+      plansMade: parts.unet.plansMade - prepared,
+    },
     notes,
   });
 }

@@ -15,7 +15,8 @@
 
 namespace deepcache::addon {
 
-// What the classes of loaded models share: how they are made, memory() and dispose(). `Self` has
+// What the classes of loaded models share: how they are made, memory(), readWeight() and
+// dispose(). `Self` has
 //
 //   kName, kLoad, kClass            "Unet", "loadUnet()", its member of Classes
 //   make(source, weights, backend)  the model, on a job's thread
@@ -30,6 +31,9 @@ class ModelObject : public Napi::ObjectWrap<Self> {
     auto methods = Self::methods();
     methods.push_back(Wrap::InstanceMethod(
         "memory", static_cast<typename Wrap::InstanceMethodCallback>(&ModelObject::memory)));
+    methods.push_back(Wrap::InstanceMethod(
+        "readWeight",
+        static_cast<typename Wrap::InstanceMethodCallback>(&ModelObject::read_weight)));
     methods.push_back(Wrap::InstanceMethod(
         "dispose", static_cast<typename Wrap::InstanceVoidMethodCallback>(&ModelObject::dispose)));
     return Wrap::DefineClass(env, Self::kName, methods);
@@ -70,6 +74,15 @@ class ModelObject : public Napi::ObjectWrap<Self> {
       Napi::Object out = Napi::Object::New(info.Env());
       Self::count_memory(out, *model());
       return out;
+    });
+  }
+
+  Napi::Value read_weight(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&]() -> Napi::Value {
+      const std::string name = Argument(info[0], "name").string();
+      return start(info.Env(), [name](Model& model, JobContext& context) -> Finish {
+        return context.hand_over(model.read_weight(name));
+      });
     });
   }
 

@@ -12,9 +12,10 @@ constexpr size_t kMaxFiles = 10'000;
 constexpr size_t kMaxDimensions = 16;
 constexpr int64_t kLargest = int64_t(1) << 53;  // of JavaScript's exact integers
 
-StoredTensor parse_tensor(const Argument& argument) {
+}  // namespace
+
+StoredTensor parse_stored_tensor(const Argument& argument) {
   StoredTensor tensor;
-  tensor.name = argument["name"].string();
   tensor.file = argument["file"].path();
   tensor.dtype = argument["dtype"].string();
   for (const Argument& extent : argument["shape"].elements(kMaxDimensions))
@@ -24,8 +25,6 @@ StoredTensor parse_tensor(const Argument& argument) {
   tensor.transposed = transposed.given() && transposed.boolean();
   return tensor;
 }
-
-}  // namespace
 
 std::string parse_config(const Argument& argument) {
   std::string text = argument.string();
@@ -43,7 +42,8 @@ ModelSource ModelSource::parse(const Argument& argument) {
     if (files.given()) files.fail("left out where there are tensors", "both");
     for (const Argument& tensor : tensors.elements(kMaxTensors)) {
       const Napi::HandleScope scope(tensor.value().Env());
-      source.tensors.push_back(parse_tensor(tensor));
+      source.tensors.push_back(parse_stored_tensor(tensor));
+      source.tensors.back().name = tensor["name"].string();
     }
     if (source.tensors.empty()) tensors.fail("a list of tensors", "an empty one");
     return source;

@@ -24,6 +24,9 @@ struct ModelSource {
   std::shared_ptr<WeightSource> open() const;
 };
 
+// TensorSource of lib/native/types.ts without its name.
+StoredTensor parse_stored_tensor(const Argument& argument);
+
 // The text of a config.json.
 std::string parse_config(const Argument& argument);
 

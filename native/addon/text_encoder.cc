@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "adapters.h"
 #include "values.h"
 
 namespace deepcache::addon {
@@ -75,7 +76,18 @@ void NativeTextEncoder::count_memory(Napi::Object object, const TextEncoder& mod
 }
 
 NativeTextEncoder::Methods NativeTextEncoder::methods() {
-  return {InstanceMethod<&NativeTextEncoder::encode>("encode")};
+  return {InstanceMethod<&NativeTextEncoder::encode>("encode"),
+          InstanceMethod<&NativeTextEncoder::adapt>("adapt")};
+}
+
+Napi::Value NativeTextEncoder::adapt(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto request = AdapterRequest::parse({info[0], "weights"});
+    return start(info.Env(), [request](TextEncoder& model, JobContext&) -> Finish {
+      const size_t count = model.adapt(request->open());
+      return [count](Napi::Env env) { return to_js(env, count); };
+    });
+  });
 }
 
 Napi::Value NativeTextEncoder::encode(const Napi::CallbackInfo& info) {

@@ -24,6 +24,7 @@ class NativeTextEncoder : public ModelObject<NativeTextEncoder, TextEncoder> {
   static Methods methods();
 
  private:
+  Napi::Value adapt(const Napi::CallbackInfo& info);
   Napi::Value encode(const Napi::CallbackInfo& info);
 };
 

@@ -2,8 +2,10 @@
 
 #include <array>
 #include <cmath>
+#include <optional>
 #include <utility>
 
+#include "adapters.h"
 #include "unet_requests.h"
 #include "values.h"
 
@@ -71,6 +73,8 @@ NativeUnet::Methods NativeUnet::methods() {
   return {InstanceMethod<&NativeUnet::forward>("forward"),
           InstanceMethod<&NativeUnet::feature>("feature"),
           InstanceMethod<&NativeUnet::denoise>("denoise"),
+          InstanceMethod<&NativeUnet::adapt>("adapt"),
+          InstanceMethod<&NativeUnet::counters>("counters"),
           InstanceMethod<&NativeUnet::trim>("trim")};
 }
 
@@ -119,6 +123,8 @@ Napi::Value NativeUnet::denoise(const Napi::CallbackInfo& info) {
       const auto report = [&](const UnetProgress& progress) {
         report_step(context, *inputs, progress);
       };
+      std::optional<RunGate::Run> entered;
+      if (inputs->joins) entered.emplace(model.gate, context.cancel_flag());
       auto run = inputs->joins ? model.batch.denoise(inputs->request, context.cancel_flag(), report)
                                : model.denoise(inputs->request, context.cancel_flag(), report);
       std::array<Finish, kHistorySlots> history;
@@ -152,6 +158,28 @@ Napi::Value NativeUnet::denoise(const Napi::CallbackInfo& info) {
     };
     const auto progress = on_step.given() ? on_step.function() : Napi::Function();
     return start(info.Env(), work, progress, inputs->joins);
+  });
+}
+
+Napi::Value NativeUnet::adapt(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto request = AdapterRequest::parse({info[0], "weights"});
+    return start(info.Env(), [request](SharedUnet& model, JobContext& context) -> Finish {
+      const RunGate::Change change(model.gate, context.cancel_flag());
+      const size_t count = model.adapt(request->open(), context.cancel_flag());
+      return [count](Napi::Env env) { return to_js(env, count); };
+    });
+  });
+}
+
+Napi::Value NativeUnet::counters(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const UnetCounters counters = model()->counters();
+    Napi::Object out = Napi::Object::New(info.Env());
+    out["sessions"] = to_js(info.Env(), counters.sessions);
+    out["programs"] = to_js(info.Env(), counters.programs);
+    out["repacked"] = to_js(info.Env(), counters.repacked);
+    return out;
   });
 }
 

@@ -3,6 +3,7 @@
 #include <napi.h>
 
 #include "model_object.h"
+#include "models/run_gate.h"
 #include "models/unet_batch.h"
 
 namespace deepcache::addon {
@@ -12,6 +13,7 @@ class SharedUnet : public Unet {
  public:
   using Unet::Unet;
   UnetBatch batch{*this};
+  RunGate gate;  // of runs in the batch: they take many turns
 };
 
 // A loaded U-Net.
@@ -35,6 +37,8 @@ class NativeUnet : public ModelObject<NativeUnet, SharedUnet> {
   Napi::Value feature(const Napi::CallbackInfo& info);
   Napi::Value denoise(const Napi::CallbackInfo& info);
   void trim(const Napi::CallbackInfo& info);
+  Napi::Value adapt(const Napi::CallbackInfo& info);
+  Napi::Value counters(const Napi::CallbackInfo& info);
 };
 
 }  // namespace deepcache::addon

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "../runtime/error.h"
 
@@ -47,7 +48,44 @@ bool all_finite(const std::vector<float>& values) {
 }
 
 Model::Model(std::shared_ptr<WeightSource> source, std::shared_ptr<Backend> backend)
-    : source_(std::move(source)), backend_(std::move(backend)), weights_(source_, *backend_) {}
+    : source_(std::make_shared<AdaptedWeights>(std::move(source))),
+      backend_(std::move(backend)),
+      weights_(source_, *backend_) {}
+
+size_t Model::adapt(AdapterTerms terms) {
+  require_intact();
+  std::set<std::string> names;
+  for (const auto& [name, list] : terms) names.insert(name);
+  AdapterTerms before = source_->exchange(std::move(terms));
+  try {
+    return weights_.update(names);
+  } catch (...) {
+    try {
+      source_->exchange(std::move(before));
+      weights_.update(names);
+    } catch (...) {
+      is_intact_ = false;
+    }
+    throw;
+  }
+}
+
+std::vector<float> Model::read_weight(const std::string& name) const {
+  const SourceTensor* const tensor = source_->find(name);
+  if (!tensor)
+    throw Error(ErrorCode::kInvalidArgument,
+                source_->description() + " has no weight \"" + name + "\"");
+  std::vector<float> values = values_of(*tensor);
+  source_->release();
+  return values;
+}
+
+void Model::require_intact() const {
+  if (is_intact_) return;
+  throw Error(ErrorCode::kInvalidWeights,
+              source_->description() +
+                  ": adapters could neither be applied nor taken away; load the model again");
+}
 
 void Model::load(const Plan& plan) {
   size_t bytes = 0;

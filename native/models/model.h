@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "../adapters/adapted_weights.h"
 #include "../runtime/backend.h"
 
 namespace deepcache {
@@ -35,6 +36,16 @@ class Model {
   // All is packed: the files' pages may go.
   void finish_loading();
 
+  // Exchanges adapters' terms (AdaptedWeights::exchange) and packs what they touch again where it
+  // lies: plans, graphs and sessions stay. All or nothing: an error leaves the weights as they
+  // were. Nothing else may use the model meanwhile. Returns how many packed weights it were.
+  size_t adapt(AdapterTerms terms);
+  // A weight as plans multiply by it, adapters included, but not yet rounded as the backend packs
+  // it. Throws Error(kInvalidArgument) when there is none of the name.
+  std::vector<float> read_weight(const std::string& name) const;
+  // Throws Error(kInvalidWeights) after a failed adapt() whose weights could not be brought back.
+  void require_intact() const;
+
   Backend& backend() { return *backend_; }
   Weights& weights() { return weights_; }
   size_t weight_bytes() const { return weights_.packed_bytes(); }
@@ -60,9 +71,10 @@ class Model {
   }
 
  private:
-  std::shared_ptr<WeightSource> source_;
+  std::shared_ptr<AdaptedWeights> source_;
   std::shared_ptr<Backend> backend_;
   Weights weights_;
+  bool is_intact_ = true;
 };
 
 }  // namespace deepcache

@@ -16,6 +16,7 @@ TextEncoder::TextEncoder(const ClipTextConfig& config, std::shared_ptr<WeightSou
 TextEncoding TextEncoder::encode(const std::vector<int32_t>& ids, int batch, int length, int skip,
                                  const std::vector<int>& hidden, const CancelFlag* cancel,
                                  const std::vector<float>& added) {
+  require_intact();
   const auto invalid = [](const std::string& what) {
     throw Error(ErrorCode::kInvalidArgument, "text encoder: " + what);
   };

@@ -56,6 +56,7 @@ std::vector<int> Unet::checked_branches(std::vector<int> branches) const {
 
 std::shared_ptr<UnetSession> Unet::session(const UnetShape& shape, int steps,
                                            const std::vector<int>& features) {
+  require_intact();
   auto session = engine_->find<UnetSession>(
       *this, [&](const UnetSession& session) { return session.fits(shape, steps, features); });
   if (session) return session;
@@ -120,6 +121,13 @@ UnetRun Unet::denoise(const UnetDenoise& request, const CancelFlag* cancel,
   UnetSlot slot(*this, request, cancel, on_step);
   slot.rows().run(cancel);
   return slot.finish();
+}
+
+size_t Unet::adapt(AdapterTerms terms, const CancelFlag* cancel) {
+  const Engine::Turn turn(*engine_, cancel);
+  const size_t count = Model::adapt(std::move(terms));
+  repacked_ += count;
+  return count;
 }
 
 UnetMemory Unet::memory() const {

@@ -3,6 +3,7 @@
 // A loaded U-Net: single forward passes, and whole denoising runs with DeepCache.
 
 #include <array>
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -87,6 +88,12 @@ struct UnetMemory {
   size_t weights = 0, arena = 0, buffers = 0;
 };
 
+// What was made for it so far: runs of sizes and branches that were run before add nothing.
+struct UnetCounters {
+  size_t sessions = 0, programs = 0;  // plans, and what was compiled of them
+  size_t repacked = 0;                // packed weights that adapters changed
+};
+
 class UnetSession;
 
 // Calls on several threads take turns.
@@ -111,8 +118,14 @@ class Unet : public Model {
   std::vector<float> feature(int branch, Shape* shape);
   UnetRun denoise(const UnetDenoise& request, const CancelFlag* cancel,
                   const std::function<void(const UnetProgress&)>& on_step);
+  // See Model::adapt(); waits for its turn.
+  size_t adapt(AdapterTerms terms, const CancelFlag* cancel);
   // At any time, on any thread.
   UnetMemory memory() const;
+  UnetCounters counters() const { return {sessions_, programs_, repacked_}; }
+  // A session says what it made.
+  void count_session() { sessions_++; }
+  void count_program() { programs_++; }
   // Frees the arenas and buffers that no run uses; the weights stay.
   void trim();
 
@@ -125,6 +138,7 @@ class Unet : public Model {
  private:
   UnetConfig config_;
   std::shared_ptr<Engine> engine_;
+  std::atomic<size_t> sessions_{0}, programs_{0}, repacked_{0};
 };
 
 }  // namespace deepcache

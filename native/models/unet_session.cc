@@ -44,6 +44,7 @@ UnetSession::UnetSession(Unet& unet, const UnetShape& shape, int steps, std::vec
   for (const auto& [port, size] : sizes) allocate(port, size);
   room_.memory->spend();
   loop_ = unet_.backend().make_loop();
+  unet_.count_session();
 }
 
 Plan UnetSession::record(const PassKey& key) const {
@@ -163,7 +164,10 @@ Segments UnetSession::segments(const ProgramKey& key) {
             (key.halves == Halves::both ? "" : " of one half"));
   Pass& pass = found->second;
   std::unique_ptr<Program>& program = pass.programs[key.halves];
-  if (!program) program = unet_.compile(pass.plan, arena(), bindings(pass.plan, key.halves));
+  if (!program) {
+    program = unet_.compile(pass.plan, arena(), bindings(pass.plan, key.halves));
+    unet_.count_program();
+  }
   if (full) return program->whole();
   Segments out;
   for (const OpRange& ops : retrieve_segments(pass.plan, key.branch))

@@ -128,6 +128,7 @@ std::vector<int64_t> WeightSpec::published_shape(size_t i) const {
 }
 
 void read_floats(const SourceTensor& source, size_t offset, size_t count, float* out) {
+  if (source.computed) return source.computed->read(offset, count, out);
   if (count == 0) return;
   if (source.transposed) return read_transposed(source, offset, count, out);
   read_in_order(source, offset, count, out);
@@ -190,11 +191,17 @@ const PackedWeight& Weights::get(const WeightSpec& spec) {
   return *found->second;
 }
 
-void Weights::update(const std::string& name) {
+size_t Weights::update(const std::set<std::string>& names) {
   std::lock_guard lock(mutex_);
-  for (const auto& [spec, packed] : packed_)
-    if (std::find(spec.names.begin(), spec.names.end(), name) != spec.names.end())
-      backend_.repack(*packed, spec, resolve(spec));
+  size_t count = 0;
+  for (const auto& [spec, packed] : packed_) {
+    const auto changed = [&](const std::string& name) { return names.contains(name); };
+    if (std::ranges::none_of(spec.names, changed)) continue;
+    backend_.repack(*packed, spec, resolve(spec));
+    source_->release();
+    count++;
+  }
+  return count;
 }
 
 size_t Weights::packed_bytes() const {

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,14 @@ struct WeightSpec {
   bool operator<(const WeightSpec& other) const;
 };
 
+// Values that are computed when they are read.
+class ComputedTensor {
+ public:
+  virtual ~ComputedTensor() = default;
+  // As read_floats() does; on several threads at once.
+  virtual void read(size_t offset, size_t count, float* out) const = 0;
+};
+
 // One tensor of a file, in PyTorch's order: [out, in, kh, kw], [out, in] or [count].
 // `transposed`: the values of an [out, in] lie there as those of an [in, out].
 struct SourceTensor {
@@ -54,6 +63,7 @@ struct SourceTensor {
   const InputFile* file = nullptr;
   uint64_t offset = 0;
   bool transposed = false;
+  const ComputedTensor* computed = nullptr;  // or else it is this
 };
 
 // Reads `count` values from element `offset` on, widened to fp32. `source.data` need not be
@@ -109,8 +119,9 @@ class Weights {
 
   // Throws Error(kInvalidWeights) when a tensor is missing or has another shape than the spec says.
   const PackedWeight& get(const WeightSpec& spec);
-  // Packs again in place what was packed from `name` (after the source changed: adapters).
-  void update(const std::string& name);
+  // Packs again in place what was packed from any of the names (after the source changed:
+  // adapters), each once. Returns how many.
+  size_t update(const std::set<std::string>& names);
 
   bool contains(const std::string& name) const { return source_->find(name) != nullptr; }
   const WeightSource& source() const { return *source_; }

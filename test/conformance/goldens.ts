@@ -140,6 +140,14 @@ function manifestCases(source: Source, family: string): GoldenCase[] {
     const kind = entry.kind === undefined ? `${family}/${String(entry.op)}` : String(entry.kind);
     source.cases.push(new GoldenCase(`${family}/${id}`, id, kind, entry, source, tensors));
   }
+  // Lists of cases that are to hold one after the other.
+  const { sequences } = source.fields;
+  for (const [i, sequence] of (Array.isArray(sequences) ? sequences : []).entries()) {
+    const id = `sequence/${i}`;
+    const first = (entries as Fields[]).find((entry) => String(entry.id ?? entry.name) === sequence[0]);
+    const kind = `${String(first?.kind)}_sequence`;
+    source.cases.push(new GoldenCase(`${family}/${id}`, id, kind, { sequence }, source));
+  }
   // The other dialect keeps some lists of numbers in the manifest itself.
   for (const [table, rows] of Object.entries(source.fields)) {
     if (table.endsWith('_table')) addRows(source, family, table, `${family}/${table}`, rows);

@@ -160,7 +160,9 @@ TEST(weights_pack_once_and_update_in_place) {
   CHECK_EQ(f.weights.packed_bytes(), size_t(24));
   CHECK_EQ(packed.values[3], 1.0f);
   f.source->values("a")[1] = 7;
-  f.weights.update("a");
+  CHECK_EQ(f.weights.update({"a", "b"}), size_t(2));
+  CHECK_EQ(f.weights.update({"a"}), size_t(1));
+  CHECK_EQ(f.weights.update({"c"}), size_t(0));
   CHECK_EQ(f.backend.packs, 2);
   CHECK_EQ(packed.values[1], 7.0f);
   CHECK(f.weights.contains("a"));

@@ -40,6 +40,7 @@ export const WRONG: { readonly [Name in OptionName]: readonly unknown[] } = {
   clipSkip: [-1, 1.5, nan, '1', null],
   longPrompts: flag,
   promptWeighting: flag,
+  loraSyntax: flag,
   prompt2: texts,
   negativePrompt2: texts,
   originalSize: pair,

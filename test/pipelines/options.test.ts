@@ -102,6 +102,7 @@ const WRONG: { [Name in keyof Required<GenerateOptions>]: readonly Wrong[] } = {
     ...values('longPrompts', 1, 'true', null, {}),
     { options: { longPrompts: true, prompt: 'a BREAK '.repeat(900) }, says: 'prompt takes more than' },
   ],
+  loraSyntax: values('loraSyntax', 0, 'yes', null, []),
   promptWeighting: [
     ...values('promptWeighting', 0, 'compel', null, []),
     { options: { promptWeighting: true, prompt: '(a:101)' }, says: 'prompt has the weight 101' },

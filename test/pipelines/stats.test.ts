@@ -11,6 +11,7 @@ test('two runs that make a picture together', () => {
     retrieveCalls: 2,
     predictedCalls: 1,
     speedup: 1.2,
+    plansMade: 3,
     memory: { weights: 100, arenas: 20, buffers: 3 },
   };
   const rest = {
@@ -31,6 +32,7 @@ test('two runs that make a picture together', () => {
     predictedCalls: 1,
     // 12 and 10 seconds in full against 20 in all.
     speedup: 1.1,
+    plansMade: 6,
     memory: { weights: 200, arenas: 40, buffers: 6 },
   });
 });

@@ -1,4 +1,4 @@
-import { TEXT, XL } from '../families.js';
+import { LATENT, TEXT, XL } from '../families.js';
 import * as kinds from '../kinds.js';
 import { option } from '../option.js';
 
@@ -80,6 +80,17 @@ export const TEXT_OPTIONS = {
     help: 'read (word:1.3), (word) and [word] as weights',
     fallback: 'false',
     flag: { spelling: '--prompt-weighting', group: 'how' },
+  }),
+  /**
+   * Reads `<lora:name:0.8>` in prompts: the adapter of the name, which `loadLora` gave it, counts so much in this run, and
+   * as before in the next ones. `<lora:name:te=0.5:unet=0.8>` tells text encoders and U-Net apart. All prompts of a run
+   * must name the same. Such a run has the models to itself. Default false: it is text, as in diffusers.
+   */
+  loraSyntax: option({
+    kind: kinds.flag,
+    families: LATENT,
+    help: 'read <lora:name:0.8> in prompts',
+    fallback: 'false',
   }),
   /** For the second text encoder; `prompt` and `negativePrompt` by default. */
   prompt2: option({

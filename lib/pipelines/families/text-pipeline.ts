@@ -1,10 +1,10 @@
+import { LoraPipeline } from '../../adapters/lora-pipeline.js';
 import { readEmbeddingFile } from '../../embeddings/embedding-file.js';
 import type { TextBranch, TextualInversion } from '../../embeddings/textual-inversions.js';
 import { invalidArgument } from '../../errors.js';
 import { checkSignal } from '../../options/checks.js';
-import { DiffusionPipeline } from '../diffusion-pipeline.js';
 import type { GenerateOptions } from '../inputs/options.js';
-import type { LatentParts } from '../loading/parts.js';
+import type { SDParts, XLParts } from '../loading/parts.js';
 
 /** What {@link TextPipeline.loadTextualInversion} takes. */
 export interface TextualInversionOptions {
@@ -17,8 +17,8 @@ export interface TextualInversionOptions {
 /** A pipeline that reads prompts. */
 export abstract class TextPipeline<
   Options extends GenerateOptions,
-  Parts extends LatentParts,
-> extends DiffusionPipeline<Options, Parts> {
+  Parts extends SDParts | XLParts,
+> extends LoraPipeline<Options, Parts> {
   /** The model's text encoders, in its order. */
   protected abstract get textBranches(): readonly TextBranch[];
 

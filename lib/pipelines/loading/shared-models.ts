@@ -1,9 +1,15 @@
+import type { Loras } from '../../adapters/loras.js';
+import { RunGate } from '../../adapters/run-gate.js';
 import { TextualInversions } from '../../embeddings/textual-inversions.js';
 
 /** Loaded models and how many pipelines share them: the last one that goes frees them. */
 export class SharedModels {
   /** What their text encoders know besides their vocabulary. */
   readonly embeddings = new TextualInversions();
+  /** Runs of these pipelines, and changes of the models. */
+  readonly gate = new RunGate();
+  /** What is on their weights, where pipelines offer that. */
+  loras: Loras | undefined;
   #users = 0;
 
   constructor(private readonly models: readonly { dispose(): void }[]) {}

@@ -44,6 +44,8 @@ export interface GenerateStats {
   predictedCalls: number;
   /** How much slower denoising would have been with every call in full, from the mean of the full ones. */
   speedup: number;
+  /** Plans that the run had to make; 0 when there was one like it before, whatever adapters were changed since. */
+  plansMade: number;
   /** Bytes: weights of the models in compute type, arenas of their plans, buffers between them. */
   memory: { weights: number; arenas: number; buffers: number };
 }

@@ -126,7 +126,7 @@ export function seedFields(seeds: readonly bigint[], batch: number, image: numbe
 
 /** The end of all settings: the cache and how many calls were in full, the model, and what computed. */
 export function endFields(
-  { model, backend }: PipelineParts,
+  { model, backend, models }: PipelineParts,
   cache: CacheOptions | undefined,
   calls: readonly RanCall[],
 ): SettingsFields {
@@ -134,6 +134,8 @@ export function endFields(
   return {
     DeepCache: cache && (typeof cache === 'string' ? cache : JSON.stringify(cache)),
     'Full calls': full < calls.length && `${full} of ${calls.length}`,
+    Loras: models.loras?.settings.loras,
+    'Lora hashes': models.loras?.settings.hashes,
     Model: model?.name,
     'Model fingerprint': model?.fingerprint,
     Device: backend.device,

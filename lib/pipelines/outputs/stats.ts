@@ -27,7 +27,7 @@ export function runStats(
   clock: PhaseClock,
   calls: readonly RanCall[],
   memory: GenerateStats['memory'],
-): GenerateStats {
+): Omit<GenerateStats, 'plansMade'> {
   const secondsOf = (kind: CallKind) =>
     calls.reduce((sum, call) => (call.kind === kind ? sum + call.milliseconds : sum), 0) / 1000;
   const callTimes = {
@@ -65,6 +65,7 @@ export function addStats(a: GenerateStats, b: GenerateStats): GenerateStats {
     fullCalls: a.fullCalls + b.fullCalls,
     retrieveCalls: a.retrieveCalls + b.retrieveCalls,
     predictedCalls: a.predictedCalls + b.predictedCalls,
+    plansMade: a.plansMade + b.plansMade,
     speedup: denoising((stats) => stats.speedup * seconds(stats)) / denoising(seconds),
     memory: add(a.memory, b.memory),
   };

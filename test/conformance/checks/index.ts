@@ -19,6 +19,7 @@ import {
   checkLdmTable,
   checkVqDecode,
 } from './ldm.js';
+import { checkLoraDelta, checkLoraPipeline, checkLoraSequence } from './lora.js';
 import { checkPaperPipeline } from './paper-pipeline.js';
 import { checkMaliciousPickle, checkPickle } from './pickles.js';
 import { checkPipeline, checkStalePipeline } from './pipeline.js';
@@ -71,6 +72,9 @@ const CHECKS: Readonly<Record<string, Check>> = {
   deepcache_unet_inputs: checkDeepCacheInputs,
   deepcache_unet: checkDeepCache,
   pipeline: checkPipeline,
+  lora_delta: checkLoraDelta,
+  lora_pipeline: checkLoraPipeline,
+  lora_pipeline_sequence: checkLoraSequence,
   pipeline_stale_helper: checkStalePipeline,
   paper_pipeline: checkPaperPipeline,
   scheduler_trace: checkScheduler,

@@ -1,0 +1,108 @@
+// How long a LoRA takes to come and go, on weights of SDXL's sizes with fewer layers: synthetic ones, in fp16 and in fp32.
+//
+//   npx tsx bench/adapters.ts [--depth 4] [--rank 32] [--runs 5] [--threads 0]
+//
+// One line of JSON for each type of file: milliseconds for 100 MB of touched weights in fp32.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { SDXL } from '../lib/configs/unets.js';
+import type { AdaptedWeight } from '../lib/native/adapter-terms.js';
+import { native } from '../lib/native/binding.js';
+
+const { values } = parseArgs({
+  options: {
+    depth: { type: 'string', default: '4' },
+    rank: { type: 'string', default: '32' },
+    runs: { type: 'string', default: '5' },
+    threads: { type: 'string', default: '0' },
+  },
+});
+const [depth, rank, runs, threads] = [values.depth, values.rank, values.runs, values.threads].map(Number) as [
+  number,
+  number,
+  number,
+  number,
+];
+
+const config = { ...SDXL, transformer_layers_per_block: [1, 2, depth] };
+const shapes = native().weightShapes('unet', JSON.stringify(config));
+/** What LoRAs of the usual kind touch: the linear layers of transformer blocks. */
+const touched = shapes.filter(({ name, shape }) => shape.length === 2 && name.includes('transformer_blocks'));
+const bytes = touched.reduce((sum, { shape }) => sum + 4 * (shape[0] as number) * (shape[1] as number), 0);
+
+const folder = mkdtempSync(join(tmpdir(), 'deepcache-bench-'));
+try {
+  const { file, weights } = writeAdapter(join(folder, 'lora.bin'));
+  for (const dtype of ['float16', 'float32'] as const) {
+    const path = join(folder, `${dtype}.safetensors`);
+    await native().writeSynthetic({ path, tensors: shapes, dtype }).promise;
+    await measure(dtype, path, weights, file);
+    rmSync(path);
+  }
+} finally {
+  rmSync(folder, { recursive: true });
+}
+
+/** Factors of all layers as plain numbers, one after the other. */
+function writeAdapter(file: string): { file: string; weights: AdaptedWeight[] } {
+  const parts: Float32Array[] = [];
+  let offset = 0;
+  const add = (rows: number, columns: number) => {
+    const values = Float32Array.from({ length: rows * columns }, (_, i) => 0.01 * Math.sin(i));
+    const place = { file, dtype: 'F32', shape: [rows, columns], offset };
+    offset += values.byteLength;
+    parts.push(values);
+    return place;
+  };
+  const weights = touched.map(({ name, shape: [rows = 0, columns = 0] }) => ({
+    name,
+    terms: [
+      {
+        kind: 'lora' as const,
+        scale: 1,
+        factor: 1,
+        tensors: { up: add(rows, rank), down: add(rank, columns) },
+      },
+    ],
+  }));
+  writeFileSync(file, Buffer.concat(parts.map(({ buffer }) => Buffer.from(buffer))));
+  return { file, weights };
+}
+
+async function measure(dtype: string, path: string, weights: AdaptedWeight[], _file: string): Promise<void> {
+  const backend = new (native().Backend)({ device: 'cpu', threads });
+  const source = { config: JSON.stringify(config), files: [path] };
+  const unet = await native().loadUnet(backend, source).promise;
+  const none = weights.map(({ name }) => ({ name, terms: [] }));
+  const times: Record<'apply' | 'remove', number[]> = { apply: [], remove: [] };
+  const clock = async (list: readonly AdaptedWeight[], to: number[]) => {
+    const start = performance.now();
+    await unet.adapt(list).promise;
+    to.push(performance.now() - start);
+  };
+  for (let i = 0; i <= runs; i++) {
+    await clock(weights, times.apply);
+    await clock(none, times.remove);
+  }
+  unet.dispose();
+  // The first of each reads the file into the page cache.
+  const per100 = (list: number[]) => {
+    const sorted = list.slice(1).sort((a, b) => a - b);
+    const of = (value: number) => Math.round((value / bytes) * 1e9) / 10;
+    return { best: of(sorted[0] as number), median: of(sorted[sorted.length >> 1] as number) };
+  };
+  console.log(
+    JSON.stringify({
+      file: dtype,
+      rank,
+      layers: weights.length,
+      megabytes: Math.round(bytes / 1e6),
+      threads: backend.threads,
+      isa: backend.isa,
+      msPer100MB: { apply: per100(times.apply), remove: per100(times.remove) },
+      load: loadavg()[0],
+    }),
+  );
+}
