@@ -6,8 +6,7 @@ import * as schedulers from '../lib/entries/schedulers.js';
 import * as main from '../lib/index.js';
 
 /** What is the laboratory's, or the command line's. */
-const LABORATORY =
-  /^lib\/((cli|compare|entries|judge|metrics|quality|reproduce|tune)\/|configs\/(paper|unets)\.ts)/;
+const LABORATORY = /^lib\/((cli|compare|entries|judge|metrics|quality|reproduce|tune)\/|configs\/paper\.ts)/;
 
 test('deepcache has these names', () => {
   expect(Object.keys(main).sort()).toEqual(
