@@ -28,14 +28,29 @@ async function makeProject(folder) {
   symlinkSync(join(root, 'dist/lib/cli/main.js'), join(modules, '.bin/deepcache'));
   symlinkSync(join(root, 'dist/weights-tools/main.js'), join(modules, '.bin/weights-tools'));
   writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }');
-  cpSync(join(root, 'test/fixtures/sd15-tiny'), join(folder, 'models/stable-diffusion-v1-5'), {
-    recursive: true,
-  });
+  const copyModel = (path, part = '') =>
+    cpSync(join(root, 'test/fixtures/sd15-tiny', part), join(folder, path), { recursive: true });
+  copyModel('models/stable-diffusion-v1-5');
+  // What the documents call by its name on the Hub: a folder of that name comes first.
+  copyModel('stable-diffusion-v1-5/stable-diffusion-v1-5');
+  copyModel('stable-diffusion-webui/models/diffusers/dreamshaper');
+  copyModel('stable-diffusion-webui/models/VAE/vae-ft-mse', 'vae');
+  writeEmbedding(join(folder, 'stable-diffusion-webui/embeddings'), 'EasyNegative.safetensors');
   const sharp = createRequire(import.meta.url)('sharp');
   const picture = (background) => sharp({ create: { width: 64, height: 64, channels: 3, background } });
   for (const name of ['sketch.png', 'room.jpg']) await picture('#a43').toFile(join(folder, name));
   await picture('#fff').toFile(join(folder, 'mask.png'));
   writeFileSync(join(folder, 'prompts.txt'), 'a red house\na dog\n');
+}
+
+/** A textual inversion for the small model: one vector of 32 zeros. */
+function writeEmbedding(folder, name) {
+  mkdirSync(folder, { recursive: true });
+  const tensor = { dtype: 'F32', shape: [1, 32], data_offsets: [0, 128] };
+  const header = Buffer.from(JSON.stringify({ emb_params: tensor }));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(header.length));
+  writeFileSync(join(folder, name), Buffer.concat([length, header, Buffer.alloc(128)]));
 }
 
 const { values, positionals: wanted } = parseArgs({

@@ -144,7 +144,8 @@ export function explained(
   }
   if (kind === 'RevisionNotFound') return fail(`has no revision ${show(revision)} at ${endpoint}`);
   if (kind === 'EntryNotFound') return fail(`lacks a file that it lists; try again`);
-  if (status === 401) return fail(`is not at ${endpoint}, or is private: look at its name; ${token}`);
+  if (status === 401)
+    return fail(`is no folder here, and not at ${endpoint} or private: look at its name; ${token}`);
   if (status === 404) return fail(`is not at ${endpoint}: neither a folder here nor a model there`);
   if (status === 429)
     return fail(

@@ -176,6 +176,19 @@ describe('a download that stops', () => {
     expect(hasWeights((await get()).path)).toBe(true);
   });
 
+  test('begins again as often as the connection breaks, where the server cannot go on', async () => {
+    let asked = 0;
+    hub.answer = ({ path, range }, response) => {
+      if (!path.startsWith('/store')) return false;
+      asked++;
+      if (range === undefined && asked < 5) breakAfter(response, weights, 0, 50_000);
+      else response.end(weights);
+      return true;
+    };
+    expect(hasWeights((await get()).path)).toBe(true);
+    expect(asked).toBe(5);
+  });
+
   test('for good is an error, and nothing looks whole', async () => {
     hub.answer = ({ path }, response) => {
       if (!path.startsWith('/store')) return false;
@@ -328,6 +341,16 @@ describe('tokens', () => {
     process.env.HF_TOKEN = 'hf_environment';
     await get();
     expect(tokens()).toEqual(['Bearer hf_environment']);
+  });
+
+  test('do not follow a list that goes on elsewhere', async () => {
+    hub.answer = ({ path }, response) => {
+      if (path.includes('/tree/')) response.setHeader('link', `<${hub.storeUrl}/api/next>; rel="next"`);
+      return false;
+    };
+    await failing({ token: 'hf_secret' });
+    const next = hub.requests.filter(({ path }) => path === '/api/next');
+    expect(next.map(({ token }) => token)).toEqual([undefined]);
   });
 
   test('go to the Hub alone, and never into a message', async () => {

@@ -54,6 +54,11 @@ export class HubServer {
     }
   }
 
+  /** Of the second server. */
+  get storeUrl(): string {
+    return addressOf(this.#store);
+  }
+
   /** Paths of the model's files that were asked for. */
   get loaded(): string[] {
     const paths = this.requests.flatMap(({ path }) => /\/resolve\/[^/]+\/(.+)$/.exec(path)?.[1] ?? []);
