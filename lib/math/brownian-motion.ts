@@ -50,42 +50,47 @@ export async function brownianValues(
     const inside = wanted.filter((time) => time > piece.start && time < piece.end);
     if (inside.length === 0) return;
     const middle = roundTime((piece.start + piece.end) / 2);
-    const [left, right] = await halves(piece, middle, entropy, normal);
-    await visit(
-      left,
-      inside.filter((time) => time <= middle),
-    );
-    await visit(
-      right,
-      inside.filter((time) => time > middle),
-    );
+    const [before, after] = [inside.filter((t) => t <= middle), inside.filter((t) => t > middle)];
+    const first = await firstHalf(piece, middle, entropy, normal);
+    // Most pieces have one wanted time, and so one half that matters.
+    if (before.length > 0) await visit(leftOf(piece, middle, first), before);
+    if (after.length > 0) await visit(rightOf(piece, middle, first), after);
   };
   const wanted = [...new Set(times.map(clamp))];
   await visit({ start, end, key: 0, depth: 0, value: new Float32Array(way.length), way }, wanted);
   return (time) => found.get(clamp(time)) as Float32Array;
 }
 
-async function halves(
-  { start, end, key, depth, value, way }: Piece,
+/** How far the motion goes in the first half of a piece. */
+async function firstHalf(
+  { start, end, key, depth, way }: Piece,
   middle: number,
   entropy: bigint,
   normal: (seed: number) => Promise<ArrayLike<number>>,
-): Promise<[Piece, Piece]> {
+): Promise<Float32Array> {
   const [seed] = seedWords({ entropy, spawnKey: [key, depth], poolSize: POOL_SIZE }, 1) as [number];
   const z = await normal(seed);
   const share = (middle - start) / (end - start);
   const deviation = Math.sqrt(((middle - start) * (end - middle)) / (end - start));
-  const first = way.map((whole, i) => share * whole + deviation * (z[i] as number));
-  const rest = way.map((whole, i) => whole - (first[i] as number));
-  const child = { depth: depth + 1 };
-  return [
-    { ...child, start, end: middle, key: 2 * key, value, way: first },
-    { ...child, start: middle, end, key: 2 * key + 1, value: sum(value, first), way: rest },
-  ];
+  const first = new Float32Array(way.length);
+  for (let i = 0; i < first.length; i++) first[i] = share * (way[i] as number) + deviation * (z[i] as number);
+  return first;
+}
+
+function leftOf({ start, key, depth, value }: Piece, middle: number, first: Float32Array): Piece {
+  return { start, end: middle, key: 2 * key, depth: depth + 1, value, way: first };
+}
+
+function rightOf({ end, key, depth, value, way }: Piece, middle: number, first: Float32Array): Piece {
+  const rest = new Float32Array(way.length);
+  for (let i = 0; i < rest.length; i++) rest[i] = (way[i] as number) - (first[i] as number);
+  return { start: middle, end, key: 2 * key + 1, depth: depth + 1, value: sum(value, first), way: rest };
 }
 
 function sum(a: Float32Array, b: Float32Array): Float32Array {
-  return a.map((value, i) => value + (b[i] as number));
+  const total = new Float32Array(a.length);
+  for (let i = 0; i < total.length; i++) total[i] = (a[i] as number) + (b[i] as number);
+  return total;
 }
 
 /** To six decimals, as Python's round() has it: the nearest, of two equally near ones the even one. */

@@ -1,3 +1,4 @@
+import { guidanceEmbedding } from '../../../lib/pipelines/conditioning/guidance-embedding.js';
 import { runTable } from '../../../lib/schedulers/index.js';
 import type { Findings } from '../findings.js';
 import type { GoldenCase } from '../goldens.js';
@@ -22,4 +23,14 @@ export function checkGuidanceRescale(golden: GoldenCase, findings: Findings): vo
     { x: new Float32Array(guided.length), batch, model: () => [...guided, ...text] },
   );
   findings.tensor('out', out);
+}
+
+/** The embedding of guidance scales that U-Nets take as an input; the golden has what exceeds 1. */
+export function checkGuidanceEmbedding(golden: GoldenCase, findings: Findings): void {
+  const width = golden.field<number>('embedding_dim') as number;
+  const scales = Array.from(golden.tensor('w').data as Float32Array, (excess) => excess + 1);
+  findings.tensor(
+    'out',
+    scales.flatMap((scale) => [...guidanceEmbedding(scale, width)]),
+  );
 }

@@ -9,7 +9,7 @@ import {
   checkDdpmTable,
   checkDdpmTimesteps,
 } from './ddpm.js';
-import { checkGuidanceRescale } from './guidance.js';
+import { checkGuidanceEmbedding, checkGuidanceRescale } from './guidance.js';
 import {
   checkClassEmbedder,
   checkLdmForward,
@@ -84,6 +84,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   beta_sigmas: checkBetaSigmas,
   brownian: checkBrownian,
   rescale_noise_cfg: checkGuidanceRescale,
+  guidance_scale_embedding: checkGuidanceEmbedding,
   f32: checkRandom,
   f64: checkRandom,
   f16: checkRandom,
