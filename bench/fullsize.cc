@@ -31,28 +31,51 @@ double relative_l2(const std::vector<float>& a, const float* b) {
   return std::sqrt(difference / norm);
 }
 
+// The output that a tensor of that name has; empty for another name.
+std::vector<float> output_of(Unet& unet, const std::string& name) {
+  static const std::regex form(R"(b(\d+)_(\d+)x(\d+)\.(full|shallow_b(\d+))_t(\d+)(_from(\d+))?)");
+  std::smatch match;
+  if (!std::regex_match(name, match, form)) return {};
+  const UnetInputs inputs(unet.config(), std::stoi(match[1]), std::stoi(match[2]),
+                          std::stoi(match[3]), 77);
+  UnetForward request = inputs.at(std::stof(match[6]));
+  if (match[5].matched) {
+    const int branch = std::stoi(match[5]);
+    UnetForward before = inputs.at(std::stof(match[8]));
+    before.features = {branch};
+    unet.forward(before, nullptr, nullptr);
+    request.retrieve = branch;
+  }
+  return unet.forward(request, nullptr, nullptr);
+}
+
 }  // namespace
+
+void write_fullsize(const std::string& config_file, const std::string& outputs_file, int side,
+                    std::shared_ptr<Backend> backend) {
+  const std::unique_ptr<Unet> unet = synthetic_unet(read_file(config_file), std::move(backend));
+  const std::string size = std::to_string(side), head = "b2_" + size + "x" + size + ".";
+  const UnetConfig& config = unet->config();
+  const std::vector<int64_t> shape = {2, config.out_channels, side, side};
+  std::vector<TensorInfo> tensors;
+  for (const char* name : {"full_t601", "shallow_b0_t581_from601"})
+    tensors.push_back({head + name, "F32", shape});
+  SafetensorsWriter writer(outputs_file, tensors, {});
+  for (const TensorInfo& tensor : writer.tensors()) {
+    const std::vector<float> out = output_of(*unet, tensor.name);
+    writer.write(tensor, out.data(), out.size() * sizeof(float));
+  }
+  writer.finish();
+}
 
 int check_fullsize(const std::string& config_file, const std::string& outputs_file,
                    double tolerance, std::shared_ptr<Backend> backend) {
   const std::shared_ptr<SafetensorsFile> outputs = SafetensorsFile::open(outputs_file);
   const std::unique_ptr<Unet> unet = synthetic_unet(read_file(config_file), std::move(backend));
-  const std::regex form(R"(b(\d+)_(\d+)x(\d+)\.(full|shallow_b(\d+))_t(\d+)(_from(\d+))?)");
   int failed = 0, passed = 0;
   for (const TensorInfo& info : outputs->tensors()) {
-    std::smatch match;
-    if (!std::regex_match(info.name, match, form)) continue;
-    const int batch = std::stoi(match[1]);
-    const UnetInputs inputs(unet->config(), batch, std::stoi(match[2]), std::stoi(match[3]), 77);
-    UnetForward request = inputs.at(std::stof(match[6]));
-    if (match[5].matched) {
-      const int branch = std::stoi(match[5]);
-      UnetForward before = inputs.at(std::stof(match[8]));
-      before.features = {branch};
-      unet->forward(before, nullptr, nullptr);
-      request.retrieve = branch;
-    }
-    const std::vector<float> out = unet->forward(request, nullptr, nullptr);
+    const std::vector<float> out = output_of(*unet, info.name);
+    if (out.empty()) continue;
     std::vector<float> expected(out.size());
     if (info.bytes != out.size() * sizeof(float))
       throw Error(ErrorCode::kInvalidArgument, info.name + " has another size than our output");

@@ -12,4 +12,8 @@ namespace deepcache::bench {
 int check_fullsize(const std::string& config_file, const std::string& outputs_file,
                    double tolerance, std::shared_ptr<Backend> backend);
 
+// Writes outputs of that backend for it: a full call's of two samples, and a retrieve call's.
+void write_fullsize(const std::string& config_file, const std::string& outputs_file, int side,
+                    std::shared_ptr<Backend> backend);
+
 }  // namespace deepcache::bench

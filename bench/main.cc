@@ -31,7 +31,7 @@ constexpr const char* kUsage =
     "  predict    what an H200 should take, by a time model: not a measurement; rows as time's\n"
     "             [--models ...] [--batches ...] [--intervals ...] [--steps 50]\n"
     "  fullsize   a U-Net on synthetic weights against reference outputs\n"
-    "             --config FILE --outputs FILE [--tolerance 1e-5]\n"
+    "             --config FILE --outputs FILE [--tolerance 1e-5] [--write SIDE: writes them]\n"
     "all take   [--device cpu|cuda|cuda:1] [--type fp16|bf16|fp8] [--threads N] [--filter TEXT]\n"
     "           [--json FILE]; models are the folders of bench/models\n";
 
@@ -103,6 +103,10 @@ int run(int argc, char** argv) {
   if (command == "fullsize") {
     const std::string config = options.text("config"), outputs = options.text("outputs");
     const double tolerance = options.number("tolerance", 1e-5);
+    if (const int side = int(options.number("write", 0)); side > 0) {
+      write_fullsize(config, outputs, side, device().backend);
+      return 0;
+    }
     return check_fullsize(config, outputs, tolerance, device().backend) ? 1 : 0;
   }
   std::fprintf(stderr, "there is no command %s\n%s", command.c_str(), kUsage);

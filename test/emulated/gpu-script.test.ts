@@ -32,7 +32,8 @@ const failures = (rows: { name: string; ok?: boolean }[]) =>
 
 describeBuilt('bench/gpu.sh', () => {
   test('runs its steps and leaves a few files', () => {
-    const run = rehearse(['build', 'smoke_and_isolate', 'ops', 'parts_of_products', 'table']);
+    const steps = ['build', 'smoke_and_isolate', 'ops', 'parts_of_products', 'fp8', 'agreement', 'table'];
+    const run = rehearse(steps);
     expect(run.log).toMatch(/failed: none/);
     expect(run.status).toBe(0);
     expect(run.files.length).toBeLessThanOrEqual(8);
@@ -40,6 +41,10 @@ describeBuilt('bench/gpu.sh', () => {
     expect(failures(run.rows('smoke'))).toEqual([]);
     expect(run.rows('time.tiles').map((row) => row.name)).toContain('product128.sm90_128x256.b1.fp16');
     expect(run.results.find(({ step }) => step === 'time.without.overlap')?.disabled).toBe('overlap');
+    expect(run.rows('time.geglu').length).toBeGreaterThan(1);
+    expect(run.rows('check.fp8').length).toBeGreaterThan(10);
+    expect(failures(run.rows('check.fp8'))).toEqual([]);
+    expect(run.log).toMatch(/shallow_b0_t581_from601 +relative L2 \S+ +ok/);
   });
 
   test.each([
