@@ -221,7 +221,7 @@ compiled() { # takes minutes for each shape
   peers_time compiled 120 --ways compile+graph --batches 1 --models sd15 --mode default
 }
 
-table() { run table 20 "$python" bench/ratios.py "$out"; }
+table() { run table "$(real 20 120)" "$python" bench/ratios.py "$out"; }
 
 # Counters of the main kernels, then memory errors.
 profile() {
