@@ -40,7 +40,7 @@ export async function generate(given: GenerateFlags, context: CliContext): Promi
   checkFlags(flags, isVideo);
   const family = familyOf(className, flags);
   const options = toGenerateOptions(flags, family);
-  const loras = wantedLoras(flags, [flags.prompt ?? []].flat());
+  const loras = await wantedLoras(flags, [flags.prompt ?? []].flat(), context.signal);
   const { signal } = context;
   await checkForFolder(folder, family, options, { ...toLoadOptions(flags), signal });
   await checkRefiner(className, flags);

@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import { LoraPipeline } from '../adapters/lora-pipeline.js';
 import { readTags } from '../adapters/tags.js';
 import { invalidArgument } from '../errors.js';
+import { resolveExtra } from '../library/resolve.js';
 import { show } from '../messages.js';
 
 /** An adapter that a run loads. */
@@ -15,6 +16,7 @@ export interface WantedLora {
 interface LoraFlags {
   readonly lora?: readonly string[];
   readonly loraDir?: string;
+  readonly modelsDir?: string | undefined;
 }
 
 const ENDINGS = ['.safetensors', '.pt', '.bin', '.ckpt'];
@@ -31,9 +33,15 @@ function parseLora(text: string): WantedLora {
  *
  * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT for one that is not there.
  */
-export function wantedLoras({ lora = [], loraDir }: LoraFlags, prompts: readonly string[]): WantedLora[] {
-  const given = lora.map(parseLora);
-  for (const { file } of given) {
+export async function wantedLoras(
+  { lora = [], loraDir, modelsDir }: LoraFlags,
+  prompts: readonly string[],
+  signal: AbortSignal,
+): Promise<WantedLora[]> {
+  const given: WantedLora[] = [];
+  for (const { file: name, scale } of lora.map(parseLora)) {
+    const file = await resolveExtra('lora', name, { modelsDir, signal, option: 'lora' });
+    given.push({ file, scale });
     if (!existsSync(file)) throw invalidArgument('lora', `names a file that is not there: ${show(file)}`);
   }
   if (loraDir === undefined) return given;

@@ -185,6 +185,14 @@ describe('the command line', () => {
     expect(made.code).toBe(0);
     const [settings] = JSON.parse(made.out).settings ?? [];
     if (settings !== undefined) expect(settings).toMatch(/TI files: "<s>: style\.safetensors, style: style/);
+    const lora = await runCli([...run, '-p', 'a', '--lora', 'pixl:0.5']);
+    expect(lora).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/lora "pixl" .*no LoRA in .*did you mean "pixel"/),
+    });
+    // It is found, and is no LoRA.
+    const found = await runCli([...run, '-p', 'a', '--lora', 'Pixel:0.5']);
+    expect(found).toMatchObject({ code: 1, err: expect.stringContaining('models/Lora/pixel.safetensors') });
     const wrong = await runCli([...run, '-p', 'a', '--embedding', 'EasyNegativ']);
     expect(wrong).toMatchObject({
       code: 2,
