@@ -71,10 +71,16 @@ const SAMPLERS: [string, SchedulerConfig][] = [
   ['DPMSolverMultistep', { algorithm_type: 'sde-dpmsolver++' }],
   ['UniPCMultistep', { solver_order: 4 }],
   ['LCM', { clip_sample: false }],
+  ['TCD', { eta: 0 }],
+  ['KDPM2Discrete', {}],
+  ['KDPM2AncestralDiscrete', {}],
+  ['DEISMultistep', { solver_order: 3 }],
+  ['SASolver', {}],
+  ['DPMSolverSinglestep', { solver_order: 3 }],
 ];
 
 /** These, as diffusers has them, know no clean samples. */
-const NO_SAMPLE = ['PNDM', 'EulerAncestralDiscrete'];
+const NO_SAMPLE = ['PNDM', 'EulerAncestralDiscrete', 'KDPM2Discrete', 'KDPM2AncestralDiscrete'];
 
 describe.each(['epsilon', 'v_prediction', 'sample'])('with %s', (prediction_type) => {
   const samplers = SAMPLERS.filter(([name]) => prediction_type !== 'sample' || !NO_SAMPLE.includes(name));
