@@ -15,7 +15,7 @@ test('deepcache has these names', () => {
       ...['StableDiffusionInpaintPipeline', 'StableDiffusionXLPipeline', 'StableDiffusionXLImg2ImgPipeline'],
       ...['StableDiffusionXLInpaintPipeline', 'LatentConsistencyModelPipeline', 'DDPMPipeline'],
       ...['ClassConditionalLDMPipeline', 'StableVideoDiffusionPipeline', 'TextToVideoZeroPipeline'],
-      ...['Img2Img', 'Inpaint', 'Scheduler', 'CLIPTokenizer'],
+      ...['LoraPipeline', 'Img2Img', 'Inpaint', 'Scheduler', 'CLIPTokenizer'],
       ...['pipelineForInputs', 'Image', 'saveVideo', 'devices', 'DeepCacheError', 'ERROR_CODES'],
     ].sort(),
   );

@@ -106,9 +106,9 @@ test('the command writes a table, JSON and a page with prompts from a file', asy
   expect(none.code).toBe(0);
   expect(readFileSync(page, 'utf8')).toContain('None were kept.');
   const markdown = (await runCli([...base, ...given, '--markdown'])).out.split('\n');
-  expect(markdown[0]).toMatch(/^\| Setting \| Full \| Cached \| PSNR \|/);
+  expect(markdown[0]).toMatch(/^\| Setting \| Full \| Cached \| Predicted \| PSNR \|/);
   expect(markdown[1]).toMatch(/^\| --- \|( --: \|)+$/);
-  expect(markdown[3]).toMatch(/^\| interval=3 \| 3 \| 6 \|/);
+  expect(markdown[3]).toMatch(/^\| interval=3 \| 3 \| 6 \| 0 \|/);
   expect((await runCli([...base, '--prompts', join(folder, 'none')])).err).toMatch(
     /--prompts .*none cannot be read/,
   );

@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => pipe.dispose());
 
-const PARTS = { backend: { device: 'cpu', dtype: 'fp32' } } as Parameters<typeof endFields>[0];
+const PARTS = { backend: { device: 'cpu', dtype: 'fp32' }, models: {} } as Parameters<typeof endFields>[0];
 const numbers = (count: number, seed: bigint) => new (native().Generator)(seed).randn(count) as Float32Array;
 
 /** A run of eight calls, and what it says about itself. */

@@ -202,8 +202,12 @@ const weightFiles: Breakage[] = KINDS.flatMap((kind) => {
   const path = WEIGHTS[kind];
   const says = new RegExp(path.replace('.', '\\.'));
   const halve = (folder: string) => truncateSync(join(folder, path), statSync(join(folder, path)).size >> 1);
-  const pickle = (folder: string) =>
-    renameSync(join(folder, path), join(folder, path.replace(/safetensors$/, 'bin')));
+  // diffusers' and transformers' name of a pickle.
+  const bin = path.replace(/(?<=\/)model\.safetensors$/, 'pytorch_model.bin').replace(/safetensors$/, 'bin');
+  const pickle = (folder: string) => {
+    rmSync(join(folder, path));
+    writeFileSync(join(folder, bin), 'import os\n'.repeat(500));
+  };
   return [
     {
       name: `${kind}: no weights`,
@@ -212,10 +216,10 @@ const weightFiles: Breakage[] = KINDS.flatMap((kind) => {
       says: new RegExp(`${kind} .*${basename(path)}`),
     },
     {
-      name: `${kind}: pickled weights only`,
+      name: `${kind}: pickled weights only, which are none`,
       damage: pickle,
       code: FILE,
-      says: new RegExp(`${kind} .*pickled`),
+      says: new RegExp(`${kind}.*${basename(bin)}`),
     },
     { name: `${kind}: half a file`, damage: halve, code: FILE, says },
     { name: `${kind}: an empty file`, damage: write(path, ''), code: FILE, says },
@@ -385,7 +389,7 @@ const rest: Breakage[] = [
   },
   ...shardNames([
     ['outside of the folder', ['../../secret'], /index\.json.*"\.\.\/\.\.\/secret"/],
-    ['that are no texts', [5], /index\.json.* 5, which is no safetensors file/],
+    ['that are no texts', [5], /index\.json.* 5, which is no \.safetensors file/],
     ['that are no weights', ['config.json'], /index\.json.*"config\.json"/],
     ['with a NUL', ['a\0.safetensors'], /index\.json.*\\u0000/],
     ['that are none', [], /index\.json.*names 0 files/],

@@ -1,11 +1,15 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { DeepCacheError } from '../../../lib/errors.js';
 import type { CacheSettings, GenerateOptions } from '../../../lib/index.js';
+import { inSlices } from '../../../lib/slices.js';
 import { concat } from '../../../lib/tensor.js';
 import type { Findings } from '../findings.js';
 import type { GoldenCase } from '../goldens.js';
 import type { Models, Pipeline } from '../models.js';
 import { generateOptions, helperCache } from './pipeline-options.js';
-import { compareNoise, compareRun, type RecordedRun, recordRun, scheduleOf } from './pipeline-run.js';
+import { compareNoise, compareRun, type RecordedRun, recordRun } from './pipeline-run.js';
 import { compareCalls } from './unet-calls.js';
 
 /** Fields of cases that use what no pipeline here has. */
@@ -17,8 +21,23 @@ export async function checkPipeline(golden: GoldenCase, findings: Findings, mode
   if (unsupported) throw new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', `${unsupported} is not implemented`);
   if (golden.field<string>('note')?.startsWith('vae replaced'))
     throw new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', 'tiny autoencoders are not implemented');
-  const pipe = await models.pipeline(golden.modelFolder, golden.field<string>('pipeline'));
+  const overrides = golden.field<object>('vae_overrides');
+  const load = (folder: string) => models.pipeline(folder, golden.field<string>('pipeline'));
+  const pipe = await (overrides ? withVae(golden.modelFolder, overrides, load) : load(golden.modelFolder));
   await comparePipeline(golden, findings, pipe);
+}
+
+/** Loads a copy of a model whose autoencoder has other fields in its configuration. */
+async function withVae<T>(folder: string, fields: object, load: (folder: string) => Promise<T>): Promise<T> {
+  const copy = mkdtempSync(join(tmpdir(), 'deepcache-vae-'));
+  try {
+    cpSync(folder, copy, { recursive: true });
+    const config = join(copy, 'vae/config.json');
+    writeFileSync(config, JSON.stringify({ ...JSON.parse(readFileSync(config, 'utf8')), ...fields }));
+    return await load(copy);
+  } finally {
+    rmSync(copy, { recursive: true });
+  }
 }
 
 /** The same with a pipeline that was loaded. */
@@ -30,8 +49,8 @@ export async function comparePipeline(golden: GoldenCase, findings: Findings, pi
     await expectRefusal(findings, () => pipe.generate({ ...options, output: 'latent' }));
     return;
   }
-  await compareNoise(golden, findings, scheduleOf(pipe, options).motion);
   const run = await recordRun(pipe, options);
+  await compareNoise(golden, findings, run.schedule.motion);
   compareRun(golden, findings, run);
   await compareOutputs(golden, findings, pipe, run, options);
 }
@@ -68,11 +87,12 @@ async function compareOutputs(
 /** The decoder's output for the final latents, before it is mapped to [0, 1]. */
 async function decode(pipe: Pipeline, { final }: RecordedRun): Promise<Float32Array> {
   const [batch = 0, ...each] = final.shape;
+  const [, height = 0, width = 0] = each;
   const count = final.data.length / batch;
   const images: Float32Array[] = [];
   for (let i = 0; i < batch; i++) {
     const one = final.data.subarray(i * count, (i + 1) * count);
-    const data = one.map((value) => value / pipe.vae.scalingFactor);
+    const data = await inSlices(pipe.vae.latentScale.fromModel(one, height * width));
     images.push((await pipe.vae.decode({ data, shape: [1, ...each] })).data);
   }
   return concat(images);
