@@ -1,87 +1,42 @@
 import { existsSync, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { Command, Option } from 'commander';
-import { toDtype } from '../lib/cli/arguments.js';
+import { join } from 'node:path';
+import { Command } from 'commander';
 import type { CliContext } from '../lib/cli/context.js';
 import { EXIT_CODES_HELP } from '../lib/cli/run.js';
 import { invalidArgument, invalidConfig } from '../lib/errors.js';
 import { readModelIndex } from '../lib/pipelines/loading/model-index.js';
 import { openWeights } from '../lib/weights/open.js';
+import {
+  type ConversionFlags,
+  checkConversion,
+  withConversionOptions,
+  writeOptions,
+} from './conversion-options.js';
 import { folderTasks, networkTasks } from './folder-tasks.js';
 import { plain } from './model-parts.js';
-import { checkFolder, isWeightsFile, prepareFile, toBytes } from './outputs.js';
+import { checkFolder, isWeightsFile, prepareFile } from './outputs.js';
 import { runTasks, type Task } from './run-tasks.js';
 import { singleFileTensors } from './single-file.js';
 
-interface Flags {
-  output: string;
-  dtype?: 'fp32' | 'fp16' | 'bf16';
-  variant?: string;
-  outputVariant?: string;
-  maxShardSize?: number;
-  config?: string;
-  useEma?: boolean;
-  force?: boolean;
-  quiet?: boolean;
-}
-
-const DTYPES = { fp32: 'F32', fp16: 'F16', bf16: 'BF16' } as const;
-
 /** `weights-tools convert`: weights in another type or layout. Always writes safetensors. */
 export function convertCommand(context: CliContext): Command {
-  return new Command('convert')
+  const command = new Command('convert')
     .description(
       'Convert weights to another floating point type, and between a single file and a model folder. Reads ' +
         'safetensors and files of torch.save, writes safetensors. Takes a file, a component folder (config.json ' +
         'and weights) or a whole model folder.',
     )
-    .argument('<input>', 'what to convert')
-    .requiredOption('-o, --output <path>', 'where to: a name that ends in .safetensors, or a folder')
-    .addOption(
-      new Option('--dtype <type>', 'the type to write: fp32, fp16 or bf16; as stored by default').argParser(
-        toDtype(['fp32', 'fp16', 'bf16']),
-      ),
-    )
-    .option('--variant <name>', 'read weight files of this variant, such as fp16')
-    .option('--output-variant <name>', 'put this into the names of the weight files, such as fp16')
-    .addOption(
-      new Option('--max-shard-size <size>', 'split files of weights that are larger, such as 5GB').argParser(
-        toBytes,
-      ),
-    )
-    .option('--config <path>', 'configurations of a model in a single file: a folder, or a .yaml file')
-    .option(
-      '--use-ema',
-      "take the running means (EMA) of the U-Net's weights from a single file that has both",
-    )
-    .option('--force', 'replace what is there')
-    .option('-q, --quiet', 'print nothing but errors')
+    .argument('<input>', 'what to convert');
+  return withConversionOptions(command)
     .addHelpText('after', EXIT_CODES_HELP)
-    .action((input: string, flags: Flags) => convert(input, flags, context));
-}
-
-async function convert(input: string, flags: Flags, context: CliContext): Promise<void> {
-  const { output, dtype, outputVariant } = flags;
-  if (!existsSync(input)) throw invalidConfig(input, 'does not exist');
-  if (resolve(input) === resolve(output)) {
-    throw invalidArgument('output', 'must be a different path from the input');
-  }
-  if (outputVariant !== undefined && !/^[\w-]{1,64}$/.test(outputVariant)) {
-    throw invalidArgument(
-      'output-variant',
-      `must be letters and digits, got ${JSON.stringify(outputVariant)}`,
-    );
-  }
-  const tasks = await plan(input, flags, context.signal);
-  await runTasks(tasks, context, {
-    dtype: dtype && DTYPES[dtype],
-    shardBytes: flags.maxShardSize,
-    quiet: flags.quiet,
-  });
+    .action(async (input: string, flags: ConversionFlags) => {
+      checkConversion(input, flags);
+      await runTasks(await plan(input, flags, context.signal), context, writeOptions(flags));
+    });
 }
 
 /** What there is to convert; makes the folders and writes the other files on the way. */
-async function plan(input: string, flags: Flags, signal: AbortSignal): Promise<Task[]> {
+async function plan(input: string, flags: ConversionFlags, signal: AbortSignal): Promise<Task[]> {
   const { output, force = false, variant, config, useEma } = flags;
   const isFile = statSync(input).isFile();
   if (isFile && isWeightsFile(output)) {

@@ -18,6 +18,11 @@ export function isFloatType(dtype: string): dtype is StoredFloat {
   return STORED.includes(dtype);
 }
 
+/** Whether values can be written in a type, and not only be read. */
+export function isWritten(dtype: string): dtype is FloatType {
+  return dtype === 'F32' || dtype === 'F16' || dtype === 'BF16';
+}
+
 /**
  * Converts values, rounding to nearest, ties to even; fp64 by way of fp32. The bytes come as they are when the type
  * stays.

@@ -1,3 +1,4 @@
+import type { FileStamp } from '../lib/files/random-access.js';
 import type { NetworkFiles } from '../lib/models/model-files.js';
 import type { PartSource } from '../lib/models/part-source.js';
 import { NETWORKS } from '../lib/models/single-file/network.js';
@@ -14,6 +15,8 @@ export interface ModelPart {
   readonly network: NetworkFiles;
   readonly tensors: readonly StoredTensor[];
   readonly metadata: Readonly<Record<string, string>>;
+  /** What the files were when the tables were read. */
+  readonly stamps: ReadonlyMap<string, FileStamp>;
 }
 
 export interface PartOptions {
@@ -32,11 +35,15 @@ export function networksOf(source: PartSource, index: Readonly<Record<string, un
 /** Reads the tables of a network. */
 export async function readPart(source: PartSource, name: string, options: PartOptions): Promise<ModelPart> {
   const network = await source.network(name, options);
-  if (network.tensors) return { name, network, tensors: network.tensors.map(storedOf), metadata: {} };
+  if (network.tensors) {
+    const { tensors, stamps = new Map() } = network;
+    return { name, network, tensors: tensors.map(storedOf), metadata: {}, stamps };
+  }
   const files = await Promise.all(network.files.map((path) => openWeights(path, options)));
   const tensors = files.flatMap((file) => file.tensors);
   const metadata = Object.assign({}, ...files.map((file) => file.metadata));
-  return { name, network, tensors: underPresentNames(name, network, tensors), metadata };
+  const stamps = new Map(files.map(({ path, stamp }) => [path, stamp]));
+  return { name, network, tensors: underPresentNames(name, network, tensors), metadata, stamps };
 }
 
 /** Files of older versions, and of wrapped models, have other names for the same. */

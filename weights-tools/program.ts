@@ -7,6 +7,7 @@ import { convertCommand } from './convert.js';
 import { diffCommand } from './diff.js';
 import { extractCommand } from './extract.js';
 import { judgeCommand } from './judge.js';
+import { mergeLoraCommand } from './merge-lora.js';
 import { synthCommand } from './synth.js';
 
 /** The program `weights-tools`; its commands write to the context. */
@@ -14,6 +15,7 @@ export function createProgram(context: CliContext): Command {
   return baseProgram('weights-tools', 'Make, convert and look into weight files.')
     .addCommand(synthCommand(context))
     .addCommand(convertCommand(context))
+    .addCommand(mergeLoraCommand(context))
     .addCommand(extractCommand(context))
     .addCommand(diffCommand(context))
     .addCommand(inspectCommand(context))

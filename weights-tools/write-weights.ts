@@ -3,14 +3,20 @@ import { DeepCacheError } from '../lib/errors.js';
 import { writeFileAtomic } from '../lib/files/atomic-write.js';
 import { BITS, type StoredTensor } from '../lib/weights/stored-tensor.js';
 import { StoredValues } from '../lib/weights/values.js';
-import { convertValues, type FloatType, isFloatType } from './dtypes.js';
+import { convertValues, type FloatType, isFloatType, isWritten, type StoredFloat } from './dtypes.js';
 import { SafetensorsWriter } from './safetensors-writer.js';
+
+/** Values that a file holds, or others that are written in their place. */
+export interface Piece extends StoredTensor {
+  /** Computes these others: bytes of fp32 values in the order of `shape`. The dtype is what they are written in. */
+  readonly compute?: (() => Promise<ArrayBuffer>) | undefined;
+}
 
 /** A tensor to write, and what it is made of: the rows of stored ones, one after the other. */
 export interface PlannedTensor {
   readonly name: string;
   readonly shape: readonly number[];
-  readonly pieces: readonly StoredTensor[];
+  readonly pieces: readonly Piece[];
 }
 
 export interface WriteOptions {
@@ -55,7 +61,7 @@ export async function writeWeights(
         for (const tensor of shard) {
           for (const piece of tensor.pieces) {
             signal?.throwIfAborted();
-            await writer.write(convert(piece, await values.read(piece), dtype));
+            await writer.write(await valuesOf(piece, values, dtype));
           }
           done += tensor.bytes;
           options.onProgress?.(done, total);
@@ -125,14 +131,27 @@ async function writeIndex(
   return index;
 }
 
-function convert(piece: StoredTensor, data: Buffer, to: FloatType | undefined): Uint8Array {
-  if (to === undefined || to === piece.dtype || !isFloatType(piece.dtype)) return data;
-  const { bytes, overflows } = convertValues(Uint8Array.from(data).buffer, piece.dtype, to);
-  if (overflows > 0) {
-    const advice = to === 'F16' ? '; bf16 has the range of fp32' : '';
-    throw fail(piece, `has ${overflows} values beyond the range of ${to}${advice}`);
+async function valuesOf(
+  piece: Piece,
+  stored: StoredValues,
+  wanted: FloatType | undefined,
+): Promise<Uint8Array> {
+  const { dtype, compute } = piece;
+  const to = wanted ?? dtype;
+  if (compute) {
+    if (!isWritten(to)) throw fail(piece, `is ${to}, in which changed values are not written; give --dtype`);
+    return convert(piece, await compute(), 'F32', to);
   }
-  return bytes;
+  const data = await stored.read(piece);
+  if (to === dtype || !isFloatType(dtype) || !isWritten(to)) return data;
+  return convert(piece, Uint8Array.from(data).buffer, dtype, to);
+}
+
+function convert(piece: Piece, data: ArrayBuffer, from: StoredFloat, to: FloatType): Uint8Array {
+  const { bytes, overflows } = convertValues(data, from, to);
+  if (overflows === 0) return bytes;
+  const advice = to === 'F16' ? '; bf16 has the range of fp32' : '';
+  throw fail(piece, `has ${overflows} values beyond the range of ${to}${advice}`);
 }
 
 function fail({ file, name }: StoredTensor, message: string): DeepCacheError {

@@ -1,6 +1,6 @@
 import { invalidArgument } from '../errors.js';
 import type { Log } from '../log.js';
-import { shorten, show } from '../messages.js';
+import { show } from '../messages.js';
 import { checkNames } from '../names.js';
 import { DiffusionPipeline } from '../pipelines/diffusion-pipeline.js';
 import type { GenerateOptions } from '../pipelines/inputs/options.js';
@@ -9,6 +9,7 @@ import type { SDParts, XLParts } from '../pipelines/loading/parts.js';
 import { type LoraInfo, Loras, type LoraUse } from './loras.js';
 import { checkScale, type LoraScale } from './scale.js';
 import { takeTags } from './tags.js';
+import { unknownKeysText } from './unknown-keys.js';
 
 /** How an adapter is loaded. */
 export interface LoadLoraOptions {
@@ -19,9 +20,6 @@ export interface LoadLoraOptions {
   /** Stops reading the file, and waiting for a turn. */
   signal?: AbortSignal;
 }
-
-/** Keys that messages name. */
-const MOST_KEYS = 5;
 
 /**
  * A pipeline whose networks take adapters: LoRA and its relatives (docs/lora.md). They change the weights where they lie,
@@ -61,12 +59,8 @@ export abstract class LoraPipeline<
     const scale = checkScale('scale', options.scale ?? 1);
     this.#loras.requireFree(name);
     const read = await this.#loras.read(file, signal);
-    const { unknown } = read;
-    if (unknown.length > 0) {
-      const some = unknown.slice(0, MOST_KEYS).map((key) => shorten(key, 100));
-      const more = unknown.length > MOST_KEYS ? ` and ${unknown.length - MOST_KEYS} more` : '';
-      this.log(`${read.path}: keys that mean nothing here are left out: ${some.join(', ')}${more}`);
-    }
+    const remark = unknownKeysText(read);
+    if (remark !== undefined) this.log(remark);
     return this.change(() => this.#loras.add(name, read, scale), signal);
   }
 

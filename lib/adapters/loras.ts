@@ -3,11 +3,12 @@ import { invalidArgument } from '../errors.js';
 import { checkUnchanged } from '../files/random-access.js';
 import { show } from '../messages.js';
 import { unknownName } from '../names.js';
-import type { AdaptedWeight, AdapterTerm } from '../native/adapter-terms.js';
+import type { AdaptedWeight } from '../native/adapter-terms.js';
 import { ModuleTable } from './module-table.js';
 import type { AdaptablePart, PartName } from './part.js';
 import { type AdapterFile, readAdapter } from './read.js';
-import { checkScale, type LoraScale, scaleOf, scaleText } from './scale.js';
+import { checkScale, type LoraScale, scaleText } from './scale.js';
+import { type PartState, stateOf } from './weight-state.js';
 
 /** An adapter of a pipeline. */
 export interface LoraInfo {
@@ -41,14 +42,6 @@ interface Loaded {
 }
 
 type Scales = ReadonlyMap<string, LoraScale>;
-
-/** A weight's terms, and a text that is the same for the same terms. */
-interface WeightState {
-  readonly terms: AdapterTerm[];
-  key: string;
-}
-
-type PartState = Map<string, WeightState>;
 
 /** The adapters of models that pipelines share, and what is applied of them. */
 export class Loras {
@@ -157,10 +150,13 @@ export class Loras {
   /** Changes what differs from what is applied, in all networks or in none; it takes a moment, and is not stopped. */
   async #apply(loaded: readonly Loaded[], scales: Scales): Promise<void> {
     // Their values are read now: what stood in them may stand elsewhere by now.
-    const active = loaded.filter(({ name }) => (scales.get(name) ?? 0) !== 0);
+    const active = loaded.flatMap(({ name, file, id }) => {
+      const scale = scales.get(name) ?? 0;
+      return scale === 0 ? [] : { file, id, scale };
+    });
     for (const { file } of active) await checkUnchanged(file.path, file.stamp);
     const done: AdaptablePart[] = [];
-    const wanted = new Map(this.#parts.map(({ part }) => [part, stateOf(part, loaded, scales)]));
+    const wanted = new Map(this.#parts.map(({ part }) => [part, stateOf(part, active)]));
     const change = async (part: AdaptablePart, from: PartState, to: PartState) => {
       const weights = differences(from, to);
       if (weights.length > 0) await part.adapt(weights);
@@ -181,24 +177,6 @@ export class Loras {
     this.#loaded = loaded;
     this.#scales = scales;
   }
-}
-
-/** What is on a network's weights with these adapters, in the order in which they were loaded. */
-function stateOf(part: PartName, loaded: readonly Loaded[], scales: Scales): PartState {
-  const state: PartState = new Map();
-  for (const { name, file, id } of loaded) {
-    const scale = scales.get(name) ?? 0;
-    if (scale === 0) continue;
-    for (const change of file.changes) {
-      const own = change.part === part ? scaleOf(scale, part, change.weight) : 0;
-      if (own === 0) continue;
-      const weight = state.get(change.weight) ?? { terms: [], key: '' };
-      weight.terms.push({ ...change.term, scale: own });
-      weight.key += `${id} ${own},`;
-      state.set(change.weight, weight);
-    }
-  }
-  return state;
 }
 
 function differences(from: PartState, to: PartState): AdaptedWeight[] {

@@ -1,5 +1,5 @@
 import { ldmUnetNames, unetStructure } from '../models/single-file/unet-names.js';
-import type { AdaptablePart, PartName } from './part.js';
+import type { PartName, PartShapes } from './part.js';
 
 /** A layer of a network: what adapters' files name. */
 export interface Module {
@@ -44,7 +44,7 @@ export class ModuleTable {
   /** By part, then by path: with dots, with underscores, and both of the original names. */
   readonly #modules = new Map<PartName, Map<string, Module>>();
 
-  constructor(parts: readonly AdaptablePart[]) {
+  constructor(parts: readonly PartShapes[]) {
     for (const part of parts) this.#modules.set(part.part, namedModules(part));
   }
 
@@ -75,7 +75,7 @@ export class ModuleTable {
   }
 }
 
-function namedModules(part: AdaptablePart): Map<string, Module> {
+function namedModules(part: PartShapes): Map<string, Module> {
   const modules = new Map<string, Mutable<Module>>();
   for (const { name, shape } of part.weightShapes()) {
     const [, path, kind] = /^(.*)\.(weight|bias)$/.exec(name) ?? [];

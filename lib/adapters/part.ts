@@ -4,13 +4,17 @@ import type { TensorShape } from '../native/types.js';
 /** The networks of a pipeline that adapters change, in diffusers' names. */
 export type PartName = 'unet' | 'text_encoder' | 'text_encoder_2';
 
-/** A network that takes adapters. */
-export interface AdaptablePart {
+/** What adapters' files are read for. */
+export interface PartShapes {
   readonly part: PartName;
   /** Its configuration. */
   readonly config: Readonly<Record<string, unknown>>;
   /** Every weight that it has, in diffusers' names. */
   weightShapes(): readonly TensorShape[];
+}
+
+/** A network that takes adapters. */
+export interface AdaptablePart extends PartShapes {
   /** See Adaptable of lib/native/types.ts. */
   adapt(weights: readonly AdaptedWeight[]): Promise<void>;
 }

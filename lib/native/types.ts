@@ -1,6 +1,6 @@
 import type { DeepCacheErrorCode } from '../errors.js';
 import type { Slot, StepTable } from '../schedulers/table.js';
-import type { AdaptedWeight } from './adapter-terms.js';
+import type { AdaptedWeight, AdapterTerm } from './adapter-terms.js';
 
 /** @internal What native/addon exports. Arrays are NCHW fp32 unless said otherwise. */
 export interface NativeAddon {
@@ -51,6 +51,8 @@ export interface NativeAddon {
   readonly SafetensorsFile: new (path: string) => NativeSafetensorsFile;
   /** What files with the tensors `stored` call the `wanted` ones, as models find them when they are loaded. */
   matchTensors(stored: readonly string[], wanted: readonly string[]): (string | undefined)[];
+  /** A tensor's values with these terms on them, in fp32: what a model with such adapters packs. Needs no model. */
+  adaptedTensor(tensor: TensorSource, terms: readonly AdapterTerm[]): Job<Float32Array>;
   /** Values of native/runtime/synth.h's generator. */
   synthesize(name: string, shape: readonly number[]): Float32Array;
   /** Writes a file of synthetic weights. */

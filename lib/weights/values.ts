@@ -42,7 +42,8 @@ export class StoredValues {
   }
 }
 
-function transpose(bytes: Buffer, { shape, dtype }: StoredTensor): Buffer {
+/** The values of an [in, out] as those of an [out, in], which `shape` is. */
+export function transpose(bytes: Buffer, { shape, dtype }: Pick<StoredTensor, 'shape' | 'dtype'>): Buffer {
   const [rows, columns] = shape as readonly [number, number];
   const size = BITS[dtype as keyof typeof BITS] / 8;
   const out = Buffer.allocUnsafe(bytes.length);

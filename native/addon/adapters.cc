@@ -67,23 +67,34 @@ std::shared_ptr<const AdapterRequest> AdapterRequest::parse(const Argument& argu
     const std::string name = weight["name"].string();
     if (!seen.insert(name).second)
       weight["name"].fail("named once", "\"" + name.substr(0, 200) + "\" twice");
-    std::vector<Term> terms;
-    for (const Argument& given : weight["terms"].elements(kMostTerms)) {
-      Term& term = terms.emplace_back(Term{parse_term(given), {}});
-      const Argument tensors = given["tensors"];
-      for (const char* role : kRoles) {
-        const Argument tensor = tensors[role];
-        if (!tensor.given()) continue;
-        StoredTensor stored = parse_stored_tensor(tensor);
-        // By its place: files may use a name for several parts.
-        stored.name = std::to_string(request->table_.size());
-        term.tensors.emplace_back(role, stored.name);
-        request->table_.push_back(std::move(stored));
-      }
-    }
-    request->weights_.emplace_back(name, std::move(terms));
+    request->add(name, weight["terms"]);
   }
   return request;
+}
+
+std::shared_ptr<const AdapterRequest> AdapterRequest::of_weight(const std::string& name,
+                                                                const Argument& terms) {
+  auto request = std::make_shared<AdapterRequest>();
+  request->add(name, terms);
+  return request;
+}
+
+void AdapterRequest::add(const std::string& name, const Argument& argument) {
+  std::vector<Term> terms;
+  for (const Argument& given : argument.elements(kMostTerms)) {
+    Term& term = terms.emplace_back(Term{parse_term(given), {}});
+    const Argument tensors = given["tensors"];
+    for (const char* role : kRoles) {
+      const Argument tensor = tensors[role];
+      if (!tensor.given()) continue;
+      StoredTensor stored = parse_stored_tensor(tensor);
+      // By its place: files may use a name for several parts.
+      stored.name = std::to_string(table_.size());
+      term.tensors.emplace_back(role, stored.name);
+      table_.push_back(std::move(stored));
+    }
+  }
+  weights_.emplace_back(name, std::move(terms));
 }
 
 AdapterTerms AdapterRequest::open() const {

@@ -15,6 +15,9 @@ namespace deepcache::addon {
 class AdapterRequest {
  public:
   static std::shared_ptr<const AdapterRequest> parse(const Argument& argument);
+  // The terms of one weight: AdapterTerm[].
+  static std::shared_ptr<const AdapterRequest> of_weight(const std::string& name,
+                                                         const Argument& terms);
 
   // Opens the files. Throws Error(kInvalidWeights).
   AdapterTerms open() const;
@@ -24,6 +27,8 @@ class AdapterRequest {
     AdapterTerm term;
     std::vector<std::pair<std::string, std::string>> tensors;  // role, name in the table
   };
+
+  void add(const std::string& name, const Argument& terms);
 
   std::vector<StoredTensor> table_;
   std::vector<std::pair<std::string, std::vector<Term>>> weights_;

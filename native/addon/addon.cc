@@ -2,6 +2,7 @@
 
 #include <napi.h>
 
+#include "adapted_tensor.h"
 #include "backend.h"
 #include "classes.h"
 #include "errors.h"
@@ -57,6 +58,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports["Floats"] = NativeFloats::define_class(env);
   exports["SafetensorsFile"] = NativeSafetensorsFile::define_class(env);
   add<match_tensors>(exports, "matchTensors");
+  add<adapted_tensor>(exports, "adaptedTensor");
   add<synthesize>(exports, "synthesize");
   add<write_synthetic_file>(exports, "writeSynthetic");
   return exports;
