@@ -12,7 +12,7 @@ import { checkSettings, familyOfFolder } from './check-options.js';
 import { comparisonJson, comparisonText } from './compare-report.js';
 import type { CliContext } from './context.js';
 import { modelFolder } from './default-model.js';
-import { givenEmbeddings, loadEmbeddings } from './embeddings.js';
+import { givenExtras, loadExtras } from './extras.js';
 import { pipelineOf } from './family.js';
 import { generateCommand } from './generate.js';
 import { checkFlags, type GenerateFlags, toGenerateOptions, toLoadOptions } from './generate-options.js';
@@ -75,7 +75,7 @@ async function run({ cache, repeats, html, ...given }: Flags, context: CliContex
   const { signal } = context;
   const known = { ...toLoadOptions(flags), signal };
   await checkSettings(folder, family, options, settings ?? [], known);
-  const embeddings = await givenEmbeddings(flags, signal);
+  const extras = await givenExtras(flags, [options.prompt ?? []].flat(), signal);
   const line = new StatusLine(context, !flags.quiet);
   const { force } = flags;
   requireDifferent({ output: flags.output, html });
@@ -91,13 +91,13 @@ async function run({ cache, repeats, html, ...given }: Flags, context: CliContex
     line.show(`loading ${folder}`);
     const load = { ...toLoadOptions(flags), log: remark, signal };
     await using base = await DiffusionPipeline.fromPretrained(folder, load);
-    await loadEmbeddings(base, embeddings);
     await using pipe = pipelineOf(family, base);
+    await loadExtras(pipe, extras, signal);
     for (const file of [picture, page]) if (file?.remark) line.warn(file.remark);
     line.show('warming up');
     // compare() says so where there is nothing to cache.
     const comparable = pipe as unknown as ComparablePipeline<GenerateOptions>;
-    const comparison = await compare(comparable, { ...options, signal }, settings, {
+    const comparison = await compare(comparable, { ...options, ...extras.syntax, signal }, settings, {
       ...(repeats !== undefined && { repeats }),
       onProgress: ({ name, run, runs, event: { call, calls } }) => {
         line.show(`run ${run} of ${runs}, ${name}: call ${call} of ${calls}`, call === calls);

@@ -86,7 +86,10 @@ export const MEASURED_FLAGS: readonly string[] = [
   ...['prompt', 'force', 'width', 'height', 'steps', 'guidanceScale', 'scheduler', 'schedulerConfig'],
   ...[
     'schedulerOptions',
+    'lora',
+    'loraDir',
     'model',
+    'embedding',
     'variant',
     ...PLACES,
     'device',

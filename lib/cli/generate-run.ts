@@ -14,11 +14,11 @@ import { readModelIndex } from '../pipelines/loading/model-index.js';
 import { checkForFolder } from './check-options.js';
 import type { CliContext } from './context.js';
 import { modelFolder } from './default-model.js';
-import { givenEmbeddings, loadEmbeddings } from './embeddings.js';
+import { loadEmbeddings } from './embeddings.js';
+import { givenExtras, loadExtras } from './extras.js';
 import { familyOf, makesVideo, pipelineOf } from './family.js';
 import { checkFlags, type GenerateFlags, toGenerateOptions, toLoadOptions } from './generate-options.js';
 import { jsonReport, textReport } from './generate-report.js';
-import { loadLoras, wantedLoras } from './loras.js';
 import { OutputFile, requireDifferent, STDOUT } from './output-file.js';
 import { withPlaces } from './places.js';
 import { PreviewOutput } from './preview-output.js';
@@ -40,15 +40,14 @@ export async function generate(given: GenerateFlags, context: CliContext): Promi
   checkFlags(flags, isVideo);
   const family = familyOf(className, flags);
   const options = toGenerateOptions(flags, family);
-  const loras = await wantedLoras(flags, [flags.prompt ?? []].flat(), context.signal);
   const { signal } = context;
+  const extras = await givenExtras(flags, [flags.prompt ?? []].flat(), signal);
   await checkForFolder(folder, family, options, { ...toLoadOptions(flags), signal });
   await checkRefiner(className, flags);
   for (const picture of [flags.image, flags.mask]) {
     if (picture !== undefined) await readPictureFile(picture, context.signal);
   }
   const line = new StatusLine(context, !flags.quiet);
-  const embeddings = await givenEmbeddings(flags, signal);
   const { output, preview } = await prepareOutputs(flags, countOf(options), isVideo, context);
   if (note) line.remark(note);
   const previews = new PreviewOutput(context, line, preview?.files);
@@ -62,11 +61,11 @@ export async function generate(given: GenerateFlags, context: CliContext): Promi
     const load = { ...toLoadOptions(flags), log: (message: string) => line.remark(message), signal };
     await using base = await DiffusionPipeline.fromPretrained(folder, load);
     await using pipe = pipelineOf(family, base);
-    await loadLoras(pipe, loras, signal);
+    await loadExtras(pipe, extras, signal);
     const { refiner: second } = flags;
     await using refiner =
       second === undefined ? undefined : await loadRefiner({ ...flags, refiner: second }, load);
-    for (const one of [base, refiner]) if (one) await loadEmbeddings(one, embeddings);
+    if (refiner) await loadEmbeddings(refiner, extras.embeddings);
     const loading = (performance.now() - start) / 1000;
 
     // Also where it should be quiet: a file of another name than was asked for must be found.
@@ -79,8 +78,7 @@ export async function generate(given: GenerateFlags, context: CliContext): Promi
       if (event.call === event.calls) line.show('decoding');
     };
     // Checked before the model was loaded.
-    const syntax = flags.loraDir !== undefined && { loraSyntax: true };
-    const run = { ...options, ...syntax, signal, onStep } as GenerateOptions;
+    const run = { ...options, ...extras.syntax, signal, onStep } as GenerateOptions;
     const result = refiner ? await refined(pipe, refiner, run, flags) : await pipe.generate(run);
     await previews.finish();
     const files = await save(result, output, flags, isVideo, context);

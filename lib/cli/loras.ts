@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { LoraPipeline } from '../adapters/lora-pipeline.js';
-import { readTags } from '../adapters/tags.js';
+import { takeTags } from '../adapters/tags.js';
 import { invalidArgument } from '../errors.js';
 import { resolveExtra } from '../library/resolve.js';
 import { show } from '../messages.js';
@@ -31,7 +31,7 @@ function parseLora(text: string): WantedLora {
 /**
  * The adapters of the flags, and those of a folder that the prompts name, which count as the prompts say.
  *
- * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT for one that is not there.
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT for one that is not there, and prompts that name different ones.
  */
 export async function wantedLoras(
   { lora = [], loraDir, modelsDir }: LoraFlags,
@@ -45,8 +45,8 @@ export async function wantedLoras(
     if (!existsSync(file)) throw invalidArgument('lora', `names a file that is not there: ${show(file)}`);
   }
   if (loraDir === undefined) return given;
-  const names = new Set(prompts.flatMap((prompt) => readTags('prompt', prompt).uses.map(({ name }) => name)));
-  const named = [...names].map((name) => ({ name, file: inFolder(loraDir, name), scale: 0 }));
+  const { uses } = takeTags({ prompt: prompts });
+  const named = uses.map(({ name }) => ({ name, file: inFolder(loraDir, name), scale: 0 }));
   return [...given, ...named];
 }
 

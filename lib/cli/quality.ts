@@ -23,6 +23,7 @@ import { CACHE_HELP, CACHE_SETTINGS_HELP, toCacheOptions } from './cache-option.
 import { checkSettings, familyOfFolder } from './check-options.js';
 import { type CliContext, ExitCode } from './context.js';
 import { modelFolder } from './default-model.js';
+import { givenExtras, loadExtras } from './extras.js';
 import { formatMarkdown, formatSeconds, formatTable } from './format.js';
 import { generateCommand } from './generate.js';
 import {
@@ -117,6 +118,7 @@ async function run(names: Flags, context: CliContext): Promise<void> {
   const { signal } = context;
   const known = { ...toLoadOptions(rest as GenerateFlags), signal };
   await checkSettings(folder, family, { ...options, prompt: prompts[0] }, settings, known);
+  const extras = await givenExtras(flags, prompts, signal);
   const line = new StatusLine(context, !flags.quiet);
   const { force } = flags;
   const page = html === undefined ? undefined : await OutputFile.prepare(html, { ...HTML, force });
@@ -125,14 +127,16 @@ async function run(names: Flags, context: CliContext): Promise<void> {
     line.show(`loading ${folder}`);
     await using pipe = await DiffusionPipeline.fromPretrained(folder, {
       ...toLoadOptions(rest as GenerateFlags),
+      log: (message) => line.remark(message),
       signal,
     });
+    await loadExtras(pipe, extras, signal);
     if (page?.remark) line.warn(page.remark);
     line.show('warming up');
     const timeLeft = stopwatch();
     const report = await measureQuality(
       pipe as unknown as ComparablePipeline<GenerateOptions>,
-      options,
+      { ...options, ...extras.syntax },
       settings,
       {
         // Ctrl-C ends it, and the batches that were done are shown all the same.

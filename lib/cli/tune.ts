@@ -14,6 +14,7 @@ import { toCount, toList, toNumber, toWhole } from './arguments.js';
 import { checkForFolder, familyOfFolder } from './check-options.js';
 import { type CliContext, ExitCode } from './context.js';
 import { modelFolder } from './default-model.js';
+import { givenExtras, loadExtras } from './extras.js';
 import { formatSeconds, formatTable } from './format.js';
 import { generateCommand } from './generate.js';
 import {
@@ -120,15 +121,22 @@ async function run(names: Flags, context: CliContext): Promise<void> {
   const { signal } = context;
   const known = { ...toLoadOptions(given), signal };
   await checkForFolder(folder, family, { ...options, prompt: tuning[0] }, known);
+  const extras = await givenExtras(flags, [...tuning, ...validation], signal);
 
   const line = new StatusLine(context, !flags.quiet);
   if (note) line.remark(note);
   const limit = formatSeconds(maxSeconds);
   try {
     line.show(`loading ${folder}`);
-    await using pipe = await DiffusionPipeline.fromPretrained(folder, { ...toLoadOptions(given), signal });
+    const log = (message: string) => line.remark(message);
+    await using pipe = await DiffusionPipeline.fromPretrained(folder, {
+      ...toLoadOptions(given),
+      log,
+      signal,
+    });
+    await loadExtras(pipe, extras, signal);
     line.show('measuring');
-    const result = await tune(pipe as unknown as TunablePipeline, options, budget, {
+    const result = await tune(pipe as unknown as TunablePipeline, { ...options, ...extras.syntax }, budget, {
       prompts: tuning,
       validationPrompts: validation,
       seed,
