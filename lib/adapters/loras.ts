@@ -181,7 +181,8 @@ export class Loras {
 
 function differences(from: PartState, to: PartState): AdaptedWeight[] {
   const weights: AdaptedWeight[] = [];
-  for (const [name, { terms, key }] of to) if (from.get(name)?.key !== key) weights.push({ name, terms });
+  for (const [name, { terms, stamps, key }] of to)
+    if (from.get(name)?.key !== key) weights.push({ name, terms, stamps });
   for (const name of from.keys()) if (!to.has(name)) weights.push({ name, terms: [] });
   return weights;
 }

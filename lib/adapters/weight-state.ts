@@ -1,3 +1,4 @@
+import type { FileStamp } from '../files/random-access.js';
 import type { AdapterTerm } from '../native/adapter-terms.js';
 import type { PartName } from './part.js';
 import type { AdapterFile } from './read.js';
@@ -11,9 +12,10 @@ export interface AdapterUse {
   readonly id: number;
 }
 
-/** A weight's terms, and a text that is the same for the same terms. */
+/** A weight's terms, what their files are, and a text that is the same for the same terms. */
 export interface WeightState {
   readonly terms: AdapterTerm[];
+  readonly stamps: Map<string, FileStamp>;
   key: string;
 }
 
@@ -27,8 +29,9 @@ export function stateOf(part: PartName, uses: readonly AdapterUse[]): PartState 
     for (const change of file.changes) {
       const own = change.part === part ? scaleOf(scale, part, change.weight) : 0;
       if (own === 0) continue;
-      const weight = state.get(change.weight) ?? { terms: [], key: '' };
+      const weight: WeightState = state.get(change.weight) ?? { terms: [], stamps: new Map(), key: '' };
       weight.terms.push({ ...change.term, scale: own });
+      weight.stamps.set(file.path, file.stamp);
       weight.key += `${id} ${own},`;
       state.set(change.weight, weight);
     }

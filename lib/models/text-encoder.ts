@@ -1,3 +1,4 @@
+import { checkUnchanged } from '../files/random-access.js';
 import type { AdaptedWeight } from '../native/adapter-terms.js';
 import { native } from '../native/binding.js';
 import { finish } from '../native/device.js';
@@ -102,10 +103,15 @@ export class CLIPTextModel {
   }
 
   /** Has the weights in memory while `work` runs: for several calls of `encode` that should not load them each. */
-  async use<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  use<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return this.#use(work, [...this.#adapted.values()], signal);
+  }
+
+  /** @param adapted what adapters have changed, where the weights are read again. */
+  async #use<T>(work: () => Promise<T>, adapted: readonly AdaptedWeight[], signal?: AbortSignal): Promise<T> {
     this.#users++;
     try {
-      await this.#reload(signal);
+      await this.#reload(adapted, signal);
       return await work();
     } finally {
       if (--this.#users === 0 && !this.#keepWeights) this.#unload();
@@ -120,7 +126,10 @@ export class CLIPTextModel {
   /** @internal See Adaptable of lib/native/types.ts; nothing may use it meanwhile. */
   async adapt(weights: readonly AdaptedWeight[]): Promise<void> {
     // Those that are in no memory are looked at, too: what does not fit is to be refused now.
-    await this.use(() => finish(() => this.#handle.adapt(weights)));
+    // Not by the files of what goes, which may be others by now.
+    const changed = new Set(weights.map(({ name }) => name));
+    const others = [...this.#adapted.values()].filter(({ name }) => !changed.has(name));
+    await this.#use(() => finish(() => this.#handle.adapt(weights)), others);
     for (const weight of weights) {
       if (weight.terms.length > 0) this.#adapted.set(weight.name, weight);
       else this.#adapted.delete(weight.name);
@@ -143,13 +152,17 @@ export class CLIPTextModel {
     this.#handle.dispose();
   }
 
-  async #reload(signal?: AbortSignal): Promise<void> {
+  async #reload(adapted: readonly AdaptedWeight[], signal?: AbortSignal): Promise<void> {
     // A disposed one says so itself when it is called.
     const isReady = () => this.#isLoaded || this.#isDisposed;
     if (isReady()) return;
     const handle = await this.#load(signal);
     try {
-      if (this.#adapted.size > 0) await finish(() => handle.adapt([...this.#adapted.values()]), signal);
+      if (adapted.length > 0) {
+        await checkFiles(adapted);
+        await finish(() => handle.adapt(adapted), signal);
+        await checkFiles(adapted);
+      }
     } catch (error) {
       handle.dispose();
       throw error;
@@ -164,4 +177,10 @@ export class CLIPTextModel {
     this.#handle.dispose();
     this.#isLoaded = false;
   }
+}
+
+/** Throws when the adapters' files are others than when they were loaded: their tensors may lie elsewhere in them. */
+async function checkFiles(adapted: readonly AdaptedWeight[]): Promise<void> {
+  const stamps = new Map(adapted.flatMap((weight) => [...(weight.stamps ?? [])]));
+  for (const [path, stamp] of stamps) await checkUnchanged(path, stamp);
 }

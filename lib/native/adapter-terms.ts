@@ -1,9 +1,13 @@
+import type { FileStamp } from '../files/random-access.js';
+
 /** What adapters do to one weight of a model; docs/lora.md has the formulas. */
 export interface AdaptedWeight {
   /** In diffusers' names. */
   readonly name: string;
   /** None: as it was published. */
   readonly terms: readonly AdapterTerm[];
+  /** What the terms' files were when they were loaded, for those who read them again; native code does not look at it. */
+  readonly stamps?: ReadonlyMap<string, FileStamp> | undefined;
 }
 
 /** One adapter's part in it. */

@@ -1,4 +1,4 @@
-import { copyFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import {
   DiffusionPipeline,
@@ -339,6 +339,27 @@ describe('who sees what', () => {
     expect(sameBits(await latentsOf(own), await latentsOf(pipe))).toBe(true);
     await own.unloadLora();
     expect(sameBits(await latentsOf(own), published)).toBe(true);
+  });
+
+  test('a text encoder that is read again refuses the file of an adapter that was replaced', async () => {
+    await using own = await loadTiny({ unloadTextEncoder: true });
+    folder.write('replaced.safetensors', kohya());
+    copyFileSync(file('kohya'), file('stays'));
+    await own.loadLora(file('replaced'));
+    await own.loadLora(file('stays'), { scale: 0.5 });
+    // Of the same size, and tensors in the same places.
+    const other = Object.entries(kohya()).map(([name, { shape, data }]) => {
+      return [name, { shape, data: data.map((value) => 2 * value) }] as const;
+    });
+    // Clocks of file systems may be too coarse for what is written so soon.
+    utimesSync(folder.write('replaced.safetensors', Object.fromEntries(other)), 1, 1);
+    const error = await rejection(latentsOf(own));
+    expect(error.code).toBe('ERR_DEEPCACHE_INVALID_WEIGHTS');
+    expect(error.message).toContain('replaced.safetensors');
+    // It goes all the same, and the rest is as if it had never been there.
+    await own.unloadLora('replaced');
+    await pipe.loadLora(file('stays'), { scale: 0.5 });
+    expect(sameBits(await latentsOf(own), await latentsOf(pipe))).toBe(true);
   });
 
   test('a change that is aborted while it waits does nothing', async () => {
