@@ -14,6 +14,7 @@
 
 #include "runtime/error.h"
 #include "runtime/safetensors.h"
+#include "runtime/tensor.h"
 #include "test/native/safetensors_bytes.h"
 
 using namespace deepcache;
