@@ -51,7 +51,7 @@ export async function openSingleFile(file: string, options: SingleFileOptions = 
   if (!index) {
     throw invalidConfig(
       file,
-      'is like no published model of the Stable Diffusion family: give its configuration by the option config (--config)',
+      'is a single file, and like no published checkpoint of the Stable Diffusion family: give its configuration by the option config (--config)',
     );
   }
   if (!given && told.published) requireSize(checkpoint, told.published);
