@@ -1,12 +1,8 @@
-import { readX0Limit } from './clipping.js';
-import { type CompileOptions, optionInRange } from './compiled.js';
-import type { SchedulerConfig } from './config.js';
-import { DISTILLED_DEFAULTS, distilledTimesteps } from './distilled-timesteps.js';
+import { optionInRange } from './compiled.js';
+import { DistilledScheduler } from './distilled-scheduler.js';
 import { combine, slot } from './linear.js';
 import { predictEpsilon, predictX0 } from './prediction.js';
-import { Scheduler } from './scheduler.js';
-import type { RunContext, Schedule, SchedulerClass } from './scheduler-class.js';
-import { TIMESTEP_SPACINGS } from './spacing.js';
+import type { RunContext } from './scheduler-class.js';
 
 /** The share of noise of a run that does not say: diffusers' step(). Its pipelines say 0, and so do ours. */
 const DEFAULT_ETA = 0.3;
@@ -18,27 +14,11 @@ const DEFAULT_ETA = 0.3;
  * x0 is neither clipped nor thresholded, and timestep_spacing, timestep_scaling and set_alpha_to_one have no effect, as
  * in diffusers.
  */
-export class TCDScheduler extends Scheduler {
+export class TCDScheduler extends DistilledScheduler {
   static override readonly className: string = 'TCDScheduler';
-  static override readonly runOptions: SchedulerClass['runOptions'] = ['originalInferenceSteps', 'strength'];
-  static override readonly defaults: SchedulerConfig = DISTILLED_DEFAULTS;
 
   override readonly takesEta = true;
-
-  constructor(config?: SchedulerConfig) {
-    super(config);
-    readX0Limit(this.fields);
-    this.fields.number('timestep_scaling');
-    this.fields.flag('set_alpha_to_one');
-    this.fields.choice('timestep_spacing', TIMESTEP_SPACINGS);
-    this.fields.integer('original_inference_steps', 1, this.trainSteps);
-  }
-
-  protected override schedule(options: CompileOptions): Schedule {
-    const { className, trainSteps } = this;
-    const original = this.fields.number('original_inference_steps');
-    return { timesteps: distilledTimesteps(options, { className, trainSteps, original, opensAll: true }) };
-  }
+  protected override readonly opensAll = true;
 
   protected override emit({ timesteps, start, options, builder }: RunContext): void {
     const eta = optionInRange('eta', options.eta, DEFAULT_ETA, 0, 1);
