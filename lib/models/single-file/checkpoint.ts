@@ -4,6 +4,8 @@ import { shorten } from '../../messages.js';
 import type { TensorShape, TensorSource } from '../../native/types.js';
 import { openWeights, PICKLE } from '../../weights/open.js';
 import type { StoredTensor, WeightsFile } from '../../weights/stored-tensor.js';
+import type { NetworkFiles } from '../model-files.js';
+import type { JsonPart } from '../part-source.js';
 import { averagedKey, type Naming, type Place } from './place.js';
 
 /** What training code puts before all names, and PyTorch's compiler before those of a compiled module. */
@@ -33,6 +35,19 @@ export class Checkpoint {
   /** What the file was when its tables were read. */
   get stamps(): ReadonlyMap<string, FileStamp> {
     return new Map(this.file ? [[this.path, this.file.stamp]] : []);
+  }
+
+  /** A network whose configuration and tensors are known. */
+  network({ path, text, value }: JsonPart, tensors: readonly TensorSource[]): NetworkFiles {
+    return {
+      place: this.path,
+      configFile: path,
+      configText: text,
+      config: value,
+      files: [this.path],
+      tensors,
+      stamps: this.stamps,
+    };
   }
 
   /** What the log should hear of the file. */

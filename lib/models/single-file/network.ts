@@ -20,22 +20,15 @@ export function networkIn(
   checkpoint: Checkpoint,
   part: string,
   layout: Layout,
-  { path, text, value }: JsonPart,
+  json: JsonPart,
   { useEma = false } = {},
 ): NetworkFiles {
   const { kind, title } = NETWORKS[part] as (typeof NETWORKS)[string];
+  const { path, text, value } = json;
   const own = layout.naming(value);
   const naming = useEma ? averaged(own) : own;
   const tensors = checkpoint.tableOf(wantedBy(kind, path, text), naming, title);
-  return {
-    place: checkpoint.path,
-    configFile: path,
-    configText: text,
-    config: value,
-    files: [checkpoint.path],
-    tensors,
-    stamps: checkpoint.stamps,
-  };
+  return checkpoint.network(json, tensors);
 }
 
 /** The tensors that a configuration asks for. */

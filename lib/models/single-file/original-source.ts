@@ -76,16 +76,7 @@ class OriginalSource implements PartSource {
   }
 
   async network(): Promise<NetworkFiles> {
-    const { path, text, value } = await this.json(CONFIG);
-    return {
-      place: this.place,
-      configFile: path,
-      configText: text,
-      config: value,
-      files: [this.place],
-      tensors: this.checkpoint.all({ useEma: this.useEma }),
-      stamps: this.checkpoint.stamps,
-    };
+    return this.checkpoint.network(await this.json(CONFIG), this.checkpoint.all({ useEma: this.useEma }));
   }
 
   async tokenizer(): Promise<CLIPTokenizer> {
