@@ -29,7 +29,7 @@ DenoiseInputs::DenoiseInputs(const UnetConfig& config, int images, int height, i
 UnetDenoise DenoiseInputs::run(int steps, int interval, int branch) const {
   UnetDenoise out;
   out.batch = images_;
-  out.halves = 2;
+  out.outputs = 2;
   out.height = height_;
   out.width = width_;
   out.latents = inputs_.sample();

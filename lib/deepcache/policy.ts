@@ -14,7 +14,7 @@ export interface PolicyRun {
 export interface FullCall {
   /** What distinguishes it from other calls. */
   kind: 'full';
-  /** Default 'both'. */
+  /** Default 'all'. */
   halves?: Halves;
 }
 
@@ -24,7 +24,7 @@ export interface RetrieveCall {
   kind: 'retrieve';
   /** How deep it goes. */
   branch: number;
-  /** Default 'both'. */
+  /** Default 'all'. */
   halves?: Halves;
 }
 

@@ -4,8 +4,8 @@ import type { Guidance, Program, StepRow, StepTable } from '../schedulers/table.
 import type { FullCall, PlacedCall, RetrieveCall } from './policy.js';
 
 /**
- * Makes the step table of a run: row i computes what a policy laid out for call i. Rows whose program computes both
- * halves take the `guidance`, if one is given.
+ * Makes the step table of a run: row i computes what a policy laid out for call i. Rows whose program computes several
+ * outputs take the `guidance`, if one is given.
  */
 export function attachPrograms(
   rows: readonly CompiledRow[],
@@ -18,6 +18,14 @@ export function attachPrograms(
   const programs = new Programs();
   const made = rows.map((row, i) => ({ ...row, ...programs.attach(calls[i] as PlacedCall, guidance) }));
   return { programs: programs.list, rows: made };
+}
+
+/** The guidance of a call, for the outputs that it computes. */
+function guidanceOf({ halves = 'all' }: FullCall | RetrieveCall, guidance: Guidance | undefined) {
+  if (!guidance || halves === 'conditional' || halves === 'unconditional') return {};
+  if (halves === 'all') return { guidance };
+  const { third: _, ...ofBoth } = guidance;
+  return { guidance: ofBoth };
 }
 
 class Programs {
@@ -43,7 +51,7 @@ class Programs {
 
   #run(call: FullCall | RetrieveCall, guidance: Guidance | undefined) {
     const program = this.#place(call);
-    return { program, ...(guidance && (call.halves ?? 'both') === 'both' && { guidance }) };
+    return { program, ...guidanceOf(call, guidance) };
   }
 
   /** The call's place among the programs, which are listed where they are used. */

@@ -144,7 +144,7 @@ export interface TensorShape {
 }
 
 export interface UnetSize {
-  /** Model batch: guidance halves included. */
+  /** Model batch: the outputs of guidance included. */
   readonly batch: number;
   /** Latent pixels. */
   readonly height: number;
@@ -287,8 +287,11 @@ export interface Tap {
 export interface DenoiseRequest extends UnetConditions, VideoShape {
   /** Images. */
   readonly batch: number;
-  /** 2 with classifier-free guidance: conditions hold [negative, positive]. */
-  readonly halves: 1 | 2;
+  /**
+   * What guidance combines: conditions hold as many for each image, all images' first ones first. 2 with classifier-free
+   * guidance: [negative, positive].
+   */
+  readonly outputs: 1 | 2 | 3;
   readonly height: number;
   readonly width: number;
   readonly table: StepTable;
@@ -296,7 +299,7 @@ export interface DenoiseRequest extends UnetConditions, VideoShape {
   readonly latents: Floats;
   /** [draws, b, c, h, w], or what makes them. */
   readonly noise?: Floats | NoiseDraws;
-  /** Constant extra U-Net input channels, [halves * b, in - c, h, w]. */
+  /** Constant extra U-Net input channels, [outputs * b, in - c, h, w]. */
   readonly constant?: Floats;
   /** For rows with a blend: [b, 1, h, w], [b, c, h, w], [b, c, h, w]. */
   readonly mask?: Floats;

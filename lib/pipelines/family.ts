@@ -23,7 +23,7 @@ export interface Run<Options extends RunOptions, Parts extends PipelineParts, In
 }
 
 /** What the loop gets besides sizes and the step table. */
-export type LoopInputs = Omit<DenoiseRequest, 'batch' | 'height' | 'width' | 'halves' | 'table' | 'latents'>;
+export type LoopInputs = Omit<DenoiseRequest, 'batch' | 'height' | 'width' | 'outputs' | 'table' | 'latents'>;
 
 /** What a run starts from. */
 export interface Start extends Partial<LoopInputs> {

@@ -110,7 +110,7 @@ async function usualLoop<O extends RunOptions, P extends PipelineParts>(
     {
       ...start,
       batch,
-      halves: options.guided ? 2 : 1,
+      outputs: options.guided ? 2 : 1,
       height,
       width,
       table: start.mask ? withBlend(plan) : plan.table,

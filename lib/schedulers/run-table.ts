@@ -1,5 +1,6 @@
 import { invalidArgument } from '../errors.js';
-import type { Guidance, Halves, PerSample, Program, Slot, StepRow, StepTable, Term } from './table.js';
+import { at, type FloatArray, guide } from './guide.js';
+import type { Halves, PerSample, Program, Slot, StepRow, StepTable, Term } from './table.js';
 
 /** What the model is called with. Everything is laid out sample by sample. */
 export interface ModelCall<A> {
@@ -9,7 +10,7 @@ export interface ModelCall<A> {
   timestep: number[];
   /** What is to be run. */
   program: Program;
-  /** What the model returns: two batches for 'both', negative prompts first, else one. */
+  /** What the model returns: two batches for 'both', negative prompts first, three for 'all', else one. */
   halves: Halves;
   /** Index of the row. */
   row: number;
@@ -33,14 +34,14 @@ export interface RowState<A> {
   change?: number;
 }
 
-type FloatArray = Float32Array | Float64Array;
-
 /** What a table is run with. */
 export interface RunTableOptions<A extends FloatArray> {
   /** The latent, times initNoiseSigma; is not changed. Its type decides how slots are stored. */
   x: A;
   /** Number of samples in x, 1 by default. */
   batch?: number;
+  /** What guidance combines, 2 by default: a batch of each. */
+  outputs?: 2 | 3;
   /** The noise draws by index, each of x's length; needed if a row uses noise. */
   noise?: readonly ArrayLike<number>[] | ((index: number) => ArrayLike<number>);
   /** For rows with a blend, each of x's length. */
@@ -122,10 +123,11 @@ function* interpret<A extends FloatArray>(
       m.set(sum(row.predict ?? []));
     } else {
       const program = table.programs[choice.program] as Program;
-      const halves = returnedHalves(row, program);
+      const halves = returnedHalves(row, program, options.outputs);
       const output = yield { input, timestep, program, halves, row: index };
-      requireLength('the model output', output, halves === 'both' ? 2 * size : size);
-      if (halves === 'both' && row.guidance) guide(m, output, row.guidance, per);
+      const outputs = { all: 3, both: 2, conditional: 1, unconditional: 1 }[halves];
+      requireLength('the model output', output, outputs * size);
+      if (outputs > 1 && row.guidance) guide(m, output, row.guidance, per);
       else m.set(output);
     }
     estimateX0(slot('x0'), x, m, row.x0, per);
@@ -191,17 +193,11 @@ function relativeChange(values: FloatArray, kept: FloatArray, per: number): numb
   return largest;
 }
 
-/** Without guidance the negative prompts' half is of no use. */
-function returnedHalves({ guidance }: StepRow, { halves = 'both' }: Program): Halves {
-  return halves === 'both' && !guidance ? 'conditional' : halves;
-}
-
-function at(value: PerSample, sample: number): number {
-  if (typeof value === 'number') return value;
-  const own = value[sample];
-  if (own === undefined)
-    throw invalidArgument('table', `a per-sample value has no entry for sample ${sample}`);
-  return own;
+/** Without guidance the positive prompts' outputs alone are of use. */
+function returnedHalves({ guidance }: StepRow, { halves = 'all' }: Program, outputs = 2): Halves {
+  if (halves !== 'all' && halves !== 'both') return halves;
+  if (!guidance) return 'conditional';
+  return outputs === 2 ? 'both' : halves;
 }
 
 function requireLength(
@@ -211,29 +207,6 @@ function requireLength(
 ): ArrayLike<number> {
   if (values?.length === length) return values;
   throw invalidArgument(name, `must have ${length} values, got ${values?.length ?? 'none'}`);
-}
-
-function guide(m: FloatArray, output: ArrayLike<number>, guidance: Guidance, per: number): void {
-  for (let start = 0; start < m.length; start += per) {
-    const scale = at(guidance.scale, start / per);
-    const rescale = at(guidance.rescale, start / per);
-    for (let i = start; i < start + per; i++) {
-      const negative = output[i] as number;
-      m[i] = negative + scale * ((output[m.length + i] as number) - negative);
-    }
-    if (rescale === 0) continue;
-    const ratio = deviation(output, m.length + start, per) / deviation(m, start, per);
-    for (let i = start; i < start + per; i++) m[i] = (m[i] as number) * (rescale * ratio + 1 - rescale);
-  }
-}
-
-/** The unbiased standard deviation of `count` values. */
-function deviation(values: ArrayLike<number>, start: number, count: number): number {
-  let sum = 0;
-  for (let i = start; i < start + count; i++) sum += values[i] as number;
-  let squares = 0;
-  for (let i = start; i < start + count; i++) squares += ((values[i] as number) - sum / count) ** 2;
-  return Math.sqrt(squares / (count - 1));
 }
 
 function estimateX0(x0: FloatArray, x: FloatArray, m: FloatArray, stage: StepRow['x0'], per: number): void {

@@ -36,7 +36,7 @@ export interface Assignment {
  *
  * 1. The U-Net of `program` runs on `inputScale * x` at `timestep`.
  * 2. `m` becomes the guided output (see {@link Guidance}). Without guidance it becomes the output for the positive
- *    prompt, or of the only half that the program computes. A row with `predict` runs no U-Net: `m` becomes the sum of
+ *    prompt, or the only one that the program computes. A row with `predict` runs no U-Net: `m` becomes the sum of
  *    its terms, which read what the rows before left, `m` included. See {@link Skip} for rows that may do either.
  * 3. `x0` becomes `x0.x * x + x0.m * m`, then is clamped to +-`clamp`, or dynamically thresholded per sample:
  *    s = the `ratio` quantile of |x0| (linear interpolation), s = min(max(s, 1), max), x0 = clamp(x0, -s, s) / s.
@@ -74,10 +74,15 @@ export interface StepRow {
  * Classifier-free guidance: m = u + scale * (c - u), u and c being the outputs for the negative and the positive
  * prompt; then m = rescale * m * std(c) / std(m) + (1 - rescale) * m, with the standard deviation (n - 1) of each
  * sample (Lin et al. 2023, section 3.4).
+ *
+ * Any other combination of up to three outputs whose factors add up to 1 is of the same form:
+ * m = e0 + scale * (e1 - e0) + third * (e2 - e0), where e1 is the one for the positive prompt if there are several.
  */
 export interface Guidance {
   /** The guidance scale. */
   scale: PerSample;
+  /** The factor of a third output, where a run has three. */
+  third?: PerSample;
   /** Share of the guided output that is rescaled to the conditional one's deviation, 0 to 1. */
   rescale: PerSample;
 }
@@ -98,19 +103,22 @@ export interface Skip {
   program?: number;
 }
 
-/** Which outputs of classifier-free guidance a program computes: for both prompts, the positive or the negative one. */
-export type Halves = 'both' | 'conditional' | 'unconditional';
+/**
+ * Which outputs of guidance a program computes: for both prompts, the positive (the second output) or the negative one
+ * (the first), or all, where there are three.
+ */
+export type Halves = 'all' | 'both' | 'conditional' | 'unconditional';
 
 /**
  * Which plan a row runs. `branch` is DeepCache's cache_branch_id. A retrieve step takes its features from the last full
- * one, which must have computed the same halves or both. In runs without guidance all programs compute the only half.
+ * one, which must have computed at least the same outputs. In runs without guidance all programs compute the only one.
  */
 export interface Program {
   /** All of the U-Net, or a retrieve step. */
   kind: 'full' | 'retrieve';
   /** Of retrieve steps. */
   branch?: number;
-  /** Default 'both'. */
+  /** Default 'all'. */
   halves?: Halves;
 }
 

@@ -60,10 +60,11 @@ class TableParser {
 
   static Halves parse_halves(const Argument& halves) {
     const std::string name = halves.string();
+    if (name == "all") return Halves::all;
     if (name == "both") return Halves::both;
     if (name == "conditional") return Halves::conditional;
     if (name == "unconditional") return Halves::unconditional;
-    halves.fail("'both', 'conditional' or 'unconditional'", "\"" + name + "\"");
+    halves.fail("'all', 'both', 'conditional' or 'unconditional'", "\"" + name + "\"");
   }
 
   StepRow parse_row(const Argument& in) {
@@ -80,6 +81,10 @@ class TableParser {
     if (const Argument guidance = in["guidance"]; guidance.given()) {
       row.guided = true;
       row.guidance_scale = coefficient(guidance["scale"]);
+      if (const Argument third = guidance["third"]; third.given()) {
+        row.guided_by_third = true;
+        row.guidance_third = coefficient(third);
+      }
       row.guidance_rescale = coefficient(guidance["rescale"]);
     }
     parse_x0(in["x0"], row);

@@ -45,7 +45,7 @@ bool parse_old_contexts(const Argument& in, const UnetConditions& conditions) {
   return true;
 }
 
-// Of `n` samples (videos for a video U-Net), guidance halves included.
+// Of `n` samples (videos for a video U-Net), the outputs of guidance included.
 UnetConditions parse_conditions(const Argument& in, const UnetConfig& config, size_t n,
                                 ConditionArrays& arrays) {
   UnetConditions out;
@@ -189,11 +189,11 @@ std::shared_ptr<const DenoiseInputs> parse_denoise(const Argument& in, const Une
   UnetDenoise& out = inputs->request;
   const Size size = parse_size(in, config);
   out.batch = int(in["batch"].integer(1, kMaxBatch));
-  out.halves = int(in["halves"].integer(1, 2));
+  out.outputs = int(in["outputs"].integer(1, kMaxOutputs));
   out.height = int(size.height);
   out.width = int(size.width);
   out.table = parse_table(in["table"], out.batch);
-  const size_t batch = size_t(out.batch), halves = size_t(out.halves);
+  const size_t batch = size_t(out.batch), outputs = size_t(out.outputs);
   const size_t channels = size_t(config.out_channels);
   const auto blended = [](const StepRow& row) { return row.blended; };
   const bool blends = std::any_of(out.table.rows.begin(), out.table.rows.end(), blended);
@@ -201,8 +201,9 @@ std::shared_ptr<const DenoiseInputs> parse_denoise(const Argument& in, const Une
   inputs->latents = in["latents"].floats({batch, channels, size.height, size.width});
   out.latents = inputs->latents.data();
   out.frames = parse_frames(in, batch);
-  out.conditions = parse_conditions(
-      in, config, halves * (config.video ? batch / size_t(out.frames) : batch), inputs->conditions);
+  out.conditions =
+      parse_conditions(in, config, outputs * (config.video ? batch / size_t(out.frames) : batch),
+                       inputs->conditions);
   out.old_contexts = parse_old_contexts(in, out.conditions);
   const Argument slots = in["slots"];
   for (int i = 0; slots.given() && i < kHistorySlots; ++i) {
@@ -221,7 +222,7 @@ std::shared_ptr<const DenoiseInputs> parse_denoise(const Argument& in, const Une
     throw Error(ErrorCode::kInvalidArgument,
                 constant.name() + " must be left out: this U-Net takes latents only");
   if (extra > 0) {
-    inputs->constant = constant.floats({halves * batch, extra, size.height, size.width});
+    inputs->constant = constant.floats({outputs * batch, extra, size.height, size.width});
     out.constant = inputs->constant.data();
   }
   const Argument mask = in["mask"], init = in["init"], init_noise = in["initNoise"];

@@ -23,18 +23,6 @@ double deviation(const float* x, size_t count) {
   return std::sqrt(sum / double(count - 1));
 }
 
-// diffusers: rescale_noise_cfg pulls the guided output's deviation towards the conditional one's.
-void guide(const float* unconditional, const float* conditional, double scale, double rescale,
-           size_t count, float* m) {
-  for (size_t i = 0; i < count; i++)
-    m[i] = float(double(unconditional[i]) +
-                 scale * (double(conditional[i]) - double(unconditional[i])));
-  if (rescale == 0) return;
-  const double ratio = deviation(conditional, count) / deviation(m, count);
-  const double factor = rescale * ratio + (1 - rescale);
-  for (size_t i = 0; i < count; i++) m[i] = float(double(m[i]) * factor);
-}
-
 // torch.quantile(|x|, ratio) with linear interpolation.
 double quantile(const float* x, size_t count, double ratio) {
   std::vector<float> sizes(count);
@@ -87,6 +75,27 @@ struct Sample {
   }
 };
 
+// The outputs as guidance combines them. diffusers: rescale_noise_cfg pulls the deviation of the
+// sum towards the conditional one's.
+void guide(const Sample& sample, const float* first, const float* conditional, const float* third,
+           float* m) {
+  const StepRow& row = sample.row;
+  const size_t count = sample.state.count();
+  const double scale = sample.number(row.guidance_scale);
+  const double by_third = third ? sample.number(row.guidance_third) : 0;
+  for (size_t i = 0; i < count; i++) {
+    const double from = double(first[i]);
+    double sum = from + scale * (double(conditional[i]) - from);
+    if (third) sum += by_third * (double(third[i]) - from);
+    m[i] = float(sum);
+  }
+  const double rescale = sample.number(row.guidance_rescale);
+  if (rescale == 0) return;
+  const double ratio = deviation(conditional, count) / deviation(m, count);
+  const double factor = rescale * ratio + (1 - rescale);
+  for (size_t i = 0; i < count; i++) m[i] = float(double(m[i]) * factor);
+}
+
 void add_up(const Sample& sample, Terms sum_of, float* to) {
   const size_t terms = sum_of.count, count = sample.state.count();
   const float* from[kMaxTerms];
@@ -126,7 +135,7 @@ void build_input(const SamplerState& state, const StepTable& table, int row) {
   const float* x = values(state.x);
   const float* constant = extra ? values(state.constant) : nullptr;
   float* out = values(state.model_input);
-  for (int half = 0; half < state.halves; half++) {
+  for (int output = 0; output < state.outputs; output++) {
     for (int sample = 0; sample < state.batch; sample++) {
       const float scale = table.value(table.rows[row].input_scale, sample);
       const float* from = x + sample * state.count();
@@ -138,7 +147,7 @@ void build_input(const SamplerState& state, const StepTable& table, int row) {
   }
 }
 
-// What the U-Net sees of the latents, without its halves and constant channels.
+// What the U-Net sees of the latents, once and without constant channels.
 template <typename Visit>
 void each_input(const SamplerState& state, const StepTable& table, int row, int sample,
                 const Visit& visit) {
@@ -158,18 +167,19 @@ void apply_row(const SamplerState& state, const StepTable& table, int row_index,
   const StepRow& row = table.rows[row_index];
   const size_t count = state.count();
   const Halves halves = table.halves(program);
-  const float* unconditional = values(state.model_output);
-  const float* conditional = unconditional + size_t(state.halves - 1) * state.batch * count;
-  for (int i = 0; i < state.batch; i++, unconditional += count, conditional += count) {
+  const float* const outputs = values(state.model_output);
+  for (int i = 0; i < state.batch; i++) {
     const Sample sample{state, table, row, i};
+    const auto output = [&](int which) {
+      return outputs + (size_t(which) * state.batch + i) * count;
+    };
     float* const m = sample.slot(Slot::m);
     if (halves == Halves::none) {
       add_up(sample, row.predict, m);
-    } else if (row.guided && halves == Halves::both) {
-      guide(unconditional, conditional, sample.number(row.guidance_scale),
-            sample.number(row.guidance_rescale), count, m);
+    } else if (row.guided && outputs_of(halves, state.outputs).count > 1) {
+      guide(sample, output(0), output(1), row.guided_by_third ? output(2) : nullptr, m);
     } else {
-      const float* const only = halves == Halves::unconditional ? unconditional : conditional;
+      const float* const only = output(unguided_output(halves, state.outputs));
       std::copy(only, only + count, m);
     }
     float* const x0 = sample.slot(Slot::x0);

@@ -68,7 +68,7 @@ struct ProgramSpec {
 
 // The state that a step table works on, in device memory: see table.h.
 struct SamplerShape {
-  int batch, halves, pixels, channels, input_channels;
+  int batch, outputs, pixels, channels, input_channels;
   auto operator<=>(const SamplerShape&) const = default;
 };
 struct SamplerBuffers {

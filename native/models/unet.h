@@ -16,8 +16,8 @@
 
 namespace deepcache {
 
-// What conditions a U-Net besides time; all of the model batch (guidance halves included). n counts
-// samples, or videos for a video U-Net.
+// What conditions a U-Net besides time; all of the model batch (the outputs of guidance included).
+// n counts samples, or videos for a video U-Net.
 struct UnetConditions {
   const float* context = nullptr;  // [n, length, context width]
   int context_length = 1;
@@ -43,15 +43,16 @@ struct UnetForward {
 using DrawNoise = std::function<void(float* out)>;
 
 struct UnetDenoise {
-  int batch = 1, halves = 1, height = 0, width = 0;
+  int batch = 1, height = 0, width = 0;
+  int outputs = 1;            // of each sample, that guidance combines: at most kMaxOutputs
   int frames = 1;             // of each video in the batch; see UnetShape
   bool old_contexts = false;  // see UnetShape
   StepTable table;
   const float* latents = nullptr;  // [b, c, h, w], scaled by the initial sigma
   DrawNoise draw_noise;
   int draws = 0;                    // how many the table names
-  UnetConditions conditions;        // [unconditional, conditional] when there are two halves
-  const float* constant = nullptr;  // [halves * b, in - c, h, w]: inpainting's mask and image
+  UnetConditions conditions;        // of the outputs, in their order
+  const float* constant = nullptr;  // [outputs * b, in - c, h, w]: inpainting's mask and image
   const float* mask = nullptr;      // [b, 1, h, w], for rows with a blend
   const float* init = nullptr;      // [b, c, h, w]
   const float* init_noise = nullptr;

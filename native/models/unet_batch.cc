@@ -18,14 +18,12 @@ struct UnetBatch::Group {
     UnetSlot* slot;
     int index;      // in its table
     Halves halves;  // that its program computes
-    int samples() const {
-      const int all = slot->session().shape().batch;
-      return halves == Halves::both ? all : all / 2;
-    }
+    int samples() const { return outputs().count * slot->request().batch; }
     // Where its samples begin in its session's buffers.
-    int first() const { return halves == Halves::conditional ? samples() : 0; }
+    int first() const { return outputs().first * slot->request().batch; }
+    OutputRange outputs() const { return outputs_of(halves, slot->request().outputs); }
   };
-  ProgramKey key;  // of both halves: the samples of a pass are all that its rows compute
+  ProgramKey key;  // of all outputs: the samples of a pass are all that its rows compute
   std::vector<Row> rows;
 
   int samples() const {
@@ -115,7 +113,7 @@ std::vector<UnetBatch::Group> UnetBatch::groups_of(const std::vector<UnetSlot*>&
         continue;
       }
       ProgramKey key = slot->table().programs[size_t(report.program)];
-      const Group::Row row{slot, report.row, std::exchange(key.halves, Halves::both)};
+      const Group::Row row{slot, report.row, std::exchange(key.halves, Halves::all)};
       const Kinship kin = kinship(key, slot->session().shape());
       const auto found = open.find(kin);
       // Frames of a video U-Net share what no sample has to itself.
@@ -145,6 +143,7 @@ void UnetBatch::run_alone(UnetSlot& slot) {
 std::shared_ptr<UnetSession> UnetBatch::session_for(const Group& group) {
   UnetShape shape = group.rows[0].slot->session().shape();
   shape.batch = shape.time_rows = group.samples();
+  shape.outputs = 1;
   std::set<int> features;
   for (const Group::Row& row : group.rows) {
     const std::vector<int>& own = row.slot->session().features();

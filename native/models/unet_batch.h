@@ -17,7 +17,7 @@ namespace deepcache {
 
 class UnetBatch {
  public:
-  // `most`: samples of a pass, guidance halves included.
+  // `most`: samples of a pass, the outputs of guidance included.
   explicit UnetBatch(Unet& unet, int most = 16) : unet_(unet), most_(most) {}
 
   // As Unet::denoise(), together with the runs that other threads denoise meanwhile: whichever

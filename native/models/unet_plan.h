@@ -18,7 +18,7 @@ namespace deepcache {
 
 // What a U-Net plan depends on besides the configuration.
 struct UnetShape {
-  int batch = 1;  // guidance halves included
+  int batch = 1;  // the outputs of guidance included
   int height = 64, width = 64;
   int context_length = 77;
   int time_rows = 1;  // 1: one time embedding for the batch; otherwise `batch`
@@ -29,6 +29,8 @@ struct UnetShape {
   // Video U-Nets: pixels of the temporal cross attention take the videos' contexts in turn, as
   // diffusers did by mistake before v0.28.
   bool old_contexts = false;
+  // What a sample has in the batch: guidance combines them.
+  int outputs = 1;
 
   int videos() const { return batch / frames; }
   // Samples that follow each other and have a text and a time in common.

@@ -19,11 +19,11 @@ bool is_input(Port port) {
 
 UnetSession::UnetSession(Unet& unet, const UnetShape& shape, int steps, std::vector<int> features)
     : unet_(unet), shape_(shape), steps_(steps), features_(std::move(features)) {
-  // Guidance may stop before the last step: the same passes over one half.
-  const bool halves = shape_.videos() % 2 == 0 && !shape_.interleaves_contexts();
+  // Guidance may stop before the last step: the same passes over some of the outputs.
+  const int fewest = shape_.interleaves_contexts() ? shape_.outputs : 1;
   for (size_t unkept = 0; unkept == 0 || unkept < features_.size(); ++unkept)
-    for (const bool halved : {false, true})
-      if (!halved || halves) passes_[{halved, unkept}].plan = record({halved, unkept});
+    for (int outputs = fewest; outputs <= shape_.outputs; ++outputs)
+      passes_[{outputs, unkept}].plan = record({outputs, unkept});
 
   // For all that a table may ask of the session, so that no run fails on its way.
   std::map<Port, size_t> sizes;
@@ -49,10 +49,9 @@ UnetSession::UnetSession(Unet& unet, const UnetShape& shape, int steps, std::vec
 
 Plan UnetSession::record(const PassKey& key) const {
   UnetShape shape = shape_;
-  if (key.halved) {
-    shape.batch /= 2;
-    if (shape.time_rows > 1) shape.time_rows /= 2;
-  }
+  shape.outputs = key.outputs;
+  shape.batch = shape_.batch / shape_.outputs * key.outputs;
+  if (shape.time_rows > 1) shape.time_rows = shape.batch;
   return plan_unet(unet_.config(), shape,
                    {features_.begin() + ptrdiff_t(key.unkept), features_.end()});
 }
@@ -66,7 +65,7 @@ bool UnetSession::fits(const UnetShape& shape, int steps, const std::vector<int>
          std::includes(features_.begin(), features_.end(), features.begin(), features.end());
 }
 
-Bindings UnetSession::bindings(const Plan& plan, Halves halves) const {
+Bindings UnetSession::bindings(const Plan& plan, OutputRange outputs) const {
   Bindings out;
   for (const External& external : plan.externals()) {
     const auto found = buffers_.find(external.port);
@@ -75,8 +74,8 @@ Bindings UnetSession::bindings(const Plan& plan, Halves halves) const {
     const size_t bytes = unet_.external_bytes(plan, external);
     const size_t slice =
         external.stepped ? binding.buffer->bytes() / steps_ : binding.buffer->bytes();
-    // The conditional half comes second.
-    if (halves == Halves::conditional && slice == 2 * bytes) binding.offset = bytes;
+    // What all samples share has no part for each output.
+    if (slice != bytes) binding.offset = slice / size_t(shape_.outputs) * size_t(outputs.first);
     if (external.stepped) binding.step = slice;
     out[external.port] = binding;
   }
@@ -92,7 +91,7 @@ void UnetSession::condition(const UnetConditions& conditions, const std::vector<
     return buffer;
   };
   const Plan context = plan_unet_context(unet_.config(), shape_);
-  Bindings inputs = bindings(context, Halves::both);
+  Bindings inputs = bindings(context, {0, shape_.outputs});
   std::vector<std::unique_ptr<Buffer>> given;
   for (const External& external : context.externals()) {
     if (!is_input(external.port)) continue;
@@ -106,7 +105,7 @@ void UnetSession::condition(const UnetConditions& conditions, const std::vector<
   const Plan time =
       plan_unet_time(unet_.config(), rows, shape_.time_rows, conditions.time_ids_count);
   const auto steps = upload(timesteps.data(), timesteps.size() * sizeof(float));
-  inputs = bindings(time, Halves::both);
+  inputs = bindings(time, {0, shape_.outputs});
   inputs[PortKind::time] = {buffers_.at(PortKind::time).get()};
   inputs[PortKind::timesteps] = {steps.get()};
   std::unique_ptr<Buffer> embeds, ids, cond;
@@ -154,18 +153,20 @@ std::vector<float> UnetSession::context_input(const Plan& context, const Externa
 Segments UnetSession::segments(const ProgramKey& key) {
   const bool full = key.kind == ProgramKey::Kind::full;
   const auto first = std::lower_bound(features_.begin(), features_.end(), key.branch);
-  const auto found =
-      passes_.find({key.halves != Halves::both, full ? 0 : size_t(first - features_.begin())});
+  const OutputRange outputs = outputs_of(key.halves, shape_.outputs);
+  const auto found = passes_.find({outputs.count, full ? 0 : size_t(first - features_.begin())});
   if (found == passes_.end() || (!full && !feature(key.branch)))
     throw Error(
         ErrorCode::kInvalidArgument,
         "the run has no program for " +
             (full ? "a full step" : "a retrieve step of branch " + std::to_string(key.branch)) +
-            (key.halves == Halves::both ? "" : " of one half"));
+            (outputs.count == shape_.outputs
+                 ? ""
+                 : " of " + std::to_string(outputs.count) + " outputs"));
   Pass& pass = found->second;
   std::unique_ptr<Program>& program = pass.programs[key.halves];
   if (!program) {
-    program = unet_.compile(pass.plan, arena(), bindings(pass.plan, key.halves));
+    program = unet_.compile(pass.plan, arena(), bindings(pass.plan, outputs));
     unet_.count_program();
   }
   if (full) return program->whole();

@@ -41,10 +41,10 @@ class UnetSession : public EngineSession {
   bool has_features = false;  // a full pass has run
 
  private:
-  // A pass over both halves or one, which keeps all features but the `unkept` shallowest: those
-  // that a retrieve step of a deeper branch comes by and leaves alone.
+  // A pass over so many of a sample's outputs, which keeps all features but the `unkept`
+  // shallowest: those that a retrieve step of a deeper branch comes by and leaves alone.
   struct PassKey {
-    bool halved;
+    int outputs;
     size_t unkept;
     auto operator<=>(const PassKey&) const = default;
   };
@@ -60,8 +60,8 @@ class UnetSession : public EngineSession {
   std::vector<float> context_input(const Plan& context, const External& external,
                                    const float* text) const;
   void allocate(Port port, size_t bytes);
-  // The session's buffers, for a program of both halves or of one only.
-  Bindings bindings(const Plan& plan, Halves halves) const;
+  // The session's buffers, for a program of these outputs.
+  Bindings bindings(const Plan& plan, OutputRange outputs) const;
 
   Unet& unet_;
   UnetShape shape_;

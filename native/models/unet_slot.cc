@@ -15,25 +15,27 @@ namespace {
 }
 
 std::string name_of(Halves halves) {
-  return halves == Halves::both          ? "both halves"
+  return halves == Halves::all           ? "all outputs"
+         : halves == Halves::both        ? "both halves"
          : halves == Halves::conditional ? "the conditional half"
                                          : "the unconditional half";
 }
 
 // Features are a run's own: a retrieve step reads what the last full one before it has written, for
-// all the halves that it reads.
-void check_order(const StepTable& table, int halves) {
+// all the outputs that it reads.
+void check_order(const StepTable& table, int outputs) {
   bool full = false;  // has run
-  Halves kept = Halves::both;
+  Halves kept = Halves::all;
   const auto check_retrieve = [&](size_t row, Halves read) {
     if (!full) invalid_row(row, "the first call of a run must be full");
-    if (kept != Halves::both && kept != read)
+    if (!outputs_of(kept, outputs).contains(outputs_of(read, outputs)))
       invalid_row(row,
                   "a retrieve step of " + name_of(read) + " after a full one of " + name_of(kept));
   };
   for (size_t i = 0; i < table.rows.size(); ++i) {
     const StepRow& row = table.rows[i];
-    if (row.guided && halves != 2) invalid_row(i, "guidance needs two halves");
+    if (row.guided && outputs < 2) invalid_row(i, "guidance needs two halves");
+    if (row.guided_by_third && outputs < 3) invalid_row(i, "guidance needs a third output");
     // Rows before the first full call skip nothing.
     if (full && row.max_skips > 0 && row.instead != kNoProgram)
       check_retrieve(i, table.halves(row.instead));
@@ -41,8 +43,9 @@ void check_order(const StepTable& table, int halves) {
     const Halves computed = table.halves(row.program);
     if (!table.is_full(row.program)) {
       check_retrieve(i, computed);
-    } else if (!full || row.max_skips == 0 || kept == Halves::both) {
-      kept = computed;  // a row that may skip adds no half
+    } else if (!full || row.max_skips == 0 ||
+               outputs_of(kept, outputs).contains(outputs_of(computed, outputs))) {
+      kept = computed;  // a row that may skip adds no output
       full = true;
     }
   }
@@ -51,11 +54,11 @@ void check_order(const StepTable& table, int halves) {
 // What the table says, in the words of this request.
 StepTable table_of(const UnetDenoise& request) {
   StepTable table = request.table;
-  // Without a second half there is nothing that a program could leave out.
-  if (request.halves == 1)
-    for (ProgramKey& key : table.programs) key.halves = Halves::both;
+  // Where those that a program names are all there are, it leaves out none.
+  for (ProgramKey& key : table.programs)
+    if (outputs_of(key.halves, request.outputs).count == request.outputs) key.halves = Halves::all;
   validate(table, request.batch, request.draws);
-  check_order(table, request.halves);
+  check_order(table, request.outputs);
   return table;
 }
 
@@ -92,7 +95,7 @@ double UnetSlot::milliseconds_since(Clock::time_point start) {
 }
 
 void UnetSlot::prepare_session(const std::vector<int>& features) {
-  const int batch = request_.batch, model_batch = batch * request_.halves;
+  const int batch = request_.batch, model_batch = batch * request_.outputs;
   const UnetConditions& conditions = request_.conditions;
   bool per_sample = samples_differ(unet_.config(), conditions, model_batch / request_.frames);
   for (const StepRow& row : table_.rows) per_sample |= row.timestep.stride != 0;
@@ -101,8 +104,8 @@ void UnetSlot::prepare_session(const std::vector<int>& features) {
   for (const StepRow& row : table_.rows)
     for (int i = 0; i < time_rows; ++i) timesteps.push_back(table_.value(row.timestep, i % batch));
   const UnetShape shape{
-      model_batch, request_.height, request_.width,       conditions.context_length,
-      time_rows,   request_.frames, request_.old_contexts};
+      model_batch, request_.height, request_.width,        conditions.context_length,
+      time_rows,   request_.frames, request_.old_contexts, request_.outputs};
   session_ = unet_.session(shape, int(table_.rows.size()), features);
   unet_.engine().relieve([&] { session_->condition(conditions, timesteps, cancel_, nullptr); });
   session_->has_features = false;
@@ -125,13 +128,14 @@ void UnetSlot::prepare_state() {
   const size_t inputs = size_t(unet_.config().in_channels);
   state_ = {};
   state_.batch = request_.batch;
-  state_.halves = request_.halves;
+  state_.outputs = request_.outputs;
   state_.pixels = int(pixels_);
   state_.channels = int(channels_);
   state_.input_channels = int(inputs);
   state_.x = upload(request_.latents, batch_, channels_);
   if (request_.draws > 0) state_.noise = allocate(size_t(noise_->size()) * batch_, channels_);
-  state_.constant = upload(request_.constant, batch_ * size_t(request_.halves), inputs - channels_);
+  state_.constant =
+      upload(request_.constant, batch_ * size_t(request_.outputs), inputs - channels_);
   state_.mask = upload(request_.mask, batch_, 1);
   state_.init = upload(request_.init, batch_, channels_);
   state_.init_noise = upload(request_.init_noise, batch_, channels_);

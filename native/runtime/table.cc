@@ -57,8 +57,12 @@ class RowCheck {
     if ((program == kNoProgram || (skips && row_.instead == kNoProgram)) !=
         (row_.predict.count > 0))
       fail("needs either a program or a prediction with terms");
-    if (row_.guided && table_.halves(program) != Halves::both)
+    if (!row_.guided) return;
+    const Halves halves = table_.halves(program);
+    if (halves != Halves::all && halves != Halves::both)
       fail("guidance needs a program that computes both halves");
+    if (row_.guided_by_third && halves != Halves::all)
+      fail("guidance by a third output needs a program that computes all outputs");
   }
 
   void check_skip() const {
@@ -153,8 +157,8 @@ void check_state(const StepTable& table, const SamplerState& state) {
   if (state.input_channels > state.channels) require(state.constant, "constant channels");
   if (table.skips()) require(state.kept, "kept input");
   for (const StepRow& row : table.rows) {
-    if (row.guided && state.halves != 2)
-      throw Error(ErrorCode::kInternal, "sampler: a guided row without two halves");
+    if (row.guided && state.outputs < (row.guided_by_third ? 3 : 2))
+      throw Error(ErrorCode::kInternal, "sampler: a guided row without its outputs");
     each_slot(table, row, [&](Slot slot) {
       if (slot == Slot::noise) require(state.noise, "noise");
       if (int(slot) >= kFirstHistorySlot)

@@ -65,10 +65,11 @@ struct StepRow {
   int32_t instead = kNoProgram;
   float skip_below = 0;
   Coefficient timestep, input_scale;
-  // m = uncond + scale * (cond - uncond), rescaled, where both halves were computed; otherwise m is
-  // the output's conditional half, or the only one there is.
+  // m = e0 + scale * (e1 - e0) [+ third * (e2 - e0)], rescaled, of the outputs e that the program
+  // has computed for each sample; otherwise m is the conditional one, or the only one there is.
   bool guided = false;
-  Coefficient guidance_scale, guidance_rescale;
+  bool guided_by_third = false;
+  Coefficient guidance_scale, guidance_third, guidance_rescale;
   Coefficient x0_x, x0_m;
   enum class Limit : uint8_t { none, clamp, threshold } limit = Limit::none;
   float clamp = 0, threshold_ratio = 0, threshold_max = 0;
@@ -91,6 +92,7 @@ constexpr NamedCoefficient kCoefficients[] = {
     {"timestep", &StepRow::timestep},
     {"inputScale", &StepRow::input_scale},
     {"guidance.scale", &StepRow::guidance_scale},
+    {"guidance.third", &StepRow::guidance_third},
     {"guidance.rescale", &StepRow::guidance_rescale},
     {"x0.x", &StepRow::x0_x},
     {"x0.m", &StepRow::x0_m},
@@ -99,14 +101,43 @@ constexpr NamedCoefficient kCoefficients[] = {
     {"blend.noise", &StepRow::blend_noise},
 };
 
-// Which outputs of classifier-free guidance a program computes; `none` stands for no program.
-enum class Halves : uint8_t { both, conditional, unconditional, none };
+// Outputs of a sample that guidance combines. The unconditional one is the first, the conditional
+// one the second; a third is a perturbed one or one for a picture. Where there is one, it is both.
+constexpr int kMaxOutputs = 3;
+
+// Which of them a program computes; `both` are the first two, `none` stands for no program.
+enum class Halves : uint8_t { all, both, conditional, unconditional, none };
+
+struct OutputRange {
+  int first = 0, count = 1;
+  int end() const { return first + count; }
+  bool contains(OutputRange other) const { return other.first >= first && other.end() <= end(); }
+};
+constexpr OutputRange outputs_of(Halves halves, int outputs) {
+  switch (halves) {
+    case Halves::all:
+      return {0, outputs};
+    case Halves::both:
+      return {0, outputs < 2 ? outputs : 2};
+    case Halves::conditional:
+      return {outputs > 1 ? 1 : 0, 1};
+    case Halves::unconditional:
+      return {0, 1};
+    case Halves::none:
+      break;
+  }
+  return {0, 0};
+}
+// The one that a row takes which does not combine them.
+constexpr int unguided_output(Halves halves, int outputs) {
+  return halves == Halves::unconditional ? 0 : outputs_of(Halves::conditional, outputs).first;
+}
 
 // Which plan a row runs.
 struct ProgramKey {
   enum class Kind : uint8_t { full, retrieve } kind = Kind::full;
   int branch = -1;
-  Halves halves = Halves::both;
+  Halves halves = Halves::all;
   bool operator==(const ProgramKey&) const = default;
 };
 
@@ -137,20 +168,19 @@ struct StepTable {
 
 // The device-resident state of a run. Every buffer holds fp32 NHWC values; `count` values a sample.
 struct SamplerState {
-  int batch = 1;           // samples (images), not counting guidance halves
-  int halves = 1;          // 2 with classifier-free guidance: model batch = halves * batch,
-                           // unconditional first
+  int batch = 1;           // samples (images), not counting the outputs of each
+  int outputs = 1;         // that guidance combines: model batch = outputs * batch
   int pixels = 0;          // latent height * width
   int channels = 4;        // latent channels
   int input_channels = 4;  // U-Net input channels: latent ones, then `constant`
   Buffer* x = nullptr;
-  Buffer* model_input = nullptr;   // [halves * batch, pixels, input_channels]
-  Buffer* model_output = nullptr;  // [halves * batch, pixels, channels]
+  Buffer* model_input = nullptr;   // [outputs * batch, pixels, input_channels]
+  Buffer* model_output = nullptr;  // [outputs * batch, pixels, channels]
   Buffer* m = nullptr;
   Buffer* x0 = nullptr;
   Buffer* noise = nullptr;              // [draws, batch, pixels, channels]
   Buffer* history[kHistorySlots] = {};  // null when the table does not use the slot
-  Buffer* constant = nullptr;           // [halves * batch, pixels, input_channels - channels]
+  Buffer* constant = nullptr;           // [outputs * batch, pixels, input_channels - channels]
   Buffer* mask = nullptr;               // [batch, pixels, 1]
   Buffer* init = nullptr;               // as x
   Buffer* init_noise = nullptr;

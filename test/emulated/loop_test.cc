@@ -49,7 +49,7 @@ struct Runner {
     state.pixels = kPixels;
     state.channels = state.input_channels = kChannels;
     const size_t half = size_t(batch) * kCount;
-    state.halves = halves;
+    state.outputs = halves;
     state.model_input = add(size_t(halves) * half);
     state.model_output = add(size_t(halves) * half);
     state.m = add(half);

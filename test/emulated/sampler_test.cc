@@ -23,7 +23,7 @@ struct Device {
 
   Device(std::shared_ptr<Backend> b, int halves, int extra) : backend(std::move(b)) {
     state.batch = kBatch;
-    state.halves = halves;
+    state.outputs = halves;
     state.pixels = kPixels;
     state.channels = kChannels;
     state.input_channels = kChannels + extra;
@@ -109,6 +109,18 @@ TEST(quick_sampler_guidance) {
   compare(r, 2, 0);
   r.row.guidance_rescale = r.each(0.7f, 0, 1);
   compare(r, 2, 0);
+}
+
+TEST(quick_sampler_guidance_by_a_third_output) {
+  Rows r = plain();
+  r.row.guided = r.row.guided_by_third = true;
+  r.row.guidance_scale = r.each(7.5f, 3, 1);
+  r.row.guidance_third = r.each(-2, 0.5f, 0);
+  r.row.guidance_rescale = r.each(0.7f, 0, 1);
+  compare(r, 3, 0);
+  r.row.guided_by_third = false;  // of the first two
+  r.table.programs = {{ProgramKey::Kind::full, -1, Halves::both}};
+  compare(r, 3, 0);
 }
 
 TEST(quick_sampler_single_halves) {

@@ -40,7 +40,7 @@ inline UnetRun denoise(Unet& unet, int branch, int steps = 6,
   const auto context = numbers("prompts", {2, tokens, unet.config().context_width});
   UnetDenoise request;
   request.batch = 1;
-  request.halves = 2;
+  request.outputs = 2;
   request.height = height;
   request.width = width;
   request.latents = latents.data();

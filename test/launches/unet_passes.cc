@@ -30,7 +30,7 @@ StepTable table_of(const std::vector<ProgramKey>& programs, bool guided) {
     StepRow row;
     row.program = program;
     row.timestep = row.input_scale = row.x0_x = row.x0_m = one;
-    row.guided = guided && program != kNoProgram && table.halves(program) == Halves::both;
+    row.guided = guided && program != kNoProgram && table.halves(program) == Halves::all;
     row.guidance_scale = row.guidance_rescale = half;
     row.limit = StepRow::Limit::threshold;
     row.threshold_ratio = 0.5f;
@@ -58,6 +58,7 @@ UnetPasses::UnetPasses(UnetConfig config, std::shared_ptr<DryBackend> backend, b
 void UnetPasses::run(const Size& size, bool deep) {
   const int halves = guided_ ? 2 : 1, last = unet_.config().branches() - 1;
   UnetShape shape;
+  shape.outputs = halves;
   shape.batch = halves * size.images * size.frames;
   shape.height = size.height;
   shape.width = size.width;
@@ -89,8 +90,8 @@ UnetConditions UnetPasses::conditions(const UnetShape& shape) {
 void UnetPasses::loop(UnetSession& session, int halves) {
   const UnetShape& shape = session.shape();
   std::vector<ProgramKey> keys;
-  for (const Halves which : {Halves::both, Halves::conditional}) {
-    if (which != Halves::both && halves == 1) continue;
+  for (const Halves which : {Halves::all, Halves::conditional}) {
+    if (which != Halves::all && halves == 1) continue;
     keys.push_back({ProgramKey::Kind::full, -1, which});
     for (const int branch : session.features())
       keys.push_back({ProgramKey::Kind::retrieve, branch, which});
@@ -101,7 +102,7 @@ void UnetPasses::loop(UnetSession& session, int halves) {
   const UnetConfig& config = unet_.config();
   SamplerState state;
   state.batch = shape.batch / halves;
-  state.halves = halves;
+  state.outputs = halves;
   state.pixels = shape.height * shape.width;
   state.channels = config.out_channels;
   state.input_channels = config.in_channels;

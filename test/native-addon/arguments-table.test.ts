@@ -16,7 +16,7 @@ const withRow = (changes: object, programs: object[] = [{ kind: 'full' }]) =>
   denoise({ table: { programs, rows: [row(0), { ...row(1), ...changes }] } });
 
 rejects([
-  ['three halves', denoise({ halves: 3 }), 'halves must be an integer from 1 to 2, got 3'],
+  ['four outputs', denoise({ outputs: 4 }), 'outputs must be an integer from 1 to 3, got 4'],
   ['no table', denoise({ table: undefined }), 'table must be an object, got undefined'],
   ['no rows', denoise({ table: { programs: [{ kind: 'full' }], rows: [] } }), /table\.rows must be/],
   ['no programs', denoise({ table: { programs: [], rows: [row(0)] } }), /table\.programs must be/],
@@ -171,9 +171,9 @@ test('a retrieve step of halves that were not computed', async () => {
   ];
   const rows = [row(0, { guidance }), row(1, { program: 1 }), row(2, { program: 2, guidance })];
   const context = noise(2 * 77 * 32);
-  const error = await errorOf(denoise({ halves: 2, context, table: { programs, rows } }));
+  const error = await errorOf(denoise({ outputs: 2, context, table: { programs, rows } }));
   expect(error.message).toMatch(
-    /row 2: a retrieve step of both halves after a full one of the conditional half/,
+    /row 2: a retrieve step of all outputs after a full one of the conditional half/,
   );
   expect(error.code).toBe('ERR_DEEPCACHE_INVALID_ARGUMENT');
 });
@@ -188,8 +188,8 @@ test('skipping to a retrieve step of halves that the last full call may not have
   const skip = { threshold: 1, maxSkips: 1, program: 2 };
   const rows = [row(0, { program: 1 }), row(1, { guidance, skip })];
   const context = noise(2 * 77 * 32);
-  const error = await errorOf(denoise({ halves: 2, context, table: { programs, rows } }));
+  const error = await errorOf(denoise({ outputs: 2, context, table: { programs, rows } }));
   expect(error.message).toMatch(
-    /row 1: a retrieve step of both halves after a full one of the conditional half/,
+    /row 1: a retrieve step of all outputs after a full one of the conditional half/,
   );
 });

@@ -56,7 +56,7 @@ async function callUnet(table: StepTable, call: ModelCall<Float32Array>): Promis
 
 const request = (table: StepTable) => ({
   batch: BATCH,
-  halves: 2 as const,
+  outputs: 2 as const,
   height: SIDE,
   width: SIDE,
   table,

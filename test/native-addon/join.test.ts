@@ -14,15 +14,15 @@ beforeAll(async () => {
 });
 afterAll(() => unet.dispose());
 
-function request(table: StepTable, seed: number, halves: 1 | 2 = 2): DenoiseRequest {
+function request(table: StepTable, seed: number, outputs: 1 | 2 = 2): DenoiseRequest {
   return {
     batch: 1,
-    halves,
+    outputs,
     height: SIDE,
     width: SIDE,
     table,
     latents: noise(SAMPLE, seed),
-    context: noise(halves * LENGTH * WIDTH, seed + 1),
+    context: noise(outputs * LENGTH * WIDTH, seed + 1),
     contextLength: LENGTH,
     noise: noise(20 * SAMPLE, seed + 2),
   };

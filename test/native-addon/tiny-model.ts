@@ -91,7 +91,7 @@ export function fullRun(steps: number): StepTable {
 export function denoiseRequest(steps: number, side = 8) {
   return {
     batch: 1,
-    halves: 1 as const,
+    outputs: 1 as const,
     height: side,
     width: side,
     table: fullRun(steps),

@@ -25,7 +25,7 @@ struct BatchRun {
       : name_(name) {
     const UnetConfig& config = unet.config();
     request.batch = batch;
-    request.halves = halves;
+    request.outputs = halves;
     request.height = request.width = side;
     request.latents = add("latents", {batch, config.out_channels, side, side});
     request.conditions.context = add("prompt", {batch * halves, kRunTokens, config.context_width});

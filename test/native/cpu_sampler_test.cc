@@ -24,7 +24,7 @@ struct Fixture {
   explicit Fixture(int halves, int extra = 0) {
     table.programs.resize(1);
     state.batch = kBatch;
-    state.halves = halves;
+    state.outputs = halves;
     state.pixels = kPixels;
     state.channels = kChannels;
     state.input_channels = kChannels + extra;
@@ -116,6 +116,23 @@ TEST(cpu_sampler_guidance) {
     const double phi = s ? double(0.7f) : 0, ratio = deviation(c) / deviation(guided);
     for (int i = 0; i < kCount; i++)
       CHECK_NEAR(m[s * kCount + i], double(guided[i]) * (phi * ratio + 1 - phi), 2e-6);
+  }
+}
+
+TEST(cpu_sampler_guidance_by_a_third_output) {
+  Fixture f(3);
+  f.row.guided = f.row.guided_by_third = true;
+  f.row.guidance_scale = f.each(7.5f, 3);
+  f.row.guidance_third = f.each(-2, 0.5f);
+  f.row.guidance_rescale = f.shared(0);
+  const auto out = read(f.state.model_output);
+  f.step();
+  const auto m = read(f.state.m);
+  for (int i = 0; i < kBatch * kCount; i++) {
+    const auto output = [&](int k) { return double(out[k * kBatch * kCount + i]); };
+    const double scale = i < kCount ? 7.5 : 3, third = i < kCount ? -2 : 0.5;
+    const double expected = (1 - scale - third) * output(0) + scale * output(1) + third * output(2);
+    CHECK_NEAR(m[i], expected, 4e-6);
   }
 }
 

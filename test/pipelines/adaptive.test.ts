@@ -42,7 +42,7 @@ async function run(settings?: Omit<AdaptiveSettings, 'maxSkips'>) {
     pipe.unet,
     {
       batch: 1,
-      halves: 2,
+      outputs: 2,
       height: 8,
       width: 8,
       table: plan.table,

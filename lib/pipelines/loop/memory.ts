@@ -12,7 +12,7 @@ export interface AutoencoderUse {
   signal: AbortSignal | undefined;
 }
 
-/** What a run needs, computed on a thread. Sizes are latent pixels, `batch` counts guidance halves. */
+/** What a run needs, computed on a thread. Sizes are latent pixels, `batch` counts the outputs of guidance. */
 export async function estimateMemory(
   { unet, vae }: Pick<SDParts, 'unet' | 'vae'>,
   size: { batch: number; height: number; width: number; contextLength: number },

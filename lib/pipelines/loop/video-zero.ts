@@ -68,18 +68,18 @@ export async function denoiseVideo(
       const drawn = await noise.drawRows(batch, count, signal);
       if (used) draws.push(drawn);
     }
-    const halves = guided ? 2 : 1;
+    const outputs = guided ? 2 : 1;
     const request = {
       batch,
       frames: batch,
-      halves: halves as 1 | 2,
+      outputs: outputs as 1 | 2,
       height: latent[2],
       width: latent[3],
       table: plan.table,
       latents: x,
       slots,
       ...(draws.length > 0 && { noise: await inSlices(joined(draws), signal) }),
-      context: await inSlices(repeatRows(run.context, halves, batch), signal),
+      context: await inSlices(repeatRows(run.context, outputs, batch), signal),
       contextLength: run.contextLength,
     };
     return runLoop(unet, request, plan, options);

@@ -39,7 +39,7 @@ void CudaLoop::begin(const StepTable& table, const SamplerState& state,
       segments.push_back({static_cast<CudaProgram*>(segment.program)->handle_, segment.ops.first,
                           segment.ops.last});
   }
-  LoopSpec spec{{state.batch, state.halves, state.pixels, state.channels, state.input_channels},
+  LoopSpec spec{{state.batch, state.outputs, state.pixels, state.channels, state.input_channels},
                 buffers_of(state)};
   spec.keys = table.programs.data();
   spec.segments = segments.data();

@@ -1,9 +1,10 @@
 // The sampler: what happens to the latents between two U-Net calls, without leaving the device.
 //
-//   input  model_input = input_scale * x ++ constant channels, for each guidance half; slices of
+//   input  model_input = input_scale * x ++ constant channels, for each output of guidance; slices
+//   of
 //          stepped tensors
-//   step   m = guidance of the two halves, rescaled, or one of them, or a prediction; x0 = p x + q
-//   m, clamped or thresholded;
+//   step   m = guidance of the outputs, rescaled, or one of them, or a prediction; x0 = p x + q m,
+//          clamped or thresholded;
 //          up to six assignments slot <- sum of coefficient * slot; the masked blend of
 //          four-channel inpainting
 //
@@ -93,7 +94,7 @@ __global__ void __launch_bounds__(kThreads)
   if (thread == 0) loop->row = row;
   fetch_slices(slices, row, thread, threads);
   const SamplerShape& s = c.shape;
-  const size_t count = size_t(s.halves) * s.batch * s.pixels * s.input_channels;
+  const size_t count = size_t(s.outputs) * s.batch * s.pixels * s.input_channels;
   const int extra = s.input_channels - s.channels;
   for (size_t i = thread; i < count; i += threads) {
     const int channel = int(i % s.input_channels);
@@ -107,7 +108,7 @@ __global__ void __launch_bounds__(kThreads)
     const size_t at = inner * s.channels + channel;
     const float in = value(c, c.row.input_scale, sample) * c.at.x[at];
     c.at.model_input[i] = in;
-    if (keeps && pixel == inner) c.at.kept[at] = in;  // of one half
+    if (keeps && pixel == inner) c.at.kept[at] = in;  // of one output
   }
 }
 
@@ -152,9 +153,11 @@ __global__ void __launch_bounds__(kSampleThreads) change_kernel(const LoopState*
 }
 
 DEVICE float guided(const SamplerCall& c, int sample, size_t i) {
-  const size_t half = size_t(c.shape.batch) * sample_size(c);
-  const float u = c.at.model_output[i];
-  return u + value(c, c.row.guidance_scale, sample) * (c.at.model_output[half + i] - u);
+  const size_t each = size_t(c.shape.batch) * sample_size(c);
+  const float* const e = c.at.model_output + i;
+  float m = e[0] + value(c, c.row.guidance_scale, sample) * (e[each] - e[0]);
+  if (c.row.guided_by_third) m += value(c, c.row.guidance_third, sample) * (e[2 * each] - e[0]);
+  return m;
 }
 
 DEVICE bool rescaled(const SamplerCall& c, int sample) {
@@ -214,19 +217,26 @@ DEVICE float sum(const SamplerCall& c, Terms terms, int sample, size_t i) {
   return sum;
 }
 
-__global__ void __launch_bounds__(kThreads) predict_kernel(const LoopState* loop, Halves halves) {
+// What a row without guidance takes of the model's output, and whether there is what it combines.
+struct Taken {
+  bool predicts;
+  int output;
+  bool several;
+};
+
+__global__ void __launch_bounds__(kThreads) predict_kernel(const LoopState* loop, Taken taken) {
   follow_previous_grid();
   SamplerCall& c = load_call(*loop, loop->row);
-  if (halves == Halves::none) load_terms(*loop, c);
+  if (taken.predicts) load_terms(*loop, c);
   const size_t each = sample_size(c), count = c.shape.batch * each;
-  const size_t only = halves == Halves::unconditional ? 0 : size_t(c.shape.halves - 1) * count;
+  const size_t only = size_t(taken.output) * count;
   for (size_t i = size_t(blockIdx.x) * kThreads + threadIdx.x; i < count;
        i += size_t(gridDim.x) * kThreads) {
     const int sample = int(i / each);
     float m;
-    if (halves == Halves::none) {
+    if (taken.predicts) {
       m = sum(c, c.row.predict, sample, i);
-    } else if (halves == Halves::both && c.row.guided) {
+    } else if (c.row.guided && taken.several) {
       m = guided(c, sample, i);
       if (rescaled(c, sample)) m *= rescale_factor(c, sample);
     } else {
@@ -323,7 +333,7 @@ void launch_sampler_change(LoopState* loop, const SamplerShape& shape, Stream st
 
 void launch_sampler_input(LoopState* loop, const SamplerShape& shape, SamplerFeatures features,
                           const Slices& slices, Stream stream) {
-  const size_t count = size_t(shape.halves) * shape.batch * shape.pixels * shape.input_channels;
+  const size_t count = size_t(shape.outputs) * shape.batch * shape.pixels * shape.input_channels;
   gpu::launch(sampler_input_kernel, dim3(blocks_for(count + slices.words(), kThreads)),
               dim3(kThreads), 0, stream, loop, features.keeps, slices);
 }
@@ -333,9 +343,11 @@ void launch_sampler_step(LoopState* loop, const SamplerShape& shape, SamplerFeat
   const size_t count = size_t(shape.batch) * shape.pixels * shape.channels;
   const dim3 samples(unsigned(shape.batch)), blocks(blocks_for(count, kThreads));
   const dim3 many(kSampleThreads), few(kThreads);
-  if (features.rescaled && halves == Halves::both)
+  const Taken taken{halves == Halves::none, unguided_output(halves, shape.outputs),
+                    outputs_of(halves, shape.outputs).count > 1};
+  if (features.rescaled && taken.several)
     gpu::launch(rescale_kernel, samples, many, 0, stream, loop);
-  gpu::launch(predict_kernel, blocks, few, 0, stream, loop, halves);
+  gpu::launch(predict_kernel, blocks, few, 0, stream, loop, taken);
   if (features.thresholded) gpu::launch(threshold_kernel, samples, many, 0, stream, loop);
   gpu::launch(assign_kernel, blocks, few, 0, stream, loop);
 }
