@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { DiffusionPipeline, type StableDiffusionPipeline } from '../lib/index.js';
+import { type CacheSettings, DiffusionPipeline, type StableDiffusionPipeline } from '../lib/index.js';
 import { intervalList, intervalSchedules, presetSchedules } from '../lib/tune/even.js';
 import { GapCosts, measureGrowth } from '../lib/tune/gaps.js';
 import { tune } from '../lib/tune/index.js';
@@ -67,6 +67,10 @@ test('the cheapest list is the one that trying all of them finds', () => {
   expect(cheapestList([0, 4], calls, 3, cost)).toBeUndefined();
 });
 
+/** The full calls of what was found. */
+const stepsOf = ({ steps, plan }: CacheSettings): readonly number[] =>
+  steps ?? [...(plan ?? '')].flatMap((letter, i) => (letter === 'F' ? [i] : []));
+
 // PNDM, the model's sampler, repeats a step.
 const CALLS = 11;
 const OPTIONS = { steps: 10, guidanceScale: 3 };
@@ -88,14 +92,14 @@ test('the closest schedule of a speed is no worse than even steps on its own pro
       },
     },
   );
-  const { cache } = result;
+  const steps = stepsOf(result.cache);
   const { psnr } = result.tuning;
-  expect(isList(cache.steps, CALLS)).toBe(true);
+  expect(isList(steps, CALLS)).toBe(true);
   expect(result.isWithin).toBe(true);
   expect(result.speedup).toBeGreaterThanOrEqual(1.2);
   expect(result.runs).toBeLessThanOrEqual(42);
-  expect(seen.get(cache.steps.join())).toBeCloseTo(psnr);
-  expect([...seen.keys()]).toContain(uniformList(CALLS, cache.steps.length).join());
+  expect(seen.get(steps.join())).toBeCloseTo(psnr);
+  expect([...seen.keys()]).toContain(uniformList(CALLS, steps.length).join());
   // Nor than the presets and intervals that fit, which were tried first.
   const { even, validation } = result;
   expect(seen.get(even.steps.join())).toBeCloseTo(result.tuning.evenPsnr);
@@ -120,7 +124,7 @@ test('what gaps cost tells the errors of lists', async () => {
     (await measureGrowth(trials, 0)) as number[][],
   )) as GapCosts;
   // A gap up to the end is exact.
-  const real = async (steps: number[]) => (await trials.errors({ steps, branch: 0 })).at(-1) as number[];
+  const real = async (steps: number[]) => (await trials.errors({ steps, between: 0 })).at(-1) as number[];
   const until = [0, 1, 2, 3, 4, 5];
   for (const [i, error] of (await real(until)).entries()) {
     expect(costs.errors(until)[i]).toBeCloseTo(error, 9);
@@ -174,7 +178,7 @@ test('a stop gives the best so far, untried on other prompts; time that is over 
     },
   );
   expect(result).toMatchObject({ isCutShort: true, validation: undefined });
-  expect(isList(result.cache.steps, CALLS)).toBe(true);
+  expect(isList(stepsOf(result.cache), CALLS)).toBe(true);
   const before = tune(pipe, OPTIONS, { speedup: 1.1 }, { ...PROMPTS, maxSeconds: 1e-3 });
   await expect(before).rejects.toThrow(/maxSeconds .* had passed before a schedule was tried/);
   const reason = new Error('enough');
@@ -189,6 +193,11 @@ test('the command prints the option to paste, and says what is missing', async (
   const { code, out, err } = await run(...prompts, '--min-psnr', '10', '--branches', '0', '--max-runs', '4');
   expect({ code, err }).toEqual({ code: 0, err: '' });
   expect(out).toMatch(/--cache steps=0[\d+]*,branch=0\ncache: \{ steps: \[0[\d, ]*\], branch: 0 \}\n/);
+  const limits = ['--branches', '0', '--max-runs', '4'];
+  expect((await run(...prompts, '--budget', '10dB', '--no-predict', ...limits)).out).toMatch(
+    /--cache steps=0/,
+  );
+  expect((await run(...prompts, '--budget', 'fast')).err).toMatch(/must be as 35dB, 2.5x or 1\/3/);
   expect((await run(...prompts)).err).toMatch(/--min-psnr or --speedup is missing/);
   expect((await run('--speedup', '2')).err).toMatch(/--prompt is missing/);
 });

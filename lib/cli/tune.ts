@@ -1,4 +1,4 @@
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { invalidArgument } from '../errors.js';
 // Not from its own module: this one knows all pipelines.
 import { DiffusionPipeline } from '../index.js';
@@ -31,6 +31,8 @@ import { StatusLine } from './status-line.js';
 
 interface Flags extends Omit<GenerateFlags, 'cache' | 'seed' | 'output'> {
   minPsnr?: number;
+  budget?: TuneBudget;
+  predict: boolean;
   speedup?: number;
   prompts?: string;
   validationPrompts?: string;
@@ -44,6 +46,7 @@ interface Flags extends Omit<GenerateFlags, 'cache' | 'seed' | 'output'> {
 /** `deepcache tune`: the fastest schedule within a budget. */
 export function tuneCommand(context: CliContext): Command {
   const command = new Command('tune')
+    .alias('plan')
     .description(
       'Find the fastest DeepCache schedule for a model within a budget, and try it on other prompts.',
     )
@@ -61,6 +64,12 @@ export function tuneCommand(context: CliContext): Command {
       'the schedule closest to the uncached pictures that is at least this fast',
       toNumber,
     )
+    .addOption(
+      new Option('--budget <x>', 'the same in one: 35dB, 2.5x, or 1/3 of the time')
+        .argParser(toBudget)
+        .conflicts(['minPsnr', 'speedup']),
+    )
+    .option('--no-predict', 'search schedules that retrieve only, none that predict calls')
     .optionsGroup('What to search with:')
     .option('--prompts <file>', 'prompts, one per line; - is stdin')
     .option(
@@ -94,11 +103,11 @@ export function tuneCommand(context: CliContext): Command {
 async function run(names: Flags, context: CliContext): Promise<void> {
   const flags = await withPlaces(names, context);
   const { prompt, prompts, validationPrompts, captions, seed: drawn, minPsnr, speedup, ...rest } = flags;
-  const { branches, maxRuns, maxSeconds, ...generateFlags } = rest;
-  if (minPsnr === undefined && speedup === undefined) {
+  const { branches, maxRuns, maxSeconds, budget: either, predict, ...generateFlags } = rest;
+  if (minPsnr === undefined && speedup === undefined && either === undefined) {
     throw invalidArgument('minPsnr', 'or --speedup is missing: say what to search for');
   }
-  const budget: TuneBudget = minPsnr !== undefined ? { minPsnr } : { speedup: speedup as number };
+  const budget: TuneBudget = either ?? (minPsnr !== undefined ? { minPsnr } : { speedup: speedup as number });
   const seed = isRandom(drawn) ? drawSeed() : drawn;
   const isDemo = flags.model === undefined;
   const hasCaptions = isDemo || captions !== undefined;
@@ -143,12 +152,16 @@ async function run(names: Flags, context: CliContext): Promise<void> {
       ...(branches && { branches }),
       ...(maxRuns !== undefined && { maxRuns }),
       maxSeconds,
+      predict,
       // Ctrl-C ends the search, and what it found is printed all the same.
       stop: signal,
-      onProgress: ({ phase, runs, seconds, schedule: { steps, branch }, psnr }) => {
+      onProgress: ({ phase, runs, seconds, schedule: { steps, between }, psnr }) => {
         const tried = psnr === undefined ? '' : `: ${psnr.toFixed(1)} dB`;
         const spent = phase === 'validation' ? '' : `, run ${runs}, ${formatSeconds(seconds)} of ${limit}`;
-        line.show(`${phase}${spent}, ${steps.length} full, branch ${branch}${tried}`, false);
+        line.show(
+          `${phase}${spent}, ${steps.length} full, ${between === 'predict' ? 'others predicted' : `branch ${between}`}${tried}`,
+          false,
+        );
       },
     });
     line.clear();
@@ -174,25 +187,27 @@ function resultText(result: TuneResult, prompts: { tuning: number; validation: n
   } = result;
   const line = (name: string, figures: TuneFigures | undefined) => {
     if (!figures) return [name, 'no time left', '', ''];
-    const { psnr, evenPsnr, gain } = figures;
+    const { psnr, evenPsnr, gain, worst, evenWorst } = figures;
+    const both = (mean: number, least: number) => `${mean.toFixed(2)} / ${least.toFixed(2)} dB`;
     const sign = gain >= 0 ? '+' : '';
-    return [name, `${psnr.toFixed(2)} dB`, `${evenPsnr.toFixed(2)} dB`, `${sign}${gain.toFixed(2)} dB`];
+    return [name, both(psnr, worst), both(evenPsnr, evenWorst), `${sign}${gain.toFixed(2)} dB`];
   };
   const table = formatTable([
-    ['mean PSNR', 'this', 'best equal intervals', 'gain'],
+    ['PSNR, mean / worst picture', 'this', 'best equal intervals', 'gain'],
     line(`${prompts.tuning} tuning prompts`, tuning),
     line(`${prompts.validation} other prompts`, validation),
   ]);
   const measured = isNoisy
     ? 'too noisy to tell by those of whole runs'
     : `${low.toFixed(2)} to ${high.toFixed(2)} by those of whole runs`;
-  const evenText = `${stepsText(even)}, ${even.speedup.toFixed(2)} times as fast`;
-  const isEven = even.steps.join() === cache.steps.join() && even.branch === cache.branch;
+  const evenText = `${cacheText(even)}, ${even.speedup.toFixed(2)} times as fast`;
+  const isEven = cacheText(even) === cacheText(cache);
+  const full = cache.plan === undefined ? (cache.steps ?? []) : cache.plan.replace(/[^F]/g, '');
   return `${isWithin ? '' : 'Nothing found within the budget; the nearest is:\n'}\
-${stepsText(cache)}
-cache: { steps: [${cache.steps.join(', ')}], branch: ${cache.branch} }
+${cacheText(cache)}
+${optionText(cache)}
 
-${cache.steps.length} full steps, ${speedup.toFixed(2)} times as fast by the times of calls, ${measured}
+${full.length} full steps, ${speedup.toFixed(2)} times as fast by the times of calls, ${measured}
 ${isEven ? 'No list was better than equal intervals.' : `The best equal intervals of the budget: ${evenText}.`}
 
 ${table}
@@ -200,5 +215,26 @@ ${runs} runs in ${formatSeconds(seconds)}${isCutShort ? ', cut short' : ''}
 `;
 }
 
-const stepsText = ({ steps, branch }: TuneResult['cache']) =>
-  `--cache steps=${steps.join('+')},branch=${branch}`;
+/** '35dB', '2.5x' or '1/3'. */
+function toBudget(text: string): TuneBudget {
+  const [, decibels, times, share] = /^(?:([\d.]+) ?dB|([\d.]+)x|1\/([\d.]+))$/i.exec(text) ?? [];
+  if (decibels !== undefined) return { minPsnr: toNumber(decibels) };
+  const speedup = times ?? share;
+  if (speedup === undefined) throw new InvalidArgumentError('It must be as 35dB, 2.5x or 1/3.');
+  return { speedup: toNumber(speedup) };
+}
+
+/** As the command line takes it. */
+function cacheText({ steps, plan, gamma, damping, branch }: Partial<TuneResult['cache']>): string {
+  const settings = { steps: steps?.join('+'), plan, gamma: gamma?.join('+'), damping, branch };
+  const given = Object.entries(settings).filter(([, value]) => value !== undefined);
+  return `--cache ${given.map(([key, value]) => `${key}=${value}`).join(',')}`;
+}
+
+/** As code has it. */
+function optionText({ steps, plan, gamma, damping, branch }: TuneResult['cache']): string {
+  const list = (values: readonly number[] | undefined) => values && `[${values.join(', ')}]`;
+  const settings = { steps: list(steps), plan: plan && `'${plan}'`, gamma: list(gamma), damping, branch };
+  const given = Object.entries(settings).filter(([, value]) => value !== undefined);
+  return `cache: { ${given.map(([key, value]) => `${key}: ${value}`).join(', ')} }`;
+}

@@ -1,5 +1,6 @@
+import { keyOf, type Schedule } from './schedule.js';
 import type { Search, Tried } from './search.js';
-import { keyOf, type Trials } from './trials.js';
+import type { Trials } from './trials.js';
 
 /** A schedule beside the best even one, in mean decibels on the same prompts and seeds. */
 export interface TuneFigures {
@@ -9,13 +10,23 @@ export interface TuneFigures {
   evenPsnr: number;
   /** How much better it is. */
   gain: number;
+  /** Decibels of the picture that is least like its uncached one, of this schedule and of the even one. */
+  worst: number;
+  evenWorst: number;
 }
 
-export const figures = (psnr: number, evenPsnr: number): TuneFigures => ({
-  psnr,
-  evenPsnr,
-  gain: psnr - evenPsnr,
-});
+/** A schedule's figures beside an even one's, from runs that were made. */
+export async function figures(trials: Trials, schedule: Schedule, even: Schedule): Promise<TuneFigures> {
+  const [each, evenEach] = [await trials.decibels(schedule), await trials.decibels(even)];
+  const [psnr, evenPsnr] = [await trials.psnr(schedule), await trials.psnr(even)];
+  return {
+    psnr,
+    evenPsnr,
+    gain: psnr - evenPsnr,
+    worst: Math.min(...each),
+    evenWorst: Math.min(...evenEach),
+  };
+}
 
 /** What a search found against the best even setting, with what it has not seen. Never the worse of the two. */
 export class Decision {
@@ -39,14 +50,27 @@ export class Decision {
     this.best = candidates.find((tried) => keyOf(tried) === chosen) ?? even;
   }
 
-  /** Chooses the even setting where it is better on other prompts. */
+  /**
+   * Chooses by other prompts: the first of the best, the best that retrieves, and the even one that is no worse than the
+   * even one there. Where calls are predicted single pictures may tip over into others while the mean gains, so their
+   * worst picture must not lose either.
+   */
   async onOthers(trials: Trials): Promise<TuneFigures> {
+    const { search } = this;
     await trials.start();
     const even = { ...this.even, psnr: await trials.psnr(this.even) };
-    const best = { ...this.best, psnr: await trials.psnr(this.best) };
-    const winner = this.search.best([even, best]) as Tried;
-    if (winner === even) this.best = this.even;
-    return figures(winner.psnr, even.psnr);
+    const candidates = [this.best, ...(this.best.between === 'predict' ? [search.retrieving] : [])];
+    for (const candidate of candidates) {
+      if (!candidate) continue;
+      const found = await figures(trials, candidate, this.even);
+      const isWorse = search.best([even, { ...candidate, psnr: found.psnr }]) === even;
+      const tips = candidate.between === 'predict' && found.worst < found.evenWorst;
+      if (isWorse || tips) continue;
+      this.best = candidate;
+      return found;
+    }
+    this.best = this.even;
+    return figures(trials, this.even, this.even);
   }
 
   /** Whether it is within the budget as the best is, and not less like than the even setting of a given speed. */

@@ -1,5 +1,5 @@
 import { CACHE_PRESETS } from '../deepcache/index.js';
-import type { Schedule } from './trials.js';
+import type { Schedule } from './schedule.js';
 
 // Settings that anybody would try first: full calls at equal intervals.
 
@@ -13,7 +13,7 @@ export function presetSchedules(calls: number, branches: readonly number[]): Sch
   return Object.values(CACHE_PRESETS)
     .filter(({ interval, branch }) => branches.includes(branch) && interval < calls)
     .sort((a, b) => b.interval - a.interval)
-    .map(({ interval, branch }) => ({ steps: intervalList(calls, interval), branch }));
+    .map(({ interval, branch }) => ({ steps: intervalList(calls, interval), between: branch }));
 }
 
 /** All intervals of a branch that have different numbers of full calls, from the largest on. */
@@ -24,5 +24,5 @@ export function intervalSchedules(calls: number, branch: number): Schedule[] {
     // Of several with as many full calls the smallest is the evenest.
     lists.set(steps.length, steps);
   }
-  return [...lists.values()].map((steps) => ({ steps, branch }));
+  return [...lists.values()].map((steps) => ({ steps, between: branch }));
 }

@@ -1,10 +1,9 @@
-import { cheapestList, uniformList } from './lists.js';
+import { cheapestList } from './lists.js';
 import type { Trials } from './trials.js';
+import { mostDecibels, toDecibels } from './weighing.js';
 
 /** More full calls than this are no places of their own: only every second call then, and so on. */
 const MAX_PLACES = 64;
-/** Rounds of finding the best list and weighing the pictures by it. */
-const ROUNDS = 4;
 /** So small an error is none. */
 const TINY = 1e-12;
 
@@ -26,7 +25,7 @@ export async function measureGrowth(trials: Trials, branch: number): Promise<num
     if (trials.isOver()) return undefined;
     const start = Math.max(0, end - length);
     const steps = Array.from({ length: calls }, (_, i) => i).filter((i) => i <= start || i >= end);
-    const errors = await trials.errors({ steps, branch });
+    const errors = await trials.errors({ steps, between: branch });
     const last = errors[calls] as readonly number[];
     growth[end] = (errors[end] as readonly number[]).map((error, i) =>
       error > TINY ? (last[i] as number) / error : 1,
@@ -62,7 +61,7 @@ export class GapCosts {
     for (const start of placesOf(calls)) {
       if (trials.isOver()) return undefined;
       const steps = Array.from({ length: start + 1 }, (_, i) => i);
-      const errors = await trials.errors({ steps, branch });
+      const errors = await trials.errors({ steps, between: branch });
       costs[start] = errors.map((each, end) =>
         each.map((error, i) => error * (growth[end]?.[i] ?? growth[calls]?.[i] ?? 1)),
       );
@@ -80,27 +79,20 @@ export class GapCosts {
     return sums;
   }
 
-  /** In decibels, as the mean of the pictures has it: higher is better. */
   decibels(list: readonly number[]): number {
-    const errors = this.errors(list);
-    return errors.reduce((sum, error) => sum - 10 * Math.log10(error), 0) / errors.length;
+    return toDecibels(this.errors(list));
   }
 
-  /**
-   * The list of so many full calls with the most decibels. Those are means of logarithms, which do not add up over
-   * gaps; but the errors do, each picture's divided by what the best list so far leaves in it.
-   */
+  /** The list of so many full calls with the most decibels. */
   bestList(count: number): number[] | undefined {
-    let best: number[] | undefined;
-    let weights = this.errors(uniformList(this.calls, count)).map((error) => 1 / error);
-    for (let round = 0; round < ROUNDS; round++) {
-      const list = cheapestList(placesOf(this.calls), this.calls, count, (start, end) =>
-        (this.costs[start]?.[end] ?? []).reduce((sum, error, i) => sum + error * (weights[i] as number), 0),
-      );
-      if (!list) return undefined;
-      if (!best || this.decibels(list) > this.decibels(best)) best = list;
-      weights = this.errors(list).map((error) => 1 / error);
-    }
-    return best;
+    return mostDecibels(
+      this.calls,
+      count,
+      (list) => this.errors(list),
+      (weights) =>
+        cheapestList(placesOf(this.calls), this.calls, count, (start, end) =>
+          (this.costs[start]?.[end] ?? []).reduce((sum, error, i) => sum + error * (weights[i] as number), 0),
+        ),
+    );
   }
 }

@@ -1,8 +1,9 @@
-import { invalidArgument } from '../errors.js';
+import { DeepCacheError, invalidArgument } from '../errors.js';
+import { type Candidate, Candidates } from './candidates.js';
 import { intervalSchedules, presetSchedules } from './even.js';
-import { GapCosts, measureGrowth } from './gaps.js';
-import { neighbours, nonuniformLists, uniformList } from './lists.js';
-import type { Schedule, Trials } from './trials.js';
+import { uniformList } from './lists.js';
+import { type Between, keyOf, type Schedule } from './schedule.js';
+import type { Trials } from './trials.js';
 
 /** The constraint: a least PSNR, for which the fastest schedule is searched, or a least speedup, for which the closest is. */
 export type TuneBudget = { minPsnr: number } | { speedup: number };
@@ -15,8 +16,7 @@ export interface Tried extends Schedule {
 
 /** Decibels that a move must gain: less would be chance. */
 const MIN_GAIN = 0.05;
-/** Full calls are moved this far at once, and this many moves are tried in a row without one that helps. */
-const REACH = 2;
+/** So many moves are tried in a row without one that helps. */
 const MAX_MOVES = 8;
 /** Schedules that are run with other noise in the end, besides even steps. */
 export const FINALISTS = 3;
@@ -26,38 +26,39 @@ const HOPE = 1;
 /** Runs that calls are timed with: the first ones make plans, and a machine may be busy for a moment. */
 const TIMING_ROUNDS = 2;
 
-/** Full calls and branch of schedules that take the same time. */
-interface Candidate {
-  count: number;
-  branch: number;
-}
-
 /**
  * Searches a schedule within a budget. Even settings come first: the presets, and the intervals that fit. Then what gaps
- * cost is measured ({@link GapCosts}); it names the best list for each number of full calls and branch. Those that come
- * into question are run, together with the evenly spaced list and the paper's, and single full calls of the best are
- * moved as long as that helps.
+ * cost is measured ({@link Candidates}); it names the best list for
+ * each number of full calls and branch. Those that come into question are run, together with the evenly spaced list and
+ * the paper's, and single full calls of the best are moved as long as that helps.
  */
 export class Search {
-  readonly #costs = new Map<number, GapCosts>();
+  readonly #candidates: Candidates;
   readonly #tried = new Map<string, Tried>();
   readonly #even: Tried[] = [];
+  #canPredict: boolean;
 
   constructor(
     private readonly trials: Trials,
     private readonly budget: TuneBudget,
     private readonly branches: readonly number[],
-  ) {}
+    /** Whether predicted calls are searched, too, where the sampler can do with them. */
+    canPredict: boolean,
+  ) {
+    this.#canPredict = canPredict;
+    this.#candidates = new Candidates(trials);
+  }
 
-  isWithin({ steps, branch, psnr }: Tried): boolean {
-    if ('minPsnr' in this.budget) return psnr >= this.budget.minPsnr;
-    return this.#speedup({ count: steps.length, branch }) >= this.budget.speedup;
+  isWithin(tried: Tried): boolean {
+    if ('minPsnr' in this.budget) return tried.psnr >= this.budget.minPsnr;
+    return this.#speedup(tried) >= this.budget.speedup;
   }
 
   /** Times calls, and tries the presets and intervals that fit the budget, the first of them even without time. */
   async start(): Promise<void> {
     for (let round = 0; round < TIMING_ROUNDS; round++) {
-      for (const branch of this.branches) await this.trials.errors({ steps: [0], branch });
+      for (const branch of this.branches) await this.trials.errors({ steps: [0], between: branch });
+      await this.#timePredictions();
     }
     const { calls } = this.trials;
     if ('speedup' in this.budget) {
@@ -70,7 +71,7 @@ export class Search {
         ...intervals.filter(isDefined),
       ];
       if (fitting.length === 0) {
-        const top = Math.max(...this.branches.map((branch) => this.#speedup({ count: 1, branch })));
+        const top = Math.max(...this.branches.map((between) => this.#speedup({ count: 1, between })));
         throw invalidArgument('speedup', `${speedup} cannot be reached: at most ${top.toFixed(2)} here`);
       }
       for (const schedule of fitting) await this.#tryEven(schedule);
@@ -92,14 +93,9 @@ export class Search {
   async measure(): Promise<void> {
     const { budget } = this;
     const useful = this.branches.filter(
-      (branch) => 'minPsnr' in budget || this.#speedup({ count: 1, branch }) >= budget.speedup,
+      (between) => 'minPsnr' in budget || this.#speedup({ count: 1, between }) >= budget.speedup,
     );
-    if (useful.length === 0) return;
-    const growth = await measureGrowth(this.trials, useful[0] as number);
-    for (const branch of useful) {
-      const costs = growth && (await GapCosts.measure(this.trials, branch, growth));
-      if (costs) this.#costs.set(branch, costs);
-    }
+    await this.#candidates.measure(useful, this.#canPredict);
   }
 
   /** Tries lists, as long as there is time; {@link answer} has the best of all that were tried. */
@@ -110,6 +106,11 @@ export class Search {
   /** The best that was tried; undefined before the first. */
   answer(): Tried | undefined {
     return this.best([...this.#tried.values()]);
+  }
+
+  /** The best of those tried that predict nothing. */
+  get retrieving(): Tried | undefined {
+    return this.best([...this.#tried.values()].filter(({ between }) => between !== 'predict'));
   }
 
   /** The best of the presets and intervals that were tried. */
@@ -130,14 +131,14 @@ export class Search {
   }
 
   /** What else may turn out to be the best: the closest of those tried that take the same time, and even steps. */
-  async finalists({ steps, branch }: Tried): Promise<Tried[]> {
+  async finalists({ steps, between }: Tried): Promise<Tried[]> {
     const list = uniformList(this.trials.calls, steps.length);
-    const uniform = this.trials.isOver() ? undefined : await this.#try({ steps: list, branch });
+    const uniform = this.trials.isOver() ? undefined : await this.#try({ steps: list, between });
     const others = [...this.#tried.values()].filter(
       (tried) =>
-        tried.branch === branch &&
+        tried.between === between &&
         tried.steps.length === steps.length &&
-        String(tried.steps) !== String(uniform?.steps),
+        (!uniform || keyOf(tried) !== keyOf(uniform)),
     );
     others.sort((a, b) => b.psnr - a.psnr);
     return [...(uniform ? [uniform] : []), ...others.slice(0, FINALISTS)];
@@ -146,11 +147,11 @@ export class Search {
   /** Looks for the schedule closest to the uncached result among those that are fast enough. */
   async #closest(wanted: number): Promise<void> {
     const starts: Tried[] = [];
-    for (const branch of this.branches) {
+    for (const between of this.#betweens) {
       if (this.trials.isOver()) break;
       // More full calls come closer to the uncached result.
-      const most = this.#counts(branch, wanted).at(-1);
-      if (most !== undefined) starts.push(await this.#start({ count: most, branch }));
+      const most = this.#counts(between, wanted).at(-1);
+      if (most !== undefined) starts.push(await this.#start({ count: most, between }));
     }
     // The second best may be the better one to refine.
     for (const one of starts.sort((a, b) => b.psnr - a.psnr).slice(0, 2)) await this.#refine(one);
@@ -158,45 +159,35 @@ export class Search {
 
   /** Looks for the fastest schedule among those that are close enough. */
   async #fastest(wanted: number): Promise<void> {
-    for (const branch of this.branches) {
+    for (const between of this.#betweens) {
       // Those that would be faster than what was found, from the fastest on; more full calls come closer.
       const best = this.answer();
       const known = best && this.isWithin(best) ? this.#speedup(best) : 1;
-      const counts = this.#counts(branch, known).filter((count) => this.#speedup({ count, branch }) > known);
+      const counts = this.#counts(between, known).filter(
+        (count) => this.#speedup({ count, between }) > known,
+      );
       const first = await firstThat(counts, async (count) => {
         if (this.trials.isOver()) return undefined;
-        return this.isWithin(await this.#try(this.#bestLists({ count, branch })[0]));
+        return this.isWithin(await this.#try(this.#candidates.lists({ count, between })[0]));
       });
       // One full call less, with all lists and moves.
       const count = counts[first - 1];
       if (count === undefined || this.trials.isOver()) continue;
-      const start = await this.#start({ count, branch });
+      const start = await this.#start({ count, between });
       if (!this.isWithin(start) && start.psnr >= wanted - HOPE) await this.#refine(start, wanted);
     }
   }
 
   /** Numbers of full calls with which a branch is at least so fast, ascending. */
-  #counts(branch: number, speedup: number): number[] {
+  #counts(between: Between, speedup: number): number[] {
     return Array.from({ length: this.trials.calls - 1 }, (_, i) => i + 1).filter(
-      (count) => this.#speedup({ count, branch }) >= speedup,
+      (count) => this.#speedup({ count, between }) >= speedup,
     );
-  }
-
-  /** Lists worth trying, the most promising first: by the costs of gaps, the evenly spaced and the paper's. */
-  #bestLists({ count, branch }: Candidate): Schedule[] {
-    const { calls } = this.trials;
-    const uniform = uniformList(calls, count);
-    const nonuniform = nonuniformLists(calls, count);
-    const costs = this.#costs.get(branch);
-    const best = costs?.bestList(count);
-    if (costs) nonuniform.sort((a, b) => costs.decibels(b) - costs.decibels(a));
-    const lists = best ? [best, uniform, ...nonuniform.slice(0, 1)] : [uniform, ...nonuniform];
-    return lists.map((steps) => ({ steps, branch }));
   }
 
   async #start(candidate: Candidate): Promise<Tried> {
     let best: Tried | undefined;
-    for (const schedule of this.#bestLists(candidate)) {
+    for (const schedule of this.#candidates.lists(candidate)) {
       if (best && this.trials.isOver()) break;
       if (best && (await this.trials.gain(schedule, best)) <= 0) continue;
       best = await this.#try(schedule);
@@ -207,26 +198,38 @@ export class Search {
   /** Moves single full calls until no move helps, or the wanted PSNR is reached. */
   async #refine(start: Tried, wanted = Infinity): Promise<void> {
     let best = start;
-    const { branch } = start;
-    const costs = this.#costs.get(branch);
     for (let improved = true; improved && best.psnr < wanted; ) {
       improved = false;
-      const moves = neighbours(best.steps, this.trials.calls, REACH);
-      if (costs) moves.sort((a, b) => costs.decibels(b) - costs.decibels(a));
-      for (const steps of moves.slice(0, MAX_MOVES)) {
+      for (const moved of this.#candidates.moves(best).slice(0, MAX_MOVES)) {
         if (this.trials.isOver()) return;
-        if ((await this.trials.gain({ steps, branch }, best)) < MIN_GAIN) continue;
-        best = await this.#try({ steps, branch });
+        if ((await this.trials.gain(moved, best)) < MIN_GAIN) continue;
+        best = await this.#try(moved);
         improved = true;
         break;
       }
     }
   }
 
+  /** What may be between full calls. */
+  get #betweens(): Between[] {
+    return this.#canPredict ? [...this.branches, 'predict'] : [...this.branches];
+  }
+
+  /** Where the sampler leaves no room for predictions, there will be none. */
+  async #timePredictions(): Promise<void> {
+    if (!this.#canPredict) return;
+    try {
+      await this.trials.errors({ steps: [0], between: 'predict' });
+    } catch (error) {
+      if (!(error instanceof DeepCacheError && error.code === 'ERR_DEEPCACHE_UNSUPPORTED')) throw error;
+      this.#canPredict = false;
+    }
+  }
+
   async #try(schedule: Schedule | undefined): Promise<Tried> {
     const known = schedule as Schedule;
     const tried = { ...known, psnr: await this.trials.psnr(known) };
-    this.#tried.set(`${known.branch}:${known.steps.join()}`, tried);
+    this.#tried.set(keyOf(known), tried);
     return tried;
   }
 
@@ -239,12 +242,12 @@ export class Search {
   }
 
   #speedup(one: Candidate | Schedule): number {
-    const { count, branch } = 'steps' in one ? candidateOf(one) : one;
-    return this.trials.speedup(count, branch);
+    const { count, between } = 'steps' in one ? candidateOf(one) : one;
+    return this.trials.speedup(count, between);
   }
 }
 
-const candidateOf = ({ steps, branch }: Schedule): Candidate => ({ count: steps.length, branch });
+const candidateOf = ({ steps, between }: Schedule): Candidate => ({ count: steps.length, between });
 
 const isDefined = <T>(value: T | undefined): value is T => value !== undefined;
 

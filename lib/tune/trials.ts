@@ -5,6 +5,8 @@ import { psnr } from '../metrics/psnr.js';
 import type { UNetModel } from '../models/unet.js';
 import type { GenerateOptions } from '../pipelines/inputs/options.js';
 import type { GenerateResult, GenerateStats, StepEvent } from '../pipelines/outputs/result.js';
+import { type Between, cacheOf, keyOf, type Schedule } from './schedule.js';
+import { type Trajectory, type UncachedRun, uncachedRun } from './uncached.js';
 
 /** Decibels that equal pictures count: Infinity would drown all others. */
 const EQUAL = 80;
@@ -17,14 +19,8 @@ export interface TunablePipeline {
   generate(options: GenerateOptions): Promise<GenerateResult>;
   /** What says which branches there are, and what calls cost. */
   readonly unet: Pick<UNetModel, 'validateBranch'>;
-}
-
-/** Full calls, and the branch of the others. */
-export interface Schedule {
-  /** The full calls. */
-  steps: readonly number[];
-  /** The branch of the cached calls. */
-  branch: number;
+  /** Pipelines with latents have one; predicted calls are searched for these only. */
+  readonly vae?: unknown;
 }
 
 /** A run was ended because there is no more time. */
@@ -36,10 +32,10 @@ export class Trials {
   runs = 0;
   #references: readonly Image[] = [];
   #referenceStats: GenerateStats | undefined;
-  /** Latents of the uncached run after each call. */
-  #path: Float32Array[] = [];
+  /** Of the uncached run. */
+  readonly #path: Trajectory = { latents: [], denoised: [], levels: [] };
   readonly #known = new Map<string, { decibels: readonly number[]; stats: GenerateStats }>();
-  readonly #seconds = new Map<'full' | number, number>();
+  readonly #seconds = new Map<'full' | Between, number>();
 
   constructor(
     private readonly pipe: TunablePipeline,
@@ -69,7 +65,7 @@ export class Trials {
 
   /** Mean decibels of the pictures. */
   async psnr(schedule: Schedule): Promise<number> {
-    return mean(await this.#decibels(schedule));
+    return mean(await this.decibels(schedule));
   }
 
   /**
@@ -77,18 +73,24 @@ export class Trials {
    * loss counts up to a bound: now and then one tips over into another picture, which says little about others.
    */
   async gain(schedule: Schedule, other: Schedule): Promise<number> {
-    const [values, others] = [await this.#decibels(schedule), await this.#decibels(other)];
+    const [values, others] = [await this.decibels(schedule), await this.decibels(other)];
     return mean(values.map((value, i) => clamp(value - (others[i] as number))));
   }
 
-  async #decibels({ steps, branch }: Schedule): Promise<readonly number[]> {
-    const key = keyOf({ steps, branch });
+  /** What the uncached run found; undefined where it had no previews, or no noise to find. */
+  get uncached(): UncachedRun | undefined {
+    return uncachedRun(this.#path, this.#references.length);
+  }
+
+  /** Decibels of each picture. */
+  async decibels(schedule: Schedule): Promise<readonly number[]> {
+    const key = keyOf(schedule);
     const known = this.#known.get(key);
     if (known) return known.decibels;
-    const { images, stats } = await this.#run({ steps, branch });
+    const { images, stats } = await this.#run(schedule);
     const decibels = images.map((image, i) => Math.min(EQUAL, psnr(image, this.#references[i] as Image)));
     this.#known.set(key, { decibels, stats });
-    this.hooks.onRun({ steps, branch }, mean(decibels));
+    this.hooks.onRun(schedule, mean(decibels));
     return decibels;
   }
 
@@ -96,23 +98,23 @@ export class Trials {
    * How far a schedule has strayed before each call, and in the end: for each of them the squared distance of every
    * picture's latents from the uncached run's, as a share of the final ones' square.
    */
-  async errors({ steps, branch }: Schedule): Promise<(readonly number[])[]> {
-    const path: Float32Array[] = [];
-    await this.#run({ steps, branch }, path, 'latent');
+  async errors(schedule: Schedule): Promise<(readonly number[])[]> {
+    const path: Trajectory = { latents: [], denoised: [], levels: [] };
+    await this.#run(schedule, path, 'latent');
     const pictures = this.#references.length;
-    const last = this.#path[this.calls - 1] as Float32Array;
+    const last = this.#path.latents[this.calls - 1] as Float32Array;
     const size = last.length / pictures;
     const scale = Array.from({ length: pictures }, (_, i) => squares(last, i * size, size));
-    const errors = path.map((latents, call) =>
-      scale.map((whole, i) => squares(latents, i * size, size, this.#path[call]) / whole),
+    const errors = path.latents.map((latents, call) =>
+      scale.map((whole, i) => squares(latents, i * size, size, this.#path.latents[call]) / whole),
     );
-    this.hooks.onRun({ steps, branch });
+    this.hooks.onRun(schedule);
     return [scale.map(() => 0), ...errors];
   }
 
   async #run(
-    cache: false | { steps: readonly number[]; branch: number },
-    path?: Float32Array[],
+    schedule: Schedule | false,
+    path?: Trajectory,
     output: 'image' | 'latent' = 'image',
   ): Promise<GenerateResult> {
     const { options } = this;
@@ -121,14 +123,18 @@ export class Trials {
     const running = this.pipe.generate({
       ...options,
       signal,
-      cache,
+      cache: schedule && cacheOf(schedule, this.calls),
       output,
       ...(path && { latentsEvery: 1 }),
-      onStep: ({ full, seconds, latents }: StepEvent) => {
+      ...(path === this.#path && this.pipe.vae !== undefined && { previewEvery: 1 }),
+      onStep: ({ full, seconds, latents, preview, noiseLevel }: StepEvent) => {
         // The fastest of all calls: other work on the machine only ever slows them down.
-        const kind = full ? 'full' : ((cache as Schedule).branch as number);
+        const kind = full || !schedule ? 'full' : schedule.between;
         this.#seconds.set(kind, Math.min(seconds, this.#seconds.get(kind) ?? Infinity));
-        if (path && latents) path.push(latents.data);
+        if (!path || !latents) return;
+        path.latents.push(latents.data);
+        path.levels.push(noiseLevel);
+        if (preview) path.denoised.push(preview.data);
       },
     });
     try {
@@ -148,14 +154,12 @@ export class Trials {
   }
 
   /** What a number of full calls makes of the time: how many times as fast all calls together are. */
-  speedup(count: number, branch: number): number {
+  speedup(count: number, between: Between): number {
     const full = this.#seconds.get('full') as number;
-    const cached = this.#seconds.get(branch) as number;
+    const cached = this.#seconds.get(between) as number;
     return (this.calls * full) / (count * full + (this.calls - count) * cached);
   }
 }
-
-export const keyOf = ({ steps, branch }: Schedule) => `${branch}:${steps.join()}`;
 
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
 

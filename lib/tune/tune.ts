@@ -1,13 +1,15 @@
 import { Callbacks } from '../callbacks.js';
 import { type SpeedupSpread, spreadOf } from '../compare/speedup.js';
+import type { CacheSettings } from '../deepcache/index.js';
 import { invalidArgument } from '../errors.js';
 import { show } from '../messages.js';
 import { checkNames } from '../names.js';
 import type { GenerateOptions } from '../pipelines/inputs/options.js';
 import { drawSeed, isRandom } from '../pipelines/inputs/seeds.js';
 import { Decision, figures, type TuneFigures } from './decision.js';
+import { cacheOf, type Schedule } from './schedule.js';
 import { FINALISTS, Search, type Tried, type TuneBudget } from './search.js';
-import { OutOfTime, type Schedule, Trials, type TunablePipeline } from './trials.js';
+import { OutOfTime, Trials, type TunablePipeline } from './trials.js';
 
 /** What the search is given. */
 export interface TuneOptions {
@@ -19,6 +21,8 @@ export interface TuneOptions {
   seed?: number;
   /** Branches that are searched. Default 0 to 3, as far as the U-Net has them. */
   branches?: readonly number[];
+  /** Whether schedules that predict calls are searched, too, where the sampler can. Default true. */
+  predict?: boolean;
   /** Ends the search, with the best so far, after so many runs of all prompts. Default 500. */
   maxRuns?: number;
   /** Seconds that all may take; the search leaves some of them to trying its result on other prompts. Default 300. */
@@ -34,6 +38,7 @@ const NAMES = [
   'validationPrompts',
   'seed',
   'branches',
+  'predict',
   'maxRuns',
   'maxSeconds',
   'stop',
@@ -56,8 +61,8 @@ export interface TuneEvent {
 
 /** What the search found. */
 export interface TuneResult extends SpeedupSpread {
-  /** The option to use. */
-  cache: { steps: number[]; branch: number };
+  /** The option to use: its full calls and a branch, or a plan. */
+  cache: CacheSettings;
   /** From the times of single calls; the range is that of whole runs. */
   speedup: number;
   /** Whether the budget holds on the tuning prompts; when not, this is the nearest that was found. */
@@ -157,7 +162,7 @@ export async function tune(
   const trials: Trials = new Trials(pipe, run(prompts, seed), { isOver, onRun, end });
   const branches = tuning.branches ?? DEFAULT_BRANCHES.filter((branch) => hasBranch(pipe, branch));
   for (const branch of branches) pipe.unet.validateBranch(branch);
-  const search = new Search(trials, budget, branches);
+  const search = new Search(trials, budget, branches, tuning.predict !== false && pipe.vae !== undefined);
   await inTime(async () => {
     await trials.start();
     const reserve = (AGAIN_RUNS + OTHERS_RUNS * ratio) * seconds();
@@ -196,19 +201,19 @@ export async function tune(
   });
   await callbacks.settled(options.signal);
   const { best } = decision;
-  const { steps, branch, psnr } = best;
   return {
-    cache: { steps: [...steps], branch },
-    speedup: trials.speedup(steps.length, branch),
+    cache: cacheOf(best, trials.calls),
+    speedup: trials.speedup(best.steps.length, best.between),
     ...spreadOf([trials, again, others].flatMap((all) => all.measuredSpeedups(best))),
     isWithin: search.isWithin(best),
     even: {
       steps: [...even.steps],
-      branch: even.branch,
-      speedup: trials.speedup(even.steps.length, even.branch),
+      // Even settings predict nothing.
+      branch: even.between as number,
+      speedup: trials.speedup(even.steps.length, even.between),
     },
     ...spent,
-    tuning: figures(psnr, even.psnr),
+    tuning: await figures(trials, best, even),
     validation,
   };
 }

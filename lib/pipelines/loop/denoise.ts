@@ -7,7 +7,13 @@ import { stagedRequest } from '../../native/staging.js';
 import type { DenoiseRequest, DenoiseResult } from '../../native/types.js';
 import { LatentPreview } from '../../previews/latent-preview.js';
 import type { LatentProjection } from '../../previews/projection.js';
-import type { CompiledSchedule, CompileOptions, SamplerOptions, Scheduler } from '../../schedulers/index.js';
+import type {
+  CompiledSchedule,
+  CompileOptions,
+  NoiseLevel,
+  SamplerOptions,
+  Scheduler,
+} from '../../schedulers/index.js';
 import { checkSamplerOptions } from '../../schedulers/run-options.js';
 import { FloatTensor } from '../../tensor.js';
 import type { RunOptions, RunSpan } from '../inputs/options.js';
@@ -133,6 +139,7 @@ export async function runLoop(
         full: kind === 'full',
         kind,
         timestep: compiled.timesteps[step.row] as number,
+        noiseLevel: compiled.noiseLevels[step.row] as NoiseLevel,
         seconds: step.milliseconds / 1000,
         ...(step.x0 &&
           previews && { preview: new LatentPreview(step.x0, shape, previews.projection, previews.scale) }),

@@ -1,6 +1,7 @@
 import type { CallKind } from '../../deepcache/index.js';
 import type { Image } from '../../images/image.js';
 import type { LatentPreview } from '../../previews/latent-preview.js';
+import type { NoiseLevel } from '../../schedulers/index.js';
 import type { Tensor } from '../../tensor.js';
 import { jsonSeeds, type Seed } from '../inputs/seeds.js';
 
@@ -20,6 +21,8 @@ export interface StepEvent {
   kind: CallKind;
   /** Of the call, from the scheduler. */
   timestep: number;
+  /** How picture and noise are mixed in the latents that the call was given. */
+  noiseLevel: NoiseLevel;
   /** Seconds that the call took. */
   seconds: number;
   /** What the picture is going to be: latents [n, c, h, w] and images of them, when `previewEvery` asked for them. */

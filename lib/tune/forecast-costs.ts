@@ -1,0 +1,177 @@
+import { lineFactor } from '../deepcache/index.js';
+import type { NoiseLevel } from '../schedulers/index.js';
+import { pause } from '../slices.js';
+import { cheapestPairs, type Gap } from './cheapest-pairs.js';
+import { placesOf } from './gaps.js';
+import type { ForecastRule, Schedule } from './schedule.js';
+import type { UncachedRun } from './uncached.js';
+import { mostDecibels, toDecibels } from './weighing.js';
+
+/** Longer gaps are not looked at: forecasts of so many calls are worth nothing. */
+const MAX_GAP = 16;
+/** So small an error is none. */
+const TINY = 1e-12;
+
+const RULES: readonly ForecastRule[] = ['held', 'half', 'line', 'fitted'];
+
+/** The calls between full ones `last` and `end`, predicted from `last` and the full call before it, -1: none. */
+interface PredictedGap {
+  /** The factors of its calls. */
+  gamma: number[];
+  /** Of each picture, the squared error that it leaves in the final latents, as a share of their square. */
+  errors: number[];
+}
+
+/**
+ * What gaps of predicted calls cost, by arithmetic on what an uncached run found, without further runs. In y = x / alpha,
+ * over s = sigma / alpha, a step is a straight one along the noise (Song et al. 2020, equation 14), so a gap between
+ * full calls k and l, with forecasts z^ of the noise z, leaves the error sum over i of (s_i+1 - s_i) (z^_i - z_i) at l;
+ * what that becomes by the end was measured (`growth`). z^_i = z_k + gamma_i (z_k - z_j), j being the full call before k,
+ * by one of four rules: gamma is 0 (held), as a straight line over log(alpha / sigma) has it, half of that, or what fits
+ * the pictures best by least squares.
+ */
+export class ForecastCosts {
+  private constructor(
+    private readonly calls: number,
+    private readonly places: readonly number[],
+    private readonly gaps: Readonly<Record<ForecastRule, ReadonlyMap<string, PredictedGap>>>,
+  ) {}
+
+  static async measure(run: UncachedRun, growth: readonly (readonly number[])[]): Promise<ForecastCosts> {
+    const { calls } = run;
+    const places = placesOf(calls);
+    const gaps = { held: new Map(), half: new Map(), line: new Map(), fitted: new Map() };
+    for (const last of places) {
+      for (const before of [-1, ...places.filter((place) => place < last)]) {
+        for (const rule of RULES) {
+          for (const [end, gap] of predictedGaps(run, growth, before, last, rule)) {
+            if (end === calls || places.includes(end)) gaps[rule].set(keyOf(before, last, end), gap);
+          }
+          await pause();
+        }
+      }
+    }
+    return new ForecastCosts(calls, places, gaps);
+  }
+
+  /** The best list of full calls for each rule, the most promising first. */
+  best(count: number): Schedule[] {
+    const found = RULES.flatMap((rule) => this.#bestOf(rule, count) ?? []);
+    return found.sort((a, b) => this.decibels(b) - this.decibels(a));
+  }
+
+  /** A list of full calls with the factors that the rule gives its predicted calls. */
+  schedule(steps: readonly number[], rule: ForecastRule): Schedule {
+    const gamma = pairsOf(steps, this.calls).flatMap(
+      ([before, last, end]) => this.#gap(rule, before, last, end)?.gamma ?? Array(end - last - 1).fill(0),
+    );
+    return { steps, between: 'predict', rule, gamma };
+  }
+
+  decibels({ steps, rule = 'held' }: Schedule): number {
+    return toDecibels(this.#errors(steps, rule));
+  }
+
+  #bestOf(rule: ForecastRule, count: number): Schedule | undefined {
+    const list = mostDecibels(
+      this.calls,
+      count,
+      (steps) => this.#errors(steps, rule),
+      (weights) =>
+        cheapestPairs(this.places, this.calls, count, (before, last, end) =>
+          (this.#gap(rule, before, last, end)?.errors ?? [Infinity]).reduce(
+            (sum, error, i) => sum + error * (weights[i] as number),
+            0,
+          ),
+        ),
+    );
+    return list && this.schedule(list, rule);
+  }
+
+  #gap(rule: ForecastRule, before: number, last: number, end: number): PredictedGap | undefined {
+    return this.gaps[rule].get(keyOf(before, last, end));
+  }
+
+  #errors(steps: readonly number[], rule: ForecastRule): number[] {
+    const sums: number[] = [];
+    for (const [before, last, end] of pairsOf(steps, this.calls)) {
+      const { errors } = this.#gap(rule, before, last, end) ?? { errors: [Infinity] };
+      for (const [picture, error] of errors.entries()) sums[picture] = (sums[picture] ?? TINY) + error;
+    }
+    return sums;
+  }
+}
+
+const keyOf = (...gap: Gap) => gap.join();
+
+/** The gaps of a list, each with the full call before. */
+const pairsOf = (steps: readonly number[], calls: number): Gap[] =>
+  steps.map((last, i) => [steps[i - 1] ?? -1, last, steps[i + 1] ?? calls]);
+
+/** The gaps that begin after full calls `before` and `last`, by their end, the empty one first. */
+function* predictedGaps(
+  run: UncachedRun,
+  growth: readonly (readonly number[])[],
+  before: number,
+  last: number,
+  rule: ForecastRule,
+): Generator<[end: number, PredictedGap]> {
+  const { calls, pictures, noise, levels, squares } = run;
+  const held = noise[last] as Float32Array;
+  const older = before < 0 ? held : (noise[before] as Float32Array);
+  const size = held.length / pictures;
+  const strayed = new Float64Array(held.length);
+  const gamma: number[] = [];
+  const longest = Math.max(MAX_GAP, 2 * Math.ceil(calls / placesOf(calls).length));
+  for (let end = last + 1; end <= Math.min(calls, last + 1 + longest); end++) {
+    const { sqrtAlpha: alpha } = levels[end] ?? { sqrtAlpha: 1 };
+    const errors = squares.map((square, picture) => {
+      let sum = 0;
+      for (let i = picture * size; i < (picture + 1) * size; i++) sum += (strayed[i] as number) ** 2;
+      return ((sum * alpha * alpha) / square) * (growth[end]?.[picture] ?? growth[calls]?.[picture] ?? 1);
+    });
+    yield [end, { gamma: [...gamma], errors }];
+    if (end === calls) return;
+    const factor = before < 0 ? 0 : round(factorOf(run, before, last, end, rule));
+    gamma.push(factor);
+    const step = levelAt(levels, end + 1) - levelAt(levels, end);
+    const real = noise[end] as Float32Array;
+    for (let i = 0; i < real.length; i++) {
+      const [now, then] = [held[i] as number, older[i] as number];
+      strayed[i] = (strayed[i] as number) + step * (now + factor * (now - then) - (real[i] as number));
+    }
+  }
+}
+
+function factorOf(
+  { noise, levels }: UncachedRun,
+  before: number,
+  last: number,
+  call: number,
+  rule: ForecastRule,
+): number {
+  if (rule === 'held') return 0;
+  if (rule === 'line') return lineFactor(levels, call, last, before);
+  if (rule === 'half') return lineFactor(levels, call, last, before) / 2;
+  const [older, held, real] = [noise[before], noise[last], noise[call]] as Float32Array[] as [
+    Float32Array,
+    Float32Array,
+    Float32Array,
+  ];
+  let [product, square] = [0, 0];
+  for (let i = 0; i < held.length; i++) {
+    const change = (held[i] as number) - (older[i] as number);
+    product += change * ((real[i] as number) - (held[i] as number));
+    square += change * change;
+  }
+  return square > 0 ? product / square : 0;
+}
+
+/** Factors are pasted into options: digits beyond these change nothing that can be seen. */
+const round = (factor: number) => Math.round(1000 * factor) / 1000;
+
+/** sigma / alpha; behind the last call there is no noise. */
+function levelAt(levels: readonly NoiseLevel[], call: number): number {
+  const level = levels[call];
+  return level ? level.sigma / level.sqrtAlpha : 0;
+}

@@ -1,0 +1,35 @@
+import { uniformList } from './lists.js';
+
+/** Rounds of finding the best list and weighing the pictures by it. */
+const ROUNDS = 4;
+
+/** What a list's errors, squared and as shares, are in decibels, as the mean of the pictures has it: higher is better. */
+export const toDecibels = (errors: readonly number[]) =>
+  errors.reduce((sum, error) => sum - 10 * Math.log10(error), 0) / errors.length;
+
+/**
+ * The list of `count` full calls with the most decibels. Those are means of logarithms, which do not add up over gaps;
+ * but the errors do, each picture's divided by what the best list so far leaves in it.
+ *
+ * @param errorsOf the squared error that a list leaves in each picture.
+ * @param cheapest the list with the least sum of errors times these weights of the pictures.
+ */
+export function mostDecibels(
+  calls: number,
+  count: number,
+  errorsOf: (list: readonly number[]) => number[],
+  cheapest: (weights: readonly number[]) => number[] | undefined,
+): number[] | undefined {
+  let best: number[] | undefined;
+  let decibels = -Infinity;
+  const even = errorsOf(uniformList(calls, count));
+  let weights = even.map((error) => (Number.isFinite(error) ? 1 / error : 1));
+  for (let round = 0; round < ROUNDS; round++) {
+    const list = cheapest(weights);
+    if (!list) return best;
+    const errors = errorsOf(list);
+    if (toDecibels(errors) > decibels) [best, decibels] = [list, toDecibels(errors)];
+    weights = errors.map((error) => 1 / error);
+  }
+  return best;
+}
