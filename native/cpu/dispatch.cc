@@ -3,8 +3,8 @@
 #include <cstdlib>
 #include <string>
 
-#include "features.h"
 #include "kernels.h"
+#include "runtime/cpu_features.h"
 #include "runtime/error.h"
 
 namespace deepcache::cpu {

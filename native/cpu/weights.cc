@@ -87,11 +87,15 @@ void pack_panel(CpuWeight& weight, const WeightSpec& spec, const SourceRows& row
       kernels.round_to_e4m3(row, row, row_floats, of.factor, of.scale);
     }
   std::vector<const float*> pointers(width);
+  // Without taps the turned block is what is wanted.
+  const bool in_place = taps == 1 && spec.recipe != Recipe::upsample;
   for (size_t c0 = 0; c0 < size_t(spec.in); c0 += channels) {
     const size_t some = std::min(channels, spec.in - c0), count = some * taps;
     for (size_t lane = 0; lane < width; lane++)
       pointers[lane] = read + lane * row_floats + c0 * taps;
-    kernels.transpose(pointers.data(), int(width), int(count), turned, int(width));
+    kernels.transpose(pointers.data(), int(width), int(count), in_place ? out + c0 * width : turned,
+                      int(width));
+    if (in_place) continue;
     for (size_t c = 0; c < some; c++) {
       const float* from = turned + c * taps * width;
       if (spec.recipe == Recipe::upsample) {

@@ -10,6 +10,7 @@
 #include "error.h"
 #include "files.h"
 #include "half.h"
+#include "halves.h"
 
 namespace deepcache {
 namespace {
@@ -26,15 +27,25 @@ void read_stored(const SourceTensor& source, size_t offset, size_t count, Stored
     source.file->read(out, bytes, source.offset + at);
 }
 
-template <typename Stored, typename Widen>
-void widen(const SourceTensor& source, size_t offset, size_t count, float* out, Widen widen_one) {
+// `widen_all(values, count, out)` is called for some at a time.
+template <typename Stored, typename WidenAll>
+void widen_by(const SourceTensor& source, size_t offset, size_t count, float* out,
+              WidenAll widen_all) {
   constexpr size_t kMost = kSome / sizeof(Stored);
   Stored values[kMost];
   for (size_t done = 0; done < count; done += kMost) {
     const size_t some = std::min(count - done, kMost);
     read_stored(source, offset + done, some, values);
-    for (size_t i = 0; i < some; i++) out[done + i] = widen_one(values[i]);
+    widen_all(values, some, out + done);
   }
+}
+
+// `widen_one`: a lambda; a function's name would be called for each value.
+template <typename Stored, typename Widen>
+void widen(const SourceTensor& source, size_t offset, size_t count, float* out, Widen widen_one) {
+  widen_by<Stored>(source, offset, count, out, [&](const Stored* values, size_t some, float* to) {
+    for (size_t i = 0; i < some; i++) to[i] = widen_one(values[i]);
+  });
 }
 
 // Values in the order in which they are stored.
@@ -43,9 +54,10 @@ void read_in_order(const SourceTensor& source, size_t offset, size_t count, floa
     case Type::f32:
       return read_stored(source, offset, count, out);
     case Type::f16:
-      return widen<uint16_t>(source, offset, count, out, half_to_float);
+      return widen_by<uint16_t>(source, offset, count, out, halves_to_floats);
     case Type::bf16:
-      return widen<uint16_t>(source, offset, count, out, bf16_to_float);
+      return widen<uint16_t>(source, offset, count, out,
+                             [](uint16_t v) { return bf16_to_float(v); });
     case Type::i32:
       return widen<int32_t>(source, offset, count, out, [](int32_t v) { return float(v); });
     case Type::f64:
@@ -53,7 +65,7 @@ void read_in_order(const SourceTensor& source, size_t offset, size_t count, floa
     case Type::e4m3:
       return widen<uint8_t>(source, offset, count, out, e4m3_to_float);
     case Type::e5m2:
-      return widen<uint8_t>(source, offset, count, out, e5m2_to_float);
+      return widen<uint8_t>(source, offset, count, out, [](uint8_t v) { return e5m2_to_float(v); });
     case Type::activation:
       break;  // no file holds it
   }

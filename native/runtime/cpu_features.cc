@@ -1,9 +1,9 @@
-#include "cpu/features.h"
+#include "cpu_features.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
 
-namespace deepcache::cpu {
+namespace deepcache {
 namespace {
 
 // Register masks of XCR0: those that the system saves when it switches threads.
@@ -32,5 +32,5 @@ bool has_avx512() {
   return has(kSavesAvx512, kFma | kF16c, kAvx2 | kAvx512f | kAvx512bw | kAvx512dq | kAvx512vl);
 }
 
-}  // namespace deepcache::cpu
+}  // namespace deepcache
 #endif

@@ -4,7 +4,7 @@
 // for.
 // (__builtin_cpu_supports needs a runtime library that not every compiler comes with.)
 
-namespace deepcache::cpu {
+namespace deepcache {
 
 #if defined(__x86_64__)
 // AVX2, FMA and F16C.
@@ -13,4 +13,4 @@ bool has_avx2();
 bool has_avx512();
 #endif
 
-}  // namespace deepcache::cpu
+}  // namespace deepcache
