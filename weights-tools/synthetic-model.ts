@@ -30,6 +30,7 @@ const STEMS: Readonly<Record<ModelKind, string>> = {
   vae: 'diffusion_pytorch_model',
   text_encoder: 'model',
   image_encoder: 'model',
+  upscaler: 'model',
 };
 
 /**

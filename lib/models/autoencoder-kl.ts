@@ -32,7 +32,7 @@ export interface AutoencoderCallOptions {
 /**
  * The image autoencoder (diffusers' AutoencoderKL). Pixels are NCHW in [-1, 1]. That of videos
  * (AutoencoderKLTemporalDecoder) decodes a batch as frames that follow each other; latent diffusion's VQ models only
- * decode.
+ * decode; AutoencoderTiny (TAESD) has no posterior; AsymmetricAutoencoderKL can decode with a picture in mind.
  */
 export class AutoencoderKL {
   readonly #plans = new Plans((size: VaeSize) => native().planVae(this.configText, size));
@@ -84,6 +84,11 @@ export class AutoencoderKL {
     return this.handle.scalingFactor;
   }
 
+  /** Whether {@link encode} gives a posterior; otherwise it gives the latents. */
+  get hasPosterior(): boolean {
+    return this.handle.hasPosterior;
+  }
+
   /** Channels of latents, 4 in published models. */
   get latentChannels(): number {
     return this.handle.latentChannels;
@@ -104,7 +109,7 @@ export class AutoencoderKL {
 
   /**
    * The posterior of an image [n, 3, h, w]: its mean and log variance [n, 2 * latent, h / scale, w / scale]. The log
-   * variance is not clamped.
+   * variance is not clamped. Without a posterior ({@link hasPosterior}): its latents.
    *
    * @param input its `tiling` is in image pixels, multiples of `scale`; results differ a little from those in one piece.
    */
@@ -115,7 +120,7 @@ export class AutoencoderKL {
     };
     const [, , height = 0, width = 0] = image.shape;
     if (!tiling || !needsTiles(tiling, height, width)) return run(image);
-    return runTiled(image, { tiling, scale: 1 / this.scale, run });
+    return runTiled(image, { tiling, scale: 1 / this.scale, run, join: this.#join });
   }
 
   /**
@@ -134,7 +139,20 @@ export class AutoencoderKL {
       overlap: tiling.overlap / this.scale,
     };
     if (!inLatents || !needsTiles(inLatents, height, width)) return run(latents);
-    return runTiled(latents, { tiling: inLatents, scale: this.scale, run });
+    return runTiled(latents, { tiling: inLatents, scale: this.scale, run, join: this.#join });
+  }
+
+  /**
+   * The same with an image [n, 3, h, w] that is to be seen where `mask` [n, 1, h, w] is 0, both in the result's size: an
+   * AsymmetricAutoencoderKL was trained to, others refuse it.
+   */
+  async decodeMasked(
+    latents: Tensor,
+    { image, mask }: { image: Tensor; mask: Tensor },
+    { signal }: Pick<AutoencoderCallOptions, 'signal'> = {},
+  ): Promise<Tensor> {
+    const own = { ...(await request(latents, signal)), image: image.data, mask: mask.data };
+    return finish(() => this.handle.decode(own), signal);
   }
 
   /** Bytes that decoding one image of so many latent pixels allocates; `batch`: frames of a video. */
@@ -167,6 +185,10 @@ export class AutoencoderKL {
   /** Frees it when no job runs any more; later calls are errors with ERR_DEEPCACHE_DISPOSED. */
   dispose(): void {
     this.handle.dispose();
+  }
+
+  get #join(): 'fade' | 'mask' {
+    return this.hasPosterior ? 'fade' : 'mask';
   }
 
   #plan(

@@ -1,3 +1,4 @@
+import { invalidArgument } from '../errors.js';
 import { inSlices, type Sliced } from '../slices.js';
 import { newFloats, type Tensor } from '../tensor.js';
 
@@ -14,6 +15,15 @@ export interface TiledRun {
   tiling: Tiling;
   /** 8 for a decoder, 1/8 for an encoder. */
   scale: number;
+  /**
+   * How neighbours meet: each fades into the next one (AutoencoderKL), or lies over the ones before under a mask that
+   * rises from 0 to 1 over the strip they share (AutoencoderTiny).
+   */
+  join?: 'fade' | 'mask';
+  /** Pixels from tile to tile, and of the result: in which they fade, and that a tile adds. By default what fits. */
+  step?: number;
+  blend?: number;
+  keep?: number;
   /** [n, c, h, w] -> [n, c', h * scale, w * scale] */
   run(tile: Tensor): Promise<Tensor>;
 }
@@ -25,12 +35,29 @@ export function needsTiles({ tile }: Tiling, height: number, width: number): boo
 
 /**
  * Computes a tensor [n, c, h, w] in overlapping tiles. In the strip that two of them share, the one fades linearly
- * into the other (diffusers: AutoencoderKL.tiled_decode, tiled_encode).
+ * into the other (diffusers: AutoencoderKL.tiled_decode, tiled_encode; AutoencoderTiny._tiled_decode, _tiled_encode).
  */
-export async function runTiled(input: Tensor, { tiling, scale, run }: TiledRun): Promise<Tensor> {
+export async function runTiled(input: Tensor, options: TiledRun): Promise<Tensor> {
+  const { tiling, scale, run, join = 'fade' } = options;
+  const { step = tiling.tile - tiling.overlap, blend = tiling.overlap * scale } = options;
+  const { keep = tiling.tile * scale - blend } = options;
   const [, , height = 0, width = 0] = input.shape;
-  const step = tiling.tile - tiling.overlap;
-  const blend = tiling.overlap * scale;
+  if (join === 'mask' && blend === 1) {
+    throw invalidArgument(
+      'vaeTiling.overlap',
+      'must be more than one pixel of the result for this autoencoder',
+    );
+  }
+  // What the tiles of an axis add together.
+  const extent = (size: number) => {
+    let sum = 0;
+    for (let at = 0; at < size; at += step) {
+      sum += Math.min(keep, Math.floor(Math.min(tiling.tile, size - at) * scale));
+    }
+    return sum;
+  };
+  const [outHeight, outWidth] =
+    join === 'mask' ? [height * scale, width * scale] : [extent(height), extent(width)];
   let out: { data: Float32Array; shape: readonly number[] } | undefined;
   let above: Tensor[] = [];
   for (let y = 0; y < height; y += step) {
@@ -38,14 +65,19 @@ export async function runTiled(input: Tensor, { tiling, scale, run }: TiledRun):
     for (let x = 0; x < width; x += step) {
       const tile = await run(await inSlices(crop(input, y, x, tiling.tile)));
       const [upper, left] = [above[row.length], row.at(-1)];
+      const [n = 0, c = 0] = tile.shape;
+      const shape = [n, c, outHeight, outWidth];
+      out ??= { data: newFloats(shape.reduce((a, b) => a * b)), shape };
+      if (join === 'mask') {
+        await inSlices(cover(out, tile, y * scale, x * scale, blend));
+        row.push(tile);
+        continue;
+      }
       // In this order: a tile's neighbours have been blended themselves.
       if (upper) await inSlices(blendRows(upper, tile, blend));
       if (left) await inSlices(blendColumns(left, tile, blend));
       row.push(tile);
-      const [n = 0, c = 0] = tile.shape;
-      const shape = [n, c, height * scale, width * scale];
-      out ??= { data: newFloats(shape.reduce((a, b) => a * b)), shape };
-      await inSlices(paste(out, tile, y * scale, x * scale, step * scale));
+      await inSlices(paste(out, tile, (y / step) * keep, (x / step) * keep, keep));
     }
     above = row;
   }
@@ -76,6 +108,23 @@ function* paste(out: Tensor, { data, shape }: Tensor, y: number, x: number, size
       out.data.set(data.subarray(from, from + columns), (plane * height + y + row) * width + x);
       yield;
     }
+  }
+}
+
+/** Lays a tile over what is there; its first `blend` rows and columns are seen more and more. */
+function* cover(out: Tensor, { data, shape }: Tensor, y: number, x: number, blend: number): Sliced<void> {
+  const [n = 0, c = 0, h = 0, w = 0] = shape;
+  const [, , height = 0, width = 0] = out.shape;
+  const share = (at: number, first: number) =>
+    first === 0 || blend === 0 ? 1 : Math.min(1, at / (blend - 1));
+  for (let row = 0; row < n * c * h; row++) {
+    const own = share(row % h, y);
+    const to = (Math.floor(row / h) * height + y + (row % h)) * width + x;
+    for (let i = 0; i < w; i++) {
+      const t = own * share(i, x);
+      out.data[to + i] = t * (data[row * w + i] as number) + (1 - t) * (out.data[to + i] as number);
+    }
+    yield;
   }
 }
 

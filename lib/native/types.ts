@@ -38,6 +38,7 @@ export interface NativeAddon {
   loadTextEncoder(backend: NativeBackend, source: ModelSource): Job<NativeTextEncoder>;
   loadImageEncoder(backend: NativeBackend, source: ModelSource): Job<NativeImageEncoder>;
   loadVae(backend: NativeBackend, source: ModelSource): Job<NativeVae>;
+  loadUpscaler(backend: NativeBackend, source: ModelSource): Job<NativeUpscaler>;
 
   /** What the architecture costs, from its configuration alone; `branches` false: the full pass only, much sooner. */
   planUnet(config: string, size: UnetSize, branches?: boolean): Job<UnetPlanInfo>;
@@ -101,7 +102,7 @@ export interface NativeReservation {
   release(): void;
 }
 
-export type ModelKind = 'unet' | 'text_encoder' | 'image_encoder' | 'vae';
+export type ModelKind = 'unet' | 'text_encoder' | 'image_encoder' | 'vae' | 'upscaler';
 
 export interface ModelSource {
   /** The text of config.json. */
@@ -393,6 +394,8 @@ export interface NativeVae {
   readonly scalingFactor: number;
   /** Image pixels of a latent one, in each axis. */
   readonly scale: number;
+  /** Whether it encodes moments; otherwise (AutoencoderTiny) latents themselves. */
+  readonly hasPosterior: boolean;
   /** [n, in, h, w] in [-1, 1] -> moments [n, 2 * latent, h / scale, w / scale]. */
   encode(request: VaeRequest): Job<VaeResult>;
   /** Latents divided by the scaling factor -> [n, out, h * scale, w * scale], not clamped. Of a video: its frames. */
@@ -409,6 +412,29 @@ export interface VaeRequest {
   readonly taps?: boolean;
   /** Decoding with a codebook: whether latents are replaced by its rows. Default true. */
   readonly quantize?: boolean;
+  /** Decoding with a mask: what is kept [n, out, h, w], and where not [n, 1, h, w], in the result's size. */
+  readonly image?: Floats;
+  readonly mask?: Floats;
+}
+
+/** A network that enlarges pictures. */
+export interface NativeUpscaler {
+  readonly device: string;
+  readonly inChannels: number;
+  readonly outChannels: number;
+  /** Pixels of the result for one of the picture, in each axis. */
+  readonly scale: number;
+  /** What a picture's sides must be multiples of. */
+  readonly multiple: number;
+  /** [n, in, h, w] in [0, 1] -> [n, out, h * scale, w * scale], not clamped. */
+  upscale(request: {
+    readonly data: Floats;
+    readonly batch: number;
+    readonly height: number;
+    readonly width: number;
+  }): Job<VaeResult>;
+  memory(): { weights: number };
+  dispose(): void;
 }
 
 export interface VaeResult {

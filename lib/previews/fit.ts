@@ -12,13 +12,13 @@ const PATCH = 16;
  * pixel, are explained by its latents (least squares). Always the same for the same autoencoder.
  */
 export async function fitProjection(
-  vae: Pick<AutoencoderKL, 'encode' | 'latentScale'>,
+  vae: Pick<AutoencoderKL, 'encode' | 'hasPosterior' | 'latentScale'>,
   signal?: AbortSignal,
 ): Promise<LatentProjection> {
   const picture = patches();
   const moments = await vae.encode({ data: picture, shape: [1, 3, SIZE, SIZE] }, { signal });
   const [, both = 0, height = 0, width = 0] = moments.shape;
-  const channels = both / 2;
+  const channels = vae.hasPosterior ? both / 2 : both;
   const pixels = height * width;
   const colors = averages(picture, SIZE / height);
   const unknowns = channels + 1;

@@ -16,6 +16,7 @@
 #include "table.h"
 #include "text_encoder.h"
 #include "unet.h"
+#include "upscaler.h"
 #include "vae.h"
 
 namespace deepcache::addon {
@@ -34,6 +35,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   classes->text_encoder = Napi::Persistent(NativeTextEncoder::define_class(env));
   classes->image_encoder = Napi::Persistent(NativeImageEncoder::define_class(env));
   classes->vae = Napi::Persistent(NativeVae::define_class(env));
+  classes->upscaler = Napi::Persistent(NativeUpscaler::define_class(env));
 
   classes->array_buffer = Napi::Persistent(env.Global().Get("ArrayBuffer").As<Napi::Function>());
 
@@ -50,6 +52,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add<NativeTextEncoder::load>(exports, "loadTextEncoder");
   add<NativeImageEncoder::load>(exports, "loadImageEncoder");
   add<NativeVae::load>(exports, "loadVae");
+  add<NativeUpscaler::load>(exports, "loadUpscaler");
   add<plan_unet>(exports, "planUnet");
   add<plan_text_encoder>(exports, "planTextEncoder");
   add<plan_vae>(exports, "planVae");

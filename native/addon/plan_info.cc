@@ -258,6 +258,7 @@ namespace {
 
 std::vector<NamedShape> weights_of(const std::string& kind, const std::string& text) {
   if (kind == "text_encoder") return tensors_of(weight_plans(parse_text_config(text)));
+  if (kind == "upscaler") return tensors_of(weight_plans(SuperResolutionConfig::parse(text)));
   if (kind == "image_encoder") return tensors_of(weight_plans(ClipVisionConfig::parse(text)));
   if (kind == "vae") {
     const auto config = VaeConfig::parse(text);
@@ -273,8 +274,9 @@ Napi::Value weight_shapes(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const Argument model(info[0], "model");
     const std::string kind = model.string();
-    if (kind != "unet" && kind != "text_encoder" && kind != "image_encoder" && kind != "vae")
-      model.fail("'unet', 'text_encoder', 'image_encoder' or 'vae'", "'" + kind + "'");
+    if (kind != "unet" && kind != "text_encoder" && kind != "image_encoder" && kind != "vae" &&
+        kind != "upscaler")
+      model.fail("'unet', 'text_encoder', 'image_encoder', 'vae' or 'upscaler'", "'" + kind + "'");
     const Napi::Env env = info.Env();
     const auto tensors = weights_of(kind, parse_config({info[1], "config"}));
     Napi::Array out = Napi::Array::New(env, tensors.size());

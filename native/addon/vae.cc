@@ -64,6 +64,7 @@ void NativeVae::describe(Napi::Object object, Autoencoder& model) {
   number("latentChannels", config.code_channels);
   number("scalingFactor", config.scaling_factor);
   number("scale", config.scale());
+  define(object, "hasPosterior", Napi::Boolean::New(env, !config.tiny));
   define(object, "device", Napi::String::New(env, model.backend().name()));
 }
 
@@ -90,6 +91,8 @@ Napi::Value NativeVae::decode(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const std::shared_ptr<Autoencoder> model = this->model();
     const VaeConfig& config = model->config();
+    const Argument image = Argument(info[0], "request")["image"];
+    if (image.given()) return decode_masked(info, model);
     const Argument quantize = Argument(info[0], "request")["quantize"];
     const bool quantized = !quantize.given() || quantize.boolean();
     const auto decode = [quantized](Autoencoder& model, const float* data, int batch, int height,
@@ -99,6 +102,25 @@ Napi::Value NativeVae::decode(const Napi::CallbackInfo& info) {
     };
     return start_run(info, slot(), decode, config.code_channels, 1, kMaxSide / config.scale());
   });
+}
+
+// The mask and the picture have the result's size.
+Napi::Value NativeVae::decode_masked(const Napi::CallbackInfo& info,
+                                     const std::shared_ptr<Autoencoder>& model) {
+  const VaeConfig& config = model->config();
+  const Argument request(info[0], "request");
+  const int longest = kMaxSide / config.scale();
+  const size_t batch = size_t(request["batch"].integer(1, 1024));
+  const size_t height = size_t(request["height"].integer(1, longest)) * config.scale();
+  const size_t width = size_t(request["width"].integer(1, longest)) * config.scale();
+  const Floats image = request["image"].floats({batch, size_t(config.out_channels), height, width});
+  const Floats mask = request["mask"].floats({batch, 1, height, width});
+  const auto decode = [=](Autoencoder& model, const float* data, int batch, int height, int width,
+                          Shape* shape, const CancelFlag* cancel, const Tap* tap) {
+    return model.decode_masked(data, {image.data(), mask.data()}, batch, height, width, shape,
+                               cancel, tap);
+  };
+  return start_run(info, slot(), decode, config.code_channels, 1, longest);
 }
 
 }  // namespace deepcache::addon

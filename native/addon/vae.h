@@ -26,6 +26,8 @@ class NativeVae : public ModelObject<NativeVae, Autoencoder> {
  private:
   Napi::Value encode(const Napi::CallbackInfo& info);
   Napi::Value decode(const Napi::CallbackInfo& info);
+  Napi::Value decode_masked(const Napi::CallbackInfo& info,
+                            const std::shared_ptr<Autoencoder>& model);
 };
 
 }  // namespace deepcache::addon

@@ -49,6 +49,17 @@ struct AttentionJob {
   const std::atomic<bool>* cancel = nullptr;
 };
 
+// y = act(a * x + b * x2 + offset).
+struct ElementwiseJob {
+  const float *x = nullptr, *x2 = nullptr;  // x2 may be null
+  float* y = nullptr;
+  size_t count = 0;
+  float a = 1, b = 1, offset = 0;
+  Activation activation = Activation::none;
+  float slope = 0;                // of leaky_relu,
+  const float* slopes = nullptr;  // or one for each value; may be null
+};
+
 struct Kernels {
   const char* name;
   int lanes;      // floats in a vector
@@ -74,9 +85,7 @@ struct Kernels {
                       const float* scale, const float* shift, bool silu);
   void (*layer_norm)(const float* x, float* y, int rows, int channels, const float* gamma,
                      const float* beta, float epsilon);
-  // y = act(a * x + b * x2); x2 may be null.
-  void (*elementwise)(const float* x, const float* x2, float* y, size_t count, float a, float b,
-                      Activation activation);
+  void (*elementwise)(const ElementwiseJob&);
 
   // The largest magnitude.
   float (*largest)(const float* x, size_t count);

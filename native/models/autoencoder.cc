@@ -4,7 +4,6 @@
 #include <string_view>
 
 #include "../runtime/error.h"
-#include "layout.h"
 #include "weight_plans.h"
 
 namespace deepcache {
@@ -33,8 +32,38 @@ std::vector<float> Autoencoder::encode(const float* image, int batch, int height
 std::vector<float> Autoencoder::decode(const float* latent, int batch, int height, int width,
                                        bool quantize, Shape* shape, const CancelFlag* cancel,
                                        const Tap* tap) {
-  return run(plan_vae_decode(config_, batch, height, width, quantize), PortKind::latent, latent,
-             PortKind::image, shape, cancel, tap);
+  return run(plan_vae_decode(config_, batch, height, width, {.quantize = quantize}),
+             PortKind::latent, latent, PortKind::image, shape, cancel, tap);
+}
+
+std::vector<float> Autoencoder::decode_masked(const float* latent, const KeptPicture& kept,
+                                              int batch, int height, int width, Shape* shape,
+                                              const CancelFlag* cancel, const Tap* tap) {
+  if (!config_.masked)
+    throw Error(ErrorCode::kUnsupported, "this autoencoder's decoder takes no picture and mask");
+  const Plan plan = plan_vae_decode(config_, batch, height, width, {.keep = true});
+  Buffers buffers = allocate(plan);
+  const int h = height * config_.scale(), w = width * config_.scale();
+  const size_t area = size_t(h) * w, planes = size_t(config_.out_channels);
+  std::vector<float> image(batch * planes * area);
+  for (size_t i = 0; i < image.size(); ++i) {
+    const size_t sample = i / (planes * area);
+    image[i] = kept.image[i] * (1 - kept.mask[sample * area + i % area]);
+  }
+  upload_nchw(plan, buffers, PortKind::kept_image, image.data());
+  for (const External& external : plan.externals()) {
+    if (external.port.kind != PortKind::mask) continue;
+    const Shape to = plan.shape(external.tensor);
+    std::vector<float> mask(to.count());
+    // As torch's nearest.
+    size_t i = 0;
+    for (int n = 0; n < to.n; ++n)
+      for (int y = 0; y < to.h; ++y)
+        for (int x = 0; x < to.w; ++x)
+          mask[i++] = kept.mask[(size_t(n) * h + size_t(y) * h / to.h) * w + size_t(x) * w / to.w];
+    buffers[external.port]->upload(mask.data(), mask.size() * sizeof(float));
+  }
+  return run(plan, buffers, PortKind::latent, latent, PortKind::image, shape, cancel, tap);
 }
 
 size_t Autoencoder::decode_bytes(int batch, int height, int width) const {
@@ -43,18 +72,15 @@ size_t Autoencoder::decode_bytes(int batch, int height, int width) const {
 
 std::vector<float> Autoencoder::run(const Plan& plan, Port input, const float* data, Port output,
                                     Shape* shape, const CancelFlag* cancel, const Tap* tap) {
-  Buffers buffers = allocate(plan);
-  const Shape in = plan.shape(plan.find_external(input).tensor);
-  std::vector<float> rows(in.count());
-  nchw_to_nhwc(data, rows.data(), in.n, in.c, size_t(in.h) * in.w);
-  buffers[input]->upload(rows.data(), rows.size() * sizeof(float));
-  peak_arena_ = std::max(peak_arena_.load(), run_once(plan, bindings_of(buffers), cancel, tap));
+  return run(plan, allocate(plan), input, data, output, shape, cancel, tap);
+}
 
-  *shape = plan.shape(plan.find_external(output).tensor);
-  rows.resize(shape->count());
-  buffers[output]->download(rows.data(), rows.size() * sizeof(float));
-  std::vector<float> out(rows.size());
-  nhwc_to_nchw(rows.data(), out.data(), shape->n, shape->c, size_t(shape->h) * shape->w);
+std::vector<float> Autoencoder::run(const Plan& plan, const Buffers& buffers, Port input,
+                                    const float* data, Port output, Shape* shape,
+                                    const CancelFlag* cancel, const Tap* tap) {
+  upload_nchw(plan, buffers, input, data);
+  peak_arena_ = std::max(peak_arena_.load(), run_once(plan, bindings_of(buffers), cancel, tap));
+  std::vector<float> out = download_nchw(plan, buffers, output, shape);
   if (!all_finite(out))
     fail_not_finite(
         std::string("the autoencoder's ") + (input == PortKind::image ? "encoder" : "decoder"),

@@ -8,6 +8,12 @@
 
 namespace deepcache {
 
+// What a masked decoding keeps: an image [n, out, h, w], and where not (1) in [n, 1, h, w].
+struct KeptPicture {
+  const float* image = nullptr;
+  const float* mask = nullptr;
+};
+
 // A loaded autoencoder of images or videos. Pixels are NCHW in [-1, 1] outside.
 class Autoencoder : public Model {
  public:
@@ -24,6 +30,10 @@ class Autoencoder : public Model {
   // out, h * scale, w * scale], not clamped.
   std::vector<float> decode(const float* latent, int batch, int height, int width, bool quantize,
                             Shape* shape, const CancelFlag* cancel, const Tap* tap);
+  // The same; where the mask is 0 the decoder is shown the image. For configs that are `masked`.
+  std::vector<float> decode_masked(const float* latent, const KeptPicture& kept, int batch,
+                                   int height, int width, Shape* shape, const CancelFlag* cancel,
+                                   const Tap* tap);
   // Bytes of activations that decoding takes.
   size_t decode_bytes(int batch, int height, int width) const;
   // The largest arena that a call has used; arenas are freed after each call. From any thread.
@@ -32,6 +42,9 @@ class Autoencoder : public Model {
  private:
   std::vector<float> run(const Plan& plan, Port input, const float* data, Port output, Shape* shape,
                          const CancelFlag* cancel, const Tap* tap);
+
+  std::vector<float> run(const Plan& plan, const Buffers& buffers, Port input, const float* data,
+                         Port output, Shape* shape, const CancelFlag* cancel, const Tap* tap);
 
   VaeConfig config_;
   std::atomic<size_t> peak_arena_ = 0;

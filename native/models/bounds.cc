@@ -131,6 +131,11 @@ void validate(const VaeConfig& config) {
   check.within(names.codes, config.codes, 0, bounds::kCodes);
   check.within(names.layers, config.layers, 1, bounds::kLayers);
   check.groups(names.groups, config.groups, config.channels);
+  check.within("up_block_out_channels", config.decoder_channels, 1, bounds::kChannels);
+  check.within("layers_per_up_block", config.decoder_layers, 1, bounds::kLayers);
+  check.groups(names.groups, config.groups, config.decoder_channels);
+  check.within("num_encoder_blocks", config.encoder_blocks, 0, bounds::kLayers);
+  check.within("num_decoder_blocks", config.decoder_blocks, 0, bounds::kLayers);
   if (!(config.scaling_factor > 0))
     check.fail("must have a \"" + std::string(names.scaling_factor) + "\" above 0");
   check.within(names.scaling_factor, config.scaling_factor, 0, bounds::kScalingFactor);

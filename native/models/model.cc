@@ -5,6 +5,7 @@
 #include <set>
 
 #include "../runtime/error.h"
+#include "layout.h"
 
 namespace deepcache {
 namespace {
@@ -34,6 +35,22 @@ Bindings bindings_of(const Buffers& buffers) {
   Bindings bindings;
   for (const auto& [port, buffer] : buffers) bindings[port] = {buffer.get()};
   return bindings;
+}
+
+void upload_nchw(const Plan& plan, const Buffers& buffers, Port port, const float* values) {
+  const Shape shape = plan.shape(plan.find_external(port).tensor);
+  std::vector<float> rows(shape.count());
+  nchw_to_nhwc(values, rows.data(), shape.n, shape.c, size_t(shape.h) * shape.w);
+  buffers.at(port)->upload(rows.data(), rows.size() * sizeof(float));
+}
+
+std::vector<float> download_nchw(const Plan& plan, const Buffers& buffers, Port port,
+                                 Shape* shape) {
+  *shape = plan.shape(plan.find_external(port).tensor);
+  const std::vector<float> rows = values_of(*buffers.at(port));
+  std::vector<float> out(rows.size());
+  nhwc_to_nchw(rows.data(), out.data(), shape->n, shape->c, size_t(shape->h) * shape->w);
+  return out;
 }
 
 std::vector<float> values_of(const Buffer& buffer) {

@@ -23,6 +23,10 @@ Bindings bindings_of(const Buffers& buffers);
 // Whether all of them are numbers, and finite.
 bool all_finite(const std::vector<float>& values);
 
+// Between PyTorch's order and a plan's external; `shape` receives the external's.
+void upload_nchw(const Plan& plan, const Buffers& buffers, Port port, const float* values);
+std::vector<float> download_nchw(const Plan& plan, const Buffers& buffers, Port port, Shape* shape);
+
 // All of a buffer of fp32 values.
 std::vector<float> values_of(const Buffer& buffer);
 

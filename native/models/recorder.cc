@@ -187,21 +187,29 @@ Tensor Recorder::nearest_code(Tensor x, const std::string& name, int codes) {
 Tensor Recorder::resample(Tensor x, Shape to) {
   Resample op;
   op.x = x;
-  op.y = plan_.temporary({x.shape.n, to.h, to.w, x.shape.c});
+  op.y = plan_.temporary({x.shape.n, to.h, to.w, to.c});
   plan_.add(op);
   return op.y;
 }
 
 Tensor Recorder::elementwise(Tensor x, float a, Tensor x2, float b, Activation activation) {
   Elementwise op;
-  op.y = plan_.temporary(x.shape);
   op.x = x;
   op.x2 = x2;
   op.a = a;
   op.b = b;
   op.activation = activation;
+  return elementwise(op);
+}
+
+Tensor Recorder::elementwise(Elementwise op) {
+  op.y = plan_.temporary(op.x.shape);
   plan_.add(op);
   return op.y;
+}
+
+Tensor Recorder::relu(Tensor x, Tensor x2) {
+  return elementwise({.x = x, .x2 = x2, .activation = Activation::leaky_relu});
 }
 
 WeightId Recorder::vector(const std::vector<std::string>& names, const std::vector<int>& counts) {

@@ -66,9 +66,12 @@ class Recorder {
                    int heads, int head_width, const Sequences& sequences, bool causal = false);
   // The nearest of the rows of name.weight [codes, channels].
   Tensor nearest_code(Tensor x, const std::string& name, int codes);
-  // At half the size, or twice.
+  // What the shape says: another size, or pixels as channels; see Resample.
   Tensor resample(Tensor x, Shape to);
   Tensor elementwise(Tensor x, float a, Tensor x2, float b, Activation activation);
+  // An op that has its inputs and parameters.
+  Tensor elementwise(Elementwise op);
+  Tensor relu(Tensor x, Tensor x2 = {});
 
   WeightId vector(const std::vector<std::string>& names, const std::vector<int>& counts);
 

@@ -79,7 +79,7 @@ Tensor UnetBlocks::downsample(const std::string& name, Tensor x) {
         x, name + ".conv",
         {.out = x.shape.c, .kernel = 3, .stride = 2, .pad_end_only = config_.pad_end_only});
   else
-    x = record_.resample(x, {1, config_.halved(x.shape.h), config_.halved(x.shape.w)});
+    x = record_.resample(x, {1, config_.halved(x.shape.h), config_.halved(x.shape.w), x.shape.c});
   record_.label(x, name);
   return x;
 }
@@ -88,7 +88,7 @@ Tensor UnetBlocks::upsample(const std::string& name, Tensor x, const Shape& to) 
   if (config_.resample_with_conv)
     x = record_.conv(x, name + ".conv", {.out = x.shape.c, .kernel = 3, .upsample_to = to});
   else
-    x = record_.resample(x, to);
+    x = record_.resample(x, {1, to.h, to.w, x.shape.c});
   record_.label(x, name);
   return x;
 }

@@ -1,9 +1,13 @@
 #include "vae.h"
 
+#include <optional>
+
 #include "attention_block.h"
 #include "bounds.h"
 #include "recorder.h"
 #include "vae_formats.h"
+#include "vae_mask.h"
+#include "vae_tiny.h"
 
 namespace deepcache {
 namespace {
@@ -42,10 +46,9 @@ class VaeHalf {
   }
 
   Tensor image_resnet(const std::string& name, Tensor x, int channels) {
-    const GroupNormOptions norm{.groups = config_.groups, .epsilon = kEpsilon, .silu = true};
-    Tensor h = record_.group_norm(x, name + ".norm1", norm);
+    Tensor h = norm(x, name + ".norm1");
     h = record_.conv(h, name + ".conv1", {.out = channels, .kernel = 3});
-    h = record_.group_norm(h, name + ".norm2", norm);
+    h = norm(h, name + ".norm2");
     const Tensor residual =
         x.shape.c == channels ? x : record_.conv(x, name + ".conv_shortcut", {.out = channels});
     h = record_.conv(h, name + ".conv2", {.out = channels, .kernel = 3, .residual = residual});
@@ -57,7 +60,7 @@ class VaeHalf {
     const std::string block = prefix_ + ".mid_block";
     x = resnet(block + ".resnets.0", x, x.shape.c);
     // diffusers' decoder of videos has as many here as in its other blocks, and runs two at most.
-    const bool second = !frames_ || config_.layers > 1;
+    const bool second = !frames_ || config_.decoder_layers > 1;
     if (config_.mid_attention && second)
       x = attention_block(
           record_, block + ".attentions.0", x,
@@ -81,6 +84,13 @@ class VaeHalf {
   Recorder& record() { return record_; }
 
  private:
+  // A norm of a resnet and the activation behind it.
+  Tensor norm(Tensor x, const std::string& name) {
+    const bool silu = config_.activation == Activation::silu;
+    x = record_.group_norm(x, name, {.groups = config_.groups, .epsilon = kEpsilon, .silu = silu});
+    return silu ? x : record_.elementwise(x, 1, {}, 0, config_.activation);
+  }
+
   const VaeConfig& config_;
   std::string prefix_;
   int frames_;
@@ -89,11 +99,23 @@ class VaeHalf {
 
 // diffusers' own format.
 VaeConfig parse_autoencoder_kl(const ConfigReader& in) {
-  in.only("_class_name", {"AutoencoderKL", "AutoencoderKLTemporalDecoder"});
-  in.only("act_fn", {"silu", "swish"});
+  in.only("_class_name",
+          {"AutoencoderKL", "AutoencoderKLTemporalDecoder", "AsymmetricAutoencoderKL"});
+  in.only("act_fn", {"silu", "swish", "gelu"});
   VaeConfig out;
-  out.channels = in.integers("block_out_channels");
+  out.masked = in.string("_class_name", "") == "AsymmetricAutoencoderKL";
+  const auto own = [&](const char* asymmetric, const char* usual) {
+    return out.masked ? asymmetric : usual;
+  };
+  out.fields.channels = own("down_block_out_channels", "block_out_channels");
+  out.fields.layers = own("layers_per_down_block", "layers_per_block");
+  out.channels = in.integers(out.fields.channels);
+  out.decoder_channels = in.integers(own("up_block_out_channels", "block_out_channels"));
+  out.layers = in.integer(out.fields.layers, 1);
+  out.decoder_layers = in.integer(own("layers_per_up_block", "layers_per_block"), 1);
   const size_t levels = out.channels.size();
+  if (out.decoder_channels.size() != levels)
+    in.fail("has another number of levels in \"up_block_out_channels\"");
   const auto blocks = [&](const char* field, const std::string& expected) {
     if (!in.has(field)) return;
     const std::vector<std::string> types = in.strings(field);
@@ -110,10 +132,10 @@ VaeConfig parse_autoencoder_kl(const ConfigReader& in) {
   out.in_channels = in.integer("in_channels", 3);
   out.out_channels = in.integer("out_channels", 3);
   out.latent_channels = in.integer("latent_channels", 4);
-  out.layers = in.integer("layers_per_block", 1);
   out.groups = in.integer("norm_num_groups", 32);
   out.quant_conv = in.boolean("use_quant_conv", true);
   out.post_quant_conv = !out.video && in.boolean("use_post_quant_conv", true);
+  if (in.string("act_fn", "silu") == "gelu") out.activation = Activation::gelu;
   out.mid_attention = in.boolean("mid_block_add_attention", true);
   out.scaling_factor = in.number("scaling_factor", 0.18215);
   out.code_channels = out.latent_channels;
@@ -124,12 +146,16 @@ VaeConfig parse_autoencoder_kl(const ConfigReader& in) {
 
 VaeConfig VaeConfig::parse(const std::string& json) {
   const ConfigReader in(json, "vae config");
-  VaeConfig out = in.has("target") ? parse_ldm_vae(in) : parse_autoencoder_kl(in);
+  const bool tiny = in.string("_class_name", "") == "AutoencoderTiny";
+  VaeConfig out = in.has("target") ? parse_ldm_vae(in)
+                  : tiny           ? parse_tiny_vae(in)
+                                   : parse_autoencoder_kl(in);
   validate(out);
   return out;
 }
 
 Plan plan_vae_encode(const VaeConfig& config, int batch, int height, int width) {
+  if (config.tiny) return plan_tiny_encode(config, batch, height, width);
   Plan plan;
   VaeHalf encoder(config, "encoder", plan);
   Tensor x = plan.external(PortKind::image, {batch, height, width, config.in_channels});
@@ -152,23 +178,29 @@ Plan plan_vae_encode(const VaeConfig& config, int batch, int height, int width) 
   return plan;
 }
 
-Plan plan_vae_decode(const VaeConfig& config, int batch, int height, int width, bool quantize) {
+Plan plan_vae_decode(const VaeConfig& config, int batch, int height, int width,
+                     const VaeDecodeOptions& options) {
+  if (config.tiny) return plan_tiny_decode(config, batch, height, width);
   Plan plan;
   VaeHalf decoder(config, "decoder", plan, config.video ? batch : 0);
   Tensor x = plan.external(PortKind::latent, {batch, height, width, config.code_channels});
-  if (config.codes > 0 && quantize)
+  if (config.codes > 0 && options.quantize)
     x = decoder.record().nearest_code(x, "quantize.embedding", config.codes);
   if (config.post_quant_conv) {
     x = decoder.record().conv(x, "post_quant_conv", {.out = config.latent_channels});
     plan.label(x, "post_quant_conv");
   }
-  x = decoder.conv(x, "conv_in", {.out = config.channels.back(), .kernel = 3});
+  x = decoder.conv(x, "conv_in", {.out = config.decoder_channels.back(), .kernel = 3});
   x = decoder.mid(x);
-  const size_t levels = config.channels.size();
+  const size_t levels = config.decoder_channels.size();
+  std::optional<MaskCondition> kept;
+  if (options.keep)
+    kept.emplace(decoder.record(), config, batch, height * config.scale(), width * config.scale());
   for (size_t i = 0; i < levels; ++i) {
     const std::string block = numbered("decoder.up_blocks", i);
-    const int channels = config.channels[levels - 1 - i];
-    x = decoder.resnets(block, x, config.layers + 1, channels);
+    const int channels = config.decoder_channels[levels - 1 - i];
+    if (kept) x = kept->blend(x);
+    x = decoder.resnets(block, x, config.decoder_layers + 1, channels);
     if (i + 1 < levels)
       x = decoder.record().conv(x, block + ".upsamplers.0.conv",
                                 {.out = channels,
@@ -176,6 +208,7 @@ Plan plan_vae_decode(const VaeConfig& config, int batch, int height, int width, 
                                  .upsample_to = {1, 2 * x.shape.h, 2 * x.shape.w, channels}});
     plan.label(x, block);
   }
+  if (kept) x = kept->blend(x);
   x = decoder.out(x, config.out_channels);
   if (config.video) {
     const Shape shape = x.shape;

@@ -2,7 +2,8 @@
 
 // The autoencoders of latent diffusion models as plans: diffusers' AutoencoderKL for images, and
 // AutoencoderKLTemporalDecoder for videos, whose decoder has layers along the frames; CompVis'
-// VQModelInterface, a decoder behind a codebook.
+// VQModelInterface, a decoder behind a codebook. Those of vae_tiny.h and vae_mask.h are parts of
+// what is planned here.
 
 #include <string>
 #include <vector>
@@ -31,7 +32,17 @@ struct VaeConfig {
   int in_channels = 3, out_channels = 3, latent_channels = 4;
   std::vector<int> channels;  // block_out_channels, the finest level first
   int layers = 2;             // layers_per_block
-  int groups = 32;            // norm_num_groups
+  // The decoder's, where they are others (AsymmetricAutoencoderKL); parse() fills them.
+  std::vector<int> decoder_channels;
+  int decoder_layers = 2;
+  int groups = 32;                           // norm_num_groups
+  Activation activation = Activation::silu;  // of the resnets
+  // Its decoder takes a picture and a mask: where that is 0 it keeps the picture (vae_mask.h).
+  bool masked = false;
+  // AutoencoderTiny: no posterior, no norms, no attention (vae_tiny.h); blocks of each level, and
+  // of its decoder's, which has the coarsest first.
+  bool tiny = false;
+  std::vector<int> encoder_blocks, decoder_blocks;
   bool quant_conv = true, post_quant_conv = true;
   bool mid_attention = true;
   bool linear_projection = true;  // attention's projections stored as linear layers: counts only
@@ -56,10 +67,15 @@ struct VaeConfig {
 // variance [n, h / scale, w / scale, 2 * latent].
 Plan plan_vae_encode(const VaeConfig& config, int batch, int height, int width);
 // latent (divided by the scaling factor) [n, h, w, code channels] -> image [n, h * scale, w *
-// scale, out], in [-1, 1] but not clamped. With `video` the batch is one video, or the part of it
+// scale, out], in [-1, 1] but not clamped. `keep`: with a picture and masks to keep of it, for a
+// config that is `masked`. With `video` the batch is one video, or the part of it
 // that is decoded at once: its frames see each other. With a codebook and `quantize` every latent
 // pixel is replaced by the nearest code first.
+struct VaeDecodeOptions {
+  bool quantize = true;
+  bool keep = false;
+};
 Plan plan_vae_decode(const VaeConfig& config, int batch, int height, int width,
-                     bool quantize = true);
+                     const VaeDecodeOptions& options = {});
 
 }  // namespace deepcache

@@ -26,7 +26,8 @@ VaeConfig parse_ldm_vae(const ConfigReader& in) {
   out.latent_channels = network.integer("z_channels");
   out.code_channels = model.integer("embed_dim");
   out.codes = model.integer("n_embed");
-  out.layers = network.integer("num_res_blocks");
+  out.decoder_channels = out.channels;
+  out.layers = out.decoder_layers = network.integer("num_res_blocks");
   out.scaling_factor = params.number("scale_factor", 1);
   out.linear_projection = false;
   out.encoder = false;

@@ -1,5 +1,7 @@
 #include "weight_plans.h"
 
+#include <algorithm>
+
 #include "../runtime/synth.h"
 
 namespace deepcache {
@@ -15,7 +17,9 @@ std::vector<Plan> weight_plans(const UnetConfig& config) {
 
 std::vector<Plan> weight_plans(const VaeConfig& config) {
   std::vector<Plan> plans;
-  plans.push_back(plan_vae_decode(config, 1, 1, 1));
+  // Of a masked one as large as the condition's encoder reaches down.
+  const int side = config.masked ? std::max(1, 16 / config.scale()) : 1;
+  plans.push_back(plan_vae_decode(config, 1, side, side, {.keep = config.masked}));
   if (config.encoder) plans.push_back(plan_vae_encode(config, 1, config.scale(), config.scale()));
   return plans;
 }
@@ -29,6 +33,12 @@ std::vector<Plan> weight_plans(const ClipTextConfig& config) {
 std::vector<Plan> weight_plans(const ClipVisionConfig& config) {
   std::vector<Plan> plans;
   plans.push_back(plan_clip_vision(config, 1));
+  return plans;
+}
+
+std::vector<Plan> weight_plans(const SuperResolutionConfig& config) {
+  std::vector<Plan> plans;
+  plans.push_back(plan_super_resolution(config, 1, config.unshuffle, config.unshuffle));
   return plans;
 }
 

@@ -7,6 +7,7 @@
 
 #include "clip_text.h"
 #include "clip_vision.h"
+#include "super_resolution.h"
 #include "unet_plan.h"
 #include "vae.h"
 
@@ -17,6 +18,7 @@ std::vector<Plan> weight_plans(const UnetConfig& config);
 std::vector<Plan> weight_plans(const VaeConfig& config);
 std::vector<Plan> weight_plans(const ClipTextConfig& config);
 std::vector<Plan> weight_plans(const ClipVisionConfig& config);
+std::vector<Plan> weight_plans(const SuperResolutionConfig& config);
 
 // Synthetic values (runtime/synth.h) for all weights that the plans name.
 std::shared_ptr<WeightSource> synthetic_weights(const std::vector<Plan>& plans);

@@ -10,8 +10,8 @@ std::string to_string(Port port) {
       "extra_context", "out",      "text",        "level_text", "frames",      "timesteps",
       "timestep_cond", "time_ids", "text_embeds", "ids",        "added_rows",  "pooled_index",
       "hidden",        "last",     "pooled",      "image",      "class_token", "embeds",
-      "latent",        "moments"};
-  static_assert(kNames.size() == size_t(PortKind::moments) + 1);
+      "latent",        "moments",  "kept_image",  "mask"};
+  static_assert(kNames.size() == size_t(PortKind::mask) + 1);
   std::string out = kNames[size_t(port.kind)];
   if (port.index >= 0) out += "." + std::to_string(port.index);
   return out;

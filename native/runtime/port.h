@@ -38,6 +38,8 @@ enum class PortKind : uint8_t {
   embeds,
   latent,
   moments,
+  kept_image,  // what a masked decoding keeps,
+  mask,        // and where it does not, for each size
 };
 
 struct Port {

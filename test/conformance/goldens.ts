@@ -74,6 +74,11 @@ export class GoldenCase {
   get modelFolder(): string {
     const model = this.field<string>('model');
     if (!model) throw new Error(`${this.name} names no model`);
+    return this.modelFolderOf(model);
+  }
+
+  /** The same of another model. */
+  modelFolderOf(model: string): string {
     for (let folder = this.folder; ; folder = dirname(folder)) {
       const found = ['models', 'sd/models'].map((place) => join(folder, place, model)).find(existsSync);
       if (found) return found;

@@ -1,7 +1,26 @@
+#include <cmath>
+
 #include "op_cases.h"
 
 namespace deepcache::test {
 namespace {
+
+// Slopes below zero, of all values or of each channel; a blend by a mask of rows.
+OpCase leaky_case(const std::string& name, float slope, bool each, bool blend) {
+  return {"elementwise_" + name, [=](OpBuilder& b) {
+            Elementwise op;
+            op.x = b.input({2, 5, 7, 11}, 2);
+            if (blend) op.x2 = b.input({2, 5, 7, 11}, 2);
+            if (blend) op.mask = b.input({2, 5, 7, 1});
+            op.y = b.output({2, 5, 7, 11});
+            op.a = 0.7f;
+            op.offset = 0.25f;
+            op.activation = blend ? Activation::tanh : Activation::leaky_relu;
+            op.slope = slope;
+            if (each) op.slopes = b.vector(11);
+            return Op(op);
+          }};
+}
 
 OpCase elementwise_case(const std::string& name, Activation activation, int rows2, double size = 1,
                         int repeat = 1) {
@@ -26,8 +45,16 @@ void reference(const Elementwise& op, ReferenceState& state) {
   const size_t width = op.x.shape.c, rows2 = op.x2 ? op.x2.shape.rows() : 1;
   for (size_t i = 0; i < out.size(); i++) {
     const size_t row2 = i / width / op.repeat % rows2;
-    const double added = op.x2 ? double(op.b) * x2[row2 * width + i % width] : 0;
-    out[i] = activate(op.activation, double(op.a) * x[i] + added);
+    const double share = op.mask ? state.get(op.mask)[i / width] : 1;
+    const double share2 = op.mask ? 1 - share : 1;
+    const double added = op.x2 ? share2 * op.b * x2[row2 * width + i % width] : 0;
+    const double v = share * op.a * x[i] + added + op.offset;
+    if (op.activation == Activation::leaky_relu)
+      out[i] = v < 0 ? v * (op.slopes < 0 ? op.slope : state.parameter(op.slopes)[i % width]) : v;
+    else if (op.activation == Activation::tanh)
+      out[i] = std::tanh(v);
+    else
+      out[i] = activate(op.activation, v);
   }
 }
 
@@ -62,6 +89,10 @@ std::vector<OpCase> elementwise_cases() {
       elementwise_case("silu", Activation::silu, 0, 30),
       elementwise_case("gelu", Activation::gelu, 0, 8),
       elementwise_case("quick_gelu", Activation::quick_gelu, 1, 100),
+      leaky_case("relu", 0, false, false),
+      leaky_case("leaky", 0.2f, false, false),
+      leaky_case("slopes", 0, true, false),
+      leaky_case("blend_tanh", 0, false, true),
   };
 }
 

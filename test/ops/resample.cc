@@ -1,13 +1,15 @@
+#include <algorithm>
+
 #include "op_cases.h"
 
 namespace deepcache::test {
 namespace {
 
-OpCase resample_case(const std::string& name, Shape x, int height, int width) {
+OpCase resample_case(const std::string& name, Shape x, int height, int width, int channels = 0) {
   return {"resample_" + name, [=](OpBuilder& b) {
             Resample op;
             op.x = b.input(x);
-            op.y = b.output({x.n, height, width, x.c});
+            op.y = b.output({x.n, height, width, channels ? channels : x.c});
             return Op(op);
           }};
 }
@@ -21,15 +23,20 @@ void reference(const Resample& op, ReferenceState& state) {
   const auto at = [&](int n, int h, int w, int c) {
     return x[((size_t(n) * from.h + h) * from.w + w) * from.c + c];
   };
+  const int r = std::max(to.h / from.h, from.h / to.h);
+  const auto of_pixel = [&](int n, int h, int w, int c) {
+    if (to.c > from.c) return at(n, r * h + c / r % r, r * w + c % r, c / (r * r));
+    if (to.c < from.c) return at(n, h / r, w / r, c * r * r + h % r * r + w % r);
+    if (to.h > from.h) return at(n, h / r, w / r, c);
+    return (at(n, 2 * h, 2 * w, c) + at(n, 2 * h, 2 * w + 1, c) + at(n, 2 * h + 1, 2 * w, c) +
+            at(n, 2 * h + 1, 2 * w + 1, c)) /
+           4;
+  };
   size_t i = 0;
   for (int n = 0; n < to.n; n++)
     for (int h = 0; h < to.h; h++)
       for (int w = 0; w < to.w; w++)
-        for (int c = 0; c < to.c; c++, i++)
-          out[i] = to.h > from.h ? at(n, h / 2, w / 2, c)
-                                 : (at(n, 2 * h, 2 * w, c) + at(n, 2 * h, 2 * w + 1, c) +
-                                    at(n, 2 * h + 1, 2 * w, c) + at(n, 2 * h + 1, 2 * w + 1, c)) /
-                                       4;
+        for (int c = 0; c < to.c; c++, i++) out[i] = of_pixel(n, h, w, c);
 }
 
 std::vector<OpCase> resample_cases() {
@@ -37,6 +44,11 @@ std::vector<OpCase> resample_cases() {
       resample_case("mean", {2, 6, 10, 7}, 3, 5),
       resample_case("mean_of_odd", {1, 5, 3, 33}, 2, 1),
       resample_case("repeat", {2, 3, 5, 9}, 6, 10),
+      resample_case("repeat_x4", {1, 3, 5, 3}, 12, 20),
+      resample_case("unshuffle", {2, 6, 10, 3}, 3, 5, 12),
+      resample_case("unshuffle_x4", {1, 4, 8, 5}, 1, 2, 80),
+      resample_case("shuffle", {2, 3, 5, 12}, 6, 10, 3),
+      resample_case("shuffle_x4", {1, 2, 3, 48}, 8, 12, 3),
   };
 }
 

@@ -6,6 +6,7 @@ import type { Tensor } from '../../lib/tensor.js';
 /** An autoencoder whose latents are sums of a latent pixel's mean colours, times `scale`, plus an offset. */
 function linearAutoencoder(mix: readonly (readonly number[])[], offset: number, scale = 1) {
   return {
+    hasPosterior: true,
     latentScale: new LatentScale(scale, mix.length),
     async encode({ data, shape }: Tensor): Promise<Tensor> {
       const [, , height = 0, width = 0] = shape;

@@ -1,5 +1,5 @@
 import type { AutoencoderKL } from '../../models/autoencoder-kl.js';
-import { forEachIndex, inOneGo, inSlices, type Sliced } from '../../slices.js';
+import { forEachIndex, inOneGo, inSlices, mapParts, type Sliced } from '../../slices.js';
 import { joined, newFloats, type Tensor } from '../../tensor.js';
 import { toSigned } from '../outputs/pixels.js';
 import type { NoiseSource } from './noise.js';
@@ -7,7 +7,8 @@ import type { TextRunOptions } from './options.js';
 
 /**
  * Pictures [n, 3, h, w] from 0 to 1 -> latents [batch, c, h / 8, w / 8] in model scale, sampled from the posterior
- * (diffusers: AutoencoderKL.encode(...).latent_dist.sample, its log variance clamped to [-30, 20]).
+ * (diffusers: AutoencoderKL.encode(...).latent_dist.sample, its log variance clamped to [-30, 20]). Nothing is drawn for
+ * an autoencoder without a posterior.
  *
  * One generator draws for the pictures, which are then repeated for the batch; one generator an image draws for every
  * image of the batch.
@@ -27,6 +28,14 @@ export async function encodeImages(
     moments.push(await vae.encode({ data, shape: [1, ...each] }, { tiling, signal }));
   }
   const [, channels = 0, height = 0, width = 0] = moments[0]?.shape ?? [];
+  if (!vae.hasPosterior) {
+    const pixels = height * width;
+    const all = await inSlices(joined(moments.map(({ data }) => data)), signal);
+    const toModel = (value: number, i: number) =>
+      vae.latentScale.toModel(value, Math.floor(i / pixels) % channels);
+    const latents = await inSlices(mapParts(all, toModel), signal);
+    return inSlices(repeated(latents, count, batch), signal);
+  }
   const half = (channels / 2) * height * width;
   const drawn = noise.seeds.length > 1 ? batch : count;
   const normal = await noise.drawRows(drawn, half, signal);

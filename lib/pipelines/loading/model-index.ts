@@ -93,8 +93,12 @@ async function classOfParts(
   const parts: Record<string, string> = {};
   for (const [name, entry] of Object.entries(value)) {
     if (!Array.isArray(entry) || name.startsWith('_') || EXTRA.includes(name)) continue;
-    // Fast tokenizers read the same files.
-    if (typeof entry[1] === 'string') parts[name] = entry[1].replace(/^CLIPTokenizerFast$/, 'CLIPTokenizer');
+    // Fast tokenizers read the same files, other autoencoders do the same work.
+    if (typeof entry[1] === 'string') {
+      parts[name] = entry[1]
+        .replace(/^CLIPTokenizerFast$/, 'CLIPTokenizer')
+        .replace(/^(AutoencoderTiny|AsymmetricAutoencoderKL)$/, 'AutoencoderKL');
+    }
   }
   const are = (wanted: Parts) =>
     Object.keys(parts).length === Object.keys(wanted).length &&

@@ -8,20 +8,35 @@ namespace {
 class ElementwiseOp : public CpuOp {
  public:
   ElementwiseOp(const Elementwise& op, const OpContext& context)
-      : op_(op), kernels_(context.kernels) {}
+      : op_(op), kernels_(context.kernels), slopes_(context.vector(op.slopes)) {}
 
   void run(const RunContext& context) const override {
-    const float *x = context.floats(op_.x), *x2 = context.floats(op_.x2);
+    const float *x = context.floats(op_.x), *x2 = context.floats(op_.x2),
+                *mask = context.floats(op_.mask);
     float* y = context.floats(op_.y);
     const size_t width = op_.x.shape.c, rows = op_.x.shape.rows();
     const size_t period = op_.x2 ? op_.x2.shape.rows() : rows;  // x2's rows repeat
-    const bool one_by_one = op_.repeat > 1;
+    const bool one_by_one = op_.repeat > 1 || mask || slopes_;
     for_rows(context, rows, width, [&](size_t first, size_t count) {
+      ElementwiseJob job;
+      job.a = op_.a;
+      job.b = op_.b;
+      job.offset = op_.offset;
+      job.activation = op_.activation;
+      job.slope = op_.slope;
+      job.slopes = slopes_;
       while (count) {
         const size_t row2 = first / op_.repeat % period;
         const size_t some = one_by_one ? 1 : std::min(count, period - row2);
-        kernels_.elementwise(x + first * width, x2 ? x2 + row2 * width : nullptr, y + first * width,
-                             some * width, op_.a, op_.b, op_.activation);
+        job.x = x + first * width;
+        job.x2 = x2 ? x2 + row2 * width : nullptr;
+        job.y = y + first * width;
+        job.count = some * width;
+        if (mask) {
+          job.a = op_.a * mask[first];
+          job.b = op_.b * (1 - mask[first]);
+        }
+        kernels_.elementwise(job);
         first += some;
         count -= some;
       }
@@ -31,6 +46,7 @@ class ElementwiseOp : public CpuOp {
  private:
   Elementwise op_;
   const Kernels& kernels_;
+  const float* slopes_;
 };
 
 }  // namespace

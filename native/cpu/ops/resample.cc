@@ -7,33 +7,50 @@ namespace {
 
 class ResampleOp : public CpuOp {
  public:
-  explicit ResampleOp(const Resample& op) : op_(op) {}
+  explicit ResampleOp(const Resample& op) : op_(op), mode_(op.mode()), factor_(op.factor()) {}
 
   void run(const RunContext& context) const override {
     const Shape &from = op_.x.shape, &to = op_.y.shape;
-    const bool smaller = to.h < from.h || to.w < from.w;
-    const size_t c = to.c, line = size_t(from.w) * c;
-    const auto row = [&](size_t index) {  // of y's pixels
-      const size_t image = index / to.h, y = index % to.h;
-      const float* x = context.floats(op_.x) + image * from.h * line;
-      float* out = context.floats(op_.y) + index * to.w * c;
-      for (int w = 0; w < to.w; w++, out += c) {
-        if (!smaller) {
-          std::memcpy(out, x + y / 2 * line + w / 2 * c, c * sizeof(float));
-          continue;
-        }
-        const float* square = x + 2 * y * line + 2 * w * c;
-        for (size_t i = 0; i < c; i++)
-          out[i] = (square[i] + square[c + i] + square[line + i] + square[line + c + i]) / 4;
+    const size_t c = from.c, line = size_t(from.w) * c;
+    for_rows(context, size_t(to.n) * to.h, size_t(to.w) * to.c, [&](size_t first, size_t count) {
+      for (size_t index = first; index < first + count; index++) {  // of y's rows of pixels
+        const size_t image = index / to.h, y = index % to.h;
+        const float* x = context.floats(op_.x) + image * from.h * line;
+        float* out = context.floats(op_.y) + index * to.w * to.c;
+        for (int w = 0; w < to.w; w++, out += to.c) pixel(x, line, y, w, out);
       }
-    };
-    for_rows(context, size_t(to.n) * to.h, size_t(to.w) * c, [&](size_t first, size_t count) {
-      for (size_t index = first; index < first + count; index++) row(index);
     });
   }
 
  private:
+  // Pixel (y, w) of an image.
+  void pixel(const float* x, size_t line, size_t y, size_t w, float* out) const {
+    const size_t r = factor_, c = op_.x.shape.c;
+    const float* const square = x + r * y * line + r * w * c;  // of x, of y's pixel
+    const float* const source = x + y / r * line + w / r * c;  // x's pixel, of a square of y
+    switch (mode_) {
+      case Resample::Mode::mean:
+        for (size_t i = 0; i < c; i++)
+          out[i] = (square[i] + square[c + i] + square[line + i] + square[line + c + i]) / 4;
+        return;
+      case Resample::Mode::repeat:
+        std::memcpy(out, source, c * sizeof(float));
+        return;
+      case Resample::Mode::unshuffle:
+        for (size_t i = 0; i < c; i++)
+          for (size_t k = 0; k < r * r; k++)
+            out[i * r * r + k] = square[k / r * line + k % r * c + i];
+        return;
+      case Resample::Mode::shuffle:
+        for (size_t i = 0; i < size_t(op_.y.shape.c); i++)
+          out[i] = source[i * r * r + y % r * r + w % r];
+        return;
+    }
+  }
+
   Resample op_;
+  Resample::Mode mode_;
+  size_t factor_;
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// y = act(a * x + b * x2), element by element.
+// y = act(a * x + b * x2 + offset), element by element, or a blend of x and x2 by a mask of rows.
 //
 // Shapes: any; x2 may be absent, and may have fewer rows: each then serves several rows of x, and
 // they begin again (a position embedding added to every sample, a frame's to all its pixels).
@@ -19,12 +19,13 @@ namespace {
 constexpr int kThreads = 256;
 
 struct ElementwiseArgs {
-  View y, x, x2;
-  bool has_x2 = false;
+  View y, x, x2, mask;
+  const float* slopes = nullptr;  // of each channel; may be null
+  bool has_x2 = false, has_mask = false;
   size_t count = 0;
   int width = 1, repeat = 1;  // a row of x2 serves `repeat` rows of x in turn,
   size_t rows2 = 1;           // and after that many x2 begins again
-  float a = 1, b = 1;
+  float a = 1, b = 1, offset = 0, slope = 0;
   Activation activation = Activation::none;
 };
 
@@ -34,15 +35,25 @@ DEVICE size_t second(const ElementwiseArgs& args, size_t i) {
   return row / args.repeat % args.rows2 * args.width + (i - row * args.width);
 }
 
+// Apart from activate(), which is in the epilogues of all products.
+DEVICE float finish(const ElementwiseArgs& args, size_t i, float v) {
+  if (args.activation == Activation::leaky_relu)
+    return v < 0 ? v * (args.slopes ? args.slopes[i % args.width] : args.slope) : v;
+  if (args.activation == Activation::tanh) return 2 * sigmoid(2 * v) - 1;
+  return activate(args.activation, v);
+}
+
 template <typename T>
 __global__ void __launch_bounds__(kThreads)
     elementwise_kernel(const __grid_constant__ ElementwiseArgs args) {
   follow_previous_grid();
   for (size_t i = size_t(blockIdx.x) * kThreads + threadIdx.x; i < args.count;
        i += size_t(gridDim.x) * kThreads) {
-    float v = args.a * load<T>(args.x, i);
-    if (args.has_x2) v += args.b * load<T>(args.x2, second(args, i));
-    store<T>(args.y, i, activate(args.activation, v));
+    const float share = args.has_mask ? load<T>(args.mask, i / args.width) : 1;
+    const float share2 = args.has_mask ? 1 - share : 1;
+    float v = share * args.a * load<T>(args.x, i) + args.offset;
+    if (args.has_x2) v += share2 * args.b * load<T>(args.x2, second(args, i));
+    store<T>(args.y, i, finish(args, i, v));
   }
 }
 
@@ -64,6 +75,13 @@ ElementwiseArgs elementwise_args(const Elementwise& op, const OpContext& context
     a.repeat = op.repeat;
     a.rows2 = op.x2.shape.rows();
   }
+  if (op.mask) {
+    a.has_mask = true;
+    a.mask = context.operands.view(op.mask);
+  }
+  a.slopes = context.operands.vector(op.slopes);
+  a.slope = op.slope;
+  a.offset = op.offset;
   a.a = op.a;
   a.b = op.b;
   a.activation = op.activation;

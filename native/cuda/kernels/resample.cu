@@ -1,5 +1,5 @@
-// Half and double size: y = the mean of 2x2 squares of x, or each value of x four times, whichever
-// y's size says.
+// Other sizes: y = the mean of 2x2 squares of x, each value of x r x r times, or pixels as channels
+// and channels as pixels (runtime/ops/resample.h).
 //
 // Shapes: any, NHWC. An odd last row or column of x is left out of the halving.
 //
@@ -14,7 +14,9 @@ constexpr int kThreads = 256;
 
 struct ResampleArgs {
   View y, x;
-  int samples = 0, in_h = 0, in_w = 0, out_h = 0, out_w = 0, channels = 0;
+  int samples = 0, in_h = 0, in_w = 0, out_h = 0, out_w = 0;
+  int channels = 0, in_channels = 0, factor = 2;
+  Resample::Mode mode = Resample::Mode::mean;
 };
 
 template <typename T>
@@ -22,21 +24,30 @@ __global__ void __launch_bounds__(kThreads)
     resample_kernel(const __grid_constant__ ResampleArgs args) {
   follow_previous_grid();
   const size_t count = size_t(args.samples) * args.out_h * args.out_w * args.channels;
-  const bool smaller = args.out_h < args.in_h || args.out_w < args.in_w;
-  const size_t line = size_t(args.in_w) * args.channels;
+  const int r = args.factor, in_channels = args.in_channels;
+  const size_t line = size_t(args.in_w) * in_channels;
   for (size_t i = size_t(blockIdx.x) * kThreads + threadIdx.x; i < count;
        i += size_t(gridDim.x) * kThreads) {
     const size_t pixel = i / args.channels, c = i - pixel * args.channels;
     const int x = int(pixel % args.out_w), y = int(pixel / args.out_w % args.out_h);
-    const size_t image = pixel / args.out_w / args.out_h * args.in_h * line + c;
-    if (!smaller) {
-      store<T>(args.y, i, load<T>(args.x, image + y / 2 * line + size_t(x / 2) * args.channels));
+    const size_t image = pixel / args.out_w / args.out_h * args.in_h * line;
+    if (args.mode == Resample::Mode::repeat || args.mode == Resample::Mode::shuffle) {
+      const size_t channel =
+          args.mode == Resample::Mode::repeat ? c : c * r * r + size_t(y % r * r + x % r);
+      store<T>(args.y, i,
+               load<T>(args.x, image + y / r * line + size_t(x / r) * in_channels + channel));
       continue;
     }
-    const size_t square = image + size_t(2 * y) * line + size_t(2 * x) * args.channels;
-    const float sum = load<T>(args.x, square) + load<T>(args.x, square + args.channels) +
-                      load<T>(args.x, square + line) +
-                      load<T>(args.x, square + line + args.channels);
+    const size_t square = image + size_t(r * y) * line + size_t(r * x) * in_channels;
+    if (args.mode == Resample::Mode::unshuffle) {
+      const int k = int(c % (r * r));
+      store<T>(args.y, i,
+               load<T>(args.x, square + k / r * line + size_t(k % r) * in_channels + c / (r * r)));
+      continue;
+    }
+    const size_t first = square + c;
+    const float sum = load<T>(args.x, first) + load<T>(args.x, first + in_channels) +
+                      load<T>(args.x, first + line) + load<T>(args.x, first + line + in_channels);
     store<T>(args.y, i, sum * 0.25f);
   }
 }
@@ -50,7 +61,17 @@ void launch_resample(const ResampleArgs& args, Stream stream) {
 
 ResampleArgs resample_args(const Resample& op, const OpContext& context) {
   const Shape &x = op.x.shape, &y = op.y.shape;
-  return {context.operands.view(op.y), context.operands.view(op.x), x.n, x.h, x.w, y.h, y.w, x.c};
+  return {context.operands.view(op.y),
+          context.operands.view(op.x),
+          x.n,
+          x.h,
+          x.w,
+          y.h,
+          y.w,
+          y.c,
+          x.c,
+          op.factor(),
+          op.mode()};
 }
 
 }  // namespace

@@ -41,6 +41,7 @@ struct Conv {
     require(!x2 || x2.shape.rows() == x.shape.rows(), "conv: second input");
     require(!residual || residual.shape == y.shape, "conv: residual");
     require(x.shape.n == y.shape.n, "conv: batch");
+    require(activation <= Activation::geglu, "conv: activation");
     require(!spec.fp8 || (!x2 && !upsample), "conv: fp8 is for one input as it is");
     require(!row || ((row.shape.n == 1 || row.shape.n == y.shape.n) &&
                      row_offset + y.shape.c <= row.shape.c),

@@ -4,24 +4,33 @@
 
 namespace deepcache {
 
-// y = act(a * x + b * x2), element by element; x2 may be absent, and may have fewer rows: row i
-// then takes x2's row (i / repeat) mod its number of rows.
+// y = act(a * x + b * x2 + offset), element by element; x2 may be absent, and may have fewer rows:
+// row i then takes x2's row (i / repeat) mod its number of rows.
+//
+// With a `mask`, a value for each of x's rows, the two are blended by it instead: y = act(mask * a
+// * x + (1 - mask) * b * x2 + offset).
 struct Elementwise {
   static constexpr const char* kName = "elementwise";
-  Tensor y, x, x2;
-  float a = 1, b = 1;
+  Tensor y, x, x2, mask;
+  float a = 1, b = 1, offset = 0;
   int repeat = 1;
   Activation activation = Activation::none;
+  float slope = 0;       // of leaky_relu, below zero,
+  WeightId slopes = -1;  // or that of each channel
 
-  void inputs(const auto& visit) const { visit(x), visit(x2); }
-  void weights(const auto&) const {}
+  void inputs(const auto& visit) const { visit(x), visit(x2), visit(mask); }
+  void weights(const auto& visit) const { visit(slopes); }
 
-  void check(const WeightSpecs&) const {
+  void check(const WeightSpecs& specs) const {
     require(x.shape.count() == y.shape.count(), "elementwise: shape");
     require(!x2 || (x2.shape.c == x.shape.c && repeat > 0 &&
                     x.shape.rows() % (x2.shape.rows() * repeat) == 0),
             "elementwise: second input");
+    require(!mask || (x2 && mask.shape.c == 1 && mask.shape.rows() == x.shape.rows()),
+            "elementwise: mask");
     require(activation != Activation::geglu, "elementwise: geglu needs a convolution");
+    require(slopes < 0 || (activation == Activation::leaky_relu && specs[slopes].out == x.shape.c),
+            "elementwise: slopes");
   }
 };
 

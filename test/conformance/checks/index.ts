@@ -49,7 +49,14 @@ import { checkEncodePrompt, checkTextEncoder, checkTimeIds } from './text.js';
 import { checkInversionEncode, checkInversionPipeline, checkTextChunks } from './textual-inversion.js';
 import { checkTokenizerRow } from './tokenizer.js';
 import { checkDeepCache, checkDeepCacheInputs, checkUnet, checkUnetActivations } from './unet.js';
-import { checkVaeDecode, checkVaeEncode } from './vae.js';
+import {
+  checkLatentsToZ,
+  checkMaskedDecode,
+  checkTinyEncode,
+  checkTinyScale,
+  checkVaeDecode,
+  checkVaeEncode,
+} from './vae.js';
 
 /**
  * Computes what a golden expects and records how it compares. An ERR_DEEPCACHE_UNSUPPORTED that it throws makes the
@@ -69,6 +76,11 @@ const CHECKS: Readonly<Record<string, Check>> = {
   unet_intermediate: checkUnetActivations,
   vae_encode: checkVaeEncode,
   vae_decode: checkVaeDecode,
+  vae_tiny_encode: checkTinyEncode,
+  vae_tiny_decode: checkVaeDecode,
+  vae_tiny_scale: checkTinyScale,
+  vae_asym_decode: checkMaskedDecode,
+  latents_to_z: checkLatentsToZ,
   deepcache_unet_inputs: checkDeepCacheInputs,
   deepcache_unet: checkDeepCache,
   pipeline: checkPipeline,

@@ -1,6 +1,6 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { DeepCacheError } from '../../../lib/errors.js';
 import type { CacheSettings, GenerateOptions } from '../../../lib/index.js';
 import { inSlices } from '../../../lib/slices.js';
@@ -19,10 +19,10 @@ const UNSUPPORTED = ['freeu', 'pag', 'sag', 'tgate', 'cutoff', 'cfg_schedule'];
 export async function checkPipeline(golden: GoldenCase, findings: Findings, models: Models): Promise<void> {
   const unsupported = UNSUPPORTED.find((name) => golden.field(name) !== undefined);
   if (unsupported) throw new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', `${unsupported} is not implemented`);
-  if (golden.field<string>('note')?.startsWith('vae replaced'))
-    throw new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', 'tiny autoencoders are not implemented');
   const overrides = golden.field<object>('vae_overrides');
-  const load = (folder: string) => models.pipeline(folder, golden.field<string>('pipeline'));
+  const other = /^vae replaced by (\S+?)\/vae(?:;|$)/.exec(golden.field<string>('note') ?? '')?.[1];
+  const vae = other && join(golden.modelFolderOf(basename(other)), 'vae');
+  const load = (folder: string) => models.pipeline(folder, golden.field<string>('pipeline'), vae);
   const pipe = await (overrides ? withVae(golden.modelFolder, overrides, load) : load(golden.modelFolder));
   await comparePipeline(golden, findings, pipe);
 }
