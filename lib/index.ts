@@ -87,3 +87,4 @@ export {
 } from './schedulers/index.js';
 export type { Tensor } from './tensor.js';
 export { CLIPTokenizer, type EncodePaddedOptions } from './tokenizers/clip-tokenizer.js';
+export { type UpscaleOptions, Upscaler, type UpscalerLoadOptions } from './upscale/upscaler.js';

@@ -17,6 +17,7 @@ test('deepcache has these names', () => {
       ...['ClassConditionalLDMPipeline', 'StableVideoDiffusionPipeline', 'TextToVideoZeroPipeline'],
       ...['LoraPipeline', 'Img2Img', 'Inpaint', 'Scheduler', 'CLIPTokenizer'],
       ...['pipelineForInputs', 'Image', 'saveVideo', 'devices', 'DeepCacheError', 'ERROR_CODES'],
+      'Upscaler',
     ].sort(),
   );
 });

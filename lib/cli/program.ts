@@ -10,6 +10,7 @@ import { qualityCommand } from './quality.js';
 import { reproduceCommand } from './reproduce.js';
 import { EXIT_CODES_HELP } from './run.js';
 import { tuneCommand } from './tune.js';
+import { upscaleCommand } from './upscale.js';
 
 /** The program `deepcache`; its commands write to the context. */
 export function createProgram(context: CliContext): Command {
@@ -18,6 +19,7 @@ export function createProgram(context: CliContext): Command {
     .addCommand(compareCommand(context))
     .addCommand(qualityCommand(context))
     .addCommand(tuneCommand(context))
+    .addCommand(upscaleCommand(context))
     .addCommand(inspectCommand(context))
     .addCommand(macsCommand(context))
     .addCommand(reproduceCommand(context))

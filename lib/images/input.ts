@@ -72,6 +72,16 @@ export async function loadImages(
   return { images };
 }
 
+/** Unpacks a single picture. */
+export async function loadPicture(name: string, input: ImageSource, signal?: AbortSignal): Promise<Image> {
+  if (input instanceof Image) return input;
+  checkImageInput(name, input, []);
+  const loaded = await loadImages(name, input, 3, signal);
+  const picture = 'images' in loaded && loaded.images.length === 1 ? loaded.images[0] : undefined;
+  if (!picture) throw invalidArgument(name, 'must be one picture');
+  return picture.read(signal);
+}
+
 /**
  * Throws for what can be no picture, before a file is looked at.
  *

@@ -58,6 +58,13 @@ export class Models {
     return this.#part(folder, 'vae', undefined, (found) => AutoencoderKL.load(this.backend(), found));
   }
 
+  upscaler(file: string, activation?: string): Promise<deepcache.Upscaler> {
+    const own = activation === 'leakyrelu' ? { activation } : {};
+    return this.once(file, () =>
+      deepcache.Upscaler.fromPretrained(file, { ...this.options, ...own } as object),
+    );
+  }
+
   textEncoder(folder: string, subfolder: string): Promise<CLIPTextModel> {
     return this.#part(folder, subfolder, undefined, (found) => CLIPTextModel.load(this.backend(), found));
   }

@@ -49,6 +49,7 @@ import { checkEncodePrompt, checkTextEncoder, checkTimeIds } from './text.js';
 import { checkInversionEncode, checkInversionPipeline, checkTextChunks } from './textual-inversion.js';
 import { checkTokenizerRow } from './tokenizer.js';
 import { checkDeepCache, checkDeepCacheInputs, checkUnet, checkUnetActivations } from './unet.js';
+import { checkInterpolate, checkUpscaler } from './upscalers.js';
 import {
   checkLatentsToZ,
   checkMaskedDecode,
@@ -81,6 +82,9 @@ const CHECKS: Readonly<Record<string, Check>> = {
   vae_tiny_scale: checkTinyScale,
   vae_asym_decode: checkMaskedDecode,
   latents_to_z: checkLatentsToZ,
+  upscaler: checkUpscaler,
+  upscaler_tiled: checkUpscaler,
+  interpolate: checkInterpolate,
   deepcache_unet_inputs: checkDeepCacheInputs,
   deepcache_unet: checkDeepCache,
   pipeline: checkPipeline,
