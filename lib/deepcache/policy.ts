@@ -53,6 +53,8 @@ export interface ForecastCall {
 export interface AdaptiveCall {
   /** What distinguishes it from other calls. */
   kind: 'adaptive';
+  /** Of the full call. Default 'all'. */
+  halves?: Halves;
   /** What a call that is skipped does. */
   instead: RetrieveCall | PredictedCall;
   /** A call is skipped while its input has changed by less since the last full one, see {@link StepRow.skip}. */

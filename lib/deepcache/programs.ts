@@ -3,21 +3,36 @@ import type { CompiledRow } from '../schedulers/compiled.js';
 import type { Guidance, Program, StepRow, StepTable } from '../schedulers/table.js';
 import type { FullCall, PlacedCall, RetrieveCall } from './policy.js';
 
+const CONDITIONAL = 'conditional' as const;
+
 /**
  * Makes the step table of a run: row i computes what a policy laid out for call i. Rows whose program computes several
- * outputs take the `guidance`, if one is given.
+ * outputs take the `guidance`, if one is given: one for all rows, or a list. Where a row of the list has none its program
+ * computes the conditional output alone.
  */
 export function attachPrograms(
   rows: readonly CompiledRow[],
   calls: readonly PlacedCall[],
-  guidance?: Guidance,
+  guidance?: Guidance | readonly (Guidance | undefined)[],
 ): StepTable {
   if (calls.length !== rows.length) {
     throw invalidArgument('calls', `must be ${rows.length}, one for each row, got ${calls.length}`);
   }
   const programs = new Programs();
-  const made = rows.map((row, i) => ({ ...row, ...programs.attach(calls[i] as PlacedCall, guidance) }));
+  const made = rows.map((row, i) => {
+    const call = calls[i] as PlacedCall;
+    if (!Array.isArray(guidance)) return { ...row, ...programs.attach(call, guidance as Guidance) };
+    const own: Guidance | undefined = guidance[i];
+    return { ...row, ...programs.attach(own ? call : conditional(call), own) };
+  });
   return { programs: programs.list, rows: made };
+}
+
+/** What a call does of the conditional output alone. */
+function conditional<Call extends PlacedCall>(call: Call): Call {
+  if (call.kind === 'predict') return call;
+  if (call.kind === 'adaptive') return { ...call, halves: CONDITIONAL, instead: conditional(call.instead) };
+  return { ...call, halves: call.halves ?? CONDITIONAL };
 }
 
 /** The guidance of a call, for the outputs that it computes. */
@@ -38,7 +53,10 @@ class Programs {
         return { predict: call.terms };
       case 'adaptive': {
         const { instead, threshold, maxSkips } = call;
-        const { program, ...rest } = this.#run({ kind: 'full' }, guidance);
+        const { program, ...rest } = this.#run(
+          { kind: 'full', ...(call.halves && { halves: call.halves }) },
+          guidance,
+        );
         const skip = { threshold, maxSkips };
         return instead.kind === 'predict'
           ? { program, ...rest, predict: instead.terms, skip }

@@ -130,6 +130,12 @@ export const numbers: Kind<readonly number[]> = kind('list of numbers', 'numbers
   }
 });
 
+export const realNumbers = (min: number, max: number): Kind<readonly number[]> =>
+  kind(`list of numbers, ${min} to ${max}`, 'numbers', (name, value, limits) => {
+    numbers.check(name, value, limits);
+    for (const [i, item] of (value as number[]).entries()) checks.real(`${name}[${i}]`, item, min, min, max);
+  });
+
 /** Timesteps or sigmas of one's own, or those of Align Your Steps for the model. */
 export type OwnSteps = readonly number[] | 'AYS';
 

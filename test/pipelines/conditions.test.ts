@@ -98,6 +98,9 @@ describe('clipSkip', () => {
 });
 
 describe('guidance', () => {
+  // As many calls as steps.
+  const ddim = { scheduler: 'DDIM' } as const;
+
   test('is off at 1 and below: the negative prompt does not matter', async () => {
     const off = await latentsOf(pipe, { guidanceScale: 1 });
     expect(sameBits(await latentsOf(pipe, { guidanceScale: 1, negativePrompt: 'fog' }), off)).toBe(true);
@@ -113,6 +116,25 @@ describe('guidance', () => {
   test('close above 1 is close to none', async () => {
     const off = await latentsOf(pipe, { guidanceScale: 1 });
     expect(distance(await latentsOf(pipe, { guidanceScale: 1 + 1e-6 }), off)).toBeLessThan(1e-4);
+  });
+
+  test('a schedule of one scale is that scale, and another one another picture', async () => {
+    const plain = await latentsOf(pipe, { ...ddim, steps: 3, guidanceScale: 4 });
+    const scheduled = (...guidanceSchedule: number[]) =>
+      latentsOf(pipe, { ...ddim, steps: 3, guidanceSchedule });
+    expect(sameBits(await scheduled(4, 4, 4), plain)).toBe(true);
+    expect(distance(await scheduled(4, 4, 8), plain)).toBeGreaterThan(1e-4);
+    // A scale of 1 is the prompt's output alone.
+    const cutoff = await latentsOf(pipe, { ...ddim, steps: 3, guidanceScale: 4, cutoffStepIndex: 0 });
+    expect(distance(await scheduled(4, 1, 1), cutoff)).toBeLessThan(1e-4);
+    const share = await latentsOf(pipe, { ...ddim, steps: 3, guidanceScale: 4, cutoffStepRatio: 0.3 });
+    expect(sameBits(share, cutoff)).toBe(true);
+  });
+
+  test('a cut-off goes with the cache: retrieved calls read the features of the positive half', async () => {
+    const cached = { ...ddim, steps: 4, guidanceScale: 4, cache: { interval: 2, branch: 1 } };
+    const expected = await latentsOf(pipe, { ...cached, guidanceSchedule: [4, 1, 1, 1] });
+    expect(distance(await latentsOf(pipe, { ...cached, cutoffStepIndex: 0 }), expected)).toBeLessThan(1e-4);
   });
 
   test('rescale makes another image, 0 does not', async () => {

@@ -40,6 +40,12 @@ const WRONG: { [Name in keyof Required<GenerateOptions>]: readonly Wrong[] } = {
   ),
   guidanceScale: values('guidanceScale', Number.NaN, -1, Number.POSITIVE_INFINITY, '7.5', null, [7]),
   guidanceRescale: values('guidanceRescale', Number.NaN, -0.1, 1.1, '0.7', true),
+  guidanceSchedule: values('guidanceSchedule', 7, [], ['7'], [-1], [1001], [7, 7, 7, 7, 7, 7, 7, 7, 7]),
+  cutoffStepIndex: [
+    ...values('cutoffStepIndex', -1, 1.5, '1', 999),
+    ...all({ cutoffStepIndex: 0, guidanceScale: 1 }),
+  ],
+  cutoffStepRatio: values('cutoffStepRatio', -0.1, 1.1, Number.NaN, '0.5'),
   width: values('width', 0, -64, 12, 63, 64.5, Number.NaN, '64', 1e9, null),
   height: values('height', 0, -64, 12, 65, 64.5, Number.NaN, '64', 1e9, null),
   seed: [

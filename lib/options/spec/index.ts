@@ -1,5 +1,6 @@
 import type { Family } from '../families.js';
 import type { Option } from '../option.js';
+import { GUIDANCE_OPTIONS } from './guidance.js';
 import { LOAD_OPTIONS } from './loading.js';
 import { PICTURE_OPTIONS } from './pictures.js';
 import { RUN_OPTIONS } from './run.js';
@@ -15,6 +16,7 @@ export const OPTIONS = {
   ...PICTURE_OPTIONS,
   ...VIDEO_OPTIONS,
   ...RUN_OPTIONS,
+  ...GUIDANCE_OPTIONS,
   ...LOAD_OPTIONS,
 };
 

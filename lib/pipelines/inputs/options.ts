@@ -59,6 +59,9 @@ export interface RunOptions extends Pick<OptionsOf<'text2img'>, CommonName> {
   /** Of the guidance, with `guided`; may differ between samples. */
   readonly guidance: PerSample;
   readonly guidanceRescale: number;
+  readonly guidanceSchedule?: readonly number[] | undefined;
+  readonly cutoffStepIndex?: number | undefined;
+  readonly cutoffStepRatio?: number | undefined;
   readonly span: RunSpan;
   /** What each call computes, where the pipeline has a rule of its own. */
   readonly policy?: CachePolicy;
@@ -146,7 +149,7 @@ export function resolveTextOptions(
     guidanceScale,
     guidance: guidanceScale,
     guidanceRescale: options.guidanceRescale ?? 0,
-    guided: guidanceScale > 1 && facts.guidanceWidth === 0,
+    guided: (guidanceScale > 1 || options.guidanceSchedule !== undefined) && facts.guidanceWidth === 0,
     width,
     height,
     isSized: options.width !== undefined || options.height !== undefined,

@@ -1,6 +1,7 @@
 import { Callbacks } from '../../callbacks.js';
 import { attachPrograms, branchCount, SettingsPolicy, withForecasts } from '../../deepcache/index.js';
 import { invalidArgument } from '../../errors.js';
+import { guidanceOfCalls } from '../../guidance/calls.js';
 import type { UNetModel } from '../../models/unet.js';
 import { finish } from '../../native/device.js';
 import { stagedRequest } from '../../native/staging.js';
@@ -30,7 +31,7 @@ export function planRun(
   options: RunOptions,
   note: (message: string) => void,
 ): RunPlan {
-  const { steps, eta, timesteps, sigmas, cache = false, guidance, guidanceRescale } = options;
+  const { steps, eta, timesteps, sigmas, cache = false } = options;
   const compiled = compileSpan(
     scheduler,
     options.span,
@@ -49,7 +50,7 @@ export function planRun(
   const layout = policy.layout({ ...compiled, branches: branchCount(levels, layersPerBlock) });
   if (layout.note) note(layout.note);
   const rows = withUsedDraws(compiled.rows, compiled.noiseUsed);
-  const guide = options.guided ? { scale: guidance, rescale: guidanceRescale } : undefined;
+  const guide = guidanceOfCalls(options, rows.length);
   const placed = withForecasts({ ...compiled, rows }, layout.calls);
   return { table: attachPrograms(placed.rows, placed.calls, guide), compiled };
 }

@@ -61,6 +61,7 @@ export function recipeOf(
       ...sampler,
       'CFG scale': options.guidanceScale,
       'CFG rescale': guidanceRescale > 0 && guidanceRescale,
+      ...guidanceFields(options),
       ...seedFields(seeds, options.batch, image),
       Size: `${width}x${height}`,
       // The web UI counts from 1: the last layer is left out at 2.
@@ -73,6 +74,17 @@ export function recipeOf(
       ...embeddingFields(embeddings, [prompt, negativePrompt, ...Object.values(own)]),
       ...end,
     },
+  };
+}
+
+/** Guidance that changes during the run. */
+function guidanceFields(options: TextRunOptions): SettingsFields {
+  const { guidanceSchedule, cutoffStepIndex, cutoffStepRatio } = options;
+  return {
+    'CFG schedule': guidanceSchedule?.join(' ') ?? false,
+    // Zero is a value of theirs.
+    'CFG cutoff step': cutoffStepIndex !== undefined && String(cutoffStepIndex),
+    'CFG cutoff ratio': cutoffStepRatio !== undefined && String(cutoffStepRatio),
   };
 }
 

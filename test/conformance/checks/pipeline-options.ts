@@ -15,6 +15,7 @@ export function generateOptions(golden: GoldenCase): GenerateOptions {
     if (value !== null && !IGNORED.includes(name)) options[camelCase(name)] = value;
   }
   options.sigmas = withoutFinalZero(options.sigmas);
+  Object.assign(options, guidanceOptions(golden));
   const seed = golden.field<number | number[]>('seed');
   options[Array.isArray(seed) ? 'seeds' : 'seed'] = seed;
   const scheduler = golden.field<string>('scheduler');
@@ -32,6 +33,16 @@ export function generateOptions(golden: GoldenCase): GenerateOptions {
     if (golden.has(role)) options[camelCase(role)] = golden.tensor(role);
   }
   return options as unknown as GenerateOptions;
+}
+
+/** What a case says of its guidance beside its arguments. */
+function guidanceOptions(golden: GoldenCase): Pick<GenerateOptions, 'cutoffStepIndex' | 'guidanceSchedule'> {
+  const cutoff = golden.field<{ after_step: number }>('cutoff');
+  const guidanceSchedule = golden.field<number[]>('cfg_schedule');
+  return {
+    ...(cutoff && { cutoffStepIndex: cutoff.after_step }),
+    ...(guidanceSchedule && { guidanceSchedule }),
+  };
 }
 
 /** The reference's helper, with its own way of counting; false without one. */

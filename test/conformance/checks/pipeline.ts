@@ -13,7 +13,7 @@ import { compareNoise, compareRun, type RecordedRun, recordRun } from './pipelin
 import { compareCalls } from './unet-calls.js';
 
 /** Fields of cases that use what no pipeline here has. */
-const UNSUPPORTED = ['freeu', 'pag', 'sag', 'tgate', 'cutoff', 'cfg_schedule'];
+const UNSUPPORTED = ['freeu', 'pag', 'sag', 'tgate'];
 
 /** A whole denoising loop of a diffusers pipeline, with or without the DeepCache helper. */
 export async function checkPipeline(golden: GoldenCase, findings: Findings, models: Models): Promise<void> {
