@@ -15,9 +15,12 @@ export function fitsWeight({ term, shape }: Pick<Change, 'term' | 'shape'>): boo
   /** Columns of a factor whose first axis is the rank. */
   const columns = (tensor: Shape) => countOf(tensor) / (tensor[0] ?? 0);
   const count = (tensor: { shape: Shape } | undefined) => (tensor ? countOf(tensor.shape) : 0);
+  const isLora = () => up?.shape[0] === rows && !!down && columns(down.shape) === (mid ? inputs : width);
   switch (term.kind) {
     case 'lora':
-      return up?.shape[0] === rows && !!down && columns(down.shape) === (mid ? inputs : width);
+      return isLora();
+    case 'glora':
+      return isLora() && w1_a?.shape[0] === inputs && !!w1_b && columns(w1_b.shape) === inputs;
     case 'loha': {
       const half = (a: typeof w1_a, b: typeof w1_b, core: typeof t1) =>
         !!a &&

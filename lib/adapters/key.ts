@@ -9,6 +9,7 @@ export type KeyRole =
   | 'magnitudeVector'
   | `hada_${'w1_a' | 'w1_b' | 'w2_a' | 'w2_b' | 't1' | 't2'}`
   | `lokr_${'w1' | 'w1_a' | 'w1_b' | 'w2' | 'w2_a' | 'w2_b' | 't2'}`
+  | `glora_${'a1' | 'a2' | 'b1' | 'b2' | 'bm'}`
   | 'weight'
   | 'on_input'
   | 'diff'
@@ -34,6 +35,7 @@ const ENDINGS: readonly (readonly [RegExp, (match: RegExpExecArray) => KeyRole])
   [/\.dora_scale$/, () => 'doraScale'],
   [/\.(hada_(?:w[12]_[ab]|t[12]))$/, ([, role]) => role as KeyRole],
   [/\.(lokr_(?:w[12](?:_[ab])?|t2))$/, ([, role]) => role as KeyRole],
+  [/\.(a1|a2|b1|b2|bm)\.weight$/, ([, role]) => `glora_${role}` as KeyRole],
   [/\.(alpha|weight|on_input|diff|diff_b|w_norm|b_norm)$/, ([, role]) => role as KeyRole],
 ];
 

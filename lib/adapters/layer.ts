@@ -71,7 +71,11 @@ export function changesOf(
     if (has('magnitudeVector')) return { magnitudeRule: 'peft' as const, role: 'magnitudeVector' as const };
     return undefined;
   };
-  const addFactors = (kind: 'lora' | 'loha' | 'lokr', names: Record<string, KeyRole>, rank?: number) => {
+  const addFactors = (
+    kind: 'lora' | 'loha' | 'lokr' | 'glora',
+    names: Record<string, KeyRole>,
+    rank?: number,
+  ) => {
     const dora = magnitude();
     const all: Record<string, KeyRole> = { ...names, ...(dora && { magnitude: dora.role }) };
     const rule = dora && { magnitudeRule: dora.magnitudeRule };
@@ -92,6 +96,9 @@ export function changesOf(
     addFactors('lokr', prefixed('lokr_', LOKR), rank);
     // Without factors alpha counts for nothing.
     used.add('alpha');
+  } else if (has('glora_a1', 'glora_a2', 'glora_b1', 'glora_b2')) {
+    const names = gloraNames(tensors, module.weight?.[0]);
+    addFactors('glora', names, tensors.get(names.down)?.shape[0]);
   } else if (has('weight', 'on_input')) {
     const onInput = scalar('on_input') !== 0;
     add('weight', { kind: 'ia3', factor: 1, onInput, tensors: placed({ weight: 'weight' }) }, ['weight']);
@@ -107,6 +114,17 @@ export function changesOf(
 
 const HADA = ['w1_a', 'w1_b', 'w2_a', 'w2_b', 't1', 't2'] as const;
 const LOKR = ['w1', 'w1_a', 'w1_b', 'w2', 'w2_a', 'w2_b', 't2'] as const;
+
+/**
+ * LyCORIS up to 1.8 multiplies b2 by b1, and the weight by a2 a1; since then it is b1 b2, and a1 a2. The one whose rows are
+ * the weight's tells.
+ */
+function gloraNames(tensors: LayerTensors, rows: number | undefined) {
+  if (tensors.get('glora_b1')?.shape[0] === rows) {
+    return { up: 'glora_b1', down: 'glora_b2', mid: 'glora_bm', w1_a: 'glora_a1', w1_b: 'glora_a2' } as const;
+  }
+  return { up: 'glora_b2', down: 'glora_b1', w1_a: 'glora_a2', w1_b: 'glora_a1' } as const;
+}
 
 function prefixed(prefix: string, names: readonly string[]): Record<string, KeyRole> {
   return Object.fromEntries(names.map((name) => [name, `${prefix}${name}` as KeyRole]));

@@ -12,7 +12,7 @@ export interface AdaptedWeight {
 
 /** One adapter's part in it. */
 export interface AdapterTerm {
-  readonly kind: 'lora' | 'loha' | 'lokr' | 'ia3' | 'full';
+  readonly kind: 'lora' | 'loha' | 'lokr' | 'ia3' | 'full' | 'glora';
   /** The user's. */
   readonly scale: number;
   /** Of the file: alpha / rank. */

@@ -153,6 +153,40 @@ class RescaleDelta : public Delta {
   size_t width_, taps_;  // taps 0: a factor for each row
 };
 
+// Generalized LoRA (Chavan et al. 2023): the weight's own rows times a thin product, and another
+// product beside it.
+class GeneralizedDelta : public Delta {
+ public:
+  GeneralizedDelta(Product beside, Values a1, Values a2, const SourceTensor& weight)
+      : beside_(std::move(beside)),
+        a1_(std::move(a1)),
+        a2_(std::move(a2)),
+        width_(width_of(weight)),
+        inputs_(weight.shape.size() > 1 ? size_t(weight.shape[1]) : 1) {}
+  bool needs_base() const override { return true; }
+  void add(size_t first, size_t count, float scale, const float* base, float* out) const override {
+    beside_.add(first, count, scale, out);
+    const size_t taps = width_ / inputs_, rank = a1_.size() / inputs_;
+    Values inner(rank);
+    for (size_t r = 0; r < count; r++)
+      for (size_t t = 0; t < taps; t++) {
+        const float* const from = base + r * width_ + t;
+        float* const to = out + r * width_ + t;
+        std::fill(inner.begin(), inner.end(), 0.0f);
+        for (size_t i = 0; i < inputs_; i++)
+          for (size_t k = 0; k < rank; k++) inner[k] += from[i * taps] * a1_[i * rank + k];
+        for (size_t k = 0; k < rank; k++)
+          for (size_t i = 0; i < inputs_; i++)
+            to[i * taps] += scale * inner[k] * a2_[k * inputs_ + i];
+      }
+  }
+
+ private:
+  Product beside_;
+  Values a1_, a2_;
+  size_t width_, inputs_;
+};
+
 // Read row by row: nothing is gained by keeping it.
 class FullDelta : public Delta {
  public:
@@ -195,6 +229,9 @@ std::unique_ptr<Delta> read_delta(const AdapterTerm& term, const SourceTensor& w
       return std::make_unique<RescaleDelta>(factors.values("weight"), term.on_input, weight);
     case AdapterKind::full:
       return std::make_unique<FullDelta>(factors.tensor("diff"), width_of(weight));
+    case AdapterKind::glora:
+      return std::make_unique<GeneralizedDelta>(factors.lora(), factors.values("w1_a"),
+                                                factors.values("w1_b"), weight);
   }
   return nullptr;
 }

@@ -30,6 +30,8 @@ class Check {
       case AdapterKind::full:
         return require(get("diff"), count_of("diff") == weight_.count &&
                                         get("diff").shape[0] == weight_.shape[0]);
+      case AdapterKind::glora:
+        return glora();
     }
   }
 
@@ -76,6 +78,13 @@ class Check {
       return require(get("down"), axis("down", 0) == outer && count_of("down") == outer * width());
     core("mid", outer, axis("down", 0));
     require(get("down"), count_of("down") == axis("down", 0) * in());
+  }
+
+  void glora() const {
+    lora();
+    require(get("w1_a"), axis("w1_a", 0) == in() && count_of("w1_a") % in() == 0);
+    const size_t rank = count_of("w1_a") / in();
+    require(get("w1_b"), axis("w1_b", 0) == rank && count_of("w1_b") == rank * in());
   }
 
   // [outer, inner, kh, kw]

@@ -20,6 +20,7 @@ enum class AdapterKind : uint8_t {
          // in]
   ia3,   // the weight itself * weight [out], or [in] when it is `on_input`
   full,  // diff, of the weight's own shape
+  glora,  // W A + B along the inputs: B as lora's, A = w1_a [in, r] * w1_b [r, in]
 };
 
 // How a magnitude (DoRA) and the scale go together; W is the weight, D its delta, m the magnitude.

@@ -43,7 +43,8 @@ AdapterTerm parse_term(const Argument& argument) {
                                            {"loha", AdapterKind::loha},
                                            {"lokr", AdapterKind::lokr},
                                            {"ia3", AdapterKind::ia3},
-                                           {"full", AdapterKind::full}};
+                                           {"full", AdapterKind::full},
+                                           {"glora", AdapterKind::glora}};
   static const Names<MagnitudeRule> rules = {{"interpolated", MagnitudeRule::interpolated},
                                              {"peft", MagnitudeRule::peft}};
   AdapterTerm term;

@@ -58,6 +58,7 @@ describe('keys of files of all origins', () => {
       `unet ${block}.attn1.to_q doraScale`,
     ],
     ['lora_unet_middle_block_1_proj_in.lora_up.weight', 'unet mid_block.attentions.0.proj_in up'],
+    ['lora_unet_middle_block_1_proj_in.a1.weight', 'unet mid_block.attentions.0.proj_in glora_a1'],
     ['lora_unet_middle_block_2_in_layers_2.hada_w1_a', 'unet mid_block.resnets.1.conv1 hada_w1_a'],
     ['lora_unet_time_embed_0.lokr_w2_b', 'unet time_embedding.linear_1 lokr_w2_b'],
     ['lora_unet_out_2.diff_b', 'unet conv_out diff_b'],

@@ -100,6 +100,43 @@ describe('loadLora', () => {
     ).toBeLessThan(1e-6);
   });
 
+  test('GLoRA multiplies the weight too, in the order of LyCORIS since 1.8 and of that before', async () => {
+    const name = `${BLOCK}.attn1.to_q`;
+    const before = await readWeight(`${name}.weight`);
+    const size = Math.sqrt(before.length);
+    const of = (rows: number, columns: number, seed: number) => values([rows, columns], seed);
+    const [up, down, outer, inner] = [
+      of(size, RANK, 81),
+      of(RANK, size, 82),
+      of(size, RANK, 83),
+      of(RANK, size, 84),
+    ];
+    const key = (role: string) => `${kohyaName(`unet.${name}`)}.${role}`;
+    const write = (file: string, [a1, a2, b1, b2]: readonly Written[]) =>
+      folder.write(
+        file,
+        Object.fromEntries(
+          Object.entries({ a1, a2, b1, b2 }).flatMap(([role, tensor]) =>
+            tensor ? [[key(`${role}.weight`), tensor]] : [],
+          ),
+        ),
+      );
+    const base: Written = { shape: [size, size], data: before };
+    const middle: Written = { shape: [size, RANK], data: product(base, { ...outer, shape: [size, RANK] }) };
+    const [beside, own] = [product(up, down), product(middle, inner)];
+    const wanted = before.map((value, i) => value + (beside[i] ?? 0) + (own[i] ?? 0));
+    for (const tensors of [
+      [outer, inner, up, down],
+      [inner, outer, down, up],
+    ]) {
+      const info = await pipe.loadLora(write('glora.safetensors', tensors));
+      expect(info).toMatchObject({ weights: 1, unknownKeys: [] });
+      expect(distance(await readWeight(`${name}.weight`), wanted)).toBeLessThan(1e-5);
+      await pipe.unloadLora();
+      expect(sameBits(await readWeight(`${name}.weight`), before)).toBe(true);
+    }
+  });
+
   test('makes other pictures, and unloadLora the old ones, without a new plan', async () => {
     await pipe.loadLora(file('kohya'));
     expect(distance(await latentsOf(pipe), published)).toBeGreaterThan(0.01);

@@ -147,6 +147,33 @@ TEST(adapters_loha) {
   });
 }
 
+TEST(adapters_glora) {
+  for (const size_t taps : {1, 9}) {
+    Fixture f(taps);
+    f.term.kind = AdapterKind::glora;
+    f.add("up", {70, 5});
+    f.add("down", taps == 1 ? std::vector<int64_t>{5, 6} : std::vector<int64_t>{5, 6, 3, 3});
+    f.add("w1_a", {6, 2});
+    f.add("w1_b", {2, 6});
+    f.term.scale = -0.5;
+    f.term.factor = 0.8;
+    f.check([&](size_t r, size_t c) {
+      double sum = 0;
+      for (size_t i = 0; i < 5; i++)
+        sum += f.value("up", r * 5 + i) * f.value("down", i * f.width() + c);
+      for (size_t i = 0; i < 6; i++)
+        for (size_t k = 0; k < 2; k++)
+          sum += f.value("w", r * f.width() + i * taps + c % taps) * f.value("w1_a", i * 2 + k) *
+                 f.value("w1_b", k * 6 + c / taps);
+      return -0.4 * sum;
+    });
+    f.add("w1_b", {3, 6});
+    f.refuse("w1_b of shape [3, 6]");
+    f.term.tensors.erase("w1_a");
+    f.refuse("no tensor w1_a");
+  }
+}
+
 TEST(adapters_lokr) {
   Fixture f(9);
   f.term.kind = AdapterKind::lokr;
