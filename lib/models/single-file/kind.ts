@@ -20,7 +20,10 @@ const OTHERS: readonly (readonly [name: string, pattern: RegExp])[] = [
 
 /** Adapters and embeddings, which are no models. */
 const NO_MODELS: readonly (readonly [what: string, pattern: RegExp])[] = [
-  ['a LoRA, no model; it is loaded into one', /(?:^|[._])lora(?:[._]|$)|\.hada_w|\.lokr_w|\.lora_A\.|\.[ab]1\.weight$/],
+  [
+    'a LoRA, no model; it is loaded into one',
+    /(?:^|[._])lora(?:[._]|$)|\.hada_w|\.lokr_w|\.lora_A\.|\.[ab]1\.weight$/,
+  ],
   ['a textual inversion, no model; it is loaded into one', /^(?:emb_params|string_to_param\b.*|clip_[lg])$/],
 ];
 
