@@ -1,3 +1,4 @@
+import type { TextBranch } from '../embeddings/textual-inversions.js';
 import { invalidArgument } from '../errors.js';
 import type { Log } from '../log.js';
 import { show } from '../messages.js';
@@ -35,6 +36,9 @@ export abstract class LoraPipeline<
     components.models.loras ??= new Loras(adaptableParts(components));
   }
 
+  /** The model's text encoders, in its order. */
+  protected abstract get textBranches(): readonly TextBranch[];
+
   /** Its adapters, in the order in which they were loaded. */
   get loras(): LoraInfo[] {
     return this.#loras.list;
@@ -42,7 +46,7 @@ export abstract class LoraPipeline<
 
   /**
    * Loads an adapter on top of those that are there (diffusers: load_lora_weights). Keys of the file that mean nothing to
-   * the model are logged, and listed in the result.
+   * the model are logged, and listed in the result. Textual inversions in the file come with it, and go with it.
    *
    * @param file safetensors or PyTorch, as kohya's scripts, LyCORIS, PEFT and diffusers write them; or a folder of PEFT's.
    * @throws DeepCacheError ERR_DEEPCACHE_INVALID_WEIGHTS for a file that is none, or is for another kind of model;
@@ -61,7 +65,17 @@ export abstract class LoraPipeline<
     const read = await this.#loras.read(file, signal);
     const remark = unknownKeysText(read);
     if (remark !== undefined) this.log(remark);
-    return this.change(() => this.#loras.add(name, read, scale), signal);
+    return this.change(async () => {
+      this.#loras.requireFree(name);
+      const { embeddings } = this.components.models;
+      embeddings.addOf(name, read.embeddings, this.textBranches);
+      try {
+        return await this.#loras.add(name, read, scale);
+      } catch (error) {
+        embeddings.removeOf(name);
+        throw error;
+      }
+    }, signal);
   }
 
   /** These adapters count from now on, and no others (diffusers: set_adapters); all stay loaded. */
@@ -79,7 +93,10 @@ export abstract class LoraPipeline<
 
   /** Takes an adapter away, or all of them: the weights are bit for bit what they were (diffusers: unload_lora_weights). */
   async unloadLora(name?: string, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
-    return this.change(() => this.#loras.remove(name), signal);
+    return this.change(async () => {
+      await this.#loras.remove(name);
+      this.components.models.embeddings.removeOf(name);
+    }, signal);
   }
 
   protected override during<T>(given: Options, work: (options: Options) => Promise<T>): Promise<T> {

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { type EmbeddingFile, isBundled, readBundled } from '../embeddings/embedding-file.js';
 import { invalidWeights, messageOf } from '../errors.js';
 import { readJson } from '../files/json.js';
 import type { FileStamp } from '../files/random-access.js';
@@ -25,6 +26,8 @@ export interface AdapterFile {
   /** See fingerprintOf. */
   readonly hash: string;
   readonly changes: readonly (Change & { readonly part: PartName })[];
+  /** Textual inversions that the file brings along. */
+  readonly embeddings: readonly EmbeddingFile[];
   /** Keys that mean nothing here, in the order of the file. */
   readonly unknown: readonly string[];
 }
@@ -51,7 +54,7 @@ export async function readAdapter(
 ): Promise<AdapterFile> {
   const path = await findFile(given);
   const file = await openWeights(path, { signal });
-  const { groups, unknown } = group(file.tensors);
+  const { groups, unknown } = group(file.tensors.filter(({ name }) => !isBundled(name)));
   const scaleOf = await readScaleOf(file, signal);
   const scalars = await readScalars(path, scalarsOf(groups), signal);
   const changes: (Change & { part: PartName })[] = [];
@@ -65,7 +68,8 @@ export async function readAdapter(
   const hash = await fingerprintOf(path, file.tensors, file.format === 'safetensors', signal);
   const order = new Map(file.tensors.map(({ name }, i) => [name, i]));
   unknown.sort((a, b) => (order.get(a) ?? 0) - (order.get(b) ?? 0));
-  return { path, stamp: file.stamp, hash, changes, unknown };
+  const embeddings = await readBundled(path, hash, file.tensors, signal);
+  return { path, stamp: file.stamp, hash, changes, embeddings, unknown };
 }
 
 async function findFile(given: string): Promise<string> {

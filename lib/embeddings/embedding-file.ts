@@ -63,6 +63,43 @@ export async function readEmbeddingFile(path: string, signal?: AbortSignal): Pro
   return { path, hash, token: isToken ? key : (named ?? basename(path, extname(path))), rows };
 }
 
+/** Embeddings inside of an adapter's file, as LyCORIS bundles them: `bundle_emb.TOKEN.` and what their own file would have. */
+const BUNDLED = /^bundle_emb\.([^.]+)\.(.+)$/s;
+
+/** Whether a key of an adapter's file is of an embedding that is bundled with it. */
+export function isBundled(key: string): boolean {
+  return BUNDLED.test(key);
+}
+
+/**
+ * The textual inversions that an adapter's file brings along.
+ *
+ * @param hash what the adapter is called by.
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_WEIGHTS for one that is none.
+ */
+export async function readBundled(
+  path: string,
+  hash: string,
+  tensors: readonly StoredTensor[],
+  signal?: AbortSignal,
+): Promise<EmbeddingFile[]> {
+  const byToken = new Map<string, StoredTensor[]>();
+  for (const tensor of tensors) {
+    const [, token, name] = BUNDLED.exec(tensor.name) ?? [];
+    if (token === undefined || name === undefined) continue;
+    byToken.set(token, [...(byToken.get(token) ?? []), { ...tensor, name }]);
+  }
+  return StoredValues.with({ signal }, async (values) => {
+    const files: EmbeddingFile[] = [];
+    for (const [token, own] of byToken) {
+      const parameters = own.filter(({ name }) => name.startsWith(PARAMETERS));
+      const rows = await vectorsOf(path, parameters.length > 0 ? parameters : own, values);
+      files.push({ path, hash, token, rows });
+    }
+    return files;
+  });
+}
+
 /** What the web UI's files call themselves. */
 async function nameIn(path: string, signal: AbortSignal | undefined): Promise<string | undefined> {
   const value = await readPickle(path, { signal });

@@ -17,6 +17,8 @@ export interface TextualInversion {
   readonly hash: string;
   /** Vectors that the token stands for, in each text encoder. */
   readonly vectors: readonly number[];
+  /** The adapter in whose file it came, and with which it goes. */
+  readonly adapter?: string;
 }
 
 /** A text encoder and the tokenizer that goes with it. */
@@ -57,13 +59,24 @@ export class TextualInversions {
    * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT for a token that cannot be had, or is there;
    * ERR_DEEPCACHE_INVALID_WEIGHTS for vectors that other models have.
    */
-  add(file: EmbeddingFile, given: string | undefined, branches: readonly TextBranch[]): TextualInversion {
+  add(
+    file: EmbeddingFile,
+    given: string | undefined,
+    branches: readonly TextBranch[],
+    adapter?: string,
+  ): TextualInversion {
     const rows = rowsFor(file, branches);
     const token = given ?? file.token;
     requireToken(token, given === undefined ? file.path : undefined);
     const vectors = rows.map((own) => own.vectors);
     for (const name of namesOf(token, Math.max(...vectors))) this.#requireFree(name, token, branches);
-    const entry = { token, file: basename(file.path), hash: file.hash, vectors };
+    const entry = {
+      token,
+      file: basename(file.path),
+      hash: file.hash,
+      vectors,
+      ...(adapter !== undefined && { adapter }),
+    };
     this.#set([...this.#loaded, { ...entry, rows }]);
     return entry;
   }
@@ -79,6 +92,26 @@ export class TextualInversions {
       );
     }
     this.#set(left);
+  }
+
+  /** Those that came with an adapter, all or none. */
+  addOf(adapter: string, files: readonly EmbeddingFile[], branches: readonly TextBranch[]): void {
+    const before = this.#loaded;
+    try {
+      for (const file of files) this.add(file, undefined, branches, adapter);
+    } catch (error) {
+      this.#set(before);
+      throw error;
+    }
+  }
+
+  /** Those that came with an adapter, or with any. */
+  removeOf(adapter?: string): void {
+    this.#set(
+      this.#loaded.filter(
+        (entry) => entry.adapter === undefined || (adapter !== undefined && entry.adapter !== adapter),
+      ),
+    );
   }
 
   /** What reads the texts of an encoder, the `index`th of the model. */

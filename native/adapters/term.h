@@ -14,12 +14,12 @@
 namespace deepcache {
 
 enum class AdapterKind : uint8_t {
-  lora,  // up [out, r] * down [r, in * taps]; with mid [r, r, kh, kw] down is [r, in] (Tucker)
-  loha,  // (w1_a w1_b) o (w2_a w2_b): [out, r] * [r, in * taps]; with t1, t2: [r, out], [r, in]
-  lokr,  // kron(w1, w2), each whole or as w1_a w1_b, w2_a w2_b; with t2: w2_a [r, out], w2_b [r,
-         // in]
-  ia3,   // the weight itself * weight [out], or [in] when it is `on_input`
-  full,  // diff, of the weight's own shape
+  lora,   // up [out, r] * down [r, in * taps]; with mid [r, r, kh, kw] down is [r, in] (Tucker)
+  loha,   // (w1_a w1_b) o (w2_a w2_b): [out, r] * [r, in * taps]; with t1, t2: [r, out], [r, in]
+  lokr,   // kron(w1, w2), each whole or as w1_a w1_b, w2_a w2_b; with t2: w2_a [r, out], w2_b [r,
+          // in]
+  ia3,    // the weight itself * weight [out], or [in] when it is `on_input`
+  full,   // diff, of the weight's own shape
   glora,  // W A + B along the inputs: B as lora's, A = w1_a [in, r] * w1_b [r, in]
 };
 

@@ -39,12 +39,9 @@ const std::array<const char*, 14> kRoles = {"up",   "down", "mid",    "w1",     
                                             "t2",   "diff", "weight", "magnitude"};
 
 AdapterTerm parse_term(const Argument& argument) {
-  static const Names<AdapterKind> kinds = {{"lora", AdapterKind::lora},
-                                           {"loha", AdapterKind::loha},
-                                           {"lokr", AdapterKind::lokr},
-                                           {"ia3", AdapterKind::ia3},
-                                           {"full", AdapterKind::full},
-                                           {"glora", AdapterKind::glora}};
+  static const Names<AdapterKind> kinds = {
+      {"lora", AdapterKind::lora}, {"loha", AdapterKind::loha}, {"lokr", AdapterKind::lokr},
+      {"ia3", AdapterKind::ia3},   {"full", AdapterKind::full}, {"glora", AdapterKind::glora}};
   static const Names<MagnitudeRule> rules = {{"interpolated", MagnitudeRule::interpolated},
                                              {"peft", MagnitudeRule::peft}};
   AdapterTerm term;

@@ -48,6 +48,39 @@ const vectors = (data: Float32Array): GivenTensor => ({ shape: [data.length / WI
 const noise = (count: number, seed = 1) =>
   Float32Array.from({ length: count * WIDTH }, (_, i) => Math.sin(i * 7.3 + seed) / 10);
 
+describe('inside of an adapter', () => {
+  const layer = 'lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q';
+  const lora = async (name: string, token: string) => {
+    const [rows = 0] =
+      pipe.unet.weightShapes().find((one) => one.name.endsWith('attn1.to_q.weight'))?.shape ?? [];
+    const zeros = new Float32Array(rows);
+    return write(name, {
+      [`${layer}.lora_up.weight`]: { shape: [rows, 1], data: zeros },
+      [`${layer}.lora_down.weight`]: { shape: [1, rows], data: zeros },
+      [`bundle_emb.${token}.string_to_param.*`]: vectors(await rowsOf('a')),
+    });
+  };
+
+  test('it comes and goes with that', async () => {
+    const info = await pipe.loadLora(await lora('bundle.safetensors', 'cat-toy'));
+    expect(info.unknownKeys).toEqual([]);
+    expect(pipe.textualInversions).toMatchObject([{ token: 'cat-toy', adapter: 'bundle', vectors: [1] }]);
+    const plain = await latentsOf(pipe, { prompt: 'the a' });
+    expect(sameBits(await latentsOf(pipe, { prompt: 'the cat-toy' }), plain)).toBe(true);
+    await pipe.unloadLora('bundle');
+    expect(pipe.textualInversions).toEqual([]);
+    expect(sameBits(await latentsOf(pipe, { prompt: 'the cat-toy' }), plain)).toBe(false);
+  });
+
+  test('one whose token is taken refuses the file, and leaves all as it was', async () => {
+    await pipe.loadTextualInversion(write('own.safetensors', { toy: vectors(noise(1)) }));
+    const failed = await rejection(pipe.loadLora(await lora('taken.safetensors', 'toy')));
+    expect(failed.message).toContain('"toy" is taken by own.safetensors');
+    expect(pipe.loras).toEqual([]);
+    expect(pipe.textualInversions).toHaveLength(1);
+  });
+});
+
 // A token whose vectors are rows of the table itself is those tokens: results are the same, bit for bit.
 describe('a token stands for its vectors', () => {
   test('one, by the name of its key', async () => {

@@ -1,6 +1,6 @@
 import { LoraPipeline } from '../../adapters/lora-pipeline.js';
 import { readEmbeddingFile } from '../../embeddings/embedding-file.js';
-import type { TextBranch, TextualInversion } from '../../embeddings/textual-inversions.js';
+import type { TextualInversion } from '../../embeddings/textual-inversions.js';
 import { invalidArgument } from '../../errors.js';
 import { checkSignal } from '../../options/checks.js';
 import type { GenerateOptions } from '../inputs/options.js';
@@ -19,9 +19,6 @@ export abstract class TextPipeline<
   Options extends GenerateOptions,
   Parts extends SDParts | XLParts,
 > extends LoraPipeline<Options, Parts> {
-  /** The model's text encoders, in its order. */
-  protected abstract get textBranches(): readonly TextBranch[];
-
   /**
    * Loads a textual inversion: vectors that a token in prompts and negative prompts stands for from the next run on.
    * The token is found wherever it stands, in words too, and case counts. All pipelines over the same models have it, see

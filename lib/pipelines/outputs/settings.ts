@@ -90,8 +90,10 @@ function guidanceFields(options: TextRunOptions): SettingsFields {
 
 /** The textual inversions that texts use, as the web UI names them, and their files. */
 function embeddingFields(embeddings: readonly TextualInversion[], texts: readonly unknown[]): SettingsFields {
-  const used = embeddings.filter(({ token }) =>
-    texts.some((text) => typeof text === 'string' && text.includes(token)),
+  // Those of an adapter's file come with that.
+  const used = embeddings.filter(
+    ({ token, adapter }) =>
+      adapter === undefined && texts.some((text) => typeof text === 'string' && text.includes(token)),
   );
   if (used.length === 0) return {};
   return {
