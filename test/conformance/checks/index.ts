@@ -9,7 +9,7 @@ import {
   checkDdpmTable,
   checkDdpmTimesteps,
 } from './ddpm.js';
-import { checkGuidanceEmbedding, checkGuidanceRescale } from './guidance.js';
+import { checkGuidanceEmbedding, checkGuidanceRescale, checkGuider } from './guidance.js';
 import {
   checkClassEmbedder,
   checkLdmForward,
@@ -101,6 +101,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   brownian: checkBrownian,
   rescale_noise_cfg: checkGuidanceRescale,
   guidance_scale_embedding: checkGuidanceEmbedding,
+  guider: checkGuider,
   f32: checkRandom,
   f64: checkRandom,
   f16: checkRandom,
