@@ -163,8 +163,8 @@ std::shared_ptr<const ForwardInputs> parse_forward(const Argument& in, const Une
     timesteps.fail("an array of 1 or batch (" + std::to_string(n) + ") numbers",
                    std::to_string(out.timesteps.size()));
   out.frames = parse_frames(in, n);
-  out.conditions =
-      parse_conditions(in, config, config.video ? n / size_t(out.frames) : n, inputs->conditions);
+  out.conditions = parse_conditions(in, config, config.takes_videos() ? n / size_t(out.frames) : n,
+                                    inputs->conditions);
   out.old_contexts = parse_old_contexts(in, out.conditions);
 
   const int last_branch = config.branches() - 1;
@@ -201,9 +201,9 @@ std::shared_ptr<const DenoiseInputs> parse_denoise(const Argument& in, const Une
   inputs->latents = in["latents"].floats({batch, channels, size.height, size.width});
   out.latents = inputs->latents.data();
   out.frames = parse_frames(in, batch);
-  out.conditions =
-      parse_conditions(in, config, outputs * (config.video ? batch / size_t(out.frames) : batch),
-                       inputs->conditions);
+  out.conditions = parse_conditions(
+      in, config, outputs * (config.takes_videos() ? batch / size_t(out.frames) : batch),
+      inputs->conditions);
   out.old_contexts = parse_old_contexts(in, out.conditions);
   const Argument slots = in["slots"];
   for (int i = 0; slots.given() && i < kHistorySlots; ++i) {

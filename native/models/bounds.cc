@@ -59,7 +59,7 @@ class Checks {
 // Resnets and transformer blocks of a full pass.
 int64_t count_blocks(const UnetConfig& config) {
   const int levels = config.levels();
-  const int64_t times = config.video ? 2 : 1;  // along the frames too
+  const int64_t times = config.takes_videos() ? 2 : 1;  // along the frames too
   const auto attends = [](bool attends, int64_t depth) { return attends ? depth : 0; };
   int64_t blocks = config.mid_resnets + attends(config.mid_attends, config.depth[levels - 1]);
   for (int i = 0; i < levels; ++i) {
@@ -99,6 +99,7 @@ void validate(const UnetConfig& config) {
   check.within(names.sample_size, config.sample_width, 1, bounds::kSide);
   check.within("time_cond_proj_dim", config.time_cond_width, 0, bounds::kAddedWidth);
   check.within("num_frames", config.frames, 1, bounds::kFrames);
+  if (config.motion) validate(*config.motion, config);
   const int levels = config.levels();
   for (int i = 0; i < levels; ++i)
     if (config.down_attends[i] || config.up_attends[levels - 1 - i] ||

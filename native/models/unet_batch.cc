@@ -117,7 +117,7 @@ std::vector<UnetBatch::Group> UnetBatch::groups_of(const std::vector<UnetSlot*>&
       const Kinship kin = kinship(key, slot->session().shape());
       const auto found = open.find(kin);
       // Frames of a video U-Net share what no sample has to itself.
-      const bool joins = found != open.end() && !unet_.config().video &&
+      const bool joins = found != open.end() && !unet_.config().takes_videos() &&
                          groups[found->second].samples() + row.samples() <= most_;
       if (joins) {
         groups[found->second].rows.push_back(row);

@@ -34,6 +34,7 @@ Tensor UnetBlocks::layers(const UnetUnit& unit, Tensor x, Tensor skip) {
   if (unit.resnet) x = resnet(*unit.resnet, x, skip);
   if (unit.temporal_resnet) x = temporal_resnet_behind(unit, x);
   if (unit.attention) x = attention(*unit.attention, x);
+  if (unit.motion) x = motion_behind(*unit.motion, x);
   return x;
 }
 

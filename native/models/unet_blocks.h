@@ -43,6 +43,7 @@ class UnetBlocks {
   Sequences self_sequences(const Shape& x) const;
   // unet_video_blocks.cc
   Tensor temporal_resnet_behind(const UnetUnit& unit, Tensor x);
+  Tensor motion_behind(const UnetMotionModule& module, Tensor x);
   Tensor frame_positions(int position);
   Tensor temporal_block(const UnetTransformerBlock& block, Tensor x, Tensor positions, int heads,
                         float share);

@@ -32,8 +32,10 @@ void set_mid_block(const ConfigReader& in, UnetConfig& out) {
 }  // namespace
 
 UnetConfig parse_unet_2d_condition(const ConfigReader& in) {
-  in.only("_class_name", {"UNet2DConditionModel", "UNetSpatioTemporalConditionModel"});
+  in.only("_class_name",
+          {"UNet2DConditionModel", "UNetSpatioTemporalConditionModel", "UNetMotionModel"});
   const bool video = in.string("_class_name", "") == "UNetSpatioTemporalConditionModel";
+  const bool motion = in.string("_class_name", "") == "UNetMotionModel";
   in.only("act_fn", {"silu", "swish"});
   in.only("mid_block_type", {"UNetMidBlock2DCrossAttn", "UNetMidBlock2D"});
   in.only("addition_embed_type", {"text_time"});
@@ -64,11 +66,14 @@ UnetConfig parse_unet_2d_condition(const ConfigReader& in) {
   if (video) {
     set_video(in, out);
   } else {
-    out.down_attends =
-        block_attends(in, "down_block_types", levels, "DownBlock2D", "CrossAttnDownBlock2D");
-    out.up_attends = block_attends(in, "up_block_types", levels, "UpBlock2D", "CrossAttnUpBlock2D");
+    const std::string kind = motion ? "Motion" : "2D";
+    out.down_attends = block_attends(in, "down_block_types", levels, "DownBlock" + kind,
+                                     "CrossAttnDownBlock" + kind);
+    out.up_attends =
+        block_attends(in, "up_block_types", levels, "UpBlock" + kind, "CrossAttnUpBlock" + kind);
     out.linear_projection = in.boolean("use_linear_projection", false);
   }
+  if (motion) out.motion = parse_unet_motion(in, levels);
   if (in.has("num_attention_heads")) out.fields.heads = "num_attention_heads";
   out.heads = in.per_level(out.fields.heads, levels, 8);
   // None where a level does not attend (KOALA).

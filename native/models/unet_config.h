@@ -1,8 +1,10 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "unet_motion.h"
 #include "video_layers.h"
 #include "weight_names.h"
 
@@ -62,8 +64,9 @@ struct UnetConfig {
   // UNetSpatioTemporalConditionModel (Stable Video Diffusion): resnets and transformers have layers
   // along the frames too, and sizes (time ids) join the time embedding.
   bool video = false;
-  int frames = 1;          // num_frames that it was trained on
-  MixFactors mix_factors;  // of the loaded weights
+  int frames = 1;                    // num_frames that it was trained on
+  MixFactors mix_factors;            // of the loaded weights
+  std::optional<UnetMotion> motion;  // UNetMotionModel (AnimateDiff)
 
   WeightNaming naming = {};  // of the checkpoint
   UnetFields fields = {};
@@ -77,6 +80,8 @@ struct UnetConfig {
   // A level's height or width, from that of the level before.
   int halved(int extent) const { return drops_odd_edge() ? extent / 2 : (extent + 1) / 2; }
 
+  // Samples are frames of videos, which have a text and a time in common.
+  bool takes_videos() const { return video || motion.has_value(); }
   // Sizes or the like join the time embedding.
   bool has_time_ids() const { return text_time || video; }
   // A number of time ids that fits; how many there are only splits the added input's width.

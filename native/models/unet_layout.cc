@@ -28,6 +28,18 @@ class Builder {
     return unit;
   }
 
+  // Behind the attention. Those of mid blocks are counted by themselves.
+  UnetMotionModule motion(const std::string& block, int level, int layer, int depth) {
+    UnetMotionModule out{.name = numbered(block + ".motion_modules", layer),
+                         .heads = config_.motion->heads[level],
+                         .depth = depth,
+                         .position = int(layout_.positions.size())};
+    for (int i = 0; i < depth; ++i)
+      layout_.positions.push_back(
+          {numbered(out.name + ".transformer_blocks", i), config_.channels[level]});
+    return out;
+  }
+
   int time_width() const { return time_.value("the width of the time projections"); }
 
  private:
@@ -75,8 +87,11 @@ UnetLayout::UnetLayout(const UnetConfig& config) {
     const std::string block = numbered("down_blocks", level);
     const bool attends = config.down_attends[level];
     const float epsilon = config.video && attends ? kVideoEpsilon : config.epsilon;
-    for (int layer = 0; layer < config.layers; ++layer)
+    for (int layer = 0; layer < config.layers; ++layer) {
       down.push_back(builder.unit(block, level, layer, epsilon, attends));
+      if (config.motion)
+        down.back().motion = builder.motion(block, level, layer, config.motion->depth[level]);
+    }
     if (level < levels - 1)
       down.push_back({.block = block,
                       .level = level,
@@ -87,12 +102,17 @@ UnetLayout::UnetLayout(const UnetConfig& config) {
   for (int i = 0; i < config.mid_resnets; ++i)
     mid.push_back(
         builder.unit("mid_block", levels - 1, i, config.epsilon, i == 0 && config.mid_attends));
+  if (config.motion && config.motion->mid && !mid.empty())
+    mid[0].motion = builder.motion("mid_block", levels - 1, 0, config.motion->mid_depth);
   for (int index = 0; index < levels; ++index) {
     const int level = levels - 1 - index;
     const std::string block = numbered("up_blocks", index);
     const float epsilon = config.video ? kVideoEpsilon : config.epsilon;
-    for (int layer = 0; layer < config.units_per_level(); ++layer)
+    for (int layer = 0; layer < config.units_per_level(); ++layer) {
       up.push_back(builder.unit(block, level, layer, epsilon, config.up_attends[index]));
+      if (config.motion)
+        up.back().motion = builder.motion(block, level, layer, config.motion->depth[level]);
+    }
     up.back().is_last = true;
     if (level > 0) up.back().resampler = block + ".upsamplers.0";
   }
@@ -130,6 +150,7 @@ UnetBranch describe_branch(const UnetConfig& config, int branch) {
   const auto add = [&](const UnetUnit& unit) {
     if (unit.resnet) out.runs.push_back(unit.name);
     if (unit.attention) out.runs.push_back(unit.attention->name);
+    if (unit.motion) out.runs.push_back(unit.motion->name);
     if (!unit.resampler.empty()) out.runs.push_back(unit.resampler);
   };
   out.runs.push_back("conv_in");

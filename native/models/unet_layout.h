@@ -49,10 +49,13 @@ struct UnetUnit {
   // Behind it, along a video's frames, and blended with it.
   std::optional<UnetResnet> temporal_resnet = {};
   std::optional<UnetAttentionLayer> attention = {};
+  std::optional<UnetMotionModule> motion = {};
   std::string resampler = {};  // at the end; empty: none
 
   // The one whose output is the unit's, but for a resampler.
-  const std::string& last_module() const { return attention ? attention->name : name; }
+  const std::string& last_module() const {
+    return motion ? motion->name : attention ? attention->name : name;
+  }
 };
 
 struct UnetLayout {
@@ -63,7 +66,7 @@ struct UnetLayout {
     int level = 0;
     bool temporal = false;  // along frames
   };
-  // A transformer that adds a vector to each frame.
+  // A transformer, or a block of a motion module, that adds a vector to each frame.
   struct Position {
     std::string name;
     int channels = 0;

@@ -35,9 +35,24 @@ void plan_positions(const UnetConfig& config, int frames, const UnetLayout& layo
   }
 }
 
+void plan_motion_positions(const UnetConfig& config, int frames, const UnetLayout& layout,
+                           Recorder& record) {
+  const Tensor numbers = record.plan().external(PortKind::ids, {1, 1, frames, 1}, Type::i32);
+  for (size_t i = 0; i < layout.positions.size(); ++i) {
+    const auto& [name, channels] = layout.positions[i];
+    const Tensor x = motion_positions(record, name, numbers, channels, config.motion->max_frames);
+    record.plan().make_external(x, {PortKind::position, int(i)}, Type::activation);
+  }
+}
+
 }  // namespace
 
 Plan plan_unet(const UnetConfig& config, const UnetShape& shape, const std::vector<int>& features) {
+  if (config.motion && shape.frames > config.motion->max_frames)
+    throw Error(ErrorCode::kInvalidArgument,
+                "a video of " + std::to_string(shape.frames) +
+                    " frames is longer than the motion modules take (" +
+                    std::to_string(config.motion->max_frames) + ")");
   Plan plan;
   const UnetLayout layout(config);
   UnetBlocks blocks(config, layout, shape, plan);
@@ -137,7 +152,10 @@ Plan plan_unet_context(const UnetConfig& config, const UnetShape& shape) {
                        {attention.channels, attention.channels}, false);
     plan.make_external(y, {PortKind::context, int(i)}, Type::activation);
   }
-  if (!layout.positions.empty()) plan_positions(config, shape.frames, layout, record);
+  if (config.motion)
+    plan_motion_positions(config, shape.frames, layout, record);
+  else if (!layout.positions.empty())
+    plan_positions(config, shape.frames, layout, record);
   plan.finish();
   return plan;
 }

@@ -34,7 +34,9 @@ struct UnetShape {
 
   int videos() const { return batch / frames; }
   // Samples that follow each other and have a text and a time in common.
-  int samples_of_condition(const UnetConfig& config) const { return config.video ? frames : 1; }
+  int samples_of_condition(const UnetConfig& config) const {
+    return config.takes_videos() ? frames : 1;
+  }
   // One video has no turns.
   bool interleaves_contexts() const { return old_contexts && videos() > 1; }
   bool operator==(const UnetShape&) const = default;
@@ -49,8 +51,9 @@ OpRanges retrieve_segments(const Plan& plan, int branch);
 
 // text [n, 1, length, width] -> context.<i>. Video U-Nets have one text for each video, further
 // frames [1, 1, frames, 1], the numbers from 0 -> position.<i> of each spatio-temporal
-// transformer, and where contexts interleave level_text.<level> [n, 1, pixels * length, width].
-// Empty for U-Nets without cross-attention.
+// transformer, or ids, the same -> position.<i> of each block of motion modules, and where contexts
+// interleave level_text.<level> [n, 1, pixels * length, width]. Empty for U-Nets without
+// cross-attention.
 Plan plan_unet_context(const UnetConfig& config, const UnetShape& shape);
 // For one frame, of `batch` samples.
 Plan plan_unet_context(const UnetConfig& config, int batch, int length);

@@ -11,8 +11,8 @@ namespace {
 
 // What the context plan reads, other than what it makes.
 bool is_input(Port port) {
-  return port.kind == PortKind::frames || port.kind == PortKind::text ||
-         port.kind == PortKind::level_text;
+  return port.kind == PortKind::frames || port.kind == PortKind::ids ||
+         port.kind == PortKind::text || port.kind == PortKind::level_text;
 }
 
 }  // namespace
@@ -96,7 +96,12 @@ void UnetSession::condition(const UnetConditions& conditions, const std::vector<
   for (const External& external : context.externals()) {
     if (!is_input(external.port)) continue;
     const std::vector<float> values = context_input(context, external, conditions.context);
-    given.push_back(upload(values.data(), values.size() * sizeof(float)));
+    if (external.port == PortKind::ids) {
+      const std::vector<int32_t> ids(values.begin(), values.end());
+      given.push_back(upload(ids.data(), ids.size() * sizeof(int32_t)));
+    } else {
+      given.push_back(upload(values.data(), values.size() * sizeof(float)));
+    }
     inputs[external.port] = {given.back().get()};
   }
   if (!context.ops().empty()) unet_.run_once(context, inputs, cancel, tap);
@@ -138,7 +143,7 @@ std::vector<float> UnetSession::context_input(const Plan& context, const Externa
                                               const float* text) const {
   const Shape& shape = context.shape(external.tensor);
   std::vector<float> values(shape.count());
-  if (external.port == PortKind::frames) {
+  if (external.port == PortKind::frames || external.port == PortKind::ids) {
     std::iota(values.begin(), values.end(), 0.0f);
   } else if (external.port == PortKind::text) {
     std::copy(text, text + values.size(), values.begin());

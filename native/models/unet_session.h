@@ -55,7 +55,7 @@ class UnetSession : public EngineSession {
 
   Plan record(const PassKey& key) const;
   // Time rows that share their time ids: a video's frames.
-  int id_samples() const { return unet_.config().video ? shape_.frames : 1; }
+  int id_samples() const { return shape_.samples_of_condition(unet_.config()); }
   // Values of an input of the context plan.
   std::vector<float> context_input(const Plan& context, const External& external,
                                    const float* text) const;

@@ -1,5 +1,5 @@
 // The layers of UNetBlocks along the frames of a video (diffusers: SpatioTemporalResBlock,
-// TransformerSpatioTemporalModel, TemporalBasicTransformerBlock).
+// TransformerSpatioTemporalModel, TemporalBasicTransformerBlock, AnimateDiffTransformer3D).
 
 #include "../runtime/checked.h"
 #include "unet_blocks.h"
@@ -19,6 +19,14 @@ Tensor UnetBlocks::temporal_resnet_behind(const UnetUnit& unit, Tensor x) {
                        .row_offset = time});
   record_.label(x, unit.name);
   return x;
+}
+
+Tensor UnetBlocks::motion_behind(const UnetMotionModule& module, Tensor x) {
+  std::vector<Tensor> positions;
+  for (int i = 0; i < module.depth; ++i)
+    positions.push_back(plan().external({PortKind::position, module.position + i},
+                                        {1, 1, shape_.frames, x.shape.c}, Type::activation));
+  return motion_module(record_, module, x, shape_.frames, config_.groups, positions);
 }
 
 // A vector for each frame, from a plan of its own; every forward pass counts it.

@@ -5,8 +5,10 @@ import * as deepcache from '../../lib/index.js';
 import { AutoencoderKL } from '../../lib/models/autoencoder-kl.js';
 import { FolderSource } from '../../lib/models/folder-source.js';
 import type { NetworkFiles } from '../../lib/models/model-files.js';
+import { readMotionAdapter, withMotion } from '../../lib/models/motion-adapter.js';
 import { CLIPTextModel } from '../../lib/models/text-encoder.js';
 import { UNet2DConditionModel } from '../../lib/models/unet.js';
+import { UNetMotionModel } from '../../lib/models/unet-motion.js';
 import { type DeviceOptions, openBackend } from '../../lib/native/device.js';
 
 /** A pipeline of the Stable Diffusion family; which one is decided by the goldens. */
@@ -52,6 +54,16 @@ export class Models {
   /** @param stem of the weight file; diffusers' own by default. */
   unet(folder: string, stem?: string): Promise<UNet2DConditionModel> {
     return this.#part(folder, 'unet', stem, (found) => UNet2DConditionModel.load(this.backend(), found));
+  }
+
+  /** @param adapter the folder of the motion modules beside the U-Net's. */
+  motionUnet(folder: string, adapter: string): Promise<UNetMotionModel> {
+    return this.once(`${folder} with ${adapter}`, async () => {
+      const place = await this.placeOf(folder);
+      const unet = await new FolderSource(join(place, 'unet')).network('');
+      const motion = await readMotionAdapter(join(place, adapter));
+      return UNetMotionModel.load(this.backend(), await withMotion(unet, motion));
+    });
   }
 
   vae(folder: string): Promise<AutoencoderKL> {

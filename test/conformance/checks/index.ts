@@ -20,6 +20,7 @@ import {
   checkVqDecode,
 } from './ldm.js';
 import { checkLoraDelta, checkLoraPipeline, checkLoraSequence } from './lora.js';
+import { checkMotionUnet } from './motion.js';
 import { checkPaperPipeline } from './paper-pipeline.js';
 import { checkMaliciousPickle, checkPickle } from './pickles.js';
 import { checkPipeline, checkStalePipeline } from './pipeline.js';
@@ -75,6 +76,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   text_chunks: checkTextChunks,
   unet: checkUnet,
   unet_intermediate: checkUnetActivations,
+  unet_motion_intermediate: checkMotionUnet,
   vae_encode: checkVaeEncode,
   vae_decode: checkVaeDecode,
   vae_tiny_encode: checkTinyEncode,
