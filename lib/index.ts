@@ -6,6 +6,9 @@
 export { type LoadLoraOptions, LoraPipeline } from './adapters/lora-pipeline.js';
 export type { LoraInfo, LoraUse } from './adapters/loras.js';
 export type { BlockScales, LoraScale } from './adapters/scale.js';
+export type { ControlNetInfo } from './control/control-nets.js';
+export { ControlPipeline, type LoadControlNetOptions } from './control/control-pipeline.js';
+export type { ControlNetModel } from './control/controlnet-model.js';
 export type {
   CacheOptions,
   CachePreset,
@@ -48,6 +51,14 @@ export type { EncodedPrompt, XLEncodedPrompt } from './pipelines/conditioning/te
 export { DiffusionPipeline } from './pipelines/diffusion-pipeline.js';
 export { pipelineForInputs } from './pipelines/families/auto.js';
 export { ClassConditionalLDMPipeline } from './pipelines/families/class-conditional-ldm.js';
+export {
+  StableDiffusionControlNetImg2ImgPipeline,
+  StableDiffusionControlNetInpaintPipeline,
+  StableDiffusionControlNetPipeline,
+  StableDiffusionXLControlNetImg2ImgPipeline,
+  StableDiffusionXLControlNetInpaintPipeline,
+  StableDiffusionXLControlNetPipeline,
+} from './pipelines/families/controlnet.js';
 export { DDPMPipeline } from './pipelines/families/ddpm.js';
 export {
   LatentConsistencyModelPipeline,

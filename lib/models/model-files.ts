@@ -7,7 +7,7 @@ import { LIMITS } from '../files/read.js';
 import type { Log } from '../log.js';
 import { show } from '../messages.js';
 import { finish } from '../native/device.js';
-import type { Job, ModelSource, TensorSource } from '../native/types.js';
+import type { Job, ModelSource, NativeUnet, TensorSource } from '../native/types.js';
 import { openWeights } from '../weights/open.js';
 
 /** A network as its files describe it: its configuration, and where its weights are. */
@@ -43,6 +43,8 @@ export interface FindOptions {
 /** How a model is loaded. */
 export interface ModelLoadOptions {
   signal?: AbortSignal | undefined;
+  /** ControlNets: the U-Net whose runs they go with. */
+  beside?: NativeUnet | undefined;
   /** U-Nets: fields of the configuration that are to be others than its file says. */
   repair?: ((config: NetworkFiles['config']) => NetworkFiles['config']) | undefined;
 }

@@ -52,12 +52,12 @@ export class UNetModel {
     this: { readonly prototype: T },
     backend: NativeBackend,
     found: NetworkFiles,
-    { signal, repair }: ModelLoadOptions = {},
+    { signal, repair, beside }: ModelLoadOptions = {},
   ): Promise<T> {
     const repairs = repair?.(found.config) ?? {};
     const config = { ...found.config, ...repairs };
     const configText = Object.keys(repairs).length > 0 ? JSON.stringify(config) : found.configText;
-    const start = () => native().loadUnet(backend, sourceOf({ ...found, configText }));
+    const start = () => native().loadUnet(backend, sourceOf({ ...found, configText }), beside);
     // biome-ignore lint/complexity/noThisInStatic: the class that it was called on decides what is made
     const model = this as unknown as new (handle: NativeUnet, text: string, value: typeof config) => T;
     return new model(await loadNative(found, start, signal), configText, config);

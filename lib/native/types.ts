@@ -34,7 +34,8 @@ export interface NativeAddon {
     /** On a GPU: programs measure tiles that nobody has measured, and keep what they found. */
     autotune?: boolean;
   }) => NativeBackend;
-  loadUnet(backend: NativeBackend, source: ModelSource): Job<NativeUnet>;
+  /** A U-Net, or a ControlNet. On the engine of the U-Net that it goes `beside`, whose runs may take it. */
+  loadUnet(backend: NativeBackend, source: ModelSource, beside?: NativeUnet): Job<NativeUnet>;
   loadTextEncoder(backend: NativeBackend, source: ModelSource): Job<NativeTextEncoder>;
   loadImageEncoder(backend: NativeBackend, source: ModelSource): Job<NativeImageEncoder>;
   loadVae(backend: NativeBackend, source: ModelSource): Job<NativeVae>;
@@ -230,6 +231,22 @@ export interface UnetConditions {
   readonly timestepCond?: Floats;
 }
 
+/** What a run, or a pass, takes from outside of the U-Net. */
+export interface ControlRequest {
+  /** ControlNets on the U-Net's engine, at most 16: their outputs, scaled, are added to its skips. */
+  readonly controls?: readonly {
+    readonly network: NativeUnet;
+    /** [pictures, channels, h * scale, w * scale] from 0 to 1; their number divides the images. */
+    readonly image: Floats;
+    /** For each row of the table; a single one for a pass. */
+    readonly scales: readonly number[];
+    /** Deeper outputs count more; with guidance only the conditional half sees the network. Default false. */
+    readonly guess?: boolean;
+  }[];
+  /** A T2I-Adapter's: [pictures, c, h, w] for each level, and one more for the mid block where there is one. */
+  readonly blockFeatures?: { readonly levels: readonly Floats[]; readonly scales: readonly number[] };
+}
+
 export interface NativeUnet extends Adaptable {
   /** 'cpu', 'cuda:0' ... */
   readonly device: string;
@@ -240,6 +257,9 @@ export interface NativeUnet extends Adaptable {
   readonly sampleWidth: number;
   /** Of the guidance scale's embedding; 0 when the U-Net takes none. */
   readonly timeCondWidth: number;
+  /** Of a ControlNet: its picture's pixels for one of the latents, and its channels; 0 for U-Nets. */
+  readonly controlScale: number;
+  readonly controlChannels: number;
   /** Frames that a video U-Net was trained on, else 1. */
   readonly frames: number;
   readonly levels: number;
@@ -249,6 +269,7 @@ export interface NativeUnet extends Adaptable {
 
   forward(
     request: UnetConditions &
+      ControlRequest &
       VideoShape & {
         readonly batch: number;
         readonly height: number;
@@ -260,10 +281,12 @@ export interface NativeUnet extends Adaptable {
         readonly features?: readonly number[];
         /** Run a retrieve step of this branch instead. */
         readonly retrieve?: number;
+        /** ControlNets only, one for each sample: the result holds what they give. */
+        readonly image?: Float32Array;
         /** Collect the values that plans label with module paths. */
         readonly taps?: boolean;
       },
-  ): Job<{ out: Float32Array; taps?: Tap[] }>;
+  ): Job<{ out: Float32Array; taps?: Tap[]; residuals?: Float32Array[] }>;
   /** The feature that the last full pass kept. */
   feature(branch: number): { data: Float32Array; shape: number[] };
   denoise(request: DenoiseRequest, onStep?: (step: NativeStep) => void): Job<DenoiseResult>;
@@ -285,7 +308,7 @@ export interface Tap {
   readonly data: Float32Array;
 }
 
-export interface DenoiseRequest extends UnetConditions, VideoShape {
+export interface DenoiseRequest extends UnetConditions, VideoShape, ControlRequest {
   /** Images. */
   readonly batch: number;
   /**

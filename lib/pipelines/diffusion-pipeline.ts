@@ -15,7 +15,7 @@ import type { GenerateOptions } from './inputs/options.js';
 import { readGenerationConfig, withDefaults } from './loading/generation-config.js';
 import { readModelIndex } from './loading/model-index.js';
 import { type ModelName, nameModel } from './loading/model-name.js';
-import type { GenerationDefaults, LoadOptions, PipelineParts } from './loading/parts.js';
+import type { GenerationDefaults, LoadOptions, ModelIndex, PipelineParts } from './loading/parts.js';
 import { requirePipeline } from './loading/registry.js';
 import type { GenerateResult, OutputKind } from './outputs/result.js';
 import { checkRun, run } from './run.js';
@@ -124,6 +124,7 @@ export abstract class DiffusionPipeline<
     loaded.maxPending = options.maxPending ?? loaded.maxPending;
     try {
       loaded.family.checkParts?.(loaded.components, place);
+      await loaded.loadExtras(index, { ...load, log });
       await callbacks.settled(options.signal);
       await pictures;
     } catch (error) {
@@ -287,6 +288,12 @@ export abstract class DiffusionPipeline<
       (signal) => this.components.models.gate.run(() => work({ ...resolved, signal }), signal),
       given.signal,
     );
+  }
+
+  /** @internal Loads what goes beside the parts of the family. */
+  protected async loadExtras(_: ModelIndex, { controlNet }: LoadOptions): Promise<void> {
+    if (controlNet === undefined) return;
+    throw invalidArgument('controlNet', `must be left out: a ${this.family.className} takes no ControlNets`);
   }
 
   /** @internal Throws ERR_DEEPCACHE_DISPOSED when it was disposed. */

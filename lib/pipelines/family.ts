@@ -1,7 +1,7 @@
 import type { TextualInversion } from '../embeddings/textual-inversions.js';
 import type { DenoiseRequest } from '../native/types.js';
 import type { LatentProjection } from '../previews/projection.js';
-import type { Scheduler } from '../schedulers/index.js';
+import type { Scheduler, StepTable } from '../schedulers/index.js';
 import type { Tensor } from '../tensor.js';
 import type { NoiseSource } from './inputs/noise.js';
 import type { RunOptions, Size } from './inputs/options.js';
@@ -28,6 +28,8 @@ export type LoopInputs = Omit<DenoiseRequest, 'batch' | 'height' | 'width' | 'ou
 /** What a run starts from. */
 export interface Start extends Partial<LoopInputs> {
   readonly latents: Float32Array;
+  /** Instead of the plan's. */
+  readonly table?: StepTable;
 }
 
 /** The stages of a run whose options are known, in order. Nothing has been computed before the first of them. */
@@ -73,7 +75,7 @@ export interface Family<Given extends object, Options extends RunOptions, Parts 
   /** Finds what options point to. */
   load(given: Given): Promise<Inputs>;
   /** Size of the result where options name none; undefined: the model's own. */
-  size(inputs: Inputs, facts: ModelFacts): Size | undefined;
+  size(inputs: Inputs, facts: ModelFacts, given: Given): Size | undefined | Promise<Size | undefined>;
   prepare(run: Run<Options, Parts, Inputs>): Promise<Stages>;
   /** Of each image what it was made with; a video has one text. */
   settings(

@@ -49,7 +49,7 @@ export async function run<Given extends WithScheduler, O extends RunOptions, P e
   const inputs = await family.load(given);
   const facts = family.facts(parts);
   const scheduler = schedulerOf(given, pipeline.scheduler);
-  const options = family.resolve(given, facts, scheduler, family.size(inputs, facts));
+  const options = family.resolve(given, facts, scheduler, await family.size(inputs, facts, given));
   const { signal, output, latent } = options;
   await checkAllValues(options, signal);
   const notes: string[] = [];
@@ -105,6 +105,7 @@ async function usualLoop<O extends RunOptions, P extends PipelineParts>(
 ): Promise<LoopResult> {
   const [batch, , height, width] = options.latent;
   const draws = await drawsOf(plan, noise, options);
+  const { table = plan.table } = start;
   return runLoop(
     parts.unet,
     {
@@ -113,7 +114,7 @@ async function usualLoop<O extends RunOptions, P extends PipelineParts>(
       outputs: options.guided ? 2 : 1,
       height,
       width,
-      table: start.mask ? withBlend(plan) : plan.table,
+      table: start.mask ? withBlend(plan, table) : table,
       ...(draws && { noise: draws }),
     },
     plan,
@@ -133,7 +134,7 @@ async function drawsOf(
 }
 
 /** Four-channel inpainting: after each call the kept part is put back, noised for the next call's timestep. */
-function withBlend({ table, compiled }: RunPlan): StepTable {
+function withBlend({ compiled }: RunPlan, table: StepTable): StepTable {
   const rows = table.rows.map((row, i) => {
     const next = compiled.addNoiseLevels[i + 1];
     return { ...row, blend: { init: next?.sqrtAlpha ?? 1, noise: next?.sigma ?? 0 } };

@@ -120,6 +120,8 @@ export interface Program {
   branch?: number;
   /** Default 'all'. */
   halves?: Halves;
+  /** Numbers of the run's ControlNets that run with it; default none. */
+  networks?: readonly number[];
 }
 
 /** A run as data: which program every row runs, and the arithmetic around it. */

@@ -59,7 +59,7 @@ class ModelObject : public Napi::ObjectWrap<Self> {
     return slot_->start(env, std::move(work), on_progress, joins).object(env);
   }
 
- private:
+ protected:
   static Napi::Value wrap(Napi::Env env, std::shared_ptr<Model> model) {
     Classes& classes = Classes::of(env);
     Napi::Object object;
@@ -69,6 +69,7 @@ class ModelObject : public Napi::ObjectWrap<Self> {
     return object;
   }
 
+ private:
   Napi::Value memory(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), [&]() -> Napi::Value {
       Napi::Object out = Napi::Object::New(info.Env());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -60,11 +61,12 @@ class AbortableWeights : public WeightSource {
 // loadUnet, loadTextEncoder, loadVae: (backend, source) -> Job. `load` makes the model on the job's
 // thread, `wrap` its object on the JS thread.
 template <typename Model>
-Napi::Value load_job(const Napi::CallbackInfo& info,
-                     std::shared_ptr<Model> (*load)(const ModelSource&,
-                                                    std::shared_ptr<WeightSource>,
-                                                    std::shared_ptr<Backend>),
-                     Napi::Value (*wrap)(Napi::Env, std::shared_ptr<Model>)) {
+Napi::Value load_job(
+    const Napi::CallbackInfo& info,
+    std::function<std::shared_ptr<Model>(const ModelSource&, std::shared_ptr<WeightSource>,
+                                         std::shared_ptr<Backend>)>
+        load,
+    Napi::Value (*wrap)(Napi::Env, std::shared_ptr<Model>)) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const auto backend =
         unwrap<NativeBackend>({info[0], "backend"}, "a Backend made by this addon").lease();

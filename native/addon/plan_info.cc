@@ -12,6 +12,7 @@
 #include "errors.h"
 #include "job.h"
 #include "model_source.h"
+#include "models/controlnet.h"
 #include "models/model.h"
 #include "models/weight_plans.h"
 #include "runtime/backend.h"
@@ -192,7 +193,10 @@ Napi::Value plan_unet(const Napi::CallbackInfo& info) {
       const auto config = UnetConfig::parse(text);
       config.check_size(shape.height, shape.width);
       const DeviceSizes sizes = sizes_on(gpu);
-      const Plan plan = deepcache::plan_unet(config, shape, {});
+      if (config.control && with_branches)
+        throw Error(ErrorCode::kInvalidArgument, "a ControlNet has no branches of its own");
+      const Plan plan =
+          config.control ? plan_controlnet(config, shape) : deepcache::plan_unet(config, shape, {});
       const PlanCost full(plan, sizes);
       check_cancelled(context.cancel_flag());  // plans take milliseconds each
       const WeightCost weights(weight_plans(config), sizes);

@@ -55,6 +55,8 @@ class TableParser {
     }
     if (const Argument halves = program["halves"]; halves.given())
       key.halves = parse_halves(halves);
+    if (const Argument networks = program["networks"]; networks.given())
+      for (const int network : networks.integers(32, 0, 31)) key.networks |= 1u << network;
     return key;
   }
 

@@ -43,12 +43,30 @@ std::shared_ptr<SharedUnet> NativeUnet::make(const ModelSource& source,
                                       std::move(backend));
 }
 
+Napi::Value NativeUnet::load(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Argument beside(info[2], "beside");
+    if (!beside.given()) return ModelObject::load(info);
+    const std::shared_ptr<SharedUnet> other =
+        unwrap<NativeUnet>(beside, "a U-Net made by this addon").shared();
+    return load_job<SharedUnet>(
+        info,
+        [other](const ModelSource& source, std::shared_ptr<WeightSource> weights,
+                std::shared_ptr<Backend>) {
+          return std::make_shared<SharedUnet>(UnetConfig::parse(source.config), std::move(weights),
+                                              other->shared_engine());
+        },
+        wrap);
+  });
+}
+
 void NativeUnet::describe(Napi::Object object, SharedUnet& model) {
   const Napi::Env env = object.Env();
   const UnetConfig& config = model.config();
   const auto number = [&](const char* name, int value) {
     define(object, name, Napi::Number::New(env, value));
   };
+  object.TypeTag(&kTypeTag);
   number("inChannels", config.in_channels);
   number("outChannels", config.out_channels);
   number("contextWidth", config.context_width);
@@ -59,6 +77,10 @@ void NativeUnet::describe(Napi::Object object, SharedUnet& model) {
   number("levels", config.levels());
   number("layersPerBlock", config.layers);
   number("branches", config.branches());
+  define(object, "controlScale",
+         Napi::Number::New(env, config.control ? config.control->scale() : 0));
+  define(object, "controlChannels",
+         Napi::Number::New(env, config.control ? config.control->image_channels : 0));
   define(object, "device", Napi::String::New(env, model.backend().name()));
 }
 
@@ -83,6 +105,19 @@ Napi::Value NativeUnet::forward(const Napi::CallbackInfo& info) {
     const std::shared_ptr<SharedUnet> model = this->model();
     const auto inputs = parse_forward({info[0], "request"}, model->config());
     const auto work = [inputs](SharedUnet& model, JobContext& context) -> Finish {
+      if (model.config().control) {
+        auto residuals =
+            model.residuals(inputs->request, inputs->image.data(), context.cancel_flag());
+        std::vector<Finish> arrays;
+        for (auto& values : residuals) arrays.push_back(context.hand_over(std::move(values)));
+        return [arrays = std::move(arrays)](Napi::Env env) -> Napi::Value {
+          Napi::Array list = Napi::Array::New(env, arrays.size());
+          for (size_t i = 0; i < arrays.size(); ++i) list[uint32_t(i)] = arrays[i](env);
+          Napi::Object out = Napi::Object::New(env);
+          out["residuals"] = list;
+          return out;
+        };
+      }
       TapCollector taps(inputs->taps);
       auto values = model.forward(inputs->request, context.cancel_flag(), taps.tap());
       return [with_taps = inputs->taps, values = context.hand_over(std::move(values)),

@@ -22,6 +22,7 @@ class NativeUnet : public ModelObject<NativeUnet, SharedUnet> {
   static constexpr const char* kName = "Unet";
   static constexpr const char* kLoad = "loadUnet()";
   static constexpr auto kClass = &Classes::unet;
+  static constexpr napi_type_tag kTypeTag = {0x64656570'63616368, 0x65000000'00000004};
 
   using ModelObject::ModelObject;
 
@@ -31,6 +32,10 @@ class NativeUnet : public ModelObject<NativeUnet, SharedUnet> {
   static void describe(Napi::Object object, SharedUnet& model);
   static void count_memory(Napi::Object object, const SharedUnet& model);
   static Methods methods();
+  // (backend, source, beside?) -> Job<NativeUnet>; on the engine of the U-Net that it goes beside.
+  static Napi::Value load(const Napi::CallbackInfo& info);
+
+  std::shared_ptr<SharedUnet> shared() const { return model(); }
 
  private:
   Napi::Value forward(const Napi::CallbackInfo& info);

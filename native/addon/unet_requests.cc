@@ -178,10 +178,26 @@ std::shared_ptr<const ForwardInputs> parse_forward(const Argument& in, const Une
     out.retrieve = int(retrieve.integer(0, last_branch));
   }
   inputs->taps = taps.given() && taps.boolean();
+  const UnetShape shape{.batch = out.batch, .height = out.height, .width = out.width};
+  if (!config.control) {
+    out.control = parse_control(in, config, shape, out.batch, 1, inputs->control);
+    return inputs;
+  }
+  for (const Argument& other : {features, retrieve, taps})
+    if (other.given())
+      throw Error(ErrorCode::kInvalidArgument,
+                  other.name() + " must be left out: this is a ControlNet");
+  const Argument image = in["image"];
+  const int count = parse_control_image(image, config, out.height, out.width, inputs->image);
+  if (count != out.batch)
+    image.fail("of " + std::to_string(out.batch) + " pictures, one for each sample",
+               std::to_string(count));
   return inputs;
 }
 
 std::shared_ptr<const DenoiseInputs> parse_denoise(const Argument& in, const UnetConfig& config) {
+  if (config.control)
+    throw Error(ErrorCode::kUnsupported, "denoise: a ControlNet denoises nothing by itself");
   if (config.in_channels < config.out_channels)
     throw Error(ErrorCode::kUnsupported,
                 "denoise: this U-Net has more output channels than input channels");
@@ -232,9 +248,19 @@ std::shared_ptr<const DenoiseInputs> parse_denoise(const Argument& in, const Une
   out.init = parse_optional(init, {batch, channels, size.height, size.width}, inputs->init);
   out.init_noise =
       parse_optional(init_noise, {batch, channels, size.height, size.width}, inputs->init_noise);
+  const UnetShape shape{.batch = out.batch, .height = out.height, .width = out.width};
+  out.control = parse_control(in, config, shape, out.batch, out.table.rows.size(), inputs->control);
+  for (const ProgramKey& key : out.table.programs)
+    if (key.networks >> out.control.networks.size())
+      throw Error(ErrorCode::kInvalidArgument,
+                  in["table"].name() + " names ControlNets that the run does not have");
   inputs->preview_every = parse_every(in["previewEvery"]);
   inputs->latents_every = parse_every(in["latentsEvery"]);
   if (const Argument join = in["join"]; join.given()) inputs->joins = join.boolean();
+  if (inputs->joins && out.control.given())
+    throw Error(ErrorCode::kUnsupported,
+                "denoise: runs with ControlNets or T2I-Adapters share no passes: leave out " +
+                    in["join"].name());
   out.reads = [preview = inputs->preview_every, latents = inputs->latents_every](int row) {
     return is_due(preview, row) || is_due(latents, row);
   };

@@ -5,6 +5,7 @@
 
 #include "arguments.h"
 #include "models/unet.h"
+#include "unet_control.h"
 
 namespace deepcache::addon {
 
@@ -17,13 +18,15 @@ struct ConditionArrays {
 struct ForwardInputs {
   UnetForward request;
   ConditionArrays conditions;
-  Floats sample;
+  ControlArrays control;
+  Floats sample, image;  // `image`: what a ControlNet sees
   bool taps = false;
 };
 
 struct DenoiseInputs {
   UnetDenoise request;
   ConditionArrays conditions;
+  ControlArrays control;
   Floats latents, constant, mask, init, init_noise;
   Floats history[kHistorySlots];
   int preview_every = 0, latents_every = 0;  // 0: never

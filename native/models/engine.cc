@@ -10,10 +10,16 @@ namespace deepcache {
 Engine::Engine(std::shared_ptr<Backend> backend, std::optional<size_t> budget)
     : backend_(std::move(backend)), budget_(budget) {}
 
-void Engine::add(const Model& network) { networks_.insert(&network); }
+void Engine::add(const Model& network) {
+  std::lock_guard lock(sessions_mutex_);
+  networks_.insert(&network);
+}
 
 void Engine::remove(const Model& network) {
-  take_out([&](const Entry& entry) { return entry.network == &network; });
+  take_out([&](const Entry& entry) {
+    return entry.network == &network || entry.session->uses(network);
+  });
+  std::lock_guard lock(sessions_mutex_);
   networks_.erase(&network);
 }
 
@@ -110,6 +116,7 @@ EngineMemory Engine::memory(const Model* network) const {
 size_t Engine::budget() const {
   if (budget_) return *budget_;
   size_t weights = 0;
+  std::lock_guard lock(sessions_mutex_);
   for (const Model* network : networks_) weights += network->weight_bytes();
   return weights;
 }

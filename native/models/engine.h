@@ -26,6 +26,8 @@ class EngineSession {
  public:
   virtual ~EngineSession() = default;
   virtual size_t buffer_bytes() const = 0;
+  // Whether it holds programs of the network beside its own one's.
+  virtual bool uses(const Model& /*network*/) const { return false; }
   Buffer& arena() const { return *room_.arena; }
 
   // Promised memory, as long as the shape lives; the arena may be others' too.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "../runtime/error.h"
+#include "controlnet.h"
 #include "transfer.h"
 #include "unet_session.h"
 #include "unet_slot.h"
@@ -55,25 +56,43 @@ std::vector<int> Unet::checked_branches(std::vector<int> branches) const {
 }
 
 std::shared_ptr<UnetSession> Unet::session(const UnetShape& shape, int steps,
-                                           const std::vector<int>& features) {
+                                           const std::vector<int>& features,
+                                           const std::vector<ControlMember>& networks) {
   require_intact();
-  auto session = engine_->find<UnetSession>(
-      *this, [&](const UnetSession& session) { return session.fits(shape, steps, features); });
+  for (const ControlMember& member : networks) member.network->require_intact();
+  auto session = engine_->find<UnetSession>(*this, [&](const UnetSession& session) {
+    return session.fits(shape, steps, features, networks);
+  });
   if (session) return session;
-  return engine_->keep(*this, std::make_shared<UnetSession>(*this, shape, steps, features));
+  return engine_->keep(*this,
+                       std::make_shared<UnetSession>(*this, shape, steps, features, networks));
+}
+
+UnetShape Unet::shape_of(const UnetForward& request, std::vector<float>& timesteps) const {
+  const int batch = request.batch;
+  const bool per_sample = request.timesteps.size() > 1 ||
+                          samples_differ(config_, request.conditions, batch / request.frames);
+  const int rows = per_sample ? batch : 1;
+  timesteps = request.timesteps;
+  timesteps.resize(size_t(rows), request.timesteps[0]);
+  const UnetControl& control = request.control;
+  return {batch,
+          request.height,
+          request.width,
+          request.conditions.context_length,
+          rows,
+          request.frames,
+          request.old_contexts,
+          1,
+          {int(control.networks.size()), int(control.block_features.size())}};
 }
 
 std::vector<float> Unet::forward(const UnetForward& request, const CancelFlag* cancel,
                                  const Tap* tap) {
   const int batch = request.batch;
-  const bool per_sample = request.timesteps.size() > 1 ||
-                          samples_differ(config_, request.conditions, batch / request.frames);
-  const int rows = per_sample ? batch : 1;
-  std::vector<float> timesteps = request.timesteps;
-  timesteps.resize(size_t(rows), request.timesteps[0]);
-  const UnetShape shape{
-      batch, request.height, request.width,       request.conditions.context_length,
-      rows,  request.frames, request.old_contexts};
+  std::vector<float> timesteps;
+  const UnetShape shape = shape_of(request, timesteps);
+  const std::vector<ControlMember> networks = members_of(request.control, 1);
   const std::vector<int> features =
       checked_branches(request.retrieve ? std::vector<int>{*request.retrieve} : request.features);
   const Engine::Turn turn(*engine_, cancel);
@@ -82,7 +101,7 @@ std::vector<float> Unet::forward(const UnetForward& request, const CancelFlag* c
   if (request.retrieve) {
     key = {ProgramKey::Kind::retrieve, *request.retrieve};
     run = engine_->find<UnetSession>(*this, [&](const UnetSession& session) {
-      return session.has_features && session.fits(shape, 1, features);
+      return session.has_features && session.fits(shape, 1, features, networks);
     });
     if (!run)
       throw Error(ErrorCode::kInvalidArgument,
@@ -90,9 +109,13 @@ std::vector<float> Unet::forward(const UnetForward& request, const CancelFlag* c
                   "feature of branch " +
                       std::to_string(*request.retrieve));
   } else {
-    run = session(shape, 1, features);
+    run = session(shape, 1, features, networks);
+    key.networks = (1u << networks.size()) - 1;
   }
-  engine_->relieve([&] { run->condition(request.conditions, timesteps, cancel, tap); });
+  engine_->relieve([&] {
+    run->condition(request.conditions, timesteps, cancel, tap);
+    run->set_control(request.control, cancel);
+  });
   const size_t pixels = size_t(request.height) * size_t(request.width);
   write_nchw(run->sample(), request.sample, size_t(batch), size_t(config_.in_channels), pixels);
   if (!request.retrieve) run->has_features = false;
@@ -100,6 +123,31 @@ std::vector<float> Unet::forward(const UnetForward& request, const CancelFlag* c
   backend().synchronize();
   if (!request.retrieve) run->has_features = true;
   return read_nchw(run->out(), size_t(batch), size_t(config_.out_channels), pixels);
+}
+
+std::vector<std::vector<float>> Unet::residuals(const UnetForward& request, const float* image,
+                                                const CancelFlag* cancel) {
+  std::vector<float> timesteps;
+  const UnetShape shape = shape_of(request, timesteps);
+  const Engine::Turn turn(*engine_, cancel);
+  const std::shared_ptr<UnetSession> run = session(shape, 1, {});
+  engine_->relieve([&] {
+    run->condition(request.conditions, timesteps, cancel, nullptr);
+    run->see(image, shape.batch, cancel);
+  });
+  write_nchw(run->sample(), request.sample, size_t(shape.batch), size_t(config_.in_channels),
+             size_t(shape.height) * size_t(shape.width));
+  run_segments(run->segments({}), 0, cancel, nullptr);
+  backend().synchronize();
+  const Plan plan = plan_controlnet(config_, shape);
+  std::vector<std::vector<float>> out;
+  for (int skip = 0; skip <= config_.branches(); ++skip) {
+    const Port port{PortKind::residual, skip};
+    const Shape& size = plan.shape(plan.find_external(port).tensor);
+    out.push_back(read_nchw(*run->buffers().at(port), size_t(size.n), size_t(size.c),
+                            size_t(size.h) * size_t(size.w), backend().activation_type()));
+  }
+  return out;
 }
 
 std::vector<float> Unet::feature(int branch, Shape* shape) {

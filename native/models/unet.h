@@ -12,6 +12,7 @@
 #include "../runtime/sampler.h"
 #include "engine.h"
 #include "model.h"
+#include "unet_control.h"
 #include "unet_plan.h"
 
 namespace deepcache {
@@ -35,6 +36,7 @@ struct UnetForward {
   const float* sample = nullptr;  // [n, in, h, w]
   std::vector<float> timesteps;   // 1 or n, fractional ones too
   UnetConditions conditions;
+  UnetControl control;
   std::vector<int> features;    // full: branches whose features are kept
   std::optional<int> retrieve;  // runs a retrieve step of this branch, with the kept feature
 };
@@ -59,6 +61,7 @@ struct UnetDenoise {
   // What the table's history slots hold before the first row, [b, c, h, w]; null: zeros. A run may
   // so go on where another one ended.
   std::array<const float*, kHistorySlots> history = {};
+  UnetControl control;
   Reads reads;  // rows after which on_step reads latents; null: none
 };
 
@@ -111,10 +114,15 @@ class Unet : public Model {
 
   const UnetConfig& config() const { return config_; }
   Engine& engine() { return *engine_; }
+  const std::shared_ptr<Engine>& shared_engine() const { return engine_; }
 
   // Returns [n, out, h, w]. Throws Error(kInvalidArgument) for a retrieve step when no full pass
   // of the same shape kept the branch's feature.
   std::vector<float> forward(const UnetForward& request, const CancelFlag* cancel, const Tap* tap);
+  // Of a ControlNet: its residuals, [n, c, h, w] each, of the skips in order and of the mid block.
+  // `image` as in ControlNetUse, one for each sample.
+  std::vector<std::vector<float>> residuals(const UnetForward& request, const float* image,
+                                            const CancelFlag* cancel);
   // The feature that is kept for the shape of the last pass, [n, c, h, w].
   std::vector<float> feature(int branch, Shape* shape);
   UnetRun denoise(const UnetDenoise& request, const CancelFlag* cancel,
@@ -132,11 +140,15 @@ class Unet : public Model {
 
   // For whoever has the turn: a session that nobody uses, kept or new.
   std::shared_ptr<UnetSession> session(const UnetShape& shape, int steps,
-                                       const std::vector<int>& features);
+                                       const std::vector<int>& features,
+                                       const std::vector<ControlMember>& networks = {});
   // Sorted, each once. Throws Error(kInvalidArgument) for one that does not exist.
   std::vector<int> checked_branches(std::vector<int> branches) const;
 
  private:
+  // Of a single pass, and its timesteps.
+  UnetShape shape_of(const UnetForward& request, std::vector<float>& timesteps) const;
+
   UnetConfig config_;
   std::shared_ptr<Engine> engine_;
   std::atomic<size_t> sessions_{0}, programs_{0}, repacked_{0};

@@ -23,9 +23,10 @@ void UnetBlocks::count_time_embedding() {
   record_.count_linear(rows, width, width, true);
 }
 
-Tensor UnetBlocks::conv_in(Tensor sample) {
+Tensor UnetBlocks::conv_in(Tensor sample, Tensor hint) {
   const Tensor x =
-      record_.conv(sample, "conv_in", {.out = config_.channels[0], .kernel = 3, .sensitive = true});
+      record_.conv(sample, "conv_in",
+                   {.out = config_.channels[0], .kernel = 3, .residual = hint, .sensitive = true});
   record_.label(x, "conv_in");
   return x;
 }
@@ -40,7 +41,12 @@ Tensor UnetBlocks::layers(const UnetUnit& unit, Tensor x, Tensor skip) {
 
 Tensor UnetBlocks::down(const UnetUnit& unit, Tensor x) {
   x = layers(unit, x, {});
+  // diffusers: blocks that attend add it behind their last layer, the others at their end.
+  const bool ends_layers = unit.layer == config_.layers - 1,
+             attends = config_.down_attends[unit.level];
+  if (unit.resnet && ends_layers && (attends || unit.is_last)) x = with_feature(x, unit.level);
   if (!unit.resampler.empty()) x = downsample(unit.resampler, x);
+  if (!unit.resampler.empty() && !attends) x = with_feature(x, unit.level);
   record_.label(x, unit.block + ".res" + std::to_string(unit.layer));
   if (unit.is_last) record_.label(x, unit.block + ".0");
   return x;

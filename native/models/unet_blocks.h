@@ -18,8 +18,10 @@ class UnetBlocks {
              Plan& plan);
 
   Plan& plan() { return record_.plan(); }
+  Recorder& record() { return record_; }
 
-  Tensor conv_in(Tensor sample);
+  // `hint` is added to it.
+  Tensor conv_in(Tensor sample, Tensor hint = {});
   Tensor down(const UnetUnit& unit, Tensor x);
   Tensor mid(Tensor x);
   // `next_skip`: the skip of the following layer, whose size an upsampler at the end of a block
@@ -27,6 +29,10 @@ class UnetBlocks {
   Tensor up(const UnetUnit& unit, Tensor x, Tensor skip, Tensor next_skip);
   void out(Tensor x);
   Tensor copy(Tensor x) { return record_.elementwise(x, 1, {}, 0, Activation::none); }
+  // unet_residuals.cc: what the shape's extras add to a skip (to the mid block's output where
+  // `skip` is the number of branches), and at the end of a level (or behind the mid block).
+  Tensor with_residuals(Tensor x, int skip);
+  Tensor with_feature(Tensor x, int level);
   // The embedding runs in a plan of its own, once for each run; every forward pass counts it.
   void count_time_embedding();
 
@@ -40,6 +46,8 @@ class UnetBlocks {
   Tensor attention(const UnetAttentionLayer& layer, Tensor x);
   Tensor transformer(const UnetAttentionLayer& layer, Tensor x);
   Tensor transformer_block(const UnetTransformerBlock& block, Tensor x, int heads);
+  Tensor scales();
+  Tensor add_scaled(Tensor x, Port port, Type type, int scale);
   Sequences self_sequences(const Shape& x) const;
   // unet_video_blocks.cc
   Tensor temporal_resnet_behind(const UnetUnit& unit, Tensor x);
@@ -53,6 +61,7 @@ class UnetBlocks {
   UnetShape shape_;
   Recorder record_;
   Tensor time_;
+  Tensor scales_;
 };
 
 }  // namespace deepcache

@@ -1,5 +1,7 @@
 #include "unet_config.h"
 
+#include <algorithm>
+
 #include "bounds.h"
 #include "unet_formats.h"
 
@@ -29,11 +31,29 @@ void set_mid_block(const ConfigReader& in, UnetConfig& out) {
   out.mid_resnets = none ? 0 : plain ? 1 : 2;
 }
 
+// ControlNetModel: the same encoder, and what sees the picture.
+void set_control(const ConfigReader& in, UnetConfig& out) {
+  in.only("controlnet_conditioning_channel_order", {"rgb"});
+  in.never("global_pool_conditions");
+  ControlConfig& control = out.control.emplace();
+  control.image_channels = in.integer("conditioning_channels", 3, 1, bounds::kChannels);
+  control.hint_channels = in.present("conditioning_embedding_out_channels")
+                              ? in.integers("conditioning_embedding_out_channels")
+                              : std::vector<int>{16, 32, 96, 256};
+  const auto is_wrong = [](int channels) { return channels < 1 || channels > bounds::kChannels; };
+  if (control.hint_channels.empty() || control.hint_channels.size() > size_t(bounds::kLevels) ||
+      std::ranges::any_of(control.hint_channels, is_wrong))
+    in.fail("must have 1 to " + std::to_string(bounds::kLevels) +
+            " numbers of channels in \"conditioning_embedding_out_channels\"");
+}
+
 }  // namespace
 
 UnetConfig parse_unet_2d_condition(const ConfigReader& in) {
   in.only("_class_name",
-          {"UNet2DConditionModel", "UNetSpatioTemporalConditionModel", "UNetMotionModel"});
+          {"UNet2DConditionModel", "UNetSpatioTemporalConditionModel", "UNetMotionModel",
+           "ControlNetModel"});
+  const bool control = in.string("_class_name", "") == "ControlNetModel";
   const bool video = in.string("_class_name", "") == "UNetSpatioTemporalConditionModel";
   const bool motion = in.string("_class_name", "") == "UNetMotionModel";
   in.only("act_fn", {"silu", "swish"});
@@ -63,14 +83,18 @@ UnetConfig parse_unet_2d_condition(const ConfigReader& in) {
   const size_t levels = checked_levels(in, out, "block_out_channels");
   out.in_channels = in.integer("in_channels", 4);
   out.out_channels = in.integer("out_channels", 4);
+  if (control) set_control(in, out);
   if (video) {
     set_video(in, out);
   } else {
     const std::string kind = motion ? "Motion" : "2D";
     out.down_attends = block_attends(in, "down_block_types", levels, "DownBlock" + kind,
                                      "CrossAttnDownBlock" + kind);
-    out.up_attends =
-        block_attends(in, "up_block_types", levels, "UpBlock" + kind, "CrossAttnUpBlock" + kind);
+    if (control)
+      out.up_attends = {out.down_attends.rbegin(), out.down_attends.rend()};
+    else
+      out.up_attends =
+          block_attends(in, "up_block_types", levels, "UpBlock" + kind, "CrossAttnUpBlock" + kind);
     out.linear_projection = in.boolean("use_linear_projection", false);
   }
   if (motion) out.motion = parse_unet_motion(in, levels);

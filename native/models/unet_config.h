@@ -30,6 +30,15 @@ struct UnetFields {
   const char* sample_size = "sample_size";
 };
 
+// What a ControlNet has besides the encoder of a U-Net.
+struct ControlConfig {
+  int image_channels = 3;          // conditioning_channels
+  std::vector<int> hint_channels;  // conditioning_embedding_out_channels: each but the first halves
+
+  // Pixels of the picture for one of the latents, in each axis.
+  int scale() const { return 1 << (hint_channels.size() - 1); }
+};
+
 // diffusers' UNet2DConditionModel, UNet2DModel or UNetSpatioTemporalConditionModel configuration,
 // as far as it changes the computation. Vectors have one entry a level, the finest first.
 struct UnetConfig {
@@ -67,6 +76,9 @@ struct UnetConfig {
   int frames = 1;                    // num_frames that it was trained on
   MixFactors mix_factors;            // of the loaded weights
   std::optional<UnetMotion> motion;  // UNetMotionModel (AnimateDiff)
+
+  // A network beside a U-Net, without an up path: its outputs are added to the U-Net's skips.
+  std::optional<ControlConfig> control = {};
 
   WeightNaming naming = {};  // of the checkpoint
   UnetFields fields = {};

@@ -104,7 +104,7 @@ UnetLayout::UnetLayout(const UnetConfig& config) {
         builder.unit("mid_block", levels - 1, i, config.epsilon, i == 0 && config.mid_attends));
   if (config.motion && config.motion->mid && !mid.empty())
     mid[0].motion = builder.motion("mid_block", levels - 1, 0, config.motion->mid_depth);
-  for (int index = 0; index < levels; ++index) {
+  for (int index = 0; index < levels && !config.control; ++index) {
     const int level = levels - 1 - index;
     const std::string block = numbered("up_blocks", index);
     const float epsilon = config.video ? kVideoEpsilon : config.epsilon;

@@ -66,7 +66,7 @@ Plan plan_unet(const UnetConfig& config, const UnetShape& shape, const std::vect
     skips.push_back(x = blocks.down(layout.down[unit], x));
     plan.mark(prefix_mark(unit + 1));
   }
-  x = blocks.mid(x);
+  x = blocks.with_feature(blocks.mid(x), config.levels());
   // Without a mid block the deepest feature is a skip, too, which the prefix of its branch computes
   // anew: the cache keeps a copy.
   const bool keeps_deepest =
@@ -76,7 +76,9 @@ Plan plan_unet(const UnetConfig& config, const UnetShape& shape, const std::vect
     plan.mark(suffix_mark(branch));
     if (std::find(features.begin(), features.end(), branch) != features.end())
       plan.make_external(x, {PortKind::feature, branch}, Type::activation);
-    x = blocks.up(layout.up[layers - 1 - branch], x, skips[branch],
+    // Behind the feature: a retrieve step adds it anew, as it does to the skips.
+    if (branch == layers - 1) x = blocks.with_residuals(x, layers);
+    x = blocks.up(layout.up[layers - 1 - branch], x, blocks.with_residuals(skips[branch], branch),
                   branch ? skips[branch - 1] : Tensor{});
   }
   blocks.out(x);

@@ -13,6 +13,7 @@
 
 #include "../runtime/plan.h"
 #include "unet_config.h"
+#include "unet_extras.h"
 
 namespace deepcache {
 
@@ -31,6 +32,7 @@ struct UnetShape {
   bool old_contexts = false;
   // What a sample has in the batch: guidance combines them.
   int outputs = 1;
+  UnetExtras extras = {};
 
   int videos() const { return batch / frames; }
   // Samples that follow each other and have a text and a time in common.
@@ -44,8 +46,14 @@ struct UnetShape {
 
 // Ports: sample [n, h, w, in], time [1 or n, 1, 1, total] stepped, context.<i> [n, 1, length, 2c]
 // keys and values of the i-th cross attention, out [n, h, w, out], and feature.<r> for every r of
-// `features`, the branches that will be retrieved.
+// `features`, the branches that will be retrieved. With extras also residual.<i>, of one network
+// behind the other (residual_port()), block_feature.<level>, and residual_scale [n, 1, 1, count]
+// stepped: a factor for each residual, and one for all block features behind them.
 Plan plan_unet(const UnetConfig& config, const UnetShape& shape, const std::vector<int>& features);
+// How many values a sample of residual_scale has.
+int scales_of(const UnetConfig& config, const UnetExtras& extras);
+// [n, h, w, c] of block_feature.<level>.
+Shape block_feature_shape(const UnetConfig& config, const UnetShape& shape, int level);
 // The segments of such a plan that a retrieve step of the branch runs.
 OpRanges retrieve_segments(const Plan& plan, int branch);
 

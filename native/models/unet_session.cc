@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "../runtime/error.h"
+#include "controlnet.h"
 #include "unet_blocks.h"
 
 namespace deepcache {
@@ -17,34 +18,62 @@ bool is_input(Port port) {
 
 }  // namespace
 
-UnetSession::UnetSession(Unet& unet, const UnetShape& shape, int steps, std::vector<int> features)
-    : unet_(unet), shape_(shape), steps_(steps), features_(std::move(features)) {
+UnetSession::UnetSession(Unet& unet, const UnetShape& shape, int steps, std::vector<int> features,
+                         std::vector<ControlMember> networks)
+    : unet_(unet),
+      shape_(shape),
+      steps_(steps),
+      features_(std::move(features)),
+      members_(std::move(networks)) {
+  record_passes();
+  // For all that a table may ask of the session, so that no run fails on its way.
+  const Needs own = needs();
+  size_t arena = own.arena, total = 0;
+  const auto count = [&](const Needs& needs) {
+    arena = std::max(arena, needs.arena);
+    for (const auto& [port, size] : needs.buffers) total += size;
+  };
+  count(own);
+  for (const ControlMember& member : members_) {
+    networks_.emplace_back(new UnetSession(*this, member));
+    count(networks_.back()->needs());
+  }
+  room_ = unet_.engine().make_room(arena, total, "a run of this size");
+  allocate(own);
+  for (size_t i = 0; i < networks_.size(); ++i) networks_[i]->join(*this, int(i), members_[i]);
+  room_.memory->spend();
+  loop_ = unet_.backend().make_loop();
+  unet_.count_session();
+}
+
+void UnetSession::record_passes() {
   // Guidance may stop before the last step: the same passes over some of the outputs.
   const int fewest = shape_.interleaves_contexts() ? shape_.outputs : 1;
   for (size_t unkept = 0; unkept == 0 || unkept < features_.size(); ++unkept)
     for (int outputs = fewest; outputs <= shape_.outputs; ++outputs)
       passes_[{outputs, unkept}].plan = record({outputs, unkept});
+}
 
-  // For all that a table may ask of the session, so that no run fails on its way.
-  std::map<Port, size_t> sizes;
-  size_t arena = 0, total = 0;
+UnetSession::Needs UnetSession::needs() const {
+  Needs out;
   for (const auto& [key, pass] : passes_) {
-    arena = std::max(arena, unet_.arena_bytes(pass.plan));
+    out.arena = std::max(out.arena, unet_.arena_bytes(pass.plan));
     for (const External& external : pass.plan.externals()) {
-      size_t& size = sizes[external.port];
+      size_t& size = out.buffers[external.port];
       const size_t slices = external.stepped ? size_t(steps_) : 1;
       size = std::max(size, slices * unet_.external_bytes(pass.plan, external));
     }
   }
   const Plan context = plan_unet_context(unet_.config(), shape_);
   for (const External& external : context.externals())
-    if (!is_input(external.port)) sizes[external.port] = unet_.external_bytes(context, external);
-  for (const auto& [port, size] : sizes) total += size;
-  room_ = unet_.engine().make_room(arena, total, "a run of this size");
-  for (const auto& [port, size] : sizes) allocate(port, size);
-  room_.memory->spend();
-  loop_ = unet_.backend().make_loop();
-  unet_.count_session();
+    if (!is_input(external.port))
+      out.buffers[external.port] = unet_.external_bytes(context, external);
+  for (const auto& [port, place] : joined_) out.buffers.erase(port);
+  return out;
+}
+
+void UnetSession::allocate(const Needs& needs) {
+  for (const auto& [port, size] : needs.buffers) buffers_[port] = unet_.backend().allocate(size);
 }
 
 Plan UnetSession::record(const PassKey& key) const {
@@ -52,16 +81,14 @@ Plan UnetSession::record(const PassKey& key) const {
   shape.outputs = key.outputs;
   shape.batch = shape_.batch / shape_.outputs * key.outputs;
   if (shape.time_rows > 1) shape.time_rows = shape.batch;
+  if (unet_.config().control) return plan_controlnet(unet_.config(), shape);
   return plan_unet(unet_.config(), shape,
                    {features_.begin() + ptrdiff_t(key.unkept), features_.end()});
 }
 
-void UnetSession::allocate(Port port, size_t bytes) {
-  buffers_[port] = unet_.backend().allocate(bytes);
-}
-
-bool UnetSession::fits(const UnetShape& shape, int steps, const std::vector<int>& features) const {
-  return shape == shape_ && steps <= steps_ &&
+bool UnetSession::fits(const UnetShape& shape, int steps, const std::vector<int>& features,
+                       const std::vector<ControlMember>& networks) const {
+  return shape == shape_ && steps <= steps_ && networks == members_ &&
          std::includes(features_.begin(), features_.end(), features.begin(), features.end());
 }
 
@@ -69,13 +96,19 @@ Bindings UnetSession::bindings(const Plan& plan, OutputRange outputs) const {
   Bindings out;
   for (const External& external : plan.externals()) {
     const auto found = buffers_.find(external.port);
-    if (found == buffers_.end()) continue;
-    Binding binding{found->second.get(), 0, 0};
+    const auto joined = joined_.find(external.port);
+    Place place;
+    if (joined != joined_.end())
+      place = joined->second;
+    else if (found != buffers_.end())
+      place = {found->second.get(), 0, found->second->bytes()};
+    else
+      continue;
+    Binding binding{place.buffer, place.offset, 0};
     const size_t bytes = unet_.external_bytes(plan, external);
-    const size_t slice =
-        external.stepped ? binding.buffer->bytes() / steps_ : binding.buffer->bytes();
+    const size_t slice = external.stepped ? place.bytes / steps_ : place.bytes;
     // What all samples share has no part for each output.
-    if (slice != bytes) binding.offset = slice / size_t(shape_.outputs) * size_t(outputs.first);
+    if (slice != bytes) binding.offset += slice / size_t(shape_.outputs) * size_t(outputs.first);
     if (external.stepped) binding.step = slice;
     out[external.port] = binding;
   }
@@ -137,6 +170,7 @@ void UnetSession::condition(const UnetConditions& conditions, const std::vector<
     inputs[PortKind::time_ids] = {ids.get()};
   }
   unet_.run_once(time, inputs, cancel, tap);
+  for (size_t i = 0; i < networks_.size(); ++i) condition_network(i, conditions, timesteps, cancel);
 }
 
 std::vector<float> UnetSession::context_input(const Plan& context, const External& external,
@@ -168,17 +202,28 @@ Segments UnetSession::segments(const ProgramKey& key) {
             (outputs.count == shape_.outputs
                  ? ""
                  : " of " + std::to_string(outputs.count) + " outputs"));
-  Pass& pass = found->second;
-  std::unique_ptr<Program>& program = pass.programs[key.halves];
+  Segments out;
+  for (size_t i = 0; i < networks_.size(); ++i)
+    if (key.networks >> i & 1) append_network(out, i, key);
+  const std::unique_ptr<Program>& own = program(found->first, key.halves, outputs);
+  if (full) {
+    out.push_back(own->whole()[0]);
+    return out;
+  }
+  for (const OpRange& ops : retrieve_segments(found->second.plan, key.branch))
+    out.push_back({own.get(), ops});
+  return out;
+}
+
+std::unique_ptr<Program>& UnetSession::program(const PassKey& key, Halves halves,
+                                               OutputRange outputs) {
+  Pass& pass = passes_.at(key);
+  std::unique_ptr<Program>& program = pass.programs[halves];
   if (!program) {
     program = unet_.compile(pass.plan, arena(), bindings(pass.plan, outputs));
     unet_.count_program();
   }
-  if (full) return program->whole();
-  Segments out;
-  for (const OpRange& ops : retrieve_segments(pass.plan, key.branch))
-    out.push_back({program.get(), ops});
-  return out;
+  return program;
 }
 
 Buffer* UnetSession::feature(int branch) {
@@ -193,6 +238,7 @@ size_t UnetSession::time_slice_bytes() const {
 size_t UnetSession::buffer_bytes() const {
   size_t bytes = 0;
   for (const auto& [port, buffer] : buffers_) bytes += buffer->bytes();
+  for (const auto& network : networks_) bytes += network->buffer_bytes();
   return bytes;
 }
 

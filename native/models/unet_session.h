@@ -9,20 +9,29 @@
 
 #include "engine.h"
 #include "unet.h"
+#include "unet_control.h"
 
 namespace deepcache {
 
 class UnetSession : public EngineSession {
  public:
   // `features`: branches whose hidden state a full pass keeps; `steps`: slices of the time buffer.
-  UnetSession(Unet& unet, const UnetShape& shape, int steps, std::vector<int> features);
+  // `networks`: ControlNets whose outputs its programs take, as many as the shape's extras say.
+  UnetSession(Unet& unet, const UnetShape& shape, int steps, std::vector<int> features,
+              std::vector<ControlMember> networks = {});
 
-  bool fits(const UnetShape& shape, int steps, const std::vector<int>& features) const;
+  bool fits(const UnetShape& shape, int steps, const std::vector<int>& features,
+            const std::vector<ControlMember>& networks = {}) const;
 
   // Fills the buffers that depend on the prompt only, or on the timesteps only: keys and values of
   // the cross attentions, time projections. `timesteps`: steps * time_rows values.
   void condition(const UnetConditions& conditions, const std::vector<float>& timesteps,
                  const CancelFlag* cancel, const Tap* tap);
+
+  // unet_control.cc: pictures, features and scales of the rows. After condition().
+  void set_control(const UnetControl& control, const CancelFlag* cancel);
+  // A ControlNet's picture; see ControlNetUse.
+  void see(const float* image, int images, const CancelFlag* cancel);
 
   // What a step of this kind runs; compiled when it is first asked for. Throws
   // Error(kInvalidArgument) when the session keeps no feature for it.
@@ -37,6 +46,7 @@ class UnetSession : public EngineSession {
   // Of the time buffer: bytes of a step, which has shape().time_rows rows.
   size_t time_slice_bytes() const;
   size_t buffer_bytes() const override;
+  bool uses(const Model& network) const override;
 
   bool has_features = false;  // a full pass has run
 
@@ -53,13 +63,34 @@ class UnetSession : public EngineSession {
     std::map<Halves, std::unique_ptr<Program>> programs;  // those that were needed
   };
 
+  // What it takes besides the weights.
+  struct Needs {
+    size_t arena = 0;
+    std::map<Port, size_t> buffers;
+  };
+  // Where a port's values for all samples lie.
+  struct Place {
+    Buffer* buffer;
+    size_t offset, bytes;
+  };
+
+  // A ControlNet's beside the session of a U-Net, in whose buffers its inputs and outputs lie.
+  UnetSession(UnetSession& host, const ControlMember& member);
+  void record_passes();
+  Needs needs() const;
+  void allocate(const Needs& needs);
+  void join(UnetSession& host, int place, const ControlMember& member);
+  void condition_network(size_t place, UnetConditions conditions,
+                         const std::vector<float>& timesteps, const CancelFlag* cancel);
+  void append_network(Segments& out, size_t place, const ProgramKey& key);
+  std::unique_ptr<Program>& program(const PassKey& key, Halves halves, OutputRange outputs);
+
   Plan record(const PassKey& key) const;
   // Time rows that share their time ids: a video's frames.
   int id_samples() const { return shape_.samples_of_condition(unet_.config()); }
   // Values of an input of the context plan.
   std::vector<float> context_input(const Plan& context, const External& external,
                                    const float* text) const;
-  void allocate(Port port, size_t bytes);
   // The session's buffers, for a program of these outputs.
   Bindings bindings(const Plan& plan, OutputRange outputs) const;
 
@@ -68,6 +99,9 @@ class UnetSession : public EngineSession {
   int steps_;
   std::vector<int> features_;
   Buffers buffers_;
+  std::map<Port, Place> joined_;  // of a host's buffers
+  std::vector<ControlMember> members_;
+  std::vector<std::unique_ptr<UnetSession>> networks_;
   std::map<PassKey, Pass> passes_;
   std::unique_ptr<Loop> loop_;  // over the programs
 };

@@ -104,10 +104,21 @@ void UnetSlot::prepare_session(const std::vector<int>& features) {
   for (const StepRow& row : table_.rows)
     for (int i = 0; i < time_rows; ++i) timesteps.push_back(table_.value(row.timestep, i % batch));
   const UnetShape shape{
-      model_batch, request_.height, request_.width,        conditions.context_length,
-      time_rows,   request_.frames, request_.old_contexts, request_.outputs};
-  session_ = unet_.session(shape, int(table_.rows.size()), features);
-  unet_.engine().relieve([&] { session_->condition(conditions, timesteps, cancel_, nullptr); });
+      model_batch,
+      request_.height,
+      request_.width,
+      conditions.context_length,
+      time_rows,
+      request_.frames,
+      request_.old_contexts,
+      request_.outputs,
+      {int(request_.control.networks.size()), int(request_.control.block_features.size())}};
+  session_ = unet_.session(shape, int(table_.rows.size()), features,
+                           members_of(request_.control, request_.outputs));
+  unet_.engine().relieve([&] {
+    session_->condition(conditions, timesteps, cancel_, nullptr);
+    session_->set_control(request_.control, cancel_);
+  });
   session_->has_features = false;
 }
 

@@ -3,13 +3,19 @@
 #include <algorithm>
 
 #include "../runtime/synth.h"
+#include "controlnet.h"
 
 namespace deepcache {
 
 std::vector<Plan> weight_plans(const UnetConfig& config) {
   const int side = 1 << (config.levels() - 1);
   std::vector<Plan> plans;
-  plans.push_back(plan_unet(config, {1, side, side, 1, 1}, {}));
+  if (config.control) {
+    plans.push_back(plan_controlnet(config, {1, side, side, 1, 1}));
+    plans.push_back(plan_control_hint(config, 1, side, side));
+  } else {
+    plans.push_back(plan_unet(config, {1, side, side, 1, 1}, {}));
+  }
   plans.push_back(plan_unet_context(config, 1, 1));
   plans.push_back(plan_unet_time(config, 1, 1, config.some_time_ids()));
   return plans;

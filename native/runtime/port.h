@@ -10,13 +10,16 @@
 namespace deepcache {
 
 enum class PortKind : uint8_t {
-  sample,         // what a U-Net denoises
-  time,           // time projections of all resnets, a slice for each step
-  context,        // keys and values of a cross attention
-  position,       // frame positions of a spatio-temporal transformer
-  feature,        // the hidden state that enters the suffix of a branch
-  residual,       // what another network adds to a skip
-  extra_context,  // keys and values beside the prompt's
+  sample,          // what a U-Net denoises
+  time,            // time projections of all resnets, a slice for each step
+  context,         // keys and values of a cross attention
+  position,        // frame positions of a spatio-temporal transformer
+  feature,         // the hidden state that enters the suffix of a branch
+  residual,        // what another network adds to a skip
+  residual_scale,  // of residuals and block features, for each sample, a slice for each step
+  block_feature,   // what an adapter adds at the end of a level
+  hint,            // a picture as a ControlNet sees it
+  extra_context,   // keys and values beside the prompt's
   out,
   // Of the plans that run once, before the steps.
   text,

@@ -138,6 +138,9 @@ struct ProgramKey {
   enum class Kind : uint8_t { full, retrieve } kind = Kind::full;
   int branch = -1;
   Halves halves = Halves::all;
+  // The ControlNets that run with it, one bit each; the others' residuals are those of an earlier
+  // call.
+  uint32_t networks = 0;
   bool operator==(const ProgramKey&) const = default;
 };
 

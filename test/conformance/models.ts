@@ -1,6 +1,8 @@
 import { join } from 'node:path';
+import { ControlNetModel } from '../../lib/control/controlnet-model.js';
+import { findControlNet } from '../../lib/control/find.js';
 import { DeepCacheError } from '../../lib/errors.js';
-import { readJson } from '../../lib/files/json.js';
+import { type JsonObject, readJson } from '../../lib/files/json.js';
 import * as deepcache from '../../lib/index.js';
 import { AutoencoderKL } from '../../lib/models/autoencoder-kl.js';
 import { FolderSource } from '../../lib/models/folder-source.js';
@@ -64,6 +66,19 @@ export class Models {
       const motion = await readMotionAdapter(join(place, adapter));
       return UNetMotionModel.load(this.backend(), await withMotion(unet, motion));
     });
+  }
+
+  /** A ControlNet beside the U-Net of a model. */
+  async controlNet(place: string, beside: UNet2DConditionModel): Promise<ControlNetModel> {
+    return this.once(`${place} beside ${beside.native.device}`, async () =>
+      ControlNetModel.load(
+        this.backend(),
+        await findControlNet(await this.placeOf(place), { unet: beside.config as JsonObject }),
+        {
+          beside: beside.native,
+        },
+      ),
+    );
   }
 
   vae(folder: string): Promise<AutoencoderKL> {

@@ -1,7 +1,7 @@
 // Programs whose segments come from several networks, as graphs.
 
 #include "emulated.h"
-#include "native/segment_checks.h"
+#include "native/control_checks.h"
 
 namespace deepcache::test {
 
@@ -13,6 +13,11 @@ TEST(quick_segments_take_a_residual_of_another_network) {
 TEST(quick_segments_of_two_unets_share_a_feature) {
   const Emulation emulation(1, emulator::Async::late);
   check_two_unets(*emulated_backend(kSm80, ActivationType::fp16));
+}
+
+TEST(quick_controlnet_adds_to_a_unet) {
+  const Emulation emulation(1, emulator::Async::late);
+  check_controlnet(emulated_backend(kSm80, ActivationType::fp16), 2e-2);
 }
 
 }  // namespace deepcache::test

@@ -23,11 +23,13 @@ OpCase leaky_case(const std::string& name, float slope, bool each, bool blend) {
 }
 
 OpCase elementwise_case(const std::string& name, Activation activation, int rows2, double size = 1,
-                        int repeat = 1) {
+                        int repeat = 1, int samples = 0) {
   return {"elementwise_" + name, [=](OpBuilder& b) {
             Elementwise op;
             op.x = b.input({4, 1, 33, 37}, size);
             if (rows2) op.x2 = b.input({1, 1, rows2, 37}, size);
+            if (samples) op.scale = b.input({samples, 1, 1, 3});
+            op.scale_offset = samples ? 2 : 0;
             op.y = b.output({4, 1, 33, 37});
             op.a = 0.8f;
             op.b = -1.25f;
@@ -40,13 +42,15 @@ OpCase elementwise_case(const std::string& name, Activation activation, int rows
 }  // namespace
 
 void reference(const Elementwise& op, ReferenceState& state) {
-  const auto &x = state.get(op.x), &x2 = state.get(op.x2);
+  const auto &x = state.get(op.x), &x2 = state.get(op.x2), &scale = state.get(op.scale);
   auto& out = state.output(op.y);
   const size_t width = op.x.shape.c, rows2 = op.x2 ? op.x2.shape.rows() : 1;
+  const size_t part = out.size() / (op.scale ? op.scale.shape.rows() : 1);
   for (size_t i = 0; i < out.size(); i++) {
     const size_t row2 = i / width / op.repeat % rows2;
     const double share = op.mask ? state.get(op.mask)[i / width] : 1;
-    const double share2 = op.mask ? 1 - share : 1;
+    const double factor = op.scale ? scale[i / part * op.scale.shape.c + op.scale_offset] : 1.0;
+    const double share2 = (op.mask ? 1 - share : 1) * factor;
     const double added = op.x2 ? share2 * op.b * x2[row2 * width + i % width] : 0;
     const double v = share * op.a * x[i] + added + op.offset;
     if (op.activation == Activation::leaky_relu)
@@ -86,6 +90,9 @@ std::vector<OpCase> elementwise_cases() {
       elementwise_case("repeated", Activation::silu, 33),
       elementwise_case("spread", Activation::none, 6, 1, 11),
       elementwise_case("spread_once", Activation::none, 12, 1, 11),
+      elementwise_case("scaled", Activation::none, 4 * 33, 1, 1, 4),
+      elementwise_case("scaled_halves", Activation::silu, 33, 1, 1, 2),
+      elementwise_case("scaled_spread", Activation::none, 6, 1, 11, 4),
       elementwise_case("silu", Activation::silu, 0, 30),
       elementwise_case("gelu", Activation::gelu, 0, 8),
       elementwise_case("quick_gelu", Activation::quick_gelu, 1, 100),

@@ -46,6 +46,12 @@ const WRONG: { [Name in keyof Required<GenerateOptions>]: readonly Wrong[] } = {
     ...all({ cutoffStepIndex: 0, guidanceScale: 1 }),
   ],
   cutoffStepRatio: values('cutoffStepRatio', -0.1, 1.1, Number.NaN, '0.5'),
+  controlImage: values('controlImage', null, 5, {}, []),
+  controlScale: values('controlScale', Number.NaN, '1', [], 11),
+  controlStart: values('controlStart', Number.NaN, -0.1, 1.1, []),
+  controlEnd: values('controlEnd', Number.NaN, -0.1, 1.1, []),
+  guessMode: values('guessMode', 1, 'true', null),
+  controlCache: values('controlCache', 'none', true, null),
   width: values('width', 0, -64, 12, 63, 64.5, Number.NaN, '64', 1e9, null),
   height: values('height', 0, -64, 12, 65, 64.5, Number.NaN, '64', 1e9, null),
   seed: [

@@ -1,5 +1,6 @@
 import type { Family } from '../families.js';
 import type { Option } from '../option.js';
+import { CONTROL_OPTIONS } from './control.js';
 import { GUIDANCE_OPTIONS } from './guidance.js';
 import { LOAD_OPTIONS } from './loading.js';
 import { PICTURE_OPTIONS } from './pictures.js';
@@ -14,6 +15,7 @@ import { VIDEO_OPTIONS } from './videos.js';
 export const OPTIONS = {
   ...TEXT_OPTIONS,
   ...PICTURE_OPTIONS,
+  ...CONTROL_OPTIONS,
   ...VIDEO_OPTIONS,
   ...RUN_OPTIONS,
   ...GUIDANCE_OPTIONS,

@@ -55,6 +55,15 @@ export const LOAD_OPTIONS = {
     fallback: 'false',
     flag: { spelling: '--autotune', group: 'model' },
   }),
+  /** ControlNets to load with it: a folder or a file, or a list of them; see `loadControlNet`. */
+  controlNet: option({
+    kind: kinds.own<string | readonly string[]>('path, or a list', 'texts', (name, value) => {
+      for (const one of Array.isArray(value) ? value : [value]) kinds.path.check(name, one, {});
+    }),
+    families,
+    help: '[ControlNets](controlnet.md) to load with the model',
+    flag: { spelling: '--control-net <path>', group: 'model' },
+  }),
   /** Prefer weight files of this variant, such as 'fp16'. */
   variant: option({
     kind: kinds.fileNamePart,

@@ -1,3 +1,4 @@
+import { controlFields, controlSize, prepareControl } from '../../control/control-run.js';
 import { invalidArgument } from '../../errors.js';
 import type { CheckScope } from '../../options/check.js';
 import { requireShapes } from '../../options/checks.js';
@@ -56,13 +57,13 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
     ...info,
     shortest: { prompt: '', steps: 2 } as Partial<Given>,
     facts: (parts) => factsOf({ ...parts, encoders: text.encoders(parts) }),
-    encoders: text.encoders,
+    encoders: (parts) => [...text.encoders(parts), ...(parts.models.controls?.models ?? [])],
     checkParts({ unet, vae }, what) {
       const { takesMask } = kind;
       checkInputs(what, { inputs: unet.inChannels, latents: vae.latentChannels, takesMask });
     },
     load: kind.load,
-    size: (inputs, { scale }) => kind.size(inputs, scale),
+    size: (inputs, { scale }, given) => kind.size(inputs, scale) ?? controlSize(given, scale),
     resolve(given, facts, _, size) {
       const options = resolve(given, facts, size);
       // The size of other kinds of runs is known with their pictures.
@@ -91,9 +92,12 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
         tiling,
         signal,
       });
+      const nets = options.controlImage === undefined ? [] : (parts.models.controls?.models ?? []);
+      let unetBytes = need.unet;
+      for (const net of nets) unetBytes += await net.runBytes(size, { signal });
       let prepared: PreparedRun;
       return {
-        memory: { ...need, pictures: kind.bytes(inputs, options) },
+        memory: { ...need, unet: unetBytes, pictures: kind.bytes(inputs, options) },
         embeddings: prompts.embeddings,
         async condition() {
           prepared = await kind.prepare(inputs, options, note);
@@ -107,7 +111,8 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
         async start(noise): Promise<Start> {
           const context = { unet, vae, options, compiled: plan.compiled, noise };
           const { blend, ...start } = await prepared.start(context);
-          return { ...start, ...blend };
+          const control = await prepareControl(parts.models.controls, options, plan.table);
+          return { ...start, ...blend, ...control };
         },
         async decode(sampled) {
           const pixels = await decodeLatents(vae, sampled, { tiling, signal });
@@ -123,6 +128,7 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
       return Array.from({ length: options.batch }, (_, image) => {
         const own = {
           ...kind.settings(options),
+          ...controlFields(parts.models.controls, options),
           'Denoising start': denoisingStart,
           'Denoising end': denoisingEnd,
           ...text.settings(options, Math.floor(image / options.numImages)),

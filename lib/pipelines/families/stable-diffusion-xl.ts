@@ -30,7 +30,7 @@ export interface XLInpaintOptions extends OptionsOf<'xl-inpaint'> {
 }
 
 /** What all models of the structure of Stable Diffusion XL are: base (two text encoders) and refiner (one). */
-const MODEL = {
+export const XL_MODEL = {
   parts: ['unet', 'vae', 'text'],
   loadParts: loadXLParts,
   readFacts: readFolderFacts,
@@ -58,7 +58,7 @@ export abstract class StableDiffusionXL<Options extends XLOptions> extends TextP
 /** Text to image with Stable Diffusion XL. */
 export class StableDiffusionXLPipeline extends StableDiffusionXL<XLOptions> {
   static override readonly family = latentFamily({
-    ...MODEL,
+    ...XL_MODEL,
     className: 'StableDiffusionXLPipeline',
     options: 'xl',
     kind: textToImage(),
@@ -69,7 +69,7 @@ export class StableDiffusionXLPipeline extends StableDiffusionXL<XLOptions> {
 /** Image to image with Stable Diffusion XL; also the refiner, which takes another run's latents as `image`. */
 export class StableDiffusionXLImg2ImgPipeline extends StableDiffusionXL<XLImg2ImgOptions> {
   static override readonly family = latentFamily({
-    ...MODEL,
+    ...XL_MODEL,
     className: 'StableDiffusionXLImg2ImgPipeline',
     options: 'xl-img2img',
     kind: imageToImage(0.3, true),
@@ -81,7 +81,7 @@ export class StableDiffusionXLImg2ImgPipeline extends StableDiffusionXL<XLImg2Im
 /** Inpainting with Stable Diffusion XL: U-Nets of nine channels and ordinary ones. */
 export class StableDiffusionXLInpaintPipeline extends StableDiffusionXL<XLInpaintOptions> {
   static override readonly family = latentFamily({
-    ...MODEL,
+    ...XL_MODEL,
     className: 'StableDiffusionXLInpaintPipeline',
     options: 'xl-inpaint',
     kind: inpainting(0.9999),

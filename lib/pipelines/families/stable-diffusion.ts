@@ -16,7 +16,7 @@ import { latentFamily } from './latent.js';
 import { TextPipeline } from './text-pipeline.js';
 
 /** What all models of the structure of Stable Diffusion 1.x and 2.x are: one text encoder. */
-const MODEL = {
+export const SD_MODEL = {
   parts: ['unet', 'vae', 'textEncoder', 'tokenizer'],
   loadParts: loadSDParts,
   readFacts: readFolderFacts,
@@ -55,7 +55,7 @@ export abstract class StableDiffusion<Options extends GenerateOptions> extends T
 /** Text to image with Stable Diffusion 1.x, 2.x and models of their structure. */
 export class StableDiffusionPipeline extends StableDiffusion<GenerateOptions> {
   static override readonly family = latentFamily({
-    ...MODEL,
+    ...SD_MODEL,
     className: 'StableDiffusionPipeline',
     options: 'text2img',
     kind: textToImage(),
@@ -65,7 +65,7 @@ export class StableDiffusionPipeline extends StableDiffusion<GenerateOptions> {
 /** Text to image with latent consistency models whose U-Net takes the guidance scale as an input. */
 export class LatentConsistencyModelPipeline extends StableDiffusion<GenerateOptions> {
   static override readonly family = latentFamily({
-    ...MODEL,
+    ...SD_MODEL,
     className: 'LatentConsistencyModelPipeline',
     recommended: { steps: 4, guidanceScale: 8.5 },
     options: 'text2img',
@@ -76,7 +76,7 @@ export class LatentConsistencyModelPipeline extends StableDiffusion<GenerateOpti
 /** Image to image with Stable Diffusion 1.x and 2.x. */
 export class StableDiffusionImg2ImgPipeline extends StableDiffusion<Img2ImgOptions> {
   static override readonly family = latentFamily({
-    ...MODEL,
+    ...SD_MODEL,
     className: 'StableDiffusionImg2ImgPipeline',
     options: 'img2img',
     kind: imageToImage(0.8),
@@ -86,7 +86,7 @@ export class StableDiffusionImg2ImgPipeline extends StableDiffusion<Img2ImgOptio
 /** Inpainting with Stable Diffusion 1.x and 2.x: U-Nets of nine channels and ordinary ones. */
 export class StableDiffusionInpaintPipeline extends StableDiffusion<InpaintOptions> {
   static override readonly family = latentFamily({
-    ...MODEL,
+    ...SD_MODEL,
     className: 'StableDiffusionInpaintPipeline',
     options: 'inpaint',
     kind: inpainting(1),

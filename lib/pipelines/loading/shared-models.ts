@@ -1,5 +1,6 @@
 import type { Loras } from '../../adapters/loras.js';
 import { RunGate } from '../../adapters/run-gate.js';
+import type { ControlNets } from '../../control/control-nets.js';
 import { TextualInversions } from '../../embeddings/textual-inversions.js';
 
 /** Loaded models and how many pipelines share them: the last one that goes frees them. */
@@ -10,6 +11,8 @@ export class SharedModels {
   readonly gate = new RunGate();
   /** What is on their weights, where pipelines offer that. */
   loras: Loras | undefined;
+  /** ControlNets beside their U-Net, where pipelines offer that. */
+  controls: ControlNets | undefined;
   #users = 0;
 
   constructor(private readonly models: readonly { dispose(): void }[]) {}
@@ -22,6 +25,7 @@ export class SharedModels {
   /** One pipeline less has them. */
   release(): void {
     if (--this.#users > 0) return;
+    this.controls?.remove();
     for (const model of this.models) model.dispose();
   }
 }

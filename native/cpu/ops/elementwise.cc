@@ -17,6 +17,8 @@ class ElementwiseOp : public CpuOp {
     const size_t width = op_.x.shape.c, rows = op_.x.shape.rows();
     const size_t period = op_.x2 ? op_.x2.shape.rows() : rows;  // x2's rows repeat
     const bool one_by_one = op_.repeat > 1 || mask || slopes_;
+    const float* scales = op_.scale ? context.floats(op_.scale) + op_.scale_offset : nullptr;
+    const size_t part = op_.scale ? rows / op_.scale.shape.rows() : rows;  // of one scale
     for_rows(context, rows, width, [&](size_t first, size_t count) {
       ElementwiseJob job;
       job.a = op_.a;
@@ -27,11 +29,13 @@ class ElementwiseOp : public CpuOp {
       job.slopes = slopes_;
       while (count) {
         const size_t row2 = first / op_.repeat % period;
-        const size_t some = one_by_one ? 1 : std::min(count, period - row2);
+        const size_t rest = std::min(count, part - first % part);
+        const size_t some = one_by_one ? 1 : std::min(rest, period - row2);
         job.x = x + first * width;
         job.x2 = x2 ? x2 + row2 * width : nullptr;
         job.y = y + first * width;
         job.count = some * width;
+        if (scales) job.b = op_.b * scales[first / part * op_.scale.shape.c];
         if (mask) {
           job.a = op_.a * mask[first];
           job.b = op_.b * (1 - mask[first]);

@@ -19,12 +19,15 @@ namespace {
 constexpr int kThreads = 256;
 
 struct ElementwiseArgs {
-  View y, x, x2, mask;
+  View y, x, x2, mask, scale;
   const float* slopes = nullptr;  // of each channel; may be null
-  bool has_x2 = false, has_mask = false;
+  bool has_x2 = false, has_mask = false, has_scale = false;
   size_t count = 0;
   int width = 1, repeat = 1;  // a row of x2 serves `repeat` rows of x in turn,
   size_t rows2 = 1;           // and after that many x2 begins again
+  size_t part = 1;            // values of x that a scale is for
+  int scales = 1;             // of a sample: so far apart do they lie
+  int scale_offset = 0;
   float a = 1, b = 1, offset = 0, slope = 0;
   Activation activation = Activation::none;
 };
@@ -33,6 +36,11 @@ struct ElementwiseArgs {
 DEVICE size_t second(const ElementwiseArgs& args, size_t i) {
   const size_t row = i / args.width;
   return row / args.repeat % args.rows2 * args.width + (i - row * args.width);
+}
+
+// Which scale is for value i of x.
+DEVICE size_t scale_place(const ElementwiseArgs& args, size_t i) {
+  return i / args.part * args.scales + args.scale_offset;
 }
 
 // Apart from activate(), which is in the epilogues of all products.
@@ -50,7 +58,8 @@ __global__ void __launch_bounds__(kThreads)
   for (size_t i = size_t(blockIdx.x) * kThreads + threadIdx.x; i < args.count;
        i += size_t(gridDim.x) * kThreads) {
     const float share = args.has_mask ? load<T>(args.mask, i / args.width) : 1;
-    const float share2 = args.has_mask ? 1 - share : 1;
+    float share2 = args.has_mask ? 1 - share : 1;
+    if (args.has_scale) share2 *= load<T>(args.scale, scale_place(args, i));
     float v = share * args.a * load<T>(args.x, i) + args.offset;
     if (args.has_x2) v += share2 * args.b * load<T>(args.x2, second(args, i));
     store<T>(args.y, i, finish(args, i, v));
@@ -82,6 +91,13 @@ ElementwiseArgs elementwise_args(const Elementwise& op, const OpContext& context
   a.slopes = context.operands.vector(op.slopes);
   a.slope = op.slope;
   a.offset = op.offset;
+  if (op.scale) {
+    a.has_scale = true;
+    a.scale = context.operands.view(op.scale);
+    a.part = a.count / op.scale.shape.rows();
+    a.scales = op.scale.shape.c;
+    a.scale_offset = op.scale_offset;
+  }
   a.a = op.a;
   a.b = op.b;
   a.activation = op.activation;

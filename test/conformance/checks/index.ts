@@ -1,6 +1,7 @@
 import type { Findings } from '../findings.js';
 import type { GoldenCase } from '../goldens.js';
 import type { Models } from '../models.js';
+import { checkControlNet, checkControlPipeline } from './control.js';
 import {
   checkDdpmForward,
   checkDdpmNonuniform,
@@ -75,6 +76,8 @@ const CHECKS: Readonly<Record<string, Check>> = {
   textual_inversion_pipeline: checkInversionPipeline,
   text_chunks: checkTextChunks,
   unet: checkUnet,
+  controlnet: checkControlNet,
+  controlnet_pipeline: checkControlPipeline,
   unet_intermediate: checkUnetActivations,
   unet_motion_intermediate: checkMotionUnet,
   vae_encode: checkVaeEncode,

@@ -5,6 +5,13 @@ import { withoutFinalZero } from '../schedulers.js';
 /** Arguments that say what diffusers returns; here every case takes the latents. */
 const IGNORED = ['output_type'];
 
+/** Arguments with names of our own. */
+const OURS: Readonly<Record<string, string>> = {
+  controlnet_conditioning_scale: 'controlScale',
+  control_guidance_start: 'controlStart',
+  control_guidance_end: 'controlEnd',
+};
+
 /** What a case says that takes the model's sampler. */
 const MODELS_OWN = '(of the model)';
 
@@ -12,7 +19,7 @@ const MODELS_OWN = '(of the model)';
 export function generateOptions(golden: GoldenCase): GenerateOptions {
   let options: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(golden.field<Record<string, unknown>>('args') ?? {})) {
-    if (value !== null && !IGNORED.includes(name)) options[camelCase(name)] = value;
+    if (value !== null && !IGNORED.includes(name)) options[OURS[name] ?? camelCase(name)] = value;
   }
   options.sigmas = withoutFinalZero(options.sigmas);
   Object.assign(options, guidanceOptions(golden));
@@ -31,6 +38,14 @@ export function generateOptions(golden: GoldenCase): GenerateOptions {
   };
   for (const role of ['image', 'mask_image']) {
     if (golden.has(role)) options[camelCase(role)] = golden.tensor(role);
+  }
+  const nets = golden.field<string[]>('controlnet')?.length ?? 0;
+  if (golden.has('control_image') && nets > 0) {
+    const images = Array.from({ length: nets }, (_, i) =>
+      golden.tensor(i === 0 ? 'control_image' : `control_image_${i + 1}`),
+    );
+    options.controlImage = nets === 1 ? images[0] : images;
+    options.controlCache = golden.field<string>('controlnet_mode');
   }
   return options as unknown as GenerateOptions;
 }

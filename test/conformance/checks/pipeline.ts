@@ -40,8 +40,13 @@ async function withVae<T>(folder: string, fields: object, load: (folder: string)
   }
 }
 
-/** The same with a pipeline that was loaded. */
-export async function comparePipeline(golden: GoldenCase, findings: Findings, pipe: Pipeline): Promise<void> {
+/** The same with a pipeline that was loaded; `request` is what single passes of its U-Net take besides. */
+export async function comparePipeline(
+  golden: GoldenCase,
+  findings: Findings,
+  pipe: Pipeline,
+  { request = {}, isCompared }: { request?: object; isCompared?: (value: number) => boolean } = {},
+): Promise<void> {
   const cache = helperCache(golden);
   const options: GenerateOptions = { ...generateOptions(golden), cache };
   // The helper takes any branch and then does something else than asked; we refuse.
@@ -51,8 +56,8 @@ export async function comparePipeline(golden: GoldenCase, findings: Findings, pi
   }
   const run = await recordRun(pipe, options);
   await compareNoise(golden, findings, run.schedule.motion);
-  compareRun(golden, findings, run);
-  await compareOutputs(golden, findings, pipe, run, options);
+  compareRun(golden, findings, run, isCompared);
+  await compareOutputs(golden, findings, pipe, run, options, request);
 }
 
 /**
@@ -76,11 +81,12 @@ async function compareOutputs(
   pipe: Pipeline,
   run: RecordedRun,
   options: GenerateOptions,
+  extra: object,
 ): Promise<void> {
   if (golden.has('image_raw')) findings.tensor('image_raw', await decode(pipe, run));
   if (golden.has('unet_in') || golden.has('unet_out')) {
     const { branch } = (options.cache || {}) as CacheSettings;
-    await compareCalls(golden, findings, pipe, run, { options, branch });
+    await compareCalls(golden, findings, pipe, run, { options, branch, extra });
   }
 }
 

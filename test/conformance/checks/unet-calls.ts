@@ -18,7 +18,7 @@ export async function compareCalls(
   findings: Findings,
   pipe: Pipeline,
   run: RecordedRun,
-  { options, branch }: { options: GenerateOptions; branch: number | undefined },
+  { options, branch, extra }: { options: GenerateOptions; branch: number | undefined; extra: object },
 ): Promise<void> {
   const inputs = golden.tensor('unet_in');
   const [calls = 0, batch = 0, , height = 0, width = 0] = inputs.shape;
@@ -28,7 +28,7 @@ export async function compareCalls(
   findings.tensor('unet_in', unetInputs(golden, run, guided ? 2 : 1));
 
   const conditions = {
-    ...conditionsOf(await pipe.encodePrompt(options), options),
+    ...conditionsOf(await pipe.encodePrompt(options), { ...sizeOf(pipe, inputs.shape), ...options }),
     ...(condWidth > 0 && { timestepCond: repeatTo(guidanceEmbedding(guidanceScale, condWidth), 1, batch) }),
   };
   const values = inputs.data as Float32Array;
@@ -37,6 +37,7 @@ export async function compareCalls(
   for (let call = 0; call < calls; call++) {
     const full = run.full[call] === true;
     const request = {
+      ...extra,
       ...conditions,
       sample: values.slice(call * count, (call + 1) * count),
       batch,
@@ -48,6 +49,11 @@ export async function compareCalls(
     outputs.push((await finish(() => pipe.unet.native.forward(request))).out);
   }
   findings.tensor('unet_out', concat(outputs));
+}
+
+/** Pixels of a run whose size its pictures give. */
+function sizeOf(pipe: Pipeline, [, , , height = 0, width = 0]: readonly number[]) {
+  return { height: height * pipe.vae.scale, width: width * pipe.vae.scale };
 }
 
 /** What the pipeline gives the U-Net besides latents and time: [negative, positive]. */

@@ -90,7 +90,7 @@ function toleranceOfUsers(golden: GoldenCase): Tolerance | undefined {
   return golden.siblings.find((other) => other.field('inputs') === golden.id)?.tolerance;
 }
 
-function sampleOf(golden: GoldenCase, role: string) {
+export function sampleOf(golden: GoldenCase, role: string) {
   const { data, shape } = golden.tensor(role);
   if (shape.length !== 4)
     throw new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', 'motion modules are not implemented');
@@ -98,7 +98,7 @@ function sampleOf(golden: GoldenCase, role: string) {
   return { sample: data as Float32Array, batch, height, width };
 }
 
-function conditionsOf(golden: GoldenCase): UnetConditions {
+export function conditionsOf(golden: GoldenCase): UnetConditions {
   const context = golden.tensor('encoder_hidden_states');
   return {
     context: context.data as Float32Array,
@@ -111,6 +111,6 @@ function conditionsOf(golden: GoldenCase): UnetConditions {
   };
 }
 
-function timestepsOf(golden: GoldenCase, role = 'timestep'): number[] {
+export function timestepsOf(golden: GoldenCase, role = 'timestep'): number[] {
   return Array.from(golden.tensor(role).data as Iterable<GoldenTensor['data'][number]>, Number);
 }

@@ -1,0 +1,56 @@
+import { basename } from 'node:path';
+import { invalidArgument } from '../errors.js';
+import { show } from '../messages.js';
+import type { ControlNetModel } from './controlnet-model.js';
+
+/** A ControlNet of a pipeline. */
+export interface ControlNetInfo {
+  /** What it is called. */
+  readonly name: string;
+  /** The folder or file that it was loaded from. */
+  readonly file: string;
+}
+
+interface Loaded extends ControlNetInfo {
+  readonly model: ControlNetModel;
+}
+
+/** The ControlNets of a pipeline, in the order in which they were loaded. */
+export class ControlNets {
+  readonly #loaded: Loaded[] = [];
+
+  static nameOf(file: string): string {
+    return basename(file).replace(/\.[^.]*$/, '') || file;
+  }
+
+  get list(): ControlNetInfo[] {
+    return this.#loaded.map(({ name, file }) => ({ name, file }));
+  }
+
+  get models(): ControlNetModel[] {
+    return this.#loaded.map(({ model }) => model);
+  }
+
+  requireFree(name: string): void {
+    if (!this.#loaded.some((one) => one.name === name)) return;
+    throw invalidArgument('name', `${show(name)} is the name of another ControlNet: give it one of its own`);
+  }
+
+  add(name: string, file: string, model: ControlNetModel): ControlNetInfo {
+    this.#loaded.push({ name, file, model });
+    return { name, file };
+  }
+
+  /** One of them, or all. */
+  remove(name?: string): void {
+    const gone = this.#loaded.filter((one) => name === undefined || one.name === name);
+    if (name !== undefined && gone.length === 0) {
+      const known = this.#loaded.map((one) => show(one.name)).join(', ') || 'none';
+      throw invalidArgument('name', `must be a loaded ControlNet (${known}), got ${show(name)}`);
+    }
+    for (const one of gone) {
+      this.#loaded.splice(this.#loaded.indexOf(one), 1);
+      one.model.dispose();
+    }
+  }
+}

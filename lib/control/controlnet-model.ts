@@ -1,0 +1,22 @@
+import { UNetModel } from '../models/unet.js';
+
+/**
+ * A network beside a U-Net that sees a picture (diffusers' ControlNetModel): a copy of the U-Net's encoder whose outputs
+ * are added to the U-Net's skips.
+ */
+export class ControlNetModel extends UNetModel {
+  /** Pixels of its picture for one of the latents, in each axis. */
+  get scale(): number {
+    return this.native.controlScale;
+  }
+
+  /** Bytes of the weights. */
+  get weightBytes(): number {
+    return this.memory().weights;
+  }
+
+  /** Channels of its picture. */
+  get imageChannels(): number {
+    return this.native.controlChannels;
+  }
+}

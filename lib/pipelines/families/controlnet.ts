@@ -1,0 +1,89 @@
+import { type Img2ImgOptions, imageToImage } from '../inputs/image-to-image.js';
+import { type InpaintOptions, inpainting } from '../inputs/inpainting.js';
+import type { GenerateOptions } from '../inputs/options.js';
+import { textToImage } from '../inputs/text-to-image.js';
+import { registerPipeline } from '../loading/registry.js';
+import { latentFamily } from './latent.js';
+import { SD_MODEL, StableDiffusion } from './stable-diffusion.js';
+import {
+  StableDiffusionXL,
+  XL_MODEL,
+  type XLImg2ImgOptions,
+  type XLInpaintOptions,
+  type XLOptions,
+} from './stable-diffusion-xl.js';
+
+/** Text to image with Stable Diffusion and the ControlNets in its folder, or others. */
+export class StableDiffusionControlNetPipeline extends StableDiffusion<GenerateOptions> {
+  static override readonly family = latentFamily({
+    ...SD_MODEL,
+    className: 'StableDiffusionControlNetPipeline',
+    options: 'text2img',
+    kind: textToImage(),
+  });
+}
+
+/** Image to image with Stable Diffusion and ControlNets. */
+export class StableDiffusionControlNetImg2ImgPipeline extends StableDiffusion<Img2ImgOptions> {
+  static override readonly family = latentFamily({
+    ...SD_MODEL,
+    className: 'StableDiffusionControlNetImg2ImgPipeline',
+    options: 'img2img',
+    kind: imageToImage(0.8),
+  });
+}
+
+/** Inpainting with Stable Diffusion and ControlNets. */
+export class StableDiffusionControlNetInpaintPipeline extends StableDiffusion<InpaintOptions> {
+  static override readonly family = latentFamily({
+    ...SD_MODEL,
+    className: 'StableDiffusionControlNetInpaintPipeline',
+    options: 'inpaint',
+    kind: inpainting(1),
+  });
+}
+
+/** Text to image with SDXL and ControlNets. */
+export class StableDiffusionXLControlNetPipeline extends StableDiffusionXL<XLOptions> {
+  static override readonly family = latentFamily({
+    ...XL_MODEL,
+    className: 'StableDiffusionXLControlNetPipeline',
+    options: 'xl',
+    kind: textToImage(),
+    guidanceScale: 5,
+  });
+}
+
+/** Image to image with SDXL and ControlNets. */
+export class StableDiffusionXLControlNetImg2ImgPipeline extends StableDiffusionXL<XLImg2ImgOptions> {
+  static override readonly family = latentFamily({
+    ...XL_MODEL,
+    className: 'StableDiffusionXLControlNetImg2ImgPipeline',
+    options: 'xl-img2img',
+    kind: imageToImage(0.8, true),
+    guidanceScale: 5,
+    imageChannels: [3, 4],
+  });
+}
+
+/** Inpainting with SDXL and ControlNets. */
+export class StableDiffusionXLControlNetInpaintPipeline extends StableDiffusionXL<XLInpaintOptions> {
+  static override readonly family = latentFamily({
+    ...XL_MODEL,
+    className: 'StableDiffusionXLControlNetInpaintPipeline',
+    options: 'xl-inpaint',
+    kind: inpainting(0.9999),
+    guidanceScale: 5,
+  });
+}
+
+for (const pipeline of [
+  StableDiffusionControlNetPipeline,
+  StableDiffusionControlNetImg2ImgPipeline,
+  StableDiffusionControlNetInpaintPipeline,
+  StableDiffusionXLControlNetPipeline,
+  StableDiffusionXLControlNetImg2ImgPipeline,
+  StableDiffusionXLControlNetInpaintPipeline,
+]) {
+  registerPipeline(pipeline);
+}

@@ -1,0 +1,97 @@
+#include "unet_control.h"
+
+#include <string>
+
+#include "classes.h"
+#include "runtime/error.h"
+#include "unet.h"
+
+namespace deepcache::addon {
+namespace {
+
+constexpr size_t kMaxNetworks = 16;
+
+std::vector<float> parse_scales(const Argument& in, size_t rows) {
+  std::vector<float> out;
+  for (const Argument& scale : in.elements(rows)) out.push_back(float(scale.number()));
+  if (out.size() != rows)
+    in.fail("an array of " + std::to_string(rows) + " numbers, one for each row",
+            std::to_string(out.size()));
+  return out;
+}
+
+void require_divisor(const Argument& in, int count, int images) {
+  if (count < 1 || images % count)
+    in.fail("of a number of pictures that divides the run's " + std::to_string(images),
+            std::to_string(count));
+}
+
+// Whether its outputs have the shapes of the U-Net's skips, and its inputs are the same.
+bool fits(const UnetConfig& network, const UnetConfig& unet) {
+  return network.control && network.channels == unet.channels && network.layers == unet.layers &&
+         network.in_channels == unet.in_channels && network.mid_resnets > 0 &&
+         unet.mid_resnets > 0 && network.context_width == unet.context_width &&
+         network.text_time == unet.text_time &&
+         network.addition_input_width == unet.addition_input_width &&
+         network.addition_time_width == unet.addition_time_width && !unet.video;
+}
+
+}  // namespace
+
+int parse_control_image(const Argument& in, const UnetConfig& config, int height, int width,
+                        Floats& image) {
+  const size_t scale = size_t(config.control->scale());
+  const size_t each =
+      size_t(config.control->image_channels) * scale * size_t(height) * scale * size_t(width);
+  image = in.floats_of_multiple({each});
+  return int(image.size() / each);
+}
+
+UnetControl parse_control(const Argument& in, const UnetConfig& config, const UnetShape& shape,
+                          int images, size_t rows, ControlArrays& arrays) {
+  UnetControl out;
+  if (const Argument controls = in["controls"]; controls.given()) {
+    const auto list = controls.elements(kMaxNetworks);
+    arrays.images.resize(list.size());
+    for (size_t i = 0; i < list.size(); ++i) {
+      const Argument network = list[i]["network"], guess = list[i]["guess"];
+      arrays.networks.push_back(
+          unwrap<NativeUnet>(network, "a ControlNet made by this addon").shared());
+      SharedUnet& model = *arrays.networks.back();
+      if (!fits(model.config(), config))
+        throw Error(ErrorCode::kInvalidArgument,
+                    network.name() + " is no ControlNet of this kind of U-Net");
+      ControlNetUse use;
+      use.network = &model;
+      use.images = parse_control_image(list[i]["image"], model.config(), shape.height, shape.width,
+                                       arrays.images[i]);
+      require_divisor(list[i]["image"], use.images, images);
+      use.image = arrays.images[i].data();
+      use.scales = parse_scales(list[i]["scales"], rows);
+      use.guess = guess.given() && guess.boolean();
+      out.networks.push_back(std::move(use));
+    }
+  }
+  const Argument features = in["blockFeatures"];
+  if (!features.given()) return out;
+  const auto levels = features["levels"].elements(size_t(config.levels()) + 1);
+  if (int(levels.size()) < config.levels() || config.video)
+    features["levels"].fail("an array of a feature for each level of the U-Net",
+                            std::to_string(levels.size()));
+  arrays.features.resize(levels.size());
+  for (size_t i = 0; i < levels.size(); ++i) {
+    const Shape size = block_feature_shape(config, shape, int(i));
+    const size_t each = size_t(size.c) * size_t(size.h) * size_t(size.w);
+    arrays.features[i] = levels[i].floats_of_multiple({each});
+    const int count = int(arrays.features[i].size() / each);
+    require_divisor(levels[i], count, images);
+    if (i && count != out.feature_images)
+      levels[i].fail("of as many pictures as the others", std::to_string(count));
+    out.feature_images = count;
+    out.block_features.push_back(arrays.features[i].data());
+  }
+  out.feature_scales = parse_scales(features["scales"], rows);
+  return out;
+}
+
+}  // namespace deepcache::addon

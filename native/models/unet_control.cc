@@ -1,0 +1,155 @@
+#include "unet_control.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "controlnet.h"
+#include "transfer.h"
+#include "unet_session.h"
+
+namespace deepcache {
+namespace {
+
+// diffusers: torch.logspace(-1, 0, count).
+float guess_factor(int skip, int count) { return std::pow(10.0f, -1 + float(skip) / (count - 1)); }
+
+// The first `count` of a buffer's samples over and over, up to `samples`.
+void repeat_samples(Buffer& buffer, int count, int samples) {
+  const size_t part = buffer.bytes() / size_t(samples) * size_t(count);
+  for (size_t at = part; at < buffer.bytes(); at += part) buffer.copy(buffer, part, at, 0);
+}
+
+}  // namespace
+
+std::vector<ControlMember> members_of(const UnetControl& control, int outputs) {
+  std::vector<ControlMember> out;
+  for (const ControlNetUse& use : control.networks)
+    out.push_back({use.network, use.guess && outputs > 1});
+  return out;
+}
+
+UnetSession::UnetSession(UnetSession& host, const ControlMember& member)
+    : unet_(*member.network), shape_(host.shape_), steps_(host.steps_) {
+  shape_.extras = {};
+  if (member.conditional_only) {
+    shape_.outputs--;
+    shape_.batch = host.shape_.batch / host.shape_.outputs * shape_.outputs;
+    if (shape_.time_rows > 1) shape_.time_rows = shape_.batch;
+  }
+  record_passes();
+  for (const External& external : passes_.at({shape_.outputs, 0}).plan.externals())
+    if (external.port.kind == PortKind::sample || external.port.kind == PortKind::residual)
+      joined_[external.port] = {};
+}
+
+void UnetSession::join(UnetSession& host, int place, const ControlMember& member) {
+  room_ = host.room_;
+  allocate(needs());
+  for (auto& [port, joined] : joined_) {
+    Port there = port;
+    if (port.kind == PortKind::residual)
+      there.index = residual_port(unet_.config(), place, port.index);
+    Buffer& buffer = *host.buffers_.at(there);
+    // The unconditional output comes first.
+    const size_t each = buffer.bytes() / size_t(host.shape_.outputs);
+    const size_t offset = member.conditional_only ? each : 0;
+    joined = {&buffer, offset, buffer.bytes() - offset};
+  }
+}
+
+bool UnetSession::uses(const Model& network) const {
+  return std::ranges::any_of(
+      members_, [&](const ControlMember& member) { return member.network == &network; });
+}
+
+void UnetSession::condition_network(size_t place, UnetConditions conditions,
+                                    const std::vector<float>& timesteps, const CancelFlag* cancel) {
+  UnetSession& network = *networks_[place];
+  std::vector<float> times = timesteps;
+  if (members_[place].conditional_only) {
+    const UnetConfig& config = unet_.config();
+    const size_t skipped = size_t(shape_.batch / shape_.outputs);  // of all samples
+    conditions.context +=
+        skipped * size_t(conditions.context_length) * size_t(config.context_width);
+    if (config.text_time) {
+      const int count = conditions.time_ids_count;
+      conditions.text_embeds += skipped * size_t(pooled_text_width(config, count));
+      conditions.time_ids += skipped * size_t(count);
+    }
+    if (conditions.timestep_cond)
+      conditions.timestep_cond += skipped * size_t(config.time_cond_width);
+    if (shape_.time_rows > 1) {
+      times.clear();
+      const size_t all = size_t(shape_.batch);
+      for (size_t step = 0; step < timesteps.size(); step += all)
+        times.insert(times.end(), timesteps.begin() + ptrdiff_t(step + skipped),
+                     timesteps.begin() + ptrdiff_t(step + all));
+    }
+  }
+  network.condition(conditions, times, cancel, nullptr);
+}
+
+void UnetSession::append_network(Segments& out, size_t place, const ProgramKey& key) {
+  UnetSession& network = *networks_[place];
+  OutputRange outputs = outputs_of(key.halves, shape_.outputs);
+  if (members_[place].conditional_only) {
+    const int first = std::max(outputs.first, 1);
+    outputs = {first - 1, outputs.end() - first};
+    if (outputs.count < 1) return;
+  }
+  const PassKey pass{outputs.count, 0};
+  Program* const program = network.program(pass, key.halves, outputs).get();
+  const Plan& plan = network.passes_.at(pass).plan;
+  const OpRanges ranges = key.kind == ProgramKey::Kind::full
+                              ? OpRanges{plan.all()}
+                              : control_segments(plan, unet_.config(), key.branch);
+  for (const OpRange& ops : ranges) out.push_back({program, ops});
+}
+
+void UnetSession::see(const float* image, int images, const CancelFlag* cancel) {
+  const UnetConfig& config = unet_.config();
+  const Plan plan = plan_control_hint(config, images, shape_.height, shape_.width);
+  const External& input = plan.find_external(PortKind::image);
+  const Shape& shape = plan.shape(input.tensor);
+  const auto pixels = unet_.backend().allocate(unet_.external_bytes(plan, input));
+  write_nchw(*pixels, image, size_t(images), size_t(shape.c), size_t(shape.h) * size_t(shape.w));
+  Buffer& hint = *buffers_.at(PortKind::hint);
+  unet_.run_once(plan, {{PortKind::image, {pixels.get()}}, {PortKind::hint, {&hint}}}, cancel,
+                 nullptr);
+  repeat_samples(hint, images, shape_.batch);
+}
+
+void UnetSession::set_control(const UnetControl& control, const CancelFlag* cancel) {
+  if (!control.given()) return;
+  const UnetConfig& config = unet_.config();
+  const int skips = config.branches() + 1, count = scales_of(config, shape_.extras);
+  for (size_t i = 0; i < control.networks.size(); ++i)
+    networks_[i]->see(control.networks[i].image, control.networks[i].images, cancel);
+  for (size_t level = 0; level < control.block_features.size(); ++level) {
+    Buffer& buffer = *buffers_.at({PortKind::block_feature, int(level)});
+    const Shape shape = block_feature_shape(config, shape_, int(level));
+    write_nchw(buffer, control.block_features[level], size_t(control.feature_images),
+               size_t(shape.c), size_t(shape.h) * size_t(shape.w));
+    repeat_samples(buffer, control.feature_images, shape_.batch);
+  }
+
+  const size_t rows =
+      control.networks.empty() ? control.feature_scales.size() : control.networks[0].scales.size();
+  std::vector<float> values;
+  values.reserve(rows * size_t(shape_.batch) * size_t(count));
+  for (size_t row = 0; row < rows; ++row)
+    for (int sample = 0; sample < shape_.batch; ++sample) {
+      for (size_t i = 0; i < control.networks.size(); ++i) {
+        const ControlNetUse& use = control.networks[i];
+        // What the network does not see keeps whatever its residuals hold.
+        const bool blind = members_[i].conditional_only && sample < shape_.batch / shape_.outputs;
+        for (int skip = 0; skip < skips; ++skip)
+          values.push_back(blind ? 0
+                                 : use.scales[row] * (use.guess ? guess_factor(skip, skips) : 1));
+      }
+      if (!control.block_features.empty()) values.push_back(control.feature_scales[row]);
+    }
+  buffers_.at(PortKind::residual_scale)->upload(values.data(), values.size() * sizeof(float));
+}
+
+}  // namespace deepcache

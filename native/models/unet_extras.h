@@ -1,0 +1,18 @@
+#pragma once
+
+// What a U-Net's plan holds besides the network itself. Part of a shape: sessions with other extras
+// are other sessions. Values that a run changes (scales, pictures) are ports, never extras.
+
+namespace deepcache {
+
+struct UnetExtras {
+  // Networks whose outputs are added to the skips and to the mid block's output (ControlNet).
+  int residuals = 0;
+  // How many features are added inside of the down path (T2I-Adapter), one at the end of each
+  // level; with one more than there are levels the last one is added to the mid block's output.
+  int block_features = 0;
+
+  bool operator==(const UnetExtras&) const = default;
+};
+
+}  // namespace deepcache
