@@ -240,12 +240,8 @@ export abstract class DiffusionPipeline<
   }
 
   toJSON(): object {
-    return {
-      className: this.family.className,
-      device: this.device,
-      model: this.model,
-      defaults: this.defaults,
-    };
+    const { device, model, defaults } = this;
+    return { className: this.family.className, device, model, defaults };
   }
 
   /** What console.log shows. */
@@ -292,8 +288,7 @@ export abstract class DiffusionPipeline<
 
   /** @internal Loads what goes beside the parts of the family. */
   protected async loadExtras(_: ModelIndex, { controlNet }: LoadOptions): Promise<void> {
-    if (controlNet === undefined) return;
-    throw invalidArgument('controlNet', `must be left out: a ${this.family.className} takes no ControlNets`);
+    if (controlNet !== undefined) throw invalidArgument('controlNet', 'is for Stable Diffusion and SDXL');
   }
 
   /** @internal Throws ERR_DEEPCACHE_DISPOSED when it was disposed. */
