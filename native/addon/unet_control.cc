@@ -33,7 +33,7 @@ bool fits(const UnetConfig& network, const UnetConfig& unet) {
          unet.mid_resnets > 0 && network.context_width == unet.context_width &&
          network.text_time == unet.text_time &&
          network.addition_input_width == unet.addition_input_width &&
-         network.addition_time_width == unet.addition_time_width && !unet.video;
+         network.addition_time_width == unet.addition_time_width && !unet.video && !unet.motion;
 }
 
 }  // namespace

@@ -50,9 +50,8 @@ void set_control(const ConfigReader& in, UnetConfig& out) {
 }  // namespace
 
 UnetConfig parse_unet_2d_condition(const ConfigReader& in) {
-  in.only("_class_name",
-          {"UNet2DConditionModel", "UNetSpatioTemporalConditionModel", "UNetMotionModel",
-           "ControlNetModel"});
+  in.only("_class_name", {"UNet2DConditionModel", "UNetSpatioTemporalConditionModel",
+                          "UNetMotionModel", "ControlNetModel"});
   const bool control = in.string("_class_name", "") == "ControlNetModel";
   const bool video = in.string("_class_name", "") == "UNetSpatioTemporalConditionModel";
   const bool motion = in.string("_class_name", "") == "UNetMotionModel";
