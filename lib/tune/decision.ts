@@ -10,8 +10,9 @@ export interface TuneFigures {
   evenPsnr: number;
   /** How much better it is. */
   gain: number;
-  /** Decibels of the picture that is least like its uncached one, of this schedule and of the even one. */
+  /** Decibels of the picture that is least like its uncached one. */
   worst: number;
+  /** The same of the even one. */
   evenWorst: number;
 }
 

@@ -12,7 +12,7 @@ namespace deepcache {
 // * x + (1 - mask) * b * x2 + offset).
 struct Elementwise {
   static constexpr const char* kName = "elementwise";
-  Tensor y, x, x2, mask, scale;
+  Tensor y, x, x2, mask, scale = {};
   float a = 1, b = 1, offset = 0;
   int repeat = 1;
   int scale_offset = 0;
