@@ -96,6 +96,7 @@ export {
   type SchedulerConfig,
   type SchedulerName,
 } from './schedulers/index.js';
+export { type PictureSettings, readSettings } from './settings/read.js';
 export type { Tensor } from './tensor.js';
 export { CLIPTokenizer, type EncodePaddedOptions } from './tokenizers/clip-tokenizer.js';
 export { type UpscaleOptions, Upscaler, type UpscalerLoadOptions } from './upscale/upscaler.js';

@@ -20,7 +20,7 @@ test('deepcache has these names', () => {
       ...['StableDiffusionXLControlNetImg2ImgPipeline', 'StableDiffusionXLControlNetInpaintPipeline'],
       ...['ControlPipeline', 'LoraPipeline', 'Img2Img', 'Inpaint', 'Scheduler', 'CLIPTokenizer'],
       ...['pipelineForInputs', 'Image', 'saveVideo', 'devices', 'DeepCacheError', 'ERROR_CODES'],
-      'Upscaler',
+      ...['Upscaler', 'readSettings'],
     ].sort(),
   );
 });

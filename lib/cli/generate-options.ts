@@ -17,6 +17,8 @@ import { optionsOfFlags } from './flags.js';
 export interface GenerateFlags {
   prompt?: string[];
   prompts?: string;
+  /** A picture whose settings are taken. */
+  from?: string;
   output?: string;
   force?: boolean;
   width?: number;

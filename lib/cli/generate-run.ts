@@ -17,6 +17,7 @@ import { modelFolder } from './default-model.js';
 import { loadEmbeddings } from './embeddings.js';
 import { givenExtras, loadExtras } from './extras.js';
 import { familyOf, makesVideo, pipelineOf } from './family.js';
+import { withPicture } from './from-picture.js';
 import { checkFlags, type GenerateFlags, toGenerateOptions, toLoadOptions } from './generate-options.js';
 import { jsonReport, textReport } from './generate-report.js';
 import { OutputFile, requireDifferent, STDOUT } from './output-file.js';
@@ -30,7 +31,8 @@ import { StepProgress } from './step-progress.js';
 export const PICTURE_ENDINGS: readonly string[] = ['.png', '.jpg', '.jpeg', '.webp'];
 
 /** What `deepcache generate` does. Everything that can be wrong is looked for before a model is loaded. */
-export async function generate(given: GenerateFlags, context: CliContext): Promise<void> {
+export async function generate(asked: GenerateFlags, context: CliContext): Promise<void> {
+  const { flags: given, remarks } = await withPicture(asked, context.signal);
   const prompt = await givenPrompts(given, context);
   const flags = await withPlaces({ ...given, ...(prompt && { prompt }) }, context);
   const { folder, note } = modelFolder(flags.model, flags);
@@ -49,7 +51,7 @@ export async function generate(given: GenerateFlags, context: CliContext): Promi
   }
   const line = new StatusLine(context, !flags.quiet);
   const { output, preview } = await prepareOutputs(flags, countOf(options), isVideo, context);
-  if (note) line.remark(note);
+  for (const remark of [note ?? [], remarks].flat()) line.remark(remark);
   const previews = new PreviewOutput(context, line, preview?.files);
   if (options.previewEvery && !previews.isUseful) {
     line.remark('--preview-every: pictures cannot be shown here; give --preview and a file');

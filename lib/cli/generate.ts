@@ -12,6 +12,7 @@ import { EXIT_CODES_HELP } from './run.js';
 const OWN: Readonly<Record<FlagGroup, readonly Option[]>> = {
   make: [
     new Option('--prompts <file>', 'more prompts, one per line; - is stdin'),
+    new Option('--from <picture>', "what a picture's own settings say, where no flag says otherwise"),
     new Option(
       '-o, --output <file>',
       'PNG, JPEG or WebP; several images become file-1.png, ...; - is stdout (default: out.png)',

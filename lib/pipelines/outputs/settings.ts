@@ -25,7 +25,11 @@ export interface Recipe {
  * negative prompt, then comma-separated names and values. Values with commas, colons or line feeds are JSON strings.
  */
 export function settingsText({ prompt, negativePrompt, fields }: Recipe): string {
-  const line = Object.entries(fields)
+  const texts = { prompt: prompt ?? '', negativePrompt: negativePrompt ?? '' };
+  // A reader of the lines could not tell where the one ends.
+  const unclear = Object.values(texts).some((text) => /\r|(?:^|\n)Negative prompt:/.test(text));
+  const all: SettingsFields = { ...fields, Texts: unclear && JSON.stringify(texts) };
+  const line = Object.entries(all)
     .filter(([, value]) => value !== undefined && value !== false)
     .map(([name, value]) => `${name}: ${quoted(String(value))}`);
   // Not join(), which copies: prompts may have a megabyte, and pictures share them.

@@ -1,0 +1,124 @@
+import { DeepCacheError, invalidArgument } from '../errors.js';
+import type { PictureSettings } from './parse.js';
+
+/** Options of text to image that repeat a picture, and what they cannot say. */
+export interface RepeatOptions {
+  readonly options: Readonly<Record<string, unknown>>;
+  /** Names of fields that were passed over. */
+  readonly ignored: readonly string[];
+  /** Which of the run's pictures it is. */
+  readonly position: number;
+}
+
+type Reader = (value: string, name: string) => Readonly<Record<string, unknown>>;
+
+const number = (option: string, change = (value: number) => value): Reader => {
+  return (text, name) => {
+    const value = Number(text);
+    if (text === '' || !Number.isFinite(value)) throw invalid(name, 'a number', text);
+    return { [option]: change(value) };
+  };
+};
+const list = (option: string): Reader => {
+  return (text, name) => {
+    const values = text.split(' ').map(Number);
+    if (!values.every(Number.isFinite)) throw invalid(name, 'numbers', text);
+    return { [option]: values };
+  };
+};
+const json = (option: string): Reader => {
+  return (text, name) => {
+    try {
+      const value: unknown = JSON.parse(text);
+      if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { [option]: value };
+    } catch {}
+    throw invalid(name, 'an object in JSON', text);
+  };
+};
+const flag = (option: string): Reader => {
+  return (text, name) => {
+    if (text !== 'true') throw invalid(name, 'true', text);
+    return { [option]: true };
+  };
+};
+
+const READERS: Readonly<Record<string, Reader>> = {
+  Steps: number('steps'),
+  Sampler: (text) => ({ scheduler: text }),
+  'Sampler config': json('schedulerConfig'),
+  'Sampler options': json('schedulerOptions'),
+  Eta: number('eta'),
+  Timesteps: list('timesteps'),
+  Sigmas: list('sigmas'),
+  'CFG scale': number('guidanceScale'),
+  'CFG rescale': number('guidanceRescale'),
+  'CFG schedule': list('guidanceSchedule'),
+  'CFG cutoff step': number('cutoffStepIndex'),
+  'CFG cutoff ratio': number('cutoffStepRatio'),
+  Seed: (text, name) => {
+    if (!/^-?\d{1,20}$/.test(text)) throw invalid(name, 'a whole number', text);
+    return { seed: BigInt(text) };
+  },
+  Size: (text, name) => {
+    const [, width, height] = /^(\d{1,6})x(\d{1,6})$/.exec(text) ?? [];
+    if (height === undefined) throw invalid(name, 'WIDTHxHEIGHT', text);
+    return { width: Number(width), height: Number(height) };
+  },
+  // The web UI counts from 1.
+  'Clip skip': number('clipSkip', (value) => value - 1),
+  'Batch size': number('numImages'),
+  'Long prompts': flag('longPrompts'),
+  'Prompt weighting': flag('promptWeighting'),
+  'VAE tiles': (text, name) => {
+    const [, tile, overlap] = /^(\d{1,6}) overlap (\d{1,6})$/.exec(text) ?? [];
+    if (overlap === undefined) throw invalid(name, 'TILE overlap PIXELS', text);
+    return { vaeTiling: { tileSize: Number(tile), overlap: Number(overlap) } };
+  },
+  DeepCache: (text, name) => (text.startsWith('{') ? json('cache')(text, name) : { cache: text }),
+};
+
+/** What was computed, and on what: it decides nothing about a run that is repeated elsewhere. */
+const ABOUT = [
+  'Full calls',
+  'Device',
+  'Precision',
+  'Version',
+  'Model',
+  'Model fingerprint',
+  'Batch position',
+];
+/** Given beside the settings: files that a name does not find. */
+const FILES = ['Loras', 'Lora hashes', 'TI hashes', 'TI files'];
+
+/**
+ * The options that make a picture again. Of other programs' pictures what is not known is passed over; of our own it is
+ * an error, since the result would be another picture.
+ *
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT for values that cannot be, ERR_DEEPCACHE_UNSUPPORTED.
+ */
+export function repeatOptions({ prompt, negativePrompt, fields }: PictureSettings): RepeatOptions {
+  const isOurs = fields.Version?.startsWith('deepcache ') === true;
+  const ignored: string[] = [];
+  const options: Record<string, unknown> = { prompt, ...(negativePrompt !== '' && { negativePrompt }) };
+  for (const [name, value] of Object.entries(fields)) {
+    const reader = Object.hasOwn(READERS, name) ? READERS[name] : undefined;
+    if (reader) Object.assign(options, reader(value, name));
+    else if (isOurs && !ABOUT.includes(name) && !FILES.includes(name)) {
+      throw new DeepCacheError(
+        'ERR_DEEPCACHE_UNSUPPORTED',
+        `the settings of a picture have ${JSON.stringify(name)}, which cannot be repeated from a picture alone`,
+      );
+    } else if (!ABOUT.includes(name)) ignored.push(name);
+  }
+  if (isOurs && prompt === '(encoded prompt)') {
+    throw new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', 'the picture was made from an encoded prompt');
+  }
+  // They are the steps themselves.
+  if (options.timesteps !== undefined || options.sigmas !== undefined) delete options.steps;
+  const position = Number(fields['Batch position'] ?? 0);
+  return { options, ignored, position: Number.isInteger(position) && position >= 0 ? position : 0 };
+}
+
+function invalid(name: string, what: string, text: string): DeepCacheError {
+  return invalidArgument('from', `has ${name}: ${JSON.stringify(text.slice(0, 80))}, which is not ${what}`);
+}
