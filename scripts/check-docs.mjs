@@ -57,9 +57,10 @@ const { values, positionals: wanted } = parseArgs({
   options: { xl: { type: 'string' } },
   allowPositionals: true,
 });
-// Checkpoints in a single file have their published sizes, and are not at hand.
+// Checkpoints in a single file, ControlNets and upscalers have their published sizes, and are not at hand.
 const canRun = (text) =>
-  !/\.(safetensors|ckpt)\b/.test(text) && (values.xl !== undefined || !/sdxl/i.test(text));
+  !/\.(safetensors|ckpt|pth)\b|\bsd-controlnet/.test(text) &&
+  (values.xl !== undefined || !/sdxl/i.test(text));
 const checked = documents(root).filter((name) => wanted.length === 0 || wanted.includes(name));
 const folder = mkdtempSync(join(tmpdir(), 'deepcache-docs-'));
 // The reference is about the whole API.

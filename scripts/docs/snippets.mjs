@@ -65,7 +65,7 @@ export function checkSnippets(root, folder, blocks, canRun) {
   const tsx = join(root, 'node_modules/.bin/tsx');
   for (const [i, file] of files.entries()) {
     if (!canRun(blocks[i].text)) {
-      console.log(`ok   ${place(blocks[i])} (snippet, not run: it needs SDXL models)`);
+      console.log(`ok   ${place(blocks[i])} (snippet, not run: it needs models that are not here)`);
       continue;
     }
     const { status, stdout, stderr } = spawnSync(tsx, [file], { cwd: folder, encoding: 'utf8' });

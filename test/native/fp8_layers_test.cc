@@ -47,7 +47,7 @@ TEST(fp8_layers_are_those_inside_of_the_unet) {
     CHECK(any_contains(fp8, part));
   // Time, text and pictures stay as they are.
   VaeConfig vae;
-  vae.channels = {32, 64};
+  vae.channels = vae.decoder_channels = {32, 64};
   const Plan others[] = {plan_unet_time(unet, 1, 1, 0), plan_unet_context(unet, 1, 5),
                          plan_clip_text({}, 1, 5, 0), plan_vae_decode(vae, 1, 8, 8)};
   for (const Plan& plan : others) CHECK(names(plan, true).empty() && !names(plan, false).empty());
