@@ -34,11 +34,16 @@ export function* resizeAntialiased({ data, shape }: Tensor, size: number): Slice
 
 /** Values from -1 to 1 -> CLIP's normalised ones. */
 export function normalizeForClip({ data, shape }: Tensor): Tensor {
+  return normalizeUnit({ data: data.map((value) => (value + 1) / 2), shape });
+}
+
+/** The same of values from 0 to 1. */
+export function normalizeUnit({ data, shape }: Tensor): Tensor {
   const [, channels = 0, height = 0, width = 0] = shape;
   const area = height * width;
   const normal = data.map((value, i) => {
     const channel = Math.floor(i / area) % channels;
-    return (f32((value + 1) / 2) - (MEAN[channel] as number)) / (DEVIATION[channel] as number);
+    return (value - (MEAN[channel] as number)) / (DEVIATION[channel] as number);
   });
   return { data: normal, shape };
 }

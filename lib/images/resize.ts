@@ -8,11 +8,31 @@ interface Taps {
   weights: Int32Array;
 }
 
-// The weights' fraction bits, and the filter's radius, as in Pillow's resampling of 8-bit images. sharp's Lanczos rounds
-// otherwise, and an input that differs in one value makes another picture than diffusers does.
+// The weights' fraction bits as in Pillow's resampling of 8-bit images. sharp's filters round otherwise, and an input that
+// differs in one value makes another picture than diffusers does.
 const BITS = 22;
 const HALF = 2 ** (BITS - 1);
-const RADIUS = 3;
+
+/** What a pixel counts at a distance from the one that is made of it; nothing beyond the radius. */
+interface Filter {
+  readonly radius: number;
+  weight(distance: number): number;
+}
+
+const LANCZOS: Filter = {
+  radius: 3,
+  weight: (x) => (Math.abs(x) < 3 ? sinc(x) * sinc(x / 3) : 0),
+};
+
+/** Keys' cubic convolution with a = -0.5. */
+const BICUBIC: Filter = {
+  radius: 2,
+  weight(distance) {
+    const x = Math.abs(distance);
+    if (x < 1) return (1.5 * x - 2.5) * x * x + 1;
+    return x < 2 ? ((-0.5 * x + 2.5) * x - 4) * x + 2 : 0;
+  },
+};
 
 /** Products of pixels and weights at a stretch. */
 const MOST_PRODUCTS = 2 ** 14;
@@ -27,23 +47,33 @@ export async function resizeLanczos(
   height: number,
   signal?: AbortSignal,
 ): Promise<Image> {
-  return inSlices(lanczosSlices(image, width, height), signal);
+  return inSlices(resizeSlices(image, width, height, LANCZOS), signal);
+}
+
+/** The same with BICUBIC, as CLIP's pictures are resized. */
+export async function resizeBicubic(
+  image: Image,
+  width: number,
+  height: number,
+  signal?: AbortSignal,
+): Promise<Image> {
+  return inSlices(resizeSlices(image, width, height, BICUBIC), signal);
 }
 
 /** In parts: a large photo takes a second or two. */
-function* lanczosSlices(image: Image, width: number, height: number): Sliced<Image> {
+function* resizeSlices(image: Image, width: number, height: number, filter: Filter): Sliced<Image> {
   if (image.width === width && image.height === height) return image;
   const { metadata } = image;
-  const across = yield* lanczosTaps(image.width, width);
+  const across = yield* tapsOf(image.width, width, filter);
   const rows = yield* horizontal(image.data, image.width, image.height, across);
-  const data = yield* vertical(rows, width, yield* lanczosTaps(image.height, height));
+  const data = yield* vertical(rows, width, yield* tapsOf(image.height, height, filter));
   return new Image({ width, height, data, metadata });
 }
 
-function* lanczosTaps(from: number, to: number): Sliced<Taps[]> {
+function* tapsOf(from: number, to: number, filter: Filter): Sliced<Taps[]> {
   const scale = from / to;
   const stretch = Math.max(scale, 1);
-  const support = RADIUS * stretch;
+  const support = filter.radius * stretch;
   const taps: Taps[] = [];
   for (let i = 0; i < to; i++) {
     const center = (i + 0.5) * scale;
@@ -52,7 +82,7 @@ function* lanczosTaps(from: number, to: number): Sliced<Taps[]> {
     const values = new Float64Array(end - first);
     let sum = 0;
     for (let k = 0; k < values.length; k++) {
-      const value = lanczos((k + first - center + 0.5) / stretch);
+      const value = filter.weight((k + first - center + 0.5) / stretch);
       values[k] = value;
       sum += value;
       if (k % 1024 === 1023) yield;
@@ -65,10 +95,6 @@ function* lanczosTaps(from: number, to: number): Sliced<Taps[]> {
     yield;
   }
   return taps;
-}
-
-function lanczos(x: number): number {
-  return Math.abs(x) < RADIUS ? sinc(x) * sinc(x / RADIUS) : 0;
 }
 
 function sinc(x: number): number {

@@ -4,6 +4,16 @@ import type { NativeBackend, NativeImageEncoder } from '../native/types.js';
 import type { Tensor } from '../tensor.js';
 import { loadNative, type NetworkFiles, sourceOf } from './model-files.js';
 
+/** What an image encoder makes of pictures. */
+export interface ImageEncoderOutput {
+  /** [n, projectionWidth] */
+  readonly embeds: Float32Array;
+  /** [n, tokens, width]: the last layer's output. */
+  readonly last: Float32Array;
+  /** [n, tokens, width]: that of the layer before (transformers' hidden_states[-2]). */
+  readonly penultimate: Float32Array;
+}
+
 /** CLIP's image encoder (transformers' CLIPVisionModelWithProjection). */
 export class CLIPVisionModelWithProjection {
   private constructor(private readonly handle: NativeImageEncoder) {}
@@ -33,8 +43,18 @@ export class CLIPVisionModelWithProjection {
     return this.handle.memory().weights;
   }
 
-  /** Normalised pixels [n, 3, size, size] -> embeddings [n, width], and the last layer's tokens [n, tokens, width]. */
-  async encode(pixels: Tensor, signal?: AbortSignal): Promise<{ embeds: Float32Array; last: Float32Array }> {
+  /** Width of a token. */
+  get width(): number {
+    return this.handle.width;
+  }
+
+  /** Tokens of a picture: one for each patch, and one for the whole. */
+  get tokens(): number {
+    return this.handle.tokens;
+  }
+
+  /** Normalised pixels [n, 3, size, size] -> what the encoder makes of them. */
+  async encode(pixels: Tensor, signal?: AbortSignal): Promise<ImageEncoderOutput> {
     const batch = pixels.shape[0] as number;
     return finish(() => this.handle.encode({ pixels: pixels.data, batch }), signal);
   }

@@ -400,11 +400,17 @@ export interface NativeImageEncoder {
   /** Pixels of its pictures, which are square. */
   readonly imageSize: number;
   readonly projection: number;
-  /** Pixels [n, 3, size, size], normalised -> all tokens [n, tokens, width] and embeddings [n, projection]. */
+  /** Of each of its tokens, and how many there are. */
+  readonly width: number;
+  readonly tokens: number;
+  /**
+   * Pixels [n, 3, size, size], normalised -> all tokens [n, tokens, width], behind the last layer and the one before, and
+   * embeddings [n, projection].
+   */
   encode(request: {
     readonly pixels: Float32Array;
     readonly batch: number;
-  }): Job<{ last: Float32Array; embeds: Float32Array }>;
+  }): Job<{ penultimate: Float32Array; last: Float32Array; embeds: Float32Array }>;
   memory(): { weights: number };
   dispose(): void;
 }

@@ -17,6 +17,8 @@ void NativeImageEncoder::describe(Napi::Object object, ImageEncoder& model) {
   const Napi::Env env = object.Env();
   const ClipVisionConfig& config = model.config();
   define(object, "imageSize", Napi::Number::New(env, config.image_size));
+  define(object, "width", Napi::Number::New(env, config.width));
+  define(object, "tokens", Napi::Number::New(env, config.tokens()));
   define(object, "projection", Napi::Number::New(env, config.projection));
 }
 
@@ -40,9 +42,11 @@ Napi::Value NativeImageEncoder::encode(const Napi::CallbackInfo& info) {
                                                       JobContext& context) -> Finish {
       auto encoding = model.encode(pixels.data(), batch, context.cancel_flag());
       return
-          [last = context.hand_over(std::move(encoding.last)),
+          [penultimate = context.hand_over(std::move(encoding.penultimate)),
+           last = context.hand_over(std::move(encoding.last)),
            embeds = context.hand_over(std::move(encoding.embeds))](Napi::Env env) -> Napi::Value {
             Napi::Object out = Napi::Object::New(env);
+            out["penultimate"] = penultimate(env);
             out["last"] = last(env);
             out["embeds"] = embeds(env);
             return out;

@@ -67,6 +67,7 @@ Plan plan_clip_vision(const ClipVisionConfig& config, int batch) {
 
   x = record.layer_norm(x, model + "pre_layrnorm", config.epsilon);
   for (int layer = 0; layer < config.layers; ++layer) {
+    if (layer == config.layers - 1) plan.make_external(x, PortKind::hidden);
     const std::string name = model + "encoder.layers." + std::to_string(layer);
     const std::string self = name + ".self_attn";
     Tensor h = record.layer_norm(x, name + ".layer_norm1", config.epsilon);

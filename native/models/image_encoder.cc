@@ -27,7 +27,7 @@ ImageEncoding ImageEncoder::encode(const float* pixels, int batch, const CancelF
   run_once(plan, bindings_of(buffers), cancel, nullptr);
 
   const auto read = [&](Port port) { return values_of(*buffers.at(port)); };
-  ImageEncoding out{read(PortKind::last), read(PortKind::embeds)};
+  ImageEncoding out{read(PortKind::hidden), read(PortKind::last), read(PortKind::embeds)};
   if (!all_finite(out.last) || !all_finite(out.embeds))
     fail_not_finite("the image encoder", {plan},
                     [&](const Tap& tap) { run_once(plan, bindings_of(buffers), cancel, &tap); });

@@ -6,6 +6,7 @@ import { type JsonObject, readJson } from '../../lib/files/json.js';
 import * as deepcache from '../../lib/index.js';
 import { AutoencoderKL } from '../../lib/models/autoencoder-kl.js';
 import { FolderSource } from '../../lib/models/folder-source.js';
+import { CLIPVisionModelWithProjection } from '../../lib/models/image-encoder.js';
 import type { NetworkFiles } from '../../lib/models/model-files.js';
 import { readMotionAdapter, withMotion } from '../../lib/models/motion-adapter.js';
 import { CLIPTextModel } from '../../lib/models/text-encoder.js';
@@ -94,6 +95,13 @@ export class Models {
 
   textEncoder(folder: string, subfolder: string): Promise<CLIPTextModel> {
     return this.#part(folder, subfolder, undefined, (found) => CLIPTextModel.load(this.backend(), found));
+  }
+
+  /** @param folder its own. */
+  imageEncoder(folder: string): Promise<CLIPVisionModelWithProjection> {
+    return this.#part(folder, '', 'model', (found) =>
+      CLIPVisionModelWithProjection.load(this.backend(), found),
+    );
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -10,6 +10,7 @@ import {
   checkDdpmTable,
   checkDdpmTimesteps,
 } from './ddpm.js';
+import { checkImageEncoder } from './clip-vision.js';
 import { checkGuidanceEmbedding, checkGuidanceRescale, checkGuider } from './guidance.js';
 import {
   checkClassEmbedder,
@@ -93,6 +94,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   deepcache_unet_inputs: checkDeepCacheInputs,
   deepcache_unet: checkDeepCache,
   pipeline: checkPipeline,
+  clip_vision: checkImageEncoder,
   lora_delta: checkLoraDelta,
   lora_pipeline: checkLoraPipeline,
   lora_pipeline_sequence: checkLoraSequence,

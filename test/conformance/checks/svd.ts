@@ -267,7 +267,7 @@ function withConstant(
   return concat(parts);
 }
 
-function everyNth({ data, shape }: Tensor, stride: number): Float32Array {
+export function everyNth({ data, shape }: Tensor, stride: number): Float32Array {
   const [, , height = 0, width = 0] = shape;
   const kept = data.filter(
     (_, i) => (i % width) % stride === 0 && (Math.floor(i / width) % height) % stride === 0,
