@@ -38,6 +38,7 @@ export interface NativeAddon {
   loadUnet(backend: NativeBackend, source: ModelSource, beside?: NativeUnet): Job<NativeUnet>;
   loadTextEncoder(backend: NativeBackend, source: ModelSource): Job<NativeTextEncoder>;
   loadImageEncoder(backend: NativeBackend, source: ModelSource): Job<NativeImageEncoder>;
+  loadIpAdapter(backend: NativeBackend, source: ModelSource): Job<NativeIpAdapter>;
   loadVae(backend: NativeBackend, source: ModelSource): Job<NativeVae>;
   loadUpscaler(backend: NativeBackend, source: ModelSource): Job<NativeUpscaler>;
 
@@ -154,6 +155,8 @@ export interface UnetSize {
   readonly contextLength: number;
   /** Samples that are one video; see {@link VideoShape}. */
   readonly frames?: number;
+  /** Tokens of the pictures beside the text (IP-Adapter), for each adapter. */
+  readonly imageTokens?: readonly number[];
   /** Whose sizes of values and weights are asked for; the CPU by default. */
   readonly device?: string;
 }
@@ -229,6 +232,18 @@ export interface UnetConditions {
   readonly timeIds?: Floats;
   /** U-Nets that were distilled with guidance: the embedded guidance scale, [n, timeCondWidth]; zeros by default. */
   readonly timestepCond?: Floats;
+  /** Pictures beside the text, at most 16. */
+  readonly imagePrompts?: readonly ImagePrompt[];
+}
+
+/** What an IP-Adapter brings to a run. */
+export interface ImagePrompt {
+  readonly adapter: NativeIpAdapter;
+  /** [n, length, context width] */
+  readonly tokens: Float32Array;
+  readonly length: number;
+  /** Of each cross attention, in the order of a full pass. */
+  readonly scales: readonly number[];
 }
 
 /** What a run, or a pass, takes from outside of the U-Net. */
@@ -411,6 +426,19 @@ export interface NativeImageEncoder {
     readonly pixels: Float32Array;
     readonly batch: number;
   }): Job<{ penultimate: Float32Array; last: Float32Array; embeds: Float32Array }>;
+  memory(): { weights: number };
+  dispose(): void;
+}
+
+/** An IP-Adapter. */
+export interface NativeIpAdapter {
+  /** What an image encoder made of pictures, [n, length, width] -> [n, tokens, context width]. */
+  project(request: {
+    readonly image: Float32Array;
+    readonly batch: number;
+    /** 1 of an embedding. */
+    readonly length: number;
+  }): Job<Float32Array>;
   memory(): { weights: number };
   dispose(): void;
 }

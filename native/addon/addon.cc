@@ -9,6 +9,7 @@
 #include "floats.h"
 #include "generator.h"
 #include "image_encoder.h"
+#include "ip_adapter.h"
 #include "memory.h"
 #include "plan_info.h"
 #include "safetensors_file.h"
@@ -34,6 +35,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   classes->unet = Napi::Persistent(NativeUnet::define_class(env));
   classes->text_encoder = Napi::Persistent(NativeTextEncoder::define_class(env));
   classes->image_encoder = Napi::Persistent(NativeImageEncoder::define_class(env));
+  classes->ip_adapter = Napi::Persistent(NativeIpAdapter::define_class(env));
   classes->vae = Napi::Persistent(NativeVae::define_class(env));
   classes->upscaler = Napi::Persistent(NativeUpscaler::define_class(env));
 
@@ -51,6 +53,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add<NativeUnet::load>(exports, "loadUnet");
   add<NativeTextEncoder::load>(exports, "loadTextEncoder");
   add<NativeImageEncoder::load>(exports, "loadImageEncoder");
+  add<NativeIpAdapter::load>(exports, "loadIpAdapter");
   add<NativeVae::load>(exports, "loadVae");
   add<NativeUpscaler::load>(exports, "loadUpscaler");
   add<plan_unet>(exports, "planUnet");

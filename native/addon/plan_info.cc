@@ -23,6 +23,7 @@ namespace {
 
 constexpr int kMaxBatch = 1024, kMaxSide = 8192, kMaxContext = 1 << 16;
 constexpr int kMaxVaeSide = 4096;
+constexpr size_t kMaxImages = 16;  // adapters of a run
 
 struct NamedShape {
   std::string name;
@@ -181,6 +182,8 @@ Napi::Value plan_unet(const Napi::CallbackInfo& info) {
     shape.height = int(size["height"].integer(1, kMaxSide));
     shape.width = int(size["width"].integer(1, kMaxSide));
     shape.context_length = int(size["contextLength"].integer(1, kMaxContext));
+    if (const Argument tokens = size["imageTokens"]; tokens.given())
+      shape.extras.image_tokens = tokens.integers(kMaxImages, 1, kMaxContext);
     if (const Argument frames = size["frames"]; frames.given()) {
       shape.frames = int(frames.integer(1, kMaxBatch));
       if (shape.batch % shape.frames)

@@ -5,6 +5,7 @@
 
 #include "classes.h"
 #include "generator.h"
+#include "ip_adapter.h"
 #include "runtime/error.h"
 #include "table.h"
 
@@ -49,6 +50,7 @@ bool parse_old_contexts(const Argument& in, const UnetConditions& conditions) {
 UnetConditions parse_conditions(const Argument& in, const UnetConfig& config, size_t n,
                                 ConditionArrays& arrays) {
   UnetConditions out;
+  out.image_prompts = parse_image_prompts(in["imagePrompts"], config, n, arrays.image_tokens);
   const Argument context = in["context"], length = in["contextLength"];
   if (config.context_width > 0) {
     out.context_length = int(length.integer(1, kMaxContext));

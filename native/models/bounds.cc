@@ -163,4 +163,21 @@ void validate(const ClipVisionConfig& config) {
                std::to_string(bounds::kPositions) + " are taken");
 }
 
+void validate(const IpAdapterConfig& config) {
+  const std::string name = "IP-Adapter";
+  const Checks check(name);
+  check.within("image_width", config.image_width, 1, bounds::kEncoderWidth);
+  check.within("tokens", config.tokens, 1, bounds::kImageTokens);
+  check.within("cross_attention_dim", config.context_width, 1, bounds::kContextWidth);
+  check.within("attention_channels", config.channels, 1, bounds::kChannels);
+  if (config.channels.size() > size_t(bounds::kBlocks)) check.fail("has too many attentions");
+  check.within("width", config.width, 1, bounds::kEncoderWidth);
+  check.within("layers", config.layers, 1, bounds::kEncoderLayers);
+  check.within("heads", config.heads, 1, bounds::kEncoderWidth);
+  check.within("head_width", config.head_width, 1, bounds::kEncoderWidth);
+  check.within("heads * head_width", double(config.heads) * config.head_width, 1,
+               bounds::kEncoderWidth);
+  check.within("mlp_width", config.mlp_width, 1, bounds::kMlpWidth);
+}
+
 }  // namespace deepcache

@@ -5,6 +5,7 @@
 
 #include "clip_text.h"
 #include "clip_vision.h"
+#include "ip_adapter_plan.h"
 #include "unet_config.h"
 #include "vae.h"
 
@@ -29,6 +30,7 @@ constexpr int kEncoderLayers = 256;          // 48
 constexpr int kEncoderWidth = 1 << 14;       // 1792
 constexpr int kMlpWidth = 1 << 16;           // 15360
 constexpr int kPositions = 1 << 16;          // 248 of a text, 1601 of a picture
+constexpr int kImageTokens = 1 << 12;        // 257, that a picture becomes
 constexpr int kVocabulary = 1 << 20;         // 49410
 constexpr int kPictureSide = 1 << 12;        // 560
 constexpr double kEpsilon = 1;               // 1e-5
@@ -41,5 +43,6 @@ void validate(const UnetConfig& config);
 void validate(const VaeConfig& config);
 void validate(const ClipTextConfig& config);
 void validate(const ClipVisionConfig& config);
+void validate(const IpAdapterConfig& config);
 
 }  // namespace deepcache

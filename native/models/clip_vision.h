@@ -22,8 +22,8 @@ struct ClipVisionConfig {
 };
 
 // image [n, size, size, channels], normalised; class_token i32 [n, 1, 1, 1], zeros; position i32
-// [1, 1, tokens, 1], the numbers from 0 -> hidden, what enters the last layer, and last, what leaves
-// it [n, 1, tokens, width], and embeds [n, 1, 1, projection].
+// [1, 1, tokens, 1], the numbers from 0 -> hidden, what enters the last layer, and last, what
+// leaves it [n, 1, tokens, width], and embeds [n, 1, 1, projection].
 Plan plan_clip_vision(const ClipVisionConfig& config, int batch);
 
 }  // namespace deepcache

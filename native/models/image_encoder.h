@@ -9,8 +9,9 @@
 namespace deepcache {
 
 struct ImageEncoding {
-  std::vector<float> penultimate, last;  // [n, tokens, width], behind the last layer but one, and all
-  std::vector<float> embeds;             // [n, projection]
+  std::vector<float> penultimate,
+      last;                   // [n, tokens, width], behind the last layer but one, and all
+  std::vector<float> embeds;  // [n, projection]
 };
 
 // A loaded CLIP image encoder.

@@ -84,7 +84,8 @@ UnetShape Unet::shape_of(const UnetForward& request, std::vector<float>& timeste
           request.frames,
           request.old_contexts,
           1,
-          {int(control.networks.size()), int(control.block_features.size())}};
+          {int(control.networks.size()), int(control.block_features.size()),
+           image_tokens(request.conditions.image_prompts)}};
 }
 
 std::vector<float> Unet::forward(const UnetForward& request, const CancelFlag* cancel,

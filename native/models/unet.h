@@ -11,6 +11,7 @@
 
 #include "../runtime/sampler.h"
 #include "engine.h"
+#include "image_prompt.h"
 #include "model.h"
 #include "unet_control.h"
 #include "unet_plan.h"
@@ -27,6 +28,7 @@ struct UnetConditions {
   int time_ids_count = 0;
   // [n, time cond width]; null stands for zeros, which add nothing.
   const float* timestep_cond = nullptr;
+  std::vector<ImagePrompt> image_prompts;
 };
 
 struct UnetForward {

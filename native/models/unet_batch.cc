@@ -54,7 +54,7 @@ class Exchange {
   void gather(const ProgramKey& key) const {
     bring(PortKind::sample);
     for (const auto& [port, buffer] : own_.buffers())
-      if (port.kind == PortKind::context) bring(port);
+      if (port.kind == PortKind::context || port.kind == PortKind::extra_context) bring(port);
     if (key.kind == ProgramKey::Kind::retrieve) bring({PortKind::feature, key.branch});
     bring_time();
   }
@@ -89,7 +89,7 @@ class Exchange {
 };
 
 // Rows may share a pass when these are the same.
-using Kinship = std::tuple<ProgramKey::Kind, int, int, int, int, int>;
+using Kinship = std::tuple<ProgramKey::Kind, int, int, int, int, int, std::vector<int>>;
 
 Kinship kinship(const ProgramKey& key, const UnetShape& shape) {
   return {key.kind,
@@ -97,7 +97,8 @@ Kinship kinship(const ProgramKey& key, const UnetShape& shape) {
           shape.height,
           shape.width,
           shape.context_length,
-          shape.frames};
+          shape.frames,
+          shape.extras.image_tokens};
 }
 
 }  // namespace

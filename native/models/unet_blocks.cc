@@ -187,6 +187,7 @@ Tensor UnetBlocks::transformer_block(const UnetTransformerBlock& block, Tensor x
   record_.count_linear(tokens, config_.context_width, channels, false);  // to_k
   record_.count_linear(tokens, config_.context_width, channels, false);  // to_v
   h = record_.attention(q, 0, kv, 0, kv, channels, heads, width, sequences);
+  h = image_prompts(block, h, q, heads);
   x = record_.conv(h, cross + ".to_out.0", {.out = channels, .residual = x, .linear = true});
 
   h = record_.layer_norm(x, name + ".norm3");

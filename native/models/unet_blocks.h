@@ -48,6 +48,8 @@ class UnetBlocks {
   Tensor transformer_block(const UnetTransformerBlock& block, Tensor x, int heads);
   Tensor scales();
   Tensor add_scaled(Tensor x, Port port, Type type, int scale);
+  // image_prompt.cc
+  Tensor image_prompts(const UnetTransformerBlock& block, Tensor text, Tensor q, int heads);
   Sequences self_sequences(const Shape& x) const;
   // unet_video_blocks.cc
   Tensor temporal_resnet_behind(const UnetUnit& unit, Tensor x);

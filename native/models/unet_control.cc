@@ -66,6 +66,7 @@ void UnetSession::condition_network(size_t place, UnetConditions conditions,
                                     const std::vector<float>& timesteps, const CancelFlag* cancel) {
   UnetSession& network = *networks_[place];
   std::vector<float> times = timesteps;
+  conditions.image_prompts.clear();  // of the U-Net alone, as in diffusers
   if (members_[place].conditional_only) {
     const UnetConfig& config = unet_.config();
     const size_t skipped = size_t(shape_.batch / shape_.outputs);  // of all samples

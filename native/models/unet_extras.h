@@ -3,6 +3,8 @@
 // What a U-Net's plan holds besides the network itself. Part of a shape: sessions with other extras
 // are other sessions. Values that a run changes (scales, pictures) are ports, never extras.
 
+#include <vector>
+
 namespace deepcache {
 
 struct UnetExtras {
@@ -11,6 +13,9 @@ struct UnetExtras {
   // How many features are added inside of the down path (T2I-Adapter), one at the end of each
   // level; with one more than there are levels the last one is added to the mid block's output.
   int block_features = 0;
+  // Tokens of each picture that prompts a run (IP-Adapter): every cross attention reads them beside
+  // the text's.
+  std::vector<int> image_tokens = {};
 
   bool operator==(const UnetExtras&) const = default;
 };

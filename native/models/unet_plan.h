@@ -48,7 +48,9 @@ struct UnetShape {
 // keys and values of the i-th cross attention, out [n, h, w, out], and feature.<r> for every r of
 // `features`, the branches that will be retrieved. With extras also residual.<i>, of one network
 // behind the other (residual_port()), block_feature.<level>, and residual_scale [n, 1, 1, count]
-// stepped: a factor for each residual, and one for all block features behind them.
+// stepped: a factor for each residual, and one for all block features behind them. With
+// image_tokens also extra_context.<j> [n, 1, tokens, c], keys at an even j and values behind them,
+// of picture p at 2 * (p * contexts + i).
 Plan plan_unet(const UnetConfig& config, const UnetShape& shape, const std::vector<int>& features);
 // How many values a sample of residual_scale has.
 int scales_of(const UnetConfig& config, const UnetExtras& extras);

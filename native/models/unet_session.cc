@@ -138,6 +138,12 @@ void UnetSession::condition(const UnetConditions& conditions, const std::vector<
     inputs[external.port] = {given.back().get()};
   }
   if (!context.ops().empty()) unet_.run_once(context, inputs, cancel, tap);
+  int place = 0;
+  for (const ImagePrompt& prompt : conditions.image_prompts) {
+    prompt.adapter->fill_keys(prompt.tokens, shape_.batch / id_samples(), prompt.count,
+                              prompt.scales, buffers_, place, cancel);
+    place += 2 * int(prompt.scales.size());
+  }
 
   const int rows = int(timesteps.size());
   const Plan time =

@@ -23,7 +23,8 @@ enum class PortKind : uint8_t {
   out,
   // Of the plans that run once, before the steps.
   text,
-  level_text,  // the text of each pixel of a level
+  level_text,   // the text of each pixel of a level
+  scaled_text,  // times the scale of a cross attention
   frames,
   timesteps,
   timestep_cond,

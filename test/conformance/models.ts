@@ -117,7 +117,8 @@ export class Models {
     }
   }
 
-  protected backend() {
+  /** The device that everything is loaded on. */
+  backend() {
     return openBackend(this.options);
   }
 

@@ -93,6 +93,8 @@ describe('rules', () => {
   const tensor = (...shape: number[]) => ({ data: new Float32Array(shape.reduce((a, b) => a * b)), shape });
   const SOME: { readonly [Name in OptionName]?: unknown } = {
     seeds: [1],
+    ipAdapterImage: 'a.png',
+    ipAdapterImageEmbeds: tensor(1, 24),
     cutoffStepIndex: 1,
     cutoffStepRatio: 0.5,
     seed: 1,

@@ -114,6 +114,12 @@ const WRONG: { [Name in keyof Required<GenerateOptions>]: readonly Wrong[] } = {
     ...values('longPrompts', 1, 'true', null, {}),
     { options: { longPrompts: true, prompt: 'a BREAK '.repeat(900) }, says: 'prompt takes more than' },
   ],
+  ipAdapterImage: values('ipAdapterImage', null, 5, {}, [], [[]], ['a', 5], 'a.png'),
+  ipAdapterImageEmbeds: [
+    ...values('ipAdapterImageEmbeds', null, 5, {}, [], [5], tensor([1, 24])),
+    ...all({ ipAdapterImage: 'a.png', ipAdapterImageEmbeds: tensor([1, 24]) }),
+  ],
+  ipAdapterScale: values('ipAdapterScale', Number.NaN, '1', null, [], { left: 1 }, { down: { block_0: [] } }),
   loraSyntax: values('loraSyntax', 0, 'yes', null, []),
   promptWeighting: [
     ...values('promptWeighting', 0, 'compel', null, []),

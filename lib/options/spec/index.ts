@@ -2,6 +2,7 @@ import type { Family } from '../families.js';
 import type { Option } from '../option.js';
 import { CONTROL_OPTIONS } from './control.js';
 import { GUIDANCE_OPTIONS } from './guidance.js';
+import { IP_ADAPTER_OPTIONS } from './ip-adapter.js';
 import { LOAD_OPTIONS } from './loading.js';
 import { PICTURE_OPTIONS } from './pictures.js';
 import { RUN_OPTIONS } from './run.js';
@@ -16,6 +17,7 @@ export const OPTIONS = {
   ...TEXT_OPTIONS,
   ...PICTURE_OPTIONS,
   ...CONTROL_OPTIONS,
+  ...IP_ADAPTER_OPTIONS,
   ...VIDEO_OPTIONS,
   ...RUN_OPTIONS,
   ...GUIDANCE_OPTIONS,

@@ -1,5 +1,7 @@
 import { controlFields, controlSize, prepareControl } from '../../control/control-run.js';
 import { invalidArgument } from '../../errors.js';
+import { ImagePrompts } from '../../ip-adapter/image-prompts.js';
+import { imagePromptSettings } from '../../ip-adapter/settings.js';
 import type { CheckScope } from '../../options/check.js';
 import { requireShapes } from '../../options/checks.js';
 import type { Family as FamilyName } from '../../options/families.js';
@@ -79,11 +81,13 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
         note('the negative prompt is not used: this U-Net takes the guidance scale as an input');
       }
       const prompts = await text.read(parts, options, note);
+      const pictures = await ImagePrompts.read(parts.models.ipAdapters, options, signal);
       const size = {
         batch: guided ? 2 * batch : batch,
         height: latent[2],
         width: latent[3],
         contextLength: prompts.length,
+        imageTokens: pictures.tokens,
       };
       const decodes = options.output !== 'latent';
       const need = await estimateMemory(parts, size, {
@@ -94,7 +98,7 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
       });
       const nets = options.controlImage === undefined ? [] : (parts.models.controls?.models ?? []);
       let unetBytes = need.unet;
-      for (const net of nets) unetBytes += await net.runBytes(size, { signal });
+      for (const net of nets) unetBytes += await net.runBytes({ ...size, imageTokens: [] }, { signal });
       let prepared: PreparedRun;
       return {
         memory: { ...need, unet: unetBytes, pictures: kind.bytes(inputs, options) },
@@ -103,6 +107,7 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
           prepared = await kind.prepare(inputs, options, note);
           return {
             ...(await prompts.encode()),
+            ...(await pictures.encode({ batch, guided, signal })),
             ...(facts.guidanceWidth > 0 && {
               timestepCond: repeatTo(guidanceEmbedding(options.guidanceScale, facts.guidanceWidth), 1, batch),
             }),
@@ -129,6 +134,7 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
         const own = {
           ...kind.settings(options),
           ...controlFields(parts.models.controls, options),
+          ...imagePromptSettings(parts.models.ipAdapters, options),
           'Denoising start': denoisingStart,
           'Denoising end': denoisingEnd,
           ...text.settings(options, Math.floor(image / options.numImages)),

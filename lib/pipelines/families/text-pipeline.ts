@@ -1,7 +1,7 @@
-import { ControlPipeline } from '../../control/control-pipeline.js';
 import { readEmbeddingFile } from '../../embeddings/embedding-file.js';
 import type { TextualInversion } from '../../embeddings/textual-inversions.js';
 import { invalidArgument } from '../../errors.js';
+import { IpAdapterPipeline } from '../../ip-adapter/ip-adapter-pipeline.js';
 import { checkSignal } from '../../options/checks.js';
 import type { GenerateOptions } from '../inputs/options.js';
 import type { SDParts, XLParts } from '../loading/parts.js';
@@ -18,7 +18,7 @@ export interface TextualInversionOptions {
 export abstract class TextPipeline<
   Options extends GenerateOptions,
   Parts extends SDParts | XLParts,
-> extends ControlPipeline<Options, Parts> {
+> extends IpAdapterPipeline<Options, Parts> {
   /**
    * Loads a textual inversion: vectors that a token in prompts and negative prompts stands for from the next run on.
    * The token is found wherever it stands, in words too, and case counts. All pipelines over the same models have it, see

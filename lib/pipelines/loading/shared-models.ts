@@ -2,6 +2,7 @@ import type { Loras } from '../../adapters/loras.js';
 import { RunGate } from '../../adapters/run-gate.js';
 import type { ControlNets } from '../../control/control-nets.js';
 import { TextualInversions } from '../../embeddings/textual-inversions.js';
+import type { IpAdapters } from '../../ip-adapter/ip-adapters.js';
 
 /** Loaded models and how many pipelines share them: the last one that goes frees them. */
 export class SharedModels {
@@ -13,6 +14,8 @@ export class SharedModels {
   loras: Loras | undefined;
   /** ControlNets beside their U-Net, where pipelines offer that. */
   controls: ControlNets | undefined;
+  /** Pictures beside prompts, where pipelines offer that. */
+  ipAdapters: IpAdapters | undefined;
   #users = 0;
 
   constructor(private readonly models: readonly { dispose(): void }[]) {}
@@ -26,6 +29,7 @@ export class SharedModels {
   release(): void {
     if (--this.#users > 0) return;
     this.controls?.remove();
+    this.ipAdapters?.dispose();
     for (const model of this.models) model.dispose();
   }
 }

@@ -1,5 +1,6 @@
 import { DeepCacheError } from '../../errors.js';
 import type { Tiling } from '../../models/tiling.js';
+import type { SizeOptions } from '../../models/unet.js';
 import { reserveForRun } from '../../native/run-memory.js';
 import type { SDParts } from '../loading/parts.js';
 import type { MemoryEstimate } from './plan.js';
@@ -15,7 +16,7 @@ export interface AutoencoderUse {
 /** What a run needs, computed on a thread. Sizes are latent pixels, `batch` counts the outputs of guidance. */
 export async function estimateMemory(
   { unet, vae }: Pick<SDParts, 'unet' | 'vae'>,
-  size: { batch: number; height: number; width: number; contextLength: number },
+  size: SizeOptions & Record<'height' | 'width', number>,
   { encodes, decodes, ...options }: AutoencoderUse,
 ): Promise<MemoryEstimate> {
   // A batch is encoded and decoded one by one.

@@ -1,6 +1,7 @@
 import type { Findings } from '../findings.js';
 import type { GoldenCase } from '../goldens.js';
 import type { Models } from '../models.js';
+import { checkImageEncoder } from './clip-vision.js';
 import { checkControlNet, checkControlPipeline } from './control.js';
 import {
   checkDdpmForward,
@@ -10,8 +11,8 @@ import {
   checkDdpmTable,
   checkDdpmTimesteps,
 } from './ddpm.js';
-import { checkImageEncoder } from './clip-vision.js';
 import { checkGuidanceEmbedding, checkGuidanceRescale, checkGuider } from './guidance.js';
+import { checkIpAdapter, checkIpAdapterPipeline } from './ip-adapter.js';
 import {
   checkClassEmbedder,
   checkLdmForward,
@@ -95,6 +96,8 @@ const CHECKS: Readonly<Record<string, Check>> = {
   deepcache_unet: checkDeepCache,
   pipeline: checkPipeline,
   clip_vision: checkImageEncoder,
+  ip_adapter: checkIpAdapter,
+  ip_adapter_pipeline: checkIpAdapterPipeline,
   lora_delta: checkLoraDelta,
   lora_pipeline: checkLoraPipeline,
   lora_pipeline_sequence: checkLoraSequence,

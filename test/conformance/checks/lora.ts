@@ -10,13 +10,17 @@ import type { Models, Pipeline } from '../models.js';
 import { checkPipeline } from './pipeline.js';
 
 /** An adapter as the manifests have it. */
-interface GivenAdapter {
+export interface GivenAdapter {
   file: string;
   scale: number | Readonly<Partial<Record<PartName, number>>>;
 }
 
 /** Leaves these adapters on the pipeline; each is loaded once. */
-async function apply(pipe: Pipeline, golden: GoldenCase, adapters: readonly GivenAdapter[]): Promise<void> {
+export async function applyLoras(
+  pipe: Pipeline,
+  golden: GoldenCase,
+  adapters: readonly GivenAdapter[],
+): Promise<void> {
   const uses: LoraUse[] = [];
   for (const { file, scale } of adapters) {
     const name = file.replaceAll(/[<>:,]/g, '_');
@@ -56,10 +60,10 @@ async function runWith(
 ): Promise<void> {
   const before = golden.field<GivenAdapter[]>('before');
   if (before) {
-    await apply(pipe, golden, before);
+    await applyLoras(pipe, golden, before);
     await checkPipeline(golden, new Findings(golden), models);
   }
-  await apply(pipe, golden, golden.field<GivenAdapter[]>('adapters') ?? []);
+  await applyLoras(pipe, golden, golden.field<GivenAdapter[]>('adapters') ?? []);
   await checkPipeline(golden, findings, models);
 }
 
@@ -95,7 +99,7 @@ export async function checkLoraDelta(golden: GoldenCase, findings: Findings, mod
   const published = await readWeights(pipe);
   const file = golden.field<string>('adapter') as string;
   const at = async (scale: number) => {
-    await apply(pipe, golden, [{ file, scale }]);
+    await applyLoras(pipe, golden, [{ file, scale }]);
     return new Deltas(published, await readWeights(pipe));
   };
   try {

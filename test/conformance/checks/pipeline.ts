@@ -40,15 +40,19 @@ async function withVae<T>(folder: string, fields: object, load: (folder: string)
   }
 }
 
-/** The same with a pipeline that was loaded; `request` is what single passes of its U-Net take besides. */
+/** The same with a pipeline that was loaded; `own` are options that cases say otherwise, `request` what single passes take besides. */
 export async function comparePipeline(
   golden: GoldenCase,
   findings: Findings,
   pipe: Pipeline,
-  { request = {}, isCompared }: { request?: object; isCompared?: (value: number) => boolean } = {},
+  {
+    own = {},
+    request = {},
+    isCompared,
+  }: { own?: Partial<GenerateOptions>; request?: object; isCompared?: (value: number) => boolean } = {},
 ): Promise<void> {
   const cache = helperCache(golden);
-  const options: GenerateOptions = { ...generateOptions(golden), cache };
+  const options: GenerateOptions = { ...generateOptions(golden), ...own, cache } as GenerateOptions;
   // The helper takes any branch and then does something else than asked; we refuse.
   if (cache && !hasBranch(pipe, cache.branch as number)) {
     await expectRefusal(findings, () => pipe.generate({ ...options, output: 'latent' }));
