@@ -42,23 +42,32 @@ void Product::add(size_t first, size_t count, float scale, float* out) const {
         for (size_t i = 0; i < rank_; i++) a[begin * rank_ + i * some + r] = scale * row[i];
       }
     }
-    for (size_t p = 0; p * panel < width_; p++) {
-      const size_t columns = std::min(panel, width_ - p * panel);
-      cpu::Multiply multiply;
-      multiply.k = int(rank_);
-      multiply.rows = int(rows);
-      multiply.tiles = int(tiles);
-      multiply.a = a.data();
+    cpu::Multiply multiply;
+    multiply.k = int(rank_);
+    multiply.rows = int(rows);
+    multiply.tiles = int(tiles);
+    multiply.a = a.data();
+    multiply.b_stride = rank_ * panel;
+    float* const to = out + done * width_;
+    if (const size_t whole = width_ / panel) {
+      multiply.panels = int(whole);
+      multiply.columns = int(panel);
+      multiply.b = panels_.data();
+      multiply.c = to;
+      multiply.c_stride = width_;
+      kernels().multiply(multiply);
+    }
+    if (const size_t columns = width_ % panel) {
+      const size_t at = width_ - columns;
       multiply.panels = 1;
       multiply.columns = int(columns);
-      multiply.b = &panels_[p * rank_ * panel];
+      multiply.b = &panels_[at * rank_];
       multiply.c = sums;
+      multiply.c_stride = 0;
       multiply.first = true;
       kernels().multiply(multiply);
-      for (size_t r = 0; r < rows; r++) {
-        float* const to = out + (done + r) * width_ + p * panel;
-        for (size_t c = 0; c < columns; c++) to[c] += sums[r * panel + c];
-      }
+      for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < columns; c++) to[r * width_ + at + c] += sums[r * panel + c];
     }
   }
 }

@@ -24,6 +24,7 @@ const Kernels kernels = {
     kTileRows,
     kPanel,
     transpose,
+    transpose_away,
     multiply,
     epilogue,
     attention_scratch,

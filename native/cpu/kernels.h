@@ -19,7 +19,8 @@ struct Multiply {
   int columns = 0;           // of the last panel that matter
   const float* b = nullptr;  // [k][panel width] for each panel
   size_t b_stride = 0;       // floats from panel to panel
-  float* c = nullptr;        // [panel][rows][panel width]
+  float* c = nullptr;        // [panel][rows][panel width], or with a stride
+  size_t c_stride = 0;       // floats from row to row, in which the panels lie side by side
   bool first = false;        // c is overwritten
 };
 
@@ -70,6 +71,9 @@ struct Kernels {
   // Writes whole vectors: up to lanes - 1 floats behind each run of `count` are overwritten (by the
   // next run, for count <= lanes; more rows need a stride of whole vectors).
   void (*transpose)(const float* const* rows, int count, int length, float* out, int stride);
+  // The same for a whole panel of rows, with that stride, for values that nobody looks at soon:
+  // past the caches where the processor can. `out` is aligned to a vector.
+  void (*transpose_away)(const float* const* rows, int length, float* out);
   void (*multiply)(const Multiply&);
   void (*epilogue)(const Epilogue&);
 

@@ -128,7 +128,7 @@ static void attention(const AttentionJob& job) {
       for_tiles(keys, [&](int begin, int count) {
         choose_tile(count, vectors)(width, scratch + at.k + begin * width, count,
                                     scratch + at.q + size_t(p) * width * kPanel,
-                                    scores + begin * kPanel, true);
+                                    scores + begin * kPanel, kPanel, true);
       });
       if (job.causal && first + keys - 1 > query)
         for (int i = 0; i < keys; i++)
@@ -138,7 +138,7 @@ static void attention(const AttentionJob& job) {
                                          scratch + at.sum + p * kPanel, out, width);
       for_tiles(width, [&](int begin, int count) {
         choose_tile(count, vectors)(keys, scratch + at.v + begin, width, scores,
-                                    out + begin * kPanel, false);
+                                    out + begin * kPanel, kPanel, false);
       });
     }
   }

@@ -9,10 +9,12 @@
 
 namespace deepcache::cpu::DEEPCACHE_ISA {
 
-// c[r][v] (+)= sum over i < k of a[i * a_stride + r] * b[i * kPanel + v]. Each block of k is summed
-// from zero and then added: long sums keep more of their last bits than in one running sum.
+// c[r * c_stride + v] (+)= sum over i < k of a[i * a_stride + r] * b[i * kPanel + v]. Each block of
+// k is summed from zero and then added: long sums keep more of their last bits than in one running
+// sum.
 template <int Rows, int Vectors>
-static void tile(int k, const float* a, ptrdiff_t a_stride, const float* b, float* c, bool first) {
+static void tile(int k, const float* a, ptrdiff_t a_stride, const float* b, float* c,
+                 ptrdiff_t c_stride, bool first) {
   Vec sums[Rows][Vectors] = {};
   for (int i = 0; i < k; i++) {
     Vec b_row[Vectors];
@@ -31,12 +33,12 @@ static void tile(int k, const float* a, ptrdiff_t a_stride, const float* b, floa
   for (int r = 0; r < Rows; r++)
 #pragma GCC unroll 2
     for (int v = 0; v < Vectors; v++) {
-      float* to = c + r * kPanel + v * kLanes;
+      float* to = c + r * c_stride + v * kLanes;
       store(to, first ? sums[r][v] : load(to) + sums[r][v]);
     }
 }
 
-using Tile = void (*)(int, const float*, ptrdiff_t, const float*, float*, bool);
+using Tile = void (*)(int, const float*, ptrdiff_t, const float*, float*, ptrdiff_t, bool);
 
 template <int Rows>
 struct TileTable {
@@ -55,13 +57,15 @@ static inline Tile choose_tile(int rows, int vectors) {
 }
 
 static void multiply(const Multiply& m) {
+  const ptrdiff_t c_stride = m.c_stride ? ptrdiff_t(m.c_stride) : kPanel;
+  const ptrdiff_t c_panel = m.c_stride ? kPanel : ptrdiff_t(m.rows) * kPanel;
   for (int p = 0; p < m.panels; p++) {
     const int vectors = p == m.panels - 1 && m.columns <= kLanes ? 1 : 2;
     for (int t = 0; t < m.tiles; t++) {
       const int begin = int(int64_t(m.rows) * t / m.tiles);
       const int rows = int(int64_t(m.rows) * (t + 1) / m.tiles) - begin;
       choose_tile(rows, vectors)(m.k, m.a + ptrdiff_t(begin) * m.k, rows, m.b + p * m.b_stride,
-                                 m.c + (ptrdiff_t(p) * m.rows + begin) * kPanel, m.first);
+                                 m.c + p * c_panel + begin * c_stride, c_stride, m.first);
     }
   }
 }
@@ -116,7 +120,8 @@ static inline void transpose_square(Vec (&x)[kLanes]) {
   }
 }
 
-// Up to kLanes rows.
+// Up to kLanes rows. Away: past the caches.
+template <bool Away>
 static inline void transpose_rows(const float* const* rows, int count, int length, float* out,
                                   ptrdiff_t stride) {
   const float* from[kLanes];
@@ -128,30 +133,43 @@ static inline void transpose_rows(const float* const* rows, int count, int lengt
     for (int r = 0; r < kLanes; r++) x[r] = load(from[r] + i);
     transpose_square(x);
 #pragma GCC unroll 16
-    for (int r = 0; r < kLanes; r++) store(out + (i + r) * stride, x[r]);
+    for (int r = 0; r < kLanes; r++)
+      Away ? store_away(out + (i + r) * stride, x[r]) : store(out + (i + r) * stride, x[r]);
   }
   if (i < length) {
     Vec x[kLanes];
 #pragma GCC unroll 16
     for (int r = 0; r < kLanes; r++) x[r] = load_part(from[r] + i, length - i);
     transpose_square(x);
-    for (int r = 0; r < length - i; r++) store(out + (i + r) * stride, x[r]);
+    for (int r = 0; r < length - i; r++)
+      Away ? store_away(out + (i + r) * stride, x[r]) : store(out + (i + r) * stride, x[r]);
   }
 }
 
 // More than one vector of rows goes piece by piece along the length, so that the output's cache
 // lines are written together. `stride` has room for whole vectors then.
-static void transpose(const float* const* rows, int count, int length, float* out, int stride) {
-  if (count <= kLanes) return transpose_rows(rows, count, length, out, stride);
+template <bool Away>
+static inline void transpose_pieces(const float* const* rows, int count, int length, float* out,
+                                    ptrdiff_t stride) {
   for (int i = 0; i < length; i += kLanes) {
     const int part = length - i < kLanes ? length - i : kLanes;
     for (int r = 0; r < count; r += kLanes) {
       const float* from[kLanes];
       const int some = count - r < kLanes ? count - r : kLanes;
       for (int j = 0; j < some; j++) from[j] = rows[r + j] + i;
-      transpose_rows(from, some, part, out + ptrdiff_t(i) * stride + r, stride);
+      transpose_rows<Away>(from, some, part, out + i * stride + r, stride);
     }
   }
+}
+
+static void transpose(const float* const* rows, int count, int length, float* out, int stride) {
+  if (count <= kLanes) return transpose_rows<false>(rows, count, length, out, stride);
+  transpose_pieces<false>(rows, count, length, out, stride);
+}
+
+static void transpose_away(const float* const* rows, int length, float* out) {
+  transpose_pieces<true>(rows, kPanel, length, out, kPanel);
+  fence_stores();
 }
 
 }  // namespace deepcache::cpu::DEEPCACHE_ISA

@@ -34,6 +34,23 @@ typedef float LooseVec __attribute__((vector_size(4 * kLanes), aligned(4), may_a
 
 static inline Vec load(const float* p) { return *reinterpret_cast<const LooseVec*>(p); }
 static inline void store(float* p, Vec v) { *reinterpret_cast<LooseVec*>(p) = v; }
+// Past the caches; `p` is aligned to a vector. Other threads see it after fence_stores().
+static inline void store_away(float* p, Vec v) {
+#if defined(__AVX512F__)
+  _mm512_stream_ps(p, v);
+#elif defined(__AVX2__)
+  _mm256_stream_ps(p, v);
+#elif defined(__SSE2__)
+  _mm_stream_ps(p, v);
+#else
+  store(p, v);
+#endif
+}
+static inline void fence_stores() {
+#if defined(__SSE2__)
+  _mm_sfence();
+#endif
+}
 // x - 0 is x, also when x is -0, so that this is one instruction; 0 + x is not.
 static inline Vec splat(float x) { return x - Vec{}; }
 

@@ -93,9 +93,11 @@ void pack_panel(CpuWeight& weight, const WeightSpec& spec, const SourceRows& row
     const size_t some = std::min(channels, spec.in - c0), count = some * taps;
     for (size_t lane = 0; lane < width; lane++)
       pointers[lane] = read + lane * row_floats + c0 * taps;
-    kernels.transpose(pointers.data(), int(width), int(count), in_place ? out + c0 * width : turned,
-                      int(width));
-    if (in_place) continue;
+    if (in_place) {
+      kernels.transpose_away(pointers.data(), int(count), out + c0 * width);
+      continue;
+    }
+    kernels.transpose(pointers.data(), int(width), int(count), turned, int(width));
     for (size_t c = 0; c < some; c++) {
       const float* from = turned + c * taps * width;
       if (spec.recipe == Recipe::upsample) {
