@@ -1,8 +1,10 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { invalidArgument } from '../errors.js';
+import { CACHE_PRESETS, type CachePreset } from '../deepcache/index.js';
+import { invalidArgument, messageOf } from '../errors.js';
 // Not from its own module: this one knows all pipelines.
 import { DiffusionPipeline } from '../index.js';
 import { drawSeed, isRandom } from '../pipelines/inputs/seeds.js';
+import { oneLine } from '../printable.js';
 import {
   type TunablePipeline,
   type TuneBudget,
@@ -32,6 +34,8 @@ import { StatusLine } from './status-line.js';
 interface Flags extends Omit<GenerateFlags, 'cache' | 'seed' | 'output'> {
   minPsnr?: number;
   budget?: TuneBudget;
+  preset?: CachePreset;
+  save: boolean;
   predict: boolean;
   speedup?: number;
   prompts?: string;
@@ -69,6 +73,20 @@ export function tuneCommand(context: CliContext): Command {
         .argParser(toBudget)
         .conflicts(['minPsnr', 'speedup']),
     )
+    .addOption(
+      new Option(
+        '--preset <name>',
+        'the schedule closest to the uncached pictures that is as fast as this preset',
+      )
+        .choices(Object.keys(CACHE_PRESETS))
+        .conflicts(['minPsnr', 'speedup', 'budget']),
+    )
+    .addOption(
+      new Option(
+        '--save',
+        'beside the model: in such runs the preset of --preset is what was found from now on, where it beats equal intervals and fewer steps',
+      ).default(false, 'no'),
+    )
     .option('--no-predict', 'search schedules that retrieve only, none that predict calls')
     .optionsGroup('What to search with:')
     .option('--prompts <file>', 'prompts, one per line; - is stdin')
@@ -103,11 +121,10 @@ export function tuneCommand(context: CliContext): Command {
 async function run(names: Flags, context: CliContext): Promise<void> {
   const flags = await withPlaces(names, context);
   const { prompt, prompts, validationPrompts, captions, seed: drawn, minPsnr, speedup, ...rest } = flags;
-  const { branches, maxRuns, maxSeconds, budget: either, predict, ...generateFlags } = rest;
-  if (minPsnr === undefined && speedup === undefined && either === undefined) {
-    throw invalidArgument('minPsnr', 'or --speedup is missing: say what to search for');
-  }
-  const budget: TuneBudget = either ?? (minPsnr !== undefined ? { minPsnr } : { speedup: speedup as number });
+  const { branches, maxRuns, maxSeconds, budget: either, preset, save, predict, ...generateFlags } = rest;
+  const budget = either ?? budgetOf(flags);
+  if (!budget) throw invalidArgument('minPsnr', 'or --speedup is missing: say what to search for');
+  if (save && !preset) throw invalidArgument('save', 'needs --preset: say what the result shall stand for');
   const seed = isRandom(drawn) ? drawSeed() : drawn;
   const isDemo = flags.model === undefined;
   const hasCaptions = isDemo || captions !== undefined;
@@ -165,6 +182,7 @@ async function run(names: Flags, context: CliContext): Promise<void> {
       },
     });
     line.clear();
+    if (save && preset) await savePlan(pipe, preset, result, line, context);
     if (flags.json) context.out(`${JSON.stringify({ model: folder, budget, ...result }, null, 2)}\n`);
     else context.out(resultText(result, { tuning: tuning.length, validation: validation.length }));
     if (signal.aborted) context.exitCode = ExitCode.interrupted;
@@ -211,8 +229,41 @@ ${full.length} full steps, ${speedup.toFixed(2)} times as fast by the times of c
 ${isEven ? 'No list was better than equal intervals.' : `The best equal intervals of the budget: ${evenText}.`}
 
 ${table}
-${runs} runs in ${formatSeconds(seconds)}${isCutShort ? ', cut short' : ''}
+${fewerText(result)}${runs} runs in ${formatSeconds(seconds)}${isCutShort ? ', cut short' : ''}
 `;
+}
+
+/** What as many steps as take the same time come to. */
+function fewerText({ fewerSteps, validation }: TuneResult): string {
+  if (!fewerSteps || !validation) return '';
+  const { steps, psnr, worst } = fewerSteps;
+  const advice = psnr >= validation.psnr ? '; take these' : '';
+  return `${steps} steps without a cache: ${psnr.toFixed(2)} / ${worst.toFixed(2)} dB on the other prompts${advice}\n`;
+}
+
+function budgetOf({ minPsnr, speedup, preset }: Partial<Flags>): TuneBudget | undefined {
+  if (minPsnr !== undefined) return { minPsnr };
+  if (speedup !== undefined) return { speedup };
+  return preset && { preset };
+}
+
+/** What was found is printed all the same where it is not worth keeping. */
+async function savePlan(
+  { plans }: DiffusionPipeline,
+  preset: CachePreset,
+  result: TuneResult,
+  line: StatusLine,
+  context: CliContext,
+): Promise<void> {
+  try {
+    line.remark(`cache "${preset}" of such runs is this now, by ${await plans?.save(preset, result)}`);
+  } catch (error) {
+    context.exitCode = ExitCode.failure;
+    // Also with --quiet: the command failed.
+    context.err(
+      `deepcache: not saved: what was found ${oneLine(messageOf(error).replace(/^result /, ''))}\n`,
+    );
+  }
 }
 
 /** '35dB', '2.5x' or '1/3'. */

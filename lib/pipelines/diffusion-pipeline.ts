@@ -7,18 +7,21 @@ import type { UNetModel } from '../models/unet.js';
 import { withMemoryOfRun } from '../native/run-memory.js';
 import { checkOptions } from '../options/check.js';
 import type { Valid } from '../options/valid.js';
+import type { ModelPlans } from '../plans/model-plans.js';
+import type { PlannedRun } from '../plans/saved-plan.js';
 import type { Scheduler } from '../schedulers/index.js';
 import { CallQueue } from './call-queue.js';
-import type { AnyFamily } from './family.js';
+import { type AnyFamily, requireParts } from './family.js';
 import { NoiseSource } from './inputs/noise.js';
 import type { GenerateOptions } from './inputs/options.js';
-import { readGenerationConfig, withDefaults } from './loading/generation-config.js';
+import { aboutModel } from './loading/about-model.js';
+import { withDefaults } from './loading/generation-config.js';
 import { readModelIndex } from './loading/model-index.js';
-import { type ModelName, nameModel } from './loading/model-name.js';
+import type { ModelName } from './loading/model-name.js';
 import type { GenerationDefaults, LoadOptions, ModelIndex, PipelineParts } from './loading/parts.js';
 import { requirePipeline } from './loading/registry.js';
 import type { GenerateResult, OutputKind } from './outputs/result.js';
-import { checkRun, run } from './run.js';
+import { checkRun, plannableRun, run } from './run.js';
 import { type StreamEvent, streamOf } from './stream.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: pipelines differ in their options and parts
@@ -70,15 +73,7 @@ export abstract class DiffusionPipeline<
   ): T {
     pipeline.requireOpen();
     // biome-ignore lint/complexity/noThisInStatic: the class that it was called on decides what is made
-    const { className, parts, checkParts } = this.family;
-    const missing = parts.filter((part) => !(part in pipeline.components));
-    if (missing.length > 0) {
-      throw invalidArgument(
-        'pipeline',
-        `is a ${pipeline.family.className}, which has no ${missing.join(' and no ')}; a ${className} needs them`,
-      );
-    }
-    checkParts?.(pipeline.components, 'the pipeline');
+    requireParts(this.family, pipeline.components, pipeline.family);
     const made = new this(pipeline.components, pipeline.log);
     made.scheduler = pipeline.scheduler;
     made.maxPending = pipeline.maxPending;
@@ -106,24 +101,20 @@ export abstract class DiffusionPipeline<
     options.signal?.throwIfAborted();
     const { path, remark, load } = await resolveNames(model, options);
     const index = await readModelIndex(path, load);
-    const { place, places } = index.source;
     // biome-ignore lint/complexity/noThisInStatic: the class that it was called on decides what is made
     const own = this.className === DiffusionPipeline.className ? index.className : this.className;
-    const pipeline = requirePipeline(own, place);
+    const pipeline = requirePipeline(own, index.source.place);
     // Loading it takes a moment in one go, which would later be felt at the first picture.
     const pictures = loadSharp().catch(() => undefined);
     const callbacks = new Callbacks();
     const log: Log = (message) => callbacks.run(() => printableLog(options.log)(message));
     for (const text of [remark ?? [], index.remarks ?? []].flat()) log(text);
-    const recommended = await readGenerationConfig(index.source, log, options.signal);
-    const { family } = pipeline;
-    const defaults = { ...family.recommended, ...recommended };
-    const name = await nameModel(...places);
-    const parts = await family.loadParts({ ...index, className: own }, { ...load, log });
-    const loaded = new pipeline({ ...parts, defaults, model: name }, options.log) as T;
+    const about = await aboutModel(index.source, pipeline.family.recommended, log, options.signal);
+    const parts = await pipeline.family.loadParts({ ...index, className: own }, { ...load, log });
+    const loaded = new pipeline({ ...parts, ...about }, options.log) as T;
     loaded.maxPending = options.maxPending ?? loaded.maxPending;
     try {
-      loaded.family.checkParts?.(loaded.components, place);
+      loaded.family.checkParts?.(loaded.components, index.source.place);
       await loaded.loadExtras(index, { ...load, log });
       await callbacks.settled(options.signal);
       await pictures;
@@ -152,6 +143,11 @@ export abstract class DiffusionPipeline<
   /** What distinguishes the model from others: the settings in pictures name it; undefined for parts of your own. */
   get model(): ModelName | undefined {
     return this.components.model;
+  }
+
+  /** What presets of the cache stand for where `deepcache tune` looked; undefined for parts of your own. */
+  get plans(): ModelPlans | undefined {
+    return this.components.plans;
   }
 
   /** Where it runs: 'cpu' or 'cuda:0'. */
@@ -184,6 +180,12 @@ export abstract class DiffusionPipeline<
         withMemoryOfRun(() => run(this.family, { parts, scheduler: this.scheduler, noise }, given)),
       ) as Promise<GenerateResult<Output>>;
     }, options.signal);
+  }
+
+  /** The kind of run that options make, as plans name it; undefined for one that no plan can be for. */
+  plannedRun(options: Valid<Options>): PlannedRun | undefined {
+    const { family, components, scheduler } = this;
+    return plannableRun(family, withDefaults(this.defaults, options), family.facts(components), scheduler);
   }
 
   /**

@@ -1,4 +1,5 @@
 import type { TextualInversion } from '../embeddings/textual-inversions.js';
+import { invalidArgument } from '../errors.js';
 import type { DenoiseRequest } from '../native/types.js';
 import type { LatentProjection } from '../previews/projection.js';
 import type { Scheduler, StepTable } from '../schedulers/index.js';
@@ -95,3 +96,19 @@ export interface PreviewParts {
 
 // biome-ignore lint/suspicious/noExplicitAny: families differ in their options, parts and inputs
 export type AnyFamily = Family<any, any, any, any>;
+
+/** Throws where a family cannot work with the parts of another one's pipeline. */
+export function requireParts(
+  family: AnyFamily,
+  parts: PipelineParts,
+  { className }: { className: string },
+): void {
+  const missing = family.parts.filter((part) => !(part in parts));
+  if (missing.length > 0) {
+    throw invalidArgument(
+      'pipeline',
+      `is a ${className}, which has no ${missing.join(' and no ')}; a ${family.className} needs them`,
+    );
+  }
+  family.checkParts?.(parts, 'the pipeline');
+}

@@ -1,5 +1,7 @@
 import type { NoiseDraws } from '../native/types.js';
 import { checkAllValues } from '../options/check.js';
+import { plannedRun } from '../plans/planned-run.js';
+import type { PlannedRun } from '../plans/saved-plan.js';
 import { fitProjection } from '../previews/fit.js';
 import type { Scheduler, StepTable } from '../schedulers/index.js';
 import { pause } from '../slices.js';
@@ -39,6 +41,17 @@ export function checkRun(family: AnyFamily, given: object, facts: ModelFacts, ow
   family.plan(scheduler, facts, family.resolve(given, facts, scheduler, undefined), () => {});
 }
 
+/** The kind of run that options make, as plans name it; undefined for one that no plan can be for. */
+export function plannableRun(
+  family: AnyFamily,
+  given: object,
+  facts: ModelFacts,
+  own: Scheduler,
+): PlannedRun | undefined {
+  const scheduler = schedulerOf(given, own);
+  return plannedRun(family.className, scheduler, family.resolve(given, facts, scheduler, undefined));
+}
+
 /** A run: inputs are loaded, conditions encoded, the loop is run and its result decoded. */
 export async function run<Given extends WithScheduler, O extends RunOptions, P extends PipelineParts, Inputs>(
   family: Family<Given, O, P, Inputs>,
@@ -49,7 +62,10 @@ export async function run<Given extends WithScheduler, O extends RunOptions, P e
   const inputs = await family.load(given);
   const facts = family.facts(parts);
   const scheduler = schedulerOf(given, pipeline.scheduler);
-  const options = family.resolve(given, facts, scheduler, await family.size(inputs, facts, given));
+  const size = await family.size(inputs, facts, given);
+  const resolved = family.resolve(given, facts, scheduler, size);
+  const cache = parts.plans?.resolve(resolved.cache, plannedRun(family.className, scheduler, resolved));
+  const options = cache === undefined ? resolved : { ...resolved, cache };
   const { signal, output, latent } = options;
   await checkAllValues(options, signal);
   const notes: string[] = [];

@@ -14,6 +14,8 @@ export interface TuneFigures {
   worst: number;
   /** The same of the even one. */
   evenWorst: number;
+  /** On so many prompts. */
+  prompts: number;
 }
 
 /** A schedule's figures beside an even one's, from runs that were made. */
@@ -26,6 +28,7 @@ export async function figures(trials: Trials, schedule: Schedule, even: Schedule
     gain: psnr - evenPsnr,
     worst: Math.min(...each),
     evenWorst: Math.min(...evenEach),
+    prompts: each.length,
   };
 }
 

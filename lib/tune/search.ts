@@ -1,12 +1,16 @@
+import { CACHE_PRESETS, type CachePreset } from '../deepcache/index.js';
 import { DeepCacheError, invalidArgument } from '../errors.js';
 import { type Candidate, Candidates } from './candidates.js';
-import { intervalSchedules, presetSchedules } from './even.js';
+import { intervalList, intervalSchedules, presetSchedules } from './even.js';
 import { uniformList } from './lists.js';
 import { type Between, keyOf, type Schedule } from './schedule.js';
 import type { Trials } from './trials.js';
 
-/** The constraint: a least PSNR, for which the fastest schedule is searched, or a least speedup, for which the closest is. */
-export type TuneBudget = { minPsnr: number } | { speedup: number };
+/**
+ * The constraint: a least PSNR, for which the fastest schedule is searched, or a least speedup, for which the closest is;
+ * as a preset, that of its equal intervals.
+ */
+export type TuneBudget = { minPsnr: number } | { speedup: number } | { preset: CachePreset };
 
 /** A schedule on prompts: mean decibels of the pictures against those of the uncached run. */
 export interface Tried extends Schedule {
@@ -37,6 +41,7 @@ export class Search {
   readonly #tried = new Map<string, Tried>();
   readonly #even: Tried[] = [];
   #canPredict: boolean;
+  #limit: Exclude<TuneBudget, { preset: CachePreset }>;
 
   constructor(
     private readonly trials: Trials,
@@ -47,22 +52,30 @@ export class Search {
   ) {
     this.#canPredict = canPredict;
     this.#candidates = new Candidates(trials);
+    // What a preset's speed is, calls have to say first.
+    this.#limit = 'preset' in budget ? { speedup: 1 } : budget;
   }
 
   isWithin(tried: Tried): boolean {
-    if ('minPsnr' in this.budget) return tried.psnr >= this.budget.minPsnr;
-    return this.#speedup(tried) >= this.budget.speedup;
+    if ('minPsnr' in this.#limit) return tried.psnr >= this.#limit.minPsnr;
+    return this.#speedup(tried) >= this.#limit.speedup;
   }
 
   /** Times calls, and tries the presets and intervals that fit the budget, the first of them even without time. */
   async start(): Promise<void> {
+    const preset = 'preset' in this.budget ? CACHE_PRESETS[this.budget.preset] : undefined;
+    const timed = new Set([...this.branches, ...(preset ? [preset.branch] : [])]);
     for (let round = 0; round < TIMING_ROUNDS; round++) {
-      for (const branch of this.branches) await this.trials.errors({ steps: [0], between: branch });
+      for (const branch of timed) await this.trials.errors({ steps: [0], between: branch });
       await this.#timePredictions();
     }
     const { calls } = this.trials;
-    if ('speedup' in this.budget) {
-      const { speedup } = this.budget;
+    if (preset) {
+      const count = intervalList(calls, preset.interval).length;
+      this.#limit = { speedup: this.#speedup({ count, between: preset.branch }) };
+    }
+    if ('speedup' in this.#limit) {
+      const { speedup } = this.#limit;
       const isFast = (one: Schedule) => this.#speedup(candidateOf(one)) >= speedup;
       // Of a branch's intervals the one with the most full calls.
       const intervals = this.branches.map((branch) => intervalSchedules(calls, branch).filter(isFast).at(-1));
@@ -91,16 +104,16 @@ export class Search {
 
   /** Measures gaps of the branches that come into question, as long as there is time. */
   async measure(): Promise<void> {
-    const { budget } = this;
+    const limit = this.#limit;
     const useful = this.branches.filter(
-      (between) => 'minPsnr' in budget || this.#speedup({ count: 1, between }) >= budget.speedup,
+      (between) => 'minPsnr' in limit || this.#speedup({ count: 1, between }) >= limit.speedup,
     );
     await this.#candidates.measure(useful, this.#canPredict);
   }
 
   /** Tries lists, as long as there is time; {@link answer} has the best of all that were tried. */
   run(): Promise<void> {
-    return 'minPsnr' in this.budget ? this.#fastest(this.budget.minPsnr) : this.#closest(this.budget.speedup);
+    return 'minPsnr' in this.#limit ? this.#fastest(this.#limit.minPsnr) : this.#closest(this.#limit.speedup);
   }
 
   /** The best that was tried; undefined before the first. */
@@ -124,7 +137,7 @@ export class Search {
    */
   best(tried: readonly Tried[]): Tried | undefined {
     const within = tried.filter((one) => this.isWithin(one));
-    if ('speedup' in this.budget) return maximum(within, ({ psnr }) => psnr);
+    if ('speedup' in this.#limit) return maximum(within, ({ psnr }) => psnr);
     const top = Math.max(...within.map((one) => this.#speedup(one)));
     const fastest = within.filter((one) => this.#speedup(one) === top);
     return maximum(fastest.length > 0 ? fastest : tried, ({ psnr }) => psnr);

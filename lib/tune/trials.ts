@@ -5,6 +5,7 @@ import { psnr } from '../metrics/psnr.js';
 import type { UNetModel } from '../models/unet.js';
 import type { GenerateOptions } from '../pipelines/inputs/options.js';
 import type { GenerateResult, GenerateStats, StepEvent } from '../pipelines/outputs/result.js';
+import type { PlannedRun } from '../plans/saved-plan.js';
 import { type Between, cacheOf, keyOf, type Schedule } from './schedule.js';
 import { type Trajectory, type UncachedRun, uncachedRun } from './uncached.js';
 
@@ -19,6 +20,8 @@ export interface TunablePipeline {
   generate(options: GenerateOptions): Promise<GenerateResult>;
   /** What says which branches there are, and what calls cost. */
   readonly unet: Pick<UNetModel, 'validateBranch'>;
+  /** As {@link DiffusionPipeline.plannedRun}. */
+  plannedRun(options: GenerateOptions): PlannedRun | undefined;
   /** Pipelines with latents have one; predicted calls are searched for these only. */
   readonly vae?: unknown;
 }
@@ -35,6 +38,8 @@ export class Trials {
   /** Of the uncached run. */
   readonly #path: Trajectory = { latents: [], denoised: [], levels: [] };
   readonly #known = new Map<string, { decibels: readonly number[]; stats: GenerateStats }>();
+  /** Of the sampler, which may make several calls in one. */
+  #steps = 0;
   readonly #seconds = new Map<'full' | Between, number>();
 
   constructor(
@@ -88,7 +93,7 @@ export class Trials {
     const known = this.#known.get(key);
     if (known) return known.decibels;
     const { images, stats } = await this.#run(schedule);
-    const decibels = images.map((image, i) => Math.min(EQUAL, psnr(image, this.#references[i] as Image)));
+    const decibels = this.#likeness(images);
     this.#known.set(key, { decibels, stats });
     this.hooks.onRun(schedule, mean(decibels));
     return decibels;
@@ -112,22 +117,31 @@ export class Trials {
     return [scale.map(() => 0), ...errors];
   }
 
+  /** As many steps as take the time of a run that is so many times as fast, all in full: mean and worst decibels. */
+  async fewerSteps(speedup: number): Promise<{ steps: number; psnr: number; worst: number }> {
+    const steps = Math.max(1, Math.floor(this.#steps / speedup));
+    const count = this.options.numInferenceSteps === undefined ? { steps } : { numInferenceSteps: steps };
+    const { images } = await this.#generate({ cache: false, ...count });
+    const decibels = this.#likeness(images);
+    return { steps, psnr: mean(decibels), worst: Math.min(...decibels) };
+  }
+
+  #likeness(images: readonly Image[]): number[] {
+    return images.map((image, i) => Math.min(EQUAL, psnr(image, this.#references[i] as Image)));
+  }
+
   async #run(
     schedule: Schedule | false,
     path?: Trajectory,
     output: 'image' | 'latent' = 'image',
   ): Promise<GenerateResult> {
-    const { options } = this;
-    const { end } = this.hooks;
-    const signal = options.signal ? AbortSignal.any([options.signal, end]) : end;
-    const running = this.pipe.generate({
-      ...options,
-      signal,
+    return this.#generate({
       cache: schedule && cacheOf(schedule, this.calls),
       output,
       ...(path && { latentsEvery: 1 }),
       ...(path === this.#path && this.pipe.vae !== undefined && { previewEvery: 1 }),
-      onStep: ({ full, seconds, latents, preview, noiseLevel }: StepEvent) => {
+      onStep: ({ full, seconds, latents, preview, noiseLevel, steps }: StepEvent) => {
+        this.#steps = steps;
         // The fastest of all calls: other work on the machine only ever slows them down.
         const kind = full || !schedule ? 'full' : schedule.between;
         this.#seconds.set(kind, Math.min(seconds, this.#seconds.get(kind) ?? Infinity));
@@ -137,8 +151,14 @@ export class Trials {
         if (preview) path.denoised.push(preview.data);
       },
     });
+  }
+
+  async #generate(run: Partial<GenerateOptions>): Promise<GenerateResult> {
+    const { options } = this;
+    const { end } = this.hooks;
+    const signal = options.signal ? AbortSignal.any([options.signal, end]) : end;
     try {
-      return await running;
+      return await this.pipe.generate({ ...options, ...run, signal });
     } catch (error) {
       if (end.aborted && !options.signal?.aborted) throw new OutOfTime('no more time', { cause: error });
       throw error;

@@ -1,11 +1,12 @@
 import { Callbacks } from '../callbacks.js';
 import { type SpeedupSpread, spreadOf } from '../compare/speedup.js';
-import type { CacheSettings } from '../deepcache/index.js';
+import { CACHE_PRESETS, type ListedCache, type PlannedCache } from '../deepcache/index.js';
 import { invalidArgument } from '../errors.js';
 import { show } from '../messages.js';
 import { checkNames } from '../names.js';
 import type { GenerateOptions } from '../pipelines/inputs/options.js';
 import { drawSeed, isRandom } from '../pipelines/inputs/seeds.js';
+import type { PlannedRun } from '../plans/saved-plan.js';
 import { Decision, figures, type TuneFigures } from './decision.js';
 import { cacheOf, type Schedule } from './schedule.js';
 import { FINALISTS, Search, type Tried, type TuneBudget } from './search.js';
@@ -62,7 +63,9 @@ export interface TuneEvent {
 /** What the search found. */
 export interface TuneResult extends SpeedupSpread {
   /** The option to use: its full calls and a branch, or a plan. */
-  cache: CacheSettings;
+  cache: ListedCache | PlannedCache;
+  /** The runs that it was found for, as plans name them; undefined for those that no plan can be for. */
+  run: PlannedRun | undefined;
   /** From the times of single calls; the range is that of whole runs. */
   speedup: number;
   /** Whether the budget holds on the tuning prompts; when not, this is the nearest that was found. */
@@ -79,6 +82,11 @@ export interface TuneResult extends SpeedupSpread {
   tuning: TuneFigures;
   /** On prompts and seeds that the search has not seen; undefined when there was no time for them. */
   validation: TuneFigures | undefined;
+  /**
+   * On the same prompts as `validation`, as many steps as take that time, all in full; undefined when there was no time, and for
+   * steps of your own.
+   */
+  fewerSteps: { steps: number; psnr: number; worst: number } | undefined;
 }
 
 const DEFAULT_BRANCHES = [0, 1, 2, 3];
@@ -88,7 +96,7 @@ const MAX_TIMEOUT = 2 ** 31 - 1;
 const MEASURING = 0.6;
 /** Runs that trying the result takes, of the same prompts and of others, and the share of all seconds kept for them. */
 const AGAIN_RUNS = FINALISTS + 3;
-const OTHERS_RUNS = 3;
+const OTHERS_RUNS = 4;
 const VALIDATION = 0.4;
 
 /**
@@ -193,16 +201,21 @@ export async function tune(
   const again = new Trials(pipe, run(prompts, otherSeed), { onRun, end });
   const others = new Trials(pipe, run(validationPrompts, seed + prompts.length), { onRun, end });
   let validation: TuneFigures | undefined;
+  let fewerSteps: TuneResult['fewerSteps'];
   await inTime(async () => {
     // Other prompts matter more than other noise.
     const needed = (AGAIN_RUNS + OTHERS_RUNS * ratio) * (spent.seconds / spent.runs);
     if (maxSeconds - seconds() > needed) await decision.amongFinalists(finalists, again);
     validation = await decision.onOthers(others);
+    if (options.timesteps || options.sigmas) return;
+    const { steps, between } = decision.best;
+    fewerSteps = await others.fewerSteps(trials.speedup(steps.length, between));
   });
   await callbacks.settled(options.signal);
   const { best } = decision;
   return {
     cache: cacheOf(best, trials.calls),
+    run: pipe.plannedRun(run(prompts, seed)),
     speedup: trials.speedup(best.steps.length, best.between),
     ...spreadOf([trials, again, others].flatMap((all) => all.measuredSpeedups(best))),
     isWithin: search.isWithin(best),
@@ -215,6 +228,7 @@ export async function tune(
     ...spent,
     tuning: await figures(trials, best, even),
     validation,
+    fewerSteps,
   };
 }
 
@@ -233,6 +247,10 @@ function checkBudget(budget: TuneBudget): void {
     if (!(Number.isFinite(minPsnr) && minPsnr > 0)) {
       throw invalidArgument('minPsnr', `must be decibels above 0, got ${show(minPsnr)}`);
     }
+  } else if ('preset' in budget) {
+    const presets = Object.keys(CACHE_PRESETS);
+    if (presets.includes(budget.preset)) return;
+    throw invalidArgument('preset', `must be one of ${presets.join(', ')}, got ${show(budget.preset)}`);
   } else if (!(Number.isFinite(budget.speedup) && budget.speedup > 1)) {
     throw invalidArgument('speedup', `must be a number above 1, got ${show(budget.speedup)}`);
   }

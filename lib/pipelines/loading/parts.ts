@@ -9,6 +9,7 @@ import type { UNetModel } from '../../models/unet.js';
 import type { UNetSpatioTemporalConditionModel } from '../../models/unet-spatio-temporal.js';
 import type { NativeBackend } from '../../native/types.js';
 import type { OptionsOf } from '../../options/spec/index.js';
+import type { ModelPlans } from '../../plans/model-plans.js';
 import type { LatentProjection } from '../../previews/projection.js';
 import type { Scheduler } from '../../schedulers/index.js';
 import type { CLIPTokenizer } from '../../tokenizers/clip-tokenizer.js';
@@ -49,6 +50,8 @@ export interface PipelineParts {
   readonly defaults?: GenerationDefaults;
   /** What distinguishes the model from others. */
   readonly model?: ModelName;
+  /** What presets of the cache stand for in runs that were planned. */
+  readonly plans?: ModelPlans;
   /** All loaded models; the pipelines over them share them. */
   readonly models: SharedModels;
 }

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import type { CacheOptions } from '../../deepcache/index.js';
 import type { TextualInversion } from '../../embeddings/textual-inversions.js';
 import { packageRoot } from '../../package-root.js';
+import { fieldsSet } from '../../schedulers/fields-set.js';
 import type { Scheduler } from '../../schedulers/index.js';
-import type { SchedulerClass } from '../../schedulers/scheduler-class.js';
 import type { TextRunOptions } from '../inputs/options.js';
 import { tellSeeds } from '../inputs/seeds.js';
 import type { PipelineParts } from '../loading/parts.js';
@@ -118,13 +118,9 @@ export function samplerFields(
   scheduler: Scheduler,
   { eta, timesteps, sigmas, schedulerOptions }: SamplerUse,
 ): SettingsFields {
-  const { className, defaults } = scheduler.constructor as unknown as SchedulerClass;
-  const set = Object.entries(scheduler.config).filter(
-    ([name, value]) => name in defaults && JSON.stringify(value) !== JSON.stringify(defaults[name]),
-  );
   return {
-    Sampler: className.replace(/Scheduler$/, ''),
-    'Sampler config': set.length > 0 && JSON.stringify(Object.fromEntries(set)),
+    Sampler: scheduler.className.replace(/Scheduler$/, ''),
+    'Sampler config': nonEmpty(JSON.stringify(fieldsSet(scheduler))),
     'Sampler options': schedulerOptions && nonEmpty(JSON.stringify(schedulerOptions)),
     Eta: (scheduler.takesEta && eta) || undefined,
     Timesteps: timesteps?.join(' '),
