@@ -74,8 +74,8 @@ async function run({ cache, repeats, html, ...given }: Flags, context: CliContex
     throw invalidArgument('cache', 'needs a setting other than off to compare with it');
   const { signal } = context;
   const known = { ...toLoadOptions(flags), signal };
-  await checkSettings(folder, family, options, settings ?? [], known);
   const extras = await givenExtras(flags, [options.prompt ?? []].flat(), signal);
+  await checkSettings(folder, family, { ...options, ...extras.options }, settings ?? [], known);
   const line = new StatusLine(context, !flags.quiet);
   const { force } = flags;
   requireDifferent({ output: flags.output, html });
@@ -97,7 +97,7 @@ async function run({ cache, repeats, html, ...given }: Flags, context: CliContex
     line.show('warming up');
     // compare() says so where there is nothing to cache.
     const comparable = pipe as unknown as ComparablePipeline<GenerateOptions>;
-    const comparison = await compare(comparable, { ...options, ...extras.syntax, signal }, settings, {
+    const comparison = await compare(comparable, { ...options, ...extras.options, signal }, settings, {
       ...(repeats !== undefined && { repeats }),
       onProgress: ({ name, run, runs, event: { call, calls } }) => {
         line.show(`run ${run} of ${runs}, ${name}: call ${call} of ${calls}`, call === calls);

@@ -1,15 +1,24 @@
+import type { GenerateOptions } from '../pipelines/inputs/options.js';
 import { type GivenEmbedding, givenEmbeddings, loadEmbeddings } from './embeddings.js';
+import {
+  type IpAdapterFlags,
+  loadIpAdapters,
+  optionsOfIpAdapters,
+  type WantedIpAdapter,
+  wantedIpAdapters,
+} from './ip-adapters.js';
 import { loadLoras, type WantedLora, wantedLoras } from './loras.js';
 
-/** What a command puts on its pipeline: adapters and textual inversions. */
+/** What a command puts on its pipeline: adapters, textual inversions and pictures beside the prompt. */
 export interface Extras {
   readonly loras: readonly WantedLora[];
   readonly embeddings: readonly GivenEmbedding[];
-  /** An option of the runs: whether their prompts name adapters. */
-  readonly syntax: { readonly loraSyntax?: true };
+  readonly ipAdapters: readonly WantedIpAdapter[];
+  /** Of the runs: whether their prompts name adapters, and the pictures. */
+  readonly options: Pick<GenerateOptions, 'loraSyntax' | 'ipAdapterImage' | 'ipAdapterScale'>;
 }
 
-interface ExtraFlags {
+interface ExtraFlags extends IpAdapterFlags {
   lora?: string[];
   loraDir?: string;
   embedding?: string[];
@@ -24,15 +33,21 @@ export async function givenExtras(
 ): Promise<Extras> {
   const loras = await wantedLoras(flags, prompts, signal);
   const embeddings = await givenEmbeddings(flags, signal);
-  return { loras, embeddings, syntax: flags.loraDir === undefined ? {} : { loraSyntax: true } };
+  const ipAdapters = await wantedIpAdapters(flags, signal);
+  const options = {
+    ...(flags.loraDir !== undefined && { loraSyntax: true }),
+    ...optionsOfIpAdapters(ipAdapters),
+  };
+  return { loras, embeddings, ipAdapters, options };
 }
 
 /** Loads them into a pipeline. */
 export async function loadExtras(
   pipe: object,
-  { loras, embeddings }: Extras,
+  { loras, embeddings, ipAdapters }: Extras,
   signal: AbortSignal,
 ): Promise<void> {
   await loadLoras(pipe, loras, signal);
   await loadEmbeddings(pipe, embeddings);
+  await loadIpAdapters(pipe, ipAdapters, signal);
 }

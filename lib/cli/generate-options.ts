@@ -1,4 +1,5 @@
 import { invalidArgument } from '../errors.js';
+import type { ImagePromptUse } from '../ip-adapter/settings.js';
 import type { Device } from '../native/device.js';
 import { whole } from '../options/checks.js';
 import type { Family } from '../options/families.js';
@@ -29,6 +30,8 @@ export interface GenerateFlags {
   strength?: number;
   lora?: string[];
   loraDir?: string;
+  ipAdapter?: (string | ImagePromptUse)[];
+  imageEncoder?: string;
   frames?: number;
   fps?: number;
   refiner?: string;
@@ -90,6 +93,8 @@ export const MEASURED_FLAGS: readonly string[] = [
     'schedulerOptions',
     'lora',
     'loraDir',
+    'ipAdapter',
+    'imageEncoder',
     'model',
     'embedding',
     'variant',

@@ -44,7 +44,12 @@ export async function generate(asked: GenerateFlags, context: CliContext): Promi
   const options = toGenerateOptions(flags, family);
   const { signal } = context;
   const extras = await givenExtras(flags, [flags.prompt ?? []].flat(), signal);
-  await checkForFolder(folder, family, options, { ...toLoadOptions(flags), signal });
+  await checkForFolder(
+    folder,
+    family,
+    { ...options, ...extras.options },
+    { ...toLoadOptions(flags), signal },
+  );
   await checkRefiner(className, flags);
   for (const picture of [flags.image, flags.mask]) {
     if (picture !== undefined) await readPictureFile(picture, context.signal);
@@ -80,7 +85,7 @@ export async function generate(asked: GenerateFlags, context: CliContext): Promi
       if (event.call === event.calls) line.show('decoding');
     };
     // Checked before the model was loaded.
-    const run = { ...options, ...extras.syntax, signal, onStep } as GenerateOptions;
+    const run = { ...options, ...extras.options, signal, onStep } as GenerateOptions;
     const result = refiner ? await refined(pipe, refiner, run, flags) : await pipe.generate(run);
     await previews.finish();
     const files = await save(result, output, flags, isVideo, context);

@@ -20,7 +20,16 @@ const OWN: Readonly<Record<FlagGroup, readonly Option[]>> = {
     new Option('--force', 'replace existing files; otherwise new ones get a number'),
     new Option('--quality <n>', 'of JPEG and WebP, 1 to 100').argParser(toWhole),
   ],
-  picture: [],
+  picture: [
+    new Option(
+      '--ip-adapter <file=picture>',
+      'a picture beside the prompt, and the IP-Adapter that reads it, with its scale as file=picture:0.6; repeatable',
+    ).argParser(collect),
+    new Option(
+      '--image-encoder <folder>',
+      'that of the IP-Adapters (default: the folder image_encoder beside the file)',
+    ),
+  ],
   how: [
     new Option(
       '--scheduler-config <json>',

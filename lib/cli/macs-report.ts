@@ -51,10 +51,11 @@ export function macsText(
   plan: UnetPlanInfo,
   run?: RunMacs,
 ): string {
-  const { width, height, batch, contextLength } = size;
+  const { width, height, batch, contextLength, imageTokens = [] } = size;
+  const pictures = imageTokens.length > 0 ? ` and ${imageTokens.join(' + ')} of pictures` : '';
   const title =
     `U-Net of ${oneLine(name)}: ${formatCount(plan.parameters)} parameters\n` +
-    `latents ${width}x${height} (image ${width * scale}x${height * scale}), batch ${batch}, ${contextLength} tokens\n\n`;
+    `latents ${width}x${height} (image ${width * scale}x${height * scale}), batch ${batch}, ${contextLength} tokens${pictures}\n\n`;
   const row = (label: string, macs: MacsInfo, last: string, feature = '') => [
     label,
     ...COLUMNS.map((column) => giga(macs[column])),

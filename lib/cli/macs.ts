@@ -12,7 +12,7 @@ import { native } from '../native/binding.js';
 import { finish } from '../native/device.js';
 import type { UnetSize } from '../native/types.js';
 import { readModelIndex } from '../pipelines/loading/model-index.js';
-import { toCount } from './arguments.js';
+import { toCount, toList } from './arguments.js';
 import { CACHE_HELP, CACHE_SETTINGS_HELP, toCacheOptions } from './cache-option.js';
 import type { CliContext } from './context.js';
 import { countRun, macsText } from './macs-report.js';
@@ -28,6 +28,7 @@ interface Flags {
   batch: number;
   frames?: number;
   contextLength?: number;
+  imageTokens?: number[];
   steps: number;
   cache?: CacheOptions;
   json?: boolean;
@@ -56,6 +57,11 @@ export function macsCommand(context: CliContext): Command {
     .option('--batch <n>', 'samples or videos, twice as many with guidance', toCount, 1)
     .option('--frames <n>', "of a video; default: the model's own", toCount)
     .option('--context-length <n>', "tokens of the prompt; default: 77, or the model's own", toCount)
+    .option(
+      '--image-tokens <n,...>',
+      'that IP-Adapters make of their pictures: 4 of each, for Plus 16',
+      toList(toCount),
+    )
     .option('--steps <n>', 'U-Net calls of the run', toCount, 50)
     .option('-c, --cache <settings>', `DeepCache: ${CACHE_HELP}`, toCacheOptions)
     .option('--json', 'print the counts as JSON, not in billions')
@@ -126,5 +132,6 @@ function sizeOf({ scale, contextLength, ...own }: UnetDefaults, flags: Flags): U
     height: latent('height', flags.height, flags.latentHeight),
     width: latent('width', flags.width, flags.latentWidth),
     contextLength: flags.contextLength ?? contextLength,
+    ...(flags.imageTokens && { imageTokens: flags.imageTokens }),
   };
 }

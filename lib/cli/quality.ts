@@ -117,8 +117,9 @@ async function run(names: Flags, context: CliContext): Promise<void> {
   const { prompt: _, ...options } = toGenerateOptions({ ...rest, prompt: prompts } as GenerateFlags, family);
   const { signal } = context;
   const known = { ...toLoadOptions(rest as GenerateFlags), signal };
-  await checkSettings(folder, family, { ...options, prompt: prompts[0] }, settings, known);
   const extras = await givenExtras(flags, prompts, signal);
+  const run = { ...options, ...extras.options };
+  await checkSettings(folder, family, { ...run, prompt: prompts[0] }, settings, known);
   const line = new StatusLine(context, !flags.quiet);
   const { force } = flags;
   const page = html === undefined ? undefined : await OutputFile.prepare(html, { ...HTML, force });
@@ -136,7 +137,7 @@ async function run(names: Flags, context: CliContext): Promise<void> {
     const timeLeft = stopwatch();
     const report = await measureQuality(
       pipe as unknown as ComparablePipeline<GenerateOptions>,
-      { ...options, ...extras.syntax },
+      run,
       settings,
       {
         // Ctrl-C ends it, and the batches that were done are shown all the same.

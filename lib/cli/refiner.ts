@@ -59,7 +59,8 @@ export async function refined(
   options: GenerateOptions,
   { mask, refinerStart = DEFAULT_START }: GenerateFlags,
 ): Promise<GenerateResult> {
-  const { latents: _, ...rest } = options;
+  // Pictures beside the prompt are the base model's: its adapters fit no refiner.
+  const { latents: _, ipAdapterImage: _image, ipAdapterScale: _scale, ...rest } = options;
   const first = await base.generate({ ...options, denoisingEnd: refinerStart, output: 'latent' });
   // Random seeds of the first part are the second's too, so that the file holds the recipe.
   const { seeds, tensor } = first;

@@ -79,6 +79,8 @@ function failure(
 /** Options that have another name here than in the library. */
 const RENAMED: Readonly<Record<string, string>> = {
   ...FLAG_NAMES,
+  ipAdapterImage: 'ipAdapter',
+  ipAdapterScale: 'ipAdapter',
   denoisingStart: 'refinerStart',
   denoisingEnd: 'refinerStart',
 };
@@ -91,7 +93,7 @@ function inWordsOfFlags(message: string, code: string, known: ReadonlyMap<string
   const flag = (word: string) => known.get(RENAMED[word] ?? word) ?? word;
   const [name = ''] = /^\w+/.exec(message) ?? [];
   // The flag is there, for other models: what else the library takes here says nothing.
-  if (known.has(name) && /^\w+ is not an option[; ]/.test(message))
+  if (known.has(RENAMED[name] ?? name) && /^\w+ is not an option[; ]/.test(message))
     return `${flag(name)} does not apply to this model`;
   const isOption = code === 'ERR_DEEPCACHE_INVALID_ARGUMENT' && !/^\w+ is (not a|no) field/.test(message);
   return (

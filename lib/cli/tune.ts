@@ -146,8 +146,9 @@ async function run(names: Flags, context: CliContext): Promise<void> {
   const { prompt: _, ...options } = toGenerateOptions(given, family);
   const { signal } = context;
   const known = { ...toLoadOptions(given), signal };
-  await checkForFolder(folder, family, { ...options, prompt: tuning[0] }, known);
   const extras = await givenExtras(flags, [...tuning, ...validation], signal);
+  const own = { ...options, ...extras.options };
+  await checkForFolder(folder, family, { ...own, prompt: tuning[0] }, known);
 
   const line = new StatusLine(context, !flags.quiet);
   if (note) line.remark(note);
@@ -162,7 +163,7 @@ async function run(names: Flags, context: CliContext): Promise<void> {
     });
     await loadExtras(pipe, extras, signal);
     line.show('measuring');
-    const result = await tune(pipe as unknown as TunablePipeline, { ...options, ...extras.syntax }, budget, {
+    const result = await tune(pipe as unknown as TunablePipeline, own, budget, {
       prompts: tuning,
       validationPrompts: validation,
       seed,

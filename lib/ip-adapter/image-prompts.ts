@@ -7,7 +7,8 @@ import { checkTensor } from '../options/checks.js';
 import type { OptionsOf } from '../options/spec/index.js';
 import { concat, type Tensor } from '../tensor.js';
 import type { IpAdapters, LoadedIpAdapter } from './ip-adapters.js';
-import { scalesOf } from './scale.js';
+import { type IpAdapterScale, scalesOf } from './scale.js';
+import { hashOf, type ImagePromptUse } from './settings.js';
 
 /** The options of a run that are about pictures beside the prompt. */
 export type ImagePromptOptions = Pick<
@@ -15,11 +16,12 @@ export type ImagePromptOptions = Pick<
   'ipAdapterImage' | 'ipAdapterImageEmbeds' | 'ipAdapterScale'
 >;
 
+/** What the rows of a U-Net's call read, those of all images for each output of the guidance in turn. */
 interface RunRows {
   /** Images. */
   readonly batch: number;
-  /** Whether each has a row without the prompt, which come first. */
-  readonly guided: boolean;
+  /** Of each output, in their order. */
+  readonly outputs: readonly ('negative' | 'positive')[];
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -27,13 +29,23 @@ interface RunRows {
 interface Given {
   readonly adapter: LoadedIpAdapter;
   readonly scales: readonly number[];
-  readonly pictures?: readonly LoadedImage[];
+  /** As it was given. */
+  readonly scale: IpAdapterScale;
+  readonly pictures?: readonly Picture[];
   readonly embeds?: Tensor;
   readonly count: number;
 }
 
+interface Picture {
+  readonly loaded: LoadedImage;
+  /** Its path, where it has one. */
+  readonly file: string | undefined;
+}
+
 /** The pictures of a run, looked at, for every adapter that is loaded. */
 export class ImagePrompts {
+  readonly #hashes = new Map<Picture, string>();
+
   private constructor(private readonly given: readonly Given[]) {}
 
   /**
@@ -59,7 +71,8 @@ export class ImagePrompts {
     const given: Given[] = [];
     for (const [i, adapter] of loaded.entries()) {
       const own = loaded.length === 1 ? name : `${name}[${i}]`;
-      const shared = { adapter, scales: scalesOf('ipAdapterScale', scales[i] as number, names) };
+      const scale = scales[i] as IpAdapterScale;
+      const shared = { adapter, scale, scales: scalesOf('ipAdapterScale', scale, names) };
       if (ipAdapterImage === undefined) {
         const embeds = await checkEmbeds(own, each[i] as Tensor, adapter, signal);
         given.push({ ...shared, embeds, count: embeds.shape.at(adapter.readsTokens ? -3 : -2) as number });
@@ -85,8 +98,29 @@ export class ImagePrompts {
   async encode(rows: RunRows): Promise<{ imagePrompts?: readonly ImagePrompt[] }> {
     if (this.given.length === 0) return {};
     const imagePrompts: ImagePrompt[] = [];
-    for (const one of this.given) imagePrompts.push(await encodeOne(one, rows));
+    for (const one of this.given) {
+      imagePrompts.push(await encodeOne(one, rows));
+      for (const picture of one.pictures ?? [])
+        this.#hashes.set(picture, await hashOf(await picture.loaded.read(rows.signal), rows.signal));
+    }
     return { imagePrompts };
+  }
+
+  /** What they are in the settings of the run's pictures, once they were encoded; undefined without any. */
+  get uses(): readonly ImagePromptUse[] | undefined {
+    if (this.given.length === 0) return undefined;
+    return this.given.map(({ adapter: { path, hash, encoderFolder }, scale, pictures }) => ({
+      file: path,
+      hash,
+      ...(pictures && encoderFolder !== undefined && { encoder: encoderFolder }),
+      scale,
+      ...(pictures && {
+        images: pictures.map((picture) => ({
+          ...(picture.file !== undefined && { file: picture.file }),
+          hash: this.#hashes.get(picture) ?? '',
+        })),
+      }),
+    }));
   }
 }
 
@@ -105,20 +139,21 @@ async function picturesOf(
   value: ImageSource | readonly ImageSource[],
   { encoder, name: adapter }: LoadedIpAdapter,
   signal: AbortSignal | undefined,
-): Promise<LoadedImage[]> {
+): Promise<Picture[]> {
   if (!encoder) {
     throw invalidArgument(
       name,
       `needs an image encoder, and the IP-Adapter ${adapter} was loaded without: give loadIpAdapter() its folder, imageEncoder`,
     );
   }
-  const pictures: LoadedImage[] = [];
+  const pictures: Picture[] = [];
   // One by one: they may be of different sizes.
   for (const source of [value].flat() as ImageSource[]) {
     const found = await loadImages(name, source, 3, signal);
     if (!('images' in found))
       throw invalidArgument(name, 'must be a picture; tensors are ipAdapterImageEmbeds');
-    pictures.push(...found.images);
+    const file = isPath(source) ? source : undefined;
+    pictures.push(...found.images.map((loaded) => ({ loaded, file })));
   }
   return pictures;
 }
@@ -141,9 +176,13 @@ async function checkEmbeds(
   return embeds;
 }
 
+/** A text may also be the picture itself. */
+const isPath = (source: ImageSource): source is string =>
+  typeof source === 'string' && !/^\s*data:/i.test(source) && source.length < 1000;
+
 async function encodeOne(
   { adapter, scales, pictures, embeds, count }: Given,
-  { batch, guided, signal }: RunRows,
+  { batch, outputs, signal }: RunRows,
 ): Promise<ImagePrompt> {
   const [negative, positive] = pictures
     ? await encodePictures(adapter, pictures, signal)
@@ -158,12 +197,13 @@ async function encodeOne(
         }),
       signal,
     );
-  const tokens = await project(positive);
-  const rows = new Array<Float32Array>(batch).fill(tokens);
-  const without = guided ? new Array<Float32Array>(batch).fill(await project(negative)) : [];
+  const tokens = {
+    positive: await project(positive),
+    negative: outputs.includes('negative') ? await project(negative) : new Float32Array(),
+  };
   return {
     adapter: adapter.native,
-    tokens: concat([...without, ...rows]),
+    tokens: concat(outputs.flatMap((output) => new Array<Float32Array>(batch).fill(tokens[output]))),
     length: count * adapter.tokens,
     scales,
   };
@@ -172,14 +212,14 @@ async function encodeOne(
 /** What the negative rows read, and the others. */
 async function encodePictures(
   adapter: LoadedIpAdapter,
-  pictures: readonly LoadedImage[],
+  pictures: readonly Picture[],
   signal: AbortSignal | undefined,
 ): Promise<[Float32Array, Float32Array]> {
   const { encoder, readsTokens } = adapter;
   if (!encoder) throw new Error('pictures were taken without an image encoder');
   const parts: Float32Array[] = [];
-  for (const picture of pictures) {
-    const pixels = await clipPixels(await picture.read(signal), encoder.imageSize, signal);
+  for (const { loaded } of pictures) {
+    const pixels = await clipPixels(await loaded.read(signal), encoder.imageSize, signal);
     const { embeds, penultimate } = await encoder.encode(pixels, signal);
     parts.push(readsTokens ? penultimate : embeds);
   }

@@ -29,6 +29,8 @@ export interface LoadedIpAdapter extends IpAdapterFile {
   readonly path: string;
   readonly native: NativeIpAdapter;
   readonly encoder: CLIPVisionModelWithProjection | undefined;
+  /** As it was given. */
+  readonly encoderFolder: string | undefined;
 }
 
 /** The IP-Adapters of models that pipelines share. */
@@ -95,7 +97,10 @@ export class IpAdapters {
       }
       const start = () => native().loadIpAdapter(this.parts.backend, sourceOf(file.network));
       const loaded = await loadNative(file.network, start, signal);
-      this.#loaded = [...this.#loaded, { ...file, name, path, native: loaded, encoder }];
+      this.#loaded = [
+        ...this.#loaded,
+        { ...file, name, path, native: loaded, encoder, encoderFolder: folder },
+      ];
     } finally {
       this.#freeEncoders();
     }

@@ -1,24 +1,80 @@
-import type { ImagePromptOptions } from './image-prompts.js';
-import type { IpAdapters } from './ip-adapters.js';
+import { createHash } from 'node:crypto';
+import { DeepCacheError } from '../errors.js';
+import type { Image } from '../images/image.js';
+import { inSlices, type Sliced } from '../slices.js';
+import { checkIpAdapterScale, type IpAdapterScale } from './scale.js';
 
-/** What a picture's settings say of the pictures that prompted it. */
-export function imagePromptSettings(
-  adapters: IpAdapters | undefined,
-  { ipAdapterImage, ipAdapterImageEmbeds, ipAdapterScale = 1 }: ImagePromptOptions,
-): Readonly<Record<string, unknown>> {
-  if (!adapters || (ipAdapterImage === undefined && ipAdapterImageEmbeds === undefined)) return {};
-  const { list } = adapters;
-  return {
-    'IP-Adapters': list.map(({ name }) => name).join(', '),
-    'IP-Adapter files': list.map(({ file }) => file).join(', '),
-    'IP-Adapter hashes': list.map(({ name, hash }) => `${name}: ${hash}`).join(', '),
-    'IP-Adapter scale': JSON.stringify(ipAdapterScale),
-    'IP-Adapter image': ipAdapterImage === undefined ? 'encoded' : JSON.stringify(namesOf(ipAdapterImage)),
-  };
+/** An IP-Adapter of a run, as the settings of its pictures name it. */
+export interface ImagePromptUse {
+  readonly file: string;
+  /** {@link IpAdapterInfo.hash} */
+  readonly hash: string;
+  /** Folder of the image encoder. */
+  readonly encoder?: string;
+  readonly scale: IpAdapterScale;
+  /** What it read; absent: encoded pictures. */
+  readonly images?: readonly {
+    /** Absent: pixels. */
+    readonly file?: string;
+    /** See {@link hashOf}. */
+    readonly hash: string;
+  }[];
 }
 
-/** Paths as they are; pixels have no name. */
-function namesOf(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(namesOf);
-  return typeof value === 'string' && !value.startsWith('data:') && value.length < 1000 ? value : 'pixels';
+const FIELD = 'IP-Adapters';
+
+/** What a picture's settings say of the pictures that prompted it. */
+export function imagePromptFields(
+  uses: readonly ImagePromptUse[] | undefined,
+): Readonly<Record<string, unknown>> {
+  return uses === undefined ? {} : { [FIELD]: JSON.stringify(uses) };
+}
+
+/**
+ * The same from the settings' text.
+ *
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT for a text that is none, ERR_DEEPCACHE_UNSUPPORTED for pictures
+ * that were no files.
+ */
+export function imagePromptsOf(text: string): ImagePromptUse[] {
+  const unlike = new DeepCacheError(
+    'ERR_DEEPCACHE_INVALID_ARGUMENT',
+    `from has ${FIELD} that are not a list of files with their pictures`,
+  );
+  let list: unknown;
+  try {
+    list = JSON.parse(text);
+  } catch {
+    throw unlike;
+  }
+  if (!Array.isArray(list) || list.length === 0 || list.length > 16) throw unlike;
+  const isText = (value: unknown) => typeof value === 'string' && value !== '';
+  for (const use of list as (Partial<ImagePromptUse> | null)[]) {
+    const { file, hash, encoder, images, scale } = use ?? {};
+    if (![file, hash].every(isText) || (encoder !== undefined && !isText(encoder))) throw unlike;
+    checkIpAdapterScale(`from: the scale of ${FIELD}`, scale);
+    const pictures: unknown = images ?? [];
+    if (!Array.isArray(pictures) || !pictures.every((one) => isText(one?.hash))) throw unlike;
+    if (pictures.length > 0 && pictures.every((one) => isText(one.file))) continue;
+    throw new DeepCacheError(
+      'ERR_DEEPCACHE_UNSUPPORTED',
+      `the picture was prompted through ${file} by pictures that were no files, which its settings do not hold`,
+    );
+  }
+  return list;
+}
+
+/** Tells pictures apart: the first 12 digits of the SHA-256 of their pixels. */
+export async function hashOf({ data, width }: Image, signal?: AbortSignal): Promise<string> {
+  return inSlices(hashing(data, width), signal);
+}
+
+function* hashing(data: Uint8Array, width: number): Sliced<string> {
+  const hash = createHash('sha256').update(`${width} `);
+  const part = 2 ** 16;
+  for (let at = 0; at < data.length; at += part) {
+    hash.update(data.subarray(at, at + part));
+    yield;
+  }
+  return hash.digest('hex').slice(0, 12);
 }

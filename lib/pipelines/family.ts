@@ -10,6 +10,7 @@ import type { ModelFacts } from './loading/facts.js';
 import type { PipelineInfo, PipelineParts } from './loading/parts.js';
 import type { RanCall } from './loop/calls.js';
 import type { LoopResult, MemoryEstimate, RunPlan } from './loop/plan.js';
+import type { SettingsFields } from './outputs/settings.js';
 
 /** What the stages of a run share. */
 export interface Run<Options extends RunOptions, Parts extends PipelineParts, Inputs> {
@@ -46,6 +47,8 @@ export interface Stages {
   decode(sampled: Tensor): Promise<Tensor>;
   /** Textual inversions that the texts were read with. */
   readonly embeddings?: readonly TextualInversion[];
+  /** What settings say of things that are known only once they were read. */
+  settings?(): SettingsFields;
 }
 
 /**
@@ -83,7 +86,7 @@ export interface Family<Given extends object, Options extends RunOptions, Parts 
     run: Run<Options, Parts, Inputs>,
     seeds: readonly bigint[],
     calls: readonly RanCall[],
-    embeddings?: readonly TextualInversion[],
+    stages: Pick<Stages, 'embeddings' | 'settings'>,
   ): string[];
   /** Networks besides the U-Net and the autoencoder, for what they weigh. */
   encoders(parts: Parts): readonly { readonly weightBytes: number }[];

@@ -95,7 +95,7 @@ export async function run<Given extends WithScheduler, O extends RunOptions, P e
   await pause(signal);
   const sampled = new FloatTensor(loop.latents, latent);
   const tensor = output === 'latent' ? sampled : await stages.decode(sampled);
-  const settings = family.settings(context, noise.seeds, loop.calls, stages.embeddings);
+  const settings = family.settings(context, noise.seeds, loop.calls, stages);
   const images = output === 'image' ? await toPictures(tensor, settings, signal) : [];
   clock.lap('decode');
   await pause(signal);

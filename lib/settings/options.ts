@@ -1,7 +1,8 @@
 import { DeepCacheError, invalidArgument } from '../errors.js';
+import { imagePromptsOf } from '../ip-adapter/settings.js';
 import type { PictureSettings } from './parse.js';
 
-/** Options of text to image that repeat a picture, and what they cannot say. */
+/** Options of text to image that repeat a picture, `ipAdapter` as the command line has it, and what they cannot say. */
 export interface RepeatOptions {
   readonly options: Readonly<Record<string, unknown>>;
   /** Names of fields that were passed over. */
@@ -74,6 +75,7 @@ const READERS: Readonly<Record<string, Reader>> = {
     if (overlap === undefined) throw invalid(name, 'TILE overlap PIXELS', text);
     return { vaeTiling: { tileSize: Number(tile), overlap: Number(overlap) } };
   },
+  'IP-Adapters': (text) => ({ ipAdapter: imagePromptsOf(text) }),
   DeepCache: (text, name) => (text.startsWith('{') ? json('cache')(text, name) : { cache: text }),
 };
 

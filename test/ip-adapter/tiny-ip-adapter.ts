@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { StableDiffusionPipeline } from '../../lib/index.js';
 import { crossAttentions } from '../../lib/ip-adapter/read.js';
+import type { UNetModel } from '../../lib/models/unet.js';
 import { native } from '../../lib/native/binding.js';
 import { finish } from '../../lib/native/device.js';
 import { type AdapterFolder, type Tensors, values } from '../adapters/adapter-files.js';
@@ -9,13 +9,12 @@ import { type AdapterFolder, type Tensors, values } from '../adapters/adapter-fi
 const EMBEDS = 24;
 const TOKENS = 4;
 
+interface WithUnet {
+  readonly unet: UNetModel;
+}
+
 /** A base adapter for a pipeline's U-Net with made-up weights. */
-export function writeBase(
-  folder: AdapterFolder,
-  name: string,
-  pipe: StableDiffusionPipeline,
-  seed = 1,
-): string {
+export function writeBase(folder: AdapterFolder, name: string, pipe: WithUnet, seed = 1): string {
   const width = pipe.unet.contextWidth;
   return folder.write(name, {
     'image_proj.proj.weight': values([TOKENS * width, EMBEDS], seed, 0.5),
@@ -27,7 +26,7 @@ export function writeBase(
 }
 
 /** A Plus adapter: two layers, one head. */
-export function writePlus(folder: AdapterFolder, name: string, pipe: StableDiffusionPipeline): string {
+export function writePlus(folder: AdapterFolder, name: string, pipe: WithUnet): string {
   const [inner, heads, width] = [16, 64, pipe.unet.contextWidth];
   const tensors: Tensors = {
     'image_proj.latents': values([1, TOKENS, inner], 1, 2),
@@ -53,7 +52,7 @@ export function writePlus(folder: AdapterFolder, name: string, pipe: StableDiffu
   return folder.write(name, tensors);
 }
 
-function layers(pipe: StableDiffusionPipeline, seed: number): Tensors {
+function layers(pipe: WithUnet, seed: number): Tensors {
   const attentions = crossAttentions(pipe.unet.weightShapes());
   const groups = ['down_blocks', 'up_blocks', 'mid_block'];
   const ordered = groups.flatMap((group) => attentions.filter(({ name }) => name.startsWith(group)));

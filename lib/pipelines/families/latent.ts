@@ -1,7 +1,7 @@
 import { controlFields, controlSize, prepareControl } from '../../control/control-run.js';
 import { invalidArgument } from '../../errors.js';
 import { ImagePrompts } from '../../ip-adapter/image-prompts.js';
-import { imagePromptSettings } from '../../ip-adapter/settings.js';
+import { imagePromptFields } from '../../ip-adapter/settings.js';
 import type { CheckScope } from '../../options/check.js';
 import { requireShapes } from '../../options/checks.js';
 import type { Family as FamilyName } from '../../options/families.js';
@@ -103,11 +103,16 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
       return {
         memory: { ...need, unet: unetBytes, pictures: kind.bytes(inputs, options) },
         embeddings: prompts.embeddings,
+        settings: () => imagePromptFields(pictures.uses),
         async condition() {
           prepared = await kind.prepare(inputs, options, note);
           return {
             ...(await prompts.encode()),
-            ...(await pictures.encode({ batch, guided, signal })),
+            ...(await pictures.encode({
+              batch,
+              outputs: guided ? ['negative', 'positive'] : ['positive'],
+              signal,
+            })),
             ...(facts.guidanceWidth > 0 && {
               timestepCond: repeatTo(guidanceEmbedding(options.guidanceScale, facts.guidanceWidth), 1, batch),
             }),
@@ -126,7 +131,7 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
         },
       };
     },
-    settings({ parts, scheduler, options }, seeds, calls, embeddings) {
+    settings({ parts, scheduler, options }, seeds, calls, stages) {
       const sampler = samplerFields(scheduler, options);
       const end = endFields(parts, options.cache, calls);
       const { denoisingStart, denoisingEnd } = options.span;
@@ -134,12 +139,14 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
         const own = {
           ...kind.settings(options),
           ...controlFields(parts.models.controls, options),
-          ...imagePromptSettings(parts.models.ipAdapters, options),
+          ...stages.settings?.(),
           'Denoising start': denoisingStart,
           'Denoising end': denoisingEnd,
           ...text.settings(options, Math.floor(image / options.numImages)),
         };
-        return settingsText(recipeOf(options, seeds, image, { sampler, own, end, embeddings }));
+        return settingsText(
+          recipeOf(options, seeds, image, { sampler, own, end, embeddings: stages.embeddings }),
+        );
       });
     },
   };

@@ -102,7 +102,7 @@ const family: Family<TextToVideoZeroOptions, VideoZeroOptions, SDParts, undefine
       decode: (sampled) => decodeLatents(parts.vae, sampled, { tiling, signal }),
     };
   },
-  settings({ parts, scheduler, options }, seeds, calls, embeddings) {
+  settings({ parts, scheduler, options }, seeds, calls, { embeddings }) {
     const own = {
       Frames: options.frameIds.join(' '),
       'Motion field': `${options.motion.x} ${options.motion.y}`,

@@ -1,0 +1,71 @@
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { native } from '../../lib/native/binding.js';
+import { finish } from '../../lib/native/device.js';
+import type { ModelKind } from '../../lib/native/types.js';
+import { FOLDER } from './tiny.js';
+
+// Model folders with synthetic weights, for configurations that no fixture has.
+
+export interface MadeModel {
+  /** Fields of model_index.json. */
+  readonly index?: object;
+  /** Fields of the U-Net's configuration that differ from the fixture's. */
+  readonly unet?: object;
+  /** The whole of scheduler_config.json. */
+  readonly scheduler?: object;
+}
+
+/** The fixture's model (SD 1.5) with another U-Net. */
+export async function writeSd(folder: string, { index, unet, scheduler }: MadeModel): Promise<string> {
+  cpSync(FOLDER, folder, { recursive: true });
+  writeJson(join(folder, 'model_index.json'), { ...json(`${FOLDER}/model_index.json`), ...index });
+  if (scheduler) writeJson(join(folder, 'scheduler/scheduler_config.json'), scheduler);
+  if (unet) await writePart(folder, 'unet', 'unet', { ...json(`${FOLDER}/unet/config.json`), ...unet });
+  return folder;
+}
+
+/** SDXL's architecture with few channels. */
+export async function writeXl(folder: string, { index, unet, scheduler }: MadeModel = {}): Promise<string> {
+  const text = { ...json(`${FOLDER}/text_encoder/config.json`), eos_token_id: 999 };
+  await writeSd(folder, {
+    index: {
+      _class_name: 'StableDiffusionXLPipeline',
+      tokenizer_2: ['transformers', 'CLIPTokenizer'],
+      text_encoder_2: ['transformers', 'CLIPTextModelWithProjection'],
+      ...index,
+    },
+    unet: {
+      down_block_types: ['DownBlock2D', 'CrossAttnDownBlock2D', 'CrossAttnDownBlock2D'],
+      up_block_types: ['CrossAttnUpBlock2D', 'CrossAttnUpBlock2D', 'UpBlock2D'],
+      block_out_channels: [16, 32, 32],
+      attention_head_dim: [2, 4, 4],
+      transformer_layers_per_block: [1, 1, 2],
+      use_linear_projection: true,
+      cross_attention_dim: 64,
+      addition_embed_type: 'text_time',
+      addition_time_embed_dim: 8,
+      projection_class_embeddings_input_dim: 6 * 8 + 32,
+      ...unet,
+    },
+    ...(scheduler && { scheduler }),
+  });
+  cpSync(`${FOLDER}/tokenizer`, join(folder, 'tokenizer_2'), { recursive: true });
+  await writePart(folder, 'text_encoder_2', 'text_encoder', {
+    ...text,
+    architectures: ['CLIPTextModelWithProjection'],
+  });
+  return folder;
+}
+
+async function writePart(folder: string, part: string, kind: ModelKind, config: object): Promise<void> {
+  const place = join(folder, part);
+  mkdirSync(place, { recursive: true });
+  writeJson(join(place, 'config.json'), config);
+  const tensors = native().weightShapes(kind, JSON.stringify(config));
+  const file = part === 'unet' ? 'diffusion_pytorch_model.safetensors' : 'model.safetensors';
+  await finish(() => native().writeSynthetic({ path: join(place, file), tensors, dtype: 'float32' }));
+}
+
+const json = (path: string) => JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
+const writeJson = (path: string, value: object) => writeFileSync(path, JSON.stringify(value));
