@@ -89,6 +89,8 @@ export type {
   TensorResult,
 } from './pipelines/outputs/result.js';
 export type { StreamEvent } from './pipelines/stream.js';
+export type { FoundPlan, ModelPlans } from './plans/model-plans.js';
+export type { PlanFigures, PlannedRun, SavedPlan } from './plans/saved-plan.js';
 export type { LatentPreview } from './previews/latent-preview.js';
 export {
   type SamplerOptions,

@@ -6,7 +6,9 @@ import { isSameRun, type PlanFigures, type PlannedRun, type SavedPlan } from './
 
 /** What `tune` found for a preset. */
 export interface FoundPlan {
+  /** The option to use. */
   readonly cache: ListedCache | PlannedCache;
+  /** How many times as fast as without a cache. */
   readonly speedup: number;
   /** The runs that it was found for; undefined for those that no plan can be for. */
   readonly run: PlannedRun | undefined;

@@ -33,11 +33,13 @@ export interface PlannedRun {
 export interface PlanFigures {
   /** How many times as fast as without a cache, by the times of calls. */
   readonly speedup: number;
-  /** Mean and worst PSNR to the pictures without a cache. */
+  /** Mean PSNR to the pictures without a cache. */
   readonly psnr: number;
+  /** That of the picture that is least like its uncached one. */
   readonly worst: number;
-  /** The same of equal intervals of the same speed. */
+  /** The mean of equal intervals of the same speed. */
   readonly evenPsnr: number;
+  /** Their worst. */
   readonly evenWorst: number;
   /** On so many prompts. */
   readonly prompts: number;
@@ -45,8 +47,11 @@ export interface PlanFigures {
 
 /** What a preset stands for in runs of one kind, instead of equal intervals. */
 export interface SavedPlan {
+  /** What options name. */
   readonly preset: CachePreset;
+  /** The runs that it is for. */
   readonly run: PlannedRun;
+  /** What it stands for. */
   readonly cache: ListedCache | PlannedCache;
   /** What it was found to be like. */
   readonly figures: PlanFigures;
