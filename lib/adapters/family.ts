@@ -11,9 +11,12 @@ const BY_CONTEXT: Readonly<Record<number, string>> = {
 /** Layers that read text. */
 const READERS = /attn2[._](?:processor\.)?to_[kv]$/;
 
+const THIRD_ENCODER = /^(?:lora_te3_|text_encoder_3\.)/;
+
 /** Which published models a file's layers are for; undefined when they do not say. */
 export function familyOf(groups: ReadonlyMap<string, LayerTensors>): string | undefined {
   for (const [layer, tensors] of groups) {
+    if (THIRD_ENCODER.test(layer)) return 'Stable Diffusion 3 or Flux, with a third text encoder';
     if (/double_blocks|transformer_blocks_\d+_attn_to|joint_blocks/.test(layer))
       return 'a diffusion transformer';
     if (!READERS.test(layer)) continue;

@@ -15,6 +15,7 @@ import { type Change, changesOf } from './layer.js';
 import type { ModuleTable } from './module-table.js';
 import type { PartName } from './part.js';
 import { type ScaleOf, scaleOfConfig, scaleOfMetadata } from './peft-config.js';
+import { refuseOthers } from './refused.js';
 import { readScalars } from './scalars.js';
 
 /** What an adapter's file does to a pipeline's networks. */
@@ -45,7 +46,8 @@ type Groups = Map<string, Map<KeyRole, StoredTensor>>;
  * Reads which weights of which networks a file changes, and how. Keys that belong to none of their layers are `unknown`.
  *
  * @param given a file, or a folder with adapter_config.json (PEFT).
- * @throws DeepCacheError ERR_DEEPCACHE_INVALID_WEIGHTS for a file that is none, or that is for another kind of model.
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_WEIGHTS for a file that is none, or that is for another kind of model;
+ * ERR_DEEPCACHE_UNSUPPORTED for a kind of adapter that is not computed.
  */
 export async function readAdapter(
   given: string,
@@ -54,6 +56,10 @@ export async function readAdapter(
 ): Promise<AdapterFile> {
   const path = await findFile(given);
   const file = await openWeights(path, { signal });
+  refuseOthers(
+    path,
+    file.tensors.map(({ name }) => name),
+  );
   const { groups, unknown } = group(file.tensors.filter(({ name }) => !isBundled(name)));
   const scaleOf = await readScaleOf(file, signal);
   const scalars = await readScalars(path, scalarsOf(groups), signal);

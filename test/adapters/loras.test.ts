@@ -272,7 +272,26 @@ describe('files that cannot be', () => {
       { 'lora_unet_double_blocks_0_img_mlp_0.lora_up.weight': values([8, 2], 1) },
       'diffusion transformer',
     );
+    await refused(
+      { 'lora_te3_encoder_block_0_layer_0_SelfAttention_q.lora_up.weight': values([8, 2], 1) },
+      'Stable Diffusion 3',
+    );
     await refused({ nothing: scalar(1) }, 'no key of an adapter');
+  });
+
+  test.each([
+    ['OFT', 'lora_unet_down_blocks_0_attentions_0_proj_in.oft_blocks', [4, 4, 4]],
+    ['OFT', 'lora_unet_down_blocks_0_attentions_0_proj_in.oft_diag', [4, 4, 4]],
+    ['OFT', 'base_model.model.down_blocks.0.attentions.0.proj_in.oft_R.weight', [4, 6]],
+    ['BOFT', 'base_model.model.down_blocks.0.attentions.0.proj_in.boft_R', [2, 4, 4, 4]],
+    ['VeRA', 'base_model.model.down_blocks.0.attentions.0.proj_in.vera_lambda_d', [4]],
+    ['HRA', 'base_model.model.down_blocks.0.attentions.0.proj_in.hra_u', [16, 4]],
+  ])('of a kind that is not computed: %s, by %s', async (kind, key, shape) => {
+    const path = folder.write('kind.safetensors', { ...kohya(), [key]: values(shape, 1) });
+    const error = await rejection(pipe.loadLora(path));
+    expect(error).toMatchObject({ code: 'ERR_DEEPCACHE_UNSUPPORTED' });
+    for (const piece of ['kind.safetensors', kind, key]) expect(error.message).toContain(piece);
+    expect(sameBits(await latentsOf(pipe), published)).toBe(true);
   });
 
   test('whose factors do not belong together', async () => {

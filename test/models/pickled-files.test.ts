@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -6,9 +6,10 @@ import { AutoencoderKL } from '../../lib/models/autoencoder-kl.js';
 import { FolderSource } from '../../lib/models/folder-source.js';
 import { sourceOf } from '../../lib/models/model-files.js';
 import { native } from '../../lib/native/binding.js';
+import { openWeights } from '../../lib/weights/open.js';
 import { backend, FOLDER, noise } from '../native-addon/tiny-model.js';
 import { pickled } from '../weights/pickled-copy.js';
-import { Call, Global, type Tensor, torchLegacy, torchZip } from '../weights/torch-writer.js';
+import { Call, Global, pickle, Tensor, torchLegacy, torchZip, writeZip } from '../weights/torch-writer.js';
 
 let folder: string;
 beforeAll(() => {
@@ -26,6 +27,7 @@ function partOf(name: string, part: string, files: Record<string, Uint8Array | s
 }
 
 const VAE = join(FOLDER, 'vae/diffusion_pytorch_model.safetensors');
+const BEYOND_4_GB = 2 ** 32 + 2 ** 20;
 const TEXT = join(FOLDER, 'text_encoder/model.safetensors');
 
 async function decoded(source: FolderSource, log: string[] = []): Promise<Float32Array> {
@@ -59,6 +61,25 @@ describe('a folder with pickled weights', () => {
     const bytes = torchLegacy({ state_dict: value }, Object.fromEntries(old));
     const source = partOf('old', 'vae', { 'diffusion_pytorch_model.fp16.bin': bytes });
     expect(await decoded(source)).toEqual(await decoded(new FolderSource(FOLDER)));
+  });
+
+  test('also of more than 4 GB, where sizes and places need 64 bits', async () => {
+    const { value, storages } = pickled(VAE);
+    // What an optimizer leaves, as zeros that take no place on the disk.
+    const state = new Tensor({ key: 'moments', shape: [BEYOND_4_GB / 4] });
+    const source = partOf('large', 'vae', {});
+    const file = join(source.place, 'vae/diffusion_pytorch_model.bin');
+    writeZip(file, [
+      ['large/data.pkl', pickle({ optimizer: state, state_dict: value })],
+      ['large/data/moments', BEYOND_4_GB],
+      ...Object.entries(storages).map(([key, data]) => [`large/data/${key}`, data] as const),
+    ]);
+    expect(statSync(file).size).toBeGreaterThan(BEYOND_4_GB);
+    expect(statSync(file).blocks * 512).toBeLessThan(2 ** 26);
+    const { tensors } = await openWeights(file);
+    expect(Math.min(...tensors.map(({ offset }) => offset))).toBeGreaterThan(BEYOND_4_GB);
+    expect(await decoded(source)).toEqual(await decoded(new FolderSource(FOLDER)));
+    rmSync(file);
   });
 
   test('in shards, as transformers calls them', async () => {

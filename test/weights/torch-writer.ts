@@ -1,3 +1,4 @@
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 
 // What torch.save writes, made here byte by byte: values of the tests' choice, right or wrong.
@@ -175,40 +176,82 @@ export interface ZipFields {
 }
 
 /** An archive of stored entries, aligned as torch aligns them. */
-export function zip(parts: readonly ZipPart[], { comment = '', wide = false } = {}): Buffer {
-  const body: Buffer[] = [];
+export function zip(parts: readonly ZipPart[], options: ZipOptions = {}): Buffer {
+  return Buffer.concat(zipPieces(parts, options));
+}
+
+/** The same in a file, where zeros may be many and take no place on the disk. */
+export function writeZip(path: string, parts: readonly (ZipPart | ZipZeros)[]): void {
+  const file = openSync(path, 'w');
+  let at = 0;
+  for (const piece of zipPieces(parts, {})) {
+    if (typeof piece === 'number') at += piece;
+    else at += writeSync(file, piece, 0, piece.length, at);
+  }
+  closeSync(file);
+}
+
+/** An entry of so many zeros. */
+export type ZipZeros = readonly [name: string, zeros: number, change?: Partial<ZipFields>];
+
+interface ZipOptions {
+  comment?: string;
+  wide?: boolean;
+}
+
+function zipPieces(parts: readonly ZipPart[], options: ZipOptions): Buffer[];
+function zipPieces(parts: readonly (ZipPart | ZipZeros)[], options: ZipOptions): (Buffer | number)[];
+function zipPieces(
+  parts: readonly (ZipPart | ZipZeros)[],
+  { comment = '', wide = false }: ZipOptions,
+): (Buffer | number)[] {
+  const body: (Buffer | number)[] = [];
   const directory: Buffer[] = [];
   let at = 0;
   for (const [name, data, change = {}] of parts) {
     const { method = 0, flags = 0, ownName = name } = change;
+    const length = typeof data === 'number' ? data : data.length;
     const local = Buffer.alloc(30);
     local.writeUInt32LE(0x04034b50, 0);
     local.writeUInt16LE(method, 8);
     local.writeUInt16LE(Buffer.byteLength(ownName), 26);
     const padding = (64 - ((at + 30 + Buffer.byteLength(ownName)) % 64)) % 64;
     local.writeUInt16LE(padding, 28);
-    const entry = Buffer.concat([local, Buffer.from(ownName), Buffer.alloc(padding, 'Z'), data]);
+    const header = Buffer.concat([local, Buffer.from(ownName), Buffer.alloc(padding, 'Z')]);
+    const crc = typeof data === 'number' ? 0 : crc32(data);
     directory.push(
-      central(name, data, { method, flags, header: at, bytes: data.length, wide, ownName, ...change }),
+      central(name, crc, { method, flags, header: at, bytes: length, wide, ownName, ...change }),
     );
-    body.push(entry);
-    at += entry.length;
+    body.push(header, typeof data === 'number' ? data : Buffer.from(data));
+    at += header.length + length;
   }
   const list = Buffer.concat(directory);
-  return Buffer.concat([...body, list, end(parts.length, list.length, at, comment, wide)]);
+  return [...body, list, end(parts.length, list.length, at, comment, wide || at > MOST_32)];
 }
 
-function central(name: string, data: Uint8Array, { method, flags, header, bytes, wide }: ZipFields): Buffer {
+/** The largest number of a field that needs no extra one. */
+const MOST_32 = 0xfffffffe;
+
+function central(name: string, crc: number, { method, flags, header, bytes, wide }: ZipFields): Buffer {
   const fixed = Buffer.alloc(46);
   fixed.writeUInt32LE(0x02014b50, 0);
   fixed.writeUInt16LE(flags, 8);
   fixed.writeUInt16LE(method, 10);
-  fixed.writeUInt32LE(crc32(data), 16);
-  fixed.writeUInt32LE(wide ? 0xffffffff : bytes, 20);
-  fixed.writeUInt32LE(wide ? 0xffffffff : bytes, 24);
+  fixed.writeUInt32LE(crc, 16);
   fixed.writeUInt16LE(Buffer.byteLength(name), 28);
-  fixed.writeUInt32LE(wide ? 0xffffffff : header, 42);
-  const extra = wide ? Buffer.concat([bytes16(1, 24), u64(bytes), u64(bytes), u64(header)]) : Buffer.alloc(0);
+  // Those that do not fit, and no others, are in the extra field.
+  const extras: Buffer[] = [];
+  for (const [at, value] of [
+    [24, bytes],
+    [20, bytes],
+    [42, header],
+  ] as const) {
+    const isWide = wide || value > MOST_32;
+    fixed.writeUInt32LE(isWide ? 0xffffffff : value, at);
+    if (isWide) extras.push(u64(value));
+  }
+  const extra =
+    extras.length > 0 ? Buffer.concat([bytes16(1, 8 * extras.length), ...extras]) : Buffer.alloc(0);
   fixed.writeUInt16LE(extra.length, 30);
   return Buffer.concat([fixed, Buffer.from(name), extra]);
 }
