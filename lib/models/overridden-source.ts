@@ -8,6 +8,7 @@ import type { JsonPart, NetworkOptions, PartSource, WaitOptions } from './part-s
 import { Checkpoint } from './single-file/checkpoint.js';
 import { layoutOf } from './single-file/layouts.js';
 import { NETWORKS, networkIn } from './single-file/network.js';
+import { isHalfOfTiny, TINY_LAYOUT, tinyConfigOf } from './single-file/tiny-vae.js';
 
 /** Options that name a file or a folder for a part, by the parts. */
 export const OVERRIDES = {
@@ -82,13 +83,21 @@ async function inFile(
 ): Promise<Override> {
   if (!statOf(place)) throw invalidArgument(option, `is ${place}, which does not exist`);
   const checkpoint = await Checkpoint.open(place, { signal });
-  const layout = layoutOf(checkpoint, part);
-  if (!layout) throw invalidArgument(option, `is ${place}, which holds no ${NETWORKS[part]?.title}`);
+  const tiny = part === 'vae' ? tinyConfigOf(checkpoint) : undefined;
+  const layout = tiny ? TINY_LAYOUT : layoutOf(checkpoint, part);
+  if (!layout) {
+    const half = part === 'vae' && isHalfOfTiny(checkpoint);
+    throw invalidArgument(
+      option,
+      `is ${place}, which holds ${half ? "half of an AutoencoderTiny (TAESD): give a file or a folder with both, in diffusers' names" : `no ${NETWORKS[part]?.title}`}`,
+    );
+  }
   return {
     place,
+    ...(tiny && { configName: place, json: async () => tiny }),
     network: async (config, { log }) => {
       if (checkpoint.remark !== undefined) log?.(`${place} ${checkpoint.remark}`);
-      return networkIn(checkpoint, part, layout, await config());
+      return networkIn(checkpoint, part, layout, tiny ?? (await config()));
     },
   };
 }

@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { AutoencoderKL } from '../../lib/models/autoencoder-kl.js';
 import { FolderSource } from '../../lib/models/folder-source.js';
+import { withOverrides } from '../../lib/models/overridden-source.js';
 import { native } from '../../lib/native/binding.js';
 import { openBackend } from '../../lib/native/device.js';
 import { countOf, type Tensor } from '../../lib/tensor.js';
+import { FOLDER } from '../native-addon/tiny-model.js';
 
 // Autoencoders with synthetic weights, beside their layers written down once more.
 
@@ -184,4 +186,33 @@ test('an AsymmetricAutoencoderKL sees the picture where its mask is 0', async ()
   });
   await expect(masked).rejects.toThrow('decoder takes no picture and mask');
   vae.dispose();
+});
+
+test('a file alone says what it is, and makes the model of its folder', async () => {
+  const file = join(root, 'tiny', 'diffusion_pytorch_model.safetensors');
+  const source = await withOverrides(new FolderSource(FOLDER), { vae: file });
+  const found = await source.network('vae');
+  expect(found.config).toMatchObject(TINY);
+  const alone = await AutoencoderKL.load(openBackend({ device: 'cpu' }), found);
+  const latents = { ...ramp([1, 3, 4, 4]), batch: 1, height: 4, width: 4 };
+  const [one, other] = [
+    await alone.native.decode(latents).promise,
+    await tiny.native.decode(latents).promise,
+  ];
+  expect(one.data).toEqual(other.data);
+  alone.dispose();
+});
+
+test('half of one, as its authors publish it, is refused by name', async () => {
+  const path = join(root, 'taesd_decoder.safetensors');
+  const tensors = [
+    { name: '1.weight', shape: [4, 4, 3, 3] },
+    { name: '3.conv.0.weight', shape: [4, 4, 3, 3] },
+    { name: '3.conv.4.weight', shape: [4, 4, 3, 3] },
+  ];
+  await native().writeSynthetic({ path, tensors, dtype: 'float32' }).promise;
+  await expect(withOverrides(new FolderSource(FOLDER), { vae: path })).rejects.toMatchObject({
+    code: 'ERR_DEEPCACHE_INVALID_ARGUMENT',
+    message: expect.stringMatching(/^vae is .*taesd_decoder.*half of an AutoencoderTiny/),
+  });
 });

@@ -3,19 +3,27 @@ import { SD15, SD21_BASE, SDXL, SDXL_REFINER } from '../../configs/unets.js';
 import { DeepCacheError, invalidConfig } from '../../errors.js';
 import type { Checkpoint } from './checkpoint.js';
 import { layoutOf } from './layouts.js';
+import { tinyConfigOf } from './tiny-vae.js';
 
 /** What no pipeline of the package computes, and what distinguishes it. */
 const OTHERS: readonly (readonly [name: string, pattern: RegExp])[] = [
-  ['a ControlNet', /^(?:control_model|controlnet_cond_embedding|input_hint_block)\./],
-  ['a T2I-Adapter', /^adapter\.(?:body|conv_in)\./],
-  ['an IP-Adapter', /^(?:ip_adapter|image_proj)\./],
   ['a Stable Diffusion 3 model', /(?:^|\.)joint_blocks\.\d/],
   ['a Flux model', /(?:^|\.)double_blocks\.\d/],
   ['a PixArt model', /(?:^|\.)adaln_single\./],
   ['a Stable Cascade model', /(?:^|\.)clip_txt_mapper\./],
-  ['an AnimateDiff motion module', /(?:^|\.)motion_modules\./],
   ['an unCLIP model (Stable unCLIP)', /^noise_augmentor\./],
   ['a Zero123 model', /^cc_projection\./],
+];
+
+/** What goes with a U-Net, whose names some of it has. */
+const BESIDE_UNETS: readonly (readonly [what: string, pattern: RegExp])[] = [
+  [
+    'a ControlNet, no model; it is given to one by the option controlNet (--control-net)',
+    /^(?:control_model|controlnet_cond_embedding|input_hint_block)\./,
+  ],
+  ['a T2I-Adapter, no model', /^(?:adapter\.)?body\.\d+\.(?:resnets|block1)\./],
+  ['an IP-Adapter, no model; it is loaded into one (--ip-adapter)', /^(?:ip_adapter|image_proj)\./],
+  ['a motion module of AnimateDiff, no model', /(?:^|\.)motion_modules\./],
 ];
 
 /** Adapters and embeddings, which are no models. */
@@ -37,6 +45,8 @@ const NO_MODELS: readonly (readonly [what: string, pattern: RegExp])[] = [
 export function kindOf(checkpoint: Checkpoint): PublishedName | undefined {
   const { path } = checkpoint;
   for (const [name, pattern] of OTHERS) if (checkpoint.some(pattern)) throw unsupported(path, name);
+  for (const [what, pattern] of BESIDE_UNETS)
+    if (checkpoint.some(pattern)) throw invalidConfig(path, `is ${what}`);
   const layout = layoutOf(checkpoint, 'unet');
   if (!layout) throw noUnet(checkpoint);
   const unet = (pattern: string) => new RegExp(`^${layout.prefix.replaceAll('.', '\\.')}${pattern}`);
@@ -105,7 +115,7 @@ function noUnet(checkpoint: Checkpoint): DeepCacheError {
   const adapter = NO_MODELS.find(([, pattern]) => checkpoint.some(pattern));
   if (adapter) return invalidConfig(path, `is ${adapter[0]}`);
   const has = (part: string) => layoutOf(checkpoint, part) !== undefined;
-  if (has('vae'))
+  if (has('vae') || tinyConfigOf(checkpoint))
     return invalidConfig(path, 'is an autoencoder alone: give it to a model by the option vae (--vae)');
   for (const [part, option, flag] of [
     ['text_encoder', 'textEncoder', '--text-encoder'],

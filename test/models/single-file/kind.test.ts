@@ -84,7 +84,6 @@ describe('is refused by name:', () => {
     ['the x4 upscaler', wide('sd2', 7), /an upscaler/],
     ['depth', wide('sd2', 5), /depth/],
     ['other inputs', wide('sd1', 6), /takes 6 channels/],
-    ['ControlNet', { 'control_model.input_blocks.0.0.weight': [320, 4, 3, 3] }, /a ControlNet/],
     ['Flux', { 'model.diffusion_model.double_blocks.0.img_attn.qkv.weight': [1, 1] }, /a Flux model/],
     ['SD3', { 'model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight': [1, 1] }, /Stable Diffusion 3/],
   ];
@@ -101,6 +100,35 @@ describe('is refused by name:', () => {
       /a LoRA, no model/,
     ],
     ['an embedding', { emb_params: [2, 768] }, /a textual inversion/],
+    [
+      'ControlNet',
+      { 'control_model.input_blocks.0.0.weight': [320, 4, 3, 3] },
+      /a ControlNet, .* controlNet/,
+    ],
+    [
+      "ControlNet in diffusers' names",
+      { 'controlnet_cond_embedding.conv_in.weight': [16, 3, 3, 3], 'time_embedding.linear_1.weight': [1, 1] },
+      /a ControlNet/,
+    ],
+    ['T2I-Adapter', { 'adapter.body.0.resnets.0.block1.weight': [320, 320, 3, 3] }, /a T2I-Adapter/],
+    ['IP-Adapter', { 'ip_adapter.1.to_k_ip.weight': [320, 768] }, /an IP-Adapter, .*--ip-adapter/],
+    [
+      'motion modules',
+      { 'down_blocks.0.motion_modules.0.temporal_transformer.proj_in.weight': [320, 320] },
+      /a motion module/,
+    ],
+    [
+      'a tiny autoencoder',
+      {
+        'encoder.layers.0.weight': [4, 3, 3, 3],
+        'encoder.layers.1.conv.0.weight': [4, 4, 3, 3],
+        'encoder.layers.2.weight': [4, 4, 3, 3],
+        'decoder.layers.0.weight': [4, 4, 3, 3],
+        'decoder.layers.2.conv.0.weight': [4, 4, 3, 3],
+        'decoder.layers.3.weight': [3, 4, 3, 3],
+      },
+      /an autoencoder alone/,
+    ],
     ['an autoencoder', shapesOf('sd1', ['vae']), /an autoencoder alone: .* vae/],
     ['a text encoder', shapesOf('sd1', ['text_encoder']), /a text encoder alone: .* textEncoder/],
     ['anything else', { 'layer.weight': [1] }, /holds no U-Net/],
