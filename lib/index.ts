@@ -30,10 +30,12 @@ export type { AutoencoderKL } from './models/autoencoder-kl.js';
 export type { CLIPVisionModelWithProjection } from './models/image-encoder.js';
 export type { CLIPTextModel, EncodeTextOptions, TextEncoderOutput } from './models/text-encoder.js';
 export type { BranchInfo, MacsInfo, SizeOptions, UNet2DConditionModel, UNetModel } from './models/unet.js';
+export type { UNetMotionModel } from './models/unet-motion.js';
 export type { UNetSpatioTemporalConditionModel } from './models/unet-spatio-temporal.js';
 export { type Device, type DeviceOptions, devices } from './native/device.js';
 export type { DeviceInfo } from './native/types.js';
 export type {
+  AnimateDiffOptions,
   ClassConditionalLDMOptions,
   DDPMOptions,
   GenerateOptions,
@@ -49,6 +51,7 @@ export type { Dtype } from './options/spec/loading.js';
 export type { VaeTilingOptions } from './options/tiling.js';
 export type { EncodedPrompt, XLEncodedPrompt } from './pipelines/conditioning/text-model.js';
 export { DiffusionPipeline } from './pipelines/diffusion-pipeline.js';
+export { AnimateDiffPipeline } from './pipelines/families/animatediff.js';
 export { pipelineForInputs } from './pipelines/families/auto.js';
 export { ClassConditionalLDMPipeline } from './pipelines/families/class-conditional-ldm.js';
 export {

@@ -11,7 +11,12 @@ const LABORATORY = /^lib\/((cli|compare|entries|judge|metrics|quality|reproduce|
 test('deepcache has these names', () => {
   expect(Object.keys(main).sort()).toEqual(
     [
-      ...['DiffusionPipeline', 'StableDiffusionPipeline', 'StableDiffusionImg2ImgPipeline'],
+      ...[
+        'DiffusionPipeline',
+        'StableDiffusionPipeline',
+        'StableDiffusionImg2ImgPipeline',
+        'AnimateDiffPipeline',
+      ],
       ...['StableDiffusionInpaintPipeline', 'StableDiffusionXLPipeline', 'StableDiffusionXLImg2ImgPipeline'],
       ...['StableDiffusionXLInpaintPipeline', 'LatentConsistencyModelPipeline', 'DDPMPipeline'],
       ...['ClassConditionalLDMPipeline', 'StableVideoDiffusionPipeline', 'TextToVideoZeroPipeline'],

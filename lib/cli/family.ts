@@ -5,6 +5,7 @@ import { findPipeline } from '../pipelines/loading/registry.js';
 import type { GenerateFlags } from './generate-options.js';
 
 const SVD = 'StableVideoDiffusionPipeline';
+const ANIMATEDIFF = 'AnimateDiffPipeline';
 
 /** What models of a class make without a picture or a number of frames. */
 const OF_CLASS: Readonly<Record<string, Family>> = {
@@ -13,6 +14,7 @@ const OF_CLASS: Readonly<Record<string, Family>> = {
   StableDiffusionXLPipeline: 'xl',
   StableDiffusionXLImg2ImgPipeline: 'xl-img2img',
   StableDiffusionXLInpaintPipeline: 'xl-inpaint',
+  [ANIMATEDIFF]: 'animatediff',
   [SVD]: 'svd',
   DDPMPipeline: 'ddpm',
   ClassConditionalLDMPipeline: 'ldm',
@@ -35,7 +37,7 @@ export function pipelineOf(family: Family, loaded: DiffusionPipeline<any, any>):
 
 /** Whether a model, or a model asked for several frames, makes a video. */
 export function makesVideo(className: string | undefined, { frames }: GenerateFlags): boolean {
-  return className === SVD || frames !== undefined;
+  return className === SVD || className === ANIMATEDIFF || frames !== undefined;
 }
 
 /**
@@ -45,7 +47,7 @@ export function makesVideo(className: string | undefined, { frames }: GenerateFl
  */
 export function familyOf(className: string | undefined, flags: GenerateFlags): Family {
   const own = (className === undefined ? undefined : OF_CLASS[className]) ?? 'text2img';
-  if (own === 'svd' || own === 'ddpm' || own === 'ldm') return own;
+  if (['animatediff', 'svd', 'ddpm', 'ldm'].includes(own)) return own;
   const { frames, image, mask } = flags;
   if (frames !== undefined) {
     requireFrames(className, flags);

@@ -46,6 +46,7 @@ export interface GenerateFlags {
   offline?: boolean;
   cacheDir?: string;
   vae?: string;
+  motionAdapter?: string;
   device?: Device;
   dtype?: Dtype;
   previewEvery?: number;

@@ -115,8 +115,7 @@ async function prepareOutputs(
     if (why) throw invalidArgument('output', why);
   } else {
     const endings = isVideo ? VIDEO_ENDINGS : PICTURE_ENDINGS;
-    const many = isVideo ? 1 : count;
-    outputs.output = await OutputFile.prepare(output, { option: 'output', endings, count: many, force });
+    outputs.output = await OutputFile.prepare(output, { option: 'output', endings, count, force });
     if (extname(output).toLowerCase() === '.mp4') await requireFfmpeg();
   }
   if (flags.preview !== undefined) {
@@ -163,7 +162,14 @@ async function save(
   }
   if (isVideo) {
     const options = { ...encoding, ...(fps !== undefined && { fps }) };
-    return [await output.write(0, (part) => saveVideo(images, part, options))];
+    const { length: videos } = output.files;
+    const frames = Math.ceil(images.length / videos);
+    const files: string[] = [];
+    for (let i = 0; i < videos; i++) {
+      const own = images.slice(i * frames, (i + 1) * frames);
+      files.push(await output.write(i, (part) => saveVideo(own, part, options)));
+    }
+    return files;
   }
   const files: string[] = [];
   for (const [i, image] of images.entries())

@@ -20,7 +20,7 @@ export class PreviewOutput {
   #failure: { error: unknown } | undefined;
   #isShown = false;
 
-  /** @param files one for each image, replaced as a whole each time: who watches them never sees half a picture. */
+  /** @param files one for each image, or for the first frame of each video, replaced as a whole each time: who watches them never sees half a picture. */
   constructor(
     private readonly context: CliContext,
     private readonly line: StatusLine,
@@ -73,7 +73,8 @@ export class PreviewOutput {
     const images = this.files ? await preview.toImages({ signal }) : [await preview.toImage(0, { signal })];
     if (this.#protocol) this.#show(await (images[0] as Image).toBuffer('png'), this.#protocol);
     for (const [i, file] of (this.files ?? []).entries()) {
-      await replaceFile(file, (part) => (images[i] as Image).save(part));
+      const image = images[Math.floor((i * images.length) / (this.files?.length ?? 1))] as Image;
+      await replaceFile(file, (part) => image.save(part));
     }
   }
 

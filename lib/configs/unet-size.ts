@@ -32,6 +32,14 @@ export function unetDefaults(config: Fields): UnetDefaults {
   if (config._class_name === 'UNetSpatioTemporalConditionModel') {
     return { ...size, scale: 8, contextLength: 1, frames: number(config.num_frames, 25) };
   }
+  if (config._class_name === 'UNetMotionModel') {
+    return {
+      ...size,
+      scale: 8,
+      contextLength: 77,
+      frames: Math.min(16, number(config.motion_max_seq_length, 32)),
+    };
+  }
   return { ...size, scale: 8, contextLength: 77 };
 }
 

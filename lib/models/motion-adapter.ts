@@ -1,4 +1,4 @@
-import { invalidConfig, invalidWeights } from '../errors.js';
+import { DeepCacheError, invalidConfig, invalidWeights } from '../errors.js';
 import { isFolder } from '../files/read.js';
 import type { TensorSource } from '../native/types.js';
 import { openWeights } from '../weights/open.js';
@@ -63,17 +63,34 @@ export async function readMotionAdapter(place: string, options: FindOptions = {}
   if (!table) {
     throw invalidWeights(place, 'holds no motion modules with tables of positions (motion_modules.*)');
   }
+  if (folder.config) requireSupported(place, folder.config);
   const [rows = 0] = table.shape;
   const known = folder.config ?? {
     motion_num_attention_heads: 8,
     motion_max_seq_length: rows,
     use_motion_mid_block: tensors.some(({ name }) => name.startsWith('mid_block.')),
   };
-  if (folder.config && folder.config._class_name !== 'MotionAdapter') {
-    throw invalidConfig(`${place}/config.json`, 'is not that of a MotionAdapter');
-  }
   const config = Object.entries(FIELDS).flatMap(([from, to]) => (from in known ? [[to, known[from]]] : []));
   return { place, config: Object.fromEntries(config), tensors, stamps };
+}
+
+/** Throws for a folder of something else, and for adapters that diffusers' UNetMotionModel cannot load either. */
+function requireSupported(place: string, config: Readonly<Record<string, unknown>>): void {
+  const path = `${place}/config.json`;
+  if (config._class_name !== 'MotionAdapter') throw invalidConfig(path, 'is not that of a MotionAdapter');
+  const layers = [config.motion_mid_block_layers_per_block ?? 1].flat();
+  if (layers.some((count) => count !== 1)) {
+    throw new DeepCacheError(
+      'ERR_DEEPCACHE_UNSUPPORTED',
+      `${path}: "motion_mid_block_layers_per_block" must be 1, got ${JSON.stringify(layers)}`,
+    );
+  }
+  if (config.conv_in_channels !== undefined && config.conv_in_channels !== null) {
+    throw new DeepCacheError(
+      'ERR_DEEPCACHE_UNSUPPORTED',
+      `${path}: adapters with a first convolution of their own ("conv_in_channels", PIA's) are not supported`,
+    );
+  }
 }
 
 /** The U-Net of an image model with motion modules (diffusers: UNetMotionModel.from_unet2d). */
@@ -82,13 +99,15 @@ export async function withMotion(
   adapter: MotionAdapter,
   { signal, log }: Pick<FindOptions, 'signal' | 'log'> = {},
 ): Promise<NetworkFiles> {
-  const own = [...(unet.tensors ?? [])];
+  const read = [...(unet.tensors ?? [])];
   const stamps = new Map([...(unet.stamps ?? []), ...adapter.stamps]);
   for (const path of unet.tensors ? [] : unet.files) {
     const file = await openWeights(path, { signal, log });
-    own.push(...file.tensors);
+    read.push(...file.tensors);
     stamps.set(path, file.stamp);
   }
+  // One that has motion modules gets others.
+  const own = read.filter(({ name }) => !MODULE.test(name));
   const inMotion = (types: unknown) =>
     Array.isArray(types) ? types.map((type) => String(type).replace(/2D$/, 'Motion')) : types;
   const config = {

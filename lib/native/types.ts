@@ -336,7 +336,7 @@ export interface DenoiseRequest extends UnetConditions, VideoShape, ControlReque
   readonly table: StepTable;
   /** [b, c, h, w], scaled by the scheduler's initNoiseSigma. */
   readonly latents: Floats;
-  /** [draws, b, c, h, w], or what makes them. */
+  /** [draws, b, c, h, w], or what makes them. U-Nets with motion modules: [draws, videos, c, frames, h, w]. */
   readonly noise?: Floats | NoiseDraws;
   /** Constant extra U-Net input channels, [outputs * b, in - c, h, w]. */
   readonly constant?: Floats;
@@ -355,7 +355,7 @@ export interface DenoiseRequest extends UnetConditions, VideoShape, ControlReque
 
 /** Draws of noise that a run makes when its rows need them. */
 export interface NoiseDraws {
-  /** One for the whole batch, or one for each image; the run has copies of them. */
+  /** One for the whole batch, or one for each image or video; the run has copies of them. */
   readonly generators: readonly NativeGenerator[];
   /** For every draw, whether the table names it: the others are made, and dropped. */
   readonly used: readonly boolean[];

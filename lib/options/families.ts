@@ -8,6 +8,7 @@ export const FAMILIES = {
   'xl-inpaint': 'SDXL inpainting',
   svd: 'Stable Video Diffusion',
   zero: 'Text2Video-Zero',
+  animatediff: 'AnimateDiff',
   ddpm: 'DDPM',
   ldm: 'class-conditional models',
   load: 'loading',
@@ -22,7 +23,9 @@ export const FROM_IMAGE = ['img2img', 'xl-img2img'] as const;
 export const INPAINT = ['inpaint', 'xl-inpaint'] as const;
 /** Pictures from text by way of latents. */
 export const LATENT = [...SD, ...XL] as const;
-export const TEXT = [...LATENT, 'zero'] as const;
+/** The same, and videos that are made alike: from several prompts at once, in one loop. */
+export const PROMPTED = [...LATENT, 'animatediff'] as const;
+export const TEXT = [...PROMPTED, 'zero'] as const;
 export const SAMPLING = ['ddpm', 'ldm'] as const;
 /** All but loading. */
 export const ALL = [...TEXT, 'svd', ...SAMPLING] as const;
@@ -32,6 +35,7 @@ export function familyNames(families: readonly Family[]): string[] {
   const groups: [string, readonly Family[]][] = [
     ['all', ALL],
     ['models of text', TEXT],
+    ['Stable Diffusion, SDXL and AnimateDiff', PROMPTED],
     ['Stable Diffusion and SDXL', LATENT],
     ['SDXL', XL],
     ['image to image', FROM_IMAGE],

@@ -24,6 +24,9 @@ export type XLInpaintOptions = Valid<OptionsOf<'xl-inpaint'>>;
 /** Options of Stable Video Diffusion: `image` is the picture that the video begins with. */
 export type VideoOptions = Valid<OptionsOf<'svd'>>;
 
+/** Options of AnimateDiff: those of text to image, but for ControlNets, and `numFrames`. */
+export type AnimateDiffOptions = Valid<OptionsOf<'animatediff'>>;
+
 /** Options of Text2Video-Zero; there is one prompt. */
 export type TextToVideoZeroOptions = Valid<OptionsOf<'zero'>>;
 

@@ -18,6 +18,7 @@ import { aboutModel } from './loading/about-model.js';
 import { withDefaults } from './loading/generation-config.js';
 import { readModelIndex } from './loading/model-index.js';
 import type { ModelName } from './loading/model-name.js';
+import { checkMotionAdapter } from './loading/motion-parts.js';
 import type { GenerationDefaults, LoadOptions, ModelIndex, PipelineParts } from './loading/parts.js';
 import { requirePipeline } from './loading/registry.js';
 import type { GenerateResult, OutputKind } from './outputs/result.js';
@@ -104,6 +105,7 @@ export abstract class DiffusionPipeline<
     // biome-ignore lint/complexity/noThisInStatic: the class that it was called on decides what is made
     const own = this.className === DiffusionPipeline.className ? index.className : this.className;
     const pipeline = requirePipeline(own, index.source.place);
+    checkMotionAdapter(own, load);
     // Loading it takes a moment in one go, which would later be felt at the first picture.
     const pictures = loadSharp().catch(() => undefined);
     const callbacks = new Callbacks();
@@ -277,15 +279,13 @@ export abstract class DiffusionPipeline<
    * the caller's until the pipeline is disposed.
    */
   protected async beside<Resolved, T>(options: Options, work: (run: Resolved) => Promise<T>): Promise<T> {
+    const { family, components, scheduler } = this;
     const given = withDefaults(this.defaults, options);
-    const { family } = this;
-    const facts = family.facts(this.components);
-    const resolved: Resolved & object =
-      family.resolveTexts?.(given, facts) ?? family.resolve(given, facts, this.scheduler, undefined);
-    return this.#queue.beside(
-      (signal) => this.components.models.gate.run(() => work({ ...resolved, signal }), signal),
-      given.signal,
-    );
+    const facts = family.facts(components);
+    const texts = family.resolveTexts?.(given, facts);
+    const run = texts ?? family.resolve(given, facts, scheduler, undefined);
+    const job = (signal: AbortSignal) => components.models.gate.run(() => work({ ...run, signal }), signal);
+    return this.#queue.beside(job, given.signal);
   }
 
   /** @internal Loads what goes beside the parts of the family. */

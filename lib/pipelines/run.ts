@@ -120,6 +120,7 @@ async function usualLoop<O extends RunOptions, P extends PipelineParts>(
   previews: PreviewSettings | undefined,
 ): Promise<LoopResult> {
   const [batch, , height, width] = options.latent;
+  const { frames } = options;
   const draws = await drawsOf(plan, noise, options);
   const { table = plan.table } = start;
   return runLoop(
@@ -127,6 +128,7 @@ async function usualLoop<O extends RunOptions, P extends PipelineParts>(
     {
       ...start,
       batch,
+      ...(frames !== undefined && { frames }),
       outputs: options.guided ? 2 : 1,
       height,
       width,
@@ -143,10 +145,10 @@ async function usualLoop<O extends RunOptions, P extends PipelineParts>(
 async function drawsOf(
   { compiled: { motion, noiseUsed } }: RunPlan,
   noise: NoiseSource,
-  { latent: [batch, ...each], signal }: Pick<RunOptions, 'latent' | 'signal'>,
+  { latent, images, signal }: Pick<RunOptions, 'latent' | 'images' | 'signal'>,
 ): Promise<NoiseDraws | Float32Array | undefined> {
   if (!motion || !noiseUsed.includes(true)) return noise.following(noiseUsed);
-  return motionDraws({ motion, seeds: noise.seeds, batch, count: countOf(each) }, signal);
+  return motionDraws({ motion, seeds: noise.seeds, batch: images, count: countOf(latent) / images }, signal);
 }
 
 /** Four-channel inpainting: after each call the kept part is put back, noised for the next call's timestep. */

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "classes.h"
-#include "generator.h"
 #include "ip_adapter.h"
+#include "noise_draws.h"
 #include "runtime/error.h"
 #include "table.h"
 
@@ -14,7 +14,6 @@ namespace {
 
 constexpr int kMaxBatch = 1024;
 constexpr int kMaxSide = 8192;  // latent pixels
-constexpr size_t kMaxDraws = 100'000;
 constexpr int kMaxContext = 1 << 16;
 
 struct Size {
@@ -97,50 +96,6 @@ const float* parse_optional(const Argument& in, std::initializer_list<size_t> sh
   if (!in.given()) return nullptr;
   array = in.floats(shape);
   return array.data();
-}
-
-// Makes draws with one generator for the whole batch, or with one for each sample.
-struct Drawing {
-  std::vector<Generator> generators;
-  std::vector<bool> used;  // draws that nobody uses are made, and dropped
-  size_t batch, count, next = 0;
-
-  void operator()(float* out) {
-    for (; !used[next]; next++) draw(out);
-    draw(out);
-    next++;
-  }
-  void draw(float* out) {
-    if (generators.size() == 1) return generators[0].randn(out, batch * count);
-    for (size_t i = 0; i < batch; ++i) generators[i].randn(out + i * count, count);
-  }
-};
-
-// The draws themselves, or the generators that make them, which are copied as they are now.
-void parse_noise(const Argument& in, size_t batch, size_t channels, Size size, UnetDenoise& out) {
-  const size_t count = channels * size.height * size.width;
-  if (in.is_floats()) {
-    const size_t each = batch * count;
-    const Floats draws = in.floats_of_multiple({batch, channels, size.height, size.width});
-    out.draws = int(draws.size() / each);
-    out.draw_noise = [draws, each, next = size_t(0)](float* to) mutable {
-      std::copy_n(draws.data() + next++ * each, each, to);
-    };
-    return;
-  }
-  Drawing drawing{{}, {}, batch, count};
-  const Argument generators = in["generators"], used = in["used"];
-  for (const Argument& generator : generators.elements(batch))
-    drawing.generators.push_back(
-        unwrap<NativeGenerator>(generator, "a Generator made by this addon").generator());
-  if (drawing.generators.size() != 1 && drawing.generators.size() != batch)
-    generators.fail("an array of 1 or batch (" + std::to_string(batch) + ") generators",
-                    std::to_string(drawing.generators.size()));
-  for (const Argument& draw : used.elements(kMaxDraws)) {
-    drawing.used.push_back(draw.boolean());
-    out.draws += drawing.used.back() ? 1 : 0;
-  }
-  out.draw_noise = std::move(drawing);
 }
 
 int parse_every(const Argument& in) { return in.given() ? int(in.integer(1, 1 << 30)) : 0; }
@@ -231,7 +186,9 @@ std::shared_ptr<const DenoiseInputs> parse_denoise(const Argument& in, const Une
                                               inputs->history[size_t(i)]);
   }
   if (const Argument noise = in["noise"]; noise.given()) {
-    parse_noise(noise, batch, channels, size, out);
+    // A video of motion modules is drawn as a whole, [channels, frames, h, w].
+    const size_t frames = config.motion ? size_t(out.frames) : 1;
+    parse_noise(noise, {batch / frames, channels, frames, size.height * size.width}, out);
   }
 
   const Argument constant = in["constant"];

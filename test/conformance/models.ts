@@ -35,13 +35,17 @@ export class Models {
    * A pipeline of the class that diffusers has under the name, by default the one that the folder's model_index.json
    * names. Throws ERR_DEEPCACHE_UNSUPPORTED for a class that the package does not export.
    *
-   * @param vae a folder with another autoencoder.
+   * @param parts folders with another autoencoder, or with motion modules.
    */
-  async pipeline(folder: string, className?: string, vae?: string): Promise<Pipeline> {
+  async pipeline(
+    folder: string,
+    className?: string,
+    parts: Readonly<Partial<Record<'vae' | 'motionAdapter', string>>> = {},
+  ): Promise<Pipeline> {
     const name = className ?? String((await readJson(join(folder, 'model_index.json'))).value._class_name);
-    return this.once(`${name} ${folder} ${vae ?? ''}`, async () => {
-      const other = vae === undefined ? {} : { vae: await this.placeOf(vae) };
-      const options = { ...this.loadOptions(), ...other };
+    return this.once(`${name} ${folder} ${JSON.stringify(parts)}`, async () => {
+      const others = Object.entries(parts).map(async ([part, place]) => [part, await this.placeOf(place)]);
+      const options = { ...this.loadOptions(), ...Object.fromEntries(await Promise.all(others)) };
       return pipelineClass(name).fromPretrained(await this.placeOf(folder), options);
     });
   }

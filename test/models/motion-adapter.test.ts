@@ -1,70 +1,35 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { FolderSource } from '../../lib/models/folder-source.js';
 import { readMotionAdapter, withMotion } from '../../lib/models/motion-adapter.js';
 import { UNetMotionModel } from '../../lib/models/unet-motion.js';
-import { native } from '../../lib/native/binding.js';
+import type { RunOptions } from '../../lib/pipelines/inputs/options.js';
+import { planRun } from '../../lib/pipelines/loop/denoise.js';
+import { DDIMScheduler } from '../../lib/schedulers/index.js';
+import { concat } from '../../lib/tensor.js';
+import { swapped } from '../conformance/checks/motion.js';
 import { backend, FOLDER, noise } from '../native-addon/tiny-model.js';
-import { writeSafetensors } from '../safetensors-file.js';
+import { adapterFile, original } from './tiny-motion.js';
 
 const FRAMES = 3;
-const MOTION = {
-  _class_name: 'UNetMotionModel',
-  motion_num_attention_heads: 8,
-  motion_max_seq_length: 4,
-  use_motion_mid_block: true,
-};
 
 let folder: string;
 let unet: UNetMotionModel;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'deepcache-motion-'));
-  unet = await load(adapterFile('v2.safetensors', original, 0.2));
+  unet = await load(adapterFile(folder, 'v2.safetensors', original, 0.2));
 });
 afterAll(() => {
   unet.native.dispose();
   rmSync(folder, { recursive: true });
 });
 
-const tinyConfig = JSON.parse(readFileSync(join(FOLDER, 'unet/config.json'), 'utf8'));
 const plain = () => new FolderSource(FOLDER).network('unet');
 
 async function load(file: string): Promise<UNetMotionModel> {
   return UNetMotionModel.load(backend, await withMotion(await plain(), await readMotionAdapter(file)));
-}
-
-/** The name that the authors' code gives to a tensor. */
-function original(name: string): string {
-  return name
-    .replace(/(motion_modules\.\d+\.)/, '$1temporal_transformer.')
-    .replace('.pos_embed.', '.attention_blocks.0.pos_encoder.')
-    .replace('.attn1.', '.attention_blocks.0.')
-    .replace('.attn2.', '.attention_blocks.1.')
-    .replace('.norm1.', '.norms.0.')
-    .replace('.norm2.', '.norms.1.')
-    .replace('.norm3.', '.ff_norm.');
-}
-
-/** Seeded motion modules for the tiny U-Net; `scale`: of what they add. */
-function adapterFile(file: string, naming: (name: string) => string, scale: number, mid = true): string {
-  const config = { ...tinyConfig, ...MOTION, use_motion_mid_block: mid };
-  const types = (list: string[]) => list.map((type) => type.replace(/2D$/, 'Motion'));
-  config.down_block_types = types(config.down_block_types);
-  config.up_block_types = types(config.up_block_types);
-  const wanted = native().weightShapes('unet', JSON.stringify(config));
-  const tensors = wanted
-    .filter(({ name }) => name.includes('motion_modules'))
-    .map(({ name, shape }) => {
-      const data = noise(shape.reduce((product, size) => product * size, 1));
-      const factor = name.includes('proj_out') ? scale : 0.2;
-      const stored = name.endsWith('.pe') ? [1, ...shape] : shape;
-      return [naming(name), { shape: [...stored], data: data.map((value) => value * factor) }] as const;
-    });
-  const path = join(folder, file);
-  writeSafetensors(path, Object.fromEntries(tensors));
-  return path;
 }
 
 function request(frames = FRAMES) {
@@ -85,13 +50,13 @@ const forward = async (model: UNetMotionModel, more: object = {}) =>
 
 describe('a U-Net with motion modules', () => {
   test('is the same from names of the original code and of diffusers', async () => {
-    const other = await load(adapterFile('names.safetensors', (name) => name, 0.2));
+    const other = await load(adapterFile(folder, 'names.safetensors', (name) => name, 0.2));
     expect(await forward(other)).toEqual(await forward(unet));
     other.native.dispose();
   });
 
   test('is the image model, frame by frame, where the modules add nothing', async () => {
-    const idle = await load(adapterFile('idle.safetensors', original, 0));
+    const idle = await load(adapterFile(folder, 'idle.safetensors', original, 0));
     const all = await forward(idle);
     const { sample } = request();
     const each = all.length / FRAMES;
@@ -116,7 +81,7 @@ describe('a U-Net with motion modules', () => {
   });
 
   test('may have none in the middle', async () => {
-    const other = await load(adapterFile('v1.safetensors', original, 0.2, false));
+    const other = await load(adapterFile(folder, 'v1.safetensors', original, 0.2, false));
     expect(other.config.use_motion_mid_block).toBe(false);
     expect(await forward(other)).not.toEqual(await forward(unet));
     other.native.dispose();
@@ -128,5 +93,46 @@ describe('a U-Net with motion modules', () => {
     );
     const other = join(FOLDER, 'vae/diffusion_pytorch_model.safetensors');
     await expect(readMotionAdapter(other)).rejects.toThrow(`${other}`);
+  });
+
+  test.each([
+    [{ motion_mid_block_layers_per_block: 2 }, '"motion_mid_block_layers_per_block" must be 1, got [2]'],
+    [{ conv_in_channels: 9 }, 'are not supported'],
+  ])('refuses folders of adapters with %j', async (fields, message) => {
+    const place = join(folder, `folder${Object.keys(fields)[0]}`);
+    mkdirSync(place);
+    cpSync(join(folder, 'v2.safetensors'), join(place, 'diffusion_pytorch_model.safetensors'));
+    const known = { _class_name: 'MotionAdapter', motion_max_seq_length: 4 };
+    writeFileSync(join(place, 'config.json'), JSON.stringify({ ...known, ...fields }));
+    await expect(readMotionAdapter(place)).rejects.toThrow(message);
+  });
+
+  test('draws the noise of a video as a whole, channels before frames', async () => {
+    const idle = await load(adapterFile(folder, 'idle.safetensors', original, 0));
+    const scheduler = new DDIMScheduler();
+    const facts = { levels: 4, layersPerBlock: 2 };
+    const { table } = planRun(scheduler, facts, { steps: 2, eta: 1, span: {} } as RunOptions, () => {});
+    const { context, contextLength, height, width } = request();
+    const size = { batch: FRAMES, height, width, outputs: 1 as const, table, latents: noise(FRAMES * 256) };
+    const draw = noise(FRAMES * 256, 7);
+    const [first, second] = [draw, draw.map((value) => -value)];
+    const run = async (more: object) =>
+      (await idle.native.denoise({ ...size, contextLength, context, ...more }).promise).latents;
+    const drawn = concat([first, second]);
+    const video = await run({ frames: FRAMES, noise: drawn });
+    const each = [first, second].map((one) => swapped(one, [1, 4, FRAMES, height, width]));
+    for (let frame = 0; frame < FRAMES; frame++) {
+      const part = (values: Float32Array) => values.slice(frame * 256, (frame + 1) * 256);
+      const alone = await run({
+        batch: 1,
+        frames: 1,
+        latents: part(size.latents),
+        noise: concat(each.map(part)),
+      });
+      alone.forEach((value, i) => {
+        expect(value).toBeCloseTo(part(video)[i] as number, 3);
+      });
+    }
+    idle.native.dispose();
   });
 });

@@ -43,6 +43,7 @@ const RIGHT: { readonly [Name in Exclude<Family, 'load'>]: object } = {
   'xl-inpaint': masked,
   svd: { image: picture },
   zero: { prompt: 'a' },
+  animatediff: { prompt: 'a' },
   ddpm: {},
   ldm: { classLabels: 1 },
 };

@@ -18,6 +18,7 @@ const RIGHT: { readonly [Name in Family]: object } = {
   'xl-inpaint': { prompt: 'a', image: picture, maskImage: picture },
   svd: { image: picture },
   zero: { prompt: 'a' },
+  animatediff: { prompt: 'a' },
   ddpm: {},
   ldm: { classLabels: 1 },
   load: {},
@@ -73,7 +74,7 @@ describe('names', () => {
     expect(message).toBe('stepz is not an option; did you mean steps?');
     const other = thrown(() => checkOptions('zero', { prompt: 'a', previewEvery: 3 })).message;
     expect(other).toBe(
-      'previewEvery is not an option of Text2Video-Zero; it is one of Stable Diffusion and SDXL',
+      'previewEvery is not an option of Text2Video-Zero; it is one of Stable Diffusion, SDXL and AnimateDiff',
     );
   });
 

@@ -1,4 +1,4 @@
-import { LATENT } from '../families.js';
+import { PROMPTED } from '../families.js';
 import * as kinds from '../kinds.js';
 import { option } from '../option.js';
 
@@ -7,7 +7,7 @@ export const GUIDANCE_OPTIONS = {
   /** The guidance scale of each U-Net call, instead of `guidanceScale`. */
   guidanceSchedule: option({
     kind: kinds.realNumbers(0, 1000),
-    families: LATENT,
+    families: PROMPTED,
     help: 'the guidance scale of each U-Net call',
     flag: { spelling: '--guidance-schedule <x,x,...>', group: 'how' },
   }),
@@ -17,14 +17,14 @@ export const GUIDANCE_OPTIONS = {
    */
   cutoffStepIndex: option({
     kind: kinds.whole(0, 100_000),
-    families: LATENT,
+    families: PROMPTED,
     help: 'the last U-Net call, from 0, with guidance; those after it cost half as much',
     flag: { spelling: '--cutoff-step-index <n>', group: 'how' },
   }),
   /** The same as a share of the calls, 0 to 1. */
   cutoffStepRatio: option({
     kind: kinds.real(0, 1),
-    families: LATENT,
+    families: PROMPTED,
     help: 'the same as a share of the calls',
     excludes: ['cutoffStepIndex'],
     flag: { spelling: '--cutoff-step-ratio <x>', group: 'how' },

@@ -3,7 +3,7 @@ import { checkImageInput, type ImageSource } from '../../images/input.js';
 import { checkIpAdapterScale, type IpAdapterScale } from '../../ip-adapter/scale.js';
 import type { Tensor } from '../../tensor.js';
 import { requireTensor } from '../checks.js';
-import { LATENT } from '../families.js';
+import { PROMPTED } from '../families.js';
 import * as kinds from '../kinds.js';
 import { option } from '../option.js';
 
@@ -32,7 +32,7 @@ export const IP_ADAPTER_OPTIONS = {
         checkImageInput(name, value, []);
       }),
     ),
-    families: LATENT,
+    families: PROMPTED,
     help: 'the picture that prompts the run, for IP-Adapters',
     excludes: ['ipAdapterImageEmbeds'],
   }),
@@ -55,7 +55,7 @@ export const IP_ADAPTER_OPTIONS = {
         );
       }),
     ),
-    families: LATENT,
+    families: PROMPTED,
     help: 'encoded pictures in the place of ipAdapterImage',
   }),
   /**
@@ -70,7 +70,7 @@ export const IP_ADAPTER_OPTIONS = {
         checkIpAdapterScale(name, value);
       }),
     ),
-    families: LATENT,
+    families: PROMPTED,
     help: 'how much pictures of IP-Adapters count',
     fallback: '1',
   }),

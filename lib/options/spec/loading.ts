@@ -64,6 +64,16 @@ export const LOAD_OPTIONS = {
     help: '[ControlNets](controlnet.md) to load with the model',
     flag: { spelling: '--control-net <path>', group: 'model' },
   }),
+  /**
+   * Motion modules, with which a model of Stable Diffusion 1 makes videos (AnimateDiff): a folder in diffusers' layout, or
+   * a file of the authors. The pipeline is an `AnimateDiffPipeline` then.
+   */
+  motionAdapter: option({
+    kind: kinds.path,
+    families,
+    help: '[motion modules](animatediff.md), with which a model of Stable Diffusion 1 makes videos',
+    flag: { spelling: '--motion-adapter <path>', group: 'model' },
+  }),
   /** Prefer weight files of this variant, such as 'fp16'. */
   variant: option({
     kind: kinds.fileNamePart,

@@ -1,4 +1,4 @@
-import { FROM_IMAGE, INPAINT, LATENT, TEXT, XL } from '../families.js';
+import { FROM_IMAGE, INPAINT, LATENT, PROMPTED, TEXT, XL } from '../families.js';
 import * as kinds from '../kinds.js';
 import { option } from '../option.js';
 import { MAX_IMAGES } from './run.js';
@@ -20,11 +20,11 @@ export const PICTURE_OPTIONS = {
     fallback: "the model's",
     flag: { spelling: '--height <pixels>', group: 'make' },
   }),
-  /** Images of each prompt or class, 1 by default. */
+  /** Images, or videos, of each prompt or class, 1 by default. */
   numImages: option({
     kind: kinds.count(MAX_IMAGES),
-    families: [...LATENT, 'ldm'],
-    help: 'images of each prompt',
+    families: [...PROMPTED, 'ldm'],
+    help: 'images or videos of each prompt',
     fallback: '1',
     flag: { spelling: '--num-images <n>', group: 'make' },
   }),
@@ -35,6 +35,13 @@ export const PICTURE_OPTIONS = {
     help: 'same as numImages',
     aliasOf: 'numImages',
     flag: { spelling: '--num-images-per-prompt <n>', group: 'make', help: 'same as --num-images' },
+  }),
+  /** diffusers' name of `numImages`. */
+  numVideosPerPrompt: option({
+    kind: kinds.count(MAX_IMAGES),
+    families: ['animatediff'],
+    help: 'same as numImages',
+    aliasOf: 'numImages',
   }),
   /** Images, 1 by default. */
   batchSize: option({
@@ -107,10 +114,13 @@ export const PICTURE_OPTIONS = {
       help: 'let pixels outside the mask change a little, as models do',
     },
   }),
-  /** Noise of unit variance to start from, [images, 4, height / 8, width / 8], instead of the seed's. */
+  /**
+   * Noise of unit variance to start from, [images, 4, height / 8, width / 8], instead of the seed's; AnimateDiff's is
+   * [videos, 4, frames, height / 8, width / 8], as in diffusers.
+   */
   latents: option({
     kind: kinds.latents,
-    families: ['text2img', 'xl', 'xl-inpaint', 'svd', 'zero', 'ddpm', 'ldm'],
+    families: ['text2img', 'xl', 'xl-inpaint', 'animatediff', 'svd', 'zero', 'ddpm', 'ldm'],
     help: 'noise to start from',
     fallback: "the seed's",
     flag: {

@@ -1,6 +1,6 @@
 import type { StepEvent } from '../../pipelines/outputs/result.js';
 import type { SamplerOptions } from '../../schedulers/run-options.js';
-import { ALL, LATENT, SAMPLING, TEXT } from '../families.js';
+import { ALL, LATENT, PROMPTED, SAMPLING, TEXT } from '../families.js';
 import * as kinds from '../kinds.js';
 import { option } from '../option.js';
 
@@ -57,7 +57,7 @@ export const RUN_OPTIONS = {
   /** One generator for each image. */
   seeds: option({
     kind: kinds.seeds,
-    families: [...LATENT, ...SAMPLING],
+    families: [...PROMPTED, ...SAMPLING],
     help: 'a seed for each image',
     excludes: ['seed'],
     flag: { spelling: '--seeds <n,n,...>', group: 'make' },
@@ -92,7 +92,7 @@ export const RUN_OPTIONS = {
   /** Timesteps of your own, from high to low, for the samplers that take them; 'AYS' are the ten of Align Your Steps. */
   timesteps: option({
     kind: kinds.ownSteps,
-    families: LATENT,
+    families: PROMPTED,
     help: 'timesteps of your own, from high to low, for samplers that take them; AYS: ten optimised ones',
     excludes: ['sigmas'],
     flag: { spelling: '--timesteps <t,t,...>', group: 'how' },
@@ -100,7 +100,7 @@ export const RUN_OPTIONS = {
   /** Noise levels of your own, from high to low, for the samplers that take them. */
   sigmas: option({
     kind: kinds.ownSteps,
-    families: [...LATENT, 'svd'],
+    families: [...PROMPTED, 'svd'],
     help: 'the same, as sigmas',
     flag: { spelling: '--sigmas <s,s,...>', group: 'how' },
   }),
@@ -132,7 +132,7 @@ export const RUN_OPTIONS = {
   /** Every how many U-Net calls `onStep` receives a preview. Default: never. */
   previewEvery: option({
     kind: kinds.whole(1, 100_000, 'count'),
-    families: LATENT,
+    families: PROMPTED,
     help: 'make a preview every so many U-Net calls (`await event.preview.toImage()`)',
     fallback: 'never',
     flag: {

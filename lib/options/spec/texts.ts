@@ -1,4 +1,4 @@
-import { LATENT, TEXT, XL } from '../families.js';
+import { PROMPTED, TEXT, XL } from '../families.js';
 import * as kinds from '../kinds.js';
 import { option } from '../option.js';
 
@@ -88,7 +88,7 @@ export const TEXT_OPTIONS = {
    */
   loraSyntax: option({
     kind: kinds.flag,
-    families: LATENT,
+    families: PROMPTED,
     help: 'read <lora:name:0.8> in prompts',
     fallback: 'false',
   }),

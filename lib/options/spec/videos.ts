@@ -13,10 +13,10 @@ const motion = (help: string) =>
 
 /** What videos take besides. */
 export const VIDEO_OPTIONS = {
-  /** Frames of the video. Default: what the model was trained on, 14 or 25. */
+  /** Frames of the video. Default: what the model was trained on, 14 or 25; AnimateDiff 16. */
   numFrames: option({
     kind: kinds.count(512),
-    families: ['svd'],
+    families: ['svd', 'animatediff'],
     help: 'frames of the video',
     fallback: "the model's",
     flag: frames,

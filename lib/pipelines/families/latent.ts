@@ -12,13 +12,14 @@ import { repeatTo } from '../inputs/encode-image.js';
 import {
   type GenerateOptions,
   type RunSpan,
+  requireFewImages,
   resolveTextOptions,
   type Size,
   type TextRunOptions,
 } from '../inputs/options.js';
 import type { PreparedRun, RunKind } from '../inputs/run-kind.js';
 import { factsOf, type ModelFacts } from '../loading/facts.js';
-import { checkInputs } from '../loading/fit.js';
+import { checkInputs, checkMotion } from '../loading/fit.js';
 import type { LatentParts, PipelineInfo } from '../loading/parts.js';
 import { planRun } from '../loop/denoise.js';
 import { estimateMemory } from '../loop/memory.js';
@@ -42,18 +43,21 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
     guidanceScale?: number;
     /** Channels of a tensor that stands for a picture. */
     imageChannels?: readonly number[];
+    /** Of videos: their frames, which are samples that follow each other. */
+    framesOf?: (given: Given, facts: ModelFacts) => number;
   },
 ): LatentFamily<Given, Parts, Inputs> {
-  const { text, kind, guidanceScale, imageChannels } = info;
+  const { text, kind, guidanceScale, imageChannels, framesOf } = info;
   const resolve = (given: Given, facts: ModelFacts, size?: Size, scope?: CheckScope) => {
     const defaults = {
       ...(guidanceScale !== undefined && { guidanceScale }),
       ...(imageChannels && { imageChannels }),
+      ...(framesOf && { latentAxes: ['videos', 'channels', 'frames', 'height', 'width'] }),
       size,
     };
     const options = resolveTextOptions(info.options, given, facts, defaults, scope);
     text.check(options, facts);
-    return options;
+    return framesOf ? asVideos(options, framesOf(given, facts)) : options;
   };
   return {
     ...info,
@@ -63,27 +67,29 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
     checkParts({ unet, vae }, what) {
       const { takesMask } = kind;
       checkInputs(what, { inputs: unet.inChannels, latents: vae.latentChannels, takesMask });
+      checkMotion(what, unet, framesOf !== undefined);
     },
     load: kind.load,
     size: (inputs, { scale }, given) => kind.size(inputs, scale) ?? controlSize(given, scale),
     resolve(given, facts, _, size) {
       const options = resolve(given, facts, size);
       // The size of other kinds of runs is known with their pictures.
-      if (!kind.encodesImages || size) requireShapes(options, { latents: options.latent });
+      if (!kind.encodesImages || size) requireShapes(options, { latents: drawnShape(options) });
       return { ...options, span: spanOf(kind, options) };
     },
     resolveTexts: (given, facts) => resolve(given, facts, undefined, { textsOnly: true }),
     plan: planRun,
     async prepare({ parts, facts, options, inputs, plan, note }) {
       const { unet, vae } = parts;
-      const { batch, latent, guided, tiling, signal } = options;
+      const { batch, frames = 1, latent, guided, tiling, signal } = options;
       if (facts.guidanceWidth > 0 && options.negativePrompt !== undefined) {
         note('the negative prompt is not used: this U-Net takes the guidance scale as an input');
       }
       const prompts = await text.read(parts, options, note);
       const pictures = await ImagePrompts.read(parts.models.ipAdapters, options, signal);
       const size = {
-        batch: guided ? 2 * batch : batch,
+        batch: (guided ? 2 : 1) * latent[0],
+        frames,
         height: latent[2],
         width: latent[3],
         contextLength: prompts.length,
@@ -137,6 +143,7 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
       const { denoisingStart, denoisingEnd } = options.span;
       return Array.from({ length: options.batch }, (_, image) => {
         const own = {
+          Frames: options.frames,
           ...kind.settings(options),
           ...controlFields(parts.models.controls, options),
           ...stages.settings?.(),
@@ -150,6 +157,19 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
       });
     },
   };
+}
+
+/** The samples of videos are their frames. */
+function asVideos(options: TextRunOptions, frames: number): TextRunOptions {
+  const [videos, ...each] = options.latent;
+  requireFewImages(videos * frames);
+  return { ...options, frames, latent: [videos * frames, ...each] };
+}
+
+/** Of start noise: as the generators draw it. */
+function drawnShape({ latent, frames, batch }: TextRunOptions): readonly number[] {
+  const [, channels, height, width] = latent;
+  return frames === undefined ? latent : [batch, channels, frames, height, width];
 }
 
 /** Which part of the schedule a run takes. */

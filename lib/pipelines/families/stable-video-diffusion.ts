@@ -85,7 +85,7 @@ const family: Family<VideoOptions, VideoRunOptions, VideoParts, LoadedImages> = 
             original: await originalOf(inputs, signal),
           },
         );
-        return { ...conditions, frames, oldContexts: options.interleaveContexts };
+        return { ...conditions, oldContexts: options.interleaveContexts };
       },
       async start(noise) {
         // One generator draws for all frames at once.

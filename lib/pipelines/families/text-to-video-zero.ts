@@ -8,7 +8,7 @@ import { sdText } from '../conditioning/sd-text.js';
 import type { Family } from '../family.js';
 import { resolveTextOptions, type TextRunOptions } from '../inputs/options.js';
 import { factsOf } from '../loading/facts.js';
-import { checkInputs } from '../loading/fit.js';
+import { checkInputs, checkMotion } from '../loading/fit.js';
 import { readFolderFacts } from '../loading/folder-facts.js';
 import type { SDParts } from '../loading/parts.js';
 import { registerPipeline } from '../loading/registry.js';
@@ -46,6 +46,7 @@ const family: Family<TextToVideoZeroOptions, VideoZeroOptions, SDParts, undefine
   encoders: sdText.encoders,
   checkParts({ unet, vae }, what) {
     checkInputs(what, { inputs: unet.inChannels, latents: vae.latentChannels, takesMask: false });
+    checkMotion(what, unet, false);
     if (unet.timeCondWidth > 0) {
       throw new DeepCacheError(
         'ERR_DEEPCACHE_UNSUPPORTED',

@@ -54,6 +54,8 @@ export interface RunOptions extends Pick<OptionsOf<'text2img'>, CommonName> {
   readonly images: number;
   /** What is sampled: [images or frames, channels, height, width]. */
   readonly latent: readonly [number, number, number, number];
+  /** So many samples that follow each other are one video. */
+  readonly frames?: number | undefined;
   /** Whether the U-Net computes each of them without the condition, too. */
   readonly guided: boolean;
   /** Of the guidance, with `guided`; may differ between samples. */
@@ -100,6 +102,8 @@ export interface TextDefaults {
   readonly guidanceScale?: number;
   /** Channels of a tensor that stands for a picture. */
   readonly imageChannels?: readonly number[];
+  /** Names of the axes of start noise. */
+  readonly latentAxes?: readonly string[];
   /** The size where options name none; the model's own itself. */
   readonly size?: Size | undefined;
 }
@@ -113,11 +117,16 @@ export function resolveTextOptions(
   family: Family,
   given: GenerateOptions,
   facts: ModelFacts,
-  { guidanceScale: usualGuidance = 7.5, imageChannels = [3], size }: TextDefaults = {},
+  { guidanceScale: usualGuidance = 7.5, imageChannels = [3], latentAxes, size }: TextDefaults = {},
   scope: CheckScope = {},
 ): TextRunOptions {
   const { scale, channels, sampleWidth, sampleHeight, textLayers, tileSize } = facts;
-  const options = checkOptions(family, given, { scale, textLayers, tileSize, imageChannels }, scope);
+  const options = checkOptions(
+    family,
+    given,
+    { scale, textLayers, tileSize, imageChannels, ...(latentAxes && { latentAxes }) },
+    scope,
+  );
   const { width = size?.width ?? sampleWidth * scale, height = size?.height ?? sampleHeight * scale } =
     options;
   const prompts = texts('prompt', options.prompt);

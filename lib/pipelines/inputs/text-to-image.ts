@@ -1,5 +1,6 @@
 import { inSlices, mapParts } from '../../slices.js';
 import { countOf } from '../../tensor.js';
+import { framesFirst } from './frames.js';
 import type { GenerateOptions, RunOptions } from './options.js';
 import type { RunKind, RunStart, StartContext } from './run-kind.js';
 
@@ -31,7 +32,10 @@ export async function startNoise(
 }
 
 async function startFromNoise({ compiled, noise, options }: StartContext): Promise<RunStart> {
+  const { frames = 1, signal } = options;
   const [, ...each] = options.latent;
-  const draw = () => noise.draw(countOf(each), options.signal);
-  return { latents: await startNoise(options, compiled.initNoiseSigma, draw) };
+  // A video is drawn as a whole, [channels, frames, h, w].
+  const draw = () => noise.draw(frames * countOf(each), signal);
+  const latents = await startNoise(options, compiled.initNoiseSigma, draw);
+  return { latents: await inSlices(framesFirst(latents, frames, each), signal) };
 }

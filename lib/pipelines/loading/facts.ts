@@ -20,8 +20,10 @@ export interface ModelFacts {
   /** Layers of the text encoder that has the fewest, and the width of the last one's pooled output. */
   readonly textLayers: number;
   readonly pooledWidth: number;
-  /** Frames that a model of videos was trained on. */
+  /** Frames of a video where options name none; 1: pictures. */
   readonly frames: number;
+  /** Frames that motion modules take at most; undefined: there are none. */
+  readonly maxFrames?: number | undefined;
   /** Classes that a model of classes knows. */
   readonly classes: number;
 }

@@ -3,6 +3,8 @@ import { defaultLog, type Log } from '../../log.js';
 import { unknownFields } from '../../models/known-fields.js';
 import type { PartSource } from '../../models/part-source.js';
 import type { CLIPTextModel } from '../../models/text-encoder.js';
+import type { UNetModel } from '../../models/unet.js';
+import { UNetMotionModel } from '../../models/unet-motion.js';
 import type { CLIPTokenizer } from '../../tokenizers/clip-tokenizer.js';
 import type { SDParts } from './parts.js';
 
@@ -59,6 +61,17 @@ export function checkInputs(
       ? `${what} has an inpainting model: its U-Net takes ${inputs} channels, with a mask and the masked picture. Give it ` +
           'an image and a mask (--image and --mask), or load it as StableDiffusionInpaintPipeline'
       : `${what} has a U-Net that takes ${inputs} channels, of which this pipeline has ${latents}, the latents`,
+  );
+}
+
+/** Throws unless a U-Net has motion modules where a pipeline makes videos with them, and nowhere else. */
+export function checkMotion(what: string, unet: UNetModel, makesVideos: boolean): void {
+  if (unet instanceof UNetMotionModel === makesVideos) return;
+  throw new DeepCacheError(
+    'ERR_DEEPCACHE_UNSUPPORTED',
+    makesVideos
+      ? `${what} has a U-Net without motion modules: load the model with the option motionAdapter (--motion-adapter)`
+      : `${what} has a U-Net with motion modules, which makes videos: an AnimateDiffPipeline takes it`,
   );
 }
 

@@ -8,6 +8,7 @@ import { locateModel } from '../../models/locate.js';
 import { withOverrides } from '../../models/overridden-source.js';
 import type { PartSource } from '../../models/part-source.js';
 import { type OpenedFile, openSingleFile } from '../../models/single-file/open.js';
+import { MOTION_PIPELINE } from './motion-parts.js';
 import { readOriginalIndex } from './original-layout.js';
 import type { LoadOptions, ModelIndex } from './parts.js';
 import { findPipeline } from './registry.js';
@@ -15,7 +16,7 @@ import { findPipeline } from './registry.js';
 /** Options of loading that say where a model's parts are. */
 export type IndexOptions = Pick<
   LoadOptions,
-  'config' | 'vae' | 'textEncoder' | 'textEncoder2' | 'useEma' | 'signal'
+  'config' | 'vae' | 'textEncoder' | 'textEncoder2' | 'useEma' | 'motionAdapter' | 'signal'
 >;
 
 /**
@@ -31,6 +32,7 @@ export async function readModelIndex(model: string, options: IndexOptions = {}):
   const index = await indexOf(opened.source, signal);
   return {
     ...index,
+    ...(options.motionAdapter !== undefined && { className: MOTION_PIPELINE }),
     source: await withOverrides(opened.source, options),
     remarks: [...(place.remark === undefined ? [] : [place.remark]), ...opened.remarks, ...index.remarks],
   };

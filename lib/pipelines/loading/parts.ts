@@ -65,6 +65,8 @@ export interface LatentParts extends PipelineParts {
 
 /** The parts of a Stable Diffusion folder. */
 export interface SDParts extends LatentParts {
+  /** What its motion modules are called, where it has some. */
+  readonly motionAdapter?: string | undefined;
   readonly tokenizer: CLIPTokenizer;
   readonly textEncoder: CLIPTextModel;
 }

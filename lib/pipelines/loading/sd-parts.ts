@@ -1,11 +1,12 @@
+import { basename } from 'node:path';
 import { defaultLog } from '../../log.js';
 import { AutoencoderKL } from '../../models/autoencoder-kl.js';
 import { CLIPTextModel } from '../../models/text-encoder.js';
-import { UNet2DConditionModel } from '../../models/unet.js';
 import { openBackend } from '../../native/device.js';
 import { fitProjection } from '../../previews/fit.js';
 import { knownProjection } from '../../previews/projection.js';
 import { checkFit, tellUnknownFields } from './fit.js';
+import { findMotionAdapter, loadUnet } from './motion-parts.js';
 import type { LoadOptions, ModelIndex, SDParts } from './parts.js';
 import { repairTexts, unetRepairs } from './repairs.js';
 import { loadScheduler } from './scheduler-file.js';
@@ -29,8 +30,9 @@ export async function loadSDParts(index: ModelIndex, options: LoadOptions): Prom
         keepWeights: options.unloadTextEncoder !== true,
       }),
     );
+    const motion = await findMotionAdapter(index, options);
     const unet = await keep(
-      UNet2DConditionModel.load(backend, await source.network('unet', find), {
+      loadUnet(backend, await source.network('unet', find), motion, {
         signal,
         repair: (config) => {
           const repairs = unetRepairs(index.className, config);
@@ -44,6 +46,7 @@ export async function loadSDParts(index: ModelIndex, options: LoadOptions): Prom
     checkFit(source.place, { tokenizer, textEncoder, unet, vae });
     tellUnknownFields(source, { unet, vae }, log);
     const projection = options.fitPreviews ? await fitProjection(vae, signal) : knownProjection(vae);
-    return { backend, tokenizer, textEncoder, unet, vae, scheduler, projection, models };
+    const motionAdapter = motion && basename(motion.place);
+    return { backend, tokenizer, textEncoder, unet, vae, scheduler, projection, models, motionAdapter };
   });
 }

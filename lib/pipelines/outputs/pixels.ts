@@ -32,7 +32,7 @@ async function toImages({ data, shape }: Tensor, signal?: AbortSignal): Promise<
   return images;
 }
 
-/** Pictures of a result, each with what it was made with in its file: a video has one text. */
+/** Pictures of a result, each with what it was made with in its file: the frames of a video have one text. */
 export async function toPictures(
   pixels: Tensor,
   settings: readonly string[],
@@ -40,7 +40,7 @@ export async function toPictures(
 ): Promise<Image[]> {
   const images = await toImages(pixels, signal);
   for (const [i, image] of images.entries()) {
-    image.metadata = { parameters: (settings[i] ?? settings[0]) as string };
+    image.metadata = { parameters: settings[Math.floor((i * settings.length) / images.length)] as string };
   }
   return images;
 }

@@ -140,7 +140,7 @@ export function seedFields(seeds: readonly bigint[], batch: number, image: numbe
 
 /** The end of all settings: the cache and how many calls were in full, the model, and what computed. */
 export function endFields(
-  { model, backend, models }: PipelineParts,
+  { model, backend, models, motionAdapter }: PipelineParts & { readonly motionAdapter?: string | undefined },
   cache: CacheOptions | undefined,
   calls: readonly RanCall[],
 ): SettingsFields {
@@ -148,6 +148,7 @@ export function endFields(
   return {
     DeepCache: cache && (typeof cache === 'string' ? cache : JSON.stringify(cache)),
     'Full calls': full < calls.length && `${full} of ${calls.length}`,
+    'Motion adapter': motionAdapter,
     Loras: models.loras?.settings.loras,
     'Lora hashes': models.loras?.settings.hashes,
     Model: model?.name,

@@ -8,6 +8,7 @@ import { concat } from '../../../lib/tensor.js';
 import type { Findings } from '../findings.js';
 import type { GoldenCase } from '../goldens.js';
 import type { Models, Pipeline } from '../models.js';
+import { checkMotionPipeline } from './motion-pipeline.js';
 import { generateOptions, helperCache } from './pipeline-options.js';
 import { compareNoise, compareRun, type RecordedRun, recordRun } from './pipeline-run.js';
 import { compareCalls } from './unet-calls.js';
@@ -17,12 +18,15 @@ const UNSUPPORTED = ['freeu', 'pag', 'sag', 'tgate'];
 
 /** A whole denoising loop of a diffusers pipeline, with or without the DeepCache helper. */
 export async function checkPipeline(golden: GoldenCase, findings: Findings, models: Models): Promise<void> {
+  if (golden.field('pipeline') === 'AnimateDiffPipeline')
+    return checkMotionPipeline(golden, findings, models);
   const unsupported = UNSUPPORTED.find((name) => golden.field(name) !== undefined);
   if (unsupported) throw new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', `${unsupported} is not implemented`);
   const overrides = golden.field<object>('vae_overrides');
   const other = /^vae replaced by (\S+?)\/vae(?:;|$)/.exec(golden.field<string>('note') ?? '')?.[1];
   const vae = other && join(golden.modelFolderOf(basename(other)), 'vae');
-  const load = (folder: string) => models.pipeline(folder, golden.field<string>('pipeline'), vae);
+  const load = (folder: string) =>
+    models.pipeline(folder, golden.field<string>('pipeline'), vae === undefined ? {} : { vae });
   const pipe = await (overrides ? withVae(golden.modelFolder, overrides, load) : load(golden.modelFolder));
   await comparePipeline(golden, findings, pipe);
 }
@@ -95,7 +99,7 @@ async function compareOutputs(
 }
 
 /** The decoder's output for the final latents, before it is mapped to [0, 1]. */
-async function decode(pipe: Pipeline, { final }: RecordedRun): Promise<Float32Array> {
+export async function decode(pipe: Pipeline, { final }: RecordedRun): Promise<Float32Array> {
   const [batch = 0, ...each] = final.shape;
   const [, height = 0, width = 0] = each;
   const count = final.data.length / batch;
