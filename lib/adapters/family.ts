@@ -8,6 +8,11 @@ const BY_CONTEXT: Readonly<Record<number, string>> = {
   2048: 'SDXL',
 };
 
+/** Models whose U-Nets read text of this width. */
+export function familyOfContext(width: number | undefined): string | undefined {
+  return width !== undefined && Object.hasOwn(BY_CONTEXT, width) ? BY_CONTEXT[width] : undefined;
+}
+
 /** Layers that read text. */
 const READERS = /attn2[._](?:processor\.)?to_[kv]$/;
 
@@ -21,7 +26,8 @@ export function familyOf(groups: ReadonlyMap<string, LayerTensors>): string | un
       return 'a diffusion transformer';
     if (!READERS.test(layer)) continue;
     const inputs = (tensors.get('down') ?? tensors.get('hada_w1_b') ?? tensors.get('diff'))?.shape[1];
-    if (inputs !== undefined && Object.hasOwn(BY_CONTEXT, inputs)) return BY_CONTEXT[inputs];
+    const family = familyOfContext(inputs);
+    if (family !== undefined) return family;
   }
   return undefined;
 }

@@ -11,14 +11,21 @@ const METHODS: readonly (readonly [RegExp, string])[] = [
   [/\.hra_u(?:\.|$)/, 'HRA, a reflection of the weights'],
 ];
 
-/** @throws DeepCacheError ERR_DEEPCACHE_UNSUPPORTED for kinds of adapters that are not computed. */
-export function refuseOthers(path: string, keys: readonly string[]): void {
+/** The kind of adapter that is not computed which keys are of, and the first such key. */
+export function refusedKind(keys: Iterable<string>): { kind: string; key: string } | undefined {
   for (const key of keys) {
     const method = METHODS.find(([pattern]) => pattern.test(key));
-    if (!method) continue;
-    throw new DeepCacheError(
-      'ERR_DEEPCACHE_UNSUPPORTED',
-      `${path}: is an adapter of the kind ${method[1]}, which is not supported: it holds ${show(key)}`,
-    );
+    if (method) return { kind: method[1], key };
   }
+  return undefined;
+}
+
+/** @throws DeepCacheError ERR_DEEPCACHE_UNSUPPORTED for kinds of adapters that are not computed. */
+export function refuseOthers(path: string, keys: Iterable<string>): void {
+  const found = refusedKind(keys);
+  if (!found) return;
+  throw new DeepCacheError(
+    'ERR_DEEPCACHE_UNSUPPORTED',
+    `${path}: is an adapter of the kind ${found.kind}, which is not supported: it holds ${show(found.key)}`,
+  );
 }

@@ -14,8 +14,10 @@ import { flagsNamed } from './flags.js';
 import { PLACES } from './generate-options.js';
 import { deviceText } from './inspect-devices.js';
 import { classNameOf, inspectComponent, kindOf, reportJson } from './inspection/component.js';
+import { fileKindOf } from './inspection/file-kind.js';
 import { inspectLibrary, placeOf } from './inspection/library.js';
 import { inspectModel, type ModelReport } from './inspection/model.js';
+import { inspectPicture, pictureFormat } from './inspection/picture.js';
 import { componentText, fileText, modelText, problemText } from './inspection/report.js';
 import { type Branch, treeOf, treeText } from './inspection/tree.js';
 import { valueProblems } from './inspection/values.js';
@@ -40,8 +42,8 @@ interface Inspection {
 export function inspectCommand(context: CliContext): Command {
   const command = new Command('inspect')
     .description(
-      'Show what a model folder, one of its components or a file of weights holds, and what is wrong with it; ' +
-        'or, for "devices", what this machine can compute on.',
+      'Show what a model folder, one of its components or a file of weights holds, and what is wrong with it; the settings ' +
+        'in a picture; or, for "devices", what this machine can compute on.',
     )
     .argument('[what]', 'a folder, a file, a name in --models-dir, or the word devices')
     .option('--models-dir <folder>', 'a folder of models of another program; alone: list what is there')
@@ -80,6 +82,8 @@ async function inspect(
   };
 
   const isFile = statOf(path)?.isFile() ?? false;
+  const format = isFile ? await pictureFormat(path) : undefined;
+  if (format) return inspectPicture(path, format, context.signal);
   const options = { ...places, variant, signal: context.signal };
   const noModel =
     !isFile || basename(path) === 'model_index.json' ? undefined : await whyNoModel(path, options);
@@ -142,16 +146,17 @@ async function whyNoModel(path: string, options: IndexOptions): Promise<string |
 /** @throws DeepCacheError ERR_DEEPCACHE_INVALID_WEIGHTS when the file is damaged. */
 async function inspectFile(
   path: string,
-  kind: string,
+  reason: string,
   problems: readonly string[],
   signal: AbortSignal,
 ): Promise<Inspection> {
   const file = await openWeights(path, { signal });
+  const kind = fileKindOf(file, reason);
   const tree = treeOf(file.tensors);
   const text = fileText(file, kind, tree) + (problems.length > 0 ? `\n${problemText(problems)}` : '');
   const tensors = file.tensors.map(({ name, dtype, shape, bytes }) => ({ name, dtype, shape, bytes }));
   const { format, metadata } = file;
-  const json = { path, format, kind, metadata, tree, tensors, ...(problems.length > 0 && { problems }) };
+  const json = { path, format, ...kind, metadata, tree, tensors, ...(problems.length > 0 && { problems }) };
   return { json, text, problems: problems.length };
 }
 

@@ -2,6 +2,7 @@ import { oneLine } from '../../printable.js';
 import type { WeightsFile } from '../../weights/stored-tensor.js';
 import { formatBytes, formatCount, formatTable } from '../format.js';
 import type { ComponentReport } from './component.js';
+import type { FileKind } from './kind.js';
 import type { ModelReport } from './model.js';
 import type { BranchNeed, MemoryNeed } from './needs.js';
 import { type Branch, treeText } from './tree.js';
@@ -26,8 +27,7 @@ export function componentText(report: ComponentReport): string {
   return `${componentTable([report])}\n${problemText(report.problems)}`;
 }
 
-/** @param kind what it is, where it is known. */
-export function fileText(file: WeightsFile, kind: string, tree: readonly Branch[]): string {
+export function fileText(file: WeightsFile, kind: FileKind, tree: readonly Branch[]): string {
   const values = file.tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
   const bytes = file.tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
   const rows = file.tensors.map(({ name, dtype, shape, bytes }) => [
@@ -38,13 +38,22 @@ export function fileText(file: WeightsFile, kind: string, tree: readonly Branch[
   ]);
   const metadata = Object.entries(file.metadata).map(([key, value]) => `${oneLine(`${key}: ${value}`)}\n`);
   return [
-    `${oneLine(file.path)} (${file.format})\n${oneLine(kind)}\n`,
+    `${oneLine(file.path)} (${file.format})\n${kindText(kind)}`,
     `${file.tensors.length} tensors, ${formatCount(values)} values, ${formatBytes(bytes)}\n`,
     ...metadata,
     // Of a few, the list below says all.
     tree.length < file.tensors.length / 4 ? `${treeText(tree)}\n` : '',
     formatTable([['tensor', 'type', 'shape', 'size'], ...rows]),
   ].join('');
+}
+
+function kindText({ title, family, facts = {}, use, kind }: FileKind): string {
+  const rows = [
+    ['for', family],
+    ...Object.entries(facts).map(([name, value]) => [name, String(value)]),
+    ['loaded by', use ?? (kind === 'unknown' ? undefined : 'nothing here')],
+  ].flatMap(([name, value]) => (value === undefined ? [] : [[oneLine(name as string), oneLine(value)]]));
+  return `${oneLine(title)}\n${formatTable(rows)}`;
 }
 
 function componentTable(components: readonly ComponentReport[]): string {
