@@ -110,6 +110,7 @@ function motionModule(file: Checkpoint): FileKind | undefined {
     kind: 'motion-module',
     title: 'a motion module of AnimateDiff',
     facts: { modules, ...(positions !== undefined && { 'frames at most': positions }) },
+    use: 'fromPretrained(model, { motionAdapter: file }); --motion-adapter',
   };
 }
 

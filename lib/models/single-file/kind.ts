@@ -23,7 +23,10 @@ const BESIDE_UNETS: readonly (readonly [what: string, pattern: RegExp])[] = [
   ],
   ['a T2I-Adapter, no model', /^(?:adapter\.)?body\.\d+\.(?:resnets|block1)\./],
   ['an IP-Adapter, no model; it is loaded into one (--ip-adapter)', /^(?:ip_adapter|image_proj)\./],
-  ['a motion module of AnimateDiff, no model', /(?:^|\.)motion_modules\./],
+  [
+    'a motion module of AnimateDiff, no model; it is given to one by the option motionAdapter (--motion-adapter)',
+    /(?:^|\.)motion_modules\./,
+  ],
 ];
 
 /** Adapters and embeddings, which are no models. */
