@@ -64,7 +64,10 @@ export {
 } from './pipelines/families/controlnet.js';
 export { DDPMPipeline } from './pipelines/families/ddpm.js';
 export {
+  LatentConsistencyModelImg2ImgPipeline,
   LatentConsistencyModelPipeline,
+} from './pipelines/families/latent-consistency.js';
+export {
   StableDiffusionImg2ImgPipeline,
   StableDiffusionImg2ImgPipeline as Img2Img,
   StableDiffusionInpaintPipeline,

@@ -17,6 +17,7 @@ test.each<[string | undefined, GenerateFlags, string]>([
   ['StableDiffusionPipeline', { image, mask }, 'inpaint'],
   ['StableDiffusionPipeline', { frames: 3 }, 'zero'],
   ['LatentConsistencyModelPipeline', {}, 'text2img'],
+  ['LatentConsistencyModelImg2ImgPipeline', {}, 'img2img'],
   ['StableDiffusionInpaintPipeline', {}, 'inpaint'],
   ['StableDiffusionInpaintPipeline', { image, mask }, 'inpaint'],
   ['StableDiffusionXLPipeline', {}, 'xl'],

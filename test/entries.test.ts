@@ -25,7 +25,7 @@ test('deepcache has these names', () => {
       ...['StableDiffusionXLControlNetImg2ImgPipeline', 'StableDiffusionXLControlNetInpaintPipeline'],
       ...['ControlPipeline', 'LoraPipeline', 'Img2Img', 'Inpaint', 'Scheduler', 'CLIPTokenizer'],
       ...['pipelineForInputs', 'Image', 'saveVideo', 'devices', 'DeepCacheError', 'ERROR_CODES'],
-      ...['Upscaler', 'readSettings'],
+      ...['Upscaler', 'readSettings', 'LatentConsistencyModelImg2ImgPipeline'],
     ].sort(),
   );
 });

@@ -6,7 +6,8 @@ import '../index.js';
 import { checkOptions } from '../options/check.js';
 import type { Family } from '../options/families.js';
 import type { AnyFamily } from '../pipelines/family.js';
-import { readGenerationConfig, withDefaults } from '../pipelines/loading/generation-config.js';
+import { modelDefaults } from '../pipelines/loading/about-model.js';
+import { withDefaults } from '../pipelines/loading/generation-config.js';
 import { readModelIndex } from '../pipelines/loading/model-index.js';
 import type { FolderFacts, LoadOptions, ModelIndex } from '../pipelines/loading/parts.js';
 import { findPipeline } from '../pipelines/loading/registry.js';
@@ -54,9 +55,13 @@ export async function checkSettings(
 async function checkOf(model: string, name: Family, load: LoadOptions): Promise<(options: object) => void> {
   const known = await orUndefined(async () => {
     const index = await readModelIndex(model, load);
-    return { ...(await lookAt(index, load)), defaults: await defaultsOf(index, load.signal) };
+    return {
+      ...(await lookAt(index, load)),
+      className: index.className,
+      defaults: await defaultsOf(index, load.signal),
+    };
   });
-  const family = findPipeline(classOf(name))?.family as AnyFamily | undefined;
+  const family = findPipeline(classOf(name, known?.className))?.family as AnyFamily | undefined;
   if (!known || !family) return (options) => void checkOptions(name, options);
   const { defaults, facts, scheduler } = known;
   return (options) => checkRun(family, withDefaults(defaults, options), facts, scheduler);
@@ -74,10 +79,10 @@ async function lookAt(index: ModelIndex, load: LoadOptions): Promise<FolderFacts
   return own.family.readFacts(index, load);
 }
 
-async function defaultsOf({ source, className }: ModelIndex, signal: AbortSignal | undefined) {
+async function defaultsOf(index: ModelIndex, signal: AbortSignal | undefined) {
   return {
-    ...findPipeline(className)?.family.recommended,
-    ...(await readGenerationConfig(source, () => {}, signal)),
+    ...findPipeline(index.className)?.family.recommended,
+    ...(await modelDefaults(index, () => {}, signal)),
   };
 }
 

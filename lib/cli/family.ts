@@ -1,6 +1,7 @@
 import { invalidArgument } from '../errors.js';
 import { type DiffusionPipeline, type StableDiffusionPipeline, TextToVideoZeroPipeline } from '../index.js';
 import type { Family } from '../options/families.js';
+import { classForInputs } from '../pipelines/families/auto.js';
 import { findPipeline } from '../pipelines/loading/registry.js';
 import type { GenerateFlags } from './generate-options.js';
 
@@ -10,6 +11,7 @@ const ANIMATEDIFF = 'AnimateDiffPipeline';
 /** What models of a class make without a picture or a number of frames. */
 const OF_CLASS: Readonly<Record<string, Family>> = {
   StableDiffusionImg2ImgPipeline: 'img2img',
+  LatentConsistencyModelImg2ImgPipeline: 'img2img',
   StableDiffusionInpaintPipeline: 'inpaint',
   StableDiffusionXLPipeline: 'xl',
   StableDiffusionXLImg2ImgPipeline: 'xl-img2img',
@@ -20,8 +22,17 @@ const OF_CLASS: Readonly<Record<string, Family>> = {
   ClassConditionalLDMPipeline: 'ldm',
 };
 
-/** The pipeline whose options a family's are. */
-export function classOf(family: Family): string {
+/**
+ * The pipeline whose options a family's are.
+ *
+ * @param model the pipeline that a model names.
+ */
+export function classOf(family: Family, model?: string): string {
+  if (model !== undefined && OF_CLASS[model] !== family && /img2img$|inpaint$/.test(family)) {
+    const own = classForInputs(model, { image: true, mask: family.endsWith('inpaint') });
+    if (own !== undefined) return own;
+  }
+  if (model !== undefined && familyOf(model, {}) === family && findPipeline(model)) return model;
   if (family === 'zero') return 'TextToVideoZeroPipeline';
   return Object.keys(OF_CLASS).find((name) => OF_CLASS[name] === family) ?? 'StableDiffusionPipeline';
 }
@@ -31,7 +42,7 @@ export function classOf(family: Family): string {
 export function pipelineOf(family: Family, loaded: DiffusionPipeline<any, any>): DiffusionPipeline<any, any> {
   const { className } = loaded.constructor as typeof DiffusionPipeline;
   if (familyOf(className, {}) === family) return loaded;
-  const wanted = findPipeline(classOf(family)) as unknown as typeof StableDiffusionPipeline;
+  const wanted = findPipeline(classOf(family, className)) as unknown as typeof StableDiffusionPipeline;
   return wanted.from(loaded);
 }
 

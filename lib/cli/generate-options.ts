@@ -92,6 +92,7 @@ export const MEASURED_FLAGS: readonly string[] = [
   ...['prompt', 'force', 'width', 'height', 'steps', 'guidanceScale', 'scheduler', 'schedulerConfig'],
   ...[
     'schedulerOptions',
+    'distilled',
     'lora',
     'loraDir',
     'ipAdapter',

@@ -111,7 +111,7 @@ export abstract class DiffusionPipeline<
     const callbacks = new Callbacks();
     const log: Log = (message) => callbacks.run(() => printableLog(options.log)(message));
     for (const text of [remark ?? [], index.remarks ?? []].flat()) log(text);
-    const about = await aboutModel(index.source, pipeline.family.recommended, log, options.signal);
+    const about = await aboutModel(index, pipeline.family.recommended, log, options.signal);
     const parts = await pipeline.family.loadParts({ ...index, className: own }, { ...load, log });
     const loaded = new pipeline({ ...parts, ...about }, options.log) as T;
     loaded.maxPending = options.maxPending ?? loaded.maxPending;

@@ -37,6 +37,7 @@ export const WRONG: { readonly [Name in OptionName]: readonly unknown[] } = {
   negativePromptEmbeds: [...tensors(3), tensor([1, 1, 1])],
   pooledPromptEmbeds: [...tensors(2), tensor([1, 1])],
   negativePooledPromptEmbeds: [...tensors(2), tensor([1, 1])],
+  distilled: ['LCM', 'fast', '', null, 4],
   clipSkip: [-1, 1.5, nan, '1', null],
   longPrompts: flag,
   promptWeighting: flag,

@@ -46,6 +46,7 @@ const WRONG: { [Name in keyof Required<GenerateOptions>]: readonly Wrong[] } = {
     ...all({ cutoffStepIndex: 0, guidanceScale: 1 }),
   ],
   cutoffStepRatio: values('cutoffStepRatio', -0.1, 1.1, Number.NaN, '0.5'),
+  distilled: values('distilled', 'LCM', '', null, 4),
   controlImage: values('controlImage', null, 5, {}, []),
   controlScale: values('controlScale', Number.NaN, '1', [], 11),
   controlStart: values('controlStart', Number.NaN, -0.1, 1.1, []),

@@ -192,7 +192,7 @@ describe('U-Nets of small and fast models', () => {
     set('model_index.json', { _class_name: 'LatentConsistencyModelPipeline' });
     set('scheduler/scheduler_config.json', { _class_name: 'LCMScheduler' });
     const pipe = await load();
-    expect(pipe.defaults).toEqual({ steps: 4, guidanceScale: 8.5 });
+    expect(pipe.defaults).toEqual({ distilled: 'lcm', steps: 4, guidanceScale: 8.5 });
     const run = (options: object) =>
       pipe.generate(untyped({ prompt: 'a', seed: 1, output: 'latent', ...options }));
     const usual = await run({});

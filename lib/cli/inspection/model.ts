@@ -1,7 +1,7 @@
 import { messageOf } from '../../errors.js';
 import { unknownFields } from '../../models/known-fields.js';
+import { modelDefaults } from '../../pipelines/loading/about-model.js';
 import { checkInputs, checkTokenizer } from '../../pipelines/loading/fit.js';
-import { readGenerationConfig } from '../../pipelines/loading/generation-config.js';
 import { type IndexOptions, readModelIndex } from '../../pipelines/loading/model-index.js';
 import type { GenerationDefaults } from '../../pipelines/loading/parts.js';
 import { findPipeline } from '../../pipelines/loading/registry.js';
@@ -21,7 +21,7 @@ export interface ModelReport {
   scheduler?: string;
   /** What is worth knowing, such as what is corrected when the folder is loaded, as diffusers does. */
   notes: string[];
-  /** Of its generation_config.json. */
+  /** Of its runs. */
   defaults?: GenerationDefaults;
   components: ComponentReport[];
   memory?: MemoryNeed;
@@ -42,13 +42,14 @@ export async function inspectModel(
   { variant, ...options }: InspectOptions = {},
 ): Promise<ModelReport> {
   const { signal } = options;
-  const { source, className, value, remarks = [] } = await readModelIndex(model, options);
+  const index = await readModelIndex(model, options);
+  const { source, className, value, remarks = [] } = index;
   const folder = source.place;
   const report: ModelReport = { folder, className, notes: [...remarks], components: [], problems: [] };
   const { notes, problems } = report;
   if (!findPipeline(className)) problems.push(`this version has no ${className}`);
   await note(problems, async () => {
-    const defaults = await readGenerationConfig(source, (message) => problems.push(message));
+    const defaults = await modelDefaults(index, (message) => problems.push(message));
     if (Object.keys(defaults).length > 0) report.defaults = defaults;
   });
   const tokenizers = new Map<string, CLIPTokenizer>();

@@ -1,6 +1,7 @@
 import type { Family } from '../families.js';
 import type { Option } from '../option.js';
 import { CONTROL_OPTIONS } from './control.js';
+import { DISTILLED_OPTIONS } from './distilled.js';
 import { GUIDANCE_OPTIONS } from './guidance.js';
 import { IP_ADAPTER_OPTIONS } from './ip-adapter.js';
 import { LOAD_OPTIONS } from './loading.js';
@@ -21,6 +22,7 @@ export const OPTIONS = {
   ...VIDEO_OPTIONS,
   ...RUN_OPTIONS,
   ...GUIDANCE_OPTIONS,
+  ...DISTILLED_OPTIONS,
   ...LOAD_OPTIONS,
 };
 

@@ -1,4 +1,5 @@
 import { controlFields, controlSize, prepareControl } from '../../control/control-run.js';
+import { distilledHint } from '../../distilled/hint.js';
 import { invalidArgument } from '../../errors.js';
 import { ImagePrompts } from '../../ip-adapter/image-prompts.js';
 import { imagePromptFields } from '../../ip-adapter/settings.js';
@@ -79,12 +80,14 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
     },
     resolveTexts: (given, facts) => resolve(given, facts, undefined, { textsOnly: true }),
     plan: planRun,
-    async prepare({ parts, facts, options, inputs, plan, note }) {
+    async prepare({ parts, facts, scheduler, options, inputs, plan, note }) {
       const { unet, vae } = parts;
       const { batch, frames = 1, latent, guided, tiling, signal } = options;
       if (facts.guidanceWidth > 0 && options.negativePrompt !== undefined) {
         note('the negative prompt is not used: this U-Net takes the guidance scale as an input');
       }
+      const hint = distilledHint(scheduler, options);
+      if (hint !== undefined) note(hint);
       const prompts = await text.read(parts, options, note);
       const pictures = await ImagePrompts.read(parts.models.ipAdapters, options, signal);
       const size = {

@@ -62,17 +62,6 @@ export class StableDiffusionPipeline extends StableDiffusion<GenerateOptions> {
   });
 }
 
-/** Text to image with latent consistency models whose U-Net takes the guidance scale as an input. */
-export class LatentConsistencyModelPipeline extends StableDiffusion<GenerateOptions> {
-  static override readonly family = latentFamily({
-    ...SD_MODEL,
-    className: 'LatentConsistencyModelPipeline',
-    recommended: { steps: 4, guidanceScale: 8.5 },
-    options: 'text2img',
-    kind: textToImage(),
-  });
-}
-
 /** Image to image with Stable Diffusion 1.x and 2.x. */
 export class StableDiffusionImg2ImgPipeline extends StableDiffusion<Img2ImgOptions> {
   static override readonly family = latentFamily({
@@ -95,7 +84,6 @@ export class StableDiffusionInpaintPipeline extends StableDiffusion<InpaintOptio
 
 for (const pipeline of [
   StableDiffusionPipeline,
-  LatentConsistencyModelPipeline,
   StableDiffusionImg2ImgPipeline,
   StableDiffusionInpaintPipeline,
 ]) {

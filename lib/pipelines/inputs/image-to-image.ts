@@ -63,6 +63,14 @@ export function imageToImage(strength: number, takesLatents = false): RunKind<Im
   };
 }
 
+/** The same with models that were distilled on few timesteps (diffusers: LatentConsistencyModelImg2ImgPipeline). */
+export function distilledImageToImage(strength: number): RunKind<Img2ImgOptions, Img2ImgInputs> {
+  return {
+    ...imageToImage(strength),
+    span: (options) => ({ originStrength: options.strength ?? strength }),
+  };
+}
+
 // diffusers: StableDiffusionImg2ImgPipeline.prepare_latents.
 async function startFromLatents(
   { options, compiled, noise }: StartContext,

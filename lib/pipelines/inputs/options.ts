@@ -20,6 +20,8 @@ export interface GenerateOptions extends OptionsOf<'text2img'> {}
 export interface RunSpan {
   /** Only the last so many steps (image to image). */
   stepsToRun?: number | undefined;
+  /** All steps, over the lowest share of the timesteps that the model was distilled on. */
+  originStrength?: number | undefined;
   /** From this fraction of the training schedule on, or up to it (hand-over between a model and its refiner). */
   denoisingStart?: number | undefined;
   denoisingEnd?: number | undefined;

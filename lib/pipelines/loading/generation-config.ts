@@ -1,3 +1,4 @@
+import { distilledDefaults } from '../../distilled/defaults.js';
 import { invalidConfig, messageOf } from '../../errors.js';
 import type { Log } from '../../log.js';
 import { remarks, shorten } from '../../messages.js';
@@ -58,8 +59,15 @@ export function withDefaults<Options extends object>(
   if (typeof options !== 'object' || options === null) return options;
   const given = options as Record<string, unknown>;
   const isGiven = (...names: string[]) => names.some((name) => given[name] !== undefined);
-  const used = Object.entries(defaults).filter(([name]) =>
-    name === 'steps' ? !isGiven('steps', 'numInferenceSteps', 'timesteps', 'sigmas') : !isGiven(name),
-  );
-  return { ...options, ...Object.fromEntries(used) };
+  const { distilled: _, ...usual } = distilledDefaults(given.distilled, given, defaults);
+  const hasOwn = isGiven('timesteps', 'sigmas');
+  const used = Object.entries(usual).filter(([name, value]) => {
+    if (value === undefined) return false;
+    if (name === 'steps') return !isGiven('steps', 'numInferenceSteps') && !hasOwn && !usual.timesteps;
+    return name === 'timesteps' ? !hasOwn : !isGiven(name);
+  });
+  const own = Object.fromEntries(used);
+  // The list is for as many steps.
+  const counts = own.timesteps === undefined ? {} : { steps: undefined, numInferenceSteps: undefined };
+  return { ...options, ...counts, ...own };
 }

@@ -1,3 +1,4 @@
+import type { Distillation } from '../../distilled/recipes.js';
 import type { TextBranch } from '../../embeddings/textual-inversions.js';
 import type { JsonObject } from '../../files/json.js';
 import type { AutoencoderKL } from '../../models/autoencoder-kl.js';
@@ -39,6 +40,8 @@ export interface GenerationDefaults {
   readonly guidanceScale?: number;
   /** Of `guidanceRescale`. */
   readonly guidanceRescale?: number;
+  /** How the model was distilled, where its configurations say so. */
+  readonly distilled?: Distillation;
 }
 
 /** What every pipeline is made of. */

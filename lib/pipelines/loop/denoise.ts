@@ -66,7 +66,7 @@ export function samplerOptions(
 /** Compiles the part of a schedule that a run takes. */
 function compileSpan(
   scheduler: Scheduler,
-  { stepsToRun, denoisingStart, denoisingEnd }: RunSpan,
+  { stepsToRun, originStrength, denoisingStart, denoisingEnd }: RunSpan,
   options: CompileOptions,
   steps: number,
 ): CompiledSchedule {
@@ -87,6 +87,8 @@ function compileSpan(
       strengthStart: whole.length - count,
     });
     compiled = rest;
+  } else if (originStrength !== undefined) {
+    compiled = compileOrigin(scheduler, originStrength, options);
   } else {
     const start = stepsToRun === undefined ? undefined : (steps - stepsToRun) * scheduler.order;
     compiled = scheduler.compile({ ...options, ...(start !== undefined && { strengthStart: start }) });
@@ -95,6 +97,19 @@ function compileSpan(
   const count = compiled.timesteps.filter((timestep) => timestep >= cutoff(denoisingEnd)).length;
   if (count < 1) throw invalidArgument('denoisingEnd', `${denoisingEnd} leaves no step of ${steps} to run`);
   return partOf(compiled, 0, count);
+}
+
+/** From a picture with a sampler that begins lower by itself. */
+function compileOrigin(scheduler: Scheduler, strength: number, options: CompileOptions): CompiledSchedule {
+  if (!scheduler.runOptions.includes('strength')) {
+    throw invalidArgument(
+      'scheduler',
+      `must be LCM or TCD here, not ${scheduler.className}: image to image with latent consistency models shortens what they were distilled on`,
+    );
+  }
+  if (options.strength !== undefined)
+    throw invalidArgument('schedulerOptions', 'has a strength, which is the option strength here');
+  return scheduler.compile({ ...options, strength, strengthStart: 0 });
 }
 
 /** How the latents of a run are shown. */
