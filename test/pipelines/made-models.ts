@@ -58,14 +58,20 @@ export async function writeXl(folder: string, { index, unet, scheduler }: MadeMo
   return folder;
 }
 
-async function writePart(folder: string, part: string, kind: ModelKind, config: object): Promise<void> {
+export async function writePart(
+  folder: string,
+  part: string,
+  kind: ModelKind,
+  config: object,
+): Promise<void> {
   const place = join(folder, part);
   mkdirSync(place, { recursive: true });
   writeJson(join(place, 'config.json'), config);
   const tensors = native().weightShapes(kind, JSON.stringify(config));
-  const file = part === 'unet' ? 'diffusion_pytorch_model.safetensors' : 'model.safetensors';
+  const file =
+    kind === 'unet' || kind === 'vae' ? 'diffusion_pytorch_model.safetensors' : 'model.safetensors';
   await finish(() => native().writeSynthetic({ path: join(place, file), tensors, dtype: 'float32' }));
 }
 
-const json = (path: string) => JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
-const writeJson = (path: string, value: object) => writeFileSync(path, JSON.stringify(value));
+export const json = (path: string) => JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
+export const writeJson = (path: string, value: object) => writeFileSync(path, JSON.stringify(value));

@@ -46,6 +46,9 @@ export function planRun(
     steps,
   );
   if (eta && !scheduler.takesEta) note(`eta ${eta} is not used: ${scheduler.className} does not take it`);
+  if (options.guidanceRescale > 0 && !options.guided) {
+    note(`guidanceRescale ${options.guidanceRescale} is not used: this run has no guidance`);
+  }
   const policy = options.policy ?? new SettingsPolicy(cache);
   const layout = policy.layout({ ...compiled, branches: branchCount(levels, layersPerBlock) });
   if (layout.note) note(layout.note);

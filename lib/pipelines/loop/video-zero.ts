@@ -1,7 +1,7 @@
 import { attachPrograms, type Layout, SettingsPolicy, withForecasts } from '../../deepcache/index.js';
 import { DeepCacheError } from '../../errors.js';
 import type { HistorySlots } from '../../native/types.js';
-import type { CompiledSchedule, Scheduler } from '../../schedulers/index.js';
+import type { CompiledSchedule, NoiseLevel, Scheduler } from '../../schedulers/index.js';
 import { inSlices, mapParts } from '../../slices.js';
 import { joined, repeatRows } from '../../tensor.js';
 import type { NoiseSource } from '../inputs/noise.js';
@@ -102,14 +102,10 @@ export async function denoiseVideo(
     run.frameIds.slice(1).map((id) => ({ x: run.motion.x * id, y: run.motion.y * id })),
   );
   const normal = run.forwardNoise ?? (await noise.drawRows(frames - 1, count, signal));
-  const alpha = alphaBetween(
-    scheduler,
-    compiled.timesteps[atT0] as number,
-    compiled.timesteps[atT1] as number,
-  );
+  const mix = mixBetween(scheduler, compiled, atT0, atT1);
   const noised = mapParts(
     moved.data,
-    (value, i) => Math.sqrt(alpha) * value + Math.sqrt(1 - alpha) * (normal[i] as number),
+    (value, i) => mix.sqrtAlpha * value + mix.sigma * (normal[i] as number),
   );
   const others = await inSlices(noised, signal);
   const all = await inSlices(joined([first.latents, others]), signal);
@@ -127,13 +123,12 @@ export async function denoiseVideo(
   };
 }
 
-/** What each loop computes, from its first call on: the cache begins anew, with the schedule of all steps. */
+/** What each loop computes, from its first call on: the cache begins anew, with the schedule of all calls. */
 export function layoutOfLoops(
-  compiled: CompiledSchedule,
-  { cache = false, steps }: Pick<RunOptions, 'cache' | 'steps'>,
+  { timesteps }: CompiledSchedule,
+  { cache = false }: Pick<RunOptions, 'cache'>,
   branches: number,
 ): Layout {
-  const timesteps = compiled.timesteps.slice(0, steps);
   return new SettingsPolicy(cache).layout({ timesteps, schedulerTimesteps: timesteps, branches });
 }
 
@@ -143,9 +138,8 @@ function planLoop(
   [from, to]: [number, number],
   { compiled, options, guided }: Pick<VideoZeroRun, 'compiled' | 'options' | 'guided'>,
 ) {
-  const { noiseDraws, noiseUsed, rows } = compiled;
-  const drawsBefore = (row: number) => (noiseDraws === 0 ? 0 : Math.round((noiseDraws * row) / rows.length));
-  const [firstDraw, endDraw] = [drawsBefore(from), drawsBefore(to)];
+  const { noiseUsed } = compiled;
+  const [firstDraw, endDraw] = [drawsBefore(compiled, from), drawsBefore(compiled, to)];
   const part = partOf(compiled, from, to);
   const guidance = guided ? { scale: options.guidanceScale, rescale: 0 } : undefined;
   const placed = withForecasts(
@@ -170,18 +164,42 @@ export function compileWhole(
     ...(scheduler.takesEta && { eta: eta ?? 0 }),
     ...samplerOptions(scheduler, { ...(schedulerOptions && { schedulerOptions }) }),
   });
-  const why = compiled.motion
-    ? 'draws along one motion, which the loops of a video cannot share'
-    : 'has no training timesteps, between which frames could be noised';
-  if (compiled.motion || scheduler.alphasCumprod.length === 0) {
+  const refuse = (why: string) => {
     throw new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', `scheduler: ${scheduler.className} ${why}`);
-  }
+  };
+  if (compiled.motion) refuse('draws along one motion, which the loops of a video cannot share');
+  const [first, last] = [compiled.noiseLevels[0], compiled.noiseLevels.at(-1)] as [NoiseLevel, NoiseLevel];
+  if (first.sigma < last.sigma)
+    refuse('goes from pictures to noise; a video needs one that goes the other way');
   return compiled;
 }
 
-/** How much of the signal is left from one training timestep to a later one (diffusers: forward_loop). */
-function alphaBetween(scheduler: Scheduler, from: number, to: number): number {
-  const { alphasCumprod } = scheduler;
-  const before = from > 0 ? (alphasCumprod[from - 1] as number) : 1;
-  return (alphasCumprod[to - 1] as number) / before;
+/** The draws that are made before a call. */
+function drawsBefore({ noiseDraws, noiseUsed, rows }: CompiledSchedule, call: number): number {
+  // Where all are used, rows say which they are; the others are made by every step alike.
+  if (noiseUsed.every((used) => used))
+    return rows.slice(0, call).filter(({ noise }) => noise !== undefined).length;
+  return Math.round((noiseDraws * call) / rows.length);
 }
+
+/** What the latents before one call and noise are mixed with to be those before an earlier one. */
+function mixBetween(
+  { alphasCumprod }: Scheduler,
+  { timesteps, noiseLevels }: CompiledSchedule,
+  from: number,
+  to: number,
+): NoiseLevel {
+  const [start, end] = [timesteps[from], timesteps[to]] as [number, number];
+  const [less, more] = [noiseLevels[from], noiseLevels[to]] as [NoiseLevel, NoiseLevel];
+  const isOfTraining = alphasCumprod.length > 0 && Number.isInteger(start) && Number.isInteger(end);
+  if (isOfTraining && keepsVariance(less) && keepsVariance(more)) {
+    // diffusers: forward_loop, which is a training timestep off at both ends.
+    const alpha = (alphasCumprod[end - 1] as number) / (start > 0 ? (alphasCumprod[start - 1] as number) : 1);
+    return { sqrtAlpha: Math.sqrt(alpha), sigma: Math.sqrt(1 - alpha) };
+  }
+  const sqrtAlpha = more.sqrtAlpha / less.sqrtAlpha;
+  return { sqrtAlpha, sigma: Math.sqrt(Math.max(0, more.sigma ** 2 - (sqrtAlpha * less.sigma) ** 2)) };
+}
+
+/** Whether latents are mixed so that their variance stays 1, as diffusers' forward_loop takes for granted. */
+const keepsVariance = ({ sqrtAlpha, sigma }: NoiseLevel) => Math.abs(sqrtAlpha ** 2 + sigma ** 2 - 1) < 1e-3;

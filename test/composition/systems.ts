@@ -1,0 +1,79 @@
+import { join } from 'node:path';
+import {
+  type DiffusionPipeline,
+  DiffusionPipeline as Loader,
+  StableDiffusionImg2ImgPipeline,
+  StableDiffusionInpaintPipeline,
+  StableDiffusionXLImg2ImgPipeline,
+  StableDiffusionXLInpaintPipeline,
+  TextToVideoZeroPipeline,
+} from '../../lib/index.js';
+import { writeSd, writeXl } from '../pipelines/made-models.js';
+import { SIZE } from '../pipelines/tiny.js';
+import { writeDdpm, writeLdm, writeRefiner, writeVideo } from './made-systems.js';
+
+/** A system of the table: a pipeline, and what its runs need. */
+export interface System {
+  readonly name: string;
+  readonly pipe: DiffusionPipeline;
+  /** Its model's folder. */
+  readonly folder: string;
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+const image = {
+  data: Uint8Array.from({ length: SIZE * SIZE * 3 }, (_, i) => (i * 7) % 256),
+  width: SIZE,
+  height: SIZE,
+  channels: 3 as const,
+};
+const maskImage = {
+  data: Uint8Array.from({ length: SIZE * SIZE }, (_, i) => (i % SIZE < SIZE / 2 ? 255 : 0)),
+  width: SIZE,
+  height: SIZE,
+  channels: 1 as const,
+};
+const TEXT = { prompt: 'a lighthouse', guidanceScale: 3 };
+const FROM = { ...TEXT, image, strength: 1 };
+
+/** Loads them all, with few channels each, into a folder. The caller disposes of the pipelines. */
+export async function loadSystems(root: string): Promise<System[]> {
+  const systems: System[] = [];
+  const add = (name: string, pipe: DiffusionPipeline, folder: string, options: System['options']) => {
+    systems.push({ name, pipe, folder, options });
+  };
+  const load = async (folder: string): Promise<[DiffusionPipeline, string]> => [
+    await Loader.fromPretrained(folder, { device: 'cpu', log: () => {} }),
+    folder,
+  ];
+  const [sd, sdFolder] = await load(await writeSd(join(root, 'sd'), {}));
+  add('SD', sd, sdFolder, TEXT);
+  add('SD img2img', StableDiffusionImg2ImgPipeline.from(sd), sdFolder, FROM);
+  add('SD inpainting', StableDiffusionInpaintPipeline.from(sd), sdFolder, { ...FROM, maskImage });
+  const nine = await writeSd(join(root, 'nine'), {
+    index: { _class_name: 'StableDiffusionInpaintPipeline' },
+    unet: { in_channels: 9 },
+  });
+  add('SD inpainting, 9 channels', ...(await load(nine)), { ...FROM, maskImage });
+  add('Text2Video-Zero', TextToVideoZeroPipeline.from(sd), sdFolder, {
+    ...TEXT,
+    videoLength: 2,
+    t0: 2,
+    t1: 3,
+  });
+  const lcm = await writeSd(join(root, 'lcm'), {
+    index: { _class_name: 'LatentConsistencyModelPipeline' },
+    unet: { time_cond_proj_dim: 32 },
+    scheduler: { _class_name: 'LCMScheduler' },
+  });
+  add('LCM', ...(await load(lcm)), TEXT);
+  const [xl, xlFolder] = await load(await writeXl(join(root, 'xl')));
+  add('SDXL', xl, xlFolder, TEXT);
+  add('SDXL img2img', StableDiffusionXLImg2ImgPipeline.from(xl), xlFolder, FROM);
+  add('SDXL inpainting', StableDiffusionXLInpaintPipeline.from(xl), xlFolder, { ...FROM, maskImage });
+  add('SDXL refiner', ...(await load(await writeRefiner(join(root, 'refiner')))), FROM);
+  add('SVD', ...(await load(await writeVideo(join(root, 'video')))), { image, width: SIZE, height: SIZE });
+  add('LDM', ...(await load(await writeLdm(join(root, 'ldm')))), { classLabels: 1, guidanceScale: 3 });
+  add('DDPM', ...(await load(await writeDdpm(join(root, 'ddpm')))), {});
+  return systems;
+}
