@@ -1,11 +1,13 @@
 import { writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
+import { ClipModel } from '../clip-score/index.js';
 import type { ComparablePipeline } from '../compare/index.js';
 import type { CacheOptions } from '../deepcache/index.js';
 import { invalidArgument } from '../errors.js';
 // Not from its own module: this one knows all pipelines.
 import { DiffusionPipeline } from '../index.js';
 import { Judge } from '../judge/index.js';
+import type { DeviceOptions } from '../native/device.js';
 import type { GenerateOptions } from '../pipelines/inputs/options.js';
 import { drawSeed, isRandom } from '../pipelines/inputs/seeds.js';
 import {
@@ -45,6 +47,7 @@ interface Flags extends Omit<GenerateFlags, 'cache' | 'seed' | 'output'> {
   captions?: number;
   seed: number;
   judge?: boolean;
+  clip?: string;
   batch: number;
   repeats?: number;
   html?: string;
@@ -68,6 +71,7 @@ export function qualityCommand(context: CliContext): Command {
     .option('--captions <n>', "without prompts: captions of the demo model's world (default: 16)", toCount)
     .option('-s, --seed <n>', 'of the first picture and the captions; -1 picks one at random', toWhole, 1000)
     .option('--judge', "count how much of the captions the pictures show (demo model's world only)")
+    .option('--clip <folder>', 'a CLIP model, as transformers saves it: how well pictures fit their prompts')
     .option('--batch <n>', 'pictures per run', toCount, 8)
     .option(
       '--repeats <n>',
@@ -91,6 +95,7 @@ async function run(names: Flags, context: CliContext): Promise<void> {
   const {
     cache,
     judge,
+    clip: clipFolder,
     markdown,
     batch,
     repeats,
@@ -133,6 +138,11 @@ async function run(names: Flags, context: CliContext): Promise<void> {
     });
     await loadExtras(pipe, extras, signal);
     if (page?.remark) line.warn(page.remark);
+    // Before the runs: it may be no model.
+    await using clip =
+      clipFolder === undefined
+        ? undefined
+        : await ClipModel.fromPretrained(clipFolder, { ...deviceOf(rest as GenerateFlags), signal });
     line.show('warming up');
     const timeLeft = stopwatch();
     const report = await measureQuality(
@@ -144,6 +154,7 @@ async function run(names: Flags, context: CliContext): Promise<void> {
         ...{ prompts, seed, batch, stop: signal },
         ...(repeats !== undefined && { repeats }),
         ...(pictures !== undefined && { keep: pictures }),
+        ...(clip && { clip }),
         ...(judge && { judge: await Judge.load() }),
         onProgress: (event) => line.show(`${progressText(event)}${timeLeft(event)}`, false),
       },
@@ -169,6 +180,12 @@ async function run(names: Flags, context: CliContext): Promise<void> {
   } finally {
     line.clear();
   }
+}
+
+/** Where the model runs: so does what looks at its pictures. */
+function deviceOf(flags: GenerateFlags): DeviceOptions {
+  const { device, threads } = toLoadOptions(flags);
+  return { ...(device !== undefined && { device }), ...(threads !== undefined && { threads }) };
 }
 
 function progressText({ picture, pictures, name, run, runs }: QualityEvent): string {

@@ -3,6 +3,7 @@
  * pictures of the demo model and computes the paper's tables. `deepcache` itself loads none of it.
  */
 
+export * from '../clip-score/index.js';
 export * from '../compare/index.js';
 export * from '../judge/index.js';
 export * from '../metrics/index.js';

@@ -1,3 +1,4 @@
+import type { ClipModel } from '../clip-score/index.js';
 import {
   type ComparablePipeline,
   type CompareSettings,
@@ -28,13 +29,15 @@ export interface QualityOptions {
   keep?: number;
   /** Tells whether pictures show what prompts say, in the demo model's world. */
   judge?: Judge;
+  /** Says how well pictures and prompts fit each other. */
+  clip?: Pick<ClipModel, 'scores'>;
   /** Ends the measurement; the report has the batches that were finished. */
   stop?: AbortSignal;
   /** Called in every U-Net call. What it throws, or the rejection of a promise that it returns, ends the measurement. */
   onProgress?: (event: QualityEvent) => unknown;
 }
 
-const NAMES = ['prompts', 'seed', 'batch', 'repeats', 'keep', 'judge', 'stop', 'onProgress'];
+const NAMES = ['prompts', 'seed', 'batch', 'repeats', 'keep', 'judge', 'clip', 'stop', 'onProgress'];
 
 /** Where a measurement stands: in a run of some pictures with a setting. */
 export interface QualityEvent {
@@ -73,7 +76,7 @@ export async function measureQuality(
   measuring: QualityOptions,
 ): Promise<QualityReport> {
   checkNames(measuring, NAMES);
-  const { prompts, seed: given = 0, batch = 8, repeats, keep = 8, judge, stop, onProgress } = measuring;
+  const { prompts, seed: given = 0, batch = 8, repeats, keep = 8, judge, clip, stop, onProgress } = measuring;
   if (prompts.length === 0) throw invalidArgument('prompts', 'must be at least one');
   if (!Number.isInteger(batch) || batch < 1) {
     throw invalidArgument('batch', `must be a whole number of at least 1, got ${show(batch)}`);
@@ -103,7 +106,8 @@ export async function measureQuality(
       const verdicts =
         judge &&
         compared.images.map((image, k) => judgeScene(readCaption(part[k] as string), judge.read(image)));
-      (sums[i] as Sums).add(compared, verdicts);
+      const clipScores = await clip?.scores(compared.images, part, options.signal);
+      (sums[i] as Sums).add(compared, { ...(verdicts && { verdicts }), ...(clipScores && { clipScores }) });
     }
     last = comparison;
     done = start + part.length;

@@ -70,6 +70,8 @@ export interface QualityRow extends SpeedupSpread {
   pictures: readonly QualityPicture[];
   /** What of the prompts the pictures show, when there was a judge. */
   accuracy?: Accuracy;
+  /** How well pictures fit their prompts by CLIP, 0 to 100, the mean; when there was a model. */
+  clipScore?: number;
   /** Remarks of the runs, such as a prompt that was cut off. */
   notes: readonly string[];
 }
@@ -168,8 +170,19 @@ const JUDGE_COLUMNS: readonly QualityColumn[] = [
   judgeColumn('Whole pictures', ({ pictures }) => pictures, 'that show all that their prompt asks for'),
 ];
 
+const CLIP_COLUMN = column(
+  'CLIP',
+  ({ clipScore = Number.NaN }) => clipScore,
+  (value) => value.toFixed(2),
+  'score of pictures and prompts: 100 times the cosine of their embeddings',
+);
+
 export function qualityColumns({ rows }: QualityReport): readonly QualityColumn[] {
-  return rows.some(({ accuracy }) => accuracy) ? [...COLUMNS, ...JUDGE_COLUMNS] : COLUMNS;
+  return [
+    ...COLUMNS,
+    ...(rows.some(({ clipScore }) => clipScore !== undefined) ? [CLIP_COLUMN] : []),
+    ...(rows.some(({ accuracy }) => accuracy) ? JUDGE_COLUMNS : []),
+  ];
 }
 
 /** Titles, then a line for each row. */

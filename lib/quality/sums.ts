@@ -4,6 +4,12 @@ import { accuracyOf, type Verdict } from '../judge/index.js';
 import { toDecibels } from '../metrics/psnr.js';
 import type { PictureTimes, QualityPicture, QualityRow } from './report.js';
 
+/** What is said of each picture of a run. */
+interface Judgements {
+  verdicts?: readonly (readonly Verdict[])[];
+  clipScores?: readonly number[];
+}
+
 /** Sums over the pictures of one setting. */
 export class Sums {
   #count = 0;
@@ -15,14 +21,15 @@ export class Sums {
   readonly #times: PictureTimes = { prepare: 0, full: 0, cached: 0, around: 0, decode: 0 };
   readonly #pictures: QualityPicture[] = [];
   readonly #verdicts: (readonly Verdict[])[] = [];
+  readonly #clipScores: number[] = [];
   readonly #notes = new Set<string>();
   #last: ComparedRun | undefined;
 
   /** `keep`: pictures to hold on to. */
   constructor(private readonly keep: number) {}
 
-  /** The pictures of a run, and what a judge says to each of them. */
-  add(run: ComparedRun, verdicts?: readonly (readonly Verdict[])[]): void {
+  /** The pictures of a run, and what a judge and CLIP say to each of them. */
+  add(run: ComparedRun, { verdicts, clipScores }: Judgements = {}): void {
     const { stats, images, differences, macsShare, notes } = run;
     this.#count += images.length;
     for (const [i, difference] of differences.entries()) {
@@ -34,6 +41,7 @@ export class Sums {
         this.#pictures.push(pictureOf(run, i, difference, verdicts?.[i]));
     }
     this.#verdicts.push(...(verdicts ?? []));
+    this.#clipScores.push(...(clipScores ?? []));
     this.#macs += macsShare * images.length;
     this.#speedups.push(...run.speedups);
     const { times, callTimes } = stats;
@@ -74,6 +82,7 @@ export class Sums {
         aroundCalls: times.around / denoise(times),
       },
       pictures: this.#pictures,
+      ...(this.#clipScores.length > 0 && { clipScore: mean(this.#clipScores) }),
       ...(this.#verdicts.length > 0 && { accuracy: accuracyOf(this.#verdicts) }),
       notes: [...this.#notes],
     };
@@ -92,6 +101,7 @@ export class Sums {
   }
 }
 
+const mean = (values: readonly number[]) => values.reduce((a, b) => a + b) / values.length;
 const denoise = ({ full, cached, around }: PictureTimes) => full + cached + around;
 const total = (times: PictureTimes) => times.prepare + denoise(times) + times.decode;
 

@@ -1,0 +1,1 @@
+export { ClipModel } from './clip-model.js';
