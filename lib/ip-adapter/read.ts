@@ -30,7 +30,8 @@ export interface IpAdapterFile {
 /** A U-Net's cross attentions in the order of a full pass. */
 export function crossAttentions(weights: readonly TensorShape[]): CrossAttention[] {
   return weights.flatMap(({ name, shape }) => {
-    const [, module] = /^(.*\.attn2)\.to_k\.weight$/.exec(name) ?? [];
+    // Those of motion modules read no text.
+    const [, module] = /^(.*\.attentions\..*\.attn2)\.to_k\.weight$/.exec(name) ?? [];
     if (module === undefined) return [];
     return [{ name: module, channels: shape[0] as number, width: shape[1] as number }];
   });

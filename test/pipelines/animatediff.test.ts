@@ -9,7 +9,9 @@ import {
   TextToVideoZeroPipeline,
 } from '../../lib/index.js';
 import { DDIMScheduler } from '../../lib/schedulers/index.js';
+import { AdapterFolder } from '../adapters/adapter-files.js';
 import { runCli } from '../cli-run.js';
+import { writeBase } from '../ip-adapter/tiny-ip-adapter.js';
 import { adapterFile } from '../models/tiny-motion.js';
 import { distance, FOLDER, imageOf, loadTiny, rejection, sameBits } from './tiny.js';
 
@@ -76,6 +78,41 @@ describe('AnimateDiff', () => {
     }
     expect(distance(await latents({ latents: start }), still)).toBeGreaterThan(0.01);
     await idle.dispose();
+  });
+
+  test('a picture beside the prompt is read by all frames', async () => {
+    const files = new AdapterFolder();
+    const motion = adapterFile(folder, 'still.safetensors', (name) => name, 0);
+    await using idle = await AnimateDiffPipeline.fromPretrained(FOLDER, { ...LOAD, motionAdapter: motion });
+    await using image = await loadTiny();
+    try {
+      const file = writeBase(files, 'ip.safetensors', image);
+      await idle.loadIpAdapter(file);
+      await image.loadIpAdapter(file);
+      const ipAdapterImageEmbeds = {
+        data: Float32Array.from({ length: 24 }, (_, i) => Math.sin(i)),
+        shape: [1, 24],
+      };
+      const run = { ...OPTIONS, ipAdapterImageEmbeds, output: 'latent' } as const;
+      const data = new Float32Array(4 * FRAMES * 64).map((_, i) => Math.sin(3.7 * i));
+      const latents = { data, shape: [1, 4, FRAMES, 8, 8] };
+      const still = (await idle.generate({ ...run, latents })).tensor.data;
+      for (let frame = 0; frame < FRAMES; frame++) {
+        const own = data.filter((_, i) => Math.floor(i / 64) % FRAMES === frame);
+        const { numFrames: _, ...picture } = run;
+        const { tensor } = await image.generate({ ...picture, latents: { data: own, shape: [1, 4, 8, 8] } });
+        expect(distance(imageOf(still, frame, FRAMES), tensor.data)).toBeLessThan(1e-4);
+      }
+      const without = (await idle.generate({ ...run, latents, ipAdapterScale: 0 })).tensor.data;
+      expect(distance(still, without)).toBeGreaterThan(1e-3);
+      const { seed: _, ...unseeded } = run;
+      const two = { ...unseeded, prompt: ['a lighthouse', 'a fox'], seeds: [7, 8] };
+      const both = (await idle.generate(two)).tensor.data;
+      const second = (await idle.generate({ ...run, prompt: 'a fox', seed: 8 })).tensor.data;
+      expect(sameBits(imageOf(both, 1, 2), second)).toBe(true);
+    } finally {
+      files.remove();
+    }
   });
 
   test('videos of several prompts and seeds are what each is alone', async () => {
