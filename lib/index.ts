@@ -80,6 +80,10 @@ export {
   StableDiffusionXLPipeline,
 } from './pipelines/families/stable-diffusion-xl.js';
 export { StableVideoDiffusionPipeline } from './pipelines/families/stable-video-diffusion.js';
+export {
+  StableDiffusionAdapterPipeline,
+  StableDiffusionXLAdapterPipeline,
+} from './pipelines/families/t2i-adapter.js';
 export type { TextPipeline, TextualInversionOptions } from './pipelines/families/text-pipeline.js';
 export { TextToVideoZeroPipeline } from './pipelines/families/text-to-video-zero.js';
 export type { Seed } from './pipelines/inputs/seeds.js';
@@ -105,6 +109,8 @@ export {
   type SchedulerName,
 } from './schedulers/index.js';
 export { type PictureSettings, readSettings } from './settings/read.js';
+export { type LoadT2IAdapterOptions, T2IAdapterPipeline } from './t2i-adapter/t2i-adapter-pipeline.js';
+export type { T2IAdapterInfo } from './t2i-adapter/t2i-adapters.js';
 export type { Tensor } from './tensor.js';
 export { CLIPTokenizer, type EncodePaddedOptions } from './tokenizers/clip-tokenizer.js';
 export { type UpscaleOptions, Upscaler, type UpscalerLoadOptions } from './upscale/upscaler.js';

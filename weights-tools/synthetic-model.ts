@@ -31,6 +31,7 @@ const STEMS: Readonly<Record<ModelKind, string>> = {
   text_encoder: 'model',
   image_encoder: 'model',
   upscaler: 'model',
+  t2i_adapter: 'diffusion_pytorch_model',
 };
 
 /**

@@ -3,6 +3,7 @@ import { countOf, type ImageInput, loadImages, sizeOf, toRgb } from '../images/i
 import type { DenoiseRequest } from '../native/types.js';
 import type { PerControlNet } from '../options/spec/control.js';
 import type { StepTable } from '../schedulers/table.js';
+import { concat } from '../tensor.js';
 import type { ControlNets } from './control-nets.js';
 import { type ControlWindow, withControl } from './schedule.js';
 
@@ -49,14 +50,24 @@ export async function controlSize(
   { controlImage, signal }: Pick<ControlOptions, 'controlImage' | 'signal'>,
   scale: number,
 ): Promise<{ width: number; height: number } | undefined> {
-  if (controlImage === undefined) return undefined;
-  let first: unknown = controlImage;
+  return sizeOfFirst('controlImage', controlImage, scale, { signal });
+}
+
+/** The size of the first of an option's pictures, cut down to a multiple; undefined where there are none. */
+export async function sizeOfFirst(
+  name: string,
+  pictures: ImageInput | readonly ImageInput[] | undefined,
+  multiple: number,
+  { channels = 3, signal }: { channels?: number | undefined; signal?: AbortSignal | undefined },
+): Promise<{ width: number; height: number } | undefined> {
+  if (pictures === undefined) return undefined;
+  let first: unknown = pictures;
   while (Array.isArray(first)) first = first[0];
-  const { width, height } = sizeOf(await loadImages('controlImage', first as ImageInput, 3, signal));
-  if (width < scale || height < scale) {
-    throw invalidArgument('controlImage', `is ${width}x${height}; the smallest picture is ${scale}x${scale}`);
+  const { width, height } = sizeOf(await loadImages(name, first as ImageInput, channels, signal));
+  if (width < multiple || height < multiple) {
+    throw invalidArgument(name, `is ${width}x${height}; the smallest picture is ${multiple}x${multiple}`);
   }
-  return { width: width - (width % scale), height: height - (height % scale) };
+  return { width: width - (width % multiple), height: height - (height % multiple) };
 }
 
 /** What ControlNets add to a run: what the loop gets, and its table; undefined for a run without them. */
@@ -110,12 +121,17 @@ async function pixelsOf(
   const { data } = await toRgb('controlImage', loaded, width, height, signal);
   if (count === 1 || count === batch) return data;
   const each = data.length / count;
-  const out = new Float32Array(batch * each);
-  for (let i = 0; i < batch; i++) {
-    const from = Math.floor((i * count) / batch) * each;
-    out.set(data.subarray(from, from + each), i * each);
-  }
-  return out;
+  return spread(
+    Array.from({ length: count }, (_, i) => data.subarray(i * each, (i + 1) * each)),
+    batch,
+  );
+}
+
+/** For each image what belongs to its prompt, of one for each prompt. */
+export function spread(parts: readonly Float32Array[], batch: number): Float32Array {
+  return concat(
+    Array.from({ length: batch }, (_, i) => parts[Math.floor((i * parts.length) / batch)] as Float32Array),
+  );
 }
 
 /** What a picture's settings say of its ControlNets. */

@@ -1,7 +1,8 @@
 import { invalidArgument } from '../errors.js';
 import { show } from '../messages.js';
-import { forEachIndex, inSlices, mapParts, type Sliced } from '../slices.js';
+import { forEachIndex, inSlices, mapParts } from '../slices.js';
 import type { Tensor } from '../tensor.js';
+import { threeChannels, toGray } from './channels.js';
 import { MOST_SIDE } from './decode.js';
 import { pixelsToFloats } from './floats.js';
 import { Image } from './image.js';
@@ -162,14 +163,33 @@ export async function toMask(
     );
     return { data: mask, shape };
   }
+  const { data, shape } = await toLuma(name, loaded, width, height, signal);
+  // diffusers compares value / 255 with 0.5.
+  await inSlices(
+    forEachIndex(data.length, (i) => {
+      data[i] = (data[i] as number) >= 0.5 ? 1 : 0;
+    }),
+    signal,
+  );
+  return { data, shape };
+}
+
+/** The same in gray: [n, 1, height, width] from 0 to 1. */
+export async function toLuma(
+  name: string,
+  loaded: LoadedImages,
+  width: number,
+  height: number,
+  signal?: AbortSignal,
+): Promise<Tensor> {
+  if ('tensor' in loaded) return exactSize(name, loaded.tensor, width, height);
   const size = height * width;
   const data = new Float32Array(loaded.images.length * size);
   for (const [i, picture] of loaded.images.entries()) {
     const gray = await inSlices(toGray(await picture.read(signal)), signal);
     const resized = (await resizeLanczos(gray, width, height, signal)).data;
     const write = (pixel: number) => {
-      // diffusers compares value / 255 with 0.5.
-      data[i * size + pixel] = (resized[3 * pixel] as number) / 255 >= 0.5 ? 1 : 0;
+      data[i * size + pixel] = (resized[3 * pixel] as number) / 255;
     };
     await inSlices(forEachIndex(size, write), signal);
   }
@@ -183,20 +203,6 @@ function exactSize(name: string, tensor: Tensor, width: number, height: number):
     name,
     `is a tensor of ${size.width}x${size.height}, the run needs ${width}x${height}`,
   );
-}
-
-/** Luma in all three channels, rounded as Pillow's convert('L') does. */
-function* toGray({ width, height, data }: Image): Sliced<Image> {
-  const gray = new Uint8Array(data.length);
-  yield* forEachIndex(width * height, (pixel) => {
-    const i = 3 * pixel;
-    const [r, g, b] = [data[i] as number, data[i + 1] as number, data[i + 2] as number];
-    const luma = (r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16;
-    gray[i] = luma;
-    gray[i + 1] = luma;
-    gray[i + 2] = luma;
-  });
-  return new Image({ width, height, data: gray });
 }
 
 async function checkTensor(
@@ -273,20 +279,6 @@ function checkRaw(name: string, source: unknown): RawImage {
     );
   }
   return source as RawImage;
-}
-
-function* threeChannels(data: Uint8Array, channels: number): Sliced<Uint8Array> {
-  const pixels = data.length / channels;
-  const rgb = new Uint8Array(pixels * 3);
-  // Gray is each of the three.
-  const [green, blue] = channels === 1 ? [0, 0] : [1, 2];
-  yield* forEachIndex(pixels, (pixel) => {
-    const from = pixel * channels;
-    rgb[3 * pixel] = data[from] as number;
-    rgb[3 * pixel + 1] = data[from + green] as number;
-    rgb[3 * pixel + 2] = data[from + blue] as number;
-  });
-  return rgb;
 }
 
 // Not instanceof: arrays may come from another realm (vm contexts, worker messages).

@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Loras } from '../adapters/loras.js';
-import { ControlPipeline } from '../control/control-pipeline.js';
 import { invalidArgument } from '../errors.js';
 import type { Log } from '../log.js';
 import { show } from '../messages.js';
 import { checkNames } from '../names.js';
 import type { GenerateOptions } from '../pipelines/inputs/options.js';
 import type { SDParts, XLParts } from '../pipelines/loading/parts.js';
+import { T2IAdapterPipeline } from '../t2i-adapter/t2i-adapter-pipeline.js';
 import { type IpAdapterInfo, IpAdapters } from './ip-adapters.js';
 
 /** How an IP-Adapter is loaded. */
@@ -30,7 +30,7 @@ export interface LoadIpAdapterOptions {
 export abstract class IpAdapterPipeline<
   Options extends GenerateOptions,
   Parts extends SDParts | XLParts,
-> extends ControlPipeline<Options, Parts> {
+> extends T2IAdapterPipeline<Options, Parts> {
   constructor(components: Parts, log?: Log) {
     super(components, log);
     components.models.ipAdapters ??= new IpAdapters(components);

@@ -39,12 +39,16 @@ export interface NativeAddon {
   loadTextEncoder(backend: NativeBackend, source: ModelSource): Job<NativeTextEncoder>;
   loadImageEncoder(backend: NativeBackend, source: ModelSource): Job<NativeImageEncoder>;
   loadIpAdapter(backend: NativeBackend, source: ModelSource): Job<NativeIpAdapter>;
+  /** Throws ERR_DEEPCACHE_INVALID_ARGUMENT unless its features have the shapes of the U-Net's levels. */
+  loadT2iAdapter(backend: NativeBackend, source: ModelSource, unet: NativeUnet): Job<NativeT2iAdapter>;
   loadVae(backend: NativeBackend, source: ModelSource): Job<NativeVae>;
   loadUpscaler(backend: NativeBackend, source: ModelSource): Job<NativeUpscaler>;
 
   /** What the architecture costs, from its configuration alone; `branches` false: the full pass only, much sooner. */
   planUnet(config: string, size: UnetSize, branches?: boolean): Job<UnetPlanInfo>;
   planTextEncoder(config: string, size: { batch: number; length: number }): PlanInfo;
+  /** Sizes in pixels of the picture. */
+  planT2iAdapter(config: string, size: VaeSize): WeightCosts & { readonly encode: PlanInfo };
   planVae(config: string, size: VaeSize): Job<VaePlanInfo>;
   /** Every tensor that the model's configuration asks for, in the published shapes. */
   weightShapes(model: ModelKind, config: string): TensorShape[];
@@ -104,7 +108,7 @@ export interface NativeReservation {
   release(): void;
 }
 
-export type ModelKind = 'unet' | 'text_encoder' | 'image_encoder' | 'vae' | 'upscaler';
+export type ModelKind = 'unet' | 'text_encoder' | 'image_encoder' | 'vae' | 'upscaler' | 't2i_adapter';
 
 export interface ModelSource {
   /** The text of config.json. */
@@ -157,6 +161,8 @@ export interface UnetSize {
   readonly frames?: number;
   /** Tokens of the pictures beside the text (IP-Adapter), for each adapter. */
   readonly imageTokens?: readonly number[];
+  /** Features that T2I-Adapters add; default none. */
+  readonly blockFeatures?: number;
   /** Whose sizes of values and weights are asked for; the CPU by default. */
   readonly device?: string;
 }
@@ -187,10 +193,13 @@ export interface PlanInfo extends PlanCosts {
   readonly externalBytes: number;
 }
 
-export interface UnetPlanInfo {
+export interface WeightCosts {
   readonly parameters: number;
   /** Bytes of the weights as the device keeps them. */
   readonly weightBytes: number;
+}
+
+export interface UnetPlanInfo extends WeightCosts {
   readonly full: PlanInfo;
   /** A retrieve step runs in the memory of the full one. */
   readonly branches: readonly (PlanCosts & {
@@ -205,9 +214,7 @@ export interface UnetPlanInfo {
   })[];
 }
 
-export interface VaePlanInfo {
-  readonly parameters: number;
-  readonly weightBytes: number;
+export interface VaePlanInfo extends WeightCosts {
   /** Undefined for what only decodes. */
   readonly encode?: PlanInfo;
   readonly decode: PlanInfo;
@@ -439,6 +446,27 @@ export interface NativeIpAdapter {
     /** 1 of an embedding. */
     readonly length: number;
   }): Job<Float32Array>;
+  memory(): { weights: number };
+  dispose(): void;
+}
+
+/** A T2I-Adapter beside a U-Net. */
+export interface NativeT2iAdapter {
+  /** Channels of its picture. */
+  readonly inChannels: number;
+  /** Sides of pictures are multiples of it. */
+  readonly multiple: number;
+  /** How many it gives: one for each level, or one more for the mid block. */
+  readonly features: number;
+  /** Pixels of the picture for one of the U-Net's, in each axis. */
+  readonly scale: number;
+  /** A picture from 0 to 1, [n, channels, height, width] -> a feature for each level, [n, c, h, w]: see {@link ControlRequest}. */
+  encode(request: {
+    readonly image: Float32Array;
+    readonly batch: number;
+    readonly height: number;
+    readonly width: number;
+  }): Job<Float32Array[]>;
   memory(): { weights: number };
   dispose(): void;
 }

@@ -1,5 +1,5 @@
 import { Callbacks } from '../callbacks.js';
-import { DeepCacheError, invalidArgument } from '../errors.js';
+import { DeepCacheError } from '../errors.js';
 import { loadSharp } from '../images/sharp.js';
 import { resolveNames } from '../library/resolve-options.js';
 import { defaultLog, type Log, printableLog } from '../log.js';
@@ -11,7 +11,7 @@ import type { ModelPlans } from '../plans/model-plans.js';
 import type { PlannedRun } from '../plans/saved-plan.js';
 import type { Scheduler } from '../schedulers/index.js';
 import { CallQueue } from './call-queue.js';
-import { type AnyFamily, requireParts } from './family.js';
+import { type AnyFamily, refuseNetworks, requireParts } from './family.js';
 import { NoiseSource } from './inputs/noise.js';
 import type { GenerateOptions } from './inputs/options.js';
 import { aboutModel } from './loading/about-model.js';
@@ -289,8 +289,8 @@ export abstract class DiffusionPipeline<
   }
 
   /** @internal Loads what goes beside the parts of the family. */
-  protected async loadExtras(_: ModelIndex, { controlNet }: LoadOptions): Promise<void> {
-    if (controlNet !== undefined) throw invalidArgument('controlNet', 'is for Stable Diffusion and SDXL');
+  protected async loadExtras(_: ModelIndex, options: LoadOptions): Promise<void> {
+    refuseNetworks(options);
   }
 
   /** @internal Throws ERR_DEEPCACHE_DISPOSED when it was disposed. */

@@ -7,7 +7,7 @@ import type { Tensor } from '../tensor.js';
 import type { NoiseSource } from './inputs/noise.js';
 import type { RunOptions, Size } from './inputs/options.js';
 import type { ModelFacts } from './loading/facts.js';
-import type { PipelineInfo, PipelineParts } from './loading/parts.js';
+import type { LoadOptions, PipelineInfo, PipelineParts } from './loading/parts.js';
 import type { RanCall } from './loop/calls.js';
 import type { LoopResult, MemoryEstimate, RunPlan } from './loop/plan.js';
 import type { SettingsFields } from './outputs/settings.js';
@@ -114,4 +114,11 @@ export function requireParts(
     );
   }
   family.checkParts?.(parts, 'the pipeline');
+}
+
+/** Throws where networks are to be loaded beside a model that takes none. */
+export function refuseNetworks({ controlNet, t2iAdapter }: LoadOptions): void {
+  for (const [name, given] of Object.entries({ controlNet, t2iAdapter })) {
+    if (given !== undefined) throw invalidArgument(name, 'is for Stable Diffusion and SDXL');
+  }
 }

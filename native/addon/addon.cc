@@ -14,6 +14,7 @@
 #include "plan_info.h"
 #include "safetensors_file.h"
 #include "synth.h"
+#include "t2i_adapter.h"
 #include "table.h"
 #include "text_encoder.h"
 #include "unet.h"
@@ -36,6 +37,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   classes->text_encoder = Napi::Persistent(NativeTextEncoder::define_class(env));
   classes->image_encoder = Napi::Persistent(NativeImageEncoder::define_class(env));
   classes->ip_adapter = Napi::Persistent(NativeIpAdapter::define_class(env));
+  classes->t2i_adapter = Napi::Persistent(NativeT2iAdapter::define_class(env));
   classes->vae = Napi::Persistent(NativeVae::define_class(env));
   classes->upscaler = Napi::Persistent(NativeUpscaler::define_class(env));
 
@@ -54,10 +56,12 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add<NativeTextEncoder::load>(exports, "loadTextEncoder");
   add<NativeImageEncoder::load>(exports, "loadImageEncoder");
   add<NativeIpAdapter::load>(exports, "loadIpAdapter");
+  add<NativeT2iAdapter::load>(exports, "loadT2iAdapter");
   add<NativeVae::load>(exports, "loadVae");
   add<NativeUpscaler::load>(exports, "loadUpscaler");
   add<plan_unet>(exports, "planUnet");
   add<plan_text_encoder>(exports, "planTextEncoder");
+  add<plan_t2i_adapter>(exports, "planT2iAdapter");
   add<plan_vae>(exports, "planVae");
   add<weight_shapes>(exports, "weightShapes");
   exports["Generator"] = NativeGenerator::define_class(env);

@@ -12,6 +12,7 @@
 #include "errors.h"
 #include "job.h"
 #include "model_source.h"
+#include "models/bounds.h"
 #include "models/controlnet.h"
 #include "models/model.h"
 #include "models/weight_plans.h"
@@ -23,6 +24,7 @@ namespace {
 
 constexpr int kMaxBatch = 1024, kMaxSide = 8192, kMaxContext = 1 << 16;
 constexpr int kMaxVaeSide = 4096;
+constexpr int kMaxPixels = 16384;
 constexpr size_t kMaxImages = 16;  // adapters of a run
 
 struct NamedShape {
@@ -184,6 +186,8 @@ Napi::Value plan_unet(const Napi::CallbackInfo& info) {
     shape.context_length = int(size["contextLength"].integer(1, kMaxContext));
     if (const Argument tokens = size["imageTokens"]; tokens.given())
       shape.extras.image_tokens = tokens.integers(kMaxImages, 1, kMaxContext);
+    if (const Argument features = size["blockFeatures"]; features.given())
+      shape.extras.block_features = int(features.integer(0, bounds::kLevels + 1));
     if (const Argument frames = size["frames"]; frames.given()) {
       shape.frames = int(frames.integer(1, kMaxBatch));
       if (shape.batch % shape.frames)
@@ -232,6 +236,22 @@ Napi::Value plan_text_encoder(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value plan_t2i_adapter(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto config = T2iAdapterConfig::parse(parse_config({info[0], "config"}));
+    const Argument size(info[1], "size");
+    const int batch = int(size["batch"].integer(1, kMaxBatch));
+    const int height = int(size["height"].integer(1, kMaxPixels));
+    const int width = int(size["width"].integer(1, kMaxPixels));
+    const DeviceSizes sizes = sizes_on(names_gpu(size));
+    const PlanCost cost(deepcache::plan_t2i_adapter(config, batch, height, width), sizes);
+    const WeightCost weights(weight_plans(config), sizes);
+    Napi::Object out = weights.object(info.Env());
+    out["encode"] = cost.object(info.Env());
+    return out;
+  });
+}
+
 Napi::Value plan_vae(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const Argument size(info[1], "size");
@@ -266,6 +286,7 @@ namespace {
 std::vector<NamedShape> weights_of(const std::string& kind, const std::string& text) {
   if (kind == "text_encoder") return tensors_of(weight_plans(parse_text_config(text)));
   if (kind == "upscaler") return tensors_of(weight_plans(SuperResolutionConfig::parse(text)));
+  if (kind == "t2i_adapter") return tensors_of(weight_plans(T2iAdapterConfig::parse(text)));
   if (kind == "image_encoder") return tensors_of(weight_plans(ClipVisionConfig::parse(text)));
   if (kind == "vae") {
     const auto config = VaeConfig::parse(text);
@@ -282,8 +303,9 @@ Napi::Value weight_shapes(const Napi::CallbackInfo& info) {
     const Argument model(info[0], "model");
     const std::string kind = model.string();
     if (kind != "unet" && kind != "text_encoder" && kind != "image_encoder" && kind != "vae" &&
-        kind != "upscaler")
-      model.fail("'unet', 'text_encoder', 'image_encoder', 'vae' or 'upscaler'", "'" + kind + "'");
+        kind != "upscaler" && kind != "t2i_adapter")
+      model.fail("'unet', 'text_encoder', 'image_encoder', 'vae', 'upscaler' or 't2i_adapter'",
+                 "'" + kind + "'");
     const Napi::Env env = info.Env();
     const auto tensors = weights_of(kind, parse_config({info[1], "config"}));
     Napi::Array out = Napi::Array::New(env, tensors.size());

@@ -180,4 +180,17 @@ void validate(const IpAdapterConfig& config) {
   check.within("mlp_width", config.mlp_width, 1, bounds::kMlpWidth);
 }
 
+void validate(const T2iAdapterConfig& config) {
+  const std::string name = "T2I-Adapter config";
+  const Checks check(name);
+  check.within("in_channels", config.in_channels, 1, bounds::kImageChannels);
+  check.levels("channels", config.channels.size(), bounds::kLevels);
+  check.within("channels", config.channels, 1, bounds::kChannels);
+  check.within("num_res_blocks", config.res_blocks, 1, bounds::kLayers);
+  check.within("downscale_factor", config.downscale_factor, 1, bounds::kDownscale);
+  if (config.kind != T2iAdapterKind::light) return;
+  for (const int channels : config.channels)
+    if (channels % 4) check.fail("has \"channels\" that are no multiples of 4");
+}
+
 }  // namespace deepcache

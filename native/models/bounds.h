@@ -6,6 +6,7 @@
 #include "clip_text.h"
 #include "clip_vision.h"
 #include "ip_adapter_plan.h"
+#include "t2i_adapter_plan.h"
 #include "unet_config.h"
 #include "vae.h"
 
@@ -32,6 +33,8 @@ constexpr int kMlpWidth = 1 << 16;           // 15360
 constexpr int kPositions = 1 << 16;          // 248 of a text, 1601 of a picture
 constexpr int kImageTokens = 1 << 12;        // 257, that a picture becomes
 constexpr int kVocabulary = 1 << 20;         // 49410
+constexpr int kImageChannels = 64;           // 3, that squares of pixels are multiplied by
+constexpr int kDownscale = 64;               // 16, pixels that become channels
 constexpr int kPictureSide = 1 << 12;        // 560
 constexpr double kEpsilon = 1;               // 1e-5
 constexpr double kFrequencyShift = 1 << 10;  // 1
@@ -44,5 +47,6 @@ void validate(const VaeConfig& config);
 void validate(const ClipTextConfig& config);
 void validate(const ClipVisionConfig& config);
 void validate(const IpAdapterConfig& config);
+void validate(const T2iAdapterConfig& config);
 
 }  // namespace deepcache

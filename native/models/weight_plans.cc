@@ -48,6 +48,12 @@ std::vector<Plan> weight_plans(const SuperResolutionConfig& config) {
   return plans;
 }
 
+std::vector<Plan> weight_plans(const T2iAdapterConfig& config) {
+  std::vector<Plan> plans;
+  plans.push_back(plan_t2i_adapter(config, 1, config.downscale_factor, config.downscale_factor));
+  return plans;
+}
+
 std::shared_ptr<WeightSource> synthetic_weights(const std::vector<Plan>& plans) {
   std::vector<WeightSpec> specs;
   for (const Plan& plan : plans)

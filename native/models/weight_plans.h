@@ -8,6 +8,7 @@
 #include "clip_text.h"
 #include "clip_vision.h"
 #include "super_resolution.h"
+#include "t2i_adapter_plan.h"
 #include "unet_plan.h"
 #include "vae.h"
 
@@ -19,6 +20,7 @@ std::vector<Plan> weight_plans(const VaeConfig& config);
 std::vector<Plan> weight_plans(const ClipTextConfig& config);
 std::vector<Plan> weight_plans(const ClipVisionConfig& config);
 std::vector<Plan> weight_plans(const SuperResolutionConfig& config);
+std::vector<Plan> weight_plans(const T2iAdapterConfig& config);
 
 // Synthetic values (runtime/synth.h) for all weights that the plans name.
 std::shared_ptr<WeightSource> synthetic_weights(const std::vector<Plan>& plans);

@@ -28,9 +28,11 @@ void reference(const Resample& op, ReferenceState& state) {
     if (to.c > from.c) return at(n, r * h + c / r % r, r * w + c % r, c / (r * r));
     if (to.c < from.c) return at(n, h / r, w / r, c * r * r + h % r * r + w % r);
     if (to.h > from.h) return at(n, h / r, w / r, c);
-    return (at(n, 2 * h, 2 * w, c) + at(n, 2 * h, 2 * w + 1, c) + at(n, 2 * h + 1, 2 * w, c) +
-            at(n, 2 * h + 1, 2 * w + 1, c)) /
-           4;
+    double sum = 0;
+    int count = 0;
+    for (int i = 2 * h; i < std::min(2 * h + 2, from.h); i++)
+      for (int j = 2 * w; j < std::min(2 * w + 2, from.w); j++, count++) sum += at(n, i, j, c);
+    return sum / count;
   };
   size_t i = 0;
   for (int n = 0; n < to.n; n++)
@@ -43,6 +45,7 @@ std::vector<OpCase> resample_cases() {
   return {
       resample_case("mean", {2, 6, 10, 7}, 3, 5),
       resample_case("mean_of_odd", {1, 5, 3, 33}, 2, 1),
+      resample_case("mean_rounded_up", {2, 5, 7, 9}, 3, 4),
       resample_case("repeat", {2, 3, 5, 9}, 6, 10),
       resample_case("repeat_x4", {1, 3, 5, 3}, 12, 20),
       resample_case("unshuffle", {2, 6, 10, 3}, 3, 5, 12),

@@ -53,6 +53,9 @@ const WRONG: { [Name in keyof Required<GenerateOptions>]: readonly Wrong[] } = {
   controlEnd: values('controlEnd', Number.NaN, -0.1, 1.1, []),
   guessMode: values('guessMode', 1, 'true', null),
   controlCache: values('controlCache', 'none', true, null),
+  t2iAdapterImage: values('t2iAdapterImage', null, 5, {}, []),
+  t2iAdapterScale: values('t2iAdapterScale', Number.NaN, '1', [], 11),
+  t2iAdapterFactor: values('t2iAdapterFactor', Number.NaN, -0.1, 1.1, [1]),
   width: values('width', 0, -64, 12, 63, 64.5, Number.NaN, '64', 1e9, null),
   height: values('height', 0, -64, 12, 65, 64.5, Number.NaN, '64', 1e9, null),
   seed: [

@@ -8,7 +8,8 @@ import { option } from '../option.js';
 /** One for all ControlNets of a pipeline, or one for each. */
 export type PerControlNet = number | readonly number[];
 
-const perNetwork = (min: number, max: number) =>
+/** A number for all networks, or a list of one each. */
+export const perNetwork = (min: number, max: number) =>
   kinds.own<PerControlNet>(`number, ${min} to ${max}, or a list`, 'numbers', (name, value) => {
     const list: readonly unknown[] = Array.isArray(value) ? value : [value];
     const fits = (one: unknown) => typeof one === 'number' && one >= min && one <= max;
@@ -19,16 +20,14 @@ const perNetwork = (min: number, max: number) =>
     );
   });
 
-const controlImages = kinds.own<ImageInput | readonly ImageInput[]>(
-  'picture, or a list',
-  'text',
-  (name, value) => {
-    // A list may be of pictures, or of what each ControlNet sees: either is looked at one by one.
+/** @param channels that tensors may have. */
+export const picturesOfEach = (channels: readonly number[]) =>
+  kinds.own<ImageInput | readonly ImageInput[]>('picture, or a list', 'text', (name, value) => {
+    // A list may be of pictures, or of what each network sees: either is looked at one by one.
     for (const one of Array.isArray(value) && value.length > 0 ? value : [value]) {
-      checkImageInput(name, one, [3]);
+      checkImageInput(name, one, channels);
     }
-  },
-);
+  });
 
 /** Pictures that ControlNets see, and how much these count. */
 export const CONTROL_OPTIONS = {
@@ -37,7 +36,7 @@ export const CONTROL_OPTIONS = {
    * prompt. With several ControlNets a list with such a one for each of them. Pictures are resized to the run's size.
    */
   controlImage: option({
-    kind: controlImages,
+    kind: picturesOfEach([3]),
     families: LATENT,
     help: 'what the ControlNet sees; of several a list, one for each',
     flag: { spelling: '--control-image <file>', group: 'picture' },

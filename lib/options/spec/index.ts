@@ -7,6 +7,7 @@ import { IP_ADAPTER_OPTIONS } from './ip-adapter.js';
 import { LOAD_OPTIONS } from './loading.js';
 import { PICTURE_OPTIONS } from './pictures.js';
 import { RUN_OPTIONS } from './run.js';
+import { T2I_ADAPTER_OPTIONS } from './t2i-adapter.js';
 import { TEXT_OPTIONS } from './texts.js';
 import { VIDEO_OPTIONS } from './videos.js';
 
@@ -18,6 +19,7 @@ export const OPTIONS = {
   ...TEXT_OPTIONS,
   ...PICTURE_OPTIONS,
   ...CONTROL_OPTIONS,
+  ...T2I_ADAPTER_OPTIONS,
   ...IP_ADAPTER_OPTIONS,
   ...VIDEO_OPTIONS,
   ...RUN_OPTIONS,

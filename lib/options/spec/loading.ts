@@ -13,6 +13,10 @@ export const DTYPES = ['auto', 'fp32', 'fp16', 'bf16', 'fp8'] as const satisfies
 
 const families = ['load'] as const;
 
+const paths = kinds.own<string | readonly string[]>('path, or a list', 'texts', (name, value) => {
+  for (const one of Array.isArray(value) ? value : [value]) kinds.path.check(name, one, {});
+});
+
 /** What loading a model takes. */
 export const LOAD_OPTIONS = {
   /** 'auto' (default) takes the first usable GPU, else the CPU. */
@@ -57,9 +61,7 @@ export const LOAD_OPTIONS = {
   }),
   /** ControlNets to load with it: a folder or a file, or a list of them; see `loadControlNet`. */
   controlNet: option({
-    kind: kinds.own<string | readonly string[]>('path, or a list', 'texts', (name, value) => {
-      for (const one of Array.isArray(value) ? value : [value]) kinds.path.check(name, one, {});
-    }),
+    kind: paths,
     families,
     help: '[ControlNets](controlnet.md) to load with the model',
     flag: { spelling: '--control-net <path>', group: 'model' },
@@ -73,6 +75,13 @@ export const LOAD_OPTIONS = {
     families,
     help: '[motion modules](animatediff.md), with which a model of Stable Diffusion 1 makes videos',
     flag: { spelling: '--motion-adapter <path>', group: 'model' },
+  }),
+  /** T2I-Adapters to load with it: a folder or a file, or a list of them; see `loadT2IAdapter`. */
+  t2iAdapter: option({
+    kind: paths,
+    families,
+    help: '[T2I-Adapters](t2i-adapter.md) to load with the model',
+    flag: { spelling: '--t2i-adapter <path>', group: 'model' },
   }),
   /** Prefer weight files of this variant, such as 'fp16'. */
   variant: option({

@@ -6,6 +6,8 @@ import { imagePromptFields } from '../../ip-adapter/settings.js';
 import type { CheckScope } from '../../options/check.js';
 import { requireShapes } from '../../options/checks.js';
 import type { Family as FamilyName } from '../../options/families.js';
+import { t2iFields } from '../../t2i-adapter/settings.js';
+import { T2IPictures, t2iSize } from '../../t2i-adapter/t2i-pictures.js';
 import { guidanceEmbedding } from '../conditioning/guidance-embedding.js';
 import type { TextModel } from '../conditioning/text-model.js';
 import type { Family, Start } from '../family.js';
@@ -64,14 +66,20 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
     ...info,
     shortest: { prompt: '', steps: 2 } as Partial<Given>,
     facts: (parts) => factsOf({ ...parts, encoders: text.encoders(parts) }),
-    encoders: (parts) => [...text.encoders(parts), ...(parts.models.controls?.models ?? [])],
+    encoders: (parts) => [
+      ...text.encoders(parts),
+      ...(parts.models.controls?.models ?? []),
+      ...(parts.models.t2iAdapters ? [parts.models.t2iAdapters] : []),
+    ],
     checkParts({ unet, vae }, what) {
       const { takesMask } = kind;
       checkInputs(what, { inputs: unet.inChannels, latents: vae.latentChannels, takesMask });
       checkMotion(what, unet, framesOf !== undefined);
     },
     load: kind.load,
-    size: (inputs, { scale }, given) => kind.size(inputs, scale) ?? controlSize(given, scale),
+    async size(inputs, { scale }, given) {
+      return kind.size(inputs, scale) ?? (await controlSize(given, scale)) ?? (await t2iSize(given, scale));
+    },
     resolve(given, facts, _, size) {
       const options = resolve(given, facts, size);
       // The size of other kinds of runs is known with their pictures.
@@ -90,6 +98,7 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
       if (hint !== undefined) note(hint);
       const prompts = await text.read(parts, options, note);
       const pictures = await ImagePrompts.read(parts.models.ipAdapters, options, signal);
+      const t2i = await T2IPictures.read(parts.models.t2iAdapters, options, options);
       const size = {
         batch: (guided ? 2 : 1) * latent[0],
         frames,
@@ -97,6 +106,7 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
         width: latent[3],
         contextLength: prompts.length,
         imageTokens: pictures.tokens,
+        blockFeatures: t2i.features,
       };
       const decodes = options.output !== 'latent';
       const need = await estimateMemory(parts, size, {
@@ -107,7 +117,8 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
       });
       const nets = options.controlImage === undefined ? [] : (parts.models.controls?.models ?? []);
       let unetBytes = need.unet;
-      for (const net of nets) unetBytes += await net.runBytes({ ...size, imageTokens: [] }, { signal });
+      for (const net of nets)
+        unetBytes += await net.runBytes({ ...size, imageTokens: [], blockFeatures: 0 }, { signal });
       let prepared: PreparedRun;
       return {
         memory: { ...need, unet: unetBytes, pictures: kind.bytes(inputs, options) },
@@ -122,6 +133,7 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
               outputs: guided ? ['negative', 'positive'] : ['positive'],
               signal,
             })),
+            ...(await t2i.encode(plan, { batch, signal })),
             ...(facts.guidanceWidth > 0 && {
               timestepCond: repeatTo(guidanceEmbedding(options.guidanceScale, facts.guidanceWidth), 1, batch),
             }),
@@ -150,6 +162,7 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
           ...kind.settings(options),
           ...controlFields(parts.models.controls, options),
           ...stages.settings?.(),
+          ...t2iFields(parts.models.t2iAdapters, options),
           'Denoising start': denoisingStart,
           'Denoising end': denoisingEnd,
           ...text.settings(options, Math.floor(image / options.numImages)),

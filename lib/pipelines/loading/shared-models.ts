@@ -3,6 +3,7 @@ import { RunGate } from '../../adapters/run-gate.js';
 import type { ControlNets } from '../../control/control-nets.js';
 import { TextualInversions } from '../../embeddings/textual-inversions.js';
 import type { IpAdapters } from '../../ip-adapter/ip-adapters.js';
+import type { T2IAdapters } from '../../t2i-adapter/t2i-adapters.js';
 
 /** Loaded models and how many pipelines share them: the last one that goes frees them. */
 export class SharedModels {
@@ -14,6 +15,8 @@ export class SharedModels {
   loras: Loras | undefined;
   /** ControlNets beside their U-Net, where pipelines offer that. */
   controls: ControlNets | undefined;
+  /** Networks that see pictures once for a run, where pipelines offer that. */
+  t2iAdapters: T2IAdapters | undefined;
   /** Pictures beside prompts, where pipelines offer that. */
   ipAdapters: IpAdapters | undefined;
   #users = 0;
@@ -29,6 +32,7 @@ export class SharedModels {
   release(): void {
     if (--this.#users > 0) return;
     this.controls?.remove();
+    this.t2iAdapters?.remove();
     this.ipAdapters?.dispose();
     for (const model of this.models) model.dispose();
   }

@@ -29,10 +29,15 @@ class ResampleOp : public CpuOp {
     const float* const square = x + r * y * line + r * w * c;  // of x, of y's pixel
     const float* const source = x + y / r * line + w / r * c;  // x's pixel, of a square of y
     switch (mode_) {
-      case Resample::Mode::mean:
+      case Resample::Mode::mean: {
+        // Beyond the edge stands the edge.
+        const size_t right = 2 * w + 1 < size_t(op_.x.shape.w) ? c : 0;
+        const size_t below = 2 * y + 1 < size_t(op_.x.shape.h) ? line : 0;
         for (size_t i = 0; i < c; i++)
-          out[i] = (square[i] + square[c + i] + square[line + i] + square[line + c + i]) / 4;
+          out[i] =
+              (square[i] + square[right + i] + square[below + i] + square[below + right + i]) / 4;
         return;
+      }
       case Resample::Mode::repeat:
         std::memcpy(out, source, c * sizeof(float));
         return;

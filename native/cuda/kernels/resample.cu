@@ -1,7 +1,8 @@
 // Other sizes: y = the mean of 2x2 squares of x, each value of x r x r times, or pixels as channels
 // and channels as pixels (runtime/ops/resample.h).
 //
-// Shapes: any, NHWC. An odd last row or column of x is left out of the halving.
+// Shapes: any, NHWC. An odd last row or column of x is left out of the halving, or stands for
+// itself where the half is rounded up.
 //
 // Why it is fast enough: DDPM's resampling moves each value once, neighbours on neighbours.
 
@@ -46,8 +47,11 @@ __global__ void __launch_bounds__(kThreads)
       continue;
     }
     const size_t first = square + c;
-    const float sum = load<T>(args.x, first) + load<T>(args.x, first + in_channels) +
-                      load<T>(args.x, first + line) + load<T>(args.x, first + line + in_channels);
+    // Beyond the edge stands the edge.
+    const size_t right = 2 * x + 1 < args.in_w ? in_channels : 0;
+    const size_t below = 2 * y + 1 < args.in_h ? line : 0;
+    const float sum = load<T>(args.x, first) + load<T>(args.x, first + right) +
+                      load<T>(args.x, first + below) + load<T>(args.x, first + below + right);
     store<T>(args.y, i, sum * 0.25f);
   }
 }

@@ -5,7 +5,8 @@
 namespace deepcache {
 
 // What y's shape says:
-//   half the size      each value the mean of a 2x2 square (an odd last row or column is left out)
+//   half the size      each value the mean of a 2x2 square (an odd last row or column is left out,
+//                      or where the half is rounded up the mean of what is there)
 //   r times the size   each value repeated, r x r
 //   1/r of the size, r * r times the channels (pixel unshuffle), or the other way round (pixel
 //                      shuffle): pixel (i, j) of a square is channel c * r * r + i * r + j
@@ -38,7 +39,9 @@ struct Resample {
     const Mode mode = this->mode();
     const int r = factor();
     if (mode == Mode::mean)
-      return require(to.h == from.h / 2 && to.w == from.w / 2, "resample: mean");
+      return require((to.h == from.h / 2 || to.h == (from.h + 1) / 2) &&
+                         (to.w == from.w / 2 || to.w == (from.w + 1) / 2),
+                     "resample: mean");
     const bool larger = mode != Mode::unshuffle;
     const Shape &few = larger ? from : to, &many = larger ? to : from;
     require(many.h == r * few.h && many.w == r * few.w, "resample: size");

@@ -48,6 +48,7 @@ import {
   checkVideoVaeEncode,
   checkVideoVaePreprocess,
 } from './svd.js';
+import { checkT2IAdapter, checkT2IAdapterPipeline } from './t2i-adapter.js';
 import { checkCrossFrameUnet, checkVideoZero, checkWarp } from './t2v-zero.js';
 import { checkEncodePrompt, checkTextEncoder, checkTimeIds } from './text.js';
 import { checkInversionEncode, checkInversionPipeline, checkTextChunks } from './textual-inversion.js';
@@ -80,6 +81,8 @@ const CHECKS: Readonly<Record<string, Check>> = {
   unet: checkUnet,
   controlnet: checkControlNet,
   controlnet_pipeline: checkControlPipeline,
+  t2i_adapter: checkT2IAdapter,
+  t2i_adapter_pipeline: checkT2IAdapterPipeline,
   unet_intermediate: checkUnetActivations,
   unet_motion_intermediate: checkMotionUnet,
   vae_encode: checkVaeEncode,

@@ -10,6 +10,8 @@ const OURS: Readonly<Record<string, string>> = {
   controlnet_conditioning_scale: 'controlScale',
   control_guidance_start: 'controlStart',
   control_guidance_end: 'controlEnd',
+  adapter_conditioning_scale: 't2iAdapterScale',
+  adapter_conditioning_factor: 't2iAdapterFactor',
 };
 
 /** What a case says that takes the model's sampler. */
@@ -41,13 +43,20 @@ export function generateOptions(golden: GoldenCase): GenerateOptions {
   }
   const nets = golden.field<string[]>('controlnet')?.length ?? 0;
   if (golden.has('control_image') && nets > 0) {
-    const images = Array.from({ length: nets }, (_, i) =>
-      golden.tensor(i === 0 ? 'control_image' : `control_image_${i + 1}`),
-    );
-    options.controlImage = nets === 1 ? images[0] : images;
+    options.controlImage = controlImages(golden, nets);
     options.controlCache = golden.field<string>('controlnet_mode');
   }
+  const adapters = [golden.field<string | string[]>('adapter') ?? []].flat().length;
+  if (golden.has('control_image') && adapters > 0) options.t2iAdapterImage = controlImages(golden, adapters);
   return options as unknown as GenerateOptions;
+}
+
+/** What each of several networks sees. */
+function controlImages(golden: GoldenCase, count: number): unknown {
+  const images = Array.from({ length: count }, (_, i) =>
+    golden.tensor(i === 0 ? 'control_image' : `control_image_${i + 1}`),
+  );
+  return count === 1 ? images[0] : images;
 }
 
 /** What a case says of its guidance beside its arguments. */
