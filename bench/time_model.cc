@@ -81,7 +81,8 @@ double few_channels(double m, double n, double k, const Op& op, const Chip& chip
 }
 
 // Tiles of attention_sm90.cu: columns of a head as wgmma takes them, keys, and what the loop over
-// tiles of keys issues for each without masks (scripts/kernels/machine-code.mjs).
+// tiles of keys issues for each (scripts/kernels/machine-code.mjs): of many keys without masks and
+// without a unit's end, of few keys with both.
 struct AttentionTile {
   int columns, keys, instructions;
   double exposed;
@@ -90,18 +91,20 @@ struct AttentionTile {
 // is what FlashAttention-3's published rates at widths 64 and 128 come to. Where values are
 // multiplied before the softmax begins and not under it, more.
 constexpr double kOverlaps = 0.65, kInTurn = 0.9;
-constexpr AttentionTile kAttentionTiles[] = {{40, 128, 584, kOverlaps},
-                                             {64, 128, 488, kOverlaps},
-                                             {80, 128, 505, kOverlaps},
-                                             {128, 128, 556, kInTurn},
-                                             {160, 64, 418, kOverlaps}};
-constexpr AttentionTile kFewKeys[] = {{40, 80, 410, kInTurn},
-                                      {64, 80, 360, kInTurn},
-                                      {80, 80, 374, kInTurn},
-                                      {128, 80, 427, kInTurn},
-                                      {160, 80, 461, kInTurn}};
+constexpr AttentionTile kAttentionTiles[] = {{40, 128, 504, kOverlaps},
+                                             {64, 128, 495, kOverlaps},
+                                             {80, 128, 529, kOverlaps},
+                                             {128, 128, 599, kInTurn},
+                                             {160, 64, 471, kOverlaps}};
+constexpr AttentionTile kFewKeys[] = {{40, 80, 491, kOverlaps},
+                                      {64, 80, 511, kOverlaps},
+                                      {80, 80, 543, kOverlaps},
+                                      {128, 80, 635, kOverlaps},
+                                      {160, 80, 685, kOverlaps}};
 constexpr int kMostFewKeys = 80, kQueries = 128;
-constexpr double kAttentionStart = 2500;  // cycles of a block: first loads, last stores
+// Cycles: of a block's first loads; of a unit's end, when it is not in the loop, and of what it
+// waits for; of an exponential of a warp.
+constexpr double kAttentionStart = 2500, kUnit = 500, kUnitWaits = 200, kExponential = 8;
 
 // attention_products.cu: parts of the queries, whose scores the cache holds. Probabilities are 16
 // bits; what the scores move is in the estimate of sums that another kernel finishes.
@@ -130,12 +133,15 @@ double attention(const Attention& op, const Chip& chip) {
   const double columns = tile->columns, padded = std::ceil(columns / 16) * 16;
   const double pairs = double(kQueries) * tile->keys;
   const double products = pairs * (padded + columns) / cuda::hopper_time::kProductsPerCycle;
-  const double rest = 2.0 * tile->instructions;
+  // Two warps to each scheduler; narrow heads leave a sixteenth of the exponentials to multipliers.
+  const double exponentials = tile->keys / 2 * (columns <= 48 ? 15.0 / 16 : 1) + 2;
+  const double rest = 2 * std::max<double>(tile->instructions, kExponential * exponentials);
   const double one = std::max(products, rest) + tile->exposed * std::min(products, rest);
-  const double blocks =
+  const double units =
       double(op.outer) * op.inner * op.heads * std::ceil(double(op.query.length) / kQueries);
-  const double cycles = std::ceil(keys / tile->keys) * one + kAttentionStart;
-  return std::ceil(blocks / chip.multiprocessors) * cycles / chip.clock;
+  const double cycles =
+      std::ceil(keys / tile->keys) * one + kUnitWaits + (tiles == kFewKeys ? 0 : kUnit);
+  return (kAttentionStart + std::ceil(units / chip.multiprocessors) * cycles) / chip.clock;
 }
 
 }  // namespace

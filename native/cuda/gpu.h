@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -50,6 +51,11 @@ struct Properties {
   // Whether wgmma takes a transposed operand whose columns are not a multiple of 64.
   bool odd_transposed_v = false;
   bool once = true;  // whether group norms may read their input once; see Switches
+  // Whether a block may go from one part of the work to the next.
+  bool persistent = true;
+
+  // Of kernels that have a multiprocessor to themselves.
+  int most_blocks() const { return persistent ? multiprocessors : std::numeric_limits<int>::max(); }
 };
 
 // Lets a kernel's launches on the device in use ask for all the dynamic shared memory that its

@@ -32,10 +32,10 @@ size_t partial_count(const Product& product) {
 template <typename T>
 void launch_sums(const Product& product, const gpu::Properties& gpu, Stream stream) {
   if (is_sm90(product.tile) && product.args.fp8)
-    launch_matmul_e4m3_sm90<Half>(product.args, product.boxes, product.tile, gpu.multiprocessors,
+    launch_matmul_e4m3_sm90<Half>(product.args, product.boxes, product.tile, gpu.most_blocks(),
                                   stream);
   else if (is_sm90(product.tile))
-    launch_matmul_sm90<T>(product.args, product.boxes, product.tile, gpu.multiprocessors, stream);
+    launch_matmul_sm90<T>(product.args, product.boxes, product.tile, gpu.most_blocks(), stream);
   else if (product.tile == MatmulTile::narrow_64x8)
     launch_matmul_narrow<T>(product.args, stream);
   else

@@ -48,6 +48,12 @@ function loopOf(loops, instructions, name) {
   return sized[0]?.most > 0 ? sized[0].loop : undefined;
 }
 
+/** The shortest loop with an instruction. */
+function innermost(loops, instructions, name) {
+  const having = loops.filter((loop) => count(instructions, loop, name) > 0);
+  return having.sort((a, b) => a.length - b.length)[0];
+}
+
 function measure(kernel) {
   const instructions = decode(kernel.code, kernel.architecture);
   const all = instructions.map((_, i) => i);
@@ -65,7 +71,7 @@ function measure(kernel) {
     row.producer_divisions = of(copies, 'I2F.RP');
   }
   const kind = ['HGMMA', 'QGMMA', 'HMMA'].find((name) => of(all, name) > 0);
-  const products = kind && loopOf(loops, instructions, kind);
+  const products = kind && (kind === 'HMMA' ? loopOf : innermost)(loops, instructions, kind);
   if (!products) return row;
   row.products = products.length;
   const waits = products.filter((i) => /^WAIT/.test(instructions[i].name));

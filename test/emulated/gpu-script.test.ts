@@ -62,7 +62,15 @@ describeBuilt('bench/gpu.sh', () => {
     const tried = run.results
       .filter(({ step }) => step.startsWith('smoke.without.'))
       .map(({ disabled }) => disabled);
-    expect(tried).toEqual(['odd_v', 'hopper', 'overlap', 'clusters', 'once', 'hopper,overlap,clusters,once']);
+    expect(tried).toEqual([
+      'odd_v',
+      'persistent',
+      'hopper',
+      'overlap',
+      'clusters',
+      'once',
+      'hopper,overlap,clusters,once',
+    ]);
     const ops = run.rows('check.ops');
     expect(failures(ops).every((name) => name.includes('layer_norm'))).toBe(true);
     expect(ops.filter((row) => row.ok && row.name.includes('group_norm')).length).toBeGreaterThan(15);

@@ -84,6 +84,7 @@ const std::set<std::string> kRaceCases = {"conv_linear",
                                           "attention_vae",
                                           "attention_cross_160",
                                           "attention_text_of_video",
+                                          "attention_units_of_40",
                                           "group_norm_plain",
                                           "group_norm_many_rows",
                                           "group_norm_two_inputs",
@@ -108,7 +109,7 @@ TEST(quick_sm90_serves_attention) {
   check_kernels(kSm90, "flash attention sm_90a",
                 {"attention_heads_of_40", "attention_heads_of_64", "attention_heads_of_80",
                  "attention_heads_of_128", "attention_heads_of_160", "attention_first_frame",
-                 "attention_text_of_video"});
+                 "attention_text_of_video", "attention_units_of_40", "attention_units_of_160"});
   check_kernels(kSm90, "flash attention 64", {"attention_causal", "attention_narrow"});
 }
 

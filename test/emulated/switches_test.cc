@@ -40,7 +40,7 @@ std::string failure_of(Backend& gpu, const std::string& name) {
 TEST(quick_switches_disable_features) {
   const Emulation emulation(1, emulator::Async::late);
   CHECK_EQ(backend(kSm90)->describe(),
-           std::string("features in use: hopper, overlap, clusters, once, odd_v"));
+           std::string("features in use: hopper, overlap, clusters, once, persistent, odd_v"));
   struct {
     const char *feature, *test, *kernel;
   } const kRows[] = {
@@ -49,6 +49,8 @@ TEST(quick_switches_disable_features) {
       {"once", "group_norm_few_channels", "group norm by eights"},
       {"clusters", "group_norm_few_channels", "clusters of 1"},
       {"odd_v", "attention_heads_of_40", "flash attention sm_90a"},
+      {"persistent", "attention_units_of_40", "flash attention sm_90a"},
+      {"persistent", "conv_linear_deep", "matmul sm_90a"},
       {"overlap,hopper", "conv_linear_eights", "matmul 128x128"},
   };
   for (const auto& [feature, test, kernel] : kRows) {
@@ -94,7 +96,7 @@ TEST(quick_switches_refuse_unknown_names) {
     CHECK(error.code() == ErrorCode::kInvalidArgument);
     CHECK_EQ(std::string(error.what()),
              std::string("DEEPCACHE_CUDA_DISABLE names 'tma', but what it can disable is hopper, "
-                         "overlap, clusters, once, odd_v"));
+                         "overlap, clusters, once, persistent, odd_v"));
     return;
   }
   throw Failure("an unknown feature is accepted");

@@ -157,6 +157,9 @@ std::vector<OpCase> attention_cases() {
       video_attention("text_of_video", 130, 77, 2, 40, false),
       video_attention("text_of_80", 70, 77, 2, 80, false),
       video_attention("text_of_160", 70, 80, 1, 160, false),
+      // More units than blocks: each block goes through several.
+      video_attention("units_of_40", 260, 300, 1, 40, false),
+      video_attention("units_of_160", 130, 130, 1, 160, true),
       {"attention_temporal", temporal_attention},
       {"attention_cross_frame", cross_frame_attention},
   };

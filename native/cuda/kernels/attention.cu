@@ -278,6 +278,7 @@ AttentionArgs attention_args(const Attention& op, const OpContext& context) {
   a.scale = op.scale;
   a.causal = op.causal;
   a.sm90 = context.gpu.properties.hopper && can_attend_sm90(a);
+  a.blocks = context.gpu.properties.most_blocks();
   a.odd_transposed_v = context.gpu.properties.odd_transposed_v;
   return a;
 }

@@ -41,6 +41,7 @@ struct AttentionArgs {
   float scale = 1;
   bool causal = false;
   bool sm90 = false;              // served by attention_sm90.cu
+  int blocks = 0;                 // its most: they go from unit to unit
   bool odd_transposed_v = false;  // see gpu::Properties
 };
 

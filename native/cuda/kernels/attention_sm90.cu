@@ -1,22 +1,26 @@
 // Attention for sm_90a (TMA, mbarriers, wgmma): what attention.cu computes, for heads of up to 160
 // channels without a causal mask, whose tensors TMA can address (can_attend_sm90).
 //
-// A block owns 128 queries of one head. A producer warp loads the queries once, then keys and
-// values in tiles through a ring of two stages; two consumer warpgroups own 64 queries each.
-// Tensors are seen as [sequence][token][head][channel], so that a box of 64 channels ends with the
-// head: what lies behind it arrives as zeros, as do rows behind the last token. Boxes and wgmma's
-// operands are in the 128-byte swizzle. Values are a transposed operand, whose columns lie 64 to a
-// swizzled row: that the product may have 40, 80 or 160 of them is nowhere documented, so that the
-// GPU is asked (probe_sm90.cu), and else gets whole 64s, some of them zeros.
+// A unit of work is 128 queries of one head; as many blocks as multiprocessors go from unit to
+// unit. A producer warp loads a unit's queries once, and keys and values in tiles through a ring of
+// two stages; two consumer warpgroups own 64 queries each. Tensors are seen as
+// [sequence][token][head][channel], so that a box of 64 channels ends with the head: what lies
+// behind it arrives as zeros, as do rows behind the last token. Boxes and wgmma's operands are in
+// the 128-byte swizzle. Values are a transposed operand, whose columns lie 64 to a swizzled row:
+// that the product may have 40, 80 or 160 of them is nowhere documented, so that the GPU is asked
+// (probe_sm90.cu), and else gets whole 64s, some of them zeros.
 //
 // Why it is fast: as attention.cu, scores stay in registers. The product with the values runs while
 // a warpgroup computes the softmax of the next scores, the copies cost no threads' time,
 // consumers take turns so that the products of one run under the softmax of the other, and they
 // have the registers that the producer gives back. Of narrow heads' exponentials, which cost more
-// than their products, a quarter is computed by the multipliers. The output leaves through the
-// shared memory of the queries, which are not needed any more, in whole rows. (Following
-// FlashAttention-3, Shah et al. 2024.)
+// than their products, a quarter is computed by the multipliers. Nothing is waited for between
+// units: the next one's queries and keys are there, and its first scores are begun before the last
+// sums of the unit before it; what is left of a unit is its output, which leaves in whole rows
+// through shared memory, while the other warpgroup multiplies. That matters most for the few keys
+// of a prompt, one tile to a unit. (Following FlashAttention-3, Shah et al. 2024.)
 
+#include <algorithm>
 #include <optional>
 
 #include "cuda/kernels/attention_sm90.h"
@@ -35,19 +39,14 @@ __global__ void __launch_bounds__(kThreads, 1)
 #if DEEPCACHE_SM90A
   DYNAMIC_SHARED(memory);
   const Sm90Shared<Tile> shared(memory);
-  const int unit = int(blockIdx.x) / args.query_blocks;
-  const int first_query = int(blockIdx.x) % args.query_blocks * kQueries;
-  const int head = unit % args.heads, sequence = unit / args.heads;
   if (threadIdx.x == 0) shared.initialise();
   __syncthreads();
   if (threadIdx.x < 128) {
     registers_shrink<24>();
-    if (threadIdx.x == 0) produce(shared, &q, &k, &v, args, first_query, head, sequence);
+    if (threadIdx.x == 0) produce(shared, &q, &k, &v, args);
   } else {
     registers_grow<240>();
-    Sm90Consumer<T, Tile> consumer(shared, args);
-    consumer.run();
-    consumer.store(&y, first_query, head, sequence / args.q_divisor);
+    Sm90Consumer<T, Tile>(shared, args, &y).run();
   }
 #endif
 }
@@ -79,12 +78,10 @@ TensorMap map_of(const AttentionRows& rows, const AttentionArgs& args, int token
                         gpu::Swizzle::bytes128);
 }
 
-// A prompt's 77 keys are one tile.
 template <int kColumns, int kKeys, int kSums, bool kOverlaps, typename Visit>
 auto with_keys(const AttentionArgs& args, const Visit& visit) {
-  constexpr int kFew = 80;
-  return args.keys <= kFew ? visit(Sm90Tile<kColumns, kFew, kSums, false>())
-                           : visit(Sm90Tile<kColumns, kKeys, kSums, kOverlaps>());
+  return args.keys <= kFewKeys ? visit(Sm90Tile<kColumns, kFewKeys, kSums, (kSums <= 160)>())
+                               : visit(Sm90Tile<kColumns, kKeys, kSums, kOverlaps>());
 }
 
 // Calls `visit` with the tile for a head's width.
@@ -95,7 +92,7 @@ auto with_tile(const AttentionArgs& args, const Visit& visit) {
   if (width > 80 && width <= 128) return with_keys<128, 128, 128, false>(args, visit);
   if (!args.odd_transposed_v) {
     if (width <= 40) return with_keys<40, 128, 64, true>(args, visit);
-    if (width <= 80) return with_keys<80, 96, 128, true>(args, visit);
+    if (width <= 80) return with_keys<80, 96, 128, false>(args, visit);
     return with_keys<160, 64, 192, false>(args, visit);
   }
   if (width <= 40) return with_keys<40, 128, 40, true>(args, visit);
@@ -125,15 +122,20 @@ void launch_attention_sm90(const AttentionArgs& args, Stream stream) {
   with_tile(args, [&](auto tile) {
     using Tile = decltype(tile);
     const auto divisor = [&](const AttentionRows& rows) {
-      return sequence_axis(rows, args)->divisor;
+      return Divisor(sequence_axis(rows, args)->divisor);
     };
-    const int blocks = (args.queries + kQueries - 1) / kQueries;
-    const Sm90Args rest{args.keys,          args.heads,      blocks,
-                        divisor(args.q),    divisor(args.k), divisor(args.v),
+    const int query_blocks = (args.queries + kQueries - 1) / kQueries;
+    const Sm90Args rest{args.keys,
+                        query_blocks * args.heads * args.outer * args.inner,
+                        Divisor(query_blocks),
+                        Divisor(args.heads),
+                        divisor(args.q),
+                        divisor(args.k),
+                        divisor(args.v),
                         args.scale * kLog2e};
-    gpu::launch(attention_sm90_kernel<T, Tile>,
-                dim3(unsigned(blocks) * args.heads * args.outer * args.inner), dim3(kThreads),
-                Tile::kSharedBytes, stream, map_of<T>(args.q, args, args.queries, kQueries),
+    gpu::launch(attention_sm90_kernel<T, Tile>, dim3(unsigned(std::min(rest.units, args.blocks))),
+                dim3(kThreads), Tile::kSharedBytes, stream,
+                map_of<T>(args.q, args, args.queries, kQueries),
                 map_of<T>(args.k, args, args.keys, Tile::kKeys),
                 map_of<T>(args.v, args, args.keys, Tile::kKeys),
                 map_of<T>(args.y, args, args.queries, kQueries / 2), rest);

@@ -4,10 +4,13 @@
 // the warpgroups that compute. How they work together is said there.
 
 #include "cuda/kernels/attention.h"
+#include "cuda/kernels/divisor.h"
+#include "cuda/kernels/ring.h"
 
 namespace deepcache::cuda::attention_sm90 {
 
 constexpr int kQueries = 128, kStages = 2, kThreads = 384;
+constexpr int kFewKeys = 80;  // of a prompt, 77: one tile
 // Named barriers: a consumer's own, and its turn to start products.
 constexpr int kOwn = 1, kTurns = 3;
 constexpr int kRowBytes = 128;  // of a panel: 64 channels
@@ -18,51 +21,73 @@ constexpr int kRowBytes = 128;  // of a panel: 64 channels
 template <int kColumns_, int kKeys_, int kSums_, bool kOverlaps_>
 struct Sm90Tile {
   static constexpr int kColumns = kColumns_, kKeys = kKeys_, kSums = kSums_;
-  static constexpr bool kOverlaps = kOverlaps_;
+  static constexpr bool kOverlaps = kOverlaps_, kOneTile = kKeys == kFewKeys;
   static constexpr int kPanels = (kColumns + 63) / 64;
   static constexpr int kPanelQ = kQueries * kRowBytes, kPanelK = kKeys * kRowBytes;
   static constexpr int kBytesQ = kPanels * kPanelQ, kBytesK = kPanels * kPanelK;
-  static constexpr int kBarriers = 1 + 4 * kStages;
-  static constexpr size_t kSharedBytes = kBytesQ + 2 * kStages * kBytesK + kBarriers * 8;
+  // Queries of this unit and the next, where there is room.
+  static constexpr int kQueryStages = kPanels > 2 ? 1 : 2;
+  static constexpr int kBarriers = 2 * kQueryStages + 4 * kStages;
+  static constexpr size_t kSharedBytes =
+      (kQueryStages + 1) * kBytesQ + 2 * kStages * kBytesK + kBarriers * 8;
+  static_assert(kSharedBytes <= 227 * 1024);
 };
 
 template <typename Tile>
 struct Sm90Shared {
   DEVICE explicit Sm90Shared(unsigned char* base)
       : q(base),
-        k(q + Tile::kBytesQ),
+        y(q + Tile::kQueryStages * Tile::kBytesQ),
+        k(y + Tile::kBytesQ),
         v(k + kStages * Tile::kBytesK),
         q_full(reinterpret_cast<uint64_t*>(v + kStages * Tile::kBytesK)),
-        k_full(q_full + 1),
+        q_empty(q_full + Tile::kQueryStages),
+        k_full(q_empty + Tile::kQueryStages),
         k_empty(k_full + kStages),
         v_full(k_empty + kStages),
         v_empty(v_full + kStages) {}
 
   DEVICE void initialise() const {
-    mbarrier_init(q_full, 1);
-    for (int i = 0; i < kStages; i++) {
-      mbarrier_init(&k_full[i], 1);
-      mbarrier_init(&v_full[i], 1);
-      mbarrier_init(&k_empty[i], 8);  // the consumers' warps
-      mbarrier_init(&v_empty[i], 8);
-    }
+    const auto initialise = [](uint64_t* full, uint64_t* empty, int stages) {
+      for (int i = 0; i < stages; i++) {
+        mbarrier_init(&full[i], 1);
+        mbarrier_init(&empty[i], 8);  // the consumers' warps
+      }
+    };
+    initialise(q_full, q_empty, Tile::kQueryStages);
+    initialise(k_full, k_empty, kStages);
+    initialise(v_full, v_empty, kStages);
     mbarrier_init_fence();
   }
 
-  unsigned char *q, *k, *v;  // panels; of k and v in stages
-  uint64_t *q_full, *k_full, *k_empty, *v_full, *v_empty;
+  unsigned char *q, *y, *k, *v;  // panels; all but y's in stages
+  uint64_t *q_full, *q_empty, *k_full, *k_empty, *v_full, *v_empty;
 };
 
 // What a kernel needs beside the tensors' maps.
 struct Sm90Args {
-  int keys, heads, query_blocks;
-  int q_divisor, k_divisor, v_divisor;  // from a sequence to the map's
-  float factor;                         // of scores, for exp2
+  int keys, units;
+  Divisor query_blocks, heads;
+  Divisor q_divisor, k_divisor, v_divisor;  // from a sequence to the map's
+  float factor;                             // of scores, for exp2
 };
 
-// Which stage and phase of the ring the tile is in.
-DEVICE int stage_of(int tile) { return tile % kStages; }
-DEVICE int parity_of(int tile) { return tile / kStages & 1; }
+// What a block computes at a time: a head's queries of a sequence.
+struct Unit {
+  int first_query, head, sequence;
+};
+DEVICE Unit find_unit(const Sm90Args& args, int number) {
+  Unit unit;
+  unit.first_query = args.query_blocks.take(number) * kQueries;
+  unit.head = args.heads.take(number);
+  unit.sequence = number;
+  return unit;
+}
+
+template <typename Tile>
+DEVICE int tiles_of(const Sm90Args& args) {
+  return Tile::kOneTile ? 1 : (args.keys + Tile::kKeys - 1) / Tile::kKeys;
+}
 
 // 2^x for x <= 0 by the units that multiply and add, to 8e-5 of it. (The idea is
 // FlashAttention-4's; the cubic has the least largest error.) 2^x = 2^whole 2^part with |part| <=
@@ -80,28 +105,34 @@ DEVICE float polynomial_exp2(float x) {
 
 template <typename Tile>
 DEVICE void produce(const Sm90Shared<Tile>& shared, const TensorMap* q, const TensorMap* k,
-                    const TensorMap* v, const Sm90Args& args, int first_query, int head,
-                    int sequence) {
+                    const TensorMap* v, const Sm90Args& args) {
   wait_for_previous_grid();
-  const auto load = [&](unsigned char* to, int panel_bytes, const TensorMap* map, uint64_t* barrier,
-                        int row, int map_sequence) {
-    mbarrier_arrive_expect(barrier, PLANTED(41) ? panel_bytes / 2 : Tile::kPanels * panel_bytes);
+  const auto load = [&](unsigned char* to, int panel_bytes, const TensorMap* map, uint64_t* full,
+                        uint64_t* empty, int parity, int row, int head, int sequence) {
+    mbarrier_wait(empty, PLANTED(42) ? parity : parity ^ 1);
+    mbarrier_arrive_expect(full, PLANTED(41) ? panel_bytes / 2 : Tile::kPanels * panel_bytes);
 #pragma unroll
     for (int i = 0; i < Tile::kPanels; i++)
-      tma_load_4d(to + i * panel_bytes, map, barrier, i * 64, head, row, map_sequence);
+      tma_load_4d(to + i * panel_bytes, map, full, i * 64, head, row, sequence);
   };
-  load(shared.q, Tile::kPanelQ, q, shared.q_full, first_query, sequence / args.q_divisor);
-  const int tiles = (args.keys + Tile::kKeys - 1) / Tile::kKeys;
-  const int k_sequence = sequence / args.k_divisor, v_sequence = sequence / args.v_divisor;
-  for (int tile = 0; tile < tiles; tile++) {
-    const int stage = stage_of(tile), row = tile * Tile::kKeys;
-    const int parity = PLANTED(42) ? parity_of(tile) : parity_of(tile) ^ 1;
-    mbarrier_wait(&shared.k_empty[stage], parity);
-    load(shared.k + stage * Tile::kBytesK, Tile::kPanelK, k, &shared.k_full[stage], row,
-         k_sequence);
-    mbarrier_wait(&shared.v_empty[stage], parity);
-    load(shared.v + stage * Tile::kBytesK, Tile::kPanelK, v, &shared.v_full[stage], row,
-         v_sequence);
+  const int tiles = tiles_of<Tile>(args);
+  Place<Tile::kQueryStages> queries;
+  Place<kStages> keys;  // and values
+  for (int number = int(blockIdx.x); number < args.units;
+       number += int(gridDim.x), queries.next()) {
+    const Unit unit = find_unit(args, number);
+    load(shared.q + queries.stage * Tile::kBytesQ, Tile::kPanelQ, q, &shared.q_full[queries.stage],
+         &shared.q_empty[queries.stage], queries.parity, unit.first_query, unit.head,
+         args.q_divisor.divide(unit.sequence));
+    const int k_sequence = args.k_divisor.divide(unit.sequence);
+    const int v_sequence = args.v_divisor.divide(unit.sequence);
+    for (int tile = 0; tile < tiles; tile++, keys.next()) {
+      const int stage = keys.stage, row = tile * Tile::kKeys;
+      load(shared.k + stage * Tile::kBytesK, Tile::kPanelK, k, &shared.k_full[stage],
+           &shared.k_empty[stage], keys.parity, row, unit.head, k_sequence);
+      load(shared.v + stage * Tile::kBytesK, Tile::kPanelK, v, &shared.v_full[stage],
+           &shared.v_empty[stage], keys.parity, row, unit.head, v_sequence);
+    }
   }
   let_next_grid_start();
 }
@@ -111,75 +142,75 @@ DEVICE void produce(const Sm90Shared<Tile>& shared, const TensorMap* q, const Te
 template <typename T, typename Tile>
 class Sm90Consumer {
  public:
-  DEVICE Sm90Consumer(const Sm90Shared<Tile>& shared, const Sm90Args& args)
+  DEVICE Sm90Consumer(const Sm90Shared<Tile>& shared, const Sm90Args& args, const TensorMap* y)
       : shared_(shared),
         args_(args),
+        y_(y),
         group_(int(threadIdx.x) / 128 - 1),
         leads_(threadIdx.x % 128 == 0),
         lane_(threadIdx.x & 31) {}
 
+  // The tiles of all units are one row of them: the scores of a tile are begun before the sums of
+  // the one before it, whichever units they belong to.
   DEVICE void run() {
-    const int tiles = (args_.keys + kKeys - 1) / kKeys;
-    mbarrier_wait(shared_.q_full, 0);
-    start_scores(0);
-    finish<0>(scores_, &shared_.k_empty[0]);
-    soften(0);
+    wait_for_queries();
+    start_scores();
+    finish_scores<0>(args_.keys);
+    soften(args_.keys);
     keep_probabilities();
     if (group_ == 1) named_barrier_arrive(kTurns, 256);
-    for (int tile = 1; tile < tiles; tile++) {
-      named_barrier(kTurns + group_, 256);
-      start_scores(tile);
-      start_sums(tile - 1);
-      named_barrier_arrive(kTurns + (group_ ^ 1), 256);
-      finish<1>(scores_, &shared_.k_empty[stage_of(tile)]);
-      soften(tile);
-      if (PLANTED(43)) keep_probabilities();
-      if (Tile::kOverlaps) wgmma_hold(total_[0] + total_[1]);
-      finish<0>(sums_, &shared_.v_empty[stage_of(tile - 1)]);
-      if (!PLANTED(43)) keep_probabilities();
+    int number = int(blockIdx.x);
+    while (true) {
+      for (int left = args_.keys - kKeys; !Tile::kOneTile && left > 0; left -= kKeys) {
+        step<Tile::kOverlaps>(left);
 #pragma unroll
-      for (int i = 0; i < kSums / 2; i++) sums_[i] *= shrink_[i / 2 % 2];
-    }
-    start_sums(tiles - 1);
-    finish<0>(sums_, &shared_.v_empty[stage_of(tiles - 1)]);
-  }
-
-  // To the tensor, through the warpgroup's part of the queries' shared memory.
-  DEVICE void store(const TensorMap* y, int first_query, int head, int sequence) {
-    unsigned char* const panels = shared_.q + group_ * 64 * kRowBytes;
-    const int row = int(threadIdx.x) / 32 % 4 * 16 + lane_ / 4;
-#pragma unroll
-    for (int half = 0; half < 2; half++) {
-      const float inverse = 1.0f / quad_sum(total_[half]);
-#pragma unroll
-      for (int j = 0; j < kColumns / 8; j++) {
-        const int chunk = j % 8 ^ row % 8;
-        unsigned char* const to = panels + j / 8 * Tile::kPanelQ + (row + half * 8) * kRowBytes +
-                                  chunk * 16 + lane_ % 4 * 4;
-        *reinterpret_cast<uint32_t*>(to) = Number<T>::pack(sums_[4 * j + 2 * half] * inverse,
-                                                           sums_[4 * j + 2 * half + 1] * inverse);
+        for (int i = 0; i < kSums / 2; i++) sums_[i] *= shrink_[i / 2 % 2];
       }
-    }
-    if (!PLANTED(44)) fence_async_proxy();
-    if (!PLANTED(45)) named_barrier(kOwn + group_, 128);
-    if (!leads_) return;
+      const int next = number + int(gridDim.x);
+      if (next >= args_.units) break;
+      const float total[2] = {total_[0], total_[1]};
+      begin_unit();
+      step<Tile::kOverlaps && (Tile::kOneTile || Tile::kPanels == 1)>(args_.keys);
+      store(number, total);
 #pragma unroll
-    for (int i = 0; i < Tile::kPanels; i++)
-      tma_store_4d(y, panels + i * Tile::kPanelQ, i * 64, head, first_query + group_ * 64,
-                   sequence);
-    tma_store_commit();
-    tma_store_wait_read();
+      for (float& sum : sums_) sum = 0;
+      number = next;
+    }
+    const Place<kStages> values = keys_.before();
+    start_sums(values);
+    finish<0>(sums_, &shared_.v_empty[values.stage]);
+    store(number, total_);
+    if (leads_) tma_store_wait_read();
   }
 
  private:
   static constexpr int kColumns = Tile::kColumns, kKeys = Tile::kKeys, kSums = Tile::kSums;
 
+  // Scores of a tile, the first of the `left` keys of its unit, and the sums of the tile before it,
+  // which the softmax runs beside.
+  template <bool kOverlaps>
+  DEVICE void step(int left) {
+    const Place<kStages> values = keys_.before();
+    named_barrier(kTurns + group_, 256);
+    start_scores();
+    start_sums(values);
+    named_barrier_arrive(kTurns + (group_ ^ 1), 256);
+    finish_scores<1>(left);
+    soften(left);
+    if (PLANTED(43)) keep_probabilities();
+    if (kOverlaps) wgmma_hold(total_[0] + total_[1]);
+    finish<0>(sums_, &shared_.v_empty[values.stage]);
+    if (!PLANTED(43)) keep_probabilities();
+  }
+
   // scores = q k^T, left in flight.
-  DEVICE void start_scores(int tile) {
-    const int stage = stage_of(tile);
-    const unsigned char* const q = shared_.q + group_ * 64 * kRowBytes;
-    const unsigned char* const k = shared_.k + stage * Tile::kBytesK;
-    if (!PLANTED(46)) mbarrier_wait(&shared_.k_full[stage], parity_of(tile));
+  DEVICE void start_scores() {
+    const unsigned char* const q =
+        shared_.q +
+        (Tile::kPanels > 1 ? not_before(queries_.stage) : queries_.stage) * Tile::kBytesQ +
+        group_ * 64 * kRowBytes;
+    const unsigned char* const k = shared_.k + keys_.stage * Tile::kBytesK;
+    if (!PLANTED(46)) mbarrier_wait(&shared_.k_full[keys_.stage], keys_.parity);
     wgmma_pin(scores_);
     wgmma_fence();
 #pragma unroll
@@ -192,10 +223,9 @@ class Sm90Consumer {
   }
 
   // sums += probabilities v, left in flight. Rows of v lie along k of this product.
-  DEVICE void start_sums(int tile) {
-    const int stage = stage_of(tile);
-    const unsigned char* const v = shared_.v + stage * Tile::kBytesK;
-    mbarrier_wait(&shared_.v_full[stage], parity_of(tile));
+  DEVICE void start_sums(const Place<kStages>& values) {
+    const unsigned char* const v = shared_.v + values.stage * Tile::kBytesK;
+    mbarrier_wait(&shared_.v_full[values.stage], values.parity);
     wgmma_pin(sums_);
     wgmma_fence();
 #pragma unroll
@@ -215,13 +245,36 @@ class Sm90Consumer {
     if (!PLANTED(47) && lane_ == 0) mbarrier_arrive(empty);
   }
 
+  template <int kKeep>
+  DEVICE void finish_scores(int left) {
+    finish<kKeep>(scores_, &shared_.k_empty[keys_.stage]);
+    keys_.next();
+    if (PLANTED(53) ? left < args_.keys : left > kKeys) return;
+    // The last of those that the queries are for.
+    if (lane_ == 0) mbarrier_arrive(&shared_.q_empty[queries_.stage]);
+  }
+
+  DEVICE void wait_for_queries() {
+    if (!PLANTED(52)) mbarrier_wait(&shared_.q_full[queries_.stage], queries_.parity);
+  }
+
+  DEVICE void begin_unit() {
+    queries_.next();
+    wait_for_queries();
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      top_[half] = kMasked;
+      total_[half] = 0;
+    }
+  }
+
   // From scores to probabilities times exp2(-top), and by how much earlier sums shrink.
-  DEVICE void soften(int tile) {
-    const int first = tile * kKeys + lane_ % 4 * 2;
-    if (!PLANTED(49) && (tile + 1) * kKeys > args_.keys)
+  DEVICE void soften(int left) {
+    const int own = left - lane_ % 4 * 2;
+    if (!PLANTED(49) && left < kKeys)
 #pragma unroll
       for (int i = 0; i < kKeys / 2; i++)
-        if (first + i / 4 * 8 + i % 2 >= args_.keys) scores_[i] = kMasked;
+        if (i / 4 * 8 + i % 2 >= own) scores_[i] = kMasked;
 #pragma unroll
     for (int half = 0; half < 2; half++) {
       float most = top_[half];
@@ -237,7 +290,7 @@ class Sm90Consumer {
       for (int i = 0; i < kKeys / 4; i++) {
         float& score = scores_[i / 2 * 4 + 2 * half + i % 2];
         const float power = score * args_.factor - offset;
-        score = kColumns <= 48 && i % 4 == 3 ? polynomial_exp2(power) : fast_exp2(power);
+        score = kColumns <= 48 && i % 16 == 15 ? polynomial_exp2(power) : fast_exp2(power);
         sum += score;
       }
       total_[half] = total_[half] * shrink_[half] + sum;
@@ -251,11 +304,43 @@ class Sm90Consumer {
       probabilities_[i / 4][i % 4] = Number<T>::pack(scores_[2 * i], scores_[2 * i + 1]);
   }
 
+  // To the tensor, through the warpgroup's part of shared memory, which the store before has read.
+  DEVICE void store(int number, const float (&total)[2]) {
+    unsigned char* const panels = shared_.y + group_ * 64 * kRowBytes;
+    const int row = int(threadIdx.x) / 32 % 4 * 16 + lane_ / 4;
+    if (leads_ && !PLANTED(54)) tma_store_wait_read();
+    named_barrier(kOwn + group_, 128);
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      const float inverse = 1.0f / quad_sum(total[half]);
+#pragma unroll
+      for (int j = 0; j < kColumns / 8; j++) {
+        const int chunk = j % 8 ^ row % 8;
+        unsigned char* const to = panels + j / 8 * Tile::kPanelQ + (row + half * 8) * kRowBytes +
+                                  chunk * 16 + lane_ % 4 * 4;
+        *reinterpret_cast<uint32_t*>(to) = Number<T>::pack(sums_[4 * j + 2 * half] * inverse,
+                                                           sums_[4 * j + 2 * half + 1] * inverse);
+      }
+    }
+    if (!PLANTED(44)) fence_async_proxy();
+    if (!PLANTED(45)) named_barrier(kOwn + group_, 128);
+    if (!leads_) return;
+    const Unit unit = find_unit(args_, number);
+#pragma unroll
+    for (int i = 0; i < Tile::kPanels; i++)
+      tma_store_4d(y_, panels + i * Tile::kPanelQ, i * 64, unit.head,
+                   unit.first_query + group_ * 64, args_.q_divisor.divide(unit.sequence));
+    tma_store_commit();
+  }
+
   const Sm90Shared<Tile>& shared_;
   const Sm90Args& args_;
+  const TensorMap* const y_;
   const int group_;
   const bool leads_;
   const int lane_;
+  Place<Tile::kQueryStages> queries_;
+  Place<kStages> keys_;
   float scores_[kKeys / 2] = {}, sums_[kSums / 2] = {};
   uint32_t probabilities_[kKeys / 16][4];
   float top_[2] = {kMasked, kMasked}, total_[2] = {}, shrink_[2];

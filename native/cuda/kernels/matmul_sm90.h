@@ -5,6 +5,7 @@
 
 #include "cuda/kernels/divisor.h"
 #include "cuda/kernels/matmul_epilogue.h"
+#include "cuda/kernels/ring.h"
 
 namespace deepcache::cuda::matmul_sm90 {
 
@@ -49,17 +50,6 @@ struct Shared {
   unsigned char *a, *b;  // stages
   float* columns;
   uint64_t *full, *empty;
-};
-
-// A place in the ring of stages; the parity is of the phase of its barriers.
-template <int kStages>
-struct Place {
-  int stage = 0, parity = 0;
-  DEVICE void next() {
-    if (++stage < kStages) return;
-    stage = 0;
-    parity ^= 1;
-  }
 };
 
 // All that there is to compute, in units that a block takes one by one.
