@@ -6,6 +6,8 @@
 #include <immintrin.h>
 
 #include "cpu_features.h"
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 namespace deepcache {
@@ -24,6 +26,17 @@ void convert(const uint16_t* halves, size_t count, float* out) {
   }
   convert(halves + i, count - i, out + i);
 }
+#elif defined(__aarch64__)
+// Every processor of this kind has the instruction.
+void convert_neon(const uint16_t* halves, size_t count, float* out) {
+  size_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    const float16x8_t some = vreinterpretq_f16_u16(vld1q_u16(halves + i));
+    vst1q_f32(out + i, vcvt_f32_f16(vget_low_f16(some)));
+    vst1q_f32(out + i + 4, vcvt_high_f32_f16(some));
+  }
+  convert(halves + i, count - i, out + i);
+}
 #endif
 
 }  // namespace
@@ -31,9 +44,12 @@ void convert(const uint16_t* halves, size_t count, float* out) {
 void halves_to_floats(const uint16_t* halves, size_t count, float* out) {
 #if defined(__x86_64__)
   static const bool has_f16c = has_avx2();
-  if (has_f16c) return convert_f16c(halves, count, out);
-#endif
+  return has_f16c ? convert_f16c(halves, count, out) : convert(halves, count, out);
+#elif defined(__aarch64__)
+  convert_neon(halves, count, out);
+#else
   convert(halves, count, out);
+#endif
 }
 
 }  // namespace deepcache
