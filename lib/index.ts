@@ -21,6 +21,7 @@ export type {
 } from './deepcache/index.js';
 export type { TextualInversion } from './embeddings/textual-inversions.js';
 export { DeepCacheError, type DeepCacheErrorCode, ERROR_CODES } from './errors.js';
+export type { HiresFix } from './hires/options.js';
 export type { DownloadProgress } from './hub/fetch-model.js';
 export * from './images/image.js';
 export type { ImageInput, ImageSource, RawImage } from './images/input.js';

@@ -31,6 +31,8 @@ describe('generate --from', () => {
     ['png', ['--scheduler', 'EulerDiscrete', '--timesteps', '900,600,300,10']],
     ['png', ['--guidance-schedule', '7,6,5,4', '--scheduler', 'DDIM']],
     ['png', ['--cutoff-step-index', '2', '--guidance-rescale', '0.5']],
+    ['png', ['--hires-fix', 'scale=1.5,strength=0.5,upscaler=bicubic,antialias=true,steps=6']],
+    ['png', ['--hires-fix', 'seed=9', '--num-images', '1']],
   ])('repeats a .%s made with %j', async (ending, flags) => {
     const steps = flags.includes('--timesteps') ? [] : ['--steps', '4'];
     const prompt = 'a cat, Steps: 3\nNegative prompt: of a dog';

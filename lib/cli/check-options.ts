@@ -3,6 +3,7 @@ import type { CacheOptions } from '../deepcache/index.js';
 import { DeepCacheError } from '../errors.js';
 // Registers all pipelines.
 import '../index.js';
+import { checkPasses } from '../hires/second-pass.js';
 import { checkOptions } from '../options/check.js';
 import type { Family } from '../options/families.js';
 import type { AnyFamily } from '../pipelines/family.js';
@@ -11,7 +12,6 @@ import { withDefaults } from '../pipelines/loading/generation-config.js';
 import { readModelIndex } from '../pipelines/loading/model-index.js';
 import type { FolderFacts, LoadOptions, ModelIndex } from '../pipelines/loading/parts.js';
 import { findPipeline } from '../pipelines/loading/registry.js';
-import { checkRun } from '../pipelines/run.js';
 import { classOf, familyOf } from './family.js';
 import { type GenerateFlags, toLoadOptions } from './generate-options.js';
 
@@ -64,7 +64,7 @@ async function checkOf(model: string, name: Family, load: LoadOptions): Promise<
   const family = findPipeline(classOf(name, known?.className))?.family as AnyFamily | undefined;
   if (!known || !family) return (options) => void checkOptions(name, options);
   const { defaults, facts, scheduler } = known;
-  return (options) => checkRun(family, withDefaults(defaults, options), facts, scheduler);
+  return (options) => checkPasses(family, withDefaults(defaults, options), facts, scheduler);
 }
 
 /** Whose options runs of a folder take. */

@@ -28,6 +28,7 @@ const PARSERS: { readonly [Name in Argument]?: (text: string, previous: never) =
   cache: toCacheOptions,
   tiling: toWhole,
   settings: toSettings,
+  fields: toFields,
 };
 
 /** What the values of flags become in the library, where that is something else. */
@@ -124,7 +125,16 @@ function helpOf(name: OptionName, { help, fallback, flag }: Option): string {
 
 /** Numbers and switches by name, as diffusers spells them or in camelCase: s_churn=0.5,s_noise=1. */
 function toSettings(text: string): Record<string, number | boolean> {
-  const settings: Record<string, number | boolean> = {};
+  return valuesByName(text, toNumber);
+}
+
+/** The same, with texts. */
+function toFields(text: string): Record<string, number | boolean | string> {
+  return valuesByName(text, (value) => (Number.isNaN(Number(value)) ? value : Number(value)));
+}
+
+function valuesByName<T>(text: string, toValue: (text: string) => T): Record<string, T | boolean> {
+  const settings: Record<string, T | boolean> = {};
   for (const part of text.split(',')) {
     const [key = '', value, ...rest] = part.split('=').map((piece) => piece.trim());
     if (!key || !value || rest.length > 0) {
@@ -132,7 +142,7 @@ function toSettings(text: string): Record<string, number | boolean> {
     }
     const name = key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
     if (Object.hasOwn(settings, name)) throw new InvalidArgumentError(`It sets ${key} twice.`);
-    settings[name] = value === 'true' || value === 'false' ? value === 'true' : toNumber(value);
+    settings[name] = value === 'true' || value === 'false' ? value === 'true' : toValue(value);
   }
   return settings;
 }

@@ -26,6 +26,7 @@ export type Argument =
   | 'cache'
   | 'tiling'
   | 'settings'
+  | 'fields'
   | 'scheduler'
   | 'tensor';
 

@@ -1,5 +1,6 @@
 import { Callbacks } from '../callbacks.js';
 import { DeepCacheError } from '../errors.js';
+import { checkPasses, runPasses } from '../hires/second-pass.js';
 import { loadSharp } from '../images/sharp.js';
 import { resolveNames } from '../library/resolve-options.js';
 import { defaultLog, type Log, printableLog } from '../log.js';
@@ -22,7 +23,7 @@ import { checkMotionAdapter } from './loading/motion-parts.js';
 import type { GenerationDefaults, LoadOptions, ModelIndex, PipelineParts } from './loading/parts.js';
 import { requirePipeline } from './loading/registry.js';
 import type { GenerateResult, OutputKind } from './outputs/result.js';
-import { checkRun, plannableRun, run } from './run.js';
+import { plannableRun } from './run.js';
 import { type StreamEvent, streamOf } from './stream.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: pipelines differ in their options and parts
@@ -176,10 +177,10 @@ export abstract class DiffusionPipeline<
       return Promise.reject(error);
     }
     return this.#queue.run(async (signal) => {
-      const parts = this.components;
       const noise = (seeds: readonly bigint[], images: number) => this.noiseSource(seeds, images);
+      const own = { parts: this.components, scheduler: this.scheduler, noise };
       return this.during({ ...options, signal }, (given) =>
-        withMemoryOfRun(() => run(this.family, { parts, scheduler: this.scheduler, noise }, given)),
+        withMemoryOfRun(() => runPasses(this.family, own, given)),
       ) as Promise<GenerateResult<Output>>;
     }, options.signal);
   }
@@ -270,8 +271,7 @@ export abstract class DiffusionPipeline<
 
   /** Throws what is wrong with the options. */
   #check(options: Options): void {
-    const { family } = this;
-    checkRun(family, options, family.facts(this.components), this.scheduler);
+    checkPasses(this.family, options, this.family.facts(this.components), this.scheduler);
   }
 
   /**

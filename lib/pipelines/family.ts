@@ -88,6 +88,8 @@ export interface Family<Given extends object, Options extends RunOptions, Parts 
     calls: readonly RanCall[],
     stages: Pick<Stages, 'embeddings' | 'settings'>,
   ): string[];
+  /** The family that goes on with the enlarged picture of a first pass, where there is one. */
+  second?(): AnyFamily;
   /** Networks besides the U-Net and the autoencoder, for what they weigh. */
   encoders(parts: Parts): readonly { readonly weightBytes: number }[];
 }

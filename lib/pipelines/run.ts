@@ -34,11 +34,14 @@ function schedulerOf({ scheduler }: WithScheduler, own: Scheduler): Scheduler {
  * Throws what is wrong with the options of a run, as far as can be known without looking at the files they name.
  *
  * @param facts of the model, which need not be loaded.
+ * @returns the options with their defaults.
  */
-export function checkRun(family: AnyFamily, given: object, facts: ModelFacts, own: Scheduler): void {
+export function checkRun(family: AnyFamily, given: object, facts: ModelFacts, own: Scheduler): RunOptions {
   // Options that are none are refused by the family, in its words.
   const scheduler = schedulerOf(given ?? {}, own);
-  family.plan(scheduler, facts, family.resolve(given, facts, scheduler, undefined), () => {});
+  const options = family.resolve(given, facts, scheduler, undefined);
+  family.plan(scheduler, facts, options, () => {});
+  return options;
 }
 
 /** The kind of run that options make, as plans name it; undefined for one that no plan can be for. */

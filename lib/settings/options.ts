@@ -1,4 +1,5 @@
 import { DeepCacheError, invalidArgument } from '../errors.js';
+import { HIRES_FIELDS, hiresFixOf } from '../hires/fields.js';
 import { imagePromptsOf } from '../ip-adapter/settings.js';
 import type { PictureSettings } from './parse.js';
 
@@ -102,7 +103,10 @@ export function repeatOptions({ prompt, negativePrompt, fields }: PictureSetting
   const isOurs = fields.Version?.startsWith('deepcache ') === true;
   const ignored: string[] = [];
   const options: Record<string, unknown> = { prompt, ...(negativePrompt !== '' && { negativePrompt }) };
+  const hiresFix = hiresFixOf(fields);
+  if (hiresFix) options.hiresFix = hiresFix;
   for (const [name, value] of Object.entries(fields)) {
+    if (hiresFix && (HIRES_FIELDS as readonly string[]).includes(name)) continue;
     const reader = Object.hasOwn(READERS, name) ? READERS[name] : undefined;
     if (reader) Object.assign(options, reader(value, name));
     else if (isOurs && !ABOUT.includes(name) && !FILES.includes(name)) {

@@ -77,6 +77,13 @@ export const WRONG: { readonly [Name in OptionName]: readonly unknown[] } = {
   ipAdapterScale: [nan, 'a', null, [], [nan], { left: 1 }, { down: 'a' }, { up: { block_0: [] } }],
   maskImage: pictures,
   strength: share,
+  hiresFix: [
+    ...[true, 2, null, []],
+    ...[1, 0.5, 9, nan, '2'].map((scale) => ({ scale })),
+    ...[0, 1.1, nan, '1'].map((strength) => ({ strength })),
+    ...[{ steps: 0 }, { seed: 1.5 }, { upscaler: '' }, { upscaler: 5 }, { upscaler: {} }],
+    ...[{ upscaler: 'nearest', antialias: true }, { antialias: 1 }, { size: 2 }],
+  ],
   keepOriginal: flag,
   latents: tensors(4),
   vaeTiling: [1, 'yes', null, [64], { tile: 64 }, { tileSize: 0 }, { tileSize: 65 }, { overlap: -8 }],

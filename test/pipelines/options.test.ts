@@ -45,6 +45,10 @@ const WRONG: { [Name in keyof Required<GenerateOptions>]: readonly Wrong[] } = {
     ...values('cutoffStepIndex', -1, 1.5, '1', 999),
     ...all({ cutoffStepIndex: 0, guidanceScale: 1 }),
   ],
+  hiresFix: [
+    ...values('hiresFix', true, 2, null, { scale: 1 }, { strength: 0.01 }, { upscaler: 5 }, { size: 2 }),
+    ...all({ hiresFix: { scale: 8 }, width: 4096 }),
+  ],
   cutoffStepRatio: values('cutoffStepRatio', -0.1, 1.1, Number.NaN, '0.5'),
   distilled: values('distilled', 'LCM', '', null, 4),
   controlImage: values('controlImage', null, 5, {}, []),

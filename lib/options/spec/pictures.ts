@@ -1,3 +1,4 @@
+import { checkHiresFix, type HiresFix } from '../../hires/options.js';
 import { FROM_IMAGE, INPAINT, LATENT, PROMPTED, TEXT, XL } from '../families.js';
 import * as kinds from '../kinds.js';
 import { option } from '../option.js';
@@ -61,7 +62,7 @@ export const PICTURE_OPTIONS = {
   }),
   /**
    * The picture to start from, or one for each image of the run. Without a width and a height the result has its size,
-   * cut down to multiples of 8. Image to image with SDXL takes latents [n, 4, h, w] in model scale, too.
+   * cut down to multiples of 8. Image to image takes latents [n, 4, h, w] in model scale, too.
    */
   image: option({
     kind: kinds.picture([3, 4]),
@@ -144,6 +145,18 @@ export const PICTURE_OPTIONS = {
       group: 'model',
       help: 'decode in tiles, which takes less memory; their size is optional',
     },
+  }),
+  /**
+   * Makes the picture larger and goes over it a second time: the first pass has the size of the run, the second
+   * `scale` times as much in each axis. Everything else that is given holds for both, `onStep` too; the second counts its
+   * steps anew.
+   */
+  hiresFix: option({
+    kind: kinds.own<HiresFix>('object', 'fields', checkHiresFix),
+    families: ['text2img', 'xl'],
+    help: 'a second pass over the enlarged picture: scale, strength, steps, upscaler, antialias, seed',
+    excludes: ['denoisingEnd'],
+    flag: { spelling: '--hires-fix <name=x,...>', group: 'make' },
   }),
   /** Stop after this fraction of the denoising, between 0 and 1; hand the latents to a refiner. */
   denoisingEnd: option({

@@ -18,6 +18,7 @@ export class StableDiffusionControlNetPipeline extends StableDiffusion<GenerateO
   static override readonly family = latentFamily({
     ...SD_MODEL,
     className: 'StableDiffusionControlNetPipeline',
+    second: () => StableDiffusionControlNetImg2ImgPipeline.family,
     options: 'text2img',
     kind: textToImage(),
   });
@@ -29,7 +30,8 @@ export class StableDiffusionControlNetImg2ImgPipeline extends StableDiffusion<Im
     ...SD_MODEL,
     className: 'StableDiffusionControlNetImg2ImgPipeline',
     options: 'img2img',
-    kind: imageToImage(0.8),
+    kind: imageToImage(0.8, true),
+    imageChannels: [3, 4],
   });
 }
 
@@ -48,6 +50,7 @@ export class StableDiffusionXLControlNetPipeline extends StableDiffusionXL<XLOpt
   static override readonly family = latentFamily({
     ...XL_MODEL,
     className: 'StableDiffusionXLControlNetPipeline',
+    second: () => StableDiffusionXLControlNetImg2ImgPipeline.family,
     options: 'xl',
     kind: textToImage(),
     guidanceScale: 5,

@@ -12,6 +12,7 @@ export class LatentConsistencyModelPipeline extends StableDiffusion<GenerateOpti
   static override readonly family = latentFamily({
     ...SD_MODEL,
     className: 'LatentConsistencyModelPipeline',
+    second: () => LatentConsistencyModelImg2ImgPipeline.family,
     recommended: RECOMMENDED,
     options: 'text2img',
     kind: textToImage(),
@@ -29,6 +30,7 @@ export class LatentConsistencyModelImg2ImgPipeline extends StableDiffusion<Img2I
     recommended: RECOMMENDED,
     options: 'img2img',
     kind: distilledImageToImage(0.8),
+    imageChannels: [3, 4],
   });
 }
 

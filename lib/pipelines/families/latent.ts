@@ -10,7 +10,7 @@ import { t2iFields } from '../../t2i-adapter/settings.js';
 import { T2IPictures, t2iSize } from '../../t2i-adapter/t2i-pictures.js';
 import { guidanceEmbedding } from '../conditioning/guidance-embedding.js';
 import type { TextModel } from '../conditioning/text-model.js';
-import type { Family, Start } from '../family.js';
+import type { AnyFamily, Family, Start } from '../family.js';
 import { repeatTo } from '../inputs/encode-image.js';
 import {
   type GenerateOptions,
@@ -46,6 +46,8 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
     guidanceScale?: number;
     /** Channels of a tensor that stands for a picture. */
     imageChannels?: readonly number[];
+    /** See Family. */
+    second?: () => AnyFamily;
     /** Of videos: their frames, which are samples that follow each other. */
     framesOf?: (given: Given, facts: ModelFacts) => number;
   },

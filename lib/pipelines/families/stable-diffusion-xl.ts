@@ -60,6 +60,7 @@ export class StableDiffusionXLPipeline extends StableDiffusionXL<XLOptions> {
   static override readonly family = latentFamily({
     ...XL_MODEL,
     className: 'StableDiffusionXLPipeline',
+    second: () => StableDiffusionXLImg2ImgPipeline.family,
     options: 'xl',
     kind: textToImage(),
     guidanceScale: 5,

@@ -57,6 +57,7 @@ export class StableDiffusionPipeline extends StableDiffusion<GenerateOptions> {
   static override readonly family = latentFamily({
     ...SD_MODEL,
     className: 'StableDiffusionPipeline',
+    second: () => StableDiffusionImg2ImgPipeline.family,
     options: 'text2img',
     kind: textToImage(),
   });
@@ -68,7 +69,8 @@ export class StableDiffusionImg2ImgPipeline extends StableDiffusion<Img2ImgOptio
     ...SD_MODEL,
     className: 'StableDiffusionImg2ImgPipeline',
     options: 'img2img',
-    kind: imageToImage(0.8),
+    kind: imageToImage(0.8, true),
+    imageChannels: [3, 4],
   });
 }
 

@@ -26,7 +26,7 @@ export type Img2ImgInputs = LoadedImages | { latents: Tensor };
 /**
  * From a picture (SDEdit): noised to the middle of the schedule, it is denoised from there.
  *
- * @param takesLatents whether a tensor of four channels is latents, as in diffusers' SDXL pipelines.
+ * @param takesLatents whether a tensor of four channels is latents, as in diffusers' pipelines.
  */
 export function imageToImage(strength: number, takesLatents = false): RunKind<Img2ImgOptions, Img2ImgInputs> {
   return {
@@ -66,7 +66,7 @@ export function imageToImage(strength: number, takesLatents = false): RunKind<Im
 /** The same with models that were distilled on few timesteps (diffusers: LatentConsistencyModelImg2ImgPipeline). */
 export function distilledImageToImage(strength: number): RunKind<Img2ImgOptions, Img2ImgInputs> {
   return {
-    ...imageToImage(strength),
+    ...imageToImage(strength, true),
     span: (options) => ({ originStrength: options.strength ?? strength }),
   };
 }

@@ -29,13 +29,19 @@ export function settingsText({ prompt, negativePrompt, fields }: Recipe): string
   // A reader of the lines could not tell where the one ends.
   const unclear = Object.values(texts).some((text) => /\r|(?:^|\n)Negative prompt:/.test(text));
   const all: SettingsFields = { ...fields, Texts: unclear && JSON.stringify(texts) };
-  const line = Object.entries(all)
-    .filter(([, value]) => value !== undefined && value !== false)
-    .map(([name, value]) => `${name}: ${quoted(String(value))}`);
+  const line = settingsLine(all);
   // Not join(), which copies: prompts may have a megabyte, and pictures share them.
   const first = prompt === undefined ? '' : `${prompt}\n`;
   const second = negativePrompt ? `Negative prompt: ${negativePrompt}\n` : '';
-  return first + second + line.join(', ');
+  return first + second + line;
+}
+
+/** The last line of settings, or more of it. */
+export function settingsLine(fields: SettingsFields): string {
+  return Object.entries(fields)
+    .filter(([, value]) => value !== undefined && value !== false)
+    .map(([name, value]) => `${name}: ${quoted(String(value))}`)
+    .join(', ');
 }
 
 /** What a recipe is made of besides the options. */

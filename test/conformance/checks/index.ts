@@ -12,6 +12,7 @@ import {
   checkDdpmTimesteps,
 } from './ddpm.js';
 import { checkGuidanceEmbedding, checkGuidanceRescale, checkGuider } from './guidance.js';
+import { checkHiresFix } from './hires.js';
 import { checkIpAdapter, checkIpAdapterPipeline } from './ip-adapter.js';
 import {
   checkClassEmbedder,
@@ -92,6 +93,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   vae_tiny_scale: checkTinyScale,
   vae_asym_decode: checkMaskedDecode,
   latents_to_z: checkLatentsToZ,
+  hires_fix: checkHiresFix,
   upscaler: checkUpscaler,
   upscaler_tiled: checkUpscaler,
   interpolate: checkInterpolate,
