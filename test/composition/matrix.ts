@@ -1,5 +1,5 @@
 import { Scheduler } from '../../lib/entries/schedulers.js';
-import { DeepCacheError, type GenerateOptions } from '../../lib/index.js';
+import type { GenerateOptions } from '../../lib/index.js';
 import type { AdapterFolder } from '../adapters/adapter-files.js';
 import { numbersOf, sameBits } from '../pipelines/tiny.js';
 import type { Feature } from './features.js';
@@ -74,9 +74,8 @@ export class Composition {
       const other = await work();
       return other ?? WORKS;
     } catch (error) {
-      if (error instanceof DeepCacheError) return { works: false, error: error.message };
-      // What a pipeline has no method for, TypeScript refuses.
-      return { works: false, error: (error as Error).message };
+      // What a pipeline has no method for, TypeScript refuses. Files are in another folder every time.
+      return { works: false, error: (error as Error).message.replaceAll(this.files.path, 'FOLDER') };
     }
   }
 

@@ -2,12 +2,14 @@ import { join } from 'node:path';
 import {
   type DiffusionPipeline,
   DiffusionPipeline as Loader,
+  type LoadOptions,
   StableDiffusionImg2ImgPipeline,
   StableDiffusionInpaintPipeline,
   StableDiffusionXLImg2ImgPipeline,
   StableDiffusionXLInpaintPipeline,
   TextToVideoZeroPipeline,
 } from '../../lib/index.js';
+import { adapterFile } from '../models/tiny-motion.js';
 import { writeSd, writeXl } from '../pipelines/made-models.js';
 import { SIZE } from '../pipelines/tiny.js';
 import { writeDdpm, writeLdm, writeRefiner, writeVideo } from './made-systems.js';
@@ -42,8 +44,8 @@ export async function loadSystems(root: string): Promise<System[]> {
   const add = (name: string, pipe: DiffusionPipeline, folder: string, options: System['options']) => {
     systems.push({ name, pipe, folder, options });
   };
-  const load = async (folder: string): Promise<[DiffusionPipeline, string]> => [
-    await Loader.fromPretrained(folder, { device: 'cpu', log: () => {} }),
+  const load = async (folder: string, options: LoadOptions = {}): Promise<[DiffusionPipeline, string]> => [
+    await Loader.fromPretrained(folder, { device: 'cpu', log: () => {}, ...options }),
     folder,
   ];
   const [sd, sdFolder] = await load(await writeSd(join(root, 'sd'), {}));
@@ -61,6 +63,8 @@ export async function loadSystems(root: string): Promise<System[]> {
     t0: 2,
     t1: 3,
   });
+  const motionAdapter = adapterFile(root, 'motion.safetensors');
+  add('AnimateDiff', ...(await load(sdFolder, { motionAdapter })), { ...TEXT, numFrames: 2 });
   const lcm = await writeSd(join(root, 'lcm'), {
     index: { _class_name: 'LatentConsistencyModelPipeline' },
     unet: { time_cond_proj_dim: 32 },
