@@ -85,7 +85,7 @@ export function toGenerateOptions(flags: GenerateFlags, family: Family = 'text2i
 }
 
 /** Options that say where a model's parts are. */
-export const PLACES = ['config', 'vae', 'textEncoder', 'textEncoder2', 'useEma'] as const;
+export const PLACES = ['config', 'unet', 'vae', 'textEncoder', 'textEncoder2', 'useEma'] as const;
 
 /** Flags of `generate` that mean the same in commands that measure many prompts. */
 export const MEASURED_FLAGS: readonly string[] = [

@@ -46,7 +46,7 @@ export function loadRefiner(
 ): Promise<AnyPipeline> {
   const { refiner, mask } = flags;
   // Those are the base model's.
-  const { config: _c, vae: _v, textEncoder: _t, textEncoder2: _t2, useEma: _e, ...own } = load;
+  const { config: _c, unet: _u, vae: _v, textEncoder: _t, textEncoder2: _t2, useEma: _e, ...own } = load;
   return mask === undefined
     ? StableDiffusionXLImg2ImgPipeline.fromPretrained(refiner, own)
     : StableDiffusionXLInpaintPipeline.fromPretrained(refiner, own);

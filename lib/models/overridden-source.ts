@@ -12,6 +12,7 @@ import { isHalfOfTiny, TINY_LAYOUT, tinyConfigOf } from './single-file/tiny-vae.
 
 /** Options that name a file or a folder for a part, by the parts. */
 export const OVERRIDES = {
+  unet: 'unet',
   vae: 'vae',
   text_encoder: 'textEncoder',
   text_encoder_2: 'textEncoder2',
@@ -26,7 +27,7 @@ interface Override {
   readonly place: string;
   /** Its own configuration; without one it has the model's. */
   readonly configName?: string;
-  json?(options: WaitOptions): Promise<JsonPart>;
+  json?(options: WaitOptions, usual: () => Promise<JsonPart>): Promise<JsonPart>;
   network(config: () => Promise<JsonPart>, options: NetworkOptions): Promise<NetworkFiles>;
 }
 
@@ -92,14 +93,30 @@ async function inFile(
       `is ${place}, which holds ${half ? "half of an AutoencoderTiny (TAESD): give a file or a folder with both, in diffusers' names" : `no ${NETWORKS[part]?.title}`}`,
     );
   }
+  const guidanceWidth = part === 'unet' ? guidanceWidthOf(checkpoint) : undefined;
+  const configOf = async (usual: () => Promise<JsonPart>) =>
+    tiny ?? (guidanceWidth === undefined ? await usual() : takingGuidance(await usual(), guidanceWidth));
   return {
     place,
-    ...(tiny && { configName: place, json: async () => tiny }),
+    ...(tiny && { configName: place }),
+    ...((tiny || guidanceWidth !== undefined) && { json: (_, usual) => configOf(usual) }),
     network: async (config, { log }) => {
       if (checkpoint.remark !== undefined) log?.(`${place} ${checkpoint.remark}`);
-      return networkIn(checkpoint, part, layout, tiny ?? (await config()));
+      return networkIn(checkpoint, part, layout, await configOf(config));
     },
   };
+}
+
+/** Of a U-Net that takes the guidance scale as an input, which the one in whose place it comes need not. */
+function guidanceWidthOf(checkpoint: Checkpoint): number | undefined {
+  for (const [name, { shape }] of checkpoint.tensors)
+    if (/(?:^|\.)time_embedding\.cond_proj\.weight$/.test(name)) return shape[1];
+  return undefined;
+}
+
+function takingGuidance({ path, value }: JsonPart, width: number): JsonPart {
+  const config = { ...value, time_cond_proj_dim: width };
+  return { path, text: JSON.stringify(config), value: config };
 }
 
 class OverriddenSource implements PartSource {
@@ -129,7 +146,8 @@ class OverriddenSource implements PartSource {
   }
 
   json(name: string, options: WaitOptions = {}): Promise<JsonPart> {
-    return this.#jsonOf(name)?.json?.(options) ?? this.base.json(name, options);
+    const usual = () => this.base.json(name, options);
+    return this.#jsonOf(name)?.json?.(options, usual) ?? usual();
   }
 
   network(part: string, options: NetworkOptions = {}): Promise<NetworkFiles> {

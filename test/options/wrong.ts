@@ -140,6 +140,7 @@ export const WRONG: { readonly [Name in OptionName]: readonly unknown[] } = {
   vae: path,
   textEncoder: path,
   textEncoder2: path,
+  unet: path,
   useEma: flag,
   unloadTextEncoder: flag,
   fitPreviews: flag,

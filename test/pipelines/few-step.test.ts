@@ -97,6 +97,9 @@ describe('a latent consistency model', () => {
     const [weak, strong] = [await latents({ strength: 0.3 }), await latents({ strength: 0.9 })];
     expect(distance(weak, strong)).toBeGreaterThan(1e-2);
     expect(await latents({})).toEqual(await latents({ strength: 0.8 }));
+    const timesteps = [899, 699, 499, 299, 99];
+    const listed = { prompt: 'a', image: picture, timesteps, strength: 0.6, output: 'latent' } as const;
+    expect((await from.generate(listed)).stats.calls).toBe(3);
     expect((await rejection(latents({ scheduler: 'DDIM' }))).message).toMatch(
       /^scheduler must be LCM or TCD/,
     );
@@ -116,6 +119,28 @@ describe('a latent consistency model', () => {
     await using usual = await loadTiny();
     await using other = pipelineForInputs(usual, { image: true, mask: false });
     expect(other).toBeInstanceOf(StableDiffusionImg2ImgPipeline);
+  });
+
+  test('is also a usual model with its U-Net, from a folder or from a file', async () => {
+    const scheduler = LCM;
+    const expected = await run({ scheduler });
+    for (const unet of [
+      place,
+      join(place, 'unet'),
+      join(place, 'unet/diffusion_pytorch_model.safetensors'),
+    ]) {
+      await using other = await loadTiny({ unet });
+      expect(other.defaults).toEqual(pipe.defaults);
+      expect(other.unet.timeCondWidth).toBe(16);
+      expect(await latentsOf(other, { steps: undefined, scheduler })).toEqual(expected);
+    }
+    await using usual = await loadTiny();
+    await using own = await loadTiny({ unet: 'test/fixtures/sd15-tiny' });
+    expect(await latentsOf(own)).toEqual(await latentsOf(usual));
+    const { message } = await rejection(
+      loadTiny({ unet: join(place, 'vae/diffusion_pytorch_model.safetensors') }),
+    );
+    expect(message).toMatch(/^unet is .*, which holds no U-Net/);
   });
 
   test('the commands know it', async () => {

@@ -8,7 +8,7 @@ import { averaged, type Layout } from './layouts.js';
 
 /** The networks that may lie in a single file: what they are, how people call them, and the option for another one. */
 export const NETWORKS: Readonly<Record<string, { kind: ModelKind; title: string; option?: string }>> = {
-  unet: { kind: 'unet', title: 'U-Net' },
+  unet: { kind: 'unet', title: 'U-Net', option: 'unet' },
   vae: { kind: 'vae', title: 'autoencoder', option: 'vae' },
   text_encoder: { kind: 'text_encoder', title: 'text encoder', option: 'textEncoder' },
   text_encoder_2: { kind: 'text_encoder', title: 'second text encoder', option: 'textEncoder2' },

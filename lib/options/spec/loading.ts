@@ -148,6 +148,13 @@ export const LOAD_OPTIONS = {
     help: 'configurations and tokenizers of a model in a single file: a folder, or a .yaml file',
     flag: { spelling: '--config <path>', group: 'model' },
   }),
+  /** Another U-Net: a file of weights, also a whole model's, or a folder. */
+  unet: option({
+    kind: kinds.path,
+    families,
+    help: 'another U-Net: a file or a folder',
+    flag: { spelling: '--unet <path>', group: 'model' },
+  }),
   /** Another autoencoder: a file of weights, also a whole model's, or a folder. */
   vae: option({
     kind: kinds.path,

@@ -15,6 +15,7 @@ import type { Tensor } from '../../tensor.js';
 import { encodeImages, repeated } from './encode-image.js';
 import type { TextRunOptions } from './options.js';
 import type { RunKind, RunStart, StartContext } from './run-kind.js';
+import { stepsOfStrength } from './strength.js';
 
 export interface Img2ImgOptions extends OptionsOf<'img2img'> {
   image: ImageInput;
@@ -127,11 +128,4 @@ export function checkImageCount(name: string, images: LoadedImages, batch: numbe
   if (batch % count !== 0) {
     throw invalidArgument(name, `has ${count} pictures for ${batch} images; give one, or one for each`);
   }
-}
-
-/** How many steps a strength runs. */
-export function stepsOfStrength(strength: number, steps: number): number {
-  const count = Math.min(steps, Math.trunc(steps * strength));
-  if (count >= 1) return count;
-  throw invalidArgument('strength', `${strength} of ${steps} steps runs none; use at least ${1 / steps}`);
 }

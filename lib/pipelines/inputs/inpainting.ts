@@ -12,8 +12,9 @@ import type { OptionsOf } from '../../options/spec/index.js';
 import { forEachIndex, inSlices, mapParts, type Sliced } from '../../slices.js';
 import { joined, type Tensor } from '../../tensor.js';
 import { encodeImages, repeated } from './encode-image.js';
-import { checkImageCount, noteSize, stepsOfStrength, wholeLatents } from './image-to-image.js';
+import { checkImageCount, noteSize, wholeLatents } from './image-to-image.js';
 import type { RunKind, RunStart, StartContext } from './run-kind.js';
+import { stepsOfStrength } from './strength.js';
 
 export interface InpaintOptions extends OptionsOf<'inpaint'> {
   image: ImageInput;

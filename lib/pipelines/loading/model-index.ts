@@ -16,7 +16,7 @@ import { findPipeline } from './registry.js';
 /** Options of loading that say where a model's parts are. */
 export type IndexOptions = Pick<
   LoadOptions,
-  'config' | 'vae' | 'textEncoder' | 'textEncoder2' | 'useEma' | 'motionAdapter' | 'signal'
+  'config' | 'unet' | 'vae' | 'textEncoder' | 'textEncoder2' | 'useEma' | 'motionAdapter' | 'signal'
 >;
 
 /**

@@ -18,6 +18,7 @@ import type {
 import { checkSamplerOptions } from '../../schedulers/run-options.js';
 import { FloatTensor } from '../../tensor.js';
 import type { RunOptions, RunSpan } from '../inputs/options.js';
+import { stepsOfStrength } from '../inputs/strength.js';
 import type { ModelFacts } from '../loading/facts.js';
 import type { StepEvent } from '../outputs/result.js';
 import { kindOf, type RanCall, ranCalls } from './calls.js';
@@ -91,7 +92,7 @@ function compileSpan(
     });
     compiled = rest;
   } else if (originStrength !== undefined) {
-    compiled = compileOrigin(scheduler, originStrength, options);
+    compiled = compileOrigin(scheduler, originStrength, options, steps);
   } else {
     const start = stepsToRun === undefined ? undefined : (steps - stepsToRun) * scheduler.order;
     compiled = scheduler.compile({ ...options, ...(start !== undefined && { strengthStart: start }) });
@@ -103,7 +104,12 @@ function compileSpan(
 }
 
 /** From a picture with a sampler that begins lower by itself. */
-function compileOrigin(scheduler: Scheduler, strength: number, options: CompileOptions): CompiledSchedule {
+function compileOrigin(
+  scheduler: Scheduler,
+  strength: number,
+  options: CompileOptions,
+  steps: number,
+): CompiledSchedule {
   if (!scheduler.runOptions.includes('strength')) {
     throw invalidArgument(
       'scheduler',
@@ -112,6 +118,9 @@ function compileOrigin(scheduler: Scheduler, strength: number, options: CompileO
   }
   if (options.strength !== undefined)
     throw invalidArgument('schedulerOptions', 'has a strength, which is the option strength here');
+  // Of a list of one's own the last ones, as many as the strength leaves.
+  if (options.timesteps)
+    return scheduler.compile({ ...options, strengthStart: steps - stepsOfStrength(strength, steps) });
   return scheduler.compile({ ...options, strength, strengthStart: 0 });
 }
 

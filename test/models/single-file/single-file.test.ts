@@ -147,6 +147,7 @@ describe('parts from elsewhere', () => {
   test.each([
     [{ vae: 'nothing.safetensors' }, /^vae is nothing\.safetensors, which does not exist/],
     [{ vae: 'test' }, /^vae is test, which has neither config\.json nor vae\/config\.json/],
+    [{ unet: 'nothing.safetensors' }, /^unet is nothing\.safetensors, which does not exist/],
     [{ textEncoder2: FOLDER }, /^textEncoder2 is for models with a text_encoder_2/],
     [{ config: 'nothing' }, /^config must be a folder or a \.yaml file/],
     [{ useEma: true }, /^useEma is set, and .* has no averaged weights/],
