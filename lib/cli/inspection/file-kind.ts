@@ -94,6 +94,7 @@ function t2iAdapter(file: Checkpoint): FileKind | undefined {
   return {
     kind: 't2i-adapter',
     title: 'a T2I-Adapter',
+    use: 'fromPretrained(model, { t2iAdapter: file }); --t2i-adapter',
     family: family as string | undefined,
     ...(inputs !== undefined &&
       pixels && { facts: { 'channels of its picture': inputs / (pixels as number) } }),

@@ -21,7 +21,10 @@ const BESIDE_UNETS: readonly (readonly [what: string, pattern: RegExp])[] = [
     'a ControlNet, no model; it is given to one by the option controlNet (--control-net)',
     /^(?:control_model|controlnet_cond_embedding|input_hint_block)\./,
   ],
-  ['a T2I-Adapter, no model', /^(?:adapter\.)?body\.\d+\.(?:resnets|block1)\./],
+  [
+    'a T2I-Adapter, no model; it is given to one by the option t2iAdapter (--t2i-adapter)',
+    /^(?:adapter\.)?body\.\d+\.(?:resnets|block1)\./,
+  ],
   ['an IP-Adapter, no model; it is loaded into one (--ip-adapter)', /^(?:ip_adapter|image_proj)\./],
   [
     'a motion module of AnimateDiff, no model; it is given to one by the option motionAdapter (--motion-adapter)',
