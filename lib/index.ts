@@ -35,6 +35,7 @@ export type { UNetMotionModel } from './models/unet-motion.js';
 export type { UNetSpatioTemporalConditionModel } from './models/unet-spatio-temporal.js';
 export { type Device, type DeviceOptions, devices } from './native/device.js';
 export type { DeviceInfo } from './native/types.js';
+export type { FreeNoiseOptions } from './options/free-noise.js';
 export type {
   AnimateDiffOptions,
   ClassConditionalLDMOptions,

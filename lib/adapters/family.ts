@@ -21,6 +21,7 @@ const THIRD_ENCODER = /^(?:lora_te3_|text_encoder_3\.)/;
 /** Which published models a file's layers are for; undefined when they do not say. */
 export function familyOf(groups: ReadonlyMap<string, LayerTensors>): string | undefined {
   for (const [layer, tensors] of groups) {
+    if (/motion_modules[._]/.test(layer)) return 'the motion modules of AnimateDiff';
     if (THIRD_ENCODER.test(layer)) return 'Stable Diffusion 3 or Flux, with a third text encoder';
     if (/double_blocks|transformer_blocks_\d+_attn_to|joint_blocks/.test(layer))
       return 'a diffusion transformer';

@@ -1,3 +1,4 @@
+import { motionName } from '../models/motion-adapter.js';
 import { ldmUnetNames, unetStructure } from '../models/single-file/unet-names.js';
 import type { PartName, PartShapes } from './part.js';
 
@@ -54,7 +55,7 @@ export class ModuleTable {
 
   /** The layer that a key without its ending means. */
   find(name: string): Module | undefined {
-    const plain = name.replace(/^base_model\.model\./, '');
+    const plain = motionName(name) ?? name.replace(/^base_model\.model\./, '');
     for (const [prefix, parts] of [...UNDERSCORED, ...DOTTED]) {
       if (!plain.startsWith(prefix)) continue;
       const rest = plain.slice(prefix.length);

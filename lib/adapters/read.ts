@@ -34,7 +34,7 @@ export interface AdapterFile {
 }
 
 /** Files of a folder that hold an adapter: PEFT's, and diffusers'. */
-const IN_FOLDERS = ['adapter_model', 'pytorch_lora_weights'].flatMap((stem) => [
+const IN_FOLDERS = ['adapter_model', 'pytorch_lora_weights', 'diffusion_pytorch_model'].flatMap((stem) => [
   `${stem}.safetensors`,
   `${stem}.bin`,
 ]);

@@ -1,6 +1,7 @@
 import { Option as Flag, InvalidArgumentError } from 'commander';
 import { invalidArgument } from '../errors.js';
 import { FAMILIES, type Family, familyNames } from '../options/families.js';
+import type { FreeNoiseOptions } from '../options/free-noise.js';
 import type { Argument } from '../options/kinds.js';
 import type { FlagGroup, Option } from '../options/option.js';
 import { entries, type OptionName } from '../options/spec/index.js';
@@ -27,6 +28,7 @@ const PARSERS: { readonly [Name in Argument]?: (text: string, previous: never) =
   dtype: toDtype(DTYPES),
   cache: toCacheOptions,
   tiling: toWhole,
+  freeNoise: toList(toWhole),
   settings: toSettings,
   fields: toFields,
 };
@@ -34,6 +36,8 @@ const PARSERS: { readonly [Name in Argument]?: (text: string, previous: never) =
 /** What the values of flags become in the library, where that is something else. */
 const VALUES: { readonly [Name in Argument]?: (value: never) => unknown } = {
   tiling: (value: boolean | number) => (typeof value === 'number' ? { tileSize: value } : value),
+  freeNoise: (value: boolean | readonly number[]) =>
+    typeof value === 'boolean' ? value : freeNoiseOf(value),
   tensor: (path: string) => readTensor(path),
 };
 
@@ -45,6 +49,14 @@ const HELP: { readonly [Name in OptionName]?: () => string } = {
     return `another sampler: ${names.join(', ')}; or as user interfaces call them: ${UI_NAMES.join(', ')}`;
   },
 };
+
+function freeNoiseOf([contextLength, contextStride, ...others]: readonly number[]): FreeNoiseOptions {
+  if (others.length > 0) throw invalidArgument('freeNoise', 'takes two numbers at most');
+  return {
+    ...(contextLength !== undefined && { contextLength }),
+    ...(contextStride !== undefined && { contextStride }),
+  };
+}
 
 interface Flagged {
   readonly name: OptionName;

@@ -121,9 +121,21 @@ const LDM4 = {
   },
 };
 
+/** SD 1.5 with the motion modules of AnimateDiff's second version. */
+const ANIMATEDIFF = {
+  ...SD15,
+  _class_name: 'UNetMotionModel',
+  down_block_types: SD15.down_block_types.map((type) => type.replace('2D', 'Motion')),
+  up_block_types: SD15.up_block_types.map((type) => type.replace('2D', 'Motion')),
+  motion_num_attention_heads: 8,
+  motion_max_seq_length: 32,
+  use_motion_mid_block: true,
+};
+
 /** By the names that `--model-name` takes. */
 export const UNET_CONFIGS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   sd15: SD15,
+  animatediff: ANIMATEDIFF,
   'sd21-base': SD21_BASE,
   sd21: { ...SD21_BASE, sample_size: 96 },
   sdxl: SDXL,

@@ -124,7 +124,11 @@ export async function withMotion(
 
 /** diffusers' name of a tensor of motion modules; undefined for others, and for the second copy of a table. */
 function nameOf(stored: string): string | undefined {
-  if (stored.includes('.attention_blocks.1.pos_encoder.')) return undefined;
+  return stored.includes('.attention_blocks.1.pos_encoder.') ? undefined : motionName(stored);
+}
+
+/** diffusers' name of what belongs to a motion module, whatever stands before it; undefined for other names. */
+export function motionName(stored: string): string | undefined {
   const name = MODULE.exec(stored)?.[1];
   return name && RENAMED.reduce((text, [from, to]) => text.replace(from, to), name);
 }

@@ -16,7 +16,9 @@ export class UNetMotionModel extends UNetModel {
 
   protected override size(options: SizeOptions): UnetSize {
     const frames = options.frames ?? usualFramesOf(this.maxFrames);
-    return { ...super.size({ batch: frames, ...options }), frames };
+    const { frameWindows } = options;
+    const size = super.size({ batch: frames, ...options });
+    return { ...size, frames, ...(frameWindows && { frameWindows }) };
   }
 }
 

@@ -163,8 +163,19 @@ export interface UnetSize {
   readonly imageTokens?: readonly number[];
   /** Features that T2I-Adapters add; default none. */
   readonly blockFeatures?: number;
+  /** See {@link VideoShape}. */
+  readonly frameWindows?: FrameWindows;
   /** Whose sizes of values and weights are asked for; the CPU by default. */
   readonly device?: string;
+}
+
+/** Overlapping windows of a video's frames; where several give a frame it is their weighted mean. */
+export interface FrameWindows {
+  /** Frames of each, at most 128. */
+  readonly length: number;
+  /** From one to the next, at most their length. */
+  readonly stride: number;
+  readonly weighting: 'pyramid' | 'flat' | 'delayed_reverse_sawtooth';
 }
 
 export interface VaeSize {
@@ -226,6 +237,8 @@ export interface VideoShape {
    * time ids for each; in other U-Nets all frames take keys and values of self attention from the first of them.
    */
   readonly frames?: number;
+  /** U-Nets with motion modules: in which these see the frames; all at once by default. */
+  readonly frameWindows?: FrameWindows;
   /** Video U-Nets: diffusers' order of temporal contexts before v0.28. Default false. */
   readonly oldContexts?: boolean;
 }

@@ -6,6 +6,7 @@ import { type Seed, toSeed } from '../pipelines/inputs/seeds.js';
 import type { Scheduler, SchedulerConfig, SchedulerName } from '../schedulers/index.js';
 import type { Tensor } from '../tensor.js';
 import * as checks from './checks.js';
+import { type FreeNoiseOptions, toFreeNoise } from './free-noise.js';
 import type { Limits } from './limits.js';
 import { toTiling, type VaeTilingOptions } from './tiling.js';
 
@@ -25,6 +26,7 @@ export type Argument =
   | 'switch'
   | 'cache'
   | 'tiling'
+  | 'freeNoise'
   | 'settings'
   | 'fields'
   | 'scheduler'
@@ -210,6 +212,15 @@ export const tiling: Kind<boolean | VaeTilingOptions> = kind(
   'tiling',
   (_, value, { tileSize = 512, scale = 8 }) => {
     toTiling(value, { tileSize, scale });
+  },
+);
+
+/** Its lengths are checked against the model and the video with the run. */
+export const freeNoise: Kind<boolean | FreeNoiseOptions> = kind(
+  'true, false or { contextLength, contextStride, weightingScheme, noiseType }',
+  'freeNoise',
+  (_, value) => {
+    toFreeNoise(value, {});
   },
 );
 

@@ -123,7 +123,7 @@ async function usualLoop<O extends RunOptions, P extends PipelineParts>(
   previews: PreviewSettings | undefined,
 ): Promise<LoopResult> {
   const [batch, , height, width] = options.latent;
-  const { frames } = options;
+  const { frames, freeNoise } = options;
   const draws = await drawsOf(plan, noise, options);
   const { table = plan.table } = start;
   return runLoop(
@@ -132,6 +132,7 @@ async function usualLoop<O extends RunOptions, P extends PipelineParts>(
       ...start,
       batch,
       ...(frames !== undefined && { frames }),
+      ...(freeNoise && { frameWindows: freeNoise.windows }),
       outputs: options.guided ? 2 : 1,
       height,
       width,

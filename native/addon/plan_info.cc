@@ -10,6 +10,7 @@
 #include "arguments.h"
 #include "cuda/host/packing.h"
 #include "errors.h"
+#include "frame_windows.h"
 #include "job.h"
 #include "model_source.h"
 #include "models/bounds.h"
@@ -194,6 +195,7 @@ Napi::Value plan_unet(const Napi::CallbackInfo& info) {
         frames.fail("a divisor of the batch (" + std::to_string(shape.batch) + ")",
                     std::to_string(shape.frames));
     }
+    shape.windows = parse_frame_windows(size["frameWindows"], shape.frames);
     const auto work = [=, text = parse_config({info[0], "config"}), gpu = names_gpu(size),
                        with_branches =
                            !wanted.given() || wanted.boolean()](JobContext& context) -> Finish {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "classes.h"
+#include "frame_windows.h"
 #include "ip_adapter.h"
 #include "noise_draws.h"
 #include "runtime/error.h"
@@ -120,6 +121,7 @@ std::shared_ptr<const ForwardInputs> parse_forward(const Argument& in, const Une
     timesteps.fail("an array of 1 or batch (" + std::to_string(n) + ") numbers",
                    std::to_string(out.timesteps.size()));
   out.frames = parse_frames(in, n);
+  out.windows = parse_frame_windows(in["frameWindows"], out.frames);
   out.conditions = parse_conditions(in, config, config.takes_videos() ? n / size_t(out.frames) : n,
                                     inputs->conditions);
   out.old_contexts = parse_old_contexts(in, out.conditions);
@@ -174,6 +176,7 @@ std::shared_ptr<const DenoiseInputs> parse_denoise(const Argument& in, const Une
   inputs->latents = in["latents"].floats({batch, channels, size.height, size.width});
   out.latents = inputs->latents.data();
   out.frames = parse_frames(in, batch);
+  out.windows = parse_frame_windows(in["frameWindows"], out.frames);
   out.conditions = parse_conditions(
       in, config, outputs * (config.takes_videos() ? batch / size_t(out.frames) : batch),
       inputs->conditions);

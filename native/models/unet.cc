@@ -85,7 +85,8 @@ UnetShape Unet::shape_of(const UnetForward& request, std::vector<float>& timeste
           request.old_contexts,
           1,
           {int(control.networks.size()), int(control.block_features.size()),
-           image_tokens(request.conditions.image_prompts)}};
+           image_tokens(request.conditions.image_prompts)},
+          request.windows};
 }
 
 std::vector<float> Unet::forward(const UnetForward& request, const CancelFlag* cancel,

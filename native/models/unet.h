@@ -34,6 +34,7 @@ struct UnetConditions {
 struct UnetForward {
   int batch = 1, height = 0, width = 0;
   int frames = 1;                 // of each video in the batch; see UnetShape
+  FrameWindows windows;           // see UnetShape
   bool old_contexts = false;      // see UnetShape
   const float* sample = nullptr;  // [n, in, h, w]
   std::vector<float> timesteps;   // 1 or n, fractional ones too
@@ -50,6 +51,7 @@ struct UnetDenoise {
   int batch = 1, height = 0, width = 0;
   int outputs = 1;            // of each sample, that guidance combines: at most kMaxOutputs
   int frames = 1;             // of each video in the batch; see UnetShape
+  FrameWindows windows;       // see UnetShape
   bool old_contexts = false;  // see UnetShape
   StepTable table;
   const float* latents = nullptr;  // [b, c, h, w], scaled by the initial sigma

@@ -53,32 +53,66 @@ Tensor motion_positions(Recorder& record, const std::string& name, Tensor number
   return op.y;
 }
 
-Tensor motion_module(Recorder& record, const UnetMotionModule& module, Tensor x, int frames,
-                     int groups, const std::vector<Tensor>& positions) {
-  const std::string& name = module.name;
-  const int channels = x.shape.c, width = channels / module.heads;
-  const int pixels = x.shape.h * x.shape.w;
+namespace {
+
+// The attentions of a block, both of which see the frames of a video.
+Tensor attend(Recorder& record, const std::string& block, Tensor h, int frames, int heads,
+              Tensor positions) {
+  const int channels = h.shape.c, width = channels / heads, pixels = h.shape.h * h.shape.w;
   const Sequence along{frames, pixels, frames * pixels, 1};
-  const Sequences sequences{x.shape.n / frames, pixels, along, along};
+  const Sequences sequences{h.shape.n / frames, pixels, along, along};
+  for (const char* layer : {"1", "2"}) {
+    const std::string self = block + ".attn" + layer;
+    Elementwise add;
+    add.x = record.layer_norm(h, block + ".norm" + layer);
+    add.x2 = positions;
+    add.y = record.plan().temporary(h.shape);
+    add.repeat = pixels;
+    record.plan().add(add);
+    Tensor y = record.linears(add.y, {self + ".to_q", self + ".to_k", self + ".to_v"},
+                              {channels, channels, channels}, false);
+    y = record.attention(y, 0, y, channels, y, 2 * channels, heads, width, sequences);
+    h = record.conv(y, self + ".to_out.0", {.out = channels, .residual = h, .linear = true});
+  }
+  return h;
+}
+
+// The same in windows of the frames, one after the other.
+Tensor attend_in_windows(Recorder& record, const std::string& block, Tensor h,
+                         const FrameWindows& windows, int heads, Tensor positions) {
+  Window take, merge;
+  take.windows = merge.windows = windows;
+  take.x = h;
+  merge.merge = true;
+  merge.y = record.plan().temporary(h.shape);
+  Shape part = h.shape;
+  part.n = h.shape.n / windows.frames * windows.length;
+  for (int i = 0; i < windows.count(); ++i) {
+    take.index = merge.index = i;
+    take.y = record.plan().temporary(part);
+    record.plan().add(take);
+    merge.x = attend(record, block, take.y, windows.length, heads, positions);
+    record.plan().add(merge);
+  }
+  return merge.y;
+}
+
+}  // namespace
+
+Tensor motion_module(Recorder& record, const UnetMotionModule& module, Tensor x, int frames,
+                     const FrameWindows& windows, int groups,
+                     const std::vector<Tensor>& positions) {
+  const std::string& name = module.name;
+  const int channels = x.shape.c;
   Tensor h = record.group_norm(frames_as_rows(x, frames), name + ".norm",
                                {.groups = groups, .epsilon = 1e-6f});
   h.shape = x.shape;
   h = record.conv(h, name + ".proj_in", {.out = channels, .linear = true});
   for (int i = 0; i < module.depth; ++i) {
     const std::string block = numbered(name + ".transformer_blocks", i);
-    for (const char* layer : {"1", "2"}) {  // both see the frames of the video
-      const std::string self = block + ".attn" + layer;
-      Elementwise add;
-      add.x = record.layer_norm(h, block + ".norm" + layer);
-      add.x2 = positions[size_t(i)];
-      add.y = record.plan().temporary(h.shape);
-      add.repeat = pixels;
-      record.plan().add(add);
-      Tensor y = record.linears(add.y, {self + ".to_q", self + ".to_k", self + ".to_v"},
-                                {channels, channels, channels}, false);
-      y = record.attention(y, 0, y, channels, y, 2 * channels, module.heads, width, sequences);
-      h = record.conv(y, self + ".to_out.0", {.out = channels, .residual = h, .linear = true});
-    }
+    const Tensor at = positions[size_t(i)];
+    h = windows ? attend_in_windows(record, block, h, windows, module.heads, at)
+                : attend(record, block, h, frames, module.heads, at);
     Tensor y = record.layer_norm(h, block + ".norm3");
     y = record.conv(y, block + ".ff.net.0.proj",
                     {.out = 4 * channels, .activation = Activation::geglu, .linear = true});

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "../runtime/frame_windows.h"
 #include "config.h"
 #include "recorder.h"
 
@@ -39,9 +40,9 @@ struct UnetMotionModule {
 Tensor motion_positions(Recorder& record, const std::string& name, Tensor numbers, int channels,
                         int max_frames);
 
-// Of images [videos * frames, h, w, c]; `positions`: one for each block. diffusers:
-// AnimateDiffTransformer3D.
+// Of images [videos * frames, h, w, c]; `positions`: one for each block, of a window's frames where
+// there are windows. diffusers: AnimateDiffTransformer3D, with windows FreeNoiseTransformerBlock.
 Tensor motion_module(Recorder& record, const UnetMotionModule& module, Tensor x, int frames,
-                     int groups, const std::vector<Tensor>& positions);
+                     const FrameWindows& windows, int groups, const std::vector<Tensor>& positions);
 
 }  // namespace deepcache

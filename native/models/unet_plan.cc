@@ -48,9 +48,13 @@ void plan_motion_positions(const UnetConfig& config, int frames, const UnetLayou
 }  // namespace
 
 Plan plan_unet(const UnetConfig& config, const UnetShape& shape, const std::vector<int>& features) {
-  if (config.motion && shape.frames > config.motion->max_frames)
+  if (shape.windows && !config.motion)
     throw Error(ErrorCode::kInvalidArgument,
-                "a video of " + std::to_string(shape.frames) +
+                "windows of frames are for U-Nets with motion modules");
+  if (config.motion && shape.seen_frames() > config.motion->max_frames)
+    throw Error(ErrorCode::kInvalidArgument,
+                (shape.windows ? "a window of " : "a video of ") +
+                    std::to_string(shape.seen_frames()) +
                     " frames is longer than the motion modules take (" +
                     std::to_string(config.motion->max_frames) + ")");
   Plan plan;
@@ -155,7 +159,7 @@ Plan plan_unet_context(const UnetConfig& config, const UnetShape& shape) {
     plan.make_external(y, {PortKind::context, int(i)}, Type::activation);
   }
   if (config.motion)
-    plan_motion_positions(config, shape.frames, layout, record);
+    plan_motion_positions(config, shape.seen_frames(), layout, record);
   else if (!layout.positions.empty())
     plan_positions(config, shape.frames, layout, record);
   plan.finish();

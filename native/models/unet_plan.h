@@ -33,7 +33,11 @@ struct UnetShape {
   // What a sample has in the batch: guidance combines them.
   int outputs = 1;
   UnetExtras extras = {};
+  // In which motion modules see the frames; none: all at once.
+  FrameWindows windows = {};
 
+  // Frames that motion modules see at once.
+  int seen_frames() const { return windows ? windows.length : frames; }
   int videos() const { return batch / frames; }
   // Samples that follow each other and have a text and a time in common.
   int samples_of_condition(const UnetConfig& config) const {

@@ -25,8 +25,9 @@ Tensor UnetBlocks::motion_behind(const UnetMotionModule& module, Tensor x) {
   std::vector<Tensor> positions;
   for (int i = 0; i < module.depth; ++i)
     positions.push_back(plan().external({PortKind::position, module.position + i},
-                                        {1, 1, shape_.frames, x.shape.c}, Type::activation));
-  return motion_module(record_, module, x, shape_.frames, config_.groups, positions);
+                                        {1, 1, shape_.seen_frames(), x.shape.c}, Type::activation));
+  return motion_module(record_, module, x, shape_.frames, shape_.windows, config_.groups,
+                       positions);
 }
 
 // A vector for each frame, from a plan of its own; every forward pass counts it.

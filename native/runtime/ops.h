@@ -17,6 +17,7 @@
 #include "ops/pick_token.h"
 #include "ops/resample.h"
 #include "ops/timestep_embedding.h"
+#include "ops/window.h"
 
 // The list of all ops. Whatever is done op by op (backends, tests) is declared by this list: an op
 // without its part there does not link.
@@ -31,7 +32,8 @@
   OP(PickToken, pick_token)                 \
   OP(Concat, concat)                        \
   OP(Resample, resample)                    \
-  OP(NearestCode, nearest_code)
+  OP(NearestCode, nearest_code)             \
+  OP(Window, window)
 
 namespace deepcache {
 

@@ -8,8 +8,11 @@ import {
   StableDiffusionPipeline,
   TextToVideoZeroPipeline,
 } from '../../lib/index.js';
+import { native } from '../../lib/native/binding.js';
+import type { TensorShape } from '../../lib/native/types.js';
+import { permutation } from '../../lib/pipelines/inputs/free-noise.js';
 import { DDIMScheduler } from '../../lib/schedulers/index.js';
-import { AdapterFolder } from '../adapters/adapter-files.js';
+import { AdapterFolder, values } from '../adapters/adapter-files.js';
 import { runCli } from '../cli-run.js';
 import { writeBase } from '../ip-adapter/tiny-ip-adapter.js';
 import { adapterFile } from '../models/tiny-motion.js';
@@ -54,7 +57,9 @@ describe('AnimateDiff', () => {
     expect(all).toHaveLength(4 * 256);
     const { code, message } = await rejection(latents({ numFrames: 5 }));
     expect(code).toBe('ERR_DEEPCACHE_INVALID_ARGUMENT');
-    expect(message).toBe('numFrames is 5; these motion modules take at most 4');
+    expect(message).toBe(
+      'numFrames is 5; these motion modules take at most 4, and longer videos with freeNoise',
+    );
   });
 
   test('frames see each other, and without motion modules that add something they do not', async () => {
@@ -174,5 +179,92 @@ describe('AnimateDiff', () => {
     const wrong = await runCli([...given.slice(0, -4), '--frames', '9', '-p', 'x', '-o', file]);
     expect(wrong.err).toContain('--frames is 9; these motion modules take at most 4');
     expect(wrong.code).toBe(2);
+  });
+});
+
+describe('motion LoRA', () => {
+  const LAYER = 'down_blocks.0.motion_modules.0.transformer_blocks.0.attn1.to_q';
+  const ORIGINAL =
+    'module.down_blocks.0.motion_modules.0.temporal_transformer.transformer_blocks.0.attention_blocks.0.processor.to_q_lora';
+  const adapters = new AdapterFolder();
+  const factors = () => {
+    const { shape } = pipe.unet.weightShapes().find(({ name }) => name === `${LAYER}.weight`) as TensorShape;
+    return [values([shape[0] as number, 2], 1, 3), values([2, shape[1] as number], 2, 3)] as const;
+  };
+  afterAll(() => adapters.remove());
+
+  test('comes and goes under the names of its authors and of diffusers', async () => {
+    const [up, down] = factors();
+    const files = [
+      adapters.write('original.safetensors', {
+        [`${ORIGINAL}.up.weight`]: up,
+        [`${ORIGINAL}.down.weight`]: down,
+      }),
+      adapters.write('diffusers.safetensors', {
+        [`unet.${LAYER}.lora_B.weight`]: up,
+        [`unet.${LAYER}.lora_A.weight`]: down,
+      }),
+    ];
+    const before = await latents();
+    const changed: Float32Array[] = [];
+    for (const file of files) {
+      const { weights, unknownKeys } = await pipe.loadLora(file);
+      expect([weights, unknownKeys]).toEqual([1, []]);
+      changed.push(await latents());
+      await pipe.unloadLora();
+    }
+    expect(sameBits(changed[0] as Float32Array, changed[1] as Float32Array)).toBe(true);
+    expect(distance(changed[0] as Float32Array, before)).toBeGreaterThan(1e-3);
+    expect(sameBits(await latents(), before)).toBe(true);
+  });
+
+  test('is refused by name where there are no motion modules', async () => {
+    const [up, down] = factors();
+    const file = adapters.write('motion.safetensors', {
+      [`${ORIGINAL}.up.weight`]: up,
+      [`${ORIGINAL}.down.weight`]: down,
+    });
+    await using image = await loadTiny();
+    const { code, message } = await rejection(image.loadLora(file));
+    expect(code).toBe('ERR_DEEPCACHE_INVALID_WEIGHTS');
+    expect(message).toContain('it looks like one for the motion modules of AnimateDiff');
+  });
+});
+
+describe('FreeNoise', () => {
+  test('makes videos longer than the motion modules take', async () => {
+    const freeNoise = { contextLength: 4, contextStride: 2 };
+    const long = await latents({ numFrames: 9, freeNoise });
+    expect(long).toHaveLength(9 * 256);
+    expect(sameBits(await latents({ numFrames: 9, freeNoise }), long)).toBe(true);
+    const flat = { ...freeNoise, weightingScheme: 'flat' };
+    expect(sameBits(await latents({ numFrames: 9, freeNoise: flat }), long)).toBe(false);
+    const { settings } = await pipe.generate({ ...OPTIONS, numFrames: 9, freeNoise, steps: 2 });
+    expect(settings[0]).toContain('FreeNoise: 4 stride 2 pyramid shuffle_context');
+  });
+
+  test('in one window is the video without it', async () => {
+    const whole = await latents({ numFrames: 4 });
+    expect(sameBits(await latents({ numFrames: 4, freeNoise: { noiseType: 'random' } }), whole)).toBe(true);
+  });
+
+  test.each([
+    [
+      { freeNoise: { contextLength: 5 } },
+      'freeNoise.contextLength must be a whole number from 1 to 4, got 5',
+    ],
+    [
+      { numFrames: 3, freeNoise: { contextLength: 4 } },
+      'freeNoise.contextLength must be a whole number from 1 to 3',
+    ],
+    [{ numFrames: 600 }, 'numFrames must be a whole number from 1 to 512'],
+    [{ numFrames: 512, numImages: 2, freeNoise: true }, 'numImages makes 1024 images in one run'],
+  ])('refuses %j', async (options, message) => {
+    expect((await rejection(latents({ numFrames: 9, ...options }))).message).toContain(message);
+  });
+
+  test('gives later frames the noise of earlier ones, in the order of torch.randperm', () => {
+    // What torch.manual_seed(0) and torch.randperm(10) give.
+    expect(permutation(new (native().Generator)(0n), 10)).toEqual([4, 1, 7, 5, 3, 9, 0, 8, 6, 2]);
   });
 });

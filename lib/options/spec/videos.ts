@@ -21,6 +21,21 @@ export const VIDEO_OPTIONS = {
     fallback: "the model's",
     flag: frames,
   }),
+  /**
+   * AnimateDiff: videos longer than the motion modules take (Qiu et al. 2023, FreeNoise): these see the frames in
+   * overlapping windows, and the start noise of later frames is that of earlier ones, shuffled.
+   */
+  freeNoise: option({
+    kind: kinds.freeNoise,
+    families: ['animatediff'],
+    help: 'longer videos: motion modules see the frames in windows',
+    fallback: 'false',
+    flag: {
+      spelling: '--free-noise [length,stride]',
+      group: 'how',
+      help: 'long videos with motion modules: in windows of so many frames, every so many (default: 16,4)',
+    },
+  }),
   /** Guidance of the first frame, 1 by default, and of the last, 3; between them it grows evenly. */
   minGuidanceScale: guidance('guidance of the first frame', '1'),
   /** At 1 and below there is no guidance at all. */

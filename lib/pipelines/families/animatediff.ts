@@ -1,5 +1,6 @@
 import { DeepCacheError, invalidArgument } from '../../errors.js';
 import { maxFramesOf, type UNetMotionModel, usualFramesOf } from '../../models/unet-motion.js';
+import { toFreeNoise } from '../../options/free-noise.js';
 import type { OptionsOf } from '../../options/spec/index.js';
 import type { Family } from '../family.js';
 import type { TextRunOptions } from '../inputs/options.js';
@@ -9,7 +10,7 @@ import { readFolderFacts } from '../loading/folder-facts.js';
 import { findMotionAdapter, MOTION_PIPELINE } from '../loading/motion-parts.js';
 import type { LoadOptions, ModelIndex, SDParts } from '../loading/parts.js';
 import { registerPipeline } from '../loading/registry.js';
-import { latentFamily } from './latent.js';
+import { latentFamily, type VideoShape } from './latent.js';
 import { SD_MODEL, StableDiffusion } from './stable-diffusion.js';
 
 /** Options of AnimateDiff. Names are diffusers', in camelCase. */
@@ -20,7 +21,7 @@ const video = latentFamily<AnimateDiffOptions, SDParts, undefined>({
   className: MOTION_PIPELINE,
   options: 'animatediff',
   kind: textToImage(),
-  framesOf,
+  videoOf,
 });
 
 const family: Family<AnimateDiffOptions, TextRunOptions, SDParts, undefined> = {
@@ -68,10 +69,17 @@ export class AnimateDiffPipeline extends StableDiffusion<AnimateDiffOptions> {
 
 registerPipeline(AnimateDiffPipeline);
 
-function framesOf({ numFrames }: AnimateDiffOptions, { frames, maxFrames = frames }: ModelFacts): number {
-  const asked = numFrames ?? frames;
-  if (asked <= maxFrames) return asked;
-  throw invalidArgument('numFrames', `is ${asked}; these motion modules take at most ${maxFrames}`);
+function videoOf(
+  { numFrames, freeNoise: given }: AnimateDiffOptions,
+  { frames: usual, maxFrames = usual }: ModelFacts,
+): VideoShape {
+  const frames = numFrames ?? usual;
+  const freeNoise = toFreeNoise(given, { frames, maxFrames });
+  if (frames <= maxFrames || freeNoise) return { frames, freeNoise };
+  throw invalidArgument(
+    'numFrames',
+    `is ${frames}; these motion modules take at most ${maxFrames}, and longer videos with freeNoise`,
+  );
 }
 
 function withFrames(facts: ModelFacts, maxFrames: number): ModelFacts {

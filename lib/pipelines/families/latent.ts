@@ -6,6 +6,7 @@ import { imagePromptFields } from '../../ip-adapter/settings.js';
 import type { CheckScope } from '../../options/check.js';
 import { requireShapes } from '../../options/checks.js';
 import type { Family as FamilyName } from '../../options/families.js';
+import type { FreeNoise } from '../../options/free-noise.js';
 import { t2iFields } from '../../t2i-adapter/settings.js';
 import { T2IPictures, t2iSize } from '../../t2i-adapter/t2i-pictures.js';
 import { guidanceEmbedding } from '../conditioning/guidance-embedding.js';
@@ -27,12 +28,24 @@ import type { LatentParts, PipelineInfo } from '../loading/parts.js';
 import { planRun } from '../loop/denoise.js';
 import { estimateMemory } from '../loop/memory.js';
 import { decodeLatents } from '../outputs/decode.js';
-import { endFields, recipeOf, samplerFields, settingsText } from '../outputs/settings.js';
+import {
+  endFields,
+  recipeOf,
+  type SettingsFields,
+  samplerFields,
+  settingsText,
+} from '../outputs/settings.js';
 
 /** Pictures from text by way of latents: how the model reads text, and what a run starts from. */
 export interface LatentFamily<Given extends object, Parts extends LatentParts, Inputs>
   extends Family<Given, TextRunOptions, Parts, Inputs> {
   readonly text: TextModel<Parts>;
+}
+
+/** What a run of videos is like. */
+export interface VideoShape {
+  readonly frames: number;
+  readonly freeNoise?: FreeNoise | undefined;
 }
 
 /** Puts a text model and a kind of run together. */
@@ -48,21 +61,21 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
     imageChannels?: readonly number[];
     /** See Family. */
     second?: () => AnyFamily;
-    /** Of videos: their frames, which are samples that follow each other. */
-    framesOf?: (given: Given, facts: ModelFacts) => number;
+    /** Of videos: their frames, which are samples that follow each other, and how these are seen. */
+    videoOf?: (given: Given, facts: ModelFacts) => VideoShape;
   },
 ): LatentFamily<Given, Parts, Inputs> {
-  const { text, kind, guidanceScale, imageChannels, framesOf } = info;
+  const { text, kind, guidanceScale, imageChannels, videoOf } = info;
   const resolve = (given: Given, facts: ModelFacts, size?: Size, scope?: CheckScope) => {
     const defaults = {
       ...(guidanceScale !== undefined && { guidanceScale }),
       ...(imageChannels && { imageChannels }),
-      ...(framesOf && { latentAxes: ['videos', 'channels', 'frames', 'height', 'width'] }),
+      ...(videoOf && { latentAxes: ['videos', 'channels', 'frames', 'height', 'width'] }),
       size,
     };
     const options = resolveTextOptions(info.options, given, facts, defaults, scope);
     text.check(options, facts);
-    return framesOf ? asVideos(options, framesOf(given, facts)) : options;
+    return videoOf ? asVideos(options, videoOf(given, facts)) : options;
   };
   return {
     ...info,
@@ -76,7 +89,7 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
     checkParts({ unet, vae }, what) {
       const { takesMask } = kind;
       checkInputs(what, { inputs: unet.inChannels, latents: vae.latentChannels, takesMask });
-      checkMotion(what, unet, framesOf !== undefined);
+      checkMotion(what, unet, videoOf !== undefined);
     },
     load: kind.load,
     async size(inputs, { scale }, given) {
@@ -92,7 +105,7 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
     plan: planRun,
     async prepare({ parts, facts, scheduler, options, inputs, plan, note }) {
       const { unet, vae } = parts;
-      const { batch, frames = 1, latent, guided, tiling, signal } = options;
+      const { batch, frames = 1, freeNoise, latent, guided, tiling, signal } = options;
       if (facts.guidanceWidth > 0 && options.negativePrompt !== undefined) {
         note('the negative prompt is not used: this U-Net takes the guidance scale as an input');
       }
@@ -104,6 +117,7 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
       const size = {
         batch: (guided ? 2 : 1) * latent[0],
         frames,
+        ...(freeNoise && { frameWindows: freeNoise.windows }),
         height: latent[2],
         width: latent[3],
         contextLength: prompts.length,
@@ -161,6 +175,7 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
       return Array.from({ length: options.batch }, (_, image) => {
         const own = {
           Frames: options.frames,
+          ...freeNoiseFields(options.freeNoise),
           ...kind.settings(options),
           ...controlFields(parts.models.controls, options),
           ...stages.settings?.(),
@@ -178,10 +193,17 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
 }
 
 /** The samples of videos are their frames. */
-function asVideos(options: TextRunOptions, frames: number): TextRunOptions {
+function asVideos(options: TextRunOptions, video: VideoShape): TextRunOptions {
+  const { frames } = video;
   const [videos, ...each] = options.latent;
   requireFewImages(videos * frames);
-  return { ...options, frames, latent: [videos * frames, ...each] };
+  return { ...options, ...video, latent: [videos * frames, ...each] };
+}
+
+function freeNoiseFields(freeNoise: FreeNoise | undefined): SettingsFields {
+  if (!freeNoise) return {};
+  const { windows, noiseType } = freeNoise;
+  return { FreeNoise: `${windows.length} stride ${windows.stride} ${windows.weighting} ${noiseType}` };
 }
 
 /** Of start noise: as the generators draw it. */

@@ -70,7 +70,7 @@ const family: Family<VideoOptions, VideoRunOptions, VideoParts, LoadedImages> = 
   async prepare(run) {
     const { parts, options, inputs, plan } = run;
     const { vae, imageEncoder } = parts;
-    const { width, height, frames, latent, decodeChunkSize: chunk, signal } = options;
+    const { width, height, latent, decodeChunkSize: chunk, signal } = options;
     const pictures = pictureBytes(inputs, width, height);
     return {
       memory: { ...(await needOf(run)), pictures },

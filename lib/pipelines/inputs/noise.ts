@@ -1,8 +1,9 @@
 import { native } from '../../native/binding.js';
 import { finish } from '../../native/device.js';
 import type { NativeGenerator, NoiseDraws } from '../../native/types.js';
-import { inSlices } from '../../slices.js';
+import { inSlices, type Sliced } from '../../slices.js';
 import { joined } from '../../tensor.js';
+import { shuffleContext, type VideoNoise } from './free-noise.js';
 
 /** More are drawn on a thread, for a value takes some ten nanoseconds. */
 const FEW = 2 ** 14;
@@ -34,6 +35,15 @@ export class NoiseSource {
     const blocks: Float32Array[] = [];
     for (const generator of this.#generators) blocks.push(await randn(generator, count, signal));
     return inSlices(joined(blocks), signal);
+  }
+
+  /** Shuffles a video's noise, see {@link shuffleContext}. */
+  shuffled(
+    values: Float32Array,
+    shape: VideoNoise,
+    windows: { readonly length: number; readonly stride: number },
+  ): Sliced<void> {
+    return shuffleContext(values, shape, windows, this.#generators);
   }
 
   /**

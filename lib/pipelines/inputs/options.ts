@@ -4,6 +4,7 @@ import type { Tiling } from '../../models/tiling.js';
 import { type CheckScope, checkOptions } from '../../options/check.js';
 import { requireShapes, texts } from '../../options/checks.js';
 import type { Family } from '../../options/families.js';
+import type { FreeNoise } from '../../options/free-noise.js';
 import type { OptionsOf } from '../../options/spec/index.js';
 import { MAX_IMAGES } from '../../options/spec/run.js';
 import { toTiling } from '../../options/tiling.js';
@@ -58,6 +59,8 @@ export interface RunOptions extends Pick<OptionsOf<'text2img'>, CommonName> {
   readonly latent: readonly [number, number, number, number];
   /** So many samples that follow each other are one video. */
   readonly frames?: number | undefined;
+  /** In which motion modules see the frames; undefined: all at once. */
+  readonly freeNoise?: FreeNoise | undefined;
   /** Whether the U-Net computes each of them without the condition, too. */
   readonly guided: boolean;
   /** Of the guidance, with `guided`; may differ between samples. */

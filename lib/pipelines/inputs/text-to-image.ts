@@ -32,10 +32,18 @@ export async function startNoise(
 }
 
 async function startFromNoise({ compiled, noise, options }: StartContext): Promise<RunStart> {
-  const { frames = 1, signal } = options;
+  const { frames = 1, freeNoise, signal } = options;
   const [, ...each] = options.latent;
   // A video is drawn as a whole, [channels, frames, h, w].
-  const draw = () => noise.draw(frames * countOf(each), signal);
+  const draw = async () => {
+    const values = await noise.draw(frames * countOf(each), signal);
+    if (freeNoise?.noiseType === 'shuffle_context') {
+      const [channels, height, width] = each;
+      const shape = { videos: options.batch, channels, frames, pixels: height * width };
+      await inSlices(noise.shuffled(values, shape, freeNoise.windows), signal);
+    }
+    return values;
+  };
   const latents = await startNoise(options, compiled.initNoiseSigma, draw);
   return { latents: await inSlices(framesFirst(latents, frames, each), signal) };
 }

@@ -1,9 +1,10 @@
 import { join } from 'node:path';
-import { DeepCacheError } from '../../../lib/errors.js';
 import type { AnimateDiffOptions, AnimateDiffPipeline, GenerateOptions, Tensor } from '../../../lib/index.js';
 import { finish } from '../../../lib/native/device.js';
+import { type FreeNoise, toFreeNoise } from '../../../lib/options/free-noise.js';
 import { NoiseSource } from '../../../lib/pipelines/inputs/noise.js';
 import { toSeed } from '../../../lib/pipelines/inputs/seeds.js';
+import { inOneGo } from '../../../lib/slices.js';
 import { concat, countOf } from '../../../lib/tensor.js';
 import type { Findings } from '../findings.js';
 import type { GoldenCase } from '../goldens.js';
@@ -13,21 +14,26 @@ import { decode } from './pipeline.js';
 import { generateOptions, helperCache } from './pipeline-options.js';
 import { type RecordedRun, recordRun } from './pipeline-run.js';
 
+/** Two of torch's code paths differ by half of this. */
+const NOISE = { atol: 4e-6, rtol: 0 };
+
 /** Latents are videos [n, c, f, h, w] there, frames one behind the other here. */
 export async function checkMotionPipeline(
   golden: GoldenCase,
   findings: Findings,
   models: Models,
 ): Promise<void> {
-  if (golden.field('free_noise')) {
-    throw new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', 'FreeNoise is not implemented');
-  }
   const motionAdapter = join(golden.modelFolder, golden.field<string>('adapter') ?? 'motion_adapter');
   const pipe = await models.pipeline(golden.modelFolder, golden.field<string>('pipeline'), { motionAdapter });
   const cache = helperCache(golden);
-  const options = { ...generateOptions(golden), cache } as AnimateDiffOptions;
+  const freeNoise = golden.field<Record<string, unknown>>('free_noise');
+  const options = {
+    ...generateOptions(golden),
+    cache,
+    ...(freeNoise && { freeNoise: camelCased(freeNoise) }),
+  } as AnimateDiffOptions;
   const run = await recordRun(pipe, options as GenerateOptions);
-  await compareNoise(golden, findings);
+  await compareNoise(golden, findings, toFreeNoise(options.freeNoise, {}));
   const stored = golden.tensor('latents').shape;
   findings.tensor('latents', asVideos(concat(run.latents), stored));
   findings.tensor('timesteps', run.timesteps);
@@ -38,11 +44,22 @@ export async function checkMotionPipeline(
   if (golden.has('unet_in')) await compareCalls(golden, findings, pipe, run, options);
 }
 
-async function compareNoise(golden: GoldenCase, findings: Findings): Promise<void> {
+/** The seed's draw, and with FreeNoise what it becomes. */
+async function compareNoise(
+  golden: GoldenCase,
+  findings: Findings,
+  freeNoise: FreeNoise | undefined,
+): Promise<void> {
   const { shape } = golden.tensor('latents_noise');
   const source = new NoiseSource([toSeed('seed', golden.field<number>('seed'))], shape[0] as number);
   const [, ...each] = shape;
-  findings.tensor('latents_noise', await source.draw(countOf(each)), { atol: 4e-6, rtol: 0 });
+  const draw = await source.draw(countOf(each));
+  findings.tensor('latents_noise', draw, NOISE);
+  if (!freeNoise) return;
+  const [videos = 0, channels = 0, frames = 0, height = 0, width = 0] = shape;
+  if (freeNoise.noiseType === 'shuffle_context')
+    inOneGo(source.shuffled(draw, { videos, channels, frames, pixels: height * width }, freeNoise.windows));
+  findings.tensor('latents_start', draw, NOISE);
 }
 
 /** The inputs of every call follow from the run, its outputs are computed from the stored inputs. */
@@ -95,4 +112,9 @@ function asVideos(values: Float32Array, shape: readonly number[]): Float32Array 
     height,
     width,
   ]);
+}
+
+function camelCased(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const name = (text: string) => text.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  return Object.fromEntries(Object.entries(fields).map(([key, value]) => [name(key), value]));
 }

@@ -8,6 +8,7 @@ import type { GoldenCase } from '../goldens.js';
 import type { Models } from '../models.js';
 import type { GoldenTensor } from '../safetensors.js';
 import { compareActivations } from './activations.js';
+import { checkMotionInputs, checkMotionRetrieve, isOfVideos } from './motion.js';
 
 const MODULES = /^((down|up)_blocks\.\d+|mid_block)(\.(resnets|attentions)\.\d+|\.(0|res\d+))?$/;
 
@@ -39,6 +40,7 @@ export async function checkDeepCacheInputs(
   findings: Findings,
   models: Models,
 ): Promise<void> {
+  if (isOfVideos(golden, 'sample_full')) return checkMotionInputs(golden, findings, models);
   const unet = await models.unet(golden.modelFolder);
   const [first, second] = timestepsOf(golden, 'timesteps') as [number, number];
   const tolerance = golden.tolerance ?? toleranceOfUsers(golden);
@@ -54,9 +56,10 @@ export async function checkDeepCacheInputs(
 
 /** A full pass that keeps the feature of a branch, then a retrieve step of it. */
 export async function checkDeepCache(golden: GoldenCase, findings: Findings, models: Models): Promise<void> {
-  const unet = await models.unet(golden.modelFolder);
   const inputs = golden.siblings.find(({ id }) => id === golden.field('inputs'));
   if (!inputs) throw new Error(`there is no case ${String(golden.field('inputs'))}`);
+  if (isOfVideos(inputs, 'sample_full')) return checkMotionRetrieve(golden, inputs, findings, models);
+  const unet = await models.unet(golden.modelFolder);
   const id = golden.field<{ cache_branch_id: number }>('deepcache')?.cache_branch_id as number;
   const { levels, layersPerBlock } = unet.native;
   const branch = branchFromHelper(id, { levels, layersPerBlock });
@@ -92,8 +95,6 @@ function toleranceOfUsers(golden: GoldenCase): Tolerance | undefined {
 
 export function sampleOf(golden: GoldenCase, role: string) {
   const { data, shape } = golden.tensor(role);
-  if (shape.length !== 4)
-    throw new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', 'motion modules are not implemented');
   const [batch = 0, , height = 0, width = 0] = shape;
   return { sample: data as Float32Array, batch, height, width };
 }
