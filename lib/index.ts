@@ -9,6 +9,7 @@ export type { BlockScales, LoraScale } from './adapters/scale.js';
 export type { ControlNetInfo } from './control/control-nets.js';
 export { ControlPipeline, type LoadControlNetOptions } from './control/control-pipeline.js';
 export type { ControlNetModel } from './control/controlnet-model.js';
+export { type PreprocessOptions, type Preprocessor, preprocess } from './control/preprocess/preprocess.js';
 export type {
   CacheOptions,
   CachePreset,
@@ -63,6 +64,9 @@ export {
   StableDiffusionXLControlNetImg2ImgPipeline,
   StableDiffusionXLControlNetInpaintPipeline,
   StableDiffusionXLControlNetPipeline,
+  StableDiffusionXLControlNetUnionImg2ImgPipeline,
+  StableDiffusionXLControlNetUnionInpaintPipeline,
+  StableDiffusionXLControlNetUnionPipeline,
 } from './pipelines/families/controlnet.js';
 export { DDPMPipeline } from './pipelines/families/ddpm.js';
 export {

@@ -13,7 +13,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const FLOORS = { 'lib/pipelines': 7 };
 const MOST_LINES = 300;
 /** Files that are one long list each, and how long they may be. */
-const LONGER = { 'lib/native/types.ts': 590 };
+const LONGER = { 'lib/native/types.ts': 620 };
 
 /** All TypeScript files below a folder: {path: text}. */
 export function sources(folder, base = root) {

@@ -3,6 +3,7 @@ import type { MacsInfo } from '../models/unet.js';
 import type { UnetPlanInfo, UnetSize } from '../native/types.js';
 import { oneLine } from '../printable.js';
 import { formatCount, formatTable } from './format.js';
+import type { BesideUnet } from './macs-beside.js';
 
 const COLUMNS = ['repo', 'complete', 'executed'] as const;
 
@@ -22,16 +23,33 @@ export interface RunMacs {
 }
 
 /** @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT for settings that the run or the U-Net cannot have. */
-export function countRun(plan: UnetPlanInfo, calls: number, cache: CacheOptions): RunMacs {
+export function countRun(
+  plan: UnetPlanInfo,
+  calls: number,
+  cache: CacheOptions,
+  { controlNets, t2iAdapters, isLive }: BesideUnet = { controlNets: [], t2iAdapters: [], isLive: false },
+): RunMacs {
   // No sampler here: every call has a timestep of its own.
   const timesteps = Array.from({ length: calls }, (_, i) => i);
   const run = { timesteps, schedulerTimesteps: timesteps, branches: plan.branches.length };
   const { calls: laidOut, branch, note } = new SettingsPolicy(cache).layout(run);
   const full = laidOut.map(({ kind }) => kind === 'full');
-  const cached = plan.branches[branch] as MacsInfo;
-  const cost = ({ kind }: CallPlan) =>
-    kind === 'full' ? plan.full : kind === 'retrieve' ? cached : undefined;
-  const total = each((column) => laidOut.reduce((sum, call) => sum + (cost(call)?.[column] ?? 0), 0));
+  const sum = (costs: readonly MacsInfo[]) =>
+    each((column) => costs.reduce((all, one) => all + one[column], 0));
+  const whole = sum([plan.full, ...controlNets.map((net) => net.plan.full)]);
+  const cached = sum([
+    plan.branches[branch] as MacsInfo,
+    ...(isLive ? controlNets.map((net) => net.plan.branches[branch] as MacsInfo) : []),
+  ]);
+  const cost = ({ kind }: CallPlan) => (kind === 'full' ? [whole] : kind === 'retrieve' ? [cached] : []);
+  // The reference looks at a ControlNet's picture in every call, which the counts of calls hold.
+  const pictures = controlNets.map(({ plan: { once } }) => ({
+    repo: 0,
+    complete: 0,
+    executed: once?.executed ?? 0,
+  }));
+  const once = sum([...pictures, ...t2iAdapters.map(({ encode }) => encode)]);
+  const total = sum([once, ...laidOut.flatMap(cost)]);
   return {
     cache,
     branch,
@@ -39,7 +57,7 @@ export function countRun(plan: UnetPlanInfo, calls: number, cache: CacheOptions)
     predicted: laidOut.filter(({ kind }) => kind === 'forecast').length,
     average: each((column) => total[column] / calls),
     total,
-    share: each((column) => total[column] / (plan.full[column] * calls)),
+    share: each((column) => total[column] / (whole[column] * calls + once[column])),
     ...(note !== undefined && { note }),
   };
 }
@@ -49,6 +67,7 @@ export function macsText(
   size: UnetSize,
   scale: number,
   plan: UnetPlanInfo,
+  { controlNets, t2iAdapters }: BesideUnet,
   run?: RunMacs,
 ): string {
   const { width, height, batch, contextLength, imageTokens = [] } = size;
@@ -67,6 +86,20 @@ export function macsText(
     row('full step', plan.full, percent(1)),
     ...plan.branches.map((b) =>
       row(`branch ${b.branch}`, b, percent(b.complete / plan.full.complete), b.feature),
+    ),
+    ...controlNets.map((net) =>
+      row(
+        `ControlNet ${oneLine(net.name)}`,
+        net.plan.full,
+        percent(net.plan.full.complete / plan.full.complete),
+      ),
+    ),
+    ...t2iAdapters.map((one) =>
+      row(
+        `T2I-Adapter ${oneLine(one.name)}, once`,
+        one.encode,
+        percent(one.encode.complete / plan.full.complete),
+      ),
     ),
   ];
   return title + formatTable(rows) + (run ? runText(run) : '');

@@ -5,7 +5,7 @@ import { type UnetDefaults, unetDefaults } from '../configs/unet-size.js';
 import { UNET_CONFIGS } from '../configs/unets.js';
 import type { CacheOptions } from '../deepcache/index.js';
 import { invalidArgument, invalidConfig } from '../errors.js';
-import { readJson } from '../files/json.js';
+import { type JsonObject, readJson } from '../files/json.js';
 import { isFolder, statOf } from '../files/read.js';
 import { resolveModel } from '../library/resolve.js';
 import { native } from '../native/binding.js';
@@ -15,6 +15,7 @@ import { readModelIndex } from '../pipelines/loading/model-index.js';
 import { toCount, toList } from './arguments.js';
 import { CACHE_HELP, CACHE_SETTINGS_HELP, toCacheOptions } from './cache-option.js';
 import type { CliContext } from './context.js';
+import { countBeside } from './macs-beside.js';
 import { countRun, macsText } from './macs-report.js';
 import { EXIT_CODES_HELP } from './run.js';
 
@@ -31,8 +32,13 @@ interface Flags {
   imageTokens?: number[];
   steps: number;
   cache?: CacheOptions;
+  controlNet?: string[];
+  controlCache?: 'hold' | 'live';
+  t2iAdapter?: string[];
   json?: boolean;
 }
+
+const collect = (value: string, before: string[] = []) => [...before, value];
 
 /** `deepcache macs`: what steps and runs of a U-Net cost, from its configuration alone. */
 export function macsCommand(context: CliContext): Command {
@@ -64,6 +70,13 @@ export function macsCommand(context: CliContext): Command {
     )
     .option('--steps <n>', 'U-Net calls of the run', toCount, 50)
     .option('-c, --cache <settings>', `DeepCache: ${CACHE_HELP}`, toCacheOptions)
+    .option('--control-net <path>', 'a ControlNet beside it, its folder or file; may be repeated', collect)
+    .addOption(
+      new Option('--control-cache <how>', 'with --cache: ControlNets held between full calls, or live')
+        .choices(['hold', 'live'])
+        .default('hold'),
+    )
+    .option('--t2i-adapter <path>', 'a T2I-Adapter, which runs once; may be repeated', collect)
     .option('--json', 'print the counts as JSON, not in billions')
     .addHelpText('after', `${COLUMNS_HELP}\n${CACHE_SETTINGS_HELP}\n${EXIT_CODES_HELP}`)
     .action(async (given: string | undefined, flags: Flags) => {
@@ -74,9 +87,11 @@ export function macsCommand(context: CliContext): Command {
       const defaults = unetDefaults(value);
       const size = sizeOf(defaults, flags);
       const plan = await finish(() => native().planUnet(text, size), context.signal);
-      const run = flags.cache === undefined ? undefined : countRun(plan, flags.steps, flags.cache);
-      if (flags.json) context.out(`${JSON.stringify({ model: name, size, ...plan, run }, null, 2)}\n`);
-      else context.out(macsText(name, size, defaults.scale, plan, run));
+      const beside = await countBeside(flags, value as JsonObject, size, defaults.scale, signal);
+      const run = flags.cache === undefined ? undefined : countRun(plan, flags.steps, flags.cache, beside);
+      if (flags.json)
+        context.out(`${JSON.stringify({ model: name, size, ...plan, ...beside, run }, null, 2)}\n`);
+      else context.out(macsText(name, size, defaults.scale, plan, beside, run));
     });
 }
 

@@ -1,15 +1,22 @@
 import { invalidArgument } from '../errors.js';
-import { countOf, type ImageInput, loadImages, sizeOf, toRgb } from '../images/input.js';
+import type { ImageInput } from '../images/input.js';
+import { show } from '../messages.js';
 import type { DenoiseRequest } from '../native/types.js';
-import type { PerControlNet } from '../options/spec/control.js';
+import type { ControlMode, ControlPreprocess, PerControlNet } from '../options/spec/control.js';
 import type { StepTable } from '../schedulers/table.js';
-import { concat } from '../tensor.js';
 import type { ControlNets } from './control-nets.js';
+import { imagesOf, picturesOf, pixelsOf, sizeOfFirst } from './control-pictures.js';
+import type { ControlNetModel } from './controlnet-model.js';
+import type { ResizeMode } from './preprocess/fit.js';
+import type { Preprocessor } from './preprocess/preprocess.js';
 import { type ControlWindow, withControl } from './schedule.js';
 
 /** What a run's options say of ControlNets. */
 export interface ControlOptions {
   readonly controlImage?: ImageInput | readonly ImageInput[] | undefined;
+  readonly controlMode?: ControlMode | undefined;
+  readonly controlPreprocess?: ControlPreprocess | undefined;
+  readonly controlResize?: ResizeMode | undefined;
   readonly controlScale?: PerControlNet | undefined;
   readonly controlStart?: PerControlNet | undefined;
   readonly controlEnd?: PerControlNet | undefined;
@@ -21,19 +28,22 @@ export interface ControlOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Of a value for all networks, or one each, that of each. */
+function each<T>(name: string, given: T | readonly T[], count: number, what: string): T[] {
+  if (!Array.isArray(given)) return Array.from({ length: count }, () => given as T);
+  if (given.length !== 1 && given.length !== count) {
+    throw invalidArgument(
+      name,
+      `has ${given.length} ${what} for ${count} ControlNets; give one, or one each`,
+    );
+  }
+  return Array.from({ length: count }, (_, i) => given[given.length === 1 ? 0 : i] as T);
+}
+
 /** Of each ControlNet how much it counts, and when. */
 export function windowsOf(options: ControlOptions, count: number): ControlWindow[] {
-  const of = (name: 'controlScale' | 'controlStart' | 'controlEnd', fallback: number) => {
-    const given = options[name] ?? fallback;
-    if (!Array.isArray(given)) return Array.from({ length: count }, () => given as number);
-    if (given.length !== 1 && given.length !== count) {
-      throw invalidArgument(
-        name,
-        `has ${given.length} numbers for ${count} ControlNets; give one, or one each`,
-      );
-    }
-    return Array.from({ length: count }, (_, i) => given[given.length === 1 ? 0 : i] as number);
-  };
+  const of = (name: 'controlScale' | 'controlStart' | 'controlEnd', fallback: number) =>
+    each<number>(name, options[name] ?? fallback, count, 'numbers');
   const scales = of('controlScale', 1);
   const starts = of('controlStart', 0);
   const ends = of('controlEnd', 1);
@@ -53,23 +63,6 @@ export async function controlSize(
   return sizeOfFirst('controlImage', controlImage, scale, { signal });
 }
 
-/** The size of the first of an option's pictures, cut down to a multiple; undefined where there are none. */
-export async function sizeOfFirst(
-  name: string,
-  pictures: ImageInput | readonly ImageInput[] | undefined,
-  multiple: number,
-  { channels = 3, signal }: { channels?: number | undefined; signal?: AbortSignal | undefined },
-): Promise<{ width: number; height: number } | undefined> {
-  if (pictures === undefined) return undefined;
-  let first: unknown = pictures;
-  while (Array.isArray(first)) first = first[0];
-  const { width, height } = sizeOf(await loadImages(name, first as ImageInput, channels, signal));
-  if (width < multiple || height < multiple) {
-    throw invalidArgument(name, `is ${width}x${height}; the smallest picture is ${multiple}x${multiple}`);
-  }
-  return { width: width - (width % multiple), height: height - (height % multiple) };
-}
-
 /** What ControlNets add to a run: what the loop gets, and its table; undefined for a run without them. */
 export async function prepareControl(
   nets: ControlNets | undefined,
@@ -86,52 +79,44 @@ export async function prepareControl(
     );
   }
   const inputs = imagesOf(controlImage, models.length);
+  const modes = modesOf(options.controlMode, models);
+  const { controlPreprocess = 'none', controlResize: resize = 'stretch' } = options;
+  const changes = each('controlPreprocess', controlPreprocess, models.length, 'values');
   const made = withControl(table, windowsOf(options, models.length), controlCache);
   const controls: NonNullable<DenoiseRequest['controls']>[number][] = [];
   for (const [i, model] of models.entries()) {
-    const image = await pixelsOf(inputs[i] as ImageInput, options);
-    controls.push({ network: model.native, image, scales: made.scales[i] as number[], guess });
+    const kinds = modes[i] as readonly number[];
+    const images: Float32Array[] = [];
+    for (const picture of picturesOf(inputs[i] as ImageInput, kinds)) {
+      const preprocess = changes[i] as Preprocessor | 'none';
+      images.push(await pixelsOf(picture, { ...options, preprocess, resize }));
+    }
+    const scales = made.scales[i] as number[];
+    controls.push({ network: model.native, images, ...(model.kinds > 0 && { kinds }), scales, guess });
   }
   return { controls, table: made.table };
 }
 
-/** What each of them sees. */
-function imagesOf(given: ImageInput | readonly ImageInput[], count: number): readonly ImageInput[] {
-  if (count === 1) return [given as ImageInput];
-  if (Array.isArray(given) && given.length === count) return given;
-  throw invalidArgument(
-    'controlImage',
-    `must be a list of ${count}, what each of the pipeline's ControlNets sees`,
-  );
-}
-
-/** One picture for all images, or one for each prompt: then one for each image. */
-async function pixelsOf(
-  input: ImageInput,
-  { width, height, batch, signal }: ControlOptions,
-): Promise<Float32Array> {
-  const loaded = await loadImages('controlImage', input, 3, signal);
-  const count = countOf(loaded);
-  if (batch % count !== 0) {
-    throw invalidArgument(
-      'controlImage',
-      `has ${count} pictures for ${batch} images; give one, or one for each prompt`,
-    );
+/** The kinds of pictures of each network; none for one that takes its own. */
+function modesOf(given: ControlMode | undefined, models: readonly ControlNetModel[]): (readonly number[])[] {
+  const perNetwork = models.length === 1 ? [given ?? []] : (given ?? models.map(() => []));
+  if (!Array.isArray(perNetwork) || perNetwork.length !== models.length) {
+    throw invalidArgument('controlMode', `must be a list of ${models.length}, one for each ControlNet`);
   }
-  const { data } = await toRgb('controlImage', loaded, width, height, signal);
-  if (count === 1 || count === batch) return data;
-  const each = data.length / count;
-  return spread(
-    Array.from({ length: count }, (_, i) => data.subarray(i * each, (i + 1) * each)),
-    batch,
-  );
-}
-
-/** For each image what belongs to its prompt, of one for each prompt. */
-export function spread(parts: readonly Float32Array[], batch: number): Float32Array {
-  return concat(
-    Array.from({ length: batch }, (_, i) => parts[Math.floor((i * parts.length) / batch)] as Float32Array),
-  );
+  return models.map(({ kinds }, i) => {
+    const modes = [perNetwork[i] as number | readonly number[]].flat();
+    if (kinds === 0 && modes.length > 0) {
+      throw invalidArgument('controlMode', 'is for a ControlNet-Union: this one takes one kind of pictures');
+    }
+    const fits = modes.every((mode) => mode < kinds) && new Set(modes).size === modes.length;
+    if (kinds > 0 && (modes.length === 0 || !fits)) {
+      throw invalidArgument(
+        'controlMode',
+        `must say the kind of each picture, each once, from 0 to ${kinds - 1}, got ${show(modes)}`,
+      );
+    }
+    return modes;
+  });
 }
 
 /** What a picture's settings say of its ControlNets. */
@@ -144,6 +129,10 @@ export function controlFields(
   const uses = windowsOf(options, list.length).map((window, i) => ({ file: list[i]?.file, ...window }));
   return {
     ControlNets: JSON.stringify(uses),
+    'Control mode': options.controlMode !== undefined && JSON.stringify(options.controlMode),
+    'Control preprocess':
+      options.controlPreprocess !== undefined && [options.controlPreprocess].flat().join(' '),
+    'Control resize': options.controlResize,
     'Guess mode': options.guessMode,
     'Control cache': options.controlCache === 'live' && 'live',
   };

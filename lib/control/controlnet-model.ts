@@ -15,6 +15,11 @@ export class ControlNetModel extends UNetModel {
     return this.memory().weights;
   }
 
+  /** Kinds of pictures that it takes at once (ControlNet-Union); 0 for one that takes its own. */
+  get kinds(): number {
+    return this.native.controlKinds;
+  }
+
   /** Channels of its picture. */
   get imageChannels(): number {
     return this.native.controlChannels;

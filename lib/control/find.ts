@@ -30,7 +30,11 @@ export async function findControlNet(
       `${place} is no ControlNet: it holds neither input_hint_block nor controlnet_cond_embedding`,
     );
   }
-  const value = { ...encoderOf(options.unet ?? {}), ...hintOf(checkpoint, prefix, isOriginal) };
+  const value = {
+    ...encoderOf(options.unet ?? {}),
+    ...hintOf(checkpoint, prefix, isOriginal),
+    ...unionOf(checkpoint),
+  };
   const layers = typeof value.layers_per_block === 'number' ? value.layers_per_block : 2;
   const naming = isOriginal ? prefixed(prefix, originalNames(layers)) : sameNames;
   const text = JSON.stringify(value);
@@ -62,6 +66,22 @@ function hintOf(checkpoint: Checkpoint, prefix: string, isOriginal: boolean): Js
     channels.push(out);
   }
   return { conditioning_channels: inputs, conditioning_embedding_out_channels: channels };
+}
+
+/** What its weights say of the transformer that looks at several kinds of pictures. */
+function unionOf(checkpoint: Checkpoint): JsonObject {
+  const [kinds, width] = checkpoint.find('task_embedding')?.shape ?? [];
+  if (kinds === undefined || width === undefined) return {};
+  let layers = 0;
+  while (checkpoint.has(`transformer_layes.${layers}.ln_1.weight`)) layers++;
+  return {
+    _class_name: 'ControlNetUnionModel',
+    num_control_type: kinds,
+    num_trans_channel: width,
+    num_trans_head: 8,
+    num_trans_layer: layers,
+    num_proj_channel: checkpoint.find('spatial_ch_projs.weight')?.shape[0] ?? width,
+  };
 }
 
 /** diffusers' names in those of lllyasviel's ControlNet code. */

@@ -212,6 +212,11 @@ export interface WeightCosts {
 
 export interface UnetPlanInfo extends WeightCosts {
   readonly full: PlanInfo;
+  /**
+   * Of a ControlNet what runs once for a run, before its calls: the reference runs it in each, so the other counts hold it
+   * too, but for `executed`. Its branches say what a live retrieve step takes of it.
+   */
+  readonly once?: PlanCosts;
   /** A retrieve step runs in the memory of the full one. */
   readonly branches: readonly (PlanCosts & {
     readonly branch: number;
@@ -271,8 +276,10 @@ export interface ControlRequest {
   /** ControlNets on the U-Net's engine, at most 16: their outputs, scaled, are added to its skips. */
   readonly controls?: readonly {
     readonly network: NativeUnet;
-    /** [pictures, channels, h * scale, w * scale] from 0 to 1; their number divides the images. */
-    readonly image: Floats;
+    /** [pictures, channels, h * scale, w * scale] from 0 to 1, whose number divides the images; several of a union. */
+    readonly images: readonly Floats[];
+    /** Of a union: the kinds of the images. */
+    readonly kinds?: readonly number[];
     /** For each row of the table; a single one for a pass. */
     readonly scales: readonly number[];
     /** Deeper outputs count more; with guidance only the conditional half sees the network. Default false. */
@@ -295,6 +302,8 @@ export interface NativeUnet extends Adaptable {
   /** Of a ControlNet: its picture's pixels for one of the latents, and its channels; 0 for U-Nets. */
   readonly controlScale: number;
   readonly controlChannels: number;
+  /** Of a ControlNet-Union: how many kinds of pictures it knows; otherwise 0. */
+  readonly controlKinds: number;
   /** Frames that a video U-Net was trained on, else 1. */
   readonly frames: number;
   readonly levels: number;
@@ -316,8 +325,9 @@ export interface NativeUnet extends Adaptable {
         readonly features?: readonly number[];
         /** Run a retrieve step of this branch instead. */
         readonly retrieve?: number;
-        /** ControlNets only, one for each sample: the result holds what they give. */
-        readonly image?: Float32Array;
+        /** ControlNets only, see `controls`, with a picture for each sample: the result holds what they give. */
+        readonly images?: readonly Float32Array[];
+        readonly kinds?: readonly number[];
         /** Collect the values that plans label with module paths. */
         readonly taps?: boolean;
       },

@@ -1,4 +1,4 @@
-import { sizeOfFirst, spread } from '../control/control-run.js';
+import { sizeOfFirst, spread } from '../control/control-pictures.js';
 import { invalidArgument } from '../errors.js';
 import { countOf, type ImageInput, loadImages, toLuma, toRgb } from '../images/input.js';
 import { finish } from '../native/device.js';

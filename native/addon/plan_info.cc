@@ -142,6 +142,9 @@ struct BranchCost {
         described(describe_branch(config, branch)),
         kept(unet_feature_shape(config, shape, branch)),
         feature_bytes(kept.count() * bytes_of(sizes.activation)) {}
+  // Of a ControlNet: what a retrieve step of the branch takes of it where it runs in those, too.
+  BranchCost(const UnetConfig& config, const Plan& plan, int branch)
+      : cost(plan, control_segments(plan, config, branch)), branch(branch) {}
 
   Napi::Object object(Napi::Env env) const {
     Napi::Object out = cost.object(env);
@@ -155,9 +158,9 @@ struct BranchCost {
 
   SegmentCost cost;
   int branch;
-  UnetBranch described;
-  Shape kept;
-  size_t feature_bytes;
+  UnetBranch described = {};
+  Shape kept = {};
+  size_t feature_bytes = 0;
 };
 
 // What weights of a model take.
@@ -202,8 +205,6 @@ Napi::Value plan_unet(const Napi::CallbackInfo& info) {
       const auto config = UnetConfig::parse(text);
       config.check_size(shape.height, shape.width);
       const DeviceSizes sizes = sizes_on(gpu);
-      if (config.control && with_branches)
-        throw Error(ErrorCode::kInvalidArgument, "a ControlNet has no branches of its own");
       const Plan plan =
           config.control ? plan_controlnet(config, shape) : deepcache::plan_unet(config, shape, {});
       const PlanCost full(plan, sizes);
@@ -212,10 +213,19 @@ Napi::Value plan_unet(const Napi::CallbackInfo& info) {
       std::vector<BranchCost> branches;
       check_cancelled(context.cancel_flag());
       for (int branch = 0; with_branches && branch < config.branches(); ++branch)
-        branches.emplace_back(config, shape, plan, branch, sizes);
+        if (config.control)
+          branches.emplace_back(config, plan, branch);
+        else
+          branches.emplace_back(config, shape, plan, branch, sizes);
+      std::optional<SegmentCost> once;
+      if (config.control) {
+        const Plan hint = plan_control_hint(config, shape.batch, shape.height, shape.width);
+        once.emplace(hint, OpRanges{hint.all()});
+      }
       return [=, branches = std::move(branches)](Napi::Env env) -> Napi::Value {
         Napi::Object out = weights.object(env);
         out["full"] = full.object(env);
+        if (once) out["once"] = once->object(env);
         Napi::Array list = Napi::Array::New(env, branches.size());
         for (const BranchCost& branch : branches)
           list[uint32_t(branch.branch)] = branch.object(env);

@@ -79,6 +79,8 @@ void NativeUnet::describe(Napi::Object object, SharedUnet& model) {
   number("branches", config.branches());
   define(object, "controlScale",
          Napi::Number::New(env, config.control ? config.control->scale() : 0));
+  const bool has_kinds = config.control && config.control->kinds;
+  number("controlKinds", has_kinds ? config.control->kinds->count : 0);
   define(object, "controlChannels",
          Napi::Number::New(env, config.control ? config.control->image_channels : 0));
   define(object, "device", Napi::String::New(env, model.backend().name()));
@@ -106,8 +108,7 @@ Napi::Value NativeUnet::forward(const Napi::CallbackInfo& info) {
     const auto inputs = parse_forward({info[0], "request"}, model->config());
     const auto work = [inputs](SharedUnet& model, JobContext& context) -> Finish {
       if (model.config().control) {
-        auto residuals =
-            model.residuals(inputs->request, inputs->image.data(), context.cancel_flag());
+        auto residuals = model.residuals(inputs->request, inputs->own, context.cancel_flag());
         std::vector<Finish> arrays;
         for (auto& values : residuals) arrays.push_back(context.hand_over(std::move(values)));
         return [arrays = std::move(arrays)](Napi::Env env) -> Napi::Value {

@@ -33,18 +33,42 @@ bool fits(const UnetConfig& network, const UnetConfig& unet) {
          unet.mid_resnets > 0 && network.context_width == unet.context_width &&
          network.text_time == unet.text_time &&
          network.addition_input_width == unet.addition_input_width &&
-         network.addition_time_width == unet.addition_time_width && !unet.video && !unet.motion;
+         (!unet.text_time || network.addition_time_width == unet.addition_time_width) &&
+         !unet.video && !unet.motion;
 }
 
 }  // namespace
 
-int parse_control_image(const Argument& in, const UnetConfig& config, int height, int width,
-                        Floats& image) {
-  const size_t scale = size_t(config.control->scale());
+ControlNetUse parse_pictures(const Argument& in, const UnetConfig& config, const UnetShape& shape,
+                             int most, ControlArrays& arrays) {
+  const ControlConfig& control = *config.control;
+  const size_t scale = size_t(control.scale());
   const size_t each =
-      size_t(config.control->image_channels) * scale * size_t(height) * scale * size_t(width);
-  image = in.floats_of_multiple({each});
-  return int(image.size() / each);
+      size_t(control.image_channels) * scale * size_t(shape.height) * scale * size_t(shape.width);
+  ControlNetUse out;
+  const Argument images = in["images"], kinds = in["kinds"];
+  const size_t count = size_t(control.kinds ? control.kinds->count : 1);
+  for (const Argument& image : images.elements(count)) {
+    arrays.images.push_back(image.floats_of_multiple({each}));
+    const int found = int(arrays.images.back().size() / each);
+    require_divisor(image, found, most);
+    if (!out.pictures.empty() && found != out.images)
+      image.fail("of as many pictures as the others", std::to_string(found));
+    out.images = found;
+    out.pictures.push_back(arrays.images.back().data());
+  }
+  if (out.pictures.empty()) images.fail("an array of at least one picture", "none");
+  if (!control.kinds) {
+    if (kinds.given())
+      throw Error(ErrorCode::kInvalidArgument,
+                  kinds.name() + " must be left out: this ControlNet takes one kind of pictures");
+    return out;
+  }
+  out.kinds = kinds.integers(count, 0, int(count) - 1);
+  if (out.kinds.size() != out.pictures.size())
+    kinds.fail("a number for each of the " + std::to_string(out.pictures.size()) + " pictures",
+               std::to_string(out.kinds.size()));
+  return out;
 }
 
 UnetControl parse_control(const Argument& in, const UnetConfig& config, const UnetShape& shape,
@@ -52,7 +76,6 @@ UnetControl parse_control(const Argument& in, const UnetConfig& config, const Un
   UnetControl out;
   if (const Argument controls = in["controls"]; controls.given()) {
     const auto list = controls.elements(kMaxNetworks);
-    arrays.images.resize(list.size());
     for (size_t i = 0; i < list.size(); ++i) {
       const Argument network = list[i]["network"], guess = list[i]["guess"];
       arrays.networks.push_back(
@@ -61,12 +84,8 @@ UnetControl parse_control(const Argument& in, const UnetConfig& config, const Un
       if (!fits(model.config(), config))
         throw Error(ErrorCode::kInvalidArgument,
                     network.name() + " is no ControlNet of this kind of U-Net");
-      ControlNetUse use;
+      ControlNetUse use = parse_pictures(list[i], model.config(), shape, images, arrays);
       use.network = &model;
-      use.images = parse_control_image(list[i]["image"], model.config(), shape.height, shape.width,
-                                       arrays.images[i]);
-      require_divisor(list[i]["image"], use.images, images);
-      use.image = arrays.images[i].data();
       use.scales = parse_scales(list[i]["scales"], rows);
       use.guess = guess.given() && guess.boolean();
       out.networks.push_back(std::move(use));

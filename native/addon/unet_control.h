@@ -16,9 +16,10 @@ struct ControlArrays {
   std::vector<Floats> images, features;
 };
 
-// The image of ControlNetUse: a multiple of one picture's values. Returns how many there are.
-int parse_control_image(const Argument& in, const UnetConfig& config, int height, int width,
-                        Floats& image);
+// `images` and `kinds` of the request: the pictures of a ControlNet, as many of each as divide
+// `most`.
+ControlNetUse parse_pictures(const Argument& in, const UnetConfig& config, const UnetShape& shape,
+                             int most, ControlArrays& arrays);
 
 // `controls` and `blockFeatures` of the request: ControlRequest of lib/native/types.ts. `images` of
 // the run and `rows` of its table; 1 for a single pass.

@@ -146,11 +146,10 @@ std::shared_ptr<const ForwardInputs> parse_forward(const Argument& in, const Une
     if (other.given())
       throw Error(ErrorCode::kInvalidArgument,
                   other.name() + " must be left out: this is a ControlNet");
-  const Argument image = in["image"];
-  const int count = parse_control_image(image, config, out.height, out.width, inputs->image);
-  if (count != out.batch)
-    image.fail("of " + std::to_string(out.batch) + " pictures, one for each sample",
-               std::to_string(count));
+  inputs->own = parse_pictures(in, config, shape, out.batch, inputs->control);
+  if (inputs->own.images != out.batch)
+    in["images"].fail("of " + std::to_string(out.batch) + " pictures, one for each sample",
+                      std::to_string(inputs->own.images));
   return inputs;
 }
 

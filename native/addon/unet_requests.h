@@ -20,7 +20,8 @@ struct ForwardInputs {
   UnetForward request;
   ConditionArrays conditions;
   ControlArrays control;
-  Floats sample, image;  // `image`: what a ControlNet sees
+  ControlNetUse own;  // of a ControlNet: what it sees
+  Floats sample;
   bool taps = false;
 };
 

@@ -34,6 +34,7 @@ constexpr int kPositions = 1 << 16;          // 248 of a text, 1601 of a picture
 constexpr int kImageTokens = 1 << 12;        // 257, that a picture becomes
 constexpr int kVocabulary = 1 << 20;         // 49410
 constexpr int kImageChannels = 64;           // 3, that squares of pixels are multiplied by
+constexpr int kControlKinds = 256;           // 8, of pictures that a ControlNet takes
 constexpr int kDownscale = 64;               // 16, pixels that become channels
 constexpr int kPictureSide = 1 << 12;        // 560
 constexpr double kEpsilon = 1;               // 1e-5

@@ -8,30 +8,39 @@ namespace {
 
 std::string mark_behind(int skip) { return numbered("skip", skip); }
 
-}  // namespace
-
-Plan plan_control_hint(const UnetConfig& config, int batch, int height, int width) {
-  Plan plan;
-  Recorder record(plan);
-  const ControlConfig& control = *config.control;
-  const int scale = control.scale();
+Tensor hint_of(const UnetConfig& config, Recorder& record, Tensor x) {
   const std::string name = "controlnet_cond_embedding";
-  Tensor x =
-      plan.external(PortKind::image,
-                    {batch, (Extent(scale) * height).value("a picture's height"),
-                     (Extent(scale) * width).value("a picture's width"), control.image_channels});
   const auto conv = [&](const std::string& layer, int out, int stride) {
     x = record.conv(x, name + layer,
                     {.out = out, .kernel = 3, .stride = stride, .activation = Activation::silu});
   };
-  const std::vector<int>& channels = control.hint_channels;
+  const std::vector<int>& channels = config.control->hint_channels;
   conv(".conv_in", channels[0], 1);
   for (size_t i = 0; i + 1 < channels.size(); ++i) {
     conv(numbered(".blocks", int(2 * i)), channels[i], 1);
     conv(numbered(".blocks", int(2 * i + 1)), channels[i + 1], 2);
   }
-  x = record.conv(x, name + ".conv_out", {.out = config.channels[0], .kernel = 3});
-  plan.make_external(x, PortKind::hint, Type::activation);
+  return record.conv(x, name + ".conv_out", {.out = config.channels[0], .kernel = 3});
+}
+
+}  // namespace
+
+Plan plan_control_hint(const UnetConfig& config, int batch, int height, int width, int pictures) {
+  Plan plan;
+  Recorder record(plan);
+  const ControlConfig& control = *config.control;
+  const int scale = control.scale();
+  const Shape size{batch, (Extent(scale) * height).value("a picture's height"),
+                   (Extent(scale) * width).value("a picture's width"), control.image_channels};
+  Tensor sum;
+  for (int i = 0; i < pictures; ++i) {
+    Tensor x = hint_of(config, record, plan.external({PortKind::image, i}, size));
+    if (control.kinds)
+      x = hint_of_kind(config, record, x,
+                       plan.external({PortKind::ids, i}, {batch, 1, 1, 1}, Type::i32));
+    sum = sum ? record.elementwise(sum, 1, x, 1, Activation::none) : x;
+  }
+  plan.make_external(sum, PortKind::hint, Type::activation);
   plan.finish();
   return plan;
 }

@@ -115,7 +115,7 @@ std::vector<float> Unet::forward(const UnetForward& request, const CancelFlag* c
     key.networks = (1u << networks.size()) - 1;
   }
   engine_->relieve([&] {
-    run->condition(request.conditions, timesteps, cancel, tap);
+    run->condition(request.conditions, timesteps, request.control.networks, cancel, tap);
     run->set_control(request.control, cancel);
   });
   const size_t pixels = size_t(request.height) * size_t(request.width);
@@ -127,15 +127,18 @@ std::vector<float> Unet::forward(const UnetForward& request, const CancelFlag* c
   return read_nchw(run->out(), size_t(batch), size_t(config_.out_channels), pixels);
 }
 
-std::vector<std::vector<float>> Unet::residuals(const UnetForward& request, const float* image,
+std::vector<std::vector<float>> Unet::residuals(const UnetForward& request,
+                                                const ControlNetUse& use,
                                                 const CancelFlag* cancel) {
   std::vector<float> timesteps;
   const UnetShape shape = shape_of(request, timesteps);
   const Engine::Turn turn(*engine_, cancel);
   const std::shared_ptr<UnetSession> run = session(shape, 1, {});
   engine_->relieve([&] {
-    run->condition(request.conditions, timesteps, cancel, nullptr);
-    run->see(image, shape.batch, cancel);
+    UnetConditions conditions = request.conditions;
+    conditions.control_kinds = use.kinds;
+    run->condition(conditions, timesteps, {}, cancel, nullptr);
+    run->see(use, cancel);
   });
   write_nchw(run->sample(), request.sample, size_t(shape.batch), size_t(config_.in_channels),
              size_t(shape.height) * size_t(shape.width));

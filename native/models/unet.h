@@ -29,6 +29,7 @@ struct UnetConditions {
   // [n, time cond width]; null stands for zeros, which add nothing.
   const float* timestep_cond = nullptr;
   std::vector<ImagePrompt> image_prompts;
+  std::vector<int> control_kinds;  // of pictures that a ControlNet sees; see ControlNetUse
 };
 
 struct UnetForward {
@@ -124,8 +125,8 @@ class Unet : public Model {
   // of the same shape kept the branch's feature.
   std::vector<float> forward(const UnetForward& request, const CancelFlag* cancel, const Tap* tap);
   // Of a ControlNet: its residuals, [n, c, h, w] each, of the skips in order and of the mid block.
-  // `image` as in ControlNetUse, one for each sample.
-  std::vector<std::vector<float>> residuals(const UnetForward& request, const float* image,
+  // `use`: its pictures, one for each sample.
+  std::vector<std::vector<float>> residuals(const UnetForward& request, const ControlNetUse& use,
                                             const CancelFlag* cancel);
   // The feature that is kept for the shape of the last pass, [n, c, h, w].
   std::vector<float> feature(int branch, Shape* shape);

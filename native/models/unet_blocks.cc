@@ -18,6 +18,11 @@ void UnetBlocks::count_time_embedding() {
   record_.count_linear(rows, width, width, true);
   if (config_.time_cond_width)
     record_.count_linear(rows, config_.time_cond_width, config_.channels[0], false);
+  if (config_.control && config_.control->kinds) {
+    const int kinds = config_.control->kinds->count;
+    record_.count_linear(rows, double(kinds) * config_.addition_time_width, width, true);
+    record_.count_linear(rows, width, width, true);
+  }
   if (!config_.has_time_ids()) return;
   record_.count_linear(rows, config_.addition_input_width, width, true);
   record_.count_linear(rows, width, width, true);

@@ -41,6 +41,22 @@ void set_control(const ConfigReader& in, UnetConfig& out) {
                               ? in.integers("conditioning_embedding_out_channels")
                               : std::vector<int>{16, 32, 96, 256};
   const auto is_wrong = [](int channels) { return channels < 1 || channels > bounds::kChannels; };
+  if (in.string("_class_name", "") == "ControlNetUnionModel") {
+    ControlKinds& kinds = control.kinds.emplace();
+    kinds.count = in.integer("num_control_type", 6, 1, bounds::kControlKinds);
+    kinds.heads = in.integer("num_trans_head", 8, 1, bounds::kChannels);
+    kinds.layers = in.integer("num_trans_layer", 1, 0, bounds::kLayers);
+    // Their outputs meet the hint's channels.
+    for (const char* field : {"num_trans_channel", "num_proj_channel"})
+      if (const int width = in.integer(field, 320); width != out.channels[0])
+        in.fail("has \"" + std::string(field) + "\": " + std::to_string(width) + " for " +
+                std::to_string(out.channels[0]) + " \"block_out_channels\" of the first level");
+    if (out.channels[0] % kinds.heads)
+      in.fail("has " + std::to_string(out.channels[0]) + " channels for " +
+              std::to_string(kinds.heads) + " \"num_trans_head\"");
+    out.addition_time_width =
+        in.integer("addition_time_embed_dim", 256, 1, bounds::kAddedWidth / kinds.count);
+  }
   if (control.hint_channels.empty() || control.hint_channels.size() > size_t(bounds::kLevels) ||
       std::ranges::any_of(control.hint_channels, is_wrong))
     in.fail("must have 1 to " + std::to_string(bounds::kLevels) +
@@ -51,8 +67,8 @@ void set_control(const ConfigReader& in, UnetConfig& out) {
 
 UnetConfig parse_unet_2d_condition(const ConfigReader& in) {
   in.only("_class_name", {"UNet2DConditionModel", "UNetSpatioTemporalConditionModel",
-                          "UNetMotionModel", "ControlNetModel"});
-  const bool control = in.string("_class_name", "") == "ControlNetModel";
+                          "UNetMotionModel", "ControlNetModel", "ControlNetUnionModel"});
+  const bool control = in.string("_class_name", "").starts_with("ControlNet");
   const bool video = in.string("_class_name", "") == "UNetSpatioTemporalConditionModel";
   const bool motion = in.string("_class_name", "") == "UNetMotionModel";
   in.only("act_fn", {"silu", "swish"});

@@ -30,10 +30,19 @@ struct UnetFields {
   const char* sample_size = "sample_size";
 };
 
+// Of a ControlNet that takes pictures of several kinds at once (ControlNetUnionModel): the
+// transformer that looks at them.
+struct ControlKinds {
+  int count = 6;   // num_control_type
+  int heads = 8;   // num_trans_head
+  int layers = 1;  // num_trans_layer
+};
+
 // What a ControlNet has besides the encoder of a U-Net.
 struct ControlConfig {
   int image_channels = 3;          // conditioning_channels
   std::vector<int> hint_channels;  // conditioning_embedding_out_channels: each but the first halves
+  std::optional<ControlKinds> kinds = {};
 
   // Pixels of the picture for one of the latents, in each axis.
   int scale() const { return 1 << (hint_channels.size() - 1); }

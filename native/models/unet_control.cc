@@ -63,10 +63,12 @@ bool UnetSession::uses(const Model& network) const {
 }
 
 void UnetSession::condition_network(size_t place, UnetConditions conditions,
-                                    const std::vector<float>& timesteps, const CancelFlag* cancel) {
+                                    const std::vector<float>& timesteps, const ControlNetUse& use,
+                                    const CancelFlag* cancel) {
   UnetSession& network = *networks_[place];
   std::vector<float> times = timesteps;
   conditions.image_prompts.clear();  // of the U-Net alone, as in diffusers
+  conditions.control_kinds = use.kinds;
   if (members_[place].conditional_only) {
     const UnetConfig& config = unet_.config();
     const size_t skipped = size_t(shape_.batch / shape_.outputs);  // of all samples
@@ -87,7 +89,7 @@ void UnetSession::condition_network(size_t place, UnetConditions conditions,
                      timesteps.begin() + ptrdiff_t(step + all));
     }
   }
-  network.condition(conditions, times, cancel, nullptr);
+  network.condition(conditions, times, {}, cancel, nullptr);
 }
 
 void UnetSession::append_network(Segments& out, size_t place, const ProgramKey& key) {
@@ -107,16 +109,26 @@ void UnetSession::append_network(Segments& out, size_t place, const ProgramKey& 
   for (const OpRange& ops : ranges) out.push_back({program, ops});
 }
 
-void UnetSession::see(const float* image, int images, const CancelFlag* cancel) {
-  const UnetConfig& config = unet_.config();
-  const Plan plan = plan_control_hint(config, images, shape_.height, shape_.width);
-  const External& input = plan.find_external(PortKind::image);
-  const Shape& shape = plan.shape(input.tensor);
-  const auto pixels = unet_.backend().allocate(unet_.external_bytes(plan, input));
-  write_nchw(*pixels, image, size_t(images), size_t(shape.c), size_t(shape.h) * size_t(shape.w));
+void UnetSession::see(const ControlNetUse& use, const CancelFlag* cancel) {
+  const int images = use.images;
+  const Plan plan = plan_control_hint(unet_.config(), images, shape_.height, shape_.width,
+                                      int(use.pictures.size()));
   Buffer& hint = *buffers_.at(PortKind::hint);
-  unet_.run_once(plan, {{PortKind::image, {pixels.get()}}, {PortKind::hint, {&hint}}}, cancel,
-                 nullptr);
+  Bindings bindings{{PortKind::hint, {&hint}}};
+  Buffers given;
+  for (const External& input : plan.externals()) {
+    if (input.port.kind == PortKind::hint) continue;
+    auto& buffer = given[input.port] = unet_.backend().allocate(unet_.external_bytes(plan, input));
+    const size_t place = size_t(input.port.index);
+    if (input.port.kind == PortKind::image) {
+      upload_nchw(plan, given, input.port, use.pictures[place]);
+    } else {
+      const std::vector<int32_t> ids(size_t(images), use.kinds[place]);
+      buffer->upload(ids.data(), ids.size() * sizeof(int32_t));
+    }
+    bindings[input.port] = {buffer.get()};
+  }
+  unet_.run_once(plan, bindings, cancel, nullptr);
   repeat_samples(hint, images, shape_.batch);
 }
 
@@ -125,7 +137,7 @@ void UnetSession::set_control(const UnetControl& control, const CancelFlag* canc
   const UnetConfig& config = unet_.config();
   const int skips = config.branches() + 1, count = scales_of(config, shape_.extras);
   for (size_t i = 0; i < control.networks.size(); ++i)
-    networks_[i]->see(control.networks[i].image, control.networks[i].images, cancel);
+    networks_[i]->see(control.networks[i], cancel);
   for (size_t level = 0; level < control.block_features.size(); ++level) {
     Buffer& buffer = *buffers_.at({PortKind::block_feature, int(level)});
     const Shape shape = block_feature_shape(config, shape_, int(level));

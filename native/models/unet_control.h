@@ -12,9 +12,11 @@ class Unet;
 // A ControlNet in a run. It sees the U-Net's input, timesteps and conditions.
 struct ControlNetUse {
   Unet* network = nullptr;
+  // What it sees: one, or of a network that takes several kinds of pictures one of each. Each
   // [images, channels, scale * h, scale * w] from 0 to 1; `images` divides the run's. Image i of
   // the run takes number i mod images.
-  const float* image = nullptr;
+  std::vector<const float*> pictures;
+  std::vector<int> kinds;  // of the pictures, of such a network
   int images = 1;
   std::vector<float> scales;  // for each row of the table, or for a single pass
   // Guess mode: the deeper a residual, the more it counts (a tenth to one). With guidance only the

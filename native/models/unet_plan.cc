@@ -194,6 +194,15 @@ Plan plan_unet_time(const UnetConfig& config, int rows, int samples, int time_id
                   {.out = width, .activation = Activation::silu, .linear = true});
   x = record.conv(x, "time_embedding.linear_2", {.out = width, .linear = true});
   record.label(x, "time_embedding");
+  if (config.control && config.control->kinds) {
+    const int count = config.control->kinds->count, dim = config.addition_time_width;
+    Tensor kinds = embed(plan.external(PortKind::control_kinds, {1, 1, count, 1}),
+                         {1, 1, 1, (Extent(count) * dim).value("kinds of pictures")}, dim);
+    kinds = record.conv(kinds, "control_add_embedding.linear_1",
+                        {.out = width, .activation = Activation::silu, .linear = true});
+    kinds = record.conv(kinds, "control_add_embedding.linear_2", {.out = width, .linear = true});
+    x = record.elementwise(x, 1, kinds, 1, Activation::none);
+  }
   Tensor added;
   if (config.has_time_ids()) {
     // [pooled text, sinusoids of each size] per sample; diffusers: get_aug_embed.

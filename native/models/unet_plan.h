@@ -76,6 +76,8 @@ Plan plan_unet_context(const UnetConfig& config, int batch, int length);
 // text_time also text_embeds [n, 1, 1, pooled] and time_ids [n, 1, time_ids, 1] (6 in SDXL
 // base, 5 in its refiner), where n divides rows and row i belongs to sample i mod n. Video U-Nets
 // have time ids (3) only. With time_cond_width also timestep_cond [n, 1, 1, time_cond_width].
+// ControlNets of several kinds of pictures have control_kinds [1, 1, kinds, 1]: 1 for those that
+// they see, else 0.
 Plan plan_unet_time(const UnetConfig& config, int rows, int samples, int time_ids);
 
 // The pooled width that goes with so many time ids. Throws Error(kInvalidArgument) when none does.

@@ -116,7 +116,8 @@ Bindings UnetSession::bindings(const Plan& plan, OutputRange outputs) const {
 }
 
 void UnetSession::condition(const UnetConditions& conditions, const std::vector<float>& timesteps,
-                            const CancelFlag* cancel, const Tap* tap) {
+                            const std::vector<ControlNetUse>& networks, const CancelFlag* cancel,
+                            const Tap* tap) {
   Backend& backend = unet_.backend();
   const auto upload = [&](const void* data, size_t bytes) {
     std::unique_ptr<Buffer> buffer = backend.allocate(bytes);
@@ -152,7 +153,13 @@ void UnetSession::condition(const UnetConditions& conditions, const std::vector<
   inputs = bindings(time, {0, shape_.outputs});
   inputs[PortKind::time] = {buffers_.at(PortKind::time).get()};
   inputs[PortKind::timesteps] = {steps.get()};
-  std::unique_ptr<Buffer> embeds, ids, cond;
+  std::unique_ptr<Buffer> embeds, ids, cond, kinds;
+  if (const auto& control = unet_.config().control; control && control->kinds) {
+    std::vector<float> values(size_t(control->kinds->count), 0.0f);
+    for (const int kind : conditions.control_kinds) values[size_t(kind)] = 1;
+    kinds = upload(values.data(), values.size() * sizeof(float));
+    inputs[PortKind::control_kinds] = {kinds.get()};
+  }
   if (const int width = unet_.config().time_cond_width) {
     std::vector<float> values(size_t(shape_.time_rows) * width, 0.0f);
     if (conditions.timestep_cond)
@@ -176,7 +183,8 @@ void UnetSession::condition(const UnetConditions& conditions, const std::vector<
     inputs[PortKind::time_ids] = {ids.get()};
   }
   unet_.run_once(time, inputs, cancel, tap);
-  for (size_t i = 0; i < networks_.size(); ++i) condition_network(i, conditions, timesteps, cancel);
+  for (size_t i = 0; i < networks_.size(); ++i)
+    condition_network(i, conditions, timesteps, networks[i], cancel);
 }
 
 std::vector<float> UnetSession::context_input(const Plan& context, const External& external,

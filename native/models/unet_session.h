@@ -24,14 +24,16 @@ class UnetSession : public EngineSession {
             const std::vector<ControlMember>& networks = {}) const;
 
   // Fills the buffers that depend on the prompt only, or on the timesteps only: keys and values of
-  // the cross attentions, time projections. `timesteps`: steps * time_rows values.
+  // the cross attentions, time projections; of ControlNets beside it, too. `timesteps`: steps *
+  // time_rows values.
   void condition(const UnetConditions& conditions, const std::vector<float>& timesteps,
-                 const CancelFlag* cancel, const Tap* tap);
+                 const std::vector<ControlNetUse>& networks, const CancelFlag* cancel,
+                 const Tap* tap);
 
   // unet_control.cc: pictures, features and scales of the rows. After condition().
   void set_control(const UnetControl& control, const CancelFlag* cancel);
-  // A ControlNet's picture; see ControlNetUse.
-  void see(const float* image, int images, const CancelFlag* cancel);
+  // A ControlNet's pictures.
+  void see(const ControlNetUse& use, const CancelFlag* cancel);
 
   // What a step of this kind runs; compiled when it is first asked for. Throws
   // Error(kInvalidArgument) when the session keeps no feature for it.
@@ -81,7 +83,8 @@ class UnetSession : public EngineSession {
   void allocate(const Needs& needs);
   void join(UnetSession& host, int place, const ControlMember& member);
   void condition_network(size_t place, UnetConditions conditions,
-                         const std::vector<float>& timesteps, const CancelFlag* cancel);
+                         const std::vector<float>& timesteps, const ControlNetUse& use,
+                         const CancelFlag* cancel);
   void append_network(Segments& out, size_t place, const ProgramKey& key);
   std::unique_ptr<Program>& program(const PassKey& key, Halves halves, OutputRange outputs);
 

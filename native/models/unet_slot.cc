@@ -118,7 +118,7 @@ void UnetSlot::prepare_session(const std::vector<int>& features) {
   session_ = unet_.session(shape, int(table_.rows.size()), features,
                            members_of(request_.control, request_.outputs));
   unet_.engine().relieve([&] {
-    session_->condition(conditions, timesteps, cancel_, nullptr);
+    session_->condition(conditions, timesteps, request_.control.networks, cancel_, nullptr);
     session_->set_control(request_.control, cancel_);
   });
   session_->has_features = false;

@@ -30,6 +30,7 @@ enum class PortKind : uint8_t {
   timestep_cond,
   time_ids,
   text_embeds,
+  control_kinds,
   // Of encoders and autoencoders.
   ids,
   added_rows,  // of tokens behind the vocabulary

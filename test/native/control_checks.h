@@ -13,10 +13,14 @@
 
 namespace deepcache::test {
 
-inline UnetConfig control_test_config(bool control) {
-  const std::string own = control ? R"("_class_name": "ControlNetModel",
-        "conditioning_embedding_out_channels": [4, 4, 8])"
-                                  : R"("up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D"])";
+// A U-Net, or what goes beside it: a class of diffusers.
+inline UnetConfig control_test_config(const std::string& beside) {
+  const std::string own = beside.empty()
+                              ? R"("up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D"])"
+                              : R"("conditioning_embedding_out_channels": [4, 4, 8],
+        "num_control_type": 3, "num_trans_channel": 8, "num_proj_channel": 8,
+        "num_trans_head": 2, "addition_time_embed_dim": 4, "_class_name": ")" +
+                                    beside + "\"";
   return UnetConfig::parse(R"({"in_channels": 4, "norm_num_groups": 4,
     "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"], "block_out_channels": [8, 16],
     "layers_per_block": 1, "cross_attention_dim": 12, "attention_head_dim": 2, )" +
@@ -24,14 +28,15 @@ inline UnetConfig control_test_config(bool control) {
 }
 
 struct ControlTest {
-  explicit ControlTest(std::shared_ptr<Backend> backend)
+  explicit ControlTest(std::shared_ptr<Backend> backend,
+                       const std::string& kind = "ControlNetModel")
       : engine(std::make_shared<Engine>(std::move(backend))) {
-    const auto load = [&](bool control) {
-      const UnetConfig config = control_test_config(control);
+    const auto load = [&](const std::string& beside) {
+      const UnetConfig config = control_test_config(beside);
       return std::make_unique<Unet>(config, synthetic_weights(weight_plans(config)), engine);
     };
-    unet = load(false);
-    network = load(true);
+    unet = load("");
+    network = load(kind);
     sample = small_numbers(size_t(2) * 4 * 8 * 8, 3);
     context = small_numbers(size_t(2) * 3 * 12, 5);
     image = small_numbers(size_t(2) * 3 * 32 * 32, 1);
@@ -44,7 +49,7 @@ struct ControlTest {
   }
 
   ControlNetUse use(float scale, int rows = 1) {
-    return {network.get(), image.data(), 2, std::vector<float>(size_t(rows), scale), false};
+    return {network.get(), {image.data()}, {}, 2, std::vector<float>(size_t(rows), scale), false};
   }
   std::vector<float> forward(std::vector<ControlNetUse> uses) {
     request.control.networks = std::move(uses);
@@ -83,6 +88,39 @@ inline void check_controlnet(std::shared_ptr<Backend> backend, double tolerance)
   const size_t before = test.engine->memory().buffers;
   test.network.reset();
   CHECK(test.engine->memory().buffers < before);
+}
+
+// A network that takes pictures of several kinds: what it gives depends on the kinds, and on what
+// the others in the batch see.
+inline void check_control_union(std::shared_ptr<Backend> backend, double tolerance) {
+  const std::string kind = "ControlNetUnionModel";
+  ControlTest cpu(make_cpu_backend(1), kind), test(std::move(backend), kind);
+  const auto residuals = [](ControlTest& of, const std::vector<int>& kinds, bool same = false) {
+    ControlNetUse use = of.use(1);
+    use.kinds = kinds;
+    std::vector<float> both = of.image;
+    if (same) std::copy_n(both.begin(), both.size() / 2, both.begin() + ptrdiff_t(both.size() / 2));
+    use.pictures.assign(kinds.size(), both.data());
+    std::vector<float> all;
+    for (const std::vector<float>& one : of.network->residuals(of.request, use, nullptr))
+      all.insert(all.end(), one.begin(), one.end());
+    return all;
+  };
+  for (const std::vector<int>& kinds : {std::vector{1}, std::vector{0, 2}}) {
+    const std::vector<float> expected = residuals(cpu, kinds);
+    CHECK(ControlTest::difference(residuals(test, kinds), expected) < tolerance);
+    CHECK(ControlTest::difference(residuals(test, {2}), expected) > 10 * tolerance);
+    // The first picture's hint changes with the second picture.
+    const std::vector<float> alike = residuals(cpu, kinds, true);
+    double first = 0;
+    for (size_t i = 0; i < 8 * 8 * 8; ++i)
+      first = std::max(first, std::fabs(double(alike[i]) - expected[i]));
+    CHECK(first > 1e-6);
+  }
+  const std::vector<float> plain = test.forward({});
+  ControlNetUse use = test.use(1);
+  use.kinds = {1};
+  CHECK(ControlTest::difference(test.forward({use}), plain) > 1e-3);
 }
 
 }  // namespace deepcache::test

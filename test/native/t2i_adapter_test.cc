@@ -41,7 +41,7 @@ TEST(t2i_adapter_takes_whole_squares) {
 }
 
 TEST(t2i_adapter_fits_a_unet_of_its_levels) {
-  const UnetConfig unet = control_test_config(false);  // two levels, 8 and 16
+  const UnetConfig unet = control_test_config("");  // two levels, 8 and 16
   T2iAdapterConfig adapter = t2i_test_config("full_adapter");
   CHECK(refusal(adapter, unet).find("sizes") != std::string::npos);  // the mid block has its own
   adapter.channels = {8, 16};
@@ -51,7 +51,7 @@ TEST(t2i_adapter_fits_a_unet_of_its_levels) {
   adapter.channels = {8};
   CHECK(refusal(adapter, unet).find("1 features") != std::string::npos);
   adapter.channels = {8, 16};
-  CHECK(refusal(adapter, control_test_config(true)) != "");
+  CHECK(refusal(adapter, control_test_config("ControlNetModel")) != "");
 }
 
 }  // namespace deepcache::test

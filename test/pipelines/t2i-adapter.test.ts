@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Image, StableDiffusionImg2ImgPipeline, type StableDiffusionPipeline } from '../../lib/index.js';
 import { native } from '../../lib/native/binding.js';
+import { writeRenamed } from '../adapters/renamed.js';
 import { FOLDER, latentsOf, loadTiny, rejection, SIZE, sameBits } from './tiny.js';
 
 // T2I-Adapters with synthetic weights beside the tiny model.
@@ -40,19 +41,9 @@ async function write(name: string, fields: object = {}): Promise<string> {
   return path;
 }
 
-/** The weights of a folder under the names of the original code, in one file. */
-function original(from: string, name: string, rename: (name: string) => string): string {
-  const bytes = readFileSync(join(from, 'diffusion_pytorch_model.safetensors'));
-  const length = Number(bytes.readBigUInt64LE(0));
-  const header: Record<string, unknown> = JSON.parse(bytes.subarray(8, 8 + length).toString());
-  const renamed = Object.entries(header).map(([key, value]) => [rename(key), value]);
-  const text = Buffer.from(JSON.stringify(Object.fromEntries(renamed)));
-  const size = Buffer.alloc(8);
-  size.writeBigUInt64LE(BigInt(text.length));
-  const path = join(folder, name);
-  writeFileSync(path, Buffer.concat([size, text, bytes.subarray(8 + length)]));
-  return path;
-}
+/** The weights of a folder under other names, in one file. */
+const original = (from: string, name: string, rename: (name: string) => string) =>
+  writeRenamed(join(from, 'diffusion_pytorch_model.safetensors'), join(folder, name), rename);
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'deepcache-t2i-'));

@@ -85,19 +85,19 @@ function controlNet(file: Checkpoint): FileKind | undefined {
 }
 
 function t2iAdapter(file: Checkpoint): FileKind | undefined {
-  const block = like(file, /^(?:adapter\.)?body\.0\.(?:resnets\.0\.)?block1\.weight$/);
+  const block = like(file, /^(?:adapter\.)?body\.0\.(?:(?:resnets|body)\.0\.)?block1\.weight$/);
   if (!block) return undefined;
   // Pixels that its first layer makes channels of: 8 x 8, 16 x 16 for SDXL; of a picture in colours, or grey.
-  const inputs = widthOf(file, /^(?:adapter\.)?conv_in\.weight$/);
+  const inputs = widthOf(file, /^(?:adapter\.)?(?:conv_in|body\.0\.in_conv)\.weight$/);
   const [family, pixels] =
     inputs === 768 || inputs === 256 ? ['SDXL', 256] : inputs === 192 || inputs === 64 ? [SD, 64] : [];
   return {
     kind: 't2i-adapter',
     title: 'a T2I-Adapter',
-    use: 'fromPretrained(model, { t2iAdapter: file }); --t2i-adapter',
     family: family as string | undefined,
     ...(inputs !== undefined &&
       pixels && { facts: { 'channels of its picture': inputs / (pixels as number) } }),
+    use: 'fromPretrained(model, { t2iAdapter: file }); --t2i-adapter',
   };
 }
 

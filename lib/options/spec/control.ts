@@ -1,3 +1,5 @@
+import { RESIZE_MODES } from '../../control/preprocess/fit.js';
+import { PREPROCESSORS, type Preprocessor } from '../../control/preprocess/preprocess.js';
 import { invalidArgument } from '../../errors.js';
 import { checkImageInput, type ImageInput } from '../../images/input.js';
 import { show } from '../../messages.js';
@@ -7,6 +9,17 @@ import { option } from '../option.js';
 
 /** One for all ControlNets of a pipeline, or one for each. */
 export type PerControlNet = number | readonly number[];
+
+/**
+ * Of a ControlNet-Union the kind of its picture, or those of several; with several ControlNets a list with such a one for
+ * each, and an empty list for others.
+ */
+export type ControlMode = number | readonly (number | readonly number[])[];
+
+/** What is made of the pictures of all ControlNets, or of each one's. */
+export type ControlPreprocess = Preprocessor | 'none' | readonly (Preprocessor | 'none')[];
+
+const CHANGES: readonly unknown[] = [...PREPROCESSORS, 'none'];
 
 /** A number for all networks, or a list of one each. */
 export const perNetwork = (min: number, max: number) =>
@@ -40,6 +53,51 @@ export const CONTROL_OPTIONS = {
     families: LATENT,
     help: 'what the ControlNet sees; of several a list, one for each',
     flag: { spelling: '--control-image <file>', group: 'picture' },
+  }),
+  /**
+   * Of a ControlNet-Union what kind of picture it sees (diffusers: control_mode): a number from 0, or a list of several,
+   * and `controlImage` is a list then. Of the published one: 0 pose, 1 depth, 2 soft edges or scribbles, 3 lines or canny,
+   * 4 normals, 5 segments, 6 tile, 7 repaint.
+   */
+  controlMode: option({
+    kind: kinds.own<ControlMode>('whole number from 0, or a list', 'wholes', (name, value) => {
+      const list: readonly unknown[] = Array.isArray(value) ? value.flat() : [value];
+      if (list.every((one) => Number.isInteger(one) && Number(one) >= 0 && Number(one) < 256)) return;
+      throw invalidArgument(name, `must be a whole number from 0, or a list of them, got ${show(value)}`);
+    }),
+    families: LATENT,
+    help: 'of a ControlNet-Union the kind of its picture; of several a list',
+    needs: { name: 'controlImage', why: 'it is about what that does' },
+    flag: { spelling: '--control-mode <n,...>', group: 'picture' },
+  }),
+  /**
+   * What is made of the picture before a ControlNet sees it, see `preprocess`: 'canny', 'blur', 'tile' or 'invert'; 'none'
+   * by default. One for all ControlNets, or a list.
+   */
+  controlPreprocess: option({
+    kind: kinds.own<ControlPreprocess>(
+      "'canny', 'blur', 'tile', 'invert' or 'none', or a list",
+      'text',
+      (name, value) => {
+        const list: readonly unknown[] = Array.isArray(value) ? value : [value];
+        if (list.length > 0 && list.every((one) => CHANGES.includes(one))) return;
+        throw invalidArgument(name, `must be ${CHANGES.join(', ')}, or a list of them, got ${show(value)}`);
+      },
+    ),
+    families: LATENT,
+    help: 'what is made of the picture before a ControlNet sees it',
+    fallback: "'none'",
+    needs: { name: 'controlImage', why: 'it is about what that does' },
+    flag: { spelling: '--control-preprocess <how>', group: 'picture' },
+  }),
+  /** How the picture gets the run's size: 'stretch' (default), 'crop' what stands over, or 'fill' with black. */
+  controlResize: option({
+    kind: kinds.choice(RESIZE_MODES),
+    families: LATENT,
+    help: "how the picture gets the run's size: out of shape, cut, or with black beside it",
+    fallback: "'stretch'",
+    needs: { name: 'controlImage', why: 'it is about what that does' },
+    flag: { spelling: '--control-resize <how>', group: 'picture' },
   }),
   /** How much ControlNets count, 1 by default (diffusers: controlnet_conditioning_scale). */
   controlScale: option({

@@ -80,6 +80,40 @@ export class StableDiffusionXLControlNetInpaintPipeline extends StableDiffusionX
   });
 }
 
+/** Text to image with SDXL and a ControlNet of several kinds of pictures. */
+export class StableDiffusionXLControlNetUnionPipeline extends StableDiffusionXL<XLOptions> {
+  static override readonly family = latentFamily({
+    ...XL_MODEL,
+    className: 'StableDiffusionXLControlNetUnionPipeline',
+    options: 'xl',
+    kind: textToImage(),
+    guidanceScale: 5,
+  });
+}
+
+/** Image to image with SDXL and a ControlNet of several kinds of pictures. */
+export class StableDiffusionXLControlNetUnionImg2ImgPipeline extends StableDiffusionXL<XLImg2ImgOptions> {
+  static override readonly family = latentFamily({
+    ...XL_MODEL,
+    className: 'StableDiffusionXLControlNetUnionImg2ImgPipeline',
+    options: 'xl-img2img',
+    kind: imageToImage(0.8, true),
+    guidanceScale: 5,
+    imageChannels: [3, 4],
+  });
+}
+
+/** Inpainting with SDXL and a ControlNet of several kinds of pictures. */
+export class StableDiffusionXLControlNetUnionInpaintPipeline extends StableDiffusionXL<XLInpaintOptions> {
+  static override readonly family = latentFamily({
+    ...XL_MODEL,
+    className: 'StableDiffusionXLControlNetUnionInpaintPipeline',
+    options: 'xl-inpaint',
+    kind: inpainting(0.9999),
+    guidanceScale: 5,
+  });
+}
+
 for (const pipeline of [
   StableDiffusionControlNetPipeline,
   StableDiffusionControlNetImg2ImgPipeline,
@@ -87,6 +121,9 @@ for (const pipeline of [
   StableDiffusionXLControlNetPipeline,
   StableDiffusionXLControlNetImg2ImgPipeline,
   StableDiffusionXLControlNetInpaintPipeline,
+  StableDiffusionXLControlNetUnionPipeline,
+  StableDiffusionXLControlNetUnionImg2ImgPipeline,
+  StableDiffusionXLControlNetUnionInpaintPipeline,
 ]) {
   registerPipeline(pipeline);
 }

@@ -23,7 +23,7 @@ export async function checkControlPipeline(
     const scale = golden.field<{ controlnet_conditioning_scale: number }>(
       'args',
     )?.controlnet_conditioning_scale;
-    const request = { controls: [{ network, image, scales: [scale] }] };
+    const request = { controls: [{ network, images: [image], scales: [scale] }] };
     const isCompared = golden.has('mask_image') ? repainted(golden) : undefined;
     await comparePipeline(golden, findings, pipe, { request, ...(isCompared && { isCompared }) });
   } finally {
@@ -57,7 +57,7 @@ export async function checkControlNet(golden: GoldenCase, findings: Findings, mo
   const request = { ...sampleOf(golden, 'sample'), ...conditionsOf(golden), timesteps: timestepsOf(golden) };
   const scale = golden.field<number>('conditioning_scale') as number;
   const guess = golden.field<boolean>('guess_mode') ?? false;
-  const { residuals = [] } = await finish(() => net.native.forward({ ...request, image }));
+  const { residuals = [] } = await finish(() => net.native.forward({ ...request, images: [image] }));
   const last = residuals.length - 1;
   for (const [i, values] of residuals.entries()) {
     const factor = scale * (guess ? 10 ** (i / last - 1) : 1);
@@ -66,7 +66,38 @@ export async function checkControlNet(golden: GoldenCase, findings: Findings, mo
       values.map((value) => value * factor),
     );
   }
-  const controls = [{ network: net.native, image, scales: [scale], guess }];
+  const controls = [{ network: net.native, images: [image], scales: [scale], guess }];
+  const { out } = await finish(() => unet.native.forward({ ...request, controls }));
+  findings.tensor('unet_out', out);
+}
+
+/** The same of a network that takes several kinds of pictures. */
+export async function checkControlNetUnion(
+  golden: GoldenCase,
+  findings: Findings,
+  models: Models,
+): Promise<void> {
+  const unet = await models.unet(golden.modelFolder);
+  const net = await models.controlNet(
+    join(golden.folder, golden.field<string>('controlnet') as string),
+    unet,
+  );
+  const kinds = golden.field<number[]>('control_type_idx') as number[];
+  const images = kinds.map((_, i) => golden.tensor(`controlnet_cond_${i}`).data as Float32Array);
+  const request = { ...sampleOf(golden, 'sample'), ...conditionsOf(golden), timesteps: timestepsOf(golden) };
+  const types = Array.from({ length: net.kinds }, (_, i) => (kinds.includes(i) ? 1 : 0));
+  const rows = new Array<number[]>(request.batch).fill(types).flat();
+  findings.tensor('control_type', Float32Array.from(rows));
+  const scale = golden.field<number>('conditioning_scale') as number;
+  const { residuals = [] } = await finish(() => net.native.forward({ ...request, images, kinds }));
+  const last = residuals.length - 1;
+  for (const [i, values] of residuals.entries()) {
+    findings.tensor(
+      i === last ? 'mid' : `down_${i}`,
+      values.map((value) => value * scale),
+    );
+  }
+  const controls = [{ network: net.native, images, kinds, scales: [scale] }];
   const { out } = await finish(() => unet.native.forward({ ...request, controls }));
   findings.tensor('unet_out', out);
 }

@@ -2,7 +2,7 @@ import type { Findings } from '../findings.js';
 import type { GoldenCase } from '../goldens.js';
 import type { Models } from '../models.js';
 import { checkImageEncoder } from './clip-vision.js';
-import { checkControlNet, checkControlPipeline } from './control.js';
+import { checkControlNet, checkControlNetUnion, checkControlPipeline } from './control.js';
 import {
   checkDdpmForward,
   checkDdpmNonuniform,
@@ -81,6 +81,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   text_chunks: checkTextChunks,
   unet: checkUnet,
   controlnet: checkControlNet,
+  controlnet_union: checkControlNetUnion,
   controlnet_pipeline: checkControlPipeline,
   t2i_adapter: checkT2IAdapter,
   t2i_adapter_pipeline: checkT2IAdapterPipeline,

@@ -1,0 +1,100 @@
+import { invalidArgument } from '../errors.js';
+import { countOf, type ImageInput, type LoadedImages, loadImages, sizeOf, toRgb } from '../images/input.js';
+import { concat } from '../tensor.js';
+import { fitTo, type ResizeMode } from './preprocess/fit.js';
+import { type Preprocessor, preprocess } from './preprocess/preprocess.js';
+
+/** How a picture is made ready. */
+export interface PictureOptions {
+  readonly width: number;
+  readonly height: number;
+  readonly batch: number;
+  readonly preprocess: Preprocessor | 'none';
+  readonly resize: ResizeMode;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The size of the first of an option's pictures, cut down to a multiple; undefined where there are none. */
+export async function sizeOfFirst(
+  name: string,
+  pictures: ImageInput | readonly ImageInput[] | undefined,
+  multiple: number,
+  { channels = 3, signal }: { channels?: number | undefined; signal?: AbortSignal | undefined },
+): Promise<{ width: number; height: number } | undefined> {
+  if (pictures === undefined) return undefined;
+  let first: unknown = pictures;
+  while (Array.isArray(first)) first = first[0];
+  const { width, height } = sizeOf(await loadImages(name, first as ImageInput, channels, signal));
+  if (width < multiple || height < multiple) {
+    throw invalidArgument(name, `is ${width}x${height}; the smallest picture is ${multiple}x${multiple}`);
+  }
+  return { width: width - (width % multiple), height: height - (height % multiple) };
+}
+
+/** What each of them sees. */
+export function imagesOf(given: ImageInput | readonly ImageInput[], count: number): readonly ImageInput[] {
+  if (count === 1) return [given as ImageInput];
+  if (Array.isArray(given) && given.length === count) return given;
+  throw invalidArgument(
+    'controlImage',
+    `must be a list of ${count}, what each of the pipeline's ControlNets sees`,
+  );
+}
+
+/** What a network sees: of several kinds of pictures one each. */
+export function picturesOf(
+  given: ImageInput | readonly ImageInput[],
+  kinds: readonly number[],
+): ImageInput[] {
+  if (kinds.length < 2) return [given as ImageInput];
+  if (Array.isArray(given) && given.length === kinds.length) return given;
+  throw invalidArgument('controlImage', `must be a list of ${kinds.length}, a picture of each controlMode`);
+}
+
+/** One picture for all images, or one for each prompt: then one for each image. */
+export async function pixelsOf(input: ImageInput, options: PictureOptions): Promise<Float32Array> {
+  const { width, height, batch, signal } = options;
+  const loaded = preparedBy(options, await loadImages('controlImage', input, 3, signal));
+  const count = countOf(loaded);
+  if (batch % count !== 0) {
+    throw invalidArgument(
+      'controlImage',
+      `has ${count} pictures for ${batch} images; give one, or one for each prompt`,
+    );
+  }
+  const { data } = await toRgb('controlImage', loaded, width, height, signal);
+  if (count === 1 || count === batch) return data;
+  const each = data.length / count;
+  return spread(
+    Array.from({ length: count }, (_, i) => data.subarray(i * each, (i + 1) * each)),
+    batch,
+  );
+}
+
+/** Pictures that are made ready when they are read, at the size of the run: lines stay as thin as they are drawn. */
+function preparedBy(
+  { width, height, preprocess: kind, resize }: PictureOptions,
+  loaded: LoadedImages,
+): LoadedImages {
+  if (kind === 'none' && resize === 'stretch') return loaded;
+  if (!('images' in loaded)) {
+    const name = kind === 'none' ? 'controlResize' : 'controlPreprocess';
+    throw invalidArgument(name, 'is for pictures; controlImage is a tensor, which is taken as it is');
+  }
+  const images = loaded.images.map((picture) => ({
+    width,
+    height,
+    async read(signal: AbortSignal | undefined) {
+      const fitted = await fitTo(await picture.read(signal), width, height, resize, signal);
+      return kind === 'none' ? fitted : preprocess(fitted, kind, signal ? { signal } : {});
+    },
+  }));
+  return { images };
+}
+
+/** For each image what belongs to its prompt, of one for each prompt. */
+export function spread(parts: readonly Float32Array[], batch: number): Float32Array {
+  return concat(
+    Array.from({ length: batch }, (_, i) => parts[Math.floor((i * parts.length) / batch)] as Float32Array),
+  );
+}
