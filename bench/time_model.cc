@@ -16,9 +16,11 @@ constexpr int kChunk = 64;            // of k, in values of 16 bits
 
 struct Tile {
   int rows, columns;
+  bool pairs = false;
 };
-// matmul_sm90.cu's.
-constexpr Tile kTiles[] = {{64, 160}, {128, 128}, {128, 160}, {256, 160}, {128, 256}};
+// matmul_sm90.cu's, and matmul_sm90_pairs.cu's.
+constexpr Tile kTiles[] = {{64, 160},  {128, 128},      {128, 160},       {256, 160},
+                           {128, 256}, {64, 160, true}, {128, 160, true}, {128, 256, true}};
 
 bool is_narrow(const Op& op) {
   return op.kind == OpKind::conv && op.conv.y.shape.c <= 8 && op.conv.kernel_h == 3 &&
@@ -32,16 +34,18 @@ Estimate product(double m, double n, int chunks, double bytes, cuda::Finish fini
   for (const Tile& tile : kTiles)
     for (const int splits : {1, 2, 3, 4, 5, 6, 8, 10, 12, 16}) {
       const cuda::Finish one = splits > 1 ? cuda::Finish::apart : finish;
-      if (splits > 1 && chunks < 4 * splits) continue;
-      const double tiles = std::ceil(m / tile.rows) * std::ceil(n / tile.columns);
-      const cuda::HopperProduct product{tile.rows, tile.columns, tiles, chunks,
-                                        splits,    one,          m * n, fp8};
+      const double down = std::ceil(m / tile.rows);
+      if ((splits > 1 && chunks < 4 * splits) || (tile.pairs && (fp8 || std::fmod(down, 2) != 0)))
+        continue;
+      const double tiles = down * std::ceil(n / tile.columns);
+      const cuda::HopperProduct product{tile.rows, tile.columns, tiles, chunks,    splits,
+                                        one,       m * n,        fp8,   tile.pairs};
       const double time = std::max(cuda::hopper_cycles(product, chip.multiprocessors) / chip.clock,
                                    bytes / (kMemory * chip.memory_bytes));
       if (best.predicted > 0 && time >= best.predicted) continue;
       best.predicted = time;
       best.choice = std::to_string(tile.rows) + "x" + std::to_string(tile.columns) +
-                    (splits > 1 ? "/" + std::to_string(splits) : "");
+                    (tile.pairs ? " pairs" : "") + (splits > 1 ? "/" + std::to_string(splits) : "");
     }
   return best;
 }
@@ -140,7 +144,7 @@ double attention(const Attention& op, const Chip& chip) {
   const double units =
       double(op.outer) * op.inner * op.heads * std::ceil(double(op.query.length) / kQueries);
   const double cycles =
-      std::ceil(keys / tile->keys) * one + kUnitWaits + (tiles == kFewKeys ? 0 : kUnit);
+      std::ceil(keys / tile->keys) * one + kUnitWaits + (keys <= kMostFewKeys ? 0 : kUnit);
   return (kAttentionStart + std::ceil(units / chip.multiprocessors) * cycles) / chip.clock;
 }
 

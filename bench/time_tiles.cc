@@ -3,8 +3,10 @@
 namespace deepcache::bench {
 namespace {
 
-constexpr const char* kTiles[] = {"sm90_128x256", "sm90_256x160", "sm90_128x160", "sm90_128x128",
-                                  "sm90_64x160",  "sm80_128x160", "sm80_128x128", "sm80_64x64"};
+constexpr const char* kTiles[] = {"sm90_128x256",       "sm90_256x160",      "sm90_128x160",
+                                  "sm90_128x128",       "sm90_64x160",       "sm90_128x256_pairs",
+                                  "sm90_128x160_pairs", "sm90_64x160_pairs", "sm80_128x160",
+                                  "sm80_128x128",       "sm80_64x64"};
 
 }  // namespace
 

@@ -39,6 +39,16 @@ DEVICE void mbarrier_arrive(uint64_t* barrier) {
   asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(barrier))
                : "memory");
 }
+// At the barrier that lies in the same place in the shared memory of a block of the cluster.
+DEVICE void mbarrier_arrive_in_cluster(uint64_t* barrier, int block) {
+  asm volatile(
+      "{\n.reg .b32 there;\n"
+      "mapa.shared::cluster.u32 there, %0, %1;\n"
+      "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [there];\n}" ::"r"(
+          shared_address(barrier)),
+      "r"(block)
+      : "memory");
+}
 // Arrives, and announces bytes that TMA is going to write.
 DEVICE void mbarrier_arrive_expect(uint64_t* barrier, int bytes) {
   asm volatile(
@@ -101,6 +111,16 @@ DEVICE void tma_load_2d(void* to, const TensorMap* map, uint64_t* barrier, int c
       "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes "
       "[%0], [%1, {%3, %4}], [%2];" ::"r"(shared_address(to)),
       "l"(map), "r"(shared_address(barrier)), "r"(c0), "r"(c1)
+      : "memory");
+}
+// To the same place in the shared memory of each block of the cluster whose bit is set; the bytes
+// count for the barrier there.
+DEVICE void tma_load_2d_to_cluster(void* to, const TensorMap* map, uint64_t* barrier,
+                                   unsigned blocks, int c0, int c1) {
+  asm volatile(
+      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes"
+      ".multicast::cluster [%0], [%1, {%3, %4}], [%2], %5;" ::"r"(shared_address(to)),
+      "l"(map), "r"(shared_address(barrier)), "r"(c0), "r"(c1), "h"(uint16_t(blocks))
       : "memory");
 }
 DEVICE void tma_load_4d(void* to, const TensorMap* map, uint64_t* barrier, int c0, int c1, int c2,

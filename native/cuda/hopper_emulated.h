@@ -18,6 +18,9 @@ DEVICE void mbarrier_init_fence() { emulator::mbarrier_init_fence(); }
 DEVICE void mbarrier_arrive(uint64_t* barrier, EMULATOR_AT) {
   emulator::mbarrier_arrive(barrier, 0, file, line);
 }
+DEVICE void mbarrier_arrive_in_cluster(uint64_t* barrier, int block, EMULATOR_AT) {
+  emulator::mbarrier_arrive_in_cluster(barrier, block, file, line);
+}
 DEVICE void mbarrier_arrive_expect(uint64_t* barrier, int bytes, EMULATOR_AT) {
   emulator::mbarrier_arrive(barrier, bytes, file, line);
 }
@@ -38,6 +41,10 @@ DEVICE void store_to_cluster(float2* to, int block, float2 value, uint64_t* barr
 DEVICE void tma_load_2d(void* to, const TensorMap* map, uint64_t* barrier, int c0, int c1,
                         EMULATOR_AT) {
   emulator::tma_load(to, map, barrier, {c0, c1}, file, line);
+}
+DEVICE void tma_load_2d_to_cluster(void* to, const TensorMap* map, uint64_t* barrier,
+                                   unsigned blocks, int c0, int c1, EMULATOR_AT) {
+  emulator::tma_load_to_cluster(to, map, barrier, blocks, {c0, c1}, file, line);
 }
 DEVICE void tma_load_4d(void* to, const TensorMap* map, uint64_t* barrier, int c0, int c1, int c2,
                         int c3, EMULATOR_AT) {

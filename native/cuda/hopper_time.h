@@ -18,8 +18,9 @@ struct HopperProduct {
   int chunks;         // of k, each 128 bytes deep: 64 values, or 128 of e4m3 in the same time
   int splits;         // of them
   Finish finish;
-  double outputs;    // rows times columns of the whole product
-  bool fp8 = false;  // codes of e4m3, whose sums get scales
+  double outputs;      // rows times columns of the whole product
+  bool fp8 = false;    // codes of e4m3, whose sums get scales
+  bool pairs = false;  // of blocks, each of which fetches half of the columns' weights for both
 };
 
 namespace hopper_time {
@@ -49,6 +50,8 @@ constexpr double instructions_per_sum(Finish finish) {
       return 5.4;
   }
 }
+// Of a pair, until both blocks have started.
+constexpr double kMeet = 500;
 // Waiting for the first chunk of all, for a tile's first products, and for the residual of a
 // thread's rows but the first.
 constexpr double kStart = 1000, kRefill = 200, kResidual = 500;
@@ -69,10 +72,11 @@ inline double efficiency(int rows, int columns) {
   return kPipeline * std::min(1.0, products * width / 2 / port);
 }
 
-inline double chunk_cycles(int rows, int columns) {
+inline double chunk_cycles(int rows, int columns, bool pairs) {
+  const double fetched = rows + (pairs ? columns / 2 : columns);
   const double products = double(rows) * columns * kChunk / kProductsPerCycle;
-  return std::max({products / efficiency(rows, columns),
-                   double(rows + columns) * kChunk * 2 / kCacheBytes, kProducer * kAloneCycles});
+  return std::max({products / efficiency(rows, columns), fetched * kChunk * 2 / kCacheBytes,
+                   kProducer * kAloneCycles});
 }
 
 }  // namespace hopper_time
@@ -87,8 +91,8 @@ inline double hopper_cycles(const HopperProduct& p, int multiprocessors) {
       kRefill;
   if (p.finish == Finish::residual || p.finish == Finish::general)
     tile += kResidual * (p.rows < 256 ? 1 : 3);
-  const double cycles =
-      kStart + kFirst * kAloneCycles + waves * (chunks * chunk_cycles(p.rows, p.columns) + tile);
+  const double cycles = kStart + (p.pairs ? kMeet : 0) + kFirst * kAloneCycles +
+                        waves * (chunks * chunk_cycles(p.rows, p.columns, p.pairs) + tile);
   if (p.finish != Finish::apart) return cycles;
   return cycles + kApart +
          p.outputs * kApartBytes * p.splits / (kApartCacheBytes * multiprocessors);

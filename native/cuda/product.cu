@@ -34,6 +34,9 @@ void launch_sums(const Product& product, const gpu::Properties& gpu, Stream stre
   if (is_sm90(product.tile) && product.args.fp8)
     launch_matmul_e4m3_sm90<Half>(product.args, product.boxes, product.tile, gpu.most_blocks(),
                                   stream);
+  else if (has_pairs(product.tile))
+    launch_matmul_sm90_pairs<T>(product.args, product.boxes, product.tile, gpu.most_blocks(),
+                                stream);
   else if (is_sm90(product.tile))
     launch_matmul_sm90<T>(product.args, product.boxes, product.tile, gpu.most_blocks(), stream);
   else if (product.tile == MatmulTile::narrow_64x8)
@@ -59,6 +62,7 @@ std::string describe(const Product& product) {
   std::string text = a.fp8 ? "matmul e4m3 " : "matmul ";
   if (is_sm90(product.tile)) text += "sm_90a ";
   text += std::to_string(tile.rows) + "x" + std::to_string(tile.columns);
+  if (has_pairs(product.tile)) text += "_pairs";
   if (a.phases > 1) text += ", " + std::to_string(a.phases) + " phases";
   if (a.segment_count > 1) text += ", with its shortcut";
   if (a.splits > 1) text += ", k split in " + std::to_string(a.splits);

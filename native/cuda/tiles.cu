@@ -12,11 +12,18 @@ struct NamedTile {
   const char* name;
 };
 constexpr NamedTile kTiles[] = {
-    {MatmulTile::narrow_64x8, "narrow_64x8"},   {MatmulTile::sm80_64x64, "sm80_64x64"},
-    {MatmulTile::sm80_128x128, "sm80_128x128"}, {MatmulTile::sm80_128x160, "sm80_128x160"},
-    {MatmulTile::sm90_128x128, "sm90_128x128"}, {MatmulTile::sm90_128x160, "sm90_128x160"},
-    {MatmulTile::sm90_256x160, "sm90_256x160"}, {MatmulTile::sm90_128x256, "sm90_128x256"},
+    {MatmulTile::narrow_64x8, "narrow_64x8"},
+    {MatmulTile::sm80_64x64, "sm80_64x64"},
+    {MatmulTile::sm80_128x128, "sm80_128x128"},
+    {MatmulTile::sm80_128x160, "sm80_128x160"},
+    {MatmulTile::sm90_128x128, "sm90_128x128"},
+    {MatmulTile::sm90_128x160, "sm90_128x160"},
+    {MatmulTile::sm90_256x160, "sm90_256x160"},
+    {MatmulTile::sm90_128x256, "sm90_128x256"},
     {MatmulTile::sm90_64x160, "sm90_64x160"},
+    {MatmulTile::sm90_128x160_pairs, "sm90_128x160_pairs"},
+    {MatmulTile::sm90_128x256_pairs, "sm90_128x256_pairs"},
+    {MatmulTile::sm90_64x160_pairs, "sm90_64x160_pairs"},
 };
 
 int parts(int whole, int part) { return (whole + part - 1) / part; }
@@ -59,7 +66,7 @@ double cost(const MatmulArgs& args, const MatmulChoice& choice, int tiles_down,
   if (!is_sm90(choice.tile)) return sm80_cycles(args, choice, tiles, multiprocessors);
   const double outputs = double(args.phases) * args.rows * args.columns;
   return hopper_cycles({info.rows, info.columns, tiles, chunk_count(args, true), choice.splits,
-                        finish_of(args, choice.splits), outputs, args.fp8},
+                        finish_of(args, choice.splits), outputs, args.fp8, has_pairs(choice.tile)},
                        multiprocessors);
 }
 
@@ -100,9 +107,11 @@ std::vector<MatmulChoice> rank_choices(const MatmulArgs& args, const gpu::Proper
   constexpr int kSplits[] = {1, 2, 3, 4, 5, 6, 8, 10, 12, 16};
   constexpr int kLeastChunks = 4;  // of a split's part
   std::vector<std::pair<double, MatmulChoice>> choices;
+  const bool pairs = gpu.hopper && gpu.clusters && !args.fp8 && matmul_sm90_pairs_fit();
   for (const auto& [tile, name] : kTiles) {
-    if (!serves(args, tile, gpu)) continue;
+    if (!serves(args, tile, gpu) || (has_pairs(tile) && !pairs)) continue;
     const int chunks = chunk_count(args, is_sm90(tile)), tiles_down = count_down(args, tile);
+    if (has_pairs(tile) && tiles_down % 2 != 0) continue;
     for (const int splits : kSplits) {
       if (splits > 1 && splits * kLeastChunks > chunks) break;
       const MatmulChoice choice{tile, splits};
@@ -161,7 +170,7 @@ void map_inputs(const MatmulArgs& args, MatmulTile tile, gpu::MapType type, Matm
         type, s.weight,
         {{s.weight_stride, bytes, chunk, 1},
          {(long long)args.phases * packed_rows(args.columns), (long long)s.weight_stride * bytes,
-          matmul_tile_info(tile).columns * (PLANTED(80) ? 2 : 1), 1}},
+          (matmul_tile_info(tile).columns >> has_pairs(tile)) * (PLANTED(80) ? 2 : 1), 1}},
         gpu::Swizzle::bytes128);
   }
 }

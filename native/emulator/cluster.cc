@@ -10,17 +10,23 @@
 
 namespace deepcache::emulator {
 
+Block& cluster_block(int rank, const char* what, const char* file, int line) {
+  if (rank < 0 || unsigned(rank) >= cluster_size)
+    fail(file, line, "%s: the cluster has no block %d", what, rank);
+  if (cluster_size > 1 && !current->met_cluster)
+    fail(file, line, "%s: the cluster's other blocks need not have started", what);
+  Block& block = current->block->peers[rank];
+  if (block.live == 0) fail(file, line, "%s: block %d of the cluster has ended", what, rank);
+  return block;
+}
+
 void store_to_cluster(void* to, int rank, uint64_t value, void* barrier, const char* file,
                       int line) {
   Internal internal;
   constexpr size_t kBytes = sizeof value;
   require_shared(to, kBytes, kBytes, "st.async", file, line);
-  if (rank < 0 || unsigned(rank) >= cluster_size)
-    fail(file, line, "st.async: the cluster has no block %d", rank);
-  if (!current->met_cluster)
-    fail(file, line, "st.async: the cluster's other blocks need not have started");
   const Block& own = *current->block;
-  Block& peer = own.peers[rank];
+  Block& peer = cluster_block(rank, "st.async", file, line);
   const auto there = [&](void* data) {
     return peer.shared + (static_cast<char*>(data) - own.shared);
   };

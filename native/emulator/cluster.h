@@ -1,14 +1,19 @@
 #pragma once
 
-// Stores to the shared memory of other blocks of a cluster (st.async).
+// The other blocks of a cluster, and stores to their shared memory (st.async).
 
 #include <cstdint>
 
 namespace deepcache::emulator {
 
+struct Block;
+
+// Block `rank` of the running thread's cluster, for `what` to access. All blocks must have started
+// (the thread has waited for the cluster's barrier before), and that one must not have ended.
+Block& cluster_block(int rank, const char* what, const char* file, int line);
+
 // Stores eight bytes where `to` is in block `rank` of the cluster, later; they count for the
-// barrier there. All blocks must have started: the thread has waited for the cluster's barrier
-// before.
+// barrier there.
 void store_to_cluster(void* to, int rank, uint64_t value, void* barrier, const char* file,
                       int line);
 

@@ -1,5 +1,6 @@
 #include "mbarrier.h"
 
+#include "cluster.h"
 #include "scheduler.h"
 #include "shared_memory.h"
 
@@ -33,6 +34,13 @@ void end_phase_if_complete(Mbarrier& m, const char* file, int line) {
   m.waiting.clear();
 }
 
+void arrive(Mbarrier& m, int bytes, const char* file, int line) {
+  release(m.tokens[m.phase & 1]);
+  m.bytes += bytes;
+  m.pending--;
+  end_phase_if_complete(m, file, line);
+}
+
 }  // namespace
 
 void mbarrier_init(void* barrier, int count, const char* file, int line) {
@@ -54,11 +62,16 @@ void mbarrier_init_fence() {
 
 void mbarrier_arrive(void* barrier, int bytes, const char* file, int line) {
   Internal internal;
-  Mbarrier& m = find(*current->block, barrier, file, line);
-  release(m.tokens[m.phase & 1]);
-  m.bytes += bytes;
-  m.pending--;
-  end_phase_if_complete(m, file, line);
+  arrive(find(*current->block, barrier, file, line), bytes, file, line);
+}
+
+void mbarrier_arrive_in_cluster(void* barrier, int rank, const char* file, int line) {
+  Internal internal;
+  Block& peer = cluster_block(rank, "mbarrier.arrive", file, line);
+  char* const there = peer.shared + (static_cast<char*>(barrier) - current->block->shared);
+  Mbarrier& m = find(peer, there, file, line);
+  m.remote |= &peer != current->block;
+  arrive(m, 0, file, line);
 }
 
 void mbarrier_wait(void* barrier, int parity, bool cluster, const char* file, int line) {
@@ -73,7 +86,7 @@ void mbarrier_wait(void* barrier, int parity, bool cluster, const char* file, in
   }
   if (m.remote && !cluster)
     fail(file, line,
-         "mbarrier_wait: other blocks' stores are seen only by a wait of cluster scope");
+         "mbarrier_wait: what other blocks did is seen only by a wait of cluster scope");
   acquire(m.tokens[parity]);
 }
 

@@ -14,6 +14,8 @@ void mbarrier_init(void* barrier, int count, const char* file, int line);
 void mbarrier_init_fence();
 // `bytes` more are going to come in this phase.
 void mbarrier_arrive(void* barrier, int bytes, const char* file, int line);
+// At the barrier that lies in the same place in block `rank` of the cluster.
+void mbarrier_arrive_in_cluster(void* barrier, int rank, const char* file, int line);
 // Until the phase of this parity has ended. cluster: what other blocks stored is seen after it.
 void mbarrier_wait(void* barrier, int parity, bool cluster, const char* file, int line);
 

@@ -182,9 +182,10 @@ EMULATOR_UNTRACED void fiber_main() {
   for (const AsyncOp& op : async_ops) {
     if (op.kind == AsyncOp::store_read && op.issuer == current)
       fail(fiber.file, fiber.line, "the thread returns before its TMA stores read shared memory");
-    if (op.kind == AsyncOp::load && op.issuer->block == fiber.block && fiber.block->live == 1)
+    if (op.target != fiber.block || fiber.block->live > 1) continue;
+    if (op.kind == AsyncOp::load)
       fail(fiber.file, fiber.line, "the block ends with TMA loads still in flight");
-    if (op.target == fiber.block && fiber.block->live == 1)
+    else
       fail(fiber.file, fiber.line, "the block ends with its cluster's stores to it in flight");
   }
   // On a GPU the grids may overlap.

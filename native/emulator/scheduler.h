@@ -21,7 +21,7 @@ struct AsyncOp {
   Fiber* issuer;
   bool committed = false;   // a store
   bool late = false;        // not before something waits for it
-  Block* target = nullptr;  // of a cluster_store
+  Block* target = nullptr;  // of a load or cluster_store
 };
 
 extern std::vector<AsyncOp> async_ops;

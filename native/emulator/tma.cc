@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "async_proxy.h"
+#include "cluster.h"
 #include "mbarrier.h"
 #include "previous_grid.h"
 #include "scheduler.h"
@@ -126,22 +127,24 @@ void start(AsyncOp op) {
 
 // `visit_box(load)` calls load(row, coordinates) for the rows of the box.
 template <typename VisitBox>
-void load(void* to, const MapFields& map, void* barrier, const VisitBox& visit_box,
+void load(Block& block, void* to, const MapFields& map, void* barrier, const VisitBox& visit_box,
           const char* file, int line) {
   require_box(to, map, "TMA load", file, line);
   require_ordered(map.data, "TMA load", file, line);
-  mbarrier_require_fenced(*current->block, barrier, file, line);
+  const auto there = [&](void* own) {
+    return block.shared + (static_cast<char*>(own) - current->block->shared);
+  };
+  char *const target = there(to), *const full = there(barrier);
+  mbarrier_require_fenced(block, full, file, line);
   const size_t bytes = map.bytes();
   statistics.tma_bytes += bytes;
-  Block* const block = current->block;
-  char* const target = static_cast<char*>(to);
-  mark_loaded(*block, target, bytes);
-  fill_both(*block, target, 0xff, bytes);
-  const auto run = [=] {
-    visit_box([&](int row, const Coordinates& at) { load_row(map, *block, target, row, at); });
-    mbarrier_complete(*block, barrier, int64_t(bytes), file, line);
+  mark_loaded(block, target, bytes);
+  fill_both(block, target, 0xff, bytes);
+  const auto run = [=, &block] {
+    visit_box([&](int row, const Coordinates& at) { load_row(map, block, target, row, at); });
+    mbarrier_complete(block, full, int64_t(bytes), file, line);
   };
-  start({AsyncOp::load, run, current});
+  start({AsyncOp::load, run, current, false, false, &block});
 }
 
 // What the running thread's committed stores have left to do.
@@ -162,7 +165,18 @@ void tma_load(void* to, const CUtensorMap* map, void* barrier, Coordinates coord
   Internal internal;
   const MapFields fields = decode(map, coordinates.size(), false, file, line);
   const auto rows = [=](const auto& visit) { for_rows(fields, coordinates, visit); };
-  load(to, fields, barrier, rows, file, line);
+  load(*current->block, to, fields, barrier, rows, file, line);
+}
+
+void tma_load_to_cluster(void* to, const CUtensorMap* map, void* barrier, unsigned blocks,
+                         Coordinates coordinates, const char* file, int line) {
+  Internal internal;
+  const MapFields fields = decode(map, coordinates.size(), false, file, line);
+  const auto rows = [=](const auto& visit) { for_rows(fields, coordinates, visit); };
+  if (blocks == 0 || blocks >> 16) fail(file, line, "TMA load: to the blocks %x", blocks);
+  for (int rank = 0; blocks >> rank; rank++)
+    if (blocks >> rank & 1)
+      load(cluster_block(rank, "TMA load", file, line), to, fields, barrier, rows, file, line);
 }
 
 void tma_load_im2col(void* to, const CUtensorMap* map, void* barrier, Coordinates coordinates,
@@ -172,7 +186,7 @@ void tma_load_im2col(void* to, const CUtensorMap* map, void* barrier, Coordinate
   for (const int offset : offsets)
     if (offset < 0 || offset > 255) fail(file, line, "TMA: im2col offset %d", offset);
   const auto pixels = [=](const auto& visit) { for_pixels(fields, coordinates, offsets, visit); };
-  load(to, fields, barrier, pixels, file, line);
+  load(*current->block, to, fields, barrier, pixels, file, line);
 }
 
 void tma_store(const CUtensorMap* map, const void* from, Coordinates coordinates, const char* file,

@@ -13,6 +13,9 @@ namespace deepcache::emulator {
 // Coordinates are innermost first. The target holds NaN from the issue until the copy is done.
 void tma_load(void* to, const CUtensorMap* map, void* barrier, std::vector<int> coordinates,
               const char* file, int line);
+// The same to the blocks of the cluster whose bits `blocks` has, for the barrier of each.
+void tma_load_to_cluster(void* to, const CUtensorMap* map, void* barrier, unsigned blocks,
+                         std::vector<int> coordinates, const char* file, int line);
 void tma_load_im2col(void* to, const CUtensorMap* map, void* barrier, std::vector<int> coordinates,
                      std::array<int, 2> offsets, const char* file, int line);
 // Reads what the async proxy sees (async_proxy.h), at any time until it is waited for.

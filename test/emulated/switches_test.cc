@@ -64,6 +64,24 @@ TEST(quick_switches_disable_features) {
   }
 }
 
+// Without clusters there are no pairs.
+TEST(quick_switches_clusters_of_products) {
+  const Emulation emulation(1, emulator::Async::late);
+  const auto pairs = [&] {
+    const CaseResult result =
+        run_case(find_case("conv_linear_pairs"), *backend(kSm90), {2e-3, true});
+    CHECK_EQ(result.problem, std::string());
+    return result.kernel.find("_pairs") != std::string::npos;
+  };
+  CHECK(pairs());
+  {
+    const Environment disable("DEEPCACHE_CUDA_DISABLE", "clusters");
+    CHECK(!pairs());
+  }
+  emulator::options.largest_cluster = 1;
+  CHECK(!pairs());
+}
+
 // A part of a GPU has no place for large clusters: smaller ones, or two kernels.
 TEST(quick_switches_clusters_that_do_not_fit) {
   const Emulation emulation(1, emulator::Async::late);

@@ -41,6 +41,34 @@ void load_kernel(const TensorMap map, LoadArgs args) {
     args.out[i] = reinterpret_cast<Half*>(shared)[i];
 }
 
+// A cluster of two blocks, each of which loads one image of a box to both.
+void cluster_kernel(const TensorMap map, Half* out, int values) {
+  wait_for_previous_grid();
+  DYNAMIC_SHARED(shared);
+  SHARED_ARRAY(uint64_t, barriers, 2);
+  uint64_t *const full = &barriers[0], *const read = &barriers[1];
+  if (threadIdx.x == 0) {
+    mbarrier_init(full, 1);
+    mbarrier_init(read, 2);
+    mbarrier_init_fence();
+  }
+  cluster_arrive();
+  cluster_wait();
+  const int rank = int(blockIdx.x), image = values / 2;
+  if (threadIdx.x == 0) {
+    mbarrier_arrive_expect(full, values * 2);
+    tma_load_2d_to_cluster(shared + rank * image * 2, &map, full, 3, 0, rank);
+  }
+  mbarrier_wait(full, 0);
+  for (int i = int(threadIdx.x); i < values; i += int(blockDim.x))
+    out[rank * values + i] = reinterpret_cast<Half*>(shared)[i];
+  // Neither block ends before both have come here.
+  if (threadIdx.x < 2) mbarrier_arrive_in_cluster(read, int(threadIdx.x));
+  mbarrier_wait_cluster(read, 0);
+  cluster_arrive();
+  cluster_wait();
+}
+
 // Where value `column` of a row lies, in values, by the rule of the PTX manual's figures: 16-byte
 // chunks of a row of `span` bytes are xored with the number of the row, counted in 128 bytes.
 size_t swizzled_place(size_t row, size_t column, size_t row_values, Swizzle swizzle) {
@@ -162,6 +190,22 @@ TEST(quick_tma_tiled_loads) {
     for (const Swizzle swizzle :
          {Swizzle::none, Swizzle::bytes32, Swizzle::bytes64, Swizzle::bytes128})
       for (const int stride : {1, 2}) check_tiled(async, swizzle, stride);
+}
+
+TEST(quick_tma_loads_to_a_cluster) {
+  constexpr int kValues = 512;  // of a row
+  Halves values(2 * kValues, 7);
+  for (const Async async : {Async::late, Async::random, Async::at_issue}) {
+    const Emulation emulation(4, async);
+    Halves out(4 * kValues);
+    const TensorMap map =
+        gpu::tiled_map(gpu::MapType::half, values.data(),
+                       {axis(kValues, 1, 256), axis(2, kValues, 1)}, Swizzle::none);
+    gpu::launch_clusters(cluster_kernel, 2, dim3(2), dim3(64), 1024, nullptr, map, out.data(), 512);
+    for (int block = 0; block < 2; block++)
+      for (int i = 0; i < 512; i++)
+        CHECK_EQ(out[size_t(block * 512 + i)], values[size_t(i / 256 * kValues + i % 256)]);
+  }
 }
 
 TEST(quick_tma_im2col_loads) {

@@ -2,6 +2,7 @@
 // is found again.
 
 #include <algorithm>
+#include <span>
 #include <thread>
 
 #include "emulated.h"
@@ -32,6 +33,12 @@ constexpr TunedCase kCases[] = {
 constexpr const char* kSm80Tiles[] = {"sm80_64x64", "sm80_128x128", "sm80_128x160"};
 constexpr const char* kSm90Tiles[] = {"sm90_64x160", "sm90_128x128", "sm90_128x160", "sm90_256x160",
                                       "sm90_128x256"};
+// Those whose tiles pairs of blocks can compute.
+constexpr TunedCase kPairedCases[] = {
+    {"conv_linear_pairs", "1x1x500x200,1x1/1:840+0,act0,residual", 3},
+    {"conv_3x3_pairs", "2x16x15x136,3x3/1:72+0,act0,row", 4},
+};
+constexpr const char* kPairs[] = {"sm90_64x160_pairs", "sm90_128x160_pairs", "sm90_128x256_pairs"};
 
 const OpCase& find_case(const std::string& name) {
   for (const OpCase& test : op_cases())
@@ -51,12 +58,11 @@ void check_choice(cuda::CudaBackend& gpu, const TunedCase& test, const std::stri
     throw Failure(line + " is not followed: " + result.kernel);
 }
 
-template <size_t kTiles>
-void check_choices(int device, const char* const (&tiles)[kTiles], uint64_t seed, Async async,
-                   const std::vector<int>& all_splits) {
+void check_choices(int device, std::span<const char* const> tiles, uint64_t seed, Async async,
+                   const std::vector<int>& all_splits, std::span<const TunedCase> cases = kCases) {
   const Emulation emulation(seed, async, 2);
   cuda::CudaBackend gpu(*deepcache_cuda_api(), device, ActivationType::bf16);
-  for (const TunedCase& test : kCases)
+  for (const TunedCase& test : cases)
     for (const char* tile : tiles)
       for (const int splits : all_splits)
         if (splits <= test.most_splits) check_choice(gpu, test, tile, splits);
@@ -68,6 +74,13 @@ const std::vector<int> kFewSplits = {1, 5}, kManySplits = {1, 2, 3, 5, 12};
 
 TEST(quick_tuning_choices_sm80) { check_choices(kSm80, kSm80Tiles, 1, Async::late, kFewSplits); }
 TEST(quick_tuning_choices_sm90) { check_choices(kSm90, kSm90Tiles, 2, Async::random, kFewSplits); }
+TEST(quick_tuning_choices_of_pairs) {
+  check_choices(kSm90, kPairs, 8, Async::late, {1, 2}, kPairedCases);
+}
+TEST(all_tuning_choices_of_pairs) {
+  check_choices(kSm90, kPairs, 9, Async::random, {1, 3}, kPairedCases);
+  check_choices(kSm90, kPairs, 10, Async::at_issue, {2}, kPairedCases);
+}
 TEST(all_tuning_choices_sm80) { check_choices(kSm80, kSm80Tiles, 3, Async::random, kManySplits); }
 TEST(all_tuning_choices_sm90) { check_choices(kSm90, kSm90Tiles, 4, Async::late, kManySplits); }
 TEST(all_tuning_choices_at_issue) {

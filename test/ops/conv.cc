@@ -239,6 +239,11 @@ std::vector<OpCase> conv_cases() {
                                          .residual = true,
                                          .scale = 0.5f,
                                          .residual_scale = 2}),
+      // An even number of Hopper's tiles of any size lie below each other: pairs share weights.
+      conv_case("linear_pairs", {.x = {1, 1, 500, 840}, .y = {1, 1, 500, 200}, .residual = true}),
+      conv_case(
+          "3x3_pairs",
+          {.x = {2, 16, 15, 72}, .y = {2, 16, 15, 136}, .kernel = 3, .pad = 1, .row_samples = 2}),
       conv_case("geglu_eights", {.x = {1, 1, 300, 72},
                                  .y = {1, 1, 300, 176},
                                  .recipe = Recipe::geglu,

@@ -116,8 +116,19 @@ enum class MatmulTile : uint8_t {
   sm90_128x160,
   sm90_256x160,
   sm90_128x256,
+  // By pairs of blocks (matmul_sm90_pairs.cu).
+  sm90_64x160_pairs,
+  sm90_128x160_pairs,
+  sm90_128x256_pairs,
 };
 inline bool is_sm90(MatmulTile tile) { return tile >= MatmulTile::sm90_64x160; }
+inline bool has_pairs(MatmulTile tile) { return tile >= MatmulTile::sm90_64x160_pairs; }
+// What each block of a pair computes.
+inline MatmulTile unpaired(MatmulTile tile) {
+  if (tile == MatmulTile::sm90_64x160_pairs) return MatmulTile::sm90_64x160;
+  if (tile == MatmulTile::sm90_128x160_pairs) return MatmulTile::sm90_128x160;
+  return tile == MatmulTile::sm90_128x256_pairs ? MatmulTile::sm90_128x256 : tile;
+}
 
 struct MatmulTileInfo {
   int rows, columns, threads;
@@ -152,7 +163,13 @@ void launch_matmul_sm80(const MatmulArgs& args, MatmulTile tile, Stream stream);
 template <typename T>
 void launch_matmul_sm90(const MatmulArgs& args, const MatmulBoxes& boxes, MatmulTile tile,
                         int blocks, Stream stream);
-// The same of codes (args.fp8).
+// The same by pairs.
+template <typename T>
+void launch_matmul_sm90_pairs(const MatmulArgs& args, const MatmulBoxes& boxes, MatmulTile tile,
+                              int blocks, Stream stream);
+// Whether the device in use has place for them.
+bool matmul_sm90_pairs_fit();
+// Without pairs, of codes (args.fp8).
 template <typename T>
 void launch_matmul_e4m3_sm90(const MatmulArgs& args, const MatmulBoxes& boxes, MatmulTile tile,
                              int blocks, Stream stream);

@@ -15,6 +15,7 @@ constexpr int kConsumers = 2, kThreads = (1 + kConsumers) * 128;
 template <int kRows_, int kColumns_, int kStages_>
 struct Tile {
   static constexpr int kRows = kRows_, kColumns = kColumns_, kStages = kStages_;
+  static constexpr int kPairs = 0;
   static constexpr bool kSideBySide = kRows == 64;
   static constexpr int kWidth = kSideBySide ? kColumns / 2 : kColumns;  // columns of a consumer
   static constexpr int kParts = kSideBySide ? 1 : kRows / 128;          // of 64 rows, of a consumer
@@ -27,6 +28,13 @@ struct Tile {
       kStages * (kBytesA + kBytesB + 2 * sizeof(uint64_t)) + kConsumers * kBytesColumns;
   static_assert(kBytesA % 1024 == 0 && kWidth * kRowBytes % 1024 == 0);
   static_assert(kSharedBytes <= 227 * 1024);
+};
+
+// Of a pair of blocks, a cluster of two whose tiles lie one above the other: each fetches half of
+// the weights, for both.
+template <typename Tile>
+struct Pairs : Tile {
+  static constexpr int kPairs = 1;
 };
 
 template <typename Tile>
@@ -42,7 +50,7 @@ struct Shared {
   DEVICE void initialise() const {
     for (int i = 0; i < Tile::kStages; i++) {
       mbarrier_init(&full[i], 1);
-      mbarrier_init(&empty[i], PLANTED(20) ? 4 : 8);  // the consumers' warps
+      mbarrier_init(&empty[i], (PLANTED(20) ? 4 : 8) << Tile::kPairs);  // the consumers' warps
     }
     mbarrier_init_fence();
   }
@@ -61,6 +69,21 @@ struct Schedule {
   int longer = 0;  // parts that have one more
 };
 
+// The numbers of a block's items; both blocks of a pair have the same.
+template <typename Tile>
+DEVICE int first_item() {
+  return int(blockIdx.x) >> Tile::kPairs;
+}
+template <typename Tile>
+DEVICE int item_step() {
+  return int(gridDim.x) >> Tile::kPairs;
+}
+// Which block of a pair this is.
+template <typename Tile>
+DEVICE int rank_in_pair() {
+  return int(blockIdx.x) & Tile::kPairs;
+}
+
 // What a block computes next: a box of a phase's pixels by a tile's columns, over chunks
 // [first, first + count) of k.
 struct Work {
@@ -73,6 +96,7 @@ DEVICE Work find_work(const MatmulBoxes& boxes, const Schedule& all, int item) {
   Work work;
   work.column = all.columns.take(item) * Tile::kColumns;
   work.split = all.splits.take(item);
+  item = item << Tile::kPairs | rank_in_pair<Tile>();
   work.x = all.across.take(item) * boxes.w;
   work.y = all.down.take(item) * boxes.h;
   work.sample = all.deep.take(item) * boxes.n;

@@ -21,15 +21,26 @@ DEVICE void run_block(const MatmulArgs& args, const MatmulBoxes& boxes, const Sc
     prefetch_map(&boxes.x[0][0]);
     shared.initialise();
   }
+  if constexpr (Tile::kPairs) {  // until the other one has initialised its barriers, too
+    cluster_arrive();
+    if (!PLANTED(31)) cluster_wait();
+  }
   __syncthreads();
   const int group = int(threadIdx.x) / 128;
   if (group == 0) {
-    registers_shrink<24>();
+    registers_shrink<Tile::kPairs ? 40 : 24>();
     if (threadIdx.x == 0) produce<Operand>(args, boxes, schedule, shared);
   } else {
-    registers_grow<240>();
+    registers_grow<Tile::kPairs ? 232 : 240>();
     wait_for_previous_grid();
     Consumer<T, Operand, Tile, kFinish>(args, boxes, schedule, shared, group - 1).run();
+  }
+  // While one of a pair runs, it needs the other one's barriers.
+  if constexpr (Tile::kPairs) {
+    if (PLANTED(32)) return;
+    __syncwarp();
+    cluster_arrive();
+    cluster_wait();
   }
 }
 #endif
@@ -53,7 +64,7 @@ inline Schedule make_schedule(const MatmulArgs& args, const MatmulBoxes& boxes, 
 
 template <typename Visit>
 auto with_tile(MatmulTile tile, const Visit& visit) {
-  switch (tile) {
+  switch (unpaired(tile)) {
     case MatmulTile::sm90_64x160:
       return visit(Tile<64, 160, 8>());
     case MatmulTile::sm90_128x128:
@@ -67,31 +78,37 @@ auto with_tile(MatmulTile tile, const Visit& visit) {
   }
 }
 
+template <typename Visit>
+void with_finish(Finish finish, const Visit& visit) {
+  switch (finish) {
+    case Finish::plain:
+      return visit(std::integral_constant<Finish, Finish::plain>());
+    case Finish::residual:
+      return visit(std::integral_constant<Finish, Finish::residual>());
+    case Finish::general:
+      return visit(std::integral_constant<Finish, Finish::general>());
+    case Finish::geglu:
+      return visit(std::integral_constant<Finish, Finish::geglu>());
+    case Finish::apart:
+      return visit(std::integral_constant<Finish, Finish::apart>());
+  }
+}
+
 // Calls `visit` with the tile and the way to finish as types.
 template <typename Visit>
 void with_kernel(MatmulTile tile, Finish finish, const Visit& visit) {
-  with_tile(tile, [&](auto tile) {
-    switch (finish) {
-      case Finish::plain:
-        return visit(tile, std::integral_constant<Finish, Finish::plain>());
-      case Finish::residual:
-        return visit(tile, std::integral_constant<Finish, Finish::residual>());
-      case Finish::general:
-        return visit(tile, std::integral_constant<Finish, Finish::general>());
-      case Finish::geglu:
-        return visit(tile, std::integral_constant<Finish, Finish::geglu>());
-      case Finish::apart:
-        return visit(tile, std::integral_constant<Finish, Finish::apart>());
-    }
-  });
+  with_tile(tile,
+            [&](auto tile) { with_finish(finish, [&](auto finish) { visit(tile, finish); }); });
 }
 
 template <typename Tile, typename Kernel>
 void launch_tiles(Kernel* kernel, const MatmulArgs& args, const MatmulBoxes& boxes, int blocks,
                   Stream stream) {
-  const Schedule schedule = make_schedule(args, boxes, Tile::kColumns);
-  gpu::launch(kernel, dim3(unsigned(std::min(schedule.items, blocks))), dim3(kThreads),
-              Tile::kSharedBytes, stream, args, boxes, schedule);
+  Schedule schedule = make_schedule(args, boxes, Tile::kColumns);
+  schedule.items >>= Tile::kPairs;
+  const int most = std::min(schedule.items, blocks >> Tile::kPairs) << Tile::kPairs;
+  gpu::launch_clusters(kernel, 1 + Tile::kPairs, dim3(unsigned(most)), dim3(kThreads),
+                       Tile::kSharedBytes, stream, args, boxes, schedule);
 }
 
 }  // namespace deepcache::cuda::matmul_sm90

@@ -32,7 +32,8 @@ class Consumer {
 
   DEVICE void run() {
     int turn = 0;
-    for (int item = int(blockIdx.x); item < schedule_.items; item += int(gridDim.x), turn ^= 1) {
+    for (int item = first_item<Tile>(); item < schedule_.items;
+         item += item_step<Tile>(), turn ^= 1) {
       const Work work = find_work<Tile>(boxes_, schedule_, item);
       float bias[kOwn], scales[kOwn];
       fetch_columns(work, bias, scales);
@@ -62,7 +63,8 @@ class Consumer {
   // Whether there are registers for a few columns' operands beside the sums, not for all of a row.
   static constexpr bool kTight =
       kParts * kWidth >= 256 &&
-      (kFp8 || (kParts > 1 && (kFinish == Finish::general || kFinish == Finish::geglu)));
+      (kFp8 || (kFinish == Finish::general && (kParts > 1 || Tile::kPairs)) ||
+       (kFinish == Finish::geglu && kParts > 1));
 
   struct Row {
     Fours<T, kFinish> fours;
@@ -133,14 +135,24 @@ class Consumer {
       wgmma_commit();
       if (!PLANTED(26)) wgmma_wait<1>();
       // A warp waits for its own part of a product alone, so that each gives the stage back.
-      if (lane_ == 0 && i > 0) mbarrier_arrive(&shared_.empty[previous_]);
+      if (i > 0) give_back();
       previous_ = place_.stage;
     }
   }
 
   DEVICE void finish_products() {
     if (!PLANTED(27)) wgmma_wait<0>();
-    if (lane_ == 0) mbarrier_arrive(&shared_.empty[previous_]);
+    give_back();
+  }
+
+  // The stage that has been read: to who writes it, the producers of both blocks of a pair.
+  DEVICE void give_back() const {
+    uint64_t* const empty = &shared_.empty[previous_];
+    if constexpr (Tile::kPairs) {
+      if (lane_ < 2) mbarrier_arrive_in_cluster(empty, PLANTED(33) ? rank_in_pair<Tile>() : lane_);
+    } else if (lane_ == 0) {
+      mbarrier_arrive(empty);
+    }
   }
 
   // The first row's come while the last products run.

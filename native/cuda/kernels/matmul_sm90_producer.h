@@ -97,15 +97,29 @@ DEVICE void produce(const MatmulArgs& args, const MatmulBoxes& boxes, const Sche
   const int phase_rows = packed_rows(args.columns);
   const auto load_weight = [&](const Place<kStages>& to, const Work& work, const Chunk& chunk) {
     uint64_t* const barrier = &shared.full[to.stage];
-    mbarrier_wait(&shared.empty[to.stage], PLANTED(21) ? to.parity : to.parity ^ 1);
+    uint64_t* const empty = &shared.empty[to.stage];
+    const int parity = PLANTED(21) ? to.parity : to.parity ^ 1;
+    const TensorMap* const map = &boxes.weight[chunk.segment()];
+    unsigned char* const b = shared.b + to.stage * Tile::kBytesB;
+    const int row = work.phase * phase_rows + work.column;
+    if constexpr (Tile::kPairs)
+      mbarrier_wait_cluster(empty, parity);
+    else
+      mbarrier_wait(empty, parity);
     mbarrier_arrive_expect(barrier, PLANTED(22) ? stage_bytes - Tile::kBytesB : stage_bytes);
-    tma_load_2d(shared.b + to.stage * Tile::kBytesB, &boxes.weight[chunk.segment()], barrier,
-                chunk.k(), work.phase * phase_rows + work.column);
+    if constexpr (Tile::kPairs) {
+      const int rank = rank_in_pair<Tile>();
+      tma_load_2d_to_cluster(b + rank * (Tile::kBytesB / 2), map, barrier,
+                             PLANTED(34) ? 1 << rank : 3, chunk.k(),
+                             row + rank * (Tile::kColumns / 2));
+    } else {
+      tma_load_2d(b, map, barrier, chunk.k(), row);
+    }
   };
   // Weights seldom depend on the grid before this one: those of the first stages come while it
   // ends.
   if (args.computed_weights && !PLANTED(17)) wait_for_previous_grid();
-  const Work first = find_work<Tile>(boxes, schedule, int(blockIdx.x));
+  const Work first = find_work<Tile>(boxes, schedule, first_item<Tile>());
   int ahead = first.count < kStages ? first.count : kStages;
   {
     Chunk chunk(args, first);
@@ -114,7 +128,7 @@ DEVICE void produce(const MatmulArgs& args, const MatmulBoxes& boxes, const Sche
   }
   wait_for_previous_grid();
   Place<kStages> place;
-  for (int item = int(blockIdx.x); item < schedule.items; item += int(gridDim.x)) {
+  for (int item = first_item<Tile>(); item < schedule.items; item += item_step<Tile>()) {
     const Work work = find_work<Tile>(boxes, schedule, item);
     Chunk chunk(args, work);
     for (int i = 0; i < work.count; i++, place.next(), chunk.next(), ahead--) {
