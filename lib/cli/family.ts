@@ -20,6 +20,12 @@ const OF_CLASS: Readonly<Record<string, Family>> = {
   [SVD]: 'svd',
   DDPMPipeline: 'ddpm',
   ClassConditionalLDMPipeline: 'ldm',
+  StableDiffusionControlNetImg2ImgPipeline: 'img2img',
+  StableDiffusionControlNetInpaintPipeline: 'inpaint',
+  StableDiffusionXLControlNetPipeline: 'xl',
+  StableDiffusionXLControlNetImg2ImgPipeline: 'xl-img2img',
+  StableDiffusionXLControlNetInpaintPipeline: 'xl-inpaint',
+  StableDiffusionXLAdapterPipeline: 'xl',
 };
 
 /**

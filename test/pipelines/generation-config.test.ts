@@ -43,6 +43,11 @@ test('its fields are defaults of generate, and options that are given count more
       await same({ guidanceScale: 5 }),
     ),
   ).toBe(true);
+  // A picture without it is not made again with it.
+  for (const guidanceRescale of [0, 0.3]) {
+    const { settings } = await pipe.generate({ prompt: 'a', guidanceRescale });
+    expect(settings[0]).toContain(`CFG rescale: ${guidanceRescale},`);
+  }
   // PNDM makes a call more than it has steps.
   const { stats } = await StableDiffusionImg2ImgPipeline.from(pipe).generate({
     image: new Image({ width: 64, height: 64, data: new Uint8Array(64 * 64 * 3) }),

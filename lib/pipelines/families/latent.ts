@@ -177,6 +177,8 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
           Frames: options.frames,
           ...freeNoiseFields(options.freeNoise),
           ...kind.settings(options),
+          // None is a setting of its own where the model recommends some.
+          ...(parts.defaults?.guidanceRescale && { 'CFG rescale': options.guidanceRescale }),
           ...controlFields(parts.models.controls, options),
           ...stages.settings?.(),
           ...t2iFields(parts.models.t2iAdapters, options),
