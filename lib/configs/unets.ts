@@ -135,13 +135,13 @@ const ANIMATEDIFF = {
 /** By the names that `--model-name` takes. */
 export const UNET_CONFIGS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   sd15: SD15,
-  animatediff: ANIMATEDIFF,
   'sd21-base': SD21_BASE,
   sd21: { ...SD21_BASE, sample_size: 96 },
   sdxl: SDXL,
   'sdxl-refiner': SDXL_REFINER,
   svd: SVD,
   'svd-xt': { ...SVD, num_frames: 25 },
+  animatediff: ANIMATEDIFF,
   'ddpm-cifar10': { ...DDPM, image_size: 32, ch_mult: [1, 2, 2, 2] },
   // Bedroom and church have the same network.
   'ddpm-lsun': { ...DDPM, image_size: 256, ch_mult: [1, 1, 2, 2, 4, 4] },
