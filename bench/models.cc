@@ -72,8 +72,8 @@ UnetInputs::UnetInputs(const UnetConfig& config, int batch, int height, int widt
       tokens_(tokens),
       sample_(synthetic_input("input.sample", {batch, config.in_channels, height, width})),
       context_(
-          synthetic_input("input.encoder_hidden_states", {batch, tokens, config.context_width})) {
-  if (!config.text_time) return;
+          synthetic_input("input.encoder_hidden_states", {batch, tokens, config.text_width()})) {
+  if (!config.text_time()) return;
   for (int i = 0; i < batch; ++i)
     for (const float id : {1024.f, 1024.f, 0.f, 0.f, 1024.f, 1024.f}) time_ids_.push_back(id);
   text_embeds_ = synthetic_input("input.text_embeds", {batch, pooled_text_width(config, kTimeIds)});

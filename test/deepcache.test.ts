@@ -216,6 +216,17 @@ describe('branches', () => {
   });
 });
 
+test('blocks of different numbers of layers are counted one after the other', () => {
+  const layout = { levels: 3, layersPerBlock: [1, 3, 2] };
+  expect(branchCount(3, layout.layersPerBlock)).toBe(9);
+  expect(validateBranch(8, 3, layout.layersPerBlock)).toBe(8);
+  expect(() => validateBranch(9, 3, layout.layersPerBlock)).toThrow(invalid('0 to 8'));
+  const ids = Array.from({ length: 9 }, (_, id) => branchFromHelper(id, layout));
+  expect(ids).toEqual([0, 1, 1, 2, 3, 4, 6, 7, 8]);
+  expect(branchFromPaperCode(1, 2, layout)).toBe(5);
+  expect(() => branchFromPaperCode(0, 2, layout)).toThrow(invalid('block'));
+});
+
 test("the helper's numbers, three for every block", () => {
   const of = (layersPerBlock: number) =>
     Array.from({ length: 9 }, (_, id) => branchFromHelper(id, { levels: 3, layersPerBlock }));

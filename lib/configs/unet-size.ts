@@ -43,6 +43,12 @@ export function unetDefaults(config: Fields): UnetDefaults {
   return { ...size, scale: 8, contextLength: 77 };
 }
 
+/** Width of the text that a U-Net of diffusers reads, of which its cross attention may see a projection. */
+export function textWidthOf(config: Fields): unknown {
+  const width = config.encoder_hid_dim ?? config.cross_attention_dim;
+  return Array.isArray(width) ? width[0] : width;
+}
+
 function number(value: unknown, fallback: number): number {
   return typeof value === 'number' ? value : fallback;
 }

@@ -3,7 +3,7 @@ import { show } from '../messages.js';
 
 /**
  * Branches are numbered as in DeepCacheSDHelper (cache_branch_id) for U-Nets of two layers a block: branch
- * r = (layersPerBlock + 1) * block + layer, counted from the shallowest. A retrieve step of branch r runs conv_in, the first r down units (a unit is one resnet
+ * r = (layersPerBlock + 1) * block + layer, counted from the shallowest (blocks of different numbers of layers are counted one after the other). A retrieve step of branch r runs conv_in, the first r down units (a unit is one resnet
  * with its attention, or one downsampler) and the last r + 1 up layers with the upsamplers between them.
  *
  * The helpers below convert the numbers of other DeepCache programs. All throw ERR_DEEPCACHE_INVALID_ARGUMENT for
@@ -14,20 +14,34 @@ import { show } from '../messages.js';
 export interface BranchLayout {
   /** Number of down (and up) blocks. */
   levels: number;
-  /** layers_per_block of the U-Net's configuration. */
-  layersPerBlock: number;
+  /** layers_per_block of the U-Net's configuration: of all blocks, or of each, the finest first. */
+  layersPerBlock: LayersPerBlock;
 }
 
+/** A number of layers for every block, or one for each. */
+export type LayersPerBlock = number | readonly number[];
+
 /** How many branches a U-Net has: 12 for SD 1.5, 9 for SDXL. */
-export function branchCount(levels: number, layersPerBlock: number): number {
-  return levels * (layersPerBlock + 1);
+export function branchCount(levels: number, layersPerBlock: LayersPerBlock): number {
+  return firstOfBlock(levels, layersPerBlock);
+}
+
+function layersOf(block: number, layersPerBlock: LayersPerBlock): number {
+  return typeof layersPerBlock === 'number' ? layersPerBlock : (layersPerBlock[block] ?? 0);
+}
+
+/** The branch at which a block begins: one for each layer and one for what is behind them, in all blocks before. */
+function firstOfBlock(block: number, layersPerBlock: LayersPerBlock): number {
+  let first = 0;
+  for (let i = 0; i < block; i++) first += layersOf(i, layersPerBlock) + 1;
+  return first;
 }
 
 /** Returns `branch` if the U-Net has it, and throws otherwise. */
 export function validateBranch(
   branch: number,
   levels: number,
-  layersPerBlock: number,
+  layersPerBlock: LayersPerBlock,
   name = 'cache.branch',
 ): number {
   const count = branchCount(levels, layersPerBlock);
@@ -49,8 +63,8 @@ export function branchFromPaperCode(
   { levels, layersPerBlock, attentionBlocks = levels }: BranchLayout & { attentionBlocks?: number },
 ): number {
   requireIndex('layer', layer, levels - 1);
-  requireIndex('block', block, layersPerBlock);
-  const branch = (layersPerBlock + 1) * layer + block + 1;
+  requireIndex('block', block, layersOf(layer, layersPerBlock));
+  const branch = firstOfBlock(layer, layersPerBlock) + block + 1;
   const last = branchCount(Math.min(levels, attentionBlocks), layersPerBlock) - 1;
   if (branch <= last) return branch;
   throw invalidArgument(
@@ -65,7 +79,8 @@ export function branchFromPaperCode(
  */
 export function branchFromHelper(id: number, { levels, layersPerBlock }: BranchLayout): number {
   requireIndex('cache_branch_id', id, 3 * levels - 1);
-  return (layersPerBlock + 1) * Math.floor(id / 3) + Math.min(id % 3, layersPerBlock);
+  const block = Math.floor(id / 3);
+  return firstOfBlock(block, layersPerBlock) + Math.min(id % 3, layersOf(block, layersPerBlock));
 }
 
 /** The paper's DDPM program: `--branch b`. */

@@ -7,6 +7,7 @@ export {
   branchFromPaperCode,
   branchFromPaperText,
   branchFromSvd,
+  type LayersPerBlock,
   validateBranch,
 } from './branches.js';
 export { lineFactor, withForecasts } from './forecast.js';

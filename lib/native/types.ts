@@ -257,6 +257,12 @@ export interface UnetConditions {
   readonly timeIds?: Floats;
   /** U-Nets that were distilled with guidance: the embedded guidance scale, [n, timeCondWidth]; zeros by default. */
   readonly timestepCond?: Floats;
+  /** [n, contextLength]: 1 for the tokens that are read, 0 for the others; all by default. */
+  readonly contextMask?: Floats;
+  /** [n, imageWidth], where the U-Net reads image embeddings. */
+  readonly imageEmbeds?: Floats;
+  /** [n, classWidth], where it has classes: whole numbers below classCount where that is not 0. */
+  readonly classLabels?: Floats;
   /** Pictures beside the text, at most 16. */
   readonly imagePrompts?: readonly ImagePrompt[];
 }
@@ -294,7 +300,11 @@ export interface NativeUnet extends Adaptable {
   readonly device: string;
   readonly inChannels: number;
   readonly outChannels: number;
+  /** Of the text; 0: it reads none. */
   readonly contextWidth: number;
+  readonly imageWidth: number;
+  readonly classWidth: number;
+  readonly classCount: number;
   readonly sampleHeight: number;
   readonly sampleWidth: number;
   /** Of the guidance scale's embedding; 0 when the U-Net takes none. */
@@ -307,7 +317,8 @@ export interface NativeUnet extends Adaptable {
   /** Frames that a video U-Net was trained on, else 1. */
   readonly frames: number;
   readonly levels: number;
-  readonly layersPerBlock: number;
+  /** Of each level, the finest first. */
+  readonly layersPerBlock: readonly number[];
   /** Number of valid branches. */
   readonly branches: number;
 

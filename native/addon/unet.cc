@@ -63,19 +63,25 @@ Napi::Value NativeUnet::load(const Napi::CallbackInfo& info) {
 void NativeUnet::describe(Napi::Object object, SharedUnet& model) {
   const Napi::Env env = object.Env();
   const UnetConfig& config = model.config();
+  const UnetClasses classes = config.embeddings.classes;
   const auto number = [&](const char* name, int value) {
     define(object, name, Napi::Number::New(env, value));
   };
   object.TypeTag(&kTypeTag);
   number("inChannels", config.in_channels);
   number("outChannels", config.out_channels);
-  number("contextWidth", config.context_width);
+  number("contextWidth", config.text_width());
+  number("imageWidth", config.image_width());
+  number("classWidth", classes == UnetClasses::none ? 0 : config.embeddings.class_width);
+  number("classCount", config.embeddings.class_count);
   number("sampleHeight", config.sample_height);
   number("sampleWidth", config.sample_width);
   number("timeCondWidth", config.time_cond_width);
   number("frames", config.frames);
   number("levels", config.levels());
-  number("layersPerBlock", config.layers);
+  const Napi::Array layers = Napi::Array::New(env, size_t(config.levels()));
+  for (int i = 0; i < config.levels(); ++i) layers.Set(uint32_t(i), config.down[size_t(i)].layers);
+  define(object, "layersPerBlock", layers);
   number("branches", config.branches());
   define(object, "controlScale",
          Napi::Number::New(env, config.control ? config.control->scale() : 0));

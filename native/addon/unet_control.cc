@@ -1,5 +1,6 @@
 #include "unet_control.h"
 
+#include <algorithm>
 #include <string>
 
 #include "classes.h"
@@ -28,13 +29,17 @@ void require_divisor(const Argument& in, int count, int images) {
 
 // Whether its outputs have the shapes of the U-Net's skips, and its inputs are the same.
 bool fits(const UnetConfig& network, const UnetConfig& unet) {
-  return network.control && network.channels == unet.channels && network.layers == unet.layers &&
-         network.in_channels == unet.in_channels && network.mid_resnets > 0 &&
-         unet.mid_resnets > 0 && network.context_width == unet.context_width &&
-         network.text_time == unet.text_time &&
+  const auto same_layers = [](const UnetBlock& a, const UnetBlock& b) {
+    return a.layers == b.layers;
+  };
+  return network.control && network.channels == unet.channels &&
+         std::ranges::equal(network.down, unet.down, same_layers) &&
+         network.in_channels == unet.in_channels && network.mid.layers > 0 && unet.mid.layers > 0 &&
+         network.halved(1) == unet.halved(1) && network.context_width == unet.context_width &&
+         network.embeddings == unet.embeddings && network.time_cond_width == unet.time_cond_width &&
          network.addition_input_width == unet.addition_input_width &&
-         (!unet.text_time || network.addition_time_width == unet.addition_time_width) &&
-         !unet.video && !unet.motion;
+         (!unet.text_time() || network.addition_time_width == unet.addition_time_width) &&
+         !unet.takes_videos();
 }
 
 }  // namespace

@@ -5,7 +5,6 @@
 
 #include "classes.h"
 #include "frame_windows.h"
-#include "ip_adapter.h"
 #include "noise_draws.h"
 #include "runtime/error.h"
 #include "table.h"
@@ -15,7 +14,6 @@ namespace {
 
 constexpr int kMaxBatch = 1024;
 constexpr int kMaxSide = 8192;  // latent pixels
-constexpr int kMaxContext = 1 << 16;
 
 struct Size {
   size_t height, width;
@@ -44,51 +42,6 @@ bool parse_old_contexts(const Argument& in, const UnetConditions& conditions) {
   if (conditions.context_length != 1)
     throw Error(ErrorCode::kInvalidArgument, old.name() + " is for contexts of one token");
   return true;
-}
-
-// Of `n` samples (videos for a video U-Net), the outputs of guidance included.
-UnetConditions parse_conditions(const Argument& in, const UnetConfig& config, size_t n,
-                                ConditionArrays& arrays) {
-  UnetConditions out;
-  out.image_prompts = parse_image_prompts(in["imagePrompts"], config, n, arrays.image_tokens);
-  const Argument context = in["context"], length = in["contextLength"];
-  if (config.context_width > 0) {
-    out.context_length = int(length.integer(1, kMaxContext));
-    arrays.context = context.floats({n, size_t(out.context_length), size_t(config.context_width)});
-    out.context = arrays.context.data();
-  } else {
-    for (const Argument& given : {context, length})
-      if (given.given())
-        throw Error(ErrorCode::kInvalidArgument,
-                    given.name() + " must be left out: this U-Net has no cross-attention");
-  }
-  const Argument cond = in["timestepCond"];
-  if (cond.given() && !config.time_cond_width)
-    throw Error(ErrorCode::kInvalidArgument,
-                cond.name() + " must be left out: this U-Net takes no embedded guidance scale");
-  if (cond.given()) {
-    arrays.timestep_cond = cond.floats({n, size_t(config.time_cond_width)});
-    out.timestep_cond = arrays.timestep_cond.data();
-  }
-  const Argument embeds = in["textEmbeds"], ids = in["timeIds"];
-  if (!config.text_time) {
-    if (config.video) {
-      arrays.time_ids = ids.floats({n, size_t(config.some_time_ids())});
-      out.time_ids = arrays.time_ids.data();
-      out.time_ids_count = config.some_time_ids();
-    }
-    for (const Argument& added : config.video ? std::vector{embeds} : std::vector{embeds, ids})
-      if (added.given())
-        throw Error(ErrorCode::kInvalidArgument,
-                    added.name() + " must be left out: this U-Net takes no added conditions");
-    return out;
-  }
-  arrays.time_ids = ids.floats_of_multiple({n});
-  out.time_ids_count = int(std::min<size_t>(arrays.time_ids.size() / n, 1 << 20));
-  arrays.text_embeds = embeds.floats({n, size_t(pooled_text_width(config, out.time_ids_count))});
-  out.time_ids = arrays.time_ids.data();
-  out.text_embeds = arrays.text_embeds.data();
-  return out;
 }
 
 // An array that the request may leave out; null then.

@@ -5,15 +5,10 @@
 
 #include "arguments.h"
 #include "models/unet.h"
+#include "unet_conditions.h"
 #include "unet_control.h"
 
 namespace deepcache::addon {
-
-// The arrays that UnetConditions points into.
-struct ConditionArrays {
-  Floats context, text_embeds, time_ids, timestep_cond;
-  std::vector<Floats> image_tokens;
-};
 
 // Requests with the arrays that they point into; never copied or moved themselves.
 struct ForwardInputs {

@@ -50,12 +50,13 @@ struct AttentionJob {
   const std::atomic<bool>* cancel = nullptr;
 };
 
-// y = act(a * x + b * x2 + offset).
+// y = act((1 + gain) * (a * x + b * x2 + offset) + shift).
 struct ElementwiseJob {
   const float *x = nullptr, *x2 = nullptr;  // x2 may be null
   float* y = nullptr;
   size_t count = 0;
   float a = 1, b = 1, offset = 0;
+  const float *gain = nullptr, *shift = nullptr;  // both or none
   Activation activation = Activation::none;
   float slope = 0;                // of leaky_relu,
   const float* slopes = nullptr;  // or one for each value; may be null

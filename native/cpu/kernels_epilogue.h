@@ -13,6 +13,7 @@ static inline Vec activate(Vec x) {
   if constexpr (A == Activation::silu) return silu(x);
   if constexpr (A == Activation::gelu) return gelu(x);
   if constexpr (A == Activation::quick_gelu) return quick_gelu(x);
+  if constexpr (A == Activation::mish) return mish(x);
   return x;
 }
 
@@ -70,6 +71,7 @@ static void map_values(const ElementwiseJob& job) {
     const int part = job.count - i < size_t(kLanes) ? int(job.count - i) : kLanes;
     Vec v = fma(load_part(job.x + i, part), splat(job.a), splat(job.offset));
     if (job.x2) v = fma(load_part(job.x2 + i, part), splat(job.b), v);
+    if (job.gain) v = fma(load_part(job.gain + i, part), v, v + load_part(job.shift + i, part));
     if constexpr (A == Activation::leaky_relu) {
       const Vec slope = job.slopes ? load_part(job.slopes + i, part) : splat(job.slope);
       v = v < 0.0f ? v * slope : v;
@@ -90,6 +92,8 @@ static void elementwise(const ElementwiseJob& job) {
       return map_values<Activation::gelu>(job);
     case Activation::quick_gelu:
       return map_values<Activation::quick_gelu>(job);
+    case Activation::mish:
+      return map_values<Activation::mish>(job);
     case Activation::leaky_relu:
       return map_values<Activation::leaky_relu>(job);
     case Activation::tanh:

@@ -162,6 +162,13 @@ static inline Vec silu(Vec x) { return x / (1.0f + exp(-x)); }
 
 static inline Vec quick_gelu(Vec x) { return x / (1.0f + exp(x * -1.702f)); }
 
+// x * tanh(ln(1 + e^x)), where tanh is a ratio of polynomials in e^x; beyond 20 it is x.
+static inline Vec mish(Vec x) {
+  const Vec e = exp(min(splat(20.0f), x));
+  const Vec n = e * (e + splat(2.0f));
+  return x * (n / (n + splat(2.0f)));
+}
+
 // x * Phi(x) (the erf form). The upper tail is exp(-x^2 / 2) t P(t), t = 1 / (1 + 0.35 |x|), with a
 // minimax fit of P; relative error 1e-7 for |x| < 4.
 static inline Vec gelu(Vec x) {

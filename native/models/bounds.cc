@@ -1,5 +1,6 @@
 #include "bounds.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -58,15 +59,16 @@ class Checks {
 
 // Resnets and transformer blocks of a full pass.
 int64_t count_blocks(const UnetConfig& config) {
-  const int levels = config.levels();
   const int64_t times = config.takes_videos() ? 2 : 1;  // along the frames too
-  const auto attends = [](bool attends, int64_t depth) { return attends ? depth : 0; };
-  int64_t blocks = config.mid_resnets + attends(config.mid_attends, config.depth[levels - 1]);
-  for (int i = 0; i < levels; ++i) {
-    const int64_t depth = config.depth[i];
-    blocks += config.layers * (1 + attends(config.down_attends[i], depth)) +
-              (config.layers + 1) * (1 + attends(config.up_attends[levels - 1 - i], depth));
-  }
+  int64_t blocks = 0;
+  const auto add = [&](const UnetBlock& block) {
+    blocks += block.layers;
+    if (block.attention == UnetAttention::transformer)
+      for (int i = 0; i < block.layers; ++i) blocks += block.depth[size_t(i)];
+  };
+  add(config.mid);
+  for (const auto* list : {&config.down, &config.up})
+    for (const UnetBlock& block : *list) add(block);
   return times * blocks;
 }
 
@@ -89,8 +91,12 @@ void validate(const UnetConfig& config) {
   check.within(names.channels, config.channels, 1, bounds::kChannels);
   check.within(names.in_channels, config.in_channels, 1, bounds::kChannels);
   check.within(names.out_channels, config.out_channels, 1, bounds::kChannels);
-  check.within(names.layers, config.layers, 1, bounds::kLayers);
-  check.within(names.depth, config.depth, 0, bounds::kDepth);
+  const int levels = config.levels();
+  for (int i = 0; i < levels; ++i) {
+    check.within(names.layers, config.down[i].layers, 1, bounds::kLayers);
+    check.within(names.depth, config.down[i].depth, 0, bounds::kDepth);
+    check.within(names.depth, config.up[i].depth, 0, bounds::kDepth);
+  }
   check.groups(names.groups, config.groups, config.channels);
   check.within(names.context_width, config.context_width, 0, bounds::kContextWidth);
   check.within("norm_eps", config.epsilon, 0, bounds::kEpsilon);
@@ -100,11 +106,21 @@ void validate(const UnetConfig& config) {
   check.within("time_cond_proj_dim", config.time_cond_width, 0, bounds::kAddedWidth);
   check.within("num_frames", config.frames, 1, bounds::kFrames);
   if (config.motion) validate(*config.motion, config);
-  const int levels = config.levels();
   for (int i = 0; i < levels; ++i)
-    if (config.down_attends[i] || config.up_attends[levels - 1 - i] ||
-        (i == levels - 1 && config.mid_attends))
-      check.heads(names.heads, config.heads[i], config.channels[i]);
+    for (const UnetBlock* block : {&config.down[i], &config.up[levels - 1 - i], &config.mid})
+      if (block->attends() && (block != &config.mid || i == levels - 1))
+        check.heads(names.heads, block->heads, config.channels[i]);
+  const UnetEmbeddings& embeddings = config.embeddings;
+  check.within("num_class_embeds", embeddings.class_count, 0, bounds::kCodes);
+  check.within("projection_class_embeddings_input_dim", embeddings.class_width, 1,
+               bounds::kAddedWidth);
+  if (embeddings.addition == UnetAddition::text)
+    check.heads("addition_embed_type_num_heads", embeddings.addition_heads, config.text_width());
+  const bool attends_added = std::ranges::any_of(config.down, [](const UnetBlock& block) {
+    return block.attention == UnetAttention::added_kv;
+  });
+  if (config.norm_contexts && !config.norm_contexts_by_token && attends_added)
+    check.groups("cross_attention_norm", bounds::kNormGroups, {config.context_width});
   if (const int64_t blocks = count_blocks(config); blocks > bounds::kBlocks)
     check.fail("is of " + std::to_string(blocks) + " resnets and transformer blocks (\"" +
                names.channels + "\", \"" + names.layers + "\", \"" + names.depth + "\"); at most " +

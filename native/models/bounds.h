@@ -21,6 +21,7 @@ constexpr int kLayers = 32;                  // 7, of a level
 constexpr int kDepth = 64;                   // 10 (SDXL), transformer blocks behind a resnet
 constexpr int kBlocks = 256;                 // 87 (SDXL), resnets and transformer blocks in all
 constexpr int kChannels = 1 << 14;           // 2560, of a level or an input
+constexpr int kNormGroups = 32;              // of contexts, fixed in diffusers
 constexpr int kGroups = kChannels;           // 32
 constexpr int kContextWidth = 1 << 15;       // 4096, of a prompt's tokens
 constexpr int kAddedWidth = 1 << 16;         // 5632, what joins the time embedding

@@ -93,6 +93,41 @@ std::vector<int> ConfigReader::per_level(const char* field, size_t levels, int f
   return out;
 }
 
+std::vector<std::vector<int>> ConfigReader::nested(const char* field, size_t levels, int fallback,
+                                                   int least) const {
+  const Json* value = has(field) ? json_.find(field) : nullptr;
+  if (!value || !value->is_array())
+    return std::vector<std::vector<int>>(levels, {integer(field, fallback, least)});
+  const std::vector<Json>& items = value->array(name(field));
+  if (items.size() != levels)
+    fail("has " + std::to_string(items.size()) + " values in \"" + field + "\" for " +
+         std::to_string(levels) + " levels");
+  std::vector<std::vector<int>> out;
+  for (const Json& item : items) {
+    out.emplace_back();
+    if (!item.is_array()) {
+      out.back().push_back(within(item, field, least, 1 << 20));
+      continue;
+    }
+    for (const Json& each : item.array(name(field)))
+      out.back().push_back(within(each, field, least, 1 << 20));
+    if (out.back().empty()) fail("has an empty list in \"" + std::string(field) + "\"");
+  }
+  return out;
+}
+
+std::vector<bool> ConfigReader::booleans(const char* field, size_t levels, bool fallback) const {
+  const Json* value = has(field) ? json_.find(field) : nullptr;
+  if (!value || !value->is_array()) return std::vector<bool>(levels, boolean(field, fallback));
+  const std::vector<Json>& items = value->array(name(field));
+  if (items.size() != levels)
+    fail("has " + std::to_string(items.size()) + " values in \"" + field + "\" for " +
+         std::to_string(levels) + " levels");
+  std::vector<bool> out;
+  for (const Json& item : items) out.push_back(item.boolean(name(field)));
+  return out;
+}
+
 std::vector<int> ConfigReader::multiples(const char* unit, const char* factors, int highest) const {
   const int one = integer(unit);
   std::vector<int> out = integers(factors);

@@ -29,9 +29,14 @@ class ConfigReader {
   std::vector<int> integers(const char* field) const;         // required
   // A number for every level, or one for each.
   std::vector<int> per_level(const char* field, size_t levels, int fallback, int least = 1) const;
+  // A number for every level, one for each, or a list for each.
+  std::vector<std::vector<int>> nested(const char* field, size_t levels, int fallback,
+                                       int least = 1) const;
+  std::vector<bool> booleans(const char* field, size_t levels, bool fallback) const;
   // The same, when all levels must agree.
   int same_for_all(const char* field, size_t levels, int fallback) const;
   bool has(const char* field) const;  // present and not null
+  bool is_list(const char* field) const { return has(field) && json_.find(field)->is_array(); }
   bool present(const char* field) const { return json_.find(field) != nullptr; }
   // integer(unit) times each of integers(factors); of a product above `highest` the message names
   // both.

@@ -50,7 +50,7 @@ Plan plan_controlnet(const UnetConfig& config, const UnetShape& shape) {
   const UnetLayout layout(config);
   UnetBlocks blocks(config, layout, shape, plan);
   Recorder& record = blocks.record();
-  blocks.count_time_embedding();
+  blocks.count_embeddings();
   plan.count(plan_control_hint(config, shape.batch, shape.height, shape.width).macs());
   const auto give = [&](Tensor x, const std::string& name, int skip) {
     const Tensor y = record.conv(x, name, {.out = x.shape.c, .sensitive = true});

@@ -13,22 +13,25 @@ std::vector<int> image_tokens(const std::vector<ImagePrompt>& prompts) {
 
 void require_fit(const IpAdapterConfig& adapter, const UnetConfig& unet) {
   std::vector<int> channels;
-  for (const UnetLayout::Context& context : UnetLayout(unet).contexts)
+  bool is_usual = true;
+  for (const UnetLayout::Context& context : UnetLayout(unet).contexts) {
     channels.push_back(context.channels);
-  if (unet.video || adapter.channels != channels || adapter.context_width != unet.context_width)
+    is_usual &= context.kind == UnetLayout::Context::Kind::cross;
+  }
+  if (unet.video || !is_usual || adapter.channels != channels ||
+      adapter.context_width != unet.context_width)
     throw Error(ErrorCode::kInvalidArgument, "the IP-Adapter is for another U-Net");
 }
 
 // diffusers: IPAdapterAttnProcessor. What the queries find in each picture, on top of what they
 // found in the text.
-Tensor UnetBlocks::image_prompts(const UnetTransformerBlock& block, Tensor text, Tensor q,
-                                 int heads) {
+Tensor UnetBlocks::image_prompts(int context, Tensor text, Tensor q, int heads) {
   const int channels = q.shape.c, pixels = q.shape.h * q.shape.w;
   const int shared = shape_.samples_of_condition(config_), batch = shape_.batch / shared;
   const int contexts = int(layout_.contexts.size());
   for (size_t i = 0; i < shape_.extras.image_tokens.size(); ++i) {
     const int length = shape_.extras.image_tokens[i];
-    const int place = 2 * (int(i) * contexts + block.context);
+    const int place = 2 * (int(i) * contexts + context);
     const auto values = [&](int index) {
       return plan().external({PortKind::extra_context, index}, {batch, 1, length, channels},
                              Type::activation);

@@ -66,6 +66,7 @@ Tensor Recorder::conv(Tensor x, const std::string& name, const ConvOptions& o) {
   op.pad_top = o.pad_end_only ? 0 : pad;
   op.pad_left = o.column ? 0 : op.pad_top;
   op.scale = o.scale;
+  op.residual_scale = o.residual_scale;
   op.upsample = upsample;
   op.row = o.row;
   op.row_offset = o.row_offset;
@@ -210,6 +211,25 @@ Tensor Recorder::elementwise(Elementwise op) {
 
 Tensor Recorder::relu(Tensor x, Tensor x2) {
   return elementwise({.x = x, .x2 = x2, .activation = Activation::leaky_relu});
+}
+
+// Tokens of a sample lie behind each other: as channels of one row they are joined like any.
+Tensor Recorder::token_concat(Tensor x, Tensor x2) {
+  const int channels = x.shape.c;
+  const auto as_row = [](Tensor t) {
+    const Extent width = Extent(t.shape.h) * t.shape.w * t.shape.c;
+    t.shape = {t.shape.n, 1, 1, width.value("the tokens of a sample")};
+    return t;
+  };
+  Concat op;
+  op.x = as_row(x);
+  op.x2 = as_row(x2);
+  const Extent width = Extent(op.x.shape.c) + op.x2.shape.c;
+  op.y = plan_.temporary({x.shape.n, 1, 1, width.value("the tokens of a sample")});
+  plan_.add(op);
+  Tensor y = op.y;
+  y.shape = {x.shape.n, 1, y.shape.c / channels, channels};
+  return y;
 }
 
 WeightId Recorder::vector(const std::vector<std::string>& names, const std::vector<int>& counts) {

@@ -24,8 +24,9 @@ struct ConvOptions {
   bool linear = false;  // counted as a linear layer: its bias once, not for each row
   // Padding on the bottom and right only (the VAE's downsampling).
   bool pad_end_only = false;
-  bool column = false;     // along a video's frames: kernel x 1, padded along the height only
-  float scale = 1;         // of the layer's output, before the residual is added
+  bool column = false;  // along a video's frames: kernel x 1, padded along the height only
+  float scale = 1;      // of the layer's output, before the residual is added
+  float residual_scale = 1;
   bool sensitive = false;  // never of e4m3
 };
 
@@ -72,6 +73,8 @@ class Recorder {
   // An op that has its inputs and parameters.
   Tensor elementwise(Elementwise op);
   Tensor relu(Tensor x, Tensor x2 = {});
+  // The tokens of x2 behind those of x.
+  Tensor token_concat(Tensor x, Tensor x2);
 
   WeightId vector(const std::vector<std::string>& names, const std::vector<int>& counts);
 

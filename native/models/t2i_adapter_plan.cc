@@ -107,7 +107,7 @@ int require_fit(const T2iAdapterConfig& adapter, const UnetConfig& unet) {
   };
   const int levels = unet.levels(), count = adapter.features();
   require(!unet.video && !unet.motion && !unet.control, "this one takes none");
-  require(count == levels || (count == levels + 1 && unet.mid_resnets > 0),
+  require(count == levels || (count == levels + 1 && unet.mid.layers > 0),
           "it has " + std::to_string(count) + " features, this one " + std::to_string(levels) +
               " levels");
   // Of latents that every level halves evenly.

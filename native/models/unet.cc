@@ -12,7 +12,14 @@
 namespace deepcache {
 
 bool samples_differ(const UnetConfig& config, const UnetConditions& conditions, int videos) {
-  if (!config.video && config.text_time) return true;
+  const UnetEmbeddings& embeddings = config.embeddings;
+  if (embeddings.addition != UnetAddition::none) return true;
+  if (embeddings.classes != UnetClasses::none) {
+    const int width = embeddings.class_width;
+    const float* labels = conditions.class_labels;
+    for (int i = width; i < videos * width; ++i)
+      if (labels[i] != labels[i - width]) return true;
+  }
   if (const int width = config.time_cond_width; width && conditions.timestep_cond) {
     const float* cond = conditions.timestep_cond;
     for (int i = width; i < videos * width; ++i)

@@ -23,8 +23,10 @@ namespace deepcache {
 struct UnetConditions {
   const float* context = nullptr;  // [n, length, context width]
   int context_length = 1;
-  const float* text_embeds = nullptr;  // [n, pooled]; SDXL only
-  const float* time_ids = nullptr;     // [n, time_ids_count]; SDXL and videos only
+  const float* text_embeds = nullptr;   // [n, pooled]; SDXL only
+  const float* image_embeds = nullptr;  // [n, image width]; Kandinsky's only
+  const float* class_labels = nullptr;  // [n, class width]; whole numbers for a table
+  const float* time_ids = nullptr;      // [n, time_ids_count]; SDXL and videos only
   int time_ids_count = 0;
   // [n, time cond width]; null stands for zeros, which add nothing.
   const float* timestep_cond = nullptr;

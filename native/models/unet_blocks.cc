@@ -3,6 +3,12 @@
 #include "attention_block.h"
 
 namespace deepcache {
+namespace {
+
+// Of the norm of attentions with added keys, which no field sets.
+constexpr float kAddedKvEpsilon = 1e-5f;
+
+}  // namespace
 
 UnetBlocks::UnetBlocks(const UnetConfig& config, const UnetLayout& layout, const UnetShape& shape,
                        Plan& plan)
@@ -11,27 +17,22 @@ UnetBlocks::UnetBlocks(const UnetConfig& config, const UnetLayout& layout, const
       plan.external(PortKind::time, {shape.time_rows, 1, 1, layout.time_width}, Type::f32, true);
 }
 
-void UnetBlocks::count_time_embedding() {
-  const int width = config_.time_width(),
-            rows = shape_.batch / shape_.samples_of_condition(config_);
-  record_.count_linear(rows, config_.channels[0], width, true);
-  record_.count_linear(rows, width, width, true);
-  if (config_.time_cond_width)
-    record_.count_linear(rows, config_.time_cond_width, config_.channels[0], false);
-  if (config_.control && config_.control->kinds) {
-    const int kinds = config_.control->kinds->count;
-    record_.count_linear(rows, double(kinds) * config_.addition_time_width, width, true);
-    record_.count_linear(rows, width, width, true);
-  }
-  if (!config_.has_time_ids()) return;
-  record_.count_linear(rows, config_.addition_input_width, width, true);
-  record_.count_linear(rows, width, width, true);
+void UnetBlocks::count_embeddings() {
+  const int rows = shape_.batch / shape_.samples_of_condition(config_);
+  const Plan time =
+      plan_unet_time(config_, rows, rows, config_.some_time_ids(), shape_.context_length);
+  plan().count(time.macs({{0, time.find_mark(kTimeEmbeddingMark).op}}));
+  const Plan context = plan_unet_context(config_, shape_);
+  plan().count(context.macs({{0, context.find_mark(kContextMark).op}}));
 }
 
 Tensor UnetBlocks::conv_in(Tensor sample, Tensor hint) {
-  const Tensor x =
-      record_.conv(sample, "conv_in",
-                   {.out = config_.channels[0], .kernel = 3, .residual = hint, .sensitive = true});
+  if (config_.center_input) sample = record_.elementwise({.x = sample, .a = 2, .offset = -1});
+  const Tensor x = record_.conv(sample, "conv_in",
+                                {.out = config_.channels[0],
+                                 .kernel = config_.conv_in_kernel,
+                                 .residual = hint,
+                                 .sensitive = true});
   record_.label(x, "conv_in");
   return x;
 }
@@ -46,12 +47,17 @@ Tensor UnetBlocks::layers(const UnetUnit& unit, Tensor x, Tensor skip) {
 
 Tensor UnetBlocks::down(const UnetUnit& unit, Tensor x) {
   x = layers(unit, x, {});
-  // diffusers: blocks that attend add it behind their last layer, the others at their end.
-  const bool ends_layers = unit.layer == config_.layers - 1,
-             attends = config_.down_attends[unit.level];
-  if (unit.resnet && ends_layers && (attends || unit.is_last)) x = with_feature(x, unit.level);
-  if (!unit.resampler.empty()) x = downsample(unit.resampler, x);
-  if (!unit.resampler.empty() && !attends) x = with_feature(x, unit.level);
+  // diffusers: blocks that read the context add it behind their last layer, the others at their
+  // end.
+  const UnetBlock& block = config_.down[unit.level];
+  const bool inside = block.reads_context();
+  if (unit.resnet && unit.layer == block.layers - 1 && (inside || unit.is_last))
+    x = with_feature(x, unit.level);
+  if (unit.resampling_resnet)
+    x = resnet(*unit.resampling_resnet, x, {}, -1);
+  else if (!unit.resampler.empty())
+    x = downsample(unit.resampler, x);
+  if (!unit.resampler.empty() && !inside) x = with_feature(x, unit.level);
   record_.label(x, unit.block + ".res" + std::to_string(unit.layer));
   if (unit.is_last) record_.label(x, unit.block + ".0");
   return x;
@@ -65,24 +71,36 @@ Tensor UnetBlocks::mid(Tensor x) {
 
 Tensor UnetBlocks::up(const UnetUnit& unit, Tensor x, Tensor skip, Tensor next_skip) {
   x = layers(unit, x, skip);
-  if (!unit.resampler.empty()) x = upsample(unit.resampler, x, next_skip.shape);
+  if (unit.resampling_resnet)
+    x = resnet(*unit.resampling_resnet, x, {}, 1);
+  else if (!unit.resampler.empty())
+    x = upsample(unit.resampler, x, next_skip.shape);
   if (unit.is_last) record_.label(x, unit.block);
   return x;
 }
 
 void UnetBlocks::out(Tensor x) {
-  x = record_.group_norm(x, "conv_norm_out", norm({}, config_.epsilon));
-  x = record_.conv(x, "conv_out", {.out = config_.out_channels, .kernel = 3, .sensitive = true});
+  x = activated_norm(x, "conv_norm_out", {}, config_.epsilon);
+  x = record_.conv(
+      x, "conv_out",
+      {.out = config_.out_channels, .kernel = config_.conv_out_kernel, .sensitive = true});
   record_.label(x, "conv_out");
   plan().make_external(x, PortKind::out);
 }
 
-GroupNormOptions UnetBlocks::norm(Tensor x2, float epsilon) const {
+GroupNormOptions UnetBlocks::norm(Tensor x2, float epsilon, bool silu) const {
   return {.groups = config_.groups,
           .epsilon = epsilon,
-          .silu = true,
+          .silu = silu,
           .x2 = x2,
           .counted = config_.norms_counted};
+}
+
+// Of the activations only SiLU is part of the norm.
+Tensor UnetBlocks::activated_norm(Tensor x, const std::string& name, Tensor x2, float epsilon) {
+  const bool silu = config_.act == Activation::silu;
+  x = record_.group_norm(x, name, norm(x2, epsilon, silu));
+  return silu ? x : record_.elementwise(x, 1, {}, 0, config_.act);
 }
 
 Tensor UnetBlocks::downsample(const std::string& name, Tensor x) {
@@ -107,6 +125,7 @@ Tensor UnetBlocks::upsample(const std::string& name, Tensor x, const Shape& to) 
 
 Tensor UnetBlocks::attention(const UnetAttentionLayer& layer, Tensor x) {
   if (layer.kind == UnetAttention::transformer) return transformer(layer, x);
+  if (layer.kind == UnetAttention::added_kv) return added_kv_attention(layer, x);
   return attention_block(record_, layer.name, x,
                          {.groups = config_.groups,
                           .epsilon = config_.epsilon,
@@ -114,13 +133,27 @@ Tensor UnetBlocks::attention(const UnetAttentionLayer& layer, Tensor x) {
                           .linear = config_.linear_projection});
 }
 
-Tensor UnetBlocks::resnet(const UnetResnet& layer, Tensor x, Tensor skip) {
-  const auto& [name, channels, epsilon, time] = layer;
-  Tensor h = record_.group_norm(x, name + ".norm1", norm(skip, epsilon));
+Tensor UnetBlocks::resnet(const UnetResnet& layer, Tensor x, Tensor skip, int resampling) {
+  const std::string& name = layer.name;
+  const int channels = layer.channels;
+  Tensor h = activated_norm(x, name + ".norm1", skip, layer.epsilon);
+  if (resampling) {
+    const Shape to = resampling > 0 ? Shape{1, 2 * x.shape.h, 2 * x.shape.w, x.shape.c}
+                                    : Shape{1, x.shape.h / 2, x.shape.w / 2, x.shape.c};
+    h = record_.resample(h, to);
+    x = record_.resample(x, to);
+  }
+  record_.count_linear(shape_.batch, config_.joined_time_width(), layer.time_channels, true);
+  const Tensor row = config_.scale_shift ? Tensor{} : time_;
   h = record_.conv(h, name + ".conv1",
-                   {.out = channels, .kernel = 3, .row = time_, .row_offset = time});
-  record_.count_linear(shape_.batch, config_.time_width(), channels, true);
-  h = record_.group_norm(h, name + ".norm2", norm({}, epsilon));
+                   {.out = channels, .kernel = 3, .row = row, .row_offset = layer.time});
+  if (config_.scale_shift) {
+    h = record_.group_norm(h, name + ".norm2", norm({}, layer.epsilon, false));
+    h = record_.elementwise(
+        {.x = h, .modulation = time_, .modulation_offset = layer.time, .activation = config_.act});
+  } else {
+    h = activated_norm(h, name + ".norm2", {}, layer.epsilon);
+  }
   const int in = x.shape.c + (skip ? skip.shape.c : 0);
   Tensor residual = x;
   if (in != channels) {
@@ -133,7 +166,12 @@ Tensor UnetBlocks::resnet(const UnetResnet& layer, Tensor x, Tensor skip) {
     residual = join.y = plan().temporary({x.shape.n, x.shape.h, x.shape.w, in});
     plan().add(join);
   }
-  h = record_.conv(h, name + ".conv2", {.out = channels, .kernel = 3, .residual = residual});
+  h = record_.conv(h, name + ".conv2",
+                   {.out = channels,
+                    .kernel = 3,
+                    .residual = residual,
+                    .scale = layer.scale,
+                    .residual_scale = layer.scale});
   record_.label(h, name);
   return h;
 }
@@ -163,6 +201,54 @@ Sequences UnetBlocks::self_sequences(const Shape& x) const {
       x.n / frames, frames, {pixels, 1, frames * pixels, pixels}, {pixels, 1, frames * pixels, 0}};
 }
 
+Tensor UnetBlocks::cross_attention(Tensor h, const std::string& name, int context, int heads) {
+  const int channels = h.shape.c;
+  const Tensor q =
+      record_.conv(h, name + ".to_q", {.out = channels, .bias = false, .linear = true});
+  // A context for each sample, or for each video.
+  const int shared = shape_.samples_of_condition(config_);
+  const int length = config_.context_tokens(shape_.context_length);
+  const int pixels = h.shape.h * h.shape.w;
+  const Sequences sequences{
+      shape_.batch / shared, shared, {pixels, 1, shared * pixels, pixels}, {length, 1, length, 0}};
+  const Tensor kv = context_of(context, channels);
+  const double tokens = double(shape_.batch) * length;
+  record_.count_linear(tokens, config_.context_width, channels, false);  // to_k
+  record_.count_linear(tokens, config_.context_width, channels, false);  // to_v
+  h = record_.attention(q, 0, kv, 0, kv, channels, heads, channels / heads, sequences);
+  return image_prompts(context, h, q, heads);
+}
+
+// Keys and values of a cross attention, from a plan of their own.
+Tensor UnetBlocks::context_of(int context, int channels) {
+  const int samples = shape_.batch / shape_.samples_of_condition(config_);
+  return plan().external({PortKind::context, context},
+                         {samples, 1, config_.context_tokens(shape_.context_length), 2 * channels},
+                         Type::activation);
+}
+
+// diffusers: Attention with AttnAddedKVProcessor. The context's tokens come before the pixels.
+Tensor UnetBlocks::added_kv_attention(const UnetAttentionLayer& layer, Tensor x) {
+  const std::string& name = layer.name;
+  const int channels = x.shape.c, width = channels / layer.heads;
+  Tensor h = record_.group_norm(x, name + ".group_norm",
+                                {.groups = config_.groups, .epsilon = kAddedKvEpsilon});
+  Tensor kv = context_of(layer.context, channels);
+  const double tokens = double(shape_.batch) * kv.shape.w;
+  record_.count_linear(tokens, config_.context_width, channels, true);  // add_k_proj
+  record_.count_linear(tokens, config_.context_width, channels, true);  // add_v_proj
+  const Tensor q = record_.conv(h, name + ".to_q", {.out = channels, .linear = true});
+  if (!layer.only_cross) {
+    const Tensor own =
+        record_.linears(h, {name + ".to_k", name + ".to_v"}, {channels, channels}, true);
+    kv = record_.token_concat(kv, own);
+  }
+  h = record_.attention(q, 0, kv, 0, kv, channels, layer.heads, width);
+  h = record_.conv(h, name + ".to_out.0", {.out = channels, .residual = x, .linear = true});
+  record_.label(h, name);
+  return h;
+}
+
 // diffusers: BasicTransformerBlock. Self attention, cross attention, GEGLU, each with its residual.
 Tensor UnetBlocks::transformer_block(const UnetTransformerBlock& block, Tensor x, int heads) {
   const std::string& name = block.name;
@@ -170,29 +256,19 @@ Tensor UnetBlocks::transformer_block(const UnetTransformerBlock& block, Tensor x
   Tensor h = record_.layer_norm(x, name + ".norm1");
   record_.label(h, name + ".norm1");
   const std::string self = name + ".attn1", cross = name + ".attn2";
-  const Tensor qkv = record_.linears(h, {self + ".to_q", self + ".to_k", self + ".to_v"},
-                                     {channels, channels, channels}, false);
-  h = record_.attention(qkv, 0, qkv, channels, qkv, 2 * channels, heads, width,
-                        self_sequences(x.shape));
+  if (block.self_context >= 0) {
+    h = cross_attention(h, self, block.self_context, heads);
+  } else {
+    const Tensor qkv = record_.linears(h, {self + ".to_q", self + ".to_k", self + ".to_v"},
+                                       {channels, channels, channels}, false);
+    h = record_.attention(qkv, 0, qkv, channels, qkv, 2 * channels, heads, width,
+                          self_sequences(x.shape));
+  }
   x = record_.conv(h, self + ".to_out.0", {.out = channels, .residual = x, .linear = true});
 
   h = record_.layer_norm(x, name + ".norm2");
   record_.label(h, name + ".norm2");
-  const Tensor q =
-      record_.conv(h, cross + ".to_q", {.out = channels, .bias = false, .linear = true});
-  // A context for each sample, or for each video.
-  const int shared = shape_.samples_of_condition(config_), length = shape_.context_length;
-  const int pixels = x.shape.h * x.shape.w;
-  const Sequences sequences{
-      shape_.batch / shared, shared, {pixels, 1, shared * pixels, pixels}, {length, 1, length, 0}};
-  const Tensor kv =
-      plan().external({PortKind::context, block.context},
-                      {shape_.batch / shared, 1, length, 2 * channels}, Type::activation);
-  const double tokens = double(shape_.batch) * length;
-  record_.count_linear(tokens, config_.context_width, channels, false);  // to_k
-  record_.count_linear(tokens, config_.context_width, channels, false);  // to_v
-  h = record_.attention(q, 0, kv, 0, kv, channels, heads, width, sequences);
-  h = image_prompts(block, h, q, heads);
+  h = cross_attention(h, cross, block.context, heads);
   x = record_.conv(h, cross + ".to_out.0", {.out = channels, .residual = x, .linear = true});
 
   h = record_.layer_norm(x, name + ".norm3");

@@ -33,23 +33,29 @@ class UnetBlocks {
   // `skip` is the number of branches), and at the end of a level (or behind the mid block).
   Tensor with_residuals(Tensor x, int skip);
   Tensor with_feature(Tensor x, int level);
-  // The embedding runs in a plan of its own, once for each run; every forward pass counts it.
-  void count_time_embedding();
+  // Embeddings of time, text and image run in plans of their own, once for each run; every forward
+  // pass counts them.
+  void count_embeddings();
 
  private:
   // Its layers, but for the resampler.
   Tensor layers(const UnetUnit& unit, Tensor x, Tensor skip);
-  Tensor resnet(const UnetResnet& layer, Tensor x, Tensor skip);
-  GroupNormOptions norm(Tensor x2, float epsilon) const;
+  // `resampling`: -1 to half the size, 1 to twice.
+  Tensor resnet(const UnetResnet& layer, Tensor x, Tensor skip, int resampling = 0);
+  GroupNormOptions norm(Tensor x2, float epsilon, bool silu) const;
+  Tensor activated_norm(Tensor x, const std::string& name, Tensor x2, float epsilon);
   Tensor downsample(const std::string& name, Tensor x);
   Tensor upsample(const std::string& name, Tensor x, const Shape& to);
   Tensor attention(const UnetAttentionLayer& layer, Tensor x);
   Tensor transformer(const UnetAttentionLayer& layer, Tensor x);
   Tensor transformer_block(const UnetTransformerBlock& block, Tensor x, int heads);
+  Tensor added_kv_attention(const UnetAttentionLayer& layer, Tensor x);
+  Tensor cross_attention(Tensor h, const std::string& name, int context, int heads);
+  Tensor context_of(int context, int channels);
   Tensor scales();
   Tensor add_scaled(Tensor x, Port port, Type type, int scale);
   // image_prompt.cc
-  Tensor image_prompts(const UnetTransformerBlock& block, Tensor text, Tensor q, int heads);
+  Tensor image_prompts(int context, Tensor text, Tensor q, int heads);
   Sequences self_sequences(const Shape& x) const;
   // unet_video_blocks.cc
   Tensor temporal_resnet_behind(const UnetUnit& unit, Tensor x);

@@ -4,16 +4,36 @@
 #include <string>
 #include <vector>
 
+#include "unet_embeddings.h"
 #include "unet_motion.h"
 #include "video_layers.h"
 #include "weight_names.h"
 
 namespace deepcache {
 
-// What follows a resnet where a U-Net attends.
+// What follows a resnet.
 enum class UnetAttention : uint8_t {
+  none,
   transformer,  // Transformer2DModel: self-attention, cross-attention, GEGLU
   plain,        // self-attention behind a GroupNorm
+  added_kv,     // the same with the context's keys and values before its own
+};
+
+// A level on its way down or up, or the middle.
+struct UnetBlock {
+  UnetAttention attention = UnetAttention::none;
+  int layers = 0;               // resnets
+  std::vector<int> depth = {};  // transformer blocks behind each of them
+  int heads = 1;
+  bool only_cross = false;        // self attention takes the context, or is left out
+  bool resnet_resampler = false;  // its resampler is a resnet, too
+  bool time_act = true;           // resnets activate the time embedding (resnet_skip_time_act)
+  float out_scale = 1;            // resnets are divided by it
+
+  bool attends() const { return attention != UnetAttention::none; }
+  bool reads_context() const {
+    return attention == UnetAttention::transformer || attention == UnetAttention::added_kv;
+  }
 };
 
 // What a format calls the fields, for messages; by default as diffusers does.
@@ -53,15 +73,16 @@ struct ControlConfig {
 struct UnetConfig {
   int in_channels = 4, out_channels = 4;
   std::vector<int> channels;  // block_out_channels
-  UnetAttention attention = UnetAttention::transformer;
-  std::vector<bool> down_attends;  // CrossAttnDownBlock2D, AttnDownBlock2D; else DownBlock2D
-  std::vector<bool> up_attends;    // the same; the coarsest first
-  int mid_resnets = 2;             // 0: there is no mid block (mid_block_type null)
-  bool mid_attends = true;
-  std::vector<int> heads;          // attention_head_dim: the NUMBER of heads, despite its name
-  std::vector<int> depth;          // transformer_layers_per_block
-  int context_width = 0;           // cross_attention_dim; 0: no cross-attention
-  int layers = 2;                  // layers_per_block
+  std::vector<UnetBlock> down;
+  std::vector<UnetBlock> up;  // the coarsest first
+  UnetBlock mid;              // without layers there is none (mid_block_type null)
+  int context_width = 0;      // cross_attention_dim; 0: no cross-attention
+  int conv_in_kernel = 3, conv_out_kernel = 3;
+  Activation act = Activation::silu;  // act_fn
+  bool center_input = false;          // center_input_sample: 2 x - 1
+  bool scale_shift = false;           // resnet_time_scale_shift
+  bool norm_contexts = false;         // cross_attention_norm, of added_kv
+  bool norm_contexts_by_token = false;
   int groups = 32;                 // norm_num_groups
   float epsilon = 1e-5f;           // norm_eps
   bool linear_projection = false;  // attention's projections stored as linear layers: counts only
@@ -72,8 +93,8 @@ struct UnetConfig {
   bool resample_with_conv = true;
   bool flip_sin_to_cos = true;
   float freq_shift = 0;
-  // addition_embed_type "text_time" (SDXL): pooled text and sizes join the time embedding.
-  bool text_time = false;
+  UnetEmbeddings embeddings;
+  // Of addition_embed_type "text_time" (SDXL): pooled text and sizes join the time embedding.
   int addition_time_width = 0;   // addition_time_embed_dim
   int addition_input_width = 0;  // projection_class_embeddings_input_dim
   int sample_height = 64, sample_width = 64;
@@ -103,19 +124,31 @@ struct UnetConfig {
 
   // Samples are frames of videos, which have a text and a time in common.
   bool takes_videos() const { return video || motion.has_value(); }
+  bool text_time() const { return embeddings.addition == UnetAddition::text_time; }
   // Sizes or the like join the time embedding.
-  bool has_time_ids() const { return text_time || video; }
+  bool has_time_ids() const { return text_time() || video; }
   // A number of time ids that fits; how many there are only splits the added input's width.
   int some_time_ids() const { return video ? addition_input_width / addition_time_width : 1; }
   int levels() const { return int(channels.size()); }
-  int time_width() const { return 4 * channels[0]; }
-  // Steps of the down path: a resnet with its attention, or a downsampler.
-  int units_per_level() const { return layers + 1; }
-  // DeepCache branches: 0 .. branches() - 1.
-  int branches() const { return levels() * units_per_level(); }
+  // Of the sinusoids of a time.
+  int time_input_width() const { return embeddings.fourier ? time_width() : channels[0]; }
+  int time_width() const {
+    const int own = (embeddings.fourier ? 2 : 4) * channels[0];
+    return embeddings.time_width ? embeddings.time_width : own;
+  }
+  // Of what the resnets project.
+  int joined_time_width() const { return (embeddings.classes_join ? 2 : 1) * time_width(); }
+  // Of the text that it is given, of which cross-attention may read a projection; 0: none.
+  int text_width() const;
+  int image_width() const;
+  // How many tokens cross-attention reads of a text of so many.
+  int context_tokens(int text_tokens) const;
+  // DeepCache branches: 0 .. branches() - 1. One for each unit of the down path (a resnet with its
+  // attention, or a downsampler), and one more.
+  int branches() const;
 
  private:
-  bool drops_odd_edge() const { return pad_end_only || !resample_with_conv; }
+  bool drops_odd_edge() const;
 };
 
 }  // namespace deepcache

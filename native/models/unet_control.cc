@@ -19,6 +19,20 @@ void repeat_samples(Buffer& buffer, int count, int samples) {
   for (size_t at = part; at < buffer.bytes(); at += part) buffer.copy(buffer, part, at, 0);
 }
 
+void skip_samples(UnetConditions& conditions, const UnetConfig& config, size_t samples) {
+  const auto skip = [&](const float*& values, int width) {
+    if (values) values += samples * size_t(width);
+  };
+  skip(conditions.context, conditions.context_length * config.text_width());
+  skip(conditions.text_embeds, config.text_time()
+                                   ? pooled_text_width(config, conditions.time_ids_count)
+                                   : config.text_width());
+  skip(conditions.time_ids, conditions.time_ids_count);
+  skip(conditions.timestep_cond, config.time_cond_width);
+  skip(conditions.image_embeds, config.image_width());
+  skip(conditions.class_labels, config.embeddings.class_width);
+}
+
 }  // namespace
 
 std::vector<ControlMember> members_of(const UnetControl& control, int outputs) {
@@ -70,17 +84,8 @@ void UnetSession::condition_network(size_t place, UnetConditions conditions,
   conditions.image_prompts.clear();  // of the U-Net alone, as in diffusers
   conditions.control_kinds = use.kinds;
   if (members_[place].conditional_only) {
-    const UnetConfig& config = unet_.config();
     const size_t skipped = size_t(shape_.batch / shape_.outputs);  // of all samples
-    conditions.context +=
-        skipped * size_t(conditions.context_length) * size_t(config.context_width);
-    if (config.text_time) {
-      const int count = conditions.time_ids_count;
-      conditions.text_embeds += skipped * size_t(pooled_text_width(config, count));
-      conditions.time_ids += skipped * size_t(count);
-    }
-    if (conditions.timestep_cond)
-      conditions.timestep_cond += skipped * size_t(config.time_cond_width);
+    skip_samples(conditions, unet_.config(), skipped);
     if (shape_.time_rows > 1) {
       times.clear();
       const size_t all = size_t(shape_.batch);

@@ -15,8 +15,32 @@ bool contains(const std::vector<int>& values, int value) {
   return std::find(values.begin(), values.end(), value) != values.end();
 }
 
-}  // namespace
+// Of formats whose blocks differ in nothing but whether they attend.
+struct Alike {
+  std::vector<bool> down, up;
+  UnetAttention attention;
+  int layers;
+  std::vector<int> heads = {};  // of each level
+  int depth = 0;
+  bool mid_attends = true;
+};
 
+void set_blocks(const Alike& of, UnetConfig& out) {
+  const size_t levels = of.heads.size();
+  const auto block = [&](bool attends, int layers, size_t level) {
+    return UnetBlock{.attention = attends ? of.attention : UnetAttention::none,
+                     .layers = layers,
+                     .depth = std::vector<int>(size_t(layers), of.depth),
+                     .heads = of.heads[level]};
+  };
+  for (size_t i = 0; i < levels; ++i) {
+    out.down.push_back(block(of.down[i], of.layers, i));
+    out.up.push_back(block(of.up[i], of.layers + 1, levels - 1 - i));
+  }
+  out.mid = block(of.mid_attends, 2, levels - 1);
+}
+
+// Which blocks of a UNet2DModel attend, from their class names.
 std::vector<bool> block_attends(const ConfigReader& in, const char* field, size_t levels,
                                 const std::string& plain, const std::string& attending) {
   const std::vector<std::string> types = in.strings(field);
@@ -32,6 +56,8 @@ std::vector<bool> block_attends(const ConfigReader& in, const char* field, size_
   }
   return out;
 }
+
+}  // namespace
 
 size_t checked_levels(const ConfigReader& in, const UnetConfig& config, const char* field) {
   const size_t levels = config.channels.size();
@@ -60,22 +86,20 @@ UnetConfig parse_unet_2d(const ConfigReader& in) {
     throw Error(ErrorCode::kUnsupported, "unet config: mid_block_scale_factor must be 1");
 
   UnetConfig out;
-  out.attention = UnetAttention::plain;
   out.channels = in.integers("block_out_channels");
   const size_t levels = checked_levels(in, out, "block_out_channels");
   out.in_channels = in.integer("in_channels", 3);
   out.out_channels = in.integer("out_channels", 3);
-  out.down_attends =
-      block_attends(in, "down_block_types", levels, "DownBlock2D", "AttnDownBlock2D");
-  out.up_attends = block_attends(in, "up_block_types", levels, "UpBlock2D", "AttnUpBlock2D");
-  out.mid_attends = in.boolean("add_attention", true);
+  Alike blocks{block_attends(in, "down_block_types", levels, "DownBlock2D", "AttnDownBlock2D"),
+               block_attends(in, "up_block_types", levels, "UpBlock2D", "AttnUpBlock2D"),
+               UnetAttention::plain, in.integer("layers_per_block", 2)};
+  blocks.mid_attends = in.boolean("add_attention", true);
   // Here it is the width of a head. Null stands for a single head, a missing field for 8.
   const bool single = in.present("attention_head_dim") && !in.has("attention_head_dim");
   const int width = in.integer("attention_head_dim", 8);
   for (const int channels : out.channels)
-    out.heads.push_back(single ? 1 : std::max(1, channels / width));
-  out.depth.assign(levels, 0);
-  out.layers = in.integer("layers_per_block", 2);
+    blocks.heads.push_back(single ? 1 : std::max(1, channels / width));
+  set_blocks(blocks, out);
   out.groups = in.integer("norm_num_groups", 32);
   out.epsilon = float(in.number("norm_eps", 1e-5));
   out.linear_projection = true;
@@ -94,12 +118,10 @@ UnetConfig parse_ddpm_unet(const ConfigReader& in) {
   out.fields.groups = "norm_groups";
   out.fields.out_channels = "out_ch";
   out.fields.sample_size = "image_size";
-  out.attention = UnetAttention::plain;
   out.channels = in.multiples("ch", "ch_mult", bounds::kChannels);
   const size_t levels = checked_levels(in, out, "ch_mult");
   out.in_channels = in.integer("in_channels", 3);
   out.out_channels = in.integer("out_ch", 3);
-  out.layers = in.integer("num_res_blocks", 2);
   out.groups = in.integer("norm_groups", 32);
   out.epsilon = float(in.number("norm_eps", 1e-6));
   out.flip_sin_to_cos = false;
@@ -108,11 +130,12 @@ UnetConfig parse_ddpm_unet(const ConfigReader& in) {
   out.resample_with_conv = in.boolean("resamp_with_conv", true);
   out.sample_height = out.sample_width = in.integer("image_size");
   const std::vector<int> resolutions = in.integers("attn_resolutions");
+  std::vector<bool> attends;
   for (size_t level = 0; level < levels; ++level)
-    out.down_attends.push_back(contains(resolutions, out.sample_height >> level));
-  out.up_attends = reversed(out.down_attends);
-  out.heads.assign(levels, 1);
-  out.depth.assign(levels, 0);
+    attends.push_back(contains(resolutions, out.sample_height >> level));
+  set_blocks({attends, reversed(attends), UnetAttention::plain, in.integer("num_res_blocks", 2),
+              std::vector<int>(levels, 1)},
+             out);
   out.naming = ddpm_naming(int(levels), "");
   return out;
 }
@@ -145,20 +168,21 @@ UnetConfig parse_ldm_unet(const ConfigReader& in) {
   const size_t levels = checked_levels(unet, out, "channel_mult");
   out.in_channels = unet.integer("in_channels");
   out.out_channels = unet.integer("out_channels");
-  out.layers = unet.integer("num_res_blocks");
   out.context_width = unet.integer("context_dim");
   // Levels that attend are given by how much smaller than the input they are.
   const std::vector<int> rates = unet.integers("attention_resolutions");
+  Alike blocks{{}, {}, UnetAttention::transformer, unet.integer("num_res_blocks")};
   for (size_t level = 0; level < levels; ++level)
-    out.down_attends.push_back(contains(rates, 1 << level));
-  out.up_attends = reversed(out.down_attends);
+    blocks.down.push_back(contains(rates, 1 << level));
+  blocks.up = reversed(blocks.down);
   for (const int channels : out.channels)
-    out.heads.push_back(widths ? channels / unet.integer("num_head_channels")
-                               : unet.integer("num_heads"));
-  out.depth.assign(levels, unet.integer("transformer_depth", 1));
+    blocks.heads.push_back(widths ? channels / unet.integer("num_head_channels")
+                                  : unet.integer("num_heads"));
+  blocks.depth = unet.integer("transformer_depth", 1);
+  set_blocks(blocks, out);
   out.norms_counted = false;
   out.sample_height = out.sample_width = unet.integer("image_size", 64);
-  out.naming = openai_unet_naming(out.layers, out.up_attends, "model.diffusion_model.");
+  out.naming = openai_unet_naming(blocks.layers, blocks.up, "model.diffusion_model.");
   return out;
 }
 

@@ -20,10 +20,6 @@ UnetConfig parse_ddpm_unet(const ConfigReader& in);
 // The model section of CompVis' configurations (target LatentDiffusion with a UNetModel).
 UnetConfig parse_ldm_unet(const ConfigReader& in);
 
-// Which blocks attend, from their class names.
-std::vector<bool> block_attends(const ConfigReader& in, const char* field, size_t levels,
-                                const std::string& plain, const std::string& attending);
-
 // "sample_size", one number or [height, width].
 void set_sample_size(const ConfigReader& in, UnetConfig& out, int fallback);
 

@@ -20,11 +20,15 @@ struct UnetResnet {
   int channels = 0;
   float epsilon = 1e-5f;  // of its norms
   int time = 0;           // its first channel in "time", which concatenates all projections
+  int time_channels = 0;  // how many: twice its own for a scale and a shift
+  bool time_act = true;   // of an activated time embedding
+  float scale = 1;        // of what it makes, its residual included
 };
 
 struct UnetTransformerBlock {
   std::string name;
-  int context = 0;  // its place in UnetLayout::contexts
+  int context = 0;        // its place in UnetLayout::contexts
+  int self_context = -1;  // that of attn1, where it reads the context, too
 };
 
 struct UnetAttentionLayer {
@@ -32,6 +36,8 @@ struct UnetAttentionLayer {
   UnetAttention kind = UnetAttention::transformer;
   int heads = 1;
   std::vector<UnetTransformerBlock> blocks = {};  // of a transformer
+  int context = -1;                               // added_kv: its place in UnetLayout::contexts
+  bool only_cross = false;                        // added_kv: without keys and values of its own
   // Along a video's frames, each behind the block of its index and blended with what that made;
   // empty: none.
   std::vector<UnetTransformerBlock> temporal_blocks = {};
@@ -50,7 +56,8 @@ struct UnetUnit {
   std::optional<UnetResnet> temporal_resnet = {};
   std::optional<UnetAttentionLayer> attention = {};
   std::optional<UnetMotionModule> motion = {};
-  std::string resampler = {};  // at the end; empty: none
+  std::string resampler = {};                        // at the end; empty: none
+  std::optional<UnetResnet> resampling_resnet = {};  // where it is one
 
   // The one whose output is the unit's, but for a resampler.
   const std::string& last_module() const {
@@ -59,12 +66,18 @@ struct UnetUnit {
 };
 
 struct UnetLayout {
-  // A cross attention (attn2): keys and values of the text.
+  // A cross attention: keys and values of the text.
   struct Context {
+    enum class Kind : uint8_t {
+      cross,     // attn2 of a transformer block
+      self,      // attn1, which takes the context, too
+      added_kv,  // tokens before an attention's own
+    };
     std::string name;
     int channels = 0;
     int level = 0;
     bool temporal = false;  // along frames
+    Kind kind = Kind::cross;
   };
   // A transformer, or a block of a motion module, that adds a vector to each frame.
   struct Position {
@@ -79,8 +92,9 @@ struct UnetLayout {
   std::vector<Position> positions;
   int time_width = 0;  // of "time"
 
-  // All resnets, as "time" concatenates them.
+  // All resnets, in the order of a pass.
   std::vector<const UnetResnet*> resnets() const;
+  std::vector<UnetResnet*> all_resnets();
 };
 
 }  // namespace deepcache

@@ -66,8 +66,8 @@ OpRanges retrieve_segments(const Plan& plan, int branch);
 // text [n, 1, length, width] -> context.<i>. Video U-Nets have one text for each video, further
 // frames [1, 1, frames, 1], the numbers from 0 -> position.<i> of each spatio-temporal
 // transformer, or ids, the same -> position.<i> of each block of motion modules, and where contexts
-// interleave level_text.<level> [n, 1, pixels * length, width]. Empty for U-Nets without
-// cross-attention.
+// interleave level_text.<level> [n, 1, pixels * length, width]. Those that read images have
+// image_embeds [n, 1, 1, width], too. Empty for U-Nets without cross-attention.
 Plan plan_unet_context(const UnetConfig& config, const UnetShape& shape);
 // For one frame, of `batch` samples.
 Plan plan_unet_context(const UnetConfig& config, int batch, int length);
@@ -77,8 +77,13 @@ Plan plan_unet_context(const UnetConfig& config, int batch, int length);
 // base, 5 in its refiner), where n divides rows and row i belongs to sample i mod n. Video U-Nets
 // have time ids (3) only. With time_cond_width also timestep_cond [n, 1, 1, time_cond_width].
 // ControlNets of several kinds of pictures have control_kinds [1, 1, kinds, 1]: 1 for those that
-// they see, else 0.
-Plan plan_unet_time(const UnetConfig& config, int rows, int samples, int time_ids);
+// they see, else 0. Where U-Nets are conditioned by more, also class_labels [n, 1, 1, width],
+// image_embeds [n, 1, 1, width], text [n, 1, length, width].
+Plan plan_unet_time(const UnetConfig& config, int rows, int samples, int time_ids,
+                    int text_length = 1);
+
+// In the plans of time and contexts: behind it are the layers that the U-Net's own blocks count.
+inline const std::string kTimeEmbeddingMark = "time_embedding", kContextMark = "contexts";
 
 // The pooled width that goes with so many time ids. Throws Error(kInvalidArgument) when none does.
 // Video U-Nets: 0.

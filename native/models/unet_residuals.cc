@@ -31,10 +31,10 @@ Tensor UnetBlocks::add_scaled(Tensor x, Port port, Type type, int scale) {
   return op.y;
 }
 
-// diffusers: blocks that attend take it before their downsampler, the others behind it.
+// diffusers: blocks that read the context take it before their downsampler, the others behind it.
 Shape block_feature_shape(const UnetConfig& config, const UnetShape& shape, int level) {
   const int last = config.levels() - 1;
-  const bool is_smaller = level < last && !config.down_attends[level];
+  const bool is_smaller = level < last && !config.down[level].reads_context();
   Shape out = unet_level_shape(config, shape, std::min(is_smaller ? level + 1 : level, last));
   out.c = config.channels[std::min(level, last)];
   return out;

@@ -13,7 +13,14 @@ namespace {
 // What the context plan reads, other than what it makes.
 bool is_input(Port port) {
   return port.kind == PortKind::frames || port.kind == PortKind::ids ||
-         port.kind == PortKind::text || port.kind == PortKind::level_text;
+         port.kind == PortKind::text || port.kind == PortKind::level_text ||
+         port.kind == PortKind::image_embeds;
+}
+
+// Ids of rows of a table.
+bool is_whole(Port port, const UnetConfig& config) {
+  return port.kind == PortKind::ids || port.kind == PortKind::pooled_index ||
+         (port.kind == PortKind::class_labels && config.embeddings.classes == UnetClasses::table);
 }
 
 }  // namespace
@@ -119,9 +126,14 @@ void UnetSession::condition(const UnetConditions& conditions, const std::vector<
                             const std::vector<ControlNetUse>& networks, const CancelFlag* cancel,
                             const Tap* tap) {
   Backend& backend = unet_.backend();
-  const auto upload = [&](const void* data, size_t bytes) {
-    std::unique_ptr<Buffer> buffer = backend.allocate(bytes);
-    buffer->upload(data, bytes);
+  const auto upload = [&](const std::vector<float>& values, Port port) {
+    std::unique_ptr<Buffer> buffer = backend.allocate(values.size() * sizeof(float));
+    if (is_whole(port, unet_.config())) {
+      const std::vector<int32_t> whole(values.begin(), values.end());
+      buffer->upload(whole.data(), whole.size() * sizeof(int32_t));
+    } else {
+      buffer->upload(values.data(), values.size() * sizeof(float));
+    }
     return buffer;
   };
   const Plan context = plan_unet_context(unet_.config(), shape_);
@@ -129,13 +141,7 @@ void UnetSession::condition(const UnetConditions& conditions, const std::vector<
   std::vector<std::unique_ptr<Buffer>> given;
   for (const External& external : context.externals()) {
     if (!is_input(external.port)) continue;
-    const std::vector<float> values = context_input(context, external, conditions.context);
-    if (external.port == PortKind::ids) {
-      const std::vector<int32_t> ids(values.begin(), values.end());
-      given.push_back(upload(ids.data(), ids.size() * sizeof(int32_t)));
-    } else {
-      given.push_back(upload(values.data(), values.size() * sizeof(float)));
-    }
+    given.push_back(upload(context_input(context, external, conditions), external.port));
     inputs[external.port] = {given.back().get()};
   }
   if (!context.ops().empty()) unet_.run_once(context, inputs, cancel, tap);
@@ -146,52 +152,57 @@ void UnetSession::condition(const UnetConditions& conditions, const std::vector<
     place += 2 * int(prompt.scales.size());
   }
 
-  const int rows = int(timesteps.size());
-  const Plan time =
-      plan_unet_time(unet_.config(), rows, shape_.time_rows, conditions.time_ids_count);
-  const auto steps = upload(timesteps.data(), timesteps.size() * sizeof(float));
+  const Plan time = plan_unet_time(unet_.config(), int(timesteps.size()), shape_.time_rows,
+                                   conditions.time_ids_count, shape_.context_length);
   inputs = bindings(time, {0, shape_.outputs});
   inputs[PortKind::time] = {buffers_.at(PortKind::time).get()};
-  inputs[PortKind::timesteps] = {steps.get()};
-  std::unique_ptr<Buffer> embeds, ids, cond, kinds;
-  if (const auto& control = unet_.config().control; control && control->kinds) {
-    std::vector<float> values(size_t(control->kinds->count), 0.0f);
-    for (const int kind : conditions.control_kinds) values[size_t(kind)] = 1;
-    kinds = upload(values.data(), values.size() * sizeof(float));
-    inputs[PortKind::control_kinds] = {kinds.get()};
-  }
-  if (const int width = unet_.config().time_cond_width) {
-    std::vector<float> values(size_t(shape_.time_rows) * width, 0.0f);
-    if (conditions.timestep_cond)
-      std::copy_n(conditions.timestep_cond, values.size(), values.begin());
-    cond = upload(values.data(), values.size() * sizeof(float));
-    inputs[PortKind::timestep_cond] = {cond.get()};
-  }
-  if (unet_.config().text_time) {
-    const int pooled = pooled_text_width(unet_.config(), conditions.time_ids_count);
-    embeds = upload(conditions.text_embeds, size_t(shape_.batch) * pooled * sizeof(float));
-    inputs[PortKind::text_embeds] = {embeds.get()};
-  }
-  if (unet_.config().has_time_ids()) {
-    const int count = conditions.time_ids_count;
-    std::vector<float> values;  // of each row
-    for (int row = 0; row < shape_.time_rows; ++row) {
-      const float* from = conditions.time_ids + size_t(row / id_samples()) * count;
-      values.insert(values.end(), from, from + count);
-    }
-    ids = upload(values.data(), values.size() * sizeof(float));
-    inputs[PortKind::time_ids] = {ids.get()};
+  for (const External& external : time.externals()) {
+    if (external.port.kind == PortKind::time) continue;
+    const size_t count = time.shape(external.tensor).count();
+    given.push_back(upload(time_input(external.port, count, conditions, timesteps), external.port));
+    inputs[external.port] = {given.back().get()};
   }
   unet_.run_once(time, inputs, cancel, tap);
   for (size_t i = 0; i < networks_.size(); ++i)
     condition_network(i, conditions, timesteps, networks[i], cancel);
 }
 
+// Of an input of the time plan: of all rows, or of the samples of one step.
+std::vector<float> UnetSession::time_input(Port port, size_t count,
+                                           const UnetConditions& conditions,
+                                           const std::vector<float>& timesteps) const {
+  if (port.kind == PortKind::timesteps) return timesteps;
+  if (port.kind == PortKind::pooled_index) return std::vector<float>(count, 0.0f);
+  if (port.kind == PortKind::control_kinds) {
+    std::vector<float> seen(count, 0.0f);
+    for (const int kind : conditions.control_kinds) seen[size_t(kind)] = 1;
+    return seen;
+  }
+  const float* from = port.kind == PortKind::timestep_cond  ? conditions.timestep_cond
+                      : port.kind == PortKind::text_embeds  ? conditions.text_embeds
+                      : port.kind == PortKind::image_embeds ? conditions.image_embeds
+                      : port.kind == PortKind::class_labels ? conditions.class_labels
+                      : port.kind == PortKind::text         ? conditions.context
+                                                            : conditions.time_ids;
+  if (!from) return std::vector<float>(count, 0.0f);
+  // A video's frames share what it is conditioned by.
+  const int shared = port.kind == PortKind::time_ids ? id_samples() : 1;
+  const size_t each = count / size_t(shape_.time_rows);
+  std::vector<float> values;
+  for (int row = 0; row < shape_.time_rows; ++row)
+    values.insert(values.end(), from + size_t(row / shared) * each,
+                  from + size_t(row / shared + 1) * each);
+  return values;
+}
+
 std::vector<float> UnetSession::context_input(const Plan& context, const External& external,
-                                              const float* text) const {
+                                              const UnetConditions& conditions) const {
+  const float* text = conditions.context;
   const Shape& shape = context.shape(external.tensor);
   std::vector<float> values(shape.count());
-  if (external.port == PortKind::frames || external.port == PortKind::ids) {
+  if (external.port == PortKind::image_embeds) {
+    std::copy_n(conditions.image_embeds, values.size(), values.begin());
+  } else if (external.port == PortKind::frames || external.port == PortKind::ids) {
     std::iota(values.begin(), values.end(), 0.0f);
   } else if (external.port == PortKind::text) {
     std::copy(text, text + values.size(), values.begin());

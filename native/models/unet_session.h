@@ -93,7 +93,9 @@ class UnetSession : public EngineSession {
   int id_samples() const { return shape_.samples_of_condition(unet_.config()); }
   // Values of an input of the context plan.
   std::vector<float> context_input(const Plan& context, const External& external,
-                                   const float* text) const;
+                                   const UnetConditions& conditions) const;
+  std::vector<float> time_input(Port port, size_t count, const UnetConditions& conditions,
+                                const std::vector<float>& timesteps) const;
   // The session's buffers, for a program of these outputs.
   Bindings bindings(const Plan& plan, OutputRange outputs) const;
 

@@ -8,15 +8,17 @@ namespace deepcache {
 
 // diffusers: SpatioTemporalResBlock.
 Tensor UnetBlocks::temporal_resnet_behind(const UnetUnit& unit, Tensor x) {
-  const auto& [name, channels, epsilon, time] = *unit.temporal_resnet;
+  const UnetResnet& resnet = *unit.temporal_resnet;
+  const std::string& name = resnet.name;
+  const int channels = resnet.channels;
   record_.count_linear(shape_.batch, config_.time_width(), channels, true);
   x = temporal_resnet(record_, name, x,
                       {.frames = shape_.frames,
                        .groups = config_.groups,
-                       .epsilon = epsilon,
+                       .epsilon = resnet.epsilon,
                        .share = 1 - first_share(record_, config_.mix_factors, unit.name),
                        .row = time_,
-                       .row_offset = time});
+                       .row_offset = resnet.time});
   record_.label(x, unit.name);
   return x;
 }

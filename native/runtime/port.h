@@ -30,6 +30,8 @@ enum class PortKind : uint8_t {
   timestep_cond,
   time_ids,
   text_embeds,
+  image_embeds,
+  class_labels,
   control_kinds,
   // Of encoders and autoencoders.
   ids,

@@ -105,7 +105,7 @@ bool fits_matrix(const std::vector<int64_t>& shape, const WeightSpec& spec) {
 bool fits(const std::vector<int64_t>& shape, const WeightSpec& spec) {
   switch (spec.recipe) {
     case Recipe::vector:
-      return shape.size() == 1;
+      return spec.token ? shape.size() == 2 && shape[1] == spec.out : shape.size() == 1;
     case Recipe::table:
       return shape.size() == 2 && shape[1] == spec.in;
     case Recipe::matrix:
@@ -133,7 +133,8 @@ bool WeightSpec::operator<(const WeightSpec& other) const {
 
 std::vector<int64_t> WeightSpec::published_shape(size_t i) const {
   const int64_t first = rows.empty() ? out : rows[i];
-  if (recipe == Recipe::vector) return {first};
+  if (recipe == Recipe::vector)
+    return token ? std::vector<int64_t>{1, first} : std::vector<int64_t>{first};
   if (recipe == Recipe::table || linear) return {first, in};
   if (frames) return {first, in, kernel_h, kernel_w, 1};
   return {first, in, kernel_h, kernel_w};
@@ -182,12 +183,11 @@ std::vector<const SourceTensor*> Weights::resolve(const WeightSpec& spec) const 
   std::vector<const SourceTensor*> tensors;
   for (size_t i = 0; i < spec.names.size(); i++) {
     const std::string& name = spec.names[i];
-    const int64_t rows = spec.rows.empty() ? spec.out : spec.rows[i];
     const std::string wanted = to_string(spec.published_shape(i));
     const SourceTensor* tensor = source_->find(name);
     const std::string stored = source_->stored_name(name);
     if (!tensor) mismatch(*source_, "lacks tensor \"" + stored + "\" of shape " + wanted);
-    if (!fits(tensor->shape, spec) || tensor->shape[0] != rows)
+    if (!fits(tensor->shape, spec) || tensor->shape[0] != spec.published_shape(i)[0])
       mismatch(*source_, "tensor \"" + stored + "\" has shape " + to_string(tensor->shape) +
                              ", expected " + wanted);
     tensors.push_back(tensor);

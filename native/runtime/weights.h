@@ -33,6 +33,7 @@ struct WeightSpec {
   int kernel_h = 1, kernel_w = 1;
   std::vector<int> rows = {};  // of each name; empty: one name with all rows
   bool linear = false;         // published as [out, in]; otherwise [out, in, kh, kw]
+  bool token = false;          // a vector published as a token, [1, out]
   bool frames = false;         // published as [out, in, kh, kw, 1]: along a video's frames
   // Backends of fp8 (Backend::fp8) multiply it by e4m3, and keep its rows as such, each with a
   // scale: docs/fp8.md. For the recipes matrix and geglu.

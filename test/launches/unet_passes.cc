@@ -77,7 +77,7 @@ UnetConditions UnetPasses::conditions(const UnetShape& shape) {
   const int samples = shape.batch / shape.samples_of_condition(config);
   UnetConditions out;
   out.context_length = shape.context_length;
-  size_t most = size_t(samples) * shape.context_length * config.context_width;
+  size_t most = size_t(samples) * shape.context_length * config.text_width();
   if (config.has_time_ids()) {
     out.time_ids_count = time_ids_of(config);
     most = std::max(most, size_t(samples) * config.addition_input_width);

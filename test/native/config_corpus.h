@@ -34,6 +34,38 @@ inline const std::vector<ConfigCase>& config_corpus() {
         "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D"], "layers_per_block": 2,
         "transformer_layers_per_block": [1, 2], "cross_attention_dim": 12,
         "attention_head_dim": [1, 2], "use_linear_projection": true})"},
+      // As DeepFloyd IF's: resnets that resample, keys of the text before the pixels' own.
+      {"unet_simple", ModelKind::unet, R"({
+        "_class_name": "UNet2DConditionModel", "in_channels": 3, "out_channels": 6, "act_fn": "gelu",
+        "norm_num_groups": 4, "block_out_channels": [8, 16], "attention_head_dim": 4,
+        "down_block_types": ["ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D"],
+        "mid_block_type": "UNetMidBlock2DSimpleCrossAttn", "mid_block_scale_factor": 1.5,
+        "up_block_types": ["SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"],
+        "layers_per_block": [1, 2], "cross_attention_dim": 32, "cross_attention_norm": "group_norm",
+        "encoder_hid_dim": 12, "encoder_hid_dim_type": "text_proj", "resnet_skip_time_act": true,
+        "resnet_out_scale_factor": 1.25, "resnet_time_scale_shift": "scale_shift",
+        "addition_embed_type": "text", "addition_embed_type_num_heads": 3,
+        "class_embed_type": "timestep", "timestep_post_act": "silu",
+        "time_embedding_act_fn": "gelu", "mid_block_only_cross_attention": true})"},
+      // As Kandinsky's: contexts of images.
+      {"unet_image", ModelKind::unet, R"({
+        "_class_name": "UNet2DConditionModel", "norm_num_groups": 4, "attention_head_dim": 2,
+        "block_out_channels": [8, 16], "down_block_types": ["AttnDownBlock2D", "CrossAttnDownBlock2D"],
+        "up_block_types": ["CrossAttnUpBlock2D", "AttnUpBlock2D"], "layers_per_block": 1,
+        "cross_attention_dim": 12, "encoder_hid_dim": 6, "encoder_hid_dim_type": "text_image_proj",
+        "addition_embed_type": "text_image", "time_embedding_type": "fourier",
+        "time_embedding_dim": 24, "class_embed_type": "projection",
+        "projection_class_embeddings_input_dim": 5})"},
+      // As pruned models': layers of their own for each level, and no middle.
+      {"unet_lists", ModelKind::unet, R"({
+        "_class_name": "UNet2DConditionModel", "norm_num_groups": 4, "attention_head_dim": [1, 2],
+        "block_out_channels": [8, 16], "down_block_types": ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+        "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D"], "mid_block_type": null,
+        "layers_per_block": [1, 2], "transformer_layers_per_block": [0, [1, 2]],
+        "reverse_transformer_layers_per_block": [[2, 1, 1], 1], "cross_attention_dim": [12, 12],
+        "only_cross_attention": [true, false], "num_class_embeds": 7,
+        "class_embeddings_concat": true, "conv_in_kernel": 1,
+        "conv_out_kernel": 5, "center_input_sample": true, "time_cond_proj_dim": 6})"},
       {"unet_video", ModelKind::unet, R"({
         "_class_name": "UNetSpatioTemporalConditionModel", "in_channels": 8, "out_channels": 4,
         "down_block_types": ["CrossAttnDownBlockSpatioTemporal", "DownBlockSpatioTemporal"],

@@ -30,7 +30,7 @@ std::vector<UnetUnit> all_units(const UnetLayout& layout) {
 TEST(layout_has_a_unit_for_each_branch) {
   for_layouts([](const UnetConfig& config, const UnetLayout& layout) {
     CHECK_EQ(int(layout.down.size()), config.branches() - 1);
-    CHECK_EQ(int(layout.mid.size()), config.mid_resnets);
+    CHECK_EQ(int(layout.mid.size()), config.mid.layers);
     CHECK_EQ(int(layout.up.size()), config.branches());
     int down_blocks = 0, up_blocks = 0, downsamplers = 0, upsamplers = 0;
     for (const UnetUnit& unit : layout.down) {
@@ -50,13 +50,17 @@ TEST(layout_has_a_unit_for_each_branch) {
   });
 }
 
+// Those of an activated time embedding, then the others: each kind is one product.
 TEST(layout_time_projections_lie_side_by_side) {
-  for_layouts([](const UnetConfig&, const UnetLayout& layout) {
+  for_layouts([](const UnetConfig& config, const UnetLayout& layout) {
     int next = 0;
-    for (const UnetResnet* resnet : layout.resnets()) {
-      CHECK_EQ(resnet->time, next);
-      next += resnet->channels;
-    }
+    for (const bool act : {true, false})
+      for (const UnetResnet* resnet : layout.resnets()) {
+        if (resnet->time_act != act) continue;
+        CHECK_EQ(resnet->time, next);
+        CHECK_EQ(resnet->time_channels, (config.scale_shift ? 2 : 1) * resnet->channels);
+        next += resnet->time_channels;
+      }
     CHECK_EQ(layout.time_width, next);
   });
 }
@@ -64,14 +68,19 @@ TEST(layout_time_projections_lie_side_by_side) {
 TEST(layout_blocks_name_their_contexts) {
   for_layouts([](const UnetConfig&, const UnetLayout& layout) {
     std::set<int> contexts, positions;
-    const auto check = [&](const UnetTransformerBlock& block, bool temporal) {
-      const UnetLayout::Context& context = layout.contexts.at(size_t(block.context));
-      CHECK_EQ(context.name, block.name + ".attn2");
+    const auto find = [&](int place, const std::string& name, bool temporal) {
+      const UnetLayout::Context& context = layout.contexts.at(size_t(place));
+      CHECK_EQ(context.name, name);
       CHECK_EQ(context.temporal, temporal);
-      CHECK(contexts.insert(block.context).second);
+      CHECK(contexts.insert(place).second);
+    };
+    const auto check = [&](const UnetTransformerBlock& block, bool temporal) {
+      find(block.context, block.name + ".attn2", temporal);
+      if (block.self_context >= 0) find(block.self_context, block.name + ".attn1", temporal);
     };
     for (const UnetUnit& unit : all_units(layout)) {
       if (!unit.attention) continue;
+      if (unit.attention->context >= 0) find(unit.attention->context, unit.attention->name, false);
       for (const auto& block : unit.attention->blocks) check(block, false);
       for (const auto& block : unit.attention->temporal_blocks) check(block, true);
       if (unit.attention->position < 0) continue;

@@ -183,26 +183,30 @@ TEST(unet_refuses_what_it_cannot_retrieve) {
 }
 
 TEST(unet_configurations_are_checked) {
-  CHECK_THROWS(tiny_with(R"("class_embed_type": "timestep")"), ErrorCode::kUnsupported);
-  CHECK_THROWS(tiny_with(R"("act_fn": "mish")"), ErrorCode::kUnsupported);
+  CHECK_THROWS(tiny_with(R"("class_embed_type": "words")"), ErrorCode::kUnsupported);
+  CHECK_THROWS(tiny_with(R"("act_fn": "relu")"), ErrorCode::kUnsupported);
+  CHECK_THROWS(tiny_with(R"("dual_cross_attention": true)"), ErrorCode::kUnsupported);
+  CHECK_THROWS(tiny_with(R"("num_attention_heads": 2)"), ErrorCode::kUnsupported);
   CHECK_THROWS(tiny_with(R"("sample_size": 0)"), ErrorCode::kInvalidConfig);
-  CHECK_THROWS(tiny_with(R"("mid_block_type": "UNetMidBlock2DSimpleCrossAttn")"),
-               ErrorCode::kUnsupported);
-  CHECK_THROWS(tiny_with(R"("only_cross_attention": [true, false])"), ErrorCode::kUnsupported);
+  CHECK_THROWS(tiny_with(R"("mid_block_type": "UNetMidBlock3D")"), ErrorCode::kUnsupported);
+  CHECK_THROWS(tiny_with(R"("only_cross_attention": [true, false])"), ErrorCode::kInvalidConfig);
+  CHECK_THROWS(tiny_with(R"("class_embeddings_concat": true)"), ErrorCode::kInvalidConfig);
+  CHECK_THROWS(tiny_with(R"("conv_in_kernel": 2)"), ErrorCode::kInvalidConfig);
+  CHECK_THROWS(tiny_with(R"("resnet_out_scale_factor": 0)"), ErrorCode::kInvalidConfig);
   CHECK_THROWS(tiny_with(R"("sample_size": [8, 8, 8])"), ErrorCode::kInvalidConfig);
   CHECK_THROWS(UnetConfig::parse("{}"), ErrorCode::kInvalidConfig);
   CHECK_THROWS(UnetConfig::parse("[1"), ErrorCode::kInvalidConfig);
   CHECK_EQ(tiny_with(R"("sample_size": 96)").sample_width, 96);
-  const UnetConfig wide = tiny_with(R"("sample_size": [8, 16], "only_cross_attention": [false])");
+  const UnetConfig wide = tiny_with(R"("sample_size": [8, 16], "only_cross_attention": false)");
   CHECK_EQ(wide.sample_height, 8);
   CHECK_EQ(wide.sample_width, 16);
-  CHECK_EQ(tiny_with(R"("mid_block_type": null)").mid_resnets, 0);
-  CHECK_EQ(tiny_with(R"("mid_block_type": "UNetMidBlock2D")").mid_resnets, 1);
+  CHECK_EQ(tiny_with(R"("mid_block_type": null)").mid.layers, 0);
+  CHECK_EQ(tiny_with(R"("mid_block_type": "UNetMidBlock2D")").mid.layers, 1);
   CHECK_EQ(tiny_with(R"("time_cond_proj_dim": 8)").time_cond_width, 8);
   // Levels that do not attend may say so.
   std::string none = kTiny;
   none.replace(none.find("[1, 1, 2]"), 9, "[1, 0, 2]");
-  CHECK_EQ(UnetConfig::parse(none).depth[1], 0);
+  CHECK_EQ(UnetConfig::parse(none).down[1].depth[0], 0);
 }
 
 // Values whose lives overlap never share memory.

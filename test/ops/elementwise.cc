@@ -23,7 +23,7 @@ OpCase leaky_case(const std::string& name, float slope, bool each, bool blend) {
 }
 
 OpCase elementwise_case(const std::string& name, Activation activation, int rows2, double size = 1,
-                        int repeat = 1, int samples = 0) {
+                        int repeat = 1, int samples = 0, int modulations = 0) {
   return {"elementwise_" + name, [=](OpBuilder& b) {
             Elementwise op;
             op.x = b.input({4, 1, 33, 37}, size);
@@ -33,6 +33,8 @@ OpCase elementwise_case(const std::string& name, Activation activation, int rows
             op.y = b.output({4, 1, 33, 37});
             op.a = 0.8f;
             op.b = -1.25f;
+            if (modulations) op.modulation = b.input({modulations, 1, 1, 100});
+            op.modulation_offset = modulations ? 9 : 0;
             op.repeat = repeat;
             op.activation = activation;
             return Op(op);
@@ -42,7 +44,8 @@ OpCase elementwise_case(const std::string& name, Activation activation, int rows
 }  // namespace
 
 void reference(const Elementwise& op, ReferenceState& state) {
-  const auto &x = state.get(op.x), &x2 = state.get(op.x2), &scale = state.get(op.scale);
+  const auto &x = state.get(op.x), &x2 = state.get(op.x2), &scale = state.get(op.scale),
+             &modulation = state.get(op.modulation);
   auto& out = state.output(op.y);
   const size_t width = op.x.shape.c, rows2 = op.x2 ? op.x2.shape.rows() : 1;
   const size_t part = out.size() / (op.scale ? op.scale.shape.rows() : 1);
@@ -52,7 +55,12 @@ void reference(const Elementwise& op, ReferenceState& state) {
     const double factor = op.scale ? scale[i / part * op.scale.shape.c + op.scale_offset] : 1.0;
     const double share2 = (op.mask ? 1 - share : 1) * factor;
     const double added = op.x2 ? share2 * op.b * x2[row2 * width + i % width] : 0;
-    const double v = share * op.a * x[i] + added + op.offset;
+    double v = share * op.a * x[i] + added + op.offset;
+    if (op.modulation) {
+      const size_t sample = i / (out.size() / op.modulation.shape.n);
+      const size_t gain = sample * op.modulation.shape.c + op.modulation_offset + i % width;
+      v = (1 + modulation[gain]) * v + modulation[gain + width];
+    }
     if (op.activation == Activation::leaky_relu)
       out[i] = v < 0 ? v * (op.slopes < 0 ? op.slope : state.parameter(op.slopes)[i % width]) : v;
     else if (op.activation == Activation::tanh)
@@ -96,6 +104,9 @@ std::vector<OpCase> elementwise_cases() {
       elementwise_case("silu", Activation::silu, 0, 30),
       elementwise_case("gelu", Activation::gelu, 0, 8),
       elementwise_case("quick_gelu", Activation::quick_gelu, 1, 100),
+      elementwise_case("mish", Activation::mish, 0, 40),
+      elementwise_case("modulated", Activation::gelu, 0, 1, 1, 0, 4),
+      elementwise_case("modulated_alike", Activation::silu, 33, 1, 1, 0, 1),
       leaky_case("relu", 0, false, false),
       leaky_case("leaky", 0.2f, false, false),
       leaky_case("slopes", 0, true, false),

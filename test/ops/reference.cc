@@ -40,6 +40,8 @@ double activate(Activation activation, double x) {
       return 0.5 * x * std::erfc(-x / std::sqrt(2.0));
     case Activation::quick_gelu:
       return x / (1 + std::exp(-1.702 * x));
+    case Activation::mish:
+      return x * std::tanh(std::log1p(std::exp(x)));
     default:
       return x;
   }

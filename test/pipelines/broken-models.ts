@@ -178,7 +178,7 @@ const fields: [Part, Json, DeepCacheErrorCode, RegExp][] = [
   ['text_encoder', { num_attention_heads: 5 }, CONFIG, /5 attention heads/],
   // They are of models that are not implemented.
   ['unet', { down_block_types: ['A', 'B', 'C', 'D'] }, UNSUPPORTED, /down_block_types|"A"|'A'/],
-  ['unet', { act_fn: 'mish' }, UNSUPPORTED, /act_fn|mish/],
+  ['unet', { act_fn: 'relu' }, UNSUPPORTED, /act_fn|relu/],
   ['text_encoder', { hidden_act: 'tanh' }, UNSUPPORTED, /hidden_act|tanh/],
 ];
 
@@ -306,6 +306,12 @@ function halved(shape: readonly number[]): number[] {
 }
 
 const rest: Breakage[] = [
+  {
+    name: 'a U-Net that needs classes',
+    damage: set('unet/config.json', { class_embed_type: 'identity' }),
+    code: UNSUPPORTED,
+    says: /conditioned by class labels/,
+  },
   { name: 'no scheduler', damage: remove('scheduler'), code: CONFIG, says: /scheduler_config\.json/ },
   {
     name: 'a scheduler that does not exist here',

@@ -1,12 +1,14 @@
+import { textWidthOf } from '../../configs/unet-size.js';
 import { messageOf } from '../../errors.js';
 import { unknownFields } from '../../models/known-fields.js';
 import { modelDefaults } from '../../pipelines/loading/about-model.js';
-import { checkInputs, checkTokenizer } from '../../pipelines/loading/fit.js';
+import { checkTokenizer } from '../../pipelines/loading/fit.js';
 import { type IndexOptions, readModelIndex } from '../../pipelines/loading/model-index.js';
 import type { GenerationDefaults } from '../../pipelines/loading/parts.js';
 import { findPipeline } from '../../pipelines/loading/registry.js';
 import { repairTexts, unetRepairs } from '../../pipelines/loading/repairs.js';
 import { readScheduler } from '../../pipelines/loading/scheduler-file.js';
+import { checkInputs, inputsOfConfig, ONLY_LATENTS } from '../../pipelines/loading/unet-inputs.js';
 // Registers all pipelines.
 import '../../index.js';
 import type { CLIPTokenizer } from '../../tokenizers/clip-tokenizer.js';
@@ -153,10 +155,9 @@ function misfits(components: readonly ComponentReport[]): string[] {
   const problems: string[] = [];
   // SDXL reads two encoders side by side.
   if (!components.some(({ name }) => name === 'text_encoder_2')) {
-    if (differ(text.hidden_size, unet.cross_attention_dim)) {
-      problems.push(
-        `the text encoder is ${text.hidden_size} wide, the U-Net reads ${unet.cross_attention_dim}`,
-      );
+    const width = textWidthOf(unet);
+    if (differ(text.hidden_size, width)) {
+      problems.push(`the text encoder is ${text.hidden_size} wide, the U-Net reads ${width}`);
     }
   }
   if (differ(vae.latent_channels, unet.out_channels)) {
@@ -169,10 +170,11 @@ function misfits(components: readonly ComponentReport[]): string[] {
 
 /** The pipeline that the folder names must be able to give the U-Net its inputs. */
 function checkChannels({ folder, className, components }: ModelReport): void {
-  const { _class_name, in_channels: inputs, out_channels: latents } = configOf(components, 'unet');
+  const unet = configOf(components, 'unet');
+  const { _class_name, in_channels: inputs, out_channels: latents } = unet;
   const isText = _class_name === 'UNet2DConditionModel';
   if (!isText || typeof inputs !== 'number' || typeof latents !== 'number') return;
-  checkInputs(folder, { inputs, latents, takesMask: /Inpaint/.test(className) });
+  checkInputs(folder, inputsOfConfig(unet), latents, findPipeline(className)?.family.gives ?? ONLY_LATENTS);
 }
 
 async function note(problems: string[], action: () => void | Promise<void>): Promise<void> {

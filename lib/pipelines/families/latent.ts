@@ -23,8 +23,9 @@ import {
 } from '../inputs/options.js';
 import type { PreparedRun, RunKind } from '../inputs/run-kind.js';
 import { factsOf, type ModelFacts } from '../loading/facts.js';
-import { checkInputs, checkMotion } from '../loading/fit.js';
+import { checkMotion } from '../loading/fit.js';
 import type { LatentParts, PipelineInfo } from '../loading/parts.js';
+import { checkInputs, inputsOfUnet } from '../loading/unet-inputs.js';
 import { planRun } from '../loop/denoise.js';
 import { estimateMemory } from '../loop/memory.js';
 import { decodeLatents } from '../outputs/decode.js';
@@ -79,6 +80,7 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
   };
   return {
     ...info,
+    gives: kind.gives,
     shortest: { prompt: '', steps: 2 } as Partial<Given>,
     facts: (parts) => factsOf({ ...parts, encoders: text.encoders(parts) }),
     encoders: (parts) => [
@@ -87,8 +89,7 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
       ...(parts.models.t2iAdapters ? [parts.models.t2iAdapters] : []),
     ],
     checkParts({ unet, vae }, what) {
-      const { takesMask } = kind;
-      checkInputs(what, { inputs: unet.inChannels, latents: vae.latentChannels, takesMask });
+      checkInputs(what, inputsOfUnet(unet), vae.latentChannels, kind.gives);
       checkMotion(what, unet, videoOf !== undefined);
     },
     load: kind.load,

@@ -8,11 +8,12 @@ import { sdText } from '../conditioning/sd-text.js';
 import type { Family } from '../family.js';
 import { resolveTextOptions, type TextRunOptions } from '../inputs/options.js';
 import { factsOf } from '../loading/facts.js';
-import { checkInputs, checkMotion } from '../loading/fit.js';
+import { checkMotion } from '../loading/fit.js';
 import { readFolderFacts } from '../loading/folder-facts.js';
 import type { SDParts } from '../loading/parts.js';
 import { registerPipeline } from '../loading/registry.js';
 import { loadSDParts } from '../loading/sd-parts.js';
+import { checkInputs, inputsOfUnet, ONLY_LATENTS } from '../loading/unet-inputs.js';
 import { planRun } from '../loop/denoise.js';
 import { estimateMemory } from '../loop/memory.js';
 import { compileWhole, denoiseVideo, layoutOfLoops } from '../loop/video-zero.js';
@@ -45,7 +46,7 @@ const family: Family<TextToVideoZeroOptions, VideoZeroOptions, SDParts, undefine
   facts: (parts) => factsOf({ ...parts, encoders: [parts.textEncoder] }),
   encoders: sdText.encoders,
   checkParts({ unet, vae }, what) {
-    checkInputs(what, { inputs: unet.inChannels, latents: vae.latentChannels, takesMask: false });
+    checkInputs(what, inputsOfUnet(unet), vae.latentChannels, ONLY_LATENTS);
     checkMotion(what, unet, false);
     if (unet.timeCondWidth > 0) {
       throw new DeepCacheError(

@@ -12,6 +12,7 @@ import { checkTensor } from '../../options/checks.js';
 import type { OptionsOf } from '../../options/spec/index.js';
 import { inSlices, mapParts } from '../../slices.js';
 import type { Tensor } from '../../tensor.js';
+import { ONLY_LATENTS } from '../loading/unet-inputs.js';
 import { encodeImages, repeated } from './encode-image.js';
 import type { TextRunOptions } from './options.js';
 import type { RunKind, RunStart, StartContext } from './run-kind.js';
@@ -31,7 +32,7 @@ export type Img2ImgInputs = LoadedImages | { latents: Tensor };
  */
 export function imageToImage(strength: number, takesLatents = false): RunKind<Img2ImgOptions, Img2ImgInputs> {
   return {
-    takesMask: false,
+    gives: ONLY_LATENTS,
     encodesImages: true,
     async load({ image, signal }) {
       if (takesLatents && (image as Partial<Tensor>).shape?.[1] === 4) return { latents: image as Tensor };

@@ -32,7 +32,8 @@ export interface InpaintInputs {
  */
 export function inpainting(strength: number): RunKind<InpaintOptions, InpaintInputs> {
   return {
-    takesMask: true,
+    // Besides latents the mask and the masked picture's.
+    gives: { channels: (latents) => [latents, 2 * latents + 1] },
     encodesImages: true,
     async load({ image, maskImage, signal }) {
       return {

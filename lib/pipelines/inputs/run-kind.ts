@@ -2,6 +2,7 @@ import type { AutoencoderKL } from '../../models/autoencoder-kl.js';
 import type { UNetModel } from '../../models/unet.js';
 import type { CompiledSchedule } from '../../schedulers/index.js';
 import type { Tensor } from '../../tensor.js';
+import type { SuppliedInputs } from '../loading/unet-inputs.js';
 import type { NoiseSource } from './noise.js';
 import type { RunSpan, Size, TextRunOptions } from './options.js';
 
@@ -37,8 +38,8 @@ export interface PreparedRun {
  * @typeParam Inputs what is looked at before a run, such as the headers of pictures.
  */
 export interface RunKind<Options, Inputs> {
-  /** Whether it gives an inpainting U-Net its further inputs, the mask and the masked picture. */
-  readonly takesMask: boolean;
+  /** What it can give a U-Net besides a text and a time. */
+  readonly gives: SuppliedInputs;
   /** Whether the run uses the autoencoder's encoder. */
   readonly encodesImages: boolean;
   /** Finds what options point to. */

@@ -1,5 +1,6 @@
 import { inSlices, mapParts } from '../../slices.js';
 import { countOf } from '../../tensor.js';
+import { ONLY_LATENTS } from '../loading/unet-inputs.js';
 import { framesFirst } from './frames.js';
 import type { GenerateOptions, RunOptions } from './options.js';
 import type { RunKind, RunStart, StartContext } from './run-kind.js';
@@ -7,7 +8,7 @@ import type { RunKind, RunStart, StartContext } from './run-kind.js';
 /** From noise. */
 export function textToImage(): RunKind<GenerateOptions, undefined> {
   return {
-    takesMask: false,
+    gives: ONLY_LATENTS,
     encodesImages: false,
     load: async () => undefined,
     size: () => undefined,

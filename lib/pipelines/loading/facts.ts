@@ -1,3 +1,4 @@
+import type { LayersPerBlock } from '../../deepcache/index.js';
 import type { UNetModel } from '../../models/unet.js';
 
 /** What a model is like by its configurations: enough to check options and to plan a run. */
@@ -14,7 +15,7 @@ export interface ModelFacts {
   readonly contextWidth: number;
   /** What the branches of the cache are counted by. */
   readonly levels: number;
-  readonly layersPerBlock: number;
+  readonly layersPerBlock: LayersPerBlock;
   /** Width of the guidance scale as an input of the U-Net; 0: it takes none. */
   readonly guidanceWidth: number;
   /** Layers of the text encoder that has the fewest, and the width of the last one's pooled output. */

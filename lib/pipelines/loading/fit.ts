@@ -44,26 +44,6 @@ export function tellUnknownFields(
   }
 }
 
-/**
- * Throws unless a run can give the U-Net all of its inputs.
- *
- * @param what that has the U-Net, for the message.
- */
-export function checkInputs(
-  what: string,
-  { inputs, latents, takesMask }: { inputs: number; latents: number; takesMask: boolean },
-): void {
-  const masked = 2 * latents + 1;
-  if (inputs === latents || (takesMask && inputs === masked)) return;
-  throw new DeepCacheError(
-    'ERR_DEEPCACHE_UNSUPPORTED',
-    inputs === masked
-      ? `${what} has an inpainting model: its U-Net takes ${inputs} channels, with a mask and the masked picture. Give it ` +
-          'an image and a mask (--image and --mask), or load it as StableDiffusionInpaintPipeline'
-      : `${what} has a U-Net that takes ${inputs} channels, of which this pipeline has ${latents}, the latents`,
-  );
-}
-
 /** Throws unless a U-Net has motion modules where a pipeline makes videos with them, and nowhere else. */
 export function checkMotion(what: string, unet: UNetModel, makesVideos: boolean): void {
   if (unet instanceof UNetMotionModel === makesVideos) return;

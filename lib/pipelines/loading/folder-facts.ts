@@ -1,4 +1,5 @@
-import { unetDefaults } from '../../configs/unet-size.js';
+import { textWidthOf, unetDefaults } from '../../configs/unet-size.js';
+import type { LayersPerBlock } from '../../deepcache/index.js';
 import type { JsonObject } from '../../files/json.js';
 import type { ModelFacts } from './facts.js';
 import type { FolderFacts, LoadOptions, ModelIndex } from './parts.js';
@@ -17,9 +18,9 @@ export function factsOfUnet(config: Readonly<JsonObject>): ModelFacts {
     scale,
     frames,
     channels: whole(config.out_channels ?? config.out_ch ?? latent.out_channels, inPixels ? 3 : 4),
-    contextWidth: inPixels ? 0 : whole(config.cross_attention_dim ?? latent.context_dim, 1280),
+    contextWidth: inPixels ? 0 : whole(latent.context_dim ?? textWidthOf(config), 1280),
     levels: Array.isArray(multiples) ? multiples.length : 4,
-    layersPerBlock: whole(config.layers_per_block ?? config.num_res_blocks ?? latent.num_res_blocks, 2),
+    layersPerBlock: layersOf(config.layers_per_block ?? config.num_res_blocks ?? latent.num_res_blocks),
     guidanceWidth: whole(config.time_cond_proj_dim, 0),
     tileSize: inPixels ? 0 : 512,
     textLayers: 1000,
@@ -62,6 +63,11 @@ export async function readFolderFacts(
     },
     scheduler: (await readScheduler(source, how)).scheduler,
   };
+}
+
+/** A number, or one for each level. */
+function layersOf(value: unknown): LayersPerBlock {
+  return Array.isArray(value) ? value.map((layers) => whole(layers, 2)) : whole(value, 2);
 }
 
 function whole(value: unknown, fallback: number): number {

@@ -17,6 +17,7 @@ import type { CLIPTokenizer } from '../../tokenizers/clip-tokenizer.js';
 import type { ModelFacts } from './facts.js';
 import type { ModelName } from './model-name.js';
 import type { SharedModels } from './shared-models.js';
+import type { SuppliedInputs } from './unet-inputs.js';
 
 /** What loading a model takes. */
 export interface LoadOptions extends OptionsOf<'load'> {}
@@ -110,6 +111,8 @@ export interface PipelineInfo<Parts extends PipelineParts = PipelineParts> {
   readonly className: string;
   /** Names of the parts that it works with. */
   readonly parts: readonly string[];
+  /** What it can give a U-Net of text; latents alone by default. */
+  readonly gives?: SuppliedInputs;
   /** Defaults of `generate` that belong to the class. */
   readonly recommended?: GenerationDefaults;
   /** Looks at a folder without loading it. Throws what loading throws about its configurations. */

@@ -16,9 +16,11 @@ class ElementwiseOp : public CpuOp {
     float* y = context.floats(op_.y);
     const size_t width = op_.x.shape.c, rows = op_.x.shape.rows();
     const size_t period = op_.x2 ? op_.x2.shape.rows() : rows;  // x2's rows repeat
-    const bool one_by_one = op_.repeat > 1 || mask || slopes_;
+    const bool one_by_one = op_.repeat > 1 || mask || slopes_ || op_.modulation;
     const float* scales = op_.scale ? context.floats(op_.scale) + op_.scale_offset : nullptr;
     const size_t part = op_.scale ? rows / op_.scale.shape.rows() : rows;  // of one scale
+    const float* const modulation = context.floats(op_.modulation);
+    const size_t modulated = op_.modulation ? rows / op_.modulation.shape.n : rows;
     for_rows(context, rows, width, [&](size_t first, size_t count) {
       ElementwiseJob job;
       job.a = op_.a;
@@ -39,6 +41,11 @@ class ElementwiseOp : public CpuOp {
         if (mask) {
           job.a = op_.a * mask[first];
           job.b = op_.b * (1 - mask[first]);
+        }
+        if (modulation) {
+          job.gain =
+              modulation + first / modulated * op_.modulation.shape.c + op_.modulation_offset;
+          job.shift = job.gain + width;
         }
         kernels_.elementwise(job);
         first += some;

@@ -8,7 +8,8 @@ namespace {
 // In fp32 step by step, as PyTorch does it.
 class TimestepEmbeddingOp : public CpuOp {
  public:
-  explicit TimestepEmbeddingOp(const TimestepEmbedding& op) : op_(op) {}
+  TimestepEmbeddingOp(const TimestepEmbedding& op, const OpContext& context)
+      : op_(op), frequencies_(context.vector(op.frequencies)) {}
 
   void run(const RunContext& context) const override {
     const int half = op_.dim / 2;
@@ -18,9 +19,7 @@ class TimestepEmbeddingOp : public CpuOp {
       float* const sines = y + (op_.flip_sin_to_cos ? half : 0);
       float* const cosines = y + (op_.flip_sin_to_cos ? 0 : half);
       for (int j = 0; j < half; j++) {
-        const float exponent =
-            float(-std::log(10000.0)) * float(j) / (float(half) - op_.freq_shift);
-        const float angle = x[i] * std::exp(exponent);
+        const float angle = angle_of(x[i], j);
         sines[j] = std::sin(angle);
         cosines[j] = std::cos(angle);
       }
@@ -29,13 +28,21 @@ class TimestepEmbeddingOp : public CpuOp {
   }
 
  private:
+  float angle_of(float x, int j) const {
+    if (frequencies_) return x * frequencies_[j] * 2 * float(M_PI);
+    const float exponent =
+        float(-std::log(10000.0)) * float(j) / (float(op_.dim / 2) - op_.freq_shift);
+    return x * std::exp(exponent);
+  }
+
   TimestepEmbedding op_;
+  const float* frequencies_;
 };
 
 }  // namespace
 
-std::unique_ptr<CpuOp> make_op(const TimestepEmbedding& op, const OpContext&) {
-  return std::make_unique<TimestepEmbeddingOp>(op);
+std::unique_ptr<CpuOp> make_op(const TimestepEmbedding& op, const OpContext& context) {
+  return std::make_unique<TimestepEmbeddingOp>(op, context);
 }
 
 }  // namespace deepcache::cpu

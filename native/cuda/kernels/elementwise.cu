@@ -1,7 +1,9 @@
-// y = act(a * x + b * x2 + offset), element by element, or a blend of x and x2 by a mask of rows.
+// y = act((1 + gain) * (a * x + b * x2 + offset) + shift), element by element, or a blend of x and
+// x2 by a mask of rows.
 //
 // Shapes: any; x2 may be absent, and may have fewer rows: each then serves several rows of x, and
 // they begin again (a position embedding added to every sample, a frame's to all its pixels).
+// A scale is a number of a sample, gain and shift are vectors of one (a resnet's time projection).
 // Either operand and the result may be fp32, as the plan's inputs and outputs are, so that the
 // elementwise kernel is also the conversion between fp32 and 16 bits. Arithmetic is in fp32.
 //
@@ -19,15 +21,18 @@ namespace {
 constexpr int kThreads = 256;
 
 struct ElementwiseArgs {
-  View y, x, x2, mask, scale;
+  View y, x, x2, mask, scale, modulation;
   const float* slopes = nullptr;  // of each channel; may be null
-  bool has_x2 = false, has_mask = false, has_scale = false;
+  bool has_x2 = false, has_mask = false, has_scale = false, has_modulation = false;
   size_t count = 0;
   int width = 1, repeat = 1;  // a row of x2 serves `repeat` rows of x in turn,
   size_t rows2 = 1;           // and after that many x2 begins again
   size_t part = 1;            // values of x that a scale is for
   int scales = 1;             // of a sample: so far apart do they lie
   int scale_offset = 0;
+  size_t modulated = 1;  // values of x that a row of the modulation is for,
+  int modulations = 1;   // so far apart do these lie
+  int modulation_offset = 0;
   float a = 1, b = 1, offset = 0, slope = 0;
   Activation activation = Activation::none;
 };
@@ -48,6 +53,10 @@ DEVICE float finish(const ElementwiseArgs& args, size_t i, float v) {
   if (args.activation == Activation::leaky_relu)
     return v < 0 ? v * (args.slopes ? args.slopes[i % args.width] : args.slope) : v;
   if (args.activation == Activation::tanh) return 2 * sigmoid(2 * v) - 1;
+  if (args.activation == Activation::mish) {  // v * tanh(ln(1 + e^v)); beyond 20 it is v
+    const float e = fast_exp2(kLog2e * fminf(v, 20.0f)), n = e * (e + 2);
+    return v * (n / (n + 2));
+  }
   return activate(args.activation, v);
 }
 
@@ -62,6 +71,11 @@ __global__ void __launch_bounds__(kThreads)
     if (args.has_scale) share2 *= load<T>(args.scale, scale_place(args, i));
     float v = share * args.a * load<T>(args.x, i) + args.offset;
     if (args.has_x2) v += share2 * args.b * load<T>(args.x2, second(args, i));
+    if (args.has_modulation) {
+      const size_t gain =
+          i / args.modulated * args.modulations + args.modulation_offset + i % args.width;
+      v += v * load<T>(args.modulation, gain) + load<T>(args.modulation, gain + args.width);
+    }
     store<T>(args.y, i, finish(args, i, v));
   }
 }
@@ -87,6 +101,13 @@ ElementwiseArgs elementwise_args(const Elementwise& op, const OpContext& context
   if (op.mask) {
     a.has_mask = true;
     a.mask = context.operands.view(op.mask);
+  }
+  if (op.modulation) {
+    a.has_modulation = true;
+    a.modulation = context.operands.view(op.modulation);
+    a.modulated = a.count / op.modulation.shape.n;
+    a.modulations = op.modulation.shape.c;
+    a.modulation_offset = op.modulation_offset;
   }
   a.slopes = context.operands.vector(op.slopes);
   a.slope = op.slope;

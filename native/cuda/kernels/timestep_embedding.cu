@@ -1,4 +1,5 @@
-// y[i] = sin and cos of x[i] * exp(-ln(10000) * j / (dim / 2 - shift)).
+// y[i] = sin and cos of x[i] * exp(-ln(10000) * j / (dim / 2 - shift)), or of 2 pi x[i] *
+// frequencies[j].
 //
 // Timesteps are fp32 and up to 1000, so angles reach 1000 radians: sinf and cosf with full argument
 // reduction, not the fast intrinsics, which would be wrong by 1e-4 and more there.
@@ -17,7 +18,14 @@ struct TimestepArgs {
   int count = 0, dim = 0;
   bool flip_sin_to_cos = true;
   float freq_shift = 0;
+  const float* frequencies = nullptr;
 };
+
+DEVICE float angle_of(const TimestepArgs& args, float x, int j) {
+  if (args.frequencies) return x * args.frequencies[j] * 2 * 3.14159274f;
+  const float exponent = -9.210340371976184f * float(j) / (float(args.dim / 2) - args.freq_shift);
+  return x * expf(exponent);
+}
 
 template <typename T>
 __global__ void __launch_bounds__(kThreads)
@@ -33,8 +41,7 @@ __global__ void __launch_bounds__(kThreads)
       store<T>(args.y, y + args.dim - 1, 0);
       continue;
     }
-    const float exponent = -9.210340371976184f * float(j) / (float(half) - args.freq_shift);
-    const float angle = load<T>(args.x, size_t(n)) * expf(exponent);
+    const float angle = angle_of(args, load<T>(args.x, size_t(n)), j);
     store<T>(args.y, y + j, args.flip_sin_to_cos ? cosf(angle) : sinf(angle));
     store<T>(args.y, y + half + j, args.flip_sin_to_cos ? sinf(angle) : cosf(angle));
   }
@@ -47,9 +54,13 @@ void launch_timestep_embedding(const TimestepArgs& args, Stream stream) {
 }
 
 TimestepArgs timestep_args(const TimestepEmbedding& op, const OpContext& context) {
-  return {context.operands.view(op.y), context.operands.view(op.x),
-          int(op.x.shape.count()),     op.dim,
-          op.flip_sin_to_cos,          op.freq_shift};
+  return {context.operands.view(op.y),
+          context.operands.view(op.x),
+          int(op.x.shape.count()),
+          op.dim,
+          op.flip_sin_to_cos,
+          op.freq_shift,
+          context.operands.vector(op.frequencies)};
 }
 
 }  // namespace

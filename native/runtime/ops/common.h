@@ -21,9 +21,9 @@
 
 namespace deepcache {
 
-// leaky_relu (ReLU is its slope 0) and tanh are the elementwise op's alone: the products' epilogues
-// are for what follows most of a U-Net's layers.
-enum class Activation : uint8_t { none, silu, gelu, quick_gelu, geglu, leaky_relu, tanh };
+// mish, leaky_relu (ReLU is its slope 0) and tanh are the elementwise op's alone: the products'
+// epilogues are for what follows most of a U-Net's layers.
+enum class Activation : uint8_t { none, silu, gelu, quick_gelu, geglu, mish, leaky_relu, tanh };
 
 // An index into Plan::weights(); -1 is "none".
 using WeightId = int;

@@ -54,7 +54,11 @@ export async function checkControlNet(golden: GoldenCase, findings: Findings, mo
     unet,
   );
   const image = golden.tensor('controlnet_cond').data as Float32Array;
-  const request = { ...sampleOf(golden, 'sample'), ...conditionsOf(golden), timesteps: timestepsOf(golden) };
+  const request = {
+    ...sampleOf(golden, 'sample'),
+    ...conditionsOf(golden, unet.native),
+    timesteps: timestepsOf(golden),
+  };
   const scale = golden.field<number>('conditioning_scale') as number;
   const guess = golden.field<boolean>('guess_mode') ?? false;
   const { residuals = [] } = await finish(() => net.native.forward({ ...request, images: [image] }));
@@ -84,7 +88,11 @@ export async function checkControlNetUnion(
   );
   const kinds = golden.field<number[]>('control_type_idx') as number[];
   const images = kinds.map((_, i) => golden.tensor(`controlnet_cond_${i}`).data as Float32Array);
-  const request = { ...sampleOf(golden, 'sample'), ...conditionsOf(golden), timesteps: timestepsOf(golden) };
+  const request = {
+    ...sampleOf(golden, 'sample'),
+    ...conditionsOf(golden, unet.native),
+    timesteps: timestepsOf(golden),
+  };
   const types = Array.from({ length: net.kinds }, (_, i) => (kinds.includes(i) ? 1 : 0));
   const rows = new Array<number[]>(request.batch).fill(types).flat();
   findings.tensor('control_type', Float32Array.from(rows));

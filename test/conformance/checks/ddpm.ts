@@ -1,4 +1,4 @@
-import { branchFromDdpm } from '../../../lib/deepcache/index.js';
+import { type BranchLayout, branchFromDdpm } from '../../../lib/deepcache/index.js';
 import { sampleFromQuadCenter } from '../../../lib/deepcache/nonuniform.js';
 import { OriginalDDIMScheduler } from '../../../lib/entries/schedulers.js';
 import { DeepCacheError } from '../../../lib/errors.js';
@@ -127,11 +127,11 @@ class WithNoise extends DDPMPipeline {
   }
 }
 
-function branchOf(golden: GoldenCase, layout: { levels: number; layersPerBlock: number }): number {
+function branchOf(golden: GoldenCase, layout: BranchLayout): number {
   return branchFromDdpm(golden.field<number>('branch') as number, layout);
 }
 
-function refuses(branch: number, layout: { levels: number; layersPerBlock: number }): boolean {
+function refuses(branch: number, layout: BranchLayout): boolean {
   try {
     branchFromDdpm(branch, layout);
     return false;

@@ -33,7 +33,7 @@ export async function checkIpAdapter(golden: GoldenCase, findings: Findings, mod
       const scales = scalesOf('scale', golden.field<number>('scale') as number, names);
       const request = {
         ...sampleOf(golden, 'sample'),
-        ...conditionsOf(golden),
+        ...conditionsOf(golden, unet.native),
         timesteps: timestepsOf(golden),
         imagePrompts: [{ adapter, tokens, length: read.tokens, scales }],
       };

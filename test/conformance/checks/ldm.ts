@@ -40,7 +40,7 @@ export async function checkLdmForward(golden: GoldenCase, findings: Findings, mo
   findings.tensor('eps', out);
   const { levels, layersPerBlock } = unet.native;
   const labels = new Set(taps?.map(({ name }) => name));
-  const rename = (module: string) => diffusersModule(module, levels, layersPerBlock, labels);
+  const rename = (module: string) => diffusersModule(module, levels, layersPerBlock[0] as number, labels);
   compareActivations(golden, findings, taps, MODULES, rename);
 }
 

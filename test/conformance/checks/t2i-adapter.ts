@@ -23,7 +23,7 @@ export async function checkT2IAdapter(golden: GoldenCase, findings: Findings, mo
     for (const [i, values] of levels.entries()) findings.tensor(`feature_${i}`, values);
     const request = {
       ...sampleOf(golden, 'sample'),
-      ...conditionsOf(golden),
+      ...conditionsOf(golden, unet.native),
       timesteps: timestepsOf(golden),
       blockFeatures: { levels, scales: [golden.field<number>('conditioning_scale') ?? 1] },
     };

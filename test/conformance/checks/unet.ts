@@ -1,7 +1,6 @@
 import { branchFromHelper } from '../../../lib/deepcache/index.js';
-import { DeepCacheError } from '../../../lib/errors.js';
 import { finish } from '../../../lib/native/device.js';
-import type { UnetConditions } from '../../../lib/native/types.js';
+import type { NativeUnet, UnetConditions } from '../../../lib/native/types.js';
 import type { Tolerance } from '../compare.js';
 import type { Findings } from '../findings.js';
 import type { GoldenCase } from '../goldens.js';
@@ -13,11 +12,12 @@ import { checkMotionInputs, checkMotionRetrieve, isOfVideos } from './motion.js'
 const MODULES = /^((down|up)_blocks\.\d+|mid_block)(\.(resnets|attentions)\.\d+|\.(0|res\d+))?$/;
 
 export async function checkUnet(golden: GoldenCase, findings: Findings, models: Models): Promise<void> {
-  if (golden.has('encoder_attention_mask')) {
-    throw new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', 'masks of contexts are not implemented');
-  }
   const unet = await models.unet(golden.modelFolder);
-  const request = { ...sampleOf(golden, 'sample'), ...conditionsOf(golden), timesteps: timestepsOf(golden) };
+  const request = {
+    ...sampleOf(golden, 'sample'),
+    ...conditionsOf(golden, unet.native),
+    timesteps: timestepsOf(golden),
+  };
   const { out } = await finish(() => unet.native.forward(request));
   findings.tensor('out', out);
 }
@@ -28,7 +28,11 @@ export async function checkUnetActivations(
   models: Models,
 ): Promise<void> {
   const unet = await models.unet(golden.modelFolder);
-  const request = { ...sampleOf(golden, 'sample'), ...conditionsOf(golden), timesteps: timestepsOf(golden) };
+  const request = {
+    ...sampleOf(golden, 'sample'),
+    ...conditionsOf(golden, unet.native),
+    timesteps: timestepsOf(golden),
+  };
   const { out, taps } = await finish(() => unet.native.forward({ ...request, taps: true }));
   findings.tensor('out', out);
   compareActivations(golden, findings, taps, MODULES);
@@ -48,7 +52,11 @@ export async function checkDeepCacheInputs(
     ['sample_full', first, 'out_full'],
     ['sample_retrieve', second, 'out_nocache'],
   ] as const) {
-    const request = { ...sampleOf(golden, sample), ...conditionsOf(golden), timesteps: [timestep] };
+    const request = {
+      ...sampleOf(golden, sample),
+      ...conditionsOf(golden, unet.native),
+      timesteps: [timestep],
+    };
     const { out } = await finish(() => unet.native.forward(request));
     findings.tensor(role, out, findings.toleranceOf(role, tolerance));
   }
@@ -66,7 +74,7 @@ export async function checkDeepCache(golden: GoldenCase, findings: Findings, mod
   checkDescription(golden, findings, (await unet.branches())[branch], branch);
 
   const [first, second] = timestepsOf(inputs, 'timesteps') as [number, number];
-  const conditions = conditionsOf(inputs);
+  const conditions = conditionsOf(inputs, unet.native);
   const full = { ...sampleOf(inputs, 'sample_full'), ...conditions, timesteps: [first], features: [branch] };
   await finish(() => unet.native.forward(full));
   if (golden.has('cached_feature')) findings.tensor('cached_feature', unet.native.feature(branch).data);
@@ -99,11 +107,19 @@ export function sampleOf(golden: GoldenCase, role: string) {
   return { sample: data as Float32Array, batch, height, width };
 }
 
-export function conditionsOf(golden: GoldenCase): UnetConditions {
+/** Where the context is made of an image, the reference is given a text that it does not read. */
+export function conditionsOf(golden: GoldenCase, { contextWidth }: NativeUnet): UnetConditions {
   const context = golden.tensor('encoder_hidden_states');
   return {
-    context: context.data as Float32Array,
-    contextLength: context.shape[1] as number,
+    ...(contextWidth > 0 && {
+      context: context.data as Float32Array,
+      contextLength: context.shape[1] as number,
+    }),
+    ...(golden.has('encoder_attention_mask') && {
+      contextMask: floats(golden.tensor('encoder_attention_mask')),
+    }),
+    ...(golden.has('image_embeds') && { imageEmbeds: golden.tensor('image_embeds').data as Float32Array }),
+    ...(golden.has('class_labels') && { classLabels: floats(golden.tensor('class_labels')) }),
     ...(golden.has('text_embeds') && { textEmbeds: golden.tensor('text_embeds').data as Float32Array }),
     ...(golden.has('timestep_cond') && {
       timestepCond: golden.tensor('timestep_cond').data as Float32Array,
@@ -114,4 +130,9 @@ export function conditionsOf(golden: GoldenCase): UnetConditions {
 
 export function timestepsOf(golden: GoldenCase, role = 'timestep'): number[] {
   return Array.from(golden.tensor(role).data as Iterable<GoldenTensor['data'][number]>, Number);
+}
+
+/** Of whole numbers, too. */
+function floats({ data }: GoldenTensor): Float32Array {
+  return Float32Array.from(data as Iterable<number | bigint>, Number);
 }

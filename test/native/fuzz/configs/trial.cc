@@ -107,8 +107,10 @@ bool try_unet(const UnetConfig& config, const Random& random) {
   const size_t videos = n / size_t(shape.frames);
   const std::vector<float> sample(n * size_t(config.in_channels) * pixels, 0.1f);
   const std::vector<float> text(
-      n * size_t(shape.context_length) * size_t(std::max(1, config.context_width)), 0.1f);
-  const std::vector<float> added(n * size_t(std::max(1, config.addition_input_width)), 0.1f);
+      n * size_t(shape.context_length) * size_t(std::max(1, config.text_width())), 0.1f);
+  const int width = std::max({1, config.addition_input_width, config.text_width(),
+                              config.image_width(), config.embeddings.class_width});
+  const std::vector<float> added(n * size_t(width), 0.1f);
   UnetForward request;
   request.batch = shape.batch;
   request.frames = shape.frames;
@@ -117,9 +119,11 @@ bool try_unet(const UnetConfig& config, const Random& random) {
   request.sample = sample.data();
   request.timesteps = {7};
   request.conditions.context = text.data();
-  request.conditions.context_length = config.context_width ? shape.context_length : 1;
+  request.conditions.context_length = config.text_width() ? shape.context_length : 1;
+  request.conditions.text_embeds = request.conditions.image_embeds =
+      request.conditions.class_labels = added.data();
   if (config.has_time_ids()) {
-    request.conditions.time_ids = request.conditions.text_embeds = added.data();
+    request.conditions.time_ids = added.data();
     request.conditions.time_ids_count = config.some_time_ids();
   }
   request.old_contexts = shape.old_contexts && request.conditions.context_length == 1 && videos > 1;
