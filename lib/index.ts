@@ -44,6 +44,7 @@ export type {
   GenerateOptions,
   Img2ImgOptions,
   InpaintOptions,
+  Pix2PixOptions,
   TextToVideoZeroOptions,
   VideoOptions,
   XLImg2ImgOptions,
@@ -73,6 +74,7 @@ export {
   LatentConsistencyModelImg2ImgPipeline,
   LatentConsistencyModelPipeline,
 } from './pipelines/families/latent-consistency.js';
+export { StableDiffusionInstructPix2PixPipeline } from './pipelines/families/pix2pix.js';
 export {
   StableDiffusionImg2ImgPipeline,
   StableDiffusionImg2ImgPipeline as Img2Img,

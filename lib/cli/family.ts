@@ -13,6 +13,7 @@ const OF_CLASS: Readonly<Record<string, Family>> = {
   StableDiffusionImg2ImgPipeline: 'img2img',
   LatentConsistencyModelImg2ImgPipeline: 'img2img',
   StableDiffusionInpaintPipeline: 'inpaint',
+  StableDiffusionInstructPix2PixPipeline: 'pix2pix',
   StableDiffusionXLPipeline: 'xl',
   StableDiffusionXLImg2ImgPipeline: 'xl-img2img',
   StableDiffusionXLInpaintPipeline: 'xl-inpaint',
@@ -64,7 +65,7 @@ export function makesVideo(className: string | undefined, { frames }: GenerateFl
  */
 export function familyOf(className: string | undefined, flags: GenerateFlags): Family {
   const own = (className === undefined ? undefined : OF_CLASS[className]) ?? 'text2img';
-  if (['animatediff', 'svd', 'ddpm', 'ldm'].includes(own)) return own;
+  if (['animatediff', 'svd', 'ddpm', 'ldm', 'pix2pix'].includes(own)) return own;
   const { frames, image, mask } = flags;
   if (frames !== undefined) {
     requireFrames(className, flags);

@@ -6,6 +6,7 @@ export interface GuidanceOptions {
   readonly guided: boolean;
   readonly guidance: PerSample;
   readonly guidanceRescale: number;
+  readonly guidanceThird?: number | undefined;
   readonly guidanceSchedule?: readonly number[] | undefined;
   readonly cutoffStepIndex?: number | undefined;
   readonly cutoffStepRatio?: number | undefined;
@@ -21,7 +22,7 @@ export function guidanceOfCalls(
   options: GuidanceOptions,
   calls: number,
 ): (Guidance | undefined)[] | undefined {
-  const { guidanceSchedule: schedule, guidance, guidanceRescale: rescale } = options;
+  const { guidanceSchedule: schedule, guidance, guidanceRescale: rescale, guidanceThird: third } = options;
   const last = lastGuided(options, calls);
   if (!options.guided) {
     if (last !== undefined) throw invalidArgument(last.option, 'needs guidance: this run has none');
@@ -35,7 +36,9 @@ export function guidanceOfCalls(
     );
   }
   return Array.from({ length: calls }, (_, call) =>
-    last && call > last.call ? undefined : { scale: schedule?.[call] ?? guidance, rescale },
+    last && call > last.call
+      ? undefined
+      : { scale: schedule?.[call] ?? guidance, rescale, ...(third !== undefined && { third }) },
   );
 }
 

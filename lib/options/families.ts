@@ -3,6 +3,7 @@ export const FAMILIES = {
   text2img: 'text to image',
   img2img: 'image to image',
   inpaint: 'inpainting',
+  pix2pix: 'InstructPix2Pix',
   xl: 'SDXL text to image',
   'xl-img2img': 'SDXL image to image',
   'xl-inpaint': 'SDXL inpainting',
@@ -17,7 +18,7 @@ export const FAMILIES = {
 export type Family = keyof typeof FAMILIES;
 
 // Groups of families, from the smallest to all that generate.
-export const SD = ['text2img', 'img2img', 'inpaint'] as const;
+export const SD = ['text2img', 'img2img', 'inpaint', 'pix2pix'] as const;
 export const XL = ['xl', 'xl-img2img', 'xl-inpaint'] as const;
 export const FROM_IMAGE = ['img2img', 'xl-img2img'] as const;
 export const INPAINT = ['inpaint', 'xl-inpaint'] as const;

@@ -12,6 +12,9 @@ export type Img2ImgOptions = Valid<OptionsOf<'img2img'>>;
 /** Options of inpainting with Stable Diffusion: those of text to image, `image` and `maskImage`. */
 export type InpaintOptions = Valid<OptionsOf<'inpaint'>>;
 
+/** Options of InstructPix2Pix: those of text to image, `image` and `imageGuidanceScale`. */
+export type Pix2PixOptions = Valid<OptionsOf<'pix2pix'>>;
+
 /** Options of text to image with SDXL. `promptEmbeds` go with `pooledPromptEmbeds`. */
 export type XLOptions = Valid<OptionsOf<'xl'>>;
 

@@ -9,7 +9,7 @@ import { countOf, FloatTensor } from '../tensor.js';
 import type { AnyFamily, Family, PreviewParts, Run, Start } from './family.js';
 import { motionDraws } from './inputs/motion-draws.js';
 import type { NoiseSource } from './inputs/noise.js';
-import type { RunOptions } from './inputs/options.js';
+import { outputsOf, type RunOptions } from './inputs/options.js';
 import { seedsOf, tellSeeds } from './inputs/seeds.js';
 import type { ModelFacts } from './loading/facts.js';
 import type { LatentParts, PipelineParts } from './loading/parts.js';
@@ -133,7 +133,7 @@ async function usualLoop<O extends RunOptions, P extends PipelineParts>(
       batch,
       ...(frames !== undefined && { frames }),
       ...(freeNoise && { frameWindows: freeNoise.windows }),
-      outputs: options.guided ? 2 : 1,
+      outputs: outputsOf(options),
       height,
       width,
       table: start.mask ? withBlend(plan, table) : table,

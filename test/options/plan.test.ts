@@ -38,6 +38,7 @@ const RIGHT: { readonly [Name in Exclude<Family, 'load'>]: object } = {
   text2img: { prompt: 'a' },
   img2img: { prompt: 'a', image: picture },
   inpaint: masked,
+  pix2pix: { prompt: 'a', image: picture },
   xl: { prompt: 'a' },
   'xl-img2img': { prompt: 'a', image: picture, strength: 1 },
   'xl-inpaint': masked,

@@ -13,6 +13,7 @@ const RIGHT: { readonly [Name in Family]: object } = {
   text2img: { prompt: 'a' },
   img2img: { prompt: 'a', image: picture },
   inpaint: { prompt: 'a', image: picture, maskImage: picture },
+  pix2pix: { prompt: 'a', image: picture },
   xl: { prompt: 'a' },
   'xl-img2img': { prompt: 'a', image: picture },
   'xl-inpaint': { prompt: 'a', image: picture, maskImage: picture },

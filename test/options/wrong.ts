@@ -123,6 +123,7 @@ export const WRONG: { readonly [Name in OptionName]: readonly unknown[] } = {
   numInferenceSteps: whole,
   guidanceScale: real,
   guidanceRescale: share,
+  imageGuidanceScale: real,
   guidanceSchedule: [...list, [1, -1], [1001]],
   cutoffStepIndex: [-1, 1.5, nan, '1', null],
   cutoffStepRatio: share,

@@ -4,6 +4,14 @@ import { option } from '../option.js';
 
 /** Guidance that changes during a run. */
 export const GUIDANCE_OPTIONS = {
+  /** How closely to follow the picture that is changed; below 1 there is no guidance at all. 1.5 by default. */
+  imageGuidanceScale: option({
+    kind: kinds.real(0, 1000),
+    families: ['pix2pix'],
+    help: 'how closely to follow the picture that the prompt changes; 1 is off',
+    fallback: '1.5',
+    flag: { spelling: '--image-guidance <x>', group: 'how' },
+  }),
   /** The guidance scale of each U-Net call, instead of `guidanceScale`. */
   guidanceSchedule: option({
     kind: kinds.realNumbers(0, 1000),

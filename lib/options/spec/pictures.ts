@@ -66,13 +66,14 @@ export const PICTURE_OPTIONS = {
    */
   image: option({
     kind: kinds.picture([3, 4]),
-    families: [...FROM_IMAGE, ...INPAINT, 'svd'],
+    families: [...FROM_IMAGE, ...INPAINT, 'pix2pix', 'svd'],
     help: 'start from this picture',
     required: {
       img2img: '',
       'xl-img2img': '',
       inpaint: '',
       'xl-inpaint': '',
+      pix2pix: ': say which picture to change',
       svd: ': a video begins with a picture',
     },
     flag: { spelling: '-i, --image <file>', group: 'picture' },

@@ -178,10 +178,12 @@ export async function encodePrompts(
   return isGiven ? encodeAll() : reader.encoder.use(encodeAll, signal);
 }
 
-/** The U-Net's context [negative, positive]. */
+/** The U-Net's context: [positive], [negative, positive], or with a third output the negative prompt's once more. */
 export async function contextOf(
   { positive, negative }: PromptEmbeds,
+  outputs: number,
   signal: AbortSignal | undefined,
 ): Promise<Float32Array> {
-  return negative ? inSlices(joined([negative, positive]), signal) : positive;
+  if (!negative) return positive;
+  return inSlices(joined([negative, positive, negative].slice(0, outputs)), signal);
 }

@@ -1,4 +1,5 @@
 import { FloatTensor } from '../../tensor.js';
+import { outputsOf } from '../inputs/options.js';
 import type { SDParts } from '../loading/parts.js';
 import { contextOf, encodePrompts, readPrompts } from './prompt.js';
 import type { TextModel } from './text-model.js';
@@ -16,7 +17,10 @@ export const sdText: TextModel<SDParts> = {
       embeddings: tokens.reader.inversions,
       async encode() {
         const embeds = await encodePrompts(tokens, options);
-        return { context: await contextOf(embeds, options.signal), contextLength: length };
+        return {
+          context: await contextOf(embeds, outputsOf(options), options.signal),
+          contextLength: length,
+        };
       },
     };
   },

@@ -16,6 +16,7 @@ const FROM_PICTURES = [
 
 /** The class of pipelines over the models of another one that starts from pictures; undefined: there is none. */
 export function classForInputs(className: string, { mask }: GivenInputs): string | undefined {
+  if (className === 'StableDiffusionInstructPix2PixPipeline') return mask ? undefined : className;
   if (className === 'LatentConsistencyModelPipeline' && !mask) return 'LatentConsistencyModelImg2ImgPipeline';
   const parts = findPipeline(className)?.family.parts ?? [];
   const names = FROM_PICTURES.find(({ part }) => parts.includes(part));

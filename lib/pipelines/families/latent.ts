@@ -15,6 +15,7 @@ import type { AnyFamily, Family, Start } from '../family.js';
 import { repeatTo } from '../inputs/encode-image.js';
 import {
   type GenerateOptions,
+  outputsOf,
   type RunSpan,
   requireFewImages,
   resolveTextOptions,
@@ -48,6 +49,13 @@ export interface VideoShape {
   readonly frames: number;
   readonly freeNoise?: FreeNoise | undefined;
 }
+
+/** The prompts of the outputs that guidance combines. */
+const OUTPUTS = {
+  1: ['positive'],
+  2: ['negative', 'positive'],
+  3: ['negative', 'positive', 'negative'],
+} as const;
 
 /** Puts a text model and a kind of run together. */
 export function latentFamily<Given extends GenerateOptions, Parts extends LatentParts, Inputs>(
@@ -100,13 +108,13 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
       const options = resolve(given, facts, size);
       // The size of other kinds of runs is known with their pictures.
       if (!kind.encodesImages || size) requireShapes(options, { latents: drawnShape(options) });
-      return { ...options, span: spanOf(kind, options) };
+      return { ...options, ...kind.guide?.(options), span: spanOf(kind, options) };
     },
     resolveTexts: (given, facts) => resolve(given, facts, undefined, { textsOnly: true }),
     plan: planRun,
     async prepare({ parts, facts, scheduler, options, inputs, plan, note }) {
       const { unet, vae } = parts;
-      const { batch, frames = 1, freeNoise, latent, guided, tiling, signal } = options;
+      const { batch, frames = 1, freeNoise, latent, tiling, signal } = options;
       if (facts.guidanceWidth > 0 && options.negativePrompt !== undefined) {
         note('the negative prompt is not used: this U-Net takes the guidance scale as an input');
       }
@@ -116,7 +124,7 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
       const pictures = await ImagePrompts.read(parts.models.ipAdapters, options, signal);
       const t2i = await T2IPictures.read(parts.models.t2iAdapters, options, options);
       const size = {
-        batch: (guided ? 2 : 1) * latent[0],
+        batch: outputsOf(options) * latent[0],
         frames,
         ...(freeNoise && { frameWindows: freeNoise.windows }),
         height: latent[2],
@@ -147,7 +155,7 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
             ...(await prompts.encode()),
             ...(await pictures.encode({
               batch,
-              outputs: guided ? ['negative', 'positive'] : ['positive'],
+              outputs: OUTPUTS[outputsOf(options)],
               signal,
             })),
             ...(await t2i.encode(plan, { batch, signal })),

@@ -19,14 +19,8 @@ export async function encodeImages(
   noise: NoiseSource,
   { batch, tiling, signal }: Pick<TextRunOptions, 'batch' | 'tiling' | 'signal'>,
 ): Promise<Float32Array> {
-  const [count = 0, ...each] = images.shape;
-  const size = images.data.length / count;
-  const moments: Tensor[] = [];
-  // One at a time, to save memory.
-  for (let i = 0; i < count; i++) {
-    const data = await inSlices(toSigned(images.data.subarray(i * size, (i + 1) * size)), signal);
-    moments.push(await vae.encode({ data, shape: [1, ...each] }, { tiling, signal }));
-  }
+  const count = images.shape[0] ?? 0;
+  const moments = await momentsOf(vae, images, { tiling, signal });
   const [, channels = 0, height = 0, width = 0] = moments[0]?.shape ?? [];
   if (!vae.hasPosterior) {
     const pixels = height * width;
@@ -51,6 +45,35 @@ export async function encodeImages(
     await inSlices(sample, signal);
   }
   return inSlices(repeated(latents, drawn, batch), signal);
+}
+
+/**
+ * Pictures [n, 3, h, w] from 0 to 1 -> the modes of their posteriors [batch, c, h / 8, w / 8], in the autoencoder's own
+ * scale (diffusers: retrieve_latents with sample_mode "argmax").
+ */
+export async function encodeModes(
+  vae: AutoencoderKL,
+  images: Tensor,
+  { batch, tiling, signal }: Pick<TextRunOptions, 'batch' | 'tiling' | 'signal'>,
+): Promise<Float32Array> {
+  const moments = await momentsOf(vae, images, { tiling, signal });
+  const modes = moments.map(({ data }) => (vae.hasPosterior ? data.subarray(0, data.length / 2) : data));
+  return inSlices(repeated(await inSlices(joined(modes), signal), moments.length, batch), signal);
+}
+
+/** What the encoder makes of each picture, one at a time to save memory. */
+async function momentsOf(
+  vae: AutoencoderKL,
+  { data, shape: [count = 0, ...each] }: Tensor,
+  { tiling, signal }: { tiling: TextRunOptions['tiling']; signal: AbortSignal | undefined },
+): Promise<Tensor[]> {
+  const size = data.length / count;
+  const moments: Tensor[] = [];
+  for (let i = 0; i < count; i++) {
+    const signed = await inSlices(toSigned(data.subarray(i * size, (i + 1) * size)), signal);
+    moments.push(await vae.encode({ data: signed, shape: [1, ...each] }, { tiling, signal }));
+  }
+  return moments;
 }
 
 /** `rows` blocks over and over until there are `batch` of them. */

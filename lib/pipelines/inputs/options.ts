@@ -66,6 +66,8 @@ export interface RunOptions extends Pick<OptionsOf<'text2img'>, CommonName> {
   /** Of the guidance, with `guided`; may differ between samples. */
   readonly guidance: PerSample;
   readonly guidanceRescale: number;
+  /** The factor of a third output, which the U-Net then computes for each sample. */
+  readonly guidanceThird?: number | undefined;
   readonly guidanceSchedule?: readonly number[] | undefined;
   readonly cutoffStepIndex?: number | undefined;
   readonly cutoffStepRatio?: number | undefined;
@@ -74,8 +76,20 @@ export interface RunOptions extends Pick<OptionsOf<'text2img'>, CommonName> {
   readonly policy?: CachePolicy;
 }
 
+/** What guidance combines of each sample: outputs of the U-Net. */
+export function outputsOf({
+  guided,
+  guidanceThird,
+}: Pick<RunOptions, 'guided' | 'guidanceThird'>): 1 | 2 | 3 {
+  if (!guided) return 1;
+  return guidanceThird === undefined ? 2 : 3;
+}
+
 /** Those of a run from text: the options of all its kinds, as far as they are given. */
-export interface TextRunOptions extends RunOptions, Omit<OptionsOf<'xl-inpaint'>, keyof RunOptions> {
+export interface TextRunOptions
+  extends RunOptions,
+    Omit<OptionsOf<'xl-inpaint'>, keyof RunOptions>,
+    Pick<OptionsOf<'pix2pix'>, 'imageGuidanceScale'> {
   readonly prompts: readonly string[] | undefined;
   readonly negativePrompts: readonly string[] | undefined;
   /** Prompts, encoded or not. */

@@ -48,6 +48,8 @@ export interface RunKind<Options, Inputs> {
   size(inputs: Inputs, scale: number): Size | undefined;
   /** Throws what is wrong with the options of this kind. */
   span(options: { readonly strength?: number }, steps: number): RunSpan;
+  /** Guidance of a kind's own; that of texts by default. */
+  guide?(options: TextRunOptions): Pick<TextRunOptions, 'guided' | 'guidanceThird'>;
   /** What settings in the picture say of options of this kind. */
   settings(options: TextRunOptions): Readonly<Record<string, unknown>>;
   /** Bytes that preparing the run and its result take. */

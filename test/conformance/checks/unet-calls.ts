@@ -2,7 +2,7 @@ import type { EncodedPrompt, GenerateOptions, Tensor } from '../../../lib/index.
 import { finish } from '../../../lib/native/device.js';
 import { guidanceEmbedding } from '../../../lib/pipelines/conditioning/guidance-embedding.js';
 import { timeIds, type XLSizeOptions } from '../../../lib/pipelines/conditioning/time-ids.js';
-import { repeatTo } from '../../../lib/pipelines/inputs/encode-image.js';
+import { encodeModes, repeatTo } from '../../../lib/pipelines/inputs/encode-image.js';
 import { concat } from '../../../lib/tensor.js';
 import type { Findings } from '../findings.js';
 import type { GoldenCase } from '../goldens.js';
@@ -25,10 +25,13 @@ export async function compareCalls(
   const { timeCondWidth: condWidth } = pipe.unet;
   const guidanceScale = options.guidanceScale ?? 7.5;
   const guided = guidanceScale > 1 && condWidth === 0;
-  findings.tensor('unet_in', unetInputs(golden, run, guided ? 2 : 1));
+  const images = golden.field('pipeline') === EDITS ? await imageLatents(golden, pipe, guided) : undefined;
+  findings.tensor('unet_in', unetInputs(golden, run, images ?? new Array(guided ? 2 : 1).fill(NOTHING)));
 
+  const encoded = await pipe.encodePrompt(options);
   const conditions = {
-    ...conditionsOf(await pipe.encodePrompt(options), { ...sizeOf(pipe, inputs.shape), ...options }),
+    ...conditionsOf(encoded, { ...sizeOf(pipe, inputs.shape), ...options }),
+    ...(images && { context: contextOfEdits(encoded) }),
     ...(condWidth > 0 && { timestepCond: repeatTo(guidanceEmbedding(guidanceScale, condWidth), 1, batch) }),
   };
   const values = inputs.data as Float32Array;
@@ -49,6 +52,21 @@ export async function compareCalls(
     outputs.push((await finish(() => pipe.unet.native.forward(request))).out);
   }
   findings.tensor('unet_out', concat(outputs));
+}
+
+const EDITS = 'StableDiffusionInstructPix2PixPipeline';
+const NOTHING = new Float32Array(0);
+
+/** What edits of a picture have behind the latents: of the prompt's output, the picture's, and neither's. */
+async function imageLatents(golden: GoldenCase, pipe: Pipeline, guided: boolean): Promise<Float32Array[]> {
+  const image = golden.tensor('image') as Tensor;
+  const shown = await encodeModes(pipe.vae, image, { batch: 1, tiling: undefined });
+  return guided ? [shown, shown, new Float32Array(shown.length)] : [shown];
+}
+
+/** In that order. */
+function contextOfEdits({ promptEmbeds, negativePromptEmbeds: negative }: EncodedPrompt): Float32Array {
+  return concat([promptEmbeds.data, ...(negative ? [negative.data, negative.data] : [])]);
 }
 
 /** Pixels of a run whose size its pictures give. */
@@ -78,13 +96,15 @@ function conditionsOf(encoded: EncodedPrompt, options: GenerateOptions) {
   };
 }
 
-/** The latents before each call, scaled as the sampler has it, once for each guidance half. */
-function unetInputs(golden: GoldenCase, run: RecordedRun, halves: 1 | 2): Float32Array {
-  const noise = golden.tensor('latents_noise').data as Float32Array;
+/** The latents before each call, scaled as the sampler has it, once for each output, and what is behind them. */
+function unetInputs(golden: GoldenCase, run: RecordedRun, behind: readonly Float32Array[]): Float32Array {
+  const drawn = golden.has('latents_noise') ? 'latents_noise' : 'noise_draws';
+  const count = run.latents[0]?.length ?? 0;
+  const noise = (golden.tensor(drawn).data as Float32Array).subarray(0, count);
   const start = noise.map((value) => value * run.schedule.initNoiseSigma);
   const inputs = run.schedule.rows.map((row, call) => {
     const latents = call === 0 ? start : (run.latents[call - 1] as Float32Array);
     return latents.map((value) => value * (row.inputScale as number));
   });
-  return concat(inputs.flatMap((input) => new Array<Float32Array>(halves).fill(input)));
+  return concat(inputs.flatMap((input) => behind.flatMap((more) => [input, more])));
 }
