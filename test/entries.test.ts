@@ -25,7 +25,13 @@ test('deepcache has these names', () => {
       ...['StableDiffusionXLControlNetImg2ImgPipeline', 'StableDiffusionXLControlNetInpaintPipeline'],
       ...['ControlPipeline', 'LoraPipeline', 'Img2Img', 'Inpaint', 'Scheduler', 'CLIPTokenizer'],
       ...['pipelineForInputs', 'Image', 'saveVideo', 'devices', 'DeepCacheError', 'ERROR_CODES'],
-      ...['Upscaler', 'readSettings', 'LatentConsistencyModelImg2ImgPipeline'],
+      ...['Upscaler', 'readSettings', 'LatentConsistencyModelImg2ImgPipeline', 'preprocess'],
+      ...['StableDiffusionAdapterPipeline', 'StableDiffusionXLAdapterPipeline', 'T2IAdapterPipeline'],
+      ...['StableDiffusionInstructPix2PixPipeline', 'StableDiffusionXLControlNetUnionPipeline'],
+      ...[
+        'StableDiffusionXLControlNetUnionImg2ImgPipeline',
+        'StableDiffusionXLControlNetUnionInpaintPipeline',
+      ],
     ].sort(),
   );
 });

@@ -90,11 +90,18 @@ describe('names', () => {
 
 describe('rules', () => {
   const ruled = entries.flatMap(([name, { families, excludes = [] }]) =>
-    excludes.map((other) => ({ name, other: other as OptionName, family: families[0] as Family })),
+    excludes.map((other) => {
+      const others: readonly Family[] = OPTIONS[other as OptionName].families;
+      // One that takes both.
+      const family = families.find((one) => others.includes(one)) as Family;
+      return { name, other: other as OptionName, family };
+    }),
   );
   const tensor = (...shape: number[]) => ({ data: new Float32Array(shape.reduce((a, b) => a * b)), shape });
   const SOME: { readonly [Name in OptionName]?: unknown } = {
     seeds: [1],
+    hiresFix: {},
+    denoisingEnd: 0.5,
     ipAdapterImage: 'a.png',
     ipAdapterImageEmbeds: tensor(1, 24),
     cutoffStepIndex: 1,

@@ -51,7 +51,8 @@ test('a folder of the class is one, with the steps that diffusers takes', async 
     calls++;
   };
   await pipe.generate({ prompt: '', image, output: 'latent', onStep });
-  expect(calls).toBe(100);
+  // PNDM makes one call more than it has steps.
+  expect(calls).toBe(101);
 });
 
 describe('a run', () => {
