@@ -51,7 +51,7 @@ const WRONG_IMG2IMG: { [Name in Own<Img2ImgOptions>]: readonly unknown[] } = {
     [picture(), picture(32, 32)],
     { data: new Uint8Array(5), width: 8, height: 8, channels: 3 },
     { data: new Uint8Array(128), width: 8, height: 8, channels: 2 },
-    tensor([1, 4, 64, 64]),
+    tensor([1, 5, 64, 64]),
     tensor([3, 64, 64]),
     tensor([1, 3, 64, 60]),
     tensor([1, 3, 64, 64], 1.5),
