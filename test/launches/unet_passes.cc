@@ -68,7 +68,7 @@ void UnetPasses::run(const Size& size, bool deep) {
   UnetSession session(unet_, shape, kSteps,
                       deep ? std::vector<int>{0, last / 2, last} : std::vector<int>{0});
   if (conditioned_.insert({shape.batch, size.frames, size.tokens}).second)
-    session.condition(conditions(shape), std::vector<float>(kSteps, 1.0f), nullptr, nullptr);
+    session.condition(conditions(shape), std::vector<float>(kSteps, 1.0f), {}, nullptr, nullptr);
   loop(session, halves);
 }
 
