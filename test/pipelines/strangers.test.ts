@@ -169,9 +169,9 @@ describe('U-Nets of small and fast models', () => {
   });
 
   test.each([
-    { only_cross_attention: [false, true, false, false] },
-    { mid_block_type: 'UNetMidBlock2DSimpleCrossAttn' },
-    { class_embed_type: 'timestep' },
+    { attention_type: 'gated' },
+    { mid_block_type: 'UNetMidBlockFlatCrossAttn' },
+    { dual_cross_attention: true },
   ])('%j is not supported, by name', async (fields) => {
     set('unet/config.json', fields);
     const error = await rejection(load());
