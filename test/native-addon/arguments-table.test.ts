@@ -149,7 +149,7 @@ rejects([
   [
     'half a draw',
     denoise({ noise: noise(128) }),
-    /noise must be a Float32Array of one or more times 1\*4\*8\*8 = 256 values, got 128/,
+    /noise must be a Float32Array of one or more times 1\*4\*1\*64 = 256 values, got 128/,
   ],
   ['a blend without a mask', withRow({ blend: { init: 1, noise: 0 } }), /mask must be given/],
   ['channels that the model does not take', denoise({ constant: noise(64) }), /constant must be left out/],

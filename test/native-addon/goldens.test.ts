@@ -38,7 +38,7 @@ describe('the U-Net', () => {
       sampleWidth: 8,
       timeCondWidth: 0,
       levels: 4,
-      layersPerBlock: 2,
+      layersPerBlock: [2, 2, 2, 2],
       branches: 12,
     });
   });
