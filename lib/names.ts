@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { invalidArgument } from './errors.js';
 
 /** A word may be this share of its length away from what was meant. */
@@ -68,4 +69,9 @@ function distance(a: string, b: string): number {
     [before, last] = [last, row];
   }
   return last[b.length] as number;
+}
+
+/** What a network is called that nobody has named: its file's or folder's name, without an ending. */
+export function stemOf(path: string): string {
+  return basename(path).replace(/\.[^.]*$/, '') || path;
 }

@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { findControlNet } from '../control/find.js';
 import { invalidConfig } from '../errors.js';
 import { type JsonObject, readJson } from '../files/json.js';
 import { isFolder } from '../files/read.js';
 import type { NetworkFiles } from '../models/model-files.js';
+import { stemOf } from '../names.js';
 import { native } from '../native/binding.js';
 import { finish } from '../native/device.js';
 import type { PlanCosts, UnetPlanInfo, UnetSize } from '../native/types.js';
@@ -50,19 +51,17 @@ export async function countBeside(
     const text = await configOf(place, () => findControlNet(place, { unet, signal }));
     const plan = await finish(() => native().planUnet(text, size), signal);
     if (!plan.once) throw invalidConfig(place, 'is of a U-Net, not of a ControlNet');
-    controlNets.push({ name: nameOf(place), plan });
+    controlNets.push({ name: stemOf(place), plan });
   }
   const t2iAdapters: CountedT2IAdapter[] = [];
   for (const place of t2iAdapter) {
     const text = await configOf(place, () => findT2IAdapter(place, { signal }));
     const { height, width } = size;
     const pixels = { batch: 1, height: height * scale, width: width * scale };
-    t2iAdapters.push({ name: nameOf(place), ...native().planT2iAdapter(text, pixels) });
+    t2iAdapters.push({ name: stemOf(place), ...native().planT2iAdapter(text, pixels) });
   }
   return { controlNets, t2iAdapters, isLive: controlCache === 'live' };
 }
-
-const nameOf = (place: string) => basename(place).replace(/\.[^.]*$/, '') || place;
 
 async function configOf(place: string, find: () => Promise<NetworkFiles>): Promise<string> {
   if (!isFolder(place))

@@ -12,7 +12,7 @@ import { native } from '../native/binding.js';
 import { finish } from '../native/device.js';
 import type { UnetSize } from '../native/types.js';
 import { readModelIndex } from '../pipelines/loading/model-index.js';
-import { toCount, toList } from './arguments.js';
+import { collect, toCount, toList } from './arguments.js';
 import { CACHE_HELP, CACHE_SETTINGS_HELP, toCacheOptions } from './cache-option.js';
 import type { CliContext } from './context.js';
 import { countBeside } from './macs-beside.js';
@@ -37,8 +37,6 @@ interface Flags {
   t2iAdapter?: string[];
   json?: boolean;
 }
-
-const collect = (value: string, before: string[] = []) => [...before, value];
 
 /** `deepcache macs`: what steps and runs of a U-Net cost, from its configuration alone. */
 export function macsCommand(context: CliContext): Command {

@@ -1,4 +1,3 @@
-import { basename } from 'node:path';
 import { invalidArgument } from '../errors.js';
 import { show } from '../messages.js';
 import type { ControlNetModel } from './controlnet-model.js';
@@ -18,10 +17,6 @@ interface Loaded extends ControlNetInfo {
 /** The ControlNets of a pipeline, in the order in which they were loaded. */
 export class ControlNets {
   readonly #loaded: Loaded[] = [];
-
-  static nameOf(file: string): string {
-    return basename(file).replace(/\.[^.]*$/, '') || file;
-  }
 
   get list(): ControlNetInfo[] {
     return this.#loaded.map(({ name, file }) => ({ name, file }));

@@ -31,37 +31,34 @@ export async function sizeOfFirst(
   return { width: width - (width % multiple), height: height - (height % multiple) };
 }
 
-/** What each of them sees. */
-export function imagesOf(given: ImageInput | readonly ImageInput[], count: number): readonly ImageInput[] {
-  if (count === 1) return [given as ImageInput];
+/**
+ * What an option has for each of several; for one it stands alone.
+ *
+ * @param what a list of them holds, for the message.
+ */
+export function imagesOf(
+  name: string,
+  given: ImageInput | readonly ImageInput[],
+  count: number,
+  what: string,
+): readonly ImageInput[] {
+  if (count < 2) return [given as ImageInput];
   if (Array.isArray(given) && given.length === count) return given;
-  throw invalidArgument(
-    'controlImage',
-    `must be a list of ${count}, what each of the pipeline's ControlNets sees`,
-  );
+  throw invalidArgument(name, `must be a list of ${count}, ${what}`);
 }
 
-/** What a network sees: of several kinds of pictures one each. */
-export function picturesOf(
-  given: ImageInput | readonly ImageInput[],
-  kinds: readonly number[],
-): ImageInput[] {
-  if (kinds.length < 2) return [given as ImageInput];
-  if (Array.isArray(given) && given.length === kinds.length) return given;
-  throw invalidArgument('controlImage', `must be a list of ${kinds.length}, a picture of each controlMode`);
+/** Throws unless there is one picture for all images, or one for each prompt; how many there are. */
+export function requirePerPrompt(name: string, loaded: LoadedImages, batch: number): number {
+  const count = countOf(loaded);
+  if (batch % count === 0) return count;
+  throw invalidArgument(name, `has ${count} pictures for ${batch} images; give one, or one for each prompt`);
 }
 
 /** One picture for all images, or one for each prompt: then one for each image. */
 export async function pixelsOf(input: ImageInput, options: PictureOptions): Promise<Float32Array> {
   const { width, height, batch, signal } = options;
   const loaded = preparedBy(options, await loadImages('controlImage', input, 3, signal));
-  const count = countOf(loaded);
-  if (batch % count !== 0) {
-    throw invalidArgument(
-      'controlImage',
-      `has ${count} pictures for ${batch} images; give one, or one for each prompt`,
-    );
-  }
+  const count = requirePerPrompt('controlImage', loaded, batch);
   const { data } = await toRgb('controlImage', loaded, width, height, signal);
   if (count === 1 || count === batch) return data;
   const each = data.length / count;

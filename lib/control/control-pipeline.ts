@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { LoraPipeline } from '../adapters/lora-pipeline.js';
 import { invalidArgument } from '../errors.js';
 import { show } from '../messages.js';
-import { checkNames } from '../names.js';
+import { checkNames, stemOf } from '../names.js';
 import type { GenerateOptions } from '../pipelines/inputs/options.js';
 import type { LoadOptions, ModelIndex, SDParts, XLParts } from '../pipelines/loading/parts.js';
 import { type ControlNetInfo, ControlNets } from './control-nets.js';
@@ -40,7 +40,7 @@ export abstract class ControlPipeline<
     if (typeof file !== 'string' || file === '')
       throw invalidArgument('file', `must be a path, got ${show(file)}`);
     checkNames(options, ['name', 'variant', 'signal']);
-    const { name = ControlNets.nameOf(file), variant, signal } = options;
+    const { name = stemOf(file), variant, signal } = options;
     if (typeof name !== 'string' || name === '')
       throw invalidArgument('name', `must be a text, got ${show(name)}`);
     this.requireOpen();
@@ -75,7 +75,7 @@ export abstract class ControlPipeline<
       .map((part) => join(source.place, part));
     const files = controlNet === undefined ? own : [controlNet].flat();
     for (const [i, file] of files.entries()) {
-      const name = ControlNets.nameOf(file);
+      const name = stemOf(file);
       const taken = this.controlNets.some((one) => one.name === name);
       await this.loadControlNet(file, {
         ...(taken && { name: `${name}-${i + 1}` }),

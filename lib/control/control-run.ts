@@ -5,7 +5,7 @@ import type { DenoiseRequest } from '../native/types.js';
 import type { ControlMode, ControlPreprocess, PerControlNet } from '../options/spec/control.js';
 import type { StepTable } from '../schedulers/table.js';
 import type { ControlNets } from './control-nets.js';
-import { imagesOf, picturesOf, pixelsOf, sizeOfFirst } from './control-pictures.js';
+import { imagesOf, pixelsOf, sizeOfFirst } from './control-pictures.js';
 import type { ControlNetModel } from './controlnet-model.js';
 import type { ResizeMode } from './preprocess/fit.js';
 import type { Preprocessor } from './preprocess/preprocess.js';
@@ -78,7 +78,8 @@ export async function prepareControl(
       'needs a ControlNet: load one with the option controlNet, or loadControlNet()',
     );
   }
-  const inputs = imagesOf(controlImage, models.length);
+  const name = 'controlImage';
+  const inputs = imagesOf(name, controlImage, models.length, "what each of the pipeline's ControlNets sees");
   const modes = modesOf(options.controlMode, models);
   const { controlPreprocess = 'none', controlResize: resize = 'stretch' } = options;
   const changes = each('controlPreprocess', controlPreprocess, models.length, 'values');
@@ -87,7 +88,8 @@ export async function prepareControl(
   for (const [i, model] of models.entries()) {
     const kinds = modes[i] as readonly number[];
     const images: Float32Array[] = [];
-    for (const picture of picturesOf(inputs[i] as ImageInput, kinds)) {
+    const shown = imagesOf(name, inputs[i] as ImageInput, kinds.length, 'a picture of each controlMode');
+    for (const picture of shown) {
       const preprocess = changes[i] as Preprocessor | 'none';
       images.push(await pixelsOf(picture, { ...options, preprocess, resize }));
     }

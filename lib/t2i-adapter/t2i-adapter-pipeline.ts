@@ -3,7 +3,7 @@ import { ControlPipeline } from '../control/control-pipeline.js';
 import { DeepCacheError, invalidArgument } from '../errors.js';
 import { show } from '../messages.js';
 import { loadNative, sourceOf } from '../models/model-files.js';
-import { checkNames } from '../names.js';
+import { checkNames, stemOf } from '../names.js';
 import { native } from '../native/binding.js';
 import type { GenerateOptions } from '../pipelines/inputs/options.js';
 import type { LoadOptions, ModelIndex, SDParts, XLParts } from '../pipelines/loading/parts.js';
@@ -44,7 +44,7 @@ export abstract class T2IAdapterPipeline<
     if (typeof file !== 'string' || file === '')
       throw invalidArgument('file', `must be a path, got ${show(file)}`);
     checkNames(options, ['name', 'variant', 'signal']);
-    const { name = T2IAdapters.nameOf(file), variant, signal } = options;
+    const { name = stemOf(file), variant, signal } = options;
     if (typeof name !== 'string' || name === '')
       throw invalidArgument('name', `must be a text, got ${show(name)}`);
     this.requireOpen();
@@ -85,7 +85,7 @@ export abstract class T2IAdapterPipeline<
     const own = PARTS.filter((part) => source.has(part)).map((part) => join(source.place, part));
     const files = t2iAdapter === undefined ? own : [t2iAdapter].flat();
     for (const [i, file] of files.entries()) {
-      const name = T2IAdapters.nameOf(file);
+      const name = stemOf(file);
       const taken = this.t2iAdapters.some((one) => one.name === name);
       await this.loadT2IAdapter(file, {
         ...(taken && { name: `${name}-${i + 1}` }),

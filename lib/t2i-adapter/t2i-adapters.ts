@@ -1,4 +1,3 @@
-import { basename } from 'node:path';
 import { invalidArgument } from '../errors.js';
 import { show } from '../messages.js';
 import { unknownName } from '../names.js';
@@ -20,10 +19,6 @@ export interface LoadedT2IAdapter extends T2IAdapterInfo {
 /** The T2I-Adapters of models that pipelines share, in the order in which they were loaded. */
 export class T2IAdapters {
   #loaded: readonly LoadedT2IAdapter[] = [];
-
-  static nameOf(file: string): string {
-    return basename(file).replace(/\.[^.]*$/, '') || file;
-  }
 
   get loaded(): readonly LoadedT2IAdapter[] {
     return this.#loaded;

@@ -1,6 +1,6 @@
-import { sizeOfFirst, spread } from '../control/control-pictures.js';
+import { imagesOf, requirePerPrompt, sizeOfFirst, spread } from '../control/control-pictures.js';
 import { invalidArgument } from '../errors.js';
-import { countOf, type ImageInput, loadImages, toLuma, toRgb } from '../images/input.js';
+import { type ImageInput, loadImages, toLuma, toRgb } from '../images/input.js';
 import { finish } from '../native/device.js';
 import type { ControlRequest } from '../native/types.js';
 import type { OptionsOf } from '../options/spec/index.js';
@@ -63,7 +63,8 @@ export class T2IPictures {
         'needs a T2I-Adapter: load one with the option t2iAdapter, or loadT2IAdapter()',
       );
     }
-    const inputs = imagesOf(t2iAdapterImage, loaded.length);
+    const what = "what each of the pipeline's T2I-Adapters sees";
+    const inputs = imagesOf('t2iAdapterImage', t2iAdapterImage, loaded.length, what);
     const scales = scalesOf(t2iAdapterScale, loaded.length);
     for (const { name, native } of loaded) requireMultiple(name, native.multiple, { width, height });
     const given: Given[] = [];
@@ -103,16 +104,6 @@ export class T2IPictures {
   }
 }
 
-/** What each of them sees. */
-function imagesOf(given: ImageInput | readonly ImageInput[], count: number): readonly ImageInput[] {
-  if (count === 1) return [given as ImageInput];
-  if (Array.isArray(given) && given.length === count) return given;
-  throw invalidArgument(
-    't2iAdapterImage',
-    `must be a list of ${count}, what each of the pipeline's T2I-Adapters sees`,
-  );
-}
-
 /** How much each of them counts. */
 export function scalesOf(given: number | readonly number[], count: number): readonly number[] {
   if (typeof given === 'number') return new Array<number>(count).fill(given);
@@ -141,13 +132,7 @@ async function pixelsOf(
 ): Promise<Tensor> {
   const option = 't2iAdapterImage';
   const loaded = await loadImages(option, input, inChannels, signal);
-  const count = countOf(loaded);
-  if (batch % count !== 0) {
-    throw invalidArgument(
-      option,
-      `has ${count} pictures for ${batch} images; give one, or one for each prompt`,
-    );
-  }
+  requirePerPrompt(option, loaded, batch);
   if ('images' in loaded && inChannels !== 1 && inChannels !== 3) {
     throw invalidArgument(
       option,
