@@ -98,11 +98,7 @@ export class ImagePrompts {
   async encode(rows: RunRows): Promise<{ imagePrompts?: readonly ImagePrompt[] }> {
     if (this.given.length === 0) return {};
     const imagePrompts: ImagePrompt[] = [];
-    for (const one of this.given) {
-      imagePrompts.push(await encodeOne(one, rows));
-      for (const picture of one.pictures ?? [])
-        this.#hashes.set(picture, await hashOf(await picture.loaded.read(rows.signal), rows.signal));
-    }
+    for (const one of this.given) imagePrompts.push(await encodeOne(one, rows, this.#hashes));
     return { imagePrompts };
   }
 
@@ -180,13 +176,15 @@ async function checkEmbeds(
 const isPath = (source: ImageSource): source is string =>
   typeof source === 'string' && !/^\s*data:/i.test(source) && source.length < 1000;
 
+/** @param hashes gets those of the pictures, which are unpacked once. */
 async function encodeOne(
   { adapter, scales, pictures, embeds, count }: Given,
   { batch, outputs, signal }: RunRows,
+  hashes: Map<Picture, string>,
 ): Promise<ImagePrompt> {
-  const [negative, positive] = pictures
-    ? await encodePictures(adapter, pictures, signal)
-    : await givenEmbeds(adapter, embeds as Tensor, count, signal);
+  const { negative, positive } = pictures
+    ? { negative: undefined, positive: await encodePictures(adapter, pictures, hashes, signal) }
+    : givenEmbeds(adapter, embeds as Tensor);
   const project = async (image: Float32Array) =>
     finish(
       () =>
@@ -199,7 +197,9 @@ async function encodeOne(
     );
   const tokens = {
     positive: await project(positive),
-    negative: outputs.includes('negative') ? await project(negative) : new Float32Array(),
+    negative: outputs.includes('negative')
+      ? await project(negative ?? (await negativeOf(adapter, count, signal)))
+      : new Float32Array(),
   };
   return {
     adapter: adapter.native,
@@ -209,21 +209,22 @@ async function encodeOne(
   };
 }
 
-/** What the negative rows read, and the others. */
 async function encodePictures(
-  adapter: LoadedIpAdapter,
+  { encoder, readsTokens }: LoadedIpAdapter,
   pictures: readonly Picture[],
+  hashes: Map<Picture, string>,
   signal: AbortSignal | undefined,
-): Promise<[Float32Array, Float32Array]> {
-  const { encoder, readsTokens } = adapter;
+): Promise<Float32Array> {
   if (!encoder) throw new Error('pictures were taken without an image encoder');
   const parts: Float32Array[] = [];
-  for (const { loaded } of pictures) {
-    const pixels = await clipPixels(await loaded.read(signal), encoder.imageSize, signal);
+  for (const picture of pictures) {
+    const image = await picture.loaded.read(signal);
+    hashes.set(picture, await hashOf(image, signal));
+    const pixels = await clipPixels(image, encoder.imageSize, signal);
     const { embeds, penultimate } = await encoder.encode(pixels, signal);
     parts.push(readsTokens ? penultimate : embeds);
   }
-  return [await negativeOf(adapter, pictures.length, signal), concat(parts)];
+  return concat(parts);
 }
 
 /** A base adapter's negative is zeros; that of Plus what the encoder makes of a picture of zeros. */
@@ -240,13 +241,9 @@ async function negativeOf(
   return concat(new Array<Float32Array>(count).fill(penultimate));
 }
 
-async function givenEmbeds(
-  adapter: LoadedIpAdapter,
-  { data, shape }: Tensor,
-  count: number,
-  signal: AbortSignal | undefined,
-): Promise<[Float32Array, Float32Array]> {
-  const isPair = shape.length === (adapter.readsTokens ? 4 : 3);
-  if (!isPair) return [await negativeOf(adapter, count, signal), data];
-  return [data.subarray(0, data.length / 2), data.subarray(data.length / 2)];
+/** What the negative rows read, where it was given, and the others. */
+function givenEmbeds({ readsTokens }: LoadedIpAdapter, { data, shape }: Tensor) {
+  const isPair = shape.length === (readsTokens ? 4 : 3);
+  if (!isPair) return { negative: undefined, positive: data };
+  return { negative: data.subarray(0, data.length / 2), positive: data.subarray(data.length / 2) };
 }
