@@ -30,8 +30,7 @@ export class StableDiffusionControlNetImg2ImgPipeline extends StableDiffusion<Im
     ...SD_MODEL,
     className: 'StableDiffusionControlNetImg2ImgPipeline',
     options: 'img2img',
-    kind: imageToImage(0.8, true),
-    imageChannels: [3, 4],
+    kind: imageToImage(0.8),
   });
 }
 
@@ -63,9 +62,8 @@ export class StableDiffusionXLControlNetImg2ImgPipeline extends StableDiffusionX
     ...XL_MODEL,
     className: 'StableDiffusionXLControlNetImg2ImgPipeline',
     options: 'xl-img2img',
-    kind: imageToImage(0.8, true),
+    kind: imageToImage(0.8),
     guidanceScale: 5,
-    imageChannels: [3, 4],
   });
 }
 
@@ -97,9 +95,8 @@ export class StableDiffusionXLControlNetUnionImg2ImgPipeline extends StableDiffu
     ...XL_MODEL,
     className: 'StableDiffusionXLControlNetUnionImg2ImgPipeline',
     options: 'xl-img2img',
-    kind: imageToImage(0.8, true),
+    kind: imageToImage(0.8),
     guidanceScale: 5,
-    imageChannels: [3, 4],
   });
 }
 

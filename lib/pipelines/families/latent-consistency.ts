@@ -30,7 +30,6 @@ export class LatentConsistencyModelImg2ImgPipeline extends StableDiffusion<Img2I
     recommended: RECOMMENDED,
     options: 'img2img',
     kind: distilledImageToImage(0.8),
-    imageChannels: [3, 4],
   });
 }
 

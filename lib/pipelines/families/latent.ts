@@ -66,15 +66,14 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
     kind: RunKind<Given, Inputs>;
     /** Default of guidanceScale; 7.5 itself. */
     guidanceScale?: number;
-    /** Channels of a tensor that stands for a picture. */
-    imageChannels?: readonly number[];
     /** See Family. */
     second?: () => AnyFamily;
     /** Of videos: their frames, which are samples that follow each other, and how these are seen. */
     videoOf?: (given: Given, facts: ModelFacts) => VideoShape;
   },
 ): LatentFamily<Given, Parts, Inputs> {
-  const { text, kind, guidanceScale, imageChannels, videoOf } = info;
+  const { text, kind, guidanceScale, videoOf } = info;
+  const { imageChannels } = kind;
   const resolve = (given: Given, facts: ModelFacts, size?: Size, scope?: CheckScope) => {
     const defaults = {
       ...(guidanceScale !== undefined && { guidanceScale }),

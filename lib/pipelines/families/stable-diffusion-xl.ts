@@ -73,9 +73,8 @@ export class StableDiffusionXLImg2ImgPipeline extends StableDiffusionXL<XLImg2Im
     ...XL_MODEL,
     className: 'StableDiffusionXLImg2ImgPipeline',
     options: 'xl-img2img',
-    kind: imageToImage(0.3, true),
+    kind: imageToImage(0.3),
     guidanceScale: 5,
-    imageChannels: [3, 4],
   });
 }
 

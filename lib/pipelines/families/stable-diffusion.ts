@@ -69,8 +69,7 @@ export class StableDiffusionImg2ImgPipeline extends StableDiffusion<Img2ImgOptio
     ...SD_MODEL,
     className: 'StableDiffusionImg2ImgPipeline',
     options: 'img2img',
-    kind: imageToImage(0.8, true),
-    imageChannels: [3, 4],
+    kind: imageToImage(0.8),
   });
 }
 

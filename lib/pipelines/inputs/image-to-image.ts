@@ -26,16 +26,16 @@ export interface Img2ImgOptions extends OptionsOf<'img2img'> {
 export type Img2ImgInputs = LoadedImages | { latents: Tensor };
 
 /**
- * From a picture (SDEdit): noised to the middle of the schedule, it is denoised from there.
- *
- * @param takesLatents whether a tensor of four channels is latents, as in diffusers' pipelines.
+ * From a picture (SDEdit): noised to the middle of the schedule, it is denoised from there. A tensor of four channels is latents, as in
+ * diffusers' pipelines.
  */
-export function imageToImage(strength: number, takesLatents = false): RunKind<Img2ImgOptions, Img2ImgInputs> {
+export function imageToImage(strength: number): RunKind<Img2ImgOptions, Img2ImgInputs> {
   return {
+    imageChannels: [3, 4],
     gives: ONLY_LATENTS,
     encodesImages: true,
     async load({ image, signal }) {
-      if (takesLatents && (image as Partial<Tensor>).shape?.[1] === 4) return { latents: image as Tensor };
+      if ((image as Partial<Tensor>).shape?.[1] === 4) return { latents: image as Tensor };
       return loadImages('image', image, 3, signal);
     },
     size(inputs, scale) {
@@ -68,7 +68,7 @@ export function imageToImage(strength: number, takesLatents = false): RunKind<Im
 /** The same with models that were distilled on few timesteps (diffusers: LatentConsistencyModelImg2ImgPipeline). */
 export function distilledImageToImage(strength: number): RunKind<Img2ImgOptions, Img2ImgInputs> {
   return {
-    ...imageToImage(strength, true),
+    ...imageToImage(strength),
     span: (options) => ({ originStrength: options.strength ?? strength }),
   };
 }

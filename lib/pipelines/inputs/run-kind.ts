@@ -40,6 +40,8 @@ export interface PreparedRun {
 export interface RunKind<Options, Inputs> {
   /** What it can give a U-Net besides a text and a time. */
   readonly gives: SuppliedInputs;
+  /** Channels of a tensor that stands for the picture; three by default. */
+  readonly imageChannels?: readonly number[];
   /** Whether the run uses the autoencoder's encoder. */
   readonly encodesImages: boolean;
   /** Finds what options point to. */
