@@ -37,10 +37,23 @@ export function unetDefaults(config: Fields): UnetDefaults {
       ...size,
       scale: 8,
       contextLength: 77,
-      frames: Math.min(16, number(config.motion_max_seq_length, 32)),
+      frames: usualFramesOf(maxFramesOf(config)),
     };
   }
   return { ...size, scale: 8, contextLength: 77 };
+}
+
+/** What motion modules were trained on, and diffusers' default. */
+const USUAL_FRAMES = 16;
+
+/** Frames of a video at most, by the configuration of a U-Net with motion modules, or a MotionAdapter's. */
+export function maxFramesOf({ motion_max_seq_length: most }: Fields): number {
+  return number(most, 32);
+}
+
+/** Frames of a video where nobody says how many. */
+export function usualFramesOf(maxFrames: number): number {
+  return Math.min(USUAL_FRAMES, maxFrames);
 }
 
 /** Width of the text that a U-Net of diffusers reads, of which its cross attention may see a projection. */

@@ -1,5 +1,6 @@
+import { maxFramesOf, usualFramesOf } from '../../configs/unet-size.js';
 import { DeepCacheError, invalidArgument } from '../../errors.js';
-import { maxFramesOf, type UNetMotionModel, usualFramesOf } from '../../models/unet-motion.js';
+import type { UNetMotionModel } from '../../models/unet-motion.js';
 import { toFreeNoise } from '../../options/free-noise.js';
 import type { OptionsOf } from '../../options/spec/index.js';
 import type { Family } from '../family.js';
