@@ -166,8 +166,9 @@ export class UNetModel {
   /** Fills in what is left out. */
   protected size(options: SizeOptions): UnetSize {
     const { batch = 1, height = this.sampleHeight, width = this.sampleWidth } = options;
-    const { contextLength = 77, frames = 1, imageTokens = [] } = options;
-    return { batch, height, width, contextLength, frames, imageTokens, device: this.native.device };
+    const { contextLength = 77, frames = 1, imageTokens = [], blockFeatures = 0 } = options;
+    const beside = { imageTokens, blockFeatures };
+    return { batch, height, width, contextLength, frames, ...beside, device: this.native.device };
   }
 
   async #full(size: SizeOptions, signal: AbortSignal | undefined): Promise<PlanInfo> {

@@ -56,6 +56,11 @@ afterAll(async () => {
 });
 
 describe('T2I-Adapters of a pipeline', () => {
+  test('are in what a run needs, level by level', async () => {
+    const bytes = (blockFeatures: number) => pipe.unet.runBytes({ blockFeatures });
+    expect(await bytes(4)).toBeGreaterThan(await bytes(0));
+  });
+
   test('count by their scale, in a share of the steps', async () => {
     expect(pipe.t2iAdapters).toEqual([{ name: 'sketch', file: adapter }]);
     const plain = await latentsOf(pipe);
