@@ -1,6 +1,5 @@
 #include "clip_vision.h"
 
-#include "../runtime/checked.h"
 #include "bounds.h"
 #include "config.h"
 #include "recorder.h"
@@ -41,24 +40,18 @@ Plan plan_clip_vision(const ClipVisionConfig& config, int batch) {
     plan.add(op);
     return op.y;
   };
-  Tensor patches = record.conv(plan.external(PortKind::image, {batch, size, size, config.channels}),
-                               model + "embeddings.patch_embedding",
-                               {.out = width,
-                                .kernel = config.patch_size,
-                                .stride = config.patch_size,
-                                .pad = 0,
-                                .bias = false});
-  // A sequence is one long row here: the class token, then the patches.
-  Concat join;
+  const Tensor patches =
+      record.conv(plan.external(PortKind::image, {batch, size, size, config.channels}),
+                  model + "embeddings.patch_embedding",
+                  {.out = width,
+                   .kernel = config.patch_size,
+                   .stride = config.patch_size,
+                   .pad = 0,
+                   .bias = false});
   const Tensor first = plan.external(PortKind::class_token, {batch, 1, 1, 1}, Type::i32);
-  join.x = embedding(first, record.vector({model + "embeddings.class_embedding"}, {width}));
-  const int row = (Extent(tokens) * width).value("an image's row of tokens");
-  patches.shape = {batch, 1, 1, row - width};
-  join.x2 = patches;
-  join.y = plan.temporary({batch, 1, 1, row});
-  plan.add(join);
-  Tensor sequence = join.y;
-  sequence.shape = {batch, 1, tokens, width};
+  const Tensor class_token =
+      embedding(first, record.vector({model + "embeddings.class_embedding"}, {width}));
+  const Tensor sequence = record.token_concat(class_token, patches);
   const WeightId table =
       plan.weight({Recipe::table, {model + "embeddings.position_embedding.weight"}, tokens, width});
   const Tensor positions =

@@ -8,13 +8,6 @@
 namespace deepcache {
 namespace {
 
-// Rows of values side by side in one long row, as sequences are joined.
-Tensor as_row(Tensor x) {
-  const int row = (Extent(x.shape.w) * x.shape.c).value("a picture's row of tokens");
-  x.shape = {x.shape.n, 1, 1, row};
-  return x;
-}
-
 // tencent-ailab's PerceiverAttention with its residual: the latents look at the picture's tokens
 // and at themselves.
 Tensor perceive(const IpAdapterConfig& config, const std::string& name, Tensor image,
@@ -23,15 +16,8 @@ Tensor perceive(const IpAdapterConfig& config, const std::string& name, Tensor i
   image = record.layer_norm(image, name + ".norm1");
   const Tensor own = record.layer_norm(latents, name + ".norm2");
   const Tensor q = record.conv(own, name + ".to_q", {.out = inner, .bias = false, .linear = true});
-  Concat join;
-  join.x = as_row(image);
-  join.x2 = as_row(own);
-  join.y = record.plan().temporary({image.shape.n, 1, 1, join.x.shape.c + join.x2.shape.c});
-  record.plan().add(join);
-  Tensor both = join.y;
-  both.shape = {image.shape.n, 1, image.shape.w + own.shape.w, config.width};
-  const Tensor kv =
-      record.conv(both, name + ".to_kv", {.out = 2 * inner, .bias = false, .linear = true});
+  const Tensor kv = record.conv(record.token_concat(image, own), name + ".to_kv",
+                                {.out = 2 * inner, .bias = false, .linear = true});
   const Tensor h = record.attention(q, 0, kv, 0, kv, inner, config.heads, config.head_width);
   return record.conv(h, name + ".to_out",
                      {.out = config.width, .bias = false, .residual = latents, .linear = true});

@@ -213,6 +213,16 @@ Tensor Recorder::relu(Tensor x, Tensor x2) {
   return elementwise({.x = x, .x2 = x2, .activation = Activation::leaky_relu});
 }
 
+Tensor Recorder::concat(Tensor x, Tensor x2) {
+  const Extent channels = Extent(x.shape.c) + x2.shape.c;
+  Concat op;
+  op.x = x;
+  op.x2 = x2;
+  op.y = plan_.temporary({x.shape.n, x.shape.h, x.shape.w, channels.value("joined channels")});
+  plan_.add(op);
+  return op.y;
+}
+
 // Tokens of a sample lie behind each other: as channels of one row they are joined like any.
 Tensor Recorder::token_concat(Tensor x, Tensor x2) {
   const int channels = x.shape.c;
@@ -221,13 +231,7 @@ Tensor Recorder::token_concat(Tensor x, Tensor x2) {
     t.shape = {t.shape.n, 1, 1, width.value("the tokens of a sample")};
     return t;
   };
-  Concat op;
-  op.x = as_row(x);
-  op.x2 = as_row(x2);
-  const Extent width = Extent(op.x.shape.c) + op.x2.shape.c;
-  op.y = plan_.temporary({x.shape.n, 1, 1, width.value("the tokens of a sample")});
-  plan_.add(op);
-  Tensor y = op.y;
+  Tensor y = concat(as_row(x), as_row(x2));
   y.shape = {x.shape.n, 1, y.shape.c / channels, channels};
   return y;
 }

@@ -73,6 +73,8 @@ class Recorder {
   // An op that has its inputs and parameters.
   Tensor elementwise(Elementwise op);
   Tensor relu(Tensor x, Tensor x2 = {});
+  // The channels of x2 behind those of x.
+  Tensor concat(Tensor x, Tensor x2);
   // The tokens of x2 behind those of x.
   Tensor token_concat(Tensor x, Tensor x2);
 

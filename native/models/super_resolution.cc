@@ -70,21 +70,12 @@ class Network {
     for (int i = 1; i < kDenseConvs; ++i) {
       const Tensor h = record_.conv(known, name + ".conv" + std::to_string(i),
                                     {.out = config_.grow_channels, .kernel = 3, .x2 = last});
-      if (last) known = concat(known, last);
+      if (last) known = record_.concat(known, last);
       last = leaky(h);
     }
     return record_.conv(
         known, name + ".conv" + std::to_string(kDenseConvs),
         {.out = config_.features, .kernel = 3, .x2 = last, .residual = x, .scale = kResidual});
-  }
-
-  Tensor concat(Tensor x, Tensor x2) {
-    Concat op;
-    op.x = x;
-    op.x2 = x2;
-    op.y = record_.plan().temporary({x.shape.n, x.shape.h, x.shape.w, x.shape.c + x2.shape.c});
-    record_.plan().add(op);
-    return op.y;
   }
 
   const SuperResolutionConfig& config_;

@@ -160,11 +160,7 @@ Tensor UnetBlocks::resnet(const UnetResnet& layer, Tensor x, Tensor skip, int re
     residual =
         record_.conv(x, name + ".conv_shortcut", {.out = channels, .x2 = skip, .sensitive = true});
   } else if (skip) {
-    Concat join;
-    join.x = x;
-    join.x2 = skip;
-    residual = join.y = plan().temporary({x.shape.n, x.shape.h, x.shape.w, in});
-    plan().add(join);
+    residual = record_.concat(x, skip);
   }
   h = record_.conv(h, name + ".conv2",
                    {.out = channels,

@@ -144,12 +144,8 @@ Tensor TimeRecorder::text_time(int time_ids) {
                            {samples_, 1, 1, time_ids * ids_width}, ids_width);
   record_.label(sizes, "add_time_proj");
   if (config_.text_time()) {
-    Concat join;
-    join.x = plan_.external(PortKind::text_embeds, {samples_, 1, 1, pooled});
-    join.x2 = sizes;
-    join.y = plan_.temporary({samples_, 1, 1, config_.addition_input_width});
-    plan_.add(join);
-    sizes = join.y;
+    const Tensor text = plan_.external(PortKind::text_embeds, {samples_, 1, 1, pooled});
+    sizes = record_.concat(text, sizes);
   }
   return mlp(sizes, "add_embedding", Activation::silu);
 }
@@ -210,13 +206,8 @@ Tensor TimeRecorder::addition(int time_ids, int text_length) {
 
 Tensor TimeRecorder::join(Tensor time, Tensor classes, Tensor added) {
   if (classes && config_.embeddings.classes_join) {
-    Concat op;
-    op.x = time;
     // A sample's to each of its rows.
-    op.x2 = record_.elementwise(time, 0, classes, 1, Activation::none);
-    op.y = plan_.temporary({1, 1, rows_, config_.joined_time_width()});
-    plan_.add(op);
-    time = op.y;
+    time = record_.concat(time, record_.elementwise(time, 0, classes, 1, Activation::none));
   } else if (classes) {
     time = record_.elementwise(time, 1, classes, 1, Activation::none);
   }
@@ -239,12 +230,7 @@ Tensor TimeRecorder::projections(Tensor x) {
       parts[!act] = record_.linears(act ? activated(x, config_.act) : x, names, outs, true);
   }
   if (!parts[0] || !parts[1]) return parts[0] ? parts[0] : parts[1];
-  Concat op;
-  op.x = parts[0];
-  op.x2 = parts[1];
-  op.y = plan_.temporary({1, 1, rows_, layout.time_width});
-  plan_.add(op);
-  return op.y;
+  return record_.concat(parts[0], parts[1]);
 }
 
 }  // namespace
