@@ -79,31 +79,30 @@ std::vector<int> ConfigReader::integers(const char* field) const {
   return per_level(field, items.size(), 0);
 }
 
-std::vector<int> ConfigReader::per_level(const char* field, size_t levels, int fallback,
-                                         int least) const {
-  if (!has(field)) return std::vector<int>(levels, fallback);
-  const Json& value = *json_.find(field);
-  if (!value.is_array()) return std::vector<int>(levels, integer(field, fallback, least));
-  const std::vector<Json>& items = value.array(name(field));
+const std::vector<Json>* ConfigReader::list(const char* field, size_t levels) const {
+  if (!is_list(field)) return nullptr;
+  const std::vector<Json>& items = json_.find(field)->array(name(field));
   if (items.size() != levels)
     fail("has " + std::to_string(items.size()) + " values in \"" + field + "\" for " +
          std::to_string(levels) + " levels");
+  return &items;
+}
+
+std::vector<int> ConfigReader::per_level(const char* field, size_t levels, int fallback,
+                                         int least) const {
+  const std::vector<Json>* items = list(field, levels);
+  if (!items) return std::vector<int>(levels, integer(field, fallback, least));
   std::vector<int> out;
-  for (const Json& item : items) out.push_back(within(item, field, least, 1 << 20));
+  for (const Json& item : *items) out.push_back(within(item, field, least, 1 << 20));
   return out;
 }
 
 std::vector<std::vector<int>> ConfigReader::nested(const char* field, size_t levels, int fallback,
                                                    int least) const {
-  const Json* value = has(field) ? json_.find(field) : nullptr;
-  if (!value || !value->is_array())
-    return std::vector<std::vector<int>>(levels, {integer(field, fallback, least)});
-  const std::vector<Json>& items = value->array(name(field));
-  if (items.size() != levels)
-    fail("has " + std::to_string(items.size()) + " values in \"" + field + "\" for " +
-         std::to_string(levels) + " levels");
+  const std::vector<Json>* items = list(field, levels);
+  if (!items) return std::vector<std::vector<int>>(levels, {integer(field, fallback, least)});
   std::vector<std::vector<int>> out;
-  for (const Json& item : items) {
+  for (const Json& item : *items) {
     out.emplace_back();
     if (!item.is_array()) {
       out.back().push_back(within(item, field, least, 1 << 20));
@@ -117,14 +116,10 @@ std::vector<std::vector<int>> ConfigReader::nested(const char* field, size_t lev
 }
 
 std::vector<bool> ConfigReader::booleans(const char* field, size_t levels, bool fallback) const {
-  const Json* value = has(field) ? json_.find(field) : nullptr;
-  if (!value || !value->is_array()) return std::vector<bool>(levels, boolean(field, fallback));
-  const std::vector<Json>& items = value->array(name(field));
-  if (items.size() != levels)
-    fail("has " + std::to_string(items.size()) + " values in \"" + field + "\" for " +
-         std::to_string(levels) + " levels");
+  const std::vector<Json>* items = list(field, levels);
+  if (!items) return std::vector<bool>(levels, boolean(field, fallback));
   std::vector<bool> out;
-  for (const Json& item : items) out.push_back(item.boolean(name(field)));
+  for (const Json& item : *items) out.push_back(item.boolean(name(field)));
   return out;
 }
 

@@ -58,6 +58,8 @@ class ConfigReader {
   ConfigReader(const Json& json, const std::string& what);
 
   std::string name(const char* field) const { return what_ + ": \"" + field + "\""; }
+  // The values of a list, one for each level; null where the field is none.
+  const std::vector<Json>* list(const char* field, size_t levels) const;
   int within(const Json& value, const char* field, int lowest, int highest) const;
 
   Json json_;

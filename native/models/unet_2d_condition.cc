@@ -2,7 +2,6 @@
 // the reference refuses, or fails at, is refused by the field's name.
 
 #include <algorithm>
-#include <map>
 
 #include "bounds.h"
 #include "unet_formats.h"
@@ -46,23 +45,6 @@ const BlockKinds kVideoUpBlocks = {
     {"UpBlockSpatioTemporal", {UnetAttention::none}},
     {"CrossAttnUpBlockSpatioTemporal", {UnetAttention::transformer}},
 };
-
-std::vector<BlockKind> block_kinds(const ConfigReader& in, const char* field, size_t levels,
-                                   const BlockKinds& known) {
-  const std::vector<std::string> types = in.strings(field);
-  if (types.size() != levels)
-    in.fail("has " + std::to_string(types.size()) + " entries in \"" + field + "\" for " +
-            std::to_string(levels) + " levels");
-  std::vector<BlockKind> out;
-  for (const std::string& type : types) {
-    const auto found = known.find(type);
-    if (found == known.end())
-      throw Error(ErrorCode::kUnsupported,
-                  "unet config: block type \"" + type + "\" in \"" + field + "\" is not supported");
-    out.push_back(found->second);
-  }
-  return out;
-}
 
 // The fields that all blocks are made by, a value a level.
 struct Levels {

@@ -40,23 +40,6 @@ void set_blocks(const Alike& of, UnetConfig& out) {
   out.mid = block(of.mid_attends, 2, levels - 1);
 }
 
-// Which blocks of a UNet2DModel attend, from their class names.
-std::vector<bool> block_attends(const ConfigReader& in, const char* field, size_t levels,
-                                const std::string& plain, const std::string& attending) {
-  const std::vector<std::string> types = in.strings(field);
-  if (types.size() != levels)
-    in.fail("has " + std::to_string(types.size()) + " entries in \"" + field + "\" for " +
-            std::to_string(levels) + " levels");
-  std::vector<bool> out;
-  for (const std::string& type : types) {
-    if (type != plain && type != attending)
-      throw Error(ErrorCode::kUnsupported,
-                  "unet config: block type \"" + type + "\" in \"" + field + "\" is not supported");
-    out.push_back(type == attending);
-  }
-  return out;
-}
-
 }  // namespace
 
 size_t checked_levels(const ConfigReader& in, const UnetConfig& config, const char* field) {
@@ -90,9 +73,11 @@ UnetConfig parse_unet_2d(const ConfigReader& in) {
   const size_t levels = checked_levels(in, out, "block_out_channels");
   out.in_channels = in.integer("in_channels", 3);
   out.out_channels = in.integer("out_channels", 3);
-  Alike blocks{block_attends(in, "down_block_types", levels, "DownBlock2D", "AttnDownBlock2D"),
-               block_attends(in, "up_block_types", levels, "UpBlock2D", "AttnUpBlock2D"),
-               UnetAttention::plain, in.integer("layers_per_block", 2)};
+  const std::map<std::string, bool> down = {{"DownBlock2D", false}, {"AttnDownBlock2D", true}};
+  const std::map<std::string, bool> up = {{"UpBlock2D", false}, {"AttnUpBlock2D", true}};
+  Alike blocks{block_kinds(in, "down_block_types", levels, down),
+               block_kinds(in, "up_block_types", levels, up), UnetAttention::plain,
+               in.integer("layers_per_block", 2)};
   blocks.mid_attends = in.boolean("add_attention", true);
   // Here it is the width of a head. Null stands for a single head, a missing field for 8.
   const bool single = in.present("attention_head_dim") && !in.has("attention_head_dim");

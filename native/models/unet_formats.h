@@ -2,6 +2,8 @@
 
 // Configuration formats of U-Nets.
 
+#include <map>
+
 #include "config.h"
 #include "unet_config.h"
 
@@ -25,5 +27,24 @@ void set_sample_size(const ConfigReader& in, UnetConfig& out, int fallback);
 
 // How many levels `config.channels`, read from `field`, has.
 size_t checked_levels(const ConfigReader& in, const UnetConfig& config, const char* field);
+
+// What the class names of the blocks in `field` stand for, level by level.
+template <typename Kind>
+std::vector<Kind> block_kinds(const ConfigReader& in, const char* field, size_t levels,
+                              const std::map<std::string, Kind>& known) {
+  const std::vector<std::string> types = in.strings(field);
+  if (types.size() != levels)
+    in.fail("has " + std::to_string(types.size()) + " entries in \"" + field + "\" for " +
+            std::to_string(levels) + " levels");
+  std::vector<Kind> out;
+  for (const std::string& type : types) {
+    const auto found = known.find(type);
+    if (found == known.end())
+      throw Error(ErrorCode::kUnsupported,
+                  "unet config: block type \"" + type + "\" in \"" + field + "\" is not supported");
+    out.push_back(found->second);
+  }
+  return out;
+}
 
 }  // namespace deepcache
