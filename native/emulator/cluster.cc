@@ -20,18 +20,18 @@ Block& cluster_block(int rank, const char* what, const char* file, int line) {
   return block;
 }
 
+char* same_place(const Block& block, void* own) {
+  return block.shared + (static_cast<char*>(own) - current->block->shared);
+}
+
 void store_to_cluster(void* to, int rank, uint64_t value, void* barrier, const char* file,
                       int line) {
   Internal internal;
   constexpr size_t kBytes = sizeof value;
   require_shared(to, kBytes, kBytes, "st.async", file, line);
-  const Block& own = *current->block;
   Block& peer = cluster_block(rank, "st.async", file, line);
-  const auto there = [&](void* data) {
-    return peer.shared + (static_cast<char*>(data) - own.shared);
-  };
-  char* const target = there(to);
-  char* const target_barrier = there(barrier);
+  char* const target = same_place(peer, to);
+  char* const target_barrier = same_place(peer, barrier);
   mbarrier_require_fenced(peer, target_barrier, file, line);
   peer.mbarriers.at(target_barrier).remote = true;
   happens_before(&engine_token);

@@ -68,8 +68,7 @@ void mbarrier_arrive(void* barrier, int bytes, const char* file, int line) {
 void mbarrier_arrive_in_cluster(void* barrier, int rank, const char* file, int line) {
   Internal internal;
   Block& peer = cluster_block(rank, "mbarrier.arrive", file, line);
-  char* const there = peer.shared + (static_cast<char*>(barrier) - current->block->shared);
-  Mbarrier& m = find(peer, there, file, line);
+  Mbarrier& m = find(peer, same_place(peer, barrier), file, line);
   m.remote |= &peer != current->block;
   arrive(m, 0, file, line);
 }

@@ -131,10 +131,7 @@ void load(Block& block, void* to, const MapFields& map, void* barrier, const Vis
           const char* file, int line) {
   require_box(to, map, "TMA load", file, line);
   require_ordered(map.data, "TMA load", file, line);
-  const auto there = [&](void* own) {
-    return block.shared + (static_cast<char*>(own) - current->block->shared);
-  };
-  char *const target = there(to), *const full = there(barrier);
+  char *const target = same_place(block, to), *const full = same_place(block, barrier);
   mbarrier_require_fenced(block, full, file, line);
   const size_t bytes = map.bytes();
   statistics.tma_bytes += bytes;
