@@ -12,7 +12,7 @@ import type { ModelPlans } from '../plans/model-plans.js';
 import type { PlannedRun } from '../plans/saved-plan.js';
 import type { Scheduler } from '../schedulers/index.js';
 import { CallQueue } from './call-queue.js';
-import { type AnyFamily, refuseNetworks, requireParts } from './family.js';
+import { type AnyFamily, refuseNetworks, requireParts, shortRun } from './family.js';
 import { NoiseSource } from './inputs/noise.js';
 import type { GenerateOptions } from './inputs/options.js';
 import { aboutModel } from './loading/about-model.js';
@@ -168,21 +168,27 @@ export abstract class DiffusionPipeline<
   generate<Output extends OutputKind = 'image'>(
     given: Valid<Options> & { output?: Output },
   ): Promise<GenerateResult<Output>> {
+    return this.#generate(given, false) as Promise<GenerateResult<Output>>;
+  }
+
+  /** @internal The same beside other calls: its passes of the U-Net are shared with those of others that join. */
+  generateJoined(given: Valid<Options>): Promise<GenerateResult> {
+    return this.#generate(given, true);
+  }
+
+  async #generate(given: Valid<Options>, joins: boolean): Promise<GenerateResult> {
     const options = withDefaults(this.defaults, given);
     // Bad options should not wait for their turn.
-    try {
-      this.requireOpen();
-      this.#check(options);
-    } catch (error) {
-      return Promise.reject(error);
-    }
-    return this.#queue.run(async (signal) => {
+    this.requireOpen();
+    this.#check(options);
+    const work = async (signal: AbortSignal) => {
       const noise = (seeds: readonly bigint[], images: number) => this.noiseSource(seeds, images);
-      const own = { parts: this.components, scheduler: this.scheduler, noise };
+      const own = { parts: this.components, scheduler: this.scheduler, noise, joins };
       return this.during({ ...options, signal }, (given) =>
         withMemoryOfRun(() => runPasses(this.family, own, given)),
-      ) as Promise<GenerateResult<Output>>;
-    }, options.signal);
+      );
+    };
+    return joins ? this.#queue.beside(work, options.signal) : this.#queue.run(work, options.signal);
   }
 
   /** The kind of run that options make, as plans name it; undefined for one that no plan can be for. */
@@ -223,13 +229,7 @@ export abstract class DiffusionPipeline<
 
   /** Prepares a size for the options of runs to come, so that the first is as fast as the next: a short run for nothing. */
   async warmup(options: Partial<Options> = {}): Promise<void> {
-    const { numInferenceSteps: _, ...rest } = options;
-    const { shortest } = this.family;
-    // What was encoded stands in the place of the text.
-    const { prompt, ...others } = shortest;
-    const text = options.promptEmbeds || prompt === undefined ? {} : { prompt };
-    const run: object = { ...others, ...text, ...rest, steps: shortest.steps, output: 'float32' };
-    // The spread has every required option of the subclass that the caller or the family gave.
+    const run: object = shortRun(this.family, options);
     await this.generate(run as Valid<Options> & { output: 'float32' });
   }
 

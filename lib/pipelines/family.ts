@@ -5,7 +5,7 @@ import type { LatentProjection } from '../previews/projection.js';
 import type { Scheduler, StepTable } from '../schedulers/index.js';
 import type { Tensor } from '../tensor.js';
 import type { NoiseSource } from './inputs/noise.js';
-import type { RunOptions, Size } from './inputs/options.js';
+import type { GenerateOptions, RunOptions, Size } from './inputs/options.js';
 import type { ModelFacts } from './loading/facts.js';
 import type { LoadOptions, PipelineInfo, PipelineParts } from './loading/parts.js';
 import type { RanCall } from './loop/calls.js';
@@ -101,6 +101,15 @@ export interface PreviewParts {
 
 // biome-ignore lint/suspicious/noExplicitAny: families differ in their options, parts and inputs
 export type AnyFamily = Family<any, any, any, any>;
+
+/** Options of a run that is as short as can be, with those of others that are given. */
+export function shortRun({ shortest }: AnyFamily, given: object): object {
+  const { numInferenceSteps: _, ...rest } = given as GenerateOptions;
+  const { prompt, ...others } = shortest as Partial<GenerateOptions>;
+  // What was encoded stands in the place of the text.
+  const text = rest.promptEmbeds || prompt === undefined ? {} : { prompt };
+  return { ...others, ...text, ...rest, steps: others.steps, output: 'float32' };
+}
 
 /** Throws where a family cannot work with the parts of another one's pipeline. */
 export function requireParts(

@@ -44,6 +44,19 @@ export function checkRun(family: AnyFamily, given: object, facts: ModelFacts, ow
   return options;
 }
 
+/** The same with a look at the headers of pictures that options name, whose size may be that of the run. */
+export async function checkRunInputs(
+  family: AnyFamily,
+  given: object,
+  facts: ModelFacts,
+  own: Scheduler,
+): Promise<{ options: RunOptions; plan: RunPlan }> {
+  const scheduler = schedulerOf(given, own);
+  const size = await family.size(await family.load(given), facts, given);
+  const options = family.resolve(given, facts, scheduler, size);
+  return { options, plan: family.plan(scheduler, facts, options, () => {}) };
+}
+
 /** The kind of run that options make, as plans name it; undefined for one that no plan can be for. */
 export function plannableRun(
   family: AnyFamily,
@@ -55,13 +68,22 @@ export function plannableRun(
   return plannedRun(family.className, scheduler, family.resolve(given, facts, scheduler, undefined));
 }
 
+/** What runs of a pipeline are made with. */
+interface RunPipeline<P extends PipelineParts> {
+  readonly parts: P;
+  readonly scheduler: Scheduler;
+  noise(seeds: readonly bigint[], images: number): NoiseSource;
+  /** Whether U-Net passes are shared with other runs that join. */
+  readonly joins: boolean;
+}
+
 /** A run: inputs are loaded, conditions encoded, the loop is run and its result decoded. */
 export async function run<Given extends WithScheduler, O extends RunOptions, P extends PipelineParts, Inputs>(
   family: Family<Given, O, P, Inputs>,
-  pipeline: { parts: P; scheduler: Scheduler; noise(seeds: readonly bigint[], images: number): NoiseSource },
+  pipeline: RunPipeline<P>,
   given: Given,
 ): Promise<GenerateResult> {
-  const { parts } = pipeline;
+  const { parts, joins } = pipeline;
   const inputs = await family.load(given);
   const facts = family.facts(parts);
   const scheduler = schedulerOf(given, pipeline.scheduler);
@@ -81,7 +103,7 @@ export async function run<Given extends WithScheduler, O extends RunOptions, P e
   const context: Run<O, P, Inputs> = { parts, facts, scheduler, options, inputs, plan, note };
   await pause(signal);
   const stages = await family.prepare(context);
-  requireMemory(parts, stages.memory);
+  requireMemory(parts, stages.memory, joins);
   await pause(signal);
 
   const noise = pipeline.noise(seedsOf(options), options.images);
@@ -92,7 +114,7 @@ export async function run<Given extends WithScheduler, O extends RunOptions, P e
   signal?.throwIfAborted();
   clock.lap('prepare');
 
-  const loop = await (stages.loop?.(noise, start) ?? usualLoop(context, noise, start, previews));
+  const loop = await (stages.loop?.(noise, start) ?? usualLoop(context, noise, start, previews, joins));
   clock.lap('denoise');
 
   await pause(signal);
@@ -121,6 +143,7 @@ async function usualLoop<O extends RunOptions, P extends PipelineParts>(
   noise: NoiseSource,
   start: Start,
   previews: PreviewSettings | undefined,
+  joins: boolean,
 ): Promise<LoopResult> {
   const [batch, , height, width] = options.latent;
   const { frames, freeNoise } = options;
@@ -137,6 +160,8 @@ async function usualLoop<O extends RunOptions, P extends PipelineParts>(
       height,
       width,
       table: start.mask ? withBlend(plan, table) : table,
+      // Networks beside the U-Net see the samples of their own run.
+      ...(joins && !start.controls && !start.blockFeatures && { join: true }),
       ...(draws && { noise: draws }),
     },
     plan,

@@ -34,13 +34,18 @@ export async function estimateMemory(
  * Refuses a run that does not fit, before it takes minutes to find out. What fits is the run's until it ends: others
  * that begin meanwhile do not count on it.
  *
+ * @param joins whether other runs of the U-Net go on meanwhile.
  * @throws DeepCacheError ERR_DEEPCACHE_OUT_OF_MEMORY with the need and what there is.
  */
-export function requireMemory(components: Pick<SDParts, 'backend' | 'unet'>, need: MemoryEstimate): void {
+export function requireMemory(
+  components: Pick<SDParts, 'backend' | 'unet'>,
+  need: MemoryEstimate,
+  joins: boolean,
+): void {
   const { unet, vae, pictures = 0 } = need;
-  // What the U-Net holds from its last run is reused or freed.
+  // What the U-Net holds from its last run is reused or freed; of what runs go on with, the arena alone is shared.
   const { arena, buffers } = components.unet.memory();
-  const held = Math.min(arena + buffers, unet);
+  const held = Math.min(joins ? arena : arena + buffers, unet);
   const bytes = unet + vae + pictures;
   if (reserveForRun(components.backend, bytes - held)) return;
   const available = components.backend.availableMemory() + held;

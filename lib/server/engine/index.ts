@@ -1,0 +1,5 @@
+/** Jobs of many people on one machine: see {@link ImageEngine}. */
+
+export { type EngineModel, type EngineOptions, type EngineStats, ImageEngine } from './engine.js';
+export { type Job, type JobEvent, type JobRequest, type JobState, TASKS, type Task } from './job.js';
+export type { ModelCard, ModelOptions } from './served-model.js';

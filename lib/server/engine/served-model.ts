@@ -1,0 +1,124 @@
+import { DeepCacheError } from '../../errors.js';
+import { checkPasses } from '../../hires/second-pass.js';
+// All pipelines.
+import { DiffusionPipeline } from '../../index.js';
+import { resolveNames } from '../../library/resolve-options.js';
+import { defaultLog, type Log } from '../../log.js';
+import type { AnyPipeline } from '../../pipelines/diffusion-pipeline.js';
+import { classForInputs, pipelineForInputs } from '../../pipelines/families/auto.js';
+import type { AnyFamily } from '../../pipelines/family.js';
+import { modelDefaults } from '../../pipelines/loading/about-model.js';
+import { withDefaults } from '../../pipelines/loading/generation-config.js';
+import { readModelIndex } from '../../pipelines/loading/model-index.js';
+import type { FolderFacts, GenerationDefaults, LoadOptions } from '../../pipelines/loading/parts.js';
+import { findPipeline, requirePipeline } from '../../pipelines/loading/registry.js';
+import { checkRunInputs } from '../../pipelines/run.js';
+import type { Task } from './job.js';
+
+/** Where a model lies, and how it is loaded. */
+export interface ModelOptions extends Omit<LoadOptions, 'signal' | 'onProgress' | 'maxPending'> {
+  /** What `fromPretrained` takes: a folder, a file, a name on the Hugging Face Hub, 'demo'. */
+  readonly model: string;
+}
+
+/** What is known of a model without its weights. */
+export interface ModelCard extends FolderFacts {
+  readonly className: string;
+  readonly defaults: GenerationDefaults;
+}
+
+/** A checked run. */
+export type CheckedRun = Awaited<ReturnType<typeof checkRunInputs>>;
+
+/** A model by a name: what it is known by, its pipelines while it is loaded. */
+export class ServedModel {
+  #card: Promise<ModelCard> | undefined;
+  #loaded: Promise<AnyPipeline> | undefined;
+  readonly #others = new Map<string, AnyPipeline>();
+
+  constructor(
+    readonly name: string,
+    private readonly options: ModelOptions,
+    private readonly log: Log = defaultLog,
+  ) {}
+
+  get isLoaded(): boolean {
+    return this.#loaded !== undefined;
+  }
+
+  /** Reads its configurations, once. */
+  card(): Promise<ModelCard> {
+    this.#card ??= this.#read().catch((error) => {
+      this.#card = undefined;
+      throw error;
+    });
+    return this.#card;
+  }
+
+  /**
+   * Checks the options of a run as the pipeline does, and looks at its pictures.
+   *
+   * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT naming the option, ERR_DEEPCACHE_UNSUPPORTED for a task that the
+   * model is not made for.
+   */
+  async check(task: Task, given: object): Promise<CheckedRun> {
+    const { className, facts, scheduler, defaults } = await this.card();
+    const family = requirePipeline(this.#classFor(className, task), this.name).family as AnyFamily;
+    const options = withDefaults(defaults, given);
+    checkPasses(family, options, facts, scheduler);
+    return checkRunInputs(family, options, facts, scheduler);
+  }
+
+  /** The pipeline of a task; loads the model when it is not. */
+  async pipeline(task: Task): Promise<AnyPipeline> {
+    const { model, ...load } = this.options;
+    this.#loaded ??= DiffusionPipeline.fromPretrained(model, { log: this.log, ...load }).catch((error) => {
+      this.#loaded = undefined;
+      throw error;
+    });
+    const loaded = await this.#loaded;
+    const { className } = loaded.constructor as typeof DiffusionPipeline;
+    const wanted = this.#classFor(className, task);
+    if (wanted === className) return loaded;
+    let other = this.#others.get(wanted);
+    if (!other) {
+      other = pipelineForInputs(loaded, inputsOf(task));
+      this.#others.set(wanted, other);
+    }
+    return other;
+  }
+
+  /** Frees it; the next run loads it again. */
+  async unload(): Promise<void> {
+    const loading = this.#loaded;
+    this.#loaded = undefined;
+    const others = [...this.#others.values()];
+    this.#others.clear();
+    for (const other of others) await other.dispose();
+    const loaded = await loading?.catch(() => undefined);
+    await loaded?.dispose();
+  }
+
+  #classFor(className: string, task: Task): string {
+    if (task === 'text-to-image') return className;
+    const found = classForInputs(className, inputsOf(task));
+    if (found !== undefined) return found;
+    throw new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', `${this.name}: a ${className} makes no ${task}`);
+  }
+
+  async #read(): Promise<ModelCard> {
+    const { model, ...given } = this.options;
+    const { path, load } = await resolveNames(model, { ...given, log: this.log });
+    const index = await readModelIndex(path, load);
+    const { family } = requirePipeline(index.className, index.source.place);
+    const defaults = await modelDefaults(index, () => {});
+    const own = findPipeline(index.className)?.family.recommended;
+    return {
+      ...(await family.readFacts(index, load)),
+      className: index.className,
+      defaults: { ...own, ...defaults },
+    };
+  }
+}
+
+const inputsOf = (task: Task) => ({ image: true, mask: task === 'inpaint' });
