@@ -121,4 +121,5 @@ export { type LoadT2IAdapterOptions, T2IAdapterPipeline } from './t2i-adapter/t2
 export type { T2IAdapterInfo } from './t2i-adapter/t2i-adapters.js';
 export type { Tensor } from './tensor.js';
 export { CLIPTokenizer, type EncodePaddedOptions } from './tokenizers/clip-tokenizer.js';
+export type { Upscale } from './upscale/option.js';
 export { type UpscaleOptions, Upscaler, type UpscalerLoadOptions } from './upscale/upscaler.js';

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { Option as Flag, InvalidArgumentError } from 'commander';
 import { invalidArgument } from '../errors.js';
 import { FAMILIES, type Family, familyNames } from '../options/families.js';
@@ -31,6 +32,7 @@ const PARSERS: { readonly [Name in Argument]?: (text: string, previous: never) =
   freeNoise: toList(toWhole),
   settings: toSettings,
   fields: toFields,
+  upscale: (text: string) => (existsSync(text) || !text.includes('=') ? text : toFields(text)),
 };
 
 /** What the values of flags become in the library, where that is something else. */

@@ -12,6 +12,7 @@ import {
 import { readModelIndex } from '../pipelines/loading/model-index.js';
 import { resultOf } from '../pipelines/outputs/result.js';
 import { addStats } from '../pipelines/outputs/stats.js';
+import { runUpscaled } from '../upscale/after-run.js';
 import type { GenerateFlags } from './generate-options.js';
 
 const XL = /^StableDiffusionXL/;
@@ -53,7 +54,16 @@ export function loadRefiner(
 }
 
 /** SDXL in two parts: the base model's latents go on in the refiner. */
-export async function refined(
+export function refined(
+  base: AnyPipeline,
+  refiner: AnyPipeline,
+  options: GenerateOptions,
+  flags: GenerateFlags,
+): Promise<GenerateResult> {
+  return runUpscaled(base, options, (given) => inTwoParts(base, refiner, given, flags));
+}
+
+async function inTwoParts(
   base: AnyPipeline,
   refiner: AnyPipeline,
   options: GenerateOptions,

@@ -101,7 +101,7 @@ function inWordsOfFlags(message: string, code: string, known: ReadonlyMap<string
       .replace(/^[a-z]\w*(?= )/i, (word) => (isOption ? flag(word) : word))
       // The name of a sampler is looked up before: what is left are fields.
       .replace(/^scheduler(?=: )/, () => flag('schedulerConfig'))
-      .replace(/^(cache|vaeTiling|schedulerOptions|hiresFix)\.(?=\w)/, (whole, word) =>
+      .replace(/^(cache|vaeTiling|schedulerOptions|hiresFix|upscale)\.(?=\w)/, (whole, word) =>
         isOption ? `${flag(word)}: ` : whole,
       )
       .replace(/(?<=^--[\w-]+ and )\w+(?= exclude)/, flag)

@@ -4,6 +4,7 @@ import { show } from '../messages.js';
 import { checkNames } from '../names.js';
 import { flag, real, whole } from '../options/checks.js';
 import { type Seed, toSeed } from '../pipelines/inputs/seeds.js';
+import { isUpscaler } from '../upscale/option.js';
 import type { Upscaler } from '../upscale/upscaler.js';
 
 /** A second pass over the enlarged picture, for details that the first was too small for ("hires fix"). */
@@ -51,9 +52,6 @@ export function checkHiresFix(name: string, value: unknown): void {
   if (antialias && upscaler !== undefined && upscaler !== 'bilinear' && upscaler !== 'bicubic')
     throw invalidArgument(`${name}.antialias`, "is for the upscalers 'bilinear' and 'bicubic'");
   if (seed !== undefined) toSeed(`${name}.seed`, seed);
-  const isUpscaler = (given: unknown) =>
-    (typeof given === 'string' && given !== '') ||
-    typeof (given as Partial<Upscaler> | null)?.upscale === 'function';
   if (upscaler === undefined || isUpscaler(upscaler)) return;
   throw invalidArgument(
     `${name}.upscaler`,

@@ -12,7 +12,9 @@ import { checkRun, run } from '../pipelines/run.js';
 import type { Scheduler } from '../schedulers/index.js';
 import { inSlices } from '../slices.js';
 import type { Tensor } from '../tensor.js';
-import { Upscaler } from '../upscale/upscaler.js';
+import { checkUpscaled, runUpscaled } from '../upscale/after-run.js';
+import { openUpscaler } from '../upscale/open.js';
+import type { Upscaler } from '../upscale/upscaler.js';
 import { hiresFields } from './fields.js';
 import { type HiresFix, isInterpolation } from './options.js';
 
@@ -28,7 +30,8 @@ type Pipeline = Parameters<typeof run>[1];
 /** Throws what is wrong with the options of a run and of its second pass, as `checkRun` does. */
 export function checkPasses(family: AnyFamily, given: object, facts: ModelFacts, own: Scheduler): void {
   const first = checkRun(family, given, facts, own) as TextRunOptions;
-  const { hiresFix } = (given ?? {}) as Given;
+  checkUpscaled(given);
+  const { hiresFix } = given as Given;
   if (hiresFix === undefined) return;
   const [, channels, height, width] = first.latent;
   const most = Math.trunc(MOST_SIDE / facts.scale);
@@ -47,16 +50,18 @@ export function checkPasses(family: AnyFamily, given: object, facts: ModelFacts,
   }
 }
 
-/** A run, and its second pass where options ask for one. */
-export async function runPasses(
-  family: AnyFamily,
-  pipeline: Pipeline,
-  given: Given,
-): Promise<GenerateResult> {
+/** A run, its second pass where options ask for one, and what is done to the pictures then. */
+export function runPasses(family: AnyFamily, pipeline: Pipeline, given: Given): Promise<GenerateResult> {
+  return runUpscaled(pipeline.parts.backend, given, (one) => bothPasses(family, pipeline, one));
+}
+
+async function bothPasses(family: AnyFamily, pipeline: Pipeline, given: Given): Promise<GenerateResult> {
   const { hiresFix, signal, seeds: many } = given as Given;
   if (hiresFix === undefined) return run(family, pipeline, given);
   const { upscaler = 'bilinear' } = hiresFix;
-  using network = isInterpolation(upscaler) ? undefined : await openNetwork(upscaler, pipeline, signal);
+  using network = isInterpolation(upscaler)
+    ? undefined
+    : await openUpscaler(upscaler, pipeline.parts.backend, signal);
   const seeds = seedsOf(given);
   const named = many ? { seeds } : { seed: seeds[0] };
   const output = network ? 'image' : 'latent';
@@ -129,18 +134,6 @@ async function byNetwork(
     height: enlarged(height / scale, hires) * scale,
   };
   return { image, size };
-}
-
-/** What was given, or loaded for this run; freed with it then. */
-async function openNetwork(
-  given: string | Upscaler,
-  { parts }: Pipeline,
-  signal: AbortSignal | undefined,
-): Promise<{ upscaler: Upscaler } & Disposable> {
-  if (typeof given !== 'string') return { upscaler: given, [Symbol.dispose]() {} };
-  const { device } = parts.backend;
-  const upscaler = await Upscaler.fromPretrained(given, { device, ...(signal && { signal }) } as object);
-  return { upscaler, [Symbol.dispose]: () => upscaler.dispose() };
 }
 
 const nextSeed = (seed: bigint) => BigInt.asIntN(64, seed + 1n);

@@ -29,6 +29,7 @@ export type Argument =
   | 'freeNoise'
   | 'settings'
   | 'fields'
+  | 'upscale'
   | 'scheduler'
   | 'tensor';
 

@@ -1,6 +1,7 @@
 import { DeepCacheError, invalidArgument } from '../errors.js';
 import { HIRES_FIELDS, hiresFixOf } from '../hires/fields.js';
 import { imagePromptsOf } from '../ip-adapter/settings.js';
+import { UPSCALE_FIELDS, upscaleOfFields } from '../upscale/fields.js';
 import type { PictureSettings } from './parse.js';
 
 /** Options of text to image that repeat a picture, `ipAdapter` as the command line has it, and what they cannot say. */
@@ -105,8 +106,11 @@ export function repeatOptions({ prompt, negativePrompt, fields }: PictureSetting
   const options: Record<string, unknown> = { prompt, ...(negativePrompt !== '' && { negativePrompt }) };
   const hiresFix = hiresFixOf(fields);
   if (hiresFix) options.hiresFix = hiresFix;
+  const upscale = upscaleOfFields(fields);
+  if (upscale) options.upscale = upscale;
+  const read: readonly string[] = [...(hiresFix ? HIRES_FIELDS : []), ...(upscale ? UPSCALE_FIELDS : [])];
   for (const [name, value] of Object.entries(fields)) {
-    if (hiresFix && (HIRES_FIELDS as readonly string[]).includes(name)) continue;
+    if (read.includes(name)) continue;
     const reader = Object.hasOwn(READERS, name) ? READERS[name] : undefined;
     if (reader) Object.assign(options, reader(value, name));
     else if (isOurs && !ABOUT.includes(name) && !FILES.includes(name)) {

@@ -11,6 +11,10 @@ export interface UpscaleTiling {
   prePad: number;
 }
 
+/** Their defaults. */
+export const USUAL_TILE = 512;
+export const USUAL_PAD = 10;
+
 /** A network, and what the sides of its pictures must be multiples of. */
 export interface TiledNetwork extends UpscaleTiling {
   scale: number;

@@ -14,7 +14,7 @@ import { inSlices } from '../slices.js';
 import type { Tensor } from '../tensor.js';
 import { openWeights } from '../weights/open.js';
 import { readArchitecture } from './architecture.js';
-import { type UpscaleTiling, upscaleTiled } from './tiles.js';
+import { type UpscaleTiling, USUAL_PAD, USUAL_TILE, upscaleTiled } from './tiles.js';
 
 /** What loading an upscaler takes. */
 export interface UpscalerLoadOptions extends DeviceOptions {
@@ -135,8 +135,8 @@ function tilingOf(options: UpscaleOptions): UpscaleTiling {
   checkNames(options, ['tile', 'tilePad', 'prePad', 'signal'], '');
   if (options.signal !== undefined) checkSignal(options.signal);
   return {
-    tile: whole('tile', options.tile, 512, 0, MOST),
-    tilePad: whole('tilePad', options.tilePad, 10, 0, MOST),
+    tile: whole('tile', options.tile, USUAL_TILE, 0, MOST),
+    tilePad: whole('tilePad', options.tilePad, USUAL_PAD, 0, MOST),
     prePad: whole('prePad', options.prePad, 0, 0, MOST),
   };
 }

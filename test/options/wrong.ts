@@ -87,6 +87,18 @@ export const WRONG: { readonly [Name in OptionName]: readonly unknown[] } = {
     ...[{ steps: 0 }, { seed: 1.5 }, { upscaler: '' }, { upscaler: 5 }, { upscaler: {} }],
     ...[{ upscaler: 'nearest', antialias: true }, { antialias: 1 }, { size: 2 }],
   ],
+  upscale: [
+    ...[true, 2, null, [], '', {}, { upscaler: '' }, { upscaler: 5 }],
+    ...[0.5, 17, nan, '2'].map((scale) => ({ upscaler: 'x4.pth', scale })),
+    ...[{ width: 64 }, { height: 64 }, { width: 0, height: 8 }, { tile: -1 }, { tilePad: 0.5 }].map(
+      (size) => ({
+        upscaler: 'x4.pth',
+        ...size,
+      }),
+    ),
+    { upscaler: 'x4.pth', scale: 2, width: 64, height: 64 },
+    { upscaler: 'x4.pth', size: 2 },
+  ],
   keepOriginal: flag,
   latents: tensors(4),
   vaeTiling: [1, 'yes', null, [64], { tile: 64 }, { tileSize: 0 }, { tileSize: 65 }, { overlap: -8 }],

@@ -49,6 +49,10 @@ const WRONG: { [Name in keyof Required<GenerateOptions>]: readonly Wrong[] } = {
     ...values('hiresFix', true, 2, null, { scale: 1 }, { strength: 0.01 }, { upscaler: 5 }, { size: 2 }),
     ...all({ hiresFix: { scale: 8 }, width: 4096 }),
   ],
+  upscale: [
+    ...values('upscale', true, 2, null, '', { scale: 2 }, { upscaler: 'x4.pth', scale: 0.5 }),
+    ...all({ upscale: 'x4.pth', output: 'latent' }),
+  ],
   cutoffStepRatio: values('cutoffStepRatio', -0.1, 1.1, Number.NaN, '0.5'),
   distilled: values('distilled', 'LCM', '', null, 4),
   controlImage: values('controlImage', null, 5, {}, []),

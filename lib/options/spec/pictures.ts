@@ -1,5 +1,6 @@
 import { checkHiresFix, type HiresFix } from '../../hires/options.js';
-import { FROM_IMAGE, INPAINT, LATENT, PROMPTED, TEXT, XL } from '../families.js';
+import { checkUpscale, type UpscaleGiven } from '../../upscale/option.js';
+import { ALL, FROM_IMAGE, INPAINT, LATENT, PROMPTED, TEXT, XL } from '../families.js';
 import * as kinds from '../kinds.js';
 import { option } from '../option.js';
 import { MAX_IMAGES } from './run.js';
@@ -158,6 +159,20 @@ export const PICTURE_OPTIONS = {
     help: 'a second pass over the enlarged picture: scale, strength, steps, upscaler, antialias, seed',
     excludes: ['denoisingEnd'],
     flag: { spelling: '--hires-fix <name=x,...>', group: 'make' },
+  }),
+  /**
+   * Enlarges the pictures, or a video's frames, by a network once they are decoded: an `Upscaler`, the path of its file,
+   * or an object with `upscaler` and `scale`, or `width` and `height`.
+   */
+  upscale: option({
+    kind: kinds.own<UpscaleGiven>('Upscaler, path or object', 'upscale', checkUpscale),
+    families: ALL,
+    help: 'enlarge what was made by a network: upscaler, scale, or width and height, tile, tilePad',
+    flag: {
+      spelling: '--upscale <file>',
+      group: 'make',
+      help: 'enlarge what was made by this network; or upscaler=file,scale=x, or width=x,height=x, tile=x, tile_pad=x',
+    },
   }),
   /** Stop after this fraction of the denoising, between 0 and 1; hand the latents to a refiner. */
   denoisingEnd: option({
