@@ -2,17 +2,20 @@ import { writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { ClipModel } from '../clip-score/index.js';
 import type { ComparablePipeline } from '../compare/index.js';
+import { nameOf } from '../compare/settings.js';
 import type { CacheOptions } from '../deepcache/index.js';
 import { invalidArgument } from '../errors.js';
 // Not from its own module: this one knows all pipelines.
 import { DiffusionPipeline } from '../index.js';
 import { Judge } from '../judge/index.js';
+import { measurePolicies, POLICY_FAMILIES, policiesOf, policyOfCache } from '../laboratory/index.js';
 import type { DeviceOptions } from '../native/device.js';
 import type { GenerateOptions } from '../pipelines/inputs/options.js';
 import { drawSeed, isRandom } from '../pipelines/inputs/seeds.js';
 import {
   accuracyTable,
   defaultGrid,
+  frontTable,
   measureQuality,
   type QualityEvent,
   qualityJson,
@@ -48,8 +51,10 @@ interface Flags extends Omit<GenerateFlags, 'cache' | 'seed' | 'output'> {
   seed: number;
   judge?: boolean;
   clip?: string;
-  batch: number;
+  batch?: number;
   repeats?: number;
+  policies?: string;
+  resume?: string;
   html?: string;
   pictures?: number;
   markdown?: boolean;
@@ -72,7 +77,12 @@ export function qualityCommand(context: CliContext): Command {
     .option('-s, --seed <n>', 'of the first picture and the captions; -1 picks one at random', toWhole, 1000)
     .option('--judge', "count how much of the captions the pictures show (demo model's world only)")
     .option('--clip <folder>', 'a CLIP model, as transformers saves it: how well pictures fit their prompts')
-    .option('--batch <n>', 'pictures per run', toCount, 8)
+    .option(
+      '--policies <list>',
+      `instead of settings, policies of the laboratory, each picture by itself: all, or of ${POLICY_FAMILIES.map(({ name }) => name).join(', ')}, with settings as easycache:threshold=0.1; every --cache is one more`,
+    )
+    .option('--resume <file>', 'with --policies: what was measured is kept in it, to go on from there')
+    .option('--batch <n>', 'pictures per run (default: 8)', toCount)
     .option(
       '--repeats <n>',
       'runs of each setting; the median time counts (default: 3 to 5 for short runs, else 1)',
@@ -99,6 +109,8 @@ async function run(names: Flags, context: CliContext): Promise<void> {
     markdown,
     batch,
     repeats,
+    policies: policyList,
+    resume,
     html,
     captions,
     seed: given,
@@ -107,8 +119,14 @@ async function run(names: Flags, context: CliContext): Promise<void> {
     prompt,
     ...rest
   } = flags;
-  const settings = cache?.filter((setting) => setting !== false) ?? defaultGrid();
-  if (settings.length === 0) throw invalidArgument('cache', 'needs a setting other than off');
+  const policies = policyList === undefined ? undefined : policiesOf(policyList);
+  if (policies && (batch ?? repeats) !== undefined) {
+    const name = batch === undefined ? 'repeats' : 'batch';
+    throw invalidArgument(name, 'cannot be used together with policies: each picture is run once, by itself');
+  }
+  if (!policies && resume !== undefined) throw invalidArgument('resume', 'needs policies');
+  const settings = cache?.filter((setting) => setting !== false) ?? (policies ? [] : defaultGrid());
+  if (settings.length === 0 && !policies) throw invalidArgument('cache', 'needs a setting other than off');
   const seed = isRandom(given) ? drawSeed() : given;
   const isDemo = flags.model === undefined || captions !== undefined || judge === true;
   const prompts = await promptList(
@@ -145,20 +163,26 @@ async function run(names: Flags, context: CliContext): Promise<void> {
         : await ClipModel.fromPretrained(clipFolder, { ...deviceOf(rest as GenerateFlags), signal });
     line.show('warming up');
     const timeLeft = stopwatch();
-    const report = await measureQuality(
-      pipe as unknown as ComparablePipeline<GenerateOptions>,
-      run,
-      settings,
-      {
-        // Ctrl-C ends it, and the batches that were done are shown all the same.
-        ...{ prompts, seed, batch, stop: signal },
-        ...(repeats !== undefined && { repeats }),
-        ...(pictures !== undefined && { keep: pictures }),
-        ...(clip && { clip }),
-        ...(judge && { judge: await Judge.load() }),
-        onProgress: (event) => line.show(`${progressText(event)}${timeLeft(event)}`, false),
-      },
-    );
+    const common = {
+      // Ctrl-C ends it, and what was done is shown all the same.
+      ...{ prompts, seed, stop: signal },
+      ...(pictures !== undefined && { keep: pictures }),
+      ...(clip && { clip }),
+      ...(judge && { judge: await Judge.load() }),
+      onProgress: (event: QualityEvent) => line.show(`${progressText(event)}${timeLeft(event)}`, false),
+    };
+    const report = policies
+      ? await measurePolicies(
+          pipe,
+          run,
+          [...policies, ...settings.map((setting) => policyOfCache(setting, nameOf(setting)))],
+          { ...common, ...(resume !== undefined && { resume }) },
+        )
+      : await measureQuality(pipe as unknown as ComparablePipeline<GenerateOptions>, run, settings, {
+          ...common,
+          ...(batch !== undefined && { batch }),
+          ...(repeats !== undefined && { repeats }),
+        });
     line.clear();
     const files: string[] = [];
     if (page)
@@ -171,7 +195,9 @@ async function run(names: Flags, context: CliContext): Promise<void> {
       const count = report.prompts.length;
       const part = count < prompts.length ? ` of ${prompts.length}` : '';
       const about = `${count}${part} prompts, ${calls} U-Net calls, seeds from ${seed}, on ${device}`;
-      const tables = [qualityTable(report), accuracyTable(report)].filter((table) => table.length > 0);
+      // Of so many policies the kinds of things would be a long table.
+      const details = policies ? frontTable(report) : accuracyTable(report);
+      const tables = [qualityTable(report), details].filter((table) => table.length > 0);
       context.out(
         `${tables.map(markdown ? formatMarkdown : formatTable).join('\n')}\n${[about, ...files].join('\n')}\n`,
       );

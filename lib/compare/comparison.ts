@@ -84,7 +84,7 @@ export class Comparison implements ComparedPictures {
   }
 }
 
-function difference(
+export function difference(
   images: readonly Image[],
   latents: Pick<Tensor, 'data'>,
   references: readonly Image[],

@@ -25,22 +25,25 @@ export function speedupsOf(reference: GenerateStats, run: GenerateStats): [numbe
 const fullCall = ({ callTimes, fullCalls }: GenerateStats) => callTimes.full / fullCalls;
 
 export function spreadOf(speedups: readonly number[]): SpeedupSpread {
-  const sorted = [...speedups].sort((a, b) => a - b);
-  const [low, high] = [quantile(sorted, OUTSIDE), quantile(sorted, 1 - OUTSIDE)];
+  const [low, high] = quantiles(speedups, [OUTSIDE, 1 - OUTSIDE]) as [number, number];
   // Written so that NaN is noise.
   return { speedupRange: [low, high], isNoisy: !(high <= TOO_NOISY * low) };
 }
 
 export function median(values: readonly number[]): number {
-  return quantile(
-    [...values].sort((a, b) => a - b),
-    0.5,
-  );
+  return quantiles(values, [0.5])[0] as number;
+}
+
+/** What these shares of the values lie below. */
+export function quantiles(values: readonly number[], shares: readonly number[]): number[] {
+  const sorted = [...values].sort((a, b) => a - b);
+  return shares.map((share) => quantile(sorted, share));
 }
 
 /** Between the two nearest of ascending values. */
 function quantile(sorted: readonly number[], share: number): number {
   const at = share * (sorted.length - 1);
   const [below, above] = [sorted[Math.floor(at)] as number, sorted[Math.ceil(at)] as number];
-  return below + (above - below) * (at - Math.floor(at));
+  // Also where both are infinite.
+  return below === above ? below : below + (above - below) * (at - Math.floor(at));
 }

@@ -6,6 +6,7 @@
 export * from '../clip-score/index.js';
 export * from '../compare/index.js';
 export * from '../judge/index.js';
+export * from '../laboratory/index.js';
 export * from '../metrics/index.js';
 export * from '../quality/index.js';
 export * from '../reproduce/index.js';

@@ -15,25 +15,10 @@ export function qualityChart(rows: readonly QualityRow[]): string {
     .map((row, i) => ({ row, i }))
     .filter(({ row }) => row.cache !== false && Number.isFinite(row.psnr));
   if (points.length === 0) return '';
-  const x = axis(
-    points.map(({ row }) => row.speedup),
-    [MARGIN.left, WIDTH - MARGIN.right],
+  const { x, y, grid } = plane(
+    points.map(({ row }) => [row.speedup, row.psnr]),
+    ['speedup of denoising', 'PSNR in dB'],
   );
-  const y = axis(
-    points.map(({ row }) => row.psnr),
-    [HEIGHT - MARGIN.bottom, MARGIN.top],
-  );
-  const bottom = HEIGHT - MARGIN.bottom;
-  const grid = [
-    ...x.ticks.map(
-      (value) => `<path d="M${x.at(value)} ${MARGIN.top}V${bottom}"/>
-<text x="${x.at(value)}" y="${bottom + 18}" text-anchor="middle">${trim(value)}×</text>`,
-    ),
-    ...y.ticks.map(
-      (value) => `<path d="M${MARGIN.left} ${y.at(value)}H${WIDTH - MARGIN.right}"/>
-<text x="${MARGIN.left - 8}" y="${y.at(value)}" dy=".35em" text-anchor="end">${trim(value)}</text>`,
-    ),
-  ];
   const dots = points.map(({ row, i }) => {
     const title = `${row.name}: ${decibels(row.psnr)}, ${times(row.speedup)}`;
     const [left, top] = [x.at(row.speedup), y.at(row.psnr)];
@@ -45,13 +30,78 @@ export function qualityChart(rows: readonly QualityRow[]): string {
   });
   return `<figure class="chart">
 <svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="Similarity over speed of all settings; the figures are in the table">
-<g class="grid">${grid.join('\n')}</g>
-<text class="title" x="${(MARGIN.left + WIDTH) / 2}" y="${HEIGHT - 6}" text-anchor="middle">speedup of denoising</text>
-<text class="title" transform="translate(12 ${bottom / 2}) rotate(-90)" text-anchor="middle">PSNR in dB</text>
+${grid}
 ${dots.join('\n')}
 </svg>
 <figcaption>${legend(points.map(({ row }) => row))}</figcaption>
 </figure>`;
+}
+
+/**
+ * Policies' likeness over what they cost by multiply-accumulates, those of a kind joined: its front. The further to the
+ * right, the cheaper.
+ */
+export function frontChart(rows: readonly QualityRow[]): string {
+  const points = rows
+    .map((row, i) => ({ row, i }))
+    .filter(({ row, i }) => i > 0 && Number.isFinite(row.meanPsnr));
+  if (points.length === 0) return '';
+  const { x, y, grid } = plane(
+    points.map(({ row }) => [row.macsSpeedup, row.meanPsnr]),
+    ['cheaper by so many times, by multiply-accumulates', 'PSNR in dB, mean'],
+  );
+  const families = [...new Set(points.map(({ row }) => row.policy?.family ?? ''))];
+  const color = (family: string | undefined) =>
+    `hsl(${Math.round((360 * families.indexOf(family ?? '')) / families.length)} 65% 45%)`;
+  const lines = families.map((family) => {
+    const own = points.filter(({ row }) => row.policy?.family === family).map(({ row }) => row);
+    own.sort((a, b) => a.macsSpeedup - b.macsSpeedup);
+    const path = own.map((row) => `${x.at(row.macsSpeedup)} ${y.at(row.meanPsnr)}`).join('L');
+    return `<path d="M${path}" fill="none" stroke="${color(family)}" stroke-opacity=".5"/>`;
+  });
+  const dots = points.map(({ row, i }) => {
+    const title = `${row.name}: ${decibels(row.meanPsnr)}, cheaper by ${times(row.macsSpeedup)}`;
+    return `<g data-setting="${i}"><circle style="fill: ${color(row.policy?.family)}" cx="${x.at(row.macsSpeedup)}" cy="${y.at(row.meanPsnr)}" r="4"><title>${escapeHtml(title)}</title></circle></g>`;
+  });
+  const keys = families.map(
+    (family) =>
+      `<span><svg viewBox="0 0 12 12" aria-hidden="true"><circle style="fill: ${color(family)}" cx="6" cy="6" r="4.5"/></svg> ${escapeHtml(family)}</span>`,
+  );
+  return `<figure class="chart">
+<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="Likeness over cost of all policies; the figures are in the table">
+${grid}
+${lines.join('\n')}
+${dots.join('\n')}
+</svg>
+<figcaption>${keys.join('\n')}</figcaption>
+</figure>`;
+}
+
+/** Both axes of points, with their names. */
+function plane(points: readonly (readonly [number, number])[], [across, up]: readonly [string, string]) {
+  const bottom = HEIGHT - MARGIN.bottom;
+  const x = axis(
+    points.map(([value]) => value),
+    [MARGIN.left, WIDTH - MARGIN.right],
+  );
+  const y = axis(
+    points.map(([, value]) => value),
+    [bottom, MARGIN.top],
+  );
+  const lines = [
+    ...x.ticks.map(
+      (value) => `<path d="M${x.at(value)} ${MARGIN.top}V${bottom}"/>
+<text x="${x.at(value)}" y="${bottom + 18}" text-anchor="middle">${trim(value)}×</text>`,
+    ),
+    ...y.ticks.map(
+      (value) => `<path d="M${MARGIN.left} ${y.at(value)}H${WIDTH - MARGIN.right}"/>
+<text x="${MARGIN.left - 8}" y="${y.at(value)}" dy=".35em" text-anchor="end">${trim(value)}</text>`,
+    ),
+  ];
+  const grid = `<g class="grid">${lines.join('\n')}</g>
+<text class="title" x="${(MARGIN.left + WIDTH) / 2}" y="${HEIGHT - 6}" text-anchor="middle">${across}</text>
+<text class="title" transform="translate(12 ${bottom / 2}) rotate(-90)" text-anchor="middle">${up}</text>`;
+  return { x, y, grid };
 }
 
 /** Numbers to pixels, with round numbers on the way. */

@@ -1,14 +1,13 @@
 import { decibels, similarity } from '../compare/figures.js';
 import { dataUri, escapeHtml, pageHead, pageScript } from '../compare/html.js';
 import type { Image } from '../images/image.js';
-import { qualityChart } from './chart.js';
+import { frontChart, qualityChart } from './chart.js';
+import { pictureSeconds, qualityColumns } from './columns.js';
 import {
   type PictureTimes,
-  pictureSeconds,
   type QualityPicture,
   type QualityReport,
   type QualityRow,
-  qualityColumns,
   qualityNotes,
 } from './report.js';
 
@@ -29,8 +28,11 @@ const PARTS: readonly { part: keyof PictureTimes; title: string }[] = [
  */
 export async function qualityPage(report: QualityReport): Promise<string> {
   const { prompts, rows, seed, device, calls } = report;
-  const count = (number: number, what: string) => `${number} ${what}${number === 1 ? '' : 's'}`;
-  const title = `${count(rows.length - 1, 'DeepCache setting')}, ${count(prompts.length, 'prompt')}`;
+  const count = (number: number, what: string) =>
+    `${number} ${what}${number === 1 ? '' : 's'}`.replace(/ys$/, 'ies');
+  const hasPolicies = rows.some(({ policy }) => policy);
+  const kind = hasPolicies ? 'policy' : 'DeepCache setting';
+  const title = `${count(rows.length - 1, kind)}, ${count(prompts.length, 'prompt')}`;
   const notes = qualityNotes(report).map(
     (note) => `<li><span title="${escapeHtml(note)}">${escapeHtml(note)}</span></li>`,
   );
@@ -40,11 +42,11 @@ export async function qualityPage(report: QualityReport): Promise<string> {
 <h1>${escapeHtml(title)}</h1>
 <p class="about">${calls} U-Net calls, seeds from ${seed}, on ${escapeHtml(device)}</p>
 ${notes.length > 0 ? `<ul class="notes">\n${notes.join('\n')}\n</ul>` : ''}
-${qualityChart(rows)}
+${hasPolicies ? frontChart(rows) : qualityChart(rows)}
 <h2>Figures</h2>
 ${figures(report)}
-<h2>Where the time of a picture goes</h2>
-${timesTable(rows)}
+${references(rows)}
+${hasPolicies ? `<h2>Worst pictures</h2>\n${await worstPictures(report)}` : `<h2>Where the time of a picture goes</h2>\n${timesTable(rows)}`}
 <h2>Pictures</h2>
 ${await pictures(report)}
 </main>
@@ -136,6 +138,25 @@ ${(await Promise.all(each)).join('\n')}
   return `${rest}<div class="tools"><label><input id="difference" type="checkbox"> \
 differences from no cache, 8 times as bright</label></div>
 ${sections.join('\n')}`;
+}
+
+/** Which paper or code the policies do as. */
+function references(rows: readonly QualityRow[]): string {
+  const known = new Map(
+    rows.slice(1).flatMap(({ policy }) => (policy ? [[policy.family, policy.reference]] : [])),
+  );
+  const items = [...known].map(([family, reference]) => `<li>${escapeHtml(`${family}: ${reference}`)}</li>`);
+  return items.length > 0 ? `<ul class="notes">\n${items.join('\n')}\n</ul>` : '';
+}
+
+/** Of each policy the picture that is least like the one without a cache. */
+async function worstPictures({ prompts, rows }: QualityReport): Promise<string> {
+  const figures = rows.map(async ({ name, worst }, setting) => {
+    if (setting === 0 || !worst || worst.psnr === Infinity) return '';
+    const prompt = prompts[worst.prompt] as string;
+    return figure({ name: `${name}: ${prompt}`, prompt, setting }, worst, smallUri);
+  });
+  return `<div class="pictures">\n${(await Promise.all(figures)).join('\n')}\n</div>`;
 }
 
 async function figure(

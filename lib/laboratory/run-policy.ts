@@ -1,0 +1,68 @@
+import type { Image } from '../images/image.js';
+import type { AnyPipeline } from '../pipelines/diffusion-pipeline.js';
+import type { StableDiffusionPipeline } from '../pipelines/families/stable-diffusion.js';
+import type { Family } from '../pipelines/family.js';
+import type { GenerateOptions, RunOptions } from '../pipelines/inputs/options.js';
+import type { PipelineParts } from '../pipelines/loading/parts.js';
+import type { RunReport } from '../pipelines/outputs/result.js';
+import type { LabPolicy } from './policy.js';
+import { Session } from './session.js';
+
+/** What a policy made of a picture. */
+export interface PolicyRun extends RunReport {
+  readonly image: Image;
+  /** [1, c, h, w] */
+  readonly latents: Float32Array;
+  /** Multiply-accumulates in those of a full call. */
+  readonly cost: number;
+}
+
+/** Of any pipeline that makes pictures: their families differ in what is before and behind the loop. */
+type AnyMade = Family<GenerateOptions, RunOptions, PipelineParts, unknown>;
+
+/**
+ * Makes a picture with a pipeline whose loop a policy decides, call by call; everything around it is the pipeline's.
+ *
+ * @param shares see SessionRun.
+ * @throws DeepCacheError ERR_DEEPCACHE_UNSUPPORTED for runs that the laboratory does not know, and what `generate` throws.
+ */
+export async function runPolicy(
+  pipe: AnyPipeline,
+  options: GenerateOptions,
+  policy: LabPolicy,
+  shares: readonly number[],
+): Promise<PolicyRun> {
+  // Whatever it is: all have a constructor of the same form.
+  const Own = pipe.constructor as typeof StableDiffusionPipeline;
+  const own = Own.family as unknown as AnyMade;
+  let cost = 0;
+  let latents: Float32Array | undefined;
+  const family: AnyMade = {
+    ...own,
+    async prepare(run) {
+      const { plan, scheduler, parts } = run;
+      const { latent, guided, signal } = run.options;
+      return {
+        ...(await own.prepare(run)),
+        async loop(_, start) {
+          const unet = parts.unet.native;
+          const session = new Session({ unet, plan, scheduler, start, latent, guided, shares, signal });
+          const looped = await session.finish(policy);
+          cost = session.cost;
+          latents = looped.latents;
+          return looped;
+        },
+      };
+    },
+  };
+  class Laboratory extends Own {
+    static override readonly family = family as unknown as typeof Own.family;
+  }
+  const laboratory: AnyPipeline = Laboratory.from(pipe);
+  try {
+    const { images, ...report } = await laboratory.generate({ ...options, cache: false });
+    return { ...report, image: images[0] as Image, latents: latents as Float32Array, cost };
+  } finally {
+    await laboratory.dispose();
+  }
+}

@@ -1,0 +1,53 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { CacheSettings } from '../../lib/deepcache/index.js';
+import type { StableDiffusionPipeline } from '../../lib/index.js';
+import { policiesOf } from '../../lib/laboratory/catalog.js';
+import { policyOfCache } from '../../lib/laboratory/policies/laid-out.js';
+import { runPolicy } from '../../lib/laboratory/run-policy.js';
+import { relativeL2 } from '../../lib/metrics/index.js';
+import type { GenerateOptions } from '../../lib/pipelines/inputs/options.js';
+import type { TensorResult } from '../../lib/pipelines/outputs/result.js';
+import type { SchedulerName } from '../../lib/schedulers/index.js';
+import { loadTiny } from '../pipelines/tiny.js';
+
+let pipe: StableDiffusionPipeline;
+let shares: number[];
+beforeAll(async () => {
+  pipe = await loadTiny();
+  shares = (await pipe.unet.branches()).map(({ share }) => share);
+});
+afterAll(() => pipe.dispose());
+
+const OPTIONS: GenerateOptions = { prompt: 'a red house', steps: 9, seed: 3, guidanceScale: 4 };
+const SAMPLERS: readonly SchedulerName[] = ['DDIM', 'EulerDiscrete', 'DPMSolverMultistep', 'UniPCMultistep'];
+const CACHES: readonly CacheSettings[] = [
+  { interval: 1 },
+  { interval: 3, branch: 1 },
+  { plan: 'FFPRFPPRF' },
+  { plan: 'FPPRFPPRF', damping: 0.5, branch: 2 },
+];
+
+const table = SAMPLERS.flatMap((scheduler) => CACHES.map((cache) => ({ scheduler, cache })));
+
+test.each(table)('a session is the step table of $scheduler with $cache', async ({ scheduler, cache }) => {
+  const run: GenerateOptions = { ...OPTIONS, scheduler };
+  const native = (await pipe.generate({
+    ...run,
+    cache,
+    output: 'latent',
+  } as never)) as unknown as TensorResult;
+  const policy = policyOfCache(cache, 'cache');
+  const { latents, cost, stats } = await runPolicy(pipe, run, policy, shares);
+  expect(relativeL2(latents, native.tensor.data)).toBeLessThan(2e-5);
+  const { fullCalls, retrieveCalls, predictedCalls } = native.stats;
+  expect(stats).toMatchObject({ fullCalls, retrieveCalls, predictedCalls });
+  expect(cost).toBeCloseTo(fullCalls + retrieveCalls * (shares[cache.branch ?? 0] as number), 9);
+});
+
+test.each(policiesOf('all'))('$name runs', async (policy) => {
+  const run: GenerateOptions = { ...OPTIONS, steps: policy.steps(9), scheduler: 'DDIM' };
+  const { latents, cost } = await runPolicy(pipe, run, policy, shares);
+  expect(latents.every(Number.isFinite)).toBe(true);
+  expect(cost).toBeGreaterThan(0);
+  expect(cost).toBeLessThanOrEqual(9);
+});
