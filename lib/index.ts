@@ -41,10 +41,12 @@ export type {
   AnimateDiffOptions,
   ClassConditionalLDMOptions,
   DDPMOptions,
+  Depth2ImgOptions,
   GenerateOptions,
   Img2ImgOptions,
   InpaintOptions,
   Pix2PixOptions,
+  StableDiffusionUpscaleOptions,
   TextToVideoZeroOptions,
   VideoOptions,
   XLImg2ImgOptions,
@@ -70,6 +72,7 @@ export {
   StableDiffusionXLControlNetUnionPipeline,
 } from './pipelines/families/controlnet.js';
 export { DDPMPipeline } from './pipelines/families/ddpm.js';
+export { StableDiffusionDepth2ImgPipeline } from './pipelines/families/depth2img.js';
 export {
   LatentConsistencyModelImg2ImgPipeline,
   LatentConsistencyModelPipeline,
@@ -94,6 +97,7 @@ export {
 } from './pipelines/families/t2i-adapter.js';
 export type { TextPipeline, TextualInversionOptions } from './pipelines/families/text-pipeline.js';
 export { TextToVideoZeroPipeline } from './pipelines/families/text-to-video-zero.js';
+export { StableDiffusionUpscalePipeline } from './pipelines/families/upscale.js';
 export type { Seed } from './pipelines/inputs/seeds.js';
 export type { ModelName } from './pipelines/loading/model-name.js';
 export type { GenerationDefaults, LoadOptions } from './pipelines/loading/parts.js';

@@ -27,7 +27,12 @@ test('deepcache has these names', () => {
       ...['pipelineForInputs', 'Image', 'saveVideo', 'devices', 'DeepCacheError', 'ERROR_CODES'],
       ...['Upscaler', 'readSettings', 'LatentConsistencyModelImg2ImgPipeline', 'preprocess'],
       ...['StableDiffusionAdapterPipeline', 'StableDiffusionXLAdapterPipeline', 'T2IAdapterPipeline'],
-      ...['StableDiffusionInstructPix2PixPipeline', 'StableDiffusionXLControlNetUnionPipeline'],
+      ...[
+        'StableDiffusionInstructPix2PixPipeline',
+        'StableDiffusionDepth2ImgPipeline',
+        'StableDiffusionUpscalePipeline',
+        'StableDiffusionXLControlNetUnionPipeline',
+      ],
       ...[
         'StableDiffusionXLControlNetUnionImg2ImgPipeline',
         'StableDiffusionXLControlNetUnionInpaintPipeline',

@@ -14,6 +14,8 @@ const OF_CLASS: Readonly<Record<string, Family>> = {
   LatentConsistencyModelImg2ImgPipeline: 'img2img',
   StableDiffusionInpaintPipeline: 'inpaint',
   StableDiffusionInstructPix2PixPipeline: 'pix2pix',
+  StableDiffusionDepth2ImgPipeline: 'depth2img',
+  StableDiffusionUpscalePipeline: 'x4',
   StableDiffusionXLPipeline: 'xl',
   StableDiffusionXLImg2ImgPipeline: 'xl-img2img',
   StableDiffusionXLInpaintPipeline: 'xl-inpaint',
@@ -65,7 +67,7 @@ export function makesVideo(className: string | undefined, { frames }: GenerateFl
  */
 export function familyOf(className: string | undefined, flags: GenerateFlags): Family {
   const own = (className === undefined ? undefined : OF_CLASS[className]) ?? 'text2img';
-  if (['animatediff', 'svd', 'ddpm', 'ldm', 'pix2pix'].includes(own)) return own;
+  if (['animatediff', 'svd', 'ddpm', 'ldm', 'pix2pix', 'depth2img', 'x4'].includes(own)) return own;
   const { frames, image, mask } = flags;
   if (frames !== undefined) {
     requireFrames(className, flags);

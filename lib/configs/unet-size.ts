@@ -40,7 +40,8 @@ export function unetDefaults(config: Fields): UnetDefaults {
       frames: usualFramesOf(maxFramesOf(config)),
     };
   }
-  return { ...size, scale: 8, contextLength: 77 };
+  // A picture beside the latents has their size; the autoencoder of the x4 upscaler has three levels.
+  return { ...size, scale: config.in_channels === 7 ? 4 : 8, contextLength: 77 };
 }
 
 /** What motion modules were trained on, and diffusers' default. */

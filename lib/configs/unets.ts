@@ -32,6 +32,22 @@ export const SD21_BASE = {
   use_linear_projection: true,
 };
 
+/** The x4 upscaler of Stable Diffusion 2: a picture beside the latents, and its noise as the class. */
+export const SD2_UPSCALER = {
+  ...STABLE_DIFFUSION,
+  _diffusers_version: '0.8.0.dev0',
+  attention_head_dim: 8,
+  block_out_channels: [256, 512, 512, 1024],
+  cross_attention_dim: 1024,
+  down_block_types: ['DownBlock2D', 'CrossAttnDownBlock2D', 'CrossAttnDownBlock2D', 'CrossAttnDownBlock2D'],
+  in_channels: 7,
+  num_class_embeds: 1000,
+  only_cross_attention: [true, true, true, false],
+  sample_size: 128,
+  up_block_types: ['CrossAttnUpBlock2D', 'CrossAttnUpBlock2D', 'CrossAttnUpBlock2D', 'UpBlock2D'],
+  use_linear_projection: true,
+};
+
 export const SDXL = {
   ...STABLE_DIFFUSION,
   addition_embed_type: 'text_time',
@@ -139,6 +155,7 @@ export const UNET_CONFIGS: Readonly<Record<string, Readonly<Record<string, unkno
   sd21: { ...SD21_BASE, sample_size: 96 },
   sdxl: SDXL,
   'sdxl-refiner': SDXL_REFINER,
+  'x4-upscaler': SD2_UPSCALER,
   svd: SVD,
   'svd-xt': { ...SVD, num_frames: 25 },
   animatediff: ANIMATEDIFF,

@@ -44,7 +44,7 @@ export abstract class ControlPipeline<
     if (typeof name !== 'string' || name === '')
       throw invalidArgument('name', `must be a text, got ${show(name)}`);
     this.requireOpen();
-    const { models, unet, backend } = this.components;
+    const { models, unet, vae, backend } = this.components;
     models.controls ??= new ControlNets();
     const nets = models.controls;
     nets.requireFree(name);
@@ -52,6 +52,12 @@ export abstract class ControlPipeline<
     requireFit(file, found.config, unet.config);
     const model = await ControlNetModel.load(backend, found, { beside: unet.native, signal });
     try {
+      if (model.scale !== vae.scale) {
+        throw invalidArgument(
+          'file',
+          `${file} makes one value of ${model.scale} pixels a side, the autoencoder of ${vae.scale}`,
+        );
+      }
       return await this.change(async () => {
         nets.requireFree(name);
         return nets.add(name, file, model);

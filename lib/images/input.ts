@@ -134,6 +134,7 @@ export async function toRgb(
   width: number,
   height: number,
   signal?: AbortSignal,
+  resize = resizeLanczos,
 ): Promise<Tensor> {
   if ('tensor' in loaded) return exactSize(name, loaded.tensor, width, height);
   const size = 3 * height * width;
@@ -141,7 +142,7 @@ export async function toRgb(
   // One at a time, to save memory.
   for (const [i, picture] of loaded.images.entries()) {
     const image = await picture.read(signal);
-    const resized = await resizeLanczos(image, width, height, signal);
+    const resized = await resize(image, width, height, signal);
     await inSlices(pixelsToFloats(resized.data, 'unit', data.subarray(i * size, (i + 1) * size)), signal);
   }
   return { data, shape: [loaded.images.length, 3, height, width] };

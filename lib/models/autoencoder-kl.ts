@@ -11,7 +11,7 @@ import type {
 } from '../native/types.js';
 import type { Tensor } from '../tensor.js';
 import { LatentScale } from './latent-scale.js';
-import { loadNative, type NetworkFiles, sourceOf } from './model-files.js';
+import { loadNative, type NetworkFiles, type Repair, repaired, sourceOf } from './model-files.js';
 import { Plans } from './plans.js';
 import { needsTiles, runTiled, type Tiling } from './tiling.js';
 
@@ -22,6 +22,7 @@ export interface AutoencoderLoadOptions {
    * fp16, whatever the configuration says.
    */
   upcast?: boolean;
+  repair?: Repair;
 }
 
 export interface AutoencoderCallOptions {
@@ -54,10 +55,11 @@ export class AutoencoderKL {
     found: NetworkFiles,
     options: AutoencoderLoadOptions = {},
   ): Promise<AutoencoderKL> {
-    const { configFile, configText, config } = found;
+    const files = repaired(found, options.repair);
+    const { configFile, configText, config } = files;
     // diffusers takes a configuration that does not say it for true.
     const own = options.upcast && config.force_upcast !== false ? withoutOverflow(backend) : backend;
-    const start = () => native().loadVae(own, sourceOf(found));
+    const start = () => native().loadVae(own, sourceOf(files));
     const handle = await loadNative(found, start, options.signal);
     try {
       const { scalingFactor, latentChannels } = handle;

@@ -45,8 +45,18 @@ export interface ModelLoadOptions {
   signal?: AbortSignal | undefined;
   /** ControlNets: the U-Net whose runs they go with. */
   beside?: NativeUnet | undefined;
-  /** U-Nets: fields of the configuration that are to be others than its file says. */
-  repair?: ((config: NetworkFiles['config']) => NetworkFiles['config']) | undefined;
+  repair?: Repair | undefined;
+}
+
+/** Fields of a configuration that are to be others than its file says. */
+export type Repair = (config: NetworkFiles['config']) => NetworkFiles['config'];
+
+/** A network with another configuration than its file has. */
+export function repaired(found: NetworkFiles, repair: Repair | undefined): NetworkFiles {
+  const repairs = repair?.(found.config) ?? {};
+  if (Object.keys(repairs).length === 0) return found;
+  const config = { ...found.config, ...repairs };
+  return { ...found, config, configText: JSON.stringify(config) };
 }
 
 /**

@@ -3,7 +3,7 @@ import type { AdaptedWeight } from '../native/adapter-terms.js';
 import { native } from '../native/binding.js';
 import { finish } from '../native/device.js';
 import type { NativeBackend, NativeUnet, PlanInfo, TensorShape, UnetSize } from '../native/types.js';
-import { loadNative, type ModelLoadOptions, type NetworkFiles, sourceOf } from './model-files.js';
+import { loadNative, type ModelLoadOptions, type NetworkFiles, repaired, sourceOf } from './model-files.js';
 import { Plans } from './plans.js';
 
 /** One DeepCache branch: what a retrieve step costs and keeps. */
@@ -54,10 +54,9 @@ export class UNetModel {
     found: NetworkFiles,
     { signal, repair, beside }: ModelLoadOptions = {},
   ): Promise<T> {
-    const repairs = repair?.(found.config) ?? {};
-    const config = { ...found.config, ...repairs };
-    const configText = Object.keys(repairs).length > 0 ? JSON.stringify(config) : found.configText;
-    const start = () => native().loadUnet(backend, sourceOf({ ...found, configText }), beside);
+    const own = repaired(found, repair);
+    const { config, configText } = own;
+    const start = () => native().loadUnet(backend, sourceOf(own), beside);
     // biome-ignore lint/complexity/noThisInStatic: the class that it was called on decides what is made
     const model = this as unknown as new (handle: NativeUnet, text: string, value: typeof config) => T;
     return new model(await loadNative(found, start, signal), configText, config);

@@ -4,6 +4,8 @@ export const FAMILIES = {
   img2img: 'image to image',
   inpaint: 'inpainting',
   pix2pix: 'InstructPix2Pix',
+  depth2img: 'depth to image',
+  x4: 'the x4 upscaler',
   xl: 'SDXL text to image',
   'xl-img2img': 'SDXL image to image',
   'xl-inpaint': 'SDXL inpainting',
@@ -18,12 +20,14 @@ export const FAMILIES = {
 export type Family = keyof typeof FAMILIES;
 
 // Groups of families, from the smallest to all that generate.
-export const SD = ['text2img', 'img2img', 'inpaint', 'pix2pix'] as const;
+export const SD = ['text2img', 'img2img', 'inpaint', 'pix2pix', 'depth2img'] as const;
 export const XL = ['xl', 'xl-img2img', 'xl-inpaint'] as const;
 export const FROM_IMAGE = ['img2img', 'xl-img2img'] as const;
 export const INPAINT = ['inpaint', 'xl-inpaint'] as const;
+/** Pictures whose latents have an eighth of their size: what networks beside the U-Net see is made for that. */
+export const BESIDE = [...SD, ...XL] as const;
 /** Pictures from text by way of latents. */
-export const LATENT = [...SD, ...XL] as const;
+export const LATENT = [...BESIDE, 'x4'] as const;
 /** The same, and videos that are made alike: from several prompts at once, in one loop. */
 export const PROMPTED = [...LATENT, 'animatediff'] as const;
 export const TEXT = [...PROMPTED, 'zero'] as const;
@@ -38,6 +42,7 @@ export function familyNames(families: readonly Family[]): string[] {
     ['models of text', TEXT],
     ['Stable Diffusion, SDXL and AnimateDiff', PROMPTED],
     ['Stable Diffusion and SDXL', LATENT],
+    ['Stable Diffusion (not the x4 upscaler) and SDXL', BESIDE],
     ['SDXL', XL],
     ['image to image', FROM_IMAGE],
     ['inpainting', INPAINT],

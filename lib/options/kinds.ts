@@ -75,9 +75,12 @@ export const flag: Kind<boolean> = kind('true or false', 'switch', (name, value)
   checks.flag(name, value);
 });
 
+/** Of a side of a picture that is made. */
+export const MOST_PIXELS = 16384;
+
 export const pixels: Kind<number> = kind('whole number', 'whole', (name, value, { scale, multiple }) => {
   const step = multiple ?? scale ?? 1;
-  const number = checks.whole(name, value, step, scale ?? 1, 16384);
+  const number = checks.whole(name, value, step, scale ?? 1, MOST_PIXELS);
   if (number % step === 0) return;
   const near = Math.max(step, Math.round(number / step) * step);
   throw invalidArgument(name, `must be a multiple of ${step}, got ${number}; the next is ${near}`);

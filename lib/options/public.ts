@@ -15,6 +15,12 @@ export type InpaintOptions = Valid<OptionsOf<'inpaint'>>;
 /** Options of InstructPix2Pix: those of text to image, `image` and `imageGuidanceScale`. */
 export type Pix2PixOptions = Valid<OptionsOf<'pix2pix'>>;
 
+/** Options of depth to image: those of image to image, and `depthMap`. */
+export type Depth2ImgOptions = Valid<OptionsOf<'depth2img'>>;
+
+/** Options of the x4 upscaler: those of text to image, `image` and `noiseLevel`; networks beside the U-Net are none. */
+export type StableDiffusionUpscaleOptions = Valid<OptionsOf<'x4'>>;
+
 /** Options of text to image with SDXL. `promptEmbeds` go with `pooledPromptEmbeds`. */
 export type XLOptions = Valid<OptionsOf<'xl'>>;
 

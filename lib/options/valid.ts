@@ -39,6 +39,7 @@ type Has<Options, Name extends PropertyKey, Rule> = Name extends keyof Options ?
 export type Valid<Options> = Options &
   Has<Options, 'image', { readonly image: ImageInput }> &
   Has<Options, 'maskImage', { readonly maskImage: ImageInput }> &
+  Has<Options, 'depthMap', { readonly depthMap: ImageInput }> &
   Has<Options, 'classLabels', { readonly classLabels: number | readonly number[] }> &
   Has<Options, 'seeds', AtMostOne<'seed', 'seeds'>> &
   Has<Options, 'timesteps', AtMostOne<'timesteps', 'sigmas'>> &

@@ -39,6 +39,8 @@ const RIGHT: { readonly [Name in Exclude<Family, 'load'>]: object } = {
   img2img: { prompt: 'a', image: picture },
   inpaint: masked,
   pix2pix: { prompt: 'a', image: picture },
+  depth2img: { prompt: 'a', image: picture, depthMap: picture, strength: 1 },
+  x4: { prompt: 'a', image: picture },
   xl: { prompt: 'a' },
   'xl-img2img': { prompt: 'a', image: picture, strength: 1 },
   'xl-inpaint': masked,

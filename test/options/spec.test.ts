@@ -14,6 +14,8 @@ const RIGHT: { readonly [Name in Family]: object } = {
   img2img: { prompt: 'a', image: picture },
   inpaint: { prompt: 'a', image: picture, maskImage: picture },
   pix2pix: { prompt: 'a', image: picture },
+  depth2img: { prompt: 'a', image: picture, depthMap: picture },
+  x4: { prompt: 'a', image: picture },
   xl: { prompt: 'a' },
   'xl-img2img': { prompt: 'a', image: picture },
   'xl-inpaint': { prompt: 'a', image: picture, maskImage: picture },

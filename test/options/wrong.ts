@@ -79,6 +79,8 @@ export const WRONG: { readonly [Name in OptionName]: readonly unknown[] } = {
   ipAdapterImageEmbeds: [5, null, {}, [], [5], tensor([3]), { data: new Float32Array(3), shape: [2, 2] }],
   ipAdapterScale: [nan, 'a', null, [], [nan], { left: 1 }, { down: 'a' }, { up: { block_0: [] } }],
   maskImage: pictures,
+  depthMap: pictures,
+  noiseLevel: [-1, 1.5, nan, '1', null],
   strength: share,
   hiresFix: [
     ...[true, 2, null, []],

@@ -25,6 +25,56 @@ export async function writeSd(folder: string, { index, unet, scheduler }: MadeMo
   return folder;
 }
 
+/** The x4 upscaler's architecture with few channels; what is given is put over the fields of its files. */
+export async function writeUpscaler(
+  folder: string,
+  { index, unet, vae, lowRes }: Pick<MadeModel, 'index' | 'unet'> & { vae?: object; lowRes?: object } = {},
+): Promise<string> {
+  await writeSd(folder, {
+    index: {
+      _class_name: 'StableDiffusionUpscalePipeline',
+      scheduler: ['diffusers', 'DDIMScheduler'],
+      low_res_scheduler: ['diffusers', 'DDPMScheduler'],
+      max_noise_level: 350,
+      ...index,
+    },
+    unet: {
+      down_block_types: ['DownBlock2D', 'CrossAttnDownBlock2D', 'CrossAttnDownBlock2D'],
+      up_block_types: ['CrossAttnUpBlock2D', 'CrossAttnUpBlock2D', 'UpBlock2D'],
+      block_out_channels: [16, 32, 32],
+      in_channels: 7,
+      num_class_embeds: 1000,
+      only_cross_attention: [true, true, false],
+      use_linear_projection: true,
+      ...unet,
+    },
+    scheduler: {
+      _class_name: 'DDIMScheduler',
+      beta_end: 0.02,
+      beta_schedule: 'scaled_linear',
+      clip_sample: false,
+      set_alpha_to_one: false,
+      steps_offset: 1,
+    },
+  });
+  const three = (kind: string) => new Array<string>(3).fill(kind);
+  await writePart(folder, 'vae', 'vae', {
+    ...json(`${FOLDER}/vae/config.json`),
+    block_out_channels: [8, 16, 16],
+    down_block_types: three('DownEncoderBlock2D'),
+    up_block_types: three('UpDecoderBlock2D'),
+    scaling_factor: 0.08333,
+    ...vae,
+  });
+  mkdirSync(join(folder, 'low_res_scheduler'));
+  writeJson(join(folder, 'low_res_scheduler/scheduler_config.json'), {
+    _class_name: 'DDPMScheduler',
+    beta_schedule: 'squaredcos_cap_v2',
+    ...lowRes,
+  });
+  return folder;
+}
+
 /** SDXL's architecture with few channels. */
 export async function writeXl(folder: string, { index, unet, scheduler }: MadeModel = {}): Promise<string> {
   const text = { ...json(`${FOLDER}/text_encoder/config.json`), eos_token_id: 999 };

@@ -11,6 +11,7 @@ import { readScheduler } from '../../pipelines/loading/scheduler-file.js';
 import { checkInputs, inputsOfConfig, ONLY_LATENTS } from '../../pipelines/loading/unet-inputs.js';
 // Registers all pipelines.
 import '../../index.js';
+import { readLowRes } from '../../pipelines/loading/upscaler-parts.js';
 import type { CLIPTokenizer } from '../../tokenizers/clip-tokenizer.js';
 import { type ComponentReport, inspectComponent, kindOf } from './component.js';
 import { type BranchNeed, type MemoryNeed, needsOf } from './needs.js';
@@ -37,7 +38,7 @@ export interface InspectOptions extends IndexOptions {
 }
 
 /** Parts of a model folder that this package does not use. */
-const UNUSED = ['safety_checker', 'feature_extractor'];
+const UNUSED = ['safety_checker', 'feature_extractor', 'depth_estimator'];
 
 export async function inspectModel(
   model: string,
@@ -78,6 +79,10 @@ export async function inspectModel(
         notes.push(...loaded.notes);
       });
       report.scheduler ??= className;
+    } else if (name === 'low_res_scheduler') {
+      await note(problems, async () => {
+        await readLowRes(index, { signal, log: (text) => notes.push(text) });
+      });
     } else if (/^tokenizer/.test(name)) {
       await note(problems, async () => {
         tokenizers.set(name, await source.tokenizer(name));

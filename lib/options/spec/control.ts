@@ -3,7 +3,7 @@ import { PREPROCESSORS, type Preprocessor } from '../../control/preprocess/prepr
 import { invalidArgument } from '../../errors.js';
 import { checkImageInput, type ImageInput } from '../../images/input.js';
 import { show } from '../../messages.js';
-import { LATENT } from '../families.js';
+import { BESIDE } from '../families.js';
 import * as kinds from '../kinds.js';
 import { option } from '../option.js';
 
@@ -50,7 +50,7 @@ export const CONTROL_OPTIONS = {
    */
   controlImage: option({
     kind: picturesOfEach([3]),
-    families: LATENT,
+    families: BESIDE,
     help: 'what the ControlNet sees; of several a list, one for each',
     flag: { spelling: '--control-image <file>', group: 'picture' },
   }),
@@ -65,7 +65,7 @@ export const CONTROL_OPTIONS = {
       if (list.every((one) => Number.isInteger(one) && Number(one) >= 0 && Number(one) < 256)) return;
       throw invalidArgument(name, `must be a whole number from 0, or a list of them, got ${show(value)}`);
     }),
-    families: LATENT,
+    families: BESIDE,
     help: 'of a ControlNet-Union the kind of its picture; of several a list',
     needs: { name: 'controlImage', why: 'it is about what that does' },
     flag: { spelling: '--control-mode <n,...>', group: 'picture' },
@@ -84,7 +84,7 @@ export const CONTROL_OPTIONS = {
         throw invalidArgument(name, `must be ${CHANGES.join(', ')}, or a list of them, got ${show(value)}`);
       },
     ),
-    families: LATENT,
+    families: BESIDE,
     help: 'what is made of the picture before a ControlNet sees it',
     fallback: "'none'",
     needs: { name: 'controlImage', why: 'it is about what that does' },
@@ -93,7 +93,7 @@ export const CONTROL_OPTIONS = {
   /** How the picture gets the run's size: 'stretch' (default), 'crop' what stands over, or 'fill' with black. */
   controlResize: option({
     kind: kinds.choice(RESIZE_MODES),
-    families: LATENT,
+    families: BESIDE,
     help: "how the picture gets the run's size: out of shape, cut, or with black beside it",
     fallback: "'stretch'",
     needs: { name: 'controlImage', why: 'it is about what that does' },
@@ -102,7 +102,7 @@ export const CONTROL_OPTIONS = {
   /** How much ControlNets count, 1 by default (diffusers: controlnet_conditioning_scale). */
   controlScale: option({
     kind: perNetwork(-10, 10),
-    families: LATENT,
+    families: BESIDE,
     help: 'how much ControlNets count',
     fallback: '1',
     needs: { name: 'controlImage', why: 'it is about what that does' },
@@ -111,7 +111,7 @@ export const CONTROL_OPTIONS = {
   /** The share of the calls before ControlNets begin to count, 0 by default (control_guidance_start). */
   controlStart: option({
     kind: perNetwork(0, 1),
-    families: LATENT,
+    families: BESIDE,
     help: 'the share of the calls before ControlNets count',
     fallback: '0',
     needs: { name: 'controlImage', why: 'it is about what that does' },
@@ -120,7 +120,7 @@ export const CONTROL_OPTIONS = {
   /** The share of the calls after which they no longer do, 1 by default (control_guidance_end). */
   controlEnd: option({
     kind: perNetwork(0, 1),
-    families: LATENT,
+    families: BESIDE,
     help: 'the share of the calls after which they no longer do',
     fallback: '1',
     needs: { name: 'controlImage', why: 'it is about what that does' },
@@ -129,7 +129,7 @@ export const CONTROL_OPTIONS = {
   /** Lets ControlNets guess what the picture shows, without a prompt: only the conditional half sees them. Default false. */
   guessMode: option({
     kind: kinds.flag,
-    families: LATENT,
+    families: BESIDE,
     help: 'let ControlNets guess what the picture shows, even without a prompt',
     fallback: 'false',
     needs: { name: 'controlImage', why: 'it is about what that does' },
@@ -141,7 +141,7 @@ export const CONTROL_OPTIONS = {
    */
   controlCache: option({
     kind: kinds.choice(['hold', 'live']),
-    families: LATENT,
+    families: BESIDE,
     help: 'with a cache: hold what ControlNets gave at the last full call, or run them live',
     fallback: "'hold'",
     needs: { name: 'controlImage', why: 'it is about what that does' },

@@ -63,11 +63,12 @@ export const PICTURE_OPTIONS = {
   }),
   /**
    * The picture to start from, or one for each image of the run. Without a width and a height the result has its size,
-   * cut down to multiples of 8. Image to image takes latents [n, 4, h, w] in model scale, too.
+   * cut down to multiples of 8; the x4 upscaler's four times that. Image to image takes latents [n, 4, h, w] in model
+   * scale, too.
    */
   image: option({
     kind: kinds.picture([3, 4]),
-    families: [...FROM_IMAGE, ...INPAINT, 'pix2pix', 'svd'],
+    families: [...FROM_IMAGE, ...INPAINT, 'pix2pix', 'depth2img', 'x4', 'svd'],
     help: 'start from this picture',
     required: {
       img2img: '',
@@ -75,6 +76,8 @@ export const PICTURE_OPTIONS = {
       inpaint: '',
       'xl-inpaint': '',
       pix2pix: ': say which picture to change',
+      depth2img: '',
+      x4: ': say which picture to enlarge',
       svd: ': a video begins with a picture',
     },
     flag: { spelling: '-i, --image <file>', group: 'picture' },
@@ -88,12 +91,36 @@ export const PICTURE_OPTIONS = {
     flag: { spelling: '--mask <file>', group: 'picture' },
   }),
   /**
+   * How far the picture's parts are, in a picture of any size: what is brighter is nearer, and only differences count. A
+   * tensor [n, 1, h, w] may hold any numbers. diffusers can estimate it, this package cannot.
+   */
+  depthMap: option({
+    kind: kinds.picture([1]),
+    families: ['depth2img'],
+    help: "the picture's depth map, brighter where it is nearer",
+    required: {
+      depth2img: ": give the picture's depth map, brighter where it is nearer; nothing here estimates one",
+    },
+    flag: { spelling: '--depth-map <file>', group: 'picture' },
+  }),
+  /**
+   * How noisy the x4 upscaler is told that the picture is, and makes it: more lets it invent more. At most what the model
+   * was trained on, which is 350 for the published one.
+   */
+  noiseLevel: option({
+    kind: kinds.whole(0, 100_000),
+    families: ['x4'],
+    help: 'noise that is put on the small picture: more of it lets the x4 upscaler invent more',
+    fallback: '20',
+    flag: { spelling: '--noise-level <n>', group: 'picture' },
+  }),
+  /**
    * How much of the schedule is run, above 0 and at most 1 (nothing of the picture stays). Default: image to image 0.8,
    * with SDXL 0.3; inpainting 1, with SDXL 0.9999. A run takes the whole part of steps * strength steps.
    */
   strength: option({
     kind: kinds.real(0, 1),
-    families: [...FROM_IMAGE, ...INPAINT],
+    families: [...FROM_IMAGE, ...INPAINT, 'depth2img'],
     help: 'how much of the picture to give up',
     fallback: '0.8, SDXL 0.3, inpainting 1',
     flag: {
@@ -123,7 +150,7 @@ export const PICTURE_OPTIONS = {
    */
   latents: option({
     kind: kinds.latents,
-    families: ['text2img', 'xl', 'xl-inpaint', 'animatediff', 'svd', 'zero', 'ddpm', 'ldm'],
+    families: ['text2img', 'xl', 'xl-inpaint', 'pix2pix', 'x4', 'animatediff', 'svd', 'zero', 'ddpm', 'ldm'],
     help: 'noise to start from',
     fallback: "the seed's",
     flag: {

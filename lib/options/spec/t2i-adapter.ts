@@ -1,4 +1,4 @@
-import { LATENT } from '../families.js';
+import { BESIDE } from '../families.js';
 import * as kinds from '../kinds.js';
 import { option } from '../option.js';
 import { perNetwork, picturesOfEach } from './control.js';
@@ -14,14 +14,14 @@ export const T2I_ADAPTER_OPTIONS = {
    */
   t2iAdapterImage: option({
     kind: picturesOfEach([1, 3]),
-    families: LATENT,
+    families: BESIDE,
     help: 'what the T2I-Adapter sees; of several a list, one for each',
     flag: { spelling: '--t2i-adapter-image <file>', group: 'picture' },
   }),
   /** How much T2I-Adapters count, 1 by default (diffusers: adapter_conditioning_scale). */
   t2iAdapterScale: option({
     kind: perNetwork(-10, 10),
-    families: LATENT,
+    families: BESIDE,
     help: 'how much T2I-Adapters count',
     fallback: '1',
     needs,
@@ -30,7 +30,7 @@ export const T2I_ADAPTER_OPTIONS = {
   /** The share of the steps, from the first one, in which T2I-Adapters count, 1 by default (adapter_conditioning_factor). */
   t2iAdapterFactor: option({
     kind: kinds.real(0, 1),
-    families: LATENT,
+    families: BESIDE,
     help: 'the share of the steps, from the first, in which T2I-Adapters count',
     fallback: '1',
     needs,

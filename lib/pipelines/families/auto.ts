@@ -14,9 +14,16 @@ const FROM_PICTURES = [
   { part: 'textEncoder', image: 'StableDiffusionImg2ImgPipeline', mask: 'StableDiffusionInpaintPipeline' },
 ];
 
+/** Models that start from a picture whatever is done with them. */
+const FROM_PICTURES_ALONE: readonly string[] = [
+  'StableDiffusionInstructPix2PixPipeline',
+  'StableDiffusionDepth2ImgPipeline',
+  'StableDiffusionUpscalePipeline',
+];
+
 /** The class of pipelines over the models of another one that starts from pictures; undefined: there is none. */
 export function classForInputs(className: string, { mask }: GivenInputs): string | undefined {
-  if (className === 'StableDiffusionInstructPix2PixPipeline') return mask ? undefined : className;
+  if (FROM_PICTURES_ALONE.includes(className)) return mask ? undefined : className;
   if (className === 'LatentConsistencyModelPipeline' && !mask) return 'LatentConsistencyModelImg2ImgPipeline';
   const parts = findPipeline(className)?.family.parts ?? [];
   const names = FROM_PICTURES.find(({ part }) => parts.includes(part));

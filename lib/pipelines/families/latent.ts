@@ -83,6 +83,7 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
     };
     const options = resolveTextOptions(info.options, given, facts, defaults, scope);
     text.check(options, facts);
+    kind.check?.(options, facts);
     return videoOf ? asVideos(options, videoOf(given, facts)) : options;
   };
   return {
@@ -106,7 +107,7 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
     resolve(given, facts, _, size) {
       const options = resolve(given, facts, size);
       // The size of other kinds of runs is known with their pictures.
-      if (!kind.encodesImages || size) requireShapes(options, { latents: drawnShape(options) });
+      if (!kind.isSizedByImage || size) requireShapes(options, { latents: drawnShape(options) });
       return { ...options, ...kind.guide?.(options), span: spanOf(kind, options) };
     },
     resolveTexts: (given, facts) => resolve(given, facts, undefined, { textsOnly: true }),
@@ -164,7 +165,8 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
           };
         },
         async start(noise): Promise<Start> {
-          const context = { unet, vae, options, compiled: plan.compiled, noise };
+          const { lowResScheduler } = parts;
+          const context = { unet, vae, options, compiled: plan.compiled, noise, lowResScheduler };
           const { blend, ...start } = await prepared.start(context);
           const control = await prepareControl(parts.models.controls, options, plan.table);
           return { ...start, ...blend, ...control };

@@ -23,6 +23,7 @@ export function editing(): RunKind<EditOptions, LoadedImages> {
   return {
     gives: { channels: (latents) => [2 * latents] },
     encodesImages: true,
+    isSizedByImage: true,
     load: ({ image, signal }) => loadImages('image', image, 3, signal),
     size: (image, scale) => wholeLatents(image, scale),
     span: () => ({}),

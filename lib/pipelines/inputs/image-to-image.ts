@@ -34,6 +34,7 @@ export function imageToImage(strength: number): RunKind<Img2ImgOptions, Img2ImgI
     imageChannels: [3, 4],
     gives: ONLY_LATENTS,
     encodesImages: true,
+    isSizedByImage: true,
     async load({ image, signal }) {
       if ((image as Partial<Tensor>).shape?.[1] === 4) return { latents: image as Tensor };
       return loadImages('image', image, 3, signal);
@@ -108,18 +109,19 @@ export function wholeLatents(image: LoadedImages, scale: number): { width: numbe
     : { width: width - (width % scale), height: height - (height % scale) };
 }
 
-/** Says that pictures were resized though nobody asked for it. */
+/** Says that pictures were resized to a size, in multiples of a number, though nobody asked for it. */
 export function noteSize(
   name: string,
   images: LoadedImages,
-  { width, height, isSized }: TextRunOptions,
+  { width, height, isSized }: Pick<TextRunOptions, 'width' | 'height' | 'isSized'>,
   note: (message: string) => void,
+  multiple = 8,
 ): void {
   if (isSized) return;
   const own = sizeOf(images);
   if (own.width === width && own.height === height) return;
   note(
-    `${name} is ${own.width}x${own.height} pixels, not multiples of 8: it was resized to ${width}x${height}`,
+    `${name} is ${own.width}x${own.height} pixels, not multiples of ${multiple}: it was resized to ${width}x${height}`,
   );
 }
 

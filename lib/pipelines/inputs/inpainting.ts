@@ -35,6 +35,7 @@ export function inpainting(strength: number): RunKind<InpaintOptions, InpaintInp
     // Besides latents the mask and the masked picture's.
     gives: { channels: (latents) => [latents, 2 * latents + 1] },
     encodesImages: true,
+    isSizedByImage: true,
     async load({ image, maskImage, signal }) {
       return {
         image: await loadImages('image', image, 3, signal),

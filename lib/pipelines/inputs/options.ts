@@ -89,7 +89,8 @@ export function outputsOf({
 export interface TextRunOptions
   extends RunOptions,
     Omit<OptionsOf<'xl-inpaint'>, keyof RunOptions>,
-    Pick<OptionsOf<'pix2pix'>, 'imageGuidanceScale'> {
+    Pick<OptionsOf<'pix2pix'>, 'imageGuidanceScale'>,
+    Pick<OptionsOf<'x4'>, 'noiseLevel'> {
   readonly prompts: readonly string[] | undefined;
   readonly negativePrompts: readonly string[] | undefined;
   /** Prompts, encoded or not. */

@@ -1,7 +1,8 @@
 import type { AutoencoderKL } from '../../models/autoencoder-kl.js';
 import type { UNetModel } from '../../models/unet.js';
-import type { CompiledSchedule } from '../../schedulers/index.js';
+import type { CompiledSchedule, Scheduler } from '../../schedulers/index.js';
 import type { Tensor } from '../../tensor.js';
+import type { ModelFacts } from '../loading/facts.js';
 import type { SuppliedInputs } from '../loading/unet-inputs.js';
 import type { NoiseSource } from './noise.js';
 import type { RunSpan, Size, TextRunOptions } from './options.js';
@@ -13,6 +14,8 @@ export interface StartContext {
   options: TextRunOptions;
   compiled: CompiledSchedule;
   noise: NoiseSource;
+  /** Upscalers: what noises the picture that they enlarge. */
+  lowResScheduler?: Scheduler | undefined;
 }
 
 /** The latents that a run starts from, and what else accompanies its loop. NCHW. */
@@ -20,6 +23,8 @@ export interface RunStart {
   latents: Float32Array;
   /** U-Net input channels that stay the same, [halves * images, in - channels, h, w]. */
   constant?: Float32Array;
+  /** Class labels of U-Nets that have them, [halves * images]. */
+  classLabels?: Float32Array;
   /** Kept parts of the picture: x = mask * x + (1 - mask) * (init, noised with initNoise) after every step. */
   blend?: { mask: Float32Array; init: Float32Array; initNoise: Float32Array };
 }
@@ -44,11 +49,15 @@ export interface RunKind<Options, Inputs> {
   readonly imageChannels?: readonly number[];
   /** Whether the run uses the autoencoder's encoder. */
   readonly encodesImages: boolean;
+  /** Whether a picture gives the run its size. */
+  readonly isSizedByImage: boolean;
   /** Finds what options point to. */
   load(options: Options): Promise<Inputs>;
   /** Pixels of the result when options name none; undefined: the model's own size. */
   size(inputs: Inputs, scale: number): Size | undefined;
-  /** Throws what is wrong with the options of this kind. */
+  /** Throws what is wrong with options of this kind beside the model. */
+  check?(options: TextRunOptions, facts: ModelFacts): void;
+  /** Which part of the schedule is run. Throws what is wrong with the options of it. */
   span(options: { readonly strength?: number }, steps: number): RunSpan;
   /** Guidance of a kind's own; that of texts by default. */
   guide?(options: TextRunOptions): Pick<TextRunOptions, 'guided' | 'guidanceThird'>;

@@ -10,6 +10,7 @@ export function textToImage(): RunKind<GenerateOptions, undefined> {
   return {
     gives: ONLY_LATENTS,
     encodesImages: false,
+    isSizedByImage: false,
     load: async () => undefined,
     size: () => undefined,
     span: () => ({}),

@@ -27,6 +27,8 @@ export interface ModelFacts {
   readonly maxFrames?: number | undefined;
   /** Classes that a model of classes knows. */
   readonly classes: number;
+  /** Of upscalers, how noisy a picture may be. */
+  readonly maxNoiseLevel?: number | undefined;
 }
 
 /** The facts of loaded parts. */
@@ -36,12 +38,14 @@ export function factsOf({
   encoders = [],
   frames = 1,
   classes = 0,
+  maxNoiseLevel,
 }: {
   unet: UNetModel;
   vae?: { scale: number; sampleSize: number };
   encoders?: readonly { layers: number; pooledWidth: number }[];
   frames?: number;
   classes?: number;
+  maxNoiseLevel?: number;
 }): ModelFacts {
   return {
     sampleWidth: unet.sampleWidth,
@@ -57,5 +61,6 @@ export function factsOf({
     pooledWidth: encoders.at(-1)?.pooledWidth ?? 0,
     frames,
     classes,
+    maxNoiseLevel,
   };
 }

@@ -65,6 +65,9 @@ export interface LatentParts extends PipelineParts {
   readonly vae: AutoencoderKL;
   /** Colours of previews; undefined until they are needed where they have to be fitted. */
   projection: LatentProjection | undefined;
+  /** Upscalers: what noises the picture that they enlarge, and to which timestep at most. */
+  readonly lowResScheduler?: Scheduler;
+  readonly maxNoiseLevel?: number;
 }
 
 /** The parts of a Stable Diffusion folder. */

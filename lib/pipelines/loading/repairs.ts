@@ -18,10 +18,16 @@ const STEPS_OFFSET: Repair = { field: 'steps_offset', right: 1, wrong: (value) =
 const CLIP_SAMPLE: Repair = { field: 'clip_sample', right: false, wrong: (value) => value === true };
 const SKIP_PRK: Repair = { field: 'skip_prk_steps', right: true, wrong: (value) => value === false };
 
+/** diffusers' name of the pipeline that enlarges pictures. */
+export const UPSCALER = 'StableDiffusionUpscalePipeline';
+/** Of the upscaler's autoencoder, whatever its file says. */
+const UPSCALER_FACTOR = 0.08333;
+
 const REPAIRS: Readonly<Record<string, readonly Repair[]>> = {
   StableDiffusionPipeline: [STEPS_OFFSET, CLIP_SAMPLE],
   StableDiffusionImg2ImgPipeline: [STEPS_OFFSET, CLIP_SAMPLE],
   StableDiffusionInpaintPipeline: [STEPS_OFFSET, SKIP_PRK],
+  StableDiffusionDepth2ImgPipeline: [],
 };
 
 /** Latent pixels that Stable Diffusion 1 was trained on. */
@@ -42,7 +48,12 @@ export function unetRepairs(pipeline: string, config: Config): Config {
   const { sample_size: size } = config;
   const isSmall = Number.isInteger(size) && (size as number) > 0 && (size as number) < SAMPLE_SIZE;
   const isOld = isOlder(config._diffusers_version, [0, 9]);
-  return repairsOf(pipeline).length > 0 && isOld && isSmall ? { sample_size: SAMPLE_SIZE } : {};
+  return Object.hasOwn(REPAIRS, pipeline) && isOld && isSmall ? { sample_size: SAMPLE_SIZE } : {};
+}
+
+/** The same for the configuration of an autoencoder. */
+export function vaeRepairs(pipeline: string, { scaling_factor: factor }: Config): Config {
+  return pipeline === UPSCALER && factor !== UPSCALER_FACTOR ? { scaling_factor: UPSCALER_FACTOR } : {};
 }
 
 /** What to say about the repairs of a file. */

@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { defaultLog } from '../../log.js';
 import { AutoencoderKL } from '../../models/autoencoder-kl.js';
+import type { NetworkFiles } from '../../models/model-files.js';
 import { CLIPTextModel } from '../../models/text-encoder.js';
 import { openBackend } from '../../native/device.js';
 import { fitProjection } from '../../previews/fit.js';
@@ -8,7 +9,7 @@ import { knownProjection } from '../../previews/projection.js';
 import { checkFit, tellUnknownFields } from './fit.js';
 import { findMotionAdapter, loadUnet } from './motion-parts.js';
 import type { LoadOptions, ModelIndex, SDParts } from './parts.js';
-import { repairTexts, unetRepairs } from './repairs.js';
+import { repairTexts, UPSCALER, unetRepairs, vaeRepairs } from './repairs.js';
 import { loadScheduler } from './scheduler-file.js';
 import { loadTogether } from './together.js';
 
@@ -22,6 +23,12 @@ export async function loadSDParts(index: ModelIndex, options: LoadOptions): Prom
   }
   const scheduler = await loadScheduler(index, options);
   const tokenizer = await source.tokenizer('tokenizer', { signal });
+  const repairOf = (part: string, repairsOf: typeof unetRepairs) => (config: NetworkFiles['config']) => {
+    const repairs = repairsOf(index.className, config);
+    const path = source.jsonPath(`${part}/config.json`);
+    for (const text of repairTexts(config, repairs)) log(`${path}: ${text}`);
+    return repairs;
+  };
   return loadTogether(async (keep, models) => {
     const find = { variant, signal, log };
     const textEncoder = await keep(
@@ -34,15 +41,17 @@ export async function loadSDParts(index: ModelIndex, options: LoadOptions): Prom
     const unet = await keep(
       loadUnet(backend, await source.network('unet', find), motion, {
         signal,
-        repair: (config) => {
-          const repairs = unetRepairs(index.className, config);
-          const path = source.jsonPath('unet/config.json');
-          for (const text of repairTexts(config, repairs)) log(`${path}: ${text}`);
-          return repairs;
-        },
+        repair: repairOf('unet', unetRepairs),
       }),
     );
-    const vae = await keep(AutoencoderKL.load(backend, await source.network('vae', find), { signal }));
+    const vae = await keep(
+      AutoencoderKL.load(backend, await source.network('vae', find), {
+        signal,
+        // As in diffusers, of these pipelines this one alone.
+        upcast: index.className === UPSCALER,
+        repair: repairOf('vae', vaeRepairs),
+      }),
+    );
     checkFit(source.place, { tokenizer, textEncoder, unet, vae });
     tellUnknownFields(source, { unet, vae }, log);
     const projection = options.fitPreviews ? await fitProjection(vae, signal) : knownProjection(vae);

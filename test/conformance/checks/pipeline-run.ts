@@ -116,6 +116,13 @@ export async function compareNoise(
 
 /** All draws of a seed one behind the other, where they differ in their shapes. */
 async function compareFlatNoise(golden: GoldenCase, findings: Findings): Promise<void> {
+  if (golden.has('noise_draws_0')) {
+    const source = new NoiseSource([toSeed('seed', golden.field<number>('seed'))], 1);
+    for (let i = 0; golden.has(`noise_draws_${i}`); i++) {
+      const role = `noise_draws_${i}`;
+      findings.tensor(role, await source.draw(countOf(golden.tensor(role).shape)), NOISE);
+    }
+  }
   const shapes = golden.field<number[][]>('draw_shapes');
   if (!shapes || !golden.has('noise_draws_flat')) return;
   const source = new NoiseSource([toSeed('seed', golden.field<number>('seed'))], 1);

@@ -1,4 +1,4 @@
-import type { EncodedPrompt, GenerateOptions, Tensor } from '../../../lib/index.js';
+import type { EncodedPrompt, GenerateOptions, Scheduler, Tensor } from '../../../lib/index.js';
 import { finish } from '../../../lib/native/device.js';
 import { guidanceEmbedding } from '../../../lib/pipelines/conditioning/guidance-embedding.js';
 import { timeIds, type XLSizeOptions } from '../../../lib/pipelines/conditioning/time-ids.js';
@@ -25,13 +25,16 @@ export async function compareCalls(
   const { timeCondWidth: condWidth } = pipe.unet;
   const guidanceScale = options.guidanceScale ?? 7.5;
   const guided = guidanceScale > 1 && condWidth === 0;
-  const images = golden.field('pipeline') === EDITS ? await imageLatents(golden, pipe, guided) : undefined;
-  findings.tensor('unet_in', unetInputs(golden, run, images ?? new Array(guided ? 2 : 1).fill(NOTHING)));
+  const pipeline = golden.field('pipeline');
+  const images = pipeline === EDITS ? await imageLatents(golden, pipe, guided) : undefined;
+  const small = pipeline === ENLARGES ? noisyImage(golden, pipe, options) : NOTHING;
+  findings.tensor('unet_in', unetInputs(golden, run, images ?? new Array(guided ? 2 : 1).fill(small)));
 
   const encoded = await pipe.encodePrompt(options);
   const conditions = {
     ...conditionsOf(encoded, { ...sizeOf(pipe, inputs.shape), ...options }),
     ...(images && { context: contextOfEdits(encoded) }),
+    ...(pipeline === ENLARGES && { classLabels: new Float32Array(batch).fill(noiseLevelOf(options)) }),
     ...(condWidth > 0 && { timestepCond: repeatTo(guidanceEmbedding(guidanceScale, condWidth), 1, batch) }),
   };
   const values = inputs.data as Float32Array;
@@ -55,6 +58,7 @@ export async function compareCalls(
 }
 
 const EDITS = 'StableDiffusionInstructPix2PixPipeline';
+const ENLARGES = 'StableDiffusionUpscalePipeline';
 const NOTHING = new Float32Array(0);
 
 /** What edits of a picture have behind the latents: of the prompt's output, the picture's, and neither's. */
@@ -62,6 +66,20 @@ async function imageLatents(golden: GoldenCase, pipe: Pipeline, guided: boolean)
   const image = golden.tensor('image') as Tensor;
   const shown = await encodeModes(pipe.vae, image, { batch: 1, tiling: undefined });
   return guided ? [shown, shown, new Float32Array(shown.length)] : [shown];
+}
+
+const noiseLevelOf = (options: object) => (options as { noiseLevel: number }).noiseLevel;
+
+/** What upscalers have behind the latents: the small picture, noised with what was drawn first. */
+function noisyImage(golden: GoldenCase, pipe: Pipeline, options: object): Float32Array {
+  const { lowResScheduler } = (pipe as unknown as { components: { lowResScheduler: Scheduler } }).components;
+  const image = golden.tensor('image').data as Float32Array;
+  const noise = golden.tensor('noise_draws_0').data as Float32Array;
+  return lowResScheduler.addNoise(
+    image.map((value) => 2 * value - 1),
+    noise,
+    noiseLevelOf(options),
+  );
 }
 
 /** In that order. */
@@ -98,7 +116,8 @@ function conditionsOf(encoded: EncodedPrompt, options: GenerateOptions) {
 
 /** The latents before each call, scaled as the sampler has it, once for each output, and what is behind them. */
 function unetInputs(golden: GoldenCase, run: RecordedRun, behind: readonly Float32Array[]): Float32Array {
-  const drawn = golden.has('latents_noise') ? 'latents_noise' : 'noise_draws';
+  const drawn =
+    ['latents_noise', 'noise_draws', 'noise_draws_1'].find((role) => golden.has(role)) ?? 'latents_noise';
   const count = run.latents[0]?.length ?? 0;
   const noise = (golden.tensor(drawn).data as Float32Array).subarray(0, count);
   const start = noise.map((value) => value * run.schedule.initNoiseSigma);
