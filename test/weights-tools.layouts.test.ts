@@ -2,12 +2,15 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { DiffusionPipeline, Image } from '../lib/index.js';
 import { openWeights } from '../lib/weights/open.js';
 import { plain } from '../weights-tools/model-parts.js';
 import { createProgram } from '../weights-tools/program.js';
 import { SafetensorsWriter } from '../weights-tools/safetensors-writer.js';
 import { writeWeights } from '../weights-tools/write-weights.js';
 import { runCli } from './cli-run.js';
+import { writeSd, writeUpscaler } from './pipelines/made-models.js';
+import { latentsOf, sameBits } from './pipelines/tiny.js';
 import { pickledCopy } from './weights/pickled-copy.js';
 
 const TINY = 'test/fixtures/sd15-tiny';
@@ -30,9 +33,9 @@ async function done(...args: string[]): Promise<string> {
 const sameAs = (a: string, b: string) => tool('diff', a, b);
 const namesIn = async (file: string) => (await openWeights(file)).tensors.map(({ name }) => name);
 
-/** The tiny model with a text encoder as Stable Diffusion 2 has it, which single files keep under open_clip's names. */
-function withOpenClip(target: string): string {
-  cpSync(TINY, target, { recursive: true });
+/** A model, the tiny one, with a text encoder as Stable Diffusion 2 has it, which single files keep under open_clip's names. */
+function withOpenClip(target: string, model = TINY): string {
+  cpSync(model, target, { recursive: true });
   const file = join(target, 'text_encoder/config.json');
   const config = JSON.parse(readFileSync(file, 'utf8'));
   writeFileSync(file, JSON.stringify({ ...config, hidden_act: 'gelu' }));
@@ -65,6 +68,59 @@ describe('a model folder to a single file and back', () => {
     ]);
     expect((await sameAs(source, back)).out).toMatch(/^\d+ with the same values\n$/);
     expect((await runCli(['inspect', back])).out).toContain('no problems found');
+  });
+
+  const IMAGE = new Image({
+    width: 64,
+    height: 64,
+    data: new Uint8Array(3 * 64 * 64).map((_, i) => (i * 7919) % 251),
+  });
+
+  test.each<[string, (folder: string) => Promise<string>, object, string]>([
+    [
+      'the x4 upscaler',
+      (folder) => writeUpscaler(folder),
+      { image: IMAGE, noiseLevel: 7 },
+      'model.diffusion_model.label_emb.weight',
+    ],
+    [
+      'InstructPix2Pix',
+      (folder) =>
+        writeSd(folder, {
+          index: { _class_name: 'StableDiffusionInstructPix2PixPipeline' },
+          unet: { in_channels: 8 },
+        }),
+      { image: IMAGE },
+      'model.diffusion_model.input_blocks.0.0.weight',
+    ],
+    [
+      'a depth model',
+      async (folder) =>
+        withOpenClip(
+          folder,
+          await writeSd(`${folder} first`, {
+            index: { _class_name: 'StableDiffusionDepth2ImgPipeline' },
+            unet: { in_channels: 5 },
+          }),
+        ),
+      { image: IMAGE, depthMap: IMAGE },
+      'cond_stage_model.model.transformer.resblocks.0.attn.in_proj_weight',
+    ],
+  ])("of %s, whose runs are the folder's, bit for bit", async (name, write, options, expected) => {
+    const [file, back] = [path(`${name}.safetensors`), path(`${name} back`)];
+    const source = await write(path(name));
+    await done('convert', source, '-o', file);
+    expect(await namesIn(file)).toContain(expected);
+    await done('convert', file, '-o', back, '--config', source, '-q');
+    expect((await sameAs(source, back)).out).toMatch(/^\d+ with the same values\n$/);
+    expect((await runCli(['inspect', back])).out).toContain('no problems found');
+    const runs: Float32Array[] = [];
+    for (const [model, config] of [[source], [file, source], [back]] as const) {
+      const load = { device: 'cpu', log: () => {}, ...(config && { config }) } as const;
+      await using pipe = await DiffusionPipeline.fromPretrained(model, load);
+      runs.push(await latentsOf(pipe, options));
+    }
+    expect(runs.map((run) => sameBits(run, runs[0] as Float32Array))).toEqual([true, true, true]);
   });
 
   test('in another type, with a variant, in shards', async () => {

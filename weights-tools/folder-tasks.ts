@@ -16,6 +16,13 @@ import type { Task } from './run-tasks.js';
 const COPIED = /\.(json|txt|md|model)$/;
 const STEMS = ['diffusion_pytorch_model', 'model'];
 
+/** Configurations of what has no weights. */
+const OTHER_FILES = [
+  'scheduler/scheduler_config.json',
+  'low_res_scheduler/scheduler_config.json',
+  'feature_extractor/preprocessor_config.json',
+];
+
 interface FolderOptions extends PartOptions {
   outputVariant?: string | undefined;
 }
@@ -95,7 +102,7 @@ export async function networkTasks(
       await copyTokenizer(source, name, join(output, name), config, options);
     }
   }
-  for (const name of ['scheduler/scheduler_config.json', 'feature_extractor/preprocessor_config.json']) {
+  for (const name of OTHER_FILES) {
     if (source.hasJson(name)) await put(name, (await source.json(name, options)).value);
   }
   await put('model_index.json', index);

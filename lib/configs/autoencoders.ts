@@ -21,6 +21,16 @@ export const KL_F8 = {
   up_block_types: Array<string>(4).fill('UpDecoderBlock2D'),
 };
 
+/** Of Stable Diffusion 2's x4 upscaler. */
+export const KL_F4 = {
+  ...KL_F8,
+  block_out_channels: [128, 256, 512],
+  down_block_types: Array<string>(3).fill('DownEncoderBlock2D'),
+  sample_size: 256,
+  scaling_factor: 0.08333,
+  up_block_types: Array<string>(3).fill('UpDecoderBlock2D'),
+};
+
 export const KL_F8_XL = {
   ...KL_F8,
   _diffusers_version: '0.20.0.dev0',

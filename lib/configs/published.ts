@@ -1,8 +1,8 @@
 import type { JsonObject } from '../files/json.js';
-import { KL_F8, KL_F8_TEMPORAL, KL_F8_XL } from './autoencoders.js';
+import { KL_F4, KL_F8, KL_F8_TEMPORAL, KL_F8_XL } from './autoencoders.js';
 import { CLIP_G_TEXT, CLIP_H_TEXT, CLIP_H_VISION, CLIP_L_TEXT } from './clip.js';
-import { DDIM_V, EULER_VIDEO, EULER_XL, PNDM } from './samplers.js';
-import { SD15, SD21_BASE, SDXL, SDXL_REFINER, SVD } from './unets.js';
+import { DDIM_UPSCALER, DDIM_V, DDPM_LOW_RES, EULER_A, EULER_VIDEO, EULER_XL, PNDM } from './samplers.js';
+import { SD2_UPSCALER, SD15, SD21_BASE, SDXL, SDXL_REFINER, SVD } from './unets.js';
 
 /** A published model without its weights: what its folder's JSON files hold, as far as it matters. */
 export interface PublishedModel {
@@ -27,13 +27,20 @@ const CLASSES = {
 
 type Parts = Readonly<Record<'unet' | 'text' | 'vae' | 'scheduler', Readonly<JsonObject>>>;
 
+/** Pipelines of U-Nets that take more than latents, by the number of their channels. */
+const PIPELINES: Readonly<Record<number, string>> = {
+  5: 'StableDiffusionDepth2ImgPipeline',
+  7: 'StableDiffusionUpscalePipeline',
+  8: 'StableDiffusionInstructPix2PixPipeline',
+  9: 'StableDiffusionInpaintPipeline',
+};
+
 function stableDiffusion(title: string, { unet, text, vae, scheduler }: Parts, pad = END): PublishedModel {
-  const isInpainting = unet.in_channels === 9;
   return {
     title,
     files: {
       'model_index.json': {
-        _class_name: isInpainting ? 'StableDiffusionInpaintPipeline' : 'StableDiffusionPipeline',
+        _class_name: PIPELINES[Number(unet.in_channels)] ?? 'StableDiffusionPipeline',
         _diffusers_version: '0.6.0',
         scheduler: ['diffusers', scheduler._class_name],
         text_encoder: CLASSES.text,
@@ -81,12 +88,32 @@ function stableDiffusionXL(title: string, unet: Readonly<JsonObject>): Published
 const SD1 = { unet: SD15, text: CLIP_L_TEXT, vae: KL_F8, scheduler: PNDM };
 const SD2 = { unet: SD21_BASE, text: CLIP_H_TEXT, vae: KL_F8, scheduler: PNDM };
 
+/** The x4 upscaler: how its small pictures are noised goes with it. */
+function upscaler(): PublishedModel {
+  const parts = { unet: SD2_UPSCALER, text: CLIP_H_TEXT, vae: KL_F4, scheduler: DDIM_UPSCALER };
+  const { files, ...model } = stableDiffusion("Stable Diffusion 2's x4 upscaler", parts, '!');
+  const own = { low_res_scheduler: ['diffusers', DDPM_LOW_RES._class_name], max_noise_level: 350 };
+  return {
+    ...model,
+    files: {
+      ...files,
+      'model_index.json': { ...files['model_index.json'], ...own },
+      'low_res_scheduler/scheduler_config.json': DDPM_LOW_RES,
+    },
+  };
+}
+
 /** The published models whose single files are read. */
 export const PUBLISHED = {
   sd1: stableDiffusion('Stable Diffusion 1.x', SD1),
   'sd1-inpaint': stableDiffusion('Stable Diffusion 1.x inpainting', {
     ...SD1,
     unet: { ...SD15, in_channels: 9 },
+  }),
+  'sd1-pix2pix': stableDiffusion('InstructPix2Pix', {
+    ...SD1,
+    unet: { ...SD15, in_channels: 8 },
+    scheduler: EULER_A,
   }),
   'sd2-base': stableDiffusion('Stable Diffusion 2.x base', SD2, '!'),
   sd2: stableDiffusion(
@@ -104,6 +131,12 @@ export const PUBLISHED = {
     { ...SD2, unet: { ...SD21_BASE, in_channels: 9 } },
     '!',
   ),
+  'sd2-depth': stableDiffusion(
+    'Stable Diffusion 2 depth',
+    { ...SD2, unet: { ...SD21_BASE, in_channels: 5 } },
+    '!',
+  ),
+  'sd2-upscaler': upscaler(),
   sdxl: stableDiffusionXL('SDXL', SDXL),
   'sdxl-inpaint': stableDiffusionXL('SDXL inpainting', { ...SDXL, in_channels: 9 }),
   'sdxl-refiner': stableDiffusionXL('the SDXL refiner', SDXL_REFINER),

@@ -27,6 +27,30 @@ export const DDIM_V = {
   prediction_type: 'v_prediction',
 };
 
+/** Of Stable Diffusion 2's x4 upscaler. */
+export const DDIM_UPSCALER = { ...DDIM_V, beta_end: 0.02, beta_start: 0.0001 };
+
+/** The same, of the small pictures. */
+export const DDPM_LOW_RES = {
+  _class_name: 'DDPMScheduler',
+  _diffusers_version: '0.8.0',
+  beta_end: 0.02,
+  beta_schedule: 'scaled_linear',
+  beta_start: 0.0001,
+  clip_sample: true,
+  num_train_timesteps: 1000,
+  trained_betas: null,
+  variance_type: 'fixed_small',
+};
+
+/** Of InstructPix2Pix. */
+export const EULER_A = {
+  ...PNDM,
+  _class_name: 'EulerAncestralDiscreteScheduler',
+  _diffusers_version: '0.12.0.dev0',
+  prediction_type: 'epsilon',
+};
+
 /** Of SDXL. */
 export const EULER_XL = {
   ...PNDM,

@@ -41,14 +41,31 @@ const NO_MODELS: readonly (readonly [what: string, pattern: RegExp])[] = [
   ['a textual inversion, no model; it is loaded into one', /^(?:emb_params|string_to_param\b.*|clip_[lg])$/],
 ];
 
+type Base = 'sd1' | 'sd2' | 'sdxl' | 'sdxl-refiner';
+
+/** Models by the channels of their U-Nets: what they are of each base, and what those channels are for. */
+const BY_CHANNELS: Readonly<
+  Record<number, { what: string; of: Readonly<Partial<Record<Base, PublishedName>>> }>
+> = {
+  4: { what: 'latents', of: { sd1: 'sd1', sd2: 'sd2', sdxl: 'sdxl', 'sdxl-refiner': 'sdxl-refiner' } },
+  5: { what: 'a depth map', of: { sd2: 'sd2-depth' } },
+  7: { what: 'a picture', of: { sd2: 'sd2-upscaler' } },
+  8: { what: "a picture's latents (as InstructPix2Pix)", of: { sd1: 'sd1-pix2pix' } },
+  9: {
+    what: 'a mask and a picture',
+    of: { sd1: 'sd1-inpaint', sd2: 'sd2-inpaint', sdxl: 'sdxl-inpaint' },
+  },
+};
+
 /**
  * Which published model a checkpoint is like, from the names and shapes of its tensors; undefined where its U-Net alone
  * does not tell.
  *
+ * @param isDescribed whether it has a configuration, which says more.
  * @throws DeepCacheError ERR_DEEPCACHE_UNSUPPORTED naming a model that no pipeline here computes,
  * ERR_DEEPCACHE_INVALID_CONFIG for a file without a U-Net.
  */
-export function kindOf(checkpoint: Checkpoint): PublishedName | undefined {
+export function kindOf(checkpoint: Checkpoint, isDescribed = false): PublishedName | undefined {
   const { path } = checkpoint;
   for (const [name, pattern] of OTHERS) if (checkpoint.some(pattern)) throw unsupported(path, name);
   for (const [what, pattern] of BESIDE_UNETS)
@@ -60,24 +77,20 @@ export function kindOf(checkpoint: Checkpoint): PublishedName | undefined {
   const [, channels] = firstShape(checkpoint) ?? [];
   const isXL = checkpoint.some(unet('(?:label_emb\\.0\\.0|add_embedding\\.linear_1)\\.weight$'));
   const base = isXL ? xlKind(checkpoint, layout.prefix) : sdKind(checkpoint, layout.prefix);
-  switch (channels) {
-    case 4:
-      return base;
-    case 9:
-      if (base === 'sd2') return 'sd2-inpaint';
-      return base && base !== 'sdxl-refiner' ? (`${base}-inpaint` as PublishedName) : undefined;
-    case 5:
-      throw unsupported(path, 'a model with depth as an input (Stable Diffusion 2 depth)');
-    case 7:
-      throw unsupported(path, 'an upscaler (Stable Diffusion x4 upscaler)');
-    case 8:
-      throw unsupported(path, isXL ? 'an InstructPix2Pix model of SDXL' : 'an InstructPix2Pix model');
-    default:
-      throw unsupported(path, `a model whose U-Net takes ${channels ?? 'an unknown number of'} channels`);
+  const kinds = channels === undefined ? undefined : BY_CHANNELS[channels];
+  const kind = base && kinds?.of[base];
+  if (kind || isDescribed) return kind;
+  if (!kinds) {
+    throw unsupported(path, `a model whose U-Net takes ${channels ?? 'an unknown number of'} channels`);
   }
+  if (base === undefined) return undefined;
+  throw unsupported(
+    path,
+    `a model like ${PUBLISHED[base].title} whose U-Net takes ${kinds.what} beside the latents`,
+  );
 }
 
-function sdKind(checkpoint: Checkpoint, prefix: string): 'sd1' | 'sd2' | undefined {
+function sdKind(checkpoint: Checkpoint, prefix: string): Base | undefined {
   const width = contextWidth(checkpoint, prefix);
   if (width === SD15.cross_attention_dim) return 'sd1';
   if (width === SD21_BASE.cross_attention_dim) return 'sd2';
@@ -85,7 +98,7 @@ function sdKind(checkpoint: Checkpoint, prefix: string): 'sd1' | 'sd2' | undefin
   return checkpoint.hasPrefix('cond_stage_model.transformer.') ? 'sd1' : undefined;
 }
 
-function xlKind(checkpoint: Checkpoint, prefix: string): 'sdxl' | 'sdxl-refiner' {
+function xlKind(checkpoint: Checkpoint, prefix: string): Base {
   const width = contextWidth(checkpoint, prefix);
   if (width === SDXL.cross_attention_dim) return 'sdxl';
   if (width === SDXL_REFINER.cross_attention_dim) return 'sdxl-refiner';

@@ -43,7 +43,7 @@ export async function openSingleFile(file: string, options: SingleFileOptions = 
   const own = checkpoint.remark === undefined ? [] : [`${file} ${checkpoint.remark}`];
   if (isOriginal(checkpoint))
     return { source: await openOriginal(checkpoint, { given, sidecar, useEma, signal }), remarks: own };
-  const kind = kindOf(checkpoint);
+  const kind = kindOf(checkpoint, given !== undefined);
   const told = describe(checkpoint, kind, { given, sidecar });
   const index = given?.hasJson('model_index.json')
     ? (await given.json('model_index.json', { signal })).value

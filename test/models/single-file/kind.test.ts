@@ -4,6 +4,11 @@ import { Checkpoint } from '../../../lib/models/single-file/checkpoint.js';
 import { kindOf } from '../../../lib/models/single-file/kind.js';
 import { layoutOf } from '../../../lib/models/single-file/layouts.js';
 import { originalLayoutOf, originalNaming } from '../../../lib/models/single-file/original-layouts.js';
+import { SingleFileSource } from '../../../lib/models/single-file/single-file-source.js';
+import { findPipeline, type PipelineClass } from '../../../lib/pipelines/loading/registry.js';
+import { readUpscalerFacts } from '../../../lib/pipelines/loading/upscaler-parts.js';
+// Registers all pipelines.
+import '../../../lib/index.js';
 import { native } from '../../../lib/native/binding.js';
 import type { ModelKind } from '../../../lib/native/types.js';
 
@@ -69,6 +74,43 @@ test('the base model of Stable Diffusion 2 has the shapes of the other', () => {
   expect(kindOf(checkpoint(shapesOf('sd2-base')))).toBe('sd2');
 });
 
+describe('what goes with', () => {
+  const source = (name: PublishedName) => {
+    const published = PUBLISHED[name];
+    const file = checkpoint(shapesOf(name));
+    return new SingleFileSource(file, { published, changes: {} }, published.files['model_index.json'], {
+      useEma: false,
+      supplied: [],
+    });
+  };
+
+  test.each([
+    ['sd1-pix2pix', 'StableDiffusionInstructPix2PixPipeline', 'EulerAncestralDiscreteScheduler', 859_532_484],
+    ['sd2-depth', 'StableDiffusionDepth2ImgPipeline', 'PNDMScheduler', 865_913_604],
+    ['sd2-upscaler', 'StableDiffusionUpscalePipeline', 'DDIMScheduler', 473_398_020],
+  ] as const)('%s is its pipeline, sampler and U-Net', async (name, className, sampler, parameters) => {
+    const own = source(name);
+    const { value } = await own.json('model_index.json');
+    expect(value._class_name).toBe(className);
+    const { family } = findPipeline(className) as PipelineClass;
+    const { scheduler } = await family.readFacts({ source: own, className, value }, {});
+    expect(scheduler.className).toBe(sampler);
+    const { text } = await own.json('unet/config.json');
+    const count = native()
+      .weightShapes('unet', text)
+      .reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+    expect(count).toBe(parameters);
+  });
+
+  test('the x4 upscaler says how its small pictures are noised', async () => {
+    const own = source('sd2-upscaler');
+    const { value } = await own.json('model_index.json');
+    const className = 'StableDiffusionUpscalePipeline';
+    const { facts } = await readUpscalerFacts({ source: own, className, value }, {});
+    expect(facts).toMatchObject({ maxNoiseLevel: 350, scale: 4, channels: 4 });
+  });
+});
+
 describe('is refused by name:', () => {
   const wide = (name: PublishedName, channels: number): Shapes => {
     const shapes = shapesOf(name, ['unet']);
@@ -76,13 +118,16 @@ describe('is refused by name:', () => {
   };
   const unsupported: [string, Shapes, RegExp][] = [
     [
-      'InstructPix2Pix',
-      wide('sd1', 8),
-      /an InstructPix2Pix model,.*single files are read of Stable Diffusion 1\.x/,
+      'InstructPix2Pix of SDXL',
+      wide('sdxl', 8),
+      /a model like SDXL whose U-Net takes a picture's latents .*single files are read of Stable Diffusion 1\.x/,
     ],
-    ['InstructPix2Pix of SDXL', wide('sdxl', 8), /InstructPix2Pix model of SDXL/],
-    ['the x4 upscaler', wide('sd2', 7), /an upscaler/],
-    ['depth', wide('sd2', 5), /depth/],
+    [
+      'an upscaler of Stable Diffusion 1',
+      wide('sd1', 7),
+      /Stable Diffusion 1\.x whose U-Net takes a picture beside/,
+    ],
+    ['a depth model of Stable Diffusion 1', wide('sd1', 5), /takes a depth map beside the latents/],
     ['other inputs', wide('sd1', 6), /takes 6 channels/],
     ['Flux', { 'model.diffusion_model.double_blocks.0.img_attn.qkv.weight': [1, 1] }, /a Flux model/],
     ['SD3', { 'model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight': [1, 1] }, /Stable Diffusion 3/],
