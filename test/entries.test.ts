@@ -5,8 +5,9 @@ import * as evaluate from '../lib/entries/evaluate.js';
 import * as schedulers from '../lib/entries/schedulers.js';
 import * as main from '../lib/index.js';
 
-/** What is the laboratory's, or the command line's. */
-const LABORATORY = /^lib\/((cli|compare|entries|judge|metrics|quality|reproduce|tune)\/|configs\/paper\.ts)/;
+/** What is the laboratory's, the server's, or the command line's. */
+const LABORATORY =
+  /^lib\/((cli|compare|entries|judge|metrics|quality|reproduce|server|tune)\/|configs\/paper\.ts)/;
 
 test('deepcache has these names', () => {
   expect(Object.keys(main).sort()).toEqual(
@@ -79,6 +80,7 @@ describe('package.json', () => {
     ['.', 'lib/index.ts'],
     ['./schedulers', 'lib/entries/schedulers.ts'],
     ['./evaluate', 'lib/entries/evaluate.ts'],
+    ['./server', 'lib/entries/server.ts'],
   ])('%s is %s', (name, source) => {
     const built = `./dist/${source.replace(/\.ts$/, '')}`;
     expect(exports[name]).toEqual({ types: `${built}.d.ts`, default: `${built}.js` });

@@ -9,6 +9,7 @@ import { macsCommand } from './macs.js';
 import { qualityCommand } from './quality.js';
 import { reproduceCommand } from './reproduce.js';
 import { EXIT_CODES_HELP } from './run.js';
+import { serveCommand } from './serve.js';
 import { tuneCommand } from './tune.js';
 import { upscaleCommand } from './upscale.js';
 
@@ -20,6 +21,7 @@ export function createProgram(context: CliContext): Command {
     .addCommand(qualityCommand(context))
     .addCommand(tuneCommand(context))
     .addCommand(upscaleCommand(context))
+    .addCommand(serveCommand(context))
     .addCommand(inspectCommand(context))
     .addCommand(macsCommand(context))
     .addCommand(reproduceCommand(context))

@@ -14,6 +14,9 @@ const LATENT: readonly (readonly [name: string, upscaler: InterpolationMode, ant
   ['Latent (area)', 'area', false],
 ];
 
+/** The names of all of them. */
+export const LATENT_UPSCALERS: readonly string[] = LATENT.map(([name]) => name);
+
 export const HIRES_FIELDS = [
   'Hires upscale',
   'Hires upscaler',

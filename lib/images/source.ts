@@ -25,9 +25,8 @@ const LEAST_BASE64 = 64;
  * @throws DeepCacheError ERR_DEEPCACHE_IMAGE, which repeats no more than the beginning of the text.
  */
 export async function readPictureFile(source: string, signal?: AbortSignal): Promise<PictureFile> {
-  const url = DATA_URL.exec(source.slice(0, 2000));
-  if (url) return fromDataUrl(source, url, signal);
-  if (isBase64(source)) return { name: 'the image', bytes: await decodeBase64(source, 0, signal) };
+  const inside = await pictureInText(source, signal);
+  if (inside) return inside;
   const name = shorten(source);
   if (name.trim() === '') throw imageError('the image is an empty text, not a path');
   if (WEB_ADDRESS.test(source)) {
@@ -36,6 +35,18 @@ export async function readPictureFile(source: string, signal?: AbortSignal): Pro
   const fail = (_: string, message: string, options?: ErrorOptions) =>
     new DeepCacheError('ERR_DEEPCACHE_IMAGE', `${name} ${message}`, options);
   return { name, bytes: await readSmallFile(source, LIMITS.picture, { signal, fail }) };
+}
+
+/**
+ * The file that is in a text itself, as a `data:` URL or in base64; undefined for any other text. Looks at no files.
+ *
+ * @throws DeepCacheError ERR_DEEPCACHE_IMAGE for a `data:` URL of another kind, and a text that is too long.
+ */
+export async function pictureInText(source: string, signal?: AbortSignal): Promise<PictureFile | undefined> {
+  const url = DATA_URL.exec(source.slice(0, 2000));
+  if (url) return fromDataUrl(source, url, signal);
+  if (isBase64(source)) return { name: 'the image', bytes: await decodeBase64(source, 0, signal) };
+  return undefined;
 }
 
 async function fromDataUrl(

@@ -3,4 +3,5 @@ export const ENTRIES = [
   { name: 'deepcache', title: 'deepcache', module: 'lib/index' },
   { name: 'schedulers', title: 'deepcache/schedulers', module: 'lib/entries/schedulers' },
   { name: 'evaluate', title: 'deepcache/evaluate', module: 'lib/entries/evaluate' },
+  { name: 'server', title: 'deepcache/server', module: 'lib/entries/server' },
 ];

@@ -26,15 +26,21 @@ export interface EngineOptions {
 
 /** What an engine does and did. */
 export interface EngineStats {
+  /** Jobs that wait. */
   readonly queued: number;
+  /** Jobs that run. */
   readonly running: number;
+  /** Jobs that were finished so far. */
   readonly done: number;
+  /** Jobs that went wrong so far. */
   readonly failed: number;
+  /** Jobs that were cancelled so far. */
   readonly cancelled: number;
 }
 
 /** A model of an engine. */
 export interface EngineModel {
+  /** What requests call it. */
   readonly name: string;
   /** Whether its weights are in memory. */
   readonly loaded: boolean;
@@ -116,6 +122,7 @@ export class ImageEngine {
     return this.#jobs.get(id);
   }
 
+  /** In the order in which they were given. */
   models(): EngineModel[] {
     return [...this.#models.values()].map(({ name, isLoaded }) => ({ name, loaded: isLoaded }));
   }
@@ -134,6 +141,7 @@ export class ImageEngine {
     await this.#modelNamed(model).pipeline('text-to-image');
   }
 
+  /** What there is to do now, and was done so far. */
   stats(): EngineStats {
     return { queued: this.#queue.length, running: this.#running.size, ...this.#counts };
   }

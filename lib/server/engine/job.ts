@@ -4,12 +4,14 @@ import type { LatentPreview } from '../../previews/latent-preview.js';
 
 /** What a job makes pictures from. */
 export const TASKS = ['text-to-image', 'image-to-image', 'inpaint'] as const;
+/** What a job makes pictures from: nothing but a text, a picture, or a picture and a mask. */
 export type Task = (typeof TASKS)[number];
 
 /** Pictures that somebody wants. */
 export interface JobRequest {
   /** A name that the engine was given. */
   readonly model: string;
+  /** What it starts from. */
   readonly task: Task;
   /** What `generate` of the model's pipeline takes, without `onStep`, `signal` and their like: the engine has its own. */
   readonly options: Readonly<Record<string, unknown>>;
@@ -23,6 +25,7 @@ export interface JobRequest {
   readonly previewEvery?: number;
 }
 
+/** Where a job is. */
 export type JobState = 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
 
 /** What happens to a job, in this order; the last three end it. */
@@ -48,8 +51,11 @@ export type JobEvent =
 
 /** A job that was accepted. */
 export interface Job {
+  /** Of no other job. */
   readonly id: string;
+  /** What was asked for. */
   readonly request: JobRequest;
+  /** Where it is now. */
   readonly state: JobState;
   /** How many jobs go before it; 0 when it runs or has ended. */
   readonly position: number;

@@ -23,7 +23,9 @@ export interface ModelOptions extends Omit<LoadOptions, 'signal' | 'onProgress' 
 
 /** What is known of a model without its weights. */
 export interface ModelCard extends FolderFacts {
+  /** Of its pipeline, in diffusers' words. */
   readonly className: string;
+  /** What its folder recommends for its runs. */
   readonly defaults: GenerationDefaults;
 }
 

@@ -1,0 +1,199 @@
+import { Command, InvalidArgumentError } from 'commander';
+import { invalidArgument, messageOf } from '../errors.js';
+import { LIMITS, readSmallFile } from '../files/read.js';
+import type { ApiKey, LogLevel, ServerOptions } from '../server/http/index.js';
+import { collect, toCount, toWhole } from './arguments.js';
+import type { CliContext } from './context.js';
+import { modelFolder } from './default-model.js';
+import { EXIT_CODES_HELP } from './run.js';
+
+interface Flags {
+  model?: string[];
+  host: string;
+  port: number;
+  keys?: string;
+  makeKey?: string;
+  tlsKey?: string;
+  tlsCert?: string;
+  cors?: string[];
+  hostname?: string[];
+  publicUrl?: string;
+  trustProxy?: boolean;
+  webhookHost?: string[];
+  webhooks: boolean;
+  logLevel: LogLevel;
+  logPrompts?: boolean;
+  maxQueued?: number;
+  maxRunning?: number;
+  maxPixels?: number;
+  maxSteps?: number;
+  maxImages?: number;
+  device?: string;
+  threads?: number;
+}
+
+/** The environment variable with what signs webhooks: command lines are seen by others. */
+const WEBHOOK_SECRET = 'DEEPCACHE_WEBHOOK_SECRET';
+
+/** `deepcache serve`: pictures over HTTP. */
+export function serveCommand(context: CliContext): Command {
+  return new Command('serve')
+    .description(
+      "Serve pictures over HTTP: the server's own jobs, OpenAI's Images and the web UI's API (docs/serving.md). " +
+        'Jobs of many callers share the passes of a model.',
+    )
+    .optionsGroup('What is served:')
+    .option(
+      '-m, --model <name=place>',
+      'a model and what requests call it; repeat it for several (default: the demo model)',
+      collect,
+    )
+    .option('--max-queued <n>', 'jobs that may wait (default: 256)', toCount)
+    .option('--max-running <n>', 'jobs that run at once (default: 8)', toCount)
+    .option('--max-pixels <n>', 'pixels of a picture (default: 4194304)', toCount)
+    .option('--max-steps <n>', 'steps of a run (default: 150)', toCount)
+    .option('--max-images <n>', 'pictures of a request (default: 8)', toCount)
+    .option('--device <name>', 'auto, cpu, cuda or cuda:N (default: auto)')
+    .option('--threads <n>', 'CPU threads', toCount)
+    .optionsGroup('Where, and for whom:')
+    .option('--host <address>', 'address to listen on', '127.0.0.1')
+    .option('-p, --port <n>', 'port to listen on', toPort, 7860)
+    .option('--keys <file>', 'a JSON file with the keys of those who may use it (default: everybody may)')
+    .option('--make-key <name>', 'print a new key and its entry for that file, and end')
+    .option('--tls-key <file>', 'serve HTTPS: the private key, in PEM')
+    .option('--tls-cert <file>', 'and its certificates')
+    .option('--cors <origin>', 'an origin whose pages may call it; repeat it for several', collect)
+    .option('--hostname <name>', 'a name by which browsers may know it without keys', collect)
+    .option('--public-url <url>', 'what addresses of pictures begin with')
+    .option('--trust-proxy', 'believe what a proxy in front says of callers')
+    .option(
+      '--webhook-host <host>',
+      `a host that webhooks may go to, wherever it is; repeat it for several (default: any of the public ` +
+        `internet); ${WEBHOOK_SECRET} signs them`,
+      collect,
+    )
+    .option('--no-webhooks', 'take no webhooks')
+    .option('--log-level <level>', 'silent, error, warn, info or debug', toLevel, 'info')
+    .option('--log-prompts', 'log prompts, too')
+    .addHelpText('after', EXIT_CODES_HELP)
+    .action((flags: Flags) => serve(flags, context));
+}
+
+async function serve(flags: Flags, context: CliContext): Promise<void> {
+  // Fastify and what goes with it is loaded for this command alone.
+  const { ImageEngine, ImageServer, makeApiKey } = await import('../entries/server.js');
+  if (flags.makeKey !== undefined) {
+    const { key, entry } = makeApiKey(flags.makeKey);
+    context.out(`key (give it to its user; it is not kept): ${key}\nentry: ${JSON.stringify(entry)}\n`);
+    return;
+  }
+  const options = await serverOptions(flags, context);
+  const { device, threads, maxQueued, maxRunning } = flags;
+  const load = { ...(device !== undefined && { device }), ...(threads !== undefined && { threads }) };
+  const models = Object.fromEntries(
+    Object.entries(modelsOf(flags.model)).map(([name, model]) => [name, { ...load, model }]),
+  );
+  const log = (message: string) => context.err(`deepcache: ${message}\n`);
+  const engine = new ImageEngine({
+    ...{ models: models as ConstructorParameters<typeof ImageEngine>[0]['models'], log },
+    ...(maxQueued !== undefined && { maxQueued }),
+    ...(maxRunning !== undefined && { maxRunning }),
+  });
+  // A folder that is none should be found now, not by the first caller.
+  for (const name of Object.keys(models)) await engine.card(name);
+  const server = await ImageServer.create(engine, options);
+  const stopped = until(context.signal);
+  const address = await server.listen({ host: flags.host, port: flags.port });
+  context.err(`deepcache: ${Object.keys(models).join(', ')} at ${address}\n`);
+  if (!server.needsKeys && !['127.0.0.1', '::1', 'localhost'].includes(flags.host))
+    context.err('deepcache: without --keys everybody who reaches this address may use it\n');
+  await stopped;
+  context.err('deepcache: finishing what was begun\n');
+  await server.close();
+}
+
+/** What the flags say about the server; the log goes to standard output. */
+async function serverOptions(flags: Flags, context: CliContext): Promise<ServerOptions> {
+  const { maxPixels: pixels, maxSteps: steps, maxImages: images, publicUrl, tlsKey, tlsCert } = flags;
+  const limits = Object.fromEntries(
+    Object.entries({ pixels, steps, images }).filter(([, value]) => value !== undefined),
+  );
+  if ((tlsKey === undefined) !== (tlsCert === undefined))
+    throw invalidArgument(tlsKey === undefined ? 'tlsKey' : 'tlsCert', 'is missing: HTTPS needs both');
+  const secret = process.env[WEBHOOK_SECRET];
+  return {
+    limits,
+    log: flags.logLevel,
+    writeLog: (line) => context.out(line),
+    logPrompts: flags.logPrompts ?? false,
+    cors: flags.cors ?? [],
+    hosts: flags.hostname ?? [],
+    trustProxy: flags.trustProxy ?? false,
+    webhooks: flags.webhooks && {
+      ...(secret && { secret }),
+      ...(flags.webhookHost && { hosts: flags.webhookHost }),
+    },
+    ...(publicUrl !== undefined && { publicUrl }),
+    ...(flags.keys !== undefined && { keys: await readKeys(flags.keys) }),
+    ...(tlsKey !== undefined &&
+      tlsCert !== undefined && {
+        tls: { key: await readFile('tlsKey', tlsKey), cert: await readFile('tlsCert', tlsCert) },
+      }),
+  };
+}
+
+/** Names and places; a place alone is called as its folder is. */
+function modelsOf(given: readonly string[] | undefined): Record<string, string> {
+  if (!given) return { demo: modelFolder(undefined).folder };
+  const models: Record<string, string> = {};
+  for (const text of given) {
+    const [, name, place] = /^([\w .-]{1,100})=(.+)$/s.exec(text) ?? [];
+    if (name === undefined || place === undefined)
+      throw invalidArgument('model', 'must be NAME=PLACE, such as sd15=models/stable-diffusion-v1-5');
+    if (Object.hasOwn(models, name)) throw invalidArgument('model', `has two called ${name}`);
+    models[name] = place;
+  }
+  return models;
+}
+
+async function readKeys(file: string): Promise<ApiKey[]> {
+  const text = (await readFile('keys', file)).toString('utf8');
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw invalidArgument('keys', `${file} is not JSON: ${messageOf(error)}`);
+  }
+  if (!Array.isArray(value)) throw invalidArgument('keys', `${file} must hold a list of keys`);
+  // None would mean that everybody may.
+  if (value.length === 0) throw invalidArgument('keys', `${file} holds no keys`);
+  return value as ApiKey[];
+}
+
+async function readFile(option: string, path: string): Promise<Buffer> {
+  try {
+    return await readSmallFile(path, LIMITS.config);
+  } catch (error) {
+    throw invalidArgument(option, `cannot be read: ${messageOf(error)}`);
+  }
+}
+
+/** Resolves at Ctrl-C, or when the system asks the process to end. */
+function until(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true });
+    process.once('SIGTERM', () => resolve());
+  });
+}
+
+function toPort(text: string): number {
+  const port = toWhole(text);
+  if (port < 0 || port > 65535) throw new InvalidArgumentError('It must be from 0 to 65535.');
+  return port;
+}
+
+function toLevel(text: string): LogLevel {
+  const levels: readonly string[] = ['silent', 'error', 'warn', 'info', 'debug'];
+  if (!levels.includes(text)) throw new InvalidArgumentError(`Allowed choices are ${levels.join(', ')}.`);
+  return text as LogLevel;
+}

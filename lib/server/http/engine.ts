@@ -1,0 +1,37 @@
+import type { Job, JobRequest } from '../engine/job.js';
+
+export type { Job, JobEvent, JobRequest, JobState } from '../engine/job.js';
+
+/** A model that requests may name. */
+export interface ServedModel {
+  /** What requests call it. */
+  readonly name: string;
+  /** Adapters that prompts may name, as `<lora:name:0.8>`. */
+  readonly loras?: readonly string[];
+}
+
+/** How much there is to do. */
+export interface Load {
+  /** Jobs that wait. */
+  readonly queued: number;
+  /** Jobs that run. */
+  readonly running: number;
+  /** Estimated time until all of them are done. */
+  readonly secondsLeft?: number | undefined;
+}
+
+/** What makes the pictures behind the server: an engine of this process, or another place with the same manners. */
+export interface Engine {
+  /**
+   * Accepts a job.
+   *
+   * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT in the user's words, ERR_DEEPCACHE_BUSY when the queue is full.
+   */
+  submit(request: JobRequest): Promise<Job>;
+  /** What requests may name, the default first. */
+  models(): readonly ServedModel[];
+  /** How much there is to do now. */
+  stats(): Load;
+  /** Takes no more jobs; with `finish` those it has are finished first, without they are cancelled. */
+  close(options: { finish: boolean }): Promise<void>;
+}

@@ -1,0 +1,22 @@
+import type { RawImage } from '../../../images/input.js';
+import { loadSharp } from '../../../images/sharp.js';
+
+/**
+ * OpenAI's masks say by transparency what is to be painted anew: white here, where a picture can be seen through.
+ *
+ * @param bytes of a picture that was found to be one.
+ * @param inputPixels the most that are unpacked.
+ * @returns undefined for a picture that cannot be seen through anywhere.
+ */
+export async function maskOfAlpha(bytes: Uint8Array, inputPixels: number): Promise<RawImage | undefined> {
+  const sharp = await loadSharp();
+  const picture = sharp(bytes, { limitInputPixels: inputPixels });
+  if ((await picture.stats()).isOpaque) return undefined;
+  const { data, info } = await picture
+    .autoOrient()
+    .extractChannel('alpha')
+    .negate()
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  return { data, width: info.width, height: info.height, channels: 1 };
+}

@@ -1,0 +1,98 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import { buildApp } from './app.js';
+import type { Engine } from './engine.js';
+import { JobRecords } from './jobs/records.js';
+import { Metrics } from './metrics.js';
+import { resolveOptions, type ServerOptions, type Settings } from './options.js';
+import { Webhooks } from './webhooks.js';
+
+/** Milliseconds in which answers to finished jobs leave. */
+const LAST_ANSWERS = 5000;
+
+/** Pictures over HTTP: the server's own jobs, OpenAI's Images and the web UI's API in front of one engine. */
+export class ImageServer {
+  private constructor(
+    private readonly app: FastifyInstance,
+    private readonly engine: Engine,
+    private readonly records: JobRecords,
+    private readonly webhooks: Webhooks,
+    private readonly settings: Settings,
+    private readonly unanswered: ReadonlySet<FastifyReply>,
+  ) {}
+
+  /**
+   * A server that does not listen yet.
+   *
+   * @param engine makes the pictures; it is closed with the server.
+   * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT naming the option.
+   */
+  static async create(engine: Engine, options: ServerOptions = {}): Promise<ImageServer> {
+    const settings = resolveOptions(options);
+    const metrics = new Metrics(engine);
+    let app: FastifyInstance | undefined;
+    const webhooks = new Webhooks(settings.webhooks, (job, reason) =>
+      app?.log.warn({ job, reason }, 'a webhook was not delivered'),
+    );
+    const { keep, patience, limits, logPrompts } = settings;
+    const records = new JobRecords(
+      engine,
+      { keep, patience, pendingBytes: limits.pendingBytes },
+      {
+        onEvent: (record, event) => metrics.event(record, event),
+        onEnd: (record) => {
+          metrics.end(record);
+          const { id, state, owner, job, error } = record;
+          const { model, task, options } = job.request;
+          const about = {
+            job: id,
+            state,
+            caller: owner,
+            model,
+            task,
+            ...(logPrompts && { prompt: options.prompt }),
+          };
+          if (state === 'failed') app?.log.error({ ...about, err: error }, 'job failed');
+          else app?.log.info(about, 'job ended');
+        },
+      },
+    );
+    const unanswered = new Set<FastifyReply>();
+    app = await buildApp({ engine, records, webhooks, settings, metrics, unanswered });
+    return new ImageServer(app, engine, records, webhooks, settings, unanswered);
+  }
+
+  /**
+   * Begins to listen.
+   *
+   * @param place host, by default 127.0.0.1, and port, by default any free one.
+   * @returns its address.
+   */
+  async listen({ host = '127.0.0.1', port = 0 }: { host?: string; port?: number } = {}): Promise<string> {
+    return this.app.listen({ host, port });
+  }
+
+  /** Whether callers need keys. */
+  get needsKeys(): boolean {
+    return this.settings.ring.isNeeded;
+  }
+
+  /**
+   * Takes no more jobs, finishes those it has for as long as `closeSeconds` says, cancels the rest, sends the last
+   * answers, and closes the engine.
+   */
+  async close(): Promise<void> {
+    this.records.close();
+    const finished = this.engine.close({ finish: true });
+    await Promise.race([finished, sleep(this.settings.closeSeconds * 1000, undefined, { ref: false })]);
+    await this.engine.close({ finish: false });
+    const closed = this.app.close();
+    const end = Date.now() + LAST_ANSWERS;
+    while (this.unanswered.size > 0 && Date.now() < end) await sleep(10);
+    // Also those that browsers opened for a request that never came.
+    this.app.server.closeAllConnections();
+    await closed;
+    this.webhooks.close();
+    this.records.clear();
+  }
+}
