@@ -1,5 +1,6 @@
 import { invalidArgument } from '../errors.js';
 import { countOf, type ImageInput, type LoadedImages, loadImages, sizeOf, toRgb } from '../images/input.js';
+import type { MaskedArea } from '../inpaint/masked-area.js';
 import { concat } from '../tensor.js';
 import { fitTo, type ResizeMode } from './preprocess/fit.js';
 import { type Preprocessor, preprocess } from './preprocess/preprocess.js';
@@ -11,6 +12,8 @@ export interface PictureOptions {
   readonly batch: number;
   readonly preprocess: Preprocessor | 'none';
   readonly resize: ResizeMode;
+  /** The part of the picture that the run shows, where that is not all of it. */
+  readonly area?: MaskedArea | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -70,19 +73,23 @@ export async function pixelsOf(input: ImageInput, options: PictureOptions): Prom
 
 /** Pictures that are made ready when they are read, at the size of the run: lines stay as thin as they are drawn. */
 function preparedBy(
-  { width, height, preprocess: kind, resize }: PictureOptions,
+  { width, height, preprocess: kind, resize, area }: PictureOptions,
   loaded: LoadedImages,
 ): LoadedImages {
-  if (kind === 'none' && resize === 'stretch') return loaded;
+  if (kind === 'none' && resize === 'stretch' && !area) return loaded;
   if (!('images' in loaded)) {
-    const name = kind === 'none' ? 'controlResize' : 'controlPreprocess';
+    const others = kind === 'none' ? 'controlResize' : 'controlPreprocess';
+    const name = area ? 'paddingMaskCrop' : others;
     throw invalidArgument(name, 'is for pictures; controlImage is a tensor, which is taken as it is');
   }
   const images = loaded.images.map((picture) => ({
     width,
     height,
     async read(signal: AbortSignal | undefined) {
-      const fitted = await fitTo(await picture.read(signal), width, height, resize, signal);
+      const whole = await picture.read(signal);
+      const fitted = area
+        ? await area.cut(await fitTo(whole, area.width, area.height, resize, signal), signal)
+        : await fitTo(whole, width, height, resize, signal);
       return kind === 'none' ? fitted : preprocess(fitted, kind, signal ? { signal } : {});
     },
   }));

@@ -1,5 +1,6 @@
 import { invalidArgument } from '../errors.js';
 import type { ImageInput } from '../images/input.js';
+import type { MaskedArea } from '../inpaint/masked-area.js';
 import { show } from '../messages.js';
 import type { DenoiseRequest } from '../native/types.js';
 import type { ControlMode, ControlPreprocess, PerControlNet } from '../options/spec/control.js';
@@ -22,6 +23,8 @@ export interface ControlOptions {
   readonly controlEnd?: PerControlNet | undefined;
   readonly guessMode?: boolean | undefined;
   readonly controlCache?: 'hold' | 'live' | undefined;
+  /** Of the run's picture, and so of what ControlNets see; all of it by default. */
+  readonly area?: MaskedArea | undefined;
   readonly width: number;
   readonly height: number;
   readonly batch: number;

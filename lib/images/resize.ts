@@ -60,23 +60,60 @@ export async function resizeBicubic(
   return inSlices(resizeSlices(image, width, height, BICUBIC), signal);
 }
 
+/**
+ * One edge of a picture as a margin beside it, as Pillow's `Image.resize(size, BICUBIC, box)` makes it of a box that has
+ * no width or no height: every pixel is the same mixture of the two next to the edge.
+ */
+export async function edgeOf(
+  image: Image,
+  edge: 'left' | 'right' | 'top' | 'bottom',
+  margin: number,
+  signal?: AbortSignal,
+): Promise<Image> {
+  const { width, height } = image;
+  const isBeside = edge === 'left' || edge === 'right';
+  const [columns, rows] = isBeside ? [margin, height] : [width, margin];
+  const end = isBeside ? width : height;
+  const line = { start: edge === 'left' || edge === 'top' ? 0 : end, length: 0 };
+  const spans = isBeside ? { width: line } : { height: line };
+  return inSlices(resizeSlices(image, columns, rows, BICUBIC, spans), signal);
+}
+
+/** What a new extent is made of, in pixels: all of the old one, or a part. */
+interface Span {
+  readonly start: number;
+  readonly length: number;
+}
+
 /** In parts: a large photo takes a second or two. */
-function* resizeSlices(image: Image, width: number, height: number, filter: Filter): Sliced<Image> {
-  if (image.width === width && image.height === height) return image;
+function* resizeSlices(
+  image: Image,
+  width: number,
+  height: number,
+  filter: Filter,
+  spans: { readonly width?: Span; readonly height?: Span } = {},
+): Sliced<Image> {
+  const isWhole = !spans.width && !spans.height;
+  if (isWhole && image.width === width && image.height === height) return image;
   const { metadata } = image;
-  const across = yield* tapsOf(image.width, width, filter);
+  const across = yield* tapsOf(image.width, width, filter, spans.width);
   const rows = yield* horizontal(image.data, image.width, image.height, across);
-  const data = yield* vertical(rows, width, yield* tapsOf(image.height, height, filter));
+  const data = yield* vertical(rows, width, yield* tapsOf(image.height, height, filter, spans.height));
   return new Image({ width, height, data, metadata });
 }
 
-function* tapsOf(from: number, to: number, filter: Filter): Sliced<Taps[]> {
-  const scale = from / to;
+function* tapsOf(
+  from: number,
+  to: number,
+  filter: Filter,
+  { start, length }: Span = { start: 0, length: from },
+): Sliced<Taps[]> {
+  const scale = length / to;
   const stretch = Math.max(scale, 1);
   const support = filter.radius * stretch;
   const taps: Taps[] = [];
   for (let i = 0; i < to; i++) {
-    const center = (i + 0.5) * scale;
+    const center = start + (i + 0.5) * scale;
     const first = Math.max(0, Math.trunc(center - support + 0.5));
     const end = Math.min(from, Math.trunc(center + support + 0.5));
     const values = new Float64Array(end - first);

@@ -104,6 +104,8 @@ describe('rules', () => {
     seeds: [1],
     hiresFix: {},
     denoisingEnd: 0.5,
+    paddingMaskCrop: 32,
+    t2iAdapterImage: 'a.png',
     ipAdapterImage: 'a.png',
     ipAdapterImageEmbeds: tensor(1, 24),
     cutoffStepIndex: 1,

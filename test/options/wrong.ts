@@ -102,6 +102,8 @@ export const WRONG: { readonly [Name in OptionName]: readonly unknown[] } = {
     { upscaler: 'x4.pth', size: 2 },
   ],
   keepOriginal: flag,
+  maskBlur: real,
+  paddingMaskCrop: [-1, 1.5, nan, infinity, '20', 10n, null, 2 ** 40],
   latents: tensors(4),
   vaeTiling: [1, 'yes', null, [64], { tile: 64 }, { tileSize: 0 }, { tileSize: 65 }, { overlap: -8 }],
   denoisingEnd: [...share, 0, 1],

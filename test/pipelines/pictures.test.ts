@@ -64,6 +64,8 @@ const WRONG_IMG2IMG: { [Name in Own<Img2ImgOptions>]: readonly unknown[] } = {
 const WRONG_INPAINT: { [Name in Own<InpaintOptions>]: readonly unknown[] } = {
   image: WRONG_IMG2IMG.image,
   keepOriginal: [1, 'true', null],
+  maskBlur: [-1, 300, Number.NaN, '4'],
+  paddingMaskCrop: [-1, 1.5, Number.NaN, '32'],
   maskImage: [
     undefined,
     null,

@@ -145,6 +145,33 @@ export const PICTURE_OPTIONS = {
     },
   }),
   /**
+   * Blurs the mask, as Pillow's GaussianBlur does: the standard deviation in its pixels, 0 by default. What is repainted
+   * is half white or more; where the picture is put back (`keepOriginal`, `paddingMaskCrop`), gray parts fade into it.
+   */
+  maskBlur: option({
+    kind: kinds.real(0, 256),
+    families: INPAINT,
+    help: 'blur of the mask in pixels: with keepOriginal or paddingMaskCrop what is repainted fades into the rest',
+    fallback: '0',
+    flag: {
+      spelling: '--mask-blur <pixels>',
+      group: 'picture',
+      help: 'let the mask fade out over so many pixels',
+    },
+  }),
+  /**
+   * Works on the area around the mask alone, with so many pixels around it, at the size of the run, by default the
+   * model's own, and lays it into the picture again (diffusers: padding_mask_crop; the web UI: "only masked"). The result
+   * has the picture's size; one picture and one mask.
+   */
+  paddingMaskCrop: option({
+    kind: kinds.whole(0, 16_384),
+    families: INPAINT,
+    help: 'repaint the area around the mask alone, with so many pixels around it, at the full size of the run',
+    excludes: ['t2iAdapterImage'],
+    flag: { spelling: '--padding-mask-crop <pixels>', group: 'picture' },
+  }),
+  /**
    * Noise of unit variance to start from, [images, 4, height / 8, width / 8], instead of the seed's; AnimateDiff's is
    * [videos, 4, frames, height / 8, width / 8], as in diffusers.
    */

@@ -101,8 +101,9 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
       checkMotion(what, unet, videoOf !== undefined);
     },
     load: kind.load,
-    async size(inputs, { scale }, given) {
-      return kind.size(inputs, scale) ?? (await controlSize(given, scale)) ?? (await t2iSize(given, scale));
+    async size(inputs, facts, given) {
+      const { scale } = facts;
+      return kind.size(inputs, facts) ?? (await controlSize(given, scale)) ?? (await t2iSize(given, scale));
     },
     resolve(given, facts, _, size) {
       const options = resolve(given, facts, size);
@@ -168,13 +169,13 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
           const { lowResScheduler } = parts;
           const context = { unet, vae, options, compiled: plan.compiled, noise, lowResScheduler };
           const { blend, ...start } = await prepared.start(context);
-          const control = await prepareControl(parts.models.controls, options, plan.table);
+          const { area } = prepared;
+          const control = await prepareControl(parts.models.controls, { ...options, area }, plan.table);
           return { ...start, ...blend, ...control };
         },
         async decode(sampled) {
           const pixels = await decodeLatents(vae, sampled, { tiling, signal });
-          await prepared.finish?.(pixels);
-          return pixels;
+          return (await prepared.finish?.(pixels)) ?? pixels;
         },
       };
     },

@@ -39,7 +39,7 @@ export function depthToImage(strength: number): RunKind<Depth2ImgOptions, DepthI
     async load(options) {
       return { image: await base.load(options), depth: await loadDepth(options.depthMap, options.signal) };
     },
-    size: ({ image }, scale) => base.size(image, scale),
+    size: ({ image }, facts) => base.size(image, facts),
     settings: (options) => ({ ...base.settings(options), 'Depth map': 'given' }),
     bytes({ image, depth }, options) {
       const own = sizeOf(depth);

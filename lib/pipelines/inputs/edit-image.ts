@@ -25,7 +25,7 @@ export function editing(): RunKind<EditOptions, LoadedImages> {
     encodesImages: true,
     isSizedByImage: true,
     load: ({ image, signal }) => loadImages('image', image, 3, signal),
-    size: (image, scale) => wholeLatents(image, scale),
+    size: (image, { scale }) => wholeLatents(image, scale),
     span: () => ({}),
     guide: guidanceOfEdits,
     settings: ({ imageGuidanceScale = IMAGE_GUIDANCE }) => ({ 'Image CFG scale': imageGuidanceScale }),

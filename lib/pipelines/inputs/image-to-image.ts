@@ -39,7 +39,7 @@ export function imageToImage(strength: number): RunKind<Img2ImgOptions, Img2ImgI
       if ((image as Partial<Tensor>).shape?.[1] === 4) return { latents: image as Tensor };
       return loadImages('image', image, 3, signal);
     },
-    size(inputs, scale) {
+    size(inputs, { scale }) {
       if (!('latents' in inputs)) return wholeLatents(inputs, scale);
       const [, , height = 0, width = 0] = inputs.latents.shape;
       return { width: width * scale, height: height * scale };

@@ -1,19 +1,25 @@
+import { invalidArgument } from '../../errors.js';
 import {
   bytesOf,
+  countOf,
   type ImageInput,
+  type LoadedImage,
   type LoadedImages,
   loadImages,
   sizeOf,
+  toLuma,
   toMask,
   toRgb,
 } from '../../images/input.js';
+import { blurred, MaskedArea } from '../../inpaint/masked-area.js';
 import { checkTensor } from '../../options/checks.js';
 import type { OptionsOf } from '../../options/spec/index.js';
 import { forEachIndex, inSlices, mapParts, type Sliced } from '../../slices.js';
 import { joined, type Tensor } from '../../tensor.js';
 import { encodeImages, repeated } from './encode-image.js';
 import { checkImageCount, noteSize, wholeLatents } from './image-to-image.js';
-import type { RunKind, RunStart, StartContext } from './run-kind.js';
+import type { TextRunOptions } from './options.js';
+import type { PreparedRun, RunKind, RunStart, StartContext } from './run-kind.js';
 import { stepsOfStrength } from './strength.js';
 
 export interface InpaintOptions extends OptionsOf<'inpaint'> {
@@ -23,7 +29,10 @@ export interface InpaintOptions extends OptionsOf<'inpaint'> {
 
 export interface InpaintInputs {
   image: LoadedImages;
+  /** Blurred where it is read, as options say. */
   mask: LoadedImages;
+  /** Whether the run works on the area around the mask alone. */
+  isArea: boolean;
 }
 
 /**
@@ -36,13 +45,26 @@ export function inpainting(strength: number): RunKind<InpaintOptions, InpaintInp
     gives: { channels: (latents) => [latents, 2 * latents + 1] },
     encodesImages: true,
     isSizedByImage: true,
-    async load({ image, maskImage, signal }) {
-      return {
-        image: await loadImages('image', image, 3, signal),
-        mask: await loadImages('maskImage', maskImage, channelsOf(maskImage), signal),
-      };
+    async load({ image: given, maskImage, maskBlur = 0, paddingMaskCrop, signal }) {
+      const image = await loadImages('image', given, 3, signal);
+      const mask = await loadImages('maskImage', maskImage, channelsOf(maskImage), signal);
+      if (maskBlur > 0) requirePicture('maskBlur', 'maskImage', mask);
+      const isArea = paddingMaskCrop !== undefined;
+      if (isArea) {
+        requirePicture('paddingMaskCrop', 'image', image);
+        requirePicture('paddingMaskCrop', 'maskImage', mask);
+        const count = Math.max(countOf(image), countOf(mask));
+        if (count > 1)
+          throw invalidArgument('paddingMaskCrop', `is for one picture and one mask, got ${count}`);
+      }
+      return { image, mask: blurred(mask, maskBlur), isArea };
     },
-    size: ({ image }, scale) => wholeLatents(image, scale),
+    // The area is worked on at the size that the model was trained on.
+    size({ image, isArea }, { scale, sampleWidth, sampleHeight }) {
+      return isArea
+        ? { width: sampleWidth * scale, height: sampleHeight * scale }
+        : wholeLatents(image, scale);
+    },
     span(options, steps) {
       const count = stepsOfStrength(options.strength ?? strength, steps);
       return (options.strength ?? strength) === 1 ? {} : { stepsToRun: count };
@@ -51,25 +73,34 @@ export function inpainting(strength: number): RunKind<InpaintOptions, InpaintInp
       'Denoising strength': options.denoisingStart === undefined && (options.strength ?? strength),
       Mask: 'given',
       'Original kept': options.keepOriginal,
+      'Mask blur': (options.maskBlur ?? 0) > 0 && options.maskBlur,
+      // The web UI's words.
+      'Inpaint area': options.paddingMaskCrop !== undefined && 'Only masked',
+      'Masked area padding': options.paddingMaskCrop !== undefined && String(options.paddingMaskCrop),
     }),
-    bytes({ image, mask }, { width, height, batch }) {
-      // The masked picture comes on top.
+    bytes({ image, mask, isArea }, { width, height, batch }) {
+      // The masked picture comes on top, and the whole one for each result.
       const masked = 4 * 3 * width * height * batch;
-      return bytesOf(image, width, height, 3) + bytesOf(mask, width, height, 1) + masked;
+      const own = sizeOf(image);
+      const laid = isArea ? (4 * 3 * batch + 2 * 3) * own.width * own.height : 0;
+      return bytesOf(image, width, height, 3) + bytesOf(mask, width, height, 1) + masked + laid;
     },
     async prepare(inputs, options, note) {
       const { width, height, batch, signal } = options;
       checkImageCount('image', inputs.image, batch);
       checkImageCount('maskImage', inputs.mask, batch);
-      noteSize('image', inputs.image, options, note);
       noteMask(inputs, note);
-      const image = await toRgb('image', inputs.image, width, height, signal);
-      const mask = await toMask('maskImage', inputs.mask, width, height, signal);
-      const pictures = { image, mask };
-      return {
-        start: (context) => startInside(context, options.strength ?? strength, pictures),
-        ...(options.keepOriginal && { finish: (pixels) => putBack(pixels, pictures, signal) }),
-      };
+      const area = await areaOf(inputs, options);
+      if (!area) noteSize('image', inputs.image, options, note);
+      const shown = area?.pictures ?? inputs;
+      const image = await toRgb('image', shown.image, width, height, signal);
+      const mask = await toMask('maskImage', shown.mask, width, height, signal);
+      const start: PreparedRun['start'] = (context) =>
+        startInside(context, options.strength ?? strength, { image, mask });
+      if (area) return { start, area, finish: (pixels) => area.lay(pixels, signal) };
+      if (!options.keepOriginal) return { start };
+      const soft = options.maskBlur ? await toLuma('maskImage', shown.mask, width, height, signal) : mask;
+      return { start, finish: (pixels) => putBack(pixels, { image, mask: soft }, signal) };
     },
   };
 }
@@ -128,13 +159,28 @@ function noteMask({ image, mask }: InpaintInputs, note: (message: string) => voi
   );
 }
 
-/** The place of a pixel in a mask that stands for several pictures and all of their channels. */
-function maskAt({ data, shape }: Tensor, channels: number): (i: number) => boolean {
+function requirePicture(option: string, name: string, images: LoadedImages): void {
+  if ('tensor' in images) throw invalidArgument(option, `is for pictures; ${name} is a tensor`);
+}
+
+/** The area around the mask, for a run that works on nothing else. */
+async function areaOf(
+  { image, mask, isArea }: InpaintInputs,
+  { width, height, paddingMaskCrop = 0, signal }: TextRunOptions,
+): Promise<MaskedArea | undefined> {
+  if (!isArea || !('images' in image) || !('images' in mask)) return undefined;
+  const [original, whole] = [image.images[0] as LoadedImage, mask.images[0] as LoadedImage];
+  const options = { width, height, paddingMaskCrop, signal };
+  return MaskedArea.find(await original.read(signal), await whole.read(signal), options);
+}
+
+/** The value for a pixel in a mask that stands for several pictures and all of their channels. */
+function maskAt({ data, shape }: Tensor, channels: number): (i: number) => number {
   const [count = 0, , height = 0, width = 0] = shape;
   const pixels = height * width;
   return (i) => {
     const row = Math.floor(i / (channels * pixels)) % count;
-    return (data[row * pixels + (i % pixels)] as number) >= 0.5;
+    return data[row * pixels + (i % pixels)] as number;
   };
 }
 
@@ -143,22 +189,30 @@ async function maskedImage({ data, shape }: Tensor, mask: Tensor, signal?: Abort
   const [count = 0, channels = 0, height = 0, width = 0] = shape;
   const rows = Math.max(count, mask.shape[0] as number);
   const out = new Float32Array(rows * channels * height * width);
-  const isHidden = maskAt(mask, channels);
+  const shareAt = maskAt(mask, channels);
   const write = forEachIndex(out.length, (i) => {
-    out[i] = isHidden(i) ? 0.5 : (data[i % data.length] as number);
+    out[i] = shareAt(i) >= 0.5 ? 0.5 : (data[i % data.length] as number);
   });
   await inSlices(write, signal);
   return { data: out, shape: [rows, channels, height, width] };
 }
 
-/** Writes the picture over the result outside the mask. */
-async function putBack(pixels: Tensor, { image, mask }: MaskedPictures, signal?: AbortSignal): Promise<void> {
-  const isRepainted = maskAt(mask, 3);
+/** Writes the picture over the result outside the mask; where a blurred one is gray, both count. */
+async function putBack(
+  pixels: Tensor,
+  { image, mask }: MaskedPictures,
+  signal?: AbortSignal,
+): Promise<Tensor> {
+  const shareAt = maskAt(mask, 3);
   const { data } = image;
   const write = forEachIndex(pixels.data.length, (i) => {
-    if (!isRepainted(i)) pixels.data[i] = data[i % data.length] as number;
+    const share = shareAt(i);
+    if (share === 1) return;
+    const own = data[i % data.length] as number;
+    pixels.data[i] = share === 0 ? own : own + share * ((pixels.data[i] as number) - own);
   });
   await inSlices(write, signal);
+  return pixels;
 }
 
 /** Every scale-th pixel in each axis (torch's nearest interpolation). */

@@ -1,3 +1,4 @@
+import type { MaskedArea } from '../../inpaint/masked-area.js';
 import type { AutoencoderKL } from '../../models/autoencoder-kl.js';
 import type { UNetModel } from '../../models/unet.js';
 import type { CompiledSchedule, Scheduler } from '../../schedulers/index.js';
@@ -33,8 +34,10 @@ export interface RunStart {
 export interface PreparedRun {
   /** The state before the first U-Net call. Draws from the generators in diffusers' order. */
   start(context: StartContext): Promise<RunStart>;
-  /** Changes the pixels of the result [n, 3, h, w], which are from 0 to 1. */
-  finish?(pixels: Tensor): Promise<void>;
+  /** What becomes of the pixels [n, 3, h, w] that were decoded, from 0 to 1. */
+  finish?(pixels: Tensor): Promise<Tensor>;
+  /** The part of the picture that the run shows, where that is not all of it. */
+  readonly area?: MaskedArea;
 }
 
 /**
@@ -54,7 +57,7 @@ export interface RunKind<Options, Inputs> {
   /** Finds what options point to. */
   load(options: Options): Promise<Inputs>;
   /** Pixels of the result when options name none; undefined: the model's own size. */
-  size(inputs: Inputs, scale: number): Size | undefined;
+  size(inputs: Inputs, facts: ModelFacts): Size | undefined;
   /** Throws what is wrong with options of this kind beside the model. */
   check?(options: TextRunOptions, facts: ModelFacts): void;
   /** Which part of the schedule is run. Throws what is wrong with the options of it. */

@@ -40,7 +40,7 @@ export function upscaling(): RunKind<UpscaleOptions, LoadedImages> {
     encodesImages: false,
     isSizedByImage: true,
     load: ({ image, signal }) => loadImages('image', image, RGB, signal),
-    size(image, scale) {
+    size(image, { scale }) {
       const { width, height } = wholeLatents(image, scale);
       if (scale * Math.max(width, height) > MOST_PIXELS) {
         throw invalidArgument(
