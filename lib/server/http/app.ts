@@ -65,6 +65,8 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     },
     schemaErrorFormatter: schemaMessage,
   } as object) as unknown as FastifyInstance;
+  // What a page can send without asking first is no request of ours.
+  app.removeContentTypeParser('text/plain');
   app.server.maxConnections = limits.connections;
   const callers = new WeakMap<FastifyRequest, Caller>();
   const context: Context = {

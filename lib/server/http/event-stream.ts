@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
+import { RequestError } from './errors.js';
 
 /** Milliseconds between comments that keep proxies from closing a quiet connection. */
 const HEARTBEAT = 15_000;
@@ -12,10 +13,10 @@ export interface SentEvent {
   readonly id?: number;
 }
 
-/** Aborts when the client has gone, or the answer is complete. */
+/** Aborts when the client has gone, or the answer is complete; what it is thrown for then is no failure of the server. */
 export function gone({ raw, request }: FastifyReply): AbortSignal {
   const controller = new AbortController();
-  const end = () => controller.abort();
+  const end = () => controller.abort(new RequestError(499, 'gone', 'the client has gone'));
   if (raw.destroyed || request.raw.socket.destroyed) end();
   else raw.once('close', end);
   return controller.signal;

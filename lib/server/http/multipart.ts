@@ -33,23 +33,31 @@ export async function acceptForms(app: FastifyInstance, limits: Limits): Promise
  *
  * @throws RequestError 400 for one that is damaged, 413 for one that is too large, 415 for a body of another kind.
  */
-export async function readForm(request: FastifyRequest): Promise<Form> {
+export async function readForm(request: FastifyRequest, { body }: Limits): Promise<Form> {
   if (!request.isMultipart())
     throw new RequestError(415, 'unsupported_media_type', 'the body must be multipart/form-data');
+  const tooLarge = () => new RequestError(413, 'too_large', `the form has more than ${body} bytes`);
+  if (Number(request.headers['content-length']) > body) throw tooLarge();
+  let size = 0;
   const fields = Object.create(null) as Record<string, string>;
   const files = Object.create(null) as Record<string, Uint8Array[]>;
   try {
     for await (const part of request.parts()) {
+      if ('valueTruncated' in part && part.valueTruncated)
+        throw new RequestError(413, 'too_large', 'a field of the form is too long');
       const name = part.fieldname.replace(/\[\]$/, '');
       if (part.type === 'file') {
-        const list = files[name] ?? [];
-        list.push(await part.toBuffer());
-        files[name] = list;
+        const bytes = await part.toBuffer();
+        size += bytes.length;
+        files[name] = [...(files[name] ?? []), bytes];
       } else if (typeof part.value === 'string') {
+        size += part.value.length;
         fields[name] = part.value;
       }
+      if (size > body) throw tooLarge();
     }
   } catch (error) {
+    if (error instanceof RequestError) throw error;
     const { statusCode, message } = error as { statusCode?: number; message: string };
     if (statusCode !== undefined && statusCode < 500) throw error;
     throw new RequestError(400, 'bad_request', `the form cannot be read: ${message}`);

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { buildApp } from './app.js';
 import type { Engine } from './engine.js';
+import { toRequestError } from './errors.js';
 import { JobRecords } from './jobs/records.js';
 import { Metrics } from './metrics.js';
 import { resolveOptions, type ServerOptions, type Settings } from './options.js';
@@ -52,7 +53,9 @@ export class ImageServer {
             task,
             ...(logPrompts && { prompt: options.prompt }),
           };
-          if (state === 'failed') app?.log.error({ ...about, err: error }, 'job failed');
+          // What the caller did wrong is quoted to the caller, and to nobody else.
+          const isOurs = error !== undefined && toRequestError(error).status >= 500;
+          if (state === 'failed' && isOurs) app?.log.error({ ...about, err: error }, 'job failed');
           else app?.log.info(about, 'job ended');
         },
       },

@@ -9,7 +9,10 @@ import { isPublicAddress } from './public-address.js';
 
 /** How webhooks are delivered. */
 export interface WebhookOptions {
-  /** Signs them (Standard Webhooks: the header `webhook-signature`); without it they are not signed. */
+  /**
+   * Signs them (Standard Webhooks: the header `webhook-signature`): `whsec_` and base64, or any text. Without it they are not
+   * signed.
+   */
   secret?: string;
   /**
    * Hosts that they may go to, wherever these are, also by http and to private networks: `'hooks.example.com'`,
@@ -142,7 +145,7 @@ export class Webhooks {
     const secret = this.options === false ? undefined : this.options.secret;
     const head = { 'webhook-id': id, 'webhook-timestamp': time };
     if (secret === undefined) return head;
-    const signature = createHmac('sha256', secret).update(`${id}.${time}.${body}`).digest('base64');
+    const signature = createHmac('sha256', keyOf(secret)).update(`${id}.${time}.${body}`).digest('base64');
     return { ...head, 'webhook-signature': `v1,${signature}` };
   }
 }
@@ -159,6 +162,11 @@ export const publicLookup: LookupFunction = (name, options, callback) => {
     callback(null, first.address, first.family);
   });
 };
+
+/** The bytes behind `whsec_`, in base64, as Standard Webhooks have it; any other secret is a text. */
+function keyOf(secret: string): string | Buffer {
+  return secret.startsWith('whsec_') ? Buffer.from(secret.slice(6), 'base64') : secret;
+}
 
 /** Without the brackets of IPv6. */
 const hostOf = ({ hostname }: URL) => hostname.replace(/^\[|\]$/g, '');

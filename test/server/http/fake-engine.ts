@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { DeepCacheError, Image } from '../../../lib/index.js';
 import type { GenerateResult } from '../../../lib/pipelines/outputs/result.js';
 import { LatentPreview } from '../../../lib/previews/latent-preview.js';
@@ -40,7 +40,8 @@ export class FakeJob implements Job {
     this.#log.push({ type: 'step', step: call, steps: calls, call, calls, kind: 'full', ...preview });
   }
 
-  finish(): void {
+  /** @param look of its pictures: noise is large as a file. */
+  finish(look: 'flat' | 'noise' = 'flat'): void {
     const {
       numImages = 1,
       seed = 7,
@@ -48,7 +49,9 @@ export class FakeJob implements Job {
       width = 64,
       height = 64,
     } = this.request.options as Record<string, never>;
-    const images = Array.from({ length: numImages }, (_, i) => pictureOf(width, height, i));
+    const images = Array.from({ length: numImages }, (_, i) =>
+      look === 'flat' ? pictureOf(width, height, i) : noise(width, height),
+    );
     this.state = 'done';
     this.#log.push({ type: 'done' });
     const times = { encode: 0.1, prepare: 0.1, denoise: 1, decode: 0.2, total: 1.4 };
@@ -117,4 +120,8 @@ function pictureOf(width: number, height: number, shade: number): Image {
 /** Latents [1, 4, 8, 8] of one colour. */
 function previewOf(value: number): LatentPreview {
   return new LatentPreview(new Float32Array(256).fill(value / 4), [1, 4, 8, 8], SD_PROJECTION, 8);
+}
+
+function noise(width: number, height: number): Image {
+  return new Image({ width, height, data: randomBytes(width * height * 3) });
 }

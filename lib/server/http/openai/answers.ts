@@ -30,21 +30,21 @@ function about({ format }: Delivery, width: number, height: number) {
 
 const seconds = () => Math.floor(Date.now() / 1000);
 
-/** The answer in one piece. */
+/** The answer in one piece; the signal ends the work for it. */
 export async function answerOf(
   record: JobRecord,
   { images }: ImageResult,
   delivery: Delivery,
   base: string,
+  stop: AbortSignal,
 ): Promise<object> {
   const { asUrl, format } = delivery;
   const data: object[] = [];
-  for (const [i, image] of images.entries())
-    data.push(
-      asUrl
-        ? { url: addressOf(record, i, base, format) }
-        : { b64_json: await toBase64(image, format, encoding(delivery)) },
-    );
+  for (const [i, image] of images.entries()) {
+    const url = addressOf(record, i, base, format);
+    data.push(asUrl ? { url } : { b64_json: await toBase64(image, format, encoding(delivery)) });
+    stop.throwIfAborted();
+  }
   const [{ width, height }] = images;
   return { created: seconds(), data, ...about(delivery, width, height), usage: USAGE };
 }

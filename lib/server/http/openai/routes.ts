@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { resultOf, submitConnected } from '../connected.js';
 import { type Context, modelOf } from '../context.js';
 import { type RequestError, toRequestError } from '../errors.js';
-import { sendEvents } from '../event-stream.js';
+import { gone, sendEvents } from '../event-stream.js';
 import type { Limits } from '../limits.js';
 import { acceptForms, type Form, readForm } from '../multipart.js';
 import { checkPicture } from '../pictures.js';
@@ -81,12 +81,12 @@ export async function openAiRoutes(app: FastifyInstance, context: Context, limit
         reply,
         eventsOf(record, prefix, delivery, (error) => failure(toRequestError(error))),
       );
-    return answerOf(record, await resultOf(record), delivery, baseOf(request));
+    return answerOf(record, await resultOf(record), delivery, baseOf(request), gone(reply));
   }
 
   /** A form with one picture, and a mask, which may be the picture's own transparency. */
   async function readEdit(request: FastifyRequest): Promise<{ fields: Fields } & Required<Pictures>> {
-    const form = await readForm(request);
+    const form = await readForm(request, limits);
     const fields = readFields(form.fields);
     const allowed = callerOf(request).limits;
     const image = fileOf(form, 'image');

@@ -4,6 +4,7 @@ import type { ImageResult } from '../../../pipelines/outputs/result.js';
 import { resultOf, submitConnected } from '../connected.js';
 import { type Context, modelOf } from '../context.js';
 import { toRequestError } from '../errors.js';
+import { gone } from '../event-stream.js';
 import type { JobRecord } from '../jobs/record.js';
 import type { Caller } from '../keys.js';
 import { toBase64 } from '../pictures.js';
@@ -63,8 +64,8 @@ export async function sdApiRoutes(app: FastifyInstance, context: Context): Promi
     });
     await record.over;
     // Who interrupts wants no error.
-    if (record.state === 'cancelled' && !reply.raw.destroyed) return answer(body, record, seeds);
-    return answer(body, record, seeds, await resultOf(record));
+    const result = record.state === 'cancelled' ? undefined : await resultOf(record);
+    return answer(body, record, seeds, result, gone(reply));
   }
 
   app.get(
@@ -131,12 +132,16 @@ async function answer(
   body: Body,
   record: JobRecord,
   seeds: readonly number[],
-  result?: ImageResult,
+  result: ImageResult | undefined,
+  stop: AbortSignal,
 ): Promise<object> {
   const { options, model } = record.job.request;
   const pictures = result?.images ?? [];
   const images: string[] = [];
-  if (body.send_images !== false) for (const image of pictures) images.push(await toBase64(image, 'png'));
+  for (const image of body.send_images === false ? [] : pictures) {
+    images.push(await toBase64(image, 'png'));
+    stop.throwIfAborted();
+  }
   const {
     prompt = '',
     negativePrompt = '',
