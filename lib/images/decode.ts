@@ -1,9 +1,10 @@
 import type { Sharp, SharpOptions } from 'sharp';
 import { untilAborted } from '../aborting.js';
 import { messageOf } from '../errors.js';
+import { fromExif } from './exif.js';
 import { formatOf } from './formats.js';
 import { bareJpeg } from './jpeg.js';
-import { fromExif, type ImageMetadata } from './metadata.js';
+import type { ImageMetadata } from './metadata.js';
 import { readPng } from './png.js';
 import { loadSharp } from './sharp.js';
 

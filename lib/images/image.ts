@@ -3,9 +3,11 @@ import { invalidArgument } from '../errors.js';
 import { writeFileAtomic } from '../files/atomic-write.js';
 import { shorten } from '../messages.js';
 import { inSlices } from '../slices.js';
+import { intoJpeg, intoWebp } from './embed-exif.js';
 import { imageError } from './errors.js';
+import { toExif } from './exif.js';
 import { type FloatRange, floatsToPixels, pixelsToFloats } from './floats.js';
-import { type ImageMetadata, isPngKeyword, toExifDescription } from './metadata.js';
+import { type ImageMetadata, isPngKeyword } from './metadata.js';
 import { type OpenOptions, openPicture } from './picture.js';
 import { addPngText } from './png.js';
 import { loadSharp } from './sharp.js';
@@ -60,7 +62,10 @@ export class Image {
   readonly channels = 3;
   /** [height, width, 3] */
   readonly data: Uint8Array;
-  /** Texts that are stored in the file: text chunks of a PNG, EXIF's ImageDescription in JPEG and WebP. */
+  /**
+   * Texts that are stored in the file: text chunks of a PNG; in JPEG and WebP `parameters` in EXIF's UserComment, others in
+   * its ImageDescription.
+   */
   metadata: ImageMetadata;
 
   constructor({ width, height, data, metadata = {} }: ImageOptions) {
@@ -204,12 +209,11 @@ export class Image {
       const png = await image.png().toBuffer();
       return isEmpty ? png : inSlices(addPngText(png, metadata));
     }
-    if (!isEmpty) {
-      const description = toExifDescription(metadata);
-      if (!description) throw new Error('the metadata is too long for EXIF; use PNG or metadata: false');
-      image.withExif({ IFD0: { ImageDescription: description, Software: 'deepcache' } });
-    }
-    return image[format]({ quality }).toBuffer();
+    const exif = isEmpty ? undefined : toExif(metadata);
+    if (!isEmpty && !exif) throw new Error('the metadata is too long for EXIF; use PNG or metadata: false');
+    const bytes = await image[format]({ quality }).toBuffer();
+    if (!exif) return bytes;
+    return inSlices(format === 'jpeg' ? intoJpeg(bytes, exif) : intoWebp(bytes, exif, this));
   }
 }
 

@@ -2,8 +2,10 @@ import { spawn } from 'node:child_process';
 import { extname } from 'node:path';
 import { DeepCacheError, invalidArgument, messageOf } from '../errors.js';
 import { replaceFile, writeFileAtomic } from '../files/atomic-write.js';
+import { inSlices } from '../slices.js';
+import { intoWebp } from './embed-exif.js';
+import { toExif } from './exif.js';
 import type { Image } from './image.js';
-import { toExifDescription } from './metadata.js';
 
 /** How a video is saved. */
 export interface SaveVideoOptions {
@@ -65,14 +67,11 @@ async function animate(
   const raw = { width, height: height * frames.length, channels: 3 as const, pageHeight: height };
   const timing = { loop: 0, delay: frames.map(() => Math.round(1000 / fps)) };
   const animation = sharp(pages, { raw });
-  const description = toExifDescription((frames[0] as Image).metadata);
-  // GIF has no place for it.
-  if (format === 'webp' && description) {
-    animation.withExif({ IFD0: { ImageDescription: description, Software: 'deepcache' } });
-  }
-  return format === 'gif'
-    ? animation.gif(timing).toBuffer()
-    : animation.webp({ ...timing, quality }).toBuffer();
+  // GIF has no place for settings.
+  if (format === 'gif') return animation.gif(timing).toBuffer();
+  const exif = toExif((frames[0] as Image).metadata);
+  const webp = await animation.webp({ ...timing, quality }).toBuffer();
+  return exif ? inSlices(intoWebp(webp, exif, { width, height })) : webp;
 }
 
 /** @throws DeepCacheError ERR_DEEPCACHE_UNSUPPORTED where videos cannot be written as MP4. */
