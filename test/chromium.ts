@@ -18,8 +18,16 @@ export interface OpenPage {
   readonly complaints: readonly string[];
 }
 
-/** A page in a headless browser of its own. */
-export async function openPage(executablePath: string, url: string): Promise<OpenPage> {
+/**
+ * A page in a headless browser of its own.
+ *
+ * @param own requests that it may make.
+ */
+export async function openPage(
+  executablePath: string,
+  url: string,
+  own = /^(file|data):/,
+): Promise<OpenPage> {
   const browser = await puppeteer.launch({
     executablePath,
     pipe: true,
@@ -32,7 +40,7 @@ export async function openPage(executablePath: string, url: string): Promise<Ope
   page.on('pageerror', (error) => complaints.push(String(error)));
   page.on('console', (message) => complaints.push(message.text()));
   page.on('request', (request) => {
-    if (!/^(file|data):/.test(request.url())) complaints.push(`request for ${request.url()}`);
+    if (!own.test(request.url())) complaints.push(`request for ${request.url()}`);
   });
   await page.goto(url);
   return { browser, page, complaints };

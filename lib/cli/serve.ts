@@ -23,6 +23,7 @@ interface Flags {
   webhooks: boolean;
   logLevel: LogLevel;
   logPrompts?: boolean;
+  page: boolean;
   maxQueued?: number;
   maxRunning?: number;
   maxPixels?: number;
@@ -73,6 +74,7 @@ export function serveCommand(context: CliContext): Command {
       collect,
     )
     .option('--no-webhooks', 'take no webhooks')
+    .option('--no-page', 'serve no page, only the APIs')
     .option('--log-level <level>', 'silent, error, warn, info or debug', toLevel, 'info')
     .option('--log-prompts', 'log prompts, too')
     .addHelpText('after', EXIT_CODES_HELP)
@@ -126,6 +128,7 @@ async function serverOptions(flags: Flags, context: CliContext): Promise<ServerO
     log: flags.logLevel,
     writeLog: (line) => context.out(line),
     logPrompts: flags.logPrompts ?? false,
+    page: flags.page,
     cors: flags.cors ?? [],
     hosts: flags.hostname ?? [],
     trustProxy: flags.trustProxy ?? false,

@@ -17,6 +17,7 @@ import type { Caller } from './keys.js';
 import type { Metrics } from './metrics.js';
 import { openAiRoutes } from './openai/routes.js';
 import type { Settings } from './options.js';
+import { pageRoutes } from './page.js';
 import { sdApiRoutes } from './sdapi/routes.js';
 import { schemaMessage } from './validation.js';
 
@@ -93,6 +94,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   });
   // Who does not take an answer shall not keep it here.
   app.addHook('onSend', async (_, reply, payload) => {
+    reply.header('x-content-type-options', 'nosniff');
     reply.raw.setTimeout(limits.seconds * 1000, () => reply.raw.destroy());
     return payload;
   });
@@ -139,6 +141,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   });
   app.get('/metrics', async (_, reply) => reply.type(metrics.contentType).send(await metrics.text()));
   app.get('/openapi.json', open, async () => app.swagger());
+  if (settings.page) await app.register(pageRoutes);
   await app.register((scope) => jobRoutes(scope, context));
   await app.register((scope) => openAiRoutes(scope, context, limits));
   await app.register((scope) => sdApiRoutes(scope, context));

@@ -36,6 +36,8 @@ export interface ServerOptions {
   logPrompts?: boolean;
   /** How callers' servers are told of finished jobs; false: not at all. */
   webhooks?: WebhookOptions | false;
+  /** Whether it has a page on which people make pictures, at `/`. Default true. */
+  page?: boolean;
   /** Seconds that a finished job and its pictures are kept. Default 600. */
   keepSeconds?: number;
   /** Bytes of pictures of finished jobs, 3 for a pixel; the oldest are forgotten first. Default 512 MiB. */
@@ -61,7 +63,7 @@ const NAMES = [
     'log',
     'writeLog',
   ],
-  ...['logPrompts', 'webhooks', 'keepSeconds', 'keepBytes', 'reconnectSeconds', 'pollSeconds'],
+  ...['logPrompts', 'page', 'webhooks', 'keepSeconds', 'keepBytes', 'reconnectSeconds', 'pollSeconds'],
   ...['closeSeconds'],
 ];
 
@@ -77,6 +79,7 @@ export interface Settings {
   readonly log: LogLevel;
   readonly writeLog: ((line: string) => void) | undefined;
   readonly logPrompts: boolean;
+  readonly page: boolean;
   readonly webhooks: WebhookOptions | false;
   readonly keep: { readonly seconds: number; readonly bytes: number };
   readonly patience: { readonly reconnect: number; readonly poll: number };
@@ -111,6 +114,7 @@ export function resolveOptions(given: ServerOptions): Settings {
     trustProxy: given.trustProxy ?? false,
     writeLog: given.writeLog,
     logPrompts: given.logPrompts ?? false,
+    page: given.page ?? true,
     keep: { seconds: count('keepSeconds', 600), bytes: count('keepBytes', 512 * 2 ** 20) },
     patience: { reconnect: count('reconnectSeconds', 5), poll: count('pollSeconds', 60) },
     closeSeconds: count('closeSeconds', 30),
