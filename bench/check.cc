@@ -57,7 +57,7 @@ double tolerance_of(const test::OpCase& test) {
 
 Checks::Checks(const Device& device, std::string filter, int skipped, const Messages& messages)
     : device_(device),
-      reference_(make_cpu_backend(0, device.backend->fp8())),
+      reference_(make_cpu_backend(0, device.backend->fp8() ? Products::fp8 : Products::fp32)),
       filter_(std::move(filter)),
       messages_(messages),
       skipped_(skipped) {}

@@ -31,8 +31,10 @@ double Device::seconds(const std::function<void()>& enqueue) const {
 
 Device open_device(const std::string& device, const std::string& type, int threads) {
   if (device == "cpu") {
-    const bool fp8 = type == "fp8";
-    return {device, fp8 ? "fp8" : "fp32", make_cpu_backend(threads, fp8)};
+    const Products products = type == "fp8"    ? Products::fp8
+                              : type == "bf16" ? Products::bf16
+                                               : Products::fp32;
+    return {device, to_string(products), make_cpu_backend(threads, products)};
   }
   if (!cuda::device_index(device))
     throw Error(ErrorCode::kInvalidArgument,

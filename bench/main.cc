@@ -11,6 +11,7 @@
 #include "predict.h"
 #include "time.h"
 #include "tune.h"
+#include "types.h"
 
 namespace {
 
@@ -26,6 +27,10 @@ constexpr const char* kUsage =
     "1,2,8,16]\n"
     "             [--intervals 1,3,5] [--steps 50] [--side LATENTS] [--ceiling 8192]\n"
     "             [--budget SECONDS for a row] [--limit SECONDS in all]\n"
+    "  types      calls of models on the CPU in fp32 and bf16, one after the other, round by "
+    "round,\n"
+    "             beside the peaks of both [--models sd15] [--side LATENTS] [--rounds 5]\n"
+    "             [--parts calls,decode,ops]\n"
     "  tune       measures the tiles of products, and keeps what was the fastest\n"
     "             [--models ...] [--batches 1] [--side LATENTS] [--limit SECONDS]\n"
     "  predict    what an H200 should take, by a time model: not a measurement; rows as time's\n"
@@ -81,6 +86,19 @@ int run(int argc, char** argv) {
     time.filter = filter;
     time.json = json;
     time_device(device(), time);
+    return 0;
+  }
+  if (command == "types") {
+    TypesOptions types;
+    types.parts = options.list("parts", "calls");
+    types.models = options.list("models", "sd15");
+    types.side = int(options.number("side", 0));
+    types.rounds = int(options.number("rounds", 5));
+    types.threads = threads;
+    types.filter = filter;
+    types.json = json;
+    options.finish();
+    compare_types(types);
     return 0;
   }
   if (command == "tune") {

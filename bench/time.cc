@@ -93,7 +93,8 @@ Ceilings Timings::measure_ceilings() {
     out.bytes = bytes / time_without_overhead(copy).low;
   }
   if (!device_.gpu) {
-    out.flops = 1e9 * measure_cpu_peak(0).gflops;
+    out.flops =
+        1e9 * measure_cpu_peak(0, device_.type == "bf16" ? Products::bf16 : Products::fp32).gflops;
     return out;
   }
   RandomProgram product(product_plan(size), device_);

@@ -4,23 +4,33 @@ file(GLOB core_sources CONFIGURE_DEPENDS native/runtime/*.cc native/models/*.cc 
                                          native/adapters/*.cc
                                          native/cpu/ops/*.cc native/cuda/host/*.cc)
 
-# The CPU kernels are one source compiled once per instruction set; which one runs is chosen at
-# run time. DEEPCACHE_ISA names the namespace of each copy.
-set(kernel_source ${CMAKE_CURRENT_SOURCE_DIR}/native/cpu/kernels.cc)
-list(REMOVE_ITEM core_sources ${kernel_source})
+# The CPU kernels are two sources compiled once per instruction set; which one runs is chosen at run
+# time. DEEPCACHE_ISA names the namespace of each copy. Products of bf16 have two more.
+set(kernel_sources ${CMAKE_CURRENT_SOURCE_DIR}/native/cpu/kernels.cc
+                   ${CMAKE_CURRENT_SOURCE_DIR}/native/cpu/kernels_bf16.cc)
+list(REMOVE_ITEM core_sources ${kernel_sources})
 set(kernel_objects "")
-function(deepcache_kernels isa)
-  add_library(kernels_${isa} OBJECT ${kernel_source})
+function(deepcache_kernels isa sources)
+  add_library(kernels_${isa} OBJECT ${sources})
   target_link_libraries(kernels_${isa} PRIVATE deepcache_options)
   target_compile_definitions(kernels_${isa} PRIVATE DEEPCACHE_ISA=${isa})
   target_compile_options(kernels_${isa} PRIVATE ${ARGN})
   set(kernel_objects ${kernel_objects} $<TARGET_OBJECTS:kernels_${isa}> PARENT_SCOPE)
 endfunction()
-if(EXISTS ${kernel_source})
-  deepcache_kernels(baseline)
-  if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64" AND NOT MSVC)
-    deepcache_kernels(avx2 -mavx2 -mfma -mf16c)
-    deepcache_kernels(avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c)
+deepcache_kernels(baseline "${kernel_sources}")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64" AND NOT MSVC)
+  set(avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c)
+  set(bf16_source ${CMAKE_CURRENT_SOURCE_DIR}/native/cpu/kernels_bf16.cc)
+  deepcache_kernels(avx2 "${kernel_sources}" -mavx2 -mfma -mf16c)
+  deepcache_kernels(avx512 "${kernel_sources}" ${avx512})
+  deepcache_kernels(avx512_bf16 "${bf16_source}" ${avx512} -mavx512bf16)
+  # Assemblers know it since 2020.
+  include(CheckCXXSourceCompiles)
+  check_cxx_source_compiles("int main() { __asm__ volatile(\"tilezero %tmm0\"); }" DEEPCACHE_AMX)
+  if(DEEPCACHE_AMX)
+    deepcache_kernels(amx "${bf16_source}" ${avx512} -mavx512bf16)
+    target_compile_definitions(kernels_amx PRIVATE DEEPCACHE_TILES="tiles_amx.h")
+    set_property(SOURCE native/cpu/dispatch.cc APPEND PROPERTY COMPILE_DEFINITIONS DEEPCACHE_AMX)
   endif()
 endif()
 

@@ -14,8 +14,10 @@ export interface DeviceOptions {
   /** CPU threads; by default one for each core that the process may use. */
   threads?: number;
   /**
-   * On a GPU: the type of activations and weights, fp16 unless 'bf16'. The CPU computes in fp32. 'fp8': most products of
-   * U-Nets are of e4m3, the rest of fp16 on a GPU, which must be of sm_89 or newer, and of fp32 on the CPU (docs/fp8.md).
+   * On a GPU: the type of activations and weights, fp16 unless 'bf16'. The CPU computes in fp32, with 'bf16' in products
+   * of that type (docs/bf16.md): several times as fast on processors with AMX or AVX512_BF16, slower than fp32 on all others,
+   * with half of the memory for weights on any. 'fp8': most products of U-Nets are of e4m3, the rest of fp16 on a GPU, which
+   * must be of sm_89 or newer, and of fp32 on the CPU (docs/fp8.md).
    */
   dtype?: 'auto' | 'fp32' | 'fp16' | 'bf16' | 'fp8';
   /**
@@ -48,12 +50,21 @@ export function openBackend(options: DeviceOptions): NativeBackend {
     throw invalidArgument('dtype', `must be 'fp16', 'bf16' or 'fp8' on ${chosen}, got 'fp32'`);
   }
   const type = dtype === 'bf16' || dtype === 'fp8' ? dtype : 'fp16';
-  const key = `${threads} ${dtype === 'fp8'}`;
+  const key = `${threads} ${type}`;
   const known = chosen === 'cpu' ? backends.get(key) : undefined;
   if (known) return known;
   const backend = new (native().Backend)({ device: chosen, threads, dtype: type, autotune });
   if (chosen === 'cpu') backends.set(key, backend);
   return backend;
+}
+
+/** What there is to say about the options' choice on this machine. */
+export function remarkOn(options: DeviceOptions): string | undefined {
+  const { device = 'auto', dtype } = options;
+  if (dtype !== 'bf16' || (device === 'auto' ? bestDevice() : device) !== 'cpu') return undefined;
+  const { isa } = openBackend(options);
+  if (isa === 'amx' || isa === 'avx512_bf16') return undefined;
+  return "this processor has no instructions for bf16: weights take half of the memory, but dtype 'fp32' is faster";
 }
 
 /** Throws unless it can name a device; whether there is one is another question. */

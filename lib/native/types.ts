@@ -29,7 +29,7 @@ export interface NativeAddon {
   readonly Backend: new (options: {
     device: string;
     threads: number;
-    /** Activations and weights on a GPU; the CPU computes in fp32. 'fp8' is about products only. */
+    /** Activations and weights on a GPU; products on the CPU, where 'fp16' is fp32. 'fp8' is about products only. */
     dtype?: 'fp16' | 'bf16' | 'fp8';
     /** On a GPU: programs measure tiles that nobody has measured, and keep what they found. */
     autotune?: boolean;
@@ -90,9 +90,12 @@ export interface DeviceInfo {
 export interface NativeBackend {
   readonly device: string;
   readonly threads: number;
-  /** Of activations: 'fp32' on the CPU; or 'fp8', what products are of: the rest is fp16 on a GPU. */
+  /** Of activations, or what products are of: 'fp8', and 'bf16' on the CPU. The rest is fp16 on a GPU, fp32 on the CPU. */
   readonly dtype: 'fp32' | 'fp16' | 'bf16' | 'fp8';
-  /** What kernels are for: 'baseline', 'avx2' or 'avx512' on the CPU, 'sm_90' or the like on a GPU. */
+  /**
+   * What kernels are for: 'baseline', 'avx2' or 'avx512' on the CPU, with 'bf16' also 'avx512_bf16' or 'amx'; 'sm_90' or the
+   * like on a GPU.
+   */
   readonly isa: string;
   /** Bytes that can still be allocated: of the machine or its cgroup, or of the GPU. */
   availableMemory(): number;
@@ -167,6 +170,8 @@ export interface UnetSize {
   readonly frameWindows?: FrameWindows;
   /** Whose sizes of values and weights are asked for; the CPU by default. */
   readonly device?: string;
+  /** Of the CPU's weights: 'bf16', else fp32. */
+  readonly dtype?: string;
 }
 
 /** Overlapping windows of a video's frames; where several give a frame it is their weighted mean. */
@@ -185,6 +190,7 @@ export interface VaeSize {
   readonly width: number;
   /** See {@link UnetSize}. */
   readonly device?: string;
+  readonly dtype?: string;
 }
 
 /** Multiply-accumulates, for the whole batch. */

@@ -142,11 +142,14 @@ NativeBackend::NativeBackend(const Napi::CallbackInfo& info) : ObjectWrap(info) 
       define(object, "isa", Napi::String::New(env, architecture(cuda_device(*index))));
     } else if (device == "cpu") {
       const Argument type = options["dtype"];
-      const bool fp8 = type.given() && type.string() == "fp8";
-      backend_ = make_cpu_backend(threads, fp8);
+      const auto named = [&](const char* name) { return type.given() && type.string() == name; };
+      const Products products = named("bf16")  ? Products::bf16
+                                : named("fp8") ? Products::fp8
+                                               : Products::fp32;
+      backend_ = make_cpu_backend(threads, products);
       auto& cpu = static_cast<cpu::CpuBackend&>(*backend_);
       define(object, "threads", Napi::Number::New(env, cpu.pool().threads()));
-      define(object, "dtype", Napi::String::New(env, fp8 ? "fp8" : "fp32"));
+      define(object, "dtype", Napi::String::New(env, to_string(products)));
       define(object, "isa", Napi::String::New(env, cpu.kernels().name));
     } else {
       options["device"].fail("'cpu', 'cuda' or 'cuda:<number>'", "'" + device + "'");

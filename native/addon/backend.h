@@ -15,8 +15,8 @@ class NativeBackend : public Napi::ObjectWrap<NativeBackend> {
   static Napi::Function define_class(Napi::Env env);
 
   // ({device: 'cpu' | 'cuda' | 'cuda:<i>', threads: 0 for all, dtype: 'fp16' | 'bf16' | 'fp8' on a
-  // GPU, 'fp8' on the CPU,
-  //   autotune: whether a GPU measures its tiles})
+  // GPU, 'bf16' | 'fp8' on the CPU, where all else is fp32; autotune: whether a GPU measures its
+  // tiles})
   explicit NativeBackend(const Napi::CallbackInfo& info);
 
   // The backend for a model. On the CPU, threads end with the last model that has it: a backend

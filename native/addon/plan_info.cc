@@ -62,15 +62,21 @@ struct DeviceSizes {
   std::function<size_t(const WeightSpec&)> packed_bytes;
 };
 
-// Whether `device` of the request names a GPU; by default it is the CPU.
-bool names_gpu(const Argument& in) {
-  const Argument device = in["device"];
-  return device.given() && device.string().starts_with("cuda");
-}
+// `device` and `dtype` of a request: by default the CPU in fp32.
+struct Place {
+  explicit Place(const Argument& in) {
+    if (const Argument device = in["device"]; device.given())
+      is_gpu = device.string().starts_with("cuda");
+    if (const Argument dtype = in["dtype"]; dtype.given()) is_bf16 = dtype.string() == "bf16";
+  }
+  bool is_gpu = false, is_bf16 = false;
+};
 
-DeviceSizes sizes_on(bool gpu) {
-  if (gpu) return {Type::f16, [](const WeightSpec& spec) { return cuda::packed_bytes(spec); }};
-  const std::shared_ptr<Backend> cpu = make_cpu_backend(1);
+DeviceSizes sizes_on(Place place) {
+  if (place.is_gpu)
+    return {Type::f16, [](const WeightSpec& spec) { return cuda::packed_bytes(spec); }};
+  const std::shared_ptr<Backend> cpu =
+      make_cpu_backend(1, place.is_bf16 ? Products::bf16 : Products::fp32);
   return {cpu->activation_type(),
           [cpu](const WeightSpec& spec) { return cpu->packed_bytes(spec); }};
 }
@@ -199,12 +205,12 @@ Napi::Value plan_unet(const Napi::CallbackInfo& info) {
                     std::to_string(shape.frames));
     }
     shape.windows = parse_frame_windows(size["frameWindows"], shape.frames);
-    const auto work = [=, text = parse_config({info[0], "config"}), gpu = names_gpu(size),
+    const auto work = [=, text = parse_config({info[0], "config"}), place = Place(size),
                        with_branches =
                            !wanted.given() || wanted.boolean()](JobContext& context) -> Finish {
       const auto config = UnetConfig::parse(text);
       config.check_size(shape.height, shape.width);
-      const DeviceSizes sizes = sizes_on(gpu);
+      const DeviceSizes sizes = sizes_on(place);
       const Plan plan =
           config.control ? plan_controlnet(config, shape) : deepcache::plan_unet(config, shape, {});
       const PlanCost full(plan, sizes);
@@ -243,7 +249,7 @@ Napi::Value plan_text_encoder(const Napi::CallbackInfo& info) {
     const Argument size(info[1], "size");
     const int batch = int(size["batch"].integer(1, kMaxBatch));
     const int length = int(size["length"].integer(1, config.positions));
-    const DeviceSizes sizes = sizes_on(names_gpu(size));
+    const DeviceSizes sizes = sizes_on(Place(size));
     return PlanCost(plan_clip_text(config, batch, length, 0), sizes).object(info.Env());
   });
 }
@@ -271,9 +277,9 @@ Napi::Value plan_vae(const Napi::CallbackInfo& info) {
     const int height = int(size["height"].integer(1, kMaxVaeSide));
     const int width = int(size["width"].integer(1, kMaxVaeSide));
     const auto work = [=, text = parse_config({info[0], "config"}),
-                       gpu = names_gpu(size)](JobContext& context) -> Finish {
+                       place = Place(size)](JobContext& context) -> Finish {
       const auto config = VaeConfig::parse(text);
-      const DeviceSizes sizes = sizes_on(gpu);
+      const DeviceSizes sizes = sizes_on(place);
       const PlanCost decode(plan_vae_decode(config, batch, height, width), sizes);
       check_cancelled(context.cancel_flag());
       std::optional<PlanCost> encode;

@@ -7,12 +7,12 @@ namespace deepcache::cpu {
 
 class CpuBackend : public Backend {
  public:
-  CpuBackend(int threads, const Kernels& kernels, bool fp8 = false)
-      : kernels_(kernels), fp8_(fp8), pool_(threads) {}
+  CpuBackend(int threads, const Kernels& kernels, Products products = Products::fp32)
+      : kernels_(kernels), products_(products), pool_(threads) {}
 
   std::string name() const override { return "cpu"; }
   Type activation_type() const override { return Type::f32; }
-  bool fp8() const override { return fp8_; }
+  bool fp8() const override { return products_ == Products::fp8; }
   size_t available_memory() const override { return deepcache::available_memory(); }
   std::unique_ptr<Buffer> allocate(size_t bytes) override;
   std::unique_ptr<PackedWeight> pack(const WeightSpec& spec,
@@ -26,11 +26,12 @@ class CpuBackend : public Backend {
   void synchronize() override {}
 
   const Kernels& kernels() const { return kernels_; }
+  Products products() const { return products_; }
   ThreadPool& pool() { return pool_; }
 
  private:
   const Kernels& kernels_;
-  const bool fp8_;
+  const Products products_;
   ThreadPool pool_;
 };
 

@@ -8,15 +8,17 @@ namespace deepcache::cpu {
 namespace {
 
 // Cuts the taps' channels into pieces and those into chunks that are contiguous in the weight.
-void add_chunks(ConvRegion& region, const Conv& op, const std::vector<ConvTap>& taps, int max_k) {
+void add_chunks(ConvRegion& region, const Conv& op, const std::vector<ConvTap>& taps, int max_k,
+                int depth) {
   const int widths[2] = {op.x.shape.c, op.x2 ? op.x2.shape.c : 0};
-  const int total = widths[0] + widths[1];
+  const int channels = widths[0] + widths[1], total = (channels + depth - 1) / depth * depth;
+  const int step = std::max(depth, 16);
   for (size_t first = 0; first < taps.size();) {
     size_t last = first + 1;  // the run of taps that follow each other in the weight
     while (last < taps.size() && taps[last].weight_row == taps[last - 1].weight_row + 1) last++;
     const int run = int(last - first) * total;
     const int chunks = (run + max_k - 1) / max_k;
-    const int size = std::min(max_k, ((run + chunks - 1) / chunks + 15) / 16 * 16);
+    const int size = std::min(max_k, ((run + chunks - 1) / chunks + step - 1) / step * step);
     for (int begin = 0; begin < run; begin += size) {
       const int end = std::min(run, begin + size);
       ConvChunk chunk{taps[first].weight_row * total + begin, end - begin,
@@ -24,9 +26,13 @@ void add_chunks(ConvRegion& region, const Conv& op, const std::vector<ConvTap>& 
       for (int at = begin; at < end;) {
         const ConvTap& tap = taps[first + at / total];
         const int channel = at % total, source = channel < widths[0] ? 0 : 1;
+        if (channel >= channels) {
+          at += total - channel;
+          continue;
+        }
         const int inner = source ? channel - widths[0] : channel;
         const int length = std::min(end - at, widths[source] - inner);
-        region.pieces.push_back({tap, source, inner, length});
+        region.pieces.push_back({tap, source, inner, length, at - begin});
         at += length;
       }
       chunk.last_piece = int(region.pieces.size());
@@ -36,7 +42,7 @@ void add_chunks(ConvRegion& region, const Conv& op, const std::vector<ConvTap>& 
   }
 }
 
-ConvRegion whole(const Conv& op, int max_k) {
+ConvRegion whole(const Conv& op, int max_k, int depth) {
   const Shape &x = op.x.shape, &y = op.y.shape;
   ConvRegion region;
   region.height = y.h;
@@ -59,7 +65,7 @@ ConvRegion whole(const Conv& op, int max_k) {
   std::vector<ConvTap> taps;
   for (int i = 0; i < op.kernel_h; i++)
     for (int j = 0; j < op.kernel_w; j++) taps.push_back({i, j, i * op.kernel_w + j, 1.0f});
-  add_chunks(region, op, taps, max_k);
+  add_chunks(region, op, taps, max_k, depth);
   return region;
 }
 
@@ -94,8 +100,8 @@ std::vector<AxisPart> axis_parts(int input, int output) {
 
 }  // namespace
 
-std::vector<ConvRegion> conv_regions(const Conv& op, bool phases, int max_k) {
-  if (!phases) return {whole(op, max_k)};
+std::vector<ConvRegion> conv_regions(const Conv& op, bool phases, int max_k, int depth) {
+  if (!phases) return {whole(op, max_k, depth)};
   const Shape &x = op.x.shape, &y = op.y.shape;
   if (!op.upsample || op.stride != 1 || op.pad_top != 1 || op.pad_left != 1)
     throw Error(ErrorCode::kInternal, "conv: a phase-split weight without an enlargement");
@@ -119,7 +125,7 @@ std::vector<ConvRegion> conv_regions(const Conv& op, bool phases, int max_k) {
         for (const AxisTerm& b : h.terms)
           taps.push_back({a.offset, b.offset, (a.phase * 2 + b.phase) * 4 + a.tap * 2 + b.tap,
                           a.sign * b.sign});
-      add_chunks(region, op, taps, max_k);
+      add_chunks(region, op, taps, max_k, depth);
       regions.push_back(std::move(region));
     }
   }

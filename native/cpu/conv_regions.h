@@ -22,6 +22,7 @@ struct ConvPiece {
   ConvTap tap;
   int source;  // 0: x, 1: x2
   int channel, length;
+  int k;  // where it begins in its chunk
 };
 
 // A part of the k range that is multiplied at once.
@@ -43,7 +44,9 @@ struct ConvRegion {
   std::vector<ConvChunk> chunks;
 };
 
-// `phases`: the weight is packed by Recipe::upsample. max_k: of a chunk.
-std::vector<ConvRegion> conv_regions(const Conv& op, bool phases, int max_k);
+// `phases`: the weight is packed by Recipe::upsample. max_k: of a chunk. A tap's rows of the weight
+// are a multiple of `depth`, as pieces lie in chunks: where channels end earlier, there is a gap
+// behind them.
+std::vector<ConvRegion> conv_regions(const Conv& op, bool phases, int max_k, int depth);
 
 }  // namespace deepcache::cpu

@@ -9,7 +9,7 @@
 
 namespace deepcache::cpu {
 
-// x86-64 gets all three (cmake/Core.cmake), other machines the baseline.
+// x86-64 gets all of them (cmake/Core.cmake), other machines the baseline.
 namespace baseline {
 extern const Kernels kernels;
 }
@@ -20,6 +20,27 @@ extern const Kernels kernels;
 namespace avx512 {
 extern const Kernels kernels;
 }
+namespace avx512_bf16 {
+extern const Bf16Kernels bf16_kernels;
+}
+#if defined(DEEPCACHE_AMX)
+namespace amx {
+extern const Bf16Kernels bf16_kernels;
+}
+#endif
+
+namespace {
+
+// Those of avx512, with others for bf16.
+Kernels with_bf16(const char* name, const Bf16Kernels& bf16) {
+  Kernels out = avx512::kernels;
+  out.name = name;
+  out.bf16 = &bf16;
+  out.has_bf16 = true;
+  return out;
+}
+
+}  // namespace
 #endif
 
 const Kernels* find_kernels(const char* name) {
@@ -28,17 +49,31 @@ const Kernels* find_kernels(const char* name) {
 #if defined(__x86_64__)
   if (wanted == "avx2" && has_avx2()) return &avx2::kernels;
   if (wanted == "avx512" && has_avx512()) return &avx512::kernels;
+  if (wanted == "avx512_bf16" && has_avx512_bf16()) {
+    static const Kernels kernels = with_bf16("avx512_bf16", avx512_bf16::bf16_kernels);
+    return &kernels;
+  }
+#if defined(DEEPCACHE_AMX)
+  if (wanted == "amx" && has_amx_bf16()) {
+    static const Kernels kernels = with_bf16("amx", amx::bf16_kernels);
+    return &kernels;
+  }
+#endif
 #endif
   return nullptr;
 }
 
-const Kernels& choose_kernels() {
+const Kernels& choose_kernels(bool bf16) {
   if (const char* wanted = std::getenv("DEEPCACHE_ISA"); wanted && *wanted) {
     if (const Kernels* kernels = find_kernels(wanted)) return *kernels;
     throw Error(ErrorCode::kInvalidArgument,
                 std::string("DEEPCACHE_ISA=") + wanted +
-                    ": this processor does not run it; use baseline, avx2 or avx512, or unset it");
+                    ": this processor does not run it; use baseline, avx2, avx512, avx512_bf16 or "
+                    "amx, or unset it");
   }
+  if (bf16)
+    for (const char* name : {"amx", "avx512_bf16"})
+      if (const Kernels* kernels = find_kernels(name)) return *kernels;
   for (const char* name : {"avx512", "avx2"})
     if (const Kernels* kernels = find_kernels(name)) return *kernels;
   return *find_kernels("baseline");

@@ -17,6 +17,7 @@
 
 namespace deepcache::cpu::DEEPCACHE_ISA {
 
+extern const Bf16Kernels bf16_kernels;  // kernels_bf16.cc
 extern const Kernels kernels;
 const Kernels kernels = {
     DEEPCACHE_TEXT(DEEPCACHE_ISA),
@@ -36,6 +37,8 @@ const Kernels kernels = {
     largest,
     round_to_e4m3,
     peak_loop,
+    &bf16_kernels,
+    false,
 };
 
 }  // namespace deepcache::cpu::DEEPCACHE_ISA

@@ -24,11 +24,30 @@ struct Multiply {
   bool first = false;        // c is overwritten
 };
 
+// A bf16 value: the upper half of an fp32's bits.
+using Bf16 = uint16_t;
+
+// The same product of bf16 values, summed in fp32. Operands are tiles as AMX has them: `a` has one
+// of kBf16Rows rows by kBf16Depth of k after the other, [row tile][k tile][row][k]; `b` has pairs
+// of k side by side, [k / 2][panel width][2] for each panel, which is what dot products of pairs
+// take, too.
+constexpr int kBf16Rows = 16, kBf16Depth = 32;
+struct Bf16Multiply {
+  int depth = 0, tiles = 0;  // k tiles, row tiles
+  const Bf16* a = nullptr;
+  int panels = 0, columns = 0;  // as in Multiply, as all below
+  const Bf16* b = nullptr;
+  size_t b_stride = 0;
+  float* c = nullptr;  // [panel][row of all tiles][panel width]
+  bool first = false;
+};
+
 // Row by row: y = scale * act(c + bias + row) + residual_scale * residual.
 struct Epilogue {
   int rows = 0;
+  int c_rows = 0;                     // of a panel of c, `rows` or more
   int panels = 0, columns = 0;        // columns of y that the panels cover
-  const float* c = nullptr;           // as in Multiply
+  const float* c = nullptr;           // [panel][c_rows][panel width]
   const float* bias = nullptr;        // at the first column; may be null
   const float* gate_bias = nullptr;   // geglu: of the second half
   float* const* y = nullptr;          // per row, at the first column
@@ -60,6 +79,20 @@ struct ElementwiseJob {
   Activation activation = Activation::none;
   float slope = 0;                // of leaky_relu,
   const float* slopes = nullptr;  // or one for each value; may be null
+};
+
+// What is computed in bf16, where a backend does so (Products::bf16). Values are rounded to nearest
+// even; subnormal ones count as zero, as the processors' instructions have it.
+struct Bf16Kernels {
+  // A row tile's columns [k, k + length) of `a` from kBf16Rows rows, multiplied by `sign`; those
+  // behind, up to the end of their k tile, become zero. `tile`: its first k tile.
+  void (*gather)(const float* const* rows, int length, float sign, Bf16* tile, int k);
+  // Two rows of `b`, of a panel's width, as pairs.
+  void (*pair)(const float* even, const float* odd, Bf16* out);
+  void (*multiply)(const Bf16Multiply&);
+  size_t (*attention_scratch)(int queries, int width);
+  void (*attention)(const AttentionJob&);
+  double (*peak_loop)(long rounds, float* sink);
 };
 
 struct Kernels {
@@ -99,11 +132,18 @@ struct Kernels {
 
   // For benchmarks: nothing but multiply-adds. Returns how many floating point operations it did.
   double (*peak_loop)(long rounds, float* sink);
+
+  const Bf16Kernels* bf16;
+  // Whether the processor multiplies bf16 itself. Otherwise it takes fp32's instructions, which is
+  // slower than fp32.
+  bool has_bf16;
 };
 
-// The best that the processor runs, or the one that the environment variable DEEPCACHE_ISA names
-// (baseline, avx2, avx512). Throws Error(kInvalidArgument) when that one does not exist or run.
-const Kernels& choose_kernels();
+// The best that the processor runs for products of fp32, or of bf16; or the one that the
+// environment variable DEEPCACHE_ISA names (baseline, avx2, avx512, and avx512_bf16 and amx, which
+// differ from avx512 in bf16 only). Throws Error(kInvalidArgument) when that one does not exist or
+// run.
+const Kernels& choose_kernels(bool bf16 = false);
 // Null when this build or processor does not have it.
 const Kernels* find_kernels(const char* name);
 

@@ -8,14 +8,12 @@
 // softmax needs no sums across lanes, its result is already the panel that out^T = v^T p^T needs,
 // and any head width fills the register tiles.
 
+#include "attention_parts.h"
 #include "kernels_matrix.h"
 
 namespace deepcache::cpu::DEEPCACHE_ISA {
 
 constexpr int kKeyBlock = 128;
-constexpr float kLog2E = 1.44269504088896341f;
-
-static inline size_t round_up(size_t count) { return (count + 15) / 16 * 16; }
 
 // Where the parts of a job's scratch lie.
 struct AttentionScratch {
@@ -144,22 +142,9 @@ static void attention(const AttentionJob& job) {
   }
 
   for (int p = 0; p < panels; p++) {
-    const float* out = scratch + at.out + size_t(p) * width * kPanel;
-    const float* sum = scratch + at.sum + p * kPanel;
-    const int count = queries - p * kPanel < kPanel ? queries - p * kPanel : kPanel;
-    float inverse[kPanel];
-    for (int i = 0; i < kPanel; i++) inverse[i] = 1.0f / sum[i];
-    for (int d = 0; d < width; d += kLanes) {
-      const int part = width - d < kLanes ? width - d : kLanes;
-      for (int half = 0; half < count; half += kLanes) {
-        Vec x[kLanes] = {};
-        for (int i = 0; i < part; i++)
-          x[i] = load(out + (d + i) * kPanel + half) * load(inverse + half);
-        transpose_square(x);
-        for (int i = 0; i < kLanes && half + i < count; i++)
-          store_part(job.y + (job.begin + p * kPanel + half + i) * job.y_step + d, x[i], part);
-      }
-    }
+    const int left = queries - p * kPanel;
+    write_panel(job, job.begin + p * kPanel, left < kPanel ? left : kPanel,
+                scratch + at.out + size_t(p) * width * kPanel, scratch + at.sum + p * kPanel);
   }
 }
 

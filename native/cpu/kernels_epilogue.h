@@ -24,7 +24,7 @@ static void finish_rows(const Epilogue& e) {
   constexpr int width = gated ? kLanes : kPanel;
   for (int p = 0; p < e.panels; p++) {
     for (int r = 0; r < e.rows; r++) {
-      const float* c = e.c + (ptrdiff_t(p) * e.rows + r) * kPanel;
+      const float* c = e.c + (ptrdiff_t(p) * e.c_rows + r) * kPanel;
       for (int j = p * width; j < (p + 1) * width && j < e.columns; j += kLanes, c += kLanes) {
         const int count = e.columns - j < kLanes ? e.columns - j : kLanes;
         Vec x = load(c);

@@ -39,6 +39,7 @@ struct OpContext {
   const Plan& plan;
   Weights& weights;
   const Kernels& kernels;
+  Products products;
   int threads;
 
   const CpuWeight* weight(WeightId id) const;

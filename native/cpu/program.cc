@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cpu/backend.h"
 #include "runtime/error.h"
 
 namespace deepcache::cpu {
@@ -17,14 +18,13 @@ const float* OpContext::vector(WeightId id) const {
 }
 
 CpuProgram::CpuProgram(const Plan& plan, Weights& weights, Buffer& arena,
-                       const std::vector<Binding>& bindings, const Kernels& kernels,
-                       ThreadPool& pool)
+                       const std::vector<Binding>& bindings, CpuBackend& backend)
     : Program(plan),
       placements_(place_tensors(plan, arena, bindings, Type::f32)),
       tensors_(placements_.size()),
       labels_(labels_by_tensor(plan)),
-      pool_(pool) {
-  const OpContext context{plan, weights, kernels, pool.threads()};
+      pool_(backend.pool()) {
+  const OpContext context{plan, weights, backend.kernels(), backend.products(), pool_.threads()};
   size_t shared = 0;
   for (const Op& op : plan.ops()) {
     steps_.push_back({op.visit([&](const auto& op) { return make_op(op, context); }), op.output()});

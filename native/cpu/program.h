@@ -8,10 +8,12 @@
 
 namespace deepcache::cpu {
 
+class CpuBackend;
+
 class CpuProgram : public Program {
  public:
   CpuProgram(const Plan& plan, Weights& weights, Buffer& arena,
-             const std::vector<Binding>& bindings, const Kernels& kernels, ThreadPool& pool);
+             const std::vector<Binding>& bindings, CpuBackend& backend);
 
  protected:
   void run_ops(OpRange ops, int step, const CancelFlag* cancel, const Tap* tap) override;

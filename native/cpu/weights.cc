@@ -15,9 +15,23 @@ constexpr size_t kChunk = 64 * 1024;  // values of an item, for plain copies
 
 bool is_matrix(Recipe recipe) { return recipe != Recipe::vector && recipe != Recipe::table; }
 
-size_t rows_of_panel(const WeightSpec& spec) {
+// What a matrix is multiplied as on a backend of `products`.
+Products products_of(const WeightSpec& spec, Products products) {
+  const bool fits = products == Products::bf16  ? !spec.full && is_matrix(spec.recipe)
+                    : products == Products::fp8 ? spec.fp8
+                                                : false;
+  return fits ? products : Products::fp32;
+}
+
+// Rows of a panel for each tap.
+size_t rows_of_tap(const WeightSpec& spec, Products products) {
+  const size_t in = size_t(spec.in);
+  return products == Products::bf16 ? (in + kBf16Depth - 1) / kBf16Depth * kBf16Depth : in;
+}
+
+size_t rows_of_panel(const WeightSpec& spec, Products products) {
   const size_t taps = spec.recipe == Recipe::upsample ? 16 : size_t(spec.kernel_h) * spec.kernel_w;
-  return taps * spec.in;
+  return taps * rows_of_tap(spec, products);
 }
 
 int count_panels(const WeightSpec& spec, const Kernels& kernels) {
@@ -71,24 +85,48 @@ void sum_phase(const float* taps9, size_t stride, int phase, int tap, int width,
       for (int i = 0; i < width; i++) out[i] += taps9[(y * 3 + x) * stride + i];
 }
 
+// Rows [c0, c0 + channels) of each tap of a panel as pairs. turned: [channel][tap][lane]. `sums`:
+// two panels' widths of scratch.
+void pack_pairs(const CpuWeight& weight, const WeightSpec& spec, const Kernels& kernels,
+                const float* turned, size_t c0, size_t channels, float* sums, Bf16* out) {
+  const size_t width = kernels.panel;
+  const bool upsample = spec.recipe == Recipe::upsample;
+  const size_t taps = size_t(spec.kernel_h) * spec.kernel_w, kept = upsample ? 16 : taps;
+  for (size_t t = 0; t < kept; t++)
+    for (size_t c = 0; c < channels; c += 2) {
+      const float* rows[2];
+      for (size_t i = 0; i < 2; i++) {
+        const float* const from = turned + (c + i) * taps * width;
+        float* const sum = sums + i * width;
+        rows[i] = upsample ? sum : from + t * width;
+        if (c + i == channels)
+          std::fill(sum, sum + width, 0.0f), rows[i] = sum;  // odd channels
+        else if (upsample)
+          sum_phase(from, width, int(t) / 4, int(t) % 4, int(width), sum);
+      }
+      kernels.bf16->pair(rows[0], rows[1], out + (t * (weight.k / kept) + c0 + c) * width);
+    }
+}
+
 void pack_panel(CpuWeight& weight, const WeightSpec& spec, const SourceRows& rows,
                 const Kernels& kernels, int panel, float* scratch) {
   const size_t taps = size_t(spec.kernel_h) * spec.kernel_w, width = kernels.panel;
-  const size_t channels = std::max<size_t>(1, kBlock / taps);  // of a block
+  const size_t channels = std::max<size_t>(2, kBlock / taps / 2 * 2);  // of a block
   const size_t row_floats = taps * spec.in;
   float* const read = scratch;                         // [lane][channel][tap]
   float* const turned = scratch + width * row_floats;  // [channel][tap][lane] of a block
   float* const out = weight.values.floats() + panel * weight.k * width;
   read_panel(spec, rows, kernels, panel, row_floats, read);
-  if (weight.fp8)
+  if (weight.products == Products::fp8)
     for (size_t lane = 0; lane < width; lane++) {
       float* const row = read + lane * row_floats;
       const E4m3Scale of(kernels.largest(row, row_floats));
       kernels.round_to_e4m3(row, row, row_floats, of.factor, of.scale);
     }
   std::vector<const float*> pointers(width);
+  const bool is_bf16 = weight.products == Products::bf16;
   // Without taps the turned block is what is wanted.
-  const bool in_place = taps == 1 && spec.recipe != Recipe::upsample;
+  const bool in_place = taps == 1 && spec.recipe != Recipe::upsample && !is_bf16;
   for (size_t c0 = 0; c0 < size_t(spec.in); c0 += channels) {
     const size_t some = std::min(channels, spec.in - c0), count = some * taps;
     for (size_t lane = 0; lane < width; lane++)
@@ -98,6 +136,11 @@ void pack_panel(CpuWeight& weight, const WeightSpec& spec, const SourceRows& row
       continue;
     }
     kernels.transpose(pointers.data(), int(width), int(count), turned, int(width));
+    if (is_bf16) {
+      Bf16* const pairs = reinterpret_cast<Bf16*>(weight.values.data()) + panel * weight.k * width;
+      pack_pairs(weight, spec, kernels, turned, c0, some, turned + some * taps * width, pairs);
+      continue;
+    }
     for (size_t c = 0; c < some; c++) {
       const float* from = turned + c * taps * width;
       if (spec.recipe == Recipe::upsample) {
@@ -114,16 +157,20 @@ void pack_panel(CpuWeight& weight, const WeightSpec& spec, const SourceRows& row
 
 }  // namespace
 
-size_t packed_bytes(const WeightSpec& spec, const Kernels& kernels) {
+size_t packed_bytes(const WeightSpec& spec, const Kernels& kernels, Products products) {
   if (!is_matrix(spec.recipe)) return (spec.count() + kLine - 1) / kLine * kLine * sizeof(float);
-  return size_t(count_panels(spec, kernels)) * rows_of_panel(spec) * kernels.panel * sizeof(float);
+  products = products_of(spec, products);
+  const size_t each = products == Products::bf16 ? sizeof(Bf16) : sizeof(float);
+  return size_t(count_panels(spec, kernels)) * rows_of_panel(spec, products) * kernels.panel * each;
 }
 
-CpuWeight::CpuWeight(const WeightSpec& spec, const Kernels& kernels, bool fp8)
-    : recipe(spec.recipe), fp8(fp8 && spec.fp8), values(packed_bytes(spec, kernels)) {
+CpuWeight::CpuWeight(const WeightSpec& spec, const Kernels& kernels, Products wanted)
+    : recipe(spec.recipe),
+      products(products_of(spec, wanted)),
+      values(packed_bytes(spec, kernels, wanted)) {
   if (!is_matrix(recipe)) return;
   panels = count_panels(spec, kernels);
-  k = rows_of_panel(spec);
+  k = rows_of_panel(spec, products);
 }
 
 void pack(CpuWeight& weight, const WeightSpec& spec,
@@ -148,7 +195,8 @@ void pack(CpuWeight& weight, const WeightSpec& spec,
     throw Error(ErrorCode::kInternal, "weights: the upsample recipe is for 3x3 kernels");
   const size_t taps = size_t(spec.kernel_h) * spec.kernel_w;
   const SourceRows rows(sources, taps * spec.in);
-  const size_t scratch = (taps * spec.in + std::max(kBlock, taps)) * kernels.panel;
+  // What is read, a block turned (at least two channels) and two rows.
+  const size_t scratch = (taps * spec.in + std::max(kBlock, 2 * taps) + 2) * kernels.panel;
   pool.run(weight.panels, [&](int panel, int thread) {
     pack_panel(weight, spec, rows, kernels, panel, pool.scratch(thread, scratch));
   });

@@ -53,7 +53,7 @@ Plan plan_controlnet(const UnetConfig& config, const UnetShape& shape) {
   blocks.count_embeddings();
   plan.count(plan_control_hint(config, shape.batch, shape.height, shape.width).macs());
   const auto give = [&](Tensor x, const std::string& name, int skip) {
-    const Tensor y = record.conv(x, name, {.out = x.shape.c, .sensitive = true});
+    const Tensor y = record.conv(x, name, {.out = x.shape.c, .least = Bits::sixteen});
     record.label(y, name);
     plan.make_external(y, {PortKind::residual, skip}, Type::activation);
     plan.mark(mark_behind(skip));

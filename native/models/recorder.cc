@@ -1,5 +1,6 @@
 #include "recorder.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "../runtime/checked.h"
@@ -26,8 +27,10 @@ Macs norm_macs(const Shape& shape) { return {2.0 * double(shape.count()), 0}; }
 
 // GPUs read 16 bytes of a pixel at a time. The phases of an upsampling convolution have sums of
 // taps for weights, which would need scales of their own.
-bool Recorder::takes_fp8(const WeightSpec& spec) const {
-  return fp8_ && spec.in % 16 == 0 && spec.recipe != Recipe::upsample;
+void Recorder::set_bits(WeightSpec& spec, Bits least) const {
+  least = std::max(least, least_);
+  spec.fp8 = least == Bits::eight && spec.in % 16 == 0 && spec.recipe != Recipe::upsample;
+  spec.full = least == Bits::all;
 }
 
 Tensor Recorder::conv(Tensor x, const std::string& name, const ConvOptions& o) {
@@ -51,7 +54,7 @@ Tensor Recorder::conv(Tensor x, const std::string& name, const ConvOptions& o) {
   spec.kernel_w = kernel_w;
   spec.frames = o.column;
   spec.linear = o.linear;
-  spec.fp8 = takes_fp8(spec) && !o.sensitive;
+  set_bits(spec, o.least);
 
   Conv op;
   op.y = plan_.temporary(out);
@@ -89,7 +92,7 @@ Tensor Recorder::linears(Tensor x, const std::vector<std::string>& names,
   spec.out = sum(outs);
   spec.rows = outs;
   spec.linear = linear;
-  spec.fp8 = takes_fp8(spec);
+  set_bits(spec, Bits::eight);
   const double rows = double(x.shape.rows());
   std::vector<std::string> biases;
   for (size_t i = 0; i < names.size(); ++i) {

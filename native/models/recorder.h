@@ -10,6 +10,9 @@
 
 namespace deepcache {
 
+// The fewest bits that a layer's products may be of, where a backend has a choice.
+enum class Bits : uint8_t { eight, sixteen, all };
+
 struct ConvOptions {
   int out = 0;
   int kernel = 1, stride = 1;
@@ -27,7 +30,7 @@ struct ConvOptions {
   bool column = false;  // along a video's frames: kernel x 1, padded along the height only
   float scale = 1;      // of the layer's output, before the residual is added
   float residual_scale = 1;
-  bool sensitive = false;  // never of e4m3
+  Bits least = Bits::eight;
 };
 
 // Where the sequences of an attention lie; see Attention.
@@ -46,8 +49,8 @@ struct GroupNormOptions {
 
 class Recorder {
  public:
-  // `fp8`: backends of that type multiply by e4m3 in layers that are not sensitive.
-  explicit Recorder(Plan& plan, bool fp8 = false) : plan_(plan), fp8_(fp8) {}
+  // `least`: of every layer.
+  explicit Recorder(Plan& plan, Bits least = Bits::sixteen) : plan_(plan), least_(least) {}
 
   Plan& plan() { return plan_; }
 
@@ -86,10 +89,10 @@ class Recorder {
   void label(Tensor tensor, const std::string& name) { plan_.label(tensor, name); }
 
  private:
-  bool takes_fp8(const WeightSpec& spec) const;
+  void set_bits(WeightSpec& spec, Bits least) const;
 
   Plan& plan_;
-  const bool fp8_;
+  const Bits least_;
 };
 
 }  // namespace deepcache

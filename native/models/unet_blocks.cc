@@ -12,7 +12,7 @@ constexpr float kAddedKvEpsilon = 1e-5f;
 
 UnetBlocks::UnetBlocks(const UnetConfig& config, const UnetLayout& layout, const UnetShape& shape,
                        Plan& plan)
-    : config_(config), layout_(layout), shape_(shape), record_(plan, true) {
+    : config_(config), layout_(layout), shape_(shape), record_(plan, Bits::eight) {
   time_ =
       plan.external(PortKind::time, {shape.time_rows, 1, 1, layout.time_width}, Type::f32, true);
 }
@@ -32,7 +32,7 @@ Tensor UnetBlocks::conv_in(Tensor sample, Tensor hint) {
                                 {.out = config_.channels[0],
                                  .kernel = config_.conv_in_kernel,
                                  .residual = hint,
-                                 .sensitive = true});
+                                 .least = Bits::all});
   record_.label(x, "conv_in");
   return x;
 }
@@ -83,7 +83,7 @@ void UnetBlocks::out(Tensor x) {
   x = activated_norm(x, "conv_norm_out", {}, config_.epsilon);
   x = record_.conv(
       x, "conv_out",
-      {.out = config_.out_channels, .kernel = config_.conv_out_kernel, .sensitive = true});
+      {.out = config_.out_channels, .kernel = config_.conv_out_kernel, .least = Bits::all});
   record_.label(x, "conv_out");
   plan().make_external(x, PortKind::out);
 }
@@ -157,8 +157,8 @@ Tensor UnetBlocks::resnet(const UnetResnet& layer, Tensor x, Tensor skip, int re
   const int in = x.shape.c + (skip ? skip.shape.c : 0);
   Tensor residual = x;
   if (in != channels) {
-    residual =
-        record_.conv(x, name + ".conv_shortcut", {.out = channels, .x2 = skip, .sensitive = true});
+    residual = record_.conv(x, name + ".conv_shortcut",
+                            {.out = channels, .x2 = skip, .least = Bits::sixteen});
   } else if (skip) {
     residual = record_.concat(x, skip);
   }

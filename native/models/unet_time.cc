@@ -12,7 +12,7 @@ namespace {
 class TimeRecorder {
  public:
   TimeRecorder(const UnetConfig& config, int rows, int samples, Plan& plan)
-      : config_(config), rows_(rows), samples_(samples), plan_(plan), record_(plan) {}
+      : config_(config), rows_(rows), samples_(samples), plan_(plan), record_(plan, Bits::all) {}
 
   Tensor time_embedding();
   Tensor class_embedding();

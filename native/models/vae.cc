@@ -78,7 +78,7 @@ class VaeHalf {
   Tensor out(Tensor x, int channels) {
     x = record_.group_norm(x, prefix_ + ".conv_norm_out",
                            {.groups = config_.groups, .epsilon = kEpsilon, .silu = true});
-    return conv(x, "conv_out", {.out = channels, .kernel = 3});
+    return conv(x, "conv_out", {.out = channels, .kernel = 3, .least = Bits::all});
   }
 
   Recorder& record() { return record_; }
@@ -159,7 +159,7 @@ Plan plan_vae_encode(const VaeConfig& config, int batch, int height, int width) 
   Plan plan;
   VaeHalf encoder(config, "encoder", plan);
   Tensor x = plan.external(PortKind::image, {batch, height, width, config.in_channels});
-  x = encoder.conv(x, "conv_in", {.out = config.channels[0], .kernel = 3});
+  x = encoder.conv(x, "conv_in", {.out = config.channels[0], .kernel = 3, .least = Bits::all});
   for (size_t level = 0; level < config.channels.size(); ++level) {
     const std::string block = numbered("encoder.down_blocks", level);
     const int channels = config.channels[level];
@@ -172,7 +172,8 @@ Plan plan_vae_encode(const VaeConfig& config, int batch, int height, int width) 
   }
   x = encoder.out(encoder.mid(x), 2 * config.latent_channels);
   if (config.quant_conv)
-    x = encoder.record().conv(x, "quant_conv", {.out = 2 * config.latent_channels});
+    x = encoder.record().conv(x, "quant_conv",
+                              {.out = 2 * config.latent_channels, .least = Bits::all});
   plan.make_external(x, PortKind::moments);
   plan.finish();
   return plan;
@@ -187,10 +188,12 @@ Plan plan_vae_decode(const VaeConfig& config, int batch, int height, int width,
   if (config.codes > 0 && options.quantize)
     x = decoder.record().nearest_code(x, "quantize.embedding", config.codes);
   if (config.post_quant_conv) {
-    x = decoder.record().conv(x, "post_quant_conv", {.out = config.latent_channels});
+    x = decoder.record().conv(x, "post_quant_conv",
+                              {.out = config.latent_channels, .least = Bits::all});
     plan.label(x, "post_quant_conv");
   }
-  x = decoder.conv(x, "conv_in", {.out = config.decoder_channels.back(), .kernel = 3});
+  x = decoder.conv(x, "conv_in",
+                   {.out = config.decoder_channels.back(), .kernel = 3, .least = Bits::all});
   x = decoder.mid(x);
   const size_t levels = config.decoder_channels.size();
   std::optional<MaskCondition> kept;

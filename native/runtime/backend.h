@@ -144,7 +144,11 @@ class Backend {
   virtual void synchronize() = 0;
 };
 
-// `threads` 0: one for each core that the process may use. `fp8`: see Backend::fp8.
-std::unique_ptr<Backend> make_cpu_backend(int threads, bool fp8 = false);
+// What the CPU's products are of; all else is fp32. bf16: all matrices but those that want full
+// precision (WeightSpec::full), and attention. fp8: see Backend::fp8.
+enum class Products : uint8_t { fp32, bf16, fp8 };
+const char* to_string(Products products);
+// `threads` 0: one for each core that the process may use.
+std::unique_ptr<Backend> make_cpu_backend(int threads, Products products = Products::fp32);
 
 }  // namespace deepcache

@@ -11,6 +11,11 @@ namespace deepcache {
 bool has_avx2();
 // AVX-512 F, BW, DQ and VL, and all of has_avx2().
 bool has_avx512();
+// AVX512_BF16, and all of has_avx512().
+bool has_avx512_bf16();
+// AMX's tiles and their products of bf16, and all of has_avx512_bf16(). Asks the system, once, to
+// let the process use them: Linux 5.16 or newer, nobody else.
+bool has_amx_bf16();
 #endif
 
 }  // namespace deepcache

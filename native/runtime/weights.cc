@@ -126,7 +126,7 @@ bool fits(const std::vector<int64_t>& shape, const WeightSpec& spec) {
 
 bool WeightSpec::operator<(const WeightSpec& other) const {
   const auto key = [](const WeightSpec& s) {
-    return std::tie(s.recipe, s.names, s.out, s.in, s.kernel_h, s.kernel_w, s.fp8);
+    return std::tie(s.recipe, s.names, s.out, s.in, s.kernel_h, s.kernel_w, s.fp8, s.full);
   };
   return key(*this) < key(other);
 }

@@ -38,6 +38,8 @@ struct WeightSpec {
   // Backends of fp8 (Backend::fp8) multiply it by e4m3, and keep its rows as such, each with a
   // scale: docs/fp8.md. For the recipes matrix and geglu.
   bool fp8 = false;
+  // Backends whose products are of bf16 keep it in fp32, if they have a choice.
+  bool full = false;
 
   // The shape that the published model gives to names[i].
   std::vector<int64_t> published_shape(size_t i) const;

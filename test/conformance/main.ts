@@ -13,7 +13,8 @@ const USAGE = `npm run conformance -- FOLDER [--device cpu] [--dtype fp16] [--fi
 
 Runs the goldens at FOLDER and below.
   --device   where the models run: cpu (default), cuda, cuda:N, auto
-  --dtype    on a GPU: fp16 (default) or bf16, held against the limits of precision.ts
+  --dtype    on a GPU: fp16 (default) or bf16, on the CPU: fp32 (default) or bf16; 16 bits are held against the limits
+             of precision.ts
   --filter   only cases whose name, FAMILY/PART/ID, matches the regular expression
   --json     write every case with all that was compared to FILE
   --accept   failures of the cases that FILE lists (for all types, or the dtype) are told apart and do not count;

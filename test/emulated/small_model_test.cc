@@ -92,7 +92,8 @@ void check_small(int device, ActivationType type, const char* json, int size,
   const UnetConfig config = UnetConfig::parse(json);
   const auto weights = synthetic(config);
   const auto gpu = std::make_shared<ReportingBackend>(*deepcache_cuda_api(), device, type, fp8);
-  Unet reference(config, weights, std::shared_ptr(make_cpu_backend(1, fp8)));
+  Unet reference(config, weights,
+                 std::shared_ptr(make_cpu_backend(1, fp8 ? Products::fp8 : Products::fp32)));
   Unet unet(config, weights, gpu);
   const int batch = 2, tokens = 77;
   const auto sample = numbers("sample", {batch, 4, size, size});

@@ -6,23 +6,38 @@
 #include "test.h"
 #include "test/ops/op_cases.h"
 
+// The kernels of AMX with a reference of its instructions: amx_reference.cc.
+namespace deepcache::cpu::amx_reference {
+extern const Bf16Kernels bf16_kernels;
+}
+
 namespace deepcache::test {
 namespace {
 
-void run_all(const char* isa, bool fp8 = false) {
-  const cpu::Kernels* kernels = cpu::find_kernels(isa);
-  if (!kernels) throw Skip(std::string("this processor does not run ") + isa);
+void run_all(const cpu::Kernels& kernels, Products products) {
   std::string problems;
   for (const int threads : {1, 2, 3}) {
-    cpu::CpuBackend backend(threads, *kernels, fp8);
+    cpu::CpuBackend backend(threads, kernels, products);
     for (const OpCase& test : op_cases()) {
-      if (fp8 && test.name.find("fp8") == std::string::npos) continue;
-      const std::string problem = check_case(test, backend);
+      if (products == Products::fp8 && test.name.find("fp8") == std::string::npos) continue;
+      CheckOptions options;
+      if (products == Products::bf16) {
+        options.is_short = true;
+        // The weights of a softmax are rounded: by 2^-9 at most, and by less in the mean.
+        if (test.name.starts_with("attention")) options.tolerance = 3e-3;
+      }
+      const std::string problem = check_case(test, backend, options);
       if (!problem.empty())
         problems += "\n  " + test.name + ", " + std::to_string(threads) + " threads: " + problem;
     }
   }
   if (!problems.empty()) throw Failure(problems);
+}
+
+void run_all(const char* isa, Products products = Products::fp32) {
+  const cpu::Kernels* kernels = cpu::find_kernels(isa);
+  if (!kernels) throw Skip(std::string("this processor does not run ") + isa);
+  run_all(*kernels, products);
 }
 
 }  // namespace
@@ -31,7 +46,7 @@ TEST(cpu_gelu_of_infinity) {
   for (const char* isa : {"baseline", "avx2", "avx512"}) {
     const cpu::Kernels* kernels = cpu::find_kernels(isa);
     if (!kernels) continue;
-    cpu::CpuBackend backend(1, *kernels, false);
+    cpu::CpuBackend backend(1, *kernels);
     const std::vector<float> out = gelu_of(backend, {INFINITY, 3e38f, NAN});
     CHECK_EQ(out[0], INFINITY);
     CHECK_EQ(out[1], 3e38f);
@@ -42,8 +57,18 @@ TEST(cpu_gelu_of_infinity) {
 TEST(cpu_ops_baseline) { run_all("baseline"); }
 TEST(cpu_ops_avx2) { run_all("avx2"); }
 TEST(cpu_ops_avx512) { run_all("avx512"); }
-TEST(cpu_ops_fp8_baseline) { run_all("baseline", true); }
-TEST(cpu_ops_fp8_avx2) { run_all("avx2", true); }
-TEST(cpu_ops_fp8_avx512) { run_all("avx512", true); }
+TEST(cpu_ops_fp8_baseline) { run_all("baseline", Products::fp8); }
+TEST(cpu_ops_fp8_avx2) { run_all("avx2", Products::fp8); }
+TEST(cpu_ops_fp8_avx512) { run_all("avx512", Products::fp8); }
+TEST(cpu_ops_bf16_baseline) { run_all("baseline", Products::bf16); }
+TEST(cpu_ops_bf16_avx2) { run_all("avx2", Products::bf16); }
+TEST(cpu_ops_bf16_avx512) { run_all("avx512", Products::bf16); }
+TEST(cpu_ops_bf16_avx512_bf16) { run_all("avx512_bf16", Products::bf16); }
+TEST(cpu_ops_bf16_amx) { run_all("amx", Products::bf16); }
+TEST(cpu_ops_bf16_amx_by_reference) {
+  cpu::Kernels kernels = *cpu::find_kernels("baseline");
+  kernels.bf16 = &cpu::amx_reference::bf16_kernels;
+  run_all(kernels, Products::bf16);
+}
 
 }  // namespace deepcache::test

@@ -65,8 +65,9 @@ TEST(fp8_layers_take_most_of_the_time) {
 TEST(fp8_samples_do_not_depend_on_their_batch) {
   const auto source = synthetic_weights(weight_plans(config()));
   const auto make = [&](bool fp8) {
-    return std::make_unique<Unet>(config(), source,
-                                  std::shared_ptr<Backend>(make_cpu_backend(2, fp8)));
+    return std::make_unique<Unet>(
+        config(), source,
+        std::shared_ptr<Backend>(make_cpu_backend(2, fp8 ? Products::fp8 : Products::fp32)));
   };
   const auto unet = make(true);
   auto sample = values("sample", {2, 4, 8, 8});

@@ -11,8 +11,18 @@ double OpBuilder::random() {
   return double(seed_ >> 8) / double(1 << 23) - 1;
 }
 
+namespace {
+
+// The fewest bits that make a difference are those of `unit`.
+float shortened(double value, double unit) { return float(std::floor(value / unit) * unit); }
+
+}  // namespace
+
 Tensor OpBuilder::input(Shape shape, double scale, double offset) {
-  return external_input(shape, [&](size_t) { return float(random() * scale + offset); });
+  return external_input(shape, [&](size_t) {
+    const double value = random() * scale + offset;
+    return is_short_ ? shortened(value, std::ldexp(1, std::ilogb(value) - 7)) : float(value);
+  });
 }
 
 Tensor OpBuilder::short_input(Shape shape) {
@@ -81,7 +91,10 @@ WeightId OpBuilder::weight(Recipe recipe, int out, int in, int kernel_h, int ker
     const double scale = recipe == Recipe::vector ? 1 : 1.7 / std::sqrt(double(row));
     stored.bytes.resize(count * bytes_of(type));
     for (size_t i = 0; i < count; i++) {
-      const float value = float(random() * scale);
+      const double exact = random() * scale;
+      const float value = is_short_ && recipe != Recipe::vector
+                              ? shortened(exact, std::ldexp(1, std::ilogb(scale) - 5))
+                              : float(exact);
       if (type == Type::f32) {
         std::memcpy(stored.bytes.data() + i * 4, &value, 4);
       } else {  // bf16: the upper half
@@ -125,7 +138,7 @@ const std::vector<OpCase>& op_cases() {
 
 CaseResult run_case(const OpCase& test, Backend& backend, const CheckOptions& options) {
   CaseResult out;
-  OpBuilder builder(12345, options.staged);
+  OpBuilder builder(12345, options.staged, options.is_short);
   const Op op = test.record(builder);
   Plan& plan = builder.plan;
   const Tensor result = builder.finish(op);

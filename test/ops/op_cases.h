@@ -18,7 +18,10 @@ class OpBuilder {
  public:
   // `staged`: the op reads and writes temporaries (of the backend's own type), copied from and to
   // the external ones, which are fp32.
-  explicit OpBuilder(unsigned seed, bool staged = false) : staged_(staged), seed_(seed) {}
+  // `is_short`: values of matrices and inputs have so few bits that bf16 holds them, and those of
+  // matrices sums of four.
+  explicit OpBuilder(unsigned seed, bool staged = false, bool is_short = false)
+      : staged_(staged), is_short_(is_short), seed_(seed) {}
 
   // Uniform in [-1, 1) * scale + offset.
   Tensor input(Shape shape, double scale = 1, double offset = 0);
@@ -47,7 +50,7 @@ class OpBuilder {
   class Source;
   Tensor external_input(Shape shape, const std::function<float(size_t index)>& value);
 
-  bool staged_;
+  bool staged_, is_short_;
   unsigned seed_;
   std::map<std::string, Stored> stored_;
 };
@@ -66,8 +69,8 @@ DEEPCACHE_OPS(DEEPCACHE_OP)
 const std::vector<OpCase>& op_cases();  // all
 
 struct CheckOptions {
-  double tolerance = 0;  // 0: the case's own
-  bool staged = false;   // see OpBuilder
+  double tolerance = 0;                   // 0: the case's own
+  bool staged = false, is_short = false;  // see OpBuilder
 };
 
 struct CaseResult {

@@ -1,7 +1,7 @@
 import { unetDefaults } from '../../configs/unet-size.js';
 import { native } from '../../native/binding.js';
 import { finish } from '../../native/device.js';
-import type { PlanInfo, UnetPlanInfo, VaePlanInfo, VaeSize } from '../../native/types.js';
+import type { PlanInfo, TensorShape, UnetPlanInfo, VaePlanInfo, VaeSize } from '../../native/types.js';
 import { countParameters } from './component.js';
 
 /** What a run needs, in bytes: one image or video of the model's own size, with classifier-free guidance. */
@@ -11,6 +11,8 @@ export interface MemoryNeed {
   height: number;
   /** Of all networks, as they are kept for computing. */
   weights: number;
+  /** The same with dtype 'bf16'. */
+  weightsBf16: number;
   /** Activations and buffers of the U-Net and of the decoder. */
   unet: number;
   decoder: number;
@@ -48,13 +50,19 @@ async function plans(
   width: number;
   unetPlan: UnetPlanInfo;
   vaePlan?: VaePlanInfo;
+  /** Of the U-Net and the autoencoder. */
+  weightsBf16: number;
 }> {
   const { height, width, contextLength, frames = 1 } = unetDefaults(JSON.parse(unet));
   const size = { batch: GUIDED * frames, height, width, contextLength, frames };
   const unetPlan = await finish(() => native().planUnet(unet, size), signal);
   // A video's frames are decoded at once.
   const vaePlan = vae && (await planVae(vae, { batch: frames, height, width }, signal));
-  return { height, width, unetPlan, ...(vaePlan && { vaePlan }) };
+  const dtype = 'bf16';
+  const unetBf16 = await finish(() => native().planUnet(unet, { ...size, dtype }, false), signal);
+  const vaeBf16 = vae ? await planVae(vae, { batch: frames, height, width, dtype }, signal) : undefined;
+  const weightsBf16 = unetBf16.weightBytes + (vaeBf16?.weightBytes ?? 0);
+  return { height, width, unetPlan, ...(vaePlan && { vaePlan }), weightsBf16 };
 }
 
 function planVae(config: string, size: VaeSize, signal: AbortSignal | undefined): Promise<VaePlanInfo> {
@@ -66,7 +74,7 @@ export async function needsOf(
   configs: Configs,
   signal?: AbortSignal,
 ): Promise<{ memory: MemoryNeed; branches: BranchNeed[] }> {
-  const { height, width, unetPlan, vaePlan } = await plans(configs, signal);
+  const { height, width, unetPlan, vaePlan, weightsBf16 } = await plans(configs, signal);
   const scale = configs.vae ? 2 ** (JSON.parse(configs.vae).block_out_channels.length - 1) : 8;
   const { textEncoder } = configs;
   const text = textEncoder ? native().weightShapes('text_encoder', textEncoder) : [];
@@ -87,6 +95,7 @@ export async function needsOf(
       width: width * scale,
       height: height * scale,
       weights,
+      weightsBf16: weightsBf16 + 4 * countParameters(text) - 2 * countParameters(text.filter(isMatrix)),
       unet,
       decoder,
       total: weights + unet + decoder,
@@ -100,6 +109,11 @@ export async function needsOf(
       share: complete / unetPlan.full.complete,
     })),
   };
+}
+
+/** Of a text encoder: what is multiplied. Embeddings are looked up in fp32. */
+function isMatrix({ name, shape }: TensorShape): boolean {
+  return shape.length > 1 && !name.includes('embedding');
 }
 
 function bytesOf({ arenaBytes, externalBytes }: PlanInfo): number {

@@ -68,11 +68,20 @@ function componentTable(components: readonly ComponentReport[]): string {
   return formatTable([['component', 'class', 'parameters', 'types', 'size', 'files'], ...rows]);
 }
 
-function memoryText({ width, height, weights, unet, decoder, total, large }: MemoryNeed): string {
+function memoryText({
+  width,
+  height,
+  weights,
+  weightsBf16,
+  unet,
+  decoder,
+  total,
+  large,
+}: MemoryNeed): string {
   const own = `${width}x${height}`;
   return (
     `memory for one image of ${own} with guidance, on the CPU: ${formatBytes(total)} ` +
-    `(weights ${formatBytes(weights)}, U-Net ${formatBytes(unet)}, decoder ${formatBytes(decoder)})\n` +
+    `(weights ${formatBytes(weights)}, with dtype bf16 ${formatBytes(weightsBf16)}, U-Net ${formatBytes(unet)}, decoder ${formatBytes(decoder)})\n` +
     (large
       ? `decoding ${large.width}x${large.height} takes ${formatBytes(large.decoder)}, ` +
         `in tiles of ${own} (vaeTiling) ${formatBytes(large.tiledDecoder)}\n`

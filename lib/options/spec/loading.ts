@@ -6,7 +6,10 @@ import { checkMaxPending } from '../../pipelines/call-queue.js';
 import * as kinds from '../kinds.js';
 import { option } from '../option.js';
 
-/** Types of a GPU's arithmetic; 'auto' is fp16. The CPU computes in fp32. 'fp8' is for most products of U-Nets. */
+/**
+ * Types of arithmetic; 'auto' is fp16 on a GPU and fp32 on the CPU. 'bf16' is for nearly all products on the CPU, 'fp8' for most
+ * products of U-Nets.
+ */
 export type Dtype = 'auto' | 'fp32' | 'fp16' | 'bf16' | 'fp8';
 /** All of them. */
 export const DTYPES = ['auto', 'fp32', 'fp16', 'bf16', 'fp8'] as const satisfies readonly Dtype[];
@@ -31,16 +34,16 @@ export const LOAD_OPTIONS = {
       help: 'auto, cpu, cuda or cuda:N; see `deepcache inspect devices` (default: auto)',
     },
   }),
-  /** Type of the GPU's arithmetic; the CPU computes in fp32. 'fp8' is for most products of U-Nets, on either. */
+  /** Type of the arithmetic: on the CPU fp32, 'bf16' or 'fp8', on a GPU fp16, 'bf16' or 'fp8'. See DeviceOptions. */
   dtype: option({
     kind: kinds.choice(DTYPES, 'dtype'),
     families,
-    help: "type of the GPU's arithmetic; [fp8](fp8.md) is for most products of U-Nets, on the CPU too",
+    help: 'type of the arithmetic; the CPU takes fp32, [bf16](bf16.md) and [fp8](fp8.md), a GPU fp16, bf16 and fp8',
     fallback: "'auto'",
     flag: {
       spelling: '--dtype <type>',
       group: 'model',
-      help: "type of the GPU's arithmetic: auto, fp32, fp16, bf16, or fp8 for most products (default: auto)",
+      help: 'type of the arithmetic: auto, fp32, fp16, bf16, or fp8 for most products (default: auto)',
     },
   }),
   /** CPU threads; by default one for each core that the process may use. */

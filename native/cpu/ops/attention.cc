@@ -15,6 +15,9 @@ constexpr double kLeastWork = 1e6;        // multiply-adds that are worth an ite
 class AttentionOp : public CpuOp {
  public:
   AttentionOp(const Attention& op, const OpContext& context) : op_(op), kernels_(context.kernels) {
+    const bool is_bf16 = context.products == Products::bf16;
+    attend_ = is_bf16 ? kernels_.bf16->attention : kernels_.attention;
+    const auto scratch = is_bf16 ? kernels_.bf16->attention_scratch : kernels_.attention_scratch;
     const int panels = (op.query.length + kernels_.panel - 1) / kernels_.panel;
     const int fitting = int(kMaxOutput / (size_t(op.head_width) * kernels_.panel));
     const int most = std::clamp(fitting, 1, kMaxPanels);
@@ -26,6 +29,7 @@ class AttentionOp : public CpuOp {
     blocks_ = blocks;
     units_ = heads * blocks;
     queries_ = (panels + blocks - 1) / blocks * kernels_.panel;
+    scratch_ = scratch(queries_, op.head_width);
     const double work = 2.0 * queries_ * op.key.length * op.head_width;
     const size_t most_units = std::max<size_t>(1, units_ / (8 * size_t(context.threads)));
     per_item_ = std::clamp<size_t>(size_t(kLeastWork / work), 1, most_units);
@@ -36,8 +40,7 @@ class AttentionOp : public CpuOp {
     context.pool.run(
         int(items),
         [&](int index, int thread) {
-          float* scratch =
-              context.pool.scratch(thread, kernels_.attention_scratch(queries_, op_.head_width));
+          float* scratch = context.pool.scratch(thread, scratch_);
           const size_t last = std::min(units_, (index + 1) * per_item_);
           for (size_t unit = index * per_item_; unit < last; unit++)
             run_unit(context, unit, scratch);
@@ -71,13 +74,15 @@ class AttentionOp : public CpuOp {
     job.causal = op_.causal;
     job.scratch = scratch;
     job.cancel = context.cancel;
-    kernels_.attention(job);
+    attend_(job);
   }
 
   Attention op_;
   const Kernels& kernels_;
   size_t blocks_ = 1, units_ = 0, per_item_ = 1;
   int queries_ = 0;  // of a unit
+  void (*attend_)(const AttentionJob&);
+  size_t scratch_;  // floats
 };
 
 }  // namespace
