@@ -261,7 +261,7 @@ Napi::Value plan_t2i_adapter(const Napi::CallbackInfo& info) {
     const int batch = int(size["batch"].integer(1, kMaxBatch));
     const int height = int(size["height"].integer(1, kMaxPixels));
     const int width = int(size["width"].integer(1, kMaxPixels));
-    const DeviceSizes sizes = sizes_on(names_gpu(size));
+    const DeviceSizes sizes = sizes_on(Place(size));
     const PlanCost cost(deepcache::plan_t2i_adapter(config, batch, height, width), sizes);
     const WeightCost weights(weight_plans(config), sizes);
     Napi::Object out = weights.object(info.Env());

@@ -34,7 +34,7 @@ const LIMITS = {
 
 // Kinds whose numbers a device computes; all others are the host's in any precision.
 const CALLS =
-  /^(text_encoder|encode_prompt|unet|unet(_motion)?_intermediate|vae_\w+|deepcache_unet(_inputs)?|ip_adapter|clip_vision|(ddpm|ldm)\/(deepcache_)?forward|ldm\/vq_decode|svd\/(clip_vision|unet_\w+|vae_(en|de)code)|t2v_zero\/unet_forward)$/;
+  /^(text_encoder|encode_prompt|upscaler(_tiled)?|unet|unet(_motion)?_intermediate|vae_\w+|deepcache_unet(_inputs)?|ip_adapter|clip_vision|(ddpm|ldm)\/(deepcache_)?forward|ldm\/vq_decode|svd\/(clip_vision|unet_\w+|vae_(en|de)code)|t2v_zero\/unet_forward)$/;
 const RUNS = /^(pipeline\w*|(paper|ip_adapter)_pipeline|(ddpm|ldm)\/sample\w*|(svd|t2v_zero)\/pipeline)$/;
 /** Pipelines whose autoencoder is bf16 in fp16 runs (`force_upcast`), by kind and class. */
 const UPCAST = /^svd\/|XL/;
