@@ -15,7 +15,7 @@ export interface DeviceOptions {
   threads?: number;
   /**
    * On a GPU: the type of activations and weights, fp16 unless 'bf16'. The CPU computes in fp32, with 'bf16' in products
-   * of that type (docs/bf16.md): several times as fast on processors with AMX or AVX512_BF16, slower than fp32 on all others,
+   * of that type (docs/bf16.md): several times as fast on processors with AMX, slower than fp32 on those without any such instructions,
    * with half of the memory for weights on any. 'fp8': most products of U-Nets are of e4m3, the rest of fp16 on a GPU, which
    * must be of sm_89 or newer, and of fp32 on the CPU (docs/fp8.md).
    */
