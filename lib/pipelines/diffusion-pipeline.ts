@@ -5,7 +5,6 @@ import { loadSharp } from '../images/sharp.js';
 import { resolveNames } from '../library/resolve-options.js';
 import { defaultLog, type Log, printableLog } from '../log.js';
 import type { UNetModel } from '../models/unet.js';
-import { remarkOn } from '../native/device.js';
 import { withMemoryOfRun } from '../native/run-memory.js';
 import { checkOptions } from '../options/check.js';
 import type { Valid } from '../options/valid.js';
@@ -112,7 +111,7 @@ export abstract class DiffusionPipeline<
     const pictures = loadSharp().catch(() => undefined);
     const callbacks = new Callbacks();
     const log: Log = (message) => callbacks.run(() => printableLog(options.log)(message));
-    for (const text of [remark ?? [], index.remarks ?? [], remarkOn(load) ?? []].flat()) log(text);
+    for (const text of [remark ?? [], index.remarks ?? []].flat()) log(text);
     const about = await aboutModel(index, pipeline.family.recommended, log, options.signal);
     const parts = await pipeline.family.loadParts({ ...index, className: own }, { ...load, log });
     const loaded = new pipeline({ ...parts, ...about }, options.log) as T;

@@ -8,16 +8,18 @@ import { locateModel } from '../../models/locate.js';
 import { withOverrides } from '../../models/overridden-source.js';
 import type { PartSource } from '../../models/part-source.js';
 import { type OpenedFile, openSingleFile } from '../../models/single-file/open.js';
+import { type DeviceOptions, remarkOn } from '../../native/device.js';
 import { MOTION_PIPELINE } from './motion-parts.js';
 import { readOriginalIndex } from './original-layout.js';
 import type { LoadOptions, ModelIndex } from './parts.js';
 import { findPipeline } from './registry.js';
 
-/** Options of loading that say where a model's parts are. */
+/** Options of loading that say where a model's parts are, and where it computes. */
 export type IndexOptions = Pick<
   LoadOptions,
   'config' | 'unet' | 'vae' | 'textEncoder' | 'textEncoder2' | 'useEma' | 'motionAdapter' | 'signal'
->;
+> &
+  DeviceOptions;
 
 /**
  * Finds a model, see {@link locateModel}, and reads its model_index.json.
@@ -34,7 +36,7 @@ export async function readModelIndex(model: string, options: IndexOptions = {}):
     ...index,
     ...(options.motionAdapter !== undefined && { className: MOTION_PIPELINE }),
     source: await withOverrides(opened.source, options),
-    remarks: [...(place.remark === undefined ? [] : [place.remark]), ...opened.remarks, ...index.remarks],
+    remarks: [place.remark ?? [], opened.remarks, index.remarks, remarkOn(options) ?? []].flat(),
   };
 }
 
