@@ -27,7 +27,7 @@ export class Models {
 
   /** @param placeOf a folder's own place, for models that stand in for others. */
   constructor(
-    private readonly options: DeviceOptions,
+    readonly options: DeviceOptions,
     private readonly placeOf: (folder: string) => string | Promise<string> = (folder) => folder,
   ) {}
 

@@ -34,12 +34,13 @@ const LIMITS = {
 
 // Kinds whose numbers a device computes; all others are the host's in any precision.
 const CALLS =
-  /^(text_encoder|encode_prompt|upscaler(_tiled)?|unet|unet(_motion)?_intermediate|vae_\w+|deepcache_unet(_inputs)?|ip_adapter|clip_vision|(ddpm|ldm)\/(deepcache_)?forward|ldm\/vq_decode|svd\/(clip_vision|unet_\w+|vae_(en|de)code)|t2v_zero\/unet_forward)$/;
-const RUNS = /^(pipeline\w*|(paper|ip_adapter)_pipeline|(ddpm|ldm)\/sample\w*|(svd|t2v_zero)\/pipeline)$/;
+  /^(text_encoder|encode_prompt|textual_inversion_encode|text_chunks|upscaler(_tiled)?|controlnet(_union)?|t2i_adapter|unet|unet(_motion)?_intermediate|vae_\w+|deepcache_unet(_inputs)?|ip_adapter|clip_vision|(ddpm|ldm)\/(deepcache_)?forward|ldm\/vq_decode|svd\/(clip_vision|unet_\w+|vae_(en|de)code)|t2v_zero\/unet_forward)$/;
+const RUNS =
+  /^(pipeline\w*|hires_fix|(paper|ip_adapter|controlnet|t2i_adapter|textual_inversion)_pipeline|lora_pipeline(_sequence)?|(ddpm|ldm)\/sample\w*|(svd|t2v_zero)\/pipeline)$/;
 /** Pipelines whose autoencoder is bf16 in fp16 runs (`force_upcast`), by kind and class. */
 const UPCAST = /^svd\/|XL/;
 /** Roles of such kinds that are the host's all the same. */
-const HOST = /^(input_ids|ddim_\w+)$/;
+const HOST = /^(input_ids(_\d)?|control_type|ddim_\w+)$/;
 const PICTURE = /^(image|frames)/;
 const BYTES = /_u8$/;
 
@@ -61,7 +62,7 @@ export function deviceTolerance(
   const run = golden.has('image') ? Math.hypot(LIMITS[precision].run, autoencoder) : LIMITS[precision].run;
   if (PICTURE.test(role)) return { psnr: decibels(Math.hypot(run, autoencoder)) };
   // Early latents are mostly noise, beside which the error of the last ones would not show.
-  if (role === 'latents') return { rel_l2_each: run };
+  if (/^latents(_pass1)?$/.test(role)) return { rel_l2_each: run };
   return { rel_l2: run };
 }
 

@@ -4,7 +4,7 @@ import type { LoraScale, LoraUse } from '../../../lib/index.js';
 import { finish } from '../../../lib/native/device.js';
 import { adaptableParts } from '../../../lib/pipelines/loading/adaptable-parts.js';
 import type { Tolerance } from '../compare.js';
-import { Findings } from '../findings.js';
+import type { Findings } from '../findings.js';
 import type { GoldenCase } from '../goldens.js';
 import type { Models, Pipeline } from '../models.js';
 import { checkPipeline } from './pipeline.js';
@@ -61,7 +61,7 @@ async function runWith(
   const before = golden.field<GivenAdapter[]>('before');
   if (before) {
     await applyLoras(pipe, golden, before);
-    await checkPipeline(golden, new Findings(golden), models);
+    await checkPipeline(golden, findings.apart(golden), models);
   }
   await applyLoras(pipe, golden, golden.field<GivenAdapter[]>('adapters') ?? []);
   await checkPipeline(golden, findings, models);
@@ -82,7 +82,7 @@ export async function checkLoraSequence(
   const pipe = await models.pipeline(first.modelFolder, first.field<string>('pipeline'));
   try {
     for (const [i, one] of cases.entries()) {
-      const own = new Findings(one);
+      const own = findings.apart(one);
       await runWith(pipe, one, own, models);
       for (const { role, ...found } of own.comparisons) {
         findings.comparisons.push({ ...found, role: `${i + 1}. ${one.id}: ${role}` });

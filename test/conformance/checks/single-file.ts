@@ -78,7 +78,7 @@ export async function checkSingleFileMapping(
   await within(async (folder) => {
     const file = join(folder, 'model.safetensors');
     writeRaw(file, await assemble(modelFolder));
-    await using models = new SingleFileModels({ file, config: modelFolder });
+    await using models = new SingleFileModels({ file, config: modelFolder }, folderModels.options);
     const root = join(golden.folder, '../..');
     const names = golden.field<string[]>('same_outputs_as') ?? [];
     const families = new Set(names.map((name) => name.split('/').slice(0, 2).join('/')));
