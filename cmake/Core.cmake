@@ -5,9 +5,9 @@ file(GLOB core_sources CONFIGURE_DEPENDS native/runtime/*.cc native/models/*.cc 
                                          native/cpu/ops/*.cc native/cuda/host/*.cc)
 
 # The CPU kernels are two sources compiled once per instruction set; which one runs is chosen at run
-# time. DEEPCACHE_ISA names the namespace of each copy. Products of bf16 have two more.
-set(kernel_sources ${CMAKE_CURRENT_SOURCE_DIR}/native/cpu/kernels.cc
-                   ${CMAKE_CURRENT_SOURCE_DIR}/native/cpu/kernels_bf16.cc)
+# time. DEEPCACHE_ISA names the namespace of each copy. Products of bf16 have more.
+set(bf16_source ${CMAKE_CURRENT_SOURCE_DIR}/native/cpu/kernels_bf16.cc)
+set(kernel_sources ${CMAKE_CURRENT_SOURCE_DIR}/native/cpu/kernels.cc ${bf16_source})
 list(REMOVE_ITEM core_sources ${kernel_sources})
 set(kernel_objects "")
 function(deepcache_kernels isa sources)
@@ -20,7 +20,6 @@ endfunction()
 deepcache_kernels(baseline "${kernel_sources}")
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64" AND NOT MSVC)
   set(avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c)
-  set(bf16_source ${CMAKE_CURRENT_SOURCE_DIR}/native/cpu/kernels_bf16.cc)
   deepcache_kernels(avx2 "${kernel_sources}" -mavx2 -mfma -mf16c)
   deepcache_kernels(avx512 "${kernel_sources}" ${avx512})
   deepcache_kernels(avx512_bf16 "${bf16_source}" ${avx512} -mavx512bf16)
@@ -32,6 +31,9 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64" AND NOT MSVC)
     target_compile_definitions(kernels_amx PRIVATE DEEPCACHE_TILES="tiles_amx.h")
     set_property(SOURCE native/cpu/dispatch.cc APPEND PROPERTY COMPILE_DEFINITIONS DEEPCACHE_AMX)
   endif()
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64" AND NOT MSVC)
+  deepcache_kernels(neon_bf16 "${bf16_source}")
+  target_compile_definitions(kernels_neon_bf16 PRIVATE DEEPCACHE_MMLA)
 endif()
 
 if(core_sources OR kernel_objects)

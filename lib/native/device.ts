@@ -58,12 +58,15 @@ export function openBackend(options: DeviceOptions): NativeBackend {
   return backend;
 }
 
+/** Kernels that multiply bf16 by instructions of their own. */
+const BF16_ISAS = ['amx', 'avx512_bf16', 'neon_bf16'];
+
 /** What there is to say about the options' choice on this machine. */
 export function remarkOn(options: DeviceOptions): string | undefined {
   const { device = 'auto', dtype } = options;
   if (dtype !== 'bf16' || (device === 'auto' ? bestDevice() : device) !== 'cpu') return undefined;
   const { isa } = openBackend(options);
-  if (isa === 'amx' || isa === 'avx512_bf16') return undefined;
+  if (BF16_ISAS.includes(isa)) return undefined;
   return "this processor has no instructions for bf16: weights take half of the memory, but dtype 'fp32' is faster";
 }
 

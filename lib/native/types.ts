@@ -93,8 +93,8 @@ export interface NativeBackend {
   /** Of activations, or what products are of: 'fp8', and 'bf16' on the CPU. The rest is fp16 on a GPU, fp32 on the CPU. */
   readonly dtype: 'fp32' | 'fp16' | 'bf16' | 'fp8';
   /**
-   * What kernels are for: 'baseline', 'avx2' or 'avx512' on the CPU, with 'bf16' also 'avx512_bf16' or 'amx'; 'sm_90' or the
-   * like on a GPU.
+   * What kernels are for: 'baseline', 'avx2' or 'avx512' on the CPU, with 'bf16' also 'avx512_bf16', 'amx' or 'neon_bf16';
+   * 'sm_90' or the like on a GPU.
    */
   readonly isa: string;
   /** Bytes that can still be allocated: of the machine or its cgroup, or of the GPU. */

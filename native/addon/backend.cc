@@ -41,7 +41,9 @@ Napi::Object cpu_info(Napi::Env env) {
   const std::string name =
       processor_name() + ", " + std::to_string(threads) + (threads == 1 ? " thread" : " threads");
   try {
-    return device_info(env, "cpu", name + ", " + cpu::choose_kernels().name, "");
+    const std::string kernels = cpu::choose_kernels().name, bf16 = cpu::choose_kernels(true).name;
+    const std::string other = bf16 == kernels ? "" : ", with dtype bf16 " + bf16;
+    return device_info(env, "cpu", name + ", " + kernels + other, "");
   } catch (const Error& error) {  // DEEPCACHE_ISA names kernels that do not run here
     return device_info(env, "cpu", name, error.what());
   }

@@ -9,7 +9,7 @@
 
 namespace deepcache::cpu {
 
-// x86-64 gets all of them (cmake/Core.cmake), other machines the baseline.
+// Which of them there are is up to cmake/Core.cmake.
 namespace baseline {
 extern const Kernels kernels;
 }
@@ -28,12 +28,16 @@ namespace amx {
 extern const Bf16Kernels bf16_kernels;
 }
 #endif
+#elif defined(__aarch64__)
+namespace neon_bf16 {
+extern const Bf16Kernels bf16_kernels;
+}
+#endif
 
 namespace {
 
-// Those of avx512, with others for bf16.
-Kernels with_bf16(const char* name, const Bf16Kernels& bf16) {
-  Kernels out = avx512::kernels;
+// The same but for bf16.
+[[maybe_unused]] Kernels with_bf16(Kernels out, const char* name, const Bf16Kernels& bf16) {
   out.name = name;
   out.bf16 = &bf16;
   out.has_bf16 = true;
@@ -41,7 +45,6 @@ Kernels with_bf16(const char* name, const Bf16Kernels& bf16) {
 }
 
 }  // namespace
-#endif
 
 const Kernels* find_kernels(const char* name) {
   const std::string wanted = name;
@@ -50,15 +53,22 @@ const Kernels* find_kernels(const char* name) {
   if (wanted == "avx2" && has_avx2()) return &avx2::kernels;
   if (wanted == "avx512" && has_avx512()) return &avx512::kernels;
   if (wanted == "avx512_bf16" && has_avx512_bf16()) {
-    static const Kernels kernels = with_bf16("avx512_bf16", avx512_bf16::bf16_kernels);
+    static const Kernels kernels =
+        with_bf16(avx512::kernels, "avx512_bf16", avx512_bf16::bf16_kernels);
     return &kernels;
   }
 #if defined(DEEPCACHE_AMX)
   if (wanted == "amx" && has_amx_bf16()) {
-    static const Kernels kernels = with_bf16("amx", amx::bf16_kernels);
+    static const Kernels kernels = with_bf16(avx512::kernels, "amx", amx::bf16_kernels);
     return &kernels;
   }
 #endif
+#elif defined(__aarch64__)
+  if (wanted == "neon_bf16" && has_neon_bf16()) {
+    static const Kernels kernels =
+        with_bf16(baseline::kernels, "neon_bf16", neon_bf16::bf16_kernels);
+    return &kernels;
+  }
 #endif
   return nullptr;
 }
@@ -66,13 +76,14 @@ const Kernels* find_kernels(const char* name) {
 const Kernels& choose_kernels(bool bf16) {
   if (const char* wanted = std::getenv("DEEPCACHE_ISA"); wanted && *wanted) {
     if (const Kernels* kernels = find_kernels(wanted)) return *kernels;
-    throw Error(ErrorCode::kInvalidArgument,
-                std::string("DEEPCACHE_ISA=") + wanted +
-                    ": this processor does not run it; use baseline, avx2, avx512, avx512_bf16 or "
-                    "amx, or unset it");
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        std::string("DEEPCACHE_ISA=") + wanted +
+            ": this processor does not run it; use baseline, avx2, avx512, avx512_bf16, amx "
+            "or neon_bf16, or unset it");
   }
   if (bf16)
-    for (const char* name : {"amx", "avx512_bf16"})
+    for (const char* name : {"amx", "avx512_bf16", "neon_bf16"})
       if (const Kernels* kernels = find_kernels(name)) return *kernels;
   for (const char* name : {"avx512", "avx2"})
     if (const Kernels* kernels = find_kernels(name)) return *kernels;

@@ -140,9 +140,9 @@ struct Kernels {
 };
 
 // The best that the processor runs for products of fp32, or of bf16; or the one that the
-// environment variable DEEPCACHE_ISA names (baseline, avx2, avx512, and avx512_bf16 and amx, which
-// differ from avx512 in bf16 only). Throws Error(kInvalidArgument) when that one does not exist or
-// run.
+// environment variable DEEPCACHE_ISA names (baseline, avx2, avx512; avx512_bf16 and amx, which
+// differ from avx512 in bf16 only, as neon_bf16 does from baseline). Throws Error(kInvalidArgument)
+// when that one does not exist or run.
 const Kernels& choose_kernels(bool bf16 = false);
 // Null when this build or processor does not have it.
 const Kernels* find_kernels(const char* name);

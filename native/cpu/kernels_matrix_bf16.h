@@ -1,13 +1,16 @@
 #pragma once
 
 // The matrix kernel of bf16. A product of tiles is AMX's where DEEPCACHE_TILES names a header with
-// its instructions (or with a reference of them), and dot products of pairs elsewhere.
+// its instructions (or with a reference of them), BFMMLA's with DEEPCACHE_MMLA, and dot products of
+// pairs elsewhere.
 
 #include "kernels.h"
 #include "simd_bf16.h"
 
 #if defined(DEEPCACHE_TILES)
 #include "kernels_tiles_bf16.h"
+#elif defined(DEEPCACHE_MMLA)
+#include "kernels_mmla_bf16.h"
 #else
 #include "kernels_dots_bf16.h"
 #endif

@@ -16,6 +16,9 @@ bool has_avx512_bf16();
 // AMX's tiles and their products of bf16, and all of has_avx512_bf16(). Asks the system, once, to
 // let the process use them: Linux 5.16 or newer, nobody else.
 bool has_amx_bf16();
+#elif defined(__aarch64__)
+// FEAT_BF16: BFMMLA and its relatives.
+bool has_neon_bf16();
 #endif
 
 }  // namespace deepcache

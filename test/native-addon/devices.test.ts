@@ -8,6 +8,8 @@ test('the CPU is a device', () => {
   expect(cpu).toMatchObject({ device: 'cpu', available: true });
   expect(cpu).not.toHaveProperty('reason');
   expect(cpu?.name).toContain(backend.isa);
+  const bf16 = new (native().Backend)({ device: 'cpu', threads: 1, dtype: 'bf16' });
+  expect(cpu?.name).toContain(bf16.isa);
   expect(['baseline', 'avx2', 'avx512']).toContain(backend.isa);
   expect(backend.device).toBe('cpu');
   expect(backend.threads).toBeGreaterThanOrEqual(1);

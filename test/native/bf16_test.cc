@@ -13,7 +13,7 @@
 namespace deepcache::test {
 namespace {
 
-const char* const kIsas[] = {"baseline", "avx2", "avx512", "avx512_bf16", "amx"};
+const char* const kIsas[] = {"baseline", "avx2", "avx512", "avx512_bf16", "amx", "neon_bf16"};
 
 // The nearest value of 8 bits; of two that are as near, the even one.
 float nearest_bf16(float x) {

@@ -65,6 +65,7 @@ TEST(cpu_ops_bf16_avx2) { run_all("avx2", Products::bf16); }
 TEST(cpu_ops_bf16_avx512) { run_all("avx512", Products::bf16); }
 TEST(cpu_ops_bf16_avx512_bf16) { run_all("avx512_bf16", Products::bf16); }
 TEST(cpu_ops_bf16_amx) { run_all("amx", Products::bf16); }
+TEST(cpu_ops_bf16_neon_bf16) { run_all("neon_bf16", Products::bf16); }
 TEST(cpu_ops_bf16_amx_by_reference) {
   cpu::Kernels kernels = *cpu::find_kernels("baseline");
   kernels.bf16 = &cpu::amx_reference::bf16_kernels;

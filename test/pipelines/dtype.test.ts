@@ -83,7 +83,7 @@ describe("'bf16' on the CPU", () => {
     const said: string[] = [];
     const pipe = await loadTiny({ dtype: 'bf16', log: (text) => said.push(text) });
     await pipe.dispose();
-    const has = ['amx', 'avx512_bf16'].includes(isa);
+    const has = ['amx', 'avx512_bf16', 'neon_bf16'].includes(isa);
     expect(said.filter((text) => /no instructions for bf16/.test(text))).toHaveLength(has ? 0 : 1);
   });
 });
