@@ -1,4 +1,4 @@
-// npx tsx bench/memory.ts [model folder] [pixels] [steps]
+// npx tsx bench/memory.ts [--dtype bf16] [model folder] [pixels] [steps]
 //
 // What a run takes: private resident memory above the process's own before the model, at its highest, against what the
 // pipeline reports (weights in compute type and the plans' arenas) plus 5 %. Without a folder it writes SD 1.5 with
@@ -8,6 +8,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { DiffusionPipeline, Image } from '../lib/index.js';
 import { native } from '../lib/native/binding.js';
 import { machine, mebibytes, memoryInUse } from './measure.js';
@@ -16,7 +17,12 @@ const SHARE = 0.05;
 /** At least: a picture of 1024x1024 and its copies are 25 MiB, which only a toy model would notice. */
 const LEAST = 32 * 2 ** 20;
 
-const [, , given, ...numbers] = process.argv;
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { dtype: { type: 'string', default: 'fp32' } },
+});
+const dtype = values.dtype === 'bf16' ? 'bf16' : 'fp32';
+const [given, ...numbers] = positionals;
 const [pixels = 512, steps = 2] = numbers.map(Number);
 const temporary = given === undefined ? mkdtempSync(join(tmpdir(), 'deepcache-memory-')) : undefined;
 const folder = given ?? join(temporary as string, 'sd15');
@@ -55,7 +61,7 @@ try {
   const before = await memoryInUse();
 
   const loading = watchPeak();
-  const pipe = await DiffusionPipeline.fromPretrained(folder, { device: 'cpu', log: () => {} });
+  const pipe = await DiffusionPipeline.fromPretrained(folder, { device: 'cpu', dtype, log: () => {} });
   const loadPeak = loading() - before;
   const loaded = (await memoryInUse()) - before;
 
@@ -75,6 +81,7 @@ try {
     benchmark: 'memory',
     ...machine(),
     model: given ?? 'SD 1.5, synthetic weights',
+    dtype,
     pixels,
     steps,
     seconds: stats.times,
