@@ -6,10 +6,11 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { openWeights } from '../../lib/weights/open.js';
 import { plain } from '../../weights-tools/model-parts.js';
 import { writeWeights } from '../../weights-tools/write-weights.js';
@@ -35,7 +36,7 @@ const ROUNDING: Readonly<Record<Precision, number>> = {
 };
 
 /**
- * Copies of model folders whose weights are off at random by as much as the roundings of a product's weights, input and
+ * Copies of model folders, or of single files, whose weights are off at random by as much as the roundings of a product's weights, input and
  * output together: sqrt(3) of them. (As much again makes of a uniform number one of unit variance.)
  */
 export class DisturbedFolders {
@@ -48,12 +49,12 @@ export class DisturbedFolders {
     private readonly seed: number,
   ) {}
 
-  copyOf(folder: string): Promise<string> {
-    const target = join(this.#root, String(this.#copies.size));
-    const index = join(folder, 'model_index.json');
+  copyOf(place: string): Promise<string> {
+    const target = join(this.#root, String(this.#copies.size), basename(place));
+    const index = join(place, 'model_index.json');
     const upcast = existsSync(index) && UPCAST.test(readFileSync(index, 'utf8'));
-    const copy = this.#copies.get(folder) ?? this.#copy(folder, target, upcast).then(() => target);
-    this.#copies.set(folder, copy);
+    const copy = this.#copies.get(place) ?? this.#copy(place, target, upcast).then(() => target);
+    this.#copies.set(place, copy);
     return copy;
   }
 
@@ -62,18 +63,18 @@ export class DisturbedFolders {
   }
 
   async #copy(from: string, to: string, upcast: boolean): Promise<void> {
-    mkdirSync(to, { recursive: true });
-    for (const entry of readdirSync(from, { withFileTypes: true })) {
-      const [source, target] = [join(from, entry.name), join(to, entry.name)];
-      if (entry.isDirectory()) {
-        await this.#copy(source, target, upcast);
-      } else if (entry.name.endsWith('.safetensors')) {
-        const { tensors, metadata } = await openWeights(source);
-        await writeWeights(target, tensors.map(plain), { dtype: 'F32', metadata });
-        this.#disturb(target, upcast && basename(from) === 'vae' ? 'bf16' : this.precision);
-      } else {
-        copyFileSync(source, target);
-      }
+    if (statSync(from).isDirectory()) {
+      for (const name of readdirSync(from)) await this.#copy(join(from, name), join(to, name), upcast);
+      return;
+    }
+    const folder = dirname(to);
+    mkdirSync(folder, { recursive: true });
+    if (from.endsWith('.safetensors')) {
+      const { tensors, metadata } = await openWeights(from);
+      await writeWeights(to, tensors.map(plain), { dtype: 'F32', metadata });
+      this.#disturb(to, upcast && basename(folder) === 'vae' ? 'bf16' : this.precision);
+    } else {
+      copyFileSync(from, to);
     }
   }
 

@@ -50,8 +50,9 @@ export class Findings {
     actual: ArrayLike<number>,
     expected: ArrayLike<number>,
     tolerance: Tolerance | undefined = this.golden.tolerance,
+    shape?: readonly number[],
   ): void {
-    this.comparisons.push(compareValues(role, actual, expected, tolerance));
+    this.comparisons.push(compareValues(role, actual, expected, tolerance, shape));
   }
 
   /** Compares values that are plain data: they must be the same. */

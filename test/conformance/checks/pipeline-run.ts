@@ -69,7 +69,10 @@ export function compareRun(
   if (isCompared) {
     const stored = golden.tensor('latents').data as Float32Array;
     const some = (values: Float32Array) => values.filter((_, i) => isCompared(i));
-    findings.values('latents', some(concat(run.latents)), some(stored), findings.toleranceOf('latents'));
+    const [actual, expected] = [some(concat(run.latents)), some(stored)];
+    const calls = run.latents.length;
+    const shape = [calls, expected.length / calls];
+    findings.values('latents', actual, expected, findings.toleranceOf('latents'), shape);
   } else {
     findings.tensor('latents', concat(run.latents));
   }
