@@ -21,9 +21,10 @@ DeepCache computes only some steps in full; the others take the deep part of the
      counter=helper           count as the original's DeepCacheSDHelper does
      plan=FPPFR...            a letter for each step: F in full, R cached, P predicted without the U-Net
      damping=D                P carries on D (0 to 1) of the change between the last two full steps
-     gamma=0.5+1+...          or this much of it, a factor for each P`;
+     gamma=0.5+1+...          or this much of it, a factor for each P
+     featureDamping=D         cached steps carry on D (0 to 1) of the change of what is cached`;
 
-const NUMBERS = ['interval', 'branch', 'center', 'power', 'damping'];
+const NUMBERS = ['interval', 'branch', 'center', 'power', 'damping', 'featureDamping'];
 const WORDS = ['schedule', 'counter', 'plan'];
 
 /** Reads the value of `--cache`. Ranges are the library's business: they depend on the run and the U-Net. */

@@ -2,6 +2,7 @@ import { DeepCacheError, invalidArgument } from '../errors.js';
 import type { CompiledRow, CompiledSchedule, NoiseLevel } from '../schedulers/compiled.js';
 import { assign, combine, type Linear, slot } from '../schedulers/linear.js';
 import { type Assignment, type PerSample, type Slot, TABLE_LIMITS, type Term } from '../schedulers/table.js';
+import { withFeatureForecasts } from './feature-forecast.js';
 import type { CallPlan, PlacedCall, PredictedCall } from './policy.js';
 
 /** The predicted noise of two full calls, by turns. */
@@ -10,7 +11,7 @@ const KEPT = 2;
 const NOTHING = 1e-12;
 
 /**
- * Makes predicted calls of those to be forecast: a row that the forecasts need keeps its predicted noise z in one of
+ * Makes predicted calls of those to be forecast, and gives retrieve calls the factors of their features. A row that the forecasts need keeps its predicted noise z in one of
  * two slots that the sampler leaves free, before the sampler's own assignments; the row to be forecast takes
  * z = z_k + gamma (z_k - z_j), k and j being the last two full calls, and turns it into what the model would have given
  * there. With one full call before it, z is held.
@@ -22,8 +23,9 @@ const NOTHING = 1e-12;
  */
 export function withForecasts(
   { rows, noiseLevels }: Pick<CompiledSchedule, 'rows' | 'noiseLevels'>,
-  calls: readonly CallPlan[],
+  given: readonly CallPlan[],
 ): { rows: readonly CompiledRow[]; calls: readonly PlacedCall[] } {
+  const calls = withFeatureForecasts(noiseLevels, given);
   if (!calls.some(({ kind }) => kind === 'forecast')) return { rows, calls: calls as PlacedCall[] };
   const sources = forecastSources(calls);
   const needed = new Set(sources.flat());

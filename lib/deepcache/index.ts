@@ -10,6 +10,7 @@ export {
   type LayersPerBlock,
   validateBranch,
 } from './branches.js';
+export { featureLineFactor } from './feature-forecast.js';
 export { lineFactor, withForecasts } from './forecast.js';
 export {
   type NonuniformList,

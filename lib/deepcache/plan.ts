@@ -1,6 +1,6 @@
 import { invalidArgument } from '../errors.js';
 import { show } from '../messages.js';
-import type { CallPlan } from './policy.js';
+import type { CallPlan, RetrieveCall } from './policy.js';
 
 /** What every call does, one letter each. */
 export interface PlannedCache {
@@ -18,6 +18,8 @@ export interface PlannedCache {
   gamma?: readonly number[];
   /** 0 to 1: the straight line's factors are multiplied by it. 0 holds the last full call's noise. Default 1. */
   damping?: number;
+  /** 0 to 1: calls R carry on so much of the change of their feature between the last two full calls. Default 0: none. */
+  featureDamping?: number;
   interval?: never;
   schedule?: never;
   center?: never;
@@ -41,19 +43,27 @@ export function requirePlan({ plan, gamma, damping }: PlannedCache, calls: numbe
   }
   const predicted = [...plan].filter((letter) => letter === 'P').length;
   if (gamma !== undefined) requireGamma(gamma, predicted);
-  if (damping === undefined) return;
-  if (gamma !== undefined) throw invalidArgument('cache.damping', 'and gamma exclude each other');
-  if (!(typeof damping === 'number' && damping >= 0 && damping <= 1)) {
-    throw invalidArgument('cache.damping', `must be a number from 0 to 1, got ${show(damping)}`);
-  }
+  requireShare(damping, 'cache.damping');
+  if (damping !== undefined && gamma !== undefined)
+    throw invalidArgument('cache.damping', 'and gamma exclude each other');
+}
+
+/** Throws for what is given and not a number from 0 to 1. */
+export function requireShare(value: unknown, name: string): void {
+  if (value === undefined || (typeof value === 'number' && value >= 0 && value <= 1)) return;
+  throw invalidArgument(name, `must be a number from 0 to 1, got ${show(value)}`);
 }
 
 /** What the calls of a checked plan do. */
-export function plannedCalls({ plan, gamma, damping }: PlannedCache, branch: number): CallPlan[] {
+export function plannedCalls(
+  { plan, gamma, damping, featureDamping }: PlannedCache,
+  branch: number,
+): CallPlan[] {
+  const retrieve = retrieveCall(branch, featureDamping);
   let predicted = 0;
   return [...plan].map((letter): CallPlan => {
     if (letter === 'F') return { kind: 'full' };
-    if (letter === 'R') return { kind: 'retrieve', branch };
+    if (letter === 'R') return retrieve;
     const factor = gamma?.[predicted++];
     return {
       kind: 'forecast',
@@ -61,6 +71,10 @@ export function plannedCalls({ plan, gamma, damping }: PlannedCache, branch: num
       ...(damping !== undefined && { damping }),
     };
   });
+}
+
+export function retrieveCall(branch: number, featureDamping: number | undefined): RetrieveCall {
+  return { kind: 'retrieve', branch, ...(featureDamping && { damping: featureDamping }) };
 }
 
 function requireGamma(gamma: unknown, predicted: number): void {

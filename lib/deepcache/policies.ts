@@ -1,7 +1,7 @@
 import { invalidArgument } from '../errors.js';
 import { validateBranch } from './branches.js';
 import { sampleFromQuadCenter, sampleFromQuadOnce } from './nonuniform.js';
-import { plannedCalls } from './plan.js';
+import { plannedCalls, retrieveCall } from './plan.js';
 import type { CachePolicy, CallPlan, Layout, PolicyRun } from './policy.js';
 import { type CacheOptions, type CacheSettings, requireInterval, resolveCache } from './settings.js';
 
@@ -26,8 +26,9 @@ export class SettingsPolicy implements CachePolicy {
       return { calls: plannedCalls(settings, branch), branch, ...(note !== undefined && { note }) };
     }
     const full = settings ? new Set(this.fullCalls(settings, run)) : undefined;
+    const retrieve = retrieveCall(branch, settings?.featureDamping);
     const calls = run.timesteps.map(
-      (_, i): CallPlan => (!full || i === 0 || full.has(i) ? { kind: 'full' } : { kind: 'retrieve', branch }),
+      (_, i): CallPlan => (!full || i === 0 || full.has(i) ? { kind: 'full' } : retrieve),
     );
     return { calls, branch, ...(note !== undefined && { note }) };
   }

@@ -26,6 +26,10 @@ export interface RetrieveCall {
   branch: number;
   /** Default 'all'. */
   halves?: Halves;
+  /** How far the change of the feature between the last two full calls goes on. Default 0: it is held, as DeepCache does. */
+  gamma?: number;
+  /** Instead: the factor of a straight line through the two (see {@link featureLineFactor}) is multiplied by it. */
+  damping?: number;
 }
 
 /** No U-Net: its guided output is guessed, as a sum of what is kept (StepRow.predict). */
@@ -56,7 +60,7 @@ export interface AdaptiveCall {
   /** Of the full call. Default 'all'. */
   halves?: Halves;
   /** What a call that is skipped does. */
-  instead: RetrieveCall | PredictedCall;
+  instead: Omit<RetrieveCall, 'gamma' | 'damping'> | PredictedCall;
   /** A call is skipped while its input has changed by less since the last full one, see {@link StepRow.skip}. */
   threshold: number;
   /** So many calls in a row may be skipped, at least 1. */

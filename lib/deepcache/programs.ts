@@ -69,11 +69,12 @@ class Programs {
 
   #run(call: FullCall | RetrieveCall, guidance: Guidance | undefined) {
     const program = this.#place(call);
-    return { program, ...guidanceOf(call, guidance) };
+    const gamma = call.kind === 'retrieve' ? call.gamma : undefined;
+    return { program, ...(gamma && { featureGamma: gamma }), ...guidanceOf(call, guidance) };
   }
 
   /** The call's place among the programs, which are listed where they are used. */
-  #place(call: FullCall | RetrieveCall): number {
+  #place(call: FullCall | Omit<RetrieveCall, 'gamma' | 'damping'>): number {
     if (call.kind === 'full') this.#full = true;
     else if (!this.#full)
       throw invalidArgument('calls', 'must begin in full: there is no cached feature yet');
@@ -82,6 +83,9 @@ class Programs {
       branch === (call.kind === 'retrieve' ? call.branch : undefined) &&
       halves === call.halves;
     const found = this.list.findIndex(same);
-    return found < 0 ? this.list.push({ ...call }) - 1 : found;
+    if (found >= 0) return found;
+    const { kind, halves } = call;
+    const branch = call.kind === 'retrieve' ? { branch: call.branch } : {};
+    return this.list.push({ kind, ...branch, ...(halves && { halves }) }) - 1;
   }
 }

@@ -2,7 +2,7 @@ import { invalidArgument } from '../errors.js';
 import { show } from '../messages.js';
 import { checkNames, closest } from '../names.js';
 import { MAX_POWER } from './nonuniform.js';
-import { type PlannedCache, requirePlan } from './plan.js';
+import { type PlannedCache, requirePlan, requireShare } from './plan.js';
 
 /** Every so many U-Net calls a full one. */
 export interface UniformCache {
@@ -17,6 +17,11 @@ export interface UniformCache {
    * looks up the timestep in the scheduler's list and so miscounts repeated ones; for reproducing its images.
    */
   counter?: 'calls' | 'helper';
+  /**
+   * 0 to 1: retrieve steps carry on so much of the change of their feature between the last two full calls, on a straight
+   * line over the angle of the noise level. 0, the default, holds the last one's, as DeepCache does.
+   */
+  featureDamping?: number;
   center?: never;
   power?: never;
   steps?: never;
@@ -39,6 +44,8 @@ export interface NonuniformCache {
   power?: number;
   /** `helper` is for uniform schedules. */
   counter?: 'calls';
+  /** As in {@link UniformCache}. */
+  featureDamping?: number;
   steps?: never;
   plan?: never;
   gamma?: never;
@@ -51,6 +58,8 @@ export interface ListedCache {
   steps: readonly number[];
   /** As in {@link UniformCache}. */
   branch?: number;
+  /** As in {@link UniformCache}. */
+  featureDamping?: number;
   interval?: never;
   schedule?: never;
   center?: never;
@@ -105,6 +114,7 @@ const KEYS = [
   'plan',
   'gamma',
   'damping',
+  'featureDamping',
 ];
 
 /** Throws for what is neither false nor a preset nor settings, whose fields depend on the run. */
@@ -142,6 +152,7 @@ function requireSettings(settings: CacheSettings, calls: number): void {
   if (!Number.isInteger(branch) || branch < 0) {
     throw invalidArgument('cache.branch', `must be a whole number of at least 0, got ${show(branch)}`);
   }
+  requireShare(settings.featureDamping, 'cache.featureDamping');
   if (schedule !== 'uniform' && schedule !== 'nonuniform') {
     throw invalidArgument('cache.schedule', `must be 'uniform' or 'nonuniform', got ${show(schedule)}`);
   }

@@ -34,7 +34,8 @@ export interface Assignment {
 /**
  * One U-Net call, or a guess of what it would give, and the arithmetic after it. A row is executed in this order:
  *
- * 1. The U-Net of `program` runs on `inputScale * x` at `timestep`.
+ * 1. The U-Net of `program` runs on `inputScale * x` at `timestep`; a retrieve step with the feature that the last full
+ *    call left plus `featureGamma` times what that is more than the feature of the full call before.
  * 2. `m` becomes the guided output (see {@link Guidance}). Without guidance it becomes the output for the positive
  *    prompt, or the only one that the program computes. A row with `predict` runs no U-Net: `m` becomes the sum of
  *    its terms, which read what the rows before left, `m` included. See {@link Skip} for rows that may do either.
@@ -58,6 +59,8 @@ export interface StepRow {
   timestep: PerSample;
   /** The model is given inputScale * x. */
   inputScale: PerSample;
+  /** Of retrieve steps: how far the change of their feature goes on. Default 0, which is DeepCache. */
+  featureGamma?: PerSample;
   /** Default: none. */
   guidance?: Guidance;
   /** What the row takes for the clean latents: p * x + q * m, then clipped. */

@@ -80,6 +80,10 @@ class TableParser {
     if (!predict.given() || skip.given()) row.program = parse_index(program);
     row.timestep = coefficient(in["timestep"]);
     row.input_scale = coefficient(in["inputScale"]);
+    if (const Argument gamma = in["featureGamma"]; gamma.given()) {
+      row.forecasts = true;
+      row.feature_gamma = coefficient(gamma);
+    }
     if (const Argument guidance = in["guidance"]; guidance.given()) {
       row.guided = true;
       row.guidance_scale = coefficient(guidance["scale"]);

@@ -55,14 +55,27 @@ class Exchange {
     bring(PortKind::sample);
     for (const auto& [port, buffer] : own_.buffers())
       if (port.kind == PortKind::context || port.kind == PortKind::extra_context) bring(port);
-    if (key.kind == ProgramKey::Kind::retrieve) bring({PortKind::feature, key.branch});
+    const bool forecasts = own_.shape().extras.forecasts;
+    if (key.kind == ProgramKey::Kind::retrieve) {
+      bring({PortKind::feature, key.branch});
+      if (forecasts) bring({PortKind::feature_change, key.branch});
+    }
+    if (forecasts) {
+      for (const int branch : own_.features()) bring({PortKind::kept_feature, branch});
+      bring_gamma();
+    }
     bring_time();
   }
 
   void scatter(const ProgramKey& key) const {
     take(PortKind::out);
-    if (key.kind == ProgramKey::Kind::full)
-      for (const int branch : own_.features()) take({PortKind::feature, branch});
+    if (key.kind != ProgramKey::Kind::full) return;
+    for (const int branch : own_.features()) {
+      take({PortKind::feature, branch});
+      if (!own_.shape().extras.forecasts) continue;
+      take({PortKind::kept_feature, branch});
+      take({PortKind::feature_change, branch});
+    }
   }
 
  private:
@@ -82,6 +95,14 @@ class Exchange {
     }
   }
 
+  // Of one row of the table.
+  void bring_gamma() const {
+    Buffer& to = *pass_.buffers().at(PortKind::feature_gamma);
+    const size_t each = sizeof(float), slice = each * size_t(own_.shape().batch);
+    to.copy(*own_.buffers().at(PortKind::feature_gamma), each * size_t(count_),
+            each * size_t(at_), size_t(row_) * slice + each * size_t(first_));
+  }
+
   UnetSession& pass_;
   const int at_;
   UnetSession& own_;
@@ -89,7 +110,7 @@ class Exchange {
 };
 
 // Rows may share a pass when these are the same.
-using Kinship = std::tuple<ProgramKey::Kind, int, int, int, int, int, std::vector<int>>;
+using Kinship = std::tuple<ProgramKey::Kind, int, int, int, int, int, std::vector<int>, bool>;
 
 Kinship kinship(const ProgramKey& key, const UnetShape& shape) {
   return {key.kind,
@@ -98,7 +119,8 @@ Kinship kinship(const ProgramKey& key, const UnetShape& shape) {
           shape.width,
           shape.context_length,
           shape.frames,
-          shape.extras.image_tokens};
+          shape.extras.image_tokens,
+          shape.extras.forecasts};
 }
 
 }  // namespace

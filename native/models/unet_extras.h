@@ -17,6 +17,9 @@ struct UnetExtras {
   // the text's.
   std::vector<int> image_tokens = {};
 
+  // Whether retrieve steps forecast their feature from what the last two full passes left.
+  bool forecasts = false;
+
   bool operator==(const UnetExtras&) const = default;
 };
 

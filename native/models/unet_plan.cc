@@ -1,6 +1,7 @@
 #include "unet_plan.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "../runtime/checked.h"
 #include "../runtime/error.h"
@@ -13,6 +14,29 @@ namespace {
 // Where the prefix of a branch ends, and where its suffix begins.
 std::string prefix_mark(int branch) { return numbered("prefix", branch); }
 std::string suffix_mark(int branch) { return numbered("suffix", branch); }
+// Behind what a suffix begins with where its feature is forecast: full passes leave that out.
+std::string forecast_mark(int branch) { return numbered("forecast", branch); }
+
+// A feature's externals beside it.
+struct Forecast {
+  Tensor feature, kept, change;
+  Forecast(Plan& plan, Tensor x, int branch)
+      : feature(x),
+        kept(plan.external({PortKind::kept_feature, branch}, x.shape, Type::activation)),
+        // Between two 16-bit values may be more than 16 bits hold.
+        change(plan.external({PortKind::feature_change, branch}, x.shape, Type::f32)) {}
+};
+
+// y = x + b * scale * x2
+void add_sum(Plan& plan, Tensor y, Tensor x, Tensor x2, float b, Tensor scale = {}) {
+  Elementwise op;
+  op.y = y;
+  op.x = x;
+  op.x2 = x2;
+  op.b = b;
+  op.scale = scale;
+  plan.add(op);
+}
 
 }  // namespace
 
@@ -45,10 +69,24 @@ Plan plan_unet(const UnetConfig& config, const UnetShape& shape, const std::vect
   const bool keeps_deepest =
       std::find(features.begin(), features.end(), layers - 1) != features.end();
   if (keeps_deepest && x.id == skips.back().id) x = blocks.copy(x);
+  Tensor gamma;
+  if (shape.extras.forecasts)
+    gamma = plan.external(PortKind::feature_gamma, {shape.batch, 1, 1, 1}, Type::f32, true);
   for (int branch = layers - 1; branch >= 0; --branch) {
-    plan.mark(suffix_mark(branch));
-    if (std::find(features.begin(), features.end(), branch) != features.end())
+    std::optional<Forecast> forecast;
+    if (std::find(features.begin(), features.end(), branch) != features.end()) {
       plan.make_external(x, {PortKind::feature, branch}, Type::activation);
+      if (gamma) forecast.emplace(plan, x, branch);
+    }
+    if (forecast) {
+      add_sum(plan, forecast->change, x, forecast->kept, -1);
+      add_sum(plan, forecast->kept, x, {}, 0);
+    }
+    plan.mark(suffix_mark(branch));
+    if (forecast) {
+      add_sum(plan, x, forecast->kept, forecast->change, 1, gamma);
+      plan.mark(forecast_mark(branch));
+    }
     // Behind the feature: a retrieve step adds it anew, as it does to the skips.
     if (branch == layers - 1) x = blocks.with_residuals(x, layers);
     x = blocks.up(layout.up[layers - 1 - branch], x, blocks.with_residuals(skips[branch], branch),
@@ -57,6 +95,20 @@ Plan plan_unet(const UnetConfig& config, const UnetShape& shape, const std::vect
   blocks.out(x);
   plan.finish();
   return plan;
+}
+
+OpRanges full_segments(const Plan& plan) {
+  OpRanges out;
+  int next = 0;
+  // The features in the order of their suffixes.
+  for (const External& external : plan.externals()) {
+    if (external.port.kind != PortKind::kept_feature) continue;
+    const int branch = external.port.index;
+    out.push_back({next, plan.find_mark(suffix_mark(branch)).op});
+    next = plan.find_mark(forecast_mark(branch)).op;
+  }
+  out.push_back({next, plan.all().last});
+  return out;
 }
 
 OpRanges retrieve_segments(const Plan& plan, int branch) {

@@ -231,11 +231,8 @@ Segments UnetSession::segments(const ProgramKey& key) {
   for (size_t i = 0; i < networks_.size(); ++i)
     if (key.networks >> i & 1) append_network(out, i, key);
   const std::unique_ptr<Program>& own = program(found->first, key.halves, outputs);
-  if (full) {
-    out.push_back(own->whole()[0]);
-    return out;
-  }
-  for (const OpRange& ops : retrieve_segments(found->second.plan, key.branch))
+  const Plan& plan = found->second.plan;
+  for (const OpRange& ops : full ? full_segments(plan) : retrieve_segments(plan, key.branch))
     out.push_back({own.get(), ops});
   return out;
 }
@@ -249,6 +246,16 @@ std::unique_ptr<Program>& UnetSession::program(const PassKey& key, Halves halves
     unet_.count_program();
   }
   return program;
+}
+
+void UnetSession::set_forecasts(const std::vector<float>& gammas) {
+  if (!shape_.extras.forecasts) return;
+  buffers_.at(PortKind::feature_gamma)->upload(gammas.data(), gammas.size() * sizeof(float));
+  for (const int branch : features_) {
+    Buffer& kept = *buffers_.at({PortKind::kept_feature, branch});
+    const std::vector<char> zeros(kept.bytes());
+    kept.upload(zeros.data(), zeros.size());
+  }
 }
 
 Buffer* UnetSession::feature(int branch) {

@@ -35,6 +35,9 @@ class UnetSession : public EngineSession {
   // A ControlNet's pictures.
   void see(const ControlNetUse& use, const CancelFlag* cancel);
 
+  // How far each row's features go on, of each of the shape's samples; what was kept is forgotten.
+  void set_forecasts(const std::vector<float>& gammas);
+
   // What a step of this kind runs; compiled when it is first asked for. Throws
   // Error(kInvalidArgument) when the session keeps no feature for it.
   Segments segments(const ProgramKey& key);

@@ -103,6 +103,10 @@ void UnetSlot::prepare_session(const std::vector<int>& features) {
   std::vector<float> timesteps;
   for (const StepRow& row : table_.rows)
     for (int i = 0; i < time_rows; ++i) timesteps.push_back(table_.value(row.timestep, i % batch));
+  std::vector<float> gammas;
+  for (const StepRow& row : table_.rows)
+    for (int i = 0; i < model_batch; ++i)
+      gammas.push_back(row.forecasts ? table_.value(row.feature_gamma, i % batch) : 0);
   const UnetShape shape{
       model_batch,
       request_.height,
@@ -113,13 +117,14 @@ void UnetSlot::prepare_session(const std::vector<int>& features) {
       request_.old_contexts,
       request_.outputs,
       {int(request_.control.networks.size()), int(request_.control.block_features.size()),
-       image_tokens(conditions.image_prompts)},
+       image_tokens(conditions.image_prompts), table_.forecasts()},
       request_.windows};
   session_ = unet_.session(shape, int(table_.rows.size()), features,
                            members_of(request_.control, request_.outputs));
   unet_.engine().relieve([&] {
     session_->condition(conditions, timesteps, request_.control.networks, cancel_, nullptr);
     session_->set_control(request_.control, cancel_);
+    session_->set_forecasts(gammas);
   });
   session_->has_features = false;
 }

@@ -7,6 +7,7 @@ namespace deepcache {
 std::string to_string(Port port) {
   static constexpr std::array kNames = {
       "sample",       "time",           "context",       "position",    "feature",
+      "kept_feature", "feature_change", "feature_gamma",
       "residual",     "residual_scale", "block_feature", "hint",        "extra_context",
       "out",          "text",           "level_text",    "scaled_text", "frames",
       "timesteps",    "timestep_cond",  "time_ids",      "text_embeds", "image_embeds",

@@ -15,6 +15,9 @@ enum class PortKind : uint8_t {
   context,         // keys and values of a cross attention
   position,        // frame positions of a spatio-temporal transformer
   feature,         // the hidden state that enters the suffix of a branch
+  kept_feature,    // what the last full pass left there,
+  feature_change,  // less what the one before it did,
+  feature_gamma,   // and how far that goes on, for each sample, a slice for each step
   residual,        // what another network adds to a skip
   residual_scale,  // of residuals and block features, for each sample, a slice for each step
   block_feature,   // what an adapter adds at the end of a level

@@ -57,6 +57,8 @@ class RowCheck {
     if ((program == kNoProgram || (skips && row_.instead == kNoProgram)) !=
         (row_.predict.count > 0))
       fail("needs either a program or a prediction with terms");
+    if (row_.forecasts && (program == kNoProgram || table_.is_full(program)))
+      fail("featureGamma is for a retrieve step");
     if (!row_.guided) return;
     const Halves halves = table_.halves(program);
     if (halves != Halves::all && halves != Halves::both)
@@ -139,6 +141,10 @@ void StepTable::assign(StepRow& row, Slot to, const std::vector<Term>& sum) {
 
 bool StepTable::skips() const {
   return std::ranges::any_of(rows, [](const StepRow& row) { return row.max_skips > 0; });
+}
+
+bool StepTable::forecasts() const {
+  return std::ranges::any_of(rows, [](const StepRow& row) { return row.forecasts; });
 }
 
 void validate(const StepTable& table, int batch, int draws) {

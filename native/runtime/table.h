@@ -65,6 +65,10 @@ struct StepRow {
   int32_t instead = kNoProgram;
   float skip_below = 0;
   Coefficient timestep, input_scale;
+  // Of a retrieve step: its feature is the one that the last full call kept, and `feature_gamma`
+  // times what that one is more than the feature of the full call before.
+  bool forecasts = false;
+  Coefficient feature_gamma;
   // m = e0 + scale * (e1 - e0) [+ third * (e2 - e0)], rescaled, of the outputs e that the program
   // has computed for each sample; otherwise m is the conditional one, or the only one there is.
   bool guided = false;
@@ -91,6 +95,7 @@ struct NamedCoefficient {
 constexpr NamedCoefficient kCoefficients[] = {
     {"timestep", &StepRow::timestep},
     {"inputScale", &StepRow::input_scale},
+    {"featureGamma", &StepRow::feature_gamma},
     {"guidance.scale", &StepRow::guidance_scale},
     {"guidance.third", &StepRow::guidance_third},
     {"guidance.rescale", &StepRow::guidance_rescale},
@@ -160,6 +165,8 @@ struct StepTable {
   }
   // Whether a row may skip its program.
   bool skips() const;
+  // Whether a row forecasts its feature.
+  bool forecasts() const;
   // Give the row, which is not in the table yet, a prediction instead of its program, or another
   // assignment. A row's sums are made in one go: its terms lie together.
   void predict(StepRow& row, const std::vector<Term>& sum);

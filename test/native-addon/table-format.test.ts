@@ -29,6 +29,7 @@ const WHOLE: Whole<StepRow> = {
   skip: { threshold: 0.1, maxSkips: 1, program: 0 },
   timestep: 1,
   inputScale: 1,
+  featureGamma: 1,
   guidance: { scale: 1, third: 1, rescale: 0 },
   x0: { x: 1, m: 1, clamp: 1, threshold: { ratio: 0.5, max: 2 } },
   assign: [{ to: 'x', terms: [{ slot: 'x', coefficient: 1 }] }],
