@@ -99,8 +99,8 @@ class Exchange {
   void bring_gamma() const {
     Buffer& to = *pass_.buffers().at(PortKind::feature_gamma);
     const size_t each = sizeof(float), slice = each * size_t(own_.shape().batch);
-    to.copy(*own_.buffers().at(PortKind::feature_gamma), each * size_t(count_),
-            each * size_t(at_), size_t(row_) * slice + each * size_t(first_));
+    to.copy(*own_.buffers().at(PortKind::feature_gamma), each * size_t(count_), each * size_t(at_),
+            size_t(row_) * slice + each * size_t(first_));
   }
 
   UnetSession& pass_;

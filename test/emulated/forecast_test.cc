@@ -22,7 +22,8 @@ TEST(quick_forecasts_fp16) {
 }
 TEST(all_forecasts_bf16) {
   const Emulation emulation(34, emulator::Async::random);
-  check_forecasts(ActivationType::bf16, 1.6e-1);
+  // The change between two features has their rounding, which a forecast multiplies.
+  check_forecasts(ActivationType::bf16, 3e-1);
 }
 
 }  // namespace deepcache::test
