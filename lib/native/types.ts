@@ -352,6 +352,8 @@ export interface NativeUnet extends Adaptable {
   /** The feature that the last full pass kept. */
   feature(branch: number): { data: Float32Array; shape: number[] };
   denoise(request: DenoiseRequest, onStep?: (step: NativeStep) => void): Job<DenoiseResult>;
+  /** The next row of jobs that joined by these numbers, after the ticks before; those that have ended are left out. */
+  tick(jobs: readonly number[]): void;
   /** What was made for it so far: plans for shapes of runs, what was compiled of them; weights packed again. */
   counters(): { sessions: number; programs: number; repacked: number };
   /** Bytes held now. */
@@ -396,8 +398,11 @@ export interface DenoiseRequest extends UnetConditions, VideoShape, ControlReque
   /** Rows after which onStep receives x0 (a preview), and after which it receives x. */
   readonly previewEvery?: number;
   readonly latentsEvery?: number;
-  /** Share passes with the other jobs of this U-Net that join, each at its own row. Values are those of a run alone. */
-  readonly join?: boolean;
+  /**
+   * Share passes with the other jobs of this U-Net that join, each at its own row. Values are those of a run alone. A
+   * number: rows are run when `tick` names the job by it, which it may when onStep is told row -1.
+   */
+  readonly join?: boolean | number;
 }
 
 /** Draws of noise that a run makes when its rows need them. */

@@ -22,6 +22,7 @@ import type { ModelName } from './loading/model-name.js';
 import { checkMotionAdapter } from './loading/motion-parts.js';
 import type { GenerationDefaults, LoadOptions, ModelIndex, PipelineParts } from './loading/parts.js';
 import { requirePipeline } from './loading/registry.js';
+import type { Conductor } from './loop/conductor.js';
 import type { GenerateResult, OutputKind } from './outputs/result.js';
 import { plannableRun } from './run.js';
 import { type StreamEvent, streamOf } from './stream.js';
@@ -168,27 +169,27 @@ export abstract class DiffusionPipeline<
   generate<Output extends OutputKind = 'image'>(
     given: Valid<Options> & { output?: Output },
   ): Promise<GenerateResult<Output>> {
-    return this.#generate(given, false) as Promise<GenerateResult<Output>>;
+    return this.#generate(given) as Promise<GenerateResult<Output>>;
   }
 
-  /** @internal The same beside other calls: its passes of the U-Net are shared with those of others that join. */
-  generateJoined(given: Valid<Options>): Promise<GenerateResult> {
-    return this.#generate(given, true);
+  /** @internal The same beside other calls, with which it shares passes of the U-Net as the conductor says. */
+  generateJoined(given: Valid<Options>, conductor: Conductor): Promise<GenerateResult> {
+    return this.#generate(given, conductor);
   }
 
-  async #generate(given: Valid<Options>, joins: boolean): Promise<GenerateResult> {
+  async #generate(given: Valid<Options>, conductor?: Conductor): Promise<GenerateResult> {
     const options = withDefaults(this.defaults, given);
     // Bad options should not wait for their turn.
     this.requireOpen();
     this.#check(options);
     const work = async (signal: AbortSignal) => {
       const noise = (seeds: readonly bigint[], images: number) => this.noiseSource(seeds, images);
-      const own = { parts: this.components, scheduler: this.scheduler, noise, joins };
+      const own = { parts: this.components, scheduler: this.scheduler, noise, conductor };
       return this.during({ ...options, signal }, (given) =>
         withMemoryOfRun(() => runPasses(this.family, own, given)),
       );
     };
-    return joins ? this.#queue.beside(work, options.signal) : this.#queue.run(work, options.signal);
+    return conductor ? this.#queue.beside(work, options.signal) : this.#queue.run(work, options.signal);
   }
 
   /** The kind of run that options make, as plans name it; undefined for one that no plan can be for. */
@@ -229,8 +230,7 @@ export abstract class DiffusionPipeline<
 
   /** Prepares a size for the options of runs to come, so that the first is as fast as the next: a short run for nothing. */
   async warmup(options: Partial<Options> = {}): Promise<void> {
-    const run: object = shortRun(this.family, options);
-    await this.generate(run as Valid<Options> & { output: 'float32' });
+    await this.#generate(shortRun(this.family, options) as Valid<Options>);
   }
 
   /** Stops what waits and runs, and frees all memory; later calls are rejected with ERR_DEEPCACHE_DISPOSED too. */

@@ -14,6 +14,7 @@ import { seedsOf, tellSeeds } from './inputs/seeds.js';
 import type { ModelFacts } from './loading/facts.js';
 import type { LatentParts, PipelineParts } from './loading/parts.js';
 import { chooseScheduler } from './loading/scheduler-file.js';
+import type { Conductor } from './loop/conductor.js';
 import { type PreviewSettings, runLoop } from './loop/denoise.js';
 import { requireMemory } from './loop/memory.js';
 import type { LoopResult, RunPlan } from './loop/plan.js';
@@ -73,8 +74,8 @@ interface RunPipeline<P extends PipelineParts> {
   readonly parts: P;
   readonly scheduler: Scheduler;
   noise(seeds: readonly bigint[], images: number): NoiseSource;
-  /** Whether U-Net passes are shared with other runs that join. */
-  readonly joins: boolean;
+  /** Of runs that go side by side and share U-Net passes; alone by default. */
+  readonly conductor?: Conductor | undefined;
 }
 
 /** A run: inputs are loaded, conditions encoded, the loop is run and its result decoded. */
@@ -83,7 +84,7 @@ export async function run<Given extends WithScheduler, O extends RunOptions, P e
   pipeline: RunPipeline<P>,
   given: Given,
 ): Promise<GenerateResult> {
-  const { parts, joins } = pipeline;
+  const { parts, conductor } = pipeline;
   const inputs = await family.load(given);
   const facts = family.facts(parts);
   const scheduler = schedulerOf(given, pipeline.scheduler);
@@ -103,7 +104,7 @@ export async function run<Given extends WithScheduler, O extends RunOptions, P e
   const context: Run<O, P, Inputs> = { parts, facts, scheduler, options, inputs, plan, note };
   await pause(signal);
   const stages = await family.prepare(context);
-  requireMemory(parts, stages.memory, joins);
+  await requireMemory(parts, stages.memory, conductor, signal);
   await pause(signal);
 
   const noise = pipeline.noise(seedsOf(options), options.images);
@@ -114,7 +115,7 @@ export async function run<Given extends WithScheduler, O extends RunOptions, P e
   signal?.throwIfAborted();
   clock.lap('prepare');
 
-  const loop = await (stages.loop?.(noise, start) ?? usualLoop(context, noise, start, previews, joins));
+  const loop = await (stages.loop?.(noise, start) ?? usualLoop(context, noise, start, previews, conductor));
   clock.lap('denoise');
 
   await pause(signal);
@@ -143,7 +144,7 @@ async function usualLoop<O extends RunOptions, P extends PipelineParts>(
   noise: NoiseSource,
   start: Start,
   previews: PreviewSettings | undefined,
-  joins: boolean,
+  conductor: Conductor | undefined,
 ): Promise<LoopResult> {
   const [batch, , height, width] = options.latent;
   const { frames, freeNoise } = options;
@@ -160,12 +161,10 @@ async function usualLoop<O extends RunOptions, P extends PipelineParts>(
       height,
       width,
       table: start.mask ? withBlend(plan, table) : table,
-      // Networks beside the U-Net see the samples of their own run.
-      ...(joins && !start.controls && !start.blockFeatures && { join: true }),
       ...(draws && { noise: draws }),
     },
     plan,
-    options,
+    { ...options, conductor },
     previews,
   );
 }

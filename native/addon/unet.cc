@@ -103,6 +103,7 @@ NativeUnet::Methods NativeUnet::methods() {
   return {InstanceMethod<&NativeUnet::forward>("forward"),
           InstanceMethod<&NativeUnet::feature>("feature"),
           InstanceMethod<&NativeUnet::denoise>("denoise"),
+          InstanceMethod<&NativeUnet::tick>("tick"),
           InstanceMethod<&NativeUnet::adapt>("adapt"),
           InstanceMethod<&NativeUnet::counters>("counters"),
           InstanceMethod<&NativeUnet::trim>("trim")};
@@ -167,7 +168,8 @@ Napi::Value NativeUnet::denoise(const Napi::CallbackInfo& info) {
       };
       std::optional<RunGate::Run> entered;
       if (inputs->joins) entered.emplace(model.gate, context.cancel_flag());
-      auto run = inputs->joins ? model.batch.denoise(inputs->request, context.cancel_flag(), report)
+      auto run = inputs->joins ? model.batch.denoise(inputs->request, context.cancel_flag(), report,
+                                                     inputs->name)
                                : model.denoise(inputs->request, context.cancel_flag(), report);
       std::array<Finish, kHistorySlots> history;
       for (size_t i = 0; i < history.size(); ++i)
@@ -200,6 +202,12 @@ Napi::Value NativeUnet::denoise(const Napi::CallbackInfo& info) {
     };
     const auto progress = on_step.given() ? on_step.function() : Napi::Function();
     return start(info.Env(), work, progress, inputs->joins);
+  });
+}
+
+void NativeUnet::tick(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] {
+    model()->batch.order(Argument(info[0], "jobs").integers(kMostNamed, 1, kLastName));
   });
 }
 

@@ -41,6 +41,7 @@ class NativeUnet : public ModelObject<NativeUnet, SharedUnet> {
   Napi::Value forward(const Napi::CallbackInfo& info);
   Napi::Value feature(const Napi::CallbackInfo& info);
   Napi::Value denoise(const Napi::CallbackInfo& info);
+  void tick(const Napi::CallbackInfo& info);
   void trim(const Napi::CallbackInfo& info);
   Napi::Value adapt(const Napi::CallbackInfo& info);
   Napi::Value counters(const Napi::CallbackInfo& info);

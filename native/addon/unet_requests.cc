@@ -170,11 +170,13 @@ std::shared_ptr<const DenoiseInputs> parse_denoise(const Argument& in, const Une
                   in["table"].name() + " names ControlNets that the run does not have");
   inputs->preview_every = parse_every(in["previewEvery"]);
   inputs->latents_every = parse_every(in["latentsEvery"]);
-  if (const Argument join = in["join"]; join.given()) inputs->joins = join.boolean();
-  if (inputs->joins && out.control.given())
-    throw Error(ErrorCode::kUnsupported,
-                "denoise: runs with ControlNets or T2I-Adapters share no passes: leave out " +
-                    in["join"].name());
+  if (const Argument join = in["join"]; join.given()) {
+    inputs->joins = true;
+    if (join.value().IsNumber())
+      inputs->name = int(join.integer(1, kLastName));
+    else
+      inputs->joins = join.boolean();
+  }
   out.reads = [preview = inputs->preview_every, latents = inputs->latents_every](int row) {
     return is_due(preview, row) || is_due(latents, row);
   };

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "arguments.h"
-#include "models/unet.h"
+#include "models/unet_batch.h"
 #include "unet_conditions.h"
 #include "unet_control.h"
 
@@ -28,9 +28,14 @@ struct DenoiseInputs {
   Floats history[kHistorySlots];
   int preview_every = 0, latents_every = 0;  // 0: never
   bool joins = false;
+  int name = UnetBatch::kNoName;
 };
 
-inline bool is_due(int every, int row) { return every > 0 && (row + 1) % every == 0; }
+// Of runs that a tick names, and how many one may name.
+inline constexpr int kLastName = (1 << 30) - 1;
+inline constexpr size_t kMostNamed = 1024;
+
+inline bool is_due(int every, int row) { return every > 0 && row >= 0 && (row + 1) % every == 0; }
 
 // Check everything that NativeUnet.forward and denoise of lib/native/types.ts are given.
 std::shared_ptr<const ForwardInputs> parse_forward(const Argument& in, const UnetConfig& config);

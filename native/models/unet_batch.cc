@@ -137,12 +137,15 @@ std::vector<UnetBatch::Group> UnetBatch::groups_of(const std::vector<UnetSlot*>&
       }
       ProgramKey key = slot->table().programs[size_t(report.program)];
       const Group::Row row{slot, report.row, std::exchange(key.halves, Halves::all)};
+      // Frames of a video U-Net share what no sample has to itself; networks beside it see the
+      // samples of their own run.
+      if (unet_.config().takes_videos() || slot->request().control.given()) {
+        groups.push_back({key, {row}});
+        continue;
+      }
       const Kinship kin = kinship(key, slot->session().shape());
       const auto found = open.find(kin);
-      // Frames of a video U-Net share what no sample has to itself.
-      const bool joins = found != open.end() && !unet_.config().takes_videos() &&
-                         groups[found->second].samples() + row.samples() <= most_;
-      if (joins) {
+      if (found != open.end() && groups[found->second].samples() + row.samples() <= most_) {
         groups[found->second].rows.push_back(row);
       } else {
         open[kin] = groups.size();
@@ -203,6 +206,7 @@ void UnetBatch::run_together(const Group& group) {
 
 void UnetBatch::tick(const std::vector<UnetSlot*>& slots) {
   for (const Group& group : groups_of(slots)) {
+    for (const Group::Row& row : group.rows) row.slot->begin_row();
     if (group.rows.size() == 1) {
       run_alone(*group.rows[0].slot);
       continue;
@@ -217,9 +221,9 @@ void UnetBatch::tick(const std::vector<UnetSlot*>& slots) {
 
 class UnetBatch::Membership {
  public:
-  Membership(UnetBatch& batch, UnetSlot& slot) : batch_(batch) {
+  Membership(UnetBatch& batch, UnetSlot& slot, int name) : batch_(batch) {
     const std::lock_guard lock(batch.mutex_);
-    place_ = batch.members_.insert(batch.members_.end(), {&slot});
+    place_ = batch.members_.insert(batch.members_.end(), {&slot, name});
   }
   ~Membership() {
     {
@@ -237,14 +241,15 @@ class UnetBatch::Membership {
 };
 
 UnetRun UnetBatch::denoise(const UnetDenoise& request, const CancelFlag* cancel,
-                           const std::function<void(const UnetProgress&)>& on_step) {
+                           const std::function<void(const UnetProgress&)>& on_step, int name) {
   std::optional<UnetSlot> slot;
   {
     const Engine::Turn turn(unet_.engine(), cancel);
     slot.emplace(unet_, request, cancel, on_step);
   }
   {
-    Membership membership(*this, *slot);
+    Membership membership(*this, *slot, name);
+    if (name != kNoName && on_step) on_step({.row = -1, .program = kNoProgram});
     while (slot->rows().has_next()) {
       next_row(membership.member());
       // Here, as reports may wait for whoever gets them: nobody else's thread must.
@@ -255,6 +260,14 @@ UnetRun UnetBatch::denoise(const UnetDenoise& request, const CancelFlag* cancel,
   return slot->finish();
 }
 
+void UnetBatch::order(std::vector<int> names) {
+  {
+    const std::lock_guard lock(mutex_);
+    ordered_.push_back(std::move(names));
+  }
+  changed_.notify_all();
+}
+
 void UnetBatch::next_row(Member& member) {
   // Nobody tells when a flag is raised.
   constexpr auto kLook = std::chrono::milliseconds(20);
@@ -263,9 +276,8 @@ void UnetBatch::next_row(Member& member) {
   while (member.state != Member::ran) {
     if (member.state == Member::waits) {
       check_cancelled(member.slot->cancel_flag());
-      const auto waits = [](const Member& other) { return other.state == Member::waits; };
-      if (std::ranges::all_of(members_, waits)) {
-        tick_members(lock);
+      if (const std::vector<Member*> members = next_tick(); !members.empty()) {
+        tick_members(members, lock);
         continue;
       }
     }
@@ -274,11 +286,37 @@ void UnetBatch::next_row(Member& member) {
   if (member.slot->error) std::rethrow_exception(member.slot->error);
 }
 
-void UnetBatch::tick_members(std::unique_lock<std::mutex>& lock) {
+std::vector<UnetBatch::Member*> UnetBatch::next_tick() {
+  const auto collect = [&](const auto& takes_part) {
+    std::vector<Member*> out;
+    for (Member& member : members_)
+      if (takes_part(member)) out.push_back(&member);
+    return out;
+  };
+  const auto wait = [](const std::vector<Member*>& members) {
+    return std::ranges::all_of(members,
+                               [](const Member* one) { return one->state == Member::waits; });
+  };
+  while (!ordered_.empty()) {
+    std::vector<Member*> named = collect([&](const Member& member) {
+      return member.name != kNoName && std::ranges::count(ordered_.front(), member.name) > 0;
+    });
+    if (!named.empty() && !wait(named)) break;
+    ordered_.pop_front();
+    if (!named.empty()) return named;
+  }
+  std::vector<Member*> others =
+      collect([](const Member& member) { return member.name == kNoName; });
+  if (!wait(others)) others.clear();
+  return others;
+}
+
+void UnetBatch::tick_members(const std::vector<Member*>& members,
+                             std::unique_lock<std::mutex>& lock) {
   std::vector<UnetSlot*> slots;
-  for (Member& member : members_) {
-    member.state = Member::runs;
-    slots.push_back(member.slot);
+  for (Member* member : members) {
+    member->state = Member::runs;
+    slots.push_back(member->slot);
   }
   lock.unlock();
   // What the others need is not to come out of what this thread's run was promised.
@@ -291,8 +329,7 @@ void UnetBatch::tick_members(std::unique_lock<std::mutex>& lock) {
   }
   reservation_of_run() = std::move(mine);
   lock.lock();
-  for (Member& member : members_)
-    if (member.state == Member::runs) member.state = Member::ran;
+  for (Member* member : members) member->state = Member::ran;
   changed_.notify_all();
 }
 

@@ -6,6 +6,7 @@
 // whose outputs and features are scattered back. A row that nobody shares runs in its own session.
 
 #include <condition_variable>
+#include <deque>
 #include <functional>
 #include <list>
 #include <mutex>
@@ -20,10 +21,18 @@ class UnetBatch {
   // `most`: samples of a pass, the outputs of guidance included.
   explicit UnetBatch(Unet& unet, int most = 16) : unet_(unet), most_(most) {}
 
+  // Of runs that take part in every tick, which comes when all of them wait for it.
+  static constexpr int kNoName = 0;
+
   // As Unet::denoise(), together with the runs that other threads denoise meanwhile: whichever
-  // comes last to a tick computes it for all. A run that is cancelled leaves between ticks.
+  // comes last to a tick computes it for all. A run that is cancelled leaves between ticks. One
+  // with a name of its own waits for ticks that are ordered; `on_step` is told row -1 when it does.
   UnetRun denoise(const UnetDenoise& request, const CancelFlag* cancel,
-                  const std::function<void(const UnetProgress&)>& on_step);
+                  const std::function<void(const UnetProgress&)>& on_step, int name = kNoName);
+
+  // A tick of the runs of these names, behind those ordered before. It comes when all of them are
+  // done with the row before; runs that have ended are left out.
+  void order(std::vector<int> names);
 
   // The next row of each of these runs, none of which has ended. One that fails gets its `error`;
   // the others go on. For whoever has the engine's turn; settle() is the caller's.
@@ -44,12 +53,15 @@ class UnetBatch {
   // A thread in denoise().
   struct Member {
     UnetSlot* slot;
+    int name;
     enum { waits, runs, ran } state = ran;  // ran: its thread is busy with the row, or not here yet
   };
   class Membership;
   // Until the member's next row has run. Throws Error(kAborted), and what ended the run.
   void next_row(Member& member);
-  void tick_members(std::unique_lock<std::mutex>& lock);
+  // Those whose tick has come; none while somebody is waited for.
+  std::vector<Member*> next_tick();
+  void tick_members(const std::vector<Member*>& members, std::unique_lock<std::mutex>& lock);
 
   Unet& unet_;
   const int most_;
@@ -58,6 +70,7 @@ class UnetBatch {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::list<Member> members_;
+  std::deque<std::vector<int>> ordered_;  // ticks that have not begun
 };
 
 }  // namespace deepcache

@@ -24,6 +24,8 @@ class UnetSlot {
   UnetSlot(const UnetSlot&) = delete;
 
   TableRun& rows() { return *rows_; }
+  // The time that its next row takes counts from now: it has waited for others.
+  void begin_row() { row_begin_ = Clock::now(); }
   UnetSession& session() { return *session_; }
   const UnetDenoise& request() const { return request_; }
   const StepTable& table() const { return table_; }

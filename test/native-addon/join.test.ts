@@ -150,8 +150,57 @@ describe('jobs that join', () => {
     expect(await codes).toEqual(['ERR_DEEPCACHE_DISPOSED', 'ERR_DEEPCACHE_DISPOSED']);
   });
 
-  test('join is true or false', async () => {
-    const bad = { ...request(plain, 1, 1), join: 1 } as unknown as DenoiseRequest;
+  test('run a row when a tick names them, and with whom it says', async () => {
+    const alone: Float32Array[] = [];
+    for (const one of requests()) alone.push((await unet.denoise(one).promise).latents);
+    const order: string[] = [];
+    let ready = 0;
+    let tell = () => {};
+    const all = new Promise<void>((resolve) => {
+      tell = resolve;
+    });
+    const jobs = requests().map((one, i) =>
+      unet.denoise({ ...one, join: i + 1 }, ({ row }) => {
+        order.push(`${i + 1}:${row}`);
+        if (row < 0 && ++ready === 3) tell();
+      }),
+    );
+    // One without a number goes on by itself.
+    const [free] = requests();
+    expect((await unet.denoise({ ...free, join: true }).promise).latents).toEqual(alone[0]);
+    await all;
+    expect(order.sort()).toEqual(['1:-1', '2:-1', '3:-1']);
+    order.length = 0;
+    // Nobody has the number 9. Each waits for its own ticks: the third gets all of its rows first.
+    for (let i = 0; i < 12; i++) unet.tick([3, 9]);
+    for (let i = 0; i < 3; i++) unet.tick([1]);
+    for (let i = 0; i < 7; i++) unet.tick([2, 1]);
+    const latents = await Promise.all(jobs.map(({ promise }) => promise));
+    expect(latents.map((result) => result.latents)).toEqual(alone);
+    expect(order.indexOf('1:0')).toBeGreaterThan(order.indexOf('3:10'));
+    expect(order.indexOf('2:0')).toBeGreaterThan(order.indexOf('1:1'));
+  });
+
+  test('are left out of ticks when they are gone', async () => {
+    const [first, second] = requests();
+    const alone = (await unet.denoise(first).promise).latents;
+    let count = 0;
+    const waits = () => {
+      if (++count === 2) leaver.cancel();
+    };
+    const leaver = unet.denoise({ ...second, join: 1 }, waits);
+    const left = codeOf(leaver.promise);
+    const stays = unet.denoise({ ...first, join: 2 }, waits);
+    for (let i = 0; i < 10; i++) unet.tick([1, 2]);
+    // Ticks that were ordered before it came do not count.
+    expect(await left).toBe('ERR_DEEPCACHE_ABORTED');
+    for (let i = 0; i < 10; i++) unet.tick([1, 2]);
+    expect((await stays.promise).latents).toEqual(alone);
+  });
+
+  test.each([[0], [1.5], ['yes'], [2 ** 31]])('join is true, false or a number, not %p', async (join) => {
+    const bad = { ...request(plain, 1, 1), join } as unknown as DenoiseRequest;
     expect(await codeOf(() => unet.denoise(bad))).toBe('ERR_DEEPCACHE_INVALID_ARGUMENT');
+    expect(await codeOf(() => unet.tick([join as number]))).toBe('ERR_DEEPCACHE_INVALID_ARGUMENT');
   });
 });

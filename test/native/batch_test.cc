@@ -1,7 +1,9 @@
 // Runs in one batch, each at its own place in its own step table, give bit for bit what they give
 // alone.
 
+#include <mutex>
 #include <thread>
+#include <utility>
 
 #include "batch_runs.h"
 #include "native/runtime/error.h"
@@ -129,6 +131,49 @@ TEST(batch_serves_several_threads) {
   for (std::thread& thread : threads) thread.join();
   CHECK(together == alone);
   CHECK(aborted);
+}
+
+// Rows are run by those whom ordered ticks name.
+TEST(batch_runs_ordered_ticks) {
+  const auto unet = unet_on(1);
+  const std::vector<float> ten = unet->denoise(ten_steps(*unet)->request, nullptr, nullptr).latents,
+                           seven =
+                               unet->denoise(seven_steps(*unet)->request, nullptr, nullptr).latents;
+  UnetBatch batch(*unet);
+  std::mutex mutex;
+  std::vector<std::pair<int, int>> told;  // names and rows
+  std::vector<std::vector<float>> out(2);
+  const auto run = [&](int name, const MakeRun& make) {
+    return std::thread([&, name, make] {
+      const auto made = make();
+      const auto report = [&](const UnetProgress& progress) {
+        const std::lock_guard lock(mutex);
+        told.push_back({name, progress.row});
+      };
+      out[size_t(name - 1)] = batch.denoise(made->request, nullptr, report, name).latents;
+    });
+  };
+  const auto wait_until = [&](size_t count) {
+    for (;;) {
+      const std::lock_guard lock(mutex);
+      if (told.size() >= count) return;
+    }
+  };
+  std::thread first = run(1, [&] { return ten_steps(*unet); }),
+              second = run(2, [&] { return seven_steps(*unet); });
+  wait_until(2);
+  for (int i = 0; i < 3; ++i) batch.order({1});
+  wait_until(5);
+  CHECK_EQ(batch.shared_passes(), 0);
+  // Both at a full call. Nobody is called 3; the second ends before the first.
+  for (int i = 0; i < 8; ++i) batch.order({2, 1, 3});
+  first.join();
+  second.join();
+  CHECK(batch.shared_passes() > 0);
+  CHECK(out[0] == ten);
+  CHECK(out[1] == seven);
+  const std::vector<std::pair<int, int>> begin(told.begin() + 2, told.begin() + 5);
+  CHECK(begin == (std::vector<std::pair<int, int>>{{1, 0}, {1, 1}, {1, 2}}));
 }
 
 // Products of real widths are cut into pieces, by size and threads.

@@ -22,6 +22,7 @@ import { stepsOfStrength } from '../inputs/strength.js';
 import type { ModelFacts } from '../loading/facts.js';
 import type { StepEvent } from '../outputs/result.js';
 import { kindOf, type RanCall, ranCalls } from './calls.js';
+import { type ConductedRun, type Conductor, callsOf } from './conductor.js';
 import type { RunPlan } from './plan.js';
 import { partOf, withUsedDraws } from './schedule-part.js';
 
@@ -146,7 +147,10 @@ export async function runLoop(
     previewEvery,
     latentsEvery,
     signal,
-  }: Pick<RunOptions, 'onStep' | 'previewEvery' | 'latentsEvery' | 'signal'>,
+    conductor,
+  }: Pick<RunOptions, 'onStep' | 'previewEvery' | 'latentsEvery' | 'signal'> & {
+    readonly conductor?: Conductor | undefined;
+  },
   previews?: PreviewSettings,
 ): Promise<DenoiseResult & { calls: RanCall[] }> {
   const stop = new AbortController();
@@ -155,8 +159,12 @@ export async function runLoop(
   const { height, width, batch } = request;
   const shape = [batch, unet.native.outChannels, height, width];
   const every = { ...(previewEvery && { previewEvery }), ...(latentsEvery && { latentsEvery }) };
+  const conducted = conductor?.enter(conductedRun(unet, request));
+  const joined = conducted && { join: conducted.number };
   const start = (arrays: DenoiseRequest) =>
-    unet.native.denoise({ ...arrays, ...every }, (step) => {
+    unet.native.denoise({ ...arrays, ...every, ...joined }, (step) => {
+      if (step.row < 0) return conducted?.ready();
+      conducted?.ran(step.milliseconds);
       if (stop.signal.aborted) return;
       const kind = kindOf(request.table, step.program);
       const event: StepEvent = {
@@ -185,5 +193,20 @@ export async function runLoop(
     // An abort has no reason when nothing was thrown: `undefined` is what was.
     callbacks.throwIfFailed();
     throw error;
+  } finally {
+    conducted?.leave();
   }
+}
+
+function conductedRun(unet: UNetModel, request: DenoiseRequest): ConductedRun {
+  const { batch, outputs, height, width, table, frames = 1, contextLength = 0 } = request;
+  const { controls, blockFeatures, imagePrompts = [] } = request;
+  const tokens = imagePrompts.map(({ length }) => length);
+  return {
+    tick: (runs) => unet.native.tick(runs),
+    calls: callsOf(table),
+    samples: batch * outputs,
+    pixels: height * width,
+    shape: JSON.stringify([height, width, contextLength, frames, tokens, !!(controls || blockFeatures)]),
+  };
 }

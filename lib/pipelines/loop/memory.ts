@@ -1,8 +1,10 @@
+import { untilAborted } from '../../aborting.js';
 import { DeepCacheError } from '../../errors.js';
 import type { Tiling } from '../../models/tiling.js';
 import type { SizeOptions } from '../../models/unet.js';
 import { reserveForRun } from '../../native/run-memory.js';
 import type { SDParts } from '../loading/parts.js';
+import type { Conductor } from './conductor.js';
 import type { MemoryEstimate } from './plan.js';
 
 /** What the autoencoder does in a run, and how. */
@@ -34,25 +36,35 @@ export async function estimateMemory(
  * Refuses a run that does not fit, before it takes minutes to find out. What fits is the run's until it ends: others
  * that begin meanwhile do not count on it.
  *
- * @param joins whether other runs of the U-Net go on meanwhile.
+ * @param conductor of runs that go on meanwhile: the run waits for their memory.
  * @throws DeepCacheError ERR_DEEPCACHE_OUT_OF_MEMORY with the need and what there is.
  */
-export function requireMemory(
+export async function requireMemory(
   components: Pick<SDParts, 'backend' | 'unet'>,
   need: MemoryEstimate,
-  joins: boolean,
-): void {
+  conductor?: Conductor,
+  signal?: AbortSignal,
+): Promise<void> {
   const { unet, vae, pictures = 0 } = need;
-  // What the U-Net holds from its last run is reused or freed; of what runs go on with, the arena alone is shared.
-  const { arena, buffers } = components.unet.memory();
-  const held = Math.min(joins ? arena : arena + buffers, unet);
   const bytes = unet + vae + pictures;
-  if (reserveForRun(components.backend, bytes - held)) return;
-  const available = components.backend.availableMemory() + held;
+  // What the U-Net holds from its last run is reused or freed; of what runs go on with, the arena alone is shared.
+  const heldBytes = () => {
+    const { arena, buffers } = components.unet.memory();
+    return Math.min(conductor ? arena : arena + buffers, unet);
+  };
+  while (!reserveForRun(components.backend, bytes - heldBytes())) {
+    const freed = conductor?.memoryFreed();
+    if (!freed) throw tooLittle(need, components.backend.availableMemory() + heldBytes());
+    await untilAborted(freed, signal);
+  }
+  conductor?.holdMemory();
+}
+
+function tooLittle({ unet, vae, pictures = 0 }: MemoryEstimate, available: number): DeepCacheError {
   const gib = (value: number) => `${(value / 2 ** 30).toFixed(2)} GiB`;
-  throw new DeepCacheError(
+  return new DeepCacheError(
     'ERR_DEEPCACHE_OUT_OF_MEMORY',
-    `This run needs ${gib(bytes)} (${gib(unet)} for the U-Net, ${gib(vae)} for the autoencoder` +
+    `This run needs ${gib(unet + vae + pictures)} (${gib(unet)} for the U-Net, ${gib(vae)} for the autoencoder` +
       `${pictures > 0 ? `, ${gib(pictures)} for pictures` : ''}), ` +
       `${gib(available)} are available; use a smaller size, fewer images or vaeTiling`,
   );

@@ -57,6 +57,12 @@ export class EngineJob implements Job {
     return this.#state !== 'queued' && this.#state !== 'running';
   }
 
+  /** The option that asks for previews. */
+  get previews(): { previewEvery?: number } {
+    const { previewEvery } = this.request;
+    return previewEvery === undefined ? {} : { previewEvery };
+  }
+
   /** Aborts when it is cancelled. */
   get signal(): AbortSignal {
     return this.#stop.signal;

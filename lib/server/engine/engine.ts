@@ -3,21 +3,26 @@ import type { Log } from '../../log.js';
 import { show } from '../../messages.js';
 import { checkNames } from '../../names.js';
 import { whole } from '../../options/checks.js';
-import type { GenerateOptions } from '../../pipelines/inputs/options.js';
+import { outputsOf } from '../../pipelines/inputs/options.js';
+import { callsOf } from '../../pipelines/loop/conductor.js';
 import { checkRequest, deadlineOf } from './check-request.js';
 import { EngineJob } from './engine-job.js';
-import { FairQueue, type Waiting } from './fair-queue.js';
 import type { Job, JobRequest } from './job.js';
-import { type ModelCard, type ModelOptions, ServedModel } from './served-model.js';
+import { Lane, type LaneJob } from './lane.js';
+import type { CheckedRun, ModelCard, ModelOptions } from './served-model.js';
 
 /** What an {@link ImageEngine} is made with. */
 export interface EngineOptions {
   /** The models by the names that requests use: a place that `fromPretrained` takes, alone or with load options. */
   readonly models: Readonly<Record<string, string | ModelOptions>>;
+  /** Where to compute: each device has models and jobs of its own, and takes those of others when it has none. */
+  readonly devices?: readonly string[];
   /** Jobs that may wait; a further one is refused with ERR_DEEPCACHE_BUSY. Default 256. */
   readonly maxQueued?: number;
-  /** Jobs that run at once, and share U-Net passes. Default 8. */
+  /** Jobs that are under way at once on a device, and hold memory; which of them make calls is decided anew for each. Default 16. */
   readonly maxRunning?: number;
+  /** Models that are loaded at once on a device; the least recently used one goes for another. Default: what memory has room for. */
+  readonly maxLoaded?: number;
   /** Ended jobs that {@link ImageEngine.job} still finds, with their results; the oldest are forgotten. Default 64. */
   readonly maxEnded?: number;
   /** What a user should know about a model; to standard error by default. */
@@ -28,60 +33,71 @@ export interface EngineOptions {
 export interface EngineStats {
   /** Jobs that wait. */
   readonly queued: number;
-  /** Jobs that run. */
+  /** Jobs that are under way. */
   readonly running: number;
+  /** Estimated time until all of them are done; undefined while nothing is known of their models' speed. */
+  readonly secondsLeft?: number;
   /** Jobs that were finished so far. */
   readonly done: number;
   /** Jobs that went wrong so far. */
   readonly failed: number;
   /** Jobs that were cancelled so far. */
   readonly cancelled: number;
+  /** Passes of U-Nets so far. */
+  readonly passes: number;
+  /** Samples in all of them: outputs of guidance count each. */
+  readonly samples: number;
 }
 
 /** A model of an engine. */
 export interface EngineModel {
   /** What requests call it. */
   readonly name: string;
-  /** Whether its weights are in memory. */
+  /** Whether its weights are in memory, of a device at least. */
   readonly loaded: boolean;
 }
 
-interface Entry extends Waiting {
-  readonly job: EngineJob;
-  readonly model: ServedModel;
-}
+const OPTIONS = ['models', 'devices', 'maxQueued', 'maxRunning', 'maxLoaded', 'maxEnded', 'log'];
 
 /**
  * Makes pictures for many: jobs wait in a fair queue, and those that run go side by side and share the passes of their
  * model's U-Net, each at its own step of its own schedule. A picture is the one that its job would have made alone.
  */
 export class ImageEngine {
-  readonly #models: ReadonlyMap<string, ServedModel>;
-  readonly #queue = new FairQueue<Entry>();
-  readonly #running = new Map<string, Promise<void>>();
+  readonly #lanes: readonly Lane[];
   /** Those that wait and run, and the last that ended. */
   readonly #jobs = new Map<string, EngineJob>();
   readonly #ended: string[] = [];
   readonly #counts = { done: 0, failed: 0, cancelled: 0 };
-  readonly #limits: { queued: number; running: number; ended: number };
+  readonly #limits: { queued: number; ended: number };
   #closing: Promise<void> | undefined;
 
   constructor(options: EngineOptions) {
     if (typeof options !== 'object' || options === null)
       throw invalidArgument('options', `must be an object, got ${show(options)}`);
-    checkNames(options, ['models', 'maxQueued', 'maxRunning', 'maxEnded', 'log']);
+    checkNames(options, OPTIONS);
     this.#limits = {
       queued: whole('maxQueued', options.maxQueued, 256, 1, 1_000_000),
-      running: whole('maxRunning', options.maxRunning, 8, 1, 512),
       ended: whole('maxEnded', options.maxEnded, 64, 0, 1_000_000),
     };
-    this.#models = new Map(
-      Object.entries(options.models ?? {}).map(([name, given]) => {
-        const own = typeof given === 'string' ? { model: given } : given;
-        return [name, new ServedModel(name, own, options.log)];
-      }),
+    const models = new Map(
+      Object.entries(options.models ?? {}).map(([name, given]) => [
+        name,
+        typeof given === 'string' ? { model: given } : given,
+      ]),
     );
-    if (this.#models.size === 0) throw invalidArgument('models', 'names none');
+    if (models.size === 0) throw invalidArgument('models', 'names none');
+    const own = {
+      models,
+      // Each has a thread while it runs.
+      places: whole('maxRunning', options.maxRunning, 16, 1, 48),
+      maxLoaded: whole('maxLoaded', options.maxLoaded, models.size, 1, 1_000_000),
+      log: options.log,
+    };
+    const { devices = [undefined] } = options;
+    if (!Array.isArray(devices) || devices.length === 0)
+      throw invalidArgument('devices', `must be a list of devices, got ${show(devices)}`);
+    this.#lanes = devices.map((device) => new Lane({ ...own, device }, () => this.#fill()));
   }
 
   /**
@@ -92,21 +108,20 @@ export class ImageEngine {
    */
   async submit(request: JobRequest): Promise<Job> {
     this.#requireRoom();
-    const model = this.#modelOf(request);
-    const { client = '', priority = 0 } = request;
-    const deadline = deadlineOf(request);
-    const { plan } = await model.check(request.task, { ...request.options, ...previewsOf(request) });
+    checkRequest(request);
+    const { model, task, options, previewEvery } = request;
+    const previews = previewEvery === undefined ? {} : { previewEvery };
+    const checked = await this.#anyLane.models.named(model).check(task, { ...options, ...previews });
     // Others came while its files were looked at.
     this.#requireRoom();
+    const lane = this.#bestLane(model);
     const job = new EngineJob(
       request,
       () => this.#outlook(job),
-      () => this.#queue.remove(job.id),
+      () => this.#lanes.some(({ scheduler }) => scheduler.withdraw(job.id) !== undefined),
       Date.now(),
     );
-    const cost = plan.table.rows.length;
-    const times = deadline === undefined ? {} : { deadline };
-    this.#queue.add({ id: job.id, client, priority, cost, job, model, ...times });
+    lane.submit(laneJob(job, checked));
     this.#jobs.set(job.id, job);
     job.result.then(
       () => this.#count(job),
@@ -124,7 +139,10 @@ export class ImageEngine {
 
   /** In the order in which they were given. */
   models(): EngineModel[] {
-    return [...this.#models.values()].map(({ name, isLoaded }) => ({ name, loaded: isLoaded }));
+    return this.#anyLane.models.list.map(({ name }) => ({
+      name,
+      loaded: this.#lanes.some(({ models }) => models.named(name).isLoaded),
+    }));
   }
 
   /**
@@ -133,17 +151,27 @@ export class ImageEngine {
    * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT for a name that is none; what reading its configurations throws.
    */
   card(model: string): Promise<ModelCard> {
-    return this.#modelNamed(model).card();
+    return this.#anyLane.models.named(model).card();
   }
 
-  /** Loads a model now, so that its first job need not wait for it. */
+  /** Loads a model on every device now, so that its first job need not wait for it. */
   async load(model: string): Promise<void> {
-    await this.#modelNamed(model).pipeline('text-to-image');
+    for (const { models } of this.#lanes) await models.pipeline(models.named(model), 'text-to-image');
   }
 
   /** What there is to do now, and was done so far. */
   stats(): EngineStats {
-    return { queued: this.#queue.length, running: this.#running.size, ...this.#counts };
+    const sum = (of: (lane: Lane) => number) => this.#lanes.reduce((total, lane) => total + of(lane), 0);
+    const times = this.#lanes.map((lane) => lane.allSecondsLeft);
+    const known = times.filter((time) => time !== undefined);
+    return {
+      queued: this.#queued,
+      running: sum(({ running }) => running),
+      ...(known.length > 0 && { secondsLeft: Math.max(...known) }),
+      ...this.#counts,
+      passes: sum(({ counts }) => counts.passes),
+      samples: sum(({ counts }) => counts.samples),
+    };
   }
 
   /** Accepts no more jobs, finishes those that it has or cancels them, and frees the models. */
@@ -155,64 +183,54 @@ export class ImageEngine {
 
   async #close(): Promise<void> {
     // What waits begins when something ends.
-    while (this.#running.size > 0) await Promise.race(this.#running.values());
-    for (const model of this.#models.values()) await model.unload();
+    while (this.#lanes.some(({ running }) => running > 0)) for (const lane of this.#lanes) await lane.idle();
+    for (const { models } of this.#lanes) await models.close();
+  }
+
+  /** What is the same of all. */
+  get #anyLane(): Lane {
+    return this.#lanes[0] as Lane;
+  }
+
+  get #queued(): number {
+    return this.#lanes.reduce((sum, { scheduler }) => sum + scheduler.waiting, 0);
+  }
+
+  /** The lane with the least to do; among those that have nothing, one that has loaded the model. */
+  #bestLane(model: string): Lane {
+    const cost = (lane: Lane) => lane.scheduler.load + (lane.models.named(model).isLoaded ? 0 : 1e-9);
+    return this.#lanes.reduce((best, lane) => (cost(lane) < cost(best) ? lane : best));
   }
 
   #fill(): void {
-    while (this.#running.size < this.#limits.running) {
-      const next = this.#queue.take(() => true);
-      if (!next) return;
-      const running = this.#run(next).finally(() => {
-        this.#running.delete(next.id);
-        this.#fill();
-      });
-      this.#running.set(next.id, running);
+    for (const lane of this.#lanes) lane.fill();
+    for (const lane of this.#lanes) {
+      if (lane.running > 0) continue;
+      const other = this.#lanes.find(({ scheduler }) => scheduler.waiting > 0);
+      if (!other) return;
+      lane.steal(other);
+      lane.fill();
     }
-  }
-
-  async #run({ job, model }: Entry): Promise<void> {
-    const { task, options } = job.request;
-    job.begin();
-    try {
-      const pipeline = await model.pipeline(task);
-      const run = {
-        ...options,
-        ...previewsOf(job.request),
-        signal: job.signal,
-        onStep: (event: Parameters<EngineJob['step']>[0]) => job.step(event),
-      };
-      job.finish(await pipeline.generateJoined(run as GenerateOptions & { prompt: string }));
-    } catch (error) {
-      job.fail(error);
-    }
-  }
-
-  #modelOf(request: JobRequest): ServedModel {
-    checkRequest(request);
-    return this.#modelNamed(request.model);
-  }
-
-  #modelNamed(name: string): ServedModel {
-    const model = this.#models.get(name);
-    if (model) return model;
-    throw invalidArgument(
-      'model',
-      `${show(name)} is not here; there are ${[...this.#models.keys()].join(', ')}`,
-    );
   }
 
   #requireRoom(): void {
     if (this.#closing) throw new DeepCacheError('ERR_DEEPCACHE_DISPOSED', 'The engine was closed');
-    if (this.#queue.length < this.#limits.queued) return;
+    if (this.#queued < this.#limits.queued) return;
     throw new DeepCacheError(
       'ERR_DEEPCACHE_BUSY',
-      `${this.#queue.length} jobs are waiting, which is maxQueued; try again later`,
+      `${this.#queued} jobs are waiting, which is maxQueued; try again later`,
     );
   }
 
-  #outlook(job: EngineJob): { position: number } {
-    return { position: this.#queue.order().findIndex(({ id }) => id === job.id) + 1 };
+  #outlook(job: EngineJob): { position: number; secondsLeft?: number } {
+    for (const lane of this.#lanes) {
+      const order = lane.scheduler.order(Date.now());
+      const position = order.findIndex(({ id }) => id === job.id) + 1;
+      const secondsLeft = lane.secondsLeft(job.id, job.request.model, order);
+      if (position > 0 || secondsLeft !== undefined)
+        return { position, ...(secondsLeft !== undefined && { secondsLeft }) };
+    }
+    return { position: 0 };
   }
 
   /** Counts a job that has ended, and forgets those that ended long ago. */
@@ -223,4 +241,17 @@ export class ImageEngine {
   }
 }
 
-const previewsOf = ({ previewEvery }: JobRequest) => (previewEvery === undefined ? {} : { previewEvery });
+/** A job as its lane sees it, by what its options ask for. */
+function laneJob(job: EngineJob, { options, plan }: CheckedRun): LaneJob {
+  const { client, priority = 0, model, task } = job.request;
+  const deadline = deadlineOf(job.request);
+  const [samples, , height, width] = options.latent;
+  return {
+    ...{ id: job.id, job, task, model, client, priority, queued: job.times.queued },
+    ...(deadline !== undefined && { deadline }),
+    samples: samples * outputsOf(options),
+    pixels: height * width,
+    shape: `${height}x${width}`,
+    calls: callsOf(plan.table),
+  };
+}

@@ -1,0 +1,120 @@
+import { type Costs, costOf } from './costs.js';
+import { kindOf, type PlannedJob } from './planned-job.js';
+
+/**
+ * How much longer than alone a job may take before it goes before shorter ones. Jobs are ordered by when they should be
+ * done: their start, and so many times their length. Short ones come first, and long ones come before all that
+ * came much later: nobody starves.
+ */
+const STRETCH = 8;
+
+/** A deadline presses when twice the rest of a job's time is all that is left until then. */
+const PRESSED = 2;
+
+/** A job, and milliseconds that it still takes alone. */
+export interface Rest<Job> {
+  readonly job: Job;
+  readonly left: number;
+}
+
+/**
+ * Who goes before whom, among jobs that wait and among those under way: higher priorities; jobs whose deadline presses;
+ * and then by when a job should be done.
+ *
+ * A job starts when it came, or when its client's jobs before it would be done if the clients that are here shared the
+ * machine evenly (start-time fair queueing: Goyal, Vin and Cheng 1996). So many jobs of one client stand behind each other, and
+ * not before those of others.
+ */
+export class Ranking {
+  readonly #starts = new Map<string, number>();
+  /** Of clients: how many jobs are here, and when the last of them would be done. */
+  readonly #clients = new Map<string, { jobs: number; end: number }>();
+
+  /** @param fifo whether all of this counts for nothing: who came first goes first. */
+  constructor(
+    private readonly costs: Costs,
+    private readonly fifo = false,
+  ) {}
+
+  /** A job has come. */
+  add(job: PlannedJob): void {
+    const { id, client: name, queued } = job;
+    if (name === undefined) return;
+    this.#forget(queued);
+    const client = this.#clients.get(name) ?? { jobs: 0, end: queued };
+    client.jobs++;
+    this.#clients.set(name, client);
+    const start = Math.max(queued, client.end);
+    this.#starts.set(id, start);
+    client.end = start + this.#share(job);
+  }
+
+  /** It has gone without its turn. */
+  withdraw(job: PlannedJob): void {
+    const client = this.#clients.get(job.client ?? '');
+    if (client && this.#starts.has(job.id)) client.end -= this.#share(job);
+    this.end(job);
+  }
+
+  /** It is over. */
+  end({ id, client: name = '' }: PlannedJob): void {
+    const client = this.#clients.get(name);
+    if (client && this.#starts.delete(id)) client.jobs--;
+  }
+
+  /** The jobs in their order at a time. */
+  sort<Job extends PlannedJob, One extends Rest<Job>>(jobs: readonly One[], now: number): One[] {
+    const keyed = jobs.map((one) => ({ one, keys: this.#keys(one, now) }));
+    keyed.sort((a, b) => {
+      const at = a.keys.findIndex((key, i) => key !== b.keys[i]);
+      return at < 0 ? 0 : (a.keys[at] as number) - (b.keys[at] as number);
+    });
+    return keyed.map(({ one }) => one);
+  }
+
+  /** Milliseconds past which others do not go before a job any more, counted from when it came. */
+  patience(job: PlannedJob): number {
+    return STRETCH * remaining(job, this.costs);
+  }
+
+  /** Lower ones go first. */
+  #keys({ job, left }: Rest<PlannedJob>, now: number): number[] {
+    if (this.fifo) return [job.queued];
+    const { deadline = Number.POSITIVE_INFINITY } = job;
+    const latest = deadline - left;
+    const pressed = now + (PRESSED - 1) * left >= latest ? latest : Number.POSITIVE_INFINITY;
+    return [-job.priority, pressed, (this.#starts.get(job.id) ?? job.queued) + STRETCH * left];
+  }
+
+  /** How long a job takes while its client has its share of the machine. */
+  #share(job: PlannedJob): number {
+    let clients = 0;
+    for (const { jobs } of this.#clients.values()) if (jobs > 0) clients++;
+    return remaining(job, this.costs) * Math.max(clients, 1);
+  }
+
+  /** Clients without jobs that are not ahead of anybody need no memory. */
+  #forget(now: number): void {
+    for (const [name, { jobs, end }] of this.#clients)
+      if (jobs === 0 && end <= now) this.#clients.delete(name);
+  }
+}
+
+/** Milliseconds of so many calls of each kind, by default all of a job's, if it had the machine to itself. */
+export function remaining(job: PlannedJob, costs: Costs, counts = countCalls(job)): number {
+  let sum = 0;
+  for (const [call, count] of counts) sum += count * costOf(costs.of(kindOf(job, call)), job.samples);
+  return sum;
+}
+
+/** How many calls of each kind a job has. It is asked for again and again. */
+export function countCalls({ calls }: PlannedJob): ReadonlyMap<string, number> {
+  const known = counted.get(calls);
+  if (known) return known;
+  const counts = new Map<string, number>();
+  for (const call of calls) counts.set(call, (counts.get(call) ?? 0) + 1);
+  counted.set(calls, counts);
+  return counts;
+}
+
+const counted = new WeakMap<readonly string[], ReadonlyMap<string, number>>();
