@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { packageFile } from '../package-root.js';
+import { batchCommand } from './batch.js';
 import { buildCommand } from './build.js';
 import { compareCommand } from './compare.js';
 import type { CliContext } from './context.js';
@@ -17,6 +18,7 @@ import { upscaleCommand } from './upscale.js';
 export function createProgram(context: CliContext): Command {
   return baseProgram('deepcache', 'Stable Diffusion with DeepCache built in.')
     .addCommand(generateCommand(context))
+    .addCommand(batchCommand(context))
     .addCommand(compareCommand(context))
     .addCommand(qualityCommand(context))
     .addCommand(tuneCommand(context))

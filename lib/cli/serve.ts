@@ -50,7 +50,7 @@ export function serveCommand(context: CliContext): Command {
       collect,
     )
     .option('--max-queued <n>', 'jobs that may wait (default: 256)', toCount)
-    .option('--max-running <n>', 'jobs that run at once (default: 8)', toCount)
+    .option('--max-running <n>', 'jobs that are under way at once on a device (default: 16)', toCount)
     .option('--max-pixels <n>', 'pixels of a picture (default: 4194304)', toCount)
     .option('--max-steps <n>', 'steps of a run (default: 150)', toCount)
     .option('--max-images <n>', 'pictures of a request (default: 8)', toCount)
