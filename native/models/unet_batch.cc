@@ -130,6 +130,7 @@ std::vector<UnetBatch::Group> UnetBatch::groups_of(const std::vector<UnetSlot*>&
   std::map<Kinship, size_t> open;  // groups that may grow
   for (UnetSlot* slot : slots) {
     try {
+      check_cancelled(slot->cancel_flag());
       const StepReport& report = slot->rows().choose();
       if (report.program == kNoProgram) {
         groups.push_back({{}, {{slot, report.row, Halves::none}}});

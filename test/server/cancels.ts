@@ -1,4 +1,5 @@
 import { randomFrom } from '../../bench/serving/traces.js';
+import type { EngineJob } from '../../lib/server/engine/engine-job.js';
 import { ImageEngine, type Job, type JobRequest } from '../../lib/server/engine/index.js';
 import { FOLDER, loadTiny, numbersOf, sameBits } from '../pipelines/tiny.js';
 
@@ -50,20 +51,17 @@ export async function randomCancels(count: number, seed: number): Promise<Cancel
   const ends: number[] = [];
 
   const follow = async (job: Job, kind: number, cancels: boolean) => {
-    let cancelled: { state: string; time: number } | undefined;
+    const made = () => (job as EngineJob).calls;
+    let cancelled: { state: string; time: number; calls: number } | undefined;
     const cancel = () => {
-      cancelled = { state: job.state, time: performance.now() };
+      cancelled = { state: job.state, time: performance.now(), calls: made() };
       job.cancel();
     };
     // Now, or after some of its steps.
     let steps = cancels ? Math.floor(random() * 12) : Number.POSITIVE_INFINITY;
     if (steps === 0) cancel();
-    let after = 0;
-    for await (const { type } of job.events()) {
-      if (type === 'step' && cancelled) after++;
-      if (type === 'step' && --steps === 0) cancel();
-    }
-    counts.stepsAfter = Math.max(counts.stepsAfter, after);
+    for await (const { type } of job.events()) if (type === 'step' && --steps === 0) cancel();
+    if (cancelled) counts.stepsAfter = Math.max(counts.stepsAfter, made() - cancelled.calls);
     const result = await job.result.catch((error) => error);
     if (job.state === 'cancelled' && cancelled) {
       if (cancelled.state === 'running') ends.push(performance.now() - cancelled.time);

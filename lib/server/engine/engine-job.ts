@@ -18,6 +18,7 @@ export class EngineJob implements Job {
   readonly #stop = new AbortController();
   readonly #times: { queued: number; started?: number; ended?: number };
   #state: JobState = 'queued';
+  #calls = 0;
   #settle!: { resolve(result: GenerateResult): void; reject(error: unknown): void };
 
   /**
@@ -57,6 +58,11 @@ export class EngineJob implements Job {
     return this.#state !== 'queued' && this.#state !== 'running';
   }
 
+  /** U-Net calls so far. */
+  get calls(): number {
+    return this.#calls;
+  }
+
   /** The option that asks for previews. */
   get previews(): { previewEvery?: number } {
     const { previewEvery } = this.request;
@@ -92,6 +98,7 @@ export class EngineJob implements Job {
   }
 
   step({ step, steps, call, calls, kind, preview }: StepEvent): void {
+    this.#calls++;
     this.#log.push({ type: 'step', step, steps, call, calls, kind, ...(preview && { preview }) });
   }
 
