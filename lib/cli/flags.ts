@@ -83,6 +83,12 @@ export const RENAMED: Readonly<Record<string, string>> = Object.fromEntries(
   FLAGGED.filter(({ name, attribute }) => name !== attribute).map(({ name, attribute }) => [name, attribute]),
 );
 
+/** What commander calls the flag of an option; a name that has none is its own. */
+export const attributeOf = (name: string): string => RENAMED[name] ?? name;
+
+/** Whether an option of the library has a flag. */
+export const isFlagged = (name: string): boolean => FLAGGED.some((flagged) => flagged.name === name);
+
 /** The flags of some of the library's options. */
 export function flagsNamed(names: readonly OptionName[]): Flag[] {
   return FLAGGED.filter(({ name }) => names.includes(name)).map(({ flag }) => flag);

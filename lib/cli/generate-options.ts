@@ -28,6 +28,7 @@ export interface GenerateFlags {
   image?: string;
   mask?: string;
   strength?: number;
+  keepOriginal?: boolean;
   lora?: string[];
   loraDir?: string;
   ipAdapter?: (string | ImagePromptUse)[];

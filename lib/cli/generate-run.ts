@@ -32,7 +32,7 @@ export const PICTURE_ENDINGS: readonly string[] = ['.png', '.jpg', '.jpeg', '.we
 
 /** What `deepcache generate` does. Everything that can be wrong is looked for before a model is loaded. */
 export async function generate(asked: GenerateFlags, context: CliContext): Promise<void> {
-  const { flags: given, remarks } = await withPicture(asked, context.signal);
+  const { flags: given, options: repeated, remarks } = await withPicture(asked, context.signal);
   const prompt = await givenPrompts(given, context);
   const flags = await withPlaces({ ...given, ...(prompt && { prompt }) }, context);
   const { folder, note } = modelFolder(flags.model, flags);
@@ -41,7 +41,7 @@ export async function generate(asked: GenerateFlags, context: CliContext): Promi
   const isVideo = makesVideo(className, flags);
   checkFlags(flags, isVideo);
   const family = familyOf(className, flags);
-  const options = toGenerateOptions(flags, family);
+  const options = { ...repeated, ...toGenerateOptions(flags, family) };
   const { signal } = context;
   const extras = await givenExtras(flags, [flags.prompt ?? []].flat(), signal);
   await checkForFolder(

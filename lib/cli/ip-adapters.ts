@@ -3,10 +3,11 @@ import { dirname, join } from 'node:path';
 import { Loras } from '../adapters/loras.js';
 import { DeepCacheError, invalidArgument } from '../errors.js';
 import { parseJsonObject } from '../files/json.js';
+import { hashOf } from '../images/hash.js';
 import { loadPicture } from '../images/input.js';
 import { IpAdapterPipeline } from '../ip-adapter/ip-adapter-pipeline.js';
 import { checkIpAdapterScale, type IpAdapterScale } from '../ip-adapter/scale.js';
-import { hashOf, type ImagePromptUse } from '../ip-adapter/settings.js';
+import type { ImagePromptUse } from '../ip-adapter/settings.js';
 import { show } from '../messages.js';
 import type { GenerateOptions } from '../pipelines/inputs/options.js';
 

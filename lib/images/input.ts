@@ -287,6 +287,11 @@ function isBytes(value: unknown): value is Uint8Array {
   return Object.prototype.toString.call(value) === '[object Uint8Array]';
 }
 
+/** Whether a text names a file; it may also be the picture itself. */
+export function isImagePath(source: unknown): source is string {
+  return typeof source === 'string' && !/^\s*data:/i.test(source) && source.length < 1000;
+}
+
 function isTensor(value: unknown): value is Tensor {
   const { data, shape } = (value ?? {}) as Tensor;
   return Object.prototype.toString.call(data) === '[object Float32Array]' && Array.isArray(shape);

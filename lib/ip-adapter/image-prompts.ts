@@ -1,6 +1,7 @@
 import { invalidArgument } from '../errors.js';
 import { clipPixels } from '../images/clip-picture.js';
-import { type ImageSource, type LoadedImage, loadImages } from '../images/input.js';
+import { hashOf } from '../images/hash.js';
+import { type ImageSource, isImagePath, type LoadedImage, loadImages } from '../images/input.js';
 import { finish } from '../native/device.js';
 import type { ImagePrompt } from '../native/types.js';
 import { checkTensor } from '../options/checks.js';
@@ -8,7 +9,7 @@ import type { OptionsOf } from '../options/spec/index.js';
 import { concat, type Tensor } from '../tensor.js';
 import type { IpAdapters, LoadedIpAdapter } from './ip-adapters.js';
 import { type IpAdapterScale, scalesOf } from './scale.js';
-import { hashOf, type ImagePromptUse } from './settings.js';
+import type { ImagePromptUse } from './settings.js';
 
 /** The options of a run that are about pictures beside the prompt. */
 export type ImagePromptOptions = Pick<
@@ -148,7 +149,7 @@ async function picturesOf(
     const found = await loadImages(name, source, 3, signal);
     if (!('images' in found))
       throw invalidArgument(name, 'must be a picture; tensors are ipAdapterImageEmbeds');
-    const file = isPath(source) ? source : undefined;
+    const file = isImagePath(source) ? source : undefined;
     pictures.push(...found.images.map((loaded) => ({ loaded, file })));
   }
   return pictures;
@@ -171,10 +172,6 @@ async function checkEmbeds(
     );
   return embeds;
 }
-
-/** A text may also be the picture itself. */
-const isPath = (source: ImageSource): source is string =>
-  typeof source === 'string' && !/^\s*data:/i.test(source) && source.length < 1000;
 
 /** @param hashes gets those of the pictures, which are unpacked once. */
 async function encodeOne(

@@ -1,7 +1,4 @@
-import { createHash } from 'node:crypto';
 import { DeepCacheError } from '../errors.js';
-import type { Image } from '../images/image.js';
-import { inSlices, type Sliced } from '../slices.js';
 import { checkIpAdapterScale, type IpAdapterScale } from './scale.js';
 
 /** An IP-Adapter of a run, as the settings of its pictures name it. */
@@ -16,7 +13,7 @@ export interface ImagePromptUse {
   readonly images?: readonly {
     /** Absent: pixels. */
     readonly file?: string;
-    /** See {@link hashOf}. */
+    /** See hashOf. */
     readonly hash: string;
   }[];
 }
@@ -62,19 +59,4 @@ export function imagePromptsOf(text: string): ImagePromptUse[] {
     );
   }
   return list;
-}
-
-/** Tells pictures apart: the first 12 digits of the SHA-256 of their pixels. */
-export async function hashOf({ data, width }: Image, signal?: AbortSignal): Promise<string> {
-  return inSlices(hashing(data, width), signal);
-}
-
-function* hashing(data: Uint8Array, width: number): Sliced<string> {
-  const hash = createHash('sha256').update(`${width} `);
-  const part = 2 ** 16;
-  for (let at = 0; at < data.length; at += part) {
-    hash.update(data.subarray(at, at + part));
-    yield;
-  }
-  return hash.digest('hex').slice(0, 12);
 }

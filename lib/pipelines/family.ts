@@ -48,7 +48,7 @@ export interface Stages {
   /** Textual inversions that the texts were read with. */
   readonly embeddings?: readonly TextualInversion[];
   /** What settings say of things that are known only once they were read. */
-  settings?(): SettingsFields;
+  settings?(image: number): SettingsFields;
 }
 
 /**

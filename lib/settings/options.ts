@@ -1,10 +1,12 @@
-import { DeepCacheError, invalidArgument } from '../errors.js';
+import { DeepCacheError } from '../errors.js';
 import { HIRES_FIELDS, hiresFixOf } from '../hires/fields.js';
 import { imagePromptsOf } from '../ip-adapter/settings.js';
 import { UPSCALE_FIELDS, upscaleOfFields } from '../upscale/fields.js';
+import { OWN_READERS, tidied } from './own-readers.js';
 import type { PictureSettings } from './parse.js';
+import { flag, json, list, notA, number, type Reader } from './readers.js';
 
-/** Options of text to image that repeat a picture, `ipAdapter` as the command line has it, and what they cannot say. */
+/** Options that repeat a picture, `ipAdapter` as the command line has it, and what they cannot say. */
 export interface RepeatOptions {
   readonly options: Readonly<Record<string, unknown>>;
   /** Names of fields that were passed over. */
@@ -12,38 +14,6 @@ export interface RepeatOptions {
   /** Which of the run's pictures it is. */
   readonly position: number;
 }
-
-type Reader = (value: string, name: string) => Readonly<Record<string, unknown>>;
-
-const number = (option: string, change = (value: number) => value): Reader => {
-  return (text, name) => {
-    const value = Number(text);
-    if (text === '' || !Number.isFinite(value)) throw invalid(name, 'a number', text);
-    return { [option]: change(value) };
-  };
-};
-const list = (option: string): Reader => {
-  return (text, name) => {
-    const values = text.split(' ').map(Number);
-    if (!values.every(Number.isFinite)) throw invalid(name, 'numbers', text);
-    return { [option]: values };
-  };
-};
-const json = (option: string): Reader => {
-  return (text, name) => {
-    try {
-      const value: unknown = JSON.parse(text);
-      if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { [option]: value };
-    } catch {}
-    throw invalid(name, 'an object in JSON', text);
-  };
-};
-const flag = (option: string): Reader => {
-  return (text, name) => {
-    if (text !== 'true') throw invalid(name, 'true', text);
-    return { [option]: true };
-  };
-};
 
 const READERS: Readonly<Record<string, Reader>> = {
   Steps: number('steps'),
@@ -59,12 +29,12 @@ const READERS: Readonly<Record<string, Reader>> = {
   'CFG cutoff step': number('cutoffStepIndex'),
   'CFG cutoff ratio': number('cutoffStepRatio'),
   Seed: (text, name) => {
-    if (!/^-?\d{1,20}$/.test(text)) throw invalid(name, 'a whole number', text);
+    if (!/^-?\d{1,20}$/.test(text)) throw notA(name, 'a whole number', text);
     return { seed: BigInt(text) };
   },
   Size: (text, name) => {
     const [, width, height] = /^(\d{1,6})x(\d{1,6})$/.exec(text) ?? [];
-    if (height === undefined) throw invalid(name, 'WIDTHxHEIGHT', text);
+    if (height === undefined) throw notA(name, 'WIDTHxHEIGHT', text);
     return { width: Number(width), height: Number(height) };
   },
   // The web UI counts from 1.
@@ -74,7 +44,7 @@ const READERS: Readonly<Record<string, Reader>> = {
   'Prompt weighting': flag('promptWeighting'),
   'VAE tiles': (text, name) => {
     const [, tile, overlap] = /^(\d{1,6}) overlap (\d{1,6})$/.exec(text) ?? [];
-    if (overlap === undefined) throw invalid(name, 'TILE overlap PIXELS', text);
+    if (overlap === undefined) throw notA(name, 'TILE overlap PIXELS', text);
     return { vaeTiling: { tileSize: Number(tile), overlap: Number(overlap) } };
   },
   'IP-Adapters': (text) => ({ ipAdapter: imagePromptsOf(text) }),
@@ -92,7 +62,10 @@ const ABOUT = [
   'Batch position',
 ];
 /** Given beside the settings: files that a name does not find. */
-const FILES = ['Loras', 'Lora hashes', 'TI hashes', 'TI files'];
+const FILES = [
+  ...['Loras', 'Lora hashes', 'TI hashes', 'TI files'],
+  ...['Motion adapter', 'Refiner', 'Refiner fingerprint'],
+];
 
 /**
  * The options that make a picture again. Of other programs' pictures what is not known is passed over; of our own it is
@@ -111,7 +84,8 @@ export function repeatOptions({ prompt, negativePrompt, fields }: PictureSetting
   const read: readonly string[] = [...(hiresFix ? HIRES_FIELDS : []), ...(upscale ? UPSCALE_FIELDS : [])];
   for (const [name, value] of Object.entries(fields)) {
     if (read.includes(name)) continue;
-    const reader = Object.hasOwn(READERS, name) ? READERS[name] : undefined;
+    const own = isOurs && Object.hasOwn(OWN_READERS, name) ? OWN_READERS[name] : undefined;
+    const reader = Object.hasOwn(READERS, name) ? READERS[name] : own;
     if (reader) Object.assign(options, reader(value, name));
     else if (isOurs && !ABOUT.includes(name) && !FILES.includes(name)) {
       throw new DeepCacheError(
@@ -126,9 +100,6 @@ export function repeatOptions({ prompt, negativePrompt, fields }: PictureSetting
   // They are the steps themselves.
   if (options.timesteps !== undefined || options.sigmas !== undefined) delete options.steps;
   const position = Number(fields['Batch position'] ?? 0);
-  return { options, ignored, position: Number.isInteger(position) && position >= 0 ? position : 0 };
-}
-
-function invalid(name: string, what: string, text: string): DeepCacheError {
-  return invalidArgument('from', `has ${name}: ${JSON.stringify(text.slice(0, 80))}, which is not ${what}`);
+  const made = isOurs ? tidied(options, fields) : options;
+  return { options: made, ignored, position: Number.isInteger(position) && position >= 0 ? position : 0 };
 }

@@ -71,7 +71,7 @@ describe('paddingMaskCrop', () => {
       });
       expect(whole.images[1]).toMatchObject({ width: 150, height: 110 });
       expect(whole.settings[0]).toContain(
-        `Size: ${SIZE}x${SIZE}, Denoising strength: ${name === 'SDXL' ? 0.9999 : 1}, Mask: given, ` +
+        `Size: ${SIZE}x${SIZE}, Denoising strength: ${name === 'SDXL' ? 0.9999 : 1}, ` +
           'Mask blur: 3, Inpaint area: Only masked, Masked area padding: 8',
       );
 

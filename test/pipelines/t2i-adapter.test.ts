@@ -1,10 +1,10 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Image, StableDiffusionImg2ImgPipeline, type StableDiffusionPipeline } from '../../lib/index.js';
-import { native } from '../../lib/native/binding.js';
 import { writeRenamed } from '../adapters/renamed.js';
+import { writeT2IAdapter } from '../t2i-adapter-file.js';
 import { FOLDER, latentsOf, loadTiny, rejection, SIZE, sameBits } from './tiny.js';
 
 // T2I-Adapters with synthetic weights beside the tiny model.
@@ -21,25 +21,7 @@ const t2iAdapterImage = {
   shape: [1, 3, SIZE, SIZE],
 };
 
-/** A folder in the diffusers layout. */
-async function write(name: string, fields: object = {}): Promise<string> {
-  const path = join(folder, name);
-  mkdirSync(path);
-  const config = JSON.stringify({
-    _class_name: 'T2IAdapter',
-    adapter_type: 'full_adapter',
-    in_channels: 3,
-    channels: CHANNELS,
-    num_res_blocks: 2,
-    downscale_factor: 8,
-    ...fields,
-  });
-  writeFileSync(join(path, 'config.json'), config);
-  const tensors = native().weightShapes('t2i_adapter', config);
-  const file = join(path, 'diffusion_pytorch_model.safetensors');
-  await native().writeSynthetic({ path: file, tensors, dtype: 'float32' }).promise;
-  return path;
-}
+const write = (name: string, fields: object = {}) => writeT2IAdapter(join(folder, name), fields);
 
 /** The weights of a folder under other names, in one file. */
 const original = (from: string, name: string, rename: (name: string) => string) =>

@@ -7,6 +7,7 @@ import type { CheckScope } from '../../options/check.js';
 import { requireShapes } from '../../options/checks.js';
 import type { Family as FamilyName } from '../../options/families.js';
 import type { FreeNoise } from '../../options/free-noise.js';
+import { UsedPictures } from '../../settings/pictures.js';
 import { t2iFields } from '../../t2i-adapter/settings.js';
 import { T2IPictures, t2iSize } from '../../t2i-adapter/t2i-pictures.js';
 import { guidanceEmbedding } from '../conditioning/guidance-embedding.js';
@@ -145,11 +146,19 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
       let unetBytes = need.unet;
       for (const net of nets)
         unetBytes += await net.runBytes({ ...size, imageTokens: [], blockFeatures: 0 }, { signal });
+      const used = await UsedPictures.of(options, signal);
       let prepared: PreparedRun;
       return {
         memory: { ...need, unet: unetBytes, pictures: kind.bytes(inputs, options) },
         embeddings: prompts.embeddings,
-        settings: () => imagePromptFields(pictures.uses),
+        settings: (image) => ({
+          ...used.fields(
+            image,
+            batch,
+            nets.map(({ kinds }) => kinds),
+          ),
+          ...imagePromptFields(pictures.uses),
+        }),
         async condition() {
           prepared = await kind.prepare(inputs, options, note);
           return {
@@ -191,7 +200,7 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
           // None is a setting of its own where the model recommends some.
           ...(parts.defaults?.guidanceRescale && { 'CFG rescale': options.guidanceRescale }),
           ...controlFields(parts.models.controls, options),
-          ...stages.settings?.(),
+          ...stages.settings?.(image),
           ...t2iFields(parts.models.t2iAdapters, options),
           'Denoising start': denoisingStart,
           'Denoising end': denoisingEnd,

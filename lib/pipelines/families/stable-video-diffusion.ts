@@ -14,6 +14,7 @@ import type { UNetSpatioTemporalConditionModel } from '../../models/unet-spatio-
 import { checkOptions } from '../../options/check.js';
 import { requireShapes } from '../../options/checks.js';
 import type { OptionsOf } from '../../options/spec/index.js';
+import { UsedPictures } from '../../settings/pictures.js';
 import { countOf, type Tensor } from '../../tensor.js';
 import { conditionVideo, guidanceOfFrames } from '../conditioning/video-conditioning.js';
 import { DiffusionPipeline } from '../diffusion-pipeline.js';
@@ -72,6 +73,7 @@ const family: Family<VideoOptions, VideoRunOptions, VideoParts, LoadedImages> = 
     const { vae, imageEncoder } = parts;
     const { width, height, latent, decodeChunkSize: chunk, signal } = options;
     const pictures = pictureBytes(inputs, width, height);
+    const used = await UsedPictures.of(options as Pick<OptionsOf<'svd'>, 'image'>, signal);
     return {
       memory: { ...(await needOf(run)), pictures },
       // diffusers' order: the picture's noise, the latents, then the sampler's.
@@ -93,9 +95,10 @@ const family: Family<VideoOptions, VideoRunOptions, VideoParts, LoadedImages> = 
         return { latents: await startNoise(options, plan.compiled.initNoiseSigma, draw) };
       },
       decode: (sampled) => decodeLatents(vae, sampled, { chunk, signal }),
+      settings: (image) => used.fields(image, 1),
     };
   },
-  settings({ parts, scheduler, options }, seeds, calls) {
+  settings({ parts, scheduler, options }, seeds, calls, stages) {
     return [
       settingsText({
         fields: {
@@ -111,6 +114,7 @@ const family: Family<VideoOptions, VideoRunOptions, VideoParts, LoadedImages> = 
           'Noise augmentation': options.noiseAugStrength,
           'Decode chunk': options.decodeChunkSize,
           'Interleaved contexts': options.interleaveContexts,
+          ...stages.settings?.(0),
           Latents: options.latents && 'given',
           'Image noise': options.imageNoise && 'given',
           ...endFields(parts, options.cache, calls),

@@ -40,7 +40,6 @@ export function depthToImage(strength: number): RunKind<Depth2ImgOptions, DepthI
       return { image: await base.load(options), depth: await loadDepth(options.depthMap, options.signal) };
     },
     size: ({ image }, facts) => base.size(image, facts),
-    settings: (options) => ({ ...base.settings(options), 'Depth map': 'given' }),
     bytes({ image, depth }, options) {
       const own = sizeOf(depth);
       return base.bytes(image, options) + bytesOf(depth, own.width, own.height, 1);

@@ -71,7 +71,6 @@ export function inpainting(strength: number): RunKind<InpaintOptions, InpaintInp
     },
     settings: (options) => ({
       'Denoising strength': options.denoisingStart === undefined && (options.strength ?? strength),
-      Mask: 'given',
       'Original kept': options.keepOriginal,
       'Mask blur': (options.maskBlur ?? 0) > 0 && options.maskBlur,
       // The web UI's words.
