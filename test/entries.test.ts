@@ -7,7 +7,7 @@ import * as main from '../lib/index.js';
 
 /** What is the laboratory's, the server's, or the command line's. */
 const LABORATORY =
-  /^lib\/((cli|compare|entries|judge|metrics|quality|reproduce|server|tune)\/|configs\/paper\.ts)/;
+  /^lib\/((ai|cli|mcp|compare|entries|judge|metrics|quality|reproduce|server|tune)\/|configs\/paper\.ts)/;
 
 test('deepcache has these names', () => {
   expect(Object.keys(main).sort()).toEqual(
@@ -81,6 +81,7 @@ describe('package.json', () => {
     ['./schedulers', 'lib/entries/schedulers.ts'],
     ['./evaluate', 'lib/entries/evaluate.ts'],
     ['./server', 'lib/entries/server.ts'],
+    ['./ai', 'lib/entries/ai.ts'],
   ])('%s is %s', (name, source) => {
     const built = `./dist/${source.replace(/\.ts$/, '')}`;
     expect(exports[name]).toEqual({ types: `${built}.d.ts`, default: `${built}.js` });

@@ -7,6 +7,7 @@ import type { CliContext } from './context.js';
 import { generateCommand } from './generate.js';
 import { inspectCommand } from './inspect.js';
 import { macsCommand } from './macs.js';
+import { mcpCommand } from './mcp.js';
 import { qualityCommand } from './quality.js';
 import { reproduceCommand } from './reproduce.js';
 import { EXIT_CODES_HELP } from './run.js';
@@ -24,6 +25,7 @@ export function createProgram(context: CliContext): Command {
     .addCommand(tuneCommand(context))
     .addCommand(upscaleCommand(context))
     .addCommand(serveCommand(context))
+    .addCommand(mcpCommand(context))
     .addCommand(inspectCommand(context))
     .addCommand(macsCommand(context))
     .addCommand(reproduceCommand(context))

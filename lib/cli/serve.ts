@@ -4,11 +4,10 @@ import { LIMITS, readSmallFile } from '../files/read.js';
 import type { ApiKey, LogLevel, ServerOptions } from '../server/http/index.js';
 import { collect, toCount, toWhole } from './arguments.js';
 import type { CliContext } from './context.js';
-import { modelFolder } from './default-model.js';
 import { EXIT_CODES_HELP } from './run.js';
+import { type ServedModelFlags, servedModels } from './served-models.js';
 
-interface Flags {
-  model?: string[];
+interface Flags extends ServedModelFlags {
   host: string;
   port: number;
   keys?: string;
@@ -29,8 +28,6 @@ interface Flags {
   maxPixels?: number;
   maxSteps?: number;
   maxImages?: number;
-  device?: string;
-  threads?: number;
 }
 
 /** The environment variable with what signs webhooks: command lines are seen by others. */
@@ -90,14 +87,11 @@ async function serve(flags: Flags, context: CliContext): Promise<void> {
     return;
   }
   const options = await serverOptions(flags, context);
-  const { device, threads, maxQueued, maxRunning } = flags;
-  const load = { ...(device !== undefined && { device }), ...(threads !== undefined && { threads }) };
-  const models = Object.fromEntries(
-    Object.entries(modelsOf(flags.model)).map(([name, model]) => [name, { ...load, model }]),
-  );
+  const { maxQueued, maxRunning } = flags;
+  const models = servedModels(flags);
   const log = (message: string) => context.err(`deepcache: ${message}\n`);
   const engine = new ImageEngine({
-    ...{ models: models as ConstructorParameters<typeof ImageEngine>[0]['models'], log },
+    ...{ models, log },
     ...(maxQueued !== undefined && { maxQueued }),
     ...(maxRunning !== undefined && { maxRunning }),
   });
@@ -143,20 +137,6 @@ async function serverOptions(flags: Flags, context: CliContext): Promise<ServerO
         tls: { key: await readFile('tlsKey', tlsKey), cert: await readFile('tlsCert', tlsCert) },
       }),
   };
-}
-
-/** Names and places; a place alone is called as its folder is. */
-function modelsOf(given: readonly string[] | undefined): Record<string, string> {
-  if (!given) return { demo: modelFolder(undefined).folder };
-  const models: Record<string, string> = {};
-  for (const text of given) {
-    const [, name, place] = /^([\w .-]{1,100})=(.+)$/s.exec(text) ?? [];
-    if (name === undefined || place === undefined)
-      throw invalidArgument('model', 'must be NAME=PLACE, such as sd15=models/stable-diffusion-v1-5');
-    if (Object.hasOwn(models, name)) throw invalidArgument('model', `has two called ${name}`);
-    models[name] = place;
-  }
-  return models;
 }
 
 async function readKeys(file: string): Promise<ApiKey[]> {

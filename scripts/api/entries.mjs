@@ -4,4 +4,5 @@ export const ENTRIES = [
   { name: 'schedulers', title: 'deepcache/schedulers', module: 'lib/entries/schedulers' },
   { name: 'evaluate', title: 'deepcache/evaluate', module: 'lib/entries/evaluate' },
   { name: 'server', title: 'deepcache/server', module: 'lib/entries/server' },
+  { name: 'ai', title: 'deepcache/ai', module: 'lib/entries/ai' },
 ];

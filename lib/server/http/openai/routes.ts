@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { maskOfAlpha } from '../../../images/alpha-mask.js';
 import { resultOf, submitConnected } from '../connected.js';
 import { type Context, modelOf } from '../context.js';
 import { type RequestError, toRequestError } from '../errors.js';
@@ -8,7 +9,6 @@ import { acceptForms, type Form, readForm } from '../multipart.js';
 import { checkPicture } from '../pictures.js';
 import { answerOf, type EventPrefix, eventsOf } from './answers.js';
 import { FieldError, type Fields, readFields } from './fields.js';
-import { maskOfAlpha } from './mask.js';
 import { deliveryOf, type Pictures, wantedOf } from './request.js';
 
 const tags = ['openai'];

@@ -1,8 +1,9 @@
-import type { RawImage } from '../../../images/input.js';
-import { loadSharp } from '../../../images/sharp.js';
+import type { RawImage } from './input.js';
+import { loadSharp } from './sharp.js';
 
 /**
- * OpenAI's masks say by transparency what is to be painted anew: white here, where a picture can be seen through.
+ * Masks of OpenAI and others say by transparency what is to be painted anew: white here, where a picture can be seen
+ * through.
  *
  * @param bytes of a picture that was found to be one.
  * @param inputPixels the most that are unpacked.
