@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { LoraPipeline } from '../adapters/lora-pipeline.js';
-import { invalidArgument } from '../errors.js';
+import { DeepCacheError, invalidArgument } from '../errors.js';
 import { show } from '../messages.js';
 import { checkNames, stemOf } from '../names.js';
 import type { GenerateOptions } from '../pipelines/inputs/options.js';
@@ -50,7 +50,13 @@ export abstract class ControlPipeline<
     nets.requireFree(name);
     const found = await findControlNet(file, { variant, signal, log: this.log, unet: unet.config });
     requireFit(file, found.config, unet.config);
-    const model = await ControlNetModel.load(backend, found, { beside: unet.native, signal });
+    const model = await ControlNetModel.load(backend, found, { beside: unet.native, signal }).catch(
+      (error: unknown) => {
+        if (!(error instanceof DeepCacheError) || error.code !== 'ERR_DEEPCACHE_INVALID_ARGUMENT')
+          throw error;
+        throw invalidArgument('file', `${file}: ${error.message}`);
+      },
+    );
     try {
       if (model.scale !== vae.scale) {
         throw invalidArgument(

@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "adapters.h"
+#include "models/controlnet.h"
+#include "models/more_inputs.h"
 #include "unet_requests.h"
 #include "values.h"
 
@@ -53,8 +55,14 @@ Napi::Value NativeUnet::load(const Napi::CallbackInfo& info) {
         info,
         [other](const ModelSource& source, std::shared_ptr<WeightSource> weights,
                 std::shared_ptr<Backend>) {
-          return std::make_shared<SharedUnet>(UnetConfig::parse(source.config), std::move(weights),
-                                              other->shared_engine());
+          UnetConfig config = UnetConfig::parse(source.config);
+          const UnetConfig& unet = other->config();
+          if (config.control && config.in_channels < unet.in_channels) {
+            weights = with_more_inputs(std::move(weights), unet.in_channels);
+            config.in_channels = unet.in_channels;
+          }
+          if (config.control) require_control_fits(config, unet);
+          return std::make_shared<SharedUnet>(config, std::move(weights), other->shared_engine());
         },
         wrap);
   });

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "classes.h"
+#include "models/controlnet.h"
 #include "runtime/error.h"
 #include "unet.h"
 
@@ -25,21 +26,6 @@ void require_divisor(const Argument& in, int count, int images) {
   if (count < 1 || images % count)
     in.fail("of a number of pictures that divides the run's " + std::to_string(images),
             std::to_string(count));
-}
-
-// Whether its outputs have the shapes of the U-Net's skips, and its inputs are the same.
-bool fits(const UnetConfig& network, const UnetConfig& unet) {
-  const auto same_layers = [](const UnetBlock& a, const UnetBlock& b) {
-    return a.layers == b.layers;
-  };
-  return network.control && network.channels == unet.channels &&
-         std::ranges::equal(network.down, unet.down, same_layers) &&
-         network.in_channels == unet.in_channels && network.mid.layers > 0 && unet.mid.layers > 0 &&
-         network.halved(1) == unet.halved(1) && network.context_width == unet.context_width &&
-         network.embeddings == unet.embeddings && network.time_cond_width == unet.time_cond_width &&
-         network.addition_input_width == unet.addition_input_width &&
-         (!unet.text_time() || network.addition_time_width == unet.addition_time_width) &&
-         !unet.takes_videos();
 }
 
 }  // namespace
@@ -86,9 +72,7 @@ UnetControl parse_control(const Argument& in, const UnetConfig& config, const Un
       arrays.networks.push_back(
           unwrap<NativeUnet>(network, "a ControlNet made by this addon").shared());
       SharedUnet& model = *arrays.networks.back();
-      if (!fits(model.config(), config))
-        throw Error(ErrorCode::kInvalidArgument,
-                    network.name() + " is no ControlNet of this kind of U-Net");
+      require_control_fits(model.config(), config);
       ControlNetUse use = parse_pictures(list[i], model.config(), shape, images, arrays);
       use.network = &model;
       use.scales = parse_scales(list[i]["scales"], rows);

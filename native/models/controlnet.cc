@@ -1,6 +1,9 @@
 #include "controlnet.h"
 
+#include <algorithm>
+
 #include "../runtime/checked.h"
+#include "../runtime/error.h"
 #include "unet_blocks.h"
 
 namespace deepcache {
@@ -73,6 +76,34 @@ Plan plan_controlnet(const UnetConfig& config, const UnetShape& shape) {
   give(blocks.mid(x), "controlnet_mid_block", skip + 1);
   plan.finish();
   return plan;
+}
+
+void require_control_fits(const UnetConfig& network, const UnetConfig& unet) {
+  const auto fail = [](const std::string& what) {
+    throw Error(ErrorCode::kInvalidArgument, "is no ControlNet for this U-Net: " + what);
+  };
+  const auto require_same = [&](const char* what, bool same) {
+    if (!same) fail(std::string(what) + " differ");
+  };
+  const auto same_layers = [](const UnetBlock& a, const UnetBlock& b) {
+    return a.layers == b.layers;
+  };
+  if (!network.control) fail("it is another network");
+  if (unet.takes_videos()) fail("that makes videos");
+  if (network.in_channels != unet.in_channels)
+    fail("it reads " + std::to_string(network.in_channels) + " channels of the " +
+         std::to_string(unet.in_channels) + " of the input");
+  require_same("their block_out_channels", network.channels == unet.channels);
+  require_same("their layers_per_block", std::ranges::equal(network.down, unet.down, same_layers));
+  require_same("their mid blocks", network.mid.layers > 0 && unet.mid.layers > 0);
+  require_same("the sizes of their levels", network.halved(1) == unet.halved(1));
+  require_same("the widths of the texts that they read (cross_attention_dim)",
+               network.context_width == unet.context_width);
+  require_same("the conditions that join their time embeddings",
+               network.embeddings == unet.embeddings &&
+                   network.time_cond_width == unet.time_cond_width &&
+                   network.addition_input_width == unet.addition_input_width &&
+                   (!unet.text_time() || network.addition_time_width == unet.addition_time_width));
 }
 
 OpRanges control_segments(const Plan& plan, const UnetConfig& config, int branch) {

@@ -23,6 +23,10 @@ Plan plan_control_hint(const UnetConfig& config, int batch, int height, int widt
 // controlnet_union.cc: the hint of a picture with what the transformer makes of it.
 Tensor hint_of_kind(const UnetConfig& config, Recorder& record, Tensor hint, Tensor kind);
 
+// Throws Error(kInvalidArgument) saying what differs unless the network's outputs have the shapes
+// of the U-Net's skips, and its inputs are the same.
+void require_control_fits(const UnetConfig& network, const UnetConfig& unet);
+
 // The place of a network's residual among those of several: its port's number.
 inline int residual_port(const UnetConfig& config, int network, int skip) {
   return network * (config.branches() + 1) + skip;

@@ -18,8 +18,11 @@ void require_fit(const IpAdapterConfig& adapter, const UnetConfig& unet) {
     channels.push_back(context.channels);
     is_usual &= context.kind == UnetLayout::Context::Kind::cross;
   }
-  if (unet.video || !is_usual || adapter.channels != channels ||
-      adapter.context_width != unet.context_width)
+  if (unet.video || !is_usual)
+    throw Error(ErrorCode::kInvalidArgument,
+                "this U-Net takes no IP-Adapters: more of it than its cross attention reads the "
+                "text");
+  if (adapter.channels != channels || adapter.context_width != unet.context_width)
     throw Error(ErrorCode::kInvalidArgument, "the IP-Adapter is for another U-Net");
 }
 

@@ -156,14 +156,50 @@ export async function writeLdm(folder: string): Promise<string> {
   return folder;
 }
 
-/** A ControlNet for the U-Net in a folder. */
-export async function writeControlNet(model: string, folder: string, name: string): Promise<string> {
+/** A ControlNet for the U-Net in a folder; `fields` are put over its configuration. */
+export async function writeControlNet(
+  model: string,
+  folder: string,
+  name: string,
+  fields: object = {},
+): Promise<string> {
   const { up_block_types: _, out_channels: __, ...unet } = json(join(model, 'unet/config.json'));
   await writePart(folder, name, 'unet', {
     ...unet,
     _class_name: 'ControlNetModel',
     in_channels: 4,
     conditioning_embedding_out_channels: [4, 8, 12, 16],
+    ...fields,
+  });
+  return join(folder, name);
+}
+
+/** One that takes pictures of six kinds. */
+export function writeControlUnion(model: string, folder: string, name: string): Promise<string> {
+  const { block_out_channels: channels } = json(join(model, 'unet/config.json'));
+  const [width] = channels as number[];
+  return writeControlNet(model, folder, name, {
+    _class_name: 'ControlNetUnionModel',
+    num_control_type: 6,
+    num_trans_channel: width,
+    num_proj_channel: width,
+    num_trans_head: 2,
+    addition_time_embed_dim: 8,
+  });
+}
+
+/** A T2I-Adapter for the U-Net in a folder: that of SDXL ends with the mid block's. */
+export async function writeT2IAdapter(model: string, folder: string, name: string): Promise<string> {
+  const { block_out_channels: channels, addition_embed_type: added } = json(join(model, 'unet/config.json'));
+  const levels = channels as number[];
+  const isXl = added === 'text_time';
+  await writePart(folder, name, 't2i_adapter', {
+    _class_name: 'T2IAdapter',
+    adapter_type: isXl ? 'full_adapter_xl' : 'full_adapter',
+    in_channels: 3,
+    channels: isXl ? [...levels, levels.at(-1)] : levels,
+    num_res_blocks: 2,
+    downscale_factor: isXl ? 16 : 8,
   });
   return join(folder, name);
 }

@@ -1,5 +1,6 @@
 #include "runtime/weights.h"
 
+#include "models/more_inputs.h"
 #include "runtime/backend.h"
 #include "runtime/error.h"
 #include "test.h"
@@ -189,4 +190,28 @@ TEST(weights_read_floats) {
   const int32_t integers[] = {-7};
   read_floats({Type::i32, {1}, integers, 1}, 0, 1, out.data());
   CHECK_EQ(out[0], -7.0f);
+}
+
+TEST(more_inputs_are_zeros_behind_a_convolutions_own) {
+  auto own = std::make_shared<Source>();
+  own->add("conv_in.weight", {2, 2, 1, 3});
+  own->add("conv_in.bias", {2});
+  const auto more = with_more_inputs(own, 3);
+  const SourceTensor& wide = *more->find("conv_in.weight");
+  CHECK(wide.shape == (std::vector<int64_t>{2, 3, 1, 3}));
+  std::vector<float> expected;
+  for (int row = 0; row < 2; row++)
+    for (int i = 0; i < 9; i++) expected.push_back(i < 6 ? float(6 * row + i) : 0);
+  CHECK_EQ(wide.count, expected.size());
+  // Any part of it.
+  for (size_t first = 0; first < wide.count; first++)
+    for (size_t count = 0; first + count <= wide.count; count++) {
+      std::vector<float> part(count, -1);
+      read_floats(wide, first, count, part.data());
+      CHECK(std::equal(part.begin(), part.end(), expected.begin() + ptrdiff_t(first)));
+    }
+  CHECK(more->find("conv_in.bias") == own->find("conv_in.bias"));
+  CHECK(!more->find("conv_out.weight"));
+  // What has as many is itself.
+  CHECK(with_more_inputs(own, 2)->find("conv_in.weight") == own->find("conv_in.weight"));
 }

@@ -118,8 +118,7 @@ export async function writePart(
   mkdirSync(place, { recursive: true });
   writeJson(join(place, 'config.json'), config);
   const tensors = native().weightShapes(kind, JSON.stringify(config));
-  const file =
-    kind === 'unet' || kind === 'vae' ? 'diffusion_pytorch_model.safetensors' : 'model.safetensors';
+  const file = /encoder$/.test(kind) ? 'model.safetensors' : 'diffusion_pytorch_model.safetensors';
   await finish(() => native().writeSynthetic({ path: join(place, file), tensors, dtype: 'float32' }));
 }
 

@@ -62,9 +62,16 @@ export class AnimateDiffPipeline extends StableDiffusion<AnimateDiffOptions> {
     return Promise.reject(new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', message));
   }
 
+  /** Nor do T2I-Adapters. */
+  override loadT2IAdapter(): Promise<never> {
+    const message = 'T2I-Adapters are for pictures: an AnimateDiffPipeline takes none';
+    return Promise.reject(new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', message));
+  }
+
   /** @internal Those in the model's folder are for its pictures. */
-  protected override async loadExtras(_: ModelIndex, { controlNet }: LoadOptions): Promise<void> {
+  protected override async loadExtras(_: ModelIndex, { controlNet, t2iAdapter }: LoadOptions): Promise<void> {
     if (controlNet !== undefined) await this.loadControlNet();
+    if (t2iAdapter !== undefined) await this.loadT2IAdapter();
   }
 }
 

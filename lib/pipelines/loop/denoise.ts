@@ -114,7 +114,7 @@ function compileOrigin(
   if (!scheduler.runOptions.includes('strength')) {
     throw invalidArgument(
       'scheduler',
-      `must be LCM or TCD here, not ${scheduler.className}: image to image with latent consistency models shortens what they were distilled on`,
+      'must be LCM or TCD here: image to image with latent consistency models shortens what they were distilled on',
     );
   }
   if (options.strength !== undefined)
