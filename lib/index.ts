@@ -22,6 +22,8 @@ export type {
 } from './deepcache/index.js';
 export type { TextualInversion } from './embeddings/textual-inversions.js';
 export { DeepCacheError, type DeepCacheErrorCode, ERROR_CODES } from './errors.js';
+export type { FreeU } from './guidance/free-u.js';
+export type { GuiderName, GuiderOptions } from './guidance/guiders.js';
 export type { HiresFix } from './hires/options.js';
 export type { DownloadProgress } from './hub/fetch-model.js';
 export * from './images/image.js';
@@ -77,6 +79,14 @@ export {
   LatentConsistencyModelImg2ImgPipeline,
   LatentConsistencyModelPipeline,
 } from './pipelines/families/latent-consistency.js';
+export {
+  StableDiffusionPAGImg2ImgPipeline,
+  StableDiffusionPAGInpaintPipeline,
+  StableDiffusionPAGPipeline,
+  StableDiffusionXLPAGImg2ImgPipeline,
+  StableDiffusionXLPAGInpaintPipeline,
+  StableDiffusionXLPAGPipeline,
+} from './pipelines/families/pag.js';
 export { StableDiffusionInstructPix2PixPipeline } from './pipelines/families/pix2pix.js';
 export {
   StableDiffusionImg2ImgPipeline,

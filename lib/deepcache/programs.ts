@@ -1,9 +1,15 @@
 import { invalidArgument } from '../errors.js';
 import type { CompiledRow } from '../schedulers/compiled.js';
-import type { Guidance, Program, StepRow, StepTable } from '../schedulers/table.js';
+import { at } from '../schedulers/guide.js';
+import type { Guidance, Halves, PerSample, Program, StepRow, StepTable } from '../schedulers/table.js';
 import type { FullCall, PlacedCall, RetrieveCall } from './policy.js';
 
 const CONDITIONAL = 'conditional' as const;
+
+/** A row's guidance, and which outputs its program computes where these are not all; a single one needs no guidance. */
+export type CallGuidance =
+  | (Guidance & { readonly halves?: 'both' })
+  | { readonly halves: 'conditional' | 'unconditional' };
 
 /**
  * Makes the step table of a run: row i computes what a policy laid out for call i. Rows whose program computes several
@@ -13,7 +19,7 @@ const CONDITIONAL = 'conditional' as const;
 export function attachPrograms(
   rows: readonly CompiledRow[],
   calls: readonly PlacedCall[],
-  guidance?: Guidance | readonly (Guidance | undefined)[],
+  guidance?: Guidance | readonly (CallGuidance | undefined)[],
 ): StepTable {
   if (calls.length !== rows.length) {
     throw invalidArgument('calls', `must be ${rows.length}, one for each row, got ${calls.length}`);
@@ -22,25 +28,34 @@ export function attachPrograms(
   const made = rows.map((row, i) => {
     const call = calls[i] as PlacedCall;
     if (!Array.isArray(guidance)) return { ...row, ...programs.attach(call, guidance as Guidance) };
-    const own: Guidance | undefined = guidance[i];
-    return { ...row, ...programs.attach(own ? call : conditional(call), own) };
+    const { halves, ...own }: Partial<Guidance> & { halves?: Halves } = guidance[i] ?? {
+      halves: CONDITIONAL,
+    };
+    const given = own.scale === undefined ? undefined : (own as Guidance);
+    return { ...row, ...programs.attach(halves ? limited(call, halves) : call, given) };
   });
   return { programs: programs.list, rows: made };
 }
 
-/** What a call does of the conditional output alone. */
-function conditional<Call extends PlacedCall>(call: Call): Call {
+/** What a call does of some outputs alone. */
+function limited<Call extends PlacedCall>(call: Call, halves: Halves): Call {
   if (call.kind === 'predict') return call;
-  if (call.kind === 'adaptive') return { ...call, halves: CONDITIONAL, instead: conditional(call.instead) };
-  return { ...call, halves: call.halves ?? CONDITIONAL };
+  if (call.kind === 'adaptive') return { ...call, halves, instead: limited(call.instead, halves) };
+  return { ...call, halves: call.halves ?? halves };
 }
 
 /** The guidance of a call, for the outputs that it computes. */
 function guidanceOf({ halves = 'all' }: FullCall | RetrieveCall, guidance: Guidance | undefined) {
   if (!guidance || halves === 'conditional' || halves === 'unconditional') return {};
-  if (halves === 'all') return { guidance };
-  const { third: _, ...ofBoth } = guidance;
-  return { guidance: ofBoth };
+  const { third, ...ofBoth } = guidance;
+  if (halves === 'all' || third === undefined) return { guidance };
+  // What is not computed counts as the second output.
+  return { guidance: { ...ofBoth, scale: plus(guidance.scale, third) } };
+}
+
+function plus(a: PerSample, b: PerSample): PerSample {
+  if (typeof a !== 'number') return a.map((value, i) => value + at(b, i));
+  return typeof b === 'number' ? a + b : b.map((value) => a + value);
 }
 
 class Programs {

@@ -165,8 +165,8 @@ export class UNetModel {
   /** Fills in what is left out. */
   protected size(options: SizeOptions): UnetSize {
     const { batch = 1, height = this.sampleHeight, width = this.sampleWidth } = options;
-    const { contextLength = 77, frames = 1, imageTokens = [], blockFeatures = 0 } = options;
-    const beside = { imageTokens, blockFeatures };
+    const { contextLength = 77, frames = 1, imageTokens = [], blockFeatures = 0, freeU = false } = options;
+    const beside = { imageTokens, blockFeatures, freeU };
     return { batch, height, width, contextLength, frames, ...beside, device: this.native.device };
   }
 

@@ -1,5 +1,6 @@
 import type { DeepCacheErrorCode } from '../errors.js';
-import type { Slot, StepTable } from '../schedulers/table.js';
+import type { FreeU } from '../guidance/free-u.js';
+import type { HistorySlot, StepTable } from '../schedulers/table.js';
 import type { AdaptedWeight, AdapterTerm } from './adapter-terms.js';
 
 /** @internal What native/addon exports. Arrays are NCHW fp32 unless said otherwise. */
@@ -168,6 +169,8 @@ export interface UnetSize {
   readonly blockFeatures?: number;
   /** See {@link VideoShape}. */
   readonly frameWindows?: FrameWindows;
+  /** Whether FreeU is on. Default false. */
+  readonly freeU?: boolean;
   /** Whose sizes of values and weights are asked for; the CPU by default. */
   readonly device?: string;
   /** Of the CPU's weights: 'bf16', else fp32. */
@@ -271,6 +274,13 @@ export interface UnetConditions {
   readonly classLabels?: Floats;
   /** Pictures beside the text, at most 16. */
   readonly imagePrompts?: readonly ImagePrompt[];
+  /** Factors of backbones and skips in the two deepest up blocks; not for video U-Nets. */
+  readonly freeU?: FreeU;
+  /**
+   * Places, among the cross attentions of a full pass, of the transformer blocks whose self attention is the identity on
+   * its values for the last of each image's outputs (perturbed-attention guidance); in a single pass for all samples.
+   */
+  readonly perturbed?: readonly number[];
 }
 
 /** What an IP-Adapter brings to a run. */
@@ -427,7 +437,7 @@ export interface NativeStep {
 }
 
 /** The slots of a step table that outlive its rows. */
-export type HistorySlots = Partial<Record<Exclude<Slot, 'x' | 'm' | 'x0' | 'noise'>, Float32Array>>;
+export type HistorySlots = Partial<Record<HistorySlot, Float32Array>>;
 
 export interface DenoiseResult {
   readonly latents: Float32Array;

@@ -28,7 +28,9 @@ export const INPAINT = ['inpaint', 'xl-inpaint'] as const;
 export const BESIDE = [...SD, ...XL] as const;
 /** Pictures from text by way of latents. */
 export const LATENT = [...BESIDE, 'x4'] as const;
-/** The same, and videos that are made alike: from several prompts at once, in one loop. */
+/** Those whose U-Net has two outputs, for the prompt and for the negative one, with self attention in every transformer. */
+export const GUIDED = ['text2img', 'img2img', 'inpaint', 'depth2img', ...XL] as const;
+/** LATENT, and videos that are made alike: from several prompts at once, in one loop. */
 export const PROMPTED = [...LATENT, 'animatediff'] as const;
 export const TEXT = [...PROMPTED, 'zero'] as const;
 export const SAMPLING = ['ddpm', 'ldm'] as const;
@@ -43,6 +45,7 @@ export function familyNames(families: readonly Family[]): string[] {
     ['Stable Diffusion, SDXL and AnimateDiff', PROMPTED],
     ['Stable Diffusion and SDXL', LATENT],
     ['Stable Diffusion (not the x4 upscaler) and SDXL', BESIDE],
+    ['Stable Diffusion (neither InstructPix2Pix nor the x4 upscaler) and SDXL', GUIDED],
     ['SDXL', XL],
     ['image to image', FROM_IMAGE],
     ['inpainting', INPAINT],

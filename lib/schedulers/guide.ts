@@ -1,4 +1,5 @@
 import { invalidArgument } from '../errors.js';
+import { applyRule } from './guidance-rule.js';
 import type { Guidance, PerSample } from './table.js';
 
 export type FloatArray = Float32Array | Float64Array;
@@ -16,12 +17,24 @@ export function at(value: PerSample, sample: number): number {
  *
  * @param output all samples' first outputs, then their second ones ...
  * @param per values of a sample.
+ * @param average the slot of a rule with momentum.
  */
-export function guide(m: FloatArray, output: ArrayLike<number>, guidance: Guidance, per: number): void {
+export function guide(
+  m: FloatArray,
+  output: ArrayLike<number>,
+  guidance: Guidance,
+  per: number,
+  average?: FloatArray,
+): void {
   for (let start = 0; start < m.length; start += per) {
     const scale = at(guidance.scale, start / per);
     const rescale = at(guidance.rescale, start / per);
-    for (let i = start; i < start + per; i++) {
+    if (guidance.rule) {
+      const part = (from: number) => Array.prototype.slice.call(output, from + start, from + start + per);
+      const own = average?.subarray(start, start + per);
+      m.set(applyRule(guidance.rule, scale, [part(0), part(m.length)], own), start);
+    }
+    for (let i = start; i < start + per && !guidance.rule; i++) {
       const first = output[i] as number;
       m[i] = first + scale * ((output[m.length + i] as number) - first);
     }

@@ -127,7 +127,8 @@ function* interpret<A extends FloatArray>(
       const output = yield { input, timestep, program, halves, row: index };
       const outputs = { all: 3, both: 2, conditional: 1, unconditional: 1 }[halves];
       requireLength('the model output', output, outputs * size);
-      if (outputs > 1 && row.guidance) guide(m, output, row.guidance, per);
+      const average = row.guidance?.rule?.average;
+      if (outputs > 1 && row.guidance) guide(m, output, row.guidance, per, average && slot(average));
       else m.set(output);
     }
     estimateX0(slot('x0'), x, m, row.x0, per);

@@ -88,6 +88,41 @@ export interface Guidance {
   third?: PerSample;
   /** Share of the guided output that is rescaled to the conditional one's deviation, 0 to 1. */
   rescale: PerSample;
+  /** Combines two outputs otherwise than as a sum with factors that are known before. */
+  rule?: GuidanceRule;
+}
+
+/** A slot that keeps its values from row to row. */
+export type HistorySlot = Exclude<Slot, 'x' | 'm' | 'x0' | 'noise'>;
+
+/**
+ * m = u + scale * d with d = c - u, of which something is changed by what a sample's outputs are like (a . b is the
+ * sum of their products over the sample). `fromConditional`: m = c + scale * d.
+ *
+ * | kind | what it changes | reference |
+ * |---|---|---|
+ * | zero | m = 0 | CFG-Zero*: the first calls |
+ * | zeroStar | u becomes u times (c . u) / (u . u + 1e-8), in d too | CFG-Zero* |
+ * | projected | d is shortened to the length `limit` (0: not at all); of its part along c only `eta` stays | APG |
+ * | averaging | nothing; d counts for the average | mixed APG: the first calls |
+ * | tangential | u becomes its part along the first right singular vector of [c, u], in d too | TCFG |
+ * | magnitude | scale becomes 1 + (scale - 1) e, from c on scale * e, e = exp(-alpha * abs(d) / abs(u)) | MaMBo-G |
+ */
+export interface GuidanceRule {
+  /** What is changed. */
+  kind: 'zero' | 'averaging' | 'zeroStar' | 'projected' | 'tangential' | 'magnitude';
+  /** The sum begins at c instead of u. */
+  fromConditional?: boolean;
+  /** The share that stays; default 1. */
+  eta?: number;
+  /** The largest length of d; default 0: any. */
+  limit?: number;
+  /** d becomes d + momentum * average, which is the average from then on. */
+  momentum?: number;
+  /** Where that is; needed with a momentum. */
+  average?: HistorySlot;
+  /** How fast the scale fades; default 0. */
+  alpha?: number;
 }
 
 /**

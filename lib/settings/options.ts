@@ -4,7 +4,7 @@ import { imagePromptsOf } from '../ip-adapter/settings.js';
 import { UPSCALE_FIELDS, upscaleOfFields } from '../upscale/fields.js';
 import { OWN_READERS, tidied } from './own-readers.js';
 import type { PictureSettings } from './parse.js';
-import { flag, json, list, notA, number, type Reader } from './readers.js';
+import { flag, json, list, notA, number, type Reader, texts } from './readers.js';
 
 /** Options that repeat a picture, `ipAdapter` as the command line has it, and what they cannot say. */
 export interface RepeatOptions {
@@ -28,6 +28,12 @@ const READERS: Readonly<Record<string, Reader>> = {
   'CFG schedule': list('guidanceSchedule'),
   'CFG cutoff step': number('cutoffStepIndex'),
   'CFG cutoff ratio': number('cutoffStepRatio'),
+  Guider: (text) => ({ guider: text }),
+  'Guider options': json('guiderOptions'),
+  'PAG scale': number('pagScale'),
+  'PAG adaptive scale': number('pagAdaptiveScale'),
+  'PAG layers': texts('pagAppliedLayers'),
+  FreeU: json('freeU'),
   Seed: (text, name) => {
     if (!/^-?\d{1,20}$/.test(text)) throw notA(name, 'a whole number', text);
     return { seed: BigInt(text) };

@@ -39,3 +39,13 @@ export const flag = (option: string): Reader => {
 export function notA(name: string, what: string, text: string): DeepCacheError {
   return invalidArgument('from', `has ${name}: ${JSON.stringify(text.slice(0, 80))}, which is not ${what}`);
 }
+
+export const texts = (option: string): Reader => {
+  return (text, name) => {
+    try {
+      const value: unknown = JSON.parse(text);
+      if (Array.isArray(value) && value.every((one) => typeof one === 'string')) return { [option]: value };
+    } catch {}
+    throw notA(name, 'a list of texts in JSON', text);
+  };
+};

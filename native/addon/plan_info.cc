@@ -198,6 +198,8 @@ Napi::Value plan_unet(const Napi::CallbackInfo& info) {
       shape.extras.image_tokens = tokens.integers(kMaxImages, 1, kMaxContext);
     if (const Argument features = size["blockFeatures"]; features.given())
       shape.extras.block_features = int(features.integer(0, bounds::kLevels + 1));
+    if (const Argument free_u = size["freeU"]; free_u.given())
+      shape.extras.free_u = free_u.boolean();
     if (const Argument frames = size["frames"]; frames.given()) {
       shape.frames = int(frames.integer(1, kMaxBatch));
       if (shape.batch % shape.frames)

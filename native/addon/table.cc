@@ -92,6 +92,7 @@ class TableParser {
         row.guidance_third = coefficient(third);
       }
       row.guidance_rescale = coefficient(guidance["rescale"]);
+      if (const Argument rule = guidance["rule"]; rule.given()) row.rule = parse_rule(rule);
     }
     parse_x0(in["x0"], row);
     for (const Argument& assignment : in["assign"].elements(kMaxAssignments))
@@ -106,6 +107,33 @@ class TableParser {
       row.blend_noise = coefficient(blend["noise"]);
     }
     return row;
+  }
+
+  static GuidanceRule parse_rule(const Argument& in) {
+    GuidanceRule rule;
+    const Argument kind = in["kind"], average = in["average"];
+    const std::string name = kind.string();
+    size_t place = 1;  // behind the linear one, which has no rule
+    for (const char* const known :
+         {"zero", "averaging", "zeroStar", "projected", "tangential", "magnitude"}) {
+      if (name == known) rule.kind = GuidanceRule::Kind(place);
+      place++;
+    }
+    if (rule.kind == GuidanceRule::Kind::linear)
+      kind.fail("'zero', 'averaging', 'zeroStar', 'projected', 'tangential' or 'magnitude'",
+                "\"" + name + "\"");
+    if (const Argument from = in["fromConditional"]; from.given())
+      rule.from_conditional = from.boolean();
+    const auto read = [&](const char* field, float& value) {
+      if (const Argument number = in[field]; number.given()) value = float(number.number());
+    };
+    read("eta", rule.eta);
+    read("limit", rule.limit);
+    read("alpha", rule.alpha);
+    read("momentum", rule.momentum);
+    rule.has_momentum = in["momentum"].given();
+    if (rule.has_momentum) rule.average = parse_slot(average);
+    return rule;
   }
 
   void parse_skip(const Argument& in, StepRow& row) {

@@ -1,11 +1,14 @@
 #include "unet_conditions.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <optional>
 #include <string>
 
 #include "ip_adapter.h"
 #include "models/context_mask.h"
+#include "models/unet_layout.h"
 #include "models/unet_plan.h"
 #include "runtime/error.h"
 
@@ -112,11 +115,49 @@ void parse_added(const Argument& in, const UnetConfig& config, size_t n, Conditi
   out.text_embeds = arrays.text_embeds.data();
 }
 
+// diffusers: UpBlock2D and CrossAttnUpBlock2D have FreeU.
+bool has_free_u(const UnetConfig& config) {
+  const auto has = [](const UnetBlock& block) {
+    return !block.resnet_resampler &&
+           (!block.attends() || block.attention == UnetAttention::transformer);
+  };
+  return !config.video && !config.control && has(config.up[0]) &&
+         has(config.up.size() > 1 ? config.up[1] : config.up[0]);
+}
+
+std::optional<std::array<float, 4>> parse_free_u(const Argument& in, const UnetConfig& config) {
+  if (!in.given()) return std::nullopt;
+  if (!has_free_u(config))
+    throw Error(ErrorCode::kUnsupported, in.name() + ": this network has no FreeU");
+  std::array<float, 4> out;
+  size_t place = 0;
+  for (const char* name : {"b1", "s1", "b2", "s2"}) out[place++] = float(in[name].number());
+  return out;
+}
+
+// Places of transformer blocks, each once.
+std::vector<int> parse_perturbed(const Argument& in, const UnetConfig& config) {
+  if (!in.given()) return {};
+  const std::vector<UnetLayout::Context> contexts = UnetLayout(config).contexts;
+  const auto is_usual = [](const UnetLayout::Context& context) {
+    return context.kind == UnetLayout::Context::Kind::cross;
+  };
+  if (contexts.empty() || !std::ranges::all_of(contexts, is_usual) || config.takes_videos() ||
+      config.control)
+    throw Error(ErrorCode::kUnsupported, in.name() + ": this network has no such attention");
+  std::vector<int> out = in.integers(contexts.size(), 0, int(contexts.size()) - 1);
+  std::ranges::sort(out);
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
+}
+
 }  // namespace
 
 UnetConditions parse_conditions(const Argument& in, const UnetConfig& config, size_t n,
                                 ConditionArrays& arrays) {
   UnetConditions out;
+  out.free_u = parse_free_u(in["freeU"], config);
+  out.perturbed = parse_perturbed(in["perturbed"], config);
   out.image_prompts = parse_image_prompts(in["imagePrompts"], config, n, arrays.image_tokens);
   parse_context(in, config, n, arrays, out);
   const Argument cond = in["timestepCond"];

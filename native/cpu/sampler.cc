@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cpu/buffer.h"
+#include "cpu/guidance.h"
 #include "cpu/loop.h"
 
 namespace deepcache::cpu {
@@ -13,14 +14,6 @@ namespace {
 
 float* values(Buffer* buffer) {
   return reinterpret_cast<float*>(static_cast<CpuBuffer*>(buffer)->data());
-}
-
-// torch.std: with n - 1.
-double deviation(const float* x, size_t count) {
-  double mean = 0, sum = 0;
-  for (size_t i = 0; i < count; i++) mean += double(x[i]) / double(count);
-  for (size_t i = 0; i < count; i++) sum += (double(x[i]) - mean) * (double(x[i]) - mean);
-  return std::sqrt(sum / double(count - 1));
 }
 
 // torch.quantile(|x|, ratio) with linear interpolation.
@@ -74,27 +67,6 @@ struct Sample {
     }
   }
 };
-
-// The outputs as guidance combines them. diffusers: rescale_noise_cfg pulls the deviation of the
-// sum towards the conditional one's.
-void guide(const Sample& sample, const float* first, const float* conditional, const float* third,
-           float* m) {
-  const StepRow& row = sample.row;
-  const size_t count = sample.state.count();
-  const double scale = sample.number(row.guidance_scale);
-  const double by_third = third ? sample.number(row.guidance_third) : 0;
-  for (size_t i = 0; i < count; i++) {
-    const double from = double(first[i]);
-    double sum = from + scale * (double(conditional[i]) - from);
-    if (third) sum += by_third * (double(third[i]) - from);
-    m[i] = float(sum);
-  }
-  const double rescale = sample.number(row.guidance_rescale);
-  if (rescale == 0) return;
-  const double ratio = deviation(conditional, count) / deviation(m, count);
-  const double factor = rescale * ratio + (1 - rescale);
-  for (size_t i = 0; i < count; i++) m[i] = float(double(m[i]) * factor);
-}
 
 void add_up(const Sample& sample, Terms sum_of, float* to) {
   const size_t terms = sum_of.count, count = sample.state.count();
@@ -177,7 +149,10 @@ void apply_row(const SamplerState& state, const StepTable& table, int row_index,
     if (halves == Halves::none) {
       add_up(sample, row.predict, m);
     } else if (row.guided && outputs_of(halves, state.outputs).count > 1) {
-      guide(sample, output(0), output(1), row.guided_by_third ? output(2) : nullptr, m);
+      const GuidedOutputs of{output(0), output(1), row.guided_by_third ? output(2) : nullptr,
+                             row.rule.has_momentum ? sample.slot(row.rule.average) : nullptr,
+                             count};
+      guide(table, row, i, of, m);
     } else {
       const float* const only = output(unguided_output(halves, state.outputs));
       std::copy(only, only + count, m);

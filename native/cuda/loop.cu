@@ -9,6 +9,7 @@ SamplerFeatures features_of(const LoopSpec& spec) {
     const Coefficient rescale = row->guidance_rescale;
     for (int sample = 0; row->guided && sample < spec.shape.batch; sample++)
       features.rescaled |= spec.values[rescale.offset + rescale.stride * unsigned(sample)] != 0;
+    features.ruled |= row->guided && row->rule.kind != GuidanceRule::Kind::linear;
     features.thresholded |= row->limit == StepRow::Limit::threshold;
     features.keeps |= row->max_skips > 0;
   }

@@ -167,9 +167,9 @@ Tensor Recorder::attention(Tensor q, int q_offset, Tensor k, int k_offset, Tenso
   op.inner = sequences.inner;
   op.query = sequences.query;
   op.key = sequences.key;
+  op.identities = sequences.identities;
   plan_.add(op);
-  plan_.count(
-      {0, 2.0 * op.outer * op.inner * op.query.length * op.key.length * heads * head_width});
+  plan_.count({0, op.macs({})});
   return op.y;
 }
 

@@ -37,6 +37,7 @@ struct ConvOptions {
 struct Sequences {
   int outer = 1, inner = 1;
   Sequence query, key;
+  int identities = 0;
 };
 
 struct GroupNormOptions {

@@ -92,7 +92,8 @@ UnetShape Unet::shape_of(const UnetForward& request, std::vector<float>& timeste
           request.old_contexts,
           1,
           {int(control.networks.size()), int(control.block_features.size()),
-           image_tokens(request.conditions.image_prompts)},
+           image_tokens(request.conditions.image_prompts), request.conditions.free_u.has_value(),
+           request.conditions.perturbed},
           request.windows};
 }
 

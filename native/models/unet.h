@@ -32,6 +32,8 @@ struct UnetConditions {
   const float* timestep_cond = nullptr;
   std::vector<ImagePrompt> image_prompts;
   std::vector<int> control_kinds;  // of pictures that a ControlNet sees; see ControlNetUse
+  std::optional<std::array<float, 4>> free_u;  // of all samples; see plan_unet()
+  std::vector<int> perturbed;                  // see UnetExtras
 };
 
 struct UnetForward {

@@ -54,7 +54,9 @@ class Exchange {
   void gather(const ProgramKey& key) const {
     bring(PortKind::sample);
     for (const auto& [port, buffer] : own_.buffers())
-      if (port.kind == PortKind::context || port.kind == PortKind::extra_context) bring(port);
+      if (port.kind == PortKind::context || port.kind == PortKind::extra_context ||
+          port.kind == PortKind::free_u)
+        bring(port);
     const bool forecasts = own_.shape().extras.forecasts;
     if (key.kind == ProgramKey::Kind::retrieve) {
       bring({PortKind::feature, key.branch});
@@ -110,7 +112,7 @@ class Exchange {
 };
 
 // Rows may share a pass when these are the same.
-using Kinship = std::tuple<ProgramKey::Kind, int, int, int, int, int, std::vector<int>, bool>;
+using Kinship = std::tuple<ProgramKey::Kind, int, int, int, int, int, UnetExtras>;
 
 Kinship kinship(const ProgramKey& key, const UnetShape& shape) {
   return {key.kind,
@@ -119,8 +121,7 @@ Kinship kinship(const ProgramKey& key, const UnetShape& shape) {
           shape.width,
           shape.context_length,
           shape.frames,
-          shape.extras.image_tokens,
-          shape.extras.forecasts};
+          shape.extras};
 }
 
 }  // namespace
@@ -146,7 +147,10 @@ std::vector<UnetBatch::Group> UnetBatch::groups_of(const std::vector<UnetSlot*>&
       }
       const Kinship kin = kinship(key, slot->session().shape());
       const auto found = open.find(kin);
-      if (found != open.end() && groups[found->second].samples() + row.samples() <= most_) {
+      // Perturbed samples are those of one output.
+      const bool joins = found != open.end() && slot->session().shape().extras.perturbed.empty() &&
+                         groups[found->second].samples() + row.samples() <= most_;
+      if (joins) {
         groups[found->second].rows.push_back(row);
       } else {
         open[kin] = groups.size();

@@ -1,5 +1,7 @@
 #include "unet_blocks.h"
 
+#include <algorithm>
+
 #include "attention_block.h"
 
 namespace deepcache {
@@ -69,8 +71,22 @@ Tensor UnetBlocks::mid(Tensor x) {
   return x;
 }
 
+// diffusers: apply_freeu, in the two deepest up blocks.
+Tensor UnetBlocks::free_u(const UnetUnit& unit, Tensor x, Tensor skip) {
+  FreeU op;
+  op.x = x;
+  op.skip = skip;
+  if (!factors_) factors_ = plan().external(PortKind::free_u, {shape_.batch, 1, 1, 4});
+  op.factors = factors_;
+  op.place = 2 * (config_.levels() - 1 - unit.level);
+  op.y = plan().temporary({x.shape.n, x.shape.h, x.shape.w, x.shape.c + skip.shape.c});
+  plan().add(op);
+  return op.y;
+}
+
 Tensor UnetBlocks::up(const UnetUnit& unit, Tensor x, Tensor skip, Tensor next_skip) {
-  x = layers(unit, x, skip);
+  const bool scaled = shape_.extras.free_u && config_.levels() - 1 - unit.level < 2;
+  x = scaled ? layers(unit, free_u(unit, x, skip), {}) : layers(unit, x, skip);
   if (unit.resampling_resnet)
     x = resnet(*unit.resampling_resnet, x, {}, 1);
   else if (!unit.resampler.empty())
@@ -191,10 +207,14 @@ Tensor UnetBlocks::transformer(const UnetAttentionLayer& layer, Tensor x) {
 }
 
 // Each sample for itself, or all frames with the keys and values of the first.
-Sequences UnetBlocks::self_sequences(const Shape& x) const {
+Sequences UnetBlocks::self_sequences(const UnetTransformerBlock& block, const Shape& x) const {
   const int pixels = x.h * x.w, frames = shape_.frames / shape_.samples_of_condition(config_);
-  return {
-      x.n / frames, frames, {pixels, 1, frames * pixels, pixels}, {pixels, 1, frames * pixels, 0}};
+  const bool perturbed = std::ranges::binary_search(shape_.extras.perturbed, block.context);
+  return {x.n / frames,
+          frames,
+          {pixels, 1, frames * pixels, pixels},
+          {pixels, 1, frames * pixels, 0},
+          perturbed ? x.n / frames / shape_.outputs : 0};
 }
 
 Tensor UnetBlocks::cross_attention(Tensor h, const std::string& name, int context, int heads) {
@@ -258,7 +278,7 @@ Tensor UnetBlocks::transformer_block(const UnetTransformerBlock& block, Tensor x
     const Tensor qkv = record_.linears(h, {self + ".to_q", self + ".to_k", self + ".to_v"},
                                        {channels, channels, channels}, false);
     h = record_.attention(qkv, 0, qkv, channels, qkv, 2 * channels, heads, width,
-                          self_sequences(x.shape));
+                          self_sequences(block, x.shape));
   }
   x = record_.conv(h, self + ".to_out.0", {.out = channels, .residual = x, .linear = true});
 

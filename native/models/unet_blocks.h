@@ -42,6 +42,7 @@ class UnetBlocks {
   Tensor layers(const UnetUnit& unit, Tensor x, Tensor skip);
   // `resampling`: -1 to half the size, 1 to twice.
   Tensor resnet(const UnetResnet& layer, Tensor x, Tensor skip, int resampling = 0);
+  Tensor free_u(const UnetUnit& unit, Tensor x, Tensor skip);
   GroupNormOptions norm(Tensor x2, float epsilon, bool silu) const;
   Tensor activated_norm(Tensor x, const std::string& name, Tensor x2, float epsilon);
   Tensor downsample(const std::string& name, Tensor x);
@@ -56,7 +57,7 @@ class UnetBlocks {
   Tensor add_scaled(Tensor x, Port port, Type type, int scale);
   // image_prompt.cc
   Tensor image_prompts(int context, Tensor text, Tensor q, int heads);
-  Sequences self_sequences(const Shape& x) const;
+  Sequences self_sequences(const UnetTransformerBlock& block, const Shape& x) const;
   // unet_video_blocks.cc
   Tensor temporal_resnet_behind(const UnetUnit& unit, Tensor x);
   Tensor motion_behind(const UnetMotionModule& module, Tensor x);
@@ -70,6 +71,7 @@ class UnetBlocks {
   Recorder record_;
   Tensor time_;
   Tensor scales_;
+  Tensor factors_;  // of FreeU
 };
 
 }  // namespace deepcache

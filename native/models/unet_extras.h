@@ -3,6 +3,7 @@
 // What a U-Net's plan holds besides the network itself. Part of a shape: sessions with other extras
 // are other sessions. Values that a run changes (scales, pictures) are ports, never extras.
 
+#include <compare>
 #include <vector>
 
 namespace deepcache {
@@ -16,11 +17,16 @@ struct UnetExtras {
   // Tokens of each picture that prompts a run (IP-Adapter): every cross attention reads them beside
   // the text's.
   std::vector<int> image_tokens = {};
+  bool free_u = false;
+  // Transformer blocks by the places of their contexts in UnetLayout, in order: there self
+  // attention is the identity on its values for the last of a sample's outputs (perturbed-attention
+  // guidance).
+  std::vector<int> perturbed = {};
 
   // Whether retrieve steps forecast their feature from what the last two full passes left.
   bool forecasts = false;
 
-  bool operator==(const UnetExtras&) const = default;
+  auto operator<=>(const UnetExtras&) const = default;
 };
 
 }  // namespace deepcache

@@ -54,9 +54,11 @@ struct UnetShape {
 // behind the other (residual_port()), block_feature.<level>, and residual_scale [n, 1, 1, count]
 // stepped: a factor for each residual, and one for all block features behind them. With
 // image_tokens also extra_context.<j> [n, 1, tokens, c], keys at an even j and values behind them,
-// of picture p at 2 * (p * contexts + i). With forecasts, each feature has a kept_feature.<r> and a
-// feature_change.<r> of its shape beside it, which a full pass leaves behind and a retrieve step
-// makes its feature of, and there is feature_gamma [n, 1, 1, 1], stepped.
+// of picture p at 2 * (p * contexts + i). With free_u also free_u [n, 1, 1, 4]: factors of the
+// backbone and of the skips in the first up block, and in the second one. With forecasts, each
+// feature has a kept_feature.<r> and a feature_change.<r> of its shape beside it, which a full pass
+// leaves behind and a retrieve step makes its feature of, and there is feature_gamma [n, 1, 1, 1],
+// stepped.
 Plan plan_unet(const UnetConfig& config, const UnetShape& shape, const std::vector<int>& features);
 // How many values a sample of residual_scale has.
 int scales_of(const UnetConfig& config, const UnetExtras& extras);

@@ -57,8 +57,17 @@ void UnetSession::record_passes() {
   // Guidance may stop before the last step: the same passes over some of the outputs.
   const int fewest = shape_.interleaves_contexts() ? shape_.outputs : 1;
   for (size_t unkept = 0; unkept == 0 || unkept < features_.size(); ++unkept)
-    for (int outputs = fewest; outputs <= shape_.outputs; ++outputs)
-      passes_[{outputs, unkept}].plan = record({outputs, unkept});
+    for (const Halves halves :
+         {Halves::all, Halves::both, Halves::conditional, Halves::unconditional}) {
+      const OutputRange outputs = outputs_of(halves, shape_.outputs);
+      const PassKey key = pass_of(outputs, unkept);
+      if (outputs.count >= fewest && !passes_.contains(key)) passes_[key].plan = record(key);
+    }
+}
+
+UnetSession::PassKey UnetSession::pass_of(OutputRange outputs, size_t unkept) const {
+  return {outputs.count, unkept,
+          !shape_.extras.perturbed.empty() && outputs.end() == shape_.outputs};
 }
 
 UnetSession::Needs UnetSession::needs() const {
@@ -88,6 +97,7 @@ Plan UnetSession::record(const PassKey& key) const {
   shape.outputs = key.outputs;
   shape.batch = shape_.batch / shape_.outputs * key.outputs;
   if (shape.time_rows > 1) shape.time_rows = shape.batch;
+  if (!key.perturbs) shape.extras.perturbed.clear();
   if (unet_.config().control) return plan_controlnet(unet_.config(), shape);
   return plan_unet(unet_.config(), shape,
                    {features_.begin() + ptrdiff_t(key.unkept), features_.end()});
@@ -150,6 +160,13 @@ void UnetSession::condition(const UnetConditions& conditions, const std::vector<
     prompt.adapter->fill_keys(prompt.tokens, shape_.batch / id_samples(), prompt.count,
                               prompt.scales, buffers_, place, cancel);
     place += 2 * int(prompt.scales.size());
+  }
+
+  if (shape_.extras.free_u) {
+    std::vector<float> factors;
+    for (int sample = 0; sample < shape_.batch; ++sample)
+      factors.insert(factors.end(), conditions.free_u->begin(), conditions.free_u->end());
+    buffers_.at(PortKind::free_u)->upload(factors.data(), factors.size() * sizeof(float));
   }
 
   const Plan time = plan_unet_time(unet_.config(), int(timesteps.size()), shape_.time_rows,
@@ -218,7 +235,7 @@ Segments UnetSession::segments(const ProgramKey& key) {
   const bool full = key.kind == ProgramKey::Kind::full;
   const auto first = std::lower_bound(features_.begin(), features_.end(), key.branch);
   const OutputRange outputs = outputs_of(key.halves, shape_.outputs);
-  const auto found = passes_.find({outputs.count, full ? 0 : size_t(first - features_.begin())});
+  const auto found = passes_.find(pass_of(outputs, full ? 0 : size_t(first - features_.begin())));
   if (found == passes_.end() || (!full && !feature(key.branch)))
     throw Error(
         ErrorCode::kInvalidArgument,

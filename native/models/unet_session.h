@@ -57,10 +57,12 @@ class UnetSession : public EngineSession {
 
  private:
   // A pass over so many of a sample's outputs, which keeps all features but the `unkept`
-  // shallowest: those that a retrieve step of a deeper branch comes by and leaves alone.
+  // shallowest: those that a retrieve step of a deeper branch comes by and leaves alone. Whether
+  // the last of the outputs is the perturbed one.
   struct PassKey {
     int outputs;
     size_t unkept;
+    bool perturbs = false;
     auto operator<=>(const PassKey&) const = default;
   };
   struct Pass {
@@ -92,6 +94,7 @@ class UnetSession : public EngineSession {
   std::unique_ptr<Program>& program(const PassKey& key, Halves halves, OutputRange outputs);
 
   Plan record(const PassKey& key) const;
+  PassKey pass_of(OutputRange outputs, size_t unkept) const;
   // Time rows that share their time ids: a video's frames.
   int id_samples() const { return shape_.samples_of_condition(unet_.config()); }
   // Values of an input of the context plan.

@@ -117,7 +117,8 @@ void UnetSlot::prepare_session(const std::vector<int>& features) {
       request_.old_contexts,
       request_.outputs,
       {int(request_.control.networks.size()), int(request_.control.block_features.size()),
-       image_tokens(conditions.image_prompts), table_.forecasts()},
+       image_tokens(conditions.image_prompts), conditions.free_u.has_value(), conditions.perturbed,
+       table_.forecasts()},
       request_.windows};
   session_ = unet_.session(shape, int(table_.rows.size()), features,
                            members_of(request_.control, request_.outputs));

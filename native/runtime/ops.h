@@ -11,6 +11,7 @@
 #include "ops/conv.h"
 #include "ops/elementwise.h"
 #include "ops/embedding.h"
+#include "ops/free_u.h"
 #include "ops/group_norm.h"
 #include "ops/layer_norm.h"
 #include "ops/nearest_code.h"
@@ -33,7 +34,8 @@
   OP(Concat, concat)                        \
   OP(Resample, resample)                    \
   OP(NearestCode, nearest_code)             \
-  OP(Window, window)
+  OP(Window, window)                        \
+  OP(FreeU, free_u)
 
 namespace deepcache {
 

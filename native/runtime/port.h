@@ -23,6 +23,7 @@ enum class PortKind : uint8_t {
   block_feature,   // what an adapter adds at the end of a level
   hint,            // a picture as a ControlNet sees it
   extra_context,   // keys and values beside the prompt's
+  free_u,          // FreeU's factors, for each sample
   out,
   // Of the plans that run once, before the steps.
   text,

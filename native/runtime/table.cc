@@ -16,6 +16,7 @@ template <typename Visit>
 void each_slot(const StepTable& table, const StepRow& row, const Visit& visit) {
   for (int i = 0; i < row.assignment_count; ++i) visit(row.assignments[i].to);
   for (uint32_t t = row.terms.first; t < row.terms.end(); ++t) visit(table.terms[t].slot);
+  if (row.guided && row.rule.has_momentum) visit(row.rule.average);
 }
 
 bool contains(Terms all, Terms part) { return part.first >= all.first && part.end() <= all.end(); }
@@ -65,6 +66,16 @@ class RowCheck {
       fail("guidance needs a program that computes both halves");
     if (row_.guided_by_third && halves != Halves::all)
       fail("guidance by a third output needs a program that computes all outputs");
+    check_rule(row_.rule);
+  }
+
+  void check_rule(const GuidanceRule& rule) const {
+    if (rule.kind == GuidanceRule::Kind::linear) return;
+    if (row_.guided_by_third) fail("guidance by a third output has no rule");
+    for (const float number : {rule.eta, rule.limit, rule.momentum, rule.alpha})
+      if (!std::isfinite(number)) fail("the numbers of guidance.rule must be finite");
+    if (rule.has_momentum && int(rule.average) < kFirstHistorySlot)
+      fail("guidance.rule.average must be one of the slots s0 to s9");
   }
 
   void check_skip() const {

@@ -55,6 +55,27 @@ struct Assignment {
 
 constexpr int kNoProgram = -1;
 
+// How guidance combines the first two outputs, u and c: see GuidanceRule of table.ts. Every rule
+// but `linear` makes factors of u, c and of their difference d for each sample, of sums of
+// products.
+struct GuidanceRule {
+  enum class Kind : uint8_t {
+    linear,
+    zero,
+    averaging,
+    zero_star,
+    projected,
+    tangential,
+    magnitude
+  };
+  Kind kind = Kind::linear;
+  bool from_conditional = false;  // the sum begins at c
+  bool has_momentum = false;
+  float eta = 1, limit = 0, momentum = 0;  // of `projected`
+  Slot average = Slot::s0;                 // of d, with momentum: d + momentum * average
+  float alpha = 0;                         // of `magnitude`
+};
+
 struct StepRow {
   int32_t program = 0;  // or kNoProgram: m is `predict`
   Terms predict;
@@ -74,6 +95,7 @@ struct StepRow {
   bool guided = false;
   bool guided_by_third = false;
   Coefficient guidance_scale, guidance_third, guidance_rescale;
+  GuidanceRule rule;
   Coefficient x0_x, x0_m;
   enum class Limit : uint8_t { none, clamp, threshold } limit = Limit::none;
   float clamp = 0, threshold_ratio = 0, threshold_max = 0;

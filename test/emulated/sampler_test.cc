@@ -123,6 +123,29 @@ TEST(quick_sampler_guidance_by_a_third_output) {
   compare(r, 3, 0);
 }
 
+TEST(quick_sampler_guidance_rules) {
+  using Kind = GuidanceRule::Kind;
+  for (const Kind kind : {Kind::zero, Kind::averaging, Kind::zero_star, Kind::projected,
+                          Kind::tangential, Kind::magnitude})
+    for (const bool from_conditional : {false, true}) {
+      Rows r = plain();
+      r.row.guided = true;
+      r.row.guidance_scale = r.each(5.5f, 3, 1);
+      r.row.guidance_rescale = r.shared(kind == Kind::magnitude ? 0.5f : 0);
+      r.row.rule.kind = kind;
+      r.row.rule.from_conditional = from_conditional;
+      r.row.rule.eta = 0.25f;
+      r.row.rule.limit = from_conditional ? 0 : 4;
+      r.row.rule.alpha = 0.5f;
+      compare(r, 2, 0);
+      if (kind != Kind::averaging && kind != Kind::projected) continue;
+      r.row.rule.has_momentum = true;
+      r.row.rule.momentum = -0.5f;
+      r.row.rule.average = Slot::s9;
+      compare(r, 2, 0);
+    }
+}
+
 TEST(quick_sampler_single_halves) {
   for (const Halves halves : {Halves::conditional, Halves::unconditional}) {
     Rows r = plain();

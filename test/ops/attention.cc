@@ -90,6 +90,17 @@ OpCase video_attention(const std::string& name, int length, int keys, int heads,
           }};
 }
 
+// Of the last sequences y is v.
+OpCase with_identities(const OpCase& attention, const std::string& name, int identities) {
+  return {"attention_" + name,
+          [record = attention.record, identities](OpBuilder& b) {
+            Op op = record(b);
+            op.attention.identities = identities;
+            return op;
+          },
+          attention.tolerance};
+}
+
 }  // namespace
 
 void reference(const Attention& op, ReferenceState& state) {
@@ -105,6 +116,12 @@ void reference(const Attention& op, ReferenceState& state) {
         for (int i = 0; i < op.query.length; i++) {
           const int channel = head * op.head_width;
           const size_t q_row = row(op.query, o, s, i);
+          if (o >= op.outer - op.identities) {
+            for (int d = 0; d < op.head_width; d++)
+              out[q_row * op.y.shape.c + channel + d] =
+                  v[row(op.key, o, s, i) * op.v.shape.c + op.v_offset + channel + d];
+            continue;
+          }
           const int keys = op.causal ? i + 1 : op.key.length;
           double top = -INFINITY, sum = 0;
           for (int j = 0; j < keys; j++) {
@@ -162,6 +179,10 @@ std::vector<OpCase> attention_cases() {
       video_attention("units_of_160", 130, 130, 1, 160, true),
       {"attention_temporal", temporal_attention},
       {"attention_cross_frame", cross_frame_attention},
+      with_identities(attention_case("", 3, 70, 70, 2, 40), "perturbed", 1),
+      with_identities(attention_case("", 2, 40, 40, 4, 3), "all_perturbed", 2),
+      with_identities(attention_case("", 2, 150, 150, 1, 512), "perturbed_wide", 1),
+      with_identities({"", temporal_attention}, "perturbed_temporal", 1),
   };
 }
 

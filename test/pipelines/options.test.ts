@@ -55,6 +55,18 @@ const WRONG: { [Name in keyof Required<GenerateOptions>]: readonly Wrong[] } = {
   ],
   cutoffStepRatio: values('cutoffStepRatio', -0.1, 1.1, Number.NaN, '0.5'),
   distilled: values('distilled', 'LCM', '', null, 4),
+  guider: [...values('guider', 'adg', null), ...all({ guider: 'apg', guidanceScale: 1 })],
+  guiderOptions: [
+    ...values('guiderOptions', null, 'eta', { eta: '1' }, { eta: 0 }),
+    ...all({ guider: 'tcfg', guiderOptions: { eta: 0 } }),
+  ],
+  pagScale: [...values('pagScale', -1, Number.NaN, '3'), ...all({ pagScale: 3, guider: 'apg' })],
+  pagAdaptiveScale: all({ pagScale: 3, pagAdaptiveScale: -1 }),
+  pagAppliedLayers: all(
+    { pagScale: 3, pagAppliedLayers: '(' },
+    { pagScale: 3, pagAppliedLayers: 'other_block' },
+  ),
+  freeU: values('freeU', true, {}, { b1: 1, b2: 1, s1: 1, s2: 101 }),
   controlImage: values('controlImage', null, 5, {}, []),
   controlMode: values('controlMode', '3', -1, 1.5, null, [null]),
   controlPreprocess: values('controlPreprocess', 'edges', null, []),

@@ -1,8 +1,11 @@
-import { PROMPTED } from '../families.js';
+import { checkFreeU, type FreeU } from '../../guidance/free-u.js';
+import { checkGuiderOptions, GUIDER_NAMES, type GuiderOptions } from '../../guidance/guiders.js';
+import { checkLayers } from '../../guidance/perturbed.js';
+import { GUIDED, PROMPTED } from '../families.js';
 import * as kinds from '../kinds.js';
 import { option } from '../option.js';
 
-/** Guidance that changes during a run. */
+/** Guidance that changes during a run, and what changes the U-Net itself. */
 export const GUIDANCE_OPTIONS = {
   /** How closely to follow the picture that is changed; below 1 there is no guidance at all. 1.5 by default. */
   imageGuidanceScale: option({
@@ -36,5 +39,68 @@ export const GUIDANCE_OPTIONS = {
     help: 'the same as a share of the calls',
     excludes: ['cutoffStepIndex'],
     flag: { spelling: '--cutoff-step-ratio <x>', group: 'how' },
+  }),
+  /**
+   * How the outputs with and without the prompt are combined: 'cfg' (default), or as one of diffusers' guiders does it:
+   * 'apg', 'apg-mix', 'cfg-zero-star', 'tcfg', 'mambo-g'.
+   */
+  guider: option({
+    kind: kinds.choice(GUIDER_NAMES),
+    families: [...GUIDED, 'animatediff'],
+    help: 'how the outputs with and without the prompt are combined',
+    fallback: "'cfg'",
+    flag: {
+      spelling: '--guider <name>',
+      group: 'how',
+      help: `how the outputs with and without the prompt are combined: ${GUIDER_NAMES.join(', ')}`,
+    },
+  }),
+  /** What the guider takes besides, in diffusers' names. */
+  guiderOptions: option({
+    kind: kinds.own<GuiderOptions>('object', 'settings', checkGuiderOptions),
+    families: [...GUIDED, 'animatediff'],
+    help: "the guider's own: eta, alpha, zeroInitSteps, start, stop ...",
+    flag: { spelling: '--guider-options <name=x,...>', group: 'how' },
+  }),
+  /** Perturbed-attention guidance: how far away from a picture whose self attention is switched off. Default 0: not at all. */
+  pagScale: option({
+    kind: kinds.real(0, 1000),
+    families: GUIDED,
+    help: 'perturbed-attention guidance: its scale; 0 is off',
+    fallback: '0',
+    flag: { spelling: '--pag-scale <x>', group: 'how' },
+  }),
+  /** How much smaller that is for each timestep below 1000. Default 0. */
+  pagAdaptiveScale: option({
+    kind: kinds.real(0, 1000),
+    families: GUIDED,
+    help: 'how much smaller its scale is for each timestep below 1000',
+    fallback: '0',
+    needs: { name: 'pagScale', why: 'which it makes smaller' },
+    flag: { spelling: '--pag-adaptive-scale <x>', group: 'how' },
+  }),
+  /**
+   * Where self attention is switched off for it: parts of modules' names, or regular expressions. Default 'mid'.
+   */
+  pagAppliedLayers: option({
+    kind: kinds.own<string | readonly string[]>('text, or a list', 'texts', checkLayers),
+    families: GUIDED,
+    help: "parts of the names of modules whose self attention it perturbs: 'mid', 'down_blocks.2', 'up_blocks.1.attentions.0'",
+    fallback: "'mid'",
+    needs: { name: 'pagScale', why: 'of which it says where' },
+    flag: {
+      spelling: '--pag-applied-layers <name>',
+      group: 'how',
+      help: 'where it perturbs self attention, parts of names of modules; repeat it for several (default: mid)',
+    },
+  }),
+  /** FreeU for this run, or false: none, whatever the pipeline's `enableFreeU` says. */
+  freeU: option({
+    kind: kinds.own<FreeU | false>('{ b1, b2, s1, s2 } or false', 'settings', (name, value) => {
+      if (value !== false) checkFreeU(name, value);
+    }),
+    families: PROMPTED,
+    help: 'FreeU: b1 and b2 strengthen the backbone, s1 and s2 weaken the low frequencies of skips',
+    flag: { spelling: '--free-u <b1=x,b2=x,s1=x,s2=x>', group: 'how' },
   }),
 };

@@ -1,5 +1,5 @@
 import { FloatTensor } from '../../tensor.js';
-import { outputsOf } from '../inputs/options.js';
+import { conditionsOf } from '../inputs/options.js';
 import type { SDParts } from '../loading/parts.js';
 import { contextOf, encodePrompts, readPrompts } from './prompt.js';
 import type { TextModel } from './text-model.js';
@@ -18,7 +18,7 @@ export const sdText: TextModel<SDParts> = {
       async encode() {
         const embeds = await encodePrompts(tokens, options);
         return {
-          context: await contextOf(embeds, outputsOf(options), options.signal),
+          context: await contextOf(embeds, conditionsOf(options), options.signal),
           contextLength: length,
         };
       },

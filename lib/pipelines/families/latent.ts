@@ -1,6 +1,8 @@
 import { controlFields, controlSize, prepareControl } from '../../control/control-run.js';
 import { distilledHint } from '../../distilled/hint.js';
 import { invalidArgument } from '../../errors.js';
+import { freeUOf } from '../../guidance/free-u.js';
+import { addPerturbed, perturbedLayers, perturbs } from '../../guidance/perturbed.js';
 import { ImagePrompts } from '../../ip-adapter/image-prompts.js';
 import { imagePromptFields } from '../../ip-adapter/settings.js';
 import type { CheckScope } from '../../options/check.js';
@@ -15,6 +17,7 @@ import type { TextModel } from '../conditioning/text-model.js';
 import type { AnyFamily, Family, Start } from '../family.js';
 import { repeatTo } from '../inputs/encode-image.js';
 import {
+  conditionsOf,
   type GenerateOptions,
   outputsOf,
   type RunSpan,
@@ -122,6 +125,11 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
       }
       const hint = distilledHint(scheduler, options);
       if (hint !== undefined) note(hint);
+      const freeU = freeUOf(options.freeU);
+      const perturbed = perturbs(options) ? perturbedLayers(options, unet) : undefined;
+      if (perturbed && options.guessMode && !options.guided) {
+        throw invalidArgument('guessMode', 'goes together with pagScale in runs with guidance only');
+      }
       const prompts = await text.read(parts, options, note);
       const pictures = await ImagePrompts.read(parts.models.ipAdapters, options, signal);
       const t2i = await T2IPictures.read(parts.models.t2iAdapters, options, options);
@@ -134,6 +142,7 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
         contextLength: prompts.length,
         imageTokens: pictures.tokens,
         blockFeatures: t2i.features,
+        freeU: freeU !== undefined,
       };
       const decodes = options.output !== 'latent';
       const need = await estimateMemory(parts, size, {
@@ -144,8 +153,8 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
       });
       const nets = options.controlImage === undefined ? [] : (parts.models.controls?.models ?? []);
       let unetBytes = need.unet;
-      for (const net of nets)
-        unetBytes += await net.runBytes({ ...size, imageTokens: [], blockFeatures: 0 }, { signal });
+      const ofNets = { ...size, imageTokens: [], blockFeatures: 0, freeU: false };
+      for (const net of nets) unetBytes += await net.runBytes(ofNets, { signal });
       const used = await UsedPictures.of(options, signal);
       let prepared: PreparedRun;
       return {
@@ -161,18 +170,21 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
         }),
         async condition() {
           prepared = await kind.prepare(inputs, options, note);
-          return {
+          const conditions = {
             ...(await prompts.encode()),
             ...(await pictures.encode({
               batch,
-              outputs: OUTPUTS[outputsOf(options)],
+              outputs: OUTPUTS[conditionsOf(options)],
               signal,
             })),
             ...(await t2i.encode(plan, { batch, signal })),
+            ...(freeU && { freeU }),
             ...(facts.guidanceWidth > 0 && {
               timestepCond: repeatTo(guidanceEmbedding(options.guidanceScale, facts.guidanceWidth), 1, batch),
             }),
           };
+          if (!perturbed) return conditions;
+          return { ...(await addPerturbed(conditions, conditionsOf(options), signal)), perturbed };
         },
         async start(noise): Promise<Start> {
           const { lowResScheduler } = parts;
@@ -180,7 +192,8 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
           const { blend, ...start } = await prepared.start(context);
           const { area } = prepared;
           const control = await prepareControl(parts.models.controls, { ...options, area }, plan.table);
-          return { ...start, ...blend, ...control };
+          const own = perturbed ? await addPerturbed(start, conditionsOf(options), signal) : start;
+          return { ...own, ...blend, ...control };
         },
         async decode(sampled) {
           const pixels = await decodeLatents(vae, sampled, { tiling, signal });

@@ -1,6 +1,7 @@
 import { readEmbeddingFile } from '../../embeddings/embedding-file.js';
 import type { TextualInversion } from '../../embeddings/textual-inversions.js';
 import { invalidArgument } from '../../errors.js';
+import { checkFreeU, type FreeU } from '../../guidance/free-u.js';
 import { IpAdapterPipeline } from '../../ip-adapter/ip-adapter-pipeline.js';
 import { checkSignal } from '../../options/checks.js';
 import type { GenerateOptions } from '../inputs/options.js';
@@ -46,6 +47,29 @@ export abstract class TextPipeline<
   unloadTextualInversion(token?: string): void {
     this.requireOpen();
     this.components.models.embeddings.remove(token);
+  }
+
+  /**
+   * Turns FreeU on for runs that begin from now on, of all pipelines over the same models (diffusers: enable_freeu). The
+   * option `freeU` says otherwise for a single run.
+   *
+   * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT
+   */
+  enableFreeU(factors: FreeU): void {
+    checkFreeU('factors', factors);
+    this.requireOpen();
+    this.components.models.freeU = { ...factors };
+  }
+
+  /** Turns it off again (diffusers: disable_freeu). */
+  disableFreeU(): void {
+    this.requireOpen();
+    this.components.models.freeU = undefined;
+  }
+
+  protected override during<T>(options: Options, work: (options: Options) => Promise<T>): Promise<T> {
+    const { freeU = this.components.models.freeU } = options;
+    return super.during(freeU === undefined ? options : { ...options, freeU }, work);
   }
 
   /** The textual inversions that are loaded, in the order of loading. */

@@ -1,5 +1,7 @@
 import type { CachePolicy } from '../../deepcache/index.js';
 import { invalidArgument } from '../../errors.js';
+import type { GuiderName, GuiderOptions } from '../../guidance/guiders.js';
+import { perturbs } from '../../guidance/perturbed.js';
 import type { Tiling } from '../../models/tiling.js';
 import { type CheckScope, checkOptions } from '../../options/check.js';
 import { requireShapes, texts } from '../../options/checks.js';
@@ -71,18 +73,28 @@ export interface RunOptions extends Pick<OptionsOf<'text2img'>, CommonName> {
   readonly guidanceSchedule?: readonly number[] | undefined;
   readonly cutoffStepIndex?: number | undefined;
   readonly cutoffStepRatio?: number | undefined;
+  readonly guider?: GuiderName | undefined;
+  readonly guiderOptions?: GuiderOptions | undefined;
+  readonly pagScale?: number | undefined;
+  readonly pagAdaptiveScale?: number | undefined;
+  readonly pagAppliedLayers?: string | readonly string[] | undefined;
   readonly span: RunSpan;
   /** What each call computes, where the pipeline has a rule of its own. */
   readonly policy?: CachePolicy;
 }
 
-/** What guidance combines of each sample: outputs of the U-Net. */
-export function outputsOf({
+/** Outputs of the U-Net for each sample that differ in what they are given. */
+export function conditionsOf({
   guided,
   guidanceThird,
 }: Pick<RunOptions, 'guided' | 'guidanceThird'>): 1 | 2 | 3 {
   if (!guided) return 1;
   return guidanceThird === undefined ? 2 : 3;
+}
+
+/** What guidance combines of each sample: these, and the perturbed one. */
+export function outputsOf(options: RunOptions): 1 | 2 | 3 {
+  return (conditionsOf(options) + (perturbs(options) ? 1 : 0)) as 1 | 2 | 3;
 }
 
 /** Those of a run from text: the options of all its kinds, as far as they are given. */

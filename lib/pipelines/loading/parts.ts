@@ -43,6 +43,8 @@ export interface GenerationDefaults {
   readonly guidanceRescale?: number;
   /** How the model was distilled, where its configurations say so. */
   readonly distilled?: Distillation;
+  /** Of `pagScale`, where the pipeline is one for that. */
+  readonly pagScale?: number;
 }
 
 /** What every pipeline is made of. */

@@ -2,6 +2,7 @@ import type { Loras } from '../../adapters/loras.js';
 import { RunGate } from '../../adapters/run-gate.js';
 import type { ControlNets } from '../../control/control-nets.js';
 import { TextualInversions } from '../../embeddings/textual-inversions.js';
+import type { FreeU } from '../../guidance/free-u.js';
 import type { IpAdapters } from '../../ip-adapter/ip-adapters.js';
 import type { T2IAdapters } from '../../t2i-adapter/t2i-adapters.js';
 
@@ -19,6 +20,8 @@ export class SharedModels {
   t2iAdapters: T2IAdapters | undefined;
   /** Pictures beside prompts, where pipelines offer that. */
   ipAdapters: IpAdapters | undefined;
+  /** Of their U-Net, where runs say nothing else. */
+  freeU: FreeU | undefined;
   #users = 0;
 
   constructor(private readonly models: readonly { dispose(): void }[]) {}

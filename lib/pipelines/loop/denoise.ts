@@ -1,7 +1,7 @@
 import { Callbacks } from '../../callbacks.js';
 import { attachPrograms, branchCount, SettingsPolicy, withForecasts } from '../../deepcache/index.js';
 import { invalidArgument } from '../../errors.js';
-import { guidanceOfCalls } from '../../guidance/calls.js';
+import { guidanceOfCalls, withAverage } from '../../guidance/calls.js';
 import type { UNetModel } from '../../models/unet.js';
 import { finish } from '../../native/device.js';
 import { stagedRequest } from '../../native/staging.js';
@@ -55,8 +55,8 @@ export function planRun(
   const layout = policy.layout({ ...compiled, branches: branchCount(levels, layersPerBlock) });
   if (layout.note) note(layout.note);
   const rows = withUsedDraws(compiled.rows, compiled.noiseUsed);
-  const guide = guidanceOfCalls(options, rows.length);
   const placed = withForecasts({ ...compiled, rows }, layout.calls);
+  const guide = withAverage(guidanceOfCalls(options, compiled.timesteps), placed);
   return { table: attachPrograms(placed.rows, placed.calls, guide), compiled };
 }
 

@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CacheOptions } from '../../deepcache/index.js';
 import type { TextualInversion } from '../../embeddings/textual-inversions.js';
+import { freeUFields } from '../../guidance/free-u.js';
+import { perturbs } from '../../guidance/perturbed.js';
 import { packageRoot } from '../../package-root.js';
 import { fieldsSet } from '../../schedulers/fields-set.js';
 import type { Scheduler } from '../../schedulers/index.js';
@@ -87,7 +89,7 @@ export function recipeOf(
   };
 }
 
-/** Guidance that changes during the run. */
+/** Guidance that changes during the run, and FreeU. */
 function guidanceFields(options: TextRunOptions): SettingsFields {
   const { guidanceSchedule, cutoffStepIndex, cutoffStepRatio } = options;
   return {
@@ -95,6 +97,22 @@ function guidanceFields(options: TextRunOptions): SettingsFields {
     // Zero is a value of theirs.
     'CFG cutoff step': cutoffStepIndex !== undefined && String(cutoffStepIndex),
     'CFG cutoff ratio': cutoffStepRatio !== undefined && String(cutoffStepRatio),
+    ...guiderFields(options),
+    ...freeUFields(options.freeU),
+  };
+}
+
+/** How outputs are combined, and the perturbed one. */
+function guiderFields(options: TextRunOptions): SettingsFields {
+  const { guider = 'cfg', guiderOptions, pagScale, pagAdaptiveScale, pagAppliedLayers } = options;
+  return {
+    Guider: guider !== 'cfg' && guider,
+    'Guider options': guiderOptions && nonEmpty(JSON.stringify(guiderOptions)),
+    ...(perturbs(options) && {
+      'PAG scale': pagScale,
+      'PAG adaptive scale': pagAdaptiveScale || undefined,
+      'PAG layers': pagAppliedLayers && JSON.stringify([pagAppliedLayers].flat()),
+    }),
   };
 }
 

@@ -21,7 +21,7 @@ class AttentionOp : public CpuOp {
     const int panels = (op.query.length + kernels_.panel - 1) / kernels_.panel;
     const int fitting = int(kMaxOutput / (size_t(op.head_width) * kernels_.panel));
     const int most = std::clamp(fitting, 1, kMaxPanels);
-    const size_t heads = size_t(op.outer) * op.inner * op.heads;
+    const size_t heads = size_t(op.outer - op.identities) * op.inner * op.heads;
     // Blocks of equal size, and enough of them to share.
     int blocks = (panels + most - 1) / most;
     if (context.threads > 1)
@@ -46,9 +46,25 @@ class AttentionOp : public CpuOp {
             run_unit(context, unit, scratch);
         },
         context.cancel);
+    copy_identities(context);
   }
 
  private:
+  void copy_identities(const RunContext& context) const {
+    const Sequence &to = op_.query, &from = op_.key;
+    const size_t width = op_.y.shape.c;
+    for (int o = op_.outer - op_.identities; o < op_.outer; o++)
+      for (int i = 0; i < op_.inner; i++)
+        for (int e = 0; e < to.length; e++) {
+          const size_t row =
+              size_t(o) * to.outer_stride + size_t(i) * to.inner_stride + size_t(e) * to.step;
+          const size_t row_v =
+              size_t(o) * from.outer_stride + size_t(i) * from.inner_stride + size_t(e) * from.step;
+          const float* v = context.floats(op_.v) + row_v * op_.v.shape.c + op_.v_offset;
+          std::copy_n(v, width, context.floats(op_.y) + row * width);
+        }
+  }
+
   void run_unit(const RunContext& context, size_t unit, float* scratch) const {
     AttentionJob job;
     job.begin = int(unit % blocks_) * queries_;

@@ -252,37 +252,6 @@ void launch_attention(const AttentionArgs& args, Stream stream) {
   });
 }
 
-AttentionArgs attention_args(const Attention& op, const OpContext& context) {
-  AttentionArgs a;
-  const auto rows = [&](const Tensor& tensor, const Sequence& s, int offset) {
-    const long long width = tensor.shape.c;
-    AttentionRows r;
-    r.view = context.operands.view(tensor);
-    r.outer = s.outer_stride * width;
-    r.inner = s.inner_stride * width;
-    r.step = s.step * width;
-    r.offset = offset;
-    r.eights = width % 8 == 0 && offset % 8 == 0 && op.head_width % 8 == 0 && aligned(r.view);
-    return r;
-  };
-  a.q = rows(op.q, op.query, op.q_offset);
-  a.k = rows(op.k, op.key, op.k_offset);
-  a.v = rows(op.v, op.key, op.v_offset);
-  a.y = rows(op.y, op.query, 0);
-  a.queries = op.query.length;
-  a.keys = op.key.length;
-  a.outer = op.outer;
-  a.inner = op.inner;
-  a.heads = op.heads;
-  a.head_width = op.head_width;
-  a.scale = op.scale;
-  a.causal = op.causal;
-  a.sm90 = context.gpu.properties.hopper && can_attend_sm90(a);
-  a.blocks = context.gpu.properties.most_blocks();
-  a.odd_transposed_v = context.gpu.properties.odd_transposed_v;
-  return a;
-}
-
 std::string describe(const AttentionArgs& args) {
   const AttentionKernelInfo info =
       args.sm90 ? attention_sm90_info(args) : attention_kernel_info(args.head_width);
@@ -294,12 +263,11 @@ std::string describe(const AttentionArgs& args) {
 
 }  // namespace
 
-std::unique_ptr<DeviceOp> make_op(const Attention& op, const OpContext& context) {
-  const AttentionArgs args = attention_args(op, context);
+std::unique_ptr<DeviceOp> make_attention(const AttentionArgs& args, const OpContext& context) {
   if (auto products = make_attention_products(args, context)) return products;
   if (!args.sm90 &&
-      attention_kernel_info(op.head_width).shared_bytes > context.gpu.properties.shared_bytes)
-    throw Error(ErrorCode::kUnsupported, "attention: heads of " + std::to_string(op.head_width) +
+      attention_kernel_info(args.head_width).shared_bytes > context.gpu.properties.shared_bytes)
+    throw Error(ErrorCode::kUnsupported, "attention: heads of " + std::to_string(args.head_width) +
                                              " channels do not fit the GPU");
   return make_kernel_op(context, args, launch_attention<Half>, launch_attention<Bfloat16>,
                         describe(args));

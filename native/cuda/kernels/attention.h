@@ -58,6 +58,8 @@ AttentionKernelInfo attention_sm90_info(const AttentionArgs& args);
 template <typename T>
 void launch_attention_sm90(const AttentionArgs& args, Stream stream);
 
+std::unique_ptr<DeviceOp> make_attention(const AttentionArgs& args, const OpContext& context);
+
 // attention_products.cu, or null where attention.cu is faster.
 std::unique_ptr<DeviceOp> make_attention_products(const AttentionArgs& args,
                                                   const OpContext& context);

@@ -14,9 +14,9 @@
 // and puts it into `row`, which the others read; the last one advances `next`, which it does not
 // read: no kernel reads what it writes.
 //
-// A row is elementwise except for two things that need a whole sample first: the deviations of
-// rescale_noise_cfg, and the quantile of dynamic thresholding. Both are kernels of one block per
-// sample that leave one number behind, recorded only for tables that ask for them. The quantile is
+// A row is elementwise except for what needs a whole sample first: some kinds of guidance
+// (guidance.cu), and the quantile of dynamic thresholding. These are kernels of one block per
+// sample that leave numbers behind, recorded only for tables that ask for them. The quantile is
 // found exactly, bit by bit of the fp32 pattern (of absolute values, which sort as integers do).
 //
 // Why it is fast: a latent is 64 KB, so a row is three launches of a few microseconds; a thread
@@ -24,65 +24,10 @@
 // Each block copies the row to shared memory once, so that its threads do not wait for a chain of
 // reads. Sums over a sample are in a fixed order: the same table gives the same bits.
 
-#include "cuda/kernels/common.h"
-#include "cuda/kernels/sampler.h"
+#include "cuda/kernels/guidance.h"
 
 namespace deepcache::cuda {
 namespace {
-
-constexpr int kThreads = 256;
-constexpr int kSampleThreads = 512;
-
-// A row and its state, in shared memory.
-struct SamplerCall {
-  SamplerShape shape;
-  SamplerBuffers at;
-  const float* values;
-  float* scratch;
-  StepRow row;
-  Term terms[kMaxTerms];  // the row's; see load_terms
-};
-
-template <typename T>
-DEVICE void copy_words(T* to, const T* from, unsigned count = 1) {
-  static_assert(sizeof(T) % 4 == 0);
-  for (unsigned i = threadIdx.x; i < count * (sizeof(T) / 4); i += blockDim.x)
-    reinterpret_cast<uint32_t*>(to)[i] = reinterpret_cast<const uint32_t*>(from)[i];
-}
-
-DEVICE SamplerCall& load_call(const LoopState& loop, int row) {
-  SHARED_ARRAY(uint4, words, (sizeof(SamplerCall) + sizeof(uint4) - 1) / sizeof(uint4));
-  SamplerCall& call = *reinterpret_cast<SamplerCall*>(words);
-  if (threadIdx.x == 0) {
-    call.shape = loop.shape;
-    call.values = loop.values;
-    call.scratch = loop.scratch;
-  }
-  copy_words(&call.at, &loop.buffers);
-  copy_words(&call.row, &loop.rows[row]);
-  __syncthreads();
-  return call;
-}
-
-// For kernels that form the row's sums.
-DEVICE void load_terms(const LoopState& loop, SamplerCall& c) {
-  copy_words(c.terms, loop.terms + c.row.terms.first, c.row.terms.count);
-  __syncthreads();
-}
-
-DEVICE float value(const SamplerCall& c, Coefficient coefficient, int sample) {
-  return c.values[coefficient.offset + coefficient.stride * unsigned(sample)];
-}
-
-DEVICE float& rescale_factor(const SamplerCall& c, int sample) { return c.scratch[sample]; }
-
-DEVICE float& threshold_bound(const SamplerCall& c, int sample) {
-  return c.scratch[c.shape.batch + sample];
-}
-
-DEVICE size_t sample_size(const SamplerCall& c) {
-  return size_t(c.shape.pixels) * c.shape.channels;
-}
 
 __global__ void __launch_bounds__(kThreads)
     sampler_input_kernel(LoopState* loop, bool keeps, const __grid_constant__ Slices slices) {
@@ -124,17 +69,6 @@ __global__ void __launch_bounds__(kThreads)
                size_t(gridDim.x) * kThreads);
 }
 
-// The sum over the block; all threads get it.
-DEVICE float block_sum(float v, float* shared) {
-  v = warp_sum(v);
-  __syncthreads();  // the previous sum has been read
-  if (threadIdx.x % 32 == 0) shared[threadIdx.x / 32] = v;
-  __syncthreads();
-  v = 0;
-  for (int i = 0; i < kSampleThreads / 32; i++) v += shared[i];
-  return v;
-}
-
 __global__ void __launch_bounds__(kSampleThreads) change_kernel(const LoopState* loop) {
   follow_previous_grid();
   const SamplerCall& c = load_call(*loop, loop->next);
@@ -150,63 +84,6 @@ __global__ void __launch_bounds__(kSampleThreads) change_kernel(const LoopState*
   difference = block_sum(difference, shared);
   size = block_sum(size, shared);
   if (threadIdx.x == 0) c.scratch[kChangePlace * c.shape.batch + sample] = difference / size;
-}
-
-DEVICE float guided(const SamplerCall& c, int sample, size_t i) {
-  const size_t each = size_t(c.shape.batch) * sample_size(c);
-  const float* const e = c.at.model_output + i;
-  float m = e[0] + value(c, c.row.guidance_scale, sample) * (e[each] - e[0]);
-  if (c.row.guided_by_third) m += value(c, c.row.guidance_third, sample) * (e[2 * each] - e[0]);
-  return m;
-}
-
-DEVICE bool rescaled(const SamplerCall& c, int sample) {
-  return c.row.guided && value(c, c.row.guidance_rescale, sample) != 0;
-}
-
-// The factor of diffusers' rescale_noise_cfg. Deviations are torch.std's; both have n - 1.
-__global__ void __launch_bounds__(kSampleThreads) rescale_kernel(const LoopState* loop) {
-  follow_previous_grid();
-  const SamplerCall& c = load_call(*loop, loop->row);
-  const int sample = int(blockIdx.x);
-  if (!rescaled(c, sample)) return;
-  SHARED_ARRAY(float, shared, kSampleThreads / 32);
-  const size_t count = sample_size(c), first = sample * count;
-  const float* conditional = c.at.model_output + size_t(c.shape.batch) * count;
-  float sum_c = 0, sum_g = 0;
-  for (size_t i = threadIdx.x; i < count; i += kSampleThreads) {
-    sum_c += conditional[first + i];
-    sum_g += guided(c, sample, first + i);
-  }
-  const float mean_c = block_sum(sum_c, shared) / float(count);
-  const float mean_g = block_sum(sum_g, shared) / float(count);
-  sum_c = sum_g = 0;
-  for (size_t i = threadIdx.x; i < count; i += kSampleThreads) {
-    const float d = conditional[first + i] - mean_c, e = guided(c, sample, first + i) - mean_g;
-    sum_c += d * d;
-    sum_g += e * e;
-  }
-  sum_c = block_sum(sum_c, shared);
-  sum_g = block_sum(sum_g, shared);
-  if (threadIdx.x == 0) {
-    const float phi = value(c, c.row.guidance_rescale, sample);
-    rescale_factor(c, sample) = phi * sqrtf(sum_c / sum_g) + (1 - phi);
-  }
-}
-
-DEVICE float* slot(const SamplerCall& c, Slot which, int sample) {
-  switch (which) {
-    case Slot::x:
-      return c.at.x;
-    case Slot::m:
-      return c.at.m;
-    case Slot::x0:
-      return c.at.x0;
-    case Slot::noise:
-      return c.at.noise + size_t(value(c, c.row.noise, sample)) * c.shape.batch * sample_size(c);
-    default:
-      return c.at.history[int(which) - kFirstHistorySlot];
-  }
 }
 
 DEVICE float sum(const SamplerCall& c, Terms terms, int sample, size_t i) {
@@ -345,8 +222,7 @@ void launch_sampler_step(LoopState* loop, const SamplerShape& shape, SamplerFeat
   const dim3 many(kSampleThreads), few(kThreads);
   const Taken taken{halves == Halves::none, unguided_output(halves, shape.outputs),
                     outputs_of(halves, shape.outputs).count > 1};
-  if (features.rescaled && taken.several)
-    gpu::launch(rescale_kernel, samples, many, 0, stream, loop);
+  if (taken.several) launch_guidance(loop, shape, features, stream);
   gpu::launch(predict_kernel, blocks, few, 0, stream, loop, taken);
   if (features.thresholded) gpu::launch(threshold_kernel, samples, many, 0, stream, loop);
   gpu::launch(assign_kernel, blocks, few, 0, stream, loop);

@@ -19,12 +19,14 @@ struct LoopState {
   float* scratch;  // kScratchFloats arrays of a number for each sample
 };
 
-constexpr size_t kScratchFloats = 3;
-constexpr size_t kChangePlace = 2;  // the array that launch_sampler_change() fills
+constexpr size_t kScratchFloats = 6;
+constexpr size_t kChangePlace = 2;   // the array that launch_sampler_change() fills
+constexpr size_t kFactorsPlace = 3;  // three arrays, of launch_guidance()
 
 // What rows of a table ask for besides the ordinary.
 struct SamplerFeatures {
   bool rescaled = false, thresholded = false, keeps = false;
+  bool ruled = false;  // guidance by another rule than the linear one
   auto operator<=>(const SamplerFeatures&) const = default;
 };
 

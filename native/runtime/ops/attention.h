@@ -13,7 +13,8 @@ struct Sequence {
 // Multi-head attention, softmax(scale * q k^T) v, for outer*inner independent sequences. q, k and
 // v are channels [offset, offset + heads * head_width) of their tensors' rows, so that a fused QKV
 // product is read in place; y holds heads * head_width channels, laid out as q's sequences.
-// Strides express ordinary, temporal (step > 1) and cross-frame (stride 0) attention.
+// Strides express ordinary, temporal (step > 1) and cross-frame (stride 0) attention. The elements
+// of the last `identities` outer sequences attend to themselves alone: y = v.
 struct Attention {
   static constexpr const char* kName = "attention";
   Tensor y, q, k, v;
@@ -22,6 +23,7 @@ struct Attention {
   float scale = 1;
   bool causal = false;
   int outer = 1, inner = 1;
+  int identities = 0;
   Sequence query, key;
 
   void inputs(const auto& visit) const { visit(q), visit(k), visit(v); }
@@ -34,6 +36,9 @@ struct Attention {
                 v_offset + width <= v.shape.c,
             "attention: channels");
     require(!causal || query.length == key.length, "attention: causal lengths");
+    require(
+        identities >= 0 && identities <= outer && (identities == 0 || query.length == key.length),
+        "attention: identities");
     const auto last = [this](const Sequence& s) {
       return size_t(outer - 1) * s.outer_stride + size_t(inner - 1) * s.inner_stride +
              size_t(s.length - 1) * s.step;
@@ -44,7 +49,7 @@ struct Attention {
   }
 
   double macs(const WeightSpecs&) const {
-    return 2.0 * outer * inner * query.length * key.length * heads * head_width;
+    return 2.0 * (outer - identities) * inner * query.length * key.length * heads * head_width;
   }
 };
 

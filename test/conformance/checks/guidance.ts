@@ -1,9 +1,11 @@
 import { DeepCacheError } from '../../../lib/errors.js';
+import { checkGuiderOptions, GUIDER_NAMES, GUIDERS, guide } from '../../../lib/guidance/guiders.js';
 import { guidanceEmbedding } from '../../../lib/pipelines/conditioning/guidance-embedding.js';
 import { type Guidance, runTable } from '../../../lib/schedulers/index.js';
 import { concat } from '../../../lib/tensor.js';
 import type { Findings } from '../findings.js';
 import type { GoldenCase } from '../goldens.js';
+import { camelCase } from './pipeline-options.js';
 
 /** A row of guidance that takes its output as it is, the one without a prompt, and rescales it. */
 export function checkGuidanceRescale(golden: GoldenCase, findings: Findings): void {
@@ -37,9 +39,8 @@ export function checkGuidanceEmbedding(golden: GoldenCase, findings: Findings): 
   );
 }
 
-/** Guiders of diffusers whose output is a sum of the model's outputs with factors of the step. */
-const PERTURBED: Readonly<Record<string, string | undefined>> = {
-  ClassifierFreeGuidance: undefined,
+/** Guiders of diffusers that have a third output, and what their fields begin with. */
+const PERTURBED: Readonly<Record<string, string>> = {
   PerturbedAttentionGuidance: 'perturbed_guidance',
   SkipLayerGuidance: 'skip_layer_guidance',
   SmoothedEnergyGuidance: 'seg_guidance',
@@ -47,10 +48,6 @@ const PERTURBED: Readonly<Record<string, string | undefined>> = {
 
 /** A guider's output, step by step, as rows of guidance over two or three outputs. */
 export function checkGuider(golden: GoldenCase, findings: Findings): void {
-  const name = String(golden.field('guider'));
-  if (!Object.hasOwn(PERTURBED, name)) {
-    throw new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', `${name} is not implemented`);
-  }
   const steps = golden.field<number>('num_inference_steps') as number;
   const { shape } = golden.tensor('pred_cond');
   const batch = shape[1] as number;
@@ -58,60 +55,69 @@ export function checkGuider(golden: GoldenCase, findings: Findings): void {
     const values = golden.tensor(role).data as Float32Array;
     return values.subarray((step * values.length) / steps, ((step + 1) * values.length) / steps);
   };
+  const calls = Array.from({ length: steps }, (_, step) => guiderCall(golden, step, steps));
+  const widest = Math.max(2, ...calls.map(({ outputs }) => outputs.length));
+  // What a row does not combine may be anything.
+  const given = (step: number) =>
+    concat(Array.from({ length: widest }, (_, i) => part(calls[step]?.outputs[i] ?? 'pred_cond', step)));
   const outs: Float32Array[] = [];
-  const conditions: number[] = [];
-  for (let step = 0; step < steps; step++) {
-    const { guidance, outputs } = guiderRow(golden, step, steps, PERTURBED[name]);
-    conditions.push(outputs.length);
-    const given = [outputs, ['pred_cond'], ['pred_cond']].flat().slice(0, Math.max(2, outputs.length));
-    const row = {
-      program: 0,
-      timestep: 0,
-      inputScale: 1,
-      guidance,
-      x0: { x: 0, m: 1 },
-      assign: [{ to: 'x' as const, terms: [{ slot: 'm' as const, coefficient: 1 }] }],
-    };
-    outs.push(
-      runTable(
-        { programs: [{ kind: 'full' }], rows: [row] },
-        {
-          x: new Float32Array(part('pred_cond', step).length),
-          batch,
-          outputs: given.length as 2 | 3,
-          model: () => concat(given.map((role) => part(role, step))),
-        },
-      ),
-    );
-  }
+  const rows = calls.map(({ guidance }) => ({
+    program: 0,
+    timestep: 0,
+    inputScale: 1,
+    guidance,
+    x0: { x: 0, m: 1 },
+    assign: [{ to: 'x' as const, terms: [{ slot: 'm' as const, coefficient: 1 }] }],
+  }));
+  runTable(
+    { programs: [{ kind: 'full' }], rows },
+    {
+      x: new Float32Array(part('pred_cond', 0).length),
+      batch,
+      outputs: widest as 2 | 3,
+      model: ({ row }) => given(row),
+      onRow: ({ m }) => outs.push(m.slice()),
+    },
+  );
   findings.tensor('out', concat(outs));
-  findings.equal('num_conditions', conditions, golden.field('num_conditions'));
+  findings.equal(
+    'num_conditions',
+    calls.map(({ outputs }) => outputs.length),
+    golden.field('num_conditions'),
+  );
 }
 
 /** What a guider combines at a step, in the order of our outputs, and how. */
-function guiderRow(golden: GoldenCase, step: number, steps: number, perturbed: string | undefined) {
-  const config = golden.field<Record<string, number | boolean | undefined>>('config') ?? {};
-  const field = (name: string, fallback: number) => Number(config[name] ?? fallback);
-  const place = (name: string, fallback: number) => Math.trunc(field(name, fallback) * steps);
-  const scale = field('guidance_scale', 7.5);
-  // The original formulation starts from the conditional output: its scale is one more.
-  const strength = config.use_original_formulation ? scale + 1 : scale;
-  const off = config.use_original_formulation ? 0 : 1;
-  const guided = step >= place('start', 0) && step < place('stop', 1) && scale !== off;
-  const by = field(`${perturbed}_scale`, 0);
-  const perturbs =
-    perturbed !== undefined &&
-    by !== 0 &&
-    step > place(`${perturbed}_start`, 0) &&
-    step < place(`${perturbed}_stop`, 1);
-  const rescale = field('guidance_rescale', 0);
-  const guidance = (values: Omit<Guidance, 'rescale'>): Guidance => ({ ...values, rescale });
-  if (guided && perturbs)
+function guiderCall(golden: GoldenCase, step: number, steps: number) {
+  const className = String(golden.field('guider'));
+  const config = golden.field<Readonly<Record<string, number | boolean>>>('config') ?? {};
+  const perturbed = PERTURBED[className];
+  const name = GUIDER_NAMES.find((known) => GUIDERS[known].className === className) ?? 'cfg';
+  if (!perturbed && GUIDERS[name].className !== className) {
+    throw new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', `${className} is not implemented`);
+  }
+  const { guidance_scale: scale = 7.5, guidance_rescale: rescale = 0, ...rest } = config;
+  const own = Object.entries(rest).filter(([field]) => !perturbed || !field.startsWith(perturbed));
+  const options = Object.fromEntries(own.map(([field, value]) => [camelCase(field), value]));
+  checkGuiderOptions('config', options);
+  const call = guide(name, options, Number(scale), step, steps);
+  const guidance = (values: Omit<Guidance, 'rescale'>): Guidance => {
+    const average = values.rule?.momentum === undefined ? {} : { average: 's0' as const };
     return {
-      guidance: guidance({ scale: strength + by, third: -by }),
+      ...values,
+      ...(values.rule && { rule: { ...values.rule, ...average } }),
+      rescale: Number(rescale),
+    };
+  };
+  const field = (part: string) => Number(config[`${perturbed}_${part}`]);
+  const place = (part: string) => Math.trunc(field(part) * steps);
+  const by = perturbed && step > place('start') && step < place('stop') ? field('scale') : 0;
+  if (call && by)
+    return {
+      guidance: guidance({ scale: call.scale + by, third: -by }),
       outputs: ['pred_uncond', 'pred_cond', 'pred_cond_skip'],
     };
-  if (guided) return { guidance: guidance({ scale: strength }), outputs: ['pred_uncond', 'pred_cond'] };
-  if (perturbs) return { guidance: guidance({ scale: -by }), outputs: ['pred_cond', 'pred_cond_skip'] };
-  return { guidance: guidance({ scale: 1 }), outputs: ['pred_cond'] };
+  if (call) return { guidance: guidance(call), outputs: ['pred_uncond', 'pred_cond'] };
+  if (by) return { guidance: guidance({ scale: -by }), outputs: ['pred_cond', 'pred_cond_skip'] };
+  return { guidance: guidance({ scale: 0 }), outputs: ['pred_cond'] };
 }

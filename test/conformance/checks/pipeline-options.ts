@@ -1,4 +1,4 @@
-import type { CacheSettings, GenerateOptions } from '../../../lib/index.js';
+import type { CacheSettings, FreeU, GenerateOptions } from '../../../lib/index.js';
 import type { GoldenCase } from '../goldens.js';
 import { withoutFinalZero } from '../schedulers.js';
 
@@ -60,12 +60,16 @@ function controlImages(golden: GoldenCase, count: number): unknown {
 }
 
 /** What a case says of its guidance beside its arguments. */
-function guidanceOptions(golden: GoldenCase): Pick<GenerateOptions, 'cutoffStepIndex' | 'guidanceSchedule'> {
+function guidanceOptions(golden: GoldenCase): Partial<GenerateOptions> {
   const cutoff = golden.field<{ after_step: number }>('cutoff');
   const guidanceSchedule = golden.field<number[]>('cfg_schedule');
+  const freeU = golden.field<FreeU>('freeu');
+  const pag = golden.field<{ pag_applied_layers?: string | string[] }>('pag');
   return {
     ...(cutoff && { cutoffStepIndex: cutoff.after_step }),
     ...(guidanceSchedule && { guidanceSchedule }),
+    ...(freeU && { freeU }),
+    ...(pag?.pag_applied_layers && { pagAppliedLayers: pag.pag_applied_layers }),
   };
 }
 
@@ -76,6 +80,6 @@ export function helperCache(golden: GoldenCase): CacheSettings | false {
   return { interval: helper.cache_interval, branch: helper.cache_branch_id, counter: 'helper' };
 }
 
-function camelCase(name: string): string {
+export function camelCase(name: string): string {
   return name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 }

@@ -1,3 +1,4 @@
+import { addPerturbed, perturbedLayers, perturbs } from '../../../lib/guidance/perturbed.js';
 import type { EncodedPrompt, GenerateOptions, Scheduler, Tensor } from '../../../lib/index.js';
 import { finish } from '../../../lib/native/device.js';
 import { guidanceEmbedding } from '../../../lib/pipelines/conditioning/guidance-embedding.js';
@@ -28,18 +29,23 @@ export async function compareCalls(
   const pipeline = golden.field('pipeline');
   const images = pipeline === EDITS ? await imageLatents(golden, pipe, guided) : undefined;
   const small = pipeline === ENLARGES ? noisyImage(golden, pipe, options) : NOTHING;
-  findings.tensor('unet_in', unetInputs(golden, run, images ?? new Array(guided ? 2 : 1).fill(small)));
+  const outputs = (guided ? 2 : 1) + (perturbs(options) ? 1 : 0);
+  findings.tensor('unet_in', unetInputs(golden, run, images ?? new Array(outputs).fill(small)));
 
-  const encoded = await pipe.encodePrompt(options);
+  const prompts = await pipe.encodePrompt(options);
+  const encoded = {
+    ...conditionsOf(prompts, { ...sizeOf(pipe, inputs.shape), ...options }),
+    ...(images && { context: contextOfEdits(prompts) }),
+  };
+  const perturbed = perturbs(options) ? perturbedLayers(options, pipe.unet) : undefined;
   const conditions = {
-    ...conditionsOf(encoded, { ...sizeOf(pipe, inputs.shape), ...options }),
-    ...(images && { context: contextOfEdits(encoded) }),
+    ...(perturbed ? await addPerturbed(encoded, outputs - 1, undefined) : encoded),
     ...(pipeline === ENLARGES && { classLabels: new Float32Array(batch).fill(noiseLevelOf(options)) }),
     ...(condWidth > 0 && { timestepCond: repeatTo(guidanceEmbedding(guidanceScale, condWidth), 1, batch) }),
   };
   const values = inputs.data as Float32Array;
   const count = values.length / calls;
-  const outputs: Float32Array[] = [];
+  const outs: Float32Array[] = [];
   for (let call = 0; call < calls; call++) {
     const full = run.full[call] === true;
     const request = {
@@ -52,9 +58,15 @@ export async function compareCalls(
       timesteps: [run.timesteps[call] as number],
       ...(branch !== undefined && (full ? { features: [branch] } : { retrieve: branch })),
     };
-    outputs.push((await finish(() => pipe.unet.native.forward(request))).out);
+    const { out } = await finish(() => pipe.unet.native.forward(request));
+    if (perturbed) {
+      const last = out.length - out.length / outputs;
+      const other = await finish(() => pipe.unet.native.forward({ ...request, perturbed }));
+      out.set(other.out.subarray(last), last);
+    }
+    outs.push(out);
   }
-  findings.tensor('unet_out', concat(outputs));
+  findings.tensor('unet_out', concat(outs));
 }
 
 const EDITS = 'StableDiffusionInstructPix2PixPipeline';

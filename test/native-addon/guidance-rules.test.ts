@@ -1,0 +1,112 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { NativeUnet } from '../../lib/native/types.js';
+import {
+  type GuidanceRule,
+  type ModelCall,
+  runTableAsync,
+  type StepTable,
+} from '../../lib/schedulers/index.js';
+import { loadUnet, maxError, noise, row } from './tiny-model.js';
+
+// Rules of guidance in a run, against the reference interpreter.
+
+const [SIDE, BATCH, LENGTH, WIDTH] = [8, 2, 7, 32];
+const SAMPLE = 4 * SIDE * SIDE;
+
+let unet: NativeUnet;
+beforeAll(async () => {
+  unet = await loadUnet();
+});
+afterAll(() => unet.dispose());
+
+const latents = noise(BATCH * SAMPLE);
+const context = noise(2 * BATCH * LENGTH * WIDTH, 4);
+const size = { batch: BATCH, height: SIDE, width: SIDE };
+
+async function callUnet({ input, timestep }: ModelCall<Float32Array>) {
+  const request = {
+    ...size,
+    batch: 2 * BATCH,
+    sample: Float32Array.from([...input, ...input]),
+    timesteps: [...timestep, ...timestep],
+    context,
+    contextLength: LENGTH,
+  };
+  return (await unet.forward(request).promise).out;
+}
+
+const RULES: readonly GuidanceRule[] = [
+  { kind: 'zeroStar' },
+  { kind: 'projected', eta: 0.25, limit: 3, momentum: -0.5, average: 's3' },
+  { kind: 'averaging', momentum: 0.5, average: 's3' },
+  { kind: 'tangential' },
+  { kind: 'magnitude', alpha: 2 },
+];
+
+test.each(RULES)('$kind', async (rule) => {
+  for (const fromConditional of [false, true]) {
+    const guidance = { scale: [5, 2], rescale: [0, 0.5], rule: { ...rule, fromConditional } };
+    const table: StepTable = {
+      programs: [{ kind: 'full' }],
+      rows: [0, 1, 2].map((i) => row(i, { guidance })),
+    };
+    const expected = await runTableAsync(table, { x: latents, batch: BATCH, outputs: 2, model: callUnet });
+    const request = { ...size, outputs: 2 as const, table, latents, context, contextLength: LENGTH };
+    const result = await unet.denoise(request).promise;
+    expect(maxError(result.latents, expected)).toBeLessThan(1e-4);
+  }
+});
+
+test('zero gives nothing, and a rule takes no third output', async () => {
+  const request = (outputs: 2 | 3, guidance: object) => ({
+    ...size,
+    outputs,
+    table: { programs: [{ kind: 'full' as const }], rows: [row(0, { guidance: guidance as never })] },
+    latents,
+    context: noise(outputs * BATCH * LENGTH * WIDTH),
+    contextLength: LENGTH,
+  });
+  const zero = request(2, { scale: 3, rescale: 0, rule: { kind: 'zero' } });
+  const other = await unet.denoise({ ...zero, context: noise(2 * BATCH * LENGTH * WIDTH, 9) }).promise;
+  expect((await unet.denoise(zero).promise).latents).toEqual(other.latents);
+  const third = request(3, { scale: 3, third: 1, rescale: 0, rule: { kind: 'tangential' } });
+  await expect(unet.denoise(third).promise).rejects.toThrow('guidance by a third output has no rule');
+});
+
+test('perturbed samples are those of the last output', async () => {
+  const forward = async (perturbed?: number[]) =>
+    (
+      await unet.forward({
+        ...size,
+        sample: latents,
+        timesteps: [500],
+        context: context.subarray(0, BATCH * LENGTH * WIDTH),
+        contextLength: LENGTH,
+        ...(perturbed && { perturbed }),
+      }).promise
+    ).out;
+  const [plain, perturbed] = [await forward(), await forward([1, 0])];
+  expect(maxError(perturbed, plain)).toBeGreaterThan(1e-4);
+  // The last of two outputs of a run, which the row takes alone.
+  const table: StepTable = {
+    programs: [{ kind: 'full' }],
+    rows: [
+      {
+        ...row(0),
+        timestep: 500,
+        inputScale: 1,
+        guidance: { scale: 1, rescale: 0 },
+        x0: { x: 0, m: 1 },
+        assign: [{ to: 'x', terms: [{ slot: 'm', coefficient: 1 }] }],
+      },
+    ],
+  };
+  const half = context.subarray(0, BATCH * LENGTH * WIDTH);
+  const twice = Float32Array.from([...half, ...half]);
+  const request = { ...size, table, latents, context: twice, contextLength: LENGTH, perturbed: [0, 1] };
+  const { latents: out } = await unet.denoise({ ...request, outputs: 2 as const }).promise;
+  expect(maxError(out, perturbed)).toBeLessThan(1e-5);
+  expect(() => unet.forward({ ...request, sample: latents, timesteps: [1], perturbed: [99] })).toThrow(
+    'perturbed',
+  );
+});
