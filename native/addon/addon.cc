@@ -7,6 +7,7 @@
 #include "classes.h"
 #include "errors.h"
 #include "floats.h"
+#include "free_u.h"
 #include "generator.h"
 #include "image_encoder.h"
 #include "ip_adapter.h"
@@ -69,6 +70,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports["SafetensorsFile"] = NativeSafetensorsFile::define_class(env);
   add<match_tensors>(exports, "matchTensors");
   add<adapted_tensor>(exports, "adaptedTensor");
+  add<free_u>(exports, "freeU");
   add<synthesize>(exports, "synthesize");
   add<write_synthetic_file>(exports, "writeSynthetic");
   return exports;

@@ -1,10 +1,13 @@
 import { DeepCacheError } from '../../../lib/errors.js';
 import { checkGuiderOptions, GUIDER_NAMES, GUIDERS, guide } from '../../../lib/guidance/guiders.js';
+import { native } from '../../../lib/native/binding.js';
+import { finish } from '../../../lib/native/device.js';
 import { guidanceEmbedding } from '../../../lib/pipelines/conditioning/guidance-embedding.js';
 import { type Guidance, runTable } from '../../../lib/schedulers/index.js';
 import { concat } from '../../../lib/tensor.js';
 import type { Findings } from '../findings.js';
 import type { GoldenCase } from '../goldens.js';
+import type { Models } from '../models.js';
 import { camelCase } from './pipeline-options.js';
 
 /** A row of guidance that takes its output as it is, the one without a prompt, and rescales it. */
@@ -37,6 +40,31 @@ export function checkGuidanceEmbedding(golden: GoldenCase, findings: Findings): 
     'out',
     scales.flatMap((scale) => [...guidanceEmbedding(scale, width)]),
   );
+}
+
+/** FreeU's filter of skips, or all of an up layer: in the first two up blocks, as the U-Net has it. */
+export async function checkFreeU(golden: GoldenCase, findings: Findings, models: Models): Promise<void> {
+  const alone = golden.has('x');
+  const skip = golden.tensor(alone ? 'x' : 'res_hidden_states');
+  const hidden = alone ? skip : golden.tensor('hidden_states');
+  const block = (golden.field<number>('resolution_idx') ?? 0) + 1;
+  const factor = (name: string) => (block > 2 ? 1 : Number(golden.field(`${name}${block}`)));
+  const [batch = 1, , height = 1, width = 1] = skip.shape;
+  const values = hidden.data as Float32Array;
+  const per = values.length / batch;
+  // The reference scales in place, before its input is stored.
+  const x = alone ? values : values.map((value, i) => (i % per < per / 2 ? value / factor('b') : value));
+  const given = { batch, height, width, x, skip: skip.data as Float32Array };
+  const own = alone
+    ? { b: 1, s: Number(golden.field('scale')), threshold: Number(golden.field('threshold')) }
+    : { b: factor('b'), s: factor('s'), threshold: 1 };
+  const out = await finish(() => native().freeU(models.backend(), { ...given, ...own }));
+  // Sample by sample, both one behind the other.
+  const each = out.length / batch;
+  const part = (from: number, to: number) =>
+    concat(Array.from({ length: batch }, (_, i) => out.subarray(i * each + from, i * each + to)));
+  if (!alone) findings.tensor('hidden_out', part(0, per));
+  findings.tensor(alone ? 'out' : 'res_out', part(per, each));
 }
 
 /** Guiders of diffusers that have a third output, and what their fields begin with. */

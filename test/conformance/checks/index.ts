@@ -11,7 +11,7 @@ import {
   checkDdpmTable,
   checkDdpmTimesteps,
 } from './ddpm.js';
-import { checkGuidanceEmbedding, checkGuidanceRescale, checkGuider } from './guidance.js';
+import { checkFreeU, checkGuidanceEmbedding, checkGuidanceRescale, checkGuider } from './guidance.js';
 import { checkHiresFix } from './hires.js';
 import { checkIpAdapter, checkIpAdapterPipeline } from './ip-adapter.js';
 import {
@@ -118,6 +118,8 @@ const CHECKS: Readonly<Record<string, Check>> = {
   rescale_noise_cfg: checkGuidanceRescale,
   guidance_scale_embedding: checkGuidanceEmbedding,
   guider: checkGuider,
+  freeu_fourier: checkFreeU,
+  freeu_apply: checkFreeU,
   f32: checkRandom,
   f64: checkRandom,
   f16: checkRandom,
