@@ -26,7 +26,7 @@ export function checkFreeU(name: string, value: unknown): void {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw invalidArgument(name, `must be { b1, b2, s1, s2 }, got ${show(value)}`);
   }
-  checkNames(value, NAMES);
+  checkNames(value, NAMES, `${name}.`);
   for (const field of NAMES) {
     const factor = (value as Readonly<Record<string, unknown>>)[field];
     if (typeof factor === 'number' && factor >= 0 && factor <= MOST) continue;

@@ -124,7 +124,7 @@ export function checkGuiderOptions(name: string, value: unknown): void {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw invalidArgument(name, `must be an object, got ${show(value)}`);
   }
-  checkNames(value, [...COMMON, ...new Set(Object.values(OWN).flat())]);
+  checkNames(value, [...COMMON, ...new Set(Object.values(OWN).flat())], `${name}.`);
   for (const [field, own] of Object.entries(value)) {
     if (own === undefined) continue;
     if (field === 'useOriginalFormulation') {
