@@ -49,6 +49,12 @@ const GUIDANCE: readonly Feature[] = [
     kind: 'guidance',
     options: (calls) => ({ guidanceSchedule: Array.from({ length: calls }, (_, i) => 1 + i) }),
   },
+  guidance('APG with momentum', {
+    guider: 'apg',
+    guiderOptions: { eta: 0, adaptiveProjectedGuidanceMomentum: -0.5, adaptiveProjectedGuidanceRescale: 2 },
+  }),
+  guidance('perturbed attention', { pagScale: 2 }),
+  guidance('FreeU', { freeU: { b1: 1.4, b2: 1.6, s1: 0.9, s2: 0.2 } }),
 ];
 
 /** Methods that some pipelines have. */
