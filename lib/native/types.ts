@@ -2,6 +2,7 @@ import type { DeepCacheErrorCode } from '../errors.js';
 import type { FreeU } from '../guidance/free-u.js';
 import type { HistorySlot, StepTable } from '../schedulers/table.js';
 import type { AdaptedWeight, AdapterTerm } from './adapter-terms.js';
+import type { FreeURequest } from './free-u-request.js';
 
 /** @internal What native/addon exports. Arrays are NCHW fp32 unless said otherwise. */
 export interface NativeAddon {
@@ -61,23 +62,8 @@ export interface NativeAddon {
   matchTensors(stored: readonly string[], wanted: readonly string[]): (string | undefined)[];
   /** A tensor's values with these terms on them, in fp32: what a model with such adapters packs. Needs no model. */
   adaptedTensor(tensor: TensorSource, terms: readonly AdapterTerm[]): Job<Float32Array>;
-  /**
-   * What FreeU makes of an up layer's inputs, on tensors alone: `x`, half of whose channels are multiplied by `b`, and
-   * behind it `skip`, whose frequencies below `threshold` (1 to 4; in U-Nets 1) are multiplied by `s`. All [n, c, h, w].
-   */
-  freeU(
-    backend: NativeBackend,
-    request: {
-      readonly batch: number;
-      readonly height: number;
-      readonly width: number;
-      readonly x: Float32Array;
-      readonly skip: Float32Array;
-      readonly b: number;
-      readonly s: number;
-      readonly threshold: number;
-    },
-  ): Job<Float32Array>;
+  /** What FreeU makes of an up layer's inputs, on tensors alone: x ++ skip. */
+  freeU(backend: NativeBackend, request: FreeURequest): Job<Float32Array>;
   /** Values of native/runtime/synth.h's generator. */
   synthesize(name: string, shape: readonly number[]): Float32Array;
   /** Writes a file of synthetic weights. */
