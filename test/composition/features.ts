@@ -53,7 +53,7 @@ const GUIDANCE: readonly Feature[] = [
     guider: 'apg',
     guiderOptions: { eta: 0, adaptiveProjectedGuidanceMomentum: -0.5, adaptiveProjectedGuidanceRescale: 2 },
   }),
-  guidance('perturbed attention', { pagScale: 2 }),
+  guidance('perturbed attention', { pagScale: 2, pagAppliedLayers: 'attn1' }),
   guidance('FreeU', { freeU: { b1: 1.4, b2: 1.6, s1: 0.9, s2: 0.2 } }),
 ];
 
