@@ -38,6 +38,10 @@ test('deepcache has these names', () => {
         'StableDiffusionXLControlNetUnionImg2ImgPipeline',
         'StableDiffusionXLControlNetUnionInpaintPipeline',
       ],
+      ...['', 'Img2Img', 'Inpaint'].flatMap((kind) => [
+        `StableDiffusionPAG${kind}Pipeline`,
+        `StableDiffusionXLPAG${kind}Pipeline`,
+      ]),
     ].sort(),
   );
 });

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import { GATE_KEYS } from '../deepcache/gate.js';
 import { CACHE_PRESETS, type CacheOptions, type CachePreset } from '../deepcache/index.js';
 import { closest, unknownName } from '../names.js';
 import { toNumber } from './arguments.js';
@@ -22,9 +23,20 @@ DeepCache computes only some steps in full; the others take the deep part of the
      plan=FPPFR...            a letter for each step: F in full, R cached, P predicted without the U-Net
      damping=D                P carries on D (0 to 1) of the change between the last two full steps
      gamma=0.5+1+...          or this much of it, a factor for each P
-     featureDamping=D         cached steps carry on D (0 to 1) of the change of what is cached`;
+     featureDamping=D         cached steps carry on D (0 to 1) of the change of what is cached
+     gateStep=N               T-GATE: from step N on cross attention stays as it was before, without guidance
+     spInterval=N,warmUp=N    before it self attention is computed every Nth step, from step warmUp on
+     fiInterval=N             the same from it on`;
 
-const NUMBERS = ['interval', 'branch', 'center', 'power', 'damping', 'featureDamping'];
+const NUMBERS: readonly string[] = [
+  'interval',
+  'branch',
+  'center',
+  'power',
+  'damping',
+  'featureDamping',
+  ...GATE_KEYS,
+];
 const WORDS = ['schedule', 'counter', 'plan'];
 
 /** Reads the value of `--cache`. Ranges are the library's business: they depend on the run and the U-Net. */

@@ -1,4 +1,10 @@
-import { type CacheOptions, type CallPlan, SettingsPolicy } from '../deepcache/index.js';
+import {
+  type CacheOptions,
+  type CallPlan,
+  type FullCall,
+  type RetrieveCall,
+  SettingsPolicy,
+} from '../deepcache/index.js';
 import type { MacsInfo } from '../models/unet.js';
 import type { UnetPlanInfo, UnetSize } from '../native/types.js';
 import { oneLine } from '../printable.js';
@@ -22,26 +28,59 @@ export interface RunMacs {
   note?: string;
 }
 
-/** @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT for settings that the run or the U-Net cannot have. */
-export function countRun(
-  plan: UnetPlanInfo,
-  calls: number,
-  cache: CacheOptions,
-  { controlNets, t2iAdapters, isLive }: BesideUnet = { controlNets: [], t2iAdapters: [], isLive: false },
-): RunMacs {
+/** Plans of a U-Net whose calls do something about outputs of attention, by that. */
+export type GatedPlans = ReadonlyMap<string, Pick<UnetPlanInfo, 'full' | 'branches'>>;
+
+const usesOf = ({ cross, self, halves }: FullCall | RetrieveCall) => [cross, self, halves].join(' ');
+
+/**
+ * What the calls of a run compute.
+ *
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT for settings that the run or the U-Net cannot have.
+ */
+export function layoutOf(plan: UnetPlanInfo, calls: number, cache: CacheOptions) {
   // No sampler here: every call has a timestep of its own.
   const timesteps = Array.from({ length: calls }, (_, i) => i);
   const run = { timesteps, schedulerTimesteps: timesteps, branches: plan.branches.length };
-  const { calls: laidOut, branch, note } = new SettingsPolicy(cache).layout(run);
+  return new SettingsPolicy(cache).layout(run);
+}
+
+/** Makes the plans that its calls behind a gate, and at it, have; of an even batch these compute half, as guidance ends there. */
+export async function gatedPlans(
+  calls: readonly CallPlan[],
+  size: UnetSize,
+  planOf: (size: UnetSize) => Promise<UnetPlanInfo>,
+): Promise<GatedPlans> {
+  const plans = new Map<string, UnetPlanInfo>();
+  for (const call of calls) {
+    if ((call.kind !== 'full' && call.kind !== 'retrieve') || plans.has(usesOf(call))) continue;
+    const { cross, self, halves } = call;
+    if (!cross && !self && !halves) continue;
+    const batch = halves && size.batch % 2 === 0 ? size.batch / 2 : size.batch;
+    plans.set(usesOf(call), await planOf({ ...size, batch, ...(cross && { cross }), ...(self && { self }) }));
+  }
+  return plans;
+}
+
+export function countRun(
+  plan: UnetPlanInfo,
+  { calls: laidOut, branch, note }: ReturnType<typeof layoutOf>,
+  cache: CacheOptions,
+  gated: GatedPlans,
+  { controlNets, t2iAdapters, isLive }: BesideUnet = { controlNets: [], t2iAdapters: [], isLive: false },
+): RunMacs {
+  const calls = laidOut.length;
   const full = laidOut.map(({ kind }) => kind === 'full');
   const sum = (costs: readonly MacsInfo[]) =>
     each((column) => costs.reduce((all, one) => all + one[column], 0));
   const whole = sum([plan.full, ...controlNets.map((net) => net.plan.full)]);
-  const cached = sum([
-    plan.branches[branch] as MacsInfo,
-    ...(isLive ? controlNets.map((net) => net.plan.branches[branch] as MacsInfo) : []),
-  ]);
-  const cost = ({ kind }: CallPlan) => (kind === 'full' ? [whole] : kind === 'retrieve' ? [cached] : []);
+  const live = sum([...(isLive ? controlNets.map((net) => net.plan.branches[branch] as MacsInfo) : [])]);
+  const cost = (call: CallPlan) => {
+    if (call.kind !== 'full' && call.kind !== 'retrieve') return [];
+    const own = gated.get(usesOf(call)) ?? plan;
+    if (call.kind === 'retrieve') return [own.branches[branch] as MacsInfo, live];
+    return [own.full, ...controlNets.map((net) => net.plan.full)];
+  };
   // The reference looks at a ControlNet's picture in every call, which the counts of calls hold.
   const pictures = controlNets.map(({ plan: { once } }) => ({
     repo: 0,

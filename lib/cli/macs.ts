@@ -16,7 +16,7 @@ import { collect, toCount, toList } from './arguments.js';
 import { CACHE_HELP, CACHE_SETTINGS_HELP, toCacheOptions } from './cache-option.js';
 import type { CliContext } from './context.js';
 import { countBeside } from './macs-beside.js';
-import { countRun, macsText } from './macs-report.js';
+import { countRun, gatedPlans, layoutOf, macsText } from './macs-report.js';
 import { EXIT_CODES_HELP } from './run.js';
 
 interface Flags {
@@ -84,9 +84,14 @@ export function macsCommand(context: CliContext): Command {
       const { name, text, value } = await readConfig(folder, flags);
       const defaults = unetDefaults(value);
       const size = sizeOf(defaults, flags);
-      const plan = await finish(() => native().planUnet(text, size), context.signal);
+      const planOf = (size: UnetSize) => finish(() => native().planUnet(text, size), signal);
+      const plan = await planOf(size);
       const beside = await countBeside(flags, value as JsonObject, size, defaults.scale, signal);
-      const run = flags.cache === undefined ? undefined : countRun(plan, flags.steps, flags.cache, beside);
+      const run = flags.cache === undefined ? undefined : await runOf(flags.cache);
+      async function runOf(cache: CacheOptions) {
+        const layout = layoutOf(plan, flags.steps, cache);
+        return countRun(plan, layout, cache, await gatedPlans(layout.calls, size, planOf), beside);
+      }
       if (flags.json)
         context.out(`${JSON.stringify({ model: name, size, ...plan, ...beside, run }, null, 2)}\n`);
       else context.out(macsText(name, size, defaults.scale, plan, beside, run));

@@ -1,9 +1,10 @@
 import { invalidArgument } from '../errors.js';
 import { show } from '../messages.js';
+import type { GateSettings } from './gate.js';
 import type { CallPlan, RetrieveCall } from './policy.js';
 
 /** What every call does, one letter each. */
-export interface PlannedCache {
+export interface PlannedCache extends GateSettings {
   /**
    * A letter for each U-Net call: F computes it in full, R retrieves (DeepCache), P predicts its output from those of the
    * last two full calls and computes nothing. The first is F. 'FPPFRPF' is a run of seven calls.

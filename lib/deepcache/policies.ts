@@ -1,5 +1,6 @@
 import { invalidArgument } from '../errors.js';
 import { validateBranch } from './branches.js';
+import { type Gate, gateOf, withGate } from './gate.js';
 import { sampleFromQuadCenter, sampleFromQuadOnce } from './nonuniform.js';
 import { plannedCalls, retrieveCall } from './plan.js';
 import type { CachePolicy, CallPlan, Layout, PolicyRun } from './policy.js';
@@ -22,15 +23,37 @@ export class SettingsPolicy implements CachePolicy {
     const { settings, note } = resolveCache(this.options, run.timesteps.length);
     // One level with that many layers has as many branches.
     const branch = validateBranch(settings?.branch ?? 0, 1, run.branches - 1);
-    if (settings?.plan !== undefined) {
-      return { calls: plannedCalls(settings, branch), branch, ...(note !== undefined && { note }) };
-    }
-    const full = settings ? new Set(this.fullCalls(settings, run)) : undefined;
+    const gate = gateOf(settings, run);
+    const calls = this.#calls(settings, run, branch, gate);
+    return { calls: gate ? withGate(calls, gate) : calls, branch, ...(note !== undefined && { note }) };
+  }
+
+  #calls(
+    settings: CacheSettings | null,
+    run: PolicyRun,
+    branch: number,
+    gate: Gate | undefined,
+  ): readonly CallPlan[] {
+    if (settings?.plan !== undefined) return plannedCalls(settings, branch);
+    const full = settings ? new Set(this.#fullCalls(settings, run, gate)) : undefined;
     const retrieve = retrieveCall(branch, settings?.featureDamping);
-    const calls = run.timesteps.map(
+    return run.timesteps.map(
       (_, i): CallPlan => (!full || i === 0 || full.has(i) ? { kind: 'full' } : retrieve),
     );
-    return { calls, branch, ...(note !== undefined && { note }) };
+  }
+
+  /** At a gate the cache begins anew, with a full call before it and one behind it. */
+  #fullCalls(settings: CacheSettings, run: PolicyRun, gate: Gate | undefined): readonly number[] {
+    if (!gate) return this.fullCalls(settings, run);
+    const { call } = gate;
+    const { timesteps } = run;
+    const around = [call - 1, call];
+    if (settings.interval === undefined || settings.schedule === 'nonuniform' || call >= timesteps.length) {
+      return [...this.fullCalls(settings, run), ...around];
+    }
+    const part = (from: number, to?: number) =>
+      this.fullCalls(settings, { ...run, timesteps: timesteps.slice(from, to) }).map((i) => i + from);
+    return [...part(0, call).filter((i) => i < call), ...around, ...part(call)];
   }
 
   /** The indices of the full calls; the first one is full in any case. */

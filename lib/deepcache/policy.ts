@@ -1,4 +1,4 @@
-import type { Halves, Term } from '../schedulers/table.js';
+import type { AttentionUse, Halves, Term } from '../schedulers/table.js';
 
 /** What a policy knows of a run before it starts. */
 export interface PolicyRun {
@@ -8,10 +8,20 @@ export interface PolicyRun {
   schedulerTimesteps: readonly number[];
   /** How many branches the U-Net has. */
   branches: number;
+  /** Steps that were asked for, times the calls that the sampler's order makes of each; by default the calls. */
+  stepCalls?: number;
+}
+
+/** What a call does about the outputs of attention. */
+interface AttentionUses {
+  /** Default: cross attention is computed. */
+  cross?: AttentionUse;
+  /** Default: self attention is computed. */
+  self?: AttentionUse;
 }
 
 /** The whole U-Net. */
-export interface FullCall {
+export interface FullCall extends AttentionUses {
   /** What distinguishes it from other calls. */
   kind: 'full';
   /** Default 'all'. */
@@ -19,7 +29,7 @@ export interface FullCall {
 }
 
 /** The shallow part of the U-Net, with the features that the last full call left at `branch`. */
-export interface RetrieveCall {
+export interface RetrieveCall extends AttentionUses {
   /** What distinguishes it from other calls. */
   kind: 'retrieve';
   /** How deep it goes. */

@@ -93,14 +93,17 @@ class Programs {
     if (call.kind === 'full') this.#full = true;
     else if (!this.#full)
       throw invalidArgument('calls', 'must begin in full: there is no cached feature yet');
-    const same = ({ kind, branch, halves }: Program) =>
+    const same = ({ kind, branch, halves, cross, self }: Program) =>
       kind === call.kind &&
       branch === (call.kind === 'retrieve' ? call.branch : undefined) &&
-      halves === call.halves;
+      halves === call.halves &&
+      cross === call.cross &&
+      self === call.self;
     const found = this.list.findIndex(same);
     if (found >= 0) return found;
-    const { kind, halves } = call;
+    const { kind, halves, cross, self } = call;
     const branch = call.kind === 'retrieve' ? { branch: call.branch } : {};
-    return this.list.push({ kind, ...branch, ...(halves && { halves }) }) - 1;
+    const attention = { ...(cross && { cross }), ...(self && { self }) };
+    return this.list.push({ kind, ...branch, ...(halves && { halves }), ...attention }) - 1;
   }
 }

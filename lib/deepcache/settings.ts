@@ -1,11 +1,12 @@
 import { invalidArgument } from '../errors.js';
 import { show } from '../messages.js';
 import { checkNames, closest } from '../names.js';
+import { GATE_KEYS, type GateSettings, requireGate } from './gate.js';
 import { MAX_POWER } from './nonuniform.js';
 import { type PlannedCache, requirePlan, requireShare } from './plan.js';
 
 /** Every so many U-Net calls a full one. */
-export interface UniformCache {
+export interface UniformCache extends GateSettings {
   /** Every interval-th U-Net call is a full one, from 1, which is no cache. */
   interval: number;
   /** How deep a retrieve step goes: 0, the default, runs the least. See validateBranch for the range. */
@@ -31,7 +32,7 @@ export interface UniformCache {
 }
 
 /** As many full calls, closer together around one of them: the paper's non-uniform schedule. */
-export interface NonuniformCache {
+export interface NonuniformCache extends GateSettings {
   /** The run has as many full calls as if every interval-th was one. */
   interval: number;
   /** As in {@link UniformCache}. */
@@ -53,7 +54,7 @@ export interface NonuniformCache {
 }
 
 /** The full calls themselves. */
-export interface ListedCache {
+export interface ListedCache extends GateSettings {
   /** U-Net calls that are full, ascending from 0. Call 0 is full whether it is listed or not. */
   steps: readonly number[];
   /** As in {@link UniformCache}. */
@@ -115,6 +116,7 @@ const KEYS = [
   'gamma',
   'damping',
   'featureDamping',
+  ...GATE_KEYS,
 ];
 
 /** Throws for what is neither false nor a preset nor settings, whose fields depend on the run. */
@@ -159,6 +161,7 @@ function requireSettings(settings: CacheSettings, calls: number): void {
   if (counter !== 'calls' && counter !== 'helper') {
     throw invalidArgument('cache.counter', `must be 'calls' or 'helper', got ${show(counter)}`);
   }
+  requireGate(settings);
   if (settings.plan !== undefined) {
     refuse(
       settings,

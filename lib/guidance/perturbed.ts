@@ -93,7 +93,15 @@ export function perturbedLayers(
 }
 
 /** Inputs of which each output has its own rows. */
-const OF_OUTPUTS = ['context', 'textEmbeds', 'timeIds', 'timestepCond', 'classLabels', 'imageEmbeds', 'constant'] as const;
+const OF_OUTPUTS = [
+  'context',
+  'textEmbeds',
+  'timeIds',
+  'timestepCond',
+  'classLabels',
+  'imageEmbeds',
+  'constant',
+] as const;
 
 /**
  * What the loop gets, with rows for one more output, which are those of the last one.

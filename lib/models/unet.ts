@@ -166,7 +166,8 @@ export class UNetModel {
   protected size(options: SizeOptions): UnetSize {
     const { batch = 1, height = this.sampleHeight, width = this.sampleWidth } = options;
     const { contextLength = 77, frames = 1, imageTokens = [], blockFeatures = 0, freeU = false } = options;
-    const beside = { imageTokens, blockFeatures, freeU };
+    const { cross, self } = options;
+    const beside = { imageTokens, blockFeatures, freeU, ...(cross && { cross }), ...(self && { self }) };
     return { batch, height, width, contextLength, frames, ...beside, device: this.native.device };
   }
 

@@ -1,8 +1,9 @@
 import type { DeepCacheErrorCode } from '../errors.js';
 import type { FreeU } from '../guidance/free-u.js';
-import type { HistorySlot, StepTable } from '../schedulers/table.js';
+import type { AttentionUse, HistorySlot, StepTable } from '../schedulers/table.js';
 import type { AdaptedWeight, AdapterTerm } from './adapter-terms.js';
 import type { FreeURequest } from './free-u-request.js';
+import type { NativeSafetensorsFile } from './safetensors-file.js';
 
 /** @internal What native/addon exports. Arrays are NCHW fp32 unless said otherwise. */
 export interface NativeAddon {
@@ -174,6 +175,9 @@ export interface UnetSize {
   readonly frameWindows?: FrameWindows;
   /** Whether FreeU is on. Default false. */
   readonly freeU?: boolean;
+  /** What the call does about outputs of attention; see Program. */
+  readonly cross?: AttentionUse | undefined;
+  readonly self?: AttentionUse | undefined;
   /** Whose sizes of values and weights are asked for; the CPU by default. */
   readonly device?: string;
   /** Of the CPU's weights: 'bf16', else fp32. */
@@ -609,20 +613,4 @@ export interface NativeGenerator {
   /** 32 random bits. */
   nextUint32(): number;
   seed(seed: bigint): void;
-}
-
-export interface NativeSafetensorsFile {
-  readonly path: string;
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly tensors: readonly {
-    readonly name: string;
-    /** The format's names: 'F32', 'F16', 'BF16', 'I64', ... */
-    readonly dtype: string;
-    readonly shape: readonly number[];
-    /** Bytes from the file's start to the first value. */
-    readonly offset: number;
-    readonly bytes: number;
-  }[];
-  /** A copy of the tensor's bytes. */
-  read(name: string): ArrayBuffer;
 }

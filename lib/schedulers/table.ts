@@ -160,7 +160,18 @@ export interface Program {
   halves?: Halves;
   /** Numbers of the run's ControlNets that run with it; default none. */
   networks?: readonly number[];
+  /** Of cross attention; by default it is computed. */
+  cross?: AttentionUse;
+  /** Of self attention; by default it is computed. */
+  self?: AttentionUse;
 }
+
+/**
+ * What a program does about the outputs of attention, which is otherwise to compute them: keep them besides, of each of
+ * its outputs, or their mean over the outputs; or take what an earlier program has kept. A full program keeps them in
+ * all layers, a retrieve step in those that it runs.
+ */
+export type AttentionUse = 'keep' | 'mean' | 'kept';
 
 /** A run as data: which program every row runs, and the arithmetic around it. */
 export interface StepTable {

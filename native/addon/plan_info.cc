@@ -18,6 +18,7 @@
 #include "models/model.h"
 #include "models/weight_plans.h"
 #include "runtime/backend.h"
+#include "table.h"
 #include "values.h"
 
 namespace deepcache::addon {
@@ -200,6 +201,8 @@ Napi::Value plan_unet(const Napi::CallbackInfo& info) {
       shape.extras.block_features = int(features.integer(0, bounds::kLevels + 1));
     if (const Argument free_u = size["freeU"]; free_u.given())
       shape.extras.free_u = free_u.boolean();
+    shape.extras.attention = {parse_attention_use(size["cross"]),
+                              parse_attention_use(size["self"])};
     if (const Argument frames = size["frames"]; frames.given()) {
       shape.frames = int(frames.integer(1, kMaxBatch));
       if (shape.batch % shape.frames)

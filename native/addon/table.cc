@@ -7,6 +7,16 @@
 #include "runtime/error.h"
 
 namespace deepcache::addon {
+
+AttentionUse parse_attention_use(const Argument& in) {
+  if (!in.given()) return AttentionUse::compute;
+  const std::string name = in.string();
+  if (name == "keep") return AttentionUse::keep;
+  if (name == "mean") return AttentionUse::mean;
+  if (name == "kept") return AttentionUse::kept;
+  in.fail("'keep', 'mean' or 'kept'", "\"" + name + "\"");
+}
+
 namespace {
 
 constexpr std::array<std::string_view, kFirstHistorySlot + kHistorySlots> kSlots = {
@@ -57,6 +67,7 @@ class TableParser {
       key.halves = parse_halves(halves);
     if (const Argument networks = program["networks"]; networks.given())
       for (const int network : networks.integers(32, 0, 31)) key.networks |= 1u << network;
+    key.attention = {parse_attention_use(program["cross"]), parse_attention_use(program["self"])};
     return key;
   }
 

@@ -227,6 +227,28 @@ Tensor Recorder::concat(Tensor x, Tensor x2) {
 }
 
 // Tokens of a sample lie behind each other: as channels of one row they are joined like any.
+Tensor Recorder::mean_of_parts(Tensor x, int parts) {
+  const Shape part{x.shape.n / parts, x.shape.h, x.shape.w, x.shape.c};
+  // Parts are frames of a video, each a window of its own.
+  Tensor frames = x;
+  frames.shape = {parts, part.n * part.h, part.w, part.c};
+  Tensor sum;
+  for (int i = 0; i < parts; ++i) {
+    Window window;
+    window.x = frames;
+    window.windows = {.frames = parts, .length = 1, .stride = 1};
+    window.index = i;
+    Tensor y = plan_.temporary(part);
+    window.y = y;
+    window.y.shape = {1, part.n * part.h, part.w, part.c};
+    plan_.add(window);
+    const float share = 1 / float(parts);
+    sum = sum ? elementwise(sum, 1, y, share, Activation::none)
+              : elementwise(y, share, {}, 0, Activation::none);
+  }
+  return sum;
+}
+
 Tensor Recorder::token_concat(Tensor x, Tensor x2) {
   const int channels = x.shape.c;
   const auto as_row = [](Tensor t) {

@@ -77,6 +77,8 @@ class Recorder {
   // An op that has its inputs and parameters.
   Tensor elementwise(Elementwise op);
   Tensor relu(Tensor x, Tensor x2 = {});
+  // Of the batch's equal parts: [n / parts, h, w, c].
+  Tensor mean_of_parts(Tensor x, int parts);
   // The channels of x2 behind those of x.
   Tensor concat(Tensor x, Tensor x2);
   // The tokens of x2 behind those of x.

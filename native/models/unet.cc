@@ -64,15 +64,16 @@ std::vector<int> Unet::checked_branches(std::vector<int> branches) const {
 
 std::shared_ptr<UnetSession> Unet::session(const UnetShape& shape, int steps,
                                            const std::vector<int>& features,
-                                           const std::vector<ControlMember>& networks) {
+                                           const std::vector<ControlMember>& networks,
+                                           const std::vector<GatedPass>& gated) {
   require_intact();
   for (const ControlMember& member : networks) member.network->require_intact();
   auto session = engine_->find<UnetSession>(*this, [&](const UnetSession& session) {
-    return session.fits(shape, steps, features, networks);
+    return session.fits(shape, steps, features, networks, gated);
   });
   if (session) return session;
-  return engine_->keep(*this,
-                       std::make_shared<UnetSession>(*this, shape, steps, features, networks));
+  return engine_->keep(
+      *this, std::make_shared<UnetSession>(*this, shape, steps, features, networks, gated));
 }
 
 UnetShape Unet::shape_of(const UnetForward& request, std::vector<float>& timesteps) const {

@@ -107,6 +107,13 @@ struct UnetCounters {
   size_t repacked = 0;                // packed weights that adapters changed
 };
 
+// Passes of these outputs do this about the outputs of attention.
+struct GatedPass {
+  Halves halves;
+  AttentionUses attention;
+  auto operator<=>(const GatedPass&) const = default;
+};
+
 class UnetSession;
 
 // Calls on several threads take turns.
@@ -150,7 +157,8 @@ class Unet : public Model {
   // For whoever has the turn: a session that nobody uses, kept or new.
   std::shared_ptr<UnetSession> session(const UnetShape& shape, int steps,
                                        const std::vector<int>& features,
-                                       const std::vector<ControlMember>& networks = {});
+                                       const std::vector<ControlMember>& networks = {},
+                                       const std::vector<GatedPass>& gated = {});
   // Sorted, each once. Throws Error(kInvalidArgument) for one that does not exist.
   std::vector<int> checked_branches(std::vector<int> branches) const;
 

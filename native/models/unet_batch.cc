@@ -112,7 +112,7 @@ class Exchange {
 };
 
 // Rows may share a pass when these are the same.
-using Kinship = std::tuple<ProgramKey::Kind, int, int, int, int, int, UnetExtras>;
+using Kinship = std::tuple<ProgramKey::Kind, int, int, int, int, int, UnetExtras, AttentionUses>;
 
 Kinship kinship(const ProgramKey& key, const UnetShape& shape) {
   return {key.kind,
@@ -121,7 +121,8 @@ Kinship kinship(const ProgramKey& key, const UnetShape& shape) {
           shape.width,
           shape.context_length,
           shape.frames,
-          shape.extras};
+          shape.extras,
+          key.attention};
 }
 
 }  // namespace
@@ -147,9 +148,9 @@ std::vector<UnetBatch::Group> UnetBatch::groups_of(const std::vector<UnetSlot*>&
       }
       const Kinship kin = kinship(key, slot->session().shape());
       const auto found = open.find(kin);
-      // Perturbed samples are those of one output.
+      // Perturbed samples are those of one output, and what is kept of attention is a run's own.
       const bool joins = found != open.end() && slot->session().shape().extras.perturbed.empty() &&
-                         groups[found->second].samples() + row.samples() <= most_;
+                         !key.attention && groups[found->second].samples() + row.samples() <= most_;
       if (joins) {
         groups[found->second].rows.push_back(row);
       } else {

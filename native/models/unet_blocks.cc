@@ -265,33 +265,35 @@ Tensor UnetBlocks::added_kv_attention(const UnetAttentionLayer& layer, Tensor x)
   return h;
 }
 
+Tensor UnetBlocks::self_attention(Tensor x, const UnetTransformerBlock& block, int heads) {
+  const std::string self = block.name + ".attn1";
+  const int channels = x.shape.c;
+  const Tensor h = record_.layer_norm(x, block.name + ".norm1");
+  record_.label(h, block.name + ".norm1");
+  if (block.self_context >= 0) return cross_attention(h, self, block.self_context, heads);
+  const Tensor qkv = record_.linears(h, {self + ".to_q", self + ".to_k", self + ".to_v"},
+                                     {channels, channels, channels}, false);
+  return record_.attention(qkv, 0, qkv, channels, qkv, 2 * channels, heads, channels / heads,
+                           self_sequences(block, x.shape));
+}
+
 // diffusers: BasicTransformerBlock. Self attention, cross attention, GEGLU, each with its residual.
 Tensor UnetBlocks::transformer_block(const UnetTransformerBlock& block, Tensor x, int heads) {
   const std::string& name = block.name;
-  const int channels = x.shape.c, width = channels / heads;
-  Tensor h = record_.layer_norm(x, name + ".norm1");
-  record_.label(h, name + ".norm1");
-  const std::string self = name + ".attn1", cross = name + ".attn2";
-  if (block.self_context >= 0) {
-    h = cross_attention(h, self, block.self_context, heads);
-  } else {
-    const Tensor qkv = record_.linears(h, {self + ".to_q", self + ".to_k", self + ".to_v"},
-                                       {channels, channels, channels}, false);
-    h = record_.attention(qkv, 0, qkv, channels, qkv, 2 * channels, heads, width,
-                          self_sequences(block, x.shape));
-  }
-  x = record_.conv(h, self + ".to_out.0", {.out = channels, .residual = x, .linear = true});
+  const auto& [cross, self] = shape_.extras.attention;
+  x = add_attention(x, self, {PortKind::kept_self, block.context}, name + ".attn1.to_out.0",
+                    [&] { return self_attention(x, block, heads); });
+  x = add_attention(x, cross, {PortKind::kept_cross, block.context}, name + ".attn2.to_out.0", [&] {
+    const Tensor h = record_.layer_norm(x, name + ".norm2");
+    record_.label(h, name + ".norm2");
+    return cross_attention(h, name + ".attn2", block.context, heads);
+  });
 
-  h = record_.layer_norm(x, name + ".norm2");
-  record_.label(h, name + ".norm2");
-  h = cross_attention(h, cross, block.context, heads);
-  x = record_.conv(h, cross + ".to_out.0", {.out = channels, .residual = x, .linear = true});
-
-  h = record_.layer_norm(x, name + ".norm3");
+  Tensor h = record_.layer_norm(x, name + ".norm3");
   record_.label(h, name + ".norm3");
   h = record_.conv(h, name + ".ff.net.0.proj",
-                   {.out = 4 * channels, .activation = Activation::geglu, .linear = true});
-  x = record_.conv(h, name + ".ff.net.2", {.out = channels, .residual = x, .linear = true});
+                   {.out = 4 * x.shape.c, .activation = Activation::geglu, .linear = true});
+  x = record_.conv(h, name + ".ff.net.2", {.out = x.shape.c, .residual = x, .linear = true});
   record_.label(x, name);
   return x;
 }

@@ -2,6 +2,7 @@
 
 // The building blocks of UNet2DConditionModel.
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -51,7 +52,11 @@ class UnetBlocks {
   Tensor transformer(const UnetAttentionLayer& layer, Tensor x);
   Tensor transformer_block(const UnetTransformerBlock& block, Tensor x, int heads);
   Tensor added_kv_attention(const UnetAttentionLayer& layer, Tensor x);
+  Tensor self_attention(Tensor x, const UnetTransformerBlock& block, int heads);
   Tensor cross_attention(Tensor h, const std::string& name, int context, int heads);
+  // unet_kept.cc: x and what an attention makes of it, whose last layer is `to_out`.
+  Tensor add_attention(Tensor x, AttentionUse use, Port kept, const std::string& to_out,
+                       const std::function<Tensor()>& attend);
   Tensor context_of(int context, int channels);
   Tensor scales();
   Tensor add_scaled(Tensor x, Port port, Type type, int scale);

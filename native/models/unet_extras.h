@@ -6,6 +6,8 @@
 #include <compare>
 #include <vector>
 
+#include "../runtime/table.h"
+
 namespace deepcache {
 
 struct UnetExtras {
@@ -22,9 +24,10 @@ struct UnetExtras {
   // attention is the identity on its values for the last of a sample's outputs (perturbed-attention
   // guidance).
   std::vector<int> perturbed = {};
-
   // Whether retrieve steps forecast their feature from what the last two full passes left.
   bool forecasts = false;
+  // Of a pass; which ones a session has is told apart from its shape.
+  AttentionUses attention = {};
 
   auto operator<=>(const UnetExtras&) const = default;
 };

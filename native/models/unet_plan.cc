@@ -50,6 +50,7 @@ Plan plan_unet(const UnetConfig& config, const UnetShape& shape, const std::vect
                     std::to_string(shape.seen_frames()) +
                     " frames is longer than the motion modules take (" +
                     std::to_string(config.motion->max_frames) + ")");
+  check_attention_uses(config, shape);
   Plan plan;
   const UnetLayout layout(config);
   UnetBlocks blocks(config, layout, shape, plan);

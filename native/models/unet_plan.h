@@ -58,8 +58,13 @@ struct UnetShape {
 // backbone and of the skips in the first up block, and in the second one. With forecasts, each
 // feature has a kept_feature.<r> and a feature_change.<r> of its shape beside it, which a full pass
 // leaves behind and a retrieve step makes its feature of, and there is feature_gamma [n, 1, 1, 1],
-// stepped.
+// stepped. With `attention` also kept_cross.<i> and kept_self.<i> [n, h, w, c] of the transformer
+// block that reads context.<i>; their mean over the outputs has 1 / outputs of the samples. Throws
+// Error(kUnsupported) where that is of U-Nets that do not attend in such blocks alone, or of
+// videos.
 Plan plan_unet(const UnetConfig& config, const UnetShape& shape, const std::vector<int>& features);
+// See there.
+void check_attention_uses(const UnetConfig& config, const UnetShape& shape);
 // How many values a sample of residual_scale has.
 int scales_of(const UnetConfig& config, const UnetExtras& extras);
 // [n, h, w, c] of block_feature.<level>.

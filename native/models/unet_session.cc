@@ -26,11 +26,12 @@ bool is_whole(Port port, const UnetConfig& config) {
 }  // namespace
 
 UnetSession::UnetSession(Unet& unet, const UnetShape& shape, int steps, std::vector<int> features,
-                         std::vector<ControlMember> networks)
+                         std::vector<ControlMember> networks, std::vector<GatedPass> gated)
     : unet_(unet),
       shape_(shape),
       steps_(steps),
       features_(std::move(features)),
+      gated_(std::move(gated)),
       members_(std::move(networks)) {
   record_passes();
   // For all that a table may ask of the session, so that no run fails on its way.
@@ -56,18 +57,22 @@ UnetSession::UnetSession(Unet& unet, const UnetShape& shape, int steps, std::vec
 void UnetSession::record_passes() {
   // Guidance may stop before the last step: the same passes over some of the outputs.
   const int fewest = shape_.interleaves_contexts() ? shape_.outputs : 1;
+  std::vector<GatedPass> wanted = gated_;
+  for (const Halves halves :
+       {Halves::all, Halves::both, Halves::conditional, Halves::unconditional})
+    wanted.push_back({halves, {}});
   for (size_t unkept = 0; unkept == 0 || unkept < features_.size(); ++unkept)
-    for (const Halves halves :
-         {Halves::all, Halves::both, Halves::conditional, Halves::unconditional}) {
+    for (const auto& [halves, attention] : wanted) {
       const OutputRange outputs = outputs_of(halves, shape_.outputs);
-      const PassKey key = pass_of(outputs, unkept);
+      const PassKey key = pass_of(outputs, unkept, attention);
       if (outputs.count >= fewest && !passes_.contains(key)) passes_[key].plan = record(key);
     }
 }
 
-UnetSession::PassKey UnetSession::pass_of(OutputRange outputs, size_t unkept) const {
+UnetSession::PassKey UnetSession::pass_of(OutputRange outputs, size_t unkept,
+                                          AttentionUses attention) const {
   return {outputs.count, unkept,
-          !shape_.extras.perturbed.empty() && outputs.end() == shape_.outputs};
+          !shape_.extras.perturbed.empty() && outputs.end() == shape_.outputs, attention};
 }
 
 UnetSession::Needs UnetSession::needs() const {
@@ -77,7 +82,11 @@ UnetSession::Needs UnetSession::needs() const {
     for (const External& external : pass.plan.externals()) {
       size_t& size = out.buffers[external.port];
       const size_t slices = external.stepped ? size_t(steps_) : 1;
-      size = std::max(size, slices * unet_.external_bytes(pass.plan, external));
+      size_t bytes = slices * unet_.external_bytes(pass.plan, external);
+      // What some outputs leave lies at their place among all.
+      if (external.port.kind == PortKind::kept_cross || external.port.kind == PortKind::kept_self)
+        bytes *= size_t(shape_.batch / pass.plan.shape(external.tensor).n);
+      size = std::max(size, bytes);
     }
   }
   const Plan context = plan_unet_context(unet_.config(), shape_);
@@ -98,14 +107,16 @@ Plan UnetSession::record(const PassKey& key) const {
   shape.batch = shape_.batch / shape_.outputs * key.outputs;
   if (shape.time_rows > 1) shape.time_rows = shape.batch;
   if (!key.perturbs) shape.extras.perturbed.clear();
+  shape.extras.attention = key.attention;
   if (unet_.config().control) return plan_controlnet(unet_.config(), shape);
   return plan_unet(unet_.config(), shape,
                    {features_.begin() + ptrdiff_t(key.unkept), features_.end()});
 }
 
 bool UnetSession::fits(const UnetShape& shape, int steps, const std::vector<int>& features,
-                       const std::vector<ControlMember>& networks) const {
-  return shape == shape_ && steps <= steps_ && networks == members_ &&
+                       const std::vector<ControlMember>& networks,
+                       const std::vector<GatedPass>& gated) const {
+  return shape == shape_ && steps <= steps_ && networks == members_ && gated == gated_ &&
          std::includes(features_.begin(), features_.end(), features.begin(), features.end());
 }
 
@@ -235,7 +246,8 @@ Segments UnetSession::segments(const ProgramKey& key) {
   const bool full = key.kind == ProgramKey::Kind::full;
   const auto first = std::lower_bound(features_.begin(), features_.end(), key.branch);
   const OutputRange outputs = outputs_of(key.halves, shape_.outputs);
-  const auto found = passes_.find(pass_of(outputs, full ? 0 : size_t(first - features_.begin())));
+  const size_t unkept = full ? 0 : size_t(first - features_.begin());
+  const auto found = passes_.find(pass_of(outputs, unkept, key.attention));
   if (found == passes_.end() || (!full && !feature(key.branch)))
     throw Error(
         ErrorCode::kInvalidArgument,

@@ -17,11 +17,13 @@ class UnetSession : public EngineSession {
  public:
   // `features`: branches whose hidden state a full pass keeps; `steps`: slices of the time buffer.
   // `networks`: ControlNets whose outputs its programs take, as many as the shape's extras say.
+  // `gated`: passes that keep outputs of attention or take them.
   UnetSession(Unet& unet, const UnetShape& shape, int steps, std::vector<int> features,
-              std::vector<ControlMember> networks = {});
+              std::vector<ControlMember> networks = {}, std::vector<GatedPass> gated = {});
 
   bool fits(const UnetShape& shape, int steps, const std::vector<int>& features,
-            const std::vector<ControlMember>& networks = {}) const;
+            const std::vector<ControlMember>& networks = {},
+            const std::vector<GatedPass>& gated = {}) const;
 
   // Fills the buffers that depend on the prompt only, or on the timesteps only: keys and values of
   // the cross attentions, time projections; of ControlNets beside it, too. `timesteps`: steps *
@@ -63,6 +65,7 @@ class UnetSession : public EngineSession {
     int outputs;
     size_t unkept;
     bool perturbs = false;
+    AttentionUses attention = {};
     auto operator<=>(const PassKey&) const = default;
   };
   struct Pass {
@@ -94,7 +97,7 @@ class UnetSession : public EngineSession {
   std::unique_ptr<Program>& program(const PassKey& key, Halves halves, OutputRange outputs);
 
   Plan record(const PassKey& key) const;
-  PassKey pass_of(OutputRange outputs, size_t unkept) const;
+  PassKey pass_of(OutputRange outputs, size_t unkept, AttentionUses attention = {}) const;
   // Time rows that share their time ids: a video's frames.
   int id_samples() const { return shape_.samples_of_condition(unet_.config()); }
   // Values of an input of the context plan.
@@ -109,6 +112,7 @@ class UnetSession : public EngineSession {
   UnetShape shape_;
   int steps_;
   std::vector<int> features_;
+  std::vector<GatedPass> gated_;
   Buffers buffers_;
   std::map<Port, Place> joined_;  // of a host's buffers
   std::vector<ControlMember> members_;

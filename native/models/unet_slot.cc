@@ -1,6 +1,7 @@
 #include "unet_slot.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "../runtime/error.h"
 #include "layout.h"
@@ -51,6 +52,31 @@ void check_order(const StepTable& table, int outputs) {
   }
 }
 
+// The same of what is kept of attention. A full program keeps it in all layers, a retrieve step
+// where it goes; what a row takes all of these must have kept, of all the outputs that it takes.
+void check_kept(const StepTable& table, int outputs, AttentionUse AttentionUses::*of) {
+  std::optional<OutputRange> kept;
+  for (size_t i = 0; i < table.rows.size(); ++i) {
+    const StepRow& row = table.rows[i];
+    if (row.program == kNoProgram) continue;
+    const ProgramKey& key = table.programs[size_t(row.program)];
+    const AttentionUse use = key.attention.*of;
+    if (use == AttentionUse::compute) continue;
+    if (row.max_skips > 0) invalid_row(i, "a row that may skip keeps and takes no attention");
+    OutputRange own = outputs_of(key.halves, outputs);
+    if (use == AttentionUse::kept) {
+      if (!kept || !kept->contains(own))
+        invalid_row(i, "takes outputs of attention that no full program before it has kept");
+      continue;
+    }
+    if (use == AttentionUse::mean) own.count = 1;
+    if (table.is_full(row.program))
+      kept = own;
+    else if (kept && !own.contains(*kept))
+      kept = kept->contains(own) ? std::optional(own) : std::nullopt;
+  }
+}
+
 // What the table says, in the words of this request.
 StepTable table_of(const UnetDenoise& request) {
   StepTable table = request.table;
@@ -59,6 +85,8 @@ StepTable table_of(const UnetDenoise& request) {
     if (outputs_of(key.halves, request.outputs).count == request.outputs) key.halves = Halves::all;
   validate(table, request.batch, request.draws);
   check_order(table, request.outputs);
+  check_kept(table, request.outputs, &AttentionUses::cross);
+  check_kept(table, request.outputs, &AttentionUses::self);
   return table;
 }
 
@@ -120,8 +148,13 @@ void UnetSlot::prepare_session(const std::vector<int>& features) {
        image_tokens(conditions.image_prompts), conditions.free_u.has_value(), conditions.perturbed,
        table_.forecasts()},
       request_.windows};
+  std::vector<GatedPass> gated;
+  for (const ProgramKey& key : table_.programs)
+    if (key.attention) gated.push_back({key.halves, key.attention});
+  std::ranges::sort(gated);
+  gated.erase(std::unique(gated.begin(), gated.end()), gated.end());
   session_ = unet_.session(shape, int(table_.rows.size()), features,
-                           members_of(request_.control, request_.outputs));
+                           members_of(request_.control, request_.outputs), gated);
   unet_.engine().relieve([&] {
     session_->condition(conditions, timesteps, request_.control.networks, cancel_, nullptr);
     session_->set_control(request_.control, cancel_);

@@ -24,6 +24,8 @@ enum class PortKind : uint8_t {
   hint,            // a picture as a ControlNet sees it
   extra_context,   // keys and values beside the prompt's
   free_u,          // FreeU's factors, for each sample
+  kept_cross,      // outputs of attention that calls leave to later ones
+  kept_self,
   out,
   // Of the plans that run once, before the steps.
   text,

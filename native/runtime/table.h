@@ -160,6 +160,16 @@ constexpr int unguided_output(Halves halves, int outputs) {
   return halves == Halves::unconditional ? 0 : outputs_of(Halves::conditional, outputs).first;
 }
 
+// What a program does about the outputs of attention (T-GATE): computes them; keeps them besides,
+// each output's or their mean in the place of the first one's; or takes what was kept.
+enum class AttentionUse : uint8_t { compute, keep, mean, kept };
+
+struct AttentionUses {
+  AttentionUse cross = AttentionUse::compute, self = AttentionUse::compute;
+  auto operator<=>(const AttentionUses&) const = default;
+  explicit operator bool() const { return *this != AttentionUses{}; }
+};
+
 // Which plan a row runs.
 struct ProgramKey {
   enum class Kind : uint8_t { full, retrieve } kind = Kind::full;
@@ -168,6 +178,7 @@ struct ProgramKey {
   // The ControlNets that run with it, one bit each; the others' residuals are those of an earlier
   // call.
   uint32_t networks = 0;
+  AttentionUses attention = {};
   bool operator==(const ProgramKey&) const = default;
 };
 

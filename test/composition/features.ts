@@ -32,6 +32,8 @@ const CACHES: readonly Feature[] = [
   cache('uniform, branch 2', () => ({ interval: 3, branch: 2 })),
   cache('non-uniform', () => ({ interval: 3, schedule: 'nonuniform' })),
   cache('list', (calls) => ({ steps: [0, Math.floor(calls / 2)] })),
+  cache('T-GATE', () => ({ interval: 1, gateStep: 2, spInterval: 2, fiInterval: 2 })),
+  cache('T-GATE and uniform', () => ({ interval: 2, branch: 1, gateStep: 2 })),
   cache('predicted calls', (calls) => ({ plan: 'FFPRFP'.repeat(calls).slice(0, calls) })),
 ];
 

@@ -6,7 +6,8 @@ import { LatentScale } from '../../models/latent-scale.js';
 import type { NetworkFiles } from '../../models/model-files.js';
 import type { PartSource } from '../../models/part-source.js';
 import { native } from '../../native/binding.js';
-import type { ModelKind, NativeSafetensorsFile, TensorShape, TensorSource } from '../../native/types.js';
+import type { NativeSafetensorsFile } from '../../native/safetensors-file.js';
+import type { ModelKind, TensorShape, TensorSource } from '../../native/types.js';
 import { BITS } from '../../weights/stored-tensor.js';
 import { tensorProblems } from './tensors.js';
 

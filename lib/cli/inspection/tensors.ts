@@ -1,5 +1,6 @@
 import { native } from '../../native/binding.js';
-import type { NativeSafetensorsFile, TensorShape } from '../../native/types.js';
+import type { NativeSafetensorsFile } from '../../native/safetensors-file.js';
+import type { TensorShape } from '../../native/types.js';
 
 type TensorInfo = Pick<NativeSafetensorsFile['tensors'][number], 'name' | 'dtype' | 'shape'>;
 

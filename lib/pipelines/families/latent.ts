@@ -1,4 +1,5 @@
 import { controlFields, controlSize, prepareControl } from '../../control/control-run.js';
+import { keptBy } from '../../deepcache/gate.js';
 import { distilledHint } from '../../distilled/hint.js';
 import { invalidArgument } from '../../errors.js';
 import { freeUOf } from '../../guidance/free-u.js';
@@ -53,6 +54,9 @@ export interface VideoShape {
   readonly frames: number;
   readonly freeNoise?: FreeNoise | undefined;
 }
+
+/** Of ControlNets, which no gate is for. */
+const COMPUTES = { cross: undefined, self: undefined };
 
 /** The prompts of the outputs that guidance combines. */
 const OUTPUTS = {
@@ -143,6 +147,7 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
         imageTokens: pictures.tokens,
         blockFeatures: t2i.features,
         freeU: freeU !== undefined,
+        ...keptBy(plan.table.programs),
       };
       const decodes = options.output !== 'latent';
       const need = await estimateMemory(parts, size, {
@@ -153,7 +158,7 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
       });
       const nets = options.controlImage === undefined ? [] : (parts.models.controls?.models ?? []);
       let unetBytes = need.unet;
-      const ofNets = { ...size, imageTokens: [], blockFeatures: 0, freeU: false };
+      const ofNets = { ...size, imageTokens: [], blockFeatures: 0, freeU: false, ...COMPUTES };
       for (const net of nets) unetBytes += await net.runBytes(ofNets, { signal });
       const used = await UsedPictures.of(options, signal);
       let prepared: PreparedRun;

@@ -14,7 +14,7 @@ import { inSlices } from '../../slices.js';
 import { joined, type Tensor } from '../../tensor.js';
 import { repeated } from './encode-image.js';
 import { checkImageCount, type Img2ImgInputs, imageToImage } from './image-to-image.js';
-import { outputsOf, type TextRunOptions } from './options.js';
+import { conditionsOf, type TextRunOptions } from './options.js';
 import type { RunKind } from './run-kind.js';
 
 export interface Depth2ImgOptions extends OptionsOf<'depth2img'> {
@@ -48,7 +48,7 @@ export function depthToImage(strength: number): RunKind<Depth2ImgOptions, DepthI
       checkImageCount('depthMap', depth, options.batch);
       const prepared = await base.prepare(image, options, note);
       const map = await depthsOf(depth, options);
-      const rows = new Array<Float32Array>(outputsOf(options)).fill(map);
+      const rows = new Array<Float32Array>(conditionsOf(options)).fill(map);
       return {
         async start(context) {
           const constant = await inSlices(joined(rows), options.signal);

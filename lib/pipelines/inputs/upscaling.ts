@@ -16,7 +16,7 @@ import { joined } from '../../tensor.js';
 import { toSigned } from '../outputs/pixels.js';
 import { repeated } from './encode-image.js';
 import { checkImageCount, noteSize, wholeLatents } from './image-to-image.js';
-import { outputsOf } from './options.js';
+import { conditionsOf } from './options.js';
 import type { RunKind, StartContext } from './run-kind.js';
 import { startNoise } from './text-to-image.js';
 
@@ -60,7 +60,7 @@ export function upscaling(): RunKind<UpscaleOptions, LoadedImages> {
     span: () => ({}),
     settings: ({ noiseLevel = NOISE_LEVEL }) => ({ 'Noise level': noiseLevel }),
     bytes(image, { latent: [batch, , height, width], ...options }) {
-      const noisy = 4 * RGB * height * width * batch * (1 + outputsOf(options));
+      const noisy = 4 * RGB * height * width * batch * (1 + conditionsOf(options));
       return bytesOf(image, width, height, RGB) + noisy;
     },
     async prepare(image, options, note) {
@@ -77,7 +77,7 @@ export function upscaling(): RunKind<UpscaleOptions, LoadedImages> {
           const latents = await startNoise(options, context.compiled.initNoiseSigma, () =>
             context.noise.draw(each, signal),
           );
-          const outputs = outputsOf(options);
+          const outputs = conditionsOf(options);
           return {
             latents,
             constant: await inSlices(joined(new Array<Float32Array>(outputs).fill(noisy)), signal),

@@ -2,6 +2,7 @@ import { Callbacks } from '../../callbacks.js';
 import { attachPrograms, branchCount, SettingsPolicy, withForecasts } from '../../deepcache/index.js';
 import { invalidArgument } from '../../errors.js';
 import { guidanceOfCalls, withAverage } from '../../guidance/calls.js';
+import { refuseGate, requireGuided } from '../../guidance/gated.js';
 import type { UNetModel } from '../../models/unet.js';
 import { finish } from '../../native/device.js';
 import { stagedRequest } from '../../native/staging.js';
@@ -29,7 +30,11 @@ import { partOf, withUsedDraws } from './schedule-part.js';
 /** Compiles scheduler and cache policy into the table that the native loop executes. */
 export function planRun(
   scheduler: Scheduler,
-  { levels, layersPerBlock }: Pick<ModelFacts, 'levels' | 'layersPerBlock'>,
+  {
+    levels,
+    layersPerBlock,
+    contextWidth,
+  }: Pick<ModelFacts, 'levels' | 'layersPerBlock'> & Partial<Pick<ModelFacts, 'contextWidth'>>,
   options: RunOptions,
   note: (message: string) => void,
 ): RunPlan {
@@ -52,11 +57,18 @@ export function planRun(
     note(`guidanceRescale ${options.guidanceRescale} is not used: this run has no guidance`);
   }
   const policy = options.policy ?? new SettingsPolicy(cache);
-  const layout = policy.layout({ ...compiled, branches: branchCount(levels, layersPerBlock) });
+  const layout = policy.layout({
+    ...compiled,
+    branches: branchCount(levels, layersPerBlock),
+    stepCalls: scheduler.order * (compiled.steps.at(-1) as number),
+  });
   if (layout.note) note(layout.note);
+  if (options.frames !== undefined) refuseGate(layout.calls, 'one of videos');
+  else if (contextWidth === 0) refuseGate(layout.calls, 'one without');
   const rows = withUsedDraws(compiled.rows, compiled.noiseUsed);
   const placed = withForecasts({ ...compiled, rows }, layout.calls);
   const guide = withAverage(guidanceOfCalls(options, compiled.timesteps), placed);
+  requireGuided(placed.calls, guide, options);
   return { table: attachPrograms(placed.rows, placed.calls, guide), compiled };
 }
 

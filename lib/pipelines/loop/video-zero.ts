@@ -1,5 +1,6 @@
 import { attachPrograms, type Layout, SettingsPolicy, withForecasts } from '../../deepcache/index.js';
 import { DeepCacheError } from '../../errors.js';
+import { refuseGate } from '../../guidance/gated.js';
 import type { HistorySlots } from '../../native/types.js';
 import type { CompiledSchedule, NoiseLevel, Scheduler } from '../../schedulers/index.js';
 import { inSlices, mapParts } from '../../slices.js';
@@ -129,7 +130,9 @@ export function layoutOfLoops(
   { cache = false }: Pick<RunOptions, 'cache'>,
   branches: number,
 ): Layout {
-  return new SettingsPolicy(cache).layout({ timesteps, schedulerTimesteps: timesteps, branches });
+  const layout = new SettingsPolicy(cache).layout({ timesteps, schedulerTimesteps: timesteps, branches });
+  refuseGate(layout.calls, 'one of videos');
+  return layout;
 }
 
 /** Part of the schedule as a run of its own, and the schedule's draws that it makes. */

@@ -73,11 +73,18 @@ function guidanceOptions(golden: GoldenCase): Partial<GenerateOptions> {
   };
 }
 
-/** The reference's helper, with its own way of counting; false without one. */
+/** The reference's helper, with its own way of counting, and its gate; false without either. */
 export function helperCache(golden: GoldenCase): CacheSettings | false {
   const helper = golden.field<{ cache_interval: number; cache_branch_id: number }>('deepcache');
-  if (!helper) return false;
-  return { interval: helper.cache_interval, branch: helper.cache_branch_id, counter: 'helper' };
+  const gate = golden.field<Record<string, number>>('tgate');
+  if (!helper && !gate) return false;
+  const settings = Object.entries(gate ?? {}).map(([name, value]) => [camelCase(name), value]);
+  return {
+    ...(helper
+      ? { interval: helper.cache_interval, branch: helper.cache_branch_id, counter: 'helper' }
+      : { interval: 1, branch: 0 }),
+    ...Object.fromEntries(settings),
+  };
 }
 
 export function camelCase(name: string): string {

@@ -14,7 +14,7 @@ import { compareNoise, compareRun, type RecordedRun, recordRun } from './pipelin
 import { compareCalls } from './unet-calls.js';
 
 /** Fields of cases that use what no pipeline here has. */
-const UNSUPPORTED = ['sag', 'tgate'];
+const UNSUPPORTED = ['sag'];
 
 /** A whole denoising loop of a diffusers pipeline, with or without the DeepCache helper. */
 export async function checkPipeline(golden: GoldenCase, findings: Findings, models: Models): Promise<void> {
