@@ -36,7 +36,7 @@ function under(
 ) {
   const all = scheduler(options, full, retrieve);
   for (const one of jobs) all.submit(one);
-  const begun = all.begin(0);
+  const begun = [...all.begin(0)];
   for (const one of begun) all.enter(one);
   return { all, begun };
 }
@@ -194,11 +194,11 @@ describe('places', () => {
     const { all } = under(long, { places: 4 });
     const other = job('FFFF', { client: 'b' });
     all.submit(other);
-    expect(all.begin(0)).toEqual([other]);
+    expect([...all.begin(0)]).toEqual([other]);
     const short = job('F', { client: 'a' });
     all.end(other.id);
     all.submit(short);
-    expect(all.begin(0)).toEqual([short]);
+    expect([...all.begin(0)]).toEqual([short]);
   });
 
   test('one without room is passed by until it is due', () => {
@@ -206,10 +206,10 @@ describe('places', () => {
     const [stuck, free, late] = [job('F'), job('FF'), job('FF')];
     for (const one of [stuck, free]) all.submit(one);
     const fits = (one: PlannedJob) => one !== stuck;
-    expect(all.begin(0, fits)).toEqual([free]);
+    expect([...all.begin(0, fits)]).toEqual([free]);
     all.submit(late);
-    expect(all.begin(81, fits)).toEqual([]);
-    expect(all.begin(81)).toEqual([stuck, late]);
+    expect([...all.begin(81, fits)]).toEqual([]);
+    expect([...all.begin(81)]).toEqual([stuck, late]);
   });
 
   test('serial takes them as they came, batched those that make the same calls', () => {
@@ -218,23 +218,23 @@ describe('places', () => {
     expect(begin(jobs, { policy: 'batched' })).toEqual([0, 2]);
     const { all, begun } = under(jobs, { policy: 'batched' });
     all.end((begun[0] as PlannedJob).id);
-    expect(all.begin(0)).toEqual([]);
+    expect([...all.begin(0)]).toEqual([]);
     all.end((begun[1] as PlannedJob).id);
-    expect(all.begin(0)).toEqual([jobs[1]]);
+    expect([...all.begin(0)]).toEqual([jobs[1]]);
   });
 
   test('a job that is withdrawn never begins', () => {
     const all = scheduler();
     const one = job('F');
     all.submit(one);
-    expect([all.withdraw(one.id), all.withdraw(one.id), all.begin(0)]).toEqual([one, undefined, []]);
+    expect([all.withdraw(one.id), all.withdraw(one.id), [...all.begin(0)]]).toEqual([one, undefined, []]);
   });
 
   test('the outlook is the time of all that goes before', () => {
     const all = scheduler({ places: 1 });
     const [first, second, third] = [job('FF'), job('FF'), job('F')];
     for (const one of [first, second, third]) all.submit(one);
-    all.begin(0);
+    [...all.begin(0)];
     expect([third, first, second].map(({ id }) => all.outlook(id, all.order(0)))).toEqual([10, 30, 50]);
     expect(all.outlook('nobody', [])).toBeUndefined();
     expect(new Scheduler(new Costs()).outlook(first.id, [])).toBeUndefined();

@@ -46,11 +46,9 @@ export class ModelPool {
     );
   }
 
-  /** Whether a model is loaded, or may be. */
+  /** Whether a job may use a model besides those that are in use: others can go for it. */
   hasRoom(name: string): boolean {
-    if (this.named(name).isLoaded) return true;
-    const held = this.list.filter((model) => model.isLoaded || this.#users.has(model));
-    return held.length < this.#most || held.some((model) => !this.#users.has(model));
+    return this.#users.has(this.named(name)) || this.#users.size < this.#most;
   }
 
   /** A job begins that uses it. */

@@ -65,16 +65,16 @@ export class Scheduler<Job extends PlannedJob> {
   }
 
   /**
-   * The jobs that begin now: they have a place from here on.
+   * The jobs that begin now: they have a place from the moment on when they come, and `fits` is asked after it.
    *
    * @param fits whether there is room for a job besides. One that has none is passed by for some time: then nobody begins
    * before it does.
    */
-  begin(now: number, fits: (job: Job) => boolean = () => true): Job[] {
+  *begin(now: number, fits: (job: Job) => boolean = () => true): Generator<Job, void, void> {
     const begun: Job[] = [];
     // Those that are to end together begin together.
-    if (this.#policy === 'batched' && this.#under.size > 0) return begun;
-    if (this.#queue.size === 0 || this.#under.size >= this.#places) return begun;
+    if (this.#policy === 'batched' && this.#under.size > 0) return;
+    if (this.#queue.size === 0 || this.#under.size >= this.#places) return;
     for (const job of this.order(now)) {
       if (this.#under.size >= this.#places) break;
       if (!fits(job)) {
@@ -85,8 +85,8 @@ export class Scheduler<Job extends PlannedJob> {
       this.#queue.delete(job.id);
       this.#under.set(job.id, job);
       begun.push(job);
+      yield job;
     }
-    return begun;
   }
 
   /** A job that began is ready for U-Net calls. */
