@@ -18,6 +18,7 @@ const NAMES: Readonly<Record<Policy, string>> = {
 };
 const LOADS = [0.5, 0.8, 0.95];
 const SEED = 7;
+const OVERLOAD = 2;
 
 const given = process.argv.slice(2);
 const count = Number(given.find((text) => /^\d+$/.test(text)) ?? 2000);
@@ -66,21 +67,29 @@ function report(device: Device, mix: Mix, arrivals: Arrivals): void {
       console.log(`| ${load} | ${NAMES[policy]} | ${cells.join(' | ')} |`);
     }
   }
-  console.log('\nAll jobs at once:\n');
-  console.log('| policy | jobs a second | against one after the other | samples of a full pass |');
-  console.log('|---|---|---|---|');
-  const flood = makeTrace(mix, 'poisson', Math.min(count, 400), 1e-6, SEED);
-  const rates = POLICIES.map((policy) => {
-    const { makespan, fullSamples } = simulate(device, flood, policy);
-    return { policy, fullSamples, rate: (1000 * flood.length) / makespan };
-  });
-  const serial = rates[0]?.rate as number;
-  for (const { policy, rate, fullSamples } of rates)
-    console.log(
-      `| ${NAMES[policy]} | ${rate.toFixed(2)} | ${(rate / serial).toFixed(2)}x | ${fullSamples.toFixed(1)} |`,
-    );
-  const [joined, aligned] = [rates[2]?.rate as number, rates[3]?.rate as number];
-  console.log(`\nPhase alignment: ${(100 * (aligned / joined - 1)).toFixed(1)} % more jobs a second.\n`);
+  capacity(device, mix, lone);
+}
+
+/** What the device does when more jobs come than it can do: they join at all moments. */
+function capacity(device: Device, mix: Mix, lone: number): void {
+  console.log(`\nJobs a second when ${OVERLOAD} times as many come as one after the other can be done:\n`);
+  console.log('| places | policy | jobs a second | against one after the other | samples of a full pass |');
+  console.log('|---|---|---|---|---|');
+  const trace = makeTrace(mix, 'poisson', Math.min(count, 400), lone / OVERLOAD, SEED);
+  const serial = (1000 * trace.length) / simulate(device, trace, 'serial').makespan;
+  const gains: string[] = [];
+  for (const places of [4, 16]) {
+    const rates = POLICIES.map((policy) => {
+      const { makespan, fullSamples } = simulate(device, trace, policy, places);
+      const rate = (1000 * trace.length) / makespan;
+      const cells = [places, NAMES[policy], rate.toFixed(2), `${(rate / serial).toFixed(2)}x`];
+      console.log(`| ${cells.join(' | ')} | ${fullSamples.toFixed(1)} |`);
+      return rate;
+    });
+    const [joined, aligned] = [rates[2] as number, rates[3] as number];
+    gains.push(`${(100 * (aligned / joined - 1)).toFixed(1)} % with ${places} places`);
+  }
+  console.log(`\nPhase alignment makes more jobs a second: ${gains.join(', ')}.\n`);
 }
 
 function meanLone(device: Device, trace: Trace): number {
