@@ -44,6 +44,11 @@ test.each(table)('a session is the step table of $scheduler with $cache', async 
   expect(cost).toBeCloseTo(fullCalls + retrieveCalls * (shares[cache.branch ?? 0] as number), 9);
 });
 
+test('forecast features are refused, not left out', async () => {
+  const policy = policyOfCache({ interval: 3, featureDamping: 0.5 }, 'cache');
+  await expect(runPolicy(pipe, OPTIONS, policy, shares)).rejects.toThrow('featureDamping');
+});
+
 test.each(policiesOf('all'))('$name runs', async (policy) => {
   const run: GenerateOptions = { ...OPTIONS, steps: policy.steps(9), scheduler: 'DDIM' };
   const { latents, cost } = await runPolicy(pipe, run, policy, shares);

@@ -17,7 +17,15 @@ function laidOut(policy: CachePolicy, { timesteps, levels, shares }: LabRun): De
   const full: { index: number; noise: Float32Array }[] = [];
   return async (call) => {
     const plan = calls[call.index] as CallPlan;
-    if (plan.kind === 'retrieve') return (await call.retrieve(plan.branch)).guided;
+    if (plan.kind === 'retrieve') {
+      // A session's calls keep one feature of a branch, where a step table's rows keep two.
+      if (plan.gamma || plan.damping)
+        throw invalidArgument(
+          'cache.featureDamping',
+          'is not for the laboratory: measure it without policies',
+        );
+      return (await call.retrieve(plan.branch)).guided;
+    }
     if (plan.kind === 'full') {
       const { guided } = await call.full();
       full.push({ index: call.index, noise: call.toNoise(guided) });
