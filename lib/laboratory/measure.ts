@@ -94,11 +94,12 @@ export async function measurePolicies(
     let reference: PolicyRun | undefined;
     const entries: Entry[] = [];
     for (const [i, policy] of all.entries()) {
-      options.signal?.throwIfAborted();
-      if (stop?.aborted) break;
       const key = `${picture}: ${policy.name}`;
       let entry = journal?.get(key);
       if (!entry) {
+        options.signal?.throwIfAborted();
+        // What is known already counts all the same.
+        if (stop?.aborted) break;
         const { name } = policy;
         await onProgress?.({
           picture,
