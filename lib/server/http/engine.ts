@@ -18,6 +18,10 @@ export interface Load {
   readonly running: number;
   /** Estimated time until all of them are done. */
   readonly secondsLeft?: number | undefined;
+  /** Passes of U-Nets so far, and samples in them: their ratio is the size of a batch. */
+  readonly passes?: number | undefined;
+  /** See `passes`. */
+  readonly samples?: number | undefined;
 }
 
 /** What makes the pictures behind the server: an engine of this process, or another place with the same manners. */

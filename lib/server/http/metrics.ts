@@ -57,6 +57,16 @@ export class Metrics {
           this.set(value());
         },
       });
+    const total = (name: string, help: string, value: () => number | undefined) =>
+      new Counter({
+        ...{ name, help, registers },
+        collect() {
+          this.reset();
+          this.inc(value() ?? 0);
+        },
+      });
+    total('deepcache_unet_passes_total', 'Passes of U-Nets', () => engine.stats().passes);
+    total('deepcache_unet_samples_total', 'Samples in the passes of U-Nets', () => engine.stats().samples);
     gauge('deepcache_queue_length', 'Jobs that wait', () => engine.stats().queued);
     gauge('deepcache_running', 'Jobs that run', () => engine.stats().running);
   }

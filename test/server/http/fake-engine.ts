@@ -103,7 +103,7 @@ export class FakeEngine implements Engine {
 
   stats() {
     const count = (wanted: JobState) => this.jobs.filter(({ state }) => state === wanted).length;
-    return { queued: count('queued'), running: count('running'), secondsLeft: 12 };
+    return { queued: count('queued'), running: count('running'), secondsLeft: 12, passes: 4, samples: 10 };
   }
 
   async close({ finish }: { finish: boolean }): Promise<void> {

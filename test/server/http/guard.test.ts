@@ -138,6 +138,8 @@ describe('what is there besides', () => {
     const text = await (await fetch(`${base}/metrics`)).text();
     expect(text).toContain('deepcache_jobs_total{model="two",task="text-to-image",state="done"} 1');
     expect(text).toContain('deepcache_queue_length 0');
+    expect(text).toContain('deepcache_unet_passes_total 4');
+    expect(text).toContain('deepcache_unet_samples_total 10');
     expect(text).toContain('deepcache_phase_seconds_sum{model="two",phase="denoise"} 1');
     expect(text).toMatch(
       /deepcache_http_seconds_count\{method="POST",route="\/v1\/images\/generations",status="2xx"\} 1/,
