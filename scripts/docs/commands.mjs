@@ -17,7 +17,10 @@ const PLACEHOLDERS = [
 const LIGHTER = [
   [/^npx deepcache generate .*/, '$& --steps 4'],
   [/^npx deepcache compare .*/, '$& --steps 10'],
-  [/^npx deepcache quality (?!--model|--policies)(.*)/, 'npx deepcache quality $1 --captions 1 --steps 10 --repeats 1'],
+  [
+    /^npx deepcache quality (?!--model|--policies)(.*)/,
+    'npx deepcache quality $1 --captions 1 --steps 10 --repeats 1',
+  ],
   [/^npx deepcache quality --policies .*/, '$& --captions 1 --steps 10'],
   [/^npx deepcache quality --model (\S+)$/, '$& --prompt "a dog" -c fast'],
   [/^npx deepcache (quality|tune) --model .*/, '$& --steps 10'],
