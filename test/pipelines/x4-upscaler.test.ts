@@ -160,7 +160,7 @@ describe('a run', () => {
     await images[0]?.save(file);
     const settings = await readSettings(file);
     expect(settings.fields).toMatchObject({ 'Noise level': '33', Size: '64x32' });
-    expect(() => repeatOptions(settings)).toThrow(/cannot be repeated from a picture alone/);
+    expect(repeatOptions(settings).options).toMatchObject({ noiseLevel: 33 });
   });
 });
 
