@@ -160,8 +160,8 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
       let unetBytes = need.unet;
       const ofNets = { ...size, imageTokens: [], blockFeatures: 0, freeU: false, ...COMPUTES };
       for (const net of nets) unetBytes += await net.runBytes(ofNets, { signal });
-      const used = await UsedPictures.of(options, signal);
       let prepared: PreparedRun;
+      let used: UsedPictures;
       return {
         memory: { ...need, unet: unetBytes, pictures: kind.bytes(inputs, options) },
         embeddings: prompts.embeddings,
@@ -175,6 +175,8 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
         }),
         async condition() {
           prepared = await kind.prepare(inputs, options, note);
+          // It unpacks them, which comes behind the look at the memory.
+          used = await UsedPictures.of(options, signal);
           const conditions = {
             ...(await prompts.encode()),
             ...(await pictures.encode({

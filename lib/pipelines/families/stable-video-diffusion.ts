@@ -73,11 +73,12 @@ const family: Family<VideoOptions, VideoRunOptions, VideoParts, LoadedImages> = 
     const { vae, imageEncoder } = parts;
     const { width, height, latent, decodeChunkSize: chunk, signal } = options;
     const pictures = pictureBytes(inputs, width, height);
-    const used = await UsedPictures.of(options as Pick<OptionsOf<'svd'>, 'image'>, signal);
+    let used: UsedPictures;
     return {
       memory: { ...(await needOf(run)), pictures },
       // diffusers' order: the picture's noise, the latents, then the sampler's.
       async condition(noise) {
+        used = await UsedPictures.of(options as Pick<OptionsOf<'svd'>, 'image'>, signal);
         const conditions = await conditionVideo(
           { vae, imageEncoder },
           {

@@ -88,9 +88,9 @@ export function inpainting(strength: number): RunKind<InpaintOptions, InpaintInp
       const { width, height, batch, signal } = options;
       checkImageCount('image', inputs.image, batch);
       checkImageCount('maskImage', inputs.mask, batch);
-      noteMask(inputs, note);
       const area = await areaOf(inputs, options);
       if (!area) noteSize('image', inputs.image, options, note);
+      noteMask(inputs, note);
       const shown = area?.pictures ?? inputs;
       const image = await toRgb('image', shown.image, width, height, signal);
       const mask = await toMask('maskImage', shown.mask, width, height, signal);
