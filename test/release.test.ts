@@ -54,9 +54,16 @@ describe('what is packed', () => {
     const { scripts, dependencies, ...file } = JSON.parse(readFileSync('package.json', 'utf8'));
     for (const name of ['install', 'preinstall', 'postinstall']) expect(scripts).not.toHaveProperty(name);
     expect(Object.keys(dependencies)).toEqual([
+      '@fastify/cors',
+      '@fastify/multipart',
+      '@fastify/rate-limit',
+      '@fastify/swagger',
       '@huggingface/hub',
+      '@sinclair/typebox',
       'commander',
+      'fastify',
       'node-gyp-build',
+      'prom-client',
       'sharp',
       'yaml',
     ]);
