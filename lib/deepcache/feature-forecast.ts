@@ -26,12 +26,22 @@ export function featureLineFactor(
   last: number,
   before: number | undefined,
 ): number {
-  if (before === undefined) return 0;
   const phi = (i: number) => {
     const { sqrtAlpha, sigma } = levels[i] as NoiseLevel;
     return Math.atan2(sigma, sqrtAlpha);
   };
-  const factor = (phi(call) - phi(last)) / (phi(last) - phi(before));
-  // Calls of one level have no line through them.
-  return Number.isFinite(factor) ? factor : 0;
+  return stepAlong(phi, call, last, before);
+}
+
+/** How far a call lies behind the last full one, in steps from the one before to that, by a coordinate of calls. */
+export function stepAlong(
+  coordinate: (call: number) => number,
+  call: number,
+  last: number,
+  before: number | undefined,
+): number {
+  if (before === undefined) return 0;
+  const step = (coordinate(call) - coordinate(last)) / (coordinate(last) - coordinate(before));
+  // A call of pure noise may be infinitely far away; calls of one level have no line through them.
+  return Number.isFinite(step) ? step : 0;
 }

@@ -2,7 +2,7 @@ import { DeepCacheError, invalidArgument } from '../errors.js';
 import type { CompiledRow, CompiledSchedule, NoiseLevel } from '../schedulers/compiled.js';
 import { assign, combine, type Linear, slot } from '../schedulers/linear.js';
 import { type Assignment, type PerSample, type Slot, TABLE_LIMITS, type Term } from '../schedulers/table.js';
-import { withFeatureForecasts } from './feature-forecast.js';
+import { stepAlong, withFeatureForecasts } from './feature-forecast.js';
 import type { CallPlan, PlacedCall, PredictedCall } from './policy.js';
 
 /** The predicted noise of two full calls, by turns. */
@@ -62,14 +62,11 @@ export function lineFactor(
   last: number,
   before: number | undefined,
 ): number {
-  if (before === undefined) return 0;
   const lambda = (i: number) => {
     const { sqrtAlpha, sigma } = levels[i] as NoiseLevel;
     return Math.log(sqrtAlpha / sigma);
   };
-  const factor = (lambda(call) - lambda(last)) / (lambda(last) - lambda(before));
-  // A call of pure noise is infinitely far away; calls of one level have no line through them.
-  return Number.isFinite(factor) ? factor : 0;
+  return stepAlong(lambda, call, last, before);
 }
 
 /** For each forecast call the last full one and the one before, as far as there are such; nothing for other calls. */
