@@ -64,9 +64,9 @@ class Exchange {
     }
     if (forecasts) {
       for (const int branch : own_.features()) bring({PortKind::kept_feature, branch});
-      bring_gamma();
+      bring_step(PortKind::feature_gamma, own_.shape().batch);
     }
-    bring_time();
+    bring_step(PortKind::time, own_.shape().time_rows);
   }
 
   void scatter(const ProgramKey& key) const {
@@ -86,23 +86,15 @@ class Exchange {
   void bring(Port port) const { of_pass(port).copy(at_, of_own(port), first_, count_); }
   void take(Port port) const { of_own(port).copy(first_, of_pass(port), at_, count_); }
 
-  // Time projections: of one row of the table; one for each sample, or one for all.
-  void bring_time() const {
-    const size_t slice = own_.time_slice_bytes(), each = slice / size_t(own_.shape().time_rows);
-    Buffer& to = *pass_.buffers().at(PortKind::time);
-    const Buffer& from = *own_.buffers().at(PortKind::time);
+  // Of one row of the table: a part for each sample, or one for all.
+  void bring_step(Port port, int parts) const {
+    const size_t slice = own_.slice_bytes(port), each = slice / size_t(parts);
+    Buffer& to = *pass_.buffers().at(port);
+    const Buffer& from = *own_.buffers().at(port);
     for (int i = 0; i < count_; ++i) {
-      const int sample = own_.shape().time_rows > 1 ? first_ + i : 0;
-      to.copy(from, each, size_t(at_ + i) * each, size_t(row_) * slice + size_t(sample) * each);
+      const int part = parts > 1 ? first_ + i : 0;
+      to.copy(from, each, size_t(at_ + i) * each, size_t(row_) * slice + size_t(part) * each);
     }
-  }
-
-  // Of one row of the table.
-  void bring_gamma() const {
-    Buffer& to = *pass_.buffers().at(PortKind::feature_gamma);
-    const size_t each = sizeof(float), slice = each * size_t(own_.shape().batch);
-    to.copy(*own_.buffers().at(PortKind::feature_gamma), each * size_t(count_), each * size_t(at_),
-            size_t(row_) * slice + each * size_t(first_));
   }
 
   UnetSession& pass_;

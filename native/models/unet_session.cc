@@ -292,8 +292,8 @@ Buffer* UnetSession::feature(int branch) {
   return found == buffers_.end() ? nullptr : found->second.get();
 }
 
-size_t UnetSession::time_slice_bytes() const {
-  return buffers_.at(PortKind::time)->bytes() / size_t(steps_);
+size_t UnetSession::slice_bytes(Port stepped) const {
+  return buffers_.at(stepped)->bytes() / size_t(steps_);
 }
 
 size_t UnetSession::buffer_bytes() const {

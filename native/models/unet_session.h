@@ -50,8 +50,8 @@ class UnetSession : public EngineSession {
   Buffer& sample() { return *buffers_.at(PortKind::sample); }
   Buffer& out() { return *buffers_.at(PortKind::out); }
   Buffer* feature(int branch);
-  // Of the time buffer: bytes of a step, which has shape().time_rows rows.
-  size_t time_slice_bytes() const;
+  // Bytes of a step, of a buffer that has values for each: of time, shape().time_rows rows.
+  size_t slice_bytes(Port stepped) const;
   size_t buffer_bytes() const override;
   bool uses(const Model& network) const override;
 
