@@ -59,14 +59,7 @@ double relative_l2(const std::vector<float>& a, const std::vector<float>& b) {
 
 std::vector<float> forward(Unet& unet, const std::vector<float>& sample, int first, int batch) {
   static const auto context = values("context", {2, 3, 12});
-  UnetForward request;
-  request.batch = batch;
-  request.height = request.width = 8;
-  request.sample = sample.data() + first * 4 * 64;
-  request.timesteps = {500};
-  request.conditions.context = context.data() + first * 36;
-  request.conditions.context_length = 3;
-  return unet.forward(request, nullptr, nullptr);
+  return unet.forward(tiny_pass(sample, context, first, batch), nullptr, nullptr);
 }
 
 std::unique_ptr<Unet> unet_on(std::shared_ptr<Backend> backend) {

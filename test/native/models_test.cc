@@ -140,13 +140,7 @@ TEST(unet_takes_an_embedded_guidance_scale) {
   const auto sample = values("sample", {2, 4, 8, 8}), context = values("context", {2, 3, 12});
   const auto cond = values("cond", {2, 8});
   const auto forward = [&](int first, int batch, const float* given) {
-    UnetForward request;
-    request.batch = batch;
-    request.height = request.width = 8;
-    request.sample = sample.data() + first * 4 * 64;
-    request.timesteps = {500};
-    request.conditions.context = context.data() + first * 36;
-    request.conditions.context_length = 3;
+    UnetForward request = tiny_pass(sample, context, first, batch);
     request.conditions.timestep_cond = given;
     return unet->forward(request, nullptr, nullptr);
   };

@@ -49,4 +49,17 @@ inline std::vector<float> values(const std::string& name, std::vector<int64_t> s
   return out;
 }
 
+// A pass of the tiny U-Net over `batch` samples of 8x8 from the first on, with three tokens each.
+inline UnetForward tiny_pass(const std::vector<float>& sample, const std::vector<float>& context,
+                             int first, int batch) {
+  UnetForward out;
+  out.batch = batch;
+  out.height = out.width = 8;
+  out.sample = sample.data() + first * 4 * 64;
+  out.timesteps = {500};
+  out.conditions.context = context.data() + first * 36;
+  out.conditions.context_length = 3;
+  return out;
+}
+
 }  // namespace deepcache::test
