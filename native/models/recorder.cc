@@ -226,7 +226,6 @@ Tensor Recorder::concat(Tensor x, Tensor x2) {
   return op.y;
 }
 
-// Tokens of a sample lie behind each other: as channels of one row they are joined like any.
 Tensor Recorder::mean_of_parts(Tensor x, int parts) {
   const Shape part{x.shape.n / parts, x.shape.h, x.shape.w, x.shape.c};
   // Parts are frames of a video, each a window of its own.
@@ -249,6 +248,7 @@ Tensor Recorder::mean_of_parts(Tensor x, int parts) {
   return sum;
 }
 
+// Tokens of a sample lie behind each other: as channels of one row they are joined like any.
 Tensor Recorder::token_concat(Tensor x, Tensor x2) {
   const int channels = x.shape.c;
   const auto as_row = [](Tensor t) {
