@@ -1,6 +1,6 @@
 import { DeepCacheError } from '../errors.js';
 import { hashOf } from '../images/hash.js';
-import { type ImageInput, type ImageSource, isImagePath, loadImages } from '../images/input.js';
+import { type ImageInput, type ImageSource, isImagePath, loadPicture } from '../images/input.js';
 import type { SettingsFields } from '../pipelines/outputs/settings.js';
 import type { Tensor } from '../tensor.js';
 
@@ -89,10 +89,7 @@ async function usesOf(given: Given, signal: AbortSignal | undefined): Promise<Us
     return uses;
   }
   if (Array.isArray((given as Partial<Tensor>).shape)) return {};
-  const loaded = await loadImages('image', given as ImageSource, 3, signal);
-  const picture = 'images' in loaded ? loaded.images[0] : undefined;
-  if (!picture) return {};
-  const hash = await hashOf(await picture.read(signal), signal);
+  const hash = await hashOf(await loadPicture('image', given as ImageSource, signal), signal);
   return { ...(isImagePath(given) && { file: given }), hash };
 }
 
