@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { invalidArgument } from '../errors.js';
 import { show } from '../messages.js';
-import type { JobRequest, Task } from '../server/engine/job.js';
+import { type JobRequest, taskOf } from '../server/engine/job.js';
 import type { Line } from './lines.js';
 
 /** What a line asks for. */
@@ -43,11 +43,6 @@ function valuesOf({ text }: Line): Record<string, unknown> {
   } catch (error) {
     throw invalidArgument('jobs', `is no JSON object: ${(error as Error).message}`);
   }
-}
-
-function taskOf({ image, maskImage }: Readonly<Record<string, unknown>>): Task {
-  if (maskImage !== undefined) return 'inpaint';
-  return image === undefined ? 'text-to-image' : 'image-to-image';
 }
 
 function keyOf(value: object): string {

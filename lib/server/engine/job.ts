@@ -7,6 +7,12 @@ export const TASKS = ['text-to-image', 'image-to-image', 'inpaint'] as const;
 /** What a job makes pictures from: nothing but a text, a picture, or a picture and a mask. */
 export type Task = (typeof TASKS)[number];
 
+/** What options are for, by the pictures in them. */
+export function taskOf({ image, maskImage }: Readonly<Record<string, unknown>>): Task {
+  if (maskImage !== undefined) return 'inpaint';
+  return image === undefined ? 'text-to-image' : 'image-to-image';
+}
+
 /** Pictures that somebody wants. */
 export interface JobRequest {
   /** A name that the engine was given. */

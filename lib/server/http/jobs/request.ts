@@ -1,5 +1,6 @@
 import { invalidArgument } from '../../../errors.js';
 import type { RawImage } from '../../../images/input.js';
+import { taskOf } from '../../engine/job.js';
 import type { JobRequest } from '../engine.js';
 import { checkPrompt, checkSizes, type Limits } from '../limits.js';
 import { checkPicture, pictureOfText } from '../pictures.js';
@@ -40,16 +41,17 @@ export async function toRequest(wanted: Wanted, limits: Limits, signal?: AbortSi
   // Without a size of its own the result has the picture's.
   if (image) checkSizes({ width: image.width, height: image.height, ...options }, limits);
   const bytes = (image?.bytes ?? 0) + (mask?.bytes ?? 0);
+  const whole = {
+    ...seedsOf(options),
+    ...(image && { image: image.source }),
+    ...(mask && { maskImage: mask.source }),
+  };
   return {
     bytes,
     request: {
       model,
-      task: mask ? 'inpaint' : image ? 'image-to-image' : 'text-to-image',
-      options: {
-        ...seedsOf(options),
-        ...(image && { image: image.source }),
-        ...(mask && { maskImage: mask.source }),
-      },
+      task: taskOf(whole),
+      options: whole,
       ...(priority !== undefined && { priority }),
       ...(deadline !== undefined && { deadline }),
       ...(previewEvery !== undefined && { previewEvery }),
