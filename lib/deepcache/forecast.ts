@@ -1,5 +1,6 @@
 import { DeepCacheError, invalidArgument } from '../errors.js';
 import type { CompiledRow, CompiledSchedule, NoiseLevel } from '../schedulers/compiled.js';
+import { freeSlots } from '../schedulers/free-slots.js';
 import { assign, combine, type Linear, slot } from '../schedulers/linear.js';
 import { type Assignment, type PerSample, type Slot, TABLE_LIMITS, type Term } from '../schedulers/table.js';
 import { stepAlong, withFeatureForecasts } from './feature-forecast.js';
@@ -29,7 +30,7 @@ export function withForecasts(
   if (!calls.some(({ kind }) => kind === 'forecast')) return { rows, calls: calls as PlacedCall[] };
   const sources = forecastSources(calls);
   const needed = new Set(sources.flat());
-  const slots = freeSlots(rows);
+  const slots = slotsFor(rows);
   // Rows that keep something write by turns, so that the last two are there.
   const slotOf = new Map([...needed].sort((a, b) => a - b).map((row, i) => [row, slots[i % KEPT] as Slot]));
   return {
@@ -82,12 +83,8 @@ function forecastSources(calls: readonly CallPlan[]): number[][] {
 }
 
 /** Two slots that no row of the sampler names. */
-function freeSlots(rows: readonly CompiledRow[]): Slot[] {
-  const used = new Set<Slot>();
-  for (const { assign: assignments } of rows)
-    for (const { to, terms } of assignments)
-      for (const name of [to, ...terms.map((term) => term.slot)]) used.add(name);
-  const free = TABLE_LIMITS.slots.filter((name) => /^s\d$/.test(name) && !used.has(name)).slice(-KEPT);
+function slotsFor(rows: readonly CompiledRow[]): Slot[] {
+  const free = freeSlots(rows).slice(-KEPT);
   if (free.length < KEPT || rows.some((row) => row.assign.length >= TABLE_LIMITS.assignments)) {
     throw new DeepCacheError(
       'ERR_DEEPCACHE_UNSUPPORTED',

@@ -2,7 +2,8 @@ import { DeepCacheError, invalidArgument } from '../errors.js';
 import { show } from '../messages.js';
 import { checkNames } from '../names.js';
 import type { CompiledRow } from '../schedulers/compiled.js';
-import { type GuidanceRule, type HistorySlot, TABLE_LIMITS, type Term } from '../schedulers/table.js';
+import { freeSlots } from '../schedulers/free-slots.js';
+import type { GuidanceRule, HistorySlot, Term } from '../schedulers/table.js';
 
 /** What guiders take, in diffusers' names. Each takes `useOriginalFormulation`, `start` and `stop`. */
 export interface GuiderOptions {
@@ -178,12 +179,8 @@ export function guide(
  * @throws DeepCacheError ERR_DEEPCACHE_UNSUPPORTED for a sampler that leaves none.
  */
 export function freeSlot(rows: readonly Pick<CompiledRow, 'assign'>[], others: readonly Term[]): HistorySlot {
-  const used = new Set<string>(others.map(({ slot }) => slot));
-  for (const { assign } of rows)
-    for (const { to, terms } of assign)
-      for (const name of [to, ...terms.map(({ slot }) => slot)]) used.add(name);
-  const free = TABLE_LIMITS.slots.find((name) => /^s\d$/.test(name) && !used.has(name));
-  if (free) return free as HistorySlot;
+  const [free] = freeSlots(rows, others);
+  if (free) return free;
   throw new DeepCacheError(
     'ERR_DEEPCACHE_UNSUPPORTED',
     'guiderOptions.adaptiveProjectedGuidanceMomentum: this sampler needs all memory of a step',

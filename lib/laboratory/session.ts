@@ -4,8 +4,9 @@ import type { HistorySlots, NativeUnet, UnetConditions } from '../native/types.j
 import type { Start } from '../pipelines/family.js';
 import type { RanCall } from '../pipelines/loop/calls.js';
 import type { LoopResult, RunPlan } from '../pipelines/loop/plan.js';
-import type { Guidance, NoiseLevel, Scheduler, Slot, StepRow } from '../schedulers/index.js';
-import { TABLE_LIMITS } from '../schedulers/table.js';
+import { freeSlots } from '../schedulers/free-slots.js';
+import type { Guidance, NoiseLevel, Scheduler, StepRow } from '../schedulers/index.js';
+import type { HistorySlot } from '../schedulers/table.js';
 import type { Decider, LabCall, LabHalves, LabOutput, LabPolicy } from './policy.js';
 import { mix } from './vectors.js';
 
@@ -39,7 +40,7 @@ export class Session {
   #latents: Float32Array;
   readonly #calls: RanCall[] = [];
   /** A history slot that the sampler does not use, by way of which a row gets its model output. */
-  readonly #free: Exclude<keyof HistorySlots, undefined>;
+  readonly #free: HistorySlot;
 
   /** @throws DeepCacheError ERR_DEEPCACHE_UNSUPPORTED for what only a step table can run. */
   constructor(private readonly run: SessionRun) {
@@ -57,14 +58,9 @@ export class Session {
           : `runs with ${foreign[0]?.[0]}`;
       throw unsupported(what);
     }
-    const used = new Set<Slot>(
-      plan.table.rows.flatMap(({ assign }) =>
-        assign.flatMap(({ to, terms }) => [to, ...terms.map(({ slot }) => slot)]),
-      ),
-    );
-    const free = TABLE_LIMITS.slots.filter((name) => /^s\d$/.test(name) && !used.has(name)).at(-1);
+    const free = freeSlots(plan.table.rows).at(-1);
     if (free === undefined) throw unsupported('samplers that need all memory of a step');
-    this.#free = free as keyof HistorySlots;
+    this.#free = free;
     this.#latents = latents;
   }
 
@@ -178,7 +174,7 @@ export class Session {
 /** u + scale (c - u), as the native loop has it. */
 function withGuidance(u: Float32Array, c: Float32Array, guidance: Guidance | undefined): Float32Array {
   if (!guidance) return c;
-  if (one(guidance.rescale) !== 0 || guidance.third !== undefined)
+  if (one(guidance.rescale) !== 0 || guidance.third !== undefined || guidance.rule !== undefined)
     throw unsupported('guidance other than plain');
   const scale = one(guidance.scale);
   return u.map((value, i) => value + scale * ((c[i] as number) - value));

@@ -1,0 +1,17 @@
+import { type HistorySlot, type StepRow, TABLE_LIMITS, type Term } from './table.js';
+
+/**
+ * History slots that a sampler leaves to others: no assignment of its rows names them, in the order of their numbers.
+ *
+ * @param others sums besides that may read slots.
+ */
+export function freeSlots(
+  rows: readonly Pick<StepRow, 'assign'>[],
+  others: readonly Term[] = [],
+): HistorySlot[] {
+  const used = new Set<string>(others.map(({ slot }) => slot));
+  for (const { assign } of rows)
+    for (const { to, terms } of assign)
+      for (const name of [to, ...terms.map(({ slot }) => slot)]) used.add(name);
+  return TABLE_LIMITS.slots.filter((name): name is HistorySlot => /^s\d$/.test(name) && !used.has(name));
+}
