@@ -2,7 +2,7 @@ import type { LabCall, LabRun } from '../policy.js';
 import { interpolate } from '../vectors.js';
 
 /** Settings of what SADA and ZEUS share; shares of the run's calls are those of 50 steps in their programs. */
-export interface LagrangeSettings {
+export type LagrangeSettings = {
   /** Shares of the run between which calls may be skipped. */
   readonly from: number;
   readonly to: number;
@@ -13,7 +13,7 @@ export interface LagrangeSettings {
   readonly terms: number;
   /** So many calls in a row are skipped at most. */
   readonly maxSkips: number;
-}
+};
 
 /** What a call that is skipped is made of. */
 export type Skip = 'none' | 'step' | 'lagrange';

@@ -1,6 +1,6 @@
 import type { LabCall, PolicyFamily } from '../policy.js';
 import { meanProduct, mix } from '../vectors.js';
-import { LagrangePart } from './lagrange.js';
+import { LagrangePart, type LagrangeSettings } from './lagrange.js';
 
 /** A call that was: the gradient of its input over a step of training. */
 interface Past {
@@ -14,14 +14,7 @@ interface Past {
  * at the extrapolated latents; late in the run they are interpolated. The code's pruning of tokens in the calls that
  * remain is left out: it saves more, and changes more.
  */
-export const SADA: PolicyFamily<{
-  from: number;
-  to: number;
-  lagrangeFrom: number;
-  every: number;
-  terms: number;
-  maxSkips: number;
-}> = {
+export const SADA: PolicyFamily<LagrangeSettings> = {
   name: 'sada',
   reference:
     'Jiang and others: SADA: Stability-guided Adaptive Diffusion Acceleration, ICML 2025 (github.com/Ting-Justin-Jiang/sada-icml), settings of sd_demo.py, without token pruning',
