@@ -44,9 +44,13 @@ test.each(table)('a session is the step table of $scheduler with $cache', async 
   expect(cost).toBeCloseTo(fullCalls + retrieveCalls * (shares[cache.branch ?? 0] as number), 9);
 });
 
-test('forecast features are refused, not left out', async () => {
+test('forecast features, gates and other guiders are refused, not left out', async () => {
   const policy = policyOfCache({ interval: 3, featureDamping: 0.5 }, 'cache');
   await expect(runPolicy(pipe, OPTIONS, policy, shares)).rejects.toThrow('featureDamping');
+  const gated = policyOfCache({ interval: 1, gateStep: 4 }, 'cache');
+  await expect(runPolicy(pipe, OPTIONS, gated, shares)).rejects.toThrow('gateStep');
+  const other = runPolicy(pipe, { ...OPTIONS, guider: 'apg' }, policyOfCache(false, 'cache'), shares);
+  await expect(other).rejects.toThrow('guidance other than plain');
 });
 
 test.each(policiesOf('all'))('$name runs', async (policy) => {

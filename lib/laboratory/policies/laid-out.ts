@@ -1,3 +1,4 @@
+import { hasGate } from '../../deepcache/gate.js';
 import {
   type CacheOptions,
   type CachePolicy,
@@ -14,6 +15,8 @@ const DEEPCACHE = 'Ma, Fang, Wang: DeepCache, CVPR 2024 (arXiv 2312.00858)';
 /** What main's own policies lay out before a run: full, retrieved and forecast calls. */
 function laidOut(policy: CachePolicy, { timesteps, levels, shares }: LabRun): Decider {
   const { calls } = policy.layout({ timesteps, schedulerTimesteps: timesteps, branches: shares.length });
+  if (hasGate(calls))
+    throw invalidArgument('cache.gateStep', 'is not for the laboratory: measure it without policies');
   const full: { index: number; noise: Float32Array }[] = [];
   return async (call) => {
     const plan = calls[call.index] as CallPlan;
