@@ -104,7 +104,8 @@ export interface ResolvedCache {
   note?: string;
 }
 
-const KEYS = [
+/** The fields of settings. */
+export const CACHE_KEYS = [
   'interval',
   'branch',
   'schedule',
@@ -117,7 +118,7 @@ const KEYS = [
   'damping',
   'featureDamping',
   ...GATE_KEYS,
-];
+] as const;
 
 /** Throws for what is neither false nor a preset nor settings, whose fields depend on the run. */
 export function requireCacheOptions(name: string, options: unknown): asserts options is CacheOptions {
@@ -149,7 +150,7 @@ export function resolveCache(options: CacheOptions, calls: number): ResolvedCach
 }
 
 function requireSettings(settings: CacheSettings, calls: number): void {
-  checkNames(settings, KEYS, 'cache.');
+  checkNames(settings, CACHE_KEYS, 'cache.');
   const { branch = 0, schedule = 'uniform', counter = 'calls' } = settings;
   if (!Number.isInteger(branch) || branch < 0) {
     throw invalidArgument('cache.branch', `must be a whole number of at least 0, got ${show(branch)}`);

@@ -19,7 +19,8 @@ export interface FreeU {
 }
 
 const NAMES = ['b1', 'b2', 's1', 's2'] as const;
-const MOST = 100;
+/** The largest factor. */
+export const MOST_FACTOR = 100;
 
 /** @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT naming the factor that is none. */
 export function checkFreeU(name: string, value: unknown): void {
@@ -29,8 +30,11 @@ export function checkFreeU(name: string, value: unknown): void {
   checkNames(value, NAMES, `${name}.`);
   for (const field of NAMES) {
     const factor = (value as Readonly<Record<string, unknown>>)[field];
-    if (typeof factor === 'number' && factor >= 0 && factor <= MOST) continue;
-    throw invalidArgument(`${name}.${field}`, `must be a number from 0 to ${MOST}, got ${show(factor)}`);
+    if (typeof factor === 'number' && factor >= 0 && factor <= MOST_FACTOR) continue;
+    throw invalidArgument(
+      `${name}.${field}`,
+      `must be a number from 0 to ${MOST_FACTOR}, got ${show(factor)}`,
+    );
   }
 }
 

@@ -120,6 +120,9 @@ const LIMITS: { readonly [Name in keyof Numbers]: readonly [number, number] } = 
   alpha: [0, 1000],
 };
 
+/** All fields of options with the least and the most of each number; one is a flag. */
+export const GUIDER_FIELDS = { useOriginalFormulation: undefined, ...LIMITS };
+
 /** @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT for what no guider takes. */
 export function checkGuiderOptions(name: string, value: unknown): void {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {

@@ -99,7 +99,7 @@ const limits: Limits = resolveLimits();
 
 /** Runs a job; it is cancelled with the call. */
 async function make(wanted: Wanted, { engine, signal, onProgress }: Surroundings): Promise<ImageResult> {
-  const { request } = await toRequest(wanted, limits, signal);
+  const { request } = await toRequest(wanted, limits, {}, signal);
   const job = await engine.submit(request);
   const cancel = () => job.cancel();
   signal.addEventListener('abort', cancel, { once: true });

@@ -34,6 +34,8 @@ export interface Option<T = unknown, F extends Family = Family> {
   /** An option that may stand in the place of a required one. */
   readonly instead?: string;
   readonly flag?: Flag;
+  /** Why no request from elsewhere may have it, see {@link whyLocal}; absent: requests may, as far as JSON has a form for it. */
+  readonly local?: string;
 }
 
 /** Keeps the types of an entry. */

@@ -4,6 +4,7 @@ import { invalidArgument } from '../../errors.js';
 import { checkImageInput, type ImageInput } from '../../images/input.js';
 import { show } from '../../messages.js';
 import { BESIDE } from '../families.js';
+import * as json from '../json.js';
 import * as kinds from '../kinds.js';
 import { option } from '../option.js';
 
@@ -22,25 +23,29 @@ export type ControlPreprocess = Preprocessor | 'none' | readonly (Preprocessor |
 const CHANGES: readonly unknown[] = [...PREPROCESSORS, 'none'];
 
 /** A number for all networks, or a list of one each. */
-export const perNetwork = (min: number, max: number) =>
-  kinds.own<PerControlNet>(`number, ${min} to ${max}, or a list`, 'numbers', (name, value) => {
+export const perNetwork = (min: number, max: number) => {
+  const what = `a number from ${min} to ${max}, or a list of them`;
+  const check = (name: string, value: unknown) => {
     const list: readonly unknown[] = Array.isArray(value) ? value : [value];
     const fits = (one: unknown) => typeof one === 'number' && one >= min && one <= max;
     if (list.length > 0 && list.every(fits)) return;
-    throw invalidArgument(
-      name,
-      `must be a number from ${min} to ${max}, or a list of them, got ${show(value)}`,
-    );
-  });
+    throw invalidArgument(name, `must be ${what}, got ${show(value)}`);
+  };
+  const form = json.oneOrList(json.real(min, max));
+  return kinds.own<PerControlNet>(`number, ${min} to ${max}, or a list`, 'numbers', check, form);
+};
 
 /** @param channels that tensors may have. */
-export const picturesOfEach = (channels: readonly number[]) =>
-  kinds.own<ImageInput | readonly ImageInput[]>('picture, or a list', 'text', (name, value) => {
+export const picturesOfEach = (channels: readonly number[]) => {
+  const check = (name: string, value: unknown) => {
     // A list may be of pictures, or of what each network sees: either is looked at one by one.
     for (const one of Array.isArray(value) && value.length > 0 ? value : [value]) {
       checkImageInput(name, one, channels);
     }
-  });
+  };
+  const form = json.oneOrList(json.picture);
+  return kinds.own<ImageInput | readonly ImageInput[]>('picture, or a list', 'text', check, form);
+};
 
 /** Pictures that ControlNets see, and how much these count. */
 export const CONTROL_OPTIONS = {
@@ -60,11 +65,16 @@ export const CONTROL_OPTIONS = {
    * 4 normals, 5 segments, 6 tile, 7 repaint.
    */
   controlMode: option({
-    kind: kinds.own<ControlMode>('whole number from 0, or a list', 'wholes', (name, value) => {
-      const list: readonly unknown[] = Array.isArray(value) ? value.flat() : [value];
-      if (list.every((one) => Number.isInteger(one) && Number(one) >= 0 && Number(one) < 256)) return;
-      throw invalidArgument(name, `must be a whole number from 0, or a list of them, got ${show(value)}`);
-    }),
+    kind: kinds.own<ControlMode>(
+      'whole number from 0, or a list',
+      'wholes',
+      (name, value) => {
+        const list: readonly unknown[] = Array.isArray(value) ? value.flat() : [value];
+        if (list.every((one) => Number.isInteger(one) && Number(one) >= 0 && Number(one) < 256)) return;
+        throw invalidArgument(name, `must be a whole number from 0, or a list of them, got ${show(value)}`);
+      },
+      json.oneOrList(json.oneOrList(json.whole(0, 255))),
+    ),
     families: BESIDE,
     help: 'of a ControlNet-Union the kind of its picture; of several a list',
     needs: { name: 'controlImage', why: 'it is about what that does' },
@@ -83,6 +93,7 @@ export const CONTROL_OPTIONS = {
         if (list.length > 0 && list.every((one) => CHANGES.includes(one))) return;
         throw invalidArgument(name, `must be ${CHANGES.join(', ')}, or a list of them, got ${show(value)}`);
       },
+      json.oneOrList(json.choice([...PREPROCESSORS, 'none'])),
     ),
     families: BESIDE,
     help: 'what is made of the picture before a ControlNet sees it',

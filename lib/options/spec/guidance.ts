@@ -1,9 +1,25 @@
-import { checkFreeU, type FreeU } from '../../guidance/free-u.js';
-import { checkGuiderOptions, GUIDER_NAMES, type GuiderOptions } from '../../guidance/guiders.js';
+import { checkFreeU, type FreeU, MOST_FACTOR } from '../../guidance/free-u.js';
+import {
+  checkGuiderOptions,
+  GUIDER_FIELDS,
+  GUIDER_NAMES,
+  type GuiderOptions,
+} from '../../guidance/guiders.js';
 import { checkLayers } from '../../guidance/perturbed.js';
 import { GUIDED, PROMPTED } from '../families.js';
+import * as json from '../json.js';
 import * as kinds from '../kinds.js';
 import { option } from '../option.js';
+
+const { useOriginalFormulation, ...numbers } = GUIDER_FIELDS;
+const guiderForm = json.object({
+  useOriginalFormulation: json.flag,
+  ...Object.fromEntries(Object.entries(numbers).map(([name, [min, max]]) => [name, json.real(min, max)])),
+});
+const factor = json.real(0, MOST_FACTOR);
+const freeUForm = json.object({ b1: factor, b2: factor, s1: factor, s2: factor }, ['b1', 'b2', 's1', 's2']);
+/** Regular expressions of others could keep the process busy: their signs are left out. */
+const layersForm = json.oneOrList({ type: 'string', pattern: '^[\\w.]+$', maxLength: 200 });
 
 /** Guidance that changes during a run, and what changes the U-Net itself. */
 export const GUIDANCE_OPTIONS = {
@@ -57,7 +73,7 @@ export const GUIDANCE_OPTIONS = {
   }),
   /** What the guider takes besides, in diffusers' names. */
   guiderOptions: option({
-    kind: kinds.own<GuiderOptions>('object', 'settings', checkGuiderOptions),
+    kind: kinds.own<GuiderOptions>('object', 'settings', checkGuiderOptions, guiderForm),
     families: [...GUIDED, 'animatediff'],
     help: "the guider's own: eta, alpha, zeroInitSteps, start, stop ...",
     flag: { spelling: '--guider-options <name=x,...>', group: 'how' },
@@ -83,7 +99,7 @@ export const GUIDANCE_OPTIONS = {
    * Where self attention is switched off for it: parts of modules' names, or regular expressions. Default 'mid'.
    */
   pagAppliedLayers: option({
-    kind: kinds.own<string | readonly string[]>('text, or a list', 'texts', checkLayers),
+    kind: kinds.own<string | readonly string[]>('text, or a list', 'texts', checkLayers, layersForm),
     families: GUIDED,
     help: "parts of the names of modules whose self attention it perturbs: 'mid', 'down_blocks.2', 'up_blocks.1.attentions.0'",
     fallback: "'mid'",
@@ -96,9 +112,14 @@ export const GUIDANCE_OPTIONS = {
   }),
   /** FreeU for this run, or false: none, whatever the pipeline's `enableFreeU` says. */
   freeU: option({
-    kind: kinds.own<FreeU | false>('{ b1, b2, s1, s2 } or false', 'settings', (name, value) => {
-      if (value !== false) checkFreeU(name, value);
-    }),
+    kind: kinds.own<FreeU | false>(
+      '{ b1, b2, s1, s2 } or false',
+      'settings',
+      (name, value) => {
+        if (value !== false) checkFreeU(name, value);
+      },
+      { anyOf: [json.off, freeUForm] },
+    ),
     families: PROMPTED,
     help: 'FreeU: b1 and b2 strengthen the backbone, s1 and s2 weaken the low frequencies of skips',
     flag: { spelling: '--free-u <b1=x,b2=x,s1=x,s2=x>', group: 'how' },

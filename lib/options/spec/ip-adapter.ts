@@ -4,6 +4,7 @@ import { checkIpAdapterScale, type IpAdapterScale } from '../../ip-adapter/scale
 import type { Tensor } from '../../tensor.js';
 import { requireTensor } from '../checks.js';
 import { PROMPTED } from '../families.js';
+import * as json from '../json.js';
 import * as kinds from '../kinds.js';
 import { option } from '../option.js';
 
@@ -18,6 +19,10 @@ const each = (check: (name: string, value: unknown) => void) => (name: string, v
   });
 };
 
+const block = json.oneOrList(json.real());
+const blocks = { anyOf: [block, { type: 'object', additionalProperties: block, maxProperties: 16 }] };
+const scaleForm = { anyOf: [json.real(), json.object({ down: blocks, mid: block, up: blocks })] };
+
 /** Pictures beside the prompt, for IP-Adapters that `loadIpAdapter` has loaded. */
 export const IP_ADAPTER_OPTIONS = {
   /**
@@ -31,6 +36,7 @@ export const IP_ADAPTER_OPTIONS = {
       each((name, value) => {
         checkImageInput(name, value, []);
       }),
+      json.oneOrList(json.oneOrList(json.picture)),
     ),
     families: PROMPTED,
     help: 'the picture that prompts the run, for IP-Adapters',
@@ -57,6 +63,7 @@ export const IP_ADAPTER_OPTIONS = {
     ),
     families: PROMPTED,
     help: 'encoded pictures in the place of ipAdapterImage',
+    local: 'tensors have no form in JSON',
   }),
   /**
    * How much the pictures count, 1 by default; 0: not at all, bit for bit. A list has one for each IP-Adapter. By blocks
@@ -69,6 +76,7 @@ export const IP_ADAPTER_OPTIONS = {
       each((name, value) => {
         checkIpAdapterScale(name, value);
       }),
+      json.oneOrList(scaleForm),
     ),
     families: PROMPTED,
     help: 'how much pictures of IP-Adapters count',

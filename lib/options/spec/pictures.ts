@@ -1,9 +1,26 @@
 import { checkHiresFix, type HiresFix } from '../../hires/options.js';
-import { checkUpscale, type UpscaleGiven } from '../../upscale/option.js';
+import { checkUpscale, MOST_UPSCALED, type UpscaleGiven } from '../../upscale/option.js';
 import { ALL, FROM_IMAGE, INPAINT, LATENT, PROMPTED, TEXT, XL } from '../families.js';
+import * as json from '../json.js';
 import * as kinds from '../kinds.js';
 import { option } from '../option.js';
 import { MAX_IMAGES } from './run.js';
+
+const hiresForm = json.object({
+  scale: json.real(1, 8),
+  strength: json.real(0, 1),
+  steps: json.whole(1, 100_000),
+  upscaler: json.name,
+  antialias: json.flag,
+  seed: json.seed,
+});
+const side = json.whole(1, MOST_UPSCALED);
+const tile = json.whole(0, MOST_UPSCALED);
+const upscaleFields = { upscaler: json.name, scale: json.real(1, 16), width: side, height: side };
+/** Networks by the names that the server knows them by. */
+const upscaleForm = {
+  anyOf: [json.name, json.object({ ...upscaleFields, tile, tilePad: tile }, ['upscaler'])],
+};
 
 /** What is made, and from which pictures. */
 export const PICTURE_OPTIONS = {
@@ -208,7 +225,7 @@ export const PICTURE_OPTIONS = {
    * steps anew.
    */
   hiresFix: option({
-    kind: kinds.own<HiresFix>('object', 'fields', checkHiresFix),
+    kind: kinds.own<HiresFix>('object', 'fields', checkHiresFix, hiresForm),
     families: ['text2img', 'xl'],
     help: 'a second pass over the enlarged picture: scale, strength, steps, upscaler, antialias, seed',
     excludes: ['denoisingEnd'],
@@ -219,7 +236,7 @@ export const PICTURE_OPTIONS = {
    * or an object with `upscaler` and `scale`, or `width` and `height`.
    */
   upscale: option({
-    kind: kinds.own<UpscaleGiven>('Upscaler, path or object', 'upscale', checkUpscale),
+    kind: kinds.own<UpscaleGiven>('Upscaler, path or object', 'upscale', checkUpscale, upscaleForm),
     families: ALL,
     help: 'enlarge what was made by a network: upscaler, scale, or width and height, tile, tilePad',
     flag: {
@@ -233,11 +250,13 @@ export const PICTURE_OPTIONS = {
     kind: kinds.fraction,
     families: XL,
     help: 'stop after this fraction of the denoising; hand the latents to a refiner',
+    local: 'what it leaves is latents for another run',
   }),
   /** Go on from this fraction with the latents of a run that ended there: `image`, or `latents` beside a mask. */
   denoisingStart: option({
     kind: kinds.fraction,
     families: ['xl-img2img', 'xl-inpaint'],
     help: 'go on from this fraction with the latents of a run that ended there',
+    local: 'it starts from the latents of another run',
   }),
 };

@@ -1,11 +1,19 @@
 import type { StepEvent } from '../../pipelines/outputs/result.js';
 import type { SamplerOptions } from '../../schedulers/run-options.js';
 import { ALL, LATENT, PROMPTED, SAMPLING, TEXT } from '../families.js';
+import * as json from '../json.js';
 import * as kinds from '../kinds.js';
 import { option } from '../option.js';
 
 /** Guidance doubles it: the U-Net takes up to 1024 samples. */
 export const MAX_IMAGES = 512;
+
+const samplerFields: { readonly [Name in keyof SamplerOptions]-?: json.JsonForm } = {
+  ...{ sChurn: json.real(0), sTmin: json.real(0), sTmax: json.real(0), sNoise: json.real(0) },
+  ...{ useClippedModelOutput: json.flag, order: json.whole(1, 8), strength: json.real(0, 1) },
+  ...{ originalInferenceSteps: json.whole(1, 100_000), mu: json.real() },
+};
+const samplerForm = json.object(samplerFields);
 
 /** How a run is made, whatever it shows. */
 export const RUN_OPTIONS = {
@@ -84,7 +92,7 @@ export const RUN_OPTIONS = {
    * DPM++, UniPC, DEIS and FlowMatchEuler with use_dynamic_shifting: mu.
    */
   schedulerOptions: option({
-    kind: kinds.settings<SamplerOptions>('object'),
+    kind: kinds.settings<SamplerOptions>('object', samplerForm),
     families: ALL,
     help: "the sampler's own: sChurn, sTmin, sTmax, sNoise (Euler), useClippedModelOutput (DDIM), order (LMS), originalInferenceSteps, strength (LCM, TCD), mu (flows)",
     flag: { spelling: '--scheduler-options <name=x,...>', group: 'how' },
@@ -118,6 +126,7 @@ export const RUN_OPTIONS = {
     families: ALL,
     help: 'what the result holds: pictures, a tensor in [0, 1], or latents',
     fallback: "'image'",
+    local: 'answers are pictures',
   }),
   /**
    * Called after every U-Net call. What it throws ends the run, and so does the rejection of a promise that it returns; the run goes
@@ -128,6 +137,7 @@ export const RUN_OPTIONS = {
     kind: kinds.callback<(event: StepEvent) => unknown>(),
     families: ALL,
     help: 'called after every U-Net call',
+    local: 'a job has events instead',
   }),
   /** Every how many U-Net calls `onStep` receives a preview. Default: never. */
   previewEvery: option({
@@ -146,8 +156,14 @@ export const RUN_OPTIONS = {
     kind: kinds.count(100_000),
     families: ALL,
     help: 'every how many U-Net calls `onStep` receives the sample so far',
+    local: 'latents have no form in JSON',
     fallback: 'never',
   }),
   /** Stops the run; the promise rejects with the signal's reason. */
-  signal: option({ kind: kinds.signal, families: [...ALL, 'load'], help: 'aborts the run' }),
+  signal: option({
+    kind: kinds.signal,
+    families: [...ALL, 'load'],
+    help: 'aborts the run',
+    local: 'a job is cancelled instead',
+  }),
 };

@@ -142,7 +142,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   app.get('/metrics', async (_, reply) => reply.type(metrics.contentType).send(await metrics.text()));
   app.get('/openapi.json', open, async () => app.swagger());
   if (settings.page) await app.register(pageRoutes);
-  await app.register((scope) => jobRoutes(scope, context));
+  await app.register((scope) => jobRoutes(scope, context, limits));
   await app.register((scope) => openAiRoutes(scope, context, limits));
   await app.register((scope) => sdApiRoutes(scope, context));
   return app;

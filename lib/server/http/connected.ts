@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify';
 import type { ImageResult } from '../../pipelines/outputs/result.js';
-import type { Context } from './context.js';
+import { type Context, namesOf } from './context.js';
 import { gone } from './event-stream.js';
 import type { JobRecord } from './jobs/record.js';
 import { toRequest, type Wanted } from './jobs/request.js';
@@ -12,15 +12,15 @@ import type { Caller } from './keys.js';
  * @throws what is wrong with it, and that the queue is full.
  */
 export async function submitConnected(
-  { records }: Context,
+  context: Context,
   caller: Caller,
   wanted: Wanted,
   reply: FastifyReply,
 ): Promise<JobRecord> {
   const stop = gone(reply);
-  const ready = await toRequest(wanted, caller.limits, stop);
+  const ready = await toRequest(wanted, caller.limits, namesOf(context, wanted.model), stop);
   // The connection is what holds it, so it needs no other sign of life.
-  const { record } = await records.submit({ caller, ...ready, detach: true });
+  const { record } = await context.records.submit({ caller, ...ready, detach: true });
   const cancel = () => record.cancel();
   if (stop.aborted) cancel();
   else stop.addEventListener('abort', cancel, { once: true });

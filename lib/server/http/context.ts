@@ -3,6 +3,7 @@ import type { Engine } from './engine.js';
 import { RequestError } from './errors.js';
 import type { JobRecords } from './jobs/records.js';
 import type { Caller } from './keys.js';
+import type { NetworkNames } from './network-names.js';
 import type { Webhooks } from './webhooks.js';
 
 /** What all routes share. */
@@ -30,4 +31,9 @@ export function modelOf({ engine }: Context, name: string | undefined): string {
     'model_not_found',
     `there is no such model here; there are ${names.join(', ')}`,
   );
+}
+
+/** What requests for a model may name besides it. */
+export function namesOf({ engine }: Context, model: string): NetworkNames {
+  return engine.models().find(({ name }) => name === model) ?? {};
 }

@@ -1,9 +1,10 @@
 import type { Job, JobRequest } from '../engine/job.js';
+import type { NetworkNames } from './network-names.js';
 
 export type { Job, JobEvent, JobRequest, JobState } from '../engine/job.js';
 
 /** A model that requests may name. */
-export interface ServedModel {
+export interface ServedModel extends NetworkNames {
   /** What requests call it. */
   readonly name: string;
   /** Adapters that prompts may name, as `<lora:name:0.8>`. */

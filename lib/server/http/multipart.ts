@@ -5,7 +5,7 @@ import type { Limits } from './limits.js';
 
 /** Fields of a form, and files in it. */
 const MOST_FIELDS = 50;
-const MOST_FILES = 4;
+const MOST_FILES = 16;
 
 /** A form: its texts, and the bytes of its files, by their names. */
 export interface Form {

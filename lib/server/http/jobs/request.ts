@@ -3,12 +3,14 @@ import type { RawImage } from '../../../images/input.js';
 import { taskOf } from '../../engine/job.js';
 import type { JobRequest } from '../engine.js';
 import { checkPrompt, checkSizes, type Limits } from '../limits.js';
+import { checkUpscalers, type NetworkNames } from '../network-names.js';
 import { checkPicture, pictureOfText } from '../pictures.js';
+import { fromJson, PICTURES } from './run-fields.js';
 
 /** A run in the words of `generate`, before its pictures were looked at. */
 export interface Wanted {
   readonly model: string;
-  /** Without pictures. */
+  /** Pictures as the bytes of their files, or texts that hold them. */
   readonly options: Readonly<Record<string, unknown>>;
   /** A file's bytes, or a text that holds them. */
   readonly image?: string | Uint8Array | undefined;
@@ -27,27 +29,40 @@ export interface Ready {
 }
 
 /**
- * Makes a request for the engine: all APIs come through here. It is within the limits, and its pictures can be read.
+ * Makes a request for the engine: all APIs come through here. It is within the limits, its pictures can be read, and what
+ * it names is there.
  *
+ * @param names of networks that requests for the model may name.
  * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT, ERR_DEEPCACHE_IMAGE
  */
-export async function toRequest(wanted: Wanted, limits: Limits, signal?: AbortSignal): Promise<Ready> {
-  const { model, options, priority, deadline, previewEvery } = wanted;
-  for (const name of PROMPTS) checkPrompt(name, options[name] as string | undefined, limits);
-  checkSizes(options, limits);
-  const image = await picture('image', wanted.image, limits, signal);
-  const mask = await picture('maskImage', wanted.mask, limits, signal);
-  if (mask && !image) throw invalidArgument('maskImage', 'needs an image');
-  // Without a size of its own the result has the picture's.
-  if (image) checkSizes({ width: image.width, height: image.height, ...options }, limits);
-  const bytes = (image?.bytes ?? 0) + (mask?.bytes ?? 0);
-  const whole = {
-    ...seedsOf(options),
-    ...(image && { image: image.source }),
-    ...(mask && { maskImage: mask.source }),
+export async function toRequest(
+  wanted: Wanted,
+  limits: Limits,
+  names: NetworkNames = {},
+  signal?: AbortSignal,
+): Promise<Ready> {
+  const { model, options, image, mask, priority, deadline, previewEvery } = wanted;
+  for (const name of PROMPTS)
+    checkPrompt(name, options[name] as string | readonly string[] | undefined, limits);
+  checkUpscalers(options, names);
+  checkSizes(options, limits, names);
+  const given = {
+    ...options,
+    ...(image !== undefined && { image }),
+    ...(mask !== undefined && { maskImage: mask }),
   };
+  const whole: Record<string, unknown> = {};
+  const read = new ReadPictures(limits, signal);
+  for (const [name, value] of Object.entries(given)) {
+    whole[name] = PICTURES.has(name) ? await read.all(name, value as Given) : fromJson(name, value);
+  }
+  if (whole.maskImage !== undefined && whole.image === undefined)
+    throw invalidArgument('maskImage', 'needs an image');
+  // Without a size of its own the result has that of a picture.
+  const size = SIZED.map((name) => read.sizes.get(name)).find((one) => one !== undefined);
+  if (size) checkSizes({ ...size, ...options }, limits, names);
   return {
-    bytes,
+    bytes: read.bytes,
     request: {
       model,
       task: taskOf(whole),
@@ -59,29 +74,38 @@ export async function toRequest(wanted: Wanted, limits: Limits, signal?: AbortSi
   };
 }
 
-async function picture(
-  name: string,
-  given: string | Uint8Array | RawImage | undefined,
-  limits: Limits,
-  signal: AbortSignal | undefined,
-) {
-  if (given === undefined) return undefined;
-  if (typeof given === 'object' && 'channels' in given)
-    return { source: given, width: given.width, height: given.height, bytes: given.data.byteLength };
-  const source = typeof given === 'string' ? await pictureOfText(name, given, signal) : given;
-  const { width, height } = await checkPicture(name, source, limits, signal);
-  return { source, width, height, bytes: source.byteLength };
-}
+/** Pictures whose size a run has where it says none, in this order. */
+const SIZED = ['image', 'controlImage', 't2iAdapterImage'];
 
-/** JSON has no whole numbers of 64 bits: they come as texts. */
-function seedsOf(options: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const { seed, seeds, hiresFix, ...rest } = options;
-  const one = (value: unknown) => (typeof value === 'string' ? BigInt(value) : value);
-  const second = hiresFix as { seed?: unknown } | undefined;
-  return {
-    ...rest,
-    ...(seed !== undefined && { seed: one(seed) }),
-    ...(Array.isArray(seeds) && { seeds: seeds.map(one) }),
-    ...(second && { hiresFix: second.seed === undefined ? second : { ...second, seed: one(second.seed) } }),
-  };
+type One = string | Uint8Array | RawImage;
+type Given = One | readonly Given[];
+
+/** The pictures of a request as they are read, one after the other. */
+class ReadPictures {
+  bytes = 0;
+  /** Of the first picture of each option. */
+  readonly sizes = new Map<string, { readonly width: number; readonly height: number }>();
+
+  constructor(
+    private readonly limits: Limits,
+    private readonly signal: AbortSignal | undefined,
+  ) {}
+
+  async all(name: string, given: Given): Promise<unknown> {
+    if (!Array.isArray(given)) return this.#one(name, given as One);
+    const list: unknown[] = [];
+    for (const one of given) list.push(await this.all(name, one));
+    return list;
+  }
+
+  async #one(name: string, given: One): Promise<Uint8Array | RawImage> {
+    const isRaw = typeof given === 'object' && 'channels' in given;
+    const source = typeof given === 'string' ? await pictureOfText(name, given, this.signal) : given;
+    const { width, height } = isRaw
+      ? given
+      : await checkPicture(name, source as Uint8Array, this.limits, this.signal);
+    if (!this.sizes.has(name)) this.sizes.set(name, { width, height });
+    this.bytes += isRaw ? given.data.byteLength : (source as Uint8Array).byteLength;
+    return source;
+  }
 }

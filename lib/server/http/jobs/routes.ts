@@ -1,15 +1,17 @@
-import { createHash } from 'node:crypto';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { show } from '../../../messages.js';
 import type { LatentPreview } from '../../../previews/latent-preview.js';
-import { type Context, modelOf } from '../context.js';
+import { type Context, modelOf, namesOf } from '../context.js';
 import type { JobEvent } from '../engine.js';
 import { RequestError } from '../errors.js';
 import { gone, type SentEvent, sendEvents } from '../event-stream.js';
+import type { Limits } from '../limits.js';
 import { encode, MEDIA_TYPES, toBase64 } from '../pictures.js';
+import { acceptJobForms, digestOf, filesOf } from './form.js';
 import type { JobRecord } from './record.js';
 import { toRequest } from './request.js';
+import { checkValues } from './run-fields.js';
 import { Failure, JobBody, JobStatus } from './schema.js';
 import { FORMATS, failureOf, statusOf } from './status.js';
 
@@ -24,8 +26,9 @@ const responses = { 200: JobStatus, '4xx': Failure, '5xx': Failure };
 const tags = ['jobs'];
 
 /** The server's own API: jobs that are handed in, followed, fetched and cancelled. */
-export async function jobRoutes(app: FastifyInstance, context: Context): Promise<void> {
+export async function jobRoutes(app: FastifyInstance, context: Context, limits: Limits): Promise<void> {
   const { records, callerOf, baseOf } = context;
+  const readForm = await acceptJobForms(app, limits);
   const find = (request: Of<Static<typeof Id>>) => records.find(request.params.id, callerOf(request));
   const status = (record: JobRecord, request: FastifyRequest) => statusOf(record, baseOf(request));
 
@@ -37,6 +40,11 @@ export async function jobRoutes(app: FastifyInstance, context: Context): Promise
         summary: 'Hands in a job. With Accept: text/event-stream the answer is the stream of its events.',
         body: JobBody,
         response: { 201: JobStatus, ...responses },
+      },
+      async preValidation(request) {
+        await readForm(request);
+        if (typeof request.body === 'object' && request.body !== null)
+          checkValues(request.body as Record<string, unknown>);
       },
     },
     async (request, reply) => {
@@ -147,20 +155,20 @@ const IDEMPOTENCY_KEY = /^[!-~]{1,255}$/;
 async function handIn(context: Context, request: FastifyRequest<{ Body: JobBody }>, reply: FastifyReply) {
   const { records, webhooks, callerOf, baseOf } = context;
   const caller = callerOf(request);
-  const { model, image, maskImage, priority, deadline, previewEvery, detach, webhook, ...options } =
-    request.body;
+  const { model: name, priority, deadline, previewEvery, detach, webhook, ...options } = request.body;
   if (webhook !== undefined) webhooks.check(webhook);
   const key = request.headers['idempotency-key'];
   if (key !== undefined && (typeof key !== 'string' || !IDEMPOTENCY_KEY.test(key)))
     throw new RequestError(400, 'bad_request', 'Idempotency-Key must be 1 to 255 visible characters');
+  const model = modelOf(context, name);
+  const files = filesOf(request);
   const wanted = {
-    model: modelOf(context, model),
-    ...{ options, image, priority, previewEvery },
-    mask: maskImage,
+    ...{ model, priority, previewEvery },
+    options: { ...options, ...files },
     deadline: deadline === undefined ? undefined : new Date(deadline),
   };
-  const ready = await toRequest(wanted, caller.limits, gone(reply));
-  const digest = () => createHash('sha256').update(JSON.stringify(request.body)).digest('hex');
+  const ready = await toRequest(wanted, caller.limits, namesOf(context, model), gone(reply));
+  const digest = () => digestOf(request.body, files);
   const submitted = await records.submit({
     ...{ caller, detach: detach || webhook !== undefined },
     ...ready,

@@ -1,9 +1,8 @@
-import { type Static, type TSchema, Type } from '@sinclair/typebox';
-import { CACHE_PRESETS } from '../../../deepcache/index.js';
-import { INTERPOLATION_MODES } from '../../../images/interpolate.js';
+import { type Static, Type } from '@sinclair/typebox';
+import { seed } from '../../../options/json.js';
+import { RunFields } from './run-fields.js';
 
-// What the server's own API takes and gives. Names and meanings of a run's options are those of `generate`; the schema
-// says which of them a request may have, and their types. Ranges are the pipeline's business.
+// What the server's own API takes and gives.
 
 const words = (values: readonly string[], description: string) =>
   Type.Unsafe<string>({ type: 'string', enum: [...values], description });
@@ -11,72 +10,8 @@ const text = (description: string) => Type.String({ description });
 const real = (description: string) => Type.Number({ description });
 const whole = (description: string) => Type.Integer({ description });
 const flag = (description: string) => Type.Boolean({ description });
-const object = <T extends Record<string, TSchema>>(fields: T, description: string) =>
-  Type.Object(fields, { additionalProperties: false, description });
 
-const Seed = Type.Union([Type.Integer(), Type.String({ pattern: '^-?\\d{1,20}$' })], {
-  description: 'A whole number of 64 bits; a text where a number would not be exact.',
-});
-
-const Cache = Type.Union([
-  Type.Literal(false),
-  words(Object.keys(CACHE_PRESETS), 'A preset.'),
-  object(
-    {
-      interval: Type.Optional(Type.Integer()),
-      branch: Type.Optional(Type.Integer()),
-      schedule: Type.Optional(words(['uniform', 'nonuniform'], 'How full calls are spread.')),
-      center: Type.Optional(Type.Number()),
-      power: Type.Optional(Type.Number()),
-      steps: Type.Optional(Type.Array(Type.Integer(), { maxItems: 1000 })),
-      plan: Type.Optional(Type.String({ maxLength: 1000 })),
-      damping: Type.Optional(Type.Number()),
-      gamma: Type.Optional(Type.Array(Type.Number(), { maxItems: 1000 })),
-    },
-    'DeepCache by its settings.',
-  ),
-]);
-
-const HiresFix = object(
-  {
-    scale: Type.Optional(Type.Number()),
-    strength: Type.Optional(Type.Number()),
-    steps: Type.Optional(Type.Integer()),
-    upscaler: Type.Optional(words(INTERPOLATION_MODES, 'How latents are enlarged.')),
-    antialias: Type.Optional(Type.Boolean()),
-    seed: Type.Optional(Seed),
-  },
-  'A second pass over the enlarged picture.',
-);
-
-/** Options of a run that requests may have, as `generate` takes them. */
-export const RunFields = {
-  prompt: Type.Optional(text('What to show.')),
-  negativePrompt: Type.Optional(text('What not to show.')),
-  prompt2: Type.Optional(text('SDXL: for the second text encoder.')),
-  negativePrompt2: Type.Optional(text('The same for what not to show.')),
-  width: Type.Optional(whole('In pixels.')),
-  height: Type.Optional(whole('In pixels.')),
-  numImages: Type.Optional(whole('Pictures to make.')),
-  steps: Type.Optional(whole('Steps of the sampler.')),
-  guidanceScale: Type.Optional(real('How closely to follow the prompt; 1 is off.')),
-  guidanceRescale: Type.Optional(real('Against overexposure by strong guidance.')),
-  seed: Type.Optional(Seed),
-  seeds: Type.Optional(Type.Array(Seed, { description: 'One for each picture.', maxItems: 1000 })),
-  cache: Type.Optional(Cache),
-  scheduler: Type.Optional(text('A sampler by its name, such as "DPM++ 2M Karras".')),
-  eta: Type.Optional(real('Randomness of DDIM and TCD.')),
-  clipSkip: Type.Optional(whole('Last layers of the text encoder to skip.')),
-  longPrompts: Type.Optional(flag('Read more than 75 tokens.')),
-  promptWeighting: Type.Optional(flag('Read (word:1.3) as weights.')),
-  loraSyntax: Type.Optional(flag('Read <lora:name:0.8> in the prompt.')),
-  vaeTiling: Type.Optional(flag('Decode in tiles.')),
-  hiresFix: Type.Optional(HiresFix),
-  image: Type.Optional(text('The picture to start from: base64 or a data: URL.')),
-  maskImage: Type.Optional(text('White where it is to be repainted: base64 or a data: URL.')),
-  strength: Type.Optional(real('How much of the picture to give up.')),
-  keepOriginal: Type.Optional(flag('Keep every pixel outside of the mask as it is.')),
-};
+const Seed = Type.Unsafe<number | string>(seed);
 
 /** A request for pictures. */
 export const JobBody = Type.Object(
@@ -95,7 +30,17 @@ export const JobBody = Type.Object(
   },
   { additionalProperties: false, title: 'Job' },
 );
-export type JobBody = Static<typeof JobBody>;
+
+/** One that fits it: besides these fields it has options of a run. */
+export interface JobBody {
+  readonly model?: string;
+  readonly priority?: number;
+  readonly deadline?: string;
+  readonly previewEvery?: number;
+  readonly detach?: boolean;
+  readonly webhook?: string;
+  readonly [option: string]: unknown;
+}
 
 const Picture = Type.Object({
   url: Type.String({ description: 'Where its bytes are; ?format=png, jpeg or webp.' }),
