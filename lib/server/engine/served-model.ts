@@ -57,18 +57,9 @@ export class ServedModel {
     return this.#card;
   }
 
-  /**
-   * Checks the options of a run as the pipeline does, and looks at its pictures.
-   *
-   * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT naming the option, ERR_DEEPCACHE_UNSUPPORTED for a task that the
-   * model is not made for.
-   */
+  /** Checks the options of a run, see {@link checkRun}. */
   async check(task: Task, given: object): Promise<CheckedRun> {
-    const { className, facts, scheduler, defaults } = await this.card();
-    const family = requirePipeline(this.#classFor(className, task), this.name).family as AnyFamily;
-    const options = withDefaults(defaults, given);
-    checkPasses(family, options, facts, scheduler);
-    return checkRunInputs(family, options, facts, scheduler);
+    return checkRun(this.name, await this.card(), task, given);
   }
 
   /** The pipeline of a task; loads the model when it is not. */
@@ -80,7 +71,7 @@ export class ServedModel {
     });
     const loaded = await this.#loaded;
     const { className } = loaded.constructor as typeof DiffusionPipeline;
-    const wanted = this.#classFor(className, task);
+    const wanted = classFor(this.name, className, task);
     if (wanted === className) return loaded;
     let other = this.#others.get(wanted);
     if (!other) {
@@ -101,13 +92,6 @@ export class ServedModel {
     await loaded?.dispose();
   }
 
-  #classFor(className: string, task: Task): string {
-    if (task === 'text-to-image') return className;
-    const found = classForInputs(className, inputsOf(task));
-    if (found !== undefined) return found;
-    throw new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', `${this.name}: a ${className} makes no ${task}`);
-  }
-
   async #read(): Promise<ModelCard> {
     const { model, ...given } = this.options;
     const { path, load } = await resolveNames(model, { ...given, log: this.log });
@@ -121,6 +105,33 @@ export class ServedModel {
       defaults: { ...own, ...defaults },
     };
   }
+}
+
+/**
+ * Checks the options of a run as the pipeline of a model does, and looks at its pictures.
+ *
+ * @param name of the model, for messages.
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT naming the option, ERR_DEEPCACHE_UNSUPPORTED for a task that the
+ * model is not made for.
+ */
+export async function checkRun(
+  name: string,
+  card: ModelCard,
+  task: Task,
+  given: object,
+): Promise<CheckedRun> {
+  const { className, facts, scheduler, defaults } = card;
+  const family = requirePipeline(classFor(name, className, task), name).family as AnyFamily;
+  const options = withDefaults(defaults, given);
+  checkPasses(family, options, facts, scheduler);
+  return checkRunInputs(family, options, facts, scheduler);
+}
+
+function classFor(name: string, className: string, task: Task): string {
+  if (task === 'text-to-image') return className;
+  const found = classForInputs(className, inputsOf(task));
+  if (found !== undefined) return found;
+  throw new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', `${name}: a ${className} makes no ${task}`);
 }
 
 const inputsOf = (task: Task) => ({ image: true, mask: task === 'inpaint' });

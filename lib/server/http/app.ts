@@ -43,7 +43,7 @@ export interface AppParts extends Omit<Context, 'callerOf' | 'baseOf'> {
 
 /** The routes of a server, and what guards them. */
 export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
-  const { settings, metrics, records, unanswered } = parts;
+  const { engine, settings, metrics, records, unanswered } = parts;
   const { limits, ring, tls } = settings;
   const http = {
     maxHeaderSize: MOST_HEADERS,
@@ -89,6 +89,12 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     timeWindow: 60_000,
     keyGenerator: (request) => callers.get(request)?.id ?? request.ip,
     max: (request) => callers.get(request)?.requestsPerMinute ?? 6000,
+    // Where several servers share a queue they count together; while nobody can count nobody is refused.
+    ...('counters' in engine && {
+      redis: engine.counters,
+      nameSpace: engine.countersPrefix,
+      skipOnError: true,
+    }),
     errorResponseBuilder: (_, { ttl }) =>
       new RequestError(429, 'too_many_requests', 'too many requests in a minute', Math.ceil(ttl / 1000)),
   });
@@ -109,7 +115,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     );
   });
   app.setErrorHandler((error, request, reply) => {
-    const answer = toRequestError(error, parts.engine.stats().secondsLeft);
+    const answer = toRequestError(error, engine.stats().secondsLeft);
     logFailure(request.log, error, answer);
     if (answer.retryAfter !== undefined) reply.header('retry-after', answer.retryAfter);
     if (answer.status === 401) reply.header('www-authenticate', 'Bearer');
@@ -137,6 +143,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   app.get('/healthz', open, async () => ({ status: 'ok' }));
   app.get('/readyz', open, async () => {
     if (records.isClosing) throw new RequestError(503, 'closing', 'the server is shutting down');
+    if (records.problem) throw records.problem;
     return { status: 'ok' };
   });
   app.get('/metrics', async (_, reply) => reply.type(metrics.contentType).send(await metrics.text()));

@@ -1,8 +1,7 @@
 import type { FastifyReply } from 'fastify';
-import type { ImageResult } from '../../pipelines/outputs/result.js';
 import { type Context, namesOf } from './context.js';
 import { gone } from './event-stream.js';
-import type { JobRecord } from './jobs/record.js';
+import type { JobRecord, Made } from './jobs/desk.js';
 import { toRequest, type Wanted } from './jobs/request.js';
 import type { Caller } from './keys.js';
 
@@ -16,19 +15,22 @@ export async function submitConnected(
   caller: Caller,
   wanted: Wanted,
   reply: FastifyReply,
+  isNewest = false,
 ): Promise<JobRecord> {
   const stop = gone(reply);
   const ready = await toRequest(wanted, caller.limits, namesOf(context, wanted.model), stop);
+  const { record } = await context.records.submit({ caller, ...ready, isNewest });
   // The connection is what holds it, so it needs no other sign of life.
-  const { record } = await context.records.submit({ caller, ...ready, detach: true });
-  const cancel = () => record.cancel();
+  const release = record.attach();
+  void record.over.then(release);
+  const cancel = () => void record.cancel().catch(() => {});
   if (stop.aborted) cancel();
   else stop.addEventListener('abort', cancel, { once: true });
   return record;
 }
 
 /** What a job makes; throws what it failed of. */
-export async function resultOf(record: JobRecord): Promise<ImageResult> {
+export async function resultOf(record: JobRecord): Promise<Made> {
   await record.over;
   if (record.result) return record.result;
   throw record.error ?? new Error('the job has no result');

@@ -1,6 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { Engine, JobEvent } from './engine.js';
-import type { JobRecord } from './jobs/record.js';
+import type { Source } from './engine.js';
+import type { JobRecord, ServedEvent } from './jobs/desk.js';
 
 /** Seconds of pictures: from a tenth to ten minutes. */
 const SECONDS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60, 120, 300, 600];
@@ -15,7 +15,7 @@ export class Metrics {
   readonly #pictures: Counter<'model'>;
   readonly #requests: Histogram<'method' | 'route' | 'status'>;
 
-  constructor(engine: Engine) {
+  constructor(engine: Source) {
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry });
     this.#jobs = new Counter({
@@ -84,17 +84,17 @@ export class Metrics {
     this.#requests.observe({ method, route, status: `${Math.floor(status / 100)}xx` }, seconds);
   }
 
-  event({ job }: JobRecord, event: JobEvent): void {
-    if (event.type === 'step') this.#calls.inc({ model: job.request.model, kind: event.kind });
+  event({ request }: JobRecord, event: ServedEvent): void {
+    if (event.type === 'step') this.#calls.inc({ model: request.model, kind: event.kind });
   }
 
-  end({ job, state, created, started, result }: JobRecord): void {
-    const { model, task } = job.request;
+  end({ request, state, created, started, result }: JobRecord): void {
+    const { model, task } = request;
     this.#jobs.inc({ model, task, state });
     if (started !== undefined) this.#wait.observe({ model }, (started - created) / 1000);
     if (!result) return;
-    this.#pictures.inc({ model }, result.images.length);
-    for (const [phase, seconds] of Object.entries(result.stats.times))
+    this.#pictures.inc({ model }, result.pictures.length);
+    for (const [phase, seconds] of Object.entries(result.times))
       if (Number.isFinite(seconds)) this.#phases.observe({ model, phase }, seconds);
   }
 }

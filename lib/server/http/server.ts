@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { buildApp } from './app.js';
-import type { Engine } from './engine.js';
+import type { Engine, SharedQueue } from './engine.js';
 import { toRequestError } from './errors.js';
-import { JobRecords } from './jobs/records.js';
+import type { DeskListeners, JobDesk } from './jobs/desk.js';
+import { LocalDesk } from './jobs/local-desk.js';
+import { statusOf } from './jobs/status.js';
 import { Metrics } from './metrics.js';
 import { resolveOptions, type ServerOptions, type Settings } from './options.js';
 import { Webhooks } from './webhooks.js';
@@ -15,8 +17,8 @@ const LAST_ANSWERS = 5000;
 export class ImageServer {
   private constructor(
     private readonly app: FastifyInstance,
-    private readonly engine: Engine,
-    private readonly records: JobRecords,
+    private readonly engine: Engine | SharedQueue,
+    private readonly records: JobDesk,
     private readonly webhooks: Webhooks,
     private readonly settings: Settings,
     private readonly unanswered: ReadonlySet<FastifyReply>,
@@ -28,7 +30,7 @@ export class ImageServer {
    * @param engine makes the pictures; it is closed with the server.
    * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT naming the option.
    */
-  static async create(engine: Engine, options: ServerOptions = {}): Promise<ImageServer> {
+  static async create(engine: Engine | SharedQueue, options: ServerOptions = {}): Promise<ImageServer> {
     const settings = resolveOptions(options);
     const metrics = new Metrics(engine);
     let app: FastifyInstance | undefined;
@@ -36,30 +38,30 @@ export class ImageServer {
       app?.log.warn({ job, reason }, 'a webhook was not delivered'),
     );
     const { keep, patience, limits, logPrompts } = settings;
-    const records = new JobRecords(
-      engine,
-      { keep, patience, pendingBytes: limits.pendingBytes },
-      {
-        onEvent: (record, event) => metrics.event(record, event),
-        onEnd: (record) => {
-          metrics.end(record);
-          const { id, state, owner, job, error } = record;
-          const { model, task, options } = job.request;
-          const about = {
-            job: id,
-            state,
-            caller: owner,
-            model,
-            task,
-            ...(logPrompts && { prompt: options.prompt }),
-          };
-          // What the caller did wrong is quoted to the caller, and to nobody else.
-          const isOurs = error !== undefined && toRequestError(error).status >= 500;
-          if (state === 'failed' && isOurs) app?.log.error({ ...about, err: error }, 'job failed');
-          else app?.log.info(about, 'job ended');
-        },
+    const desk = { keep, patience, pendingBytes: limits.pendingBytes };
+    const listeners: DeskListeners = {
+      onEvent: (record, event) => metrics.event(record, event),
+      onEnd: (record) => {
+        metrics.end(record);
+        const { id, state, owner, request, error } = record;
+        const { model, task, options } = request;
+        const about = {
+          job: id,
+          state,
+          caller: owner,
+          model,
+          task,
+          ...(logPrompts && { prompt: options.prompt }),
+        };
+        // What the caller did wrong is quoted to the caller, and to nobody else.
+        const isOurs = error !== undefined && toRequestError(error).status >= 500;
+        if (state === 'failed' && isOurs) app?.log.error({ ...about, err: error }, 'job failed');
+        else app?.log.info(about, 'job ended');
       },
-    );
+      onHook: (record, { address, base }) =>
+        webhooks.send(address, record.id, { type: `job.${record.state}`, job: statusOf(record, base) }),
+    };
+    const records = 'desk' in engine ? engine.desk(desk, listeners) : new LocalDesk(engine, desk, listeners);
     const unanswered = new Set<FastifyReply>();
     app = await buildApp({ engine, records, webhooks, settings, metrics, unanswered });
     return new ImageServer(app, engine, records, webhooks, settings, unanswered);

@@ -70,16 +70,18 @@ export class Webhooks {
       throw invalidArgument('webhook', 'names an address that is not of the public internet');
   }
 
-  /** Sends what happened, in its turn; tries again when it fails. */
-  send(address: string, id: string, payload: object): void {
+  /** Sends what happened, in its turn; tries again when it fails. Resolves when it has arrived, or was given up. */
+  async send(address: string, id: string, payload: object): Promise<void> {
     if (this.#stop.signal.aborted) return;
     if (this.#waiting.length >= MOST_WAITING) {
       this.onFailure(id, 'too many wait');
       return;
     }
     const body = JSON.stringify(payload);
-    this.#waiting.push(() => this.#deliver(new URL(address), id, body));
-    this.#next();
+    await new Promise<void>((done) => {
+      this.#waiting.push(() => this.#deliver(new URL(address), id, body).finally(done));
+      this.#next();
+    });
   }
 
   /** Drops what waits, and ends what is being sent. */

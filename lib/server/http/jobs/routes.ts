@@ -1,15 +1,13 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { show } from '../../../messages.js';
-import type { LatentPreview } from '../../../previews/latent-preview.js';
 import { type Context, modelOf, namesOf } from '../context.js';
-import type { JobEvent } from '../engine.js';
 import { RequestError } from '../errors.js';
 import { gone, type SentEvent, sendEvents } from '../event-stream.js';
 import type { Limits } from '../limits.js';
-import { encode, MEDIA_TYPES, toBase64 } from '../pictures.js';
+import { MEDIA_TYPES, toBase64 } from '../pictures.js';
+import type { JobRecord, Preview, ServedEvent } from './desk.js';
 import { acceptJobForms, digestOf, filesOf } from './form.js';
-import type { JobRecord } from './record.js';
 import { toRequest } from './request.js';
 import { checkValues } from './run-fields.js';
 import { Failure, JobBody, JobStatus } from './schema.js';
@@ -65,14 +63,16 @@ export async function jobRoutes(app: FastifyInstance, context: Context, limits: 
         response: { 200: Type.Object({ jobs: Type.Array(JobStatus) }) },
       },
     },
-    async (request) => ({ jobs: records.of(callerOf(request)).map((record) => status(record, request)) }),
+    async (request) => ({
+      jobs: (await records.of(callerOf(request))).map((record) => status(record, request)),
+    }),
   );
 
   app.get(
     '/api/jobs/:id',
     { schema: { tags, summary: 'Where a job is.', params: Id, response: responses } },
     async (request) => {
-      const record = find(request as Of<Static<typeof Id>>);
+      const record = await find(request as Of<Static<typeof Id>>);
       record.touch();
       return status(record, request);
     },
@@ -82,8 +82,8 @@ export async function jobRoutes(app: FastifyInstance, context: Context, limits: 
     '/api/jobs/:id',
     { schema: { tags, summary: 'Cancels a job that waits or runs.', params: Id, response: responses } },
     async (request) => {
-      const record = find(request as Of<Static<typeof Id>>);
-      record.cancel();
+      const record = await find(request as Of<Static<typeof Id>>);
+      await record.cancel();
       await record.over;
       return status(record, request);
     },
@@ -99,7 +99,7 @@ export async function jobRoutes(app: FastifyInstance, context: Context, limits: 
       },
     },
     async (request, reply) => {
-      const record = find(request as Of<Static<typeof Id>>);
+      const record = await find(request as Of<Static<typeof Id>>);
       const last = request.headers['last-event-id'];
       const seen = typeof last === 'string' && /^\d{1,9}$/.test(last) ? Number(last) + 1 : 0;
       return follow(record, seen, request, reply);
@@ -118,17 +118,18 @@ export async function jobRoutes(app: FastifyInstance, context: Context, limits: 
     },
     async (request, reply) => {
       const { token, name } = (request as Of<Static<typeof File>>).params;
-      const record = records.findByToken(token);
+      const record = await records.findByToken(token);
       const [, index = '', ending = ''] = /^(\d{1,4})\.([a-z]{3,4})$/.exec(name) ?? [];
       const format = FORMATS.find((one) => one === (ending === 'jpg' ? 'jpeg' : ending));
-      const image = record.result?.images[Number(index || Number.NaN)];
-      if (!image || !format) throw new RequestError(404, 'not_found', `there is no picture ${show(name)}`);
+      const picture = record.result?.pictures[Number(index || Number.NaN)];
+      if (!picture || !format) throw new RequestError(404, 'not_found', `there is no picture ${show(name)}`);
+      const bytes = await picture.file(format);
       reply.headers({
         'content-type': MEDIA_TYPES[format],
         'cache-control': 'private, max-age=3600, immutable',
         'content-disposition': 'inline',
       });
-      return encode(image, format);
+      return bytes;
     },
   );
 
@@ -169,19 +170,12 @@ async function handIn(context: Context, request: FastifyRequest<{ Body: JobBody 
   };
   const ready = await toRequest(wanted, caller.limits, namesOf(context, model), gone(reply));
   const digest = () => digestOf(request.body, files);
-  const submitted = await records.submit({
+  return records.submit({
     ...{ caller, detach: detach || webhook !== undefined },
     ...ready,
     ...(key !== undefined && { idempotency: { key, digest: digest() } }),
+    ...(webhook !== undefined && { hook: { address: webhook, base: baseOf(request) } }),
   });
-  const { record, isRepeat } = submitted;
-  if (webhook !== undefined && !isRepeat) {
-    const base = baseOf(request);
-    void record.over.then(() =>
-      webhooks.send(webhook, record.id, { type: `job.${record.state}`, job: statusOf(record, base) }),
-    );
-  }
-  return submitted;
 }
 
 /** A job's events as they are sent, numbered. */
@@ -191,12 +185,12 @@ async function* eventsOf(
   status: () => JobStatus,
 ): AsyncGenerator<SentEvent, void, void> {
   let id = from;
-  for await (const event of record.job.events(from)) {
+  for await (const event of record.events(from)) {
     yield { id: id++, event: event.type, data: await dataOf(event, record, status) };
   }
 }
 
-async function dataOf(event: JobEvent, record: JobRecord, status: () => JobStatus): Promise<object> {
+async function dataOf(event: ServedEvent, record: JobRecord, status: () => JobStatus): Promise<object> {
   switch (event.type) {
     case 'queued': {
       const { position, secondsLeft } = event;
@@ -216,10 +210,10 @@ async function dataOf(event: JobEvent, record: JobRecord, status: () => JobStatu
   }
 }
 
-const previews = new WeakMap<LatentPreview, Promise<string>>();
+const previews = new WeakMap<Preview, Promise<string>>();
 
 /** A preview as a small JPEG in a `data:` URL; made once, however many listen. */
-function previewUrl(preview: LatentPreview): Promise<string> {
+function previewUrl(preview: Preview): Promise<string> {
   let url = previews.get(preview);
   if (!url) {
     url = preview

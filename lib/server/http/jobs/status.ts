@@ -2,20 +2,19 @@ import { DeepCacheError } from '../../../errors.js';
 import { jsonSeeds } from '../../../pipelines/inputs/seeds.js';
 import { toRequestError } from '../errors.js';
 import { MEDIA_TYPES } from '../pictures.js';
-import type { JobRecord } from './record.js';
+import type { JobRecord } from './desk.js';
 import type { JobStatus } from './schema.js';
 
 export const FORMATS = Object.keys(MEDIA_TYPES) as (keyof typeof MEDIA_TYPES)[];
 
 /** What a caller may know of a job. */
 export function statusOf(record: JobRecord, base: string): JobStatus {
-  const { id, state, job, progress, result, error } = record;
-  const { position, secondsLeft } = job;
+  const { id, state, request, position, secondsLeft, progress, result, error } = record;
   return {
     id,
     state,
-    model: job.request.model,
-    task: job.request.task,
+    model: request.model,
+    task: request.task,
     ...(state === 'queued' && { position }),
     ...(secondsLeft !== undefined && { secondsLeft }),
     ...(progress && { progress }),
@@ -23,16 +22,16 @@ export function statusOf(record: JobRecord, base: string): JobStatus {
     ...(record.started !== undefined && { started: time(record.started) }),
     ...(record.ended !== undefined && { ended: time(record.ended) }),
     ...(result && {
-      images: result.images.map(({ width, height }, i) => ({
+      images: result.pictures.map(({ width, height }, i) => ({
         url: addressOf(record, i, base),
         width,
         height,
       })),
       seeds: jsonSeeds(result.seeds) as (number | string)[],
-      settings: result.settings,
-      notes: result.notes,
-      seconds: result.stats.times.total,
-      speedup: result.stats.speedup,
+      settings: [...result.settings],
+      notes: [...result.notes],
+      seconds: result.times.total ?? 0,
+      speedup: result.speedup,
     }),
     ...(error && state !== 'cancelled' && { error: failureOf(error) }),
   };

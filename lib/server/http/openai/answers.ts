@@ -1,6 +1,5 @@
-import type { ImageResult } from '../../../pipelines/outputs/result.js';
 import type { SentEvent } from '../event-stream.js';
-import type { JobRecord } from '../jobs/record.js';
+import type { JobRecord, Made } from '../jobs/desk.js';
 import { addressOf } from '../jobs/status.js';
 import { toBase64 } from '../pictures.js';
 import type { Delivery } from './request.js';
@@ -33,19 +32,20 @@ const seconds = () => Math.floor(Date.now() / 1000);
 /** The answer in one piece; the signal ends the work for it. */
 export async function answerOf(
   record: JobRecord,
-  { images }: ImageResult,
+  { pictures }: Made,
   delivery: Delivery,
   base: string,
   stop: AbortSignal,
 ): Promise<object> {
   const { asUrl, format } = delivery;
   const data: object[] = [];
-  for (const [i, image] of images.entries()) {
+  for (const [i, picture] of pictures.entries()) {
     const url = addressOf(record, i, base, format);
-    data.push(asUrl ? { url } : { b64_json: await toBase64(image, format, encoding(delivery)) });
+    const text = async () => (await picture.file(format, encoding(delivery))).toString('base64');
+    data.push(asUrl ? { url } : { b64_json: await text() });
     stop.throwIfAborted();
   }
-  const [{ width, height }] = images;
+  const [{ width, height } = { width: 0, height: 0 }] = pictures;
   return { created: seconds(), data, ...about(delivery, width, height), usage: USAGE };
 }
 
@@ -57,7 +57,7 @@ export async function* eventsOf(
   failure: (error: unknown) => object,
 ): AsyncGenerator<SentEvent, void, void> {
   let index = 0;
-  for await (const event of record.job.events()) {
+  for await (const event of record.events()) {
     if (event.type !== 'step' || !event.preview || index >= delivery.partials) continue;
     // What is complete is no picture on the way.
     if (event.call === event.calls) continue;
@@ -74,10 +74,10 @@ export async function* eventsOf(
     return;
   }
   const type = `${prefix}.completed`;
-  for (const image of record.result.images) {
-    const b64 = await toBase64(image, delivery.format, encoding(delivery));
+  for (const picture of record.result.pictures) {
+    const b64 = (await picture.file(delivery.format, encoding(delivery))).toString('base64');
     const data = { type, b64_json: b64, created_at: seconds(), usage: USAGE };
-    yield { event: type, data: { ...data, ...about(delivery, image.width, image.height) } };
+    yield { event: type, data: { ...data, ...about(delivery, picture.width, picture.height) } };
   }
 }
 

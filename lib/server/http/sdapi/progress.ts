@@ -1,4 +1,4 @@
-import type { JobRecord } from '../jobs/record.js';
+import type { JobRecord } from '../jobs/desk.js';
 import { toBase64 } from '../pictures.js';
 
 /** How far a caller's job is, as `/progress` says it; without one nothing is done. */
@@ -12,7 +12,7 @@ export async function progressOf(
   const image = withImage ? await preview?.toImage() : undefined;
   return {
     progress: share,
-    eta_relative: record?.job.secondsLeft ?? 0,
+    eta_relative: record?.secondsLeft ?? 0,
     state: {
       ...{ skipped: false, interrupted: false, stopping_generation: false },
       job: record?.id ?? '',

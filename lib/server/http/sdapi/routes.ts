@@ -1,13 +1,11 @@
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { ImageResult } from '../../../pipelines/outputs/result.js';
 import { resultOf, submitConnected } from '../connected.js';
 import { type Context, modelOf } from '../context.js';
 import { toRequestError } from '../errors.js';
 import { gone } from '../event-stream.js';
-import type { JobRecord } from '../jobs/record.js';
+import type { JobRecord, Made } from '../jobs/desk.js';
 import type { Caller } from '../keys.js';
-import { toBase64 } from '../pictures.js';
 import { type Body, ImageToImageBody, TextToImageBody } from './body.js';
 import { listRoutes } from './lists.js';
 import { pngInfo } from './png-info.js';
@@ -15,16 +13,10 @@ import { progressOf } from './progress.js';
 import { modelName, wantedOf } from './request.js';
 
 const tags = ['web UI'];
-/** Callers whose choice of a model is remembered. */
-const MOST_CHOICES = 1000;
 
 /** The part of the web UI's API that its clients use, as `--api` offers it there. */
 export async function sdApiRoutes(app: FastifyInstance, context: Context): Promise<void> {
-  const { engine, callerOf } = context;
-  /** Its clients ask for progress and interrupt without saying which job: the newest of the caller. */
-  const latest = new Map<string, JobRecord>();
-  /** What `/options` chose, for each caller: there is no common setting that one could change for all. */
-  const choices = new Map<string, string>();
+  const { engine, records, callerOf } = context;
 
   app.setErrorHandler((error, _, reply) => {
     const answer = toRequestError(error, engine.stats().secondsLeft);
@@ -56,12 +48,10 @@ export async function sdApiRoutes(app: FastifyInstance, context: Context): Promi
       return reply
         .code(404)
         .send({ error: 'not_found', detail: 'Init image not found', body: '', errors: '' });
-    const { seeds, ...wanted } = await wantedOf(context, body, choices.get(caller.id), caller.limits);
-    const record = await submitConnected(context, caller, wanted, reply);
-    latest.set(caller.id, record);
-    void record.over.then(() => {
-      if (latest.get(caller.id) === record) latest.delete(caller.id);
-    });
+    // There is no common setting that one could change for all: `/options` chose for the caller.
+    const chosen = await records.chosenModel(caller);
+    const { seeds, ...wanted } = await wantedOf(context, body, chosen, caller.limits);
+    const record = await submitConnected(context, caller, wanted, reply, true);
     await record.over;
     // Who interrupts wants no error.
     const result = record.state === 'cancelled' ? undefined : await resultOf(record);
@@ -72,13 +62,13 @@ export async function sdApiRoutes(app: FastifyInstance, context: Context): Promi
     '/sdapi/v1/progress',
     { schema: { tags, summary: "How far the caller's newest job is." } },
     async (request) => {
-      const record = latest.get(callerOf(request).id);
+      const record = await records.newest(callerOf(request));
       const { skip_current_image: skip } = request.query as { skip_current_image?: string };
-      return progressOf(record, record?.job.position ?? 0, skip !== 'true' && skip !== 'True');
+      return progressOf(record, record?.position ?? 0, skip !== 'true' && skip !== 'True');
     },
   );
   const interrupt = async (request: FastifyRequest) => {
-    latest.get(callerOf(request).id)?.cancel();
+    await (await records.newest(callerOf(request)))?.cancel();
     return {};
   };
   app.post(
@@ -88,9 +78,10 @@ export async function sdApiRoutes(app: FastifyInstance, context: Context): Promi
   );
   app.post('/sdapi/v1/skip', { schema: { tags, summary: 'The same.' } }, interrupt);
 
-  const choiceOf = ({ id }: Caller) => choices.get(id) ?? modelOf(context, undefined);
+  const choiceOf = async (caller: Caller) =>
+    (await records.chosenModel(caller)) ?? modelOf(context, undefined);
   app.get('/sdapi/v1/options', { schema: { tags, summary: "The caller's settings." } }, async (request) => ({
-    sd_model_checkpoint: choiceOf(callerOf(request)),
+    sd_model_checkpoint: await choiceOf(callerOf(request)),
     sd_checkpoint_hash: '',
     sd_vae: 'Automatic',
     CLIP_stop_at_last_layers: 1,
@@ -109,14 +100,8 @@ export async function sdApiRoutes(app: FastifyInstance, context: Context): Promi
     },
     async (request) => {
       const { sd_model_checkpoint: title } = request.body as { sd_model_checkpoint?: string | null };
-      const { id } = callerOf(request);
-      if (typeof title === 'string') {
-        const name = modelOf(context, modelName(title));
-        choices.delete(id);
-        choices.set(id, name);
-        const [oldest] = choices.keys();
-        if (choices.size > MOST_CHOICES && oldest !== undefined) choices.delete(oldest);
-      }
+      if (typeof title === 'string')
+        await records.chooseModel(callerOf(request), modelOf(context, modelName(title)));
       return null;
     },
   );
@@ -132,14 +117,14 @@ async function answer(
   body: Body,
   record: JobRecord,
   seeds: readonly number[],
-  result: ImageResult | undefined,
+  result: Made | undefined,
   stop: AbortSignal,
 ): Promise<object> {
-  const { options, model } = record.job.request;
-  const pictures = result?.images ?? [];
+  const { options, model } = record.request;
+  const pictures = result?.pictures ?? [];
   const images: string[] = [];
-  for (const image of body.send_images === false ? [] : pictures) {
-    images.push(await toBase64(image, 'png'));
+  for (const picture of body.send_images === false ? [] : pictures) {
+    images.push((await picture.file('png')).toString('base64'));
     stop.throwIfAborted();
   }
   const {

@@ -1,61 +1,34 @@
 import { DeepCacheError } from '../../../errors.js';
-import type { Engine, JobEvent, JobRequest } from '../engine.js';
+import type { Engine } from '../engine.js';
 import { RequestError } from '../errors.js';
 import type { Caller } from '../keys.js';
-import { JobRecord, type Patience } from './record.js';
+import type { DeskListeners, DeskSettings, JobDesk, Submission } from './desk.js';
+import { LocalRecord } from './local-record.js';
 
-/** A job that a caller hands in. */
-export interface Submission {
-  readonly caller: Caller;
-  readonly request: Omit<JobRequest, 'client'>;
-  /** It goes on when nobody listens. */
-  readonly detach?: boolean | undefined;
-  /** Bytes of the pictures in it. */
-  readonly bytes?: number | undefined;
-  /** The caller's own name for the request, and a digest of what was asked. */
-  readonly idempotency?: { readonly key: string; readonly digest: string } | undefined;
-}
+/** Callers whose choice of a model is remembered. */
+const MOST_CHOICES = 1000;
 
-/** How long, and how much of, finished jobs are kept. */
-export interface Keeping {
-  /** After the end of a job. */
-  readonly seconds: number;
-  /** Of pictures of all finished jobs, 3 for a pixel; the oldest go first. */
-  readonly bytes: number;
-}
-
-interface Settings {
-  readonly keep: Keeping;
-  readonly patience: Patience;
-  /** Of pictures in requests that wait or run. */
-  readonly pendingBytes: number;
-}
-
-/** What others are told. */
-interface Listeners {
-  onEvent(record: JobRecord, event: JobEvent): void;
-  onEnd(record: JobRecord): void;
-}
-
-/** The jobs of all callers, from their acceptance until they are forgotten. */
-export class JobRecords {
-  readonly #records = new Map<string, JobRecord>();
+/** The jobs of an engine of this process. */
+export class LocalDesk implements JobDesk {
+  readonly #records = new Map<string, LocalRecord>();
   /** What is to be done when a record is forgotten. */
-  readonly #onForget = new Map<JobRecord, (() => void)[]>();
-  readonly #byToken = new Map<string, JobRecord>();
-  readonly #repeats = new Map<string, { digest: string; record: Promise<JobRecord> }>();
+  readonly #onForget = new Map<LocalRecord, (() => void)[]>();
+  readonly #byToken = new Map<string, LocalRecord>();
+  readonly #repeats = new Map<string, { digest: string; record: Promise<LocalRecord> }>();
   readonly #pending = new Map<string, number>();
+  /** The newest of each caller that was handed in as such. */
+  readonly #newest = new Map<string, LocalRecord>();
+  readonly #choices = new Map<string, string>();
   #pendingBytes = 0;
   #keptBytes = 0;
   #isClosing = false;
 
   constructor(
     private readonly engine: Engine,
-    private readonly settings: Settings,
-    private readonly listeners: Listeners,
+    private readonly settings: DeskSettings,
+    private readonly listeners: DeskListeners,
   ) {}
 
-  /** Takes no more from now on. */
   close(): void {
     this.#isClosing = true;
   }
@@ -64,12 +37,11 @@ export class JobRecords {
     return this.#isClosing;
   }
 
-  /**
-   * Hands a job to the engine, or finds the one of the same idempotency key.
-   *
-   * @throws RequestError 409 for a key that was used for something else, 429, 503; what the engine throws.
-   */
-  async submit(submission: Submission): Promise<{ record: JobRecord; isRepeat: boolean }> {
+  get problem(): undefined {
+    return undefined;
+  }
+
+  async submit(submission: Submission): Promise<{ record: LocalRecord; isRepeat: boolean }> {
     if (this.#isClosing) throw new RequestError(503, 'closing', 'the server is shutting down', 10);
     const { caller, idempotency } = submission;
     if (!idempotency) return { record: await this.#accept(submission), isRepeat: false };
@@ -97,34 +69,47 @@ export class JobRecords {
     }
   }
 
-  /** A job of the caller; what is somebody else's is not there. */
-  find(id: string, caller: Caller): JobRecord {
+  async find(id: string, caller: Caller): Promise<LocalRecord> {
     const record = this.#records.get(id);
     if (record?.owner === caller.id) return record;
     throw new RequestError(404, 'not_found', 'there is no such job, or it was forgotten');
   }
 
-  /** A finished job by the token in the addresses of its pictures. */
-  findByToken(token: string): JobRecord {
+  async findByToken(token: string): Promise<LocalRecord> {
     const record = this.#byToken.get(token);
     if (record) return record;
     throw new RequestError(404, 'not_found', 'there is no such picture, or it was forgotten');
   }
 
-  /** All of the caller, the newest last. */
-  of(caller: Caller): JobRecord[] {
+  async of(caller: Caller): Promise<LocalRecord[]> {
     return [...this.#records.values()].filter(({ owner }) => owner === caller.id);
+  }
+
+  async newest({ id }: Caller): Promise<LocalRecord | undefined> {
+    return this.#newest.get(id);
+  }
+
+  async chosenModel({ id }: Caller): Promise<string | undefined> {
+    return this.#choices.get(id);
+  }
+
+  async chooseModel({ id }: Caller, model: string): Promise<void> {
+    this.#choices.delete(id);
+    this.#choices.set(id, model);
+    const [oldest] = this.#choices.keys();
+    if (this.#choices.size > MOST_CHOICES && oldest !== undefined) this.#choices.delete(oldest);
   }
 
   /** Cancels and forgets everything. */
   clear(): void {
     for (const record of this.#records.values()) {
-      if (!record.isOver) record.cancel();
+      if (!record.isOver) void record.cancel();
       this.#forget(record);
     }
   }
 
-  async #accept({ caller, request, detach = false, bytes = 0 }: Submission): Promise<JobRecord> {
+  async #accept(submission: Submission): Promise<LocalRecord> {
+    const { caller, request, detach = false, bytes = 0, isNewest = false, hook } = submission;
     const pending = this.#pending.get(caller.id) ?? 0;
     if (pending >= caller.maxPending)
       throw busy(`${pending} jobs of this key are waiting or running, which is as many as it may have`);
@@ -142,14 +127,17 @@ export class JobRecords {
     try {
       const priority = caller.priority + Math.min(0, request.priority ?? 0);
       const job = await this.engine.submit({ ...request, priority, client: caller.id });
-      const { onEvent, onEnd } = this.listeners;
-      const record = new JobRecord(job, caller.id, detach, this.settings.patience, onEvent);
+      const { onEvent, onEnd, onHook } = this.listeners;
+      const record = new LocalRecord(job, caller.id, detach, this.settings.patience, onEvent);
       this.#records.set(record.id, record);
       this.#byToken.set(record.token, record);
+      if (isNewest) this.#newest.set(caller.id, record);
       void record.over.then(() => {
         settle();
+        if (this.#newest.get(caller.id) === record) this.#newest.delete(caller.id);
         this.#keep(record);
         onEnd(record);
+        if (hook) void onHook(record, hook);
       });
       return record;
     } catch (error) {
@@ -159,9 +147,9 @@ export class JobRecords {
   }
 
   /** For a while, and as long as there is room. */
-  #keep(record: JobRecord): void {
+  #keep(record: LocalRecord): void {
     const { seconds, bytes } = this.settings.keep;
-    this.#keptBytes += sizeOf(record);
+    this.#keptBytes += record.bytes;
     for (const other of this.#records.values()) {
       if (this.#keptBytes <= bytes) break;
       if (other.isOver && other !== record) this.#forget(other);
@@ -170,21 +158,17 @@ export class JobRecords {
     this.#whenForgotten(record, () => clearTimeout(timer));
   }
 
-  #whenForgotten(record: JobRecord, work: () => void): void {
+  #whenForgotten(record: LocalRecord, work: () => void): void {
     this.#onForget.set(record, [...(this.#onForget.get(record) ?? []), work]);
   }
 
-  #forget(record: JobRecord): void {
+  #forget(record: LocalRecord): void {
     if (!this.#records.delete(record.id)) return;
     this.#byToken.delete(record.token);
-    if (record.isOver) this.#keptBytes -= sizeOf(record);
+    if (record.isOver) this.#keptBytes -= record.bytes;
     for (const work of this.#onForget.get(record) ?? []) work();
     this.#onForget.delete(record);
   }
-}
-
-function sizeOf({ result }: JobRecord): number {
-  return (result?.images ?? []).reduce((sum, { data }) => sum + data.byteLength, 0);
 }
 
 function busy(message: string): DeepCacheError {

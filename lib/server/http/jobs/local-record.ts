@@ -1,39 +1,25 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { ImageResult } from '../../../pipelines/outputs/result.js';
-import type { LatentPreview } from '../../../previews/latent-preview.js';
-import type { Job, JobEvent, JobState } from '../engine.js';
+import type { Job, JobEvent, JobRequest, JobState } from '../engine.js';
+import { encode } from '../pictures.js';
+import type { JobRecord, Made, Patience, Preview, Progress, ServedEvent } from './desk.js';
 
-/** How far a run is. */
-export interface Progress {
-  readonly step: number;
-  readonly steps: number;
-  readonly call: number;
-  readonly calls: number;
-}
-
-/** How long the server waits for a caller who has gone silent, in seconds. */
-export interface Patience {
-  /** After the last stream of events has ended, for a client that connects again. */
-  readonly reconnect: number;
-  /** Between two questions of a client that listens to no stream. */
-  readonly poll: number;
-}
-
-/** A job, and what the server knows about it besides. */
-export class JobRecord {
+/** A job of an engine of this process. */
+export class LocalRecord implements JobRecord {
   /** Not the engine's: what callers know is theirs alone. */
   readonly id = randomUUID();
   /** Whoever knows it may fetch the pictures: it is a part of their addresses. */
   readonly token = randomBytes(24).toString('base64url');
   readonly created = Date.now();
   progress: Progress | undefined;
-  preview: LatentPreview | undefined;
+  preview: Preview | undefined;
   /** When it began and ended. */
   started: number | undefined;
   ended: number | undefined;
   error: Error | undefined;
-  result: ImageResult | undefined;
-  /** Resolves at its end, when all that is known of it is here. */
+  result: Made | undefined;
+  /** Of the pictures, 3 for a pixel. */
+  bytes = 0;
   readonly over: Promise<void>;
   #streams = 0;
   #lease: NodeJS.Timeout | undefined;
@@ -44,11 +30,11 @@ export class JobRecord {
    * @param onEvent is told what happens.
    */
   constructor(
-    readonly job: Job,
+    private readonly job: Job,
     readonly owner: string,
     readonly isDetached: boolean,
     private readonly patience: Patience,
-    onEvent: (record: JobRecord, event: JobEvent) => void,
+    onEvent: (record: LocalRecord, event: JobEvent) => void,
   ) {
     this.touch();
     this.over = this.#watch(onEvent);
@@ -58,20 +44,34 @@ export class JobRecord {
     return this.job.state;
   }
 
+  get request(): JobRequest {
+    return this.job.request;
+  }
+
+  get position(): number {
+    return this.job.position;
+  }
+
+  get secondsLeft(): number | undefined {
+    return this.job.secondsLeft;
+  }
+
+  events(from?: number): AsyncIterable<ServedEvent> {
+    return this.job.events(from);
+  }
+
   get isOver(): boolean {
     return this.ended !== undefined;
   }
 
-  cancel(): void {
+  async cancel(): Promise<void> {
     this.job.cancel();
   }
 
-  /** Somebody asked for it. */
   touch(): void {
     if (this.#streams === 0) this.#wait(this.patience.poll);
   }
 
-  /** Somebody listens to it until the returned function is called. */
   attach(): () => void {
     this.#streams++;
     clearTimeout(this.#lease);
@@ -85,13 +85,15 @@ export class JobRecord {
   }
 
   /** Follows the job to its end; never rejects. */
-  async #watch(onEvent: (record: JobRecord, event: JobEvent) => void): Promise<void> {
+  async #watch(onEvent: (record: LocalRecord, event: JobEvent) => void): Promise<void> {
     try {
       for await (const event of this.job.events()) {
         this.#take(event);
         onEvent(this, event);
       }
-      this.result = (await this.job.result) as ImageResult;
+      const result = (await this.job.result) as ImageResult;
+      this.bytes = result.images.reduce((sum, { data }) => sum + data.byteLength, 0);
+      this.result = madeOf(result);
     } catch (error) {
       this.error ??= error instanceof Error ? error : new Error(String(error));
     }
@@ -112,7 +114,18 @@ export class JobRecord {
   #wait(seconds: number): void {
     clearTimeout(this.#lease);
     if (this.isDetached || this.isOver) return;
-    this.#lease = setTimeout(() => this.cancel(), seconds * 1000);
+    this.#lease = setTimeout(() => void this.cancel(), seconds * 1000);
     this.#lease.unref();
   }
+}
+
+function madeOf({ images, settings, seeds, notes, stats }: ImageResult): Made {
+  return {
+    pictures: images.map((image) => ({
+      width: image.width,
+      height: image.height,
+      file: (format, options) => encode(image, format, options),
+    })),
+    ...{ settings, seeds, notes, times: stats.times, speedup: stats.speedup },
+  };
 }
