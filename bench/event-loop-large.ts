@@ -10,6 +10,7 @@ import { DiffusionPipeline, type GenerateOptions, Image, pipelineForInputs } fro
 import { native } from '../lib/native/binding.js';
 import type { DenoiseRequest, DenoiseResult, Job, NativeUnet } from '../lib/native/types.js';
 import { LatentPreview } from '../lib/previews/latent-preview.js';
+import { linearLook } from '../lib/previews/look.js';
 import { SD_PROJECTION } from '../lib/previews/projection.js';
 import { CLIPTokenizer } from '../lib/tokenizers/clip-tokenizer.js';
 import { largeTokenizers, largeUnet, longPrompts } from './large-inputs.js';
@@ -111,7 +112,7 @@ async function pictures(pipe: DiffusionPipeline): Promise<Record<string, Case>> 
     'picture: inpainting': () => inMask.generate({ ...run, maskImage: picture, keepOriginal: true } as never),
     'picture: preview': () => {
       const latents = new Float32Array(4 * side * side);
-      return new LatentPreview(latents, [1, 4, side, side], SD_PROJECTION, 8).toImage();
+      return new LatentPreview(latents, [1, 4, side, side], linearLook(SD_PROJECTION, 8)).toImage();
     },
     'picture: floats': async () => {
       return Image.fromFloat(await new Image(raw).toFloat(), pixels, pixels);

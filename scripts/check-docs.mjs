@@ -33,6 +33,8 @@ async function makeProject(folder) {
   copyModel('models/stable-diffusion-v1-5');
   // What the documents call by its name on the Hub: a folder of that name comes first.
   copyModel('stable-diffusion-v1-5/stable-diffusion-v1-5');
+  // Any small autoencoder stands for the one of previews.
+  copyModel('models/taesd', 'vae');
   copyModel('stable-diffusion-webui/models/diffusers/dreamshaper');
   copyModel('stable-diffusion-webui/models/VAE/vae-ft-mse', 'vae');
   writeEmbedding(join(folder, 'stable-diffusion-webui/embeddings'), 'EasyNegative.safetensors');

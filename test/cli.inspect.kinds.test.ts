@@ -153,6 +153,24 @@ describe('inspect says of', () => {
       { title: 'an AutoencoderTiny (TAESD)', facts: { 'channels of latents': 4 } },
     ],
     [
+      'the decoder of a TAESD by its authors',
+      {
+        '1.weight': [4, 4, 3, 3],
+        ...{ '3.conv.0.weight': [4, 4, 3, 3], '3.conv.4.weight': [4, 4, 3, 3] },
+        '4.weight': [3, 4, 3, 3],
+      },
+      { kind: 'autoencoder', use: expect.stringContaining('--preview-vae') },
+    ],
+    [
+      'its encoder',
+      {
+        '0.weight': [4, 3, 3, 3],
+        ...{ '1.conv.0.weight': [4, 4, 3, 3], '1.conv.4.weight': [4, 4, 3, 3] },
+        '2.weight': [4, 4, 3, 3],
+      },
+      { kind: 'autoencoder', title: expect.stringContaining('encoder') },
+    ],
+    [
       'an autoencoder',
       { 'decoder.mid.block_1.norm1.weight': [512], 'decoder.conv_in.weight': [512, 4, 3, 3] },
       { kind: 'autoencoder', facts: { 'channels of latents': 4 }, use: expect.stringContaining('--vae') },

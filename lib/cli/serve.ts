@@ -51,6 +51,11 @@ export function serveCommand(context: CliContext): Command {
     .option('--max-pixels <n>', 'pixels of a picture (default: 4194304)', toCount)
     .option('--max-steps <n>', 'steps of a run (default: 150)', toCount)
     .option('--max-images <n>', 'pictures of a request (default: 8)', toCount)
+    .option(
+      '--preview-vae <path>',
+      'a small autoencoder (TAESD) that previews are decoded by; of one model alone: NAME=PATH; repeat it for several',
+      collect,
+    )
     .option('--device <name>', 'auto, cpu, cuda or cuda:N (default: auto)')
     .option('--threads <n>', 'CPU threads', toCount)
     .optionsGroup('Where, and for whom:')

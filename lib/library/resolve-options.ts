@@ -5,6 +5,7 @@ import { type Resolved, type ResolveOptions, resolveExtra, resolveModel } from '
 /** Options of loading that name things. */
 interface Named extends ResolveOptions {
   readonly vae?: string | undefined;
+  readonly previewVae?: string | undefined;
   readonly log?: Log | undefined;
 }
 
@@ -16,11 +17,14 @@ export async function resolveNames<Options extends Named>(
   model: string,
   options: Options,
 ): Promise<Resolved & { load: Options }> {
-  const { onProgress = linesOf(options.log), vae, signal, modelsDir } = options;
+  const { onProgress = linesOf(options.log), signal, modelsDir } = options;
   const found = await resolveModel(model, { ...options, onProgress });
-  if (vae === undefined) return { ...found, load: options };
-  const path = await resolveExtra('vae', vae, { modelsDir, signal, option: 'vae' });
-  return { ...found, load: { ...options, vae: path } };
+  const paths: Record<string, string> = {};
+  for (const option of ['vae', 'previewVae'] as const) {
+    const given = options[option];
+    if (given !== undefined) paths[option] = await resolveExtra('vae', given, { modelsDir, signal, option });
+  }
+  return { ...found, load: { ...options, ...paths } };
 }
 
 function linesOf(given: Log | undefined): (progress: DownloadProgress) => void {

@@ -8,7 +8,7 @@ import type { JsonPart, NetworkOptions, PartSource, WaitOptions } from './part-s
 import { Checkpoint } from './single-file/checkpoint.js';
 import { layoutOf } from './single-file/layouts.js';
 import { NETWORKS, networkIn } from './single-file/network.js';
-import { isHalfOfTiny, TINY_LAYOUT, tinyConfigOf } from './single-file/tiny-vae.js';
+import { isHalfOfTiny, TINY_LAYOUT, tinyConfigOf, tinyDecoderOf } from './single-file/tiny-vae.js';
 
 /** Options that name a file or a folder for a part, by the parts. */
 export const OVERRIDES = {
@@ -23,7 +23,7 @@ export type Overrides = {
 };
 
 /** Where a part comes from instead of the model's own place. */
-interface Override {
+export interface PartPlace {
   readonly place: string;
   /** Its own configuration; without one it has the model's. */
   readonly configName?: string;
@@ -46,22 +46,34 @@ export async function withOverrides(
   source: PartSource,
   options: Overrides & WaitOptions,
 ): Promise<PartSource> {
-  const overrides = new Map<string, Override>();
+  const overrides = new Map<string, PartPlace>();
   for (const [part, option] of Object.entries(OVERRIDES)) {
     const place = options[option];
     if (place === undefined) continue;
     if (!source.has(part)) {
       throw invalidArgument(option, `is for models with a ${part}; ${source.place} has none`);
     }
-    overrides.set(
-      part,
-      isFolder(place) ? inFolder(option, part, place) : await inFile(option, part, place, options),
-    );
+    overrides.set(part, await partAt(place, part, option, options));
   }
   return overrides.size === 0 ? source : new OverriddenSource(source, overrides);
 }
 
-function inFolder(option: string, part: string, place: string): Override {
+/**
+ * Finds a part at a file (of the part alone, or of a whole model) or a folder (the part's, or a model's).
+ *
+ * @param option that names the place, for messages.
+ * @param options `decodes`: an autoencoder that can only decode is enough.
+ */
+export async function partAt(
+  place: string,
+  part: string,
+  option: string,
+  options: WaitOptions & { decodes?: boolean },
+): Promise<PartPlace> {
+  return isFolder(place) ? inFolder(option, part, place) : inFile(option, part, place, options);
+}
+
+function inFolder(option: string, part: string, place: string): PartPlace {
   const source = new FolderSource(place);
   const own = [`${part}/config.json`, 'config.json'].find((name) => source.hasJson(name));
   if (!own)
@@ -76,21 +88,26 @@ function inFolder(option: string, part: string, place: string): Override {
   };
 }
 
+const HALF = "half of an AutoencoderTiny (TAESD): give a file or a folder with both, in diffusers' names";
+
 async function inFile(
   option: string,
   part: string,
   place: string,
-  { signal }: WaitOptions,
-): Promise<Override> {
+  { signal, decodes = false }: WaitOptions & { decodes?: boolean },
+): Promise<PartPlace> {
   if (!statOf(place)) throw invalidArgument(option, `is ${place}, which does not exist`);
   const checkpoint = await Checkpoint.open(place, { signal });
-  const tiny = part === 'vae' ? tinyConfigOf(checkpoint) : undefined;
-  const layout = tiny ? TINY_LAYOUT : layoutOf(checkpoint, part);
+  const whole = part === 'vae' ? tinyConfigOf(checkpoint) : undefined;
+  const half = decodes && !whole ? tinyDecoderOf(checkpoint) : undefined;
+  const tiny = whole ?? half?.config;
+  const layout = half?.layout ?? (tiny ? TINY_LAYOUT : layoutOf(checkpoint, part));
   if (!layout) {
-    const half = part === 'vae' && isHalfOfTiny(checkpoint);
+    const isHalf = part === 'vae' && isHalfOfTiny(checkpoint);
+    const what = decodes ? 'the encoder of a TAESD: give its decoder' : HALF;
     throw invalidArgument(
       option,
-      `is ${place}, which holds ${half ? "half of an AutoencoderTiny (TAESD): give a file or a folder with both, in diffusers' names" : `no ${NETWORKS[part]?.title}`}`,
+      `is ${place}, which holds ${isHalf ? what : `no ${NETWORKS[part]?.title}`}`,
     );
   }
   const guidanceWidth = part === 'unet' ? guidanceWidthOf(checkpoint) : undefined;
@@ -122,7 +139,7 @@ function takingGuidance({ path, value }: JsonPart, width: number): JsonPart {
 class OverriddenSource implements PartSource {
   constructor(
     private readonly base: PartSource,
-    private readonly overrides: ReadonlyMap<string, Override>,
+    private readonly overrides: ReadonlyMap<string, PartPlace>,
   ) {}
 
   get place(): string {
@@ -161,7 +178,7 @@ class OverriddenSource implements PartSource {
   }
 
   /** What has a configuration of its own. */
-  #jsonOf(name: string): Override | undefined {
+  #jsonOf(name: string): PartPlace | undefined {
     const [part = '', file] = name.split('/');
     const override = file === 'config.json' ? this.overrides.get(part) : undefined;
     return override?.json ? override : undefined;

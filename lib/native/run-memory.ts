@@ -42,6 +42,12 @@ export function reserveForRun(backend: NativeBackend, bytes: number): boolean {
   return true;
 }
 
+/** What does later work in the memory of the run that is under way now, as long as it goes on. */
+export function inThisRun(): <T>(work: () => T) => T {
+  const run = current.getStore();
+  return (work) => (run ? current.run(run, work) : work());
+}
+
 /** Starts a native job that takes its memory from what the run under way has reserved. */
 export function startInRun<T>(start: () => T): T {
   const run = current.getStore();

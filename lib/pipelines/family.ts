@@ -128,8 +128,8 @@ export function requireParts(
 }
 
 /** Throws where networks are to be loaded beside a model that takes none. */
-export function refuseNetworks({ controlNet, t2iAdapter }: LoadOptions): void {
-  for (const [name, given] of Object.entries({ controlNet, t2iAdapter })) {
+export function refuseNetworks({ controlNet, t2iAdapter, previewVae }: LoadOptions): void {
+  for (const [name, given] of Object.entries({ controlNet, t2iAdapter, previewVae })) {
     if (given !== undefined) throw invalidArgument(name, 'is for Stable Diffusion and SDXL');
   }
 }

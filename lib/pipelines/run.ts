@@ -3,22 +3,24 @@ import { checkAllValues } from '../options/check.js';
 import { plannedRun } from '../plans/planned-run.js';
 import type { PlannedRun } from '../plans/saved-plan.js';
 import { fitProjection } from '../previews/fit.js';
+import { linearLook, type PreviewLook } from '../previews/look.js';
 import type { Scheduler, StepTable } from '../schedulers/index.js';
 import { pause } from '../slices.js';
 import { countOf, FloatTensor } from '../tensor.js';
 import type { AnyFamily, Family, PreviewParts, Run, Start } from './family.js';
 import { motionDraws } from './inputs/motion-draws.js';
 import type { NoiseSource } from './inputs/noise.js';
-import { outputsOf, type RunOptions } from './inputs/options.js';
+import { outputsOf, type RunOptions, type TextRunOptions } from './inputs/options.js';
 import { seedsOf, tellSeeds } from './inputs/seeds.js';
 import type { ModelFacts } from './loading/facts.js';
 import type { LatentParts, PipelineParts } from './loading/parts.js';
 import { chooseScheduler } from './loading/scheduler-file.js';
 import type { Conductor } from './loop/conductor.js';
-import { type PreviewSettings, runLoop } from './loop/denoise.js';
+import { runLoop } from './loop/denoise.js';
 import { requireMemory } from './loop/memory.js';
 import type { LoopResult, RunPlan } from './loop/plan.js';
 import { toPictures } from './outputs/pixels.js';
+import { decodedLook } from './outputs/preview-look.js';
 import { type GenerateResult, type GenerateStats, runResult } from './outputs/result.js';
 import { PhaseClock, runStats } from './outputs/stats.js';
 
@@ -104,18 +106,20 @@ export async function run<Given extends WithScheduler, O extends RunOptions, P e
   const context: Run<O, P, Inputs> = { parts, facts, scheduler, options, inputs, plan, note };
   await pause(signal);
   const stages = await family.prepare(context);
-  await requireMemory(parts, stages.memory, conductor, signal);
+  const previewed = parts as P & LatentParts;
+  const need = { ...stages.memory, previews: await previewBytes(previewed, options) };
+  await requireMemory(parts, need, conductor, signal);
   await pause(signal);
 
   const noise = pipeline.noise(seedsOf(options), options.images);
   const conditions = await stages.condition(noise);
   clock.lap('encode');
   const start = { ...(await stages.start(noise)), ...conditions };
-  const previews = options.previewEvery ? await previewsOf(parts as P & LatentParts, signal) : undefined;
+  const look = options.previewEvery ? await lookOf(previewed, options) : undefined;
   signal?.throwIfAborted();
   clock.lap('prepare');
 
-  const loop = await (stages.loop?.(noise, start) ?? usualLoop(context, noise, start, previews, conductor));
+  const loop = await (stages.loop?.(noise, start) ?? usualLoop(context, noise, start, look, conductor));
   clock.lap('denoise');
 
   await pause(signal);
@@ -143,7 +147,7 @@ async function usualLoop<O extends RunOptions, P extends PipelineParts>(
   { parts, options, plan }: Run<O, P, unknown>,
   noise: NoiseSource,
   start: Start,
-  previews: PreviewSettings | undefined,
+  look: PreviewLook | undefined,
   conductor: Conductor | undefined,
 ): Promise<LoopResult> {
   const [batch, , height, width] = options.latent;
@@ -165,7 +169,7 @@ async function usualLoop<O extends RunOptions, P extends PipelineParts>(
     },
     plan,
     { ...options, conductor },
-    previews,
+    look,
   );
 }
 
@@ -188,25 +192,39 @@ function withBlend({ compiled }: RunPlan, table: StepTable): StepTable {
   return { ...table, rows };
 }
 
-async function previewsOf(
+/** Options that previews depend on. */
+type Previewed = Pick<RunOptions, 'previewEvery' | 'latent' | 'signal'> &
+  Partial<Pick<TextRunOptions, 'tiling'>>;
+
+/** How previews are made. */
+async function lookOf(
   parts: LatentParts & PreviewParts,
-  signal: AbortSignal | undefined,
-): Promise<PreviewSettings> {
+  { tiling, signal }: Previewed,
+): Promise<PreviewLook> {
+  if (parts.previewVae) return decodedLook(parts.previewVae, tiling);
   parts.projection ??= await fitProjection(parts.vae, signal);
-  return { projection: parts.projection, scale: parts.vae.scale };
+  return linearLook(parts.projection, parts.vae.scale);
+}
+
+/** Bytes that decoding previews takes while the U-Net works: one after the other. */
+async function previewBytes({ previewVae }: LatentParts, options: Previewed): Promise<number> {
+  if (!previewVae || !options.previewEvery) return 0;
+  const [, , height, width] = options.latent;
+  return previewVae.decodeBytes({ height, width }, options);
 }
 
 /** Bytes that models hold. */
 function memoryOf(
-  parts: PipelineParts & Partial<Pick<LatentParts, 'vae'>>,
+  parts: PipelineParts & Partial<Pick<LatentParts, 'vae' | 'previewVae'>>,
   encoders: readonly { readonly weightBytes: number }[],
 ): GenerateStats['memory'] {
   const unet = parts.unet.memory();
-  const vae = parts.vae?.memory() ?? { weights: 0, peakArena: 0 };
+  const none = { weights: 0, peakArena: 0 };
+  const { vae = none, preview = none } = { vae: parts.vae?.memory(), preview: parts.previewVae?.memory() };
   const others = encoders.reduce((sum, { weightBytes }) => sum + weightBytes, 0);
   return {
-    weights: unet.weights + vae.weights + others,
-    arenas: unet.arena + vae.peakArena,
+    weights: unet.weights + vae.weights + preview.weights + others,
+    arenas: unet.arena + vae.peakArena + preview.peakArena,
     buffers: unet.buffers,
   };
 }

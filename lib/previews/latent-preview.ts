@@ -1,36 +1,33 @@
 import { invalidArgument } from '../errors.js';
 import type { Image } from '../images/image.js';
-import { resizeLanczos } from '../images/resize.js';
 import type { Tensor } from '../tensor.js';
-import { type LatentProjection, type PreviewOptions, projectLatents } from './projection.js';
+import type { PreviewLook } from './look.js';
+import type { PreviewOptions } from './projection.js';
 
 /**
  * What a step would end in if it were the last: the predicted clean latents [n, c, h, w] in model scale, and a cheap
  * look at them. Nothing is computed before it is asked for.
  */
 export class LatentPreview implements Tensor {
-  readonly #projection: LatentProjection;
-  readonly #scale: number;
+  readonly #look: PreviewLook;
 
-  /** @param scale image pixels of a latent one. */
   constructor(
     /** Latents, row by row. */
     readonly data: Float32Array,
     /** [images, channels, height, width] */
     readonly shape: readonly number[],
-    projection: LatentProjection,
-    scale: number,
+    look: PreviewLook,
   ) {
-    this.#projection = projection;
-    this.#scale = scale;
+    this.#look = look;
   }
 
   /**
-   * The colours of one image of the batch, without the autoencoder: a linear projection of the latents, blurred up to
-   * the image's size. Takes milliseconds, seconds for the largest, and does not hold the event loop up; fine details are
-   * missing.
+   * One image of the batch. By itself its colours, without the autoencoder: a linear projection of the latents, blurred up
+   * to the image's size, which takes milliseconds, seconds for the largest; fine details are missing. With the load option
+   * `previewVae` that autoencoder decodes it, beside the run. Neither holds the event loop up.
    *
-   * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT for an image that the batch does not have; the signal's reason.
+   * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT for an image that the batch does not have; with `previewVae`
+   * ERR_DEEPCACHE_DISPOSED when the model is no longer there; the signal's reason.
    */
   async toImage(index = 0, { signal }: PreviewOptions = {}): Promise<Image> {
     const [count = 0, channels = 0, height = 0, width = 0] = this.shape;
@@ -39,9 +36,7 @@ export class LatentPreview implements Tensor {
     }
     const size = channels * height * width;
     const data = this.data.subarray(index * size, (index + 1) * size);
-    const one = { data, shape: [1, channels, height, width] };
-    const [small] = await projectLatents(one, this.#projection, { signal });
-    return resizeLanczos(small as Image, width * this.#scale, height * this.#scale, signal);
+    return this.#look({ data, shape: [1, channels, height, width] }, { signal });
   }
 
   toJSON(): object {

@@ -79,9 +79,12 @@ VaeConfig parse_tiny_vae(const ConfigReader& in) {
   out.decoder_channels = list("decoder_block_out_channels", {64, 64, 64, 64});
   out.encoder_blocks = list("num_encoder_blocks", {1, 3, 3, 3});
   out.decoder_blocks = list("num_decoder_blocks", {3, 3, 3, 1});
+  // Half of one, in a file of its own, can only decode.
+  out.encoder = !out.channels.empty() || !out.encoder_blocks.empty();
+  if (!out.encoder) out.channels = out.decoder_channels;
   const size_t levels = out.channels.size();
-  if (out.decoder_channels.size() != levels || out.encoder_blocks.size() != levels ||
-      out.decoder_blocks.size() != levels)
+  if (out.decoder_channels.size() != levels ||
+      (out.encoder && out.encoder_blocks.size() != levels) || out.decoder_blocks.size() != levels)
     in.fail("has lists of channels and of blocks that differ in their lengths");
   // Its layers have no place where a width could change.
   for (const std::vector<int>& channels : {out.channels, out.decoder_channels})

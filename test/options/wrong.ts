@@ -193,6 +193,7 @@ export const WRONG: { readonly [Name in OptionName]: readonly unknown[] } = {
   variant: ['', '../x', 5, null],
   config: path,
   vae: path,
+  previewVae: path,
   textEncoder: path,
   textEncoder2: path,
   unet: path,

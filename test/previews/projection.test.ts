@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { LatentPreview } from '../../lib/previews/latent-preview.js';
+import { linearLook } from '../../lib/previews/look.js';
 import {
   knownProjection,
   projectLatents,
@@ -52,7 +53,7 @@ describe('projectLatents', () => {
 
   test('a preview is as large as the image, and asks for one that is there', async () => {
     const data = Float32Array.from({ length: 2 * 4 * 3 * 5 }, (_, i) => Math.sin(i));
-    const preview = new LatentPreview(data, [2, 4, 3, 5], projection, 8);
+    const preview = new LatentPreview(data, [2, 4, 3, 5], linearLook(projection, 8));
     expect(await preview.toImage()).toMatchObject({ width: 40, height: 24 });
     const images = await preview.toImages();
     expect(images).toHaveLength(2);
@@ -67,14 +68,14 @@ describe('projectLatents', () => {
 
   test('flat latents are a flat picture', async () => {
     const data = new Float32Array(4 * 4 * 4).fill(0.2);
-    const { data: colors } = await new LatentPreview(data, [1, 4, 4, 4], projection, 8).toImage();
+    const { data: colors } = await new LatentPreview(data, [1, 4, 4, 4], linearLook(projection, 8)).toImage();
     // 0.2 + 0.05, 0.1 + 0.05 + 0.5, -0.2 + 0.05 - 1
     for (let i = 0; i < colors.length; i++) expect(colors[i]).toBe([159, 210, 0][i % 3]);
   });
 });
 
 test('a preview can be sent to another thread as a tensor', () => {
-  const preview = new LatentPreview(Float32Array.of(1, 2, 3, 4), [1, 4, 1, 1], SD_PROJECTION, 8);
+  const preview = new LatentPreview(Float32Array.of(1, 2, 3, 4), [1, 4, 1, 1], linearLook(SD_PROJECTION, 8));
   expect(structuredClone({ step: 1, preview })).toEqual({
     step: 1,
     preview: { data: Float32Array.of(1, 2, 3, 4), shape: [1, 4, 1, 1] },

@@ -234,6 +234,7 @@ const SILENT: readonly OptionName[] = [
     'modelsDir',
     'unloadTextEncoder',
     'fitPreviews',
+    'previewVae',
   ] as const),
 ];
 /** Which model and device: settings have their fingerprint and names, and they are given again beside them. */

@@ -1,7 +1,7 @@
 import { familyOfContext } from '../../adapters/family.js';
 import { Checkpoint } from '../../models/single-file/checkpoint.js';
 import { layoutOf } from '../../models/single-file/layouts.js';
-import { isHalfOfTiny, tinyConfigOf } from '../../models/single-file/tiny-vae.js';
+import { isHalfOfTiny, tinyConfigOf, tinyDecoderOf } from '../../models/single-file/tiny-vae.js';
 import { readArchitecture } from '../../upscale/architecture.js';
 import type { StoredTensor, WeightsFile } from '../../weights/stored-tensor.js';
 import { adapterKind } from './adapter-kind.js';
@@ -141,11 +141,16 @@ function tinyAutoencoder(file: Checkpoint): FileKind | undefined {
       kind: 'autoencoder',
       title: 'an AutoencoderTiny (TAESD)',
       facts: { 'channels of latents': Number(config.latent_channels) },
-      use: VAE,
+      use: `${VAE}; for previews alone: previewVae, --preview-vae`,
     };
   }
   if (!isHalfOfTiny(file)) return undefined;
-  return { kind: 'autoencoder', title: 'half of an AutoencoderTiny (TAESD), under its authors’ names' };
+  const decodes = tinyDecoderOf(file) !== undefined;
+  return {
+    kind: 'autoencoder',
+    title: `half of an AutoencoderTiny (TAESD), under its authors’ names: its ${decodes ? 'decoder' : 'encoder'}`,
+    ...(decodes && { use: 'fromPretrained(model, { previewVae: file }); --preview-vae' }),
+  };
 }
 
 const VAE = 'fromPretrained(model, { vae: file }); --vae';

@@ -165,6 +165,20 @@ export const LOAD_OPTIONS = {
     help: 'another autoencoder: a file or a folder',
     flag: { spelling: '--vae <path>', group: 'model' },
   }),
+  /**
+   * An autoencoder that previews are decoded by, beside the run: a TAESD of the model's kind, as a file or a folder, with
+   * which they show what the picture will. Final pictures are the same with and without it.
+   */
+  previewVae: option({
+    kind: kinds.path,
+    families,
+    help: 'a small autoencoder (TAESD) that previews are [decoded by](pictures.md#previews): a file or a folder',
+    flag: {
+      spelling: '--preview-vae <path>',
+      group: 'model',
+      help: 'a small autoencoder (TAESD) that previews are decoded by: a file or a folder',
+    },
+  }),
   /** Another text encoder: a file of weights, also a whole model's, or a folder. */
   textEncoder: option({
     kind: kinds.path,

@@ -1,4 +1,5 @@
 import type { LayersPerBlock } from '../../deepcache/index.js';
+import type { JsonObject } from '../../files/json.js';
 import type { UNetModel } from '../../models/unet.js';
 
 /** What a model is like by its configurations: enough to check options and to plan a run. */
@@ -29,6 +30,21 @@ export interface ModelFacts {
   readonly classes: number;
   /** Of upscalers, how noisy a picture may be. */
   readonly maxNoiseLevel?: number | undefined;
+}
+
+/** A field that should be a whole number. */
+export function whole(value: unknown, fallback: number): number {
+  return typeof value === 'number' && Number.isInteger(value) ? value : fallback;
+}
+
+/** The latents of an autoencoder, by its configuration. */
+export function latentsOfVae(config: Readonly<JsonObject>): Pick<ModelFacts, 'channels' | 'scale'> {
+  // An AutoencoderTiny has its own name for them.
+  const blocks = config.block_out_channels ?? config.encoder_block_out_channels;
+  return {
+    channels: whole(config.latent_channels, 4),
+    scale: 2 ** ((Array.isArray(blocks) ? blocks.length : 1) - 1),
+  };
 }
 
 /** The facts of loaded parts. */

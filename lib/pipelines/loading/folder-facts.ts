@@ -1,7 +1,7 @@
 import { textWidthOf, unetDefaults } from '../../configs/unet-size.js';
 import type { LayersPerBlock } from '../../deepcache/index.js';
 import type { JsonObject } from '../../files/json.js';
-import type { ModelFacts } from './facts.js';
+import { latentsOfVae, type ModelFacts, whole } from './facts.js';
 import type { FolderFacts, LoadOptions, ModelIndex } from './parts.js';
 import { unetRepairs } from './repairs.js';
 import { readScheduler, schedulerOfIndex } from './scheduler-file.js';
@@ -42,8 +42,8 @@ export async function readFolderFacts(
   const own = await read('unet');
   const unet = { ...own, ...unetRepairs(className, own) };
   const vae = await read('vae');
-  const blocks = vae.block_out_channels;
-  const scale = 2 ** ((Array.isArray(blocks) ? blocks.length : 1) - 1);
+  const latents = latentsOfVae(vae);
+  const { scale } = latents;
   const side = Number([vae.sample_size].flat()[0]);
   const texts: Readonly<JsonObject>[] = [];
   for (const part of ['text_encoder', 'text_encoder_2']) if (source.has(part)) texts.push(await read(part));
@@ -55,9 +55,8 @@ export async function readFolderFacts(
   return {
     facts: {
       ...factsOfUnet(unet),
-      scale,
+      ...latents,
       tileSize: side >= 4 * scale ? side - (side % (4 * scale)) : 512,
-      channels: whole(vae.latent_channels, 4),
       textLayers: Math.min(1000, ...inner.map((text) => whole(text.num_hidden_layers, 12))),
       pooledWidth: whole(isProjected ? last.projection_dim : last.hidden_size, 0),
     },
@@ -68,10 +67,6 @@ export async function readFolderFacts(
 /** A number, or one for each level. */
 function layersOf(value: unknown): LayersPerBlock {
   return Array.isArray(value) ? value.map((layers) => whole(layers, 2)) : whole(value, 2);
-}
-
-function whole(value: unknown, fallback: number): number {
-  return typeof value === 'number' && Number.isInteger(value) ? value : fallback;
 }
 
 function section(config: Readonly<JsonObject>, name: string): Readonly<JsonObject> {

@@ -5,7 +5,7 @@ import type { JsonObject } from '../../files/json.js';
 import { shorten } from '../../messages.js';
 import { FolderSource } from '../../models/folder-source.js';
 import { locateModel } from '../../models/locate.js';
-import { withOverrides } from '../../models/overridden-source.js';
+import { partAt, withOverrides } from '../../models/overridden-source.js';
 import type { PartSource } from '../../models/part-source.js';
 import { type OpenedFile, openSingleFile } from '../../models/single-file/open.js';
 import { type DeviceOptions, remarkOn } from '../../native/device.js';
@@ -17,7 +17,15 @@ import { findPipeline } from './registry.js';
 /** Options of loading that say where a model's parts are, and where it computes. */
 export type IndexOptions = Pick<
   LoadOptions,
-  'config' | 'unet' | 'vae' | 'textEncoder' | 'textEncoder2' | 'useEma' | 'motionAdapter' | 'signal'
+  | 'config'
+  | 'unet'
+  | 'vae'
+  | 'previewVae'
+  | 'textEncoder'
+  | 'textEncoder2'
+  | 'useEma'
+  | 'motionAdapter'
+  | 'signal'
 > &
   DeviceOptions;
 
@@ -32,10 +40,14 @@ export async function readModelIndex(model: string, options: IndexOptions = {}):
   const opened =
     place.file === undefined ? openFolder(place.folder, options) : await openSingleFile(place.file, options);
   const index = await indexOf(opened.source, signal);
+  const { previewVae } = options;
   return {
     ...index,
     ...(options.motionAdapter !== undefined && { className: MOTION_PIPELINE }),
     source: await withOverrides(opened.source, options),
+    ...(previewVae !== undefined && {
+      previewVae: await partAt(previewVae, 'vae', 'previewVae', { signal, decodes: true }),
+    }),
     remarks: [place.remark ?? [], opened.remarks, index.remarks, remarkOn(options) ?? []].flat(),
   };
 }

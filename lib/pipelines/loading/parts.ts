@@ -4,6 +4,7 @@ import type { JsonObject } from '../../files/json.js';
 import type { AutoencoderKL } from '../../models/autoencoder-kl.js';
 import type { ClassEmbedder } from '../../models/class-embedder.js';
 import type { CLIPVisionModelWithProjection } from '../../models/image-encoder.js';
+import type { PartPlace } from '../../models/overridden-source.js';
 import type { PartSource } from '../../models/part-source.js';
 import type { CLIPTextModel } from '../../models/text-encoder.js';
 import type { UNetModel } from '../../models/unet.js';
@@ -29,6 +30,8 @@ export interface ModelIndex {
   readonly className: string;
   /** model_index.json */
   readonly value: Readonly<JsonObject>;
+  /** Where the autoencoder of previews comes from, where there is one. */
+  readonly previewVae?: PartPlace;
   /** How the folder and the class were found where that is not plain, for the log. */
   readonly remarks?: readonly string[];
 }
@@ -67,6 +70,8 @@ export interface LatentParts extends PipelineParts {
   readonly vae: AutoencoderKL;
   /** Colours of previews; undefined until they are needed where they have to be fitted. */
   projection: LatentProjection | undefined;
+  /** What decodes previews instead. */
+  readonly previewVae?: AutoencoderKL | undefined;
   /** Upscalers: what noises the picture that they enlarge, and to which timestep at most. */
   readonly lowResScheduler?: Scheduler;
   readonly maxNoiseLevel?: number;

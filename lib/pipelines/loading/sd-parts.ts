@@ -9,6 +9,7 @@ import { knownProjection } from '../../previews/projection.js';
 import { checkFit, tellUnknownFields } from './fit.js';
 import { findMotionAdapter, loadUnet } from './motion-parts.js';
 import type { LoadOptions, ModelIndex, SDParts } from './parts.js';
+import { loadPreviewVae } from './preview-vae.js';
 import { repairTexts, UPSCALER, unetRepairs, vaeRepairs } from './repairs.js';
 import { loadScheduler } from './scheduler-file.js';
 import { loadTogether } from './together.js';
@@ -31,6 +32,7 @@ export async function loadSDParts(index: ModelIndex, options: LoadOptions): Prom
   };
   return loadTogether(async (keep, models) => {
     const find = { variant, signal, log };
+    const previewVae = await loadPreviewVae(backend, index, options, keep);
     const textEncoder = await keep(
       CLIPTextModel.load(backend, await source.network('text_encoder', find), {
         signal,
@@ -56,6 +58,7 @@ export async function loadSDParts(index: ModelIndex, options: LoadOptions): Prom
     tellUnknownFields(source, { unet, vae }, log);
     const projection = options.fitPreviews ? await fitProjection(vae, signal) : knownProjection(vae);
     const motionAdapter = motion && basename(motion.place);
-    return { backend, tokenizer, textEncoder, unet, vae, scheduler, projection, models, motionAdapter };
+    const own = { tokenizer, textEncoder, unet, vae, scheduler, projection, motionAdapter };
+    return { backend, ...own, previewVae, models };
   });
 }

@@ -9,6 +9,7 @@ import { fitProjection } from '../../previews/fit.js';
 import { knownProjection } from '../../previews/projection.js';
 import { checkTokenizer, tellUnknownFields } from './fit.js';
 import type { LoadOptions, ModelIndex, XLParts } from './parts.js';
+import { loadPreviewVae } from './preview-vae.js';
 import { loadScheduler } from './scheduler-file.js';
 import { loadTogether } from './together.js';
 
@@ -21,6 +22,7 @@ export async function loadXLParts(index: ModelIndex, options: LoadOptions): Prom
   const backend = openBackend(options);
   const scheduler = await loadScheduler(index, options);
   return loadTogether(async (keep, models) => {
+    const previewVae = await loadPreviewVae(backend, index, options, keep);
     const text: TextBranch[] = [];
     for (const suffix of ['', '_2']) {
       const part = `text_encoder${suffix}`;
@@ -54,6 +56,7 @@ export async function loadXLParts(index: ModelIndex, options: LoadOptions): Prom
       text,
       unet,
       vae,
+      previewVae,
       projection: options.fitPreviews ? await fitProjection(vae, signal) : knownProjection(vae),
       forceZerosForEmptyPrompt: value.force_zeros_for_empty_prompt !== false,
       requiresAestheticsScore: value.requires_aesthetics_score === true,

@@ -8,7 +8,7 @@ import { finish } from '../../native/device.js';
 import { stagedRequest } from '../../native/staging.js';
 import type { DenoiseRequest, DenoiseResult } from '../../native/types.js';
 import { LatentPreview } from '../../previews/latent-preview.js';
-import type { LatentProjection } from '../../previews/projection.js';
+import type { PreviewLook } from '../../previews/look.js';
 import type {
   CompiledSchedule,
   CompileOptions,
@@ -137,18 +137,11 @@ function compileOrigin(
   return scheduler.compile({ ...options, strength, strengthStart: 0 });
 }
 
-/** How the latents of a run are shown. */
-export interface PreviewSettings {
-  projection: LatentProjection;
-  /** Image pixels of a latent one. */
-  scale: number;
-}
-
 /**
  * Runs the loop natively and reports its U-Net calls. An error of `onStep`, thrown or of a promise that it returned, ends it;
  * the run waits for such promises.
  *
- * @param previews must be given with `previewEvery`.
+ * @param look must be given with `previewEvery`.
  */
 export async function runLoop(
   unet: UNetModel,
@@ -163,7 +156,7 @@ export async function runLoop(
   }: Pick<RunOptions, 'onStep' | 'previewEvery' | 'latentsEvery' | 'signal'> & {
     readonly conductor?: Conductor | undefined;
   },
-  previews?: PreviewSettings,
+  look?: PreviewLook,
 ): Promise<DenoiseResult & { calls: RanCall[] }> {
   const stop = new AbortController();
   const callbacks = new Callbacks((error) => stop.abort(error));
@@ -189,8 +182,7 @@ export async function runLoop(
         timestep: compiled.timesteps[step.row] as number,
         noiseLevel: compiled.noiseLevels[step.row] as NoiseLevel,
         seconds: step.milliseconds / 1000,
-        ...(step.x0 &&
-          previews && { preview: new LatentPreview(step.x0, shape, previews.projection, previews.scale) }),
+        ...(step.x0 && look && { preview: new LatentPreview(step.x0, shape, look) }),
         ...(step.x && { latents: new FloatTensor(step.x, shape) }),
       };
       callbacks.run(() => onStep?.(event));

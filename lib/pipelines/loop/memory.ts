@@ -45,8 +45,8 @@ export async function requireMemory(
   conductor?: Conductor,
   signal?: AbortSignal,
 ): Promise<void> {
-  const { unet, vae, pictures = 0 } = need;
-  const bytes = unet + vae + pictures;
+  const { unet, vae, previews = 0, pictures = 0 } = need;
+  const bytes = unet + vae + previews + pictures;
   // What the U-Net holds from its last run is reused or freed; of what runs go on with, the arena alone is shared.
   const heldBytes = () => {
     const { arena, buffers } = components.unet.memory();
@@ -60,11 +60,15 @@ export async function requireMemory(
   conductor?.holdMemory();
 }
 
-function tooLittle({ unet, vae, pictures = 0 }: MemoryEstimate, available: number): DeepCacheError {
+function tooLittle(
+  { unet, vae, previews = 0, pictures = 0 }: MemoryEstimate,
+  available: number,
+): DeepCacheError {
   const gib = (value: number) => `${(value / 2 ** 30).toFixed(2)} GiB`;
   return new DeepCacheError(
     'ERR_DEEPCACHE_OUT_OF_MEMORY',
-    `This run needs ${gib(unet + vae + pictures)} (${gib(unet)} for the U-Net, ${gib(vae)} for the autoencoder` +
+    `This run needs ${gib(unet + vae + previews + pictures)} (${gib(unet)} for the U-Net, ${gib(vae)} for the autoencoder` +
+      `${previews > 0 ? `, ${gib(previews)} for previews` : ''}` +
       `${pictures > 0 ? `, ${gib(pictures)} for pictures` : ''}), ` +
       `${gib(available)} are available; use a smaller size, fewer images or vaeTiling`,
   );

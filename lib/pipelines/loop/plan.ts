@@ -19,6 +19,8 @@ export interface MemoryEstimate {
   unet: number;
   /** The autoencoder's activations, one image or tile at a time. */
   vae: number;
+  /** The autoencoder of previews, which works beside the U-Net. */
+  previews?: number;
   /** Pictures that the run reads, where it does. */
   pictures?: number;
 }

@@ -21,7 +21,7 @@ export function toSigned(pixels: Float32Array): Sliced<Float32Array> {
 }
 
 /** Pixels [n, 3, h, w] from 0 to 1 as pictures. */
-async function toImages({ data, shape }: Tensor, signal?: AbortSignal): Promise<Image[]> {
+export async function toImages({ data, shape }: Tensor, signal?: AbortSignal): Promise<Image[]> {
   const [count = 0, , height = 0, width = 0] = shape;
   const size = 3 * height * width;
   const images: Image[] = [];

@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { DeepCacheError, Image } from '../../../lib/index.js';
 import type { GenerateResult } from '../../../lib/pipelines/outputs/result.js';
 import { LatentPreview } from '../../../lib/previews/latent-preview.js';
+import { linearLook } from '../../../lib/previews/look.js';
 import { SD_PROJECTION } from '../../../lib/previews/projection.js';
 import { EventLog } from '../../../lib/server/engine/event-log.js';
 import type { Engine, Job, JobRequest, JobState } from '../../../lib/server/http/engine.js';
@@ -119,7 +120,7 @@ function pictureOf(width: number, height: number, shade: number): Image {
 
 /** Latents [1, 4, 8, 8] of one colour. */
 function previewOf(value: number): LatentPreview {
-  return new LatentPreview(new Float32Array(256).fill(value / 4), [1, 4, 8, 8], SD_PROJECTION, 8);
+  return new LatentPreview(new Float32Array(256).fill(value / 4), [1, 4, 8, 8], linearLook(SD_PROJECTION, 8));
 }
 
 function noise(width: number, height: number): Image {

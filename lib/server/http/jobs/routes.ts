@@ -6,6 +6,7 @@ import { RequestError } from '../errors.js';
 import { gone, type SentEvent, sendEvents } from '../event-stream.js';
 import type { Limits } from '../limits.js';
 import { MEDIA_TYPES, toBase64 } from '../pictures.js';
+import { previewImage } from '../previews.js';
 import type { JobRecord, Preview, ServedEvent } from './desk.js';
 import { acceptJobForms, digestOf, filesOf } from './form.js';
 import { toRequest } from './request.js';
@@ -200,7 +201,8 @@ async function dataOf(event: ServedEvent, record: JobRecord, status: () => JobSt
       return { id: record.id };
     case 'step': {
       const { step, steps, call, calls, kind, preview } = event;
-      return { step, steps, call, calls, kind, ...(preview && { preview: await previewUrl(preview) }) };
+      const url = preview && (await previewUrl(preview));
+      return { step, steps, call, calls, kind, ...(url !== undefined && { preview: url }) };
     }
     case 'failed':
       return { id: record.id, error: failureOf(event.error) };
@@ -210,16 +212,16 @@ async function dataOf(event: ServedEvent, record: JobRecord, status: () => JobSt
   }
 }
 
-const previews = new WeakMap<Preview, Promise<string>>();
+const previews = new WeakMap<Preview, Promise<string | undefined>>();
 
 /** A preview as a small JPEG in a `data:` URL; made once, however many listen. */
-function previewUrl(preview: Preview): Promise<string> {
+function previewUrl(preview: Preview): Promise<string | undefined> {
   let url = previews.get(preview);
   if (!url) {
-    url = preview
-      .toImage()
-      .then((image) => toBase64(image, 'jpeg', { quality: 70, metadata: false }))
-      .then((text) => `data:image/jpeg;base64,${text}`);
+    url = previewImage(preview).then(async (image) => {
+      if (!image) return undefined;
+      return `data:image/jpeg;base64,${await toBase64(image, 'jpeg', { quality: 70, metadata: false })}`;
+    });
     previews.set(preview, url);
   }
   return url;

@@ -2,6 +2,7 @@ import type { SentEvent } from '../event-stream.js';
 import type { JobRecord, Made } from '../jobs/desk.js';
 import { addressOf } from '../jobs/status.js';
 import { toBase64 } from '../pictures.js';
+import { previewImage } from '../previews.js';
 import type { Delivery } from './request.js';
 
 // The shapes of answers: ImagesResponse and the events of a stream, as the client `openai` declares them.
@@ -61,7 +62,8 @@ export async function* eventsOf(
     if (event.type !== 'step' || !event.preview || index >= delivery.partials) continue;
     // What is complete is no picture on the way.
     if (event.call === event.calls) continue;
-    const image = await event.preview.toImage();
+    const image = await previewImage(event.preview);
+    if (!image) continue;
     const type = `${prefix}.partial_image`;
     const { format } = delivery;
     const b64 = await toBase64(image, format, { ...encoding(delivery), metadata: false });

@@ -1,5 +1,6 @@
 import type { JobRecord } from '../jobs/desk.js';
 import { toBase64 } from '../pictures.js';
+import { previewImage } from '../previews.js';
 
 /** How far a caller's job is, as `/progress` says it; without one nothing is done. */
 export async function progressOf(
@@ -9,7 +10,7 @@ export async function progressOf(
 ): Promise<object> {
   const { progress, preview, created } = record ?? {};
   const share = progress ? progress.call / progress.calls : 0;
-  const image = withImage ? await preview?.toImage() : undefined;
+  const image = withImage && preview ? await previewImage(preview) : undefined;
   return {
     progress: share,
     eta_relative: record?.secondsLeft ?? 0,
