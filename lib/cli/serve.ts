@@ -6,8 +6,9 @@ import { collect, toCount, toWhole } from './arguments.js';
 import type { CliContext } from './context.js';
 import { EXIT_CODES_HELP } from './run.js';
 import { type ServedModelFlags, servedModels } from './served-models.js';
+import { addNetworkFlags, type NetworkFlags, servedNetworks } from './served-networks.js';
 
-interface Flags extends ServedModelFlags {
+interface Flags extends ServedModelFlags, NetworkFlags {
   host: string;
   port: number;
   keys?: string;
@@ -35,7 +36,7 @@ const WEBHOOK_SECRET = 'DEEPCACHE_WEBHOOK_SECRET';
 
 /** `deepcache serve`: pictures over HTTP. */
 export function serveCommand(context: CliContext): Command {
-  return new Command('serve')
+  const command = new Command('serve')
     .description(
       "Serve pictures over HTTP: the server's own jobs, OpenAI's Images and the web UI's API (docs/serving.md). " +
         'Jobs of many callers share the passes of a model.',
@@ -57,7 +58,8 @@ export function serveCommand(context: CliContext): Command {
       collect,
     )
     .option('--device <name>', 'auto, cpu, cuda or cuda:N (default: auto)')
-    .option('--threads <n>', 'CPU threads', toCount)
+    .option('--threads <n>', 'CPU threads', toCount);
+  return addNetworkFlags(command)
     .optionsGroup('Where, and for whom:')
     .option('--host <address>', 'address to listen on', '127.0.0.1')
     .option('-p, --port <n>', 'port to listen on', toPort, 7860)
@@ -96,12 +98,13 @@ async function serve(flags: Flags, context: CliContext): Promise<void> {
   const models = servedModels(flags);
   const log = (message: string) => context.err(`deepcache: ${message}\n`);
   const engine = new ImageEngine({
-    ...{ models, log },
+    ...{ models, networks: await servedNetworks(flags, context.signal), log },
     ...(maxQueued !== undefined && { maxQueued }),
     ...(maxRunning !== undefined && { maxRunning }),
   });
   // A folder that is none should be found now, not by the first caller.
   for (const name of Object.keys(models)) await engine.card(name);
+  await engine.lookAtNetworks();
   const server = await ImageServer.create(engine, options);
   const stopped = until(context.signal);
   const address = await server.listen({ host: flags.host, port: flags.port });

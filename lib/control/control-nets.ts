@@ -11,6 +11,8 @@ export interface ControlNetInfo {
 }
 
 interface Loaded extends ControlNetInfo {
+  /** What settings say of it. */
+  readonly label: string;
   readonly model: ControlNetModel;
 }
 
@@ -22,6 +24,11 @@ export class ControlNets {
     return this.#loaded.map(({ name, file }) => ({ name, file }));
   }
 
+  /** What settings say of them. */
+  get labels(): string[] {
+    return this.#loaded.map(({ label }) => label);
+  }
+
   get models(): ControlNetModel[] {
     return this.#loaded.map(({ model }) => model);
   }
@@ -31,8 +38,8 @@ export class ControlNets {
     throw invalidArgument('name', `${show(name)} is the name of another ControlNet: give it one of its own`);
   }
 
-  add(name: string, file: string, model: ControlNetModel): ControlNetInfo {
-    this.#loaded.push({ name, file, model });
+  add(name: string, file: string, model: ControlNetModel, label = file): ControlNetInfo {
+    this.#loaded.push({ name, file, model, label });
     return { name, file };
   }
 

@@ -13,6 +13,8 @@ import { findControlNet } from './find.js';
 export interface LoadControlNetOptions {
   /** What it is called from then on; by default its file's name without the ending. */
   name?: string;
+  /** What pictures' settings say of it in the place of the path: those of a server need not tell where its files lie. */
+  label?: string;
   /** Prefer weight files of this variant, such as 'fp16'. */
   variant?: string;
   /** Stops loading, and waiting for a turn. */
@@ -39,8 +41,8 @@ export abstract class ControlPipeline<
   async loadControlNet(file: string, options: LoadControlNetOptions = {}): Promise<ControlNetInfo> {
     if (typeof file !== 'string' || file === '')
       throw invalidArgument('file', `must be a path, got ${show(file)}`);
-    checkNames(options, ['name', 'variant', 'signal']);
-    const { name = stemOf(file), variant, signal } = options;
+    checkNames(options, ['name', 'label', 'variant', 'signal']);
+    const { name = stemOf(file), label, variant, signal } = options;
     if (typeof name !== 'string' || name === '')
       throw invalidArgument('name', `must be a text, got ${show(name)}`);
     this.requireOpen();
@@ -66,7 +68,7 @@ export abstract class ControlPipeline<
       }
       return await this.change(async () => {
         nets.requireFree(name);
-        return nets.add(name, file, model);
+        return nets.add(name, file, model, label);
       }, signal);
     } catch (error) {
       model.dispose();

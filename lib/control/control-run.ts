@@ -130,8 +130,8 @@ export function controlFields(
   options: ControlOptions,
 ): Record<string, unknown> {
   if (options.controlImage === undefined || !nets) return {};
-  const { list } = nets;
-  const uses = windowsOf(options, list.length).map((window, i) => ({ file: list[i]?.file, ...window }));
+  const { labels } = nets;
+  const uses = windowsOf(options, labels.length).map((window, i) => ({ file: labels[i], ...window }));
   return {
     ControlNets: JSON.stringify(uses),
     'Control mode': options.controlMode !== undefined && JSON.stringify(options.controlMode),

@@ -33,7 +33,7 @@ export function hiresFields(
   seed: bigint | number,
 ): Fields {
   const latent = LATENT.find(([, mode, smooth]) => mode === upscaler && smooth === antialias);
-  const name = latent?.[0] ?? (typeof upscaler === 'string' ? upscaler : upscaler?.file);
+  const name = latent?.[0] ?? (typeof upscaler === 'string' ? upscaler : upscaler?.label);
   return {
     'Denoising strength': strength ?? 0,
     'Hires upscale': scale ?? 0,

@@ -106,10 +106,10 @@ export class ImagePrompts {
   /** What they are in the settings of the run's pictures, once they were encoded; undefined without any. */
   get uses(): readonly ImagePromptUse[] | undefined {
     if (this.given.length === 0) return undefined;
-    return this.given.map(({ adapter: { path, hash, encoderFolder }, scale, pictures }) => ({
-      file: path,
+    return this.given.map(({ adapter: { path, label, hash, encoderFolder }, scale, pictures }) => ({
+      file: label ?? path,
       hash,
-      ...(pictures && encoderFolder !== undefined && { encoder: encoderFolder }),
+      ...(pictures && encoderFolder !== undefined && label === undefined && { encoder: encoderFolder }),
       scale,
       ...(pictures && {
         images: pictures.map((picture) => ({

@@ -19,6 +19,8 @@ export interface LoadIpAdapterOptions {
   imageEncoder?: string;
   /** What it is called from then on; by default its file's name without the ending. */
   name?: string;
+  /** What pictures' settings say of it in the place of its path and its encoder's. */
+  label?: string;
   /** Stops reading the files, and waiting for a turn. */
   signal?: AbortSignal;
 }
@@ -52,14 +54,14 @@ export abstract class IpAdapterPipeline<
   async loadIpAdapter(file: string, options: LoadIpAdapterOptions = {}): Promise<IpAdapterInfo> {
     if (typeof file !== 'string' || file === '')
       throw invalidArgument('file', `must be a path, got ${show(file)}`);
-    checkNames(options, ['imageEncoder', 'name', 'signal']);
-    const { name = Loras.nameOf(file), imageEncoder = encoderBeside(file), signal } = options;
+    checkNames(options, ['imageEncoder', 'name', 'label', 'signal']);
+    const { name = Loras.nameOf(file), imageEncoder = encoderBeside(file), label, signal } = options;
     if (typeof name !== 'string' || name === '')
       throw invalidArgument('name', `must be a text, got ${show(name)}`);
     if (imageEncoder !== undefined && (typeof imageEncoder !== 'string' || imageEncoder === ''))
       throw invalidArgument('imageEncoder', `must be a folder, got ${show(imageEncoder)}`);
     this.#adapters.requireFree(name);
-    return this.change(() => this.#adapters.add(name, file, imageEncoder, signal), signal);
+    return this.change(() => this.#adapters.add(name, file, { folder: imageEncoder, label }, signal), signal);
   }
 
   /** Takes an IP-Adapter away, or all of them (diffusers: unload_ip_adapter). */

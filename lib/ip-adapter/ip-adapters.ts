@@ -27,6 +27,8 @@ export interface IpAdapterInfo {
 export interface LoadedIpAdapter extends IpAdapterFile {
   readonly name: string;
   readonly path: string;
+  /** What settings say in the place of its path. */
+  readonly label: string | undefined;
   readonly native: NativeIpAdapter;
   readonly encoder: CLIPVisionModelWithProjection | undefined;
   /** As it was given. */
@@ -81,7 +83,7 @@ export class IpAdapters {
   async add(
     name: string,
     path: string,
-    folder: string | undefined,
+    { folder, label }: { folder: string | undefined; label?: string | undefined },
     signal: AbortSignal | undefined,
   ): Promise<IpAdapterInfo> {
     this.requireFree(name);
@@ -99,7 +101,7 @@ export class IpAdapters {
       const loaded = await loadNative(file.network, start, signal);
       this.#loaded = [
         ...this.#loaded,
-        { ...file, name, path, native: loaded, encoder, encoderFolder: folder },
+        { ...file, name, path, label, native: loaded, encoder, encoderFolder: folder },
       ];
     } finally {
       this.#freeEncoders();

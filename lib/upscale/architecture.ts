@@ -37,6 +37,12 @@ export function readArchitecture(
   );
 }
 
+/** Pixels of a result for one of the picture, in each axis. */
+export function factorOf({ config }: UpscalerFile): number {
+  const { upscale, num_upsample, unshuffle } = config;
+  return upscale === undefined ? 2 ** Number(num_upsample) / Number(unshuffle) : Number(upscale);
+}
+
 type Tensors = ReadonlyMap<string, StoredTensor>;
 
 /** SRVGGNetCompact: convolutions at even numbers, slopes of PReLU between them where there are some. */

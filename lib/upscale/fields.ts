@@ -20,7 +20,7 @@ export function upscaleFields(
 ): Fields {
   const isTiled = tile !== undefined || tilePad !== undefined;
   return {
-    'Postprocess upscaler': typeof upscaler === 'string' ? upscaler : upscaler.file,
+    'Postprocess upscaler': typeof upscaler === 'string' ? upscaler : upscaler.label,
     ...(width === undefined
       ? { 'Postprocess upscale by': scale ?? own }
       : { 'Postprocess upscale to': `${width}x${height}` }),

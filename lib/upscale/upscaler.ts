@@ -20,6 +20,8 @@ import { type UpscaleTiling, USUAL_PAD, USUAL_TILE, upscaleTiled } from './tiles
 export interface UpscalerLoadOptions extends DeviceOptions {
   /** Of a SRVGGNetCompact without slopes of its own, whose file does not say it. Default 'relu'. */
   activation?: 'relu' | 'leakyrelu' | undefined;
+  /** What pictures' settings say of it in the place of its path. */
+  label?: string | undefined;
   /** Stops loading. */
   signal?: AbortSignal | undefined;
 }
@@ -46,6 +48,8 @@ export class Upscaler {
     readonly file: string,
     /** What it is, as its tensors tell. */
     readonly config: Readonly<Record<string, string | number>>,
+    /** What pictures' settings say of it: the path of the file, unless it was loaded with another label. */
+    readonly label: string = file,
   ) {}
 
   /**
@@ -55,8 +59,8 @@ export class Upscaler {
    * @throws DeepCacheError ERR_DEEPCACHE_UNSUPPORTED, ERR_DEEPCACHE_INVALID_WEIGHTS, ERR_DEEPCACHE_OUT_OF_MEMORY
    */
   static async fromPretrained(file: string, options: UpscalerLoadOptions = {}): Promise<Upscaler> {
-    checkNames(options, ['device', 'dtype', 'threads', 'autotune', 'activation', 'signal'], '');
-    const { signal, activation = 'relu', ...device } = options;
+    checkNames(options, ['device', 'dtype', 'threads', 'autotune', 'activation', 'label', 'signal'], '');
+    const { signal, activation = 'relu', label, ...device } = options;
     if (activation !== 'relu' && activation !== 'leakyrelu')
       throw invalidArgument('activation', `must be 'relu' or 'leakyrelu', got ${show(activation)}`);
     if (typeof file !== 'string' || file === '') throw invalidArgument('file', 'must be the path of a file');
@@ -67,7 +71,7 @@ export class Upscaler {
     const stamps = new Map([[file, weights.stamp]]);
     const start = () => native().loadUpscaler(backend, { config: JSON.stringify(config), tensors });
     const handle = await loadNative({ place: file, configFile: file, stamps }, start, signal);
-    return new Upscaler(handle, file, config);
+    return new Upscaler(handle, file, config, label);
   }
 
   /** Pixels of a result for one of the picture, in each axis. */

@@ -82,7 +82,7 @@ describe('a pickle of a dictionary of dictionaries', () => {
 
   test('the rows of every output read what it is said to read, whatever their number', async () => {
     const adapters = new IpAdapters({ backend, unet: pipe.unet });
-    await adapters.add('base', writeBase(folder, 'rows.safetensors', pipe), undefined, undefined);
+    await adapters.add('base', writeBase(folder, 'rows.safetensors', pipe), { folder: undefined }, undefined);
     const pair = {
       data: Float32Array.from([...values([24], 8, 3).data, ...embeds.data]),
       shape: [2, 1, 24],

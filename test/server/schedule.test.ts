@@ -212,6 +212,82 @@ describe('places', () => {
     expect([...all.begin(81)]).toEqual([stuck, late]);
   });
 
+  test('what needs other weights of a model waits until those under way have ended', () => {
+    const jobs = [
+      job('FF'),
+      job('FF', { weights: 'ink' }),
+      job('FF'),
+      job('FF', { weights: 'ink', model: 'n' }),
+    ];
+    const { all, begun } = under(jobs);
+    expect(begun).toEqual([jobs[0], jobs[2], jobs[3]]);
+    all.end((jobs[0] as PlannedJob).id);
+    expect([...all.begin(0)]).toEqual([]);
+    all.end((jobs[2] as PlannedJob).id);
+    expect([...all.begin(0)]).toEqual([jobs[1]]);
+  });
+
+  test('what sees no pictures goes with any ControlNet, and two of one kind go apart', () => {
+    const [canny, depth, face] = [{ nets: 'canny' }, { nets: 'depth' }, { faces: 'a' }];
+    const jobs = [canny, depth, undefined, face, canny].map((beside) => job('F', { beside }));
+    expect(begin(jobs)).toEqual([0, 2, 3, 4]);
+  });
+
+  test('sets of weights take turns: nobody waits for ever, and each turn serves many', () => {
+    const all = scheduler({ places: 4 }, { fixed: 1, each: 0 });
+    const sets = ['', 'ink', 'chalk'];
+    const waits: number[] = [];
+    const order: string[] = [];
+    let now = 0;
+    const running: PlannedJob[] = [];
+    // More than can be done, of each set as many.
+    for (let i = 0; i < 600; i++) {
+      for (const weights of i < 300 ? sets : []) all.submit(job('F', { queued: now, weights }));
+      for (const one of all.begin(now)) {
+        running.push(one);
+        waits.push(now - one.queued);
+        order.push(one.weights ?? '');
+      }
+      expect(new Set(running.map(({ weights }) => weights)).size).toBeLessThanOrEqual(1);
+      now++;
+      // One ends in each moment.
+      const ended = running.shift();
+      if (ended) all.end(ended.id);
+    }
+    const turns = order.filter((weights, i) => weights !== order[i - 1]).length;
+    // A due job lets as many others pass as there are places.
+    expect(order.length / turns).toBeGreaterThan(4);
+    // What came first of each set is among the first.
+    const half = order.slice(0, order.length / 2);
+    for (const weights of sets) {
+      const share = half.filter((one) => one === weights).length / half.length;
+      expect(share).toBeGreaterThan(0.25);
+      expect(share).toBeLessThan(0.42);
+    }
+  });
+
+  test('a set that comes all the time does not keep another one out', () => {
+    const all = scheduler({ places: 4 }, { fixed: 1, each: 0 });
+    const other = job('F', { weights: 'ink' });
+    const running: PlannedJob[] = [];
+    let begun: number | undefined;
+    all.submit(job('F'));
+    [...all.begin(0)].forEach((one) => void running.push(one));
+    all.submit(other);
+    for (let now = 0; now < 100 && begun === undefined; now++) {
+      all.submit(job('F', { queued: now }));
+      for (const one of all.begin(now)) {
+        running.push(one);
+        if (one === other) begun = now;
+      }
+      const ended = running.shift();
+      if (ended) all.end(ended.id);
+    }
+    // Eight times its length, and four others behind that.
+    expect(begun).toBeGreaterThan(8);
+    expect(begun).toBeLessThanOrEqual(8 + 4 + 4 + 1);
+  });
+
   test('serial takes them as they came, batched those that make the same calls', () => {
     const jobs = [job('FFF', { queued: 1 }), job('F', { queued: 2 }), job('FFF', { queued: 3 })];
     expect(begin(jobs, { policy: 'serial' })).toEqual([0]);

@@ -3,13 +3,14 @@ import type { Log } from '../../log.js';
 import { show } from '../../messages.js';
 import { checkNames } from '../../names.js';
 import { whole } from '../../options/checks.js';
-import { outputsOf } from '../../pipelines/inputs/options.js';
-import { callsOf } from '../../pipelines/loop/conductor.js';
-import { checkRequest, deadlineOf } from './check-request.js';
+import { checkRequest } from './check-request.js';
 import { EngineJob } from './engine-job.js';
 import type { Job, JobRequest } from './job.js';
-import { Lane, type LaneJob } from './lane.js';
-import type { CheckedRun, ModelCard, ModelOptions } from './served-model.js';
+import { Lane } from './lane.js';
+import { laneJob } from './lane-job.js';
+import { lookAtFiles } from './network-files.js';
+import { checkNetworks, type EngineNetworks, needsOf } from './networks.js';
+import type { ModelCard, ModelOptions } from './served-model.js';
 
 /** What an {@link ImageEngine} is made with. */
 export interface EngineOptions {
@@ -17,6 +18,8 @@ export interface EngineOptions {
   readonly models: Readonly<Record<string, string | ModelOptions>>;
   /** Where to compute: each device has models and jobs of its own, and takes those of others when it has none. */
   readonly devices?: readonly string[];
+  /** What jobs may use besides their model, by names: adapters, ControlNets and others. */
+  readonly networks?: EngineNetworks;
   /** Jobs that may wait; a further one is refused with ERR_DEEPCACHE_BUSY. Default 256. */
   readonly maxQueued?: number;
   /** Jobs that are under way at once on a device, and hold memory; which of them make calls is decided anew for each. Default 16. */
@@ -55,9 +58,19 @@ export interface EngineModel {
   readonly name: string;
   /** Whether its weights are in memory, of a device at least. */
   readonly loaded: boolean;
+  /** Adapters that its jobs may name; those made for other kinds of models fail then. */
+  readonly loras: readonly string[];
+  /** The same of ControlNets. */
+  readonly controlNets: readonly string[];
+  /** The same of IP-Adapters. */
+  readonly ipAdapters: readonly string[];
+  /** Textual inversions that its prompts may hold. */
+  readonly embeddings: readonly string[];
+  /** Networks that enlarge, and how many times where {@link ImageEngine.lookAtNetworks} has looked. */
+  readonly upscalers: readonly { readonly name: string; readonly scale?: number }[];
 }
 
-const OPTIONS = ['models', 'devices', 'maxQueued', 'maxRunning', 'maxLoaded', 'maxEnded', 'log'];
+const OPTIONS = ['models', 'networks', 'devices', 'maxQueued', 'maxRunning', 'maxLoaded', 'maxEnded', 'log'];
 
 /**
  * Makes pictures for many: jobs wait in a fair queue, and those that run go side by side and share the passes of their
@@ -69,6 +82,10 @@ export class ImageEngine {
   readonly #jobs = new Map<string, EngineJob>();
   readonly #ended: string[] = [];
   readonly #counts = { done: 0, failed: 0, cancelled: 0 };
+  readonly #networks: EngineNetworks;
+  readonly #names: readonly string[];
+  /** How many times upscalers enlarge. */
+  #scales: ReadonlyMap<string, number> = new Map();
   readonly #limits: { queued: number; ended: number };
   #closing: Promise<void> | undefined;
 
@@ -80,12 +97,15 @@ export class ImageEngine {
       queued: whole('maxQueued', options.maxQueued, 256, 1, 1_000_000),
       ended: whole('maxEnded', options.maxEnded, 64, 0, 1_000_000),
     };
+    checkNetworks(options.networks ?? {});
+    this.#networks = structuredClone(options.networks ?? {});
     const models = new Map(
       Object.entries(options.models ?? {}).map(([name, given]) => [
         name,
         typeof given === 'string' ? { model: given } : given,
       ]),
     );
+    this.#names = [...models.keys()];
     if (models.size === 0) throw invalidArgument('models', 'names none');
     const own = {
       models,
@@ -93,6 +113,7 @@ export class ImageEngine {
       places: whole('maxRunning', options.maxRunning, 16, 1, 48),
       maxLoaded: whole('maxLoaded', options.maxLoaded, models.size, 1, 1_000_000),
       log: options.log,
+      networks: this.#networks,
     };
     const { devices = [undefined] } = options;
     if (!Array.isArray(devices) || devices.length === 0)
@@ -109,7 +130,8 @@ export class ImageEngine {
   async submit(request: JobRequest): Promise<Job> {
     this.#requireRoom();
     checkRequest(request);
-    const { model, task, options, previewEvery } = request;
+    const { model, task, previewEvery } = request;
+    const { options, needs } = needsOf(request, this.#networks);
     const previews = previewEvery === undefined ? {} : { previewEvery };
     const checked = await this.#anyLane.models.named(model).check(task, { ...options, ...previews });
     // Others came while its files were looked at.
@@ -121,7 +143,7 @@ export class ImageEngine {
       () => this.#lanes.some(({ scheduler }) => scheduler.withdraw(job.id) !== undefined),
       Date.now(),
     );
-    lane.submit(laneJob(job, checked));
+    lane.submit(laneJob(job, checked, options, needs));
     this.#jobs.set(job.id, job);
     job.result.then(
       () => this.#count(job),
@@ -139,10 +161,32 @@ export class ImageEngine {
 
   /** In the order in which they were given. */
   models(): EngineModel[] {
-    return this.#anyLane.models.list.map(({ name }) => ({
+    const { loras, controlNets, ipAdapters, embeddings, upscalers } = this.#networks;
+    const names = (files: object = {}) => Object.keys(files);
+    const shared = {
+      loras: names(loras),
+      controlNets: names(controlNets),
+      ipAdapters: names(ipAdapters),
+      embeddings: names(embeddings),
+      upscalers: names(upscalers).map((name) => {
+        const scale = this.#scales.get(name);
+        return { name, ...(scale !== undefined && { scale }) };
+      }),
+    };
+    return this.#names.map((name) => ({
       name,
       loaded: this.#lanes.some(({ models }) => models.named(name).isLoaded),
+      ...shared,
     }));
+  }
+
+  /**
+   * Looks at the files of all networks, so that one that is none is found before a job names it.
+   *
+   * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT naming the network.
+   */
+  async lookAtNetworks(): Promise<void> {
+    this.#scales = await lookAtFiles(this.#networks);
   }
 
   /**
@@ -184,7 +228,7 @@ export class ImageEngine {
   async #close(): Promise<void> {
     // What waits begins when something ends.
     while (this.#lanes.some(({ running }) => running > 0)) for (const lane of this.#lanes) await lane.idle();
-    for (const { models } of this.#lanes) await models.close();
+    for (const lane of this.#lanes) await lane.close();
   }
 
   /** What is the same of all. */
@@ -239,19 +283,4 @@ export class ImageEngine {
     this.#ended.push(job.id);
     while (this.#ended.length > this.#limits.ended) this.#jobs.delete(this.#ended.shift() as string);
   }
-}
-
-/** A job as its lane sees it, by what its options ask for. */
-function laneJob(job: EngineJob, { options, plan }: CheckedRun): LaneJob {
-  const { client, priority = 0, model, task } = job.request;
-  const deadline = deadlineOf(job.request);
-  const [samples, , height, width] = options.latent;
-  return {
-    ...{ id: job.id, job, task, model, client, priority, queued: job.times.queued },
-    ...(deadline !== undefined && { deadline }),
-    samples: samples * outputsOf(options),
-    pixels: height * width,
-    shape: `${height}x${width}`,
-    calls: callsOf(plan.table),
-  };
 }

@@ -1,6 +1,7 @@
 import type { CallKind } from '../../deepcache/index.js';
 import type { GenerateResult } from '../../pipelines/outputs/result.js';
 import type { LatentPreview } from '../../previews/latent-preview.js';
+import type { JobNetworks } from './networks.js';
 
 /** What a job makes pictures from. */
 export const TASKS = ['text-to-image', 'image-to-image', 'inpaint'] as const;
@@ -21,6 +22,8 @@ export interface JobRequest {
   readonly task: Task;
   /** What `generate` of the model's pipeline takes, without `onStep`, `signal` and their like: the engine has its own. */
   readonly options: Readonly<Record<string, unknown>>;
+  /** What it uses of the networks that the engine was given, by their names. */
+  readonly networks?: JobNetworks;
   /** Jobs of a higher one go first; 0 by default. */
   readonly priority?: number;
   /** When it should be done, also as milliseconds since 1970: among jobs of a priority the one that is pressed goes first. */

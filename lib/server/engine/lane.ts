@@ -1,19 +1,14 @@
 import type { Log } from '../../log.js';
 import type { StepEvent } from '../../pipelines/outputs/result.js';
-import type { EngineJob } from './engine-job.js';
-import type { Task } from './job.js';
+import type { LaneJob } from './lane-job.js';
 import { ModelPool } from './model-pool.js';
+import type { EngineNetworks } from './networks.js';
 import { Costs } from './schedule/costs.js';
 import type { PlannedJob } from './schedule/planned-job.js';
 import { Scheduler, type SchedulerOptions } from './schedule/scheduler.js';
 import type { ModelOptions, ServedModel } from './served-model.js';
 import { TickConductor } from './tick-conductor.js';
-
-/** A job with all that a lane needs to run it. */
-export interface LaneJob extends PlannedJob {
-  readonly job: EngineJob;
-  readonly task: Task;
-}
+import { UpscalerPool } from './upscaler-pool.js';
 
 export interface LaneOptions extends SchedulerOptions {
   /** Undefined: what the models' own options say. */
@@ -21,6 +16,7 @@ export interface LaneOptions extends SchedulerOptions {
   readonly models: ReadonlyMap<string, ModelOptions>;
   readonly maxLoaded: number;
   readonly log: Log | undefined;
+  readonly networks?: EngineNetworks | undefined;
 }
 
 /** What a job takes besides its U-Net calls counts so much less after one more of its model. */
@@ -31,6 +27,7 @@ export class Lane {
   readonly models: ModelPool;
   readonly scheduler: Scheduler<PlannedJob>;
   readonly #conductor: TickConductor;
+  readonly #upscalers: UpscalerPool;
   readonly #running = new Map<string, Promise<void>>();
   readonly #around = new Map<string, number>();
   /** Jobs that have the memory that they need, and what waits for one of them to end. */
@@ -43,6 +40,7 @@ export class Lane {
     private readonly onEnd: () => void,
   ) {
     this.models = new ModelPool(options);
+    this.#upscalers = new UpscalerPool(options.networks?.upscalers ?? {});
     this.scheduler = new Scheduler(new Costs(), options);
     this.#conductor = new TickConductor(this.scheduler);
   }
@@ -102,12 +100,19 @@ export class Lane {
     while (this.#running.size > 0) await Promise.race(this.#running.values());
   }
 
-  async #run({ job, task, ...planned }: LaneJob, model: ServedModel): Promise<void> {
+  /** Frees what it has loaded. */
+  async close(): Promise<void> {
+    await this.models.close();
+    await this.#upscalers.close();
+  }
+
+  async #run({ job, task, options, needs, ...planned }: LaneJob, model: ServedModel): Promise<void> {
     job.begin();
     try {
       const pipeline = await this.models.pipeline(model, task);
+      await model.prepare(needs, job.signal);
       const run = {
-        ...job.request.options,
+        ...(await this.#upscalers.resolve(options, pipeline)),
         ...job.previews,
         signal: job.signal,
         onStep: (event: StepEvent) => job.step(event),

@@ -3,6 +3,7 @@ import type { Log } from '../../log.js';
 import { show } from '../../messages.js';
 import type { AnyPipeline } from '../../pipelines/diffusion-pipeline.js';
 import type { Task } from './job.js';
+import type { EngineNetworks } from './networks.js';
 import { type ModelOptions, ServedModel } from './served-model.js';
 
 /** The models of a device: as many loaded as may be, or as memory has room for; the least recently used one goes first. */
@@ -19,16 +20,18 @@ export class ModelPool {
     device,
     maxLoaded,
     log,
+    networks,
   }: {
     readonly models: ReadonlyMap<string, ModelOptions>;
     readonly device: string | undefined;
     readonly maxLoaded: number;
     readonly log: Log | undefined;
+    readonly networks?: EngineNetworks | undefined;
   }) {
     this.#most = maxLoaded;
     for (const [name, options] of models) {
       const own = device === undefined ? options : ({ ...options, device } as ModelOptions);
-      this.#models.set(name, new ServedModel(name, own, log));
+      this.#models.set(name, new ServedModel(name, own, log, networks));
     }
   }
 

@@ -14,6 +14,8 @@ import type { FolderFacts, GenerationDefaults, LoadOptions } from '../../pipelin
 import { findPipeline, requirePipeline } from '../../pipelines/loading/registry.js';
 import { checkRunInputs } from '../../pipelines/run.js';
 import type { Task } from './job.js';
+import { ModelNetworks } from './model-networks.js';
+import type { EngineNetworks, NetworkNeeds } from './networks.js';
 
 /** Where a model lies, and how it is loaded. */
 export interface ModelOptions extends Omit<LoadOptions, 'signal' | 'onProgress' | 'maxPending'> {
@@ -36,12 +38,14 @@ export type CheckedRun = Awaited<ReturnType<typeof checkRunInputs>>;
 export class ServedModel {
   #card: Promise<ModelCard> | undefined;
   #loaded: Promise<AnyPipeline> | undefined;
+  #networks: ModelNetworks | undefined;
   readonly #others = new Map<string, AnyPipeline>();
 
   constructor(
     readonly name: string,
     private readonly options: ModelOptions,
     private readonly log: Log = defaultLog,
+    private readonly known: EngineNetworks = {},
   ) {}
 
   get isLoaded(): boolean {
@@ -64,8 +68,7 @@ export class ServedModel {
 
   /** The pipeline of a task; loads the model when it is not. */
   async pipeline(task: Task): Promise<AnyPipeline> {
-    const { model, ...load } = this.options;
-    this.#loaded ??= DiffusionPipeline.fromPretrained(model, { log: this.log, ...load }).catch((error) => {
+    this.#loaded ??= this.#load().catch((error) => {
       this.#loaded = undefined;
       throw error;
     });
@@ -81,15 +84,30 @@ export class ServedModel {
     return other;
   }
 
+  /** Brings what is loaded beside it, and what is on its weights, to what a job needs. */
+  async prepare(needs: NetworkNeeds, signal: AbortSignal): Promise<void> {
+    const pipe = await this.#loaded;
+    if (pipe) await this.#networks?.prepare(pipe, needs, signal);
+  }
+
   /** Frees it; the next run loads it again. */
   async unload(): Promise<void> {
     const loading = this.#loaded;
     this.#loaded = undefined;
+    this.#networks = undefined;
     const others = [...this.#others.values()];
     this.#others.clear();
     for (const other of others) await other.dispose();
     const loaded = await loading?.catch(() => undefined);
     await loaded?.dispose();
+  }
+
+  async #load(): Promise<AnyPipeline> {
+    const { model, ...load } = this.options;
+    const pipe = await DiffusionPipeline.fromPretrained(model, { log: this.log, ...load });
+    this.#networks = new ModelNetworks(this.known, this.log);
+    await this.#networks.loadEmbeddings(pipe);
+    return pipe;
   }
 
   async #read(): Promise<ModelCard> {

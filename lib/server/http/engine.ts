@@ -8,8 +8,6 @@ export type { Job, JobEvent, JobRequest, JobState } from '../engine/job.js';
 export interface ServedModel extends NetworkNames {
   /** What requests call it. */
   readonly name: string;
-  /** Adapters that prompts may name, as `<lora:name:0.8>`. */
-  readonly loras?: readonly string[];
 }
 
 /** How much there is to do. */

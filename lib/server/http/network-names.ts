@@ -2,11 +2,18 @@ import { invalidArgument } from '../../errors.js';
 import { INTERPOLATION_MODES } from '../../images/interpolate.js';
 import { show } from '../../messages.js';
 import { unknownName } from '../../names.js';
+import type { JobNetworks } from '../engine/networks.js';
 
 /** What requests for a model may name besides it: never a file. */
 export interface NetworkNames {
   /** Networks that enlarge pictures, and how many times. */
-  readonly upscalers?: readonly { readonly name: string; readonly scale: number }[] | undefined;
+  readonly upscalers?: readonly { readonly name: string; readonly scale?: number }[] | undefined;
+  /** Adapters, also in prompts as `<lora:name:0.8>`. */
+  readonly loras?: readonly string[] | undefined;
+  readonly controlNets?: readonly string[] | undefined;
+  readonly ipAdapters?: readonly string[] | undefined;
+  /** Tokens of textual inversions. */
+  readonly embeddings?: readonly string[] | undefined;
 }
 
 /** Throws unless a name is one of those that the server was given. */
@@ -33,4 +40,13 @@ export function checkUpscalers(options: object, { upscalers = [] }: NetworkNames
   else if (upscale) requireName('upscale.upscaler', upscale.upscaler, known);
   if (hiresFix?.upscaler !== undefined)
     requireName('hiresFix.upscaler', hiresFix.upscaler, [...INTERPOLATION_MODES, ...known]);
+}
+
+/** @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT for names that the server was not given. */
+export function checkNetworkNames(networks: JobNetworks, names: NetworkNames): void {
+  for (const [i, use] of (networks.loras ?? []).entries())
+    requireName(`loras[${i}]`, use?.name, names.loras ?? []);
+  for (const kind of ['controlNets', 'ipAdapters'] as const)
+    for (const [i, name] of (networks[kind] ?? []).entries())
+      requireName(`${kind}[${i}]`, name, names[kind] ?? []);
 }

@@ -20,6 +20,20 @@ export interface PlannedJob {
   readonly shape: string;
   /** What each call computes, see PassKind. */
   readonly calls: readonly string[];
+  /** What is on the model's weights while it runs: jobs with something else there are not under way with it. */
+  readonly weights?: string | undefined;
+  /** What is loaded beside the model for it, by kinds: of a kind that two jobs use it must be the same. */
+  readonly beside?: Readonly<Record<string, string | undefined>> | undefined;
+}
+
+/** Whether two jobs may be under way at the same time. */
+export function goTogether(a: PlannedJob, b: PlannedJob): boolean {
+  if (a.model !== b.model) return true;
+  if ((a.weights ?? '') !== (b.weights ?? '')) return false;
+  return Object.entries(a.beside ?? {}).every(([kind, own]) => {
+    const other = b.beside?.[kind];
+    return own === undefined || other === undefined || own === other;
+  });
 }
 
 export function kindOf({ model, pixels }: PlannedJob, call: string): PassKind {

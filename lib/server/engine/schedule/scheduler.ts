@@ -1,6 +1,6 @@
 import type { Costs } from './costs.js';
 import { type Pass, Passes } from './passes.js';
-import { kindOf, type PlannedJob } from './planned-job.js';
+import { goTogether, kindOf, type PlannedJob } from './planned-job.js';
 import { Ranking, remaining } from './ranking.js';
 
 /**
@@ -26,6 +26,8 @@ export class Scheduler<Job extends PlannedJob> {
   readonly #passes: Passes<Job>;
   readonly #queue = new Map<string, Job>();
   readonly #under = new Map<string, Job>();
+  /** Of models: jobs that began since the weights were changed, before others that are due and need other weights. */
+  readonly #passedBy = new Map<string, number>();
   readonly #policy: Policy;
   readonly #places: number;
   readonly #most: number;
@@ -67,6 +69,10 @@ export class Scheduler<Job extends PlannedJob> {
   /**
    * The jobs that begin now: they have a place from the moment on when they come, and `fits` is asked after it.
    *
+   * Jobs that need other weights of a model than those under way wait until these have ended. Those that need the same
+   * go on before them until one of them is due, and then as many more as there are places: each change of the weights serves
+   * many, and nobody waits for more than that.
+   *
    * @param fits whether there is room for a job besides. One that has none is passed by for some time: then nobody begins
    * before it does.
    */
@@ -75,13 +81,22 @@ export class Scheduler<Job extends PlannedJob> {
     // Those that are to end together begin together.
     if (this.#policy === 'batched' && this.#under.size > 0) return;
     if (this.#queue.size === 0 || this.#under.size >= this.#places) return;
+    /** Models for whose other weights somebody waits who is due. */
+    const due = new Set<string>();
     for (const job of this.order(now)) {
       if (this.#under.size >= this.#places) break;
+      if (![...this.#under.values()].every((other) => goTogether(other, job))) {
+        if (now > job.queued + this.#ranking.patience(job)) due.add(job.model);
+        continue;
+      }
+      const passedBy = this.#turnOf(job.model);
+      if (due.has(job.model) && passedBy >= this.#places) continue;
       if (!fits(job)) {
         if (now > job.queued + this.#ranking.patience(job)) break;
         continue;
       }
       if (!this.#mayBegin(job, begun)) continue;
+      if (due.has(job.model)) this.#passedBy.set(job.model, passedBy + 1);
       this.#queue.delete(job.id);
       this.#under.set(job.id, job);
       begun.push(job);
@@ -152,6 +167,12 @@ export class Scheduler<Job extends PlannedJob> {
       under.reduce((sum, { left }) => sum + left, 0) +
       before.reduce((sum, job) => sum + remaining(job, this.costs), 0)
     );
+  }
+
+  /** How many of the present weights have passed others by. Where nobody is under way new ones begin. */
+  #turnOf(model: string): number {
+    if (![...this.#under.values()].some((job) => job.model === model)) this.#passedBy.delete(model);
+    return this.#passedBy.get(model) ?? 0;
   }
 
   #left(job: Job): number {

@@ -1,9 +1,10 @@
 import { invalidArgument } from '../../../errors.js';
 import type { RawImage } from '../../../images/input.js';
 import { taskOf } from '../../engine/job.js';
+import type { JobNetworks } from '../../engine/networks.js';
 import type { JobRequest } from '../engine.js';
 import { checkPrompt, checkSizes, type Limits } from '../limits.js';
-import { checkUpscalers, type NetworkNames } from '../network-names.js';
+import { checkNetworkNames, checkUpscalers, type NetworkNames } from '../network-names.js';
 import { checkPicture, pictureOfText } from '../pictures.js';
 import { fromJson, PICTURES } from './run-fields.js';
 
@@ -15,6 +16,8 @@ export interface Wanted {
   /** A file's bytes, or a text that holds them. */
   readonly image?: string | Uint8Array | undefined;
   readonly mask?: string | Uint8Array | RawImage | undefined;
+  /** Networks that it names. */
+  readonly networks?: JobNetworks | undefined;
   readonly priority?: number | undefined;
   readonly deadline?: Date | undefined;
   readonly previewEvery?: number | undefined;
@@ -41,10 +44,11 @@ export async function toRequest(
   names: NetworkNames = {},
   signal?: AbortSignal,
 ): Promise<Ready> {
-  const { model, options, image, mask, priority, deadline, previewEvery } = wanted;
+  const { model, options, image, mask, networks, priority, deadline, previewEvery } = wanted;
   for (const name of PROMPTS)
     checkPrompt(name, options[name] as string | readonly string[] | undefined, limits);
   checkUpscalers(options, names);
+  if (networks) checkNetworkNames(networks, names);
   checkSizes(options, limits, names);
   const given = {
     ...options,
@@ -67,6 +71,7 @@ export async function toRequest(
       model,
       task: taskOf(whole),
       options: whole,
+      ...(networks && { networks }),
       ...(priority !== undefined && { priority }),
       ...(deadline !== undefined && { deadline }),
       ...(previewEvery !== undefined && { previewEvery }),

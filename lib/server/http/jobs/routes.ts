@@ -1,6 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { show } from '../../../messages.js';
+import type { JobNetworks } from '../../engine/networks.js';
 import { type Context, modelOf, namesOf } from '../context.js';
 import { RequestError } from '../errors.js';
 import { gone, type SentEvent, sendEvents } from '../event-stream.js';
@@ -157,7 +158,8 @@ const IDEMPOTENCY_KEY = /^[!-~]{1,255}$/;
 async function handIn(context: Context, request: FastifyRequest<{ Body: JobBody }>, reply: FastifyReply) {
   const { records, webhooks, callerOf, baseOf } = context;
   const caller = callerOf(request);
-  const { model: name, priority, deadline, previewEvery, detach, webhook, ...options } = request.body;
+  const { model: name, priority, deadline, previewEvery, detach, webhook, ...rest } = request.body;
+  const { loras, controlNets, ipAdapters, ...options } = rest;
   if (webhook !== undefined) webhooks.check(webhook);
   const key = request.headers['idempotency-key'];
   if (key !== undefined && (typeof key !== 'string' || !IDEMPOTENCY_KEY.test(key)))
@@ -166,6 +168,7 @@ async function handIn(context: Context, request: FastifyRequest<{ Body: JobBody 
   const files = filesOf(request);
   const wanted = {
     ...{ model, priority, previewEvery },
+    networks: networksOf({ loras, controlNets, ipAdapters }),
     options: { ...options, ...files },
     deadline: deadline === undefined ? undefined : new Date(deadline),
   };
@@ -177,6 +180,12 @@ async function handIn(context: Context, request: FastifyRequest<{ Body: JobBody 
     ...(key !== undefined && { idempotency: { key, digest: digest() } }),
     ...(webhook !== undefined && { hook: { address: webhook, base: baseOf(request) } }),
   });
+}
+
+/** Those that were named. */
+function networksOf(given: Readonly<Record<string, unknown>>): JobNetworks | undefined {
+  const named = Object.entries(given).filter(([, names]) => names !== undefined);
+  return named.length > 0 ? Object.fromEntries(named) : undefined;
 }
 
 /** A job's events as they are sent, numbered. */

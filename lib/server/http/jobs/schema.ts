@@ -1,5 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { seed } from '../../../options/json.js';
+import type { JobNetworks } from '../../engine/networks.js';
+import { NetworkFields } from './network-fields.js';
 import { RunFields } from './run-fields.js';
 
 // What the server's own API takes and gives.
@@ -18,6 +20,7 @@ export const JobBody = Type.Object(
   {
     model: Type.Optional(text('Which model; default: the first.')),
     ...RunFields,
+    ...NetworkFields,
     priority: Type.Optional(whole('Below 0: it lets others go first.')),
     deadline: Type.Optional(Type.String({ format: 'date-time', description: 'When it should be done.' })),
     previewEvery: Type.Optional(
@@ -34,6 +37,9 @@ export const JobBody = Type.Object(
 /** One that fits it: besides these fields it has options of a run. */
 export interface JobBody {
   readonly model?: string;
+  readonly loras?: JobNetworks['loras'];
+  readonly controlNets?: readonly string[];
+  readonly ipAdapters?: readonly string[];
   readonly priority?: number;
   readonly deadline?: string;
   readonly previewEvery?: number;

@@ -33,6 +33,8 @@ const shared = {
       CLIP_stop_at_last_layers: whole,
     }),
   ),
+  /** Extensions; ControlNet's alone has a meaning here. */
+  alwayson_scripts: Type.Optional(Type.Any()),
   /** Ours: DeepCache. */
   cache: Type.Optional(Type.Any()),
 };

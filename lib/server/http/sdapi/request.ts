@@ -1,13 +1,13 @@
 import { invalidArgument } from '../../../errors.js';
 import { hiresFixOf } from '../../../hires/fields.js';
 import type { RawImage } from '../../../images/input.js';
-import { show } from '../../../messages.js';
 import { drawSeed } from '../../../pipelines/inputs/seeds.js';
 import { type Context, modelOf } from '../context.js';
 import type { Wanted } from '../jobs/request.js';
 import type { Limits } from '../limits.js';
 import { checkPicture, pictureOfText } from '../pictures.js';
 import type { Body } from './body.js';
+import { controlUnits } from './controlnet.js';
 import { samplerOf } from './samplers.js';
 
 /** Previews of a run, for those who ask for its progress. */
@@ -49,11 +49,15 @@ export async function wantedOf(
     strength: image === undefined ? undefined : (body.denoising_strength ?? DEFAULTS.strength),
     hiresFix: body.enable_hr ? secondPass(body) : undefined,
   };
+  const units = controlUnits(body);
   return {
     model: modelOf(context, modelName(override.sd_model_checkpoint ?? undefined) ?? chosen),
     seeds,
+    ...(units && { networks: { controlNets: units.controlNets } }),
     options: Object.fromEntries(
-      Object.entries(options).filter(([, value]) => value !== undefined && value !== null),
+      Object.entries({ ...options, ...units?.options }).filter(
+        ([, value]) => value !== undefined && value !== null,
+      ),
     ),
     image,
     mask: await maskOf(body, limits),
@@ -70,8 +74,8 @@ function secondPass(body: Body): object {
   const { hr_scale, hr_upscaler, hr_second_pass_steps: steps, denoising_strength } = body;
   const name = hr_upscaler ?? 'Latent';
   const scale = hr_scale ?? DEFAULTS.hrScale;
-  const latent = hiresFixOf({ 'Hires upscale': '2', 'Hires upscaler': name });
-  if (!latent) throw invalidArgument('hr_upscaler', `${show(name)} is not known`);
+  // What is no way to enlarge latents is the name of a network; which of them there are is looked at later.
+  const latent = hiresFixOf({ 'Hires upscale': '2', 'Hires upscaler': name }) ?? { upscaler: name };
   return {
     ...{ scale, strength: denoising_strength ?? DEFAULTS.hrStrength },
     ...(steps && steps > 0 && { steps }),
