@@ -1,62 +1,26 @@
-// The server's page: a form, the jobs that wait and run, and the pictures that were made. What a user wrote is text here,
-// never HTML.
+// The server's page: a form, the jobs that wait and run, and the pictures that were made.
 import { cancel, follow, get, Refusal, savedKey, saveKey } from './serve-api.js';
+import { asUrl, complain, fillChoice, find, make, messageOf } from './serve-dom.js';
+import { show } from './serve-gallery.js';
+import { paintMask, startFrom, startOf } from './serve-mask.js';
+import { networksOf, offer, useNetworks } from './serve-networks.js';
+import { setCosts, showSpeed } from './serve-speed.js';
 
-/**
- * @template {HTMLElement} [T=HTMLInputElement]
- * @param {string} id
- */
-const find = (id) => /** @type {T} */ (document.getElementById(id));
+/** @typedef {import('./serve-gallery.js').Wish} Wish */
+
 const form = /** @type {HTMLFormElement} */ (find('wish'));
 const TEXTS = ['prompt', 'negativePrompt', 'model', 'cache', 'scheduler', 'seed'];
 const NUMBERS = ['steps', 'width', 'height', 'guidanceScale', 'numImages'];
-/** Pictures narrower than this are shown with their pixels visible. */
-const SMALL = 200;
 /** Previews of a run. */
 const PREVIEW_EVERY = 2;
 
-/**
- * An element with a text.
- *
- * @template {keyof HTMLElementTagNameMap} Tag
- * @param {Tag} tag
- * @param {Partial<HTMLElementTagNameMap[Tag]>} [properties]
- * @param {...(Node | string)} children
- */
-function make(tag, properties = {}, ...children) {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-}
-
-/** @param {string} text */
-function complain(text) {
-  find('complaint').textContent = text;
-}
-
-/** @param {File} file */
-async function asUrl(file) {
-  const reader = new FileReader();
-  const read = new Promise((resolve, reject) => {
-    reader.onload = () => resolve(reader.result);
-    reader.onerror = () => reject(reader.error);
-  });
-  reader.readAsDataURL(file);
-  return /** @type {Promise<string>} */ (read);
-}
-
 /** What the form says, in the words of the API. */
 async function wishOf() {
-  /** @type {Record<string, unknown>} */
+  /** @type {Wish} */
   const wish = { previewEvery: PREVIEW_EVERY };
   for (const name of TEXTS) if (find(name).value !== '') wish[name] = find(name).value;
   for (const name of NUMBERS) if (find(name).value !== '') wish[name] = Number(find(name).value);
-  const [file] = find('image').files ?? [];
-  if (file) {
-    wish.image = await asUrl(file);
-    if (find('strength').value !== '') wish.strength = Number(find('strength').value);
-  }
-  return wish;
+  return { ...wish, ...startOf(), ...(await networksOf()) };
 }
 
 /** A line of the queue. @param {string} prompt */
@@ -72,19 +36,23 @@ function lineOf(prompt) {
   return { item, picture, bar, about, button };
 }
 
-/** Makes what the form says. */
-async function submit() {
+/**
+ * Makes pictures, and puts them into the gallery.
+ *
+ * @param {Wish} wish
+ * @returns {Promise<import('./serve-gallery.js').Made[]>}
+ */
+async function submit(wish) {
   complain('');
-  const wish = await wishOf();
-  const prompt = String(wish.prompt ?? '');
-  const line = lineOf(prompt);
+  const line = lineOf(String(wish.prompt ?? ''));
   find('queue').append(line.item);
   let isRefused = false;
   try {
     for await (const { event, data } of follow(wish)) {
       if (event === 'queued') {
         line.button.onclick = () => void cancel(data.id).catch((error) => complain(error.message));
-        line.about.textContent = data.position > 0 ? `waits, ${data.position - 1} before it` : 'waits';
+        const left = data.secondsLeft === undefined ? '' : `, about ${Math.ceil(data.secondsLeft)} s`;
+        line.about.textContent = data.position > 0 ? `waits, ${data.position - 1} before it${left}` : 'waits';
       }
       if (event === 'started') line.about.textContent = 'begins';
       if (event === 'step') {
@@ -93,58 +61,40 @@ async function submit() {
         if (data.preview) Object.assign(line.picture, { src: data.preview, hidden: false });
       }
       if (event === 'failed') complain(data.error.message);
-      if (event === 'done') await show(wish, data);
+      if (event === 'done') return await show(wish, data, { use, startFrom: start, submit });
     }
   } catch (error) {
     isRefused = true;
-    complain(error instanceof Error ? error.message : String(error));
+    complain(messageOf(error));
     if (error instanceof Refusal && error.status === 401) askForKey();
+  } finally {
+    line.item.remove();
+    if (isRefused) find('prompt').focus();
   }
-  line.item.remove();
-  if (isRefused) find('prompt').focus();
+  return [];
 }
 
-/**
- * Puts the pictures of a job into the gallery.
- *
- * @param {Record<string, unknown>} wish
- * @param {any} job
- */
-async function show(wish, job) {
-  for (const [i, { url, width, height }] of job.images.entries()) {
-    // The server forgets it after a while.
-    const source = URL.createObjectURL(await (await fetch(new URL(url).pathname.slice(1))).blob());
-    const seed = job.seeds[i] ?? job.seeds[0];
-    const faster =
-      job.speedup > 1.005 ? `, ${job.speedup.toFixed(2)} times as fast as without the cache` : '';
-    const image = make('img', { src: source, alt: String(wish.prompt), width, height });
-    image.classList.toggle('small', width < SMALL);
-    const again = make('button', { type: 'button', textContent: 'Use settings' });
-    again.onclick = () => use(wish, seed);
-    const save = make('a', { href: source, download: `${seed}-${i}.png`, textContent: 'Save' });
-    const about = `${width}×${height}, seed ${seed}, ${job.seconds.toFixed(1)} s${faster}`;
-    const item = make(
-      'li',
-      {},
-      image,
-      make('div', { className: 'text', textContent: String(wish.prompt) }),
-      make('div', { className: 'about', textContent: about }),
-      make('div', { className: 'buttons' }, again, save),
-    );
-    find('gallery').prepend(item);
-  }
-  find('news').textContent = `Done: ${wish.prompt}`;
+/** @param {Blob} picture that was made */
+async function start(picture) {
+  await startFrom(await asUrl(picture));
+  find('strength').focus();
 }
 
 /**
  * Fills the form with the settings of a picture.
  *
- * @param {Record<string, unknown>} wish
+ * @param {Wish} wish
  * @param {string | number} seed
  */
-function use(wish, seed) {
-  for (const name of [...TEXTS, ...NUMBERS]) find(name).value = String(wish[name] ?? '');
+async function use(wish, seed) {
+  for (const name of [...TEXTS, ...NUMBERS]) find(name).value = String(wish[name] || '');
+  if (wish.model === undefined) find('model').value = models[0]?.name ?? '';
   find('seed').value = String(seed);
+  showModel();
+  useNetworks(wish);
+  for (const name of ['strength', 'maskBlur']) find(name).value = String(wish[name] ?? '');
+  await startFrom(/** @type {string | undefined} */ (wish.image));
+  if (wish.maskImage) await paintMask(String(wish.maskImage));
   find('prompt').focus();
 }
 
@@ -153,38 +103,60 @@ function askForKey() {
   find('key').focus();
 }
 
+/** @type {any[]} */
+let models = [];
+
+/** Shows what the chosen model has. */
+function showModel() {
+  const model = models.find(({ name }) => name === find('model').value) ?? models[0];
+  if (!model) return;
+  offer(model);
+  setCosts(model);
+  for (const [id, value] of Object.entries({
+    ...{ steps: model.steps, guidanceScale: model.guidanceScale, width: model.width, height: model.height },
+  }))
+    find(id).placeholder = value === undefined ? "the model's" : String(value);
+}
+
 /** What there is to choose from. */
 async function fill() {
   try {
-    const { data } = await get('v1/models');
-    find('model').replaceChildren(
-      ...data.map((/** @type {{ id: string }} */ { id }) => make('option', {}, id)),
+    ({ models } = await get('api/models'));
+    fillChoice(
+      'model',
+      models.map(({ name }) => name),
     );
-    find('model-row').hidden = data.length < 2;
+    find('model-row').hidden = models.length < 2;
+    showModel();
     const samplers = await get('sdapi/v1/samplers');
-    const [first] = find('scheduler').children;
-    const names = samplers.map((/** @type {{ name: string }} */ { name }) => make('option', {}, name));
-    find('scheduler').replaceChildren(/** @type {Node} */ (first), ...names);
+    fillChoice(
+      'scheduler',
+      samplers.map((/** @type {{ name: string }} */ { name }) => name),
+      "the model's",
+    );
     complain('');
   } catch (error) {
     if (error instanceof Refusal && error.status === 401) askForKey();
-    else complain(error instanceof Error ? error.message : String(error));
+    else complain(messageOf(error));
   }
 }
 
-form.onsubmit = (event) => {
+form.onsubmit = async (event) => {
   event.preventDefault();
-  void submit();
+  try {
+    await submit(await wishOf());
+  } catch (error) {
+    complain(messageOf(error));
+  }
 };
 form.onkeydown = (event) => {
   if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) form.requestSubmit();
 };
-find('no-image').onclick = () => {
-  find('image').value = '';
-};
+find('model').onchange = showModel;
 find('key').value = savedKey();
 find('key').onchange = () => {
   saveKey(find('key').value);
   void fill();
 };
+showSpeed();
 void fill();

@@ -10,7 +10,7 @@ import { Lane } from './lane.js';
 import { laneJob } from './lane-job.js';
 import { lookAtFiles } from './network-files.js';
 import { checkNetworks, type EngineNetworks, needsOf } from './networks.js';
-import type { ModelCard, ModelOptions } from './served-model.js';
+import type { ModelAbout, ModelCard, ModelOptions } from './served-model.js';
 
 /** What an {@link ImageEngine} is made with. */
 export interface EngineOptions {
@@ -196,6 +196,11 @@ export class ImageEngine {
    */
   card(model: string): Promise<ModelCard> {
     return this.#anyLane.models.named(model).card();
+  }
+
+  /** The same in a form for people: sizes, defaults, and what the cache saves. */
+  about(model: string): Promise<ModelAbout> {
+    return this.#anyLane.models.named(model).about();
   }
 
   /** Loads a model on every device now, so that its first job need not wait for it. */

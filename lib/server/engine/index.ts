@@ -3,4 +3,4 @@
 export { type EngineModel, type EngineOptions, type EngineStats, ImageEngine } from './engine.js';
 export { type Job, type JobEvent, type JobRequest, type JobState, TASKS, type Task } from './job.js';
 export type { EngineNetworks, IpAdapterPlace, JobNetworks } from './networks.js';
-export type { ModelCard, ModelOptions } from './served-model.js';
+export type { ModelAbout, ModelCard, ModelOptions } from './served-model.js';

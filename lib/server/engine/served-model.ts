@@ -1,9 +1,12 @@
+import { unetDefaults } from '../../configs/unet-size.js';
 import { DeepCacheError } from '../../errors.js';
 import { checkPasses } from '../../hires/second-pass.js';
 // All pipelines.
 import { DiffusionPipeline } from '../../index.js';
 import { resolveNames } from '../../library/resolve-options.js';
 import { defaultLog, type Log } from '../../log.js';
+import { native } from '../../native/binding.js';
+import { finish } from '../../native/device.js';
 import type { AnyPipeline } from '../../pipelines/diffusion-pipeline.js';
 import { classForInputs, pipelineForInputs } from '../../pipelines/families/auto.js';
 import type { AnyFamily } from '../../pipelines/family.js';
@@ -31,6 +34,22 @@ export interface ModelCard extends FolderFacts {
   readonly defaults: GenerationDefaults;
 }
 
+/** What people should know about a model. */
+export interface ModelAbout {
+  /** Of its pipeline, in diffusers' words. */
+  readonly className: string;
+  /** Of its pictures where a job names no size, in pixels. */
+  readonly width: number;
+  /** The same. */
+  readonly height: number;
+  /** What a run takes where a job says nothing else, as far as the model says it. */
+  readonly steps?: number | undefined;
+  /** The same. */
+  readonly guidanceScale?: number | undefined;
+  /** Multiplications of a U-Net call with guidance: in full, and from the cache as its presets have it. */
+  readonly macs?: { readonly full: number; readonly cached: number } | undefined;
+}
+
 /** A checked run. */
 export type CheckedRun = Awaited<ReturnType<typeof checkRunInputs>>;
 
@@ -38,6 +57,7 @@ export type CheckedRun = Awaited<ReturnType<typeof checkRunInputs>>;
 export class ServedModel {
   #card: Promise<ModelCard> | undefined;
   #loaded: Promise<AnyPipeline> | undefined;
+  #macs: Promise<ModelAbout['macs']> | undefined;
   #networks: ModelNetworks | undefined;
   readonly #others = new Map<string, AnyPipeline>();
 
@@ -64,6 +84,17 @@ export class ServedModel {
   /** Checks the options of a run, see {@link checkRun}. */
   async check(task: Task, given: object): Promise<CheckedRun> {
     return checkRun(this.name, await this.card(), task, given);
+  }
+
+  /** What people should know about it, without its weights. */
+  async about(): Promise<ModelAbout> {
+    const { className, facts, defaults } = await this.card();
+    this.#macs ??= this.#countMacs().catch(() => undefined);
+    return {
+      className,
+      ...{ width: facts.sampleWidth * facts.scale, height: facts.sampleHeight * facts.scale },
+      ...{ steps: defaults.steps, guidanceScale: defaults.guidanceScale, macs: await this.#macs },
+    };
   }
 
   /** The pipeline of a task; loads the model when it is not. */
@@ -108,6 +139,19 @@ export class ServedModel {
     this.#networks = new ModelNetworks(this.known, this.log);
     await this.#networks.loadEmbeddings(pipe);
     return pipe;
+  }
+
+  /** Of a call with guidance, for pictures of the model's own size. */
+  async #countMacs(): Promise<ModelAbout['macs']> {
+    const { model, ...given } = this.options;
+    const { path, load } = await resolveNames(model, { ...given, log: this.log });
+    const { source } = await readModelIndex(path, load);
+    const { text, value } = await source.json('unet/config.json');
+    const { width, height, contextLength } = unetDefaults(value);
+    const size = { batch: 2, height, width, contextLength };
+    const { full, branches } = await finish(() => native().planUnet(text, size));
+    const [cached] = branches;
+    return cached && { full: full.executed, cached: cached.executed };
   }
 
   async #read(): Promise<ModelCard> {

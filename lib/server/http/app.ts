@@ -15,6 +15,7 @@ import { checkOrigin } from './guard.js';
 import { jobRoutes } from './jobs/routes.js';
 import type { Caller } from './keys.js';
 import type { Metrics } from './metrics.js';
+import { modelRoutes } from './models.js';
 import { openAiRoutes } from './openai/routes.js';
 import type { Settings } from './options.js';
 import { pageRoutes } from './page.js';
@@ -149,6 +150,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   app.get('/metrics', async (_, reply) => reply.type(metrics.contentType).send(await metrics.text()));
   app.get('/openapi.json', open, async () => app.swagger());
   if (settings.page) await app.register(pageRoutes);
+  modelRoutes(app, context);
   await app.register((scope) => jobRoutes(scope, context, limits));
   await app.register((scope) => openAiRoutes(scope, context, limits));
   await app.register((scope) => sdApiRoutes(scope, context));

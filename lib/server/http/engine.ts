@@ -1,4 +1,5 @@
 import type { Job, JobRequest } from '../engine/job.js';
+import type { ModelAbout } from '../engine/served-model.js';
 import type { DeskListeners, DeskSettings, JobDesk } from './jobs/desk.js';
 import type { NetworkNames } from './network-names.js';
 
@@ -28,6 +29,8 @@ export interface Load {
 export interface Source {
   /** What requests may name, the default first. */
   models(): readonly ServedModel[];
+  /** What is known of a model besides; an engine that knows no more than names may be without. */
+  about?(model: string): Promise<ModelAbout>;
   /** How much there is to do now. */
   stats(): Load;
   /** Takes no more jobs; with `finish` those it has are finished first, without they are cancelled. */

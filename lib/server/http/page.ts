@@ -3,13 +3,20 @@ import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { packageRoot } from '../../package-root.js';
 
+const SCRIPTS = [
+  ...['serve.js', 'serve-api.js', 'serve-compare.js', 'serve-dom.js', 'serve-gallery.js', 'serve-mask.js'],
+  ...['serve-networks.js', 'serve-speed.js'],
+];
+
 /** The page's files: no other of the folder is served, whatever a request says. */
 const FILES = {
   '/': { file: 'serve.html', type: 'text/html; charset=utf-8' },
   '/page/serve.css': { file: 'serve.css', type: 'text/css; charset=utf-8' },
-  '/page/serve.js': { file: 'serve.js', type: 'text/javascript; charset=utf-8' },
-  '/page/serve-api.js': { file: 'serve-api.js', type: 'text/javascript; charset=utf-8' },
-} as const;
+  '/page/serve-parts.css': { file: 'serve-parts.css', type: 'text/css; charset=utf-8' },
+  ...Object.fromEntries(
+    SCRIPTS.map((file) => [`/page/${file}`, { file, type: 'text/javascript; charset=utf-8' }]),
+  ),
+};
 
 /** Only its own scripts and pictures, in no frame of others. */
 const POLICY = [

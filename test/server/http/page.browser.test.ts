@@ -1,4 +1,5 @@
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Page, SerializedAXNode } from 'puppeteer-core';
@@ -23,6 +24,15 @@ const EVIL = '<img src=x onerror=alert(1)> & "a barn"';
   beforeAll(async () => {
     engine = new FakeEngine();
     engine.onJob = () => {};
+    const networks = {
+      ...{ loras: [EVIL, 'chalk'], controlNets: ['canny', 'depth'], ipAdapters: ['face'] },
+      upscalers: [{ name: 'sharp', scale: 4 }],
+    };
+    const about = { className: 'StableDiffusionPipeline', width: 64, height: 64, steps: 20 };
+    Object.assign(engine, {
+      models: () => [{ name: 'one', ...networks }, { name: 'two' }],
+      about: async () => ({ ...about, macs: { full: 1000, cached: 100 } }),
+    });
     server = await ImageServer.create(engine, {
       log: 'silent',
       closeSeconds: 0,
@@ -79,7 +89,7 @@ const EVIL = '<img src=x onerror=alert(1)> & "a barn"';
   });
 
   test('shows what waits and runs, with a preview', async () => {
-    await until(async () => (await textOf('#queue .about')) === 'waits, 0 before it');
+    await until(async () => (await textOf('#queue .about')) === 'waits, 0 before it, about 3 s');
     expect(await textOf('#queue .text')).toBe(EVIL);
     jobs()[0]?.start();
     jobs()[0]?.step(2, 4, true);
@@ -132,21 +142,204 @@ const EVIL = '<img src=x onerror=alert(1)> & "a barn"';
   });
 
   test('starts from a picture', async () => {
-    const picture = new Image({ width: 16, height: 16, data: new Uint8Array(768) });
-    const { mkdtempSync } = await import('node:fs');
-    const { tmpdir } = await import('node:os');
-    const file = join(mkdtempSync(join(tmpdir(), 'deepcache-page-')), 'start.png');
-    await picture.save(file);
-    await page.click('summary');
-    const input = await page.$('#image');
-    await (input as unknown as { uploadFile(path: string): Promise<void> }).uploadFile(file);
+    await page.click('#start > summary');
+    await choosePicture('#image');
+    await until(async () => evaluate("!document.querySelector('#paint').hidden"));
     await page.click('button[type=submit]');
     await until(() => jobs().length === 3);
     expect(jobs()[2]?.request.task).toBe('image-to-image');
     jobs()[2]?.finish();
     await until(async () => (await count('#gallery li')) === 2);
+  });
+
+  /** Puts a picture of 64 x 64 pixels into a field for files. */
+  async function choosePicture(selector: string): Promise<void> {
+    const file = join(mkdtempSync(join(tmpdir(), 'deepcache-page-')), 'start.png');
+    const data = new Uint8Array(3 * 64 * 64).map((_, i) => (i % 3 === 2 ? 160 : (i / 64) % 256));
+    await new Image({ width: 64, height: 64, data }).save(file);
+    const input = await page.$(selector);
+    await (input as unknown as { uploadFile(path: string): Promise<void> }).uploadFile(file);
+  }
+
+  /** The mask of the newest job: the share of it that is white, and of its left half. */
+  async function maskOf(job: FakeJob | undefined): Promise<[all: number, left: number]> {
+    const { width, height, data } = await Image.open(job?.request.options.maskImage as Uint8Array);
+    let [all, left] = [0, 0];
+    for (let i = 0; i < width * height; i++) {
+      if ((data[3 * i] as number) < 128) continue;
+      all++;
+      if (i % width < width / 2) left++;
+    }
+    return [all / (width * height), left / (width * height)];
+  }
+
+  const submitted = async () => {
+    const before = jobs().length;
+    await page.click('button[type=submit]');
+    await until(() => jobs().length > before);
+    return jobs().at(-1);
+  };
+  const finished = async (job: FakeJob | undefined) => {
+    job?.finish();
+    await until(async () => (await count('#queue li')) === 0);
+  };
+
+  test('repaints what a pointer or a finger has painted', async () => {
+    const board = async () => {
+      await evaluate("document.querySelector('#board').scrollIntoView({ block: 'center' })");
+      const box = await (await page.$('#board'))?.boundingBox();
+      return box ?? { x: 0, y: 0, width: 0, height: 0 };
+    };
+    const { x, y, width, height } = await board();
+    await page.mouse.move(x + 0.2 * width, y + 0.2 * height);
+    await page.mouse.down();
+    await page.mouse.move(x + 0.2 * width, y + 0.8 * height, { steps: 4 });
+    await page.mouse.up();
+    await capture('painted');
+    const first = await submitted();
+    expect(first?.request).toMatchObject({ task: 'inpaint', options: { keepOriginal: true } });
+    const [all, left] = await maskOf(first);
+    // A stroke of a tenth of the width, six tenths long.
+    expect(all).toBeGreaterThan(0.05);
+    expect(all).toBeLessThan(0.09);
+    expect(left).toBe(all);
+    await finished(first);
+    const now = await board();
+    await page.touchscreen.touchStart(now.x + 0.8 * width, now.y + 0.5 * height);
+    await page.touchscreen.touchMove(now.x + 0.8 * width, now.y + 0.6 * height);
+    await page.touchscreen.touchEnd();
+    const second = await submitted();
+    const [more, before] = await maskOf(second);
+    expect(before).toBe(left);
+    expect(more).toBeGreaterThan(left + 0.005);
+    await finished(second);
+  });
+
+  test('repaints what was painted by keys', async () => {
+    await page.click('#clear');
+    expect(await textOf('#painted')).toMatch(/^0 % is painted/);
+    await page.focus('#board');
+    for (const key of ['ArrowLeft', 'ArrowLeft', ' ', 'ArrowUp', ' '] as const)
+      await page.keyboard.press(key as never);
+    expect(await evaluate("document.querySelector('#cursor').hidden")).toBe(false);
+    await capture('keys');
+    const painted = await submitted();
+    const [few] = await maskOf(painted);
+    expect(few).toBeGreaterThan(0.003);
+    expect(few).toBeLessThan(0.03);
+    await finished(painted);
+    await page.focus('#board');
+    await page.keyboard.press('x');
+    await page.click('#invert');
+    const rest = await submitted();
+    expect((await maskOf(rest))[0]).toBeGreaterThan(0.97);
+    await finished(rest);
     await page.click('#no-image');
-    await page.click('summary');
+    const none = await submitted();
+    expect(none?.request.task).toBe('text-to-image');
+    await finished(none);
+  });
+
+  test('offers the networks of the model, by their names', async () => {
+    await set('model', 'one');
+    await evaluate("document.querySelector('#model').dispatchEvent(new Event('change'))");
+    await page.click('#networks > summary');
+    await set('lora', EVIL);
+    await page.click('#add-lora');
+    await page.$eval('#loras [data-field=scale]', (input) => Object.assign(input, { value: '0.8' }));
+    await set('control', 'depth');
+    await page.click('#add-control');
+    await page.click('button[type=submit]');
+    await until(async () => (await textOf('#complaint')) === 'depth needs a picture to see');
+    await choosePicture('#controls input[type=file]');
+    await until(async () => evaluate("!document.querySelector('#controls .seen').hidden"));
+    await set('face', 'face');
+    await choosePicture('#face-image');
+    await set('upscaler', 'sharp');
+    await set('upscale-scale', '2');
+    await capture('networks');
+    const job = await submitted();
+    expect(job?.request).toMatchObject({
+      networks: { loras: [{ name: EVIL, scale: 0.8 }], controlNets: ['depth'], ipAdapters: ['face'] },
+      options: { controlScale: [1], controlPreprocess: ['none'], upscale: { upscaler: 'sharp', scale: 2 } },
+    });
+    expect(job?.request.options.controlImage).toBeInstanceOf(Uint8Array);
+    // Names are text, too.
+    expect(await count('img[src=x]')).toBe(0);
+    expect(await textOf('#loras .text')).toBe(EVIL);
+    await finished(job);
+    for (const list of ['loras', 'controls']) await page.click(`#${list} button`);
+    expect([await count('#loras li'), await count('#controls li')]).toEqual([0, 0]);
+    // A picture's settings bring them back.
+    await page.click('#gallery li:first-child .buttons button');
+    expect([await count('#loras li'), await count('#controls li')]).toEqual([1, 1]);
+    expect(await evaluate("document.querySelector('#loras [data-field=scale]').value")).toBe('0.8');
+    await set('model', 'two');
+    await evaluate("document.querySelector('#model').dispatchEvent(new Event('change'))");
+    expect(await evaluate("document.querySelector('#networks').hidden")).toBe(true);
+  });
+
+  test('says how much faster the cache is, as the form changes', async () => {
+    const choose = async (id: string, value: string) => {
+      await set(id, value);
+      await evaluate(`document.querySelector('#${id}').dispatchEvent(new Event('input'))`);
+      return textOf('#speed');
+    };
+    await choose('steps', '');
+    // 7 of 20 in full, the others a tenth: 20 / 8.3.
+    expect(await choose('cache', 'balanced')).toContain('7 of 20 steps in full: about 2.4 times as fast');
+    expect(await choose('cache', 'fast')).toContain('4 of 20 steps in full: about 3.6 times');
+    expect(await choose('steps', '8')).toBe('With 8 steps every one is computed in full.');
+    expect(await choose('cache', '')).toBe('Every step is computed in full.');
+    await choose('cache', 'balanced');
+    await choose('steps', '4');
+  });
+
+  test('shows two pictures side by side, by pointer and keys', async () => {
+    const pick = (n: number) => page.click(`#gallery li:nth-child(${n}) button[aria-pressed]`);
+    await pick(1);
+    expect(await evaluate("document.querySelector('#gallery li button[aria-pressed=true]') !== null")).toBe(
+      true,
+    );
+    await pick(2);
+    await until(async () => evaluate("document.querySelector('#compare').open"));
+    const at = () => evaluate("document.querySelector('.stage').style.getPropertyValue('--at')");
+    expect(await at()).toBe('50%');
+    await page.keyboard.press('ArrowRight');
+    expect(await at()).toBe('51%');
+    const box = await (await page.$('.stage'))?.boundingBox();
+    const { x = 0, y = 0, width = 0 } = box ?? {};
+    await page.mouse.move(x + width / 2, y + 10);
+    await page.mouse.down();
+    await page.mouse.move(x + width / 4, y + 10, { steps: 3 });
+    await page.mouse.up();
+    expect(Number.parseFloat(await at())).toBeCloseTo(25, 0);
+    await capture('compare');
+    await page.keyboard.press('Escape');
+    expect(await evaluate("document.querySelector('#compare').open")).toBe(false);
+    // The same picture without the cache, made for it.
+    const before = jobs().length;
+    await evaluate(
+      "[...document.querySelectorAll('#gallery li:first-child button')].find((b) => b.textContent === 'Against no cache').click()",
+    );
+    await until(() => jobs().length > before);
+    expect(jobs().at(-1)?.request.options).toMatchObject({ cache: false, seed: 7n });
+    jobs().at(-1)?.finish();
+    await until(async () => evaluate("document.querySelector('#compare').open"));
+    expect(await textOf('#left-text')).toMatch(/^With the cache/);
+    await page.keyboard.press('Escape');
+  });
+
+  test('starts from a picture that was made', async () => {
+    await evaluate(
+      "[...document.querySelectorAll('#gallery li:first-child button')].find((b) => b.textContent === 'Start from it').click()",
+    );
+    await until(async () => evaluate("!document.querySelector('#paint').hidden"));
+    const job = await submitted();
+    expect(job?.request.task).toBe('image-to-image');
+    await finished(job);
+    await page.click('#no-image');
+    expect(await textOf('#gallery pre')).toBe('Steps: 4');
   });
 
   test('names everything that can be used', async () => {
@@ -193,10 +386,11 @@ const EVIL = '<img src=x onerror=alert(1)> & "a barn"';
   });
 
   test('cancels what it waits for when it is left', async () => {
+    const before = jobs().length;
     await page.click('button[type=submit]');
-    await until(() => jobs().length === 4);
+    await until(() => jobs().length > before);
     await page.goto('about:blank');
-    await until(() => jobs()[3]?.state === 'cancelled');
+    await until(() => jobs().at(-1)?.state === 'cancelled');
   });
 
   test('asks nothing of others, and its script has no errors', () => {
