@@ -1,76 +1,17 @@
 import { DeepCacheError, invalidArgument } from '../../errors.js';
-import type { Log } from '../../log.js';
 import { show } from '../../messages.js';
 import { checkNames } from '../../names.js';
 import { whole } from '../../options/checks.js';
 import { checkRequest } from './check-request.js';
 import { EngineJob } from './engine-job.js';
+import { ENGINE_OPTIONS, type EngineModel, type EngineOptions, type EngineStats } from './engine-options.js';
 import type { Job, JobRequest } from './job.js';
 import { Lane } from './lane.js';
 import { laneJob } from './lane-job.js';
 import { lookAtFiles } from './network-files.js';
 import { checkNetworks, type EngineNetworks, needsOf } from './networks.js';
-import type { ModelAbout, ModelCard, ModelOptions } from './served-model.js';
-
-/** What an {@link ImageEngine} is made with. */
-export interface EngineOptions {
-  /** The models by the names that requests use: a place that `fromPretrained` takes, alone or with load options. */
-  readonly models: Readonly<Record<string, string | ModelOptions>>;
-  /** Where to compute: each device has models and jobs of its own, and takes those of others when it has none. */
-  readonly devices?: readonly string[];
-  /** What jobs may use besides their model, by names: adapters, ControlNets and others. */
-  readonly networks?: EngineNetworks;
-  /** Jobs that may wait; a further one is refused with ERR_DEEPCACHE_BUSY. Default 256. */
-  readonly maxQueued?: number;
-  /** Jobs that are under way at once on a device, and hold memory; which of them make calls is decided anew for each. Default 16. */
-  readonly maxRunning?: number;
-  /** Models that are loaded at once on a device; the least recently used one goes for another. Default: what memory has room for. */
-  readonly maxLoaded?: number;
-  /** Ended jobs that {@link ImageEngine.job} still finds, with their results; the oldest are forgotten. Default 64. */
-  readonly maxEnded?: number;
-  /** What a user should know about a model; to standard error by default. */
-  readonly log?: Log;
-}
-
-/** What an engine does and did. */
-export interface EngineStats {
-  /** Jobs that wait. */
-  readonly queued: number;
-  /** Jobs that are under way. */
-  readonly running: number;
-  /** Estimated time until all of them are done; undefined while nothing is known of their models' speed. */
-  readonly secondsLeft?: number;
-  /** Jobs that were finished so far. */
-  readonly done: number;
-  /** Jobs that went wrong so far. */
-  readonly failed: number;
-  /** Jobs that were cancelled so far. */
-  readonly cancelled: number;
-  /** Passes of U-Nets so far. */
-  readonly passes: number;
-  /** Samples in all of them: outputs of guidance count each. */
-  readonly samples: number;
-}
-
-/** A model of an engine. */
-export interface EngineModel {
-  /** What requests call it. */
-  readonly name: string;
-  /** Whether its weights are in memory, of a device at least. */
-  readonly loaded: boolean;
-  /** Adapters that its jobs may name; those made for other kinds of models fail then. */
-  readonly loras: readonly string[];
-  /** The same of ControlNets. */
-  readonly controlNets: readonly string[];
-  /** The same of IP-Adapters. */
-  readonly ipAdapters: readonly string[];
-  /** Textual inversions that its prompts may hold. */
-  readonly embeddings: readonly string[];
-  /** Networks that enlarge, and how many times where {@link ImageEngine.lookAtNetworks} has looked. */
-  readonly upscalers: readonly { readonly name: string; readonly scale?: number }[];
-}
-
-const OPTIONS = ['models', 'networks', 'devices', 'maxQueued', 'maxRunning', 'maxLoaded', 'maxEnded', 'log'];
+import { POLICIES } from './schedule/scheduler.js';
+import type { ModelAbout, ModelCard } from './served-model.js';
 
 /**
  * Makes pictures for many: jobs wait in a fair queue, and those that run go side by side and share the passes of their
@@ -92,7 +33,7 @@ export class ImageEngine {
   constructor(options: EngineOptions) {
     if (typeof options !== 'object' || options === null)
       throw invalidArgument('options', `must be an object, got ${show(options)}`);
-    checkNames(options, OPTIONS);
+    checkNames(options, ENGINE_OPTIONS);
     this.#limits = {
       queued: whole('maxQueued', options.maxQueued, 256, 1, 1_000_000),
       ended: whole('maxEnded', options.maxEnded, 64, 0, 1_000_000),
@@ -114,7 +55,10 @@ export class ImageEngine {
       maxLoaded: whole('maxLoaded', options.maxLoaded, models.size, 1, 1_000_000),
       log: options.log,
       networks: this.#networks,
+      policy: options.policy ?? POLICIES[0],
     };
+    if (!POLICIES.includes(own.policy))
+      throw invalidArgument('policy', `must be one of ${POLICIES.join(', ')}, got ${show(own.policy)}`);
     const { devices = [undefined] } = options;
     if (!Array.isArray(devices) || devices.length === 0)
       throw invalidArgument('devices', `must be a list of devices, got ${show(devices)}`);

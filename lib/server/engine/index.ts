@@ -1,6 +1,7 @@
 /** Jobs of many people on one machine: see {@link ImageEngine}. */
 
-export { type EngineModel, type EngineOptions, type EngineStats, ImageEngine } from './engine.js';
+export { ImageEngine } from './engine.js';
+export type { EngineModel, EngineOptions, EngineStats } from './engine-options.js';
 export { type Job, type JobEvent, type JobRequest, type JobState, TASKS, type Task } from './job.js';
 export type { EngineNetworks, IpAdapterPlace, JobNetworks } from './networks.js';
 export type { ModelAbout, ModelCard, ModelOptions } from './served-model.js';

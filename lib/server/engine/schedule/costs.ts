@@ -66,7 +66,8 @@ export class Costs {
   }
 }
 
-const keyOf = ({ model, call, pixels }: PassKind) => JSON.stringify([model, call, pixels]);
+/** It is asked for again and again for each pass; names of models have no line feeds that could be mistaken. */
+const keyOf = ({ model, call, pixels }: PassKind) => `${pixels}\n${call}\n${model}`;
 
 /** Times over samples, of which the newest count most. */
 class Line {

@@ -6,7 +6,10 @@ import { kindOf, type PlannedJob } from './planned-job.js';
  * done: their start, and so many times their length. Short ones come first, and long ones come before all that
  * came much later: nobody starves.
  */
-const STRETCH = 8;
+const STRETCH = 24;
+
+/** The same before nobody else may begin while it has no room. */
+const PATIENCE = 8;
 
 /** A deadline presses when twice the rest of a job's time is all that is left until then. */
 const PRESSED = 2;
@@ -74,7 +77,7 @@ export class Ranking {
 
   /** Milliseconds past which others do not go before a job any more, counted from when it came. */
   patience(job: PlannedJob): number {
-    return STRETCH * remaining(job, this.costs);
+    return PATIENCE * remaining(job, this.costs);
   }
 
   /** Lower ones go first. */

@@ -3,11 +3,12 @@ import { type Pass, Passes } from './passes.js';
 import { goTogether, kindOf, type PlannedJob } from './planned-job.js';
 import { Ranking, remaining } from './ranking.js';
 
+export const POLICIES = ['aligned', 'joined', 'batched', 'serial'] as const;
 /**
  * How jobs share a device. 'aligned': runs join between calls, where full calls coincide. 'joined': the same as calls come.
  * 'batched': jobs of one kind begin and end together. 'serial': one after the other.
  */
-export type Policy = 'aligned' | 'joined' | 'batched' | 'serial';
+export type Policy = (typeof POLICIES)[number];
 
 export interface SchedulerOptions {
   readonly policy?: Policy;
