@@ -1,5 +1,6 @@
 #include "barriers.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "launch.h"
@@ -142,6 +143,7 @@ void cluster_wait(const char* file, int line) {
   acquire(b.tokens[current->cluster_phase & 1]);
   current->arrived_at_cluster = false;
   current->met_cluster = true;
+  current->block->met = std::max(current->block->met, current->cluster_phase + 1);
 }
 
 }  // namespace deepcache::emulator

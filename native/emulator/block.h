@@ -43,6 +43,15 @@ struct WarpOp {
   int line = 0;
 };
 
+// The last arrival of another block of the cluster at an mbarrier.
+struct RemoteArrival {
+  bool open = false;   // the mbarrier's block has not waited for its phase
+  unsigned phase = 0;  // of the mbarrier
+  unsigned met = 0;    // so many barriers of the cluster put it before what comes behind them
+  const char* file = "";
+  int line = 0;
+};
+
 struct Mbarrier {
   int expected = 0, pending = 0;
   int64_t bytes = 0;  // of copies that are outstanding
@@ -50,6 +59,7 @@ struct Mbarrier {
   Fiber* initialiser = nullptr;
   bool fenced = false;  // its initialisation
   bool remote = false;  // another block of the cluster completes it
+  RemoteArrival arrival;
   std::vector<Fiber*> waiting;
   Token tokens[2];
 };
@@ -99,6 +109,7 @@ struct Block {
   std::vector<Fiber*> fibers;
   Barrier barriers[16];
   Barrier* cluster = nullptr;  // of all blocks of its cluster
+  unsigned met = 0;            // barriers of the cluster that one of its threads has waited for
   Block* peers = nullptr;      // these blocks
   std::vector<std::vector<WarpOp>> warps;
   std::vector<Warpgroup> warpgroups;

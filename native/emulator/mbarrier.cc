@@ -69,7 +69,13 @@ void mbarrier_arrive_in_cluster(void* barrier, int rank, const char* file, int l
   Internal internal;
   Block& peer = cluster_block(rank, "mbarrier.arrive", file, line);
   Mbarrier& m = find(peer, same_place(peer, barrier), file, line);
-  m.remote |= &peer != current->block;
+  if (&peer != current->block) {
+    m.remote = true;
+    // The first barrier of the cluster that the thread has yet to arrive at.
+    const unsigned next =
+        current->arrived_at_cluster ? current->cluster_phase + 1 : current->block->cluster->phase;
+    m.arrival = {true, m.phase, next + 1, file, line};
+  }
   arrive(m, 0, file, line);
 }
 
@@ -87,6 +93,15 @@ void mbarrier_wait(void* barrier, int parity, bool cluster, const char* file, in
     fail(file, line,
          "mbarrier_wait: what other blocks did is seen only by a wait of cluster scope");
   acquire(m.tokens[parity]);
+  if (m.arrival.phase != m.phase) m.arrival.open = false;
+}
+
+void require_no_open_arrivals(const Block& block) {
+  for (const auto& [address, m] : block.mbarriers)
+    if (m.arrival.open && block.met < m.arrival.met)
+      fail(m.arrival.file, m.arrival.line,
+           "mbarrier.arrive: only by chance it comes before the other block of the cluster has "
+           "ended");
 }
 
 void mbarrier_require_fenced(Block& block, void* barrier, const char* file, int line) {

@@ -19,6 +19,10 @@ void mbarrier_arrive_in_cluster(void* barrier, int rank, const char* file, int l
 // Until the phase of this parity has ended. cluster: what other blocks stored is seen after it.
 void mbarrier_wait(void* barrier, int parity, bool cluster, const char* file, int line);
 
+// When a block ends: other blocks' arrivals at its mbarriers must have come before, by what orders
+// them (a wait for the phase, or a barrier of the cluster), not by chance.
+void require_no_open_arrivals(const Block& block);
+
 // For copies: fails unless it is a barrier that they can count for; counts a copy's bytes.
 void mbarrier_require_fenced(Block& block, void* barrier, const char* file, int line);
 void mbarrier_complete(Block& block, void* barrier, int64_t bytes, const char* file, int line);

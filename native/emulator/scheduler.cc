@@ -7,6 +7,7 @@
 #include <map>
 #include <stdexcept>
 
+#include "mbarrier.h"
 #include "memory.h"
 #include "registers.h"
 
@@ -191,7 +192,10 @@ EMULATOR_UNTRACED void fiber_main() {
   // On a GPU the grids may overlap.
   if (fiber.block->live == 1 && !fiber.block->waited)
     fail(fiber.file, fiber.line, "the block ends without having waited for the previous grid");
-  if (fiber.block->live == 1) require_whole_changes(*fiber.block);
+  if (fiber.block->live == 1) {
+    require_whole_changes(*fiber.block);
+    require_no_open_arrivals(*fiber.block);
+  }
   fiber.done = true;
   fiber.tsan_ended = true;
   fiber.block->live--;

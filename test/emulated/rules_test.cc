@@ -34,6 +34,7 @@ enum Break {
   kOneThreadWaits,
   kStoreBeforeTheWait,
   kNoMeeting,
+  kEndsAlone,
 };
 
 // Half of a warp's lanes must not come, or come elsewhere.
@@ -109,12 +110,31 @@ void lanes_kernel(int broken, int* out) {
   out[threadIdx.x] = 1;
 }
 
+// One of a pair arrives at the other one's barrier, which that one does not wait for.
+void pair_kernel(int broken, int* out) {
+  wait_for_previous_grid();
+  SHARED_ARRAY(uint64_t, barrier, 1);
+  if (threadIdx.x == 0) {
+    mbarrier_init(barrier, 1);
+    mbarrier_init_fence();
+  }
+  cluster_arrive();
+  cluster_wait();
+  if (blockIdx.x == 0 && threadIdx.x == 0) mbarrier_arrive_in_cluster(barrier, 1);
+  __syncwarp();
+  out[blockIdx.x * blockDim.x + threadIdx.x] = 1;
+  if (broken == kEndsAlone) return;
+  cluster_arrive();
+  cluster_wait();
+}
+
 struct Rule {
   void (*kernel)(int, int*);
   unsigned threads;
   size_t shared_bytes;
   Break broken;
   const char* message;  // a part of what is reported
+  unsigned blocks = 1;  // a cluster
 };
 
 constexpr Rule kRules[] = {
@@ -136,6 +156,7 @@ constexpr Rule kRules[] = {
     {order_kernel, 32, 0, kStoreBeforeTheWait, "before the thread has waited"},
     {order_kernel, 32, 0, kNoMeeting, "before the thread has waited"},
     {lanes_kernel, 32, 0, kOneThreadWaits, "before the thread has waited"},
+    {pair_kernel, 32, 0, kEndsAlone, "has ended", 2},
 };
 
 // What is reported of a launch, or nothing.
@@ -148,12 +169,12 @@ std::string problem_of(const Rule& rule, Break broken) {
   else
     emulator::forget_allowed_shared_memory();
   try {
-    emulator::launch(rule.kernel, dim3(1), dim3(threads), rule.shared_bytes, 1, nullptr,
-                     int(broken), reinterpret_cast<int*>(out.data()));
+    emulator::launch(rule.kernel, dim3(rule.blocks), dim3(threads), rule.shared_bytes, rule.blocks,
+                     nullptr, int(broken), reinterpret_cast<int*>(out.data()));
   } catch (const std::runtime_error& error) {
     return error.what();
   }
-  for (unsigned i = 0; i < threads; i++)
+  for (unsigned i = 0; i < rule.blocks * threads; i++)
     if (reinterpret_cast<const int*>(out.data())[i] != 1) return "wrong values";
   return "";
 }
