@@ -1,4 +1,5 @@
 #include <cmath>
+#include <numbers>
 
 #include "op_cases.h"
 
@@ -34,7 +35,7 @@ void reference(const TimestepEmbedding& op, ReferenceState& state) {
       const double angle =
           frequencies.empty()
               ? x[i] * std::exp(-std::log(10000.0) * j / (half - double(op.freq_shift)))
-              : 2 * M_PI * x[i] * frequencies[j];
+              : 2 * std::numbers::pi * x[i] * frequencies[j];
       out[i * op.dim + j] = op.flip_sin_to_cos ? std::cos(angle) : std::sin(angle);
       out[i * op.dim + half + j] = op.flip_sin_to_cos ? std::sin(angle) : std::cos(angle);
     }

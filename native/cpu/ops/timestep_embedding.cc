@@ -1,4 +1,5 @@
 #include <cmath>
+#include <numbers>
 
 #include "cpu/op.h"
 
@@ -29,7 +30,7 @@ class TimestepEmbeddingOp : public CpuOp {
 
  private:
   float angle_of(float x, int j) const {
-    if (frequencies_) return x * frequencies_[j] * 2 * float(M_PI);
+    if (frequencies_) return x * frequencies_[j] * 2 * std::numbers::pi_v<float>;
     const float exponent =
         float(-std::log(10000.0)) * float(j) / (float(op_.dim / 2) - op_.freq_shift);
     return x * std::exp(exponent);
