@@ -152,7 +152,7 @@ memory() { check memory "$(real 30 600)" --parts memory --models tiny-sd15 --run
 measure() {
   local small=()
   [ $emulated = 0 ] || small=(--side 8 --ceiling 128 --steps 3)
-  bench "time.$1" "$2" time "${small[@]}" --limit "$(($2 - 5))" --budget "$(real 0.1 0)" "${@:3}"
+  bench "time.$1" "$2" time "${small[@]}" --patience "$(real 30 "$patience")" --limit "$(($2 - 5))" --budget "$(real 0.1 0)" "${@:3}"
 }
 big=$(real sd15,sdxl tiny-sd15)
 first=$(real sd15 tiny-sd15)

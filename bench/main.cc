@@ -26,7 +26,8 @@ constexpr const char* kUsage =
     "             the same run [--parts steps,images,ops,tiles] [--models sd15,sdxl] [--batches "
     "1,2,8,16]\n"
     "             [--intervals 1,3,5] [--steps 50] [--side LATENTS] [--ceiling 8192]\n"
-    "             [--budget SECONDS for a row] [--limit SECONDS in all]\n"
+    "             [--budget SECONDS for a row] [--limit SECONDS in all] [--patience SECONDS for a "
+    "row]\n"
     "  types      calls of models on the CPU in fp32 and bf16, one after the other, round by "
     "round,\n"
     "             beside the peaks of both [--models sd15] [--side LATENTS] [--rounds 5]\n"
@@ -83,10 +84,12 @@ int run(int argc, char** argv) {
     time.ceiling = int(options.number("ceiling", device_name == "cpu" ? 4096 : 8192));
     time.budget = options.number("budget", 0.3);
     time.limit = options.number("limit", 1e9);
+    time.patience = options.number("patience", time.patience);
+    time.open = [&] { return open_device(device_name, type, threads); };
     time.filter = filter;
     time.json = json;
-    time_device(device(), time);
-    return 0;
+    options.finish();
+    return time_device(time) ? 1 : 0;
   }
   if (command == "types") {
     TypesOptions types;

@@ -38,7 +38,7 @@ void Report::add(const std::string& object) {
   write();
 }
 
-void Report::summary(const JsonObject& members) {
+void Report::end(const std::string& members) {
   tail_ = members;
   write();
 }
@@ -48,7 +48,7 @@ void Report::write() const {
   const std::string unfinished = file_ + ".part";
   std::ofstream out(unfinished);
   out << "{\n  " << head_ << ",\n  \"rows\": [" << rows_ << "\n  ]";
-  if (!tail_.members().empty()) out << ",\n  " << tail_.members();
+  if (!tail_.empty()) out << ",\n  " << tail_;
   out << "\n}\n";
   out.close();
   if (!out || std::rename(unfinished.c_str(), file_.c_str()) != 0)

@@ -44,13 +44,14 @@ class Report {
   // Throws Error(kInvalidArgument) when the file cannot be written.
   void add(const JsonObject& row) { add(row.str()); }
   void add(const std::string& object);
-  void summary(const JsonObject& members);
+  void summary(const JsonObject& members) { end(members.members()); }
+  // The members behind the rows.
+  void end(const std::string& members);
 
  private:
   void write() const;
 
-  std::string file_, head_, rows_;
-  JsonObject tail_;
+  std::string file_, head_, rows_, tail_;
 };
 
 }  // namespace deepcache::bench

@@ -1,15 +1,19 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "device.h"
 #include "ops.h"
+#include "workers.h"
 
 namespace deepcache::bench {
 
 struct TimeOptions {
+  std::function<Device()> open;
   std::vector<std::string> parts;   // steps, images, ops
   std::vector<std::string> models;  // of bench/models
   std::vector<int> batches;         // images: a U-Net call has twice as many samples
@@ -19,6 +23,7 @@ struct TimeOptions {
   int ceiling = 8192;               // rows, columns and depth of the largest product
   double budget = 0.3;              // seconds for each row; 0: each once, as a rehearsal
   double limit = 1e9;               // seconds in all: rows that would begin later are left out
+  double patience = 1e6;            // seconds for a row, before its process is killed
   std::string filter, json;
 };
 
@@ -31,10 +36,20 @@ struct Ceilings {
   double bytes = 0;  // a second, of a copy
 };
 
-// Rows of one run.
+// What earlier processes of the same run have found out: a row at which one ended is not begun
+// again.
+struct Found {
+  std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+  std::map<std::string, double> seconds;  // of rows; 0 of what failed
+  Ceilings ceilings;
+  double row_overhead = 0;  // seconds that an almost empty row takes
+};
+
+// Rows of one run, as a worker measures them and tells them.
 class Timings {
  public:
-  Timings(const Device& device, const TimeOptions& options);
+  Timings(const Device& device, const TimeOptions& options, const Found& found,
+          const Messages& messages);
 
   const Device& device() const { return device_; }
   const TimeOptions& options() const { return options_; }
@@ -44,27 +59,32 @@ class Timings {
     return what + ".b" + std::to_string(batch) + "." + device_.type;
   }
   bool late() const { return seconds_so_far() >= options_.limit; }
-  // False when the filter leaves it out, or the time is up.
+  // Begins something that may fail. False when it did in an earlier process, or is a row that was
+  // measured there.
+  bool begins(const std::string& what) const;
+  // Begins a row. False, too, when the filter leaves it out or the time is up.
   bool wants(const std::string& name);
+  // Of a row that an earlier process has measured; 0 of any other.
+  double found(const std::string& name) const;
   // Measures a program that passes `passes` times through what costs `cost`, and records a pass.
   // Returns the median in seconds.
   double measure_row(const std::string& name, const OpCost& cost, int passes,
                      RandomProgram& program, const JsonObject& extra);
-  void add(const JsonObject& row) { report_.add(row); }
-  void finish();
+  void add(double seconds, const JsonObject& row) const;
+  void finish() const;
 
  private:
   double seconds_so_far() const;
-  Ceilings measure_ceilings();
+  void measure_ceilings();
   // Of one run of the program, what a row of a denoising run adds to it taken off.
   Timing time_without_overhead(RandomProgram& program) const;
 
   Device device_;
-  TimeOptions options_;
-  std::chrono::steady_clock::time_point start_;
-  Report report_;
+  const TimeOptions& options_;
+  const Found& found_;
+  const Messages& messages_;
   Ceilings ceilings_;
-  double row_overhead_ = 0;  // seconds that an almost empty row takes
+  double row_overhead_;
   int left_out_ = 0;
 };
 
@@ -79,6 +99,8 @@ void time_tiles(Timings& timings);
 // A matrix product of so many rows, columns and k.
 Plan product_plan(int size);
 
-void time_device(const Device& device, const TimeOptions& options);
+// Each in a process that a fault may take with it: the next one goes on behind the row that it was
+// at. Returns whether any row failed.
+bool time_device(const TimeOptions& options);
 
 }  // namespace deepcache::bench

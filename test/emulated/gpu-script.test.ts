@@ -77,6 +77,16 @@ describeBuilt('bench/gpu.sh', () => {
     expect(run.results.at(-1)?.step).toBe('table');
   });
 
+  test('a fault costs the times of what it happens in', () => {
+    const run = rehearse(['plain'], ['--fault', '60']); // layer norms, which the autoencoder has none of
+    expect(run.status).toBe(1);
+    const times = run.rows('time.plain');
+    const of = (what: string) => times.find((row) => row.name.startsWith(`tiny-sd15.${what}`));
+    for (const part of ['full', 'retrieve0', 'text'])
+      expect(of(part)?.problem).toMatch(/outside every buffer/);
+    expect(of('decode')?.ms).toBeGreaterThan(0);
+  });
+
   test('what is at fault is left out of the rest', () => {
     const run = rehearse(['smoke_and_isolate', 'ops'], ['--fault', '41']);
     expect(failures(run.rows('smoke'))).toContain('op.attention_heads_of_64');
