@@ -10,7 +10,8 @@ else()
 endif()
 string(REGEX MATCH "^[^-]+" CMAKE_SYSTEM_PROCESSOR ${zig_target})
 
-set(CMAKE_CXX_COMPILER $ENV{DEEPCACHE_ZIG} c++ -target ${zig_target})
+# One program, as ccache wants it.
+set(CMAKE_CXX_COMPILER ${CMAKE_CURRENT_LIST_DIR}/zig-c++ -target ${zig_target})
 # Its C++ headers are not in the place where clang would take them for the system's.
 set(CMAKE_CXX_FLAGS_INIT -Wno-nullability-completeness)
 # Programs of the build machine only; its libraries and headers are of no use to the target.

@@ -26,6 +26,7 @@ export const folderOf = (platform) => join(root, `.cmake-build-${platform}`);
 export function build(platform, target) {
   const env = { ...process.env, ...zigEnvironment(), DEEPCACHE_ZIG_TARGET: triples[platform] };
   const isCuda = target === 'cuda_backend';
+  if (!isCuda) Object.assign(env, tellCcache(env));
   const objects = isCuda ? `${folderOf(platform)}-cuda` : folderOf(platform);
   checkCache(objects, root);
   const common = [
@@ -36,6 +37,12 @@ export function build(platform, target) {
   cmake(env, '-S', root, '-B', objects, ...common, ...options);
   const jobs = process.env.CMAKE_BUILD_PARALLEL_LEVEL || String(availableParallelism());
   cmake(env, '--build', objects, '--parallel', jobs, '--target', target);
+}
+
+/** The compiler is a shell script to ccache, which would go by the date of that. */
+function tellCcache(env) {
+  const version = spawnSync(env.DEEPCACHE_ZIG, ['version'], { env, encoding: 'utf8' }).stdout;
+  return { CCACHE_COMPILERTYPE: 'clang', CCACHE_COMPILERCHECK: `string:zig ${version}` };
 }
 
 function cudaOptions() {
@@ -49,7 +56,6 @@ function zigOptions(platform) {
   const headers = [include_dir, dirname(require.resolve('node-addon-api'))];
   return [
     `-DCMAKE_TOOLCHAIN_FILE=${join(root, 'cmake', 'Zig.cmake')}`,
-    '-DCMAKE_CXX_COMPILER_LAUNCHER=', // ccache does not know this compiler
     '-DCMAKE_MODULE_LINKER_FLAGS=-s', // strip
     `-DCMAKE_JS_INC=${headers.join(';')}`,
     ...(platform.startsWith('win32') ? [`-DDEEPCACHE_NODE_DEF=${def_paths.node_api_def}`] : []),
