@@ -59,6 +59,7 @@ describe('what is packed', () => {
       '@fastify/rate-limit',
       '@fastify/swagger',
       '@huggingface/hub',
+      '@opentelemetry/api',
       '@sinclair/typebox',
       'commander',
       'fastify',

@@ -11,7 +11,17 @@ const OWN: Readonly<Record<string, string>> = {
   latentsEvery: 'no such option',
 };
 
-const FIELDS = ['model', 'task', 'options', 'networks', 'priority', 'deadline', 'client', 'previewEvery'];
+const FIELDS = [
+  'model',
+  'task',
+  'options',
+  'networks',
+  'priority',
+  'deadline',
+  'client',
+  'previewEvery',
+  'trace',
+];
 
 /** Throws ERR_DEEPCACHE_INVALID_ARGUMENT for a request of the wrong form; its options are checked by the pipeline. */
 export function checkRequest(request: JobRequest): void {

@@ -3,6 +3,7 @@ import { DeepCacheError } from '../../errors.js';
 import type { GenerateResult, StepEvent } from '../../pipelines/outputs/result.js';
 import { EventLog } from './event-log.js';
 import type { Job, JobEvent, JobRequest, JobState } from './job.js';
+import { JobTrace } from './job-trace.js';
 
 /** What the engine tells of a job that waits. */
 export interface Outlook {
@@ -14,6 +15,7 @@ export interface Outlook {
 export class EngineJob implements Job {
   readonly id = randomUUID();
   readonly result: Promise<GenerateResult>;
+  readonly trace: JobTrace;
   readonly #log = new EventLog();
   readonly #stop = new AbortController();
   readonly #times: { queued: number; started?: number; ended?: number };
@@ -30,7 +32,9 @@ export class EngineJob implements Job {
     private readonly outlook: () => Outlook,
     private readonly onCancel: () => void,
     now: number,
+    size: { readonly steps: number; readonly calls: number },
   ) {
+    this.trace = new JobTrace(this.id, request, size);
     this.#times = { queued: now };
     this.result = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
@@ -93,6 +97,7 @@ export class EngineJob implements Job {
 
   begin(): void {
     this.#state = 'running';
+    this.trace.begin('prepare');
     this.#times.started = Date.now();
     this.#log.push({ type: 'started' });
   }
@@ -104,11 +109,13 @@ export class EngineJob implements Job {
 
   finish(result: GenerateResult): void {
     if (this.#end('done')) this.#log.push({ type: 'done' });
+    this.trace.end();
     this.#settle.resolve(result);
   }
 
   fail(reason: unknown): void {
     const error = reason instanceof Error ? reason : new Error(String(reason));
+    if (!this.isOver) this.trace.end(error);
     if (this.#stop.signal.aborted && error === this.#stop.signal.reason) {
       if (this.#end('cancelled')) this.#log.push({ type: 'cancelled' });
     } else if (this.#end('failed')) {

@@ -32,6 +32,8 @@ export interface JobRequest {
   readonly client?: string;
   /** Every how many U-Net calls events have a preview. Default: never. */
   readonly previewEvery?: number;
+  /** Of which trace of OpenTelemetry it is a part, as the headers `traceparent` and `tracestate` say it. Default: the active one. */
+  readonly trace?: { readonly traceparent: string; readonly tracestate?: string };
 }
 
 /** Where a job is. */

@@ -1,5 +1,7 @@
 import type { Log } from '../../log.js';
+import type { Conducted, ConductedRun } from '../../pipelines/loop/conductor.js';
 import type { StepEvent } from '../../pipelines/outputs/result.js';
+import type { EngineJob } from './engine-job.js';
 import type { LaneJob } from './lane-job.js';
 import { ModelPool } from './model-pool.js';
 import type { EngineNetworks } from './networks.js';
@@ -117,8 +119,9 @@ export class Lane {
         signal: job.signal,
         onStep: (event: StepEvent) => job.step(event),
       };
+      job.trace.begin('encode');
       const result = await pipeline.generateJoined(run, {
-        enter: (conducted) => this.#conductor.enter(planned, conducted),
+        enter: (conducted) => this.#enter(job, planned, conducted),
         holdMemory: () => void this.#holding.add(planned.id),
         memoryFreed: () => this.#memoryFreed(),
       });
@@ -127,6 +130,19 @@ export class Lane {
     } catch (error) {
       job.fail(error);
     }
+  }
+
+  /** Its calls begin. */
+  #enter(job: EngineJob, planned: PlannedJob, conducted: ConductedRun): Conducted {
+    job.trace.begin('denoise');
+    const run = this.#conductor.enter(planned, conducted, (samples) => job.trace.ran(samples));
+    return {
+      ...run,
+      leave: () => {
+        run.leave();
+        job.trace.begin('decode');
+      },
+    };
   }
 
   #release(id: string): void {

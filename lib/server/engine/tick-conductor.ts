@@ -34,12 +34,20 @@ export class TickConductor {
   /** How many samples were in the passes so far, and how many passes there were. */
   readonly counts = { passes: 0, samples: 0 };
 
-  /** A job is about to make its calls. */
-  enter(job: PlannedJob, { tick, calls, samples, pixels, shape }: ConductedRun): ReturnType<typeof this.run> {
+  /**
+   * A job is about to make its calls.
+   *
+   * @param onPass told of each, with the samples of its pass.
+   */
+  enter(
+    job: PlannedJob,
+    { tick, calls, samples, pixels, shape }: ConductedRun,
+    onPass: (samples: number) => void = () => {},
+  ): ReturnType<typeof this.run> {
     const number = (this.#numbers % LAST) + 1;
     this.#numbers++;
     // What runs of other models look like is their own affair.
-    return this.run({ ...job, calls, samples, pixels, shape: `${job.model} ${shape}`, number, tick });
+    return this.run({ ...job, calls, samples, pixels, shape: `${job.model} ${shape}`, number, tick }, onPass);
   }
 
   /** Decides on passes as far ahead as it may. */
@@ -52,7 +60,7 @@ export class TickConductor {
     }
   }
 
-  run(run: EngineRun) {
+  run(run: EngineRun, onPass: (samples: number) => void = () => {}) {
     return {
       number: run.number,
       ready: () => {
@@ -62,6 +70,7 @@ export class TickConductor {
       ran: (milliseconds: number) => {
         const ordered = this.#ordered.find(({ missing }) => missing.has(run));
         if (!ordered) return;
+        onPass(ordered.pass.samples);
         ordered.milliseconds = Math.max(ordered.milliseconds, milliseconds);
         this.#made(ordered, run, true);
         this.pump();

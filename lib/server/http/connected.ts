@@ -4,6 +4,7 @@ import { gone } from './event-stream.js';
 import type { JobRecord, Made } from './jobs/desk.js';
 import { toRequest, type Wanted } from './jobs/request.js';
 import type { Caller } from './keys.js';
+import { traceOf } from './trace.js';
 
 /**
  * Hands in a job whose caller stays on the line for it: when the connection ends before the job does, it is cancelled.
@@ -19,7 +20,8 @@ export async function submitConnected(
 ): Promise<JobRecord> {
   const stop = gone(reply);
   const ready = await toRequest(wanted, caller.limits, namesOf(context, wanted.model), stop);
-  const { record } = await context.records.submit({ caller, ...ready, isNewest });
+  const request = { ...ready.request, ...traceOf(reply.request) };
+  const { record } = await context.records.submit({ caller, ...ready, request, isNewest });
   // The connection is what holds it, so it needs no other sign of life.
   const release = record.attach();
   void record.over.then(release);

@@ -8,6 +8,7 @@ import { gone, type SentEvent, sendEvents } from '../event-stream.js';
 import type { Limits } from '../limits.js';
 import { MEDIA_TYPES, toBase64 } from '../pictures.js';
 import { previewImage } from '../previews.js';
+import { traceOf } from '../trace.js';
 import type { JobRecord, Preview, ServedEvent } from './desk.js';
 import { acceptJobForms, digestOf, filesOf } from './form.js';
 import { toRequest } from './request.js';
@@ -177,6 +178,7 @@ async function handIn(context: Context, request: FastifyRequest<{ Body: JobBody 
   return records.submit({
     ...{ caller, detach: detach || webhook !== undefined },
     ...ready,
+    request: { ...ready.request, ...traceOf(request) },
     ...(key !== undefined && { idempotency: { key, digest: digest() } }),
     ...(webhook !== undefined && { hook: { address: webhook, base: baseOf(request) } }),
   });
