@@ -6,7 +6,12 @@ export default {
   testTimeout: 900_000,
   extensionsToTreatAsEsm: ['.ts'],
   // NodeNext wants './x.js' in imports; the sources are './x.ts'.
-  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+  moduleNameMapper: {
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+    // Examples name the package; tests run its sources.
+    '^deepcache$': '<rootDir>/lib/index.ts',
+    '^deepcache/(schedulers|evaluate|server|ai)$': '<rootDir>/lib/entries/$1.ts',
+  },
   transform: {
     '^.+\\.ts$': [
       '@swc/jest',
