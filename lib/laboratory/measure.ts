@@ -40,7 +40,7 @@ const USUAL_STEPS = 50;
 
 const UNCACHED: LabPolicy = {
   ...{ family: 'no cache', name: 'no cache', reference: '', branches: [], steps: (steps) => steps },
-  begin: () => async (call) => (await call.full()).guided,
+  means: { cache: false },
 };
 
 /**

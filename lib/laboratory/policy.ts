@@ -1,3 +1,4 @@
+import type { CacheOptions } from '../deepcache/index.js';
 import type { NoiseLevel } from '../schedulers/index.js';
 
 /** What a policy knows of a run before it starts. */
@@ -85,9 +86,12 @@ export interface LabPolicy extends Pick<PolicyFamily, 'reference'> {
   readonly branches: readonly number[];
   /** Steps of its runs, where the run without a cache has so many. */
   steps(steps: number): number;
-  /** Begins the run of one picture. */
-  begin(run: LabRun): Decider;
+  /** How the run of one picture is made. */
+  readonly means: LabMeans;
 }
+
+/** A run is decided about call by call, or is that of the pipeline itself, with a cache whose calls are laid out before. */
+export type LabMeans = { begin(run: LabRun): Decider } | { readonly cache: CacheOptions };
 
 /** A policy of a family. */
 export function policyOf<S extends LabSettings>(family: PolicyFamily<S>, given: Partial<S> = {}): LabPolicy {
@@ -99,6 +103,6 @@ export function policyOf<S extends LabSettings>(family: PolicyFamily<S>, given: 
     reference: family.reference,
     branches: family.branches?.(settings) ?? [],
     steps: (steps) => family.steps?.(settings, steps) ?? steps,
-    begin: (run) => family.begin(settings, run),
+    means: { begin: (run) => family.begin(settings, run) },
   };
 }

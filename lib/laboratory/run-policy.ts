@@ -1,3 +1,4 @@
+import { invalidArgument } from '../errors.js';
 import type { Image } from '../images/image.js';
 import type { AnyPipeline } from '../pipelines/diffusion-pipeline.js';
 import type { StableDiffusionPipeline } from '../pipelines/families/stable-diffusion.js';
@@ -21,7 +22,8 @@ export interface PolicyRun extends RunReport {
 type AnyMade = Family<GenerateOptions, RunOptions, PipelineParts, unknown>;
 
 /**
- * Makes a picture with a pipeline whose loop a policy decides, call by call; everything around it is the pipeline's.
+ * Makes a picture with a pipeline whose loop a policy decides, call by call, or by a cache that lays out all calls before; everything
+ * around it is the pipeline's.
  *
  * @param shares see SessionRun.
  * @throws DeepCacheError ERR_DEEPCACHE_UNSUPPORTED for runs that the laboratory does not know, and what `generate` throws.
@@ -35,22 +37,34 @@ export async function runPolicy(
   // Whatever it is: all have a constructor of the same form.
   const Own = pipe.constructor as typeof StableDiffusionPipeline;
   const own = Own.family as unknown as AnyMade;
-  let cost = 0;
+  const { means } = policy;
+  const cache = 'cache' in means && means.cache;
+  if (typeof cache === 'object' && cache.gateStep !== undefined)
+    throw invalidArgument('cache.gateStep', 'is not for the laboratory: measure it without policies');
+  let cost: number | undefined;
+  let branch = 0;
   let latents: Float32Array | undefined;
   const family: AnyMade = {
     ...own,
     async prepare(run) {
       const { plan, scheduler, parts } = run;
-      const { latent, guided, signal } = run.options;
+      const { latent, guided, signal, cache: laidOut } = run.options;
+      const stages = await own.prepare(run);
+      branch = typeof laidOut === 'object' ? (laidOut.branch ?? 0) : 0;
       return {
-        ...(await own.prepare(run)),
-        async loop(_, start) {
-          const unet = parts.unet.native;
-          const session = new Session({ unet, plan, scheduler, start, latent, guided, shares, signal });
-          const looped = await session.finish(policy);
-          cost = session.cost;
-          latents = looped.latents;
-          return looped;
+        ...stages,
+        ...('begin' in means && {
+          async loop(_, start) {
+            const unet = parts.unet.native;
+            const session = new Session({ unet, plan, scheduler, start, latent, guided, shares, signal });
+            const looped = await session.finish(policy, means.begin);
+            cost = session.cost;
+            return looped;
+          },
+        }),
+        async decode(sampled) {
+          latents = sampled.data;
+          return stages.decode(sampled);
         },
       };
     },
@@ -60,7 +74,9 @@ export async function runPolicy(
   }
   const laboratory: AnyPipeline = Laboratory.from(pipe);
   try {
-    const { images, ...report } = await laboratory.generate({ ...options, cache: false });
+    const { images, ...report } = await laboratory.generate({ ...options, cache });
+    const { fullCalls, retrieveCalls } = report.stats;
+    cost ??= fullCalls + retrieveCalls * (shares[branch] ?? 1);
     return { ...report, image: images[0] as Image, latents: latents as Float32Array, cost };
   } finally {
     await laboratory.dispose();

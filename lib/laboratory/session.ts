@@ -7,7 +7,7 @@ import type { LoopResult, RunPlan } from '../pipelines/loop/plan.js';
 import { freeSlots } from '../schedulers/free-slots.js';
 import type { Guidance, NoiseLevel, Scheduler, StepRow } from '../schedulers/index.js';
 import type { HistorySlot } from '../schedulers/table.js';
-import type { Decider, LabCall, LabHalves, LabOutput, LabPolicy } from './policy.js';
+import type { Decider, LabCall, LabHalves, LabOutput, LabPolicy, LabRun } from './policy.js';
 import { mix } from './vectors.js';
 
 /** What a run of one picture is made of. */
@@ -65,14 +65,17 @@ export class Session {
   }
 
   /** Runs all calls as the policy has it. */
-  async finish(policy: LabPolicy): Promise<LoopResult> {
+  async finish(
+    { branches }: Pick<LabPolicy, 'branches'>,
+    begin: (run: LabRun) => Decider,
+  ): Promise<LoopResult> {
     const { plan, scheduler, shares } = this.run;
     const { timesteps, noiseLevels: levels } = plan.compiled;
     const { trainSteps, betas } = scheduler;
-    const decide = policy.begin({
+    const decide = begin({
       ...{ calls: timesteps.length, timesteps, levels, trainSteps, betas, shares },
     });
-    for (const index of timesteps.keys()) await this.#step(index, decide, policy.branches);
+    for (const index of timesteps.keys()) await this.#step(index, decide, branches);
     return { latents: this.#latents, calls: this.#calls };
   }
 

@@ -23,7 +23,9 @@ async function decided(
   const family = POLICY_FAMILIES.find((known) => known.name === name);
   if (!family) throw new Error(`there is no ${name}`);
   const indices = Array.from({ length: calls }, (_, i) => i);
-  const decide = policyOf(family, settings).begin({
+  const { means } = policyOf(family, settings);
+  if (!('begin' in means)) throw new Error(`${name} is not stepped through`);
+  const decide = means.begin({
     calls,
     timesteps: indices.map((i) => Math.round(999 - (i * 1000) / calls)),
     levels: indices.map((i) => ({ sqrtAlpha: (i + 1) / (calls + 1), sigma: 0.5 })),

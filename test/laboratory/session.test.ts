@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import type { CacheSettings } from '../../lib/deepcache/index.js';
+import { type CacheOptions, type CacheSettings, SettingsPolicy } from '../../lib/deepcache/index.js';
 import type { StableDiffusionPipeline } from '../../lib/index.js';
 import { policiesOf } from '../../lib/laboratory/catalog.js';
-import { policyOfCache } from '../../lib/laboratory/policies/laid-out.js';
+import { laidOut, policyOfCache } from '../../lib/laboratory/policies/laid-out.js';
+import type { LabPolicy } from '../../lib/laboratory/policy.js';
 import { runPolicy } from '../../lib/laboratory/run-policy.js';
 import { relativeL2 } from '../../lib/metrics/index.js';
 import type { GenerateOptions } from '../../lib/pipelines/inputs/options.js';
@@ -29,27 +30,45 @@ const CACHES: readonly CacheSettings[] = [
 
 const table = SAMPLERS.flatMap((scheduler) => CACHES.map((cache) => ({ scheduler, cache })));
 
+/** Settings as a policy that is stepped through. */
+const stepped = (cache: CacheSettings): LabPolicy => ({
+  ...policyOfCache(cache, 'cache'),
+  branches: [cache.branch ?? 0],
+  means: { begin: (run) => laidOut(new SettingsPolicy(cache), run) },
+});
+
+const nativeRun = async (run: GenerateOptions, cache: CacheOptions) =>
+  (await pipe.generate({ ...run, cache, output: 'latent' } as never)) as unknown as TensorResult;
+
 test.each(table)('a session is the step table of $scheduler with $cache', async ({ scheduler, cache }) => {
   const run: GenerateOptions = { ...OPTIONS, scheduler };
-  const native = (await pipe.generate({
-    ...run,
-    cache,
-    output: 'latent',
-  } as never)) as unknown as TensorResult;
-  const policy = policyOfCache(cache, 'cache');
-  const { latents, cost, stats } = await runPolicy(pipe, run, policy, shares);
+  const native = await nativeRun(run, cache);
+  const { latents, cost, stats } = await runPolicy(pipe, run, stepped(cache), shares);
   expect(relativeL2(latents, native.tensor.data)).toBeLessThan(2e-5);
   const { fullCalls, retrieveCalls, predictedCalls } = native.stats;
   expect(stats).toMatchObject({ fullCalls, retrieveCalls, predictedCalls });
   expect(cost).toBeCloseTo(fullCalls + retrieveCalls * (shares[cache.branch ?? 0] as number), 9);
 });
 
-test('forecast features, gates and other guiders are refused, not left out', async () => {
-  const policy = policyOfCache({ interval: 3, featureDamping: 0.5 }, 'cache');
-  await expect(runPolicy(pipe, OPTIONS, policy, shares)).rejects.toThrow('featureDamping');
+test.each<GenerateOptions & { cache: CacheOptions }>([
+  { ...OPTIONS, scheduler: 'DDIM', cache: false },
+  { ...OPTIONS, scheduler: 'DDIM', cache: { interval: 3, branch: 1, featureDamping: 0.5 } },
+  { ...OPTIONS, scheduler: 'Euler a', cache: { plan: 'FFPRFPPRF', branch: 2 } },
+  { ...OPTIONS, scheduler: 'Heun', cache: 'fast' },
+])("settings of the option cache are the pipeline's own runs: $scheduler, $cache", async (given) => {
+  const { cache, ...run } = given;
+  const native = await nativeRun(run, cache);
+  const made = await runPolicy(pipe, run, policyOfCache(cache, 'cache'), shares);
+  expect(made.latents).toEqual(native.tensor.data);
+  const { fullCalls, retrieveCalls } = native.stats;
+  const branch = typeof cache === 'object' ? (cache.branch ?? 0) : 0;
+  expect(made.cost).toBeCloseTo(fullCalls + retrieveCalls * (shares[branch] as number), 9);
+});
+
+test('gates, and for what is stepped through other guiders, are refused, not left out', async () => {
   const gated = policyOfCache({ interval: 1, gateStep: 4 }, 'cache');
   await expect(runPolicy(pipe, OPTIONS, gated, shares)).rejects.toThrow('gateStep');
-  const other = runPolicy(pipe, { ...OPTIONS, guider: 'apg' }, policyOfCache(false, 'cache'), shares);
+  const other = runPolicy(pipe, { ...OPTIONS, guider: 'apg' }, stepped({ interval: 3 }), shares);
   await expect(other).rejects.toThrow('guidance other than plain');
 });
 

@@ -1,4 +1,3 @@
-import { hasGate } from '../../deepcache/gate.js';
 import {
   type CacheOptions,
   type CachePolicy,
@@ -12,23 +11,13 @@ import { mix } from '../vectors.js';
 
 const DEEPCACHE = 'Ma, Fang, Wang: DeepCache, CVPR 2024 (arXiv 2312.00858)';
 
-/** What main's own policies lay out before a run: full, retrieved and forecast calls. */
-function laidOut(policy: CachePolicy, { timesteps, levels, shares }: LabRun): Decider {
+/** What the option's own policies lay out before a run: full calls, retrieved ones with held features, and forecast ones. */
+export function laidOut(policy: CachePolicy, { timesteps, levels, shares }: LabRun): Decider {
   const { calls } = policy.layout({ timesteps, schedulerTimesteps: timesteps, branches: shares.length });
-  if (hasGate(calls))
-    throw invalidArgument('cache.gateStep', 'is not for the laboratory: measure it without policies');
   const full: { index: number; noise: Float32Array }[] = [];
   return async (call) => {
     const plan = calls[call.index] as CallPlan;
-    if (plan.kind === 'retrieve') {
-      // A session's calls keep one feature of a branch, where a step table's rows keep two.
-      if (plan.gamma || plan.damping)
-        throw invalidArgument(
-          'cache.featureDamping',
-          'is not for the laboratory: measure it without policies',
-        );
-      return (await call.retrieve(plan.branch)).guided;
-    }
+    if (plan.kind === 'retrieve') return (await call.retrieve(plan.branch)).guided;
     if (plan.kind === 'full') {
       const { guided } = await call.full();
       full.push({ index: call.index, noise: call.toNoise(guided) });
@@ -103,15 +92,14 @@ export const FORECAST: PolicyFamily<{ cost: number; damping: number }> = {
   },
 };
 
-/** Settings of the option `cache`: lists and plans of a number of calls, too. */
+/** Settings of the option `cache`, or a preset: the pipeline's own runs. */
 export function policyOfCache(cache: CacheOptions, name: string): LabPolicy {
-  const branch = typeof cache === 'object' ? (cache.branch ?? 0) : 0;
   return {
     family: 'cache',
     name,
     reference: 'the option cache',
-    branches: [branch],
+    branches: [],
     steps: (steps) => steps,
-    begin: (run) => laidOut(new SettingsPolicy(cache), run),
+    means: { cache },
   };
 }
