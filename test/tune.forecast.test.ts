@@ -4,7 +4,7 @@ import { cheapestPairs } from '../lib/tune/cheapest-pairs.js';
 import { ForecastCosts } from '../lib/tune/forecast-costs.js';
 import { tune } from '../lib/tune/index.js';
 import { uniformList } from '../lib/tune/lists.js';
-import { cacheOf, keyOf } from '../lib/tune/schedule.js';
+import { cacheOf, candidateOf, isForecast, keyOf } from '../lib/tune/schedule.js';
 import { Trials } from '../lib/tune/trials.js';
 import { uncachedRun } from '../lib/tune/uncached.js';
 import { loadTiny } from './pipelines/tiny.js';
@@ -13,9 +13,19 @@ const end = new AbortController().signal;
 
 test('a schedule is the cache option that runs it', () => {
   expect(cacheOf({ steps: [0, 3], between: 1 }, 5)).toEqual({ steps: [0, 3], branch: 1 });
+  const features = { steps: [0, 3], between: 1, features: 0.7 };
+  expect(cacheOf(features, 5)).toEqual({ steps: [0, 3], branch: 1, featureDamping: 0.7 });
+  expect(keyOf(features)).not.toBe(keyOf({ steps: [0, 3], between: 1 }));
+  expect([isForecast(features), isForecast({ ...features, features: 0 })]).toEqual([true, false]);
   const held = { steps: [0, 3], between: 'predict' as const };
   expect(cacheOf(held, 5)).toEqual({ plan: 'FPPFP', damping: 0 });
   expect(cacheOf({ ...held, gamma: [0, 0, 0.5] }, 5)).toEqual({ plan: 'FPPFP', gamma: [0, 0, 0.5] });
+  // Some retrieve instead, and take no factor.
+  const mixed = { ...held, gamma: [0.1, 0.2, 0.3], retrieved: { calls: [2], branch: 1 }, features: 0.7 };
+  const own = { plan: 'FPRFP', gamma: [0.1, 0.3], branch: 1, featureDamping: 0.7 };
+  expect(cacheOf(mixed, 5)).toEqual(own);
+  expect(keyOf(mixed)).not.toBe(keyOf({ ...mixed, retrieved: { calls: [1], branch: 1 } }));
+  expect(candidateOf(mixed)).toEqual({ count: 2, between: 'predict', retrieved: { count: 1, branch: 1 } });
   // Factors of zero hold, by whatever rule they were found.
   expect(keyOf({ ...held, gamma: [0, 0, 0], rule: 'fitted' })).toBe(keyOf(held));
   expect(keyOf({ ...held, gamma: [0, 0, 0.5] })).not.toBe(keyOf(held));
@@ -84,11 +94,14 @@ test('what predicted gaps cost by arithmetic is what runs with them lose', async
   const of = (rule: 'held' | 'line' | 'fitted') => costs.decibels(costs.schedule(one, rule));
   expect(of('fitted')).toBeGreaterThan(of('held'));
   const [best] = costs.best(5);
+  // Behind a single full call the last prediction of a long gap is the worst of it.
+  const gap = costs.schedule([0, 1, 2, 3, 4, 5, 6, 7], 'held');
+  expect([...costs.worstCalls(gap)].sort((a, b) => a - b)).toEqual([8, 9, 10, 11]);
   const uniform = costs.schedule(uniformList(12, 5), best?.rule ?? 'held');
   expect(costs.decibels(best ?? uniform)).toBeGreaterThanOrEqual(costs.decibels(uniform));
 });
 
-test('predictions are searched, unless they are not wanted or the sampler has no room', async () => {
+test('predictions and features that go on are searched, unless they are not wanted or the sampler has no room', async () => {
   await using pipe = await loadTiny();
   const search = async (predict: boolean, scheduler: SchedulerName) => {
     const seen = new Set<unknown>();
@@ -102,13 +115,14 @@ test('predictions are searched, unless they are not wanted or the sampler has no
         branches: [0],
         maxRuns: 60,
         predict,
-        onProgress: ({ schedule }) => seen.add(schedule.between),
+        onProgress: ({ schedule: { between, features, retrieved } }) =>
+          seen.add(retrieved ? 'mixed' : features ? 'features' : between),
       },
     );
     // Whatever was found, it runs.
     await pipe.generate({ prompt: 'a dog', steps: 10, scheduler, cache, output: 'latent' });
     return [...seen];
   };
-  expect(await search(true, 'DDIM')).toContain('predict');
+  expect(await search(true, 'DDIM')).toEqual(expect.arrayContaining([0, 'features', 'predict', 'mixed']));
   expect(await search(false, 'DDIM')).toEqual([0]);
 });

@@ -4,6 +4,7 @@ import { intervalList, intervalSchedules, presetSchedules } from '../lib/tune/ev
 import { GapCosts, measureGrowth } from '../lib/tune/gaps.js';
 import { tune } from '../lib/tune/index.js';
 import { cheapestList, neighbours, nonuniformLists, uniformList } from '../lib/tune/lists.js';
+import { cacheOf } from '../lib/tune/schedule.js';
 import { Trials } from '../lib/tune/trials.js';
 import { runCli } from './cli-run.js';
 import { loadTiny } from './pipelines/tiny.js';
@@ -79,6 +80,7 @@ const PROMPTS = { prompts: ['a red house', 'a dog'], validationPrompts: ['a cat'
 test('the closest schedule of a speed is no worse than even steps on its own prompts', async () => {
   await using pipe = await loadTiny();
   const seen = new Map<string, number>();
+  const key = (cache: CacheSettings) => JSON.stringify(cache);
   const result = await tune(
     pipe,
     OPTIONS,
@@ -88,7 +90,7 @@ test('the closest schedule of a speed is no worse than even steps on its own pro
       branches: [0],
       maxRuns: 40,
       onProgress: ({ phase, schedule, psnr }) => {
-        if (phase !== 'validation' && psnr !== undefined) seen.set(schedule.steps.join(), psnr);
+        if (phase !== 'validation' && psnr !== undefined) seen.set(key(cacheOf(schedule, CALLS)), psnr);
       },
     },
   );
@@ -98,13 +100,13 @@ test('the closest schedule of a speed is no worse than even steps on its own pro
   expect(result.isWithin).toBe(true);
   expect(result.speedup).toBeGreaterThanOrEqual(1.2);
   expect(result.runs).toBeLessThanOrEqual(42);
-  expect(seen.get(steps.join())).toBeCloseTo(psnr);
-  expect([...seen.keys()]).toContain(uniformList(CALLS, steps.length).join());
+  expect(seen.get(key(result.cache))).toBeCloseTo(psnr);
+  expect([...seen.keys()].join()).toContain(JSON.stringify(uniformList(CALLS, steps.length)));
   // Nor than the presets and intervals that fit, which were tried first.
   const { even, validation } = result;
-  expect(seen.get(even.steps.join())).toBeCloseTo(result.tuning.evenPsnr);
+  expect(seen.get(key({ steps: even.steps, branch: even.branch }))).toBeCloseTo(result.tuning.evenPsnr);
   for (const interval of [2, 3, 5]) {
-    const preset = seen.get(intervalList(CALLS, interval).join());
+    const preset = seen.get(key({ steps: intervalList(CALLS, interval), branch: 0 }));
     if (preset !== undefined) expect(psnr).toBeGreaterThanOrEqual(preset);
   }
   expect(result.tuning.gain).toBeGreaterThanOrEqual(0);

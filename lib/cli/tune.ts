@@ -87,7 +87,10 @@ export function tuneCommand(context: CliContext): Command {
         'beside the model: in such runs the preset of --preset is what was found from now on, where it beats equal intervals and fewer steps',
       ).default(false, 'no'),
     )
-    .option('--no-predict', 'search schedules that retrieve only, none that predict calls')
+    .option(
+      '--no-predict',
+      'search schedules that hold features only: none that predict calls, or forecast features',
+    )
     .optionsGroup('What to search with:')
     .option('--prompts <file>', 'prompts, one per line; - is stdin')
     .option(
@@ -173,11 +176,11 @@ async function run(names: Flags, context: CliContext): Promise<void> {
       predict,
       // Ctrl-C ends the search, and what it found is printed all the same.
       stop: signal,
-      onProgress: ({ phase, runs, seconds, schedule: { steps, between }, psnr }) => {
+      onProgress: ({ phase, runs, seconds, schedule: { steps, between, features }, psnr }) => {
         const tried = psnr === undefined ? '' : `: ${psnr.toFixed(1)} dB`;
         const spent = phase === 'validation' ? '' : `, run ${runs}, ${formatSeconds(seconds)} of ${limit}`;
         line.show(
-          `${phase}${spent}, ${steps.length} full, ${between === 'predict' ? 'others predicted' : `branch ${between}`}${tried}`,
+          `${phase}${spent}, ${steps.length} full, ${between === 'predict' ? 'others predicted' : `branch ${between}${features ? `, features go on by ${features}` : ''}`}${tried}`,
           false,
         );
       },
@@ -277,16 +280,19 @@ function toBudget(text: string): TuneBudget {
 }
 
 /** As the command line takes it. */
-function cacheText({ steps, plan, gamma, damping, branch }: Partial<TuneResult['cache']>): string {
-  const settings = { steps: steps?.join('+'), plan, gamma: gamma?.join('+'), damping, branch };
+function cacheText(cache: Partial<TuneResult['cache']>): string {
+  const { steps, plan, gamma, damping, branch, featureDamping } = cache;
+  const lists = { steps: steps?.join('+'), plan, gamma: gamma?.join('+') };
+  const settings = { ...lists, damping, branch, featureDamping };
   const given = Object.entries(settings).filter(([, value]) => value !== undefined);
   return `--cache ${given.map(([key, value]) => `${key}=${value}`).join(',')}`;
 }
 
 /** As code has it. */
-function optionText({ steps, plan, gamma, damping, branch }: TuneResult['cache']): string {
+function optionText({ steps, plan, gamma, damping, branch, featureDamping }: TuneResult['cache']): string {
   const list = (values: readonly number[] | undefined) => values && `[${values.join(', ')}]`;
-  const settings = { steps: list(steps), plan: plan && `'${plan}'`, gamma: list(gamma), damping, branch };
+  const lists = { steps: list(steps), plan: plan && `'${plan}'`, gamma: list(gamma) };
+  const settings = { ...lists, damping, branch, featureDamping };
   const given = Object.entries(settings).filter(([, value]) => value !== undefined);
   return `cache: { ${given.map(([key, value]) => `${key}: ${value}`).join(', ')} }`;
 }

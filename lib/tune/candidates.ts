@@ -1,17 +1,17 @@
 import { ForecastCosts } from './forecast-costs.js';
 import { GapCosts, measureGrowth } from './gaps.js';
 import { neighbours, nonuniformLists, uniformList } from './lists.js';
-import type { Between, Schedule } from './schedule.js';
+import type { Candidate, Schedule } from './schedule.js';
 import type { Trials } from './trials.js';
 
 /** Full calls are moved this far at once. */
 const REACH = 2;
-
-/** Full calls, and what is between them, of schedules that take the same time. */
-export interface Candidate {
-  count: number;
-  between: Between;
-}
+/** Of the change of features, the share that goes on: what suits long gaps, usual ones, and the straight line. */
+const FEATURES = [0.5, 0.7, 1];
+/** The same beside predicted calls. */
+const MIXED = 0.7;
+/** So many full calls may go for retrieved ones among predictions. */
+const MOST_LESS = 2;
 
 /**
  * Schedules worth trying, by what gaps between full calls cost as far as it was measured: {@link GapCosts} where calls
@@ -50,8 +50,42 @@ export class Candidates {
     return lists.map((steps) => ({ steps, between }));
   }
 
+  /** The same full calls with features that go on, instead of being held. */
+  withFeatures(schedule: Schedule): Schedule[] {
+    if (schedule.between === 'predict' || schedule.steps.length < 2) return [];
+    return FEATURES.map((features) => ({ ...schedule, features }));
+  }
+
+  /**
+   * A prediction with as many calls retrieved instead as its time has room for, or that of full calls less: those where
+   * forecasts leave the most, with features that go on, and held.
+   */
+  mixed(schedule: Schedule, branch: number, speedup: number): Schedule[] {
+    const forecasts = this.#forecasts;
+    if (!forecasts) return [];
+    const { steps, rule } = schedule;
+    return Array.from({ length: Math.min(MOST_LESS, steps.length - 2) + 1 }, (_, less) => {
+      const count = steps.length - less;
+      const list = less === 0 ? schedule : forecasts.best(count).find((one) => one.rule === rule);
+      const worst = (list && forecasts.worstCalls(list).slice(0, this.#room(count, branch, speedup))) ?? [];
+      if (!list || worst.length === 0) return [];
+      const retrieved = { calls: worst.sort((a, b) => a - b), branch };
+      return [MIXED, 0].map((features) => ({ ...list, features, retrieved }));
+    }).flat();
+  }
+
+  /** How many predicted calls may be retrieved instead. */
+  #room(count: number, branch: number, speedup: number): number {
+    const { trials } = this;
+    let room = 0;
+    const fits = (calls: number) =>
+      trials.speedup({ count, between: 'predict', retrieved: { count: calls, branch } }) >= speedup;
+    while (room < trials.calls - count && fits(room + 1)) room++;
+    return room;
+  }
+
   /** With one full call moved, the most promising first. */
-  moves({ steps, between, rule = 'held' }: Schedule): Schedule[] {
+  moves({ steps, between, rule = 'held', features }: Schedule): Schedule[] {
     const lists = neighbours(steps, this.trials.calls, REACH);
     if (between === 'predict') {
       const forecasts = this.#forecasts;
@@ -61,6 +95,6 @@ export class Candidates {
     }
     const costs = this.#costs.get(between);
     if (costs) lists.sort((a, b) => costs.decibels(b) - costs.decibels(a));
-    return lists.map((moved) => ({ steps: moved, between }));
+    return lists.map((moved) => ({ steps: moved, between, ...(features && { features }) }));
   }
 }

@@ -1,4 +1,4 @@
-import { keyOf, type Schedule } from './schedule.js';
+import { isForecast, keyOf, type Schedule } from './schedule.js';
 import type { Search, Tried } from './search.js';
 import type { Trials } from './trials.js';
 
@@ -55,20 +55,20 @@ export class Decision {
   }
 
   /**
-   * Chooses by other prompts: the first of the best, the best that retrieves, and the even one that is no worse than the
-   * even one there. Where calls are predicted single pictures may tip over into others while the mean gains, so their
-   * worst picture must not lose either.
+   * Chooses by other prompts: the first of the best, the best that holds features, and the even one that is no worse than
+   * the even one there. Where outputs or features are forecast single pictures may tip over into others while the mean
+   * gains, so their worst picture must not lose either.
    */
   async onOthers(trials: Trials): Promise<TuneFigures> {
     const { search } = this;
     await trials.start();
     const even = { ...this.even, psnr: await trials.psnr(this.even) };
-    const candidates = [this.best, ...(this.best.between === 'predict' ? [search.retrieving] : [])];
+    const candidates = [this.best, ...(isForecast(this.best) ? [search.holding] : [])];
     for (const candidate of candidates) {
       if (!candidate) continue;
       const found = await figures(trials, candidate, this.even);
       const isWorse = search.best([even, { ...candidate, psnr: found.psnr }]) === even;
-      const tips = candidate.between === 'predict' && found.worst < found.evenWorst;
+      const tips = isForecast(candidate) && found.worst < found.evenWorst;
       if (isWorse || tips) continue;
       this.best = candidate;
       return found;

@@ -68,6 +68,17 @@ export class ForecastCosts {
     return { steps, between: 'predict', rule, gamma };
   }
 
+  /** The predicted calls of a list, those first that add most to what their gaps leave in the end. */
+  worstCalls({ steps, rule = 'held' }: Schedule): number[] {
+    const added = pairsOf(steps, this.calls).flatMap(([before, last, end]) => {
+      const left = (until: number) =>
+        (this.#gap(rule, before, last, until)?.errors ?? []).reduce((sum, error) => sum + error, 0);
+      const predicted = Array.from({ length: end - last - 1 }, (_, i) => last + 1 + i);
+      return predicted.map((call) => ({ call, more: left(call + 1) - left(call) }));
+    });
+    return added.sort((a, b) => b.more - a.more).map(({ call }) => call);
+  }
+
   decibels({ steps, rule = 'held' }: Schedule): number {
     return toDecibels(this.#errors(steps, rule));
   }

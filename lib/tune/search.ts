@@ -1,9 +1,10 @@
 import { CACHE_PRESETS, type CachePreset } from '../deepcache/index.js';
 import { DeepCacheError, invalidArgument } from '../errors.js';
-import { type Candidate, Candidates } from './candidates.js';
+import { Candidates } from './candidates.js';
 import { intervalList, intervalSchedules, presetSchedules } from './even.js';
+import { firstThat } from './first-that.js';
 import { uniformList } from './lists.js';
-import { type Between, keyOf, type Schedule } from './schedule.js';
+import { type Between, type Candidate, candidateOf, isForecast, keyOf, type Schedule } from './schedule.js';
 import type { Trials } from './trials.js';
 
 /**
@@ -47,10 +48,10 @@ export class Search {
     private readonly trials: Trials,
     private readonly budget: TuneBudget,
     private readonly branches: readonly number[],
-    /** Whether predicted calls are searched, too, where the sampler can do with them. */
-    canPredict: boolean,
+    /** Whether forecast features are searched, and predicted calls, where the sampler can do with them. */
+    private readonly forecasts: boolean,
   ) {
-    this.#canPredict = canPredict;
+    this.#canPredict = forecasts;
     this.#candidates = new Candidates(trials);
     // What a preset's speed is, calls have to say first.
     this.#limit = 'preset' in budget ? { speedup: 1 } : budget;
@@ -121,9 +122,9 @@ export class Search {
     return this.best([...this.#tried.values()]);
   }
 
-  /** The best of those tried that predict nothing. */
-  get retrieving(): Tried | undefined {
-    return this.best([...this.#tried.values()].filter(({ between }) => between !== 'predict'));
+  /** The best of those tried that forecast nothing. */
+  get holding(): Tried | undefined {
+    return this.best([...this.#tried.values()].filter((tried) => !isForecast(tried)));
   }
 
   /** The best of the presets and intervals that were tried. */
@@ -168,6 +169,7 @@ export class Search {
     }
     // The second best may be the better one to refine.
     for (const one of starts.sort((a, b) => b.psnr - a.psnr).slice(0, 2)) await this.#refine(one);
+    await this.#mix(wanted);
   }
 
   /** Looks for the fastest schedule among those that are close enough. */
@@ -183,11 +185,13 @@ export class Search {
         if (this.trials.isOver()) return undefined;
         return this.isWithin(await this.#try(this.#candidates.lists({ count, between })[0]));
       });
-      // One full call less, with all lists and moves.
-      const count = counts[first - 1];
-      if (count === undefined || this.trials.isOver()) continue;
-      const start = await this.#start({ count, between });
-      if (!this.isWithin(start) && start.psnr >= wanted - HOPE) await this.#refine(start, wanted);
+      // One full call less and another one, with all lists, features and moves.
+      for (const count of counts.slice(0, first).reverse()) {
+        if (this.trials.isOver()) break;
+        const start = await this.#start({ count, between });
+        if (this.isWithin(start)) continue;
+        if (start.psnr < wanted - HOPE || !(await this.#refine(start, wanted))) break;
+      }
     }
   }
 
@@ -205,22 +209,45 @@ export class Search {
       if (best && (await this.trials.gain(schedule, best)) <= 0) continue;
       best = await this.#try(schedule);
     }
-    return best as Tried;
+    return this.#withFeatures(best as Tried);
   }
 
-  /** Moves single full calls until no move helps, or the wanted PSNR is reached. */
-  async #refine(start: Tried, wanted = Infinity): Promise<void> {
+  /** The share of their change that features go on by, as long as more of it helps. */
+  async #withFeatures(start: Tried): Promise<Tried> {
+    let best = start;
+    if (!this.forecasts) return best;
+    for (const schedule of this.#candidates.withFeatures(start)) {
+      if (this.trials.isOver() || (await this.trials.gain(schedule, best)) < MIN_GAIN) break;
+      best = await this.#try(schedule);
+    }
+    return best;
+  }
+
+  /** Retrieves some of the calls of the best prediction, for full calls less or where there is time left. */
+  async #mix(wanted: number): Promise<void> {
+    const [branch] = this.branches;
+    let best = this.best([...this.#tried.values()].filter(({ between }) => between === 'predict'));
+    if (!best || branch === undefined) return;
+    for (const schedule of this.#candidates.mixed(best, branch, wanted)) {
+      if (this.trials.isOver()) return;
+      if ((await this.trials.gain(schedule, best)) >= MIN_GAIN) best = await this.#try(schedule);
+    }
+  }
+
+  /** Moves single full calls until no move helps, or the wanted PSNR is reached; says whether it was. */
+  async #refine(start: Tried, wanted = Infinity): Promise<boolean> {
     let best = start;
     for (let improved = true; improved && best.psnr < wanted; ) {
       improved = false;
       for (const moved of this.#candidates.moves(best).slice(0, MAX_MOVES)) {
-        if (this.trials.isOver()) return;
+        if (this.trials.isOver()) return false;
         if ((await this.trials.gain(moved, best)) < MIN_GAIN) continue;
         best = await this.#try(moved);
         improved = true;
         break;
       }
     }
+    return best.psnr >= wanted;
   }
 
   /** What may be between full calls. */
@@ -255,12 +282,9 @@ export class Search {
   }
 
   #speedup(one: Candidate | Schedule): number {
-    const { count, between } = 'steps' in one ? candidateOf(one) : one;
-    return this.trials.speedup(count, between);
+    return this.trials.speedup('steps' in one ? candidateOf(one) : one);
   }
 }
-
-const candidateOf = ({ steps, between }: Schedule): Candidate => ({ count: steps.length, between });
 
 const isDefined = <T>(value: T | undefined): value is T => value !== undefined;
 
@@ -269,23 +293,4 @@ function maximum(list: readonly Tried[], value: (tried: Tried) => number): Tried
     (best, one) => (best && value(best) >= value(one) ? best : one),
     undefined,
   );
-}
-
-/**
- * The index of the first of a list for which something holds, which holds for all behind it, by halving. `holds` gives
- * undefined to stop; the list's length when it holds for none.
- */
-async function firstThat<T>(
-  list: readonly T[],
-  holds: (one: T) => Promise<boolean | undefined>,
-): Promise<number> {
-  let [low, high] = [0, list.length];
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2);
-    const isHigh = await holds(list[middle] as T);
-    if (isHigh === undefined) break;
-    if (isHigh) high = middle;
-    else low = middle + 1;
-  }
-  return high;
 }

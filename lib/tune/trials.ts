@@ -6,7 +6,7 @@ import type { UNetModel } from '../models/unet.js';
 import type { GenerateOptions } from '../pipelines/inputs/options.js';
 import type { GenerateResult, GenerateStats, StepEvent } from '../pipelines/outputs/result.js';
 import type { PlannedRun } from '../plans/saved-plan.js';
-import { type Between, cacheOf, keyOf, type Schedule } from './schedule.js';
+import { type Between, type Candidate, cacheOf, keyOf, type Schedule } from './schedule.js';
 import { type Trajectory, type UncachedRun, uncachedRun } from './uncached.js';
 
 /** Decibels that equal pictures count: Infinity would drown all others. */
@@ -140,11 +140,11 @@ export class Trials {
       output,
       ...(path && { latentsEvery: 1 }),
       ...(path === this.#path && this.pipe.vae !== undefined && { previewEvery: 1 }),
-      onStep: ({ full, seconds, latents, preview, noiseLevel, steps }: StepEvent) => {
+      onStep: ({ kind, seconds, latents, preview, noiseLevel, steps }: StepEvent) => {
         this.#steps = steps;
         // The fastest of all calls: other work on the machine only ever slows them down.
-        const kind = full || !schedule ? 'full' : schedule.between;
-        this.#seconds.set(kind, Math.min(seconds, this.#seconds.get(kind) ?? Infinity));
+        const timed = kind === 'retrieve' && schedule ? branchOf(schedule) : (kind as 'full' | 'predict');
+        this.#seconds.set(timed, Math.min(seconds, this.#seconds.get(timed) ?? Infinity));
         if (!path || !latents) return;
         path.latents.push(latents.data);
         path.levels.push(noiseLevel);
@@ -174,12 +174,17 @@ export class Trials {
   }
 
   /** What a number of full calls makes of the time: how many times as fast all calls together are. */
-  speedup(count: number, between: Between): number {
-    const full = this.#seconds.get('full') as number;
-    const cached = this.#seconds.get(between) as number;
-    return (this.calls * full) / (count * full + (this.calls - count) * cached);
+  speedup({ count, between, retrieved }: Candidate): number {
+    const secondsOf = (kind: 'full' | Between) => this.#seconds.get(kind) as number;
+    const others = (this.calls - count - (retrieved?.count ?? 0)) * secondsOf(between);
+    const some = retrieved ? retrieved.count * secondsOf(retrieved.branch) : 0;
+    return (this.calls * secondsOf('full')) / (count * secondsOf('full') + others + some);
   }
 }
+
+/** Where the calls of a schedule that retrieve do so. */
+const branchOf = ({ between, retrieved }: Schedule): Between =>
+  between === 'predict' ? (retrieved?.branch ?? between) : between;
 
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
 

@@ -8,7 +8,7 @@ import type { GenerateOptions } from '../pipelines/inputs/options.js';
 import { drawSeed, isRandom } from '../pipelines/inputs/seeds.js';
 import type { PlannedRun } from '../plans/saved-plan.js';
 import { Decision, figures, type TuneFigures } from './decision.js';
-import { cacheOf, type Schedule } from './schedule.js';
+import { cacheOf, candidateOf, type Schedule } from './schedule.js';
 import { FINALISTS, Search, type Tried, type TuneBudget } from './search.js';
 import { OutOfTime, Trials, type TunablePipeline } from './trials.js';
 
@@ -167,10 +167,12 @@ export async function tune(
     }
   };
 
+  const speedupOf = (schedule: Schedule) => trials.speedup(candidateOf(schedule));
   const trials: Trials = new Trials(pipe, run(prompts, seed), { isOver, onRun, end });
   const branches = tuning.branches ?? DEFAULT_BRANCHES.filter((branch) => hasBranch(pipe, branch));
   for (const branch of branches) pipe.unet.validateBranch(branch);
-  const search = new Search(trials, budget, branches, tuning.predict !== false && pipe.vae !== undefined);
+  const forecasts = tuning.predict !== false && pipe.vae !== undefined;
+  const search = new Search(trials, budget, branches, forecasts);
   await inTime(async () => {
     await trials.start();
     const reserve = (AGAIN_RUNS + OTHERS_RUNS * ratio) * seconds();
@@ -208,22 +210,21 @@ export async function tune(
     if (maxSeconds - seconds() > needed) await decision.amongFinalists(finalists, again);
     validation = await decision.onOthers(others);
     if (options.timesteps || options.sigmas) return;
-    const { steps, between } = decision.best;
-    fewerSteps = await others.fewerSteps(trials.speedup(steps.length, between));
+    fewerSteps = await others.fewerSteps(speedupOf(decision.best));
   });
   await callbacks.settled(options.signal);
   const { best } = decision;
   return {
     cache: cacheOf(best, trials.calls),
     run: pipe.plannedRun(run(prompts, seed)),
-    speedup: trials.speedup(best.steps.length, best.between),
+    speedup: speedupOf(best),
     ...spreadOf([trials, again, others].flatMap((all) => all.measuredSpeedups(best))),
     isWithin: search.isWithin(best),
     even: {
       steps: [...even.steps],
       // Even settings predict nothing.
       branch: even.between as number,
-      speedup: trials.speedup(even.steps.length, even.between),
+      speedup: speedupOf(even),
     },
     ...spent,
     tuning: await figures(trials, best, even),
