@@ -12,6 +12,8 @@ export interface PictureOptions {
   readonly batch: number;
   readonly preprocess: Preprocessor | 'none';
   readonly resize: ResizeMode;
+  /** Channels in the order blue, green, red; red comes first by default. */
+  readonly isBgr?: boolean;
   /** The part of the picture that the run shows, where that is not all of it. */
   readonly area?: MaskedArea | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -59,16 +61,27 @@ export function requirePerPrompt(name: string, loaded: LoadedImages, batch: numb
 
 /** One picture for all images, or one for each prompt: then one for each image. */
 export async function pixelsOf(input: ImageInput, options: PictureOptions): Promise<Float32Array> {
-  const { width, height, batch, signal } = options;
+  const { width, height, batch, isBgr = false, signal } = options;
   const loaded = preparedBy(options, await loadImages('controlImage', input, 3, signal));
   const count = requirePerPrompt('controlImage', loaded, batch);
-  const { data } = await toRgb('controlImage', loaded, width, height, signal);
+  const { data: rgb } = await toRgb('controlImage', loaded, width, height, signal);
+  const data = isBgr ? turned(rgb, width * height) : rgb;
   if (count === 1 || count === batch) return data;
   const each = data.length / count;
   return spread(
     Array.from({ length: count }, (_, i) => data.subarray(i * each, (i + 1) * each)),
     batch,
   );
+}
+
+/** Pixels [n, 3, area] with their channels the other way round; those that were given stay as they are. */
+function turned(data: Float32Array, area: number): Float32Array {
+  const out = new Float32Array(data.length);
+  for (let plane = 0; plane * area < data.length; plane++) {
+    const from = plane + 2 - 2 * (plane % 3);
+    out.set(data.subarray(from * area, (from + 1) * area), plane * area);
+  }
+  return out;
 }
 
 /** Pictures that are made ready when they are read, at the size of the run: lines stay as thin as they are drawn. */

@@ -58,6 +58,17 @@ export function windowsOf(options: ControlOptions, count: number): ControlWindow
   });
 }
 
+/**
+ * Whether the ControlNets of a run guess what their pictures show. Where the first of them gives means (the shuffle model) all
+ * of them do, as in diffusers.
+ */
+export function guesses(
+  nets: ControlNets | undefined,
+  { controlImage, guessMode = false }: Pick<ControlOptions, 'controlImage' | 'guessMode'>,
+): boolean {
+  return guessMode || (controlImage !== undefined && nets?.models[0]?.poolsConditions === true);
+}
+
 /** The size of the first picture, cut down to whole latents; undefined for a run without one. */
 export async function controlSize(
   { controlImage, signal }: Pick<ControlOptions, 'controlImage' | 'signal'>,
@@ -72,7 +83,7 @@ export async function prepareControl(
   options: ControlOptions,
   table: StepTable,
 ): Promise<(Pick<DenoiseRequest, 'controls'> & { table: StepTable }) | undefined> {
-  const { controlImage, controlCache = 'hold', guessMode: guess = false } = options;
+  const { controlImage, controlCache = 'hold' } = options;
   if (controlImage === undefined) return undefined;
   const models = nets?.models ?? [];
   if (models.length === 0) {
@@ -87,6 +98,7 @@ export async function prepareControl(
   const { controlPreprocess = 'none', controlResize: resize = 'stretch' } = options;
   const changes = each('controlPreprocess', controlPreprocess, models.length, 'values');
   const made = withControl(table, windowsOf(options, models.length), controlCache);
+  const guess = guesses(nets, options);
   const controls: NonNullable<DenoiseRequest['controls']>[number][] = [];
   for (const [i, model] of models.entries()) {
     const kinds = modes[i] as readonly number[];
@@ -94,7 +106,7 @@ export async function prepareControl(
     const shown = imagesOf(name, inputs[i] as ImageInput, kinds.length, 'a picture of each controlMode');
     for (const picture of shown) {
       const preprocess = changes[i] as Preprocessor | 'none';
-      images.push(await pixelsOf(picture, { ...options, preprocess, resize }));
+      images.push(await pixelsOf(picture, { ...options, preprocess, resize, isBgr: model.isBgr }));
     }
     const scales = made.scales[i] as number[];
     controls.push({ network: model.native, images, ...(model.kinds > 0 && { kinds }), scales, guess });

@@ -20,6 +20,16 @@ export class ControlNetModel extends UNetModel {
     return this.native.controlKinds;
   }
 
+  /** Its outputs are their means over all pixels (the shuffle model): places in its picture say nothing. */
+  get poolsConditions(): boolean {
+    return this.config.global_pool_conditions === true;
+  }
+
+  /** It sees its picture's channels in the order blue, green, red. */
+  get isBgr(): boolean {
+    return this.config.controlnet_conditioning_channel_order === 'bgr';
+  }
+
   /** Channels of its picture. */
   get imageChannels(): number {
     return this.native.controlChannels;

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { DeepCacheError } from '../errors.js';
 import type { JsonObject } from '../files/json.js';
 import { isFolder } from '../files/read.js';
@@ -34,6 +35,7 @@ export async function findControlNet(
     ...encoderOf(options.unet ?? {}),
     ...hintOf(checkpoint, prefix, isOriginal),
     ...unionOf(checkpoint),
+    ...poolingOf(place, options.log),
   };
   const layers = typeof value.layers_per_block === 'number' ? value.layers_per_block : 2;
   const naming = isOriginal ? prefixed(prefix, originalNames(layers)) : sameNames;
@@ -46,6 +48,15 @@ export async function findControlNet(
 function encoderOf(unet: Readonly<JsonObject>): JsonObject {
   const { up_block_types: _, out_channels: __, ...rest } = unet;
   return { ...rest, in_channels: 4, _class_name: 'ControlNetModel' };
+}
+
+/** The published shuffle model gives means; nothing but its file's name says so, as in the original code. */
+function poolingOf(place: string, log: FindOptions['log']): JsonObject {
+  if (!/shuffle/i.test(basename(place))) return {};
+  log?.(
+    `${place}: its name says shuffle: its outputs count as their means over all pixels (global_pool_conditions)`,
+  );
+  return { global_pool_conditions: true };
 }
 
 /** What its weights say of the part that sees the picture. */

@@ -9,6 +9,9 @@
 namespace deepcache {
 namespace {
 
+// Of the heads whose values are averaged; any width is right.
+constexpr int kMeanWidth = 64;
+
 std::string mark_behind(int skip) { return numbered("skip", skip); }
 
 Tensor hint_of(const UnetConfig& config, Recorder& record, Tensor x) {
@@ -24,6 +27,25 @@ Tensor hint_of(const UnetConfig& config, Recorder& record, Tensor x) {
     conv(numbered(".blocks", int(2 * i + 1)), channels[i + 1], 2);
   }
   return record.conv(x, name + ".conv_out", {.out = config.channels[0], .kernel = 3});
+}
+
+// Each sample's mean over its pixels, in the place of each of them (global_pool_conditions):
+// attention by which all pixels count the same, whatever the query is.
+Tensor mean_of_pixels(Recorder& record, Tensor x) {
+  const Shape size = x.shape;
+  const int pixels = size.h * size.w;
+  Attention op;
+  op.q = op.k = op.v = x;
+  op.scale = 0;
+  op.head_width = std::min(size.c, kMeanWidth);
+  while (size.c % op.head_width) --op.head_width;
+  op.heads = size.c / op.head_width;
+  op.outer = size.n;
+  op.query = {1, 1, 1, 0};
+  op.key = {pixels, 1, pixels, 0};
+  op.y = record.plan().temporary({size.n, 1, 1, size.c});
+  record.plan().add(op);
+  return record.elementwise({.x = x, .x2 = op.y, .a = 0, .repeat = pixels});
 }
 
 }  // namespace
@@ -56,8 +78,9 @@ Plan plan_controlnet(const UnetConfig& config, const UnetShape& shape) {
   blocks.count_embeddings();
   plan.count(plan_control_hint(config, shape.batch, shape.height, shape.width).macs());
   const auto give = [&](Tensor x, const std::string& name, int skip) {
-    const Tensor y = record.conv(x, name, {.out = x.shape.c, .least = Bits::sixteen});
+    Tensor y = record.conv(x, name, {.out = x.shape.c, .least = Bits::sixteen});
     record.label(y, name);
+    if (config.control->global_pool) y = mean_of_pixels(record, y);
     plan.make_external(y, {PortKind::residual, skip}, Type::activation);
     plan.mark(mark_behind(skip));
   };

@@ -162,15 +162,18 @@ int odd_kernel(const ConfigReader& in, const char* field) {
 
 // ControlNetModel: the same encoder, and what sees the picture.
 void set_control(const ConfigReader& in, UnetConfig& out) {
-  in.only("controlnet_conditioning_channel_order", {"rgb"});
-  in.never("global_pool_conditions");
+  const bool is_union = in.string("_class_name", "") == "ControlNetUnionModel";
+  // Whoever gives the picture brings it into that order. diffusers knows one for unions.
+  const char* const order = "controlnet_conditioning_channel_order";
+  is_union ? in.only(order, {"rgb"}) : in.only(order, {"rgb", "bgr"});
   ControlConfig& control = out.control.emplace();
+  control.global_pool = in.boolean("global_pool_conditions", false);
   control.image_channels = in.integer("conditioning_channels", 3, 1, bounds::kChannels);
   control.hint_channels = in.present("conditioning_embedding_out_channels")
                               ? in.integers("conditioning_embedding_out_channels")
                               : std::vector<int>{16, 32, 96, 256};
   const auto is_wrong = [](int channels) { return channels < 1 || channels > bounds::kChannels; };
-  if (in.string("_class_name", "") == "ControlNetUnionModel") {
+  if (is_union) {
     ControlKinds& kinds = control.kinds.emplace();
     kinds.count = in.integer("num_control_type", 6, 1, bounds::kControlKinds);
     kinds.heads = in.integer("num_trans_head", 8, 1, bounds::kChannels);

@@ -63,6 +63,7 @@ struct ControlConfig {
   int image_channels = 3;          // conditioning_channels
   std::vector<int> hint_channels;  // conditioning_embedding_out_channels: each but the first halves
   std::optional<ControlKinds> kinds = {};
+  bool global_pool = false;  // global_pool_conditions: outputs are their means over all pixels
 
   // Pixels of the picture for one of the latents, in each axis.
   int scale() const { return 1 << (hint_channels.size() - 1); }

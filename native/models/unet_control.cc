@@ -161,9 +161,10 @@ void UnetSession::set_control(const UnetControl& control, const CancelFlag* canc
         const ControlNetUse& use = control.networks[i];
         // What the network does not see keeps whatever its residuals hold.
         const bool blind = members_[i].conditional_only && sample < shape_.batch / shape_.outputs;
+        // Outputs without places have no depth that could count, as in diffusers.
+        const bool grows = use.guess && !use.network->config().control->global_pool;
         for (int skip = 0; skip < skips; ++skip)
-          values.push_back(blind ? 0
-                                 : use.scales[row] * (use.guess ? guess_factor(skip, skips) : 1));
+          values.push_back(blind ? 0 : use.scales[row] * (grows ? guess_factor(skip, skips) : 1));
       }
       if (!control.block_features.empty()) values.push_back(control.feature_scales[row]);
     }

@@ -20,6 +20,12 @@ TEST(quick_controlnet_adds_to_a_unet) {
   check_controlnet(emulated_backend(kSm80, ActivationType::fp16), 2e-2);
 }
 
+TEST(quick_controlnet_gives_means) {
+  const Emulation emulation(1, emulator::Async::late);
+  for (const int device : {kSm80, kSm90})
+    check_control_pool(emulated_backend(device, ActivationType::fp16), 2e-3);
+}
+
 TEST(quick_controlnet_of_several_kinds) {
   const Emulation emulation(1, emulator::Async::late);
   check_control_union(emulated_backend(kSm80, ActivationType::fp16), 2e-2);

@@ -4,7 +4,9 @@
 
 #include <cmath>
 #include <memory>
+#include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "models/unet.h"
@@ -14,13 +16,13 @@
 namespace deepcache::test {
 
 // A U-Net, or what goes beside it: a class of diffusers.
-inline UnetConfig control_test_config(const std::string& beside) {
+inline UnetConfig control_test_config(const std::string& beside, const std::string& fields = "") {
   const std::string own = beside.empty()
                               ? R"("up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D"])"
                               : R"("conditioning_embedding_out_channels": [4, 4, 8],
         "num_control_type": 3, "num_trans_channel": 8, "num_proj_channel": 8,
-        "num_trans_head": 2, "addition_time_embed_dim": 4, "_class_name": ")" +
-                                    beside + "\"";
+        "num_trans_head": 2, "addition_time_embed_dim": 4, )" +
+                                    fields + R"("_class_name": ")" + beside + "\"";
   return UnetConfig::parse(R"({"in_channels": 4, "norm_num_groups": 4,
     "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"], "block_out_channels": [8, 16],
     "layers_per_block": 1, "cross_attention_dim": 12, "attention_head_dim": 2, )" +
@@ -29,10 +31,10 @@ inline UnetConfig control_test_config(const std::string& beside) {
 
 struct ControlTest {
   explicit ControlTest(std::shared_ptr<Backend> backend,
-                       const std::string& kind = "ControlNetModel")
+                       const std::string& kind = "ControlNetModel", const std::string& fields = "")
       : engine(std::make_shared<Engine>(std::move(backend))) {
     const auto load = [&](const std::string& beside) {
-      const UnetConfig config = control_test_config(beside);
+      const UnetConfig config = control_test_config(beside, beside.empty() ? "" : fields);
       return std::make_unique<Unet>(config, synthetic_weights(weight_plans(config)), engine);
     };
     unet = load("");
@@ -121,6 +123,37 @@ inline void check_control_union(std::shared_ptr<Backend> backend, double toleran
   ControlNetUse use = test.use(1);
   use.kinds = {1};
   CHECK(ControlTest::difference(test.forward({use}), plain) > 1e-3);
+}
+
+// global_pool_conditions: each output is the mean of what it would be, at every pixel, of each
+// sample.
+inline void check_control_pool(std::shared_ptr<Backend> backend, double tolerance) {
+  const std::string kind = "ControlNetModel";
+  ControlTest plain(make_cpu_backend(1), kind);
+  ControlTest test(std::move(backend), kind, R"("global_pool_conditions": true, )");
+  const auto residuals = [](ControlTest& of, int height, int width) {
+    of.request.height = height;
+    of.request.width = width;
+    return of.network->residuals(of.request, of.use(1), nullptr);
+  };
+  for (const auto& [height, width] : {std::pair{8, 8}, std::pair{5, 7}}) {
+    const auto given = residuals(plain, height, width), pooled = residuals(test, height, width);
+    CHECK_EQ(pooled.size(), given.size());
+    for (size_t i = 0; i < given.size(); ++i) {
+      CHECK_EQ(pooled[i].size(), given[i].size());
+      // Behind the last two of the first level's skips the size is halved.
+      const bool whole = i < 2;
+      const size_t pixels =
+          whole ? size_t(height * width) : size_t((height + 1) / 2) * size_t((width + 1) / 2);
+      for (size_t plane = 0; plane < given[i].size() / pixels; ++plane) {
+        const auto begin = given[i].begin() + ptrdiff_t(plane * pixels);
+        const double mean = std::accumulate(begin, begin + ptrdiff_t(pixels), 0.0) / double(pixels);
+        for (size_t j = 0; j < pixels; ++j)
+          CHECK(std::fabs(pooled[i][plane * pixels + j] - mean) < tolerance);
+      }
+      CHECK(ControlTest::difference(pooled[i], given[i]) > 10 * tolerance);
+    }
+  }
 }
 
 }  // namespace deepcache::test

@@ -7,6 +7,8 @@ namespace deepcache::test {
 
 TEST(controlnet_adds_to_a_unet) { check_controlnet(make_cpu_backend(1), 1e-4); }
 
+TEST(controlnet_gives_means) { check_control_pool(make_cpu_backend(1), 1e-6); }
+
 TEST(controlnet_of_several_kinds) { check_control_union(make_cpu_backend(1), 1e-6); }
 
 namespace {

@@ -1,4 +1,4 @@
-import { controlFields, controlSize, prepareControl } from '../../control/control-run.js';
+import { controlFields, controlSize, guesses, prepareControl } from '../../control/control-run.js';
 import { keptBy } from '../../deepcache/gate.js';
 import { distilledHint } from '../../distilled/hint.js';
 import { invalidArgument } from '../../errors.js';
@@ -131,8 +131,11 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
       if (hint !== undefined) note(hint);
       const freeU = freeUOf(options.freeU);
       const perturbed = perturbs(options) ? perturbedLayers(options, unet) : undefined;
-      if (perturbed && options.guessMode && !options.guided) {
-        throw invalidArgument('guessMode', 'goes together with pagScale in runs with guidance only');
+      if (perturbed && guesses(parts.models.controls, options) && !options.guided) {
+        throw invalidArgument(
+          options.guessMode ? 'guessMode' : 'a ControlNet with global_pool_conditions',
+          'goes together with pagScale in runs with guidance only',
+        );
       }
       const prompts = await text.read(parts, options, note);
       const pictures = await ImagePrompts.read(parts.models.ipAdapters, options, signal);
