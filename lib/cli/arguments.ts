@@ -37,6 +37,12 @@ export function toList<T>(each: (text: string) => T): (text: string) => T[] {
   return (text) => text.split(',').map((item) => each(item.trim()));
 }
 
+/** The same; an option that is repeated goes on with them. */
+export function toMore<T>(each: (text: string) => T): (text: string, previous: T[] | undefined) => T[] {
+  const list = toList(each);
+  return (text, previous) => [...(previous ?? []), ...list(text)];
+}
+
 /** Collects the values of an option that may be repeated. */
 export function collect(value: string, previous: string[] | undefined): string[] {
   return [...(previous ?? []), value];

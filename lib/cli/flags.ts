@@ -9,7 +9,7 @@ import { entries, type OptionName } from '../options/spec/index.js';
 import { DTYPES } from '../options/spec/loading.js';
 import { UI_NAMES } from '../schedulers/aliases.js';
 import { schedulerNames } from '../schedulers/index.js';
-import { collect, toCount, toDtype, toList, toNumber, toSeed, toWhole } from './arguments.js';
+import { collect, toCount, toDtype, toList, toMore, toNumber, toSeed, toWhole } from './arguments.js';
 import { CACHE_HELP, toCacheOptions } from './cache-option.js';
 import { readTensor } from './tensor-file.js';
 
@@ -26,6 +26,9 @@ const PARSERS: { readonly [Name in Argument]?: (text: string, previous: never) =
   numbers: toList(toNumber),
   steps: (text: string) => (/^ays$/i.test(text) ? 'AYS' : toList(toNumber)(text)),
   texts: collect,
+  oneOrTexts: collect,
+  eachNumber: toMore(toNumber),
+  eachWhole: toMore(toWhole),
   dtype: toDtype(DTYPES),
   cache: toCacheOptions,
   tiling: toWhole,
@@ -41,6 +44,8 @@ const VALUES: { readonly [Name in Argument]?: (value: never) => unknown } = {
   freeNoise: (value: boolean | readonly number[]) =>
     typeof value === 'boolean' ? value : freeNoiseOf(value),
   tensor: (path: string) => readTensor(path),
+  oneOrTexts: (value: string | readonly string[]) =>
+    Array.isArray(value) && value.length === 1 ? value[0] : value,
 };
 
 /** Help texts with lists in them that others make. */

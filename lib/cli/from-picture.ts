@@ -23,6 +23,9 @@ const TOGETHER: readonly (readonly string[])[] = [
   ['t2iAdapter', 't2iAdapterScale'],
 ];
 
+/** As many of them at other places count as much. */
+const NETWORKS: readonly string[] = ['controlNet', 't2iAdapter'];
+
 /** Flags that are no options of the library. */
 const OWN_FLAGS = ['schedulerConfig', 'ipAdapter', 'refinerStart'];
 /** Its flag has another form than the option. */
@@ -41,11 +44,16 @@ export async function withPicture(flags: GenerateFlags, signal: AbortSignal): Pr
   if (flags.from === undefined) return { flags, options: {}, remarks: [] };
   const { options, ignored, position } = repeatOptions(await readSettings(flags.from, { signal }));
   const given = flags as Readonly<Record<string, unknown>>;
+  const isMoved = (network: string, name: string) =>
+    NETWORKS.includes(network) &&
+    network !== name &&
+    [given[network]].flat().length === [options[network] ?? []].flat().length;
   const isGiven = (name: string) => {
     const group = TOGETHER.find((names) => names.includes(name)) ?? [name];
     // A flag that turns something off is there when nobody gives it.
     const isDefault = name === 'keepOriginal' && flags.keepOriginal === true;
-    return !isDefault && group.some((one) => given[attributeOf(one)] !== undefined);
+    const others = group.filter((one) => given[attributeOf(one)] !== undefined && !isMoved(one, name));
+    return !isDefault && others.length > 0;
   };
   const own: Record<string, unknown> = {};
   const others: Record<string, unknown> = {};

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { DiffusionPipeline, Image, StableDiffusionInpaintPipeline } from '../../lib/index.js';
+import { DiffusionPipeline, Image, readSettings, StableDiffusionInpaintPipeline } from '../../lib/index.js';
 import { runCli } from '../cli-run.js';
 import { writeControlNet, writeDdpm, writeLdm, writeVideo } from '../composition/made-systems.js';
 import { adapterFile } from '../models/tiny-motion.js';
@@ -45,6 +45,12 @@ const generate = async (model: string, output: string, flags: readonly string[])
 };
 const PHOTO = 'PHOTO';
 const TEXT = ['-p', 'a boat', '--steps', '3', '--seed', '5'];
+/** Two of them, each with its own picture, scale, window and preprocessor. */
+const NETS = [
+  ...['--control-net', 'net', '--control-image', PHOTO, '--control-scale', '0.6', '--control-end', '0.5,0.9'],
+  ...['--control-net', 'net', '--control-image', 'MASK', '--control-scale', '0.2'],
+  ...['--control-preprocess', 'canny', '--control-preprocess', 'none'],
+];
 
 describe('generate --from repeats', () => {
   test.each<[name: string, model: string, flags: string[], beside?: string[], ending?: string]>([
@@ -63,6 +69,13 @@ describe('generate --from repeats', () => {
       'a ControlNet',
       'sd',
       [...TEXT, '--control-net', 'net', '--control-image', PHOTO, '--control-scale', '0.6'],
+    ],
+    ['ControlNets by flags that are repeated', 'sd', [...TEXT, ...NETS]],
+    [
+      'as many ControlNets given again, which count as before',
+      'sd',
+      [...TEXT, ...NETS],
+      ['--control-net', 'net', '--control-net', 'net'],
     ],
     [
       'a T2I-Adapter',
@@ -104,6 +117,26 @@ describe('generate --from repeats', () => {
     expect(b.metadata).toEqual(a.metadata);
     expect(Buffer.compare(b.data, a.data)).toBe(0);
   });
+});
+
+test('flags that are repeated are a list, with a value for each', async () => {
+  const there = NETS.map((flag) => {
+    const known: Record<string, string> = { PHOTO: 'photo.png', MASK: 'mask.png', net: 'net' };
+    return known[flag] === undefined ? flag : file(known[flag]);
+  });
+  expect(await generate('sd', 'two.png', [...TEXT, ...there])).toMatchObject({ code: 0 });
+  const { fields } = await readSettings(file('two.png'));
+  expect(JSON.parse(fields.ControlNets as string)).toEqual([
+    { file: file('net'), scale: 0.6, start: 0, end: 0.5 },
+    { file: file('net'), scale: 0.2, start: 0, end: 0.9 },
+  ]);
+  expect(fields['Control preprocess']).toBe('canny none');
+  // Another number of networks is another run: what the picture says of two is no answer for one.
+  const one = ['--control-net', file('net'), '--control-image', file('photo.png')];
+  const flags = ['--from', file('two.png'), ...one, '--control-preprocess', 'none'];
+  expect(await generate('sd', 'one.png', flags)).toMatchObject({ code: 0 });
+  const own = (await readSettings(file('one.png'))).fields.ControlNets as string;
+  expect(JSON.parse(own)).toEqual([{ file: file('net'), scale: 1, start: 0, end: 1 }]);
 });
 
 describe('what cannot be repeated', () => {

@@ -32,7 +32,7 @@ export const perNetwork = (min: number, max: number) => {
     throw invalidArgument(name, `must be ${what}, got ${show(value)}`);
   };
   const form = json.oneOrList(json.real(min, max));
-  return kinds.own<PerControlNet>(`number, ${min} to ${max}, or a list`, 'numbers', check, form);
+  return kinds.own<PerControlNet>(`number, ${min} to ${max}, or a list`, 'eachNumber', check, form);
 };
 
 /** @param channels that tensors may have. */
@@ -44,7 +44,7 @@ export const picturesOfEach = (channels: readonly number[]) => {
     }
   };
   const form = json.oneOrList(json.picture);
-  return kinds.own<ImageInput | readonly ImageInput[]>('picture, or a list', 'text', check, form);
+  return kinds.own<ImageInput | readonly ImageInput[]>('picture, or a list', 'oneOrTexts', check, form);
 };
 
 /** Pictures that ControlNets see, and how much these count. */
@@ -67,7 +67,7 @@ export const CONTROL_OPTIONS = {
   controlMode: option({
     kind: kinds.own<ControlMode>(
       'whole number from 0, or a list',
-      'wholes',
+      'eachWhole',
       (name, value) => {
         const list: readonly unknown[] = Array.isArray(value) ? value.flat() : [value];
         if (list.every((one) => Number.isInteger(one) && Number(one) >= 0 && Number(one) < 256)) return;
@@ -87,7 +87,7 @@ export const CONTROL_OPTIONS = {
   controlPreprocess: option({
     kind: kinds.own<ControlPreprocess>(
       "'canny', 'blur', 'tile', 'invert' or 'none', or a list",
-      'text',
+      'oneOrTexts',
       (name, value) => {
         const list: readonly unknown[] = Array.isArray(value) ? value : [value];
         if (list.length > 0 && list.every((one) => CHANGES.includes(one))) return;
