@@ -1,10 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { native } from '../lib/native/binding.js';
 import { runCli } from './cli-run.js';
-import { loadTiny } from './pipelines/tiny.js';
+import { FOLDER, loadTiny } from './pipelines/tiny.js';
 
 // What `inspect` says of files that are no models: what they are, whom they are for, and how they are loaded.
 
@@ -215,6 +215,42 @@ describe('inspect says of', () => {
     );
     if ('use' in wanted && wanted.use === undefined)
       expect(await inspected(shapes)).not.toHaveProperty('use');
+  });
+
+  test.each([
+    ['AutoencoderTiny', 'encoder_block_out_channels', 'decoder_block_out_channels'],
+    ['AsymmetricAutoencoderKL', 'down_block_out_channels', 'up_block_out_channels'],
+  ])('a model with an %s all that it says of others', async (className, down, up) => {
+    const model = join(folder, className);
+    cpSync(FOLDER, model, { recursive: true });
+    const index = JSON.parse(readFileSync(join(model, 'model_index.json'), 'utf8'));
+    writeFileSync(
+      join(model, 'model_index.json'),
+      JSON.stringify({ ...index, vae: ['diffusers', className] }),
+    );
+    const blocks = (name: string) => Array.from({ length: 4 }, () => name);
+    const config = JSON.stringify({
+      _class_name: className,
+      [down]: [8, 8, 8, 8],
+      [up]: [8, 8, 8, 8],
+      ...(className === 'AutoencoderTiny'
+        ? { num_encoder_blocks: [1, 1, 1, 1], num_decoder_blocks: [1, 1, 1, 1] }
+        : {
+            down_block_types: blocks('DownEncoderBlock2D'),
+            up_block_types: blocks('UpDecoderBlock2D'),
+            norm_num_groups: 2,
+          }),
+    });
+    writeFileSync(join(model, 'vae/config.json'), config);
+    const tensors = native().weightShapes('vae', config);
+    const path = join(model, 'vae/diffusion_pytorch_model.safetensors');
+    await native().writeSynthetic({ path, tensors, dtype: 'float32' }).promise;
+    const { out, code } = await runCli(['inspect', model, '--json']);
+    expect(code).toBe(0);
+    const report = JSON.parse(out);
+    expect(report.memory).toMatchObject({ width: 64, height: 64 });
+    const parameters = tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+    expect(report.components).toContainEqual(expect.objectContaining({ name: 'vae', className, parameters }));
   });
 
   test('a picture its settings, as generate --from takes them', async () => {

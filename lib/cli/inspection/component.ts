@@ -38,6 +38,8 @@ const KINDS: Readonly<Record<string, ModelKind>> = {
   UNetSpatioTemporalConditionModel: 'unet',
   AutoencoderKL: 'vae',
   AutoencoderKLTemporalDecoder: 'vae',
+  AutoencoderTiny: 'vae',
+  AsymmetricAutoencoderKL: 'vae',
   CLIPVisionModelWithProjection: 'image_encoder',
   CLIPTextModel: 'text_encoder',
   CLIPTextModelWithProjection: 'text_encoder',

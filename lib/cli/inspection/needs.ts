@@ -2,6 +2,7 @@ import { unetDefaults } from '../../configs/unet-size.js';
 import { native } from '../../native/binding.js';
 import { finish } from '../../native/device.js';
 import type { PlanInfo, TensorShape, UnetPlanInfo, VaePlanInfo, VaeSize } from '../../native/types.js';
+import { latentsOfVae } from '../../pipelines/loading/facts.js';
 import { countParameters } from './component.js';
 
 /** What a run needs, in bytes: one image or video of the model's own size, with classifier-free guidance. */
@@ -75,7 +76,7 @@ export async function needsOf(
   signal?: AbortSignal,
 ): Promise<{ memory: MemoryNeed; branches: BranchNeed[] }> {
   const { height, width, unetPlan, vaePlan, weightsBf16 } = await plans(configs, signal);
-  const scale = configs.vae ? 2 ** (JSON.parse(configs.vae).block_out_channels.length - 1) : 8;
+  const scale = configs.vae ? latentsOfVae(JSON.parse(configs.vae)).scale : 8;
   const { textEncoder } = configs;
   const text = textEncoder ? native().weightShapes('text_encoder', textEncoder) : [];
   const weights = unetPlan.weightBytes + (vaePlan?.weightBytes ?? 0) + 4 * countParameters(text);
