@@ -3,13 +3,13 @@ import type { DiffusionPipeline, StableDiffusionPipeline } from '../../lib/index
 import { type AdapterFolder, values } from '../adapters/adapter-files.js';
 import { writeBase } from '../ip-adapter/tiny-ip-adapter.js';
 import { SIZE } from '../pipelines/tiny.js';
-import { writeControlNet } from './made-systems.js';
+import { writeControlNet, writeControlUnion, writeT2IAdapter } from './made-systems.js';
 import type { System } from './systems.js';
 
 /** What a run can do besides: a cache policy, an adapter, another guidance or another sampler. */
 export interface Feature {
   readonly name: string;
-  readonly kind: 'cache' | 'adapter' | 'guidance' | 'sampler';
+  readonly kind: 'cache' | 'adapter' | 'guidance' | 'pass' | 'sampler';
   /** Features of the same group take each other's place. */
   readonly group?: string;
   /** Options of a run; `calls` are those of the run without a cache. */
@@ -69,6 +69,8 @@ type Adaptable = Partial<
     | 'unloadTextualInversion'
     | 'loadControlNet'
     | 'unloadControlNet'
+    | 'loadT2IAdapter'
+    | 'unloadT2IAdapter'
     | 'loadIpAdapter'
     | 'unloadIpAdapter'
   >
@@ -85,17 +87,18 @@ function method<Name extends keyof Adaptable>(
 }
 
 const controlImage = {
-  data: new Float32Array(3 * SIZE * SIZE).map((_, i) => (i % 7) / 7),
-  shape: [1, 3, SIZE, SIZE],
+  data: new Uint8Array(3 * SIZE * SIZE).map((_, i) => 36 * (i % 7)),
+  ...{ width: SIZE, height: SIZE, channels: 3 as const },
 };
-const control = (name: string, options: object): Feature => ({
+/** The forms of a ControlNet take each other's place. */
+const control = (name: string, options: object, write = writeControlNet): Feature => ({
   name,
   kind: 'adapter',
   group: 'ControlNet',
   options: () => ({ controlImage, ...options }),
   attach: async (system, files) => {
     const load = method(system.pipe, 'loadControlNet');
-    return load(await writeControlNet(system.folder, files.path, 'net'), { name: 'net' });
+    return load(await write(system.folder, files.path, 'net'), { name: 'net' });
   },
   detach: (pipe) => method(pipe, 'unloadControlNet')(),
 });
@@ -138,6 +141,17 @@ const ADAPTERS: readonly Feature[] = [
   },
   control('ControlNet, held', { controlCache: 'hold' }),
   control('ControlNet, live', { controlCache: 'live' }),
+  control('ControlNet-Union', { controlMode: 1 }, writeControlUnion),
+  {
+    name: 'T2I-Adapter',
+    kind: 'adapter',
+    options: () => ({ t2iAdapterImage: controlImage }),
+    attach: async (system, files) => {
+      const load = method(system.pipe, 'loadT2IAdapter');
+      return load(await writeT2IAdapter(system.folder, files.path, 't2i'), { name: 't2i' });
+    },
+    detach: (pipe) => method(pipe, 'unloadT2IAdapter')(),
+  },
   {
     name: 'IP-Adapter',
     kind: 'adapter',
@@ -157,5 +171,12 @@ const SAMPLERS: readonly Feature[] = schedulerNames().map((scheduler) => ({
   options: () => ({ scheduler }),
 }));
 
+/** A second pass of as many calls as the first, for which caches and schedules are made. */
+const HIRES: Feature = {
+  name: 'hires fix',
+  kind: 'pass',
+  options: () => ({ hiresFix: { scale: 1.5, strength: 1 } }),
+};
+
 /** All of them, in the order of the tables. */
-export const FEATURES: readonly Feature[] = [...CACHES, ...ADAPTERS, ...GUIDANCE, ...SAMPLERS];
+export const FEATURES: readonly Feature[] = [...CACHES, ...ADAPTERS, ...GUIDANCE, HIRES, ...SAMPLERS];

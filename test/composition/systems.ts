@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import {
   type DiffusionPipeline,
+  LatentConsistencyModelImg2ImgPipeline,
   DiffusionPipeline as Loader,
   type LoadOptions,
   StableDiffusionImg2ImgPipeline,
@@ -10,7 +11,7 @@ import {
   TextToVideoZeroPipeline,
 } from '../../lib/index.js';
 import { adapterFile } from '../models/tiny-motion.js';
-import { writeSd, writeXl } from '../pipelines/made-models.js';
+import { writeSd, writeUpscaler, writeXl } from '../pipelines/made-models.js';
 import { SIZE } from '../pipelines/tiny.js';
 import { writeDdpm, writeLdm, writeRefiner, writeVideo } from './made-systems.js';
 
@@ -34,6 +35,13 @@ const maskImage = {
   width: SIZE,
   height: SIZE,
   channels: 1 as const,
+};
+/** A quarter of its result. */
+const small = {
+  ...image,
+  data: image.data.subarray(0, (SIZE / 4) ** 2 * 3),
+  width: SIZE / 4,
+  height: SIZE / 4,
 };
 const TEXT = { prompt: 'a lighthouse', guidanceScale: 3 };
 const FROM = { ...TEXT, image, strength: 1 };
@@ -66,11 +74,24 @@ export async function loadSystems(root: string): Promise<System[]> {
   const motionAdapter = adapterFile(root, 'motion.safetensors');
   add('AnimateDiff', ...(await load(sdFolder, { motionAdapter })), { ...TEXT, numFrames: 2 });
   const lcm = await writeSd(join(root, 'lcm'), {
-    index: { _class_name: 'LatentConsistencyModelPipeline' },
+    index: { _class_name: 'LatentConsistencyModelPipeline', scheduler: ['diffusers', 'LCMScheduler'] },
     unet: { time_cond_proj_dim: 32 },
     scheduler: { _class_name: 'LCMScheduler' },
   });
-  add('LCM', ...(await load(lcm)), TEXT);
+  const [lcmPipe, lcmFolder] = await load(lcm);
+  add('LCM', lcmPipe, lcmFolder, TEXT);
+  add('LCM img2img', LatentConsistencyModelImg2ImgPipeline.from(lcmPipe), lcmFolder, FROM);
+  const pix2pix = await writeSd(join(root, 'pix2pix'), {
+    index: { _class_name: 'StableDiffusionInstructPix2PixPipeline' },
+    unet: { in_channels: 8 },
+  });
+  add('InstructPix2Pix', ...(await load(pix2pix)), { ...TEXT, image });
+  const depth = await writeSd(join(root, 'depth'), {
+    index: { _class_name: 'StableDiffusionDepth2ImgPipeline' },
+    unet: { in_channels: 5 },
+  });
+  add('depth2img', ...(await load(depth)), { ...FROM, depthMap: maskImage });
+  add('x4 upscaler', ...(await load(await writeUpscaler(join(root, 'x4')))), { ...TEXT, image: small });
   const [xl, xlFolder] = await load(await writeXl(join(root, 'xl')));
   add('SDXL', xl, xlFolder, TEXT);
   add('SDXL img2img', StableDiffusionXLImg2ImgPipeline.from(xl), xlFolder, FROM);
