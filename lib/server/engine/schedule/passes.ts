@@ -99,7 +99,7 @@ export class Passes<Run extends PlannedJob> {
     return { ...pass, samples: samplesOf(chosen) };
   }
 
-  /** Those with calls left, the most urgent first. */
+  /** Those with calls left, the most urgent first; in every other pass it counts that some are due. */
   #ranked(now: number): Member<Run>[] {
     const rest = [...this.#members.values()]
       .filter(({ run, given }) => given < run.calls.length)
@@ -107,7 +107,7 @@ export class Passes<Run extends PlannedJob> {
         ...{ member, job: member.run },
         left: remaining(member.run, this.costs, member.left),
       }));
-    return this.ranking.sort(rest, now).map(({ member }) => member);
+    return this.ranking.sort(rest, now, this.#count % 2 === 0).map(({ member }) => member);
   }
 
   /** How many of so many jobs go on at once. */

@@ -2,9 +2,9 @@ import { type Costs, costOf } from './costs.js';
 import { kindOf, type PlannedJob } from './planned-job.js';
 
 /**
- * How much longer than alone a job may take before it goes before shorter ones. Jobs are ordered by when they should be
- * done: their start, and so many times their length. Short ones come first, and long ones come before all that
- * came much later: nobody starves.
+ * How much longer than alone a job may take until it is due. Before, the one goes first that has least left; those that are due
+ * go before all others, in every other pass. So short jobs overtake long ones and have half of the passes at the least,
+ * and long ones have as much once they are due: nobody starves.
  */
 const STRETCH = 24;
 
@@ -21,10 +21,10 @@ export interface Rest<Job> {
 }
 
 /**
- * Who goes before whom, among jobs that wait and among those under way: higher priorities; jobs whose deadline presses;
- * and then by when a job should be done.
+ * Who goes before whom, among jobs that wait and among those under way: higher priorities; jobs whose deadline presses; jobs
+ * that are due; and then those with the least left, of those whose start has come.
  *
- * A job starts when it came, or when its client's jobs before it would be done if the clients that are here shared the
+ * A job's start is when it came, or when its client's jobs before it would be done if the clients that are here shared the
  * machine evenly (start-time fair queueing: Goyal, Vin and Cheng 1996). So many jobs of one client stand behind each other, and
  * not before those of others.
  */
@@ -65,9 +65,17 @@ export class Ranking {
     if (client && this.#starts.delete(id)) client.jobs--;
   }
 
-  /** The jobs in their order at a time. */
-  sort<Job extends PlannedJob, One extends Rest<Job>>(jobs: readonly One[], now: number): One[] {
-    const keyed = jobs.map((one) => ({ one, keys: this.#keys(one, now) }));
+  /**
+   * The jobs in their order at a time.
+   *
+   * @param dueFirst whether those that are due go first; otherwise it does not matter that they are.
+   */
+  sort<Job extends PlannedJob, One extends Rest<Job>>(
+    jobs: readonly One[],
+    now: number,
+    dueFirst = true,
+  ): One[] {
+    const keyed = jobs.map((one) => ({ one, keys: this.#keys(one, now, dueFirst) }));
     keyed.sort((a, b) => {
       const at = a.keys.findIndex((key, i) => key !== b.keys[i]);
       return at < 0 ? 0 : (a.keys[at] as number) - (b.keys[at] as number);
@@ -81,12 +89,15 @@ export class Ranking {
   }
 
   /** Lower ones go first. */
-  #keys({ job, left }: Rest<PlannedJob>, now: number): number[] {
+  #keys({ job, left }: Rest<PlannedJob>, now: number, dueFirst: boolean): number[] {
     if (this.fifo) return [job.queued];
     const { deadline = Number.POSITIVE_INFINITY } = job;
     const latest = deadline - left;
     const pressed = now + (PRESSED - 1) * left >= latest ? latest : Number.POSITIVE_INFINITY;
-    return [-job.priority, pressed, (this.#starts.get(job.id) ?? job.queued) + STRETCH * left];
+    const start = this.#starts.get(job.id) ?? job.queued;
+    const due = start + STRETCH * remaining(job, this.costs);
+    const never = Number.POSITIVE_INFINITY;
+    return [-job.priority, pressed, dueFirst && now >= due ? due : never, Math.max(0, start - now), left];
   }
 
   /** How long a job takes while its client has its share of the machine. */
