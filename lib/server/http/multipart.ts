@@ -5,7 +5,7 @@ import type { Limits } from './limits.js';
 
 /** Fields of a form, and files in it. */
 const MOST_FIELDS = 50;
-const MOST_FILES = 16;
+const MOST_FILES = 4;
 
 /** A form: its texts, and the bytes of its files, by their names. */
 export interface Form {
@@ -13,16 +13,20 @@ export interface Form {
   readonly files: Readonly<Record<string, readonly Uint8Array[]>>;
 }
 
-/** Teaches routes to read forms (multipart/form-data). Nothing of them touches the disk. */
-export async function acceptForms(app: FastifyInstance, limits: Limits): Promise<void> {
+/**
+ * Teaches routes to read forms (multipart/form-data). Nothing of them touches the disk.
+ *
+ * @param files at most in one.
+ */
+export async function acceptForms(app: FastifyInstance, limits: Limits, files = MOST_FILES): Promise<void> {
   await app.register(multipart, {
     limits: {
       fileSize: limits.body,
-      files: MOST_FILES,
+      files,
       fields: MOST_FIELDS,
       fieldSize: 4 * limits.prompt,
       fieldNameSize: 100,
-      parts: MOST_FIELDS + MOST_FILES,
+      parts: MOST_FIELDS + files,
       headerPairs: 20,
     },
   });

@@ -9,6 +9,9 @@ import { OFFERED, PICTURES } from './run-fields.js';
 // A job as a form (multipart/form-data): its JSON in the field `job`, and pictures as files under the names of their
 // options, which saves a third of the bytes.
 
+/** Pictures to start from, and one for each network that sees some. */
+const MOST_FILES = 16;
+
 type Files = Readonly<Record<string, Uint8Array | readonly Uint8Array[]>>;
 
 const NONE: Files = {};
@@ -23,7 +26,7 @@ export async function acceptJobForms(
   app: FastifyInstance,
   limits: Limits,
 ): Promise<(request: FastifyRequest) => Promise<void>> {
-  await acceptForms(app, limits);
+  await acceptForms(app, limits, MOST_FILES);
   return async (request) => {
     if (!request.isMultipart()) return;
     const form = await readForm(request, limits);
