@@ -16,6 +16,8 @@ export const ERROR_CODES = {
   ERR_DEEPCACHE_NOT_FINITE:
     'A model made values that are not numbers, or infinite; the message names it and the layer where they appear.',
   ERR_DEEPCACHE_ABORTED: 'Stopped on request, where the caller gave no reason of its own.',
+  ERR_DEEPCACHE_WORKER_LOST:
+    'A job of a queue was begun as often as it may, and each time its worker died or was cut off.',
   ERR_DEEPCACHE_DISPOSED: 'An object was used after its dispose().',
   ERR_DEEPCACHE_NO_BINARY: 'No native binary loads on this machine.',
   ERR_DEEPCACHE_IMAGE: 'A picture cannot be read, made or written.',

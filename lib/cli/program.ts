@@ -14,6 +14,7 @@ import { EXIT_CODES_HELP } from './run.js';
 import { serveCommand } from './serve.js';
 import { tuneCommand } from './tune.js';
 import { upscaleCommand } from './upscale.js';
+import { workerCommand } from './worker.js';
 
 /** The program `deepcache`; its commands write to the context. */
 export function createProgram(context: CliContext): Command {
@@ -25,6 +26,7 @@ export function createProgram(context: CliContext): Command {
     .addCommand(tuneCommand(context))
     .addCommand(upscaleCommand(context))
     .addCommand(serveCommand(context))
+    .addCommand(workerCommand(context))
     .addCommand(mcpCommand(context))
     .addCommand(inspectCommand(context))
     .addCommand(macsCommand(context))

@@ -1,14 +1,16 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { invalidArgument, messageOf } from '../errors.js';
 import { LIMITS, readSmallFile } from '../files/read.js';
-import type { ApiKey, LogLevel, ServerOptions } from '../server/http/index.js';
+import type { ApiKey, Engine, LogLevel, ServerOptions, SharedQueue } from '../server/http/index.js';
 import { collect, toCount, toWhole } from './arguments.js';
 import type { CliContext } from './context.js';
+import { addQueueFlags, type QueueFlags, queueOf } from './queue-flags.js';
 import { EXIT_CODES_HELP } from './run.js';
 import { type ServedModelFlags, servedModels } from './served-models.js';
 import { addNetworkFlags, type NetworkFlags, servedNetworks } from './served-networks.js';
+import { until } from './until.js';
 
-interface Flags extends ServedModelFlags, NetworkFlags {
+interface Flags extends ServedModelFlags, NetworkFlags, QueueFlags {
   host: string;
   port: number;
   keys?: string;
@@ -30,6 +32,12 @@ interface Flags extends ServedModelFlags, NetworkFlags {
   maxSteps?: number;
   maxImages?: number;
 }
+
+/** What models are loaded with, which is the business of those who load them. */
+const OF_WORKERS = [
+  ...(['model', 'maxRunning', 'device', 'threads', 'previewVae', 'lora', 'controlNet'] as const),
+  ...(['ipAdapter', 'imageEncoder', 'upscaler', 'embedding'] as const),
+];
 
 /** The environment variable with what signs webhooks: command lines are seen by others. */
 const WEBHOOK_SECRET = 'DEEPCACHE_WEBHOOK_SECRET';
@@ -59,7 +67,8 @@ export function serveCommand(context: CliContext): Command {
     )
     .option('--device <name>', 'auto, cpu, cuda or cuda:N (default: auto)')
     .option('--threads <n>', 'CPU threads', toCount);
-  return addNetworkFlags(command)
+  addNetworkFlags(command);
+  return addQueueFlags(command.optionsGroup('On many machines (docs/serving.md):'))
     .optionsGroup('Where, and for whom:')
     .option('--host <address>', 'address to listen on', '127.0.0.1')
     .option('-p, --port <n>', 'port to listen on', toPort, 7860)
@@ -87,16 +96,40 @@ export function serveCommand(context: CliContext): Command {
 
 async function serve(flags: Flags, context: CliContext): Promise<void> {
   // Fastify and what goes with it is loaded for this command alone.
-  const { ImageEngine, ImageServer, makeApiKey } = await import('../entries/server.js');
+  const { ImageServer, makeApiKey } = await import('../entries/server.js');
   if (flags.makeKey !== undefined) {
     const { key, entry } = makeApiKey(flags.makeKey);
     context.out(`key (give it to its user; it is not kept): ${key}\nentry: ${JSON.stringify(entry)}\n`);
     return;
   }
   const options = await serverOptions(flags, context);
+  const source = await sourceOf(flags, context);
+  const server = await ImageServer.create(source, options);
+  const stopped = until(context.signal);
+  const address = await server.listen({ host: flags.host, port: flags.port });
+  const names = source.models().map(({ name }) => name);
+  context.err(`deepcache: ${names.join(', ') || 'no models yet'} at ${address}\n`);
+  if (!server.needsKeys && !['127.0.0.1', '::1', 'localhost'].includes(flags.host))
+    context.err('deepcache: without --keys everybody who reaches this address may use it\n');
+  await stopped;
+  context.err('deepcache: finishing what was begun\n');
+  await server.close();
+}
+
+/** What makes the pictures: an engine of this process, or a queue for others. */
+async function sourceOf(flags: Flags, context: CliContext): Promise<Engine | SharedQueue> {
+  const { ImageEngine, JobQueue } = await import('../entries/server.js');
   const { maxQueued, maxRunning } = flags;
-  const models = servedModels(flags);
   const log = (message: string) => context.err(`deepcache: ${message}\n`);
+  const queue = queueOf(flags);
+  if (queue) {
+    for (const name of OF_WORKERS)
+      if (flags[name] !== undefined)
+        throw invalidArgument(name, 'is for deepcache worker where there is a queue');
+    return JobQueue.connect({ ...queue, log, ...(maxQueued !== undefined && { maxQueued }) });
+  }
+  if (flags.results !== undefined) throw invalidArgument('results', 'needs --queue');
+  const models = servedModels(flags);
   const engine = new ImageEngine({
     ...{ models, networks: await servedNetworks(flags, context.signal), log },
     ...(maxQueued !== undefined && { maxQueued }),
@@ -105,15 +138,7 @@ async function serve(flags: Flags, context: CliContext): Promise<void> {
   // A folder that is none should be found now, not by the first caller.
   for (const name of Object.keys(models)) await engine.card(name);
   await engine.lookAtNetworks();
-  const server = await ImageServer.create(engine, options);
-  const stopped = until(context.signal);
-  const address = await server.listen({ host: flags.host, port: flags.port });
-  context.err(`deepcache: ${Object.keys(models).join(', ')} at ${address}\n`);
-  if (!server.needsKeys && !['127.0.0.1', '::1', 'localhost'].includes(flags.host))
-    context.err('deepcache: without --keys everybody who reaches this address may use it\n');
-  await stopped;
-  context.err('deepcache: finishing what was begun\n');
-  await server.close();
+  return engine;
 }
 
 /** What the flags say about the server; the log goes to standard output. */
@@ -167,14 +192,6 @@ async function readFile(option: string, path: string): Promise<Buffer> {
   } catch (error) {
     throw invalidArgument(option, `cannot be read: ${messageOf(error)}`);
   }
-}
-
-/** Resolves at Ctrl-C, or when the system asks the process to end. */
-function until(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    signal.addEventListener('abort', () => resolve(), { once: true });
-    process.once('SIGTERM', () => resolve());
-  });
 }
 
 function toPort(text: string): number {

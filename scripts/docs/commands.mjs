@@ -33,7 +33,7 @@ const LIGHTER = [
 /** Those that are steps of `.ci/run` of their own, change the checkout, go on until they are stopped, or need what a
  * test machine lacks. */
 const ELSEWHERE =
-  /^(npm (install|test|run (lint|check:|docs:|format|build|test:|conformance|bench|release))|sudo |scripts\/test-sanitized|bench\/gpu|hf |npx tsx bench\/|node scripts\/(kernel|build-platform)|npx deepcache build|npx deepcache (?:mcp|serve)\b(?! --make-key)|curl )/;
+  /^(npm (install|test|run (lint|check:|docs:|format|build|test:|conformance|bench|release))|sudo |scripts\/test-sanitized|bench\/gpu|hf |npx tsx bench\/|node scripts\/(kernel|build-platform)|npx deepcache build|redis-server |npx deepcache (?:mcp|serve|worker)\b(?! --make-key)|curl )/;
 
 export const isElsewhere = (text) => ELSEWHERE.test(text);
 

@@ -28,7 +28,11 @@ const STATUS: { readonly [Code in DeepCacheErrorCode]?: number } = {
   ERR_DEEPCACHE_OUT_OF_MEMORY: 503,
   ERR_DEEPCACHE_BACKEND_UNAVAILABLE: 503,
   ERR_DEEPCACHE_DISPOSED: 503,
+  ERR_DEEPCACHE_WORKER_LOST: 503,
 };
+
+/** Nobody's fault here, and its message names nothing of this machine. */
+const TOLD: ReadonlySet<DeepCacheErrorCode> = new Set(['ERR_DEEPCACHE_WORKER_LOST']);
 
 /** Their messages may name files of this machine. */
 const PRIVATE = 500;
@@ -61,7 +65,7 @@ export function toRequestError(error: unknown, secondsLeft: number = PATIENCE): 
   if (error instanceof RequestError) return error;
   if (error instanceof DeepCacheError) {
     const status = STATUS[error.code] ?? PRIVATE;
-    const message = status >= 500 ? internal(status) : error.message;
+    const message = status >= 500 && !TOLD.has(error.code) ? internal(status) : error.message;
     return new RequestError(
       status,
       error.code,

@@ -1,0 +1,41 @@
+import type { Command } from 'commander';
+import type { QueueAddress } from '../server/queue/index.js';
+
+/** The environment variable with a queue's address: it may hold a password, and command lines are seen by others. */
+export const QUEUE_URL = 'DEEPCACHE_QUEUE';
+
+/** Where a queue is, and where its pictures are. */
+export interface QueueFlags {
+  queue?: string;
+  queuePrefix?: string;
+  queueCa?: string;
+  results?: string;
+}
+
+/** Adds the flags of a queue to a command. */
+export function addQueueFlags(command: Command): Command {
+  return command
+    .option(
+      '--queue <url>',
+      `Redis or Valkey, where servers and workers meet: redis://HOST:PORT; or give it in ${QUEUE_URL}, unseen by others`,
+    )
+    .option('--queue-prefix <text>', 'what the names of its keys begin with (default: {deepcache})')
+    .option('--queue-ca <file>', 'certificates of those who vouch for a server of rediss://')
+    .option(
+      '--results <folder>',
+      'a folder for pictures that all servers and workers have (default: in Redis)',
+    );
+}
+
+/** The queue that flags or the environment name; undefined: none. */
+export function queueOf(flags: QueueFlags): (QueueAddress & { results?: string }) | undefined {
+  const url = flags.queue ?? process.env[QUEUE_URL];
+  if (url === undefined || url === '') return undefined;
+  const { queuePrefix: prefix, queueCa: caFile, results } = flags;
+  return {
+    url,
+    ...(prefix !== undefined && { prefix }),
+    ...(caFile !== undefined && { caFile }),
+    ...(results !== undefined && { results }),
+  };
+}

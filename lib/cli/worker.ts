@@ -1,0 +1,86 @@
+import { Command } from 'commander';
+import { invalidArgument } from '../errors.js';
+import { collect, toCount, toWhole } from './arguments.js';
+import type { CliContext } from './context.js';
+import { addQueueFlags, QUEUE_URL, type QueueFlags, queueOf } from './queue-flags.js';
+import { EXIT_CODES_HELP } from './run.js';
+import { type ServedModelFlags, servedModels } from './served-models.js';
+import { addNetworkFlags, type NetworkFlags, servedNetworks } from './served-networks.js';
+import { until } from './until.js';
+
+interface Flags extends ServedModelFlags, NetworkFlags, QueueFlags {
+  maxRunning?: number;
+  maxAttempts?: number;
+  lockSeconds?: number;
+  finishSeconds: number;
+}
+
+/** `deepcache worker`: makes the pictures of a queue. */
+export function workerCommand(context: CliContext): Command {
+  const command = new Command('worker').description(
+    'Make the pictures of jobs that wait in a queue, for servers on this and other machines (docs/serving.md). Jobs ' +
+      'share the passes of a model as in serve. Needs the packages bullmq and ioredis.',
+  );
+  addQueueFlags(command)
+    .option(
+      '-m, --model <name=place>',
+      'a model and what requests call it; repeat it for several (default: the demo model)',
+      collect,
+    )
+    .option('--max-running <n>', 'jobs that it has at once (default: 16)', toCount)
+    .option('--max-attempts <n>', 'how often a job may be begun when workers die of it (default: 3)', toCount)
+    .option(
+      '--lock-seconds <n>',
+      'without a sign of life after which others take its jobs (default: 30)',
+      toCount,
+    )
+    .option(
+      '--finish-seconds <n>',
+      'for jobs that run when it is asked to end; then it gives them back',
+      toWhole,
+      30,
+    )
+    .option(
+      '--preview-vae <path>',
+      'a small autoencoder (TAESD) that previews are decoded by; of one model alone: NAME=PATH; repeat it for several',
+      collect,
+    )
+    .option('--device <name>', 'auto, cpu, cuda or cuda:N (default: auto)')
+    .option('--threads <n>', 'CPU threads', toCount);
+  return addNetworkFlags(command)
+    .addHelpText('after', EXIT_CODES_HELP)
+    .action((flags: Flags) => work(flags, context));
+}
+
+async function work(flags: Flags, context: CliContext): Promise<void> {
+  const queue = queueOf(flags);
+  if (!queue)
+    throw invalidArgument('queue', `is missing: give --queue redis://HOST:PORT, or set ${QUEUE_URL}`);
+  const { finishSeconds, maxRunning: places, maxAttempts, lockSeconds } = flags;
+  if (finishSeconds < 0) throw invalidArgument('finishSeconds', 'must be 0 or more');
+  const { ImageEngine, QueueWorker } = await import('../entries/server.js');
+  const models = servedModels(flags);
+  const log = (message: string) => context.err(`deepcache: ${message}\n`);
+  const engine = new ImageEngine({
+    ...{ models, networks: await servedNetworks(flags, context.signal), log },
+    ...(places !== undefined && { maxRunning: places }),
+  });
+  try {
+    // A folder that is none should be found now, not by the first job.
+    for (const name of Object.keys(models)) await engine.card(name);
+    await engine.lookAtNetworks();
+    const stopped = until(context.signal);
+    const worker = await QueueWorker.start(engine, {
+      ...{ ...queue, log },
+      ...(places !== undefined && { places }),
+      ...(maxAttempts !== undefined && { maxAttempts }),
+      ...(lockSeconds !== undefined && { lockSeconds }),
+    });
+    context.err(`deepcache: works for ${Object.keys(models).join(', ')}\n`);
+    await stopped;
+    context.err('deepcache: finishing what was begun\n');
+    await worker.close({ seconds: finishSeconds });
+  } finally {
+    await engine.close();
+  }
+}

@@ -1,0 +1,100 @@
+import type { Redis } from 'ioredis';
+import { DeepCacheError, messageOf } from '../../errors.js';
+import type { Place } from './address.js';
+
+/** Milliseconds that a command may take, and that a connection may be silent when it is asked. */
+const PATIENCE = 5000;
+/** Milliseconds between two questions whether the other side is there. */
+const HEARTBEAT = 5000;
+
+/** The packages of the queue: who does not use it need not have them. */
+export async function loadPackages() {
+  try {
+    const [bullmq, ioredis] = await Promise.all([import('bullmq'), import('ioredis')]);
+    return { Queue: bullmq.Queue, Worker: bullmq.Worker, Redis: ioredis.Redis };
+  } catch (cause) {
+    throw new DeepCacheError(
+      'ERR_DEEPCACHE_UNSUPPORTED',
+      'the packages bullmq and ioredis are needed for a queue: npm install bullmq ioredis',
+      { cause },
+    );
+  }
+}
+
+/** A connection, and what ends it. */
+export interface Connection {
+  readonly redis: Redis;
+  close(): void;
+}
+
+/**
+ * Connects, and connects again whenever the connection is lost, also where it was lost without a word. While there is none,
+ * commands fail at once.
+ *
+ * @param onState is told when the connection is there, and why it is not.
+ */
+export function connect(
+  RedisClass: typeof Redis,
+  { url, ca }: Place,
+  onState: (problem: string | undefined) => void = () => {},
+): Connection {
+  const redis = new RedisClass(url, {
+    ...{ lazyConnect: true, enableOfflineQueue: false, maxRetriesPerRequest: 0, protocol: 2 },
+    ...{ connectTimeout: PATIENCE, commandTimeout: PATIENCE, noDelay: true },
+    ...(ca !== undefined && { tls: { ca } }),
+    retryStrategy: (times) => Math.min(100 * times, 2000),
+    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+  });
+  let problem: string | undefined;
+  redis.on('ready', () => {
+    problem = undefined;
+    onState(undefined);
+  });
+  redis.on('error', (error: Error) => {
+    problem = (error as NodeJS.ErrnoException).code ?? error.name;
+  });
+  let isClosed = false;
+  redis.on('close', () => {
+    if (!isClosed) onState(problem ?? 'the connection was closed');
+  });
+  redis.connect().catch(() => {});
+  const timer = setInterval(() => {
+    if (redis.status === 'ready') redis.ping().catch(() => redis.disconnect(true));
+  }, HEARTBEAT);
+  timer.unref();
+  return {
+    redis,
+    close: () => {
+      isClosed = true;
+      clearInterval(timer);
+      redis.disconnect();
+    },
+  };
+}
+
+/** Resolves when the connection is there; rejects after a while without one, in words without the address. */
+export async function whenReady({ redis }: Connection, shown: string): Promise<void> {
+  if (redis.status === 'ready') return;
+  await new Promise<void>((resolve, reject) => {
+    let last: string | undefined;
+    const onError = (error: Error) => {
+      last = messageOf(error);
+    };
+    const end = (work: () => void) => () => {
+      clearTimeout(timer);
+      redis.off('ready', onReady);
+      redis.off('error', onError);
+      work();
+    };
+    const onReady = end(resolve);
+    const timer = setTimeout(
+      end(() => {
+        const why = last === undefined ? '' : `: ${last}`;
+        reject(new DeepCacheError('ERR_DEEPCACHE_BACKEND_UNAVAILABLE', `${shown} does not answer${why}`));
+      }),
+      PATIENCE,
+    );
+    redis.on('ready', onReady);
+    redis.on('error', onError);
+  });
+}

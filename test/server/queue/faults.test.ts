@@ -1,0 +1,232 @@
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { Redis } from 'ioredis';
+import { answer, post, type Received, received, until } from '../http/serving.js';
+import { Link } from './link.js';
+import { endAll, front, worker, workerProcess } from './machines.js';
+import { describeQueue, RedisServer } from './redis-server.js';
+
+// What goes wrong while jobs run: no accepted job is lost, and none is delivered twice.
+
+/** A second or more, of steps that are told one by one. */
+const RUN = {
+  prompt: 'a red barn',
+  steps: 60,
+  scheduler: 'DDIM',
+  width: 128,
+  height: 128,
+  seed: 3,
+  detach: true,
+};
+
+let redis: RedisServer;
+let client: Redis;
+beforeAll(async () => {
+  redis = await RedisServer.start();
+  client = new Redis(redis.url, { retryStrategy: () => 50 });
+  client.on('error', () => {});
+});
+afterEach(async () => {
+  await endAll();
+  await client.flushall();
+});
+afterAll(async () => {
+  client.disconnect();
+  await redis.stop();
+});
+
+const jobOf = async (base: string, id: string) => (await answer(fetch(`${base}/api/jobs/${id}`))).body;
+const handIn = async (base: string, body: object = RUN) => {
+  const accepted = await answer(post(`${base}/api/jobs`, body));
+  expect(accepted).toMatchObject({ status: 201 });
+  return accepted.body;
+};
+const isIn = (base: string, id: string, state: string) =>
+  until(async () => (await jobOf(base, id))?.state === state, 60_000);
+const attempts = async (id: string) => Number(await client.hget(`{deepcache}:job:${id}`, 'attempts'));
+const inRun = (base: string, id: string) =>
+  until(async () => ((await jobOf(base, id))?.progress?.call ?? 0) >= 3, 60_000);
+
+/** Listens to a job to its end; its numbers must have no gap and no double. */
+async function listen(base: string, id: string): Promise<Received[]> {
+  const all: Received[] = [];
+  for await (const event of received(await fetch(`${base}/api/jobs/${id}/events`))) all.push(event);
+  expect(all.map((event) => event.id)).toEqual(all.map((_, i) => String(i)));
+  return all;
+}
+
+const ends = (all: readonly Received[]) =>
+  all.filter(({ event }) => ['done', 'failed', 'cancelled'].includes(event)).map(({ event }) => event);
+
+/** What every run of a job makes. */
+async function picture(base: string, id: string): Promise<Buffer> {
+  const { images } = await jobOf(base, id);
+  const { pathname } = new URL(images[0].url);
+  return Buffer.from(await (await fetch(base + pathname)).arrayBuffer());
+}
+
+describeQueue('faults', () => {
+  test('a worker that is killed in a run: another one makes the picture, once', async () => {
+    const { base } = await front(redis.url);
+    const doomed = await workerProcess(redis.url);
+    await until(async () => (await fetch(`${base}/readyz`)).status === 200);
+    const { id } = await handIn(base);
+    const listening = listen(base, id);
+    await inRun(base, id);
+    doomed.process.kill('SIGKILL');
+    await doomed.ended;
+    await worker(redis.url);
+    await isIn(base, id, 'done');
+    const all = await listening;
+    expect(ends(all)).toEqual(['done']);
+    expect(all.filter(({ event }) => event === 'started')).toHaveLength(2);
+    expect(await attempts(id)).toBe(2);
+    // It is the one of a run without a fault.
+    const other = await handIn(base);
+    await isIn(base, other.id, 'done');
+    expect((await picture(base, id)).equals(await picture(base, other.id))).toBe(true);
+  });
+
+  test('a job whose workers die is given up in the end, in clear words', async () => {
+    const { base } = await front(redis.url, { limits: { steps: 900 } });
+    const first = await worker(redis.url, { maxAttempts: 1 });
+    await until(async () => (await fetch(`${base}/readyz`)).status === 200);
+    const { id } = await handIn(base, { ...RUN, steps: 900 });
+    await inRun(base, id);
+    // As it looks where the worker of the only attempt has died.
+    await client.hset(`{deepcache}:job:${id}`, 'fence', 'of a dead one');
+    await client.del(`{deepcache}:run-tiny:${id}:lock`);
+    await isIn(base, id, 'failed');
+    expect((await jobOf(base, id)).error).toEqual({
+      code: 'ERR_DEEPCACHE_WORKER_LOST',
+      message: expect.stringContaining('was begun as often as it may'),
+    });
+    await until(() => first.running === 0, 20_000);
+  });
+
+  test('Redis is killed in a run and starts again from its log', async () => {
+    const { base } = await front(redis.url);
+    await worker(redis.url, { places: 1 });
+    await until(async () => (await fetch(`${base}/readyz`)).status === 200);
+    const jobs = [await handIn(base), await handIn(base, { ...RUN, seed: 4 })].map(({ id }) => id as string);
+    const [id = ''] = jobs;
+    const listening = listen(base, id);
+    await inRun(base, id);
+    await redis.kill();
+    await until(async () => (await fetch(`${base}/readyz`)).status === 503);
+    const refused = await answer(post(`${base}/api/jobs`, RUN));
+    expect([refused.status, refused.body.error.code, refused.headers.get('retry-after')]).toEqual([
+      ...[503, 'queue_unavailable', '5'],
+    ]);
+    expect((await fetch(`${base}/api/jobs/${id}`)).status).toBe(503);
+    expect((await fetch(`${base}/v1/models`)).status).toBe(200);
+    await redis.restart();
+    for (const one of jobs) await isIn(base, one, 'done');
+    expect(ends(await listening)).toEqual(['done']);
+    expect((await fetch(`${base}/readyz`)).status).toBe(200);
+  });
+
+  test('a worker that is cut off comes back too late, and changes nothing', async () => {
+    const { base } = await front(redis.url);
+    const link = await Link.to(redis.port);
+    try {
+      const lonely = await worker(link.url);
+      await until(async () => (await fetch(`${base}/readyz`)).status === 200);
+      const { id } = await handIn(base);
+      const listening = listen(base, id);
+      await inRun(base, id);
+      link.cut();
+      await worker(redis.url);
+      await isIn(base, id, 'done');
+      const before = await client.hgetall(`{deepcache}:job:${id}`);
+      const pictures = await client.keys('{deepcache}:picture:*');
+      link.mend();
+      await until(() => lonely.running === 0, 30_000);
+      expect(await client.hgetall(`{deepcache}:job:${id}`)).toEqual(before);
+      expect(await client.keys('{deepcache}:picture:*')).toEqual(pictures);
+      const all = await listening;
+      expect(ends(all)).toEqual(['done']);
+      expect(await attempts(id)).toBe(2);
+      // It works again.
+      const next = await handIn(base, { ...RUN, seed: 8 });
+      await isIn(base, next.id, 'done');
+    } finally {
+      await endAll();
+      link.close();
+    }
+  });
+
+  test('a slow line loses no event and changes no order', async () => {
+    const link = await Link.to(redis.port);
+    try {
+      link.delay = 60;
+      const { base } = await front(link.url);
+      await worker(link.url, { lockSeconds: 5 });
+      await until(async () => (await fetch(`${base}/readyz`)).status === 200);
+      const { id } = await handIn(base);
+      const all = await listen(base, id);
+      expect(all.map(({ event }) => event)).toEqual(['queued', 'started', ...Array(60).fill('step'), 'done']);
+      expect(all.slice(2, -1).map(({ data }) => data.call)).toEqual(
+        Array.from({ length: 60 }, (_, i) => i + 1),
+      );
+      expect(await attempts(id)).toBe(1);
+    } finally {
+      await endAll();
+      link.close();
+    }
+  });
+
+  test('a worker that is asked to end finishes what it can, and gives back the rest unharmed', async () => {
+    const { base } = await front(redis.url, { limits: { steps: 900 } });
+    const patient = await workerProcess(redis.url, ['--finish-seconds', '60']);
+    await until(async () => (await fetch(`${base}/readyz`)).status === 200);
+    const first = await handIn(base);
+    await inRun(base, first.id);
+    patient.process.kill('SIGTERM');
+    expect(await patient.ended).toBe(0);
+    expect(await jobOf(base, first.id)).toMatchObject({ state: 'done' });
+
+    const hasty = await workerProcess(redis.url, ['--finish-seconds', '0']);
+    const second = await handIn(base, { ...RUN, steps: 120 });
+    await inRun(base, second.id);
+    hasty.process.kill('SIGTERM');
+    expect(await hasty.ended).toBe(0);
+    expect(await jobOf(base, second.id)).toMatchObject({ state: 'queued', position: 1 });
+    expect(await attempts(second.id)).toBe(0);
+    await worker(redis.url);
+    await isIn(base, second.id, 'done');
+    const all = await listen(base, second.id);
+    expect(all.map(({ event }) => event).filter((event) => event !== 'step')).toEqual([
+      ...['queued', 'started', 'queued', 'started', 'done'],
+    ]);
+    expect(await attempts(second.id)).toBe(1);
+  });
+
+  test('a server that starts anew has lost nothing that was accepted', async () => {
+    const one = await front(redis.url);
+    await worker(redis.url, { places: 1 });
+    await until(async () => (await fetch(`${one.base}/readyz`)).status === 200);
+    const { detach: _, ...attached } = RUN;
+    const stream = await post(`${one.base}/api/jobs`, attached, { accept: 'text/event-stream' });
+    const seen: Received[] = [];
+    let closing: Promise<void> | undefined;
+    // Its stream ends with the server, at once: the client comes back elsewhere.
+    for await (const event of received(stream)) {
+      seen.push(event);
+      if (event.event === 'step') closing ??= one.server.close();
+    }
+    await closing;
+    const last = seen.at(-1);
+    expect(last?.event).not.toBe('done');
+    const two = await front(redis.url);
+    const id = seen[0]?.data.id;
+    const rest: Received[] = [];
+    const again = await fetch(`${two.base}/api/jobs/${id}/events`, {
+      headers: { 'last-event-id': last?.id ?? '' },
+    });
+    for await (const event of received(again)) rest.push(event);
+    expect([...seen, ...rest].map((event) => event.id)).toEqual(
+      Array.from({ length: 63 }, (__, i) => String(i)),
+    );
+    expect(ends(rest)).toEqual(['done']);
+  });
+});

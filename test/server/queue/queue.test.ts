@@ -1,0 +1,333 @@
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { Redis } from 'ioredis';
+import OpenAI, { toFile } from 'openai';
+import { DiffusionPipeline, Image } from '../../../lib/index.js';
+import { makeApiKey } from '../../../lib/server/http/index.js';
+import { FOLDER } from '../../pipelines/tiny.js';
+import { answer, post, type Received, received, until } from '../http/serving.js';
+import { endAll, front, worker } from './machines.js';
+import { describeQueue, RedisServer } from './redis-server.js';
+
+// Servers and workers around a Redis of the test's own; all of them in this process, so that a test can look at both sides.
+
+const RUN = { prompt: 'a red barn', steps: 4, scheduler: 'DDIM', seed: 3 } as const;
+/** Goes on until somebody stops it. */
+const LONG = { prompt: 'a red barn', steps: 900, scheduler: 'DDIM', width: 256, height: 256, detach: true };
+const LIMITS = { limits: { steps: 1000 } };
+
+let redis: RedisServer;
+let client: Redis;
+beforeAll(async () => {
+  redis = await RedisServer.start();
+  client = new Redis(redis.url);
+});
+afterEach(async () => {
+  await endAll();
+  await client.flushall();
+});
+afterAll(async () => {
+  client.disconnect();
+  await redis.stop();
+});
+
+const jobOf = async (base: string, id: string) => (await answer(fetch(`${base}/api/jobs/${id}`))).body;
+const handIn = async (base: string, body: object, headers: Record<string, string> = {}) =>
+  (await answer(post(`${base}/api/jobs`, body, headers))).body;
+const isIn = (base: string, id: string, state: string) =>
+  until(async () => (await jobOf(base, id)).state === state, 30_000);
+const bytesOf = async (url: string) => new Uint8Array(await (await fetch(url)).arrayBuffer());
+
+async function events(response: Response): Promise<Received[]> {
+  const all: Received[] = [];
+  for await (const event of received(response)) all.push(event);
+  return all;
+}
+
+describeQueue('servers and workers around a queue', () => {
+  test('make what a pipeline makes, and every server knows it', async () => {
+    await worker(redis.url);
+    const [one, two] = [await front(redis.url), await front(redis.url)];
+    const stream = await post(
+      `${one.base}/api/jobs`,
+      { ...RUN, previewEvery: 2 },
+      { accept: 'text/event-stream' },
+    );
+    const all = await events(stream);
+    expect(all.map(({ event }) => event)).toEqual([
+      'queued',
+      'started',
+      'step',
+      'step',
+      'step',
+      'step',
+      'done',
+    ]);
+    expect(all.map(({ id }) => id)).toEqual(['0', '1', '2', '3', '4', '5', '6']);
+    expect(all[0]?.data).toMatchObject({ position: 1 });
+    // Only the newest preview is kept for who comes late.
+    expect(all.filter(({ data }) => data.preview?.startsWith('data:image/jpeg;')).length).toBeGreaterThan(0);
+    const { id, images, seeds, settings } = all.at(-1)?.data ?? {};
+    expect([seeds, settings]).toEqual([[3], [expect.stringContaining('Seed: 3')]]);
+
+    await using pipe = await DiffusionPipeline.fromPretrained(FOLDER, { device: 'cpu', log: () => {} });
+    const expected = (await pipe.generate(RUN)).images[0];
+    const url = new URL(images[0].url);
+    const bytes = await bytesOf(`${two.base}${url.pathname}`);
+    expect(Buffer.from((await Image.open(bytes)).data).equals(Buffer.from(expected.data))).toBe(true);
+    const smaller = await fetch(`${two.base}${url.pathname.replace('.png', '.webp')}`);
+    expect(smaller.headers.get('content-type')).toBe('image/webp');
+
+    const late = await fetch(`${two.base}/api/jobs/${id}/events`, { headers: { 'last-event-id': '4' } });
+    expect((await events(late)).map((event) => event.id)).toEqual(['5', '6']);
+    expect(await jobOf(two.base, id)).toMatchObject({ state: 'done', model: 'tiny', progress: { call: 4 } });
+    expect((await answer(fetch(`${two.base}/api/jobs`))).body.jobs).toHaveLength(1);
+  });
+
+  test('serve the other APIs, and pictures go with their jobs', async () => {
+    await worker(redis.url);
+    const { base } = await front(redis.url);
+    const api = new OpenAI({ apiKey: 'none', baseURL: `${base}/v1` });
+    const options = { steps: 3, seed: 5 } as object;
+    const { data } = await api.images.generate({ model: 'tiny', prompt: 'a boat', ...options });
+    const start = Buffer.from(data?.[0]?.b64_json ?? '', 'base64');
+    const image = await toFile(start, 'start.png', { type: 'image/png' });
+    const edited = await api.images.edit({ image, prompt: 'a blue boat', ...options, ...{ strength: 0.7 } });
+    expect(edited.data).toHaveLength(1);
+    const mask = await new Image({
+      width: 64,
+      height: 64,
+      data: new Uint8Array(64 * 64 * 3).fill(255),
+    }).toBuffer();
+    const ui = await answer(
+      post(`${base}/sdapi/v1/img2img`, {
+        ...{ prompt: 'a boat', steps: 3, seed: 9, width: 64, height: 64, denoising_strength: 0.7 },
+        ...{ init_images: [start.toString('base64')], mask: mask.toString('base64') },
+      }),
+    );
+    expect([ui.status, ui.body.images?.length]).toEqual([200, 1]);
+    const large = { prompt: 'a', steps: 3, seed: '9223372036854775807' };
+    const { id } = await handIn(base, { ...large, image: start.toString('base64'), strength: 0.9 });
+    await isIn(base, id, 'done');
+    expect((await jobOf(base, id)).seeds).toEqual(['9223372036854775807']);
+    // Nothing of what was sent is left, and nobody waits.
+    expect(await client.keys('*:input:*')).toEqual([]);
+    expect(await client.get('{deepcache}:bytes')).toBe('0');
+    expect(await client.keys('*:open:*')).toEqual([]);
+    // The front refuses what a pipeline refuses, before anything waits.
+    const wrong = await answer(post(`${base}/api/jobs`, { ...RUN, width: 100 }));
+    expect([wrong.status, wrong.body.error.message]).toEqual([400, expect.stringContaining('multiple of 8')]);
+  });
+
+  test('a request that is sent again is one job, at whichever server', async () => {
+    const [one, two] = [await front(redis.url), await front(redis.url)];
+    await worker(redis.url);
+    await until(async () => (await fetch(`${two.base}/v1/models/tiny`)).status === 200);
+    await until(async () => (await fetch(`${one.base}/v1/models/tiny`)).status === 200);
+    const key = { 'idempotency-key': 'k1' };
+    const answers = await Promise.all(
+      [one, two, one, two].map(({ base }) => answer(post(`${base}/api/jobs`, RUN, key))),
+    );
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 200, 200, 201]);
+    expect(new Set(answers.map(({ body }) => body.id)).size).toBe(1);
+    const other = await answer(post(`${two.base}/api/jobs`, { ...RUN, seed: 4 }, key));
+    expect([other.status, other.body.error.code]).toEqual([409, 'idempotency_conflict']);
+    await isIn(one.base, answers[0]?.body.id, 'done');
+    expect((await answer(fetch(`${one.base}/api/jobs`))).body.jobs).toHaveLength(1);
+  });
+
+  test('any server cancels what waits and what runs, and nothing else', async () => {
+    const busy = await worker(redis.url, { places: 1 });
+    const [one, two] = [await front(redis.url, LIMITS), await front(redis.url, LIMITS)];
+    const running = await handIn(one.base, LONG);
+    await until(async () => (await jobOf(two.base, running.id)).progress !== undefined, 30_000);
+    const waiting = await handIn(one.base, { ...RUN, detach: true });
+    const other = await handIn(one.base, { ...RUN, detach: true, seed: 9 });
+    expect((await jobOf(two.base, other.id)).position).toBe(2);
+    const listening = events(await fetch(`${one.base}/api/jobs/${waiting.id}/events`));
+    const gone = await answer(fetch(`${two.base}/api/jobs/${waiting.id}`, { method: 'DELETE' }));
+    expect(gone.body.state).toBe('cancelled');
+    expect((await listening).map(({ event }) => event)).toEqual(['queued', 'cancelled']);
+    expect((await jobOf(two.base, other.id)).position).toBe(1);
+    const stopped = await answer(fetch(`${two.base}/api/jobs/${running.id}`, { method: 'DELETE' }));
+    expect(stopped.body).toMatchObject({ state: 'cancelled', progress: { calls: 900 } });
+    await isIn(one.base, other.id, 'done');
+    expect(busy.running).toBe(0);
+    expect(await jobOf(one.base, running.id)).toMatchObject({ state: 'cancelled' });
+    expect((await jobOf(one.base, running.id)).images).toBeUndefined();
+  });
+
+  test('a job whose client goes away is cancelled, unless it is detached', async () => {
+    const patience = { ...LIMITS, reconnectSeconds: 1, pollSeconds: 2 };
+    await worker(redis.url);
+    const [one, two] = [await front(redis.url, patience), await front(redis.url, patience)];
+    const stop = new AbortController();
+    const { detach: _, ...short } = LONG;
+    const stream = await fetch(`${one.base}/api/jobs`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'text/event-stream' },
+      body: JSON.stringify(short),
+      signal: stop.signal,
+    });
+    let id = '';
+    for await (const { event, data } of received(stream)) {
+      if (event === 'queued') id = data.id;
+      if (event === 'step') break;
+    }
+    const detached = await handIn(two.base, LONG);
+    const asked = await handIn(two.base, short);
+    // It is asked for at the other server, which keeps it.
+    for (let i = 0; i < 3; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      expect(['queued', 'running']).toContain((await jobOf(one.base, asked.id)).state);
+    }
+    await isIn(two.base, id, 'cancelled');
+    await isIn(two.base, detached.id, 'running');
+    await fetch(`${two.base}/api/jobs/${detached.id}`, { method: 'DELETE' });
+    const left = new AbortController();
+    const call = fetch(`${one.base}/v1/images/generations`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ prompt: 'a', steps: 900, scheduler: 'DDIM', size: '256x256' }),
+      signal: left.signal,
+    }).catch(() => {});
+    await until(async () => (await client.zcard('{deepcache}:running')) > 0, 20_000);
+    left.abort();
+    await call;
+    await until(async () => (await client.keys('*:open:*')).length === 0, 20_000);
+  });
+
+  test('limits hold for all servers together', async () => {
+    const { key, entry } = makeApiKey('ann');
+    const other = makeApiKey('bob');
+    const options = { ...LIMITS, keys: [{ ...entry, maxPending: 2 }, other.entry] };
+    const queue = { maxQueued: 3 };
+    await worker(redis.url, { places: 1 });
+    const [one, two] = [await front(redis.url, options, queue), await front(redis.url, options, queue)];
+    const ann = { authorization: `Bearer ${key}` };
+    const bob = { authorization: `Bearer ${other.key}` };
+    const first = await handIn(one.base, LONG, ann);
+    await until(async () => (await client.zcard('{deepcache}:running')) === 1, 20_000);
+    expect((await answer(post(`${two.base}/api/jobs`, LONG, ann))).status).toBe(201);
+    const third = await answer(post(`${one.base}/api/jobs`, LONG, ann));
+    expect([third.status, third.body.error.message]).toEqual([429, expect.stringContaining('of this key')]);
+    for (const { base } of [one, two])
+      expect((await answer(post(`${base}/api/jobs`, LONG, bob))).status).toBe(201);
+    const full = await answer(post(`${two.base}/api/jobs`, LONG, bob));
+    expect([full.status, full.body.error.code]).toEqual([429, 'ERR_DEEPCACHE_BUSY']);
+    expect(Number(full.headers.get('retry-after'))).toBeGreaterThan(0);
+    // What is somebody else's is not there.
+    const foreign = await answer(fetch(`${two.base}/api/jobs/${first.id}`, { headers: bob }));
+    expect(foreign.status).toBe(404);
+    expect((await answer(fetch(`${two.base}/api/jobs`, { headers: bob }))).body.jobs).toHaveLength(2);
+  });
+
+  test('clients take turns, and higher priorities go first', async () => {
+    const keys = ['ann', 'bob', 'eve'].map((name) => makeApiKey(name));
+    const entries = keys.map(({ entry }, i) => (i === 2 ? { ...entry, priority: 1 } : entry));
+    await worker(redis.url, { places: 1 });
+    const { base } = await front(redis.url, { ...LIMITS, keys: entries });
+    const [ann, bob, eve] = keys.map(({ key }) => ({ authorization: `Bearer ${key}` }));
+    const blocker = await handIn(base, LONG, ann);
+    await until(async () => (await client.zcard('{deepcache}:running')) === 1, 20_000);
+    const jobs: [string, string][] = [];
+    const add = async (name: string, headers = {}, more = {}) =>
+      jobs.push([(await handIn(base, { ...RUN, detach: true, ...more }, headers)).id, name]);
+    for (let i = 0; i < 3; i++) await add('ann', ann);
+    await add('later', bob, { priority: -1 });
+    await add('bob', bob);
+    await add('eve', eve);
+    await fetch(`${base}/api/jobs/${blocker.id}`, {
+      method: 'DELETE',
+      headers: ann as Record<string, string>,
+    });
+    await until(async () => (await client.keys('*:open:*')).length === 0, 30_000);
+    const begun = await Promise.all(
+      jobs.map(
+        async ([id, name]) => [Number(await client.hget(`{deepcache}:job:${id}`, 'started')), name] as const,
+      ),
+    );
+    const order = begun.sort(([a], [b]) => a - b).map(([, name]) => name);
+    expect(order[0]).toBe('eve');
+    expect(order.at(-1)).toBe('later');
+    expect(order.indexOf('bob')).toBeLessThan(order.lastIndexOf('ann'));
+  });
+
+  test('say which models there are, in the shape of each API', async () => {
+    const { base } = await front(redis.url);
+    const ready = await answer(fetch(`${base}/readyz`));
+    expect([ready.status, ready.body.error.code, ready.headers.get('retry-after')]).toEqual([
+      503,
+      'no_worker',
+      '10',
+    ]);
+    const none = await answer(post(`${base}/v1/images/generations`, { prompt: 'a' }));
+    expect([none.status, none.body.error.type]).toEqual([503, 'server_error']);
+    const ui = await answer(post(`${base}/sdapi/v1/txt2img`, { prompt: 'a' }));
+    expect([ui.status, ui.body.error]).toEqual([503, 'no_worker']);
+    await worker(redis.url);
+    await until(async () => (await fetch(`${base}/readyz`)).status === 200);
+    expect((await answer(fetch(`${base}/v1/models`))).body.data).toMatchObject([{ id: 'tiny' }]);
+    expect((await answer(fetch(`${base}/sdapi/v1/sd-models`))).body).toMatchObject([{ model_name: 'tiny' }]);
+    const unknown = await answer(post(`${base}/api/jobs`, { ...RUN, model: 'huge' }));
+    expect([unknown.status, unknown.body.error.code]).toEqual([404, 'model_not_found']);
+    // One that was there is waited for a while, and then it is away, not unknown.
+    await client.hset('{deepcache}:seen', 'tiny', Date.now() - 60_000);
+    await client.zadd('{deepcache}:models', 1, 'old');
+    await client.hset('{deepcache}:seen', 'old', Date.now() - 60_000);
+    await until(
+      async () => (await answer(post(`${base}/api/jobs`, { ...RUN, model: 'old' }))).status === 503,
+    );
+  });
+
+  test('results are kept for a while and within bytes, and nothing is left of what is forgotten', async () => {
+    await worker(redis.url);
+    const { base } = await front(redis.url, { keepSeconds: 1 });
+    const { id } = await handIn(base, { ...RUN, detach: true }, { 'idempotency-key': 'k' });
+    await isIn(base, id, 'done');
+    const { images } = await jobOf(base, id);
+    expect((await fetch(images[0].url)).status).toBe(200);
+    await until(async () => (await fetch(images[0].url)).status === 404);
+    expect((await answer(fetch(`${base}/api/jobs/${id}`))).status).toBe(404);
+    const left = await client.keys('*');
+    expect(left.filter((key) => key.includes(id) || /:(picture|token|once|mine):/.test(key))).toEqual([]);
+    expect(await client.get('{deepcache}:made')).toBe('0');
+    await endAll();
+    await worker(redis.url);
+    const small = await front(redis.url, { keepBytes: 1 });
+    const first = await handIn(small.base, { ...RUN, detach: true });
+    await until(async () => (await fetch(`${small.base}/api/jobs/${first.id}`)).status === 404, 20_000);
+  });
+
+  test('a webhook is told by whichever server is there', async () => {
+    const { createServer } = await import('node:http');
+    const told: unknown[] = [];
+    const hook = createServer((request, reply) => {
+      let text = '';
+      request.on('data', (data) => {
+        text += data;
+      });
+      request.on('end', () => {
+        told.push(JSON.parse(text));
+        reply.end();
+      });
+    }).listen(0, '127.0.0.1');
+    await new Promise((resolve) => hook.once('listening', resolve));
+    const host = `127.0.0.1:${(hook.address() as { port: number }).port}`;
+    try {
+      const options = { ...LIMITS, webhooks: { hosts: [host] } };
+      const one = await front(redis.url, options);
+      const busy = await worker(redis.url);
+      await until(async () => (await fetch(`${one.base}/readyz`)).status === 200);
+      await busy.close();
+      const { id } = await handIn(one.base, { ...RUN, webhook: `http://${host}/told` });
+      await one.server.close();
+      await worker(redis.url);
+      await front(redis.url, options);
+      await until(() => told.length > 0, 20_000);
+      expect(told).toMatchObject([{ type: 'job.done', job: { id, state: 'done' } }]);
+      await until(async () => (await client.zcard('{deepcache}:hooks')) === 0);
+    } finally {
+      hook.close();
+    }
+  });
+});
