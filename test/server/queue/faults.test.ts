@@ -1,9 +1,10 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { answer, post, type Received, received, until } from '../http/serving.js';
+import { describeQueue } from './describe-queue.js';
 import { Link } from './link.js';
 import { endAll, front, worker, workerProcess } from './machines.js';
-import { describeQueue, RedisServer } from './redis-server.js';
+import { RedisServer } from './redis-server.js';
 
 // What goes wrong while jobs run: no accepted job is lost, and none is delivered twice.
 

@@ -11,8 +11,9 @@ import { newName } from '../../../lib/server/queue/results/result-store.js';
 import { readModel } from '../../../lib/server/queue/roster.js';
 import { Store } from '../../../lib/server/queue/store.js';
 import { answer, post, until } from '../http/serving.js';
+import { describeQueue } from './describe-queue.js';
 import { endAll, front, worker } from './machines.js';
-import { describeQueue, RedisServer } from './redis-server.js';
+import { RedisServer } from './redis-server.js';
 
 let redis: RedisServer;
 let client: Redis;

@@ -5,8 +5,9 @@ import { DiffusionPipeline, Image } from '../../../lib/index.js';
 import { makeApiKey } from '../../../lib/server/http/index.js';
 import { FOLDER } from '../../pipelines/tiny.js';
 import { answer, post, type Received, received, until } from '../http/serving.js';
+import { describeQueue } from './describe-queue.js';
 import { endAll, front, worker } from './machines.js';
-import { describeQueue, RedisServer } from './redis-server.js';
+import { RedisServer } from './redis-server.js';
 
 // Servers and workers around a Redis of the test's own; all of them in this process, so that a test can look at both sides.
 
