@@ -96,7 +96,7 @@ test('the web UI’s clients name them in their own ways', async () => {
   const hires = await send({ enable_hr: true, hr_upscaler: 'sharp', hr_scale: 1.5 });
   expect(hires.pixels?.length).toBe(3 * 96 * 96);
   for (const [wrong, words] of [
-    [{ hr_upscaler: '/etc/passwd', enable_hr: true }, 'hiresFix.upscaler names "/etc/passwd"'],
+    [{ hr_upscaler: '/etc/passwd', enable_hr: true }, 'hr_upscaler "/etc/passwd" is not known'],
     [{ prompt: '<lora:../../x:1>' }, 'loras names "../../x"'],
     [{ alwayson_scripts: { controlnet: { args: [{ ...unit, model: '../net' }] } } }, 'controlNets[0] names'],
     [

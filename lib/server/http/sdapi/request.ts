@@ -1,8 +1,9 @@
 import { invalidArgument } from '../../../errors.js';
 import { hiresFixOf } from '../../../hires/fields.js';
 import type { RawImage } from '../../../images/input.js';
+import { show } from '../../../messages.js';
 import { drawSeed } from '../../../pipelines/inputs/seeds.js';
-import { type Context, modelOf } from '../context.js';
+import { type Context, modelOf, namesOf } from '../context.js';
 import type { Wanted } from '../jobs/request.js';
 import type { Limits } from '../limits.js';
 import { checkPicture, pictureOfText } from '../pictures.js';
@@ -23,6 +24,8 @@ export async function wantedOf(
 ): Promise<Wanted & { readonly seeds: readonly number[] }> {
   const { prompt, steps, width, height, eta, cache } = body;
   const override = body.override_settings ?? {};
+  const model = modelOf(context, modelName(override.sd_model_checkpoint ?? undefined) ?? chosen);
+  const upscalers = (namesOf(context, model).upscalers ?? []).map(({ name }) => name);
   const count = (body.batch_size ?? 1) * (body.n_iter ?? 1);
   if (count < 1 || count > limits.images)
     throw invalidArgument(
@@ -47,11 +50,11 @@ export async function wantedOf(
     ...{ promptWeighting: true, longPrompts: true },
     loraSyntax: prompt?.includes('<lora:') ? true : undefined,
     strength: image === undefined ? undefined : (body.denoising_strength ?? DEFAULTS.strength),
-    hiresFix: body.enable_hr ? secondPass(body) : undefined,
+    hiresFix: body.enable_hr ? secondPass(body, upscalers) : undefined,
   };
   const units = controlUnits(body);
   return {
-    model: modelOf(context, modelName(override.sd_model_checkpoint ?? undefined) ?? chosen),
+    model,
     seeds,
     ...(units && { networks: { controlNets: units.controlNets } }),
     options: Object.fromEntries(
@@ -70,17 +73,19 @@ export function modelName(title: string | undefined): string | undefined {
   return title?.replace(/ \[[0-9a-f]+\]$/, '');
 }
 
-function secondPass(body: Body): object {
+/** @param upscalers names of networks that enlarge. */
+function secondPass(body: Body, upscalers: readonly string[]): object {
   const { hr_scale, hr_upscaler, hr_second_pass_steps: steps, denoising_strength } = body;
   const name = hr_upscaler ?? 'Latent';
   const scale = hr_scale ?? DEFAULTS.hrScale;
-  // What is no way to enlarge latents is the name of a network; which of them there are is looked at later.
-  const latent = hiresFixOf({ 'Hires upscale': '2', 'Hires upscaler': name }) ?? { upscaler: name };
+  const latent = hiresFixOf({ 'Hires upscale': '2', 'Hires upscaler': name });
+  if (!latent && !upscalers.includes(name))
+    throw invalidArgument('hr_upscaler', `${show(name)} is not known`);
   return {
     ...{ scale, strength: denoising_strength ?? DEFAULTS.hrStrength },
     ...(steps && steps > 0 && { steps }),
-    upscaler: latent.upscaler,
-    ...(latent.antialias && { antialias: true }),
+    upscaler: latent?.upscaler ?? name,
+    ...(latent?.antialias && { antialias: true }),
   };
 }
 
