@@ -88,6 +88,7 @@ export {
   StableDiffusionXLPAGPipeline,
 } from './pipelines/families/pag.js';
 export { StableDiffusionInstructPix2PixPipeline } from './pipelines/families/pix2pix.js';
+export { StableDiffusionSAGPipeline } from './pipelines/families/sag.js';
 export {
   StableDiffusionImg2ImgPipeline,
   StableDiffusionImg2ImgPipeline as Img2Img,

@@ -46,6 +46,46 @@ describe('runTable', () => {
     expect([...x]).toEqual([-70]);
   });
 
+  test('a program that degrades computes the last output behind the others, on what these promise', () => {
+    const row = {
+      inputScale: 0.5,
+      signal: 2,
+      x0: { x: 3, m: -1 },
+      guidance: { scale: 4, third: -2, rescale: 0 },
+      assign: copy('m'),
+    };
+    for (const [outputs, guidance, others, expected] of [
+      // u + 4 (c - u) - 2 (d - u)
+      [3, row.guidance, [10, 11], 10 + 4 * (11 - 10) - 2 * (7 - 10)],
+      // u - 2 (d - u)
+      [2, { scale: -2, rescale: 0 }, [10], 10 - 2 * (7 - 10)],
+    ] as const) {
+      const calls: unknown[] = [];
+      const x = runTable(table({ ...row, guidance }, [{ kind: 'full', degrades: true }]), {
+        x: Float64Array.of(4),
+        outputs,
+        // Of the clean 3 * 4 - 10 a half is seen.
+        degrade: (clean, index) => {
+          expect([...clean, index]).toEqual([2, 0]);
+          return [1];
+        },
+        model: ({ input, halves, degraded = false }) => {
+          calls.push([...input, halves, degraded]);
+          return degraded ? [7] : others;
+        },
+      });
+      const first = outputs === 3 ? 'both' : 'unconditional';
+      expect(calls).toEqual([
+        [2, first, false],
+        [0.5 * (4 + 2 * (1 - 2)), 'unconditional', true],
+      ]);
+      expect([...x]).toEqual([expected]);
+    }
+    const alone = table({ ...row, guidance: { scale: 1, rescale: 0 } }, [{ kind: 'full', degrades: true }]);
+    const run = () => runTable(alone, { x: Float64Array.of(4), outputs: 2, model: () => [1] });
+    expect(run).toThrow('what is left of clean latents must have 1 values, got none');
+  });
+
   test('leaves the input alone and scales what the model sees', () => {
     const start = Float32Array.of(2, 4);
     const seen: number[] = [];
@@ -289,6 +329,24 @@ describe('attachPrograms', () => {
   const guidance = { scale: 7.5, rescale: 0 };
   const full = { kind: 'full' } as const;
   const retrieve = { kind: 'retrieve', branch: 3 } as const;
+
+  test('programs degrade where the guidance says so and all outputs are computed', () => {
+    const own = { ...guidance, third: -1 };
+    const degrades = { ...own, degrades: true } as const;
+    const one = { ...retrieve, halves: 'conditional' } as const;
+    const two = { ...retrieve, halves: 'both' } as const;
+    const adaptive = { kind: 'adaptive', threshold: 1, maxSkips: 1, instead: retrieve } as const;
+    const made = attachPrograms(
+      new Array(5).fill(row),
+      [full, retrieve, adaptive, one, two],
+      new Array(5).fill(degrades),
+    );
+    expect(made.programs).toEqual([{ ...full, degrades: true }, { ...retrieve, degrades: true }, one, two]);
+    expect(made.rows.map((r) => r.program)).toEqual([0, 1, 0, 2, 3]);
+    expect(made.rows[2]?.skip?.program).toBe(1);
+    // An output that is not computed counts as the one that it is compared with.
+    expect(made.rows.map((r) => r.guidance)).toEqual([own, own, own, undefined, guidance]);
+  });
 
   test('lists programs where they are used, once', () => {
     expect(attachPrograms([row, row], [full, full]).programs).toEqual([full]);

@@ -4,11 +4,14 @@ import { at } from '../schedulers/guide.js';
 import type { Guidance, Halves, PerSample, Program, StepRow, StepTable } from '../schedulers/table.js';
 import type { FullCall, PlacedCall, RetrieveCall } from './policy.js';
 
+/** Guidance, and whether the last output is one of degraded latents. */
+type OwnGuidance = Guidance & { readonly degrades?: true };
+
 const CONDITIONAL = 'conditional' as const;
 
 /** A row's guidance, and which outputs its program computes where these are not all; a single one needs no guidance. */
 export type CallGuidance =
-  | (Guidance & { readonly halves?: 'both' })
+  | (Guidance & { readonly halves?: 'both'; readonly degrades?: true })
   | { readonly halves: 'conditional' | 'unconditional' };
 
 /**
@@ -28,10 +31,10 @@ export function attachPrograms(
   const made = rows.map((row, i) => {
     const call = calls[i] as PlacedCall;
     if (!Array.isArray(guidance)) return { ...row, ...programs.attach(call, guidance as Guidance) };
-    const { halves, ...own }: Partial<Guidance> & { halves?: Halves } = guidance[i] ?? {
+    const { halves, ...own }: Partial<OwnGuidance> & { halves?: Halves } = guidance[i] ?? {
       halves: CONDITIONAL,
     };
-    const given = own.scale === undefined ? undefined : (own as Guidance);
+    const given = own.scale === undefined ? undefined : (own as OwnGuidance);
     return { ...row, ...programs.attach(halves ? limited(call, halves) : call, given) };
   });
   return { programs: programs.list, rows: made };
@@ -45,11 +48,13 @@ function limited<Call extends PlacedCall>(call: Call, halves: Halves): Call {
 }
 
 /** The guidance of a call, for the outputs that it computes. */
-function guidanceOf({ halves = 'all' }: FullCall | RetrieveCall, guidance: Guidance | undefined) {
-  if (!guidance || halves === 'conditional' || halves === 'unconditional') return {};
+function guidanceOf({ halves = 'all' }: FullCall | RetrieveCall, given: OwnGuidance | undefined) {
+  if (!given || halves === 'conditional' || halves === 'unconditional') return {};
+  const { degrades, ...guidance } = given;
   const { third, ...ofBoth } = guidance;
   if (halves === 'all' || third === undefined) return { guidance };
-  // What is not computed counts as the second output.
+  // What is not computed counts as the second output, or where latents are degraded as the first one.
+  if (degrades) return { guidance: ofBoth };
   return { guidance: { ...ofBoth, scale: plus(guidance.scale, third) } };
 }
 
@@ -59,10 +64,10 @@ function plus(a: PerSample, b: PerSample): PerSample {
 }
 
 class Programs {
-  readonly list: Program[] = [{ kind: 'full' }];
+  readonly list: Program[] = [];
   #full = false;
 
-  attach(call: PlacedCall, guidance: Guidance | undefined): Partial<StepRow> {
+  attach(call: PlacedCall, guidance: OwnGuidance | undefined): Partial<StepRow> {
     switch (call.kind) {
       case 'predict':
         return { predict: call.terms };
@@ -75,35 +80,41 @@ class Programs {
         const skip = { threshold, maxSkips };
         return instead.kind === 'predict'
           ? { program, ...rest, predict: instead.terms, skip }
-          : { program, ...rest, skip: { ...skip, program: this.#place(instead) } };
+          : { program, ...rest, skip: { ...skip, program: this.#place(instead, guidance) } };
       }
       default:
         return this.#run(call, guidance);
     }
   }
 
-  #run(call: FullCall | RetrieveCall, guidance: Guidance | undefined) {
-    const program = this.#place(call);
+  #run(call: FullCall | RetrieveCall, guidance: OwnGuidance | undefined) {
+    const program = this.#place(call, guidance);
     const gamma = call.kind === 'retrieve' ? call.gamma : undefined;
     return { program, ...(gamma && { featureGamma: gamma }), ...guidanceOf(call, guidance) };
   }
 
   /** The call's place among the programs, which are listed where they are used. */
-  #place(call: FullCall | Omit<RetrieveCall, 'gamma' | 'damping'>): number {
+  #place(
+    call: FullCall | Omit<RetrieveCall, 'gamma' | 'damping'>,
+    guidance: OwnGuidance | undefined,
+  ): number {
+    const degrades = guidance?.degrades && (call.halves ?? 'all') === 'all' ? true : undefined;
     if (call.kind === 'full') this.#full = true;
     else if (!this.#full)
       throw invalidArgument('calls', 'must begin in full: there is no cached feature yet');
-    const same = ({ kind, branch, halves, cross, self }: Program) =>
+    const same = ({ kind, branch, halves, cross, self, degrades: own }: Program) =>
       kind === call.kind &&
       branch === (call.kind === 'retrieve' ? call.branch : undefined) &&
       halves === call.halves &&
       cross === call.cross &&
-      self === call.self;
+      self === call.self &&
+      own === degrades;
     const found = this.list.findIndex(same);
     if (found >= 0) return found;
     const { kind, halves, cross, self } = call;
     const branch = call.kind === 'retrieve' ? { branch: call.branch } : {};
     const attention = { ...(cross && { cross }), ...(self && { self }) };
-    return this.list.push({ kind, ...branch, ...(halves && { halves }), ...attention }) - 1;
+    const own = { ...(halves && { halves }), ...attention, ...(degrades && { degrades }) };
+    return this.list.push({ kind, ...branch, ...own }) - 1;
   }
 }

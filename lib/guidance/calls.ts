@@ -5,9 +5,10 @@ import type { CompiledRow } from '../schedulers/compiled.js';
 import type { Guidance, PerSample } from '../schedulers/table.js';
 import { freeSlot, type GuiderName, type GuiderOptions, guide } from './guiders.js';
 import { type PerturbedOptions, perturbs, withPerturbed } from './perturbed.js';
+import { degrades, type SelfAttentionOptions, withDegraded } from './self-attention.js';
 
 /** What a run says of its guidance. */
-export interface GuidanceOptions extends PerturbedOptions {
+export interface GuidanceOptions extends PerturbedOptions, SelfAttentionOptions {
   readonly guided: boolean;
   readonly guidance: PerSample;
   readonly guidanceRescale: number;
@@ -33,9 +34,8 @@ export function guidanceOfCalls(
   const last = lastGuided(options, calls);
   if (!options.guided) {
     requireNothing(options, last?.option);
-    return perturbs(options)
-      ? timesteps.map((timestep) => withPerturbed(options, timestep, undefined))
-      : undefined;
+    const added = addedTo(options);
+    return added && timesteps.map((timestep) => added(timestep, undefined));
   }
   const { guidanceSchedule: schedule, guidance, guidanceRescale: rescale, guidanceThird: third } = options;
   if (schedule && schedule.length !== calls) {
@@ -45,12 +45,23 @@ export function guidanceOfCalls(
     );
   }
   const guided = guiderOf(options);
+  const added = addedTo(options);
   return timesteps.map((timestep, call) => {
     const own = last && call > last.call ? undefined : guided(schedule?.[call] ?? guidance, call, calls);
     if (!own) return { halves: 'conditional' };
     const whole = { ...own, rescale, ...(third !== undefined && { third }) };
-    return perturbs(options) ? withPerturbed(options, timestep, whole) : whole;
+    return added ? added(timestep, whole) : whole;
   });
+}
+
+/** What adds an output of its own to the guidance of a call. */
+function addedTo(options: GuidanceOptions) {
+  if (degrades(options)) {
+    if (perturbs(options)) throw invalidArgument('sagScale', 'does not go together with pagScale');
+    return (_: number, guidance: Guidance | undefined) => withDegraded(options, guidance);
+  }
+  if (!perturbs(options)) return undefined;
+  return (timestep: number, guidance: Guidance | undefined) => withPerturbed(options, timestep, guidance);
 }
 
 function lastGuided({ cutoffStepIndex: index, cutoffStepRatio: ratio }: GuidanceOptions, calls: number) {

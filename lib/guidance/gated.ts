@@ -4,6 +4,7 @@ import type { CallGuidance } from '../deepcache/programs.js';
 import { DeepCacheError, invalidArgument } from '../errors.js';
 import type { GuidanceOptions } from './calls.js';
 import { perturbs } from './perturbed.js';
+import { degrades } from './self-attention.js';
 
 /**
  * Refuses a gate (T-GATE) where there is no cross attention of pictures.
@@ -32,9 +33,11 @@ export function requireGuided(
   const names = ['cutoffStepIndex', 'cutoffStepRatio'] as const;
   const other = perturbs(options)
     ? 'pagScale'
-    : options.guidanceThird !== undefined
-      ? 'imageGuidanceScale'
-      : names.find((name) => options[name] !== undefined);
+    : degrades(options)
+      ? 'sagScale'
+      : options.guidanceThird !== undefined
+        ? 'imageGuidanceScale'
+        : names.find((name) => options[name] !== undefined);
   if (other) throw invalidArgument('cache.gateStep', `does not go together with ${other}`);
   const single = guidance?.findIndex(
     (own, i) => own.halves === 'conditional' && (calls[i] as { halves?: string }).halves === undefined,

@@ -3,10 +3,7 @@ import { invalidArgument } from '../errors.js';
 import { crossAttentions } from '../ip-adapter/read.js';
 import { show } from '../messages.js';
 import type { UNetModel } from '../models/unet.js';
-import type { DenoiseRequest } from '../native/types.js';
 import type { Guidance, PerSample } from '../schedulers/table.js';
-import { inSlices } from '../slices.js';
-import { joined } from '../tensor.js';
 
 // Perturbed-attention guidance (Ahn et al. 2024): a third output of the U-Net, whose self attention in some layers is
 // the identity, is what pictures are moved away from.
@@ -90,41 +87,4 @@ export function perturbedLayers(
     for (const place of places) found.add(place);
   }
   return [...found].sort((a, b) => a - b);
-}
-
-/** Inputs of which each output has its own rows. */
-const OF_OUTPUTS = [
-  'context',
-  'textEmbeds',
-  'timeIds',
-  'timestepCond',
-  'classLabels',
-  'imageEmbeds',
-  'constant',
-] as const;
-
-/**
- * What the loop gets, with rows for one more output, which are those of the last one.
- *
- * @param outputs without it.
- */
-export async function addPerturbed<Inputs extends Partial<DenoiseRequest>>(
-  inputs: Inputs,
-  outputs: number,
-  signal: AbortSignal | undefined,
-): Promise<Inputs> {
-  const more = (values: Float32Array) =>
-    inSlices(joined([values, values.subarray((values.length / outputs) * (outputs - 1))]), signal);
-  const out: { [name: string]: unknown } = { ...inputs };
-  for (const name of OF_OUTPUTS) {
-    const values = inputs[name];
-    if (values) out[name] = await more(values as Float32Array);
-  }
-  const { imagePrompts } = inputs;
-  if (imagePrompts) {
-    out.imagePrompts = await Promise.all(
-      imagePrompts.map(async (prompt) => ({ ...prompt, tokens: await more(prompt.tokens) })),
-    );
-  }
-  return out as Inputs;
 }

@@ -58,6 +58,7 @@ export class Session {
           : `runs with ${foreign[0]?.[0]}`;
       throw unsupported(what);
     }
+    if (plan.table.programs.some(({ degrades }) => degrades)) throw unsupported('self-attention guidance');
     const free = freeSlots(plan.table.rows).at(-1);
     if (free === undefined) throw unsupported('samplers that need all memory of a step');
     this.#free = free;

@@ -166,8 +166,15 @@ export class UNetModel {
   protected size(options: SizeOptions): UnetSize {
     const { batch = 1, height = this.sampleHeight, width = this.sampleWidth } = options;
     const { contextLength = 77, frames = 1, imageTokens = [], blockFeatures = 0, freeU = false } = options;
-    const { cross, self } = options;
-    const beside = { imageTokens, blockFeatures, freeU, ...(cross && { cross }), ...(self && { self }) };
+    const { cross, self, degradedOutputs } = options;
+    const beside = {
+      imageTokens,
+      blockFeatures,
+      freeU,
+      ...(degradedOutputs !== undefined && { degradedOutputs }),
+      ...(cross && { cross }),
+      ...(self && { self }),
+    };
     return { batch, height, width, contextLength, frames, ...beside, device: this.native.device };
   }
 

@@ -2,7 +2,7 @@ import type { DeepCacheErrorCode } from '../errors.js';
 import type { FreeU } from '../guidance/free-u.js';
 import type { AttentionUse, HistorySlot, StepTable } from '../schedulers/table.js';
 import type { AdaptedWeight, AdapterTerm } from './adapter-terms.js';
-import type { FreeURequest } from './free-u-request.js';
+import type { FreeURequest, MaskedBlurRequest } from './op-requests.js';
 import type { NativeSafetensorsFile } from './safetensors-file.js';
 
 /** @internal What native/addon exports. Arrays are NCHW fp32 unless said otherwise. */
@@ -65,6 +65,8 @@ export interface NativeAddon {
   adaptedTensor(tensor: TensorSource, terms: readonly AdapterTerm[]): Job<Float32Array>;
   /** What FreeU makes of an up layer's inputs, on tensors alone: x ++ skip. */
   freeU(backend: NativeBackend, request: FreeURequest): Job<Float32Array>;
+  /** What self-attention guidance makes of latents, on tensors alone. */
+  maskedBlur(backend: NativeBackend, request: MaskedBlurRequest): Job<Float32Array>;
   /** Values of native/runtime/synth.h's generator. */
   synthesize(name: string, shape: readonly number[]): Float32Array;
   /** Writes a file of synthetic weights. */
@@ -175,6 +177,8 @@ export interface UnetSize {
   readonly frameWindows?: FrameWindows;
   /** Whether FreeU is on. Default false. */
   readonly freeU?: boolean;
+  /** Of so many outputs of each image the last one is computed behind the others; see Program. Default: all at once. */
+  readonly degradedOutputs?: number | undefined;
   /** What the call does about outputs of attention; see Program. */
   readonly cross?: AttentionUse | undefined;
   readonly self?: AttentionUse | undefined;

@@ -1,4 +1,5 @@
 import { invalidArgument } from '../errors.js';
+import { estimateX0 } from './clean-latents.js';
 import { at, type FloatArray, guide } from './guide.js';
 import type { Halves, PerSample, Program, Slot, StepRow, StepTable, Term } from './table.js';
 
@@ -14,6 +15,8 @@ export interface ModelCall<A> {
   halves: Halves;
   /** Index of the row. */
   row: number;
+  /** The input is degraded: what the model returns is the last output alone, which has the first one's conditions. */
+  degraded?: boolean;
 }
 
 /** The state after a row, for tests and previews. The arrays are the interpreter's own: copy what you keep. */
@@ -50,6 +53,11 @@ export interface RunTableOptions<A extends FloatArray> {
   noise0?: ArrayLike<number>;
   /** 1 where the picture is repainted, 0 where it stays. */
   mask?: ArrayLike<number>;
+  /**
+   * For programs that degrade: clean latents of x's length, estimated, to what is to be seen of them. `signal` times the
+   * difference is added to x.
+   */
+  degrade?: (clean: A, row: number) => ArrayLike<number>;
   /** Called after every row. */
   onRow?: (state: RowState<A>) => void;
 }
@@ -124,9 +132,11 @@ function* interpret<A extends FloatArray>(
     } else {
       const program = table.programs[choice.program] as Program;
       const halves = returnedHalves(row, program, options.outputs);
-      const output = yield { input, timestep, program, halves, row: index };
       const outputs = { all: 3, both: 2, conditional: 1, unconditional: 1 }[halves];
-      requireLength('the model output', output, outputs * size);
+      const call = { input, timestep, program, halves, row: index };
+      const output = program.degrades
+        ? yield* degradedCall(call, row, x, outputs, options)
+        : requireLength('the model output', yield call, outputs * size);
       const average = row.guidance?.rule?.average;
       if (outputs > 1 && row.guidance) guide(m, output, row.guidance, per, average && slot(average));
       else m.set(output);
@@ -138,6 +148,33 @@ function* interpret<A extends FloatArray>(
     options.onRow?.({ row: index, x: slot('x'), x0: slot('x0'), m, input, ...choice });
   }
   return slot('x');
+}
+
+/** Both passes of a program that degrades: all outputs. */
+function* degradedCall<A extends FloatArray>(
+  call: ModelCall<A>,
+  row: StepRow,
+  x: A,
+  outputs: number,
+  { batch = 1, degrade }: RunTableOptions<A>,
+): Generator<ModelCall<A>, ArrayLike<number>, ArrayLike<number>> {
+  const size = x.length;
+  const sample = (i: number) => Math.floor((i * batch) / size);
+  if (outputs < 2) throw invalidArgument('table', `row ${call.row} degrades the only output`);
+  const halves = outputs === 3 ? 'both' : 'unconditional';
+  const others = requireLength('the model output', yield { ...call, halves }, (outputs - 1) * size);
+  const clean = x.slice() as A;
+  for (let i = 0; i < size; i++) {
+    clean[i] = at(row.x0.x, sample(i)) * (x[i] as number) + at(row.x0.m, sample(i)) * (others[i] as number);
+  }
+  const seen = requireLength('what is left of clean latents', degrade?.(clean, call.row), size);
+  const input = x.slice() as A;
+  for (let i = 0; i < size; i++) {
+    const change = at(row.signal ?? 0, sample(i)) * ((seen[i] as number) - (clean[i] as number));
+    input[i] = at(row.inputScale, sample(i)) * ((x[i] as number) + change);
+  }
+  const last = yield { ...call, input, halves: 'unconditional', degraded: true };
+  return [...Array.from(others), ...Array.from(requireLength('the model output', last, size))];
 }
 
 /** What each row runs. */
@@ -208,34 +245,6 @@ function requireLength(
 ): ArrayLike<number> {
   if (values?.length === length) return values;
   throw invalidArgument(name, `must have ${length} values, got ${values?.length ?? 'none'}`);
-}
-
-function estimateX0(x0: FloatArray, x: FloatArray, m: FloatArray, stage: StepRow['x0'], per: number): void {
-  for (let start = 0; start < x.length; start += per) {
-    const p = at(stage.x, start / per);
-    const q = at(stage.m, start / per);
-    for (let i = start; i < start + per; i++) x0[i] = p * (x[i] as number) + q * (m[i] as number);
-    const sample = x0.subarray(start, start + per);
-    if (stage.threshold) {
-      const { ratio, max } = stage.threshold;
-      const limit = Math.min(Math.max(quantile(sample.map(Math.abs), ratio), 1), max);
-      clamp(sample, limit);
-      for (let i = 0; i < per; i++) sample[i] = (sample[i] as number) / limit;
-    } else if (stage.clamp !== undefined) {
-      clamp(sample, stage.clamp);
-    }
-  }
-}
-
-function clamp(values: FloatArray, limit: number): void {
-  for (let i = 0; i < values.length; i++) values[i] = Math.min(Math.max(values[i] as number, -limit), limit);
-}
-
-function quantile(values: FloatArray, ratio: number): number {
-  values.sort();
-  const rank = ratio * (values.length - 1);
-  const below = values[Math.floor(rank)] as number;
-  return below + (rank - Math.floor(rank)) * ((values[Math.ceil(rank)] as number) - below);
 }
 
 function loadNoise(

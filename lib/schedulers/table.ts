@@ -36,6 +36,8 @@ export interface Assignment {
  *
  * 1. The U-Net of `program` runs on `inputScale * x` at `timestep`; a retrieve step with the feature that the last full
  *    call left plus `featureGamma` times what that is more than the feature of the full call before.
+ *    A program that `degrades` computes the last of a sample's outputs behind the others: on inputScale * x whose clean
+ *    latents, as the first output has them, are blurred where pixels got much attention (see {@link Program}).
  * 2. `m` becomes the guided output (see {@link Guidance}). Without guidance it becomes the output for the positive
  *    prompt, or the only one that the program computes. A row with `predict` runs no U-Net: `m` becomes the sum of
  *    its terms, which read what the rows before left, `m` included. See {@link Skip} for rows that may do either.
@@ -61,6 +63,8 @@ export interface StepRow {
   inputScale: PerSample;
   /** Of retrieve steps: how far the change of their feature goes on. Default 0, which is DeepCache. */
   featureGamma?: PerSample;
+  /** Of programs that degrade: the share of the clean latents in x. */
+  signal?: PerSample;
   /** Default: none. */
   guidance?: Guidance;
   /** What the row takes for the clean latents: p * x + q * m, then clipped. */
@@ -164,6 +168,13 @@ export interface Program {
   cross?: AttentionUse;
   /** Of self attention; by default it is computed. */
   self?: AttentionUse;
+  /**
+   * Computes the last output on degraded latents (self-attention guidance, Hong et al. 2023). A pass of the others comes
+   * first; e = x0.x * x + x0.m * (the first output) is its estimate of the clean latents. Where the pixels of the mid
+   * block got more attention than the mean in the last full pass, e is blurred: the model is given
+   * inputScale * (x + signal * (blurred e - e)). `halves` is 'all'; a retrieve step comes behind a full one that degrades.
+   */
+  degrades?: boolean;
 }
 
 /**

@@ -33,6 +33,7 @@ const READERS: Readonly<Record<string, Reader>> = {
   'PAG scale': number('pagScale'),
   'PAG adaptive scale': number('pagAdaptiveScale'),
   'PAG layers': texts('pagAppliedLayers'),
+  'SAG scale': number('sagScale'),
   FreeU: json('freeU'),
   Seed: (text, name) => {
     if (!/^-?\d{1,20}$/.test(text)) throw notA(name, 'a whole number', text);

@@ -11,6 +11,7 @@
 #include "generator.h"
 #include "image_encoder.h"
 #include "ip_adapter.h"
+#include "masked_blur.h"
 #include "memory.h"
 #include "plan_info.h"
 #include "safetensors_file.h"
@@ -71,6 +72,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add<match_tensors>(exports, "matchTensors");
   add<adapted_tensor>(exports, "adaptedTensor");
   add<free_u>(exports, "freeU");
+  add<masked_blur>(exports, "maskedBlur");
   add<synthesize>(exports, "synthesize");
   add<write_synthetic_file>(exports, "writeSynthetic");
   return exports;

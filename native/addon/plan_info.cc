@@ -1,5 +1,6 @@
 #include "plan_info.h"
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -16,6 +17,7 @@
 #include "models/bounds.h"
 #include "models/controlnet.h"
 #include "models/model.h"
+#include "models/unet_degraded.h"
 #include "models/weight_plans.h"
 #include "runtime/backend.h"
 #include "table.h"
@@ -117,6 +119,12 @@ struct SegmentCost {
     return out;
   }
 
+  void operator+=(const SegmentCost& other) {
+    macs += other.macs;
+    executed += other.executed;
+    ops += other.ops;
+  }
+
   Macs macs;
   double executed;
   int ops;
@@ -136,9 +144,36 @@ struct PlanCost {
     return out;
   }
 
+  // A run whose last output is computed behind the others: passes of these and of that one, and
+  // what is done between them. What lies beside them has room for all.
+  PlanCost& behind(const PlanCost& before, const PlanCost& between, const PlanCost& all) {
+    cost += before.cost;
+    cost += between.cost;
+    arena_bytes = std::max(arena_bytes, before.arena_bytes);
+    external_bytes = all.external_bytes + between.external_bytes;
+    return *this;
+  }
+
   SegmentCost cost;
   size_t arena_bytes, external_bytes;
 };
+
+// The whole pass of a U-Net, or both passes where the last of `degraded` outputs is computed on its
+// own (0: none is).
+PlanCost cost_of_pass(const UnetConfig& config, UnetShape shape, int degraded,
+                      const DeviceSizes& sizes) {
+  const auto cost = [&](int outputs, bool tells_mass) {
+    UnetShape some = shape;
+    if (degraded) some.batch = shape.batch / degraded * outputs;
+    some.outputs = outputs;
+    some.extras.attention_mass = tells_mass;
+    return PlanCost(deepcache::plan_unet(config, some, {}), sizes);
+  };
+  if (!degraded) return cost(shape.outputs, false);
+  shape.outputs = degraded;
+  const PlanCost between(plan_degraded(config, shape), sizes);
+  return cost(1, false).behind(cost(degraded - 1, true), between, cost(degraded, true));
+}
 
 // What a retrieve step of a branch costs, and what it keeps.
 struct BranchCost {
@@ -203,6 +238,13 @@ Napi::Value plan_unet(const Napi::CallbackInfo& info) {
       shape.extras.free_u = free_u.boolean();
     shape.extras.attention = {parse_attention_use(size["cross"]),
                               parse_attention_use(size["self"])};
+    int degraded = 0;
+    if (const Argument outputs = size["degradedOutputs"]; outputs.given()) {
+      degraded = int(outputs.integer(2, kMaxOutputs));
+      if (shape.batch % degraded)
+        outputs.fail("a divisor of the batch (" + std::to_string(shape.batch) + ")",
+                     std::to_string(degraded));
+    }
     if (const Argument frames = size["frames"]; frames.given()) {
       shape.frames = int(frames.integer(1, kMaxBatch));
       if (shape.batch % shape.frames)
@@ -218,7 +260,8 @@ Napi::Value plan_unet(const Napi::CallbackInfo& info) {
       const DeviceSizes sizes = sizes_on(place);
       const Plan plan =
           config.control ? plan_controlnet(config, shape) : deepcache::plan_unet(config, shape, {});
-      const PlanCost full(plan, sizes);
+      const PlanCost full =
+          config.control ? PlanCost(plan, sizes) : cost_of_pass(config, shape, degraded, sizes);
       check_cancelled(context.cancel_flag());  // plans take milliseconds each
       const WeightCost weights(weight_plans(config), sizes);
       std::vector<BranchCost> branches;

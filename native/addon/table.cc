@@ -68,6 +68,8 @@ class TableParser {
     if (const Argument networks = program["networks"]; networks.given())
       for (const int network : networks.integers(32, 0, 31)) key.networks |= 1u << network;
     key.attention = {parse_attention_use(program["cross"]), parse_attention_use(program["self"])};
+    if (const Argument degrades = program["degrades"]; degrades.given())
+      key.degrades = degrades.boolean();
     return key;
   }
 
@@ -94,6 +96,10 @@ class TableParser {
     if (const Argument gamma = in["featureGamma"]; gamma.given()) {
       row.forecasts = true;
       row.feature_gamma = coefficient(gamma);
+    }
+    if (const Argument signal = in["signal"]; signal.given()) {
+      row.has_signal = true;
+      row.signal = coefficient(signal);
     }
     if (const Argument guidance = in["guidance"]; guidance.given()) {
       row.guided = true;

@@ -70,7 +70,8 @@ Factors factors_of(const GuidanceRule& rule, double scale, const Products& of) {
   }
 }
 
-void combine(const GuidanceRule& rule, double scale, const GuidedOutputs& in, float* m) {
+void combine(const GuidanceRule& rule, double scale, double by_third, const GuidedOutputs& in,
+             float* m) {
   float* const average = rule.has_momentum ? in.average : nullptr;
   const auto difference = [&](size_t i) {
     return average ? double(average[i]) : double(in.conditional[i]) - double(in.first[i]);
@@ -87,9 +88,11 @@ void combine(const GuidanceRule& rule, double scale, const GuidedOutputs& in, fl
     of.dc += d * c;
   }
   const Factors by = factors_of(rule, scale, of);
-  for (size_t i = 0; i < in.count; i++)
-    m[i] =
-        float(by.u * double(in.first[i]) + by.c * double(in.conditional[i]) + by.d * difference(i));
+  for (size_t i = 0; i < in.count; i++) {
+    const double u = double(in.first[i]);
+    const double added = in.third ? by_third * (double(in.third[i]) - u) : 0;
+    m[i] = float(by.u * u + by.c * double(in.conditional[i]) + by.d * difference(i) + added);
+  }
 }
 
 }  // namespace
@@ -99,7 +102,7 @@ void guide(const StepTable& table, const StepRow& row, int sample, const GuidedO
   const double scale = double(table.value(row.guidance_scale, sample));
   const double by_third = in.third ? double(table.value(row.guidance_third, sample)) : 0;
   if (row.rule.kind != GuidanceRule::Kind::linear) {
-    combine(row.rule, scale, in, m);
+    combine(row.rule, scale, by_third, in, m);
   } else {
     for (size_t i = 0; i < in.count; i++) {
       const double from = double(in.first[i]);

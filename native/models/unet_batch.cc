@@ -140,8 +140,10 @@ std::vector<UnetBatch::Group> UnetBatch::groups_of(const std::vector<UnetSlot*>&
       }
       const Kinship kin = kinship(key, slot->session().shape());
       const auto found = open.find(kin);
-      // Perturbed samples are those of one output, and what is kept of attention is a run's own.
-      const bool joins = found != open.end() && slot->session().shape().extras.perturbed.empty() &&
+      // Perturbed samples are those of one output, what is kept of attention is a run's own, and
+      // degraded ones are computed behind the others of their row.
+      const UnetExtras& extras = slot->session().shape().extras;
+      const bool joins = found != open.end() && extras.perturbed.empty() && !extras.degrades &&
                          !key.attention && groups[found->second].samples() + row.samples() <= most_;
       if (joins) {
         groups[found->second].rows.push_back(row);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "attention_block.h"
+#include "unet_degraded.h"
 
 namespace deepcache {
 namespace {
@@ -273,6 +274,8 @@ Tensor UnetBlocks::self_attention(Tensor x, const UnetTransformerBlock& block, i
   if (block.self_context >= 0) return cross_attention(h, self, block.self_context, heads);
   const Tensor qkv = record_.linears(h, {self + ".to_q", self + ".to_k", self + ".to_v"},
                                      {channels, channels, channels}, false);
+  if (shape_.extras.attention_mass && block.context == mid_self_attention(layout_).context)
+    leave_attention_mass(qkv, heads);
   return record_.attention(qkv, 0, qkv, channels, qkv, 2 * channels, heads, channels / heads,
                            self_sequences(block, x.shape));
 }

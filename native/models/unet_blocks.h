@@ -57,6 +57,8 @@ class UnetBlocks {
   // unet_kept.cc: x and what an attention makes of it, whose last layer is `to_out`.
   Tensor add_attention(Tensor x, AttentionUse use, Port kept, const std::string& to_out,
                        const std::function<Tensor()>& attend);
+  // unet_degraded.cc
+  void leave_attention_mass(Tensor qkv, int heads);
   Tensor context_of(int context, int channels);
   Tensor scales();
   Tensor add_scaled(Tensor x, Port port, Type type, int scale);

@@ -44,7 +44,7 @@ std::vector<ControlMember> members_of(const UnetControl& control, int outputs) {
 
 UnetSession::UnetSession(UnetSession& host, const ControlMember& member)
     : unet_(*member.network), shape_(host.shape_), steps_(host.steps_) {
-  shape_.extras = {};
+  shape_.extras = {.degrades = host.shape_.extras.degrades};
   if (member.conditional_only) {
     shape_.outputs--;
     shape_.batch = host.shape_.batch / host.shape_.outputs * shape_.outputs;
@@ -97,16 +97,16 @@ void UnetSession::condition_network(size_t place, UnetConditions conditions,
   network.condition(conditions, times, {}, cancel, nullptr);
 }
 
-void UnetSession::append_network(Segments& out, size_t place, const ProgramKey& key) {
+void UnetSession::append_network(Segments& out, size_t place, const ProgramKey& key,
+                                 OutputRange outputs) {
   UnetSession& network = *networks_[place];
-  OutputRange outputs = outputs_of(key.halves, shape_.outputs);
   if (members_[place].conditional_only) {
     const int first = std::max(outputs.first, 1);
     outputs = {first - 1, outputs.end() - first};
     if (outputs.count < 1) return;
   }
   const PassKey pass{outputs.count, 0};
-  Program* const program = network.program(pass, key.halves, outputs).get();
+  Program* const program = network.program(pass, outputs).get();
   const Plan& plan = network.passes_.at(pass).plan;
   const OpRanges ranges = key.kind == ProgramKey::Kind::full
                               ? OpRanges{plan.all()}

@@ -26,8 +26,14 @@ struct UnetExtras {
   std::vector<int> perturbed = {};
   // Whether retrieve steps forecast their feature from what the last two full passes left.
   bool forecasts = false;
+  // Whether the last of a sample's outputs is computed behind the others, on latents that these and
+  // the mid block's attention degrade (self-attention guidance); see unet_degraded.h.
+  bool degrades = false;
   // Of a pass; which ones a session has is told apart from its shape.
   AttentionUses attention = {};
+  // Of a pass: whether it says how much attention the mid block's pixels get, for the first of a
+  // sample's outputs.
+  bool attention_mass = false;
 
   auto operator<=>(const UnetExtras&) const = default;
 };

@@ -6,6 +6,7 @@
 #include "../runtime/error.h"
 #include "controlnet.h"
 #include "unet_blocks.h"
+#include "unet_degraded.h"
 
 namespace deepcache {
 namespace {
@@ -72,13 +73,16 @@ void UnetSession::record_passes() {
 UnetSession::PassKey UnetSession::pass_of(OutputRange outputs, size_t unkept,
                                           AttentionUses attention) const {
   return {outputs.count, unkept,
-          !shape_.extras.perturbed.empty() && outputs.end() == shape_.outputs, attention};
+          !shape_.extras.perturbed.empty() && outputs.end() == shape_.outputs, attention,
+          shape_.extras.degrades && outputs.first == 0 && !unet_.config().control};
 }
 
 UnetSession::Needs UnetSession::needs() const {
   Needs out;
   for (const auto& [key, pass] : passes_) {
-    out.arena = std::max(out.arena, unet_.arena_bytes(pass.plan));
+    // Where one output is computed behind the others, none computes all.
+    if (!shape_.extras.degrades || key.outputs < shape_.outputs)
+      out.arena = std::max(out.arena, unet_.arena_bytes(pass.plan));
     for (const External& external : pass.plan.externals()) {
       size_t& size = out.buffers[external.port];
       const size_t slices = external.stepped ? size_t(steps_) : 1;
@@ -94,6 +98,11 @@ UnetSession::Needs UnetSession::needs() const {
     if (!is_input(external.port))
       out.buffers[external.port] = unet_.external_bytes(context, external);
   for (const auto& [port, place] : joined_) out.buffers.erase(port);
+  if (shape_.extras.degrades && !unet_.config().control) {
+    const Plan plan = plan_degraded(unet_.config(), shape_);
+    const External& factors = plan.find_external(PortKind::degrading);
+    out.buffers[factors.port] = size_t(steps_) * unet_.external_bytes(plan, factors);
+  }
   return out;
 }
 
@@ -108,6 +117,7 @@ Plan UnetSession::record(const PassKey& key) const {
   if (shape.time_rows > 1) shape.time_rows = shape.batch;
   if (!key.perturbs) shape.extras.perturbed.clear();
   shape.extras.attention = key.attention;
+  shape.extras.attention_mass = key.tells_mass;
   if (unet_.config().control) return plan_controlnet(unet_.config(), shape);
   return plan_unet(unet_.config(), shape,
                    {features_.begin() + ptrdiff_t(key.unkept), features_.end()});
@@ -243,9 +253,22 @@ std::vector<float> UnetSession::context_input(const Plan& context, const Externa
 }
 
 Segments UnetSession::segments(const ProgramKey& key) {
+  const OutputRange outputs = outputs_of(key.halves, shape_.outputs);
+  Segments out;
+  if (!key.degrades) {
+    append_pass(out, key, outputs);
+    return out;
+  }
+  const int last = outputs.end() - 1;
+  append_pass(out, key, {outputs.first, last - outputs.first});
+  append_degrading(out);
+  append_pass(out, key, {last, 1});
+  return out;
+}
+
+void UnetSession::append_pass(Segments& out, const ProgramKey& key, OutputRange outputs) {
   const bool full = key.kind == ProgramKey::Kind::full;
   const auto first = std::lower_bound(features_.begin(), features_.end(), key.branch);
-  const OutputRange outputs = outputs_of(key.halves, shape_.outputs);
   const size_t unkept = full ? 0 : size_t(first - features_.begin());
   const auto found = passes_.find(pass_of(outputs, unkept, key.attention));
   if (found == passes_.end() || (!full && !feature(key.branch)))
@@ -256,20 +279,17 @@ Segments UnetSession::segments(const ProgramKey& key) {
             (outputs.count == shape_.outputs
                  ? ""
                  : " of " + std::to_string(outputs.count) + " outputs"));
-  Segments out;
   for (size_t i = 0; i < networks_.size(); ++i)
-    if (key.networks >> i & 1) append_network(out, i, key);
-  const std::unique_ptr<Program>& own = program(found->first, key.halves, outputs);
+    if (key.networks >> i & 1) append_network(out, i, key, outputs);
+  const std::unique_ptr<Program>& own = program(found->first, outputs);
   const Plan& plan = found->second.plan;
   for (const OpRange& ops : full ? full_segments(plan) : retrieve_segments(plan, key.branch))
     out.push_back({own.get(), ops});
-  return out;
 }
 
-std::unique_ptr<Program>& UnetSession::program(const PassKey& key, Halves halves,
-                                               OutputRange outputs) {
+std::unique_ptr<Program>& UnetSession::program(const PassKey& key, OutputRange outputs) {
   Pass& pass = passes_.at(key);
-  std::unique_ptr<Program>& program = pass.programs[halves];
+  std::unique_ptr<Program>& program = pass.programs[outputs.first];
   if (!program) {
     program = unet_.compile(pass.plan, arena(), bindings(pass.plan, outputs));
     unet_.count_program();

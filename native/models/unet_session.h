@@ -37,6 +37,9 @@ class UnetSession : public EngineSession {
   // A ControlNet's pictures.
   void see(const ControlNetUse& use, const CancelFlag* cancel);
 
+  // unet_degraded.cc: factors of the rows; see degrading_factors().
+  void set_degrading(const std::vector<float>& factors);
+
   // How far each row's features go on, of each of the shape's samples; what was kept is forgotten.
   void set_forecasts(const std::vector<float>& gammas);
 
@@ -60,17 +63,18 @@ class UnetSession : public EngineSession {
  private:
   // A pass over so many of a sample's outputs, which keeps all features but the `unkept`
   // shallowest: those that a retrieve step of a deeper branch comes by and leaves alone. Whether
-  // the last of the outputs is the perturbed one.
+  // the last of the outputs is the perturbed one; whether the first one's attention is to be told.
   struct PassKey {
     int outputs;
     size_t unkept;
     bool perturbs = false;
     AttentionUses attention = {};
+    bool tells_mass = false;
     auto operator<=>(const PassKey&) const = default;
   };
   struct Pass {
     Plan plan;
-    std::map<Halves, std::unique_ptr<Program>> programs;  // those that were needed
+    std::map<int, std::unique_ptr<Program>> programs;  // those that were needed, by first output
   };
 
   // What it takes besides the weights.
@@ -93,8 +97,12 @@ class UnetSession : public EngineSession {
   void condition_network(size_t place, UnetConditions conditions,
                          const std::vector<float>& timesteps, const ControlNetUse& use,
                          const CancelFlag* cancel);
-  void append_network(Segments& out, size_t place, const ProgramKey& key);
-  std::unique_ptr<Program>& program(const PassKey& key, Halves halves, OutputRange outputs);
+  // What a step computes of these outputs: a network beside the U-Net, and all of it.
+  void append_network(Segments& out, size_t place, const ProgramKey& key, OutputRange outputs);
+  void append_pass(Segments& out, const ProgramKey& key, OutputRange outputs);
+  // unet_degraded.cc: makes the last output's input, behind a pass of the others.
+  void append_degrading(Segments& out);
+  std::unique_ptr<Program>& program(const PassKey& key, OutputRange outputs);
 
   Plan record(const PassKey& key) const;
   PassKey pass_of(OutputRange outputs, size_t unkept, AttentionUses attention = {}) const;
@@ -118,6 +126,7 @@ class UnetSession : public EngineSession {
   std::vector<ControlMember> members_;
   std::vector<std::unique_ptr<UnetSession>> networks_;
   std::map<PassKey, Pass> passes_;
+  std::unique_ptr<Program> degrade_;
   std::unique_ptr<Loop> loop_;  // over the programs
 };
 

@@ -6,6 +6,7 @@
 #include "../runtime/error.h"
 #include "layout.h"
 #include "transfer.h"
+#include "unet_degraded.h"
 #include "weight_plans.h"
 
 namespace deepcache {
@@ -77,6 +78,19 @@ void check_kept(const StepTable& table, int outputs, AttentionUse AttentionUses:
   }
 }
 
+// A degraded output is one of several, and sessions have no room to compute all of them at once
+// besides.
+void check_degrading(const StepTable& table, int outputs) {
+  if (!table.degrades()) return;
+  if (outputs < 2)
+    throw Error(ErrorCode::kInvalidArgument, "step table: a degraded output is one of several");
+  for (const ProgramKey& key : table.programs)
+    if (!key.degrades && outputs_of(key.halves, outputs).count == outputs)
+      throw Error(ErrorCode::kInvalidArgument,
+                  "step table: programs that degrade go with none that computes all outputs "
+                  "without");
+}
+
 // What the table says, in the words of this request.
 StepTable table_of(const UnetDenoise& request) {
   StepTable table = request.table;
@@ -85,6 +99,7 @@ StepTable table_of(const UnetDenoise& request) {
     if (outputs_of(key.halves, request.outputs).count == request.outputs) key.halves = Halves::all;
   validate(table, request.batch, request.draws);
   check_order(table, request.outputs);
+  check_degrading(table, request.outputs);
   check_kept(table, request.outputs, &AttentionUses::cross);
   check_kept(table, request.outputs, &AttentionUses::self);
   return table;
@@ -146,8 +161,10 @@ void UnetSlot::prepare_session(const std::vector<int>& features) {
       request_.outputs,
       {int(request_.control.networks.size()), int(request_.control.block_features.size()),
        image_tokens(conditions.image_prompts), conditions.free_u.has_value(), conditions.perturbed,
-       table_.forecasts()},
+       table_.forecasts(), table_.degrades()},
       request_.windows};
+  std::vector<float> degrading;
+  if (table_.degrades()) degrading = degrading_factors(table_, batch);
   std::vector<GatedPass> gated;
   for (const ProgramKey& key : table_.programs)
     if (key.attention) gated.push_back({key.halves, key.attention});
@@ -159,6 +176,7 @@ void UnetSlot::prepare_session(const std::vector<int>& features) {
     session_->condition(conditions, timesteps, request_.control.networks, cancel_, nullptr);
     session_->set_control(request_.control, cancel_);
     session_->set_forecasts(gammas);
+    session_->set_degrading(degrading);
   });
   session_->has_features = false;
 }

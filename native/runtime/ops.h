@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "ops/attention.h"
+#include "ops/attention_mass.h"
 #include "ops/concat.h"
 #include "ops/conv.h"
 #include "ops/elementwise.h"
@@ -14,6 +15,7 @@
 #include "ops/free_u.h"
 #include "ops/group_norm.h"
 #include "ops/layer_norm.h"
+#include "ops/masked_blur.h"
 #include "ops/nearest_code.h"
 #include "ops/pick_token.h"
 #include "ops/resample.h"
@@ -35,7 +37,9 @@
   OP(Resample, resample)                    \
   OP(NearestCode, nearest_code)             \
   OP(Window, window)                        \
-  OP(FreeU, free_u)
+  OP(FreeU, free_u)                         \
+  OP(AttentionMass, attention_mass)         \
+  OP(MaskedBlur, masked_blur)
 
 namespace deepcache {
 

@@ -26,6 +26,9 @@ enum class PortKind : uint8_t {
   free_u,          // FreeU's factors, for each sample
   kept_cross,      // outputs of attention that calls leave to later ones
   kept_self,
+  attention_mass,  // how much attention each pixel of the mid block gets,
+  degrading,       // and factors of what is made of it, for each sample, a slice for each step
+  degraded,        // the input of the last of a sample's outputs, if it is another one
   out,
   // Of the plans that run once, before the steps.
   text,

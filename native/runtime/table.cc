@@ -60,6 +60,8 @@ class RowCheck {
       fail("needs either a program or a prediction with terms");
     if (row_.forecasts && (program == kNoProgram || table_.is_full(program)))
       fail("featureGamma is for a retrieve step");
+    for (const int runs : {program, skips ? row_.instead : kNoProgram})
+      if (runs != kNoProgram && table_.programs[size_t(runs)].degrades) check_degrading(runs);
     if (!row_.guided) return;
     const Halves halves = table_.halves(program);
     if (halves != Halves::all && halves != Halves::both)
@@ -69,9 +71,18 @@ class RowCheck {
     check_rule(row_.rule);
   }
 
+  void check_degrading(int program) const {
+    if (!row_.has_signal) fail("a program that degrades needs a signal");
+    if (table_.halves(program) != Halves::all) fail("a program that degrades computes all outputs");
+    if (table_.programs[size_t(program)].attention)
+      fail("a program that degrades keeps and takes no attention");
+    for (int sample = 0; sample < batch_; ++sample)
+      if (table_.value(row_.input_scale, sample) == 0)
+        fail("a program that degrades needs an inputScale");
+  }
+
   void check_rule(const GuidanceRule& rule) const {
     if (rule.kind == GuidanceRule::Kind::linear) return;
-    if (row_.guided_by_third) fail("guidance by a third output has no rule");
     for (const float number : {rule.eta, rule.limit, rule.momentum, rule.alpha})
       if (!std::isfinite(number)) fail("the numbers of guidance.rule must be finite");
     if (rule.has_momentum && int(rule.average) < kFirstHistorySlot)
@@ -157,6 +168,8 @@ bool StepTable::skips() const {
 bool StepTable::forecasts() const {
   return std::ranges::any_of(rows, [](const StepRow& row) { return row.forecasts; });
 }
+
+bool StepTable::degrades() const { return std::ranges::any_of(programs, &ProgramKey::degrades); }
 
 void validate(const StepTable& table, int batch, int draws) {
   if (table.rows.empty()) throw Error(ErrorCode::kInvalidArgument, "the step table has no rows");

@@ -90,6 +90,9 @@ struct StepRow {
   // times what that one is more than the feature of the full call before.
   bool forecasts = false;
   Coefficient feature_gamma;
+  // Of a program that degrades: the share of the clean latents in x.
+  bool has_signal = false;
+  Coefficient signal;
   // m = e0 + scale * (e1 - e0) [+ third * (e2 - e0)], rescaled, of the outputs e that the program
   // has computed for each sample; otherwise m is the conditional one, or the only one there is.
   bool guided = false;
@@ -118,6 +121,7 @@ constexpr NamedCoefficient kCoefficients[] = {
     {"timestep", &StepRow::timestep},
     {"inputScale", &StepRow::input_scale},
     {"featureGamma", &StepRow::feature_gamma},
+    {"signal", &StepRow::signal},
     {"guidance.scale", &StepRow::guidance_scale},
     {"guidance.third", &StepRow::guidance_third},
     {"guidance.rescale", &StepRow::guidance_rescale},
@@ -129,7 +133,8 @@ constexpr NamedCoefficient kCoefficients[] = {
 };
 
 // Outputs of a sample that guidance combines. The unconditional one is the first, the conditional
-// one the second; a third is a perturbed one or one for a picture. Where there is one, it is both.
+// one the second; a third is a perturbed or a degraded one or one for a picture. Where there is
+// one, it is both.
 constexpr int kMaxOutputs = 3;
 
 // Which of them a program computes; `both` are the first two, `none` stands for no program.
@@ -179,6 +184,9 @@ struct ProgramKey {
   // call.
   uint32_t networks = 0;
   AttentionUses attention = {};
+  // Whether the last of its outputs is computed behind the others, on what these make of the
+  // latents (self-attention guidance).
+  bool degrades = false;
   bool operator==(const ProgramKey&) const = default;
 };
 
@@ -200,6 +208,8 @@ struct StepTable {
   bool skips() const;
   // Whether a row forecasts its feature.
   bool forecasts() const;
+  // Whether a program degrades.
+  bool degrades() const;
   // Give the row, which is not in the table yet, a prediction instead of its program, or another
   // assignment. A row's sums are made in one go: its terms lie together.
   void predict(StepRow& row, const std::vector<Term>& sum);

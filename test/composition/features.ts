@@ -56,6 +56,7 @@ const GUIDANCE: readonly Feature[] = [
     guiderOptions: { eta: 0, adaptiveProjectedGuidanceMomentum: -0.5, adaptiveProjectedGuidanceRescale: 2 },
   }),
   guidance('perturbed attention', { pagScale: 2, pagAppliedLayers: 'attn1' }),
+  guidance('self-attention guidance', { sagScale: 0.75 }),
   guidance('FreeU', { freeU: { b1: 1.4, b2: 1.6, s1: 0.9, s2: 0.2 } }),
 ];
 

@@ -46,6 +46,13 @@ const small = {
 const TEXT = { prompt: 'a lighthouse', guidanceScale: 3 };
 const FROM = { ...TEXT, image, strength: 1 };
 
+/** Of the fixture's four levels the coarsest has one pixel of such pictures, to which all its attention goes. */
+const THREE_LEVELS = {
+  down_block_types: ['CrossAttnDownBlock2D', 'CrossAttnDownBlock2D', 'DownBlock2D'],
+  up_block_types: ['UpBlock2D', 'CrossAttnUpBlock2D', 'CrossAttnUpBlock2D'],
+  block_out_channels: [16, 32, 40],
+};
+
 /** Loads them all, with few channels each, into a folder. The caller disposes of the pipelines. */
 export async function loadSystems(root: string): Promise<System[]> {
   const systems: System[] = [];
@@ -56,13 +63,13 @@ export async function loadSystems(root: string): Promise<System[]> {
     await Loader.fromPretrained(folder, { device: 'cpu', log: () => {}, ...options }),
     folder,
   ];
-  const [sd, sdFolder] = await load(await writeSd(join(root, 'sd'), {}));
+  const [sd, sdFolder] = await load(await writeSd(join(root, 'sd'), { unet: THREE_LEVELS }));
   add('SD', sd, sdFolder, TEXT);
   add('SD img2img', StableDiffusionImg2ImgPipeline.from(sd), sdFolder, FROM);
   add('SD inpainting', StableDiffusionInpaintPipeline.from(sd), sdFolder, { ...FROM, maskImage });
   const nine = await writeSd(join(root, 'nine'), {
     index: { _class_name: 'StableDiffusionInpaintPipeline' },
-    unet: { in_channels: 9 },
+    unet: { ...THREE_LEVELS, in_channels: 9 },
   });
   add('SD inpainting, 9 channels', ...(await load(nine)), { ...FROM, maskImage });
   add('Text2Video-Zero', TextToVideoZeroPipeline.from(sd), sdFolder, {
@@ -72,10 +79,11 @@ export async function loadSystems(root: string): Promise<System[]> {
     t1: 3,
   });
   const motionAdapter = adapterFile(root, 'motion.safetensors');
-  add('AnimateDiff', ...(await load(sdFolder, { motionAdapter })), { ...TEXT, numFrames: 2 });
+  const four = await writeSd(join(root, 'four'), {});
+  add('AnimateDiff', ...(await load(four, { motionAdapter })), { ...TEXT, numFrames: 2 });
   const lcm = await writeSd(join(root, 'lcm'), {
     index: { _class_name: 'LatentConsistencyModelPipeline', scheduler: ['diffusers', 'LCMScheduler'] },
-    unet: { time_cond_proj_dim: 32 },
+    unet: { ...THREE_LEVELS, time_cond_proj_dim: 32 },
     scheduler: { _class_name: 'LCMScheduler' },
   });
   const [lcmPipe, lcmFolder] = await load(lcm);
@@ -88,7 +96,7 @@ export async function loadSystems(root: string): Promise<System[]> {
   add('InstructPix2Pix', ...(await load(pix2pix)), { ...TEXT, image });
   const depth = await writeSd(join(root, 'depth'), {
     index: { _class_name: 'StableDiffusionDepth2ImgPipeline' },
-    unet: { in_channels: 5 },
+    unet: { ...THREE_LEVELS, in_channels: 5 },
   });
   add('depth2img', ...(await load(depth)), { ...FROM, depthMap: maskImage });
   add('x4 upscaler', ...(await load(await writeUpscaler(join(root, 'x4')))), { ...TEXT, image: small });

@@ -73,6 +73,7 @@ constexpr Bug kBugs[] = {
     {53, "queries are given back behind their first scores", "attention_units", false, kSm90},
     {54, "the output is written while the one before it is stored", "attention_units", false,
      kSm90},
+    {94, "tiles change while they are read", "attention_mass", true},
     {93, "sums of warps are added before they are complete", "free_u", true},
     {50, "shared memory is asked for only above 48 KiB", "kept_beside_its_sums", true, kSm80,
      "group_norm_once.cu"},

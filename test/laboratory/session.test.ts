@@ -70,6 +70,12 @@ test('gates, and for what is stepped through other guiders, are refused, not lef
   await expect(runPolicy(pipe, OPTIONS, gated, shares)).rejects.toThrow('gateStep');
   const other = runPolicy(pipe, { ...OPTIONS, guider: 'apg' }, stepped({ interval: 3 }), shares);
   await expect(other).rejects.toThrow('guidance other than plain');
+  for (const guidanceScale of [1, 5]) {
+    const sag = { ...OPTIONS, guidanceScale, sagScale: 1 };
+    await expect(runPolicy(pipe, sag, policyOfCache(false, 'cache'), shares)).rejects.toThrow(
+      'self-attention guidance',
+    );
+  }
 });
 
 test.each(policiesOf('all'))('$name runs', async (policy) => {

@@ -30,6 +30,7 @@ const WHOLE: Whole<StepRow> = {
   timestep: 1,
   inputScale: 1,
   featureGamma: 1,
+  signal: 1,
   guidance: {
     scale: 1,
     third: 1,

@@ -156,6 +156,7 @@ export const WRONG: { readonly [Name in OptionName]: readonly unknown[] } = {
   ],
   pagScale: real,
   pagAdaptiveScale: real,
+  sagScale: real,
   pagAppliedLayers: [5, null, '', [], ['mid', 5], '('],
   freeU: [
     true,

@@ -66,6 +66,9 @@ test('guidance that does not go with it is named', async () => {
   await expect(run(cache, { pagScale: 3 })).rejects.toEqual(
     refused('cache.gateStep does not go together with pagScale'),
   );
+  await expect(run(cache, { sagScale: 1 })).rejects.toEqual(
+    refused('cache.gateStep does not go together with sagScale'),
+  );
   await expect(run(cache, { cutoffStepIndex: 5 })).rejects.toEqual(refused('together with cutoffStepIndex'));
   const late = { guider: 'apg', guiderOptions: { start: 0.25 } } as const;
   await expect(run(cache, late)).rejects.toEqual(refused('call 0 has none'));

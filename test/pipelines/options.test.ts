@@ -66,6 +66,7 @@ const WRONG: { [Name in keyof Required<GenerateOptions>]: readonly Wrong[] } = {
     { pagScale: 3, pagAppliedLayers: '(' },
     { pagScale: 3, pagAppliedLayers: 'other_block' },
   ),
+  sagScale: [...values('sagScale', -1, Number.NaN, '1', [1]), ...all({ sagScale: 1, pagScale: 3 })],
   freeU: values('freeU', true, {}, { b1: 1, b2: 1, s1: 1, s2: 101 }),
   controlImage: values('controlImage', null, 5, {}, []),
   controlMode: values('controlMode', '3', -1, 1.5, null, [null]),

@@ -190,6 +190,7 @@ const TOLD: { readonly [Name in OptionName]?: Case } = {
   pagScale: sd(2),
   pagAdaptiveScale: sd(0.001, { with: { pagScale: 2 } }),
   pagAppliedLayers: sd(['mid'], { with: { pagScale: 2 } }),
+  sagScale: sd(0.75),
   freeU: sd({ b1: 1.4, b2: 1.6, s1: 0.9, s2: 0.2 }),
   imageGuidanceScale: of('pix2pix', 2),
   seed: sd(9007199254740993n),

@@ -110,6 +110,17 @@ export const GUIDANCE_OPTIONS = {
       help: 'where it perturbs self attention, parts of names of modules; repeat it for several (default: mid)',
     },
   }),
+  /**
+   * Self-attention guidance: how far away from what the U-Net makes, without the prompt, of latents that are blurred where
+   * it looks most. Default 0: not at all.
+   */
+  sagScale: option({
+    kind: kinds.real(0, 1000),
+    families: GUIDED,
+    help: 'self-attention guidance: its scale; 0 is off',
+    fallback: '0',
+    flag: { spelling: '--sag-scale <x>', group: 'how' },
+  }),
   /** FreeU for this run, or false: none, whatever the pipeline's `enableFreeU` says. */
   freeU: option({
     kind: kinds.own<FreeU | false>(

@@ -2,8 +2,9 @@ import { controlFields, controlSize, guesses, prepareControl } from '../../contr
 import { keptBy } from '../../deepcache/gate.js';
 import { distilledHint } from '../../distilled/hint.js';
 import { invalidArgument } from '../../errors.js';
+import { addedOutput, withOutput } from '../../guidance/added-output.js';
 import { freeUOf } from '../../guidance/free-u.js';
-import { addPerturbed, perturbedLayers, perturbs } from '../../guidance/perturbed.js';
+import { degrades } from '../../guidance/self-attention.js';
 import { ImagePrompts } from '../../ip-adapter/image-prompts.js';
 import { imagePromptFields } from '../../ip-adapter/settings.js';
 import type { CheckScope } from '../../options/check.js';
@@ -130,13 +131,12 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
       const hint = distilledHint(scheduler, options);
       if (hint !== undefined) note(hint);
       const freeU = freeUOf(options.freeU);
-      const perturbed = perturbs(options) ? perturbedLayers(options, unet) : undefined;
-      if (perturbed && guesses(parts.models.controls, options) && !options.guided) {
-        throw invalidArgument(
-          options.guessMode ? 'guessMode' : 'a ControlNet with global_pool_conditions',
-          'goes together with pagScale in runs with guidance only',
-        );
-      }
+      const guessing = options.guessMode ? 'guessMode' : 'a ControlNet with global_pool_conditions';
+      const added = addedOutput(
+        options,
+        unet,
+        guesses(parts.models.controls, options) ? guessing : undefined,
+      );
       const prompts = await text.read(parts, options, note);
       const pictures = await ImagePrompts.read(parts.models.ipAdapters, options, signal);
       const t2i = await T2IPictures.read(parts.models.t2iAdapters, options, options);
@@ -150,6 +150,7 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
         imageTokens: pictures.tokens,
         blockFeatures: t2i.features,
         freeU: freeU !== undefined,
+        degradedOutputs: degrades(options) ? outputsOf(options) : undefined,
         ...keptBy(plan.table.programs),
       };
       const decodes = options.output !== 'latent';
@@ -193,8 +194,8 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
               timestepCond: repeatTo(guidanceEmbedding(options.guidanceScale, facts.guidanceWidth), 1, batch),
             }),
           };
-          if (!perturbed) return conditions;
-          return { ...(await addPerturbed(conditions, conditionsOf(options), signal)), perturbed };
+          if (!added) return conditions;
+          return { ...(await withOutput(conditions, added, conditionsOf(options), signal)), ...added.own };
         },
         async start(noise): Promise<Start> {
           const { lowResScheduler } = parts;
@@ -202,7 +203,7 @@ export function latentFamily<Given extends GenerateOptions, Parts extends Latent
           const { blend, ...start } = await prepared.start(context);
           const { area } = prepared;
           const control = await prepareControl(parts.models.controls, { ...options, area }, plan.table);
-          const own = perturbed ? await addPerturbed(start, conditionsOf(options), signal) : start;
+          const own = added ? await withOutput(start, added, conditionsOf(options), signal) : start;
           return { ...own, ...blend, ...control };
         },
         async decode(sampled) {

@@ -1,7 +1,7 @@
 import type { CachePolicy } from '../../deepcache/index.js';
 import { invalidArgument } from '../../errors.js';
+import { addsOutput } from '../../guidance/added-output.js';
 import type { GuiderName, GuiderOptions } from '../../guidance/guiders.js';
-import { perturbs } from '../../guidance/perturbed.js';
 import type { Tiling } from '../../models/tiling.js';
 import { type CheckScope, checkOptions } from '../../options/check.js';
 import { requireShapes, texts } from '../../options/checks.js';
@@ -78,6 +78,7 @@ export interface RunOptions extends Pick<OptionsOf<'text2img'>, CommonName> {
   readonly pagScale?: number | undefined;
   readonly pagAdaptiveScale?: number | undefined;
   readonly pagAppliedLayers?: string | readonly string[] | undefined;
+  readonly sagScale?: number | undefined;
   readonly span: RunSpan;
   /** What each call computes, where the pipeline has a rule of its own. */
   readonly policy?: CachePolicy;
@@ -92,9 +93,9 @@ export function conditionsOf({
   return guidanceThird === undefined ? 2 : 3;
 }
 
-/** What guidance combines of each sample: these, and the perturbed one. */
+/** What guidance combines of each sample: these, and the perturbed or the degraded one. */
 export function outputsOf(options: RunOptions): 1 | 2 | 3 {
-  return (conditionsOf(options) + (perturbs(options) ? 1 : 0)) as 1 | 2 | 3;
+  return (conditionsOf(options) + (addsOutput(options) ? 1 : 0)) as 1 | 2 | 3;
 }
 
 /** Those of a run from text: the options of all its kinds, as far as they are given. */

@@ -48,6 +48,8 @@ export interface GenerationDefaults {
   readonly distilled?: Distillation;
   /** Of `pagScale`, where the pipeline is one for that. */
   readonly pagScale?: number;
+  /** Of `sagScale`, likewise. */
+  readonly sagScale?: number;
 }
 
 /** What every pipeline is made of. */

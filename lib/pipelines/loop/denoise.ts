@@ -3,6 +3,7 @@ import { attachPrograms, branchCount, SettingsPolicy, withForecasts } from '../.
 import { invalidArgument } from '../../errors.js';
 import { guidanceOfCalls, withAverage } from '../../guidance/calls.js';
 import { refuseGate, requireGuided } from '../../guidance/gated.js';
+import { degrades, withSignals } from '../../guidance/self-attention.js';
 import type { UNetModel } from '../../models/unet.js';
 import { finish } from '../../native/device.js';
 import { stagedRequest } from '../../native/staging.js';
@@ -69,7 +70,8 @@ export function planRun(
   const placed = withForecasts({ ...compiled, rows }, layout.calls);
   const guide = withAverage(guidanceOfCalls(options, compiled.timesteps), placed);
   requireGuided(placed.calls, guide, options);
-  return { table: attachPrograms(placed.rows, placed.calls, guide), compiled };
+  const own = degrades(options) ? withSignals(placed.rows, compiled.addNoiseLevels) : placed.rows;
+  return { table: attachPrograms(own, placed.calls, guide), compiled };
 }
 
 /** What the options have for the sampler alone. */

@@ -4,6 +4,7 @@ import type { CacheOptions } from '../../deepcache/index.js';
 import type { TextualInversion } from '../../embeddings/textual-inversions.js';
 import { freeUFields } from '../../guidance/free-u.js';
 import { perturbs } from '../../guidance/perturbed.js';
+import { degrades } from '../../guidance/self-attention.js';
 import { packageRoot } from '../../package-root.js';
 import { fieldsSet } from '../../schedulers/fields-set.js';
 import type { Scheduler } from '../../schedulers/index.js';
@@ -102,7 +103,7 @@ function guidanceFields(options: TextRunOptions): SettingsFields {
   };
 }
 
-/** How outputs are combined, and the perturbed one. */
+/** How outputs are combined, and the perturbed or the degraded one. */
 function guiderFields(options: TextRunOptions): SettingsFields {
   const { guider = 'cfg', guiderOptions, pagScale, pagAdaptiveScale, pagAppliedLayers } = options;
   return {
@@ -113,6 +114,7 @@ function guiderFields(options: TextRunOptions): SettingsFields {
       'PAG adaptive scale': pagAdaptiveScale || undefined,
       'PAG layers': pagAppliedLayers && JSON.stringify([pagAppliedLayers].flat()),
     }),
+    ...(degrades(options) && { 'SAG scale': options.sagScale }),
   };
 }
 

@@ -23,12 +23,14 @@ DEVICE float* average(const SamplerCall& c) {
 DEVICE float guided(const SamplerCall& c, int sample, size_t i) {
   const size_t each = size_t(c.shape.batch) * sample_size(c);
   const float* const e = c.at.model_output + i;
+  float m;
   if (c.row.rule.kind != GuidanceRule::Kind::linear) {
     const float d = c.row.rule.has_momentum ? average(c)[i] : e[each] - e[0];
-    return rule_factor(c, 0, sample) * e[0] + rule_factor(c, 1, sample) * e[each] +
-           rule_factor(c, 2, sample) * d;
+    m = rule_factor(c, 0, sample) * e[0] + rule_factor(c, 1, sample) * e[each] +
+        rule_factor(c, 2, sample) * d;
+  } else {
+    m = e[0] + value(c, c.row.guidance_scale, sample) * (e[each] - e[0]);
   }
-  float m = e[0] + value(c, c.row.guidance_scale, sample) * (e[each] - e[0]);
   if (c.row.guided_by_third) m += value(c, c.row.guidance_third, sample) * (e[2 * each] - e[0]);
   return m;
 }

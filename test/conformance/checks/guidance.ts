@@ -67,6 +67,26 @@ export async function checkFreeU(golden: GoldenCase, findings: Findings, models:
   findings.tensor(alone ? 'out' : 'res_out', part(per, each));
 }
 
+/** The blur of self-attention guidance, everywhere. */
+export async function checkBlur(golden: GoldenCase, findings: Findings, models: Models): Promise<void> {
+  findings.equal('kernel_size', golden.field('kernel_size'), 9);
+  findings.equal('sigma', golden.field('sigma'), 1);
+  const [batch = 1, , height = 1, width = 1] = golden.tensor('x').shape;
+  const x = golden.tensor('x').data as Float32Array;
+  const request = {
+    batch,
+    height,
+    width,
+    x,
+    x2: new Float32Array(x.length),
+    mass: { height: 1, width: 1, values: new Float32Array(batch).fill(2) },
+    byX: 1,
+    byX2: 0,
+    signal: 1,
+  };
+  findings.tensor('out', await finish(() => native().maskedBlur(models.backend(), request)));
+}
+
 /** Guiders of diffusers that have a third output, and what their fields begin with. */
 const PERTURBED: Readonly<Record<string, string>> = {
   PerturbedAttentionGuidance: 'perturbed_guidance',

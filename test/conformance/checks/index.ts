@@ -11,7 +11,13 @@ import {
   checkDdpmTable,
   checkDdpmTimesteps,
 } from './ddpm.js';
-import { checkFreeU, checkGuidanceEmbedding, checkGuidanceRescale, checkGuider } from './guidance.js';
+import {
+  checkBlur,
+  checkFreeU,
+  checkGuidanceEmbedding,
+  checkGuidanceRescale,
+  checkGuider,
+} from './guidance.js';
 import { checkHiresFix } from './hires.js';
 import { checkIpAdapter, checkIpAdapterPipeline } from './ip-adapter.js';
 import {
@@ -118,6 +124,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   rescale_noise_cfg: checkGuidanceRescale,
   guidance_scale_embedding: checkGuidanceEmbedding,
   guider: checkGuider,
+  gaussian_blur_2d: checkBlur,
   freeu_fourier: checkFreeU,
   freeu_apply: checkFreeU,
   f32: checkRandom,

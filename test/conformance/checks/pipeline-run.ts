@@ -77,13 +77,19 @@ export function compareRun(
     findings.tensor('latents', concat(run.latents));
   }
   findings.values('the result', run.final.data, run.latents.at(-1) ?? [], SAME);
-  if (golden.has('timesteps')) findings.tensor('timesteps', run.timesteps, TIMESTEPS);
+  if (golden.has('timesteps')) findings.tensor('timesteps', passes(golden, run), TIMESTEPS);
   const full = golden.field<boolean[]>('full_step') ?? run.full.map(() => true);
   findings.equal('full_step', run.full, full);
   const indices = golden.field<number[]>('timestep_index');
   if (indices) {
     findings.equal('timestep_index', helperIndices(run.timesteps, run.schedule.schedulerTimesteps), indices);
   }
+}
+
+/** The timestep of each pass of the U-Net: with self-attention guidance there are two in a call. */
+function passes(golden: GoldenCase, { timesteps }: RecordedRun): number[] {
+  if (!golden.field<boolean>('sag')) return timesteps;
+  return timesteps.flatMap((timestep) => [timestep, timestep]);
 }
 
 /** A picture's autoencoder and its noise draw before the sampler. */

@@ -13,15 +13,10 @@ import { generateOptions, helperCache } from './pipeline-options.js';
 import { compareNoise, compareRun, type RecordedRun, recordRun } from './pipeline-run.js';
 import { compareCalls } from './unet-calls.js';
 
-/** Fields of cases that use what no pipeline here has. */
-const UNSUPPORTED = ['sag'];
-
 /** A whole denoising loop of a diffusers pipeline, with or without the DeepCache helper. */
 export async function checkPipeline(golden: GoldenCase, findings: Findings, models: Models): Promise<void> {
   if (golden.field('pipeline') === 'AnimateDiffPipeline')
     return checkMotionPipeline(golden, findings, models);
-  const unsupported = UNSUPPORTED.find((name) => golden.field(name) !== undefined);
-  if (unsupported) throw new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', `${unsupported} is not implemented`);
   const overrides = golden.field<object>('vae_overrides');
   const other = /^vae replaced by (\S+?)\/vae(?:;|$)/.exec(golden.field<string>('note') ?? '')?.[1];
   const vae = other && join(golden.modelFolderOf(basename(other)), 'vae');

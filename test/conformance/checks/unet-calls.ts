@@ -1,4 +1,5 @@
-import { addPerturbed, perturbedLayers, perturbs } from '../../../lib/guidance/perturbed.js';
+import { withOutput } from '../../../lib/guidance/added-output.js';
+import { perturbedLayers, perturbs } from '../../../lib/guidance/perturbed.js';
 import type { EncodedPrompt, GenerateOptions, Scheduler, Tensor } from '../../../lib/index.js';
 import { finish } from '../../../lib/native/device.js';
 import { guidanceEmbedding } from '../../../lib/pipelines/conditioning/guidance-embedding.js';
@@ -39,7 +40,7 @@ export async function compareCalls(
   };
   const perturbed = perturbs(options) ? perturbedLayers(options, pipe.unet) : undefined;
   const conditions = {
-    ...(perturbed ? await addPerturbed(encoded, outputs - 1, undefined) : encoded),
+    ...(perturbed ? await withOutput(encoded, { like: 'last' }, outputs - 1, undefined) : encoded),
     ...(pipeline === ENLARGES && { classLabels: new Float32Array(batch).fill(noiseLevelOf(options)) }),
     ...(condWidth > 0 && { timestepCond: repeatTo(guidanceEmbedding(guidanceScale, condWidth), 1, batch) }),
   };
