@@ -55,13 +55,15 @@ onGpu('like the CPU', () => {
     }
   });
 
-  test('FreeU, perturbed attention and a guider with momentum', async () => {
+  test('FreeU, perturbed attention, self-attention guidance and a guider with momentum', async () => {
     const freeU = { b1: 1.3, b2: 1.4, s1: 0.9, s2: 0.2 };
     const momentum = { adaptiveProjectedGuidanceMomentum: -0.5, eta: 0.25 };
     for (const own of [
       { freeU, cache: { interval: 2, branch: 7 } },
       { pagScale: 2, height: 2 * SIZE, pagAppliedLayers: ['mid', 'up_blocks.1'] },
+      { sagScale: 0.75, height: 2 * SIZE, cache: { interval: 2, branch: 1 } },
       { guider: 'apg', guiderOptions: momentum },
+      { sagScale: 0.75, height: 2 * SIZE, guider: 'apg', guiderOptions: momentum },
     ] as const) {
       const run = (pipe: StableDiffusionPipeline) => pipe.generate({ ...options, ...own, output: 'latent' });
       expect(await apart(run)).toBeLessThan(RUN);
