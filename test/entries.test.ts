@@ -30,6 +30,7 @@ test('deepcache has these names', () => {
       ...['StableDiffusionAdapterPipeline', 'StableDiffusionXLAdapterPipeline', 'T2IAdapterPipeline'],
       ...[
         'StableDiffusionInstructPix2PixPipeline',
+        'StableDiffusionSAGPipeline',
         'StableDiffusionDepth2ImgPipeline',
         'StableDiffusionUpscalePipeline',
         'StableDiffusionXLControlNetUnionPipeline',

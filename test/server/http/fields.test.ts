@@ -36,7 +36,11 @@ const RIGHT = (): Readonly<Partial<Record<OptionName, unknown>>> => ({
   ...{ cache: { interval: 3, featureDamping: 0.5, gateStep: 10, spInterval: 2 }, timesteps: [900, 1] },
   ...{ sigmas: [10, 1], eta: 0.5, imageGuidanceScale: 1.5, guidanceSchedule: [7, 1], cutoffStepIndex: 5 },
   ...{ cutoffStepRatio: 0.5, guider: 'apg', guiderOptions: { eta: 0.5 }, pagScale: 3, pagAdaptiveScale: 0.1 },
-  ...{ pagAppliedLayers: ['mid', 'down_blocks.2'], freeU: { b1: 1.5, b2: 1.6, s1: 0.9, s2: 0.2 } },
+  ...{
+    pagAppliedLayers: ['mid', 'down_blocks.2'],
+    sagScale: 0.75,
+    freeU: { b1: 1.5, b2: 1.6, s1: 0.9, s2: 0.2 },
+  },
   ...{ distilled: 'lcm', controlImage: [picture, picture], controlMode: [0, [1, 2]], guessMode: true },
   ...{ controlPreprocess: ['canny', 'none'], controlResize: 'crop', controlScale: [1, 0.5], controlStart: 0 },
   ...{ controlEnd: 0.9, controlCache: 'live', t2iAdapterImage: picture, t2iAdapterScale: 0.5 },
