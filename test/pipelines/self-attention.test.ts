@@ -148,6 +148,12 @@ test('a run takes the room of the larger pass, and of what all outputs leave', a
   const [two, three, degraded] = [await bytes(2), await bytes(3), await bytes(3, 3)];
   expect(degraded).toBeGreaterThan(two);
   expect(degraded).toBeLessThan(three);
+  const macs = (batch: number, degradedOutputs?: number) =>
+    pipe.unet.macs({ ...size, batch, degradedOutputs });
+  const [both, one, all] = [await macs(2), await macs(1), await macs(3, 3)];
+  expect(all.complete).toBe(both.complete + one.complete);
+  // Besides, scores of two pixels with each other, over 40 channels.
+  expect(all.executed).toBe(both.executed + one.executed + 2 * 2 * 40);
   await using alone = await loadTiny();
   await latentsOf(alone, { ...ddim, sagScale: 1 });
   const { arena, buffers } = alone.unet.memory();
