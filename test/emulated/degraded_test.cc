@@ -27,7 +27,9 @@ TEST(all_degraded_alone_fp16) {
 }
 TEST(all_degraded_bf16) {
   const Emulation emulation(43, emulator::Async::random);
-  check_degraded(ActivationType::bf16, 3, 1e-1);
+  // A pixel whose attention is next to the mean may be blurred here and not there. Without any blur
+  // it would be 0.5.
+  check_degraded(ActivationType::bf16, 3, 3e-1);
 }
 
 }  // namespace deepcache::test

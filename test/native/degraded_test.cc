@@ -141,7 +141,7 @@ TEST(degraded_outputs_pass_by_pass) {
     const std::vector<float> expected = by_hand(*test.unet, *run);
     CHECK(ControlTest::difference(actual, expected) < 2e-5);
     for (StepRow& row : run->request.table.rows) row.signal = run->number(0);
-    CHECK(ControlTest::difference(test.latents(run), expected) > 1e-4);
+    CHECK(ControlTest::difference(test.latents(run), expected) > 1e-1);
   }
 }
 
