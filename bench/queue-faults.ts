@@ -19,7 +19,7 @@ const [rounds = 3] = process.argv.slice(2).map(Number);
 const [, folder = 'bench/results'] = process.argv.slice(2);
 
 const line = namespaceLine();
-const redis = await RedisServer.start(line ? [line.host] : [], line && 'a password');
+const redis = await RedisServer.start(line ? [line.host] : [], line && 'not-a-secret');
 const client = new Redis(redis.url, { retryStrategy: () => 100 });
 client.on('error', () => {});
 const slow = await Link.to(redis.port);

@@ -23,7 +23,7 @@ export async function submitConnected(
   const request = { ...ready.request, ...traceOf(reply.request) };
   const { record } = await context.records.submit({ caller, ...ready, request, isNewest });
   // The connection is what holds it, so it needs no other sign of life.
-  const release = record.attach();
+  const release = record.attach(true);
   void record.over.then(release);
   const cancel = () => void record.cancel().catch(() => {});
   if (stop.aborted) cancel();

@@ -62,7 +62,7 @@ export class QueueDesk implements JobDesk {
       ...{ store, feed, results, closing: this.#closing.signal, closed: this.#closed.signal },
       cancel: (id) => this.#guarded(() => this.#cancel(id)),
       touch: (id) => this.wishes.touch(id),
-      attach: (record) => this.wishes.attach(record),
+      attach: (record, needsEnd) => this.wishes.attach(record, needsEnd),
     };
     this.#upkeep = new Upkeep(parts, settings.keep, (id) => this.#tell(id));
   }

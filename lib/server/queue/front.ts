@@ -139,7 +139,7 @@ export class JobQueue implements SharedQueue {
     if (!this.#desk) return this.parts.disconnect();
     const { wishes } = this.#desk;
     if (!finish) {
-      const cancelled = wishes.attached.map((record) => record.cancel().catch(() => {}));
+      const cancelled = wishes.needed.map((record) => record.cancel().catch(() => {}));
       await Promise.race([Promise.all(cancelled), sleep(5000, undefined, { ref: false })]);
       return;
     }

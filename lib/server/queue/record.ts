@@ -23,7 +23,7 @@ export interface RecordParts {
   readonly closed: AbortSignal;
   cancel(id: string): Promise<void>;
   touch(id: string): void;
-  attach(record: QueueRecord): () => void;
+  attach(record: QueueRecord, needsEnd: boolean): () => void;
 }
 
 type Found = [fields?: string[], position?: number, secondsLeft?: string, hasPreview?: number];
@@ -113,8 +113,8 @@ export class QueueRecord implements JobRecord {
     this.parts.touch(this.id);
   }
 
-  attach(): () => void {
-    return this.parts.attach(this);
+  attach(needsEnd = false): () => void {
+    return this.parts.attach(this, needsEnd);
   }
 
   /** @param from of one that is not there yet, and no more than that, after the job was begun anew. */

@@ -10,7 +10,9 @@ import type { Store } from './store.js';
 export class Wishes {
   /** Of this server: those of others go on when its own end. */
   readonly #id = randomUUID();
-  readonly #attached = new Map<string, { count: number; record: QueueRecord; timer: NodeJS.Timeout }>();
+  readonly #attached = new Map<string, { count: number; timer: NodeJS.Timeout }>();
+  /** Jobs at whose end somebody at this server gets an answer. */
+  readonly #needed = new Set<QueueRecord>();
   #wake: (() => void)[] = [];
 
   constructor(
@@ -19,9 +21,9 @@ export class Wishes {
     private readonly isClosing: () => boolean,
   ) {}
 
-  /** Jobs that somebody at this server listens to. */
-  get attached(): readonly QueueRecord[] {
-    return [...this.#attached.values()].map(({ record }) => record);
+  /** Jobs at whose end somebody at this server gets an answer. */
+  get needed(): readonly QueueRecord[] {
+    return [...this.#needed];
   }
 
   /** Somebody asked for a job. */
@@ -30,8 +32,9 @@ export class Wishes {
   }
 
   /** Somebody listens to a job until the returned function is called. */
-  attach(record: QueueRecord): () => void {
+  attach(record: QueueRecord, needsEnd: boolean): () => void {
     const { id } = record;
+    if (needsEnd) this.#needed.add(record);
     const renew = () => this.#wish(id, this.#id, this.patience.poll, false);
     const known = this.#attached.get(id);
     if (known) {
@@ -39,7 +42,7 @@ export class Wishes {
     } else {
       const timer = setInterval(renew, Math.max(200, (1000 * this.patience.poll) / 3));
       timer.unref();
-      this.#attached.set(id, { count: 1, record, timer });
+      this.#attached.set(id, { count: 1, timer });
     }
     renew();
     let isAttached = true;
@@ -47,17 +50,22 @@ export class Wishes {
       if (!isAttached) return;
       isAttached = false;
       this.#release(id);
+      if (!this.#needed.delete(record)) return;
+      const waiting = this.#wake;
+      this.#wake = [];
+      for (const wake of waiting) wake();
     };
   }
 
-  /** Resolves when nobody listens to anything. */
+  /** Resolves when all answers were given. */
   async idle(): Promise<void> {
-    while (this.#attached.size > 0) await new Promise<void>((resolve) => this.#wake.push(resolve));
+    while (this.#needed.size > 0) await new Promise<void>((resolve) => this.#wake.push(resolve));
   }
 
   close(): void {
     for (const { timer } of this.#attached.values()) clearInterval(timer);
     this.#attached.clear();
+    this.#needed.clear();
   }
 
   #release(id: string): void {
@@ -68,9 +76,6 @@ export class Wishes {
     const { poll, reconnect } = this.patience;
     // Who is sent away has to find another server first.
     this.#wish(id, this.#id, this.isClosing() ? poll : reconnect, true);
-    const waiting = this.#wake;
-    this.#wake = [];
-    for (const wake of waiting) wake();
   }
 
   #wish(id: string, who: string, seconds: number, isNew: boolean): void {

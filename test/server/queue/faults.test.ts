@@ -217,7 +217,7 @@ describeQueue('faults', () => {
     }
     await closing;
     const last = seen.at(-1);
-    expect(last?.event).not.toBe('done');
+    expect(last?.event).toBe('step');
     const two = await front(redis.url);
     const id = seen[0]?.data.id;
     const rest: Received[] = [];
@@ -229,5 +229,14 @@ describeQueue('faults', () => {
       Array.from({ length: 63 }, (__, i) => String(i)),
     );
     expect(ends(rest)).toEqual(['done']);
+    // Who waits on the line gets the answer first.
+    const three = await front(redis.url, { closeSeconds: 60 });
+    const { prompt, steps, scheduler } = RUN;
+    const call = answer(
+      post(`${three.base}/v1/images/generations`, { prompt, steps, scheduler, size: '128x128' }),
+    );
+    await until(async () => (await client.zcard('{deepcache}:running')) === 1, 30_000);
+    await three.server.close();
+    expect((await call).status).toBe(200);
   });
 });

@@ -116,18 +116,21 @@ describeQueue('what nobody looks after', () => {
     store.run<[string[], string[], string[]]>('sweep', keep, bytes, gap);
 
   test('is cancelled when the last wish has run out, and not because nobody could renew it', async () => {
-    await accept('1', { lease: 50 });
-    await accept('2', { lease: 50 });
-    await accept('3', { detach: 1, lease: 50 });
-    await store.run('lease', '2', 'one', 50, 0);
-    await store.run('lease', '2', 'other', 60_000, 0);
-    await store.run('lease', '2', 'one', 50, 1);
+    await accept('1', { lease: 60_000 });
+    await accept('2', { lease: 60_000 });
+    await accept('3', { detach: 1, lease: -1 });
     await sweep();
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    // Milliseconds below none have run out at once.
+    await store.run('lease', '1', 'one', 60_000, 0);
+    await store.run('lease', '1', 'one', -1, 1);
+    await store.run('lease', '2', 'one', 60_000, 0);
+    await store.run('lease', '2', 'other', 60_000, 0);
+    await store.run('lease', '2', 'one', -1, 1);
+    await store.run('lease', '2', 'other', -1, 0);
     expect((await sweep())[0]).toEqual(['m', '1']);
     expect(await client.zcard('{t}:leases')).toBe(1);
     // Redis was away for a while: as long as that is everybody's patience prolonged.
-    await accept('4', { lease: 1000 });
+    await accept('4', { lease: -1000 });
     const before = Number(await client.zscore('{t}:leases', '4'));
     await client.set('{t}:swept', Date.now() - 20_000);
     expect((await sweep())[0]).toEqual([]);

@@ -85,7 +85,7 @@ function answers(port: number, password: string | undefined): Promise<boolean> {
     let said = '';
     socket.on('data', (data) => {
       said += String(data);
-      if (/PONG|LOADING/.test(said)) end(said.includes('PONG'));
+      if (/PONG|LOADING|NOAUTH|WRONGPASS/.test(said)) end(said.includes('PONG'));
     });
     socket.on('close', () => end(false));
     socket.on('error', () => end(false));

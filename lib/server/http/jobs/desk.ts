@@ -76,8 +76,12 @@ export interface JobRecord {
   cancel(): Promise<void>;
   /** Somebody asked for it. */
   touch(): void;
-  /** Somebody listens to it until the returned function is called. */
-  attach(): () => void;
+  /**
+   * Somebody listens to it until the returned function is called.
+   *
+   * @param needsEnd they get their answer at its end, and nowhere else: a server that leaves waits for it.
+   */
+  attach(needsEnd?: boolean): () => void;
 }
 
 /** An address that is told of the end of a job, and what addresses of its pictures begin with. */
