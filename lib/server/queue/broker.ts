@@ -78,7 +78,7 @@ export class Broker {
       worker = new this.classes.Worker(nameOf(model), null, {
         ...{ connection: this.redis as never, prefix: this.prefix, autorun: false },
         lockDuration: this.lockMilliseconds,
-        stalledInterval: Math.max(500, this.lockMilliseconds / 3),
+        stalledInterval: Math.max(500, Math.round(this.lockMilliseconds / 3)),
         // How often a job may be begun is counted with its attempts.
         maxStalledCount: 1_000_000,
       });

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { invalidArgument, messageOf } from '../../errors.js';
+import { invalidArgument } from '../../errors.js';
 import type { Log } from '../../log.js';
 import { show } from '../../messages.js';
 import { checkNames } from '../../names.js';
@@ -15,6 +15,7 @@ import { Feed } from './feed.js';
 import { openResults } from './results/open.js';
 import { Roster } from './roster.js';
 import { Store } from './store.js';
+import { told } from './told.js';
 
 /** How a server uses a queue. */
 export interface JobQueueOptions extends QueueAddress {
@@ -72,7 +73,7 @@ export class JobQueue implements SharedQueue {
     const subscriber = connect(classes.Redis, place);
     const onProblem = told(log, () => problem !== undefined);
     const store = new Store(commands.redis, place.prefix);
-    const broker = new Broker(classes, commands.redis, place.prefix, 30_000, () => {});
+    const broker = new Broker(classes, commands.redis, place.prefix, 30_000, onProblem);
     const disconnect = () => {
       void broker.close();
       for (const connection of [commands, subscriber]) connection.close();
@@ -145,17 +146,6 @@ export class JobQueue implements SharedQueue {
     }
     await wishes.idle();
   }
-}
-
-/** Tells an operator what goes wrong, but not again and again, and not that Redis is away, which is said elsewhere. */
-function told(log: Log, isAway: () => boolean): (error: unknown) => void {
-  let last = '';
-  return (error) => {
-    const words = messageOf(error);
-    if (isAway() || words === last) return;
-    last = words;
-    log(`the queue: ${words}`);
-  };
 }
 
 /** Says so where accepted jobs would be lost with Redis. */

@@ -14,6 +14,7 @@ import { Feed, News } from './feed.js';
 import { openResults } from './results/open.js';
 import { Run, type RunParts } from './run.js';
 import { Store } from './store.js';
+import { told } from './told.js';
 
 /** How a worker of a queue behaves. */
 export interface QueueWorkerOptions extends QueueAddress {
@@ -55,6 +56,7 @@ export class QueueWorker {
     private readonly broker: Broker,
     private readonly connections: readonly Connection[],
     parts: Pick<RunParts, 'results' | 'lockMilliseconds' | 'maxAttempts'>,
+    private readonly onProblem: (error: unknown) => void,
     private readonly places: number,
     log: Log,
   ) {
@@ -84,18 +86,22 @@ export class QueueWorker {
     const lockMilliseconds = 1000 * whole('lockSeconds', options.lockSeconds, 30, 1, 3600);
     const { log = (message) => void process.stderr.write(`deepcache: ${message}\n`) } = options;
     const classes = await loadPackages();
-    const onState = (problem: string | undefined) =>
-      log(problem === undefined ? `connected to ${place.shown}` : `${place.shown} is away: ${problem}`);
+    let isAway = true;
+    const onState = (problem: string | undefined) => {
+      isAway = problem !== undefined;
+      log(isAway ? `${place.shown} is away: ${problem}` : `connected to ${place.shown}`);
+    };
+    const onProblem = told(log, () => isAway);
     const commands = connect(classes.Redis, place, onState);
     const subscriber = connect(classes.Redis, place);
     const connections = [commands, subscriber];
     try {
       for (const connection of connections) await whenReady(connection, place.shown);
       const store = new Store(commands.redis, place.prefix);
-      const broker = new Broker(classes, commands.redis, place.prefix, lockMilliseconds, () => {});
+      const broker = new Broker(classes, commands.redis, place.prefix, lockMilliseconds, onProblem);
       const results = await openResults(options.results, store);
       const parts = { results, lockMilliseconds, maxAttempts };
-      const worker = new QueueWorker(engine, store, broker, connections, parts, places, log);
+      const worker = new QueueWorker(engine, store, broker, connections, parts, onProblem, places, log);
       await worker.#begin(new Feed(subscriber.redis));
       return worker;
     } catch (error) {
@@ -156,8 +162,9 @@ export class QueueWorker {
       let hasTaken = false;
       try {
         if (this.#runs.size < this.places) hasTaken = await this.#takeOne();
-      } catch {
-        // Redis is away: it is asked again.
+      } catch (error) {
+        // Redis is away, mostly: it is asked again.
+        this.onProblem(error);
       }
       if (!hasTaken && !this.#isClosing) await this.#work.next(LOOK_AGAIN);
     }
