@@ -29,8 +29,14 @@ test('lists have the number of full calls that was asked for', () => {
 });
 
 test('presets and intervals are tried from the fewest full calls on', () => {
-  expect(presetSchedules(11, [0, 1]).map(({ steps }) => steps.length)).toEqual([3, 4, 6]);
-  expect(presetSchedules(11, [1])).toEqual([]);
+  expect(presetSchedules(11, [0, 1], undefined).map(({ steps }) => steps.length)).toEqual([3, 4, 6]);
+  expect(presetSchedules(11, [1], undefined)).toEqual([]);
+  // Where presets stand for something else both are tried.
+  const size = { width: 128, height: 128, pipeline: 'StableDiffusionPipeline', schedulerConfig: {} };
+  const run = { ...size, scheduler: 'DDIMScheduler', steps: 25, guidanceScale: 2.5 };
+  const own = presetSchedules(25, [0], run);
+  expect(own.map(({ steps }) => steps.length)).toEqual([5, 9, 9, 13, 13]);
+  expect(own.map(({ features }) => features)).toEqual([undefined, undefined, 0.7, undefined, 0.5]);
   const lists = intervalSchedules(11, 2).map(({ steps }) => steps);
   expect(lists.map((steps) => steps.length)).toEqual([1, 2, 3, 4, 6]);
   expect(lists[1]).toEqual([0, 6]);

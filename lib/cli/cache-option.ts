@@ -10,9 +10,9 @@ export const CACHE_HELP = 'off, quality, balanced, fast, or settings such as int
 export const CACHE_SETTINGS_HELP = `
 DeepCache computes only some steps in full; the others take the deep part of the U-Net from the last full one.
   --cache off                 every step in full (default)
-  --cache quality             every 2nd step in full (interval=2)
-  --cache balanced            every 3rd
-  --cache fast                every 5th
+  --cache quality             as many full steps as every 2nd (interval=2) ...
+  --cache balanced            every 3rd ...
+  --cache fast                every 5th; which ones is by sampler and guidance scale
   --cache KEY=VALUE,...       settings of your own:
      interval=N               every Nth step in full
      branch=B                 how deep the other steps go; 0, the default, is the fastest

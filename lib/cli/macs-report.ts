@@ -144,7 +144,7 @@ export function macsText(
   return title + formatTable(rows) + (run ? runText(run) : '');
 }
 
-function runText({ full, predicted, branch, average, total, share, note }: RunMacs): string {
+function runText({ cache, full, predicted, branch, average, total, share, note }: RunMacs): string {
   const fullCalls = full.filter(Boolean).length;
   const steps = full.flatMap((isFull, i) => (isFull ? [i] : [])).join(' ');
   return [
@@ -158,6 +158,7 @@ function runText({ full, predicted, branch, average, total, share, note }: RunMa
       ['of an uncached run', ...COLUMNS.map((column) => percent(share[column]))],
     ]),
     `full steps: ${steps}\n`,
+    typeof cache === 'string' ? 'a run may have as many elsewhere, by its sampler and guidance scale\n' : '',
   ].join('');
 }
 

@@ -215,7 +215,7 @@ function resultText(result: TuneResult, prompts: { tuning: number; validation: n
     return [name, both(psnr, worst), both(evenPsnr, evenWorst), `${sign}${gain.toFixed(2)} dB`];
   };
   const table = formatTable([
-    ['PSNR, mean / worst picture', 'this', 'best equal intervals', 'gain'],
+    ['PSNR, mean / worst picture', 'this', 'best preset or intervals', 'gain'],
     line(`${prompts.tuning} tuning prompts`, tuning),
     line(`${prompts.validation} other prompts`, validation),
   ]);
@@ -230,7 +230,7 @@ ${cacheText(cache)}
 ${optionText(cache)}
 
 ${full.length} full steps, ${speedup.toFixed(2)} times as fast by the times of calls, ${measured}
-${isEven ? 'No list was better than equal intervals.' : `The best equal intervals of the budget: ${evenText}.`}
+${isEven ? 'No list was better than presets and equal intervals.' : `The best preset or equal intervals of the budget: ${evenText}.`}
 
 ${table}
 ${fewerText(result)}${runs} runs in ${formatSeconds(seconds)}${isCutShort ? ', cut short' : ''}

@@ -14,6 +14,7 @@ export { featureLineFactor } from './feature-forecast.js';
 export { lineFactor, withForecasts } from './forecast.js';
 export type { GateSettings } from './gate.js';
 export {
+  lateList,
   type NonuniformList,
   sampleFromQuad,
   sampleFromQuadCenter,

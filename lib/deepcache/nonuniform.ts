@@ -98,3 +98,19 @@ function requireWhole(name: string, value: number, min: number, max = Infinity):
   const range = max === Infinity ? `of at least ${min}` : `from ${min} to ${max}`;
   throw invalidArgument(name, `must be a whole number ${range}, got ${show(value)}`);
 }
+
+/**
+ * Full calls that lie closer together towards the end of a run, as a list for the `steps` option: number i of `count` is at
+ * (i / count)^power of it, the first at 0.
+ *
+ * @param power from 0 to 1, which is evenly spread.
+ */
+export function lateList(calls: number, count: number, power: number): number[] {
+  const list: number[] = [];
+  for (let i = 0; i < count; i++) {
+    const place = Math.round(calls * (i / count) ** power);
+    // All different, with room for those that follow.
+    list.push(Math.min(Math.max(place, (list.at(-1) ?? -1) + 1), calls - count + i));
+  }
+  return list;
+}

@@ -81,7 +81,9 @@ export type CachePreset = 'quality' | 'balanced' | 'fast';
 export type CacheOptions = false | CachePreset | CacheSettings;
 
 /**
- * Branch 0 and whole intervals: they suit every model and number of steps. Measured with the demo model (25 DDIM steps,
+ * How much presets compute: branch 0 and whole intervals, which suit every model and number of steps. In runs that were
+ * measured they stand for as many full calls elsewhere (docs/quality.md, "What presets stand for"), in those that a model has a
+ * plan for, for the plan. As intervals, measured with the demo model (25 DDIM steps,
  * 200 captions): 36.1 dB PSNR at 1.67 times the speed, 34.3 dB at 2.17, 33.3 dB at 3.11; most pictures stay near 48 dB,
  * and one in some twenty shows another composition, which is what the means tell. What the captions ask for is in the
  * pictures as often as without a cache. Deeper branches come closer to the uncached result, but are slower: interval 5 of branch 1 is 1.9 times as

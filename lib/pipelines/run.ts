@@ -2,6 +2,7 @@ import type { NoiseDraws } from '../native/types.js';
 import { checkAllValues } from '../options/check.js';
 import { plannedRun } from '../plans/planned-run.js';
 import type { PlannedRun } from '../plans/saved-plan.js';
+import { isMeasured, untunedPreset } from '../plans/untuned.js';
 import { fitProjection } from '../previews/fit.js';
 import { linearLook, type PreviewLook } from '../previews/look.js';
 import type { Scheduler, StepTable } from '../schedulers/index.js';
@@ -92,8 +93,7 @@ export async function run<Given extends WithScheduler, O extends RunOptions, P e
   const scheduler = schedulerOf(given, pipeline.scheduler);
   const size = await family.size(inputs, facts, given);
   const resolved = family.resolve(given, facts, scheduler, size);
-  const cache = parts.plans?.resolve(resolved.cache, plannedRun(family.className, scheduler, resolved));
-  const options = cache === undefined ? resolved : { ...resolved, cache };
+  const options = withPreset(family, parts, facts, scheduler, resolved);
   const { signal, output, latent } = options;
   await checkAllValues(options, signal);
   const notes: string[] = [];
@@ -140,6 +140,24 @@ export async function run<Given extends WithScheduler, O extends RunOptions, P e
     },
     notes,
   });
+}
+
+/** The options with what a preset of the cache stands for in this run: a plan of the model's, or what suits untuned models. */
+function withPreset<O extends RunOptions>(
+  family: Pick<AnyFamily, 'className' | 'plan'>,
+  { plans }: PipelineParts,
+  facts: ModelFacts,
+  scheduler: Scheduler,
+  options: O,
+): O {
+  if (typeof options.cache !== 'string') return options;
+  const planned = plannedRun(family.className, scheduler, options);
+  let cache = plans?.resolve(options.cache, planned) ?? options.cache;
+  if (typeof cache === 'string' && planned && isMeasured(options)) {
+    const { rows } = family.plan(scheduler, facts, options, () => {}).table;
+    cache = untunedPreset(cache, planned, rows.length);
+  }
+  return { ...options, cache };
 }
 
 /** The plan's rows, one after the other. */

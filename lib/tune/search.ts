@@ -1,5 +1,6 @@
 import { CACHE_PRESETS, type CachePreset } from '../deepcache/index.js';
 import { DeepCacheError, invalidArgument } from '../errors.js';
+import type { PlannedRun } from '../plans/saved-plan.js';
 import { Candidates } from './candidates.js';
 import { intervalList, intervalSchedules, presetSchedules } from './even.js';
 import { firstThat } from './first-that.js';
@@ -50,6 +51,8 @@ export class Search {
     private readonly branches: readonly number[],
     /** Whether forecast features are searched, and predicted calls, where the sampler can do with them. */
     private readonly forecasts: boolean,
+    /** The kind of run, as far as presets look at it. */
+    private readonly planned: PlannedRun | undefined,
   ) {
     this.#canPredict = forecasts;
     this.#candidates = new Candidates(trials);
@@ -81,7 +84,7 @@ export class Search {
       // Of a branch's intervals the one with the most full calls.
       const intervals = this.branches.map((branch) => intervalSchedules(calls, branch).filter(isFast).at(-1));
       const fitting = [
-        ...presetSchedules(calls, this.branches).filter(isFast),
+        ...presetSchedules(calls, this.branches, this.planned).filter(isFast),
         ...intervals.filter(isDefined),
       ];
       if (fitting.length === 0) {
@@ -91,7 +94,7 @@ export class Search {
       for (const schedule of fitting) await this.#tryEven(schedule);
       return;
     }
-    for (const preset of presetSchedules(calls, this.branches)) await this.#tryEven(preset);
+    for (const preset of presetSchedules(calls, this.branches, this.planned)) await this.#tryEven(preset);
     for (const branch of this.branches) {
       const isFaster = (one: Schedule) =>
         !this.#even.some((even) => this.isWithin(even) && this.#speedup(even) >= this.#speedup(one));

@@ -7,6 +7,7 @@ import { checkNames } from '../names.js';
 import type { GenerateOptions } from '../pipelines/inputs/options.js';
 import { drawSeed, isRandom } from '../pipelines/inputs/seeds.js';
 import type { PlannedRun } from '../plans/saved-plan.js';
+import { isMeasured } from '../plans/untuned.js';
 import { Decision, figures, type TuneFigures } from './decision.js';
 import { cacheOf, candidateOf, type Schedule } from './schedule.js';
 import { FINALISTS, Search, type Tried, type TuneBudget } from './search.js';
@@ -71,7 +72,7 @@ export interface TuneResult extends SpeedupSpread {
   /** Whether the budget holds on the tuning prompts; when not, this is the nearest that was found. */
   isWithin: boolean;
   /** The best of the presets and equal intervals that fit the budget; the result is never worse than it. */
-  even: { steps: number[]; branch: number; speedup: number };
+  even: { steps: number[]; branch: number; featureDamping?: number; speedup: number };
   /** Runs and seconds of the search, and whether it was cut short. */
   runs: number;
   /** Seconds that it took. */
@@ -171,8 +172,9 @@ export async function tune(
   const trials: Trials = new Trials(pipe, run(prompts, seed), { isOver, onRun, end });
   const branches = tuning.branches ?? DEFAULT_BRANCHES.filter((branch) => hasBranch(pipe, branch));
   for (const branch of branches) pipe.unet.validateBranch(branch);
+  const planned = pipe.plannedRun(run(prompts, seed));
   const forecasts = tuning.predict !== false && pipe.vae !== undefined;
-  const search = new Search(trials, budget, branches, forecasts);
+  const search = new Search(trials, budget, branches, forecasts, isMeasured(options) ? planned : undefined);
   await inTime(async () => {
     await trials.start();
     const reserve = (AGAIN_RUNS + OTHERS_RUNS * ratio) * seconds();
@@ -216,7 +218,7 @@ export async function tune(
   const { best } = decision;
   return {
     cache: cacheOf(best, trials.calls),
-    run: pipe.plannedRun(run(prompts, seed)),
+    run: planned,
     speedup: speedupOf(best),
     ...spreadOf([trials, again, others].flatMap((all) => all.measuredSpeedups(best))),
     isWithin: search.isWithin(best),
@@ -224,6 +226,7 @@ export async function tune(
       steps: [...even.steps],
       // Even settings predict nothing.
       branch: even.between as number,
+      ...(even.features && { featureDamping: even.features }),
       speedup: speedupOf(even),
     },
     ...spent,

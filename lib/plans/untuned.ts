@@ -1,0 +1,79 @@
+import { CACHE_PRESETS, type CachePreset, type CacheSettings, lateList } from '../deepcache/index.js';
+import type { PlannedRun } from './saved-plan.js';
+
+// What presets stand for without a plan of the model's own. Chosen from and checked by what was measured with the demo model
+// (docs/quality.md, "What presets stand for"; bench/results/presets-demo-2026-11-29.json): in no cell of that table is the
+// mean or the worst picture further from the uncached one than with equal intervals.
+
+/** Pipelines from text alone, whose guidance is plain. */
+const PIPELINES = ['StableDiffusionPipeline', 'StableDiffusionXLPipeline'];
+/** Options that change what guidance and the U-Net do. */
+const OTHERWISE = ['guider', 'freeU', 'pagScale', 'sagScale'];
+/** Numbers of steps that were measured. */
+const [FEWEST, MOST] = [20, 50];
+/** Guidance scales: there is guidance above NONE; up to LOW it is low. */
+const [NONE, LOW, HIGH] = [1, 3, 7.5];
+
+/**
+ * Full call i of n at (i / n)^power of the run, or at equal intervals; whether features go on between them; in runs of `most`
+ * steps or fewer. null: the preset itself.
+ */
+type Own = { readonly power?: number; readonly featureDamping?: number; readonly most?: number } | null;
+type Rule = Readonly<Record<CachePreset, readonly [lowGuidance: Own, highGuidance: Own]>>;
+
+/** Early in a run less changes from call to call. */
+const HELD: Own = { power: 0.8 };
+const late = (featureDamping: number): Own => ({ ...HELD, featureDamping });
+
+/** Steps straight along the noise, one call each. Guidance multiplies what features that go on are wrong by. */
+const STRAIGHT: Rule = {
+  quality: [{ featureDamping: 0.5 }, late(0.35)],
+  balanced: [late(0.7), { power: 0.9, most: 40 }],
+  fast: [null, null],
+};
+/** With new noise in each, what features were before says little about what they will be. */
+const NOISY: Rule = { quality: [HELD, HELD], balanced: [HELD, { ...HELD, most: 40 }], fast: [null, null] };
+/** Outputs of earlier steps count again, and so do their errors: only small ones are safe. */
+const MULTISTEP: Rule = {
+  quality: [{ featureDamping: 0.3 }, null],
+  balanced: [null, null],
+  fast: [null, null],
+};
+/** Two calls a step, close to each other. */
+const TWICE: Rule = { quality: [null, late(0.35)], balanced: [late(0.7), null], fast: [null, late(0.35)] };
+
+/** Of the samplers that were measured. */
+const RULES: Readonly<Record<string, Rule>> = {
+  DDIMScheduler: STRAIGHT,
+  EulerDiscreteScheduler: STRAIGHT,
+  EulerAncestralDiscreteScheduler: NOISY,
+  UniPCMultistepScheduler: MULTISTEP,
+  HeunDiscreteScheduler: TWICE,
+};
+
+/** Whether options make runs such as presets were measured with. */
+export const isMeasured = (options: object): boolean =>
+  OTHERWISE.every((name) => !(options as Readonly<Record<string, unknown>>)[name]);
+
+/**
+ * What a preset stands for in runs that no plan is for: as many full calls as at its equal intervals, so no more work with any
+ * model.
+ *
+ * @param calls U-Net calls of the run.
+ * @returns the preset itself, equal intervals, where nothing was measured to be better.
+ */
+export function untunedPreset(
+  preset: CachePreset,
+  run: PlannedRun,
+  calls: number,
+): CacheSettings | CachePreset {
+  const { pipeline, scheduler, steps, guidanceScale } = run;
+  const isKnown = guidanceScale > NONE && guidanceScale <= HIGH && steps >= FEWEST && steps <= MOST;
+  const rule = PIPELINES.includes(pipeline) && isKnown ? RULES[scheduler] : undefined;
+  const found = rule?.[preset][guidanceScale <= LOW ? 0 : 1];
+  if (!found || steps > (found.most ?? MOST)) return preset;
+  const { power, most: _, ...features } = found;
+  const { interval, branch } = CACHE_PRESETS[preset];
+  if (power === undefined) return { interval, branch, ...features };
+  return { steps: lateList(calls, Math.ceil(calls / interval), power), branch, ...features };
+}
