@@ -2,8 +2,14 @@ import type { DeepCacheErrorCode } from '../errors.js';
 import type { FreeU } from '../guidance/free-u.js';
 import type { AttentionUse, HistorySlot, StepTable } from '../schedulers/table.js';
 import type { AdaptedWeight, AdapterTerm } from './adapter-terms.js';
+import type { Floats, NativeFloats } from './floats.js';
+import type { NativeInception, TraceRequest } from './inception-types.js';
+import type { Job } from './job.js';
 import type { FreeURequest, MaskedBlurRequest } from './op-requests.js';
 import type { NativeSafetensorsFile } from './safetensors-file.js';
+
+export type { Floats, NativeFloats } from './floats.js';
+export type { Job } from './job.js';
 
 /** @internal What native/addon exports. Arrays are NCHW fp32 unless said otherwise. */
 export interface NativeAddon {
@@ -46,6 +52,8 @@ export interface NativeAddon {
   loadT2iAdapter(backend: NativeBackend, source: ModelSource, unet: NativeUnet): Job<NativeT2iAdapter>;
   loadVae(backend: NativeBackend, source: ModelSource): Job<NativeVae>;
   loadUpscaler(backend: NativeBackend, source: ModelSource): Job<NativeUpscaler>;
+  /** Of its source only the weights count: there is one such network. */
+  loadInception(backend: NativeBackend, source: ModelSource): Job<NativeInception>;
 
   /** What the architecture costs, from its configuration alone; `branches` false: the full pass only, much sooner. */
   planUnet(config: string, size: UnetSize, branches?: boolean): Job<UnetPlanInfo>;
@@ -67,6 +75,8 @@ export interface NativeAddon {
   freeU(backend: NativeBackend, request: FreeURequest): Job<Float32Array>;
   /** What self-attention guidance makes of latents, on tensors alone. */
   maskedBlur(backend: NativeBackend, request: MaskedBlurRequest): Job<Float32Array>;
+  /** tr((A B)^(1/2)) of two covariances. */
+  traceOfRoot(request: TraceRequest): Job<number>;
   /** Values of native/runtime/synth.h's generator. */
   synthesize(name: string, shape: readonly number[]): Float32Array;
   /** Writes a file of synthetic weights. */
@@ -74,12 +84,6 @@ export interface NativeAddon {
     options: { path: string; tensors: readonly TensorShape[]; dtype: 'float16' | 'float32' },
     onProgress?: (done: number, total: number) => void,
   ): Job<void>;
-}
-
-/** Work on a thread of its own. `cancel` makes the promise reject with ERR_DEEPCACHE_ABORTED soon. */
-export interface Job<T> {
-  readonly promise: Promise<T>;
-  cancel(): void;
 }
 
 /** A backend, usable or not. */
@@ -594,18 +598,6 @@ export interface VaeResult {
   readonly shape: readonly number[];
   readonly taps?: Tap[];
 }
-
-/**
- * Values that are copied to native memory in parts. They belong to the first request that takes them, and then are
- * empty.
- */
-export interface NativeFloats {
-  /** Throws ERR_DEEPCACHE_INVALID_ARGUMENT for what is not finite, or too much. */
-  append(values: Float32Array): void;
-}
-
-/** What requests take, for arrays that may be large. */
-export type Floats = Float32Array | NativeFloats;
 
 export interface NativeGenerator {
   /** torch.randn(count, dtype=...). 'float16' values come widened. */

@@ -7,9 +7,11 @@
 #include "classes.h"
 #include "errors.h"
 #include "floats.h"
+#include "frechet.h"
 #include "free_u.h"
 #include "generator.h"
 #include "image_encoder.h"
+#include "inception.h"
 #include "ip_adapter.h"
 #include "masked_blur.h"
 #include "memory.h"
@@ -42,6 +44,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   classes->t2i_adapter = Napi::Persistent(NativeT2iAdapter::define_class(env));
   classes->vae = Napi::Persistent(NativeVae::define_class(env));
   classes->upscaler = Napi::Persistent(NativeUpscaler::define_class(env));
+  classes->inception = Napi::Persistent(NativeInception::define_class(env));
 
   classes->array_buffer = Napi::Persistent(env.Global().Get("ArrayBuffer").As<Napi::Function>());
 
@@ -61,6 +64,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add<NativeT2iAdapter::load>(exports, "loadT2iAdapter");
   add<NativeVae::load>(exports, "loadVae");
   add<NativeUpscaler::load>(exports, "loadUpscaler");
+  add<NativeInception::load>(exports, "loadInception");
   add<plan_unet>(exports, "planUnet");
   add<plan_text_encoder>(exports, "planTextEncoder");
   add<plan_t2i_adapter>(exports, "planT2iAdapter");
@@ -73,6 +77,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add<adapted_tensor>(exports, "adaptedTensor");
   add<free_u>(exports, "freeU");
   add<masked_blur>(exports, "maskedBlur");
+  add<trace_of_root>(exports, "traceOfRoot");
   add<synthesize>(exports, "synthesize");
   add<write_synthetic_file>(exports, "writeSynthetic");
   return exports;

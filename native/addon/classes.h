@@ -16,7 +16,8 @@ namespace deepcache::addon {
 
 // The constructors of objects that only native code makes.
 struct Classes {
-  Napi::FunctionReference unet, text_encoder, image_encoder, ip_adapter, t2i_adapter, vae, upscaler;
+  Napi::FunctionReference unet, text_encoder, image_encoder, ip_adapter, t2i_adapter, vae, upscaler,
+      inception;
   Napi::FunctionReference array_buffer;  // JavaScript's own
   Napi::FunctionReference error;         // DeepCacheError of lib/errors.ts; empty until it was told
   // Of the run that jobs are being started for; null without one.

@@ -38,9 +38,10 @@ Tensor Recorder::conv(Tensor x, const std::string& name, const ConvOptions& o) {
   const bool upsample = o.upsample_to.h > 1 || o.upsample_to.w > 1 || o.upsample_to.c > 1;
   const int in_h = upsample ? o.upsample_to.h : x.shape.h;
   const int in_w = upsample ? o.upsample_to.w : x.shape.w;
+  const int kernel_w = o.column ? 1 : o.kernel_w > 0 ? o.kernel_w : o.kernel;
   const int pad = o.pad < 0 ? o.kernel / 2 : o.pad;
-  const int pads = o.pad_end_only ? pad : 2 * pad;
-  const int kernel_w = o.column ? 1 : o.kernel, pads_w = o.column ? 0 : pads;
+  const int pad_w = o.column ? 0 : o.pad < 0 ? kernel_w / 2 : o.pad;
+  const int sides = o.pad_end_only ? 1 : 2, pads = sides * pad, pads_w = sides * pad_w;
   const Shape out{x.shape.n, (in_h + pads - o.kernel) / o.stride + 1,
                   (in_w + pads_w - kernel_w) / o.stride + 1, o.out};
 
@@ -67,7 +68,7 @@ Tensor Recorder::conv(Tensor x, const std::string& name, const ConvOptions& o) {
   op.kernel_w = kernel_w;
   op.stride = o.stride;
   op.pad_top = o.pad_end_only ? 0 : pad;
-  op.pad_left = o.column ? 0 : op.pad_top;
+  op.pad_left = o.pad_end_only ? 0 : pad_w;
   op.scale = o.scale;
   op.residual_scale = o.residual_scale;
   op.upsample = upsample;
@@ -192,6 +193,14 @@ Tensor Recorder::resample(Tensor x, Shape to) {
   Resample op;
   op.x = x;
   op.y = plan_.temporary({x.shape.n, to.h, to.w, to.c});
+  plan_.add(op);
+  return op.y;
+}
+
+Tensor Recorder::pool(Pool op) {
+  const auto side = [&](int in) { return (in + 2 * op.pad - op.kernel) / op.stride + 1; };
+  const Shape& x = op.x.shape;
+  op.y = plan_.temporary({x.n, side(x.h), side(x.w), x.c});
   plan_.add(op);
   return op.y;
 }

@@ -16,7 +16,8 @@ enum class Bits : uint8_t { eight, sixteen, all };
 struct ConvOptions {
   int out = 0;
   int kernel = 1, stride = 1;
-  int pad = -1;  // on every side; -1: kernel / 2
+  int kernel_w = 0;  // 0: as high
+  int pad = -1;      // on every side; -1: kernel / 2, in each axis
   bool bias = true;
   Tensor x2 = {};          // channels after x's
   Shape upsample_to = {};  // read x through a nearest x2 enlargement of this height and width
@@ -73,6 +74,8 @@ class Recorder {
   Tensor nearest_code(Tensor x, const std::string& name, int codes);
   // What the shape says: another size, or pixels as channels; see Resample.
   Tensor resample(Tensor x, Shape to);
+  // An op that has its input and parameters.
+  Tensor pool(Pool op);
   Tensor elementwise(Tensor x, float a, Tensor x2, float b, Activation activation);
   // An op that has its inputs and parameters.
   Tensor elementwise(Elementwise op);

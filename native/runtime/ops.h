@@ -18,6 +18,7 @@
 #include "ops/masked_blur.h"
 #include "ops/nearest_code.h"
 #include "ops/pick_token.h"
+#include "ops/pool.h"
 #include "ops/resample.h"
 #include "ops/timestep_embedding.h"
 #include "ops/window.h"
@@ -36,6 +37,7 @@
   OP(Concat, concat)                        \
   OP(Resample, resample)                    \
   OP(NearestCode, nearest_code)             \
+  OP(Pool, pool)                            \
   OP(Window, window)                        \
   OP(FreeU, free_u)                         \
   OP(AttentionMass, attention_mass)         \
