@@ -6,12 +6,13 @@ import type { CliContext } from './context.js';
 import { flagsOf } from './flags.js';
 import type { GenerateFlags } from './generate-options.js';
 import { generate } from './generate-run.js';
+import { PROMPTS_HELP } from './prompt-list.js';
 import { EXIT_CODES_HELP } from './run.js';
 
 /** Flags that are no options of the library, beside those of their group that are. */
 const OWN: Readonly<Record<FlagGroup, readonly Option[]>> = {
   make: [
-    new Option('--prompts <file>', 'more prompts, one per line; - is stdin'),
+    new Option('--prompts <file>', `more ${PROMPTS_HELP}`),
     new Option('--from <picture>', "what a picture's own settings say, where no flag says otherwise"),
     new Option(
       '-o, --output <file>',

@@ -4,11 +4,15 @@ import { LIMITS, readSmallFile } from '../files/read.js';
 import { sampleCaptions } from '../judge/index.js';
 import type { CliContext } from './context.js';
 import { STDOUT as STDIN } from './output-file.js';
+import { promptLimit, promptsOf } from './prompt-files.js';
+
+export const PROMPTS_HELP =
+  'prompts, one per line (.txt), captions of COCO (.json) or a table with a column "Prompt" as PartiPrompts (.tsv); - is stdin';
 
 interface PromptFlags {
   /** Texts; "-" is the text of standard input. */
   prompt?: string[] | undefined;
-  /** A file with one prompt a line; "-" is standard input. */
+  /** A file with one prompt a line, or others, see `promptsOf`; "-" is standard input. */
   prompts?: string | undefined;
 }
 
@@ -43,11 +47,8 @@ async function lines(path: string, context: CliContext): Promise<string[]> {
   const text =
     path === STDIN
       ? await readInput('prompts', context)
-      : (await readSmallFile(path, LIMITS.prompts, { fail, signal })).toString('utf8');
-  const prompts = text
-    .split('\n')
-    .map((line) => line.trim())
-    .filter((line) => line !== '');
+      : (await readSmallFile(path, promptLimit(path), { fail, signal })).toString('utf8');
+  const prompts = promptsOf(path, text);
   if (prompts.length > 0) return prompts;
   const source = path === STDIN ? 'standard input' : path;
   throw invalidArgument('prompts', `${source} has no prompts; give one per line`);

@@ -27,7 +27,7 @@ import {
   toLoadOptions,
 } from './generate-options.js';
 import { withPlaces } from './places.js';
-import { promptList } from './prompt-list.js';
+import { PROMPTS_HELP, promptList } from './prompt-list.js';
 import { EXIT_CODES_HELP } from './run.js';
 import { StatusLine } from './status-line.js';
 
@@ -92,7 +92,7 @@ export function tuneCommand(context: CliContext): Command {
       'search schedules that hold features only: none that predict calls, or forecast features',
     )
     .optionsGroup('What to search with:')
-    .option('--prompts <file>', 'prompts, one per line; - is stdin')
+    .option('--prompts <file>', PROMPTS_HELP)
     .option(
       '--validation-prompts <file>',
       'prompts to try the result on; by default half of the prompts, or a single one with other seeds',
