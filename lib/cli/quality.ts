@@ -29,6 +29,7 @@ import { checkSettings, familyOfFolder } from './check-options.js';
 import { type CliContext, ExitCode } from './context.js';
 import { modelFolder } from './default-model.js';
 import { givenExtras, loadExtras } from './extras.js';
+import { checkFidFlags, FID_HELP, type FidFlags, openFid, prepareFid } from './fid-flags.js';
 import { formatMarkdown, formatSeconds, formatTable } from './format.js';
 import { generateCommand } from './generate.js';
 import {
@@ -40,11 +41,11 @@ import {
 } from './generate-options.js';
 import { FLUSHED, HTML, OutputFile } from './output-file.js';
 import { withPlaces } from './places.js';
-import { promptList } from './prompt-list.js';
+import { PROMPTS_HELP, promptList } from './prompt-list.js';
 import { EXIT_CODES_HELP } from './run.js';
 import { StatusLine } from './status-line.js';
 
-interface Flags extends Omit<GenerateFlags, 'cache' | 'seed' | 'output'> {
+interface Flags extends Omit<GenerateFlags, 'cache' | 'seed' | 'output'>, FidFlags {
   cache?: CacheOptions[];
   prompts?: string;
   captions?: number;
@@ -72,11 +73,14 @@ export function qualityCommand(context: CliContext): Command {
       `repeat it for several: ${CACHE_HELP} (default: intervals 2, 3, 5, 8, 10, branches 0 to 3, both schedules)`,
       (text, previous: CacheOptions[] | undefined) => [...(previous ?? []), toCacheOptions(text)],
     )
-    .option('--prompts <file>', 'prompts, one per line; - is stdin')
+    .option('--prompts <file>', PROMPTS_HELP)
     .option('--captions <n>', "without prompts: captions of the demo model's world (default: 16)", toCount)
     .option('-s, --seed <n>', 'of the first picture and the captions; -1 picks one at random', toWhole, 1000)
     .option('--judge', "count how much of the captions the pictures show (demo model's world only)")
     .option('--clip <folder>', 'a CLIP model, as transformers saves it: how well pictures fit their prompts')
+    .option('--fid <place>', FID_HELP.fid)
+    .option('--inception <file>', FID_HELP.inception)
+    .option('--save-stats <file>', FID_HELP.saveStats)
     .option(
       '--policies <list>',
       `instead of settings, policies of the laboratory, each picture by itself: all, or of ${POLICY_FAMILIES.map(({ name }) => name).join(', ')}, with settings as easycache:threshold=0.1; every --cache is one more`,
@@ -106,6 +110,9 @@ async function run(names: Flags, context: CliContext): Promise<void> {
     cache,
     judge,
     clip: clipFolder,
+    fid: fidPlace,
+    inception,
+    saveStats,
     markdown,
     batch,
     repeats,
@@ -125,6 +132,7 @@ async function run(names: Flags, context: CliContext): Promise<void> {
     throw invalidArgument(name, 'cannot be used together with policies: each picture is run once, by itself');
   }
   if (!policies && resume !== undefined) throw invalidArgument('resume', 'needs policies');
+  checkFidFlags({ fid: fidPlace, inception, saveStats });
   const settings = cache?.filter((setting) => setting !== false) ?? (policies ? [] : defaultGrid());
   if (settings.length === 0 && !policies) throw invalidArgument('cache', 'needs a setting other than off');
   const seed = isRandom(given) ? drawSeed() : given;
@@ -134,6 +142,8 @@ async function run(names: Flags, context: CliContext): Promise<void> {
     { count: captions ?? 16, seed, isDemo },
     context,
   );
+  if (fidPlace !== undefined && prompts.length < 2)
+    throw invalidArgument('fid', 'takes two prompts or more: one picture has no covariance');
   checkFlags(rest as GenerateFlags, false);
   const { folder, note } = modelFolder(flags.model, { ...flags, prompt: prompts });
   const family = await familyOfFolder(folder, rest as GenerateFlags);
@@ -148,6 +158,13 @@ async function run(names: Flags, context: CliContext): Promise<void> {
   const page = html === undefined ? undefined : await OutputFile.prepare(html, { ...HTML, force });
   if (note) line.remark(note);
   try {
+    const fidFlags = { fid: fidPlace, inception, saveStats, force, resume };
+    // Before all else: the reference may have files that are no pictures.
+    using opened = await openFid(fidFlags, {
+      line,
+      signal,
+      threads: toLoadOptions(rest as GenerateFlags).threads,
+    });
     line.show(`loading ${folder}`);
     await using pipe = await DiffusionPipeline.fromPretrained(folder, {
       ...toLoadOptions(rest as GenerateFlags),
@@ -161,6 +178,7 @@ async function run(names: Flags, context: CliContext): Promise<void> {
       clipFolder === undefined
         ? undefined
         : await ClipModel.fromPretrained(clipFolder, { ...deviceOf(rest as GenerateFlags), signal });
+    const statsFile = await prepareFid(opened, fidFlags, { line, signal, pictures: prompts.length });
     line.show('warming up');
     const timeLeft = stopwatch();
     const common = {
@@ -168,6 +186,7 @@ async function run(names: Flags, context: CliContext): Promise<void> {
       ...{ prompts, seed, stop: signal },
       ...(pictures !== undefined && { keep: pictures }),
       ...(clip && { clip }),
+      ...(opened && { fid: opened.fid }),
       ...(judge && { judge: await Judge.load() }),
       onProgress: (event: QualityEvent) => line.show(`${progressText(event)}${timeLeft(event)}`, false),
     };
@@ -184,10 +203,12 @@ async function run(names: Flags, context: CliContext): Promise<void> {
           ...(repeats !== undefined && { repeats }),
         });
     line.clear();
-    const files: string[] = [];
+    const files: string[] = statsFile === undefined ? [] : [statsFile];
     if (page)
       files.push(await page.write(0, async (part) => writeFile(part, await qualityPage(report), FLUSHED)));
-    for (const text of qualityNotes(report)) line.remark(text);
+    // What FID's figures are worth was said before.
+    const said = opened?.fid.notes(prompts.length) ?? [];
+    for (const text of qualityNotes(report)) if (!said.includes(text)) line.remark(text);
     if (flags.json) {
       context.out(`${JSON.stringify({ model: folder, files, ...qualityJson(report) }, null, 2)}\n`);
     } else if (!flags.quiet) {

@@ -5,6 +5,7 @@
 
 export * from '../clip-score/index.js';
 export * from '../compare/index.js';
+export * from '../fid/index.js';
 export * from '../judge/index.js';
 export * from '../laboratory/index.js';
 export * from '../metrics/index.js';

@@ -22,6 +22,8 @@ const MOST_SECONDS = 60;
 export interface DecodeLimits {
   /** Width times height; 67,108,864 by default, which is 8192 x 8192. */
   maxPixels?: number | undefined;
+  /** The pixels as the file has them: not turned upright, and not converted by a colour profile. Default false. */
+  asStored?: boolean | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -49,7 +51,7 @@ export interface EncodedPicture {
  */
 export async function examine(
   bytes: Uint8Array,
-  { maxPixels = MOST_PIXELS, signal }: DecodeLimits,
+  { maxPixels = MOST_PIXELS, asStored = false, signal }: DecodeLimits,
 ): Promise<EncodedPicture> {
   const format = formatOf(bytes);
   if (!format) throw new Error('it is not a PNG, JPEG, WebP, GIF, TIFF or AVIF');
@@ -63,6 +65,7 @@ export async function examine(
     unlimited: false,
     failOn: 'warning',
     sequentialRead: true,
+    ignoreIcc: asStored,
   };
   const sharp = await loadSharp();
   const open = (): Sharp => sharp(file, options).timeout({ seconds: MOST_SECONDS });
@@ -78,7 +81,8 @@ export async function examine(
     height,
     metadata: { ...(exif && fromExif(exif)), ...own?.texts },
     async decode(stop = signal) {
-      const pixels = open().autoOrient().toColourspace('srgb').removeAlpha().raw();
+      const upright = asStored ? open() : open().autoOrient();
+      const pixels = upright.toColourspace('srgb').removeAlpha().raw();
       const { data, info } = await untilAborted(pixels.toBuffer({ resolveWithObject: true }), stop);
       return { width: info.width, height: info.height, data };
     },

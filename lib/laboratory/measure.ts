@@ -1,6 +1,7 @@
 import { difference } from '../compare/comparison.js';
 import type { Difference } from '../compare/index.js';
 import { invalidArgument } from '../errors.js';
+import { FidRows } from '../fid/rows.js';
 import { Image } from '../images/image.js';
 import { judgeScene, readCaption, type Verdict } from '../judge/index.js';
 import { checkNames } from '../names.js';
@@ -20,7 +21,7 @@ export interface MeasurePoliciesOptions extends Omit<QualityOptions, 'batch' | '
   resume?: string;
 }
 
-const NAMES = ['prompts', 'seed', 'keep', 'judge', 'clip', 'stop', 'resume', 'onProgress'];
+const NAMES = ['prompts', 'seed', 'keep', 'judge', 'clip', 'fid', 'stop', 'resume', 'onProgress'];
 
 /** What is known of a picture, as a line of a journal has it. */
 interface Entry {
@@ -31,6 +32,8 @@ interface Entry {
   notes: readonly string[];
   verdicts?: readonly Verdict[];
   clipScore?: number;
+  /** Of Inception, fp32 in base64. */
+  features?: string;
   /** A PNG in base64, of pictures that are shown. */
   image?: string;
 }
@@ -60,7 +63,7 @@ export async function measurePolicies(
   measuring: MeasurePoliciesOptions,
 ): Promise<QualityReport> {
   checkNames(measuring, NAMES);
-  const { prompts, seed: given = 0, keep = 8, judge, clip, stop, resume, onProgress } = measuring;
+  const { prompts, seed: given = 0, keep = 8, judge, clip, fid, stop, resume, onProgress } = measuring;
   if (prompts.length === 0) throw invalidArgument('prompts', 'must be at least one');
   if (policies.length === 0) throw invalidArgument('policies', 'must be at least one');
   const { numInferenceSteps, ...common } = options;
@@ -70,10 +73,14 @@ export async function measurePolicies(
   await using journal =
     resume === undefined
       ? undefined
-      : await Journal.open<Entry>(resume, { model: pipe.model, options: told, prompts, seed, keep });
+      : await Journal.open<Entry>(resume, {
+          ...{ model: pipe.model, options: told, prompts, seed, keep },
+          ...(fid && { inception: fid.network }),
+        });
   const shares = (await pipe.unet.branches()).map(({ share }) => share);
   const all = [UNCACHED, ...policies];
   const sums = all.map(() => new Sums(keep));
+  const fidRows = fid && new FidRows(fid);
   const worst = all.map(() => Number.POSITIVE_INFINITY);
   const warm = new Set<LabPolicy>();
   const run = async (policy: LabPolicy, picture: number) => {
@@ -115,6 +122,7 @@ export async function measurePolicies(
         const isShown = i === 0 || picture < keep || apart.psnr < (worst[i] as number);
         const verdicts = judge && judgeScene(readCaption(prompt), judge.read(made.image));
         const clipScore = (await clip?.scores([made.image], [prompt], options.signal))?.[0];
+        const features = await fid?.features([made.image], options.signal);
         entry = {
           difference: [String(apart.psnr), String(apart.ssim), String(apart.latentL2)],
           stats: statsOf(made, reference),
@@ -122,6 +130,7 @@ export async function measurePolicies(
           notes: made.notes,
           ...(verdicts && { verdicts }),
           ...(clipScore !== undefined && { clipScore }),
+          ...(features && { features: toBase64(features) }),
           ...(isShown && {
             image: (await made.image.toBuffer('png', { metadata: false })).toString('base64'),
           }),
@@ -135,7 +144,8 @@ export async function measurePolicies(
     const base = entries[0] as Entry;
     calls = base.stats.calls;
     for (const [i, entry] of entries.entries()) {
-      const { verdicts, clipScore } = entry;
+      const { verdicts, clipScore, features } = entry;
+      if (features !== undefined) await fidRows?.addFeatures(i, fromBase64(features), options.signal);
       (sums[i] as Sums).add(await summed(all[i] as LabPolicy, entry, base), {
         ...(verdicts && { verdicts: [verdicts] }),
         ...(clipScore !== undefined && { clipScores: [clipScore] }),
@@ -144,15 +154,19 @@ export async function measurePolicies(
     done = picture + 1;
   }
   if (done === 0) stop?.throwIfAborted();
+  const rows = sums.map((sum, i) => {
+    const { family, reference } = all[i] as LabPolicy;
+    return { ...sum.row(sums[0] as Sums), policy: { family, reference } };
+  });
   return {
     prompts: prompts.slice(0, done),
     ...{ seed, device: pipe.device, calls },
-    rows: sums.map((sum, i) => {
-      const { family, reference } = all[i] as LabPolicy;
-      return { ...sum.row(sums[0] as Sums), policy: { family, reference } };
-    }),
+    rows: (await fidRows?.measured(rows, options.signal)) ?? rows,
   };
 }
+
+const toBase64 = ({ buffer }: Float32Array) => Buffer.from(buffer).toString('base64');
+const fromBase64 = (text: string) => new Float32Array(Uint8Array.from(Buffer.from(text, 'base64')).buffer);
 
 function differenceOf(made: PolicyRun, reference: PolicyRun): Difference {
   return difference([made.image], { data: made.latents }, [reference.image], { data: reference.latents });

@@ -127,10 +127,18 @@ const CLIP_COLUMN = column(
   'score of pictures and prompts: 100 times the cosine of their embeddings',
 );
 
+const FID_COLUMN = column(
+  'FID',
+  ({ fid = Number.NaN }) => fid,
+  (value) => value.toFixed(2),
+  'Fréchet Inception distance of all pictures to the reference pictures; 0 is equal',
+);
+
 export function qualityColumns({ rows }: QualityReport): readonly QualityColumn[] {
   return [
     ...(rows.some(({ policy }) => policy) ? POLICY_COLUMNS : COLUMNS),
     ...(rows.some(({ clipScore }) => clipScore !== undefined) ? [CLIP_COLUMN] : []),
+    ...(rows.some(({ fid }) => fid !== undefined) ? [FID_COLUMN] : []),
     ...(rows.some(({ accuracy }) => accuracy) ? JUDGE_COLUMNS : []),
   ];
 }

@@ -7,6 +7,8 @@ import {
   type RunOptions,
 } from '../compare/index.js';
 import { invalidArgument } from '../errors.js';
+import type { FidMeasure } from '../fid/index.js';
+import { FidRows } from '../fid/rows.js';
 import { type Judge, judgeScene, readCaption } from '../judge/index.js';
 import { show } from '../messages.js';
 import { checkNames } from '../names.js';
@@ -31,13 +33,15 @@ export interface QualityOptions {
   judge?: Judge;
   /** Says how well pictures and prompts fit each other. */
   clip?: Pick<ClipModel, 'scores'>;
+  /** Says how far each setting's pictures as a whole are from reference pictures. */
+  fid?: FidMeasure;
   /** Ends the measurement; the report has the batches that were finished. */
   stop?: AbortSignal;
   /** Called in every U-Net call. What it throws, or the rejection of a promise that it returns, ends the measurement. */
   onProgress?: (event: QualityEvent) => unknown;
 }
 
-const NAMES = ['prompts', 'seed', 'batch', 'repeats', 'keep', 'judge', 'clip', 'stop', 'onProgress'];
+const NAMES = ['prompts', 'seed', 'batch', 'repeats', 'keep', 'judge', 'clip', 'fid', 'stop', 'onProgress'];
 
 /** Where a measurement stands: in a run of some pictures with a setting. */
 export interface QualityEvent {
@@ -76,12 +80,24 @@ export async function measureQuality(
   measuring: QualityOptions,
 ): Promise<QualityReport> {
   checkNames(measuring, NAMES);
-  const { prompts, seed: given = 0, batch = 8, repeats, keep = 8, judge, clip, stop, onProgress } = measuring;
+  const {
+    prompts,
+    seed: given = 0,
+    batch = 8,
+    repeats,
+    keep = 8,
+    judge,
+    clip,
+    fid,
+    stop,
+    onProgress,
+  } = measuring;
   if (prompts.length === 0) throw invalidArgument('prompts', 'must be at least one');
   if (!Number.isInteger(batch) || batch < 1) {
     throw invalidArgument('batch', `must be a whole number of at least 1, got ${show(batch)}`);
   }
   const seed = isRandom(given) ? drawSeed() : given;
+  const fidRows = fid && new FidRows(fid);
   let sums: Sums[] = [];
   let last: Comparison | undefined;
   let done = 0;
@@ -107,17 +123,19 @@ export async function measureQuality(
         judge &&
         compared.images.map((image, k) => judgeScene(readCaption(part[k] as string), judge.read(image)));
       const clipScores = await clip?.scores(compared.images, part, options.signal);
+      await fidRows?.add(i, compared.images, options.signal);
       (sums[i] as Sums).add(compared, { ...(verdicts && { verdicts }), ...(clipScores && { clipScores }) });
     }
     last = comparison;
     done = start + part.length;
   }
   const { reference } = last as Comparison;
+  const rows = sums.map((sum) => sum.row(sums[0] as Sums));
   return {
     prompts: prompts.slice(0, done),
     seed,
     device: pipe.device,
     calls: reference.stats.calls,
-    rows: sums.map((sum) => sum.row(sums[0] as Sums)),
+    rows: (await fidRows?.measured(rows, options.signal)) ?? rows,
   };
 }

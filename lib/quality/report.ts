@@ -83,6 +83,8 @@ export interface QualityRow extends SpeedupSpread {
   accuracy?: Accuracy;
   /** How well pictures fit their prompts by CLIP, 0 to 100, the mean; when there was a model. */
   clipScore?: number;
+  /** Fréchet Inception distance of all pictures to the reference; when there was one. */
+  fid?: number;
   /** Remarks of the runs, such as a prompt that was cut off. */
   notes: readonly string[];
 }
