@@ -14,11 +14,17 @@ const [FEWEST, MOST] = [20, 50];
 /** Guidance scales: there is guidance above NONE; up to LOW it is low. */
 const [NONE, LOW, HIGH] = [1, 3, 7.5];
 
-/**
- * Full call i of n at (i / n)^power of the run, or at equal intervals; whether features go on between them; in runs of `most`
- * steps or fewer. null: the preset itself.
- */
-type Own = { readonly power?: number; readonly featureDamping?: number; readonly most?: number } | null;
+/** null: the preset itself. */
+type Own = {
+  /** Full call i of n at (i / n)^power of the run; default: at equal intervals. */
+  readonly power?: number;
+  /** Features go on between them. */
+  readonly featureDamping?: number;
+  /** In runs of so many steps at most. */
+  readonly most?: number;
+  /** From this guidance scale on. */
+  readonly from?: number;
+} | null;
 type Rule = Readonly<Record<CachePreset, readonly [lowGuidance: Own, highGuidance: Own]>>;
 
 /** Early in a run less changes from call to call. */
@@ -27,7 +33,7 @@ const late = (featureDamping: number): Own => ({ ...HELD, featureDamping });
 
 /** Steps straight along the noise, one call each. Guidance multiplies what features that go on are wrong by. */
 const STRAIGHT: Rule = {
-  quality: [{ featureDamping: 0.5 }, late(0.35)],
+  quality: [{ featureDamping: 0.5 }, { ...late(0.35), from: 5 }],
   balanced: [late(0.7), { power: 0.9, most: 40 }],
   fast: [null, null],
 };
@@ -40,7 +46,7 @@ const MULTISTEP: Rule = {
   fast: [null, null],
 };
 /** Two calls a step, close to each other. */
-const TWICE: Rule = { quality: [null, late(0.35)], balanced: [late(0.7), null], fast: [null, late(0.35)] };
+const TWICE: Rule = { quality: [null, late(0.35)], balanced: [late(0.7), null], fast: [null, null] };
 
 /** Of the samplers that were measured. */
 const RULES: Readonly<Record<string, Rule>> = {
@@ -71,8 +77,9 @@ export function untunedPreset(
   const isKnown = guidanceScale > NONE && guidanceScale <= HIGH && steps >= FEWEST && steps <= MOST;
   const rule = PIPELINES.includes(pipeline) && isKnown ? RULES[scheduler] : undefined;
   const found = rule?.[preset][guidanceScale <= LOW ? 0 : 1];
-  if (!found || steps > (found.most ?? MOST)) return preset;
-  const { power, most: _, ...features } = found;
+  const { power, featureDamping, most = MOST, from = 0 } = found ?? {};
+  if (!found || steps > most || guidanceScale < from) return preset;
+  const features = featureDamping === undefined ? {} : { featureDamping };
   const { interval, branch } = CACHE_PRESETS[preset];
   if (power === undefined) return { interval, branch, ...features };
   return { steps: lateList(calls, Math.ceil(calls / interval), power), branch, ...features };
