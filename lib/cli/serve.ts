@@ -6,7 +6,7 @@ import { collect, toCount, toWhole } from './arguments.js';
 import type { CliContext } from './context.js';
 import { addQueueFlags, type QueueFlags, queueOf } from './queue-flags.js';
 import { EXIT_CODES_HELP } from './run.js';
-import { type ServedModelFlags, servedModels } from './served-models.js';
+import { addServedModelFlags, type ServedModelFlags, servedModels } from './served-models.js';
 import { addNetworkFlags, type NetworkFlags, servedNetworks } from './served-networks.js';
 import { until } from './until.js';
 
@@ -49,24 +49,13 @@ export function serveCommand(context: CliContext): Command {
       "Serve pictures over HTTP: the server's own jobs, OpenAI's Images and the web UI's API (docs/serving.md). " +
         'Jobs of many callers share the passes of a model.',
     )
-    .optionsGroup('What is served:')
-    .option(
-      '-m, --model <name=place>',
-      'a model and what requests call it; repeat it for several (default: the demo model)',
-      collect,
-    )
+    .optionsGroup('What is served:');
+  addServedModelFlags(command)
     .option('--max-queued <n>', 'jobs that may wait (default: 256)', toCount)
     .option('--max-running <n>', 'jobs that are under way at once on a device (default: 16)', toCount)
     .option('--max-pixels <n>', 'pixels of a picture (default: 4194304)', toCount)
     .option('--max-steps <n>', 'steps of a run (default: 150)', toCount)
-    .option('--max-images <n>', 'pictures of a request (default: 8)', toCount)
-    .option(
-      '--preview-vae <path>',
-      'a small autoencoder (TAESD) that previews are decoded by; of one model alone: NAME=PATH; repeat it for several',
-      collect,
-    )
-    .option('--device <name>', 'auto, cpu, cuda or cuda:N (default: auto)')
-    .option('--threads <n>', 'CPU threads', toCount);
+    .option('--max-images <n>', 'pictures of a request (default: 8)', toCount);
   addNetworkFlags(command);
   return addQueueFlags(command.optionsGroup('On many machines (docs/serving.md):'))
     .optionsGroup('Where, and for whom:')

@@ -1,4 +1,6 @@
+import type { Command } from 'commander';
 import { invalidArgument } from '../errors.js';
+import { collect, toCount } from './arguments.js';
 import { modelFolder } from './default-model.js';
 
 /** How the models of a server are loaded. */
@@ -7,6 +9,23 @@ export interface ServedModelFlags {
   device?: string;
   threads?: number;
   previewVae?: string[];
+}
+
+/** The flags of what is served. */
+export function addServedModelFlags(command: Command): Command {
+  return command
+    .option(
+      '-m, --model <name=place>',
+      'a model and what requests call it; repeat it for several (default: the demo model)',
+      collect,
+    )
+    .option(
+      '--preview-vae <path>',
+      'a small autoencoder (TAESD) that previews are decoded by; of one model alone: NAME=PATH; repeat it for several',
+      collect,
+    )
+    .option('--device <name>', 'auto, cpu, cuda or cuda:N (default: auto)')
+    .option('--threads <n>', 'CPU threads', toCount);
 }
 
 /** Models by the names that requests use: the values of `--model NAME=PLACE`, else the demo model. */

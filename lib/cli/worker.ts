@@ -1,10 +1,10 @@
 import { Command } from 'commander';
 import { invalidArgument } from '../errors.js';
-import { collect, toCount, toWhole } from './arguments.js';
+import { toCount, toWhole } from './arguments.js';
 import type { CliContext } from './context.js';
 import { addQueueFlags, QUEUE_URL, type QueueFlags, queueOf } from './queue-flags.js';
 import { EXIT_CODES_HELP } from './run.js';
-import { type ServedModelFlags, servedModels } from './served-models.js';
+import { addServedModelFlags, type ServedModelFlags, servedModels } from './served-models.js';
 import { addNetworkFlags, type NetworkFlags, servedNetworks } from './served-networks.js';
 import { until } from './until.js';
 
@@ -21,12 +21,7 @@ export function workerCommand(context: CliContext): Command {
     'Make the pictures of jobs that wait in a queue, for servers on this and other machines (docs/serving.md). Jobs ' +
       'share the passes of a model as in serve. Needs the packages bullmq and ioredis.',
   );
-  addQueueFlags(command)
-    .option(
-      '-m, --model <name=place>',
-      'a model and what requests call it; repeat it for several (default: the demo model)',
-      collect,
-    )
+  addServedModelFlags(addQueueFlags(command))
     .option('--max-running <n>', 'jobs that it has at once (default: 16)', toCount)
     .option('--max-attempts <n>', 'how often a job may be begun when workers die of it (default: 3)', toCount)
     .option(
@@ -39,14 +34,7 @@ export function workerCommand(context: CliContext): Command {
       'for jobs that run when it is asked to end; then it gives them back',
       toWhole,
       30,
-    )
-    .option(
-      '--preview-vae <path>',
-      'a small autoencoder (TAESD) that previews are decoded by; of one model alone: NAME=PATH; repeat it for several',
-      collect,
-    )
-    .option('--device <name>', 'auto, cpu, cuda or cuda:N (default: auto)')
-    .option('--threads <n>', 'CPU threads', toCount);
+    );
   return addNetworkFlags(command)
     .addHelpText('after', EXIT_CODES_HELP)
     .action((flags: Flags) => work(flags, context));
