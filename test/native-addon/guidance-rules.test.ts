@@ -20,20 +20,25 @@ beforeAll(async () => {
 afterAll(() => unet.dispose());
 
 const latents = noise(BATCH * SAMPLE);
-const context = noise(2 * BATCH * LENGTH * WIDTH, 4);
+const contextOf = (outputs: number) => noise(outputs * BATCH * LENGTH * WIDTH, 4);
+const context = contextOf(2);
 const size = { batch: BATCH, height: SIDE, width: SIDE };
 
-async function callUnet({ input, timestep }: ModelCall<Float32Array>) {
-  const request = {
-    ...size,
-    batch: 2 * BATCH,
-    sample: Float32Array.from([...input, ...input]),
-    timesteps: [...timestep, ...timestep],
-    context,
-    contextLength: LENGTH,
+/** The U-Net as the interpreter calls it, for so many outputs of a sample. */
+const callFor =
+  (outputs: number) =>
+  async ({ input, timestep }: ModelCall<Float32Array>) => {
+    const each = Array.from({ length: outputs }, () => 0);
+    const request = {
+      ...size,
+      batch: outputs * BATCH,
+      sample: Float32Array.from(each.flatMap(() => [...input])),
+      timesteps: each.flatMap(() => [...timestep]),
+      context: contextOf(outputs),
+      contextLength: LENGTH,
+    };
+    return (await unet.forward(request).promise).out;
   };
-  return (await unet.forward(request).promise).out;
-}
 
 const RULES: readonly GuidanceRule[] = [
   { kind: 'zeroStar' },
@@ -43,34 +48,30 @@ const RULES: readonly GuidanceRule[] = [
   { kind: 'magnitude', alpha: 2 },
 ];
 
-test.each(RULES)('$kind', async (rule) => {
+const CASES = RULES.flatMap((rule) => [2 as const, 3 as const].map((outputs) => ({ ...rule, outputs })));
+
+test.each(CASES)('$kind of $outputs outputs', async ({ outputs, ...rule }) => {
   for (const fromConditional of [false, true]) {
-    const guidance = { scale: [5, 2], rescale: [0, 0.5], rule: { ...rule, fromConditional } };
+    const third = outputs === 3 && { third: [1.5, 0.5] };
+    const guidance = { scale: [5, 2], ...third, rescale: [0, 0.5], rule: { ...rule, fromConditional } };
     const table: StepTable = {
       programs: [{ kind: 'full' }],
       rows: [0, 1, 2].map((i) => row(i, { guidance })),
     };
-    const expected = await runTableAsync(table, { x: latents, batch: BATCH, outputs: 2, model: callUnet });
-    const request = { ...size, outputs: 2 as const, table, latents, context, contextLength: LENGTH };
+    const model = callFor(outputs);
+    const expected = await runTableAsync(table, { x: latents, batch: BATCH, outputs, model });
+    const request = { ...size, outputs, table, latents, context: contextOf(outputs), contextLength: LENGTH };
     const result = await unet.denoise(request).promise;
     expect(maxError(result.latents, expected)).toBeLessThan(1e-4);
   }
 });
 
-test('zero gives nothing, and a rule takes no third output', async () => {
-  const request = (outputs: 2 | 3, guidance: object) => ({
-    ...size,
-    outputs,
-    table: { programs: [{ kind: 'full' as const }], rows: [row(0, { guidance: guidance as never })] },
-    latents,
-    context: noise(outputs * BATCH * LENGTH * WIDTH),
-    contextLength: LENGTH,
-  });
-  const zero = request(2, { scale: 3, rescale: 0, rule: { kind: 'zero' } });
-  const other = await unet.denoise({ ...zero, context: noise(2 * BATCH * LENGTH * WIDTH, 9) }).promise;
-  expect((await unet.denoise(zero).promise).latents).toEqual(other.latents);
-  const third = request(3, { scale: 3, third: 1, rescale: 0, rule: { kind: 'tangential' } });
-  await expect(unet.denoise(third).promise).rejects.toThrow('guidance by a third output has no rule');
+test('zero gives nothing', async () => {
+  const guidance = { scale: 3, rescale: 0, rule: { kind: 'zero' as const } };
+  const table: StepTable = { programs: [{ kind: 'full' }], rows: [row(0, { guidance })] };
+  const request = { ...size, outputs: 2 as const, table, latents, context, contextLength: LENGTH };
+  const other = await unet.denoise({ ...request, context: noise(context.length, 9) }).promise;
+  expect((await unet.denoise(request).promise).latents).toEqual(other.latents);
 });
 
 test('perturbed samples are those of the last output', async () => {
