@@ -19,7 +19,7 @@ import { ImageEngine } from '../../lib/server/engine/index.js';
 import { runCli } from '../cli-run.js';
 import { writeDdpm } from '../composition/made-systems.js';
 import { writeXl } from './made-models.js';
-import { FOLDER, latentsOf, loadTiny, rejection, sameBits } from './tiny.js';
+import { FOLDER, latentsOf, loadTiny, previewsOf, rejection, sameBits } from './tiny.js';
 
 const root = mkdtempSync(join(tmpdir(), 'deepcache-preview-vae-'));
 const FILE = 'diffusion_pytorch_model.safetensors';
@@ -86,16 +86,6 @@ async function decoded({ data, shape: [, c = 0, h = 0, w = 0] }: LatentPreview, 
   const [, , height = 0, width = 0] = shape;
   const unit = pixels.map((value) => Math.min(1, Math.max(0, value / 2 + 0.5)));
   return Image.fromFloat(unit, width, height);
-}
-
-async function previewsOf(one: DiffusionPipeline, options: object = {}): Promise<LatentPreview[]> {
-  const previews: LatentPreview[] = [];
-  const onStep = ({ preview }: StepEvent) => {
-    if (preview) previews.push(preview);
-  };
-  const run = { prompt: 'a', steps: 4, seed: 1, scheduler: 'DDIM', output: 'latent', previewEvery: 2 };
-  await one.generate({ ...run, ...options, onStep } as never);
-  return previews;
 }
 
 async function expectDecoded(one: DiffusionPipeline, options: object = {}): Promise<void> {

@@ -7,23 +7,13 @@ import { fitProjection } from '../../lib/previews/fit.js';
 import { LatentPreview } from '../../lib/previews/latent-preview.js';
 import { projectLatents, SD_PROJECTION } from '../../lib/previews/projection.js';
 import { copyModel } from './broken-models.js';
-import { latentsOf, loadTiny, rejection, sameBits } from './tiny.js';
+import { latentsOf, loadTiny, previewsOf, rejection, sameBits } from './tiny.js';
 
 let pipe: StableDiffusionPipeline;
 beforeAll(async () => {
   pipe = await loadTiny();
 });
 afterAll(() => pipe.dispose());
-
-async function previewsOf(one: DiffusionPipeline, options: object = {}): Promise<LatentPreview[]> {
-  const previews: LatentPreview[] = [];
-  const onStep = ({ preview }: StepEvent) => {
-    if (preview) previews.push(preview);
-  };
-  const run = { prompt: 'a', steps: 4, seed: 1, scheduler: 'DDIM', output: 'latent', previewEvery: 2 };
-  await one.generate({ ...run, ...options, onStep } as never);
-  return previews;
-}
 
 describe('previews of a run', () => {
   test('are images of its size, for each image of the batch', async () => {

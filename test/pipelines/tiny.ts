@@ -2,9 +2,11 @@ import {
   DiffusionPipeline,
   type GenerateOptions,
   type StableDiffusionPipeline,
+  type StepEvent,
   type Tensor,
 } from '../../lib/index.js';
 import type { LoadOptions } from '../../lib/pipelines/loading/parts.js';
+import type { LatentPreview } from '../../lib/previews/latent-preview.js';
 
 /** SD 1.5's architecture with few channels: a run takes milliseconds. */
 export const FOLDER = 'test/fixtures/sd15-tiny';
@@ -68,4 +70,15 @@ export function sameBits(a: Float32Array, b: Float32Array): boolean {
 export function imageOf(data: Float32Array, index: number, images: number): Float32Array {
   const length = data.length / images;
   return data.subarray(index * length, (index + 1) * length);
+}
+
+/** The previews of a run of four calls, of every second one unless options say otherwise. */
+export async function previewsOf(one: DiffusionPipeline, options: object = {}): Promise<LatentPreview[]> {
+  const previews: LatentPreview[] = [];
+  const onStep = ({ preview }: StepEvent) => {
+    if (preview) previews.push(preview);
+  };
+  const run = { prompt: 'a', steps: 4, seed: 1, scheduler: 'DDIM', output: 'latent', previewEvery: 2 };
+  await one.generate({ ...run, ...options, onStep } as never);
+  return previews;
 }
