@@ -8,7 +8,7 @@
 
 namespace deepcache::cpu {
 
-constexpr size_t kItemFloats = 32 * 1024;  // about what an item should read
+constexpr size_t kItemFloats = 8 * 1024;  // about what an item should read
 
 // Calls body(first, count) for parts of `count` rows of `width` floats.
 template <typename Body>

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <string>
 #include <system_error>
+#include <thread>
 
 #include "runtime/cpu_count.h"
 #include "runtime/error.h"
@@ -17,20 +18,26 @@
 namespace deepcache::cpu {
 namespace {
 
-// Waits a few microseconds for a change that is usually near, before sleeping on a condition
-// variable: between two ops of a plan a sleep and a wake-up would cost more.
+constexpr std::chrono::microseconds kAlone(5), kPatience(100);
+
+// Waits for a change that is usually near before sleeping on a condition variable: between two ops of
+// a plan a sleep and a wake-up would cost more, above all in a virtual machine (50 microseconds and
+// more, when small ops take ten). Whoever else wants the processor meanwhile gets it.
 template <typename Condition>
 bool spin(const Condition& condition) {
-  const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(8);
-  do {
+  using Clock = std::chrono::steady_clock;
+  const auto begin = Clock::now(), alone = begin + kAlone, until = begin + kPatience;
+  for (;;) {
     for (int i = 0; i < 16; i++) {
       if (condition()) return true;
 #if defined(__x86_64__)
       __builtin_ia32_pause();
 #endif
     }
-  } while (std::chrono::steady_clock::now() < until);
-  return false;
+    const auto now = Clock::now();
+    if (now >= until) return false;
+    if (now >= alone) std::this_thread::yield();
+  }
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ namespace {
 
 constexpr int kMaxPanels = 8;             // of queries in a unit
 constexpr size_t kMaxOutput = 32 * 1024;  // floats of a unit's output that should stay in L2
-constexpr double kLeastWork = 1e6;        // multiply-adds that are worth an item
+constexpr double kLeastWork = 2e5;        // multiply-adds that are worth an item
 
 class AttentionOp : public CpuOp {
  public:

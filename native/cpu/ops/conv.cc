@@ -22,7 +22,7 @@ constexpr Limits kFp32 = {224, 320, 256};  // 16 tiles of 14 rows
 constexpr Limits kBf16 = {256, 640, 320};
 constexpr int kMaxRows = 256;
 constexpr int kMaxTile = 16;
-constexpr double kLeastWork = 2e6;  // multiply-adds that are worth an item
+constexpr double kLeastWork = 2e5;  // multiply-adds that are worth an item
 
 alignas(64) const float kZeros[kBf16.chunk] = {};
 
