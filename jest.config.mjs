@@ -1,5 +1,6 @@
 export default {
   testEnvironment: 'node',
+  testSequencer: '<rootDir>/test/longest-first.mjs',
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   modulePathIgnorePatterns: ['<rootDir>/(build|dist|prebuilds|release|\\.cmake-build[^/]*)/'],
   // Only what hangs should fail: small models take seconds, and minutes on a machine that does much else.
