@@ -20,9 +20,9 @@ namespace {
 
 constexpr std::chrono::microseconds kAlone(5), kPatience(100);
 
-// Waits for a change that is usually near before sleeping on a condition variable: between two ops of
-// a plan a sleep and a wake-up would cost more, above all in a virtual machine (50 microseconds and
-// more, when small ops take ten). Whoever else wants the processor meanwhile gets it.
+// Waits for a change that is usually near before sleeping on a condition variable: between two ops
+// of a plan a sleep and a wake-up would cost more, above all in a virtual machine (50 microseconds
+// and more, when small ops take ten). Whoever else wants the processor meanwhile gets it.
 template <typename Condition>
 bool spin(const Condition& condition) {
   using Clock = std::chrono::steady_clock;
