@@ -2,7 +2,7 @@ import type { NoiseDraws } from '../native/types.js';
 import { checkAllValues } from '../options/check.js';
 import { plannedRun } from '../plans/planned-run.js';
 import type { PlannedRun } from '../plans/saved-plan.js';
-import { isMeasured, untunedPreset } from '../plans/untuned.js';
+import { untunedPreset } from '../plans/untuned.js';
 import { fitProjection } from '../previews/fit.js';
 import { linearLook, type PreviewLook } from '../previews/look.js';
 import type { Scheduler, StepTable } from '../schedulers/index.js';
@@ -153,9 +153,9 @@ function withPreset<O extends RunOptions>(
   if (typeof options.cache !== 'string') return options;
   const planned = plannedRun(family.className, scheduler, options);
   let cache = plans?.resolve(options.cache, planned) ?? options.cache;
-  if (typeof cache === 'string' && planned && isMeasured(options)) {
-    const { rows } = family.plan(scheduler, facts, options, () => {}).table;
-    cache = untunedPreset(cache, planned, rows.length);
+  if (typeof cache === 'string' && planned) {
+    const callsOf = () => family.plan(scheduler, facts, options, () => {}).table.rows.length;
+    cache = untunedPreset(cache, planned, callsOf);
   }
   return { ...options, cache };
 }

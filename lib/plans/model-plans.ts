@@ -2,7 +2,13 @@ import type { CacheOptions, CachePreset, ListedCache, PlannedCache } from '../de
 import { invalidArgument } from '../errors.js';
 import type { Log } from '../log.js';
 import { readPlans, savePlan } from './plan-file.js';
-import { isSameRun, type PlanFigures, type PlannedRun, type SavedPlan } from './saved-plan.js';
+import {
+  isSameRun,
+  type PlanFigures,
+  type PlannedRun,
+  requireUngated,
+  type SavedPlan,
+} from './saved-plan.js';
 
 /** What `tune` found for a preset. */
 export interface FoundPlan {
@@ -68,16 +74,17 @@ export class ModelPlans {
    *
    * @returns the file's path.
    * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT for what beats neither equal intervals nor fewer steps on other prompts,
-   * or was found with options that make every run another one; ERR_DEEPCACHE_OUTPUT where the file cannot be written.
+   * has a gate, or was found with options that make every run another one; ERR_DEEPCACHE_OUTPUT where the file cannot be written.
    */
   async save(
     preset: CachePreset,
     { cache, speedup, run, validation, fewerSteps }: FoundPlan,
   ): Promise<string> {
+    requireUngated(cache, 'result.cache');
     if (!run) {
       throw invalidArgument(
         'result',
-        'is for runs with a schedule, guidance or size of their own; plans are for those that say steps, guidance scale and size alone',
+        'is for runs with a schedule, guidance, FreeU, networks or size of their own; plans are for those that say steps, guidance scale and size alone',
       );
     }
     if (!validation) throw invalidArgument('result', 'was not tried on other prompts: there was no time');

@@ -8,11 +8,14 @@ interface PlannableOptions {
   readonly guidanceScale?: number;
   readonly width?: number;
   readonly height?: number;
+  readonly guider?: string | undefined;
   /** Which part of the schedule is run. */
   readonly span: object;
 }
 
-/** With any of these a run's calls are others, or find other noise, than plans know of. */
+/**
+ * With any of these a run's calls are others, find other noise, or let what a cache gets wrong grow otherwise than plans know of.
+ */
 const OTHERWISE = [
   'timesteps',
   'sigmas',
@@ -22,7 +25,17 @@ const OTHERWISE = [
   'guidanceSchedule',
   'cutoffStepIndex',
   'cutoffStepRatio',
+  'guiderOptions',
+  'pagScale',
+  'sagScale',
+  'freeU',
+  'controlImage',
+  't2iAdapterImage',
+  'ipAdapterImage',
+  'ipAdapterImageEmbeds',
 ] as const;
+/** The guider that guidance is without one. */
+const PLAIN = 'cfg';
 
 /**
  * The kind of run that checked options make, as plans name it.
@@ -35,9 +48,12 @@ export function plannedRun(
   scheduler: Scheduler,
   options: PlannableOptions,
 ): PlannedRun | undefined {
-  const { steps, guidanceScale, width, height, span } = options;
+  const { steps, guidanceScale, width, height, guider = PLAIN, span } = options;
   const others = OTHERWISE.map((name) => (options as unknown as Record<string, unknown>)[name]);
-  const isOther = others.some((value) => value) || Object.values(span).some((value) => value !== undefined);
+  const isOther =
+    guider !== PLAIN ||
+    others.some((value) => value) ||
+    Object.values(span).some((value) => value !== undefined);
   if (isOther || guidanceScale === undefined || width === undefined || height === undefined) return undefined;
   const schedulerConfig = fieldsSet(scheduler);
   return { pipeline, scheduler: scheduler.className, schedulerConfig, steps, guidanceScale, width, height };

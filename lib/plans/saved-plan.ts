@@ -2,6 +2,7 @@ import {
   CACHE_PRESETS,
   type CachePreset,
   type CacheSettings,
+  GATE_KEYS,
   type ListedCache,
   type PlannedCache,
   resolveCache,
@@ -81,6 +82,7 @@ export function toSavedPlan(value: unknown, name: string): SavedPlan {
   if (settings.plan === undefined && settings.steps === undefined) {
     throw invalidArgument(`${name}.cache`, 'must have a plan, or a list of steps');
   }
+  requireUngated(settings, `${name}.cache`);
   const planned = toRun(run, `${name}.run`);
   if (settings.plan === undefined) resolveCache(settings, Number.MAX_SAFE_INTEGER);
   else resolveCache(settings, String(settings.plan).length);
@@ -90,6 +92,16 @@ export function toSavedPlan(value: unknown, name: string): SavedPlan {
     cache: settings as ListedCache | PlannedCache,
     figures: toFigures(figures, `${name}.figures`),
   };
+}
+
+/**
+ * Plans are found without a gate, which changes what calls cost and what they get wrong.
+ *
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT naming the field.
+ */
+export function requireUngated(cache: CacheSettings, name: string): void {
+  const key = GATE_KEYS.find((gate) => cache[gate] !== undefined);
+  if (key) throw invalidArgument(`${name}.${key}`, 'cannot be part of a plan, which is found without it');
 }
 
 const MOST = 2 ** 20;

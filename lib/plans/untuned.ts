@@ -5,10 +5,8 @@ import type { PlannedRun } from './saved-plan.js';
 // (docs/quality.md, "What presets stand for"; bench/results/presets-demo-2026-11-29.json): in no cell of that table is the
 // mean or the worst picture further from the uncached one than with equal intervals.
 
-/** Pipelines from text alone, whose guidance is plain. */
+/** Pipelines from text alone. */
 const PIPELINES = ['StableDiffusionPipeline', 'StableDiffusionXLPipeline'];
-/** Options that change what guidance and the U-Net do. */
-const OTHERWISE = ['guider', 'freeU', 'pagScale', 'sagScale'];
 /** Numbers of steps that were measured. */
 const [FEWEST, MOST] = [20, 50];
 /** Guidance scales: there is guidance above NONE; up to LOW it is low. */
@@ -57,21 +55,17 @@ const RULES: Readonly<Record<string, Rule>> = {
   HeunDiscreteScheduler: TWICE,
 };
 
-/** Whether options make runs such as presets were measured with. */
-export const isMeasured = (options: object): boolean =>
-  OTHERWISE.every((name) => !(options as Readonly<Record<string, unknown>>)[name]);
-
 /**
  * What a preset stands for in runs that no plan is for: as many full calls as at its equal intervals, so no more work with any
  * model.
  *
- * @param calls U-Net calls of the run.
+ * @param callsOf tells the U-Net calls of the run: it is asked only where it matters, as they take planning the run.
  * @returns the preset itself, equal intervals, where nothing was measured to be better.
  */
 export function untunedPreset(
   preset: CachePreset,
   run: PlannedRun,
-  calls: number,
+  callsOf: () => number,
 ): CacheSettings | CachePreset {
   const { pipeline, scheduler, steps, guidanceScale } = run;
   const isKnown = guidanceScale > NONE && guidanceScale <= HIGH && steps >= FEWEST && steps <= MOST;
@@ -82,5 +76,6 @@ export function untunedPreset(
   const features = featureDamping === undefined ? {} : { featureDamping };
   const { interval, branch } = CACHE_PRESETS[preset];
   if (power === undefined) return { interval, branch, ...features };
+  const calls = callsOf();
   return { steps: lateList(calls, Math.ceil(calls / interval), power), branch, ...features };
 }

@@ -25,7 +25,7 @@ export function presetSchedules(
     .sort(([, a], [, b]) => b.interval - a.interval)
     .flatMap(([preset, { interval, branch }]) => {
       const even = { steps: intervalList(calls, interval), between: branch };
-      const own = run && untunedPreset(preset, run, calls);
+      const own = run && untunedPreset(preset, run, () => calls);
       if (typeof own !== 'object') return [even];
       const { steps = even.steps, featureDamping } = own;
       return [even, { steps, between: branch, ...(featureDamping && { features: featureDamping }) }];

@@ -7,7 +7,6 @@ import { checkNames } from '../names.js';
 import type { GenerateOptions } from '../pipelines/inputs/options.js';
 import { drawSeed, isRandom } from '../pipelines/inputs/seeds.js';
 import type { PlannedRun } from '../plans/saved-plan.js';
-import { isMeasured } from '../plans/untuned.js';
 import { Decision, figures, type TuneFigures } from './decision.js';
 import { cacheOf, candidateOf, type Schedule } from './schedule.js';
 import { FINALISTS, Search, type Tried, type TuneBudget } from './search.js';
@@ -174,7 +173,7 @@ export async function tune(
   for (const branch of branches) pipe.unet.validateBranch(branch);
   const planned = pipe.plannedRun(run(prompts, seed));
   const forecasts = tuning.predict !== false && pipe.vae !== undefined;
-  const search = new Search(trials, budget, branches, forecasts, isMeasured(options) ? planned : undefined);
+  const search = new Search(trials, budget, branches, forecasts, planned);
   await inTime(async () => {
     await trials.start();
     const reserve = (AGAIN_RUNS + OTHERS_RUNS * ratio) * seconds();

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { DiffusionPipeline, type StableDiffusionPipeline } from '../../lib/index.js';
 import { planPath } from '../../lib/plans/plan-file.js';
+import { plannedRun } from '../../lib/plans/planned-run.js';
 import { tune } from '../../lib/tune/index.js';
 import { runCli } from '../cli-run.js';
 import { FOLDER, latentsOf, rejection } from '../pipelines/tiny.js';
@@ -56,6 +57,10 @@ test('a preset is the saved plan in runs that it was found for, now and when the
       { guidanceRescale: 0.5 },
       { scheduler: 'Euler' },
       { scheduler: { _class_name: 'DDIMScheduler', beta_start: 0.001 } },
+      { guider: 'apg' },
+      { guider: 'cfg', guiderOptions: { stop: 0.5 } },
+      { pagScale: 2 },
+      { freeU: { b1: 1.1, b2: 1.2, s1: 0.9, s2: 0.8 } },
       { timesteps: [900, 800, 700, 600, 500, 400, 300, 200, 100], steps: undefined },
     ]) {
       const run = { ...RUN, ...other };
@@ -64,6 +69,30 @@ test('a preset is the saved plan in runs that it was found for, now and when the
       );
     }
   }
+});
+
+test('a guider that is plain guidance makes no run another one', async () => {
+  await using pipe = await load();
+  await pipe.plans?.save('balanced', found(pipe));
+  const run = { ...RUN, cache: 'balanced' };
+  expect(await latentsOf(pipe, { ...run, guider: 'cfg' })).toEqual(await latentsOf(pipe, run));
+});
+
+test('no plan is for a run with guidance, networks or pictures that it was not found with', async () => {
+  await using pipe = await load();
+  const options = { ...RUN, span: {} };
+  const runOf = (other: object) =>
+    plannedRun('StableDiffusionPipeline', pipe.scheduler, { ...options, ...other });
+  expect(runOf({})).toBeDefined();
+  const image = { data: new Float32Array(3 * 64 * 64), shape: [1, 3, 64, 64] };
+  for (const other of [
+    { sagScale: 0.5 },
+    { controlImage: image },
+    { t2iAdapterImage: image },
+    { ipAdapterImage: image },
+    { ipAdapterImageEmbeds: [image] },
+  ])
+    expect(runOf(other)).toBeUndefined();
 });
 
 test("a picture's settings have the plan itself, which needs no file", async () => {
@@ -95,7 +124,11 @@ test('what is no better than what anybody would try is not saved', async () => {
     [{ validation: { ...VALIDATION, psnr: 30 } }, /no better than equal intervals/],
     [{ validation: undefined }, /not tried on other prompts/],
     [{ fewerSteps: { steps: 6, psnr: 41 } }, /no better than 6 steps/],
-    [{ run: pipe.plannedRun({ prompt: 'a', ...RUN, eta: 1 }) }, /a schedule, guidance or size of their own/],
+    [
+      { run: pipe.plannedRun({ prompt: 'a', ...RUN, eta: 1 }) },
+      /a schedule, guidance, FreeU, networks or size of their own/,
+    ],
+    [{ cache: { ...PLAN, gateStep: 8 } }, /result\.cache\.gateStep cannot be part of a plan/],
   ] as const) {
     const { code, message: said } = await save(changed);
     expect(code).toBe('ERR_DEEPCACHE_INVALID_ARGUMENT');
@@ -129,6 +162,7 @@ test('a file that is wrong is named, with the field', async () => {
     ['"FRPFRRFPRFRR"', '"XRPFRRFPRFRR"', /plan must be a letter for each/],
     ['"steps": 12', '"steps": "12"', /plans\[0\]\.run\.steps/],
     ['"speedup": 2', '"speedup": null', /plans\[0\]\.figures\.speedup/],
+    ['"branch": 1', '"gateStep": 5', /plans\[0\]\.cache\.gateStep cannot be part of a plan/],
     ['"pipeline"', '"pipe"', /plans\[0\]\.run\.pipeline must be the name of a class/],
   ] as const) {
     expect(text).toContain(from);

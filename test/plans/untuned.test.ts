@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { candidateOf } from '../../bench/preset-candidates.js';
 import { CACHE_PRESETS, type CachePreset, lateList, SettingsPolicy } from '../../lib/deepcache/index.js';
-import { pipelineForInputs, type StableDiffusionPipeline } from '../../lib/index.js';
+import { pipelineForInputs, StableDiffusionPipeline } from '../../lib/index.js';
 import type { PlannedRun } from '../../lib/plans/saved-plan.js';
 import { untunedPreset } from '../../lib/plans/untuned.js';
 import { latentsOf, loadTiny } from '../pipelines/tiny.js';
@@ -69,6 +69,32 @@ test('other runs have equal intervals as before', async () => {
   );
 });
 
+test('a run is planned for a preset only where its sampler has a rule that asks for the calls', async () => {
+  let planned = 0;
+  const { family } = StableDiffusionPipeline;
+  class Counting extends StableDiffusionPipeline {
+    static override readonly family = {
+      ...family,
+      plan: (...given: Parameters<typeof family.plan>) => {
+        planned++;
+        return family.plan(...given);
+      },
+    };
+  }
+  await using counting = Counting.from(pipe);
+  const plans = async (options: object) => {
+    planned = 0;
+    await latentsOf(counting, { ...RUN, ...options });
+    return planned;
+  };
+  const usual = await plans({ cache: { interval: 3 } });
+  expect(await plans({ cache: 'balanced' })).toBe(usual + 1);
+  // Without a rule, and with one of equal intervals.
+  expect(await plans({ cache: 'balanced', scheduler: 'LMS' })).toBe(usual);
+  expect(await plans({ cache: 'quality' })).toBe(usual);
+  expect(await plans({ cache: 'balanced', pagScale: 2 })).toBe(usual);
+});
+
 /** What a policy is told of a run. */
 const RUN_OF = (calls: number) => {
   const timesteps = Array.from({ length: calls }, (_, i) => calls - i);
@@ -97,7 +123,7 @@ test('presets are what the measured table has as no worse than equal intervals, 
     const cacheOf = (one: Row) => candidateOf(preset, one.settings, calls);
     if (!isDeepStrictEqual(candidateOf(preset, settings, calls), even)) return [];
     const options = { prompt: 'a', scheduler: { _class_name: scheduler }, steps, guidanceScale: guidance };
-    const resolved = untunedPreset(preset, pipe.plannedRun(options) as PlannedRun, calls);
+    const resolved = untunedPreset(preset, pipe.plannedRun(options) as PlannedRun, () => calls);
     if (typeof resolved === 'string') return [];
     const full = new SettingsPolicy(resolved)
       .layout(RUN_OF(calls))
