@@ -20,6 +20,7 @@ export interface CliOptions {
   /** Standard input. */
   stdin?: string;
   signal?: AbortSignal;
+  onOutput?: (text: string) => void;
   onError?: (text: string) => void;
 }
 
@@ -30,8 +31,10 @@ export async function runCli(argv: readonly string[], options: CliOptions = {}):
   const context = contextOver(
     {
       stdout: (data) => {
-        if (typeof data === 'string') result.out += data;
-        else result.bytes = Buffer.concat([result.bytes ?? Buffer.alloc(0), data]);
+        if (typeof data === 'string') {
+          result.out += data;
+          options.onOutput?.(data);
+        } else result.bytes = Buffer.concat([result.bytes ?? Buffer.alloc(0), data]);
       },
       stderr: (text) => {
         result.err += text;

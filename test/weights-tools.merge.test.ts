@@ -283,7 +283,7 @@ describe('keys and files', () => {
     [
       'a scale that is none',
       () => [FOLDER, `${file('lora')}:1000`],
-      ['scale must be a number from -100 to 100', 'INVALID_ARGUMENT'],
+      ['its scale must be a number from -100 to 100', 'INVALID_ARGUMENT'],
     ],
     ['a model that is not there', () => [path('nothing'), file('lora')], ['nothing', 'does not exist']],
     ['one network', () => [join(FOLDER, 'unet'), file('lora')], ['model_index.json', 'INVALID_CONFIG']],

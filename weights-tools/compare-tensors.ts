@@ -1,6 +1,6 @@
+import { floatsOf, isFloatType } from '../lib/weights/floats.js';
 import type { StoredTensor } from '../lib/weights/stored-tensor.js';
 import { StoredValues } from '../lib/weights/values.js';
-import { floatsOf, isFloatType } from './dtypes.js';
 
 /** How two sets of tensors differ. */
 export interface Difference {

@@ -65,6 +65,12 @@ export function writeOptions({
   dtype,
   maxShardSize,
   quiet,
-}: ConversionFlags): Pick<WriteOptions, 'dtype' | 'shardBytes'> & { quiet: boolean | undefined } {
-  return { dtype: dtype && DTYPES[dtype], shardBytes: maxShardSize, quiet };
+  force,
+}: ConversionFlags): Pick<WriteOptions, 'dtype' | 'shardBytes'> & Pick<ConversionFlags, 'quiet' | 'force'> {
+  return {
+    dtype: dtype && DTYPES[dtype],
+    shardBytes: maxShardSize,
+    ...(quiet && { quiet }),
+    ...(force && { force }),
+  };
 }

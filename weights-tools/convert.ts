@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import type { CliContext } from '../lib/cli/context.js';
@@ -13,10 +13,12 @@ import {
   writeOptions,
 } from './conversion-options.js';
 import { folderTasks, networkTasks } from './folder-tasks.js';
+import { type Input, locateInput } from './inputs.js';
 import { plain } from './model-parts.js';
-import { checkFolder, isWeightsFile, prepareFile } from './outputs.js';
+import { isWeightsFile, staged } from './outputs.js';
 import { runTasks, type Task } from './run-tasks.js';
 import { singleFileTensors } from './single-file.js';
+import type { Stage } from './staging.js';
 
 /** `weights-tools convert`: weights in another type or layout. Always writes safetensors. */
 export function convertCommand(context: CliContext): Command {
@@ -31,18 +33,26 @@ export function convertCommand(context: CliContext): Command {
     .addHelpText('after', EXIT_CODES_HELP)
     .action(async (input: string, flags: ConversionFlags) => {
       checkConversion(input, flags);
-      await runTasks(await plan(input, flags, context.signal), context, writeOptions(flags));
+      const located = await locateInput(input, context.signal);
+      await staged(flags, async (stage) => {
+        const tasks = await plan(located, flags, stage, context.signal);
+        await runTasks(tasks, stage, context, writeOptions(flags));
+      });
     });
 }
 
-/** What there is to convert; makes the folders and writes the other files on the way. */
-async function plan(input: string, flags: ConversionFlags, signal: AbortSignal): Promise<Task[]> {
-  const { output, force = false, variant, config, useEma } = flags;
-  const isFile = statSync(input).isFile();
-  if (isFile && isWeightsFile(output)) {
-    await prepareFile(output, force);
+/** What there is to convert; writes the other files on the way. */
+async function plan(
+  { path: input, isFile }: Input,
+  flags: ConversionFlags,
+  stage: Stage,
+  signal: AbortSignal,
+): Promise<Task[]> {
+  const { variant, outputVariant, config, useEma } = flags;
+  const toFile = isWeightsFile(flags.output);
+  if (isFile && toFile) {
     const { tensors, metadata } = await openWeights(input, { signal });
-    return [{ tensors: tensors.map(plain), metadata, output }];
+    return [{ tensors: tensors.map(plain), metadata, output: stage.at(flags.output) }];
   }
   const options = { variant, signal };
   if (isFile) {
@@ -51,24 +61,20 @@ async function plan(input: string, flags: ConversionFlags, signal: AbortSignal):
       ...(useEma !== undefined && { useEma }),
       signal,
     });
-    await checkFolder(output, force);
-    return networkTasks(index, output, { ...options, config, outputVariant: flags.outputVariant });
+    return networkTasks(index, stage.folder, { ...options, config, outputVariant });
   }
   for (const [name, value] of Object.entries({ config, useEma })) {
     if (value !== undefined)
       throw invalidArgument(name, `is for models in a single file; ${input} is a folder`);
   }
-  if (!isWeightsFile(output)) {
-    await checkFolder(output, force);
-    return folderTasks(input, output, { ...options, outputVariant: flags.outputVariant });
-  }
-  await prepareFile(output, force);
+  if (!toFile) return folderTasks(input, stage.folder, { ...options, outputVariant });
   if (!existsSync(join(input, 'model_index.json'))) {
     const [task, ...others] = await folderTasks(input, undefined, options);
     if (!task || others.length > 0)
       throw invalidConfig(input, 'is neither a model nor one of its components');
-    return [{ ...task, output }];
+    return [{ ...task, output: stage.at(flags.output) }];
   }
   const { source, value } = await readModelIndex(input, { signal });
-  return [{ tensors: await singleFileTensors(source, value, options), metadata: { format: 'pt' }, output }];
+  const tensors = await singleFileTensors(source, value, options);
+  return [{ tensors, metadata: { format: 'pt' }, output: stage.at(flags.output) }];
 }

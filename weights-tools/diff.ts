@@ -1,17 +1,16 @@
-import { statSync } from 'node:fs';
 import { Command } from 'commander';
 import { toNumber } from '../lib/cli/arguments.js';
 import { type CliContext, ExitCode } from '../lib/cli/context.js';
 import { formatBytes, formatTable } from '../lib/cli/format.js';
 import { EXIT_CODES_HELP } from '../lib/cli/run.js';
 import { StatusLine, WorkProgress } from '../lib/cli/status-line.js';
-import { invalidConfig } from '../lib/errors.js';
 import { statOf } from '../lib/files/read.js';
 import { readModelIndex } from '../lib/pipelines/loading/model-index.js';
 import { openWeights } from '../lib/weights/open.js';
 import type { StoredTensor } from '../lib/weights/stored-tensor.js';
 import { compareTensors, type Difference } from './compare-tensors.js';
 import { folderTasks } from './folder-tasks.js';
+import { type Input, locateInput } from './inputs.js';
 import { networksOf, readPart } from './model-parts.js';
 
 interface Flags {
@@ -46,11 +45,12 @@ export function diffCommand(context: CliContext): Command {
 async function diff(paths: readonly [string, string], flags: Flags, context: CliContext): Promise<void> {
   const { signal } = context;
   const options = { variant: flags.variant, signal };
-  for (const path of paths) if (!statOf(path)) throw invalidConfig(path, 'does not exist');
-  const isOfFiles = paths.every((path) => statSync(path).isFile());
+  const inputs: Input[] = [];
+  for (const path of paths) inputs.push(await locateInput(path, signal));
+  const isOfFiles = inputs.every(({ isFile }) => isFile);
   const tables = await Promise.all(
-    paths.map(async (path) =>
-      isOfFiles ? (await openWeights(path, options)).tensors : tableOf(path, options),
+    inputs.map(async (input) =>
+      isOfFiles ? (await openWeights(input.path, options)).tensors : tableOf(input, options),
     ),
   );
   const line = new StatusLine(context, !flags.quiet);
@@ -71,10 +71,10 @@ async function diff(paths: readonly [string, string], flags: Flags, context: Cli
 
 /** All tensors of a model, with the names of its parts before their own; or those of one component. */
 async function tableOf(
-  path: string,
+  { path, isFile }: Input,
   options: { variant?: string | undefined; signal: AbortSignal },
 ): Promise<StoredTensor[]> {
-  const isModel = statSync(path).isFile() || statOf(`${path}/model_index.json`) !== undefined;
+  const isModel = isFile || statOf(`${path}/model_index.json`) !== undefined;
   if (!isModel) {
     const tasks = await folderTasks(path, undefined, options);
     return tasks.flatMap(({ tensors }) => tensors.flatMap(({ pieces }) => pieces));

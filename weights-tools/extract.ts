@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { toDtype } from '../lib/cli/arguments.js';
@@ -7,8 +6,8 @@ import { writing } from '../lib/cli/output-file.js';
 import { EXIT_CODES_HELP } from '../lib/cli/run.js';
 import { writeFileAtomic } from '../lib/files/atomic-write.js';
 import { readModelIndex } from '../lib/pipelines/loading/model-index.js';
-import { plain, readPart } from './model-parts.js';
-import { checkFolder, isWeightsFile, prepareFile } from './outputs.js';
+import { plain, readWholePart } from './model-parts.js';
+import { isWeightsFile, staged } from './outputs.js';
 import { runTasks } from './run-tasks.js';
 
 interface Flags {
@@ -53,19 +52,20 @@ export function extractCommand(context: CliContext): Command {
 async function extract(input: string, flags: Flags, context: CliContext): Promise<void> {
   const { output, part, dtype, variant, config, force = false, quiet } = flags;
   const { signal } = context;
-  const { source } = await readModelIndex(input, { ...(config !== undefined && { config }), signal });
-  const { network, tensors, metadata } = await readPart(source, part, { variant, signal });
-  let file = output;
-  if (isWeightsFile(output)) {
-    await prepareFile(output, force);
-  } else {
-    await checkFolder(output, force);
-    file = join(output, /encoder/.test(part) ? 'model.safetensors' : 'diffusion_pytorch_model.safetensors');
-    await writing(output, async () => {
-      await mkdir(output, { recursive: true });
-      await writeFileAtomic(join(output, 'config.json'), `${JSON.stringify(network.config, null, 2)}\n`);
-    });
-  }
-  const task = { tensors: tensors.map(plain), metadata: { format: 'pt', ...metadata }, output: file };
-  await runTasks([task], context, { dtype: dtype && DTYPES[dtype], quiet });
+  await staged(flags, async (stage) => {
+    const { source } = await readModelIndex(input, { ...(config !== undefined && { config }), signal });
+    const { network, tensors, metadata } = await readWholePart(source, part, { variant, signal });
+    let file = output;
+    if (!isWeightsFile(output)) {
+      file = join(output, /encoder/.test(part) ? 'model.safetensors' : 'diffusion_pytorch_model.safetensors');
+      const text = `${JSON.stringify(network.config, null, 2)}\n`;
+      await writing(output, () => writeFileAtomic(join(stage.folder, 'config.json'), text));
+    }
+    const task = {
+      tensors: tensors.map(plain),
+      metadata: { format: 'pt', ...metadata },
+      output: stage.at(file),
+    };
+    await runTasks([task], stage, context, { dtype: dtype && DTYPES[dtype], quiet, force });
+  });
 }

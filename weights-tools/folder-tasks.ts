@@ -1,14 +1,15 @@
 import { cp, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writing } from '../lib/cli/output-file.js';
-import { invalidConfig } from '../lib/errors.js';
+import { DeepCacheError, invalidConfig } from '../lib/errors.js';
 import { writeFileAtomic } from '../lib/files/atomic-write.js';
 import { isFolder } from '../lib/files/read.js';
+import { FolderSource } from '../lib/models/folder-source.js';
 import { findModel } from '../lib/models/model-files.js';
 import type { PartSource } from '../lib/models/part-source.js';
 import type { ModelIndex } from '../lib/pipelines/loading/parts.js';
 import { openWeights } from '../lib/weights/open.js';
-import { networksOf, type PartOptions, plain, readPart } from './model-parts.js';
+import { networksOf, type PartOptions, plain, readPart, readWholePart } from './model-parts.js';
 import { writePublishedTokenizer } from './published-tokenizer.js';
 import type { Task } from './run-tasks.js';
 
@@ -38,6 +39,7 @@ export async function folderTasks(
   if (output !== undefined)
     folders.push(...entries.filter((entry) => entry.isDirectory()).map(({ name }) => name));
   const tasks: Task[] = [];
+  await checkNetworks(input, options);
   for (const folder of folders) {
     const task = await component(join(input, folder), output && join(output, folder), options);
     if (task) tasks.push(task);
@@ -47,6 +49,24 @@ export async function folderTasks(
   }
   return tasks;
 }
+
+/** Throws where a network of a model lacks weights: what is written would not load either, and nobody would know why. */
+async function checkNetworks(input: string, options: PartOptions): Promise<void> {
+  const source = new FolderSource(input);
+  if (!source.hasJson('model_index.json')) return;
+  const { value } = await source.json('model_index.json', options);
+  for (const name of networksOf(source, value)) {
+    try {
+      await readWholePart(source, name, options);
+    } catch (error) {
+      // Types change of other networks, too, of which is not known what they ask for.
+      const isOther = error instanceof DeepCacheError && OTHER_NETWORKS.includes(error.code);
+      if (!isOther) throw error;
+    }
+  }
+}
+
+const OTHER_NETWORKS: readonly string[] = ['ERR_DEEPCACHE_UNSUPPORTED', 'ERR_DEEPCACHE_INVALID_CONFIG'];
 
 /** Copies the small files of a folder; returns its weights if it has any. */
 async function component(

@@ -17,9 +17,10 @@ import {
 } from './conversion-options.js';
 import { folderTasks, networkTasks } from './folder-tasks.js';
 import { MergedWeights } from './merged-weights.js';
-import { checkFolder, isWeightsFile, prepareFile } from './outputs.js';
+import { isWeightsFile, staged } from './outputs.js';
 import { runTasks, type Task } from './run-tasks.js';
 import { singleFileTensors } from './single-file.js';
+import type { Stage } from './staging.js';
 
 /** `weights-tools merge-lora`: a model with adapters in its weights. */
 export function mergeLoraCommand(context: CliContext): Command {
@@ -43,7 +44,7 @@ async function merge(
 ): Promise<void> {
   const { signal } = context;
   checkConversion(model, flags);
-  const loras = (await wantedLoras({ lora: given }, [], signal)).map(({ file, scale }) => {
+  const loras = (await wantedLoras({ lora: given }, {}, signal)).loras.map(({ file, scale }) => {
     if (resolve(file) === resolve(flags.output))
       throw invalidArgument('output', 'must be a different path from the adapters');
     return { file, scale: checkScale('scale', scale) };
@@ -60,23 +61,31 @@ async function merge(
     const remark = unknownKeysText(file);
     if (remark !== undefined && !flags.quiet) context.err(`weights-tools: ${remark}\n`);
   }
-  await runTasks(merged.in(await plan(index, flags, signal)), context, options);
+  const alsoRead = merged.files.map(({ path }) => path);
+  await staged(flags, async (stage) => {
+    const tasks = merged.in(await plan(index, flags, stage, signal));
+    await runTasks(tasks, stage, context, { ...options, alsoRead });
+  });
   if (flags.quiet) return;
   const names = loras.map(({ file, scale }) => `${basename(file)} (${scale})`).join(', ');
   context.out(`${merged.count} weights changed by ${names}\n`);
 }
 
-/** What is written of the model; makes the folders and writes the other files on the way. */
-async function plan(index: ModelIndex, flags: ConversionFlags, signal: AbortSignal): Promise<Task[]> {
-  const { output, force = false, variant, outputVariant, config } = flags;
+/** What is written of the model; writes the other files on the way. */
+async function plan(
+  index: ModelIndex,
+  flags: ConversionFlags,
+  stage: Stage,
+  signal: AbortSignal,
+): Promise<Task[]> {
+  const { output, variant, outputVariant, config } = flags;
   const { source, value } = index;
   const options = { variant, signal };
   if (isWeightsFile(output)) {
-    await prepareFile(output, force);
-    return [{ tensors: await singleFileTensors(source, value, options), metadata: { format: 'pt' }, output }];
+    const tensors = await singleFileTensors(source, value, options);
+    return [{ tensors, metadata: { format: 'pt' }, output: stage.at(output) }];
   }
-  await checkFolder(output, force);
   return isFolder(source.place)
-    ? folderTasks(source.place, output, { ...options, outputVariant })
-    : networkTasks(index, output, { ...options, config, outputVariant });
+    ? folderTasks(source.place, stage.folder, { ...options, outputVariant })
+    : networkTasks(index, stage.folder, { ...options, config, outputVariant });
 }

@@ -14,7 +14,7 @@ import type { ModelIndex } from '../lib/pipelines/loading/parts.js';
 import type { StoredTensor } from '../lib/weights/stored-tensor.js';
 import { transpose } from '../lib/weights/values.js';
 import { type FloatType, isWritten } from './dtypes.js';
-import { type ModelPart, networksOf, type PartOptions, readPart } from './model-parts.js';
+import { type ModelPart, networksOf, type PartOptions, readWholePart } from './model-parts.js';
 import type { Task } from './run-tasks.js';
 import type { Piece } from './write-weights.js';
 
@@ -73,7 +73,7 @@ export class MergedWeights {
       const message = `${source.place}: takes no adapters, which are for Stable Diffusion and SDXL`;
       throw new DeepCacheError('ERR_DEEPCACHE_UNSUPPORTED', message);
     }
-    const parts = await Promise.all(names.map((name) => readPart(source, name, options)));
+    const parts = await Promise.all(names.map((name) => readWholePart(source, name, options)));
     const table = new ModuleTable(parts.map(shapesOf));
     const uses: AdapterUse[] = [];
     for (const [id, { file, scale }] of loras.entries()) {

@@ -1,3 +1,4 @@
+import { invalidWeights } from '../lib/errors.js';
 import type { FileStamp } from '../lib/files/random-access.js';
 import type { NetworkFiles } from '../lib/models/model-files.js';
 import type { PartSource } from '../lib/models/part-source.js';
@@ -14,6 +15,8 @@ export interface ModelPart {
   readonly name: string;
   readonly network: NetworkFiles;
   readonly tensors: readonly StoredTensor[];
+  /** Names of those that its configuration asks for and its files lack. */
+  readonly missing: readonly string[];
   readonly metadata: Readonly<Record<string, string>>;
   /** What the files were when the tables were read. */
   readonly stamps: ReadonlyMap<string, FileStamp>;
@@ -37,13 +40,34 @@ export async function readPart(source: PartSource, name: string, options: PartOp
   const network = await source.network(name, options);
   if (network.tensors) {
     const { tensors, stamps = new Map() } = network;
-    return { name, network, tensors: tensors.map(storedOf), metadata: {}, stamps };
+    return { name, network, tensors: tensors.map(storedOf), missing: [], metadata: {}, stamps };
   }
   const files = await Promise.all(network.files.map((path) => openWeights(path, options)));
   const tensors = files.flatMap((file) => file.tensors);
   const metadata = Object.assign({}, ...files.map((file) => file.metadata));
   const stamps = new Map(files.map(({ path, stamp }) => [path, stamp]));
-  return { name, network, tensors: underPresentNames(name, network, tensors), metadata, stamps };
+  return { name, network, ...underPresentNames(name, network, tensors), metadata, stamps };
+}
+
+/**
+ * The same of a network that is going to be written: whole, as it could be loaded.
+ *
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_WEIGHTS naming what its files lack.
+ */
+export async function readWholePart(
+  source: PartSource,
+  name: string,
+  options: PartOptions,
+): Promise<ModelPart> {
+  const part = await readPart(source, name, options);
+  const { missing } = part;
+  if (missing.length === 0) return part;
+  const names = missing.slice(0, 3).map((tensor) => `"${tensor}"`);
+  const more = missing.length > 3 ? ` and ${missing.length - 3} more` : '';
+  throw invalidWeights(
+    part.network.place,
+    `lacks the tensors ${names.join(', ')}${more}, which its configuration asks for`,
+  );
 }
 
 /** Files of older versions, and of wrapped models, have other names for the same. */
@@ -51,9 +75,9 @@ function underPresentNames(
   part: string,
   { configText }: NetworkFiles,
   tensors: readonly StoredTensor[],
-): StoredTensor[] {
+): Pick<ModelPart, 'tensors' | 'missing'> {
   const kind = NETWORKS[part]?.kind;
-  if (!kind) return [...tensors];
+  if (!kind) return { tensors, missing: [] };
   const wanted = native()
     .weightShapes(kind, configText)
     .map(({ name }) => name);
@@ -62,7 +86,10 @@ function underPresentNames(
     wanted,
   );
   const present = new Map(stored.map((name, i) => [name, wanted[i] as string]));
-  return tensors.map((tensor) => ({ ...tensor, name: present.get(tensor.name) ?? tensor.name }));
+  return {
+    tensors: tensors.map((tensor) => ({ ...tensor, name: present.get(tensor.name) ?? tensor.name })),
+    missing: wanted.filter((_, i) => stored[i] === undefined),
+  };
 }
 
 /** The tensor itself, as it will be written. */

@@ -1,23 +1,39 @@
-import { lstat, mkdir, readdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { lstat, readdir } from 'node:fs/promises';
 import { InvalidArgumentError } from 'commander';
 import { writing } from '../lib/cli/output-file.js';
 import { invalidArgument } from '../lib/errors.js';
+import { show } from '../lib/messages.js';
+import { requireFree, Stage } from './staging.js';
 
 /**
- * Makes the folder that a file goes to.
+ * Calls `work` with a stage for what a command writes: a file, or the shards of one, where the name ends like one of weights, else a
+ * folder.
  *
- * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT where there is something of that name, unless it may be replaced.
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT for what is there already, unless it may be replaced.
  */
-export async function prepareFile(path: string, force: boolean): Promise<void> {
-  await writing(path, () => mkdir(dirname(path), { recursive: true }));
+export async function staged<T>(
+  { output, force = false }: { output: string; force?: boolean },
+  work: (stage: Stage) => Promise<T>,
+): Promise<T> {
+  const isFolder = !isWeightsFile(output);
+  if (isFolder) await checkFolder(output, force);
+  else await checkFile(output, force);
+  return Stage.with(output, { isFolder, force }, work);
+}
+
+async function checkFile(path: string, force: boolean): Promise<void> {
   const there = await lstat(path).catch(() => undefined);
   if (there?.isDirectory()) throw invalidArgument('output', `${path} is a folder`);
-  if (there && !force) throw invalidArgument('output', `${path} is there already; --force replaces it`);
+  if (!force) await requireFree(path);
 }
 
 /** Looks at the folder that is going to be written: it may be there, and must be empty. */
-export async function checkFolder(path: string, force: boolean): Promise<void> {
+async function checkFolder(path: string, force: boolean): Promise<void> {
+  const [ending] = OTHER_WEIGHTS.exec(path) ?? [];
+  if (ending !== undefined) {
+    const what = `must end in .safetensors for a file, or name a folder, got ${show(path)}`;
+    throw invalidArgument('output', `${what}; ${ending} files are not written`);
+  }
   const names = await writing(path, () =>
     readdir(path).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return [];
@@ -27,6 +43,9 @@ export async function checkFolder(path: string, force: boolean): Promise<void> {
   if (force || names.length === 0) return;
   throw invalidArgument('output', `${path} is not empty; --force writes into it all the same`);
 }
+
+/** Names that nobody has in mind for a folder. */
+const OTHER_WEIGHTS = /\.(?:ckpt|pt|pth|bin|pkl|gguf|onnx|safetensor)$/i;
 
 /** Whether a path names a file of weights, and not a folder. */
 export function isWeightsFile(path: string): boolean {

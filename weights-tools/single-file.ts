@@ -3,7 +3,7 @@ import type { PartSource } from '../lib/models/part-source.js';
 import { type Entry, entriesOf } from '../lib/models/single-file/entries.js';
 import { originalLayoutOf, originalNaming } from '../lib/models/single-file/original-layouts.js';
 import type { StoredTensor } from '../lib/weights/stored-tensor.js';
-import { networksOf, type PartOptions, readPart } from './model-parts.js';
+import { networksOf, type PartOptions, readWholePart } from './model-parts.js';
 import type { PlannedTensor } from './write-weights.js';
 
 /**
@@ -23,7 +23,7 @@ export async function singleFileTensors(
   if (!layout) throw unsupported(source, `${String(index._class_name)} has no layout in a single file`);
   const planned: PlannedTensor[] = [];
   for (const name of networksOf(source, index)) {
-    const { network, tensors } = await readPart(source, name, options);
+    const { network, tensors } = await readWholePart(source, name, options);
     const naming = originalNaming(layout, name, network.config);
     if (!naming) throw unsupported(source, `its ${name} has no place in a single file`);
     // Buffers that transformers once saved with the weights.

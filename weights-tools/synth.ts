@@ -10,6 +10,7 @@ import { UNET_CONFIGS } from '../lib/configs/unets.js';
 import { invalidArgument } from '../lib/errors.js';
 import { readJson } from '../lib/files/json.js';
 import { type Config, SMALL_UNET } from './configs.js';
+import { Stage } from './staging.js';
 import { writeSyntheticModel } from './synthetic-model.js';
 
 interface Flags {
@@ -88,7 +89,9 @@ async function synth(flags: Flags, context: CliContext): Promise<void> {
       },
       signal: context.signal,
     };
-    const values = await writing(output, () => writeSyntheticModel(output, options));
+    const values = await Stage.with(output, { isFolder: true, force: false }, ({ folder }) =>
+      writing(output, () => writeSyntheticModel(folder, options)),
+    );
     line.clear();
     const seconds = formatSeconds((performance.now() - start) / 1000);
     if (!flags.quiet) context.out(`${output}: ${formatCount(values)} values in ${seconds}\n`);

@@ -1,9 +1,10 @@
-import { basename, dirname, join } from 'node:path';
+import { basename } from 'node:path';
 import { DeepCacheError } from '../lib/errors.js';
 import { writeFileAtomic } from '../lib/files/atomic-write.js';
+import { isFloatType, type StoredFloat } from '../lib/weights/floats.js';
 import { BITS, type StoredTensor } from '../lib/weights/stored-tensor.js';
 import { StoredValues } from '../lib/weights/values.js';
-import { convertValues, type FloatType, isFloatType, isWritten, type StoredFloat } from './dtypes.js';
+import { convertValues, type FloatType, isWritten } from './dtypes.js';
 import { SafetensorsWriter } from './safetensors-writer.js';
 
 /** Values that a file holds, or others that are written in their place. */
@@ -77,6 +78,17 @@ export async function writeWeights(
   return { files, bytes: total };
 }
 
+/** The files that {@link writeWeights} makes; throws as it does for tensors that cannot be written. */
+export function weightFiles(
+  path: string,
+  tensors: readonly PlannedTensor[],
+  { dtype, shardBytes = Number.POSITIVE_INFINITY }: Pick<WriteOptions, 'dtype' | 'shardBytes'>,
+): string[] {
+  const { length: count } = split(announce(tensors, dtype), shardBytes);
+  const files = Array.from({ length: count }, (_, i) => shardName(path, i, count));
+  return count > 1 ? [...files, indexName(path)] : files;
+}
+
 /** The tensors as they will be written. */
 function announce(tensors: readonly PlannedTensor[], to: FloatType | undefined): Announced[] {
   const names = new Set<string>();
@@ -115,7 +127,11 @@ function split(tensors: readonly Announced[], most: number): Announced[][] {
 function shardName(path: string, index: number, count: number): string {
   if (count === 1) return path;
   const digits = (value: number) => String(value).padStart(5, '0');
-  return path.replace(/\.safetensors$/, `-${digits(index + 1)}-of-${digits(count)}.safetensors`);
+  return path.replace(/(?=\.safetensors$)/i, `-${digits(index + 1)}-of-${digits(count)}`);
+}
+
+function indexName(path: string): string {
+  return `${path}.index.json`;
 }
 
 async function writeIndex(
@@ -125,7 +141,7 @@ async function writeIndex(
   total: number,
 ): Promise<string> {
   const map = shards.flatMap((shard, i) => shard.map(({ name }) => [name, basename(files[i] as string)]));
-  const index = join(dirname(path), `${basename(path)}.index.json`);
+  const index = indexName(path);
   const value = { metadata: { total_size: total }, weight_map: Object.fromEntries(map) };
   await writeFileAtomic(index, `${JSON.stringify(value, null, 2)}\n`);
   return index;
