@@ -1,4 +1,5 @@
-import { writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Image } from '../lib/index.js';
 import { AdapterFolder, values } from './adapters/adapter-files.js';
@@ -24,6 +25,10 @@ beforeAll(async () => {
     [`unet.${LAYER}.lora_B.weight`]: values([rows, 3], 2, 2),
   });
   folder.write('token.safetensors', { emb_params: values([1, pipe.textEncoder.width], 3, 1) });
+  for (const copy of ['a/twice', 'b/twice', 'a/style', 'shared/models/Lora/people/style']) {
+    mkdirSync(dirname(path(copy)), { recursive: true });
+    copyFileSync(path('style.safetensors'), path(`${copy}.safetensors`));
+  }
   writeFileSync(path('prompts.txt'), 'a red house <lora:style:0.5>\na dog <lora:style:0.5>\n');
 });
 afterAll(() => folder.remove());
@@ -43,9 +48,27 @@ describe('generate', () => {
     expect(lora).not.toBe(plain);
     const named = ['-p', 'a red house<lora:style:0.5>', '--lora-dir', folder.path];
     expect(await made('named.png', ...named)).toBe(lora);
+    // One that a flag gives is there for prompts, too.
+    const given = ['--lora', path('style.safetensors')];
+    expect(await made('given.png', '-p', 'a red house<lora:style:0.5>', ...given)).toBe(lora);
+    const shared = ['-p', 'a red house<lora:STYLE:0.5>', '--models-dir', path('shared')];
+    expect(await made('shared.png', ...shared)).toBe(lora);
     const off = await made('off.png', '-p', 'a red house', '--lora', `${path('style.safetensors')}:0`);
     expect(off).toBe(plain);
   });
+});
+
+test('files of one name in several folders are told apart', async () => {
+  const files = [
+    '--lora',
+    `${path('a/style.safetensors')}:0.25`,
+    '--lora',
+    `${path('style.safetensors')}:0.25`,
+  ];
+  const { code, out, err } = await generate('both.png', '-p', 'a red house', ...files);
+  expect({ code, out, err }).toEqual({ code: 0, out: '', err: '' });
+  const { out: settings } = await runCli(['inspect', path('both.png')]);
+  expect(settings).toContain('style: 0.25, style-2: 0.25');
 });
 
 describe('commands that measure', () => {
@@ -93,7 +116,14 @@ describe('commands that measure', () => {
     const prompt = ['-p', 'a red house'];
     await refused('none.safetensors', ...prompt, '--lora', path('none.safetensors'));
     const inFolder = ['--lora-dir', folder.path];
-    await refused('has no adapter "nobody"', '-p', 'a <lora:nobody:1>', ...inFolder);
+    await refused('has no LoRA "nobody"', '-p', 'a <lora:nobody:1>', ...inFolder);
+    await refused('did you mean "style"?', '-p', 'a <lora:stile:1>', ...inFolder);
+    await refused('"twice" is several', '-p', 'a <lora:twice:1>', ...inFolder);
+    await refused('--prompt names the adapter "style": give it by --lora', '-p', 'a <lora:style:1>');
+    await refused('which does not end', '-p', 'a <lora:style:1', ...inFolder);
+    await refused('must be a folder', '-p', 'a <lora:style:1>', '--lora-dir', path('style.safetensors'));
+    await refused('twice: give it once', ...prompt, ...lora, ...lora);
+    await refused('its scale must be a number', ...prompt, '--lora', `${path('style.safetensors')}:1000`);
     await refused('names other adapters', '-p', 'a <lora:style:1>', '-p', 'a dog', ...inFolder);
     await refused('none.pt', ...prompt, '--embedding', path('none.pt'));
   });

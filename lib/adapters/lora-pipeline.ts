@@ -7,7 +7,7 @@ import { DiffusionPipeline } from '../pipelines/diffusion-pipeline.js';
 import type { GenerateOptions } from '../pipelines/inputs/options.js';
 import { adaptableParts } from '../pipelines/loading/adaptable-parts.js';
 import type { SDParts, XLParts } from '../pipelines/loading/parts.js';
-import { type LoraInfo, Loras, type LoraUse } from './loras.js';
+import { LONGEST_NAME, type LoraInfo, Loras, type LoraUse } from './loras.js';
 import { checkScale, type LoraScale } from './scale.js';
 import { takeTags } from './tags.js';
 import { unknownKeysText } from './unknown-keys.js';
@@ -57,8 +57,11 @@ export abstract class LoraPipeline<
       throw invalidArgument('file', `must be a path, got ${show(file)}`);
     checkNames(options, ['name', 'scale', 'signal']);
     const { name = Loras.nameOf(file), signal } = options;
-    if (typeof name !== 'string' || name === '' || name.length > 200 || /[<>:,]/.test(name)) {
-      throw invalidArgument('name', `must be a text without < > : and commas, got ${show(name)}`);
+    if (typeof name !== 'string' || name === '' || name.length > LONGEST_NAME || /[<>:]/.test(name)) {
+      throw invalidArgument(
+        'name',
+        `must be a text of at most ${LONGEST_NAME} characters without < > and :, got ${show(name)}`,
+      );
     }
     const scale = checkScale('scale', options.scale ?? 1);
     this.#loras.requireFree(name);
@@ -100,12 +103,17 @@ export abstract class LoraPipeline<
   }
 
   protected override during<T>(given: Options, work: (options: Options) => Promise<T>): Promise<T> {
-    if (!given.loraSyntax) return super.during(given, work);
+    // What is on the weights is known while it runs.
+    const blaming = (options: Options) =>
+      work(options).catch((error: unknown) => {
+        throw this.#loras.blamed(error);
+      });
+    if (!given.loraSyntax) return super.during(given, blaming);
     const { options, uses } = takeTags(given);
-    if (uses.length === 0) return super.during(options, work);
+    if (uses.length === 0) return super.during(options, blaming);
     // Its weights are its own.
     const { gate } = this.components.models;
-    return gate.change(() => this.#loras.during(uses, () => work(options)), options.signal);
+    return gate.change(() => this.#loras.during(uses, () => blaming(options)), options.signal);
   }
 
   get #loras(): Loras {

@@ -1,5 +1,5 @@
 import { basename, extname } from 'node:path';
-import { invalidArgument } from '../errors.js';
+import { DeepCacheError, invalidArgument } from '../errors.js';
 import { checkUnchanged } from '../files/random-access.js';
 import { show } from '../messages.js';
 import { unknownName } from '../names.js';
@@ -9,6 +9,9 @@ import type { AdaptablePart, PartName } from './part.js';
 import { type AdapterFile, readAdapter } from './read.js';
 import { checkScale, type LoraScale, scaleText } from './scale.js';
 import { type PartState, stateOf } from './weight-state.js';
+
+/** Characters of a name. */
+export const LONGEST_NAME = 200;
 
 /** An adapter of a pipeline. */
 export interface LoraInfo {
@@ -73,10 +76,11 @@ export class Loras {
     return readAdapter(path, this.#table, signal);
   }
 
-  /** The name of an adapter that has none: its file's. */
+  /** The name of an adapter that has none: its file's, with other signs for those that prompts could not hold. */
   static nameOf(path: string): string {
     const name = basename(path);
-    return name.slice(0, name.length - extname(name).length) || name;
+    const stem = name.slice(0, name.length - extname(name).length) || name;
+    return stem.replace(/[<>:]/g, '_').slice(0, LONGEST_NAME);
   }
 
   /** Throws when the name cannot be given to another one. */
@@ -132,10 +136,24 @@ export class Loras {
   get settings(): { readonly loras?: string; readonly hashes?: string } {
     const active = this.list.filter(({ scale }) => scale !== 0);
     if (active.length === 0) return {};
+    // A comma ends an entry, as in the web UI's settings.
+    const shown = (name: string) => name.replaceAll(',', '');
     return {
-      loras: active.map(({ name, scale }) => `${name}: ${scaleText(scale)}`).join(', '),
-      hashes: active.map(({ name, hash }) => `${name}: ${hash}`).join(', '),
+      loras: active.map(({ name, scale }) => `${shown(name)}: ${scaleText(scale)}`).join(', '),
+      hashes: active.map(({ name, hash }) => `${shown(name)}: ${hash}`).join(', '),
     };
+  }
+
+  /** An error about a weight that holds no numbers, with the adapters that are on the weight. */
+  blamed(error: unknown): unknown {
+    if (!(error instanceof DeepCacheError) || error.code !== 'ERR_DEEPCACHE_NOT_FINITE') return error;
+    const [, weight = ''] = /the weight "([^"]+)" of /.exec(error.message) ?? [];
+    const files = [...this.#applied.values()].flatMap((state) => [
+      ...(state.get(weight)?.stamps.keys() ?? []),
+    ]);
+    if (files.length === 0) return error;
+    const message = `${error.message}, with what ${files.join(' and ')} ${files.length > 1 ? 'add' : 'adds'} to it`;
+    return new DeepCacheError(error.code, message, { cause: error });
   }
 
   #scalesOf(uses: readonly LoraUse[]): Map<string, LoraScale> {

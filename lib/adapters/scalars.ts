@@ -1,14 +1,12 @@
+import { invalidWeights } from '../errors.js';
 import { RandomAccessFile } from '../files/random-access.js';
-import { widenBits } from '../math/half.js';
+import { show } from '../messages.js';
+import { floatsOf, isFloatType } from '../weights/floats.js';
 import type { StoredTensor } from '../weights/stored-tensor.js';
 import type { Scalars } from './layer.js';
 
-/** How the types of a file are read; those of flags are whole numbers, too. */
-const READERS: Readonly<Record<string, (bytes: Buffer) => number>> = {
-  F64: (bytes) => bytes.readDoubleLE(),
-  F32: (bytes) => bytes.readFloatLE(),
-  F16: (bytes) => widened(bytes, 'F16'),
-  BF16: (bytes) => widened(bytes, 'BF16'),
+/** How whole numbers of a file are read; flags are such, too. */
+const WHOLE: Readonly<Record<string, (bytes: Buffer) => number>> = {
   I64: (bytes) => Number(bytes.readBigInt64LE()),
   I32: (bytes) => bytes.readInt32LE(),
   I16: (bytes) => bytes.readInt16LE(),
@@ -17,32 +15,41 @@ const READERS: Readonly<Record<string, (bytes: Buffer) => number>> = {
   BOOL: (bytes) => bytes.readUInt8(),
 };
 
-function widened(bytes: Buffer, from: 'F16' | 'BF16'): number {
-  return new Float32Array(widenBits(Uint16Array.of(bytes.readUInt16LE()), from).buffer)[0] as number;
+/** Floats of any type: files are converted as a whole. */
+function numberOf(bytes: Buffer, dtype: string): number | undefined {
+  if (isFloatType(dtype)) return floatsOf(Uint8Array.from(bytes).buffer, dtype)[0];
+  return WHOLE[dtype]?.(bytes);
 }
 
 /** Files keep them among large tensors, each for itself. */
 const AT_ONCE = 32;
 
-/** The numbers that tensors of a file hold which have one; others, and what is no finite number, are left out. */
+/**
+ * The numbers that tensors of a file hold.
+ *
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_WEIGHTS for one that holds something else: to leave it out would change what the file
+ * does.
+ */
 export async function readScalars(
   path: string,
   tensors: readonly StoredTensor[],
   signal: AbortSignal | undefined,
 ): Promise<Scalars> {
-  const single = tensors.filter(
-    ({ dtype, shape, bytes }) =>
-      Object.hasOwn(READERS, dtype) && bytes <= 8 && shape.every((axis) => axis === 1),
-  );
+  for (const { name, dtype, shape } of tensors) {
+    if ((isFloatType(dtype) || Object.hasOwn(WHOLE, dtype)) && shape.every((axis) => axis === 1)) continue;
+    throw invalidWeights(path, `${show(name)} must be a number, and is ${dtype} [${shape.join(', ')}]`);
+  }
   const values = new Map<StoredTensor, number>();
-  if (single.length === 0) return values;
+  if (tensors.length === 0) return values;
   return RandomAccessFile.with(path, { signal }, async (file) => {
-    for (let i = 0; i < single.length; i += AT_ONCE) {
+    for (let i = 0; i < tensors.length; i += AT_ONCE) {
       const read = async (tensor: StoredTensor) => {
-        const value = READERS[tensor.dtype]?.(await file.read(tensor.offset, tensor.bytes));
-        if (value !== undefined && Number.isFinite(value)) values.set(tensor, value);
+        const value = numberOf(await file.read(tensor.offset, tensor.bytes), tensor.dtype);
+        if (value === undefined || !Number.isFinite(value))
+          throw invalidWeights(path, `${show(tensor.name)} must be a number, and is ${value}`);
+        values.set(tensor, value);
       };
-      await Promise.all(single.slice(i, i + AT_ONCE).map(read));
+      await Promise.all(tensors.slice(i, i + AT_ONCE).map(read));
     }
     return values;
   });

@@ -26,7 +26,7 @@ export type LoraScale =
 const PARTS = ['unet', 'textEncoder', 'textEncoder2'] as const;
 const BLOCKS = ['down', 'mid', 'up'] as const;
 /** Scales beyond make noise of any adapter; it is a slip of the decimal point. */
-const MOST = 100;
+export const MOST_SCALE = 100;
 
 /** Throws ERR_DEEPCACHE_INVALID_ARGUMENT by the name of what is wrong. Returns a copy, which nobody changes. */
 export function checkScale(name: string, scale: unknown): LoraScale {
@@ -73,8 +73,8 @@ function optional(name: string, value: unknown): void {
 }
 
 function number(name: string, value: unknown): number {
-  if (typeof value === 'number' && Math.abs(value) <= MOST) return value;
-  throw invalidArgument(name, `must be a number from -${MOST} to ${MOST}, got ${show(value)}`);
+  if (typeof value === 'number' && Math.abs(value) <= MOST_SCALE) return value;
+  throw invalidArgument(name, `must be a number from -${MOST_SCALE} to ${MOST_SCALE}, got ${show(value)}`);
 }
 
 function isObject<T>(value: T): value is T & object {

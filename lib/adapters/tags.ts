@@ -1,10 +1,18 @@
 import { invalidArgument } from '../errors.js';
 import { show } from '../messages.js';
 import type { LoraUse } from './loras.js';
-import type { LoraScale } from './scale.js';
+import { type LoraScale, MOST_SCALE } from './scale.js';
 
-/** <lora:name>, <lora:name:0.8>, <lora:name:0.5:0.8> (text encoders, U-Net), <lora:name:te=0.5:unet=0.8> */
-const TAG = /<lora:([^:<>]{1,200})((?::[^:<>]{1,40}){0,3})>/g;
+/**
+ * <lora:name>, <lora:name:0.8>, <lora:name:0.5:0.8> (text encoders, U-Net), <lora:name:te=0.5:unet=0.8>; the web UI knows
+ * <lyco: too. What begins so is meant so: with a slip in it it is an error, and no text.
+ */
+const TAG = /<(?:lora|lyco):([^<>]*)(>?)/gi;
+
+/** Whether a text has tags, or what was meant as one. */
+export function hasTags(text: string): boolean {
+  return text.search(TAG) >= 0;
+}
 
 /** A text without its tags, and what they ask for. */
 export interface TaggedText {
@@ -19,26 +27,36 @@ export interface TaggedText {
  */
 export function readTags(option: string, text: string): TaggedText {
   const uses = new Map<string, LoraUse>();
-  const plain = text.replace(TAG, (tag, name: string, values: string) => {
+  const plain = text.replace(TAG, (tag, inner: string, end: string) => {
+    const fail = (problem: string) =>
+      invalidArgument(
+        option,
+        `holds ${show(tag)}, ${problem}; it must be as <lora:name:0.8> or <lora:name:te=0.5:unet=0.8>`,
+      );
+    if (end === '') throw fail('which does not end');
+    const [name = '', ...values] = inner.split(':').map((part) => part.trim());
+    if (name === '') throw fail('which names no adapter');
     if (uses.has(name)) throw invalidArgument(option, `names the adapter ${show(name)} twice`);
-    uses.set(name, { name, scale: scaleOfTag(option, tag, values.split(':').slice(1)) });
+    uses.set(name, { name, scale: scaleOfTag(values, fail) });
     return '';
   });
   return { text: plain, uses: [...uses.values()] };
 }
 
-function scaleOfTag(option: string, tag: string, values: readonly string[]): LoraScale {
+function scaleOfTag(values: readonly string[], fail: (problem: string) => Error): LoraScale {
   const positions: number[] = [];
   const named: { te?: number; unet?: number } = {};
   for (const value of values) {
-    const [, name, number] = /^(?:(te|unet)=)?(-?(?:\d+\.?\d*|\.\d+))$/.exec(value.trim()) ?? [];
-    if (number === undefined) {
-      const what = 'must have numbers, as <lora:name:0.8> or <lora:name:te=0.5:unet=0.8>';
-      throw invalidArgument(option, `holds ${show(tag)}, which ${what}`);
-    }
+    const [, name, number] = /^(?:(te|unet)=)?([-+]?(?:\d+\.?\d*|\.\d+))$/.exec(value) ?? [];
+    if (number === undefined) throw fail(`in which ${show(value)} is no number`);
+    if (Math.abs(Number(number)) > MOST_SCALE)
+      throw fail(`in which ${number} is not from -${MOST_SCALE} to ${MOST_SCALE}`);
     if (name === undefined) positions.push(Number(number));
+    else if (named[name as 'te' | 'unet'] !== undefined) throw fail(`which has ${name}= twice`);
     else named[name as 'te' | 'unet'] = Number(number);
   }
+  // The web UI's third one is the rank to cut factors down to, which is not done here.
+  if (positions.length > 2) throw fail('which has more than two numbers');
   const [te = 1, unet = te] = positions;
   const text = named.te ?? te;
   const net = named.unet ?? unet;

@@ -22,6 +22,7 @@ interface ExtraFlags extends IpAdapterFlags {
   lora?: string[];
   loraDir?: string;
   embedding?: string[];
+  prompt2?: string;
   modelsDir?: string;
 }
 
@@ -31,11 +32,15 @@ export async function givenExtras(
   prompts: readonly string[],
   signal: AbortSignal,
 ): Promise<Extras> {
-  const loras = await wantedLoras(flags, prompts, signal);
+  const { loras, tagged } = await wantedLoras(
+    flags,
+    { prompt: prompts, ...(flags.prompt2 !== undefined && { prompt2: [flags.prompt2] }) },
+    signal,
+  );
   const embeddings = await givenEmbeddings(flags, signal);
   const ipAdapters = await wantedIpAdapters(flags, signal);
   const options = {
-    ...(flags.loraDir !== undefined && { loraSyntax: true }),
+    ...(tagged && { loraSyntax: true }),
     ...optionsOfIpAdapters(ipAdapters),
   };
   return { loras, embeddings, ipAdapters, options };

@@ -3,7 +3,7 @@ import { basename, extname } from 'node:path';
 import { invalidWeights } from '../errors.js';
 import { LIMITS, readSmallFile } from '../files/read.js';
 import { show } from '../messages.js';
-import { widen } from '../models/widen.js';
+import { floatsOf, isFloatType } from '../weights/floats.js';
 import { openWeights, readPickle } from '../weights/open.js';
 import type { StoredTensor } from '../weights/stored-tensor.js';
 import { StoredValues } from '../weights/values.js';
@@ -131,7 +131,9 @@ async function rowsOf(path: string, tensor: StoredTensor, stored: StoredValues):
     throw invalidWeights(path, `${show(name)} ${what}`);
   }
   const bytes = await stored.read(tensor);
-  const values = widen(new Uint8Array(bytes).buffer, dtype, `${path}: ${show(name)}`);
+  if (!isFloatType(dtype))
+    throw invalidWeights(path, `${show(name)} has dtype ${dtype}, which vectors of a text encoder have not`);
+  const values = floatsOf(Uint8Array.from(bytes).buffer, dtype);
   if (!values.every(Number.isFinite)) {
     throw invalidWeights(path, `${show(name)} has values that are not finite`);
   }

@@ -63,8 +63,39 @@ export async function findInLibrary(
   { option, signal }: { option: string; signal?: AbortSignal | undefined },
 ): Promise<string | undefined> {
   if (!isName(name)) return undefined;
-  const all = await listLibrary(folder, [kind], signal);
-  for (const matches of [all.filter((entry) => entry.name === name), all.filter(isCalled(name))]) {
+  return pick(name, await listLibrary(folder, [kind], signal), { folder, kind, option });
+}
+
+/**
+ * The same in a folder with things of one kind.
+ *
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT for a name that nothing has, or several things.
+ */
+export async function findInFolder(
+  root: string,
+  kind: LibraryKind,
+  name: string,
+  { option, signal }: { option: string; signal?: AbortSignal | undefined },
+): Promise<string> {
+  const entries: LibraryEntry[] = [];
+  await walk({ kind, root, seen: new Set(), entries, signal }, '', 0);
+  const found = isName(name) ? pick(name, entries, { folder: root, kind, option }) : undefined;
+  if (found !== undefined) return found;
+  throw invalidArgument(option, `has no ${TITLES[kind]} ${show(name)}${hint(name, entries)}`);
+}
+
+function pick(
+  name: string,
+  all: readonly LibraryEntry[],
+  { folder, kind, option }: { folder: string; kind: LibraryKind; option: string },
+): string | undefined {
+  // What lies nearer comes before what folders have of that name.
+  for (const isMeant of [
+    (entry: LibraryEntry) => entry.name === name,
+    isCalled(name, false),
+    isCalled(name),
+  ]) {
+    const matches = all.filter(isMeant);
     const best = bestOf(kind, matches);
     if (best.length === 1) return best[0]?.path;
     if (best.length > 1) {
@@ -82,13 +113,17 @@ export async function notInLibrary(
   name: string,
   { option, signal }: { option: string; signal?: AbortSignal | undefined },
 ): Promise<Error> {
-  const names = (await listLibrary(folder, [kind], signal)).map((entry) => parse(entry.name).name);
-  const meant = closest(name, names);
-  const hint = meant === undefined ? `; it has ${names.length} of them` : `; did you mean ${show(meant)}?`;
+  const said = hint(name, await listLibrary(folder, [kind], signal));
   return invalidArgument(
     option,
-    `${show(name)} is no file or folder, and no ${TITLES[kind]} in ${folder}${hint}`,
+    `${show(name)} is no file or folder, and no ${TITLES[kind]} in ${folder}${said}`,
   );
+}
+
+function hint(name: string, entries: readonly LibraryEntry[]): string {
+  const names = entries.map((entry) => parse(entry.name).name);
+  const meant = closest(name, names);
+  return meant === undefined ? `; it has ${names.length} of them` : `; did you mean ${show(meant)}?`;
 }
 
 /** Whether it may be looked up; what is absolute or leads upwards is a path. */
@@ -96,12 +131,13 @@ export function isName(text: string): boolean {
   return text !== '' && !isAbsolute(text) && !/^[~.]|(?:^|[\\/])\.\.?(?:[\\/]|$)|^[A-Za-z]:|\0/.test(text);
 }
 
-function isCalled(name: string): (entry: LibraryEntry) => boolean {
+/** @param below whether it may be in a folder that is not named. */
+function isCalled(name: string, below = true): (entry: LibraryEntry) => boolean {
   const wanted = name.replaceAll('\\', '/').toLowerCase();
   return (entry) => {
     const own = entry.name.toLowerCase();
     const bare = entry.bytes === undefined ? own : own.slice(0, own.length - parse(own).ext.length);
-    return [own, bare].some((one) => one === wanted || one.endsWith(`/${wanted}`));
+    return [own, bare].some((one) => one === wanted || (below && one.endsWith(`/${wanted}`)));
   };
 }
 

@@ -22,6 +22,7 @@ beforeAll(() => {
     'webui/models/Stable-diffusion/old.safetensors',
     'webui/models/Lora/pixel.safetensors',
     'webui/models/Lora/a/same.safetensors',
+    'webui/models/Lora/a/pixel.safetensors',
     'webui/models/Lora/b/same.safetensors',
     'webui/models/VAE/best.vae.pt',
     'webui/embeddings/EasyNegative.safetensors',
@@ -54,6 +55,7 @@ const names = async (place: string) =>
 test('what there is in the layouts of several programs', async () => {
   expect(await names('webui')).toEqual([
     'embedding EasyNegative.safetensors',
+    'lora a/pixel.safetensors',
     'lora a/same.safetensors',
     'lora b/same.safetensors',
     'lora pixel.safetensors',
@@ -64,7 +66,7 @@ test('what there is in the layouts of several programs', async () => {
     'vae best.vae.pt',
   ]);
   // The folder of the models alone, too.
-  expect((await names('webui/models')).filter((name) => name.startsWith('lora'))).toHaveLength(3);
+  expect((await names('webui/models')).filter((name) => name.startsWith('lora'))).toHaveLength(4);
   expect(await names('comfy')).toEqual(['embedding z.pt', 'lora y.safetensors', 'model x.safetensors']);
   expect(await names('invoke')).toEqual(['lora l.safetensors', 'model xl.safetensors']);
 });
@@ -81,6 +83,8 @@ describe('names', () => {
     ['lora', 'a/same', 'models/Lora/a/same.safetensors'],
     ['vae', 'best.vae', 'models/VAE/best.vae.pt'],
     ['embedding', 'easynegative', 'embeddings/EasyNegative.safetensors'],
+    // What lies nearer comes first.
+    ['lora', 'PIXEL', 'models/Lora/pixel.safetensors'],
   ])('%s %s', async (kind, name, path) => {
     expect(await find(kind, name)).toBe(join(ui(), path));
   });
@@ -146,7 +150,7 @@ describe('the command line', () => {
     expect(out).toMatch(/pixel\.safetensors +LoRA +1 B/);
     expect(out).toMatch(/tiny-folder +model +folder/);
     const { entries } = JSON.parse((await runCli(['inspect', '--models-dir', ui(), '--json'])).out);
-    expect(entries).toHaveLength(9);
+    expect(entries).toHaveLength(10);
     const one = await runCli(['inspect', 'tiny-folder', '--models-dir', ui()]);
     expect(one.out).toContain('StableDiffusionPipeline');
     const nothing = await runCli(['inspect']);

@@ -1,3 +1,4 @@
+import { hasTags } from '../../../adapters/tags.js';
 import { invalidArgument } from '../../../errors.js';
 import { hiresFixOf } from '../../../hires/fields.js';
 import type { RawImage } from '../../../images/input.js';
@@ -48,7 +49,7 @@ export async function wantedOf(
     clipSkip: clipLayers > 1 ? clipLayers - 1 : undefined,
     // What its prompts mean.
     ...{ promptWeighting: true, longPrompts: true },
-    loraSyntax: prompt?.includes('<lora:') ? true : undefined,
+    loraSyntax: prompt && hasTags(prompt) ? true : undefined,
     strength: image === undefined ? undefined : (body.denoising_strength ?? DEFAULTS.strength),
     hiresFix: body.enable_hr ? secondPass(body, upscalers) : undefined,
   };
