@@ -25,7 +25,9 @@ export async function readJson(
   path: string,
   { max, ...options }: ReadJsonOptions = {},
 ): Promise<{ text: string; value: JsonObject }> {
-  const text = (await readSmallFile(path, max ?? LIMITS.config, options)).toString('utf8');
+  // Some editors on Windows begin with a mark of the byte order.
+  const bytes = await readSmallFile(path, max ?? LIMITS.config, options);
+  const text = bytes.toString('utf8').replace(/^\ufeff/, '');
   const entries = max === undefined ? MOST_FIELDS : undefined;
   return { text, value: await readJsonObject(path, text, options.signal, entries) };
 }

@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, type Stats, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { dirname, join, sep } from 'node:path';
@@ -54,10 +54,19 @@ export function packageRequire(): NodeJS.Require {
 
 /** A home folder may be writable for others, or belong to who called sudo: only files of the user or of root. */
 function isOurs(file: string): boolean {
-  const stat = statSync(file, { throwIfNoEntry: false });
+  const stat = statOf(file);
   if (!stat) return false;
   const { uid, mode } = stat;
   return process.getuid === undefined || ((uid === 0 || uid === process.getuid()) && (mode & 0o022) === 0);
+}
+
+/** A home folder may also be that of another user, which may not be looked into: there is nothing for this one then. */
+function statOf(file: string): Stats | undefined {
+  try {
+    return statSync(file, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
 }
 
 /** By the rules of node-gyp-build: prebuilds/<platform>-<arch>/ with the tags of runtime, ABI and libc. */
