@@ -171,6 +171,11 @@ describe('which binary is loaded', () => {
     expect(load()).toEqual({ version, file, warnings: [] });
   });
 
+  test('whatever the home folder is', () => {
+    const own = putBinary('build/Release/deepcache.node');
+    expect(load({ HOME: '/dev/null' })).toMatchObject({ version, file: own });
+  });
+
   test('no file of another name, and none that a variable names', () => {
     const file = putPlatformPackage();
     putBinary('build/Release/a.node');
