@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type EmbeddingFile, isBundled, readBundled } from '../embeddings/embedding-file.js';
 import { invalidWeights, messageOf } from '../errors.js';
+import { expandHome } from '../files/home.js';
 import { readJson } from '../files/json.js';
 import type { FileStamp } from '../files/random-access.js';
 import { shorten, show } from '../messages.js';
@@ -54,7 +55,7 @@ export async function readAdapter(
   table: ModuleTable,
   signal?: AbortSignal,
 ): Promise<AdapterFile> {
-  const path = await findFile(given);
+  const path = await findFile(expandHome(given));
   const file = await openWeights(path, { signal });
   refuseOthers(
     path,

@@ -5,6 +5,7 @@ import { Loras } from '../adapters/loras.js';
 import { MOST_SCALE } from '../adapters/scale.js';
 import { takeTags } from '../adapters/tags.js';
 import { invalidArgument } from '../errors.js';
+import { expandHome } from '../files/home.js';
 import { isFolder } from '../files/read.js';
 import { findInFolder, findInLibrary, modelsFolder } from '../library/library.js';
 import { resolveExtra } from '../library/resolve.js';
@@ -86,9 +87,9 @@ async function namedLora(
   signal: AbortSignal,
 ): Promise<string> {
   if (loraDir !== undefined) {
-    if (!isFolder(loraDir))
-      throw invalidArgument('loraDir', `must be a folder, and ${show(loraDir)} is none`);
-    return findInFolder(loraDir, 'lora', name, { option: 'loraDir', signal });
+    const root = expandHome(loraDir);
+    if (!isFolder(root)) throw invalidArgument('loraDir', `must be a folder, and ${show(root)} is none`);
+    return findInFolder(root, 'lora', name, { option: 'loraDir', signal });
   }
   const folder = modelsFolder(modelsDir);
   const option = 'prompt';

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { basename, extname } from 'node:path';
 import { invalidWeights } from '../errors.js';
+import { expandHome } from '../files/home.js';
 import { LIMITS, readSmallFile } from '../files/read.js';
 import { show } from '../messages.js';
 import { floatsOf, isFloatType } from '../weights/floats.js';
@@ -50,7 +51,8 @@ const PARAMETERS = 'string_to_param.';
  *
  * @throws DeepCacheError ERR_DEEPCACHE_INVALID_WEIGHTS saying what the file holds instead.
  */
-export async function readEmbeddingFile(path: string, signal?: AbortSignal): Promise<EmbeddingFile> {
+export async function readEmbeddingFile(given: string, signal?: AbortSignal): Promise<EmbeddingFile> {
+  const path = expandHome(given);
   const bytes = await readSmallFile(path, LIMITS.embedding, { signal, fail: invalidWeights });
   const hash = createHash('sha256').update(bytes).digest('hex').slice(0, 12);
   const { format, tensors } = await openWeights(path, { signal });

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { isAbsolute, join, parse } from 'node:path';
 import { invalidArgument } from '../errors.js';
+import { expandHome } from '../files/home.js';
 import { isFolder } from '../files/read.js';
 import { show } from '../messages.js';
 import { closest } from '../names.js';
@@ -23,7 +24,8 @@ const MOST_ENTRIES = 20_000;
 
 /** A folder of models from the option, or else from the environment. */
 export function modelsFolder(given: string | undefined): string | undefined {
-  return given ?? (process.env.DEEPCACHE_MODELS_DIR || undefined);
+  const folder = given ?? (process.env.DEEPCACHE_MODELS_DIR || undefined);
+  return folder === undefined ? undefined : expandHome(folder);
 }
 
 /**

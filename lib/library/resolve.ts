@@ -1,5 +1,4 @@
-import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { expandHome } from '../files/home.js';
 import { statOf } from '../files/read.js';
 import { type FetchOptions, fetchModel } from '../hub/fetch-model.js';
 import { hubName } from '../hub/places.js';
@@ -44,12 +43,12 @@ export async function resolveExtra(
   given: string,
   options: Pick<ResolveOptions, 'modelsDir' | 'signal'> & { option: string },
 ): Promise<string> {
-  if (isThere(given)) return given;
+  if (isThere(given)) return expandHome(given);
   const found = await lookUp(kind, given, options);
   if (found !== undefined) return found;
   const folder = modelsFolder(options.modelsDir);
   if (folder !== undefined && isName(given)) throw await notInLibrary(folder, kind, given, options);
-  return given;
+  return expandHome(given);
 }
 
 async function lookUp(
@@ -63,7 +62,7 @@ async function lookUp(
 
 /** Whether something lies there; what cannot be looked at is reported by who reads it. */
 function isThere(given: string): boolean {
-  const path = /^~(?=$|[\\/])/.test(given) ? join(homedir(), given.slice(1)) : meantFolder(given);
+  const path = expandHome(meantFolder(given));
   try {
     return statOf(path) !== undefined;
   } catch {

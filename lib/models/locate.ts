@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { invalidArgument, invalidConfig } from '../errors.js';
+import { expandHome } from '../files/home.js';
 import { isFolder, readSmallFile, statOf } from '../files/read.js';
 import { onlyWeightsIn, weightsFile } from './checkpoint-file.js';
 import { meantFolder } from './demo-model.js';
@@ -50,12 +50,6 @@ export async function locateModel(given: string, signal?: AbortSignal): Promise<
   const file = onlyWeightsIn(path);
   if (file) return { folder: path, file, remark: `${path}: the model is ${file}` };
   throw invalidConfig(path, `has no ${INDEX}; a model is a folder in the diffusers layout, or a single file`);
-}
-
-/** `~` as shells have it; a program that got the path from a file or a form has not. */
-function expandHome(path: string): string {
-  if (!/^~(?=$|[\\/])/.test(path) || existsSync(path)) return path;
-  return join(homedir(), path.slice(1));
 }
 
 function isCache(path: string): boolean {

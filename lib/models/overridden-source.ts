@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { invalidArgument } from '../errors.js';
+import { expandHome } from '../files/home.js';
 import { isFolder, statOf } from '../files/read.js';
 import type { CLIPTokenizer } from '../tokenizers/clip-tokenizer.js';
 import { FolderSource } from './folder-source.js';
@@ -65,11 +66,12 @@ export async function withOverrides(
  * @param options `decodes`: an autoencoder that can only decode is enough.
  */
 export async function partAt(
-  place: string,
+  given: string,
   part: string,
   option: string,
   options: WaitOptions & { decodes?: boolean },
 ): Promise<PartPlace> {
+  const place = expandHome(given);
   return isFolder(place) ? inFolder(option, part, place) : inFile(option, part, place, options);
 }
 

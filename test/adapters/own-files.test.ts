@@ -1,6 +1,9 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { Loras } from '../../lib/adapters/loras.js';
 import { hasTags, readTags } from '../../lib/adapters/tags.js';
+import { wantedLoras } from '../../lib/cli/loras.js';
 import { StableDiffusionImg2ImgPipeline, type StableDiffusionPipeline } from '../../lib/index.js';
 import { latentsOf, loadTiny, rejection, sameBits } from '../pipelines/tiny.js';
 import { writeSafetensors } from '../safetensors-file.js';
@@ -96,6 +99,21 @@ describe('names', () => {
     expect(settings[0]).toContain('Loras: "one two: 0.5"');
     expect(settings[0]).toContain(`Lora hashes: "one two: ${hash}"`);
   });
+});
+
+test('~ is the home folder, of all that a path names', async () => {
+  const home = '~/no-such-folder/x.safetensors';
+  const { signal } = new AbortController();
+  for (const work of [
+    () => pipe.loadLora(home),
+    () => pipe.loadTextualInversion(home),
+    () => loadTiny({ vae: home }),
+    () => loadTiny({ textEncoder: home }),
+    () => wantedLoras({ lora: [home] }, {}, signal),
+    () => wantedLoras({ loraDir: '~/no-such-folder' }, { prompt: ['<lora:x>'] }, signal),
+  ]) {
+    expect((await rejection(work())).message).toContain(join(homedir(), 'no-such-folder'));
+  }
 });
 
 describe('numbers that are none', () => {
