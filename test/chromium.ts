@@ -4,6 +4,9 @@ import puppeteer, { type Browser, type Page } from 'puppeteer-core';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
+/** Milliseconds that a browser may take on a busy machine for what it does at once on another. */
+const PATIENCE = 600_000;
+
 /** The path of a browser of this machine, or undefined. */
 export function findChromium(): string | undefined {
   const folders = (process.env.PATH ?? '').split(delimiter);
@@ -31,11 +34,14 @@ export async function openPage(
   const browser = await puppeteer.launch({
     executablePath,
     pipe: true,
+    timeout: PATIENCE,
+    protocolTimeout: PATIENCE,
     // Chromium's sandbox does not start as root, as whom containers run; these pages are ours.
     args: ['--no-sandbox', '--disable-gpu'],
     defaultViewport: { width: 1000, height: 900 },
   });
   const page = await browser.newPage();
+  page.setDefaultTimeout(PATIENCE);
   const complaints: string[] = [];
   page.on('pageerror', (error) => complaints.push(String(error)));
   page.on('console', (message) => complaints.push(message.text()));

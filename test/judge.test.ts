@@ -27,7 +27,7 @@ beforeAll(async () => {
   // Drawn by weights-tools/demo-model/judge_data.py.
   drawn = await readDrawn(FOLDER);
   shown = drawn.map(({ image }) => judge.read(image));
-}, 300_000);
+});
 
 test('the judge errs in less than 2 % of what drawn pictures show, of every kind', async () => {
   const rows = await judgeErrors(drawn);
@@ -38,7 +38,7 @@ test('the judge errs in less than 2 % of what drawn pictures show, of every kind
   expect(rows.filter((row) => errorShare([row]) >= 0.02)).toEqual([]);
   const { pictures } = accuracyOf(drawn.map(({ scene }, i) => judgeScene(scene, shown[i] as Scene)));
   expect(shareOf(pictures)).toBeGreaterThan(0.98);
-}, 300_000);
+});
 
 test('the command tells what was missed and what was invented', async () => {
   const { code, out } = await runCli(['judge', FOLDER], { create: createProgram });
@@ -48,7 +48,7 @@ test('the command tells what was missed and what was invented', async () => {
   expect((await runCli(['judge', 'test'], { create: createProgram })).err).toMatch(
     /folder has no pictures\.json/,
   );
-}, 300_000);
+});
 
 test('a picture judged by the caption of another one is wrong', () => {
   const verdicts = shown.map((seen, i) => {

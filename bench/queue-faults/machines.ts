@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { freePort } from '../../test/server/queue/redis-server.js';
+import { createServer } from 'node:net';
 import { TINY_MODEL } from '../measure.js';
 
 /** A process of `deepcache serve` or `deepcache worker`. */
@@ -56,4 +56,14 @@ export async function startFront(url: string): Promise<{ machine: Machine; base:
   const flags = ['--port', String(port), '--no-page', '--log-level', 'silent'];
   const machine = await Machine.start([...PROGRAM, 'serve', '--queue', url, ...flags], ' at http');
   return { machine, base: `http://127.0.0.1:${port}` };
+}
+
+/** One that a server has after its restart, too. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
 }

@@ -70,7 +70,7 @@ test('the reference is its pictures, and goes on where it was stopped', async ()
     /run.reference is of other reference pictures/,
   );
   await (pictures[0] as Image).save(join(place('reference'), '0.png'));
-}, 120_000);
+});
 
 test('a file of features that was cut within its first line begins anew', async () => {
   const path = place('rows');
@@ -162,7 +162,7 @@ test('quality has a column of it, and keeps the statistics', async () => {
   const { out } = await runCli([...run.slice(0, -1), '--fid', stats]);
   expect(out).toContain(rows[1].fid.toFixed(2));
   expect(out).toMatch(/ FID/);
-}, 120_000);
+});
 
 test.each([
   [['--fid', 'x'], /fid needs the network's file: give --inception/],

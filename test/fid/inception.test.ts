@@ -63,7 +63,7 @@ test('a pickle of torch is the same network', async () => {
   using inception = await InceptionV3.fromPretrained(path, { threads: 2 });
   const found = await inception.features(pictures.slice(0, 1));
   expect(relativeL2(found, floats(features[0] as string))).toBeLessThan(2e-6);
-}, 60_000);
+});
 
 test.each<[string, (tensors: Tensors) => Tensors, RegExp]>([
   [

@@ -6,6 +6,7 @@ import { Image } from '../../lib/index.js';
 import { mcpServer } from '../../lib/mcp/server.js';
 import { ImageEngine } from '../../lib/server/engine/index.js';
 import { FOLDER } from '../pipelines/tiny.js';
+import { until } from '../until.js';
 
 let engine: ImageEngine;
 let client: Client;
@@ -25,7 +26,8 @@ const call = (name: string, args: object, options: object = {}) =>
   client.callTool(
     { name, arguments: args as Record<string, unknown> },
     undefined,
-    options,
+    // The client's own patience is a minute.
+    { timeout: 600_000, ...options },
   ) as Promise<CallToolResult>;
 const texts = ({ content }: CallToolResult) =>
   content.flatMap((one) => (one.type === 'text' ? [one.text] : []));
@@ -125,9 +127,7 @@ describe('a client of the Model Context Protocol', () => {
       },
     );
     await expect(asked).rejects.toThrow();
-    const end = Date.now() + 20_000;
-    while (engine.stats().running > 0 && Date.now() < end)
-      await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(() => engine.stats().running === 0);
     expect(engine.stats()).toMatchObject({ running: 0, cancelled: 1 });
   });
 });

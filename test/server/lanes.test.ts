@@ -8,6 +8,7 @@ import type { Conductor } from '../../lib/pipelines/loop/conductor.js';
 import { requireMemory } from '../../lib/pipelines/loop/memory.js';
 import { ImageEngine, type Job, type JobRequest } from '../../lib/server/engine/index.js';
 import { FOLDER, latentsOf, loadTiny, numbersOf, rejection, SIZE, sameBits } from '../pipelines/tiny.js';
+import { until } from '../until.js';
 
 // Models, devices and memory of an engine.
 
@@ -55,14 +56,22 @@ describe('models', () => {
 
 test('devices share the jobs, and the pictures are the same', async () => {
   engine = new ImageEngine({ models: { a: FOLDER }, devices: ['cpu', 'cpu'], maxRunning: 1, log: () => {} });
-  await engine.load('a');
+  // Until they are cancelled.
+  const long = request({ steps: 999, width: 256, height: 256 });
+  const busy = [await engine.submit(long), await engine.submit(long)];
   const jobs: Job[] = [];
-  for (let i = 0; i < 6; i++) jobs.push(await engine.submit(request()));
+  for (let i = 0; i < 4; i++) jobs.push(await engine.submit(request()));
   expect(engine.stats()).toMatchObject({ running: 2, queued: 4 });
-  // One that waits on a busy device is taken by one that has nothing to do.
+  // Those that wait on a busy device are taken by one that has nothing to do.
+  busy[0]?.cancel();
   const all = await Promise.all(jobs.map(latents));
-  for (const one of all) expect(sameBits(one, all[0] as Float32Array)).toBe(true);
-  expect(engine.stats()).toMatchObject({ running: 0, queued: 0, done: 6 });
+  expect(busy[1]?.state).toBe('running');
+  busy[1]?.cancel();
+  await until(() => engine.stats().running === 0);
+  const both = await Promise.all([request(), request()].map((one) => engine.submit(one)));
+  expect(engine.stats()).toMatchObject({ running: 2, queued: 0 });
+  for (const one of [...all, ...(await Promise.all(both.map(latents)))])
+    expect(sameBits(one, all[0] as Float32Array)).toBe(true);
 });
 
 test('runs with a ControlNet go side by side with others, and share nothing', async () => {

@@ -8,6 +8,7 @@ import {
 } from '../../lib/server/engine/index.js';
 import type { AdapterFolder } from '../adapters/adapter-files.js';
 import { FOLDER, latentsOf, loadTiny, numbersOf, rejection, SIZE, sameBits } from '../pipelines/tiny.js';
+import { until } from '../until.js';
 import { makeNetworks } from './made-networks.js';
 
 // What jobs use besides their model, by names: what they make is what a pipeline makes with the same files.
@@ -85,17 +86,14 @@ describe('adapters', () => {
 
   test('of the same set share passes', async () => {
     const loras = [{ name: 'ink', scale: 0.8 }];
-    const long = { steps: 40 };
-    // So that all are there when the first begins.
-    await engine.load('tiny');
+    // So long that none ends before the others are there, however late they come.
     const jobs = await Promise.all(
-      Array.from({ length: 4 }, (_, seed) => engine.submit(request({ ...long, seed }, { loras }))),
+      Array.from({ length: 4 }, (_, seed) => engine.submit(request({ steps: 900, seed }, { loras }))),
     );
-    await Promise.all(jobs.map(({ result }) => result));
-    const { passes, samples } = engine.stats();
-    // Each has 41 calls of two samples.
-    expect(samples).toBe(4 * 41 * 2);
-    expect(passes).toBeLessThan(4 * 41);
+    // Each has two samples.
+    await until(() => engine.stats().samples > 2 * engine.stats().passes);
+    for (const job of jobs) job.cancel();
+    await Promise.allSettled(jobs.map(({ result }) => result));
   });
 
   test('are named in prompts, too', async () => {

@@ -135,7 +135,10 @@ describe('what is there besides', () => {
   test('metrics, and logs without prompts', async () => {
     const { base, log } = await serve();
     await post(`${base}/v1/images/generations`, { prompt: 'a secret barn', model: 'two' });
-    const text = await (await fetch(`${base}/metrics`)).text();
+    const metrics = async () => (await fetch(`${base}/metrics`)).text();
+    // Requests are counted when all of the answer has gone, which may be after it has come.
+    await until(async () => (await metrics()).includes('route="/v1/images/generations"'));
+    const text = await metrics();
     expect(text).toContain('deepcache_jobs_total{model="two",task="text-to-image",state="done"} 1');
     expect(text).toContain('deepcache_queue_length 0');
     expect(text).toContain('deepcache_unet_passes_total 4');
@@ -199,7 +202,7 @@ describe('what is there besides', () => {
 
 describe('closing', () => {
   test('finishes what was begun, and takes no more', async () => {
-    const { engine, server, base } = await serve({ closeSeconds: 20 });
+    const { engine, server, base } = await serve({ closeSeconds: 900 });
     engine.onJob = (job) => job.start();
     const asked = answer(post(`${base}/v1/images/generations`, { prompt: 'a barn' }));
     await until(() => engine.jobs.length === 1);

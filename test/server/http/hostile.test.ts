@@ -60,7 +60,7 @@ beforeAll(async () => {
   const engine = new ImageEngine({ models: { tiny: { model: FOLDER, device: 'cpu' } }, log: () => {} });
   server = await ImageServer.create(engine, {
     ...{ writeLog: (line) => void log.push(line), closeSeconds: 5, requestsPerMinute: 1_000_000 },
-    limits: { steps: 4, pixels: 256 * 256, inputPixels: 2 ** 20, body: 2 ** 20, seconds: 2 },
+    limits: { steps: 4, pixels: 256 * 256, inputPixels: 2 ** 20, body: 2 ** 20 },
   });
   base = await server.listen();
 });
@@ -303,10 +303,10 @@ describe('pictures', () => {
 
   test('that are too large, or would be, are refused by their headers', async () => {
     for (const image of [await png(1025, 1024), bomb(60_000, 60_000), bomb(1, 2 ** 31 - 1)]) {
-      const begin = performance.now();
       const { status, body } = await send(image);
       expect([status, body.error.code]).toEqual([400, 'ERR_DEEPCACHE_IMAGE']);
-      expect(performance.now() - begin).toBeLessThan(2000);
+      // Nothing was unpacked, which would take gigabytes.
+      expect(body.error.message).toMatch(/pixels|corrupt header/);
     }
     // Larger than a result may be, without a size of its own.
     const { status, body } = await send(await png(512, 512));
@@ -391,20 +391,20 @@ describe('paths', () => {
 });
 
 describe('slow and noisy connections', () => {
-  const host = () => `host: ${new URL(base).host}\r\n`;
+  const host = (of = base) => `host: ${new URL(of).host}\r\n`;
 
   test('that send no request, or half of one, are ended', async () => {
-    const begin = performance.now();
+    const { base: other, log: lines } = await serve({ limits: { seconds: 1 } });
     const answers = await Promise.all([
-      raw(base, 'GET /healthz HTTP/1.1\r\nx: '),
+      raw(other, 'GET /healthz HTTP/1.1\r\nx: '),
       raw(
-        base,
-        `POST /api/jobs HTTP/1.1\r\n${host()}content-type: application/json\r\ncontent-length: 999\r\n\r\n{"prompt"`,
+        other,
+        `POST /api/jobs HTTP/1.1\r\n${host(other)}content-type: application/json\r\ncontent-length: 999\r\n\r\n{"prompt"`,
       ),
     ]);
     for (const text of answers) expect(text).toMatch(/^HTTP\/1\.1 408 /);
-    expect(performance.now() - begin).toBeLessThan(12_000);
-    await isWell();
+    expect((await fetch(`${other}/healthz`)).status).toBe(200);
+    expect(lines.map((line) => JSON.parse(line)).filter(({ level }) => level >= 50)).toEqual([]);
   });
 
   test('that take no answer are ended', async () => {

@@ -200,40 +200,24 @@ describe('a client that goes away', () => {
     return () => stop.abort();
   };
 
-  test('cancels its job, unless it comes back in time', async () => {
-    const { engine, base } = await serve({ reconnectSeconds: 1 });
+  // How long it may be away is tested by a clock of the test's own: leases.test.ts.
+  test('cancels its job, and leaves a detached one alone', async () => {
+    const { engine, base } = await serve({ reconnectSeconds: 0 });
     engine.onJob = nothing;
-    const { body } = await answer(post(`${base}/api/jobs`, { prompt: 'a barn' }));
-    const [job] = engine.jobs as [FakeJob];
-    const leave = await listen(`${base}/api/jobs/${body.id}/events`);
-    leave();
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    const leaveAgain = await listen(`${base}/api/jobs/${body.id}/events`);
-    await new Promise((resolve) => setTimeout(resolve, 1200));
-    expect(job.state).toBe('queued');
-    leaveAgain();
-    await until(() => job.state === 'cancelled');
-  });
-
-  test('leaves a detached one alone', async () => {
-    const { engine, base } = await serve({ reconnectSeconds: 0, pollSeconds: 0 });
-    engine.onJob = nothing;
-    const { body } = await answer(post(`${base}/api/jobs`, { prompt: 'a barn', detach: true }));
-    (await listen(`${base}/api/jobs/${body.id}/events`))();
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    expect(engine.jobs[0]?.state).toBe('queued');
-  });
-
-  test('that asks now and then keeps it; one that never asks does not', async () => {
-    const { engine, base } = await serve({ pollSeconds: 1 });
-    engine.onJob = nothing;
-    const { body } = await answer(post(`${base}/api/jobs`, { prompt: 'a barn' }));
-    for (let i = 0; i < 4; i++) {
-      await new Promise((resolve) => setTimeout(resolve, 500));
-      await fetch(`${base}/api/jobs/${body.id}`);
+    for (const detach of [true, false]) {
+      const { body } = await answer(post(`${base}/api/jobs`, { prompt: 'a barn', detach }));
+      (await listen(`${base}/api/jobs/${body.id}/events`))();
     }
+    await until(() => engine.jobs[1]?.state === 'cancelled');
     expect(engine.jobs[0]?.state).toBe('queued');
-    await until(() => engine.jobs[0]?.state === 'cancelled');
+  });
+
+  test('and never asks loses it', async () => {
+    const { engine, base } = await serve({ pollSeconds: 0 });
+    engine.onJob = nothing;
+    for (const detach of [true, false]) await post(`${base}/api/jobs`, { prompt: 'a barn', detach });
+    await until(() => engine.jobs[1]?.state === 'cancelled');
+    expect(engine.jobs[0]?.state).toBe('queued');
   });
 });
 
@@ -272,13 +256,13 @@ describe('idempotency keys', () => {
 
 describe('finished jobs', () => {
   test('are forgotten after a while', async () => {
-    const { base } = await serve({ keepSeconds: 1 });
-    const { body } = await answer(post(`${base}/api/jobs`, { prompt: 'a barn', detach: true }));
-    await until(async () => (await answer(fetch(`${base}/api/jobs/${body.id}`))).body.state === 'done');
-    const { url } = (await answer(fetch(`${base}/api/jobs/${body.id}`))).body.images[0];
-    expect((await fetch(url)).status).toBe(200);
-    await until(async () => (await fetch(`${base}/api/jobs/${body.id}`)).status === 404);
-    expect((await fetch(url)).status).toBe(404);
+    const { base } = await serve({ keepSeconds: 0 });
+    const stream = await post(`${base}/api/jobs`, { prompt: 'a barn' }, { accept: 'text/event-stream' });
+    const events: Received[] = [];
+    for await (const event of received(stream)) events.push(event);
+    const { id, images } = events.at(-1)?.data ?? {};
+    await until(async () => (await fetch(`${base}/api/jobs/${id}`)).status === 404);
+    expect((await fetch(images[0].url)).status).toBe(404);
   });
 
   test('of more bytes than are kept go, the oldest first', async () => {

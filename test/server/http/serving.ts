@@ -1,6 +1,8 @@
 import { ImageServer, type ServerOptions } from '../../../lib/server/http/index.js';
 import { FakeEngine } from './fake-engine.js';
 
+export { until } from '../../until.js';
+
 /** A server on a free port of the loopback, in front of an engine that a test moves. */
 export interface Serving {
   readonly engine: FakeEngine;
@@ -77,14 +79,5 @@ export async function* received(response: Response): AsyncGenerator<Received, vo
       const event = field('event');
       if (event !== undefined) yield { event, data: JSON.parse(field('data') ?? 'null'), id: field('id') };
     }
-  }
-}
-
-/** Resolves when something is so; looks again and again. */
-export async function until(isSo: () => boolean | Promise<boolean>, milliseconds = 10_000): Promise<void> {
-  const end = Date.now() + milliseconds;
-  while (!(await isSo())) {
-    if (Date.now() > end) throw new Error('it did not become so');
-    await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

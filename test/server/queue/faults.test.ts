@@ -8,16 +8,24 @@ import { RedisServer } from './redis-server.js';
 
 // What goes wrong while jobs run: no accepted job is lost, and none is delivered twice.
 
-/** A second or more, of steps that are told one by one. */
+/** Seconds, of steps that are told one by one: what goes wrong after some of them comes long before the last. */
+const STEPS = 300;
 const RUN = {
   prompt: 'a red barn',
-  steps: 60,
+  steps: STEPS,
   scheduler: 'DDIM',
   width: 128,
   height: 128,
   seed: 3,
   detach: true,
 };
+
+const LIMITS = { limits: { steps: 900 } };
+/**
+ * Others take the jobs of such a worker soon. On a busy machine they may do so though it lives: then there is one more attempt,
+ * which counts as any other.
+ */
+const SHORT_LOCK = { lockSeconds: 2, maxAttempts: 100 };
 
 let redis: RedisServer;
 let client: Redis;
@@ -42,10 +50,10 @@ const handIn = async (base: string, body: object = RUN) => {
   return accepted.body;
 };
 const isIn = (base: string, id: string, state: string) =>
-  until(async () => (await jobOf(base, id))?.state === state, 60_000);
+  until(async () => (await jobOf(base, id))?.state === state);
 const attempts = async (id: string) => Number(await client.hget(`{deepcache}:job:${id}`, 'attempts'));
 const inRun = (base: string, id: string) =>
-  until(async () => ((await jobOf(base, id))?.progress?.call ?? 0) >= 3, 60_000);
+  until(async () => ((await jobOf(base, id))?.progress?.call ?? 0) >= 3);
 
 /** Listens to a job to its end; its numbers must have no gap and no double. */
 async function listen(base: string, id: string): Promise<Received[]> {
@@ -55,6 +63,7 @@ async function listen(base: string, id: string): Promise<Received[]> {
   return all;
 }
 
+const begun = (all: readonly Received[]) => all.filter(({ event }) => event === 'started').length;
 const ends = (all: readonly Received[]) =>
   all.filter(({ event }) => ['done', 'failed', 'cancelled'].includes(event)).map(({ event }) => event);
 
@@ -67,8 +76,8 @@ async function picture(base: string, id: string): Promise<Buffer> {
 
 describeQueue('faults', () => {
   test('a worker that is killed in a run: another one makes the picture, once', async () => {
-    const { base } = await front(redis.url);
-    const doomed = await workerProcess(redis.url);
+    const { base } = await front(redis.url, LIMITS);
+    const doomed = await workerProcess(redis.url, ['--lock-seconds', '2', '--max-attempts', '100']);
     await until(async () => (await fetch(`${base}/readyz`)).status === 200);
     const { id } = await handIn(base);
     const listening = listen(base, id);
@@ -76,12 +85,12 @@ describeQueue('faults', () => {
     doomed.process.kill('SIGKILL');
     await doomed.ended;
     // A third of its lock is no whole number of milliseconds.
-    await worker(redis.url, { lockSeconds: 2 });
+    await worker(redis.url, SHORT_LOCK);
     await isIn(base, id, 'done');
     const all = await listening;
     expect(ends(all)).toEqual(['done']);
-    expect(all.filter(({ event }) => event === 'started')).toHaveLength(2);
-    expect(await attempts(id)).toBe(2);
+    expect(begun(all)).toBeGreaterThanOrEqual(2);
+    expect(await attempts(id)).toBe(begun(all));
     // It is the one of a run without a fault.
     const other = await handIn(base);
     await isIn(base, other.id, 'done');
@@ -89,8 +98,8 @@ describeQueue('faults', () => {
   });
 
   test('a job whose workers die is given up in the end, in clear words', async () => {
-    const { base } = await front(redis.url, { limits: { steps: 900 } });
-    const first = await worker(redis.url, { maxAttempts: 1 });
+    const { base } = await front(redis.url, LIMITS);
+    const first = await worker(redis.url, { maxAttempts: 1, lockSeconds: 10 });
     await until(async () => (await fetch(`${base}/readyz`)).status === 200);
     const { id } = await handIn(base, { ...RUN, steps: 900 });
     await inRun(base, id);
@@ -102,12 +111,12 @@ describeQueue('faults', () => {
       code: 'ERR_DEEPCACHE_WORKER_LOST',
       message: expect.stringContaining('was begun as often as it may'),
     });
-    await until(() => first.running === 0, 20_000);
+    await until(() => first.running === 0);
   });
 
   test('Redis is killed in a run and starts again from its log', async () => {
-    const { base } = await front(redis.url);
-    await worker(redis.url, { places: 1 });
+    const { base } = await front(redis.url, LIMITS);
+    await worker(redis.url, { ...SHORT_LOCK, places: 1 });
     await until(async () => (await fetch(`${base}/readyz`)).status === 200);
     const jobs = [await handIn(base), await handIn(base, { ...RUN, seed: 4 })].map(({ id }) => id as string);
     const [id = ''] = jobs;
@@ -128,26 +137,27 @@ describeQueue('faults', () => {
   });
 
   test('a worker that is cut off comes back too late, and changes nothing', async () => {
-    const { base } = await front(redis.url);
+    const { base } = await front(redis.url, LIMITS);
     const link = await Link.to(redis.port);
     try {
-      const lonely = await worker(link.url);
+      const lonely = await worker(link.url, SHORT_LOCK);
       await until(async () => (await fetch(`${base}/readyz`)).status === 200);
       const { id } = await handIn(base);
       const listening = listen(base, id);
       await inRun(base, id);
       link.cut();
-      await worker(redis.url);
+      await worker(redis.url, SHORT_LOCK);
       await isIn(base, id, 'done');
       const before = await client.hgetall(`{deepcache}:job:${id}`);
       const pictures = await client.keys('{deepcache}:picture:*');
       link.mend();
-      await until(() => lonely.running === 0, 30_000);
+      await until(() => lonely.running === 0);
       expect(await client.hgetall(`{deepcache}:job:${id}`)).toEqual(before);
       expect(await client.keys('{deepcache}:picture:*')).toEqual(pictures);
       const all = await listening;
       expect(ends(all)).toEqual(['done']);
-      expect(await attempts(id)).toBe(2);
+      expect(begun(all)).toBeGreaterThanOrEqual(2);
+      expect(await attempts(id)).toBe(begun(all));
       // It works again.
       const next = await handIn(base, { ...RUN, seed: 8 });
       await isIn(base, next.id, 'done');
@@ -161,14 +171,16 @@ describeQueue('faults', () => {
     const link = await Link.to(redis.port);
     try {
       link.delay = 60;
-      const { base } = await front(link.url);
-      await worker(link.url, { lockSeconds: 5 });
+      const { base } = await front(link.url, LIMITS);
+      await worker(link.url);
       await until(async () => (await fetch(`${base}/readyz`)).status === 200);
       const { id } = await handIn(base);
       const all = await listen(base, id);
-      expect(all.map(({ event }) => event)).toEqual(['queued', 'started', ...Array(60).fill('step'), 'done']);
+      expect(all.map(({ event }) => event)).toEqual([
+        ...['queued', 'started', ...Array(STEPS).fill('step'), 'done'],
+      ]);
       expect(all.slice(2, -1).map(({ data }) => data.call)).toEqual(
-        Array.from({ length: 60 }, (_, i) => i + 1),
+        Array.from({ length: STEPS }, (_, i) => i + 1),
       );
       expect(await attempts(id)).toBe(1);
     } finally {
@@ -178,8 +190,8 @@ describeQueue('faults', () => {
   });
 
   test('a worker that is asked to end finishes what it can, and gives back the rest unharmed', async () => {
-    const { base } = await front(redis.url, { limits: { steps: 900 } });
-    const patient = await workerProcess(redis.url, ['--finish-seconds', '60']);
+    const { base } = await front(redis.url, LIMITS);
+    const patient = await workerProcess(redis.url, ['--finish-seconds', '900']);
     await until(async () => (await fetch(`${base}/readyz`)).status === 200);
     const first = await handIn(base);
     await inRun(base, first.id);
@@ -188,7 +200,7 @@ describeQueue('faults', () => {
     expect(await jobOf(base, first.id)).toMatchObject({ state: 'done' });
 
     const hasty = await workerProcess(redis.url, ['--finish-seconds', '0']);
-    const second = await handIn(base, { ...RUN, steps: 120 });
+    const second = await handIn(base);
     await inRun(base, second.id);
     hasty.process.kill('SIGTERM');
     expect(await hasty.ended).toBe(0);
@@ -204,7 +216,7 @@ describeQueue('faults', () => {
   });
 
   test('a server that starts anew has lost nothing that was accepted', async () => {
-    const one = await front(redis.url);
+    const one = await front(redis.url, LIMITS);
     await worker(redis.url, { places: 1 });
     await until(async () => (await fetch(`${one.base}/readyz`)).status === 200);
     const { detach: _, ...attached } = RUN;
@@ -219,7 +231,7 @@ describeQueue('faults', () => {
     await closing;
     const last = seen.at(-1);
     expect(last?.event).toBe('step');
-    const two = await front(redis.url);
+    const two = await front(redis.url, LIMITS);
     const id = seen[0]?.data.id;
     const rest: Received[] = [];
     const again = await fetch(`${two.base}/api/jobs/${id}/events`, {
@@ -227,16 +239,16 @@ describeQueue('faults', () => {
     });
     for await (const event of received(again)) rest.push(event);
     expect([...seen, ...rest].map((event) => event.id)).toEqual(
-      Array.from({ length: 63 }, (__, i) => String(i)),
+      Array.from({ length: STEPS + 3 }, (__, i) => String(i)),
     );
     expect(ends(rest)).toEqual(['done']);
     // Who waits on the line gets the answer first.
-    const three = await front(redis.url, { closeSeconds: 60 });
+    const three = await front(redis.url, { ...LIMITS, closeSeconds: 900 });
     const { prompt, steps, scheduler } = RUN;
     const call = answer(
       post(`${three.base}/v1/images/generations`, { prompt, steps, scheduler, size: '128x128' }),
     );
-    await until(async () => (await client.zcard('{deepcache}:running')) === 1, 30_000);
+    await until(async () => (await client.zcard('{deepcache}:running')) === 1);
     await three.server.close();
     expect((await call).status).toBe(200);
   });

@@ -112,7 +112,7 @@ describeQueue('an attempt that is not the newest', () => {
 });
 
 describeQueue('what nobody looks after', () => {
-  const sweep = (keep = 600_000, bytes = 100, gap = 5000) =>
+  const sweep = (keep = 600_000, bytes = 100, gap = 3_600_000) =>
     store.run<[string[], string[], string[]]>('sweep', keep, bytes, gap);
 
   test('is cancelled when the last wish has run out, and not because nobody could renew it', async () => {
@@ -133,7 +133,7 @@ describeQueue('what nobody looks after', () => {
     await accept('4', { lease: -1000 });
     const before = Number(await client.zscore('{t}:leases', '4'));
     await client.set('{t}:swept', Date.now() - 20_000);
-    expect((await sweep())[0]).toEqual([]);
+    expect((await sweep(600_000, 100, 5000))[0]).toEqual([]);
     expect(Number(await client.zscore('{t}:leases', '4')) - before).toBeGreaterThanOrEqual(20_000);
   });
 
@@ -150,6 +150,7 @@ describeQueue('what nobody looks after', () => {
     expect(await client.keys('{t}:*:[12]')).toEqual([]);
     expect(await client.exists('{t}:once:k')).toBe(0);
     await accept('3');
+    await client.zadd('{t}:unadded', Date.now() + 60_000, '3');
     expect((await sweep())[2]).toEqual([]);
     await client.zadd('{t}:unadded', Date.now() - 10_000, '3');
     expect((await sweep())[2]).toEqual(['m', '3']);
@@ -188,8 +189,8 @@ describeQueue('what Redis holds is data', () => {
     await client.del(`{deepcache}:job:${none}`);
     await worker(redis.url);
     const stateOf = async (id?: string) => (await answer(fetch(`${base}/api/jobs/${id}`))).body.state;
-    await until(async () => (await stateOf(good)) === 'done', 30_000);
-    await until(async () => (await stateOf(file)) === 'failed', 30_000);
+    await until(async () => (await stateOf(good)) === 'done');
+    await until(async () => (await stateOf(file)) === 'failed');
     expect((await answer(fetch(`${base}/api/jobs/${file}`))).body.error.message).toContain('none of ours');
     expect((await fetch(`${base}/api/jobs/${none}`)).status).toBe(404);
     // Ids and tokens of callers are looked at before they become parts of keys.
@@ -238,7 +239,7 @@ describeQueue('what Redis holds is data', () => {
   test('pictures in a folder are those of the jobs', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'deepcache-results-'));
     try {
-      const { base } = await front(redis.url, { keepSeconds: 2 }, { results: folder });
+      const { base } = await front(redis.url, {}, { results: folder });
       await worker(redis.url, { results: folder });
       await until(async () => (await fetch(`${base}/readyz`)).status === 200);
       const { body } = await answer(
@@ -247,6 +248,7 @@ describeQueue('what Redis holds is data', () => {
       expect((await fetch(body.data[0].url)).status).toBe(200);
       expect(readdirSync(folder)).toHaveLength(1);
       expect(await client.keys('*:picture:*')).toEqual([]);
+      await front(redis.url, { keepSeconds: 0 }, { results: folder });
       await until(() => readdirSync(folder).length === 0);
     } finally {
       await endAll();

@@ -48,7 +48,7 @@ export async function worker(url: string, options: Partial<QueueWorkerOptions> =
     models: { tiny: { model: FOLDER, device: 'cpu', threads: 1 } },
     ...{ maxRunning: Math.min(48, places), log: () => {} },
   });
-  const made = await QueueWorker.start(engine, { url, places, lockSeconds: 1, log: () => {}, ...options });
+  const made = await QueueWorker.start(engine, { url, places, log: () => {}, ...options });
   let closing: Promise<void> | undefined;
   const close = made.close.bind(made);
   made.close = (how) => {
@@ -75,7 +75,7 @@ export async function workerProcess(url: string, flags: readonly string[] = []):
   const command = ['--import', 'tsx', 'lib/cli/main.ts', 'worker', '--model', `tiny=${FOLDER}`];
   const child = spawn(
     process.execPath,
-    [...command, '--threads', '1', '--lock-seconds', '1', '--queue', url, ...flags],
+    [...command, '--threads', '1', '--queue', url, ...flags],
     // Jest's own options are no business of the program.
     { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, NODE_OPTIONS: '' } },
   );

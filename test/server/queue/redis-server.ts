@@ -1,10 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../../until.js';
+
+/** Below those that systems give out by themselves: nobody gets a port while its server is away. */
+const PORTS = [10_000, 30_000] as const;
+/** Servers that are started before it is not for the port. */
+const TRIES = 10;
 
 /** A Redis of a test's own, which writes everything down before it answers. */
 export class RedisServer {
@@ -19,9 +25,16 @@ export class RedisServer {
 
   /** @param hosts addresses that it listens on besides 127.0.0.1; others than that need a password. */
   static async start(hosts: readonly string[] = [], password?: string): Promise<RedisServer> {
-    const server = new RedisServer(await freePort(), ['127.0.0.1', ...hosts], password);
-    await server.restart();
-    return server;
+    for (let i = 1; ; i++) {
+      const server = new RedisServer(randomInt(...PORTS), ['127.0.0.1', ...hosts], password);
+      try {
+        await server.restart();
+        return server;
+      } catch (error) {
+        await server.stop();
+        if (i === TRIES) throw error;
+      }
+    }
   }
 
   get url(): string {
@@ -45,12 +58,12 @@ export class RedisServer {
   async restart(): Promise<void> {
     const place = ['--port', String(this.port), '--bind', ...this.hosts, '--dir', this.#folder];
     const memory = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', ''];
-    this.#process = spawn('redis-server', [...place, ...memory, ...this.#secret()], { stdio: 'ignore' });
-    const end = Date.now() + 20_000;
-    while (!(await answers(this.port, this.password))) {
-      if (Date.now() > end) throw new Error('redis-server does not answer');
-      await sleep(20);
-    }
+    const child = spawn('redis-server', [...place, ...memory, ...this.#secret()], { stdio: 'ignore' });
+    this.#process = child;
+    await until(() => {
+      if (child.exitCode !== null) throw new Error(`redis-server ended with ${child.exitCode}`);
+      return answers(this.port, this.password, child.pid);
+    });
   }
 
   #secret(): string[] {
@@ -63,20 +76,11 @@ export class RedisServer {
   }
 }
 
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-/** Whether it answers a ping, its log read. */
-function answers(port: number, password: string | undefined): Promise<boolean> {
+/** Whether it answers a ping, its log read; another one on its port does not count. */
+function answers(port: number, password: string | undefined, pid: number | undefined): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1', () =>
-      socket.write(`${password === undefined ? '' : `AUTH ${password}\r\n`}PING\r\n`),
+      socket.write(`${password === undefined ? '' : `AUTH ${password}\r\n`}PING\r\nINFO server\r\n`),
     );
     const end = (isSo: boolean) => {
       socket.destroy();
@@ -85,7 +89,9 @@ function answers(port: number, password: string | undefined): Promise<boolean> {
     let said = '';
     socket.on('data', (data) => {
       said += String(data);
-      if (/PONG|LOADING|NOAUTH|WRONGPASS/.test(said)) end(said.includes('PONG'));
+      const [, process] = /process_id:(\d+)\r/.exec(said) ?? [];
+      if (/LOADING|NOAUTH|WRONGPASS/.test(said)) end(false);
+      else if (said.includes('PONG') && process !== undefined) end(Number(process) === pid);
     });
     socket.on('close', () => end(false));
     socket.on('error', () => end(false));
