@@ -9,6 +9,15 @@ import {
 } from '@opentelemetry/api';
 import type { JobRequest } from './job.js';
 
+/** What continues the active span in another process; nothing where there is none. */
+export function activeTrace(): Pick<JobRequest, 'trace'> {
+  const carrier: Record<string, string> = {};
+  propagation.inject(context.active(), carrier);
+  const { traceparent, tracestate } = carrier;
+  if (traceparent === undefined) return {};
+  return { trace: { traceparent, ...(tracestate !== undefined && { tracestate }) } };
+}
+
 /** What a job does, one after the other; of two passes the last two come again. */
 export type JobPhase = 'queue' | 'prepare' | 'encode' | 'denoise' | 'decode';
 

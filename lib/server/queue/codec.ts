@@ -4,6 +4,7 @@ import { TASKS } from '../engine/job.js';
 import type { JobNetworks } from '../engine/networks.js';
 import { OFFERED, PICTURES } from '../http/jobs/run-fields.js';
 import { checkUpscalers, type NetworkNames } from '../http/network-names.js';
+import { traceIn } from '../http/trace.js';
 
 // A request on its way through Redis: a text of JSON, and its pictures beside it as they are.
 
@@ -80,16 +81,16 @@ function hasText(value: unknown): boolean {
 
 /** What goes with the options. */
 export function aboutOf(request: Omit<JobRequest, 'options'>): string {
-  const { task, networks, priority, deadline, client, previewEvery } = request;
+  const { task, networks, priority, deadline, client, previewEvery, trace } = request;
   const till = deadline && Number(deadline);
-  return JSON.stringify({ task, networks, priority, deadline: till, client, previewEvery });
+  return JSON.stringify({ task, networks, priority, deadline: till, client, previewEvery, trace });
 }
 
 /** The same from Redis. */
 export function readAbout(text: string): Omit<JobRequest, 'options' | 'model'> {
   const value: unknown = JSON.parse(text);
   if (!isPlain(value)) return bad();
-  const { task, networks, priority, deadline, client, previewEvery } = value;
+  const { task, networks, priority, deadline, client, previewEvery, trace } = value;
   const isTask = TASKS.find((one) => one === task);
   if (!isTask) return bad();
   const number = (name: string, given: unknown) => (Number.isFinite(given) ? { [name]: given } : {});
@@ -99,6 +100,7 @@ export function readAbout(text: string): Omit<JobRequest, 'options' | 'model'> {
     ...number('deadline', deadline),
     ...number('previewEvery', previewEvery),
     ...(typeof client === 'string' && { client }),
+    ...(isPlain(trace) && traceIn(trace)),
     // Names, which the engine looks up among those that it was given.
     ...(isPlain(networks) && { networks: networks as JobNetworks }),
   };

@@ -2,6 +2,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { DeepCacheError, messageOf } from '../../errors.js';
 import { outputsOf } from '../../pipelines/inputs/options.js';
 import { callsOf } from '../../pipelines/loop/conductor.js';
+import { activeTrace } from '../engine/job-trace.js';
 import { type EngineNetworks, needsOf } from '../engine/networks.js';
 import { checkRun } from '../engine/served-model.js';
 import { RequestError } from '../http/errors.js';
@@ -178,7 +179,7 @@ export class QueueDesk implements JobDesk {
     return JSON.stringify({
       ...{ owner: caller.id, model, task, priority, bytes, units, once },
       ...{ token: randomBytes(24).toString('base64url'), rate: USUAL_RATE, stretch: STRETCH },
-      about: aboutOf({ ...about, priority, client: caller.id }),
+      about: aboutOf({ ...activeTrace(), ...about, priority, client: caller.id }),
       digest: idempotency?.digest ?? '',
       detach: detach ? 1 : 0,
       newest: isNewest === true,

@@ -1,52 +1,30 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { context, propagation, type SpanStatusCode, trace } from '@opentelemetry/api';
+import { context, trace } from '@opentelemetry/api';
 import { ImageEngine } from '../../../lib/server/engine/index.js';
 import { JobTrace } from '../../../lib/server/engine/job-trace.js';
 import { ImageServer } from '../../../lib/server/http/index.js';
 import { FOLDER } from '../../pipelines/tiny.js';
+import { headers, PARENT, recordSpans, type Spans, type Told, TRACE } from '../spans.js';
 import { answer, post, received, until } from './serving.js';
 
-// Spans as an application sees them that has OpenTelemetry's SDK.
-
-/** What tests look at of a span. */
-interface Told {
-  readonly name: string;
-  readonly attributes: Readonly<Record<string, unknown>>;
-  readonly status: { readonly code: SpanStatusCode };
-  readonly startTime: readonly [number, number];
-  readonly endTime: readonly [number, number];
-  readonly parentSpanContext?: { readonly spanId: string };
-  spanContext(): { readonly traceId: string; readonly spanId: string };
-}
-
-let exporter: { getFinishedSpans(): readonly Told[]; reset(): void };
+let recorded: Spans;
 let engine: ImageEngine;
 let server: ImageServer;
 let base: string;
 beforeAll(async () => {
-  const sdk = await import('@opentelemetry/sdk-trace-base' as string);
-  const { AsyncLocalStorageContextManager } = await import('@opentelemetry/context-async-hooks' as string);
-  const { W3CTraceContextPropagator } = await import('@opentelemetry/core' as string);
-  exporter = new sdk.InMemorySpanExporter();
-  const spanProcessors = [new sdk.SimpleSpanProcessor(exporter)];
-  trace.setGlobalTracerProvider(new sdk.BasicTracerProvider({ spanProcessors }));
-  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
-  propagation.setGlobalPropagator(new W3CTraceContextPropagator());
+  recorded = await recordSpans();
   engine = new ImageEngine({ models: { tiny: { model: FOLDER, device: 'cpu' } }, log: () => {} });
   server = await ImageServer.create(engine, { log: 'silent', closeSeconds: 5 });
   base = await server.listen();
 });
-beforeEach(() => exporter.reset());
+beforeEach(() => recorded.forget());
 afterAll(async () => {
   await server.close();
-  for (const api of [trace, context, propagation]) api.disable();
+  recorded.end();
 });
 
-const TRACE = '0af7651916cd43dd8448eb211c80319c';
-const PARENT = 'b7ad6b7169203331';
-const headers = { traceparent: `00-${TRACE}-${PARENT}-01` };
-const spans = () => exporter.getFinishedSpans();
-const named = (name: string) => spans().filter((span) => span.name === `deepcache.${name}`);
+const spans = () => recorded.all();
+const named = (name: string) => recorded.named(name);
 const nanoseconds = ([seconds, rest]: readonly [number, number]) => seconds * 1e9 + rest;
 
 test('a job is a part of the trace that its request names, and its phases are parts of it', async () => {
@@ -80,7 +58,7 @@ test('the other APIs have it, too, and what is no trace is let pass', async () =
   expect((await answer(post(`${base}/sdapi/v1/txt2img`, body, headers))).status).toBe(200);
   expect(named('job')[0]?.spanContext().traceId).toBe(TRACE);
   for (const traceparent of ['x', `00-${TRACE}-${PARENT}-01\u00ff`, '00-0-0-00', 'a'.repeat(5000)]) {
-    exporter.reset();
+    recorded.forget();
     expect((await answer(post(`${base}/sdapi/v1/txt2img`, body, { traceparent }))).status).toBe(200);
     expect(named('job')[0]?.spanContext().traceId).not.toBe(TRACE);
   }
