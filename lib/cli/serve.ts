@@ -36,7 +36,7 @@ interface Flags extends ServedModelFlags, NetworkFlags, QueueFlags {
 /** What models are loaded with, which is the business of those who load them. */
 const OF_WORKERS = [
   ...(['model', 'maxRunning', 'device', 'threads', 'previewVae', 'lora', 'controlNet'] as const),
-  ...(['ipAdapter', 'imageEncoder', 'upscaler', 'embedding'] as const),
+  ...(['t2iAdapter', 'ipAdapter', 'imageEncoder', 'upscaler', 'embedding'] as const),
 ];
 
 /** The environment variable with what signs webhooks: command lines are seen by others. */

@@ -8,6 +8,7 @@ import { collect } from './arguments.js';
 export interface NetworkFlags {
   lora?: string[];
   controlNet?: string[];
+  t2iAdapter?: string[];
   ipAdapter?: string[];
   imageEncoder?: string;
   upscaler?: string[];
@@ -22,6 +23,7 @@ export function addNetworkFlags(command: Command): Command {
     .optionsGroup('What requests may use besides, by names:')
     .option('--lora <name=file>', `an adapter, in prompts <lora:name:0.8>; ${repeat}`, collect)
     .option('--control-net <name=path>', `a ControlNet; ${repeat}`, collect)
+    .option('--t2i-adapter <name=path>', `a T2I-Adapter; ${repeat}`, collect)
     .option('--ip-adapter <name=file>', `an IP-Adapter; ${repeat}`, collect)
     .option('--image-encoder <folder>', 'of the IP-Adapters (default: image_encoder beside each)')
     .option('--upscaler <name=file>', `a network that enlarges pictures; ${repeat}`, collect)
@@ -48,6 +50,7 @@ export async function servedNetworks(flags: NetworkFlags, signal: AbortSignal): 
   return {
     loras: await named('lora', flags.lora, find('lora')),
     controlNets: await named('controlNet', flags.controlNet, as),
+    t2iAdapters: await named('t2iAdapter', flags.t2iAdapter, as),
     upscalers: await named('upscaler', flags.upscaler, as),
     embeddings: await named('embedding', flags.embedding, find('embedding')),
     ipAdapters:

@@ -1,7 +1,7 @@
 // Adapters and networks of a model, which a picture names.
 import { asUrl, fillChoice, find, make } from './serve-dom.js';
 
-/** @typedef {{ name: string, loras?: string[], controlNets?: string[], ipAdapters?: string[], upscalers?: { name: string, scale?: number }[] }} Named */
+/** @typedef {{ name: string, loras?: string[], controlNets?: string[], t2iAdapters?: string[], ipAdapters?: string[], upscalers?: { name: string, scale?: number }[] }} Named */
 
 const PREPROCESSORS = ['none', 'canny', 'blur', 'tile', 'invert'];
 
@@ -37,8 +37,10 @@ function addLora(name, scale = 1) {
   input.dataset.field = 'scale';
 }
 
-/** @param {string} name @param {{ image?: string, scale?: number, preprocess?: string }} [given] */
-function addControl(name, given = {}) {
+/** @typedef {{ image?: string, scale?: number, preprocess?: string }} Seen */
+
+/** A row of a network that sees a picture. @param {string} list @param {string} name @param {Seen} given @param {...HTMLElement} more */
+function addSeeing(list, name, given, ...more) {
   const file = make('input', { type: 'file', accept: 'image/png,image/jpeg,image/webp' });
   file.setAttribute('aria-label', `Picture for ${name}`);
   const seen = make('img', { alt: `What ${name} sees`, hidden: true, className: 'seen' });
@@ -55,18 +57,32 @@ function addControl(name, given = {}) {
     value: String(given.scale ?? 1),
   });
   input.dataset.field = 'scale';
+  const fields = make('div', { className: 'fields' }, field, ...more);
+  addRow(list, name, make('label', {}, 'Picture ', file), seen, fields);
+}
+
+/** @param {string} name @param {Seen} [given] */
+function addControl(name, given = {}) {
   const how = make('select', {}, ...PREPROCESSORS.map((one) => make('option', { textContent: one })));
   how.setAttribute('aria-label', `Preprocessor of ${name}`);
   how.value = given.preprocess ?? 'none';
-  const fields = make('div', { className: 'fields' }, field, make('label', {}, 'Made of it ', how));
-  addRow('controls', name, make('label', {}, 'Picture ', file), seen, fields);
+  addSeeing('controls', name, given, make('label', {}, 'Made of it ', how));
 }
 
+/** @param {string} name @param {Seen} [given] */
+function addSketch(name, given = {}) {
+  addSeeing('sketches', name, given);
+}
+
+/** Lists of what was added. */
+const LISTS = ['loras', 'controls', 'sketches'];
+
 /** Offers what a model has. @param {Named} model */
-export function offer({ loras = [], controlNets = [], ipAdapters = [], upscalers = [] }) {
+export function offer({ loras = [], controlNets = [], t2iAdapters = [], ipAdapters = [], upscalers = [] }) {
   const rows = /** @type {const} */ ([
     ['lora', loras, undefined],
     ['control', controlNets, undefined],
+    ['sketch', t2iAdapters, undefined],
     ['face', ipAdapters, 'none'],
     ['upscaler', upscalers.map(({ name }) => name), 'nothing'],
   ]);
@@ -75,12 +91,14 @@ export function offer({ loras = [], controlNets = [], ipAdapters = [], upscalers
     /** @type {HTMLElement} */ (find(id).closest('.picker, .fields')).hidden = names.length === 0;
   }
   find('networks').hidden = rows.every(([, names]) => names.length === 0);
-  find('loras').replaceChildren();
-  find('controls').replaceChildren();
+  for (const list of LISTS) find(list).replaceChildren();
 }
 
 /** @param {Element} item @param {string} selector */
 const valueIn = (item, selector) => /** @type {HTMLInputElement} */ (item.querySelector(selector)).value;
+
+/** One is sent as itself. @template T @param {T[]} list */
+const oneOrAll = (list) => (list.length === 1 ? list[0] : list);
 
 /** What the form says of them, in the words of the API. @returns {Promise<Record<string, unknown>>} */
 export async function networksOf() {
@@ -89,12 +107,13 @@ export async function networksOf() {
     name: item.dataset.name,
     scale: Number(valueIn(item, '[data-field=scale]')),
   }));
-  const units = items('controls').map((item) => {
+  const seeing = (/** @type {HTMLElement} */ item) => {
     const { src, hidden } = /** @type {HTMLImageElement} */ (item.querySelector('.seen'));
     if (hidden) throw new Error(`${item.dataset.name} needs a picture to see`);
-    const scale = Number(valueIn(item, '[data-field=scale]'));
-    return { name: item.dataset.name, image: src, scale, preprocess: valueIn(item, 'select') };
-  });
+    return { name: item.dataset.name, image: src, scale: Number(valueIn(item, '[data-field=scale]')) };
+  };
+  const units = items('controls').map((item) => ({ ...seeing(item), preprocess: valueIn(item, 'select') }));
+  const sketches = items('sketches').map(seeing);
   const [face] = find('face-image').files ?? [];
   const faceName = find('face').value;
   const faceScale = find('face-scale').value;
@@ -105,9 +124,14 @@ export async function networksOf() {
     ...(loras.length > 0 && { loras }),
     ...(units.length > 0 && {
       controlNets: units.map(({ name }) => name),
-      controlImage: units.length === 1 ? units[0]?.image : units.map(({ image }) => image),
+      controlImage: oneOrAll(units.map(({ image }) => image)),
       controlScale: units.map(({ scale }) => scale),
       controlPreprocess: units.map(({ preprocess }) => preprocess),
+    }),
+    ...(sketches.length > 0 && {
+      t2iAdapters: sketches.map(({ name }) => name),
+      t2iAdapterImage: oneOrAll(sketches.map(({ image }) => image)),
+      t2iAdapterScale: sketches.map(({ scale }) => scale),
     }),
     ...(face && faceName !== '' && { ipAdapters: [faceName], ipAdapterImage: await asUrl(face) }),
     ...(face && faceName !== '' && faceScale !== '' && { ipAdapterScale: Number(faceScale) }),
@@ -122,10 +146,12 @@ export function useNetworks({
   controlImage,
   controlScale = [],
   controlPreprocess = [],
+  t2iAdapters = [],
+  t2iAdapterImage,
+  t2iAdapterScale = [],
   upscale,
 }) {
-  find('loras').replaceChildren();
-  find('controls').replaceChildren();
+  for (const list of LISTS) find(list).replaceChildren();
   for (const { name, scale } of loras) addLora(name, scale);
   for (const [i, name] of controlNets.entries())
     addControl(name, {
@@ -133,10 +159,14 @@ export function useNetworks({
       scale: controlScale[i],
       preprocess: controlPreprocess[i],
     });
+  for (const [i, name] of t2iAdapters.entries())
+    addSketch(name, { image: [t2iAdapterImage].flat()[i], scale: t2iAdapterScale[i] });
   find('upscaler').value = upscale?.upscaler ?? '';
   find('upscale-scale').value = String(upscale?.scale ?? '');
-  if (loras.length > 0 || controlNets.length > 0 || upscale) find('networks').toggleAttribute('open', true);
+  const isAny = [loras, controlNets, t2iAdapters].some(({ length }) => length > 0);
+  if (isAny || upscale) find('networks').toggleAttribute('open', true);
 }
 
 find('add-lora').onclick = () => addLora(find('lora').value);
 find('add-control').onclick = () => addControl(find('control').value);
+find('add-sketch').onclick = () => addSketch(find('sketch').value);

@@ -7,10 +7,10 @@ export function t2iFields(
   { t2iAdapterImage, t2iAdapterScale = 1, t2iAdapterFactor = 1 }: T2IOptions,
 ): Readonly<Record<string, unknown>> {
   if (t2iAdapterImage === undefined || !adapters) return {};
-  const { list } = adapters;
-  const scales = scalesOf(t2iAdapterScale, list.length);
+  const { labels } = adapters;
+  const scales = scalesOf(t2iAdapterScale, labels.length);
   return {
-    'T2I-Adapters': JSON.stringify(list.map(({ file }, i) => ({ file, scale: scales[i] }))),
+    'T2I-Adapters': JSON.stringify(labels.map((file, i) => ({ file, scale: scales[i] }))),
     'T2I-Adapter factor': t2iAdapterFactor !== 1 && String(t2iAdapterFactor),
   };
 }

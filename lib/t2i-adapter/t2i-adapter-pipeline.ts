@@ -14,6 +14,8 @@ import { type T2IAdapterInfo, T2IAdapters } from './t2i-adapters.js';
 export interface LoadT2IAdapterOptions {
   /** What it is called from then on; by default its file's name without the ending. */
   name?: string;
+  /** What pictures' settings say of it in the place of the path: those of a server need not tell where its files lie. */
+  label?: string;
   /** Prefer weight files of this variant, such as 'fp16'. */
   variant?: string;
   /** Stops loading, and waiting for a turn. */
@@ -43,8 +45,8 @@ export abstract class T2IAdapterPipeline<
   async loadT2IAdapter(file: string, options: LoadT2IAdapterOptions = {}): Promise<T2IAdapterInfo> {
     if (typeof file !== 'string' || file === '')
       throw invalidArgument('file', `must be a path, got ${show(file)}`);
-    checkNames(options, ['name', 'variant', 'signal']);
-    const { name = stemOf(file), variant, signal } = options;
+    checkNames(options, ['name', 'label', 'variant', 'signal']);
+    const { name = stemOf(file), label, variant, signal } = options;
     if (typeof name !== 'string' || name === '')
       throw invalidArgument('name', `must be a text, got ${show(name)}`);
     this.requireOpen();
@@ -65,7 +67,7 @@ export abstract class T2IAdapterPipeline<
           `${file} makes one value of ${adapter.scale} pixels a side, the autoencoder of ${vae.scale}`,
         );
       }
-      return await this.change(async () => adapters.add(name, file, adapter), signal);
+      return await this.change(async () => adapters.add(name, file, adapter, label), signal);
     } catch (error) {
       adapter.dispose();
       throw error;

@@ -13,6 +13,8 @@ export interface T2IAdapterInfo {
 
 /** One that is loaded. */
 export interface LoadedT2IAdapter extends T2IAdapterInfo {
+  /** What settings say of it. */
+  readonly label: string;
   readonly native: NativeT2iAdapter;
 }
 
@@ -26,6 +28,11 @@ export class T2IAdapters {
 
   get list(): T2IAdapterInfo[] {
     return this.#loaded.map(({ name, file }) => ({ name, file }));
+  }
+
+  /** What settings say of them. */
+  get labels(): string[] {
+    return this.#loaded.map(({ label }) => label);
   }
 
   /** Bytes of the weights. */
@@ -42,9 +49,9 @@ export class T2IAdapters {
     throw invalidArgument('name', `${show(name)} is the name of another T2I-Adapter: give it one of its own`);
   }
 
-  add(name: string, file: string, native: NativeT2iAdapter): T2IAdapterInfo {
+  add(name: string, file: string, native: NativeT2iAdapter, label = file): T2IAdapterInfo {
     this.requireFree(name);
-    this.#loaded = [...this.#loaded, { name, file, native }];
+    this.#loaded = [...this.#loaded, { name, file, label, native }];
     return { name, file };
   }
 

@@ -5,6 +5,7 @@ import type { EngineNetworks } from '../../lib/server/engine/index.js';
 import { AdapterFolder, values } from '../adapters/adapter-files.js';
 import { writeBase, writeEncoder } from '../ip-adapter/tiny-ip-adapter.js';
 import { FOLDER, loadTiny } from '../pipelines/tiny.js';
+import { writeT2IAdapter } from '../t2i-adapter-file.js';
 
 const BLOCK = 'down_blocks.0.attentions.0.transformer_blocks.0';
 const RANK = 2;
@@ -41,6 +42,10 @@ export async function makeNetworks(): Promise<{ folder: AdapterFolder; networks:
       broken: folder.write('secret-broken.safetensors', { 'x.lora_up.weight': values([2, 2], 1) }),
     },
     controlNets: { canny: await writeNet(folder, 'net-a'), depth: await writeNet(folder, 'net-b', 2) },
+    t2iAdapters: {
+      sketch: await writeT2IAdapter(join(folder.path, 't2i-a')),
+      lines: await writeT2IAdapter(join(folder.path, 't2i-b'), { num_res_blocks: 1 }),
+    },
     ipAdapters: { face: { file: base, imageEncoder } },
     upscalers: { sharp: await writeUpscaler(folder) },
     embeddings: { 'a-word': folder.write('secret-word.safetensors', { emb_params: values([2, width], 7) }) },

@@ -136,6 +136,8 @@ describe('adapters', () => {
     [{ lora: [] }, 'networks.lora is not an option'],
     [{ controlNets: ['canny'] }, 'controlNets needs a picture'],
     [{ ipAdapters: ['canny'] }, 'ipAdapters names "canny"'],
+    [{ t2iAdapters: ['canny'] }, 't2iAdapters names "canny", which is not here; there are sketch, lines'],
+    [{ t2iAdapters: ['sketch'] }, 't2iAdapters needs a picture'],
   ])('that are none are refused: %#', async (used, message) => {
     expect(await rejection(engine.submit(request({}, used as never)))).toMatchObject({
       code: 'ERR_DEEPCACHE_INVALID_ARGUMENT',
@@ -179,6 +181,33 @@ describe('networks beside the model', () => {
     });
   });
 
+  test('see pictures once for a run', async () => {
+    const withAdapters = async (names: readonly string[], options: object) => {
+      for (const name of names) await pipe.loadT2IAdapter(networks.t2iAdapters[name] as string, { name });
+      const made = await latentsOf(pipe, options);
+      await pipe.unloadT2IAdapter();
+      return made;
+    };
+    const plain = await latentsOf(pipe);
+    const one = { t2iAdapterImage: picture, t2iAdapterFactor: 0.5 };
+    const two = { t2iAdapterImage: [picture, picture], t2iAdapterScale: [1, 0.5] };
+    const sketch = await withAdapters(['sketch'], one);
+    const both = await withAdapters(['lines', 'sketch'], two);
+    // All at once: they wait for each other.
+    const jobs = [
+      engine.submit(request(one, { t2iAdapters: ['sketch'] })),
+      engine.submit(request()),
+      engine.submit(request(two, { t2iAdapters: ['lines', 'sketch'] })),
+      engine.submit(request(one, { t2iAdapters: ['sketch'] })),
+    ];
+    for (const [i, expected] of [sketch, plain, both, sketch].entries())
+      expect([i, sameBits(await latents(jobs[i] as Promise<Job>), expected)]).toEqual([i, true]);
+    for (const other of [plain, both]) expect(sameBits(sketch, other)).toBe(false);
+    expect(await rejection(engine.submit(request({ t2iAdapterImage: picture })))).toMatchObject({
+      message: 't2iAdapters is missing: which sees the pictures? There are sketch, lines',
+    });
+  });
+
   test('prompt by pictures, enlarge, and stand for words', async () => {
     const image = new Image({ width: 32, height: 32, data: new Uint8Array(3 * 32 * 32).fill(90) });
     const { file, imageEncoder } = networks.ipAdapters.face as { file: string; imageEncoder: string };
@@ -205,13 +234,20 @@ describe('networks beside the model', () => {
     expect(numbersOf(await hires.result)).toHaveLength(4 * 12 * 12);
   });
 
-  test('leave no path in the settings of what ControlNets saw', async () => {
+  test('leave no path in the settings of what they saw', async () => {
     const job = await engine.submit(
       request({ output: 'image', controlImage: picture }, { controlNets: ['depth'] }),
     );
-    const { settings } = await job.result;
-    expect(settings[0]).toContain('depth');
-    expect(settings[0]).not.toContain(folder.path);
+    const drawn = await engine.submit(
+      request({ output: 'image', t2iAdapterImage: picture }, { t2iAdapters: ['lines'] }),
+    );
+    for (const [{ settings }, name] of [
+      [await job.result, 'depth'],
+      [await drawn.result, 'lines'],
+    ] as const) {
+      expect(settings[0]).toContain(name);
+      expect(settings[0]).not.toContain(folder.path);
+    }
   });
 
   test('are looked at beforehand', async () => {
@@ -219,7 +255,8 @@ describe('networks beside the model', () => {
     expect(engine.models()).toEqual([
       {
         ...{ name: 'tiny', loaded: false, loras: ['ink', 'chalk', 'words', 'broken'] },
-        ...{ controlNets: ['canny', 'depth'], ipAdapters: ['face'], embeddings: ['a-word'] },
+        ...{ controlNets: ['canny', 'depth'], t2iAdapters: ['sketch', 'lines'] },
+        ...{ ipAdapters: ['face'], embeddings: ['a-word'] },
         upscalers: [{ name: 'sharp', scale: 2 }],
       },
     ]);
@@ -229,6 +266,7 @@ describe('networks beside the model', () => {
       ['loras', `${folder.path}/none.safetensors`],
       ['upscalers', networks.loras.ink as string],
       ['embeddings', `${folder.path}/none.pt`],
+      ['t2iAdapters', `${folder.path}/none`],
     ] as const) {
       const wrong = new ImageEngine({ models: { tiny: FOLDER }, networks: { [kind]: { x: file } } });
       expect(await rejection(wrong.lookAtNetworks())).toMatchObject({

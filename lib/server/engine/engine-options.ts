@@ -55,6 +55,8 @@ export interface EngineModel {
   readonly loras: readonly string[];
   /** The same of ControlNets. */
   readonly controlNets: readonly string[];
+  /** The same of T2I-Adapters. */
+  readonly t2iAdapters: readonly string[];
   /** The same of IP-Adapters. */
   readonly ipAdapters: readonly string[];
   /** Textual inversions that its prompts may hold. */

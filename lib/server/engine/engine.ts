@@ -106,11 +106,12 @@ export class ImageEngine {
 
   /** In the order in which they were given. */
   models(): EngineModel[] {
-    const { loras, controlNets, ipAdapters, embeddings, upscalers } = this.#networks;
+    const { loras, controlNets, t2iAdapters, ipAdapters, embeddings, upscalers } = this.#networks;
     const names = (files: object = {}) => Object.keys(files);
     const shared = {
       loras: names(loras),
       controlNets: names(controlNets),
+      t2iAdapters: names(t2iAdapters),
       ipAdapters: names(ipAdapters),
       embeddings: names(embeddings),
       upscalers: names(upscalers).map((name) => {

@@ -6,11 +6,13 @@ import type { Log } from '../../log.js';
 import { show } from '../../messages.js';
 import type { AnyPipeline } from '../../pipelines/diffusion-pipeline.js';
 import { TextPipeline } from '../../pipelines/families/text-pipeline.js';
+import { T2IAdapterPipeline } from '../../t2i-adapter/t2i-adapter-pipeline.js';
 import type { EngineNetworks, NetworkNeeds } from './networks.js';
 
 // biome-ignore-start lint/suspicious/noExplicitAny: pipelines differ in their options and parts
 type AnyLora = LoraPipeline<any, any>;
 type AnyControl = ControlPipeline<any, any>;
+type AnyT2IAdapter = T2IAdapterPipeline<any, any>;
 type AnyIpAdapter = IpAdapterPipeline<any, any>;
 // biome-ignore-end lint/suspicious/noExplicitAny: so far
 
@@ -50,6 +52,8 @@ export class ModelNetworks {
       else if (needs.loras.length > 0) throw unfit('adapters');
       if (pipe instanceof ControlPipeline) await this.#controls(pipe, needs.controlNets, signal);
       else if (needs.controlNets) throw unfit('ControlNets');
+      if (pipe instanceof T2IAdapterPipeline) await this.#t2iAdapters(pipe, needs.t2iAdapters, signal);
+      else if (needs.t2iAdapters) throw unfit('T2I-Adapters');
       if (pipe instanceof IpAdapterPipeline) await this.#ipAdapters(pipe, needs.ipAdapters, signal);
       else if (needs.ipAdapters) throw unfit('IP-Adapters');
     });
@@ -89,6 +93,19 @@ export class ModelNetworks {
     for (const name of names) {
       const file = this.known.controlNets?.[name] as string;
       await this.#fitting(name, signal, () => pipe.loadControlNet(file, { name, label: name, signal }));
+    }
+  }
+
+  async #t2iAdapters(
+    pipe: AnyT2IAdapter,
+    names: readonly string[] | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (names === undefined || sameNames(pipe.t2iAdapters, names)) return;
+    if (pipe.t2iAdapters.length > 0) await pipe.unloadT2IAdapter(undefined, { signal });
+    for (const name of names) {
+      const file = this.known.t2iAdapters?.[name] as string;
+      await this.#fitting(name, signal, () => pipe.loadT2IAdapter(file, { name, label: name, signal }));
     }
   }
 

@@ -13,7 +13,8 @@ import type { EngineNetworks } from './networks.js';
  * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT naming the network: a file that is not there, or is none.
  */
 export async function lookAtFiles(networks: EngineNetworks): Promise<ReadonlyMap<string, number>> {
-  const { loras = {}, controlNets = {}, ipAdapters = {}, upscalers = {}, embeddings = {} } = networks;
+  const { loras = {}, controlNets = {}, t2iAdapters = {}, ipAdapters = {} } = networks;
+  const { upscalers = {}, embeddings = {} } = networks;
   const scales = new Map<string, number>();
   const each = async (
     kind: string,
@@ -35,6 +36,7 @@ export async function lookAtFiles(networks: EngineNetworks): Promise<ReadonlyMap
   };
   await each('loras', loras, isThere);
   await each('controlNets', controlNets, isThere);
+  await each('t2iAdapters', t2iAdapters, isThere);
   await each('ipAdapters', ipAdapters, isThere);
   await each('embeddings', embeddings, (file) => readEmbeddingFile(file));
   await each('upscalers', upscalers, async (file, name) => {

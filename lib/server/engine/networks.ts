@@ -19,6 +19,8 @@ export interface EngineNetworks {
   readonly loras?: Readonly<Record<string, string>>;
   /** See `loadControlNet`. */
   readonly controlNets?: Readonly<Record<string, string>>;
+  /** See `loadT2IAdapter`. */
+  readonly t2iAdapters?: Readonly<Record<string, string>>;
   /** See `loadIpAdapter`. */
   readonly ipAdapters?: Readonly<Record<string, string | IpAdapterPlace>>;
   /** Networks that enlarge pictures, see `Upscaler`. */
@@ -33,6 +35,8 @@ export interface JobNetworks {
   readonly loras?: readonly LoraUse[];
   /** ControlNets that see its pictures, in the order of these. Default: the only one that there is. */
   readonly controlNets?: readonly string[];
+  /** The same of T2I-Adapters. */
+  readonly t2iAdapters?: readonly string[];
   /** The same of IP-Adapters. */
   readonly ipAdapters?: readonly string[];
 }
@@ -41,26 +45,30 @@ export interface JobNetworks {
 export interface NetworkNeeds {
   readonly loras: readonly LoraUse[];
   readonly controlNets: readonly string[] | undefined;
+  readonly t2iAdapters: readonly string[] | undefined;
   readonly ipAdapters: readonly string[] | undefined;
 }
 
 /** What jobs that need the same have in common, as texts: see `goTogether`. */
-export function keysOf({ loras, controlNets, ipAdapters }: NetworkNeeds): {
+export function keysOf({ loras, controlNets, t2iAdapters, ipAdapters }: NetworkNeeds): {
   readonly weights?: string;
   readonly beside?: Readonly<Record<string, string | undefined>>;
 } {
   return {
     ...(loras.length > 0 && { weights: JSON.stringify(loras.map(({ name, scale }) => [name, scale])) }),
-    ...((controlNets ?? ipAdapters) && {
+    ...((controlNets ?? t2iAdapters ?? ipAdapters) && {
       beside: {
         controlNets: controlNets && JSON.stringify(controlNets),
+        t2iAdapters: t2iAdapters && JSON.stringify(t2iAdapters),
         ipAdapters: ipAdapters && JSON.stringify(ipAdapters),
       },
     }),
   };
 }
 
-const KINDS = ['loras', 'controlNets', 'ipAdapters', 'upscalers', 'embeddings'] as const;
+/** Networks beside a model that see pictures. */
+const BESIDE = ['controlNets', 't2iAdapters', 'ipAdapters'] as const;
+const KINDS = ['loras', ...BESIDE, 'upscalers', 'embeddings'] as const;
 
 /** Throws ERR_DEEPCACHE_INVALID_ARGUMENT for what names no files. */
 export function checkNetworks(networks: EngineNetworks): void {
@@ -90,7 +98,7 @@ export function needsOf(
   { options, networks = {} }: { readonly options: Options; readonly networks?: JobNetworks },
   known: EngineNetworks,
 ): { readonly needs: NetworkNeeds; readonly options: Options } {
-  checkNames(networks, ['loras', 'controlNets', 'ipAdapters'], 'networks.');
+  checkNames(networks, ['loras', ...BESIDE], 'networks.');
   const { loraSyntax, ...rest } = options;
   const tagged = loraSyntax === true ? takeTags(rest) : { options: rest, uses: [] };
   const loras = lorasOf([...(networks.loras ?? []), ...tagged.uses], known.loras ?? {});
@@ -99,6 +107,7 @@ export function needsOf(
     needs: {
       loras,
       controlNets: besideOf('controlNets', options.controlImage, networks.controlNets, known.controlNets),
+      t2iAdapters: besideOf('t2iAdapters', options.t2iAdapterImage, networks.t2iAdapters, known.t2iAdapters),
       ipAdapters: besideOf('ipAdapters', options.ipAdapterImage, networks.ipAdapters, known.ipAdapters),
     },
   };
@@ -121,7 +130,7 @@ function lorasOf(uses: readonly LoraUse[], known: Readonly<Record<string, string
 
 /** Networks that see pictures of an option; undefined for a job that has none, or takes what its model has. */
 function besideOf(
-  option: 'controlNets' | 'ipAdapters',
+  option: (typeof BESIDE)[number],
   pictures: unknown,
   given: readonly string[] | undefined,
   known: Readonly<Record<string, unknown>> = {},

@@ -26,6 +26,7 @@ const Model = Type.Object(
     fewCalls: Type.Integer({ description: 'Runs of so many calls, or fewer, have no cache by a preset.' }),
     loras: names('Adapters that requests may name.'),
     controlNets: names('The same of ControlNets.'),
+    t2iAdapters: names('The same of T2I-Adapters.'),
     ipAdapters: names('The same of IP-Adapters.'),
     embeddings: names('Words of textual inversions.'),
     upscalers: Type.Optional(

@@ -11,6 +11,7 @@ export interface NetworkNames {
   /** Adapters, also in prompts as `<lora:name:0.8>`. */
   readonly loras?: readonly string[] | undefined;
   readonly controlNets?: readonly string[] | undefined;
+  readonly t2iAdapters?: readonly string[] | undefined;
   readonly ipAdapters?: readonly string[] | undefined;
   /** Tokens of textual inversions. */
   readonly embeddings?: readonly string[] | undefined;
@@ -46,7 +47,7 @@ export function checkUpscalers(options: object, { upscalers = [] }: NetworkNames
 export function checkNetworkNames(networks: JobNetworks, names: NetworkNames): void {
   for (const [i, use] of (networks.loras ?? []).entries())
     requireName(`loras[${i}]`, use?.name, names.loras ?? []);
-  for (const kind of ['controlNets', 'ipAdapters'] as const)
+  for (const kind of ['controlNets', 't2iAdapters', 'ipAdapters'] as const)
     for (const [i, name] of (networks[kind] ?? []).entries())
       requireName(`${kind}[${i}]`, name, names[kind] ?? []);
 }

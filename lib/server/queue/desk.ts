@@ -232,9 +232,10 @@ export class QueueDesk implements JobDesk {
 }
 
 /** Networks by their names alone: where they lie is the business of the workers. */
-function placesOf({ loras, controlNets, ipAdapters }: NetworkNames): EngineNetworks {
+function placesOf({ loras, controlNets, t2iAdapters, ipAdapters }: NetworkNames): EngineNetworks {
   const named = (names: readonly string[] = []) => Object.fromEntries(names.map((name) => [name, name]));
-  return { loras: named(loras), controlNets: named(controlNets), ipAdapters: named(ipAdapters) };
+  const beside = { controlNets: named(controlNets), t2iAdapters: named(t2iAdapters) };
+  return { loras: named(loras), ...beside, ipAdapters: named(ipAdapters) };
 }
 
 const away = () => new RequestError(503, 'queue_unavailable', 'the queue cannot be reached now', 5);

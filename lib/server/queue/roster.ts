@@ -126,7 +126,7 @@ function readNames(given: unknown): NetworkNames {
     return [{ name, ...(typeof scale === 'number' && { scale }) }];
   });
   return {
-    ...{ loras: texts('loras'), controlNets: texts('controlNets'), ipAdapters: texts('ipAdapters') },
-    ...{ embeddings: texts('embeddings'), upscalers },
+    ...{ loras: texts('loras'), controlNets: texts('controlNets'), t2iAdapters: texts('t2iAdapters') },
+    ...{ ipAdapters: texts('ipAdapters'), embeddings: texts('embeddings'), upscalers },
   };
 }

@@ -58,9 +58,11 @@ test('a request names what it uses', async () => {
   expect(tagged.pixels.equals(ink.pixels)).toBe(true);
   const seen = await made({ controlImage: picture, controlNets: ['canny'] });
   const prompted = await made({ ipAdapterImage: picture, ipAdapterScale: 0.5 });
+  const drawn = await made({ t2iAdapterImage: picture, t2iAdapters: ['lines'], t2iAdapterScale: 0.7 });
+  expect(drawn.settings).toContain('lines');
   const large = await made({ upscale: { upscaler: 'sharp', scale: 1.5 } });
   expect(large.pixels.length).toBe(3 * 96 * 96);
-  for (const other of [ink, seen, prompted]) expect(other.pixels.equals(plain.pixels)).toBe(false);
+  for (const other of [ink, seen, drawn, prompted]) expect(other.pixels.equals(plain.pixels)).toBe(false);
   expect((await made({})).pixels.equals(plain.pixels)).toBe(true);
 });
 
@@ -132,6 +134,7 @@ describe('a name that the server was not given', () => {
       { loras: [{ name }] },
       { prompt: `<lora:${name}:1>`, loraSyntax: true },
       { controlImage: picture, controlNets: [name] },
+      { t2iAdapterImage: picture, t2iAdapters: [name] },
       { ipAdapterImage: picture, ipAdapters: [name] },
       { upscale: name },
       { upscale: { upscaler: name } },
@@ -153,6 +156,8 @@ describe('a name that the server was not given', () => {
     [{ networks: { loras: [] } }, 'networks is not an option'],
     [{ controlNets: ['canny', 'canny'], controlImage: 'it' }, 'controlNets has a name twice'],
     [{ controlImage: 'it' }, 'controlNets is missing'],
+    [{ t2iAdapters: ['lines', 'lines'], t2iAdapterImage: 'it' }, 't2iAdapters has a name twice'],
+    [{ t2iAdapterImage: 'it' }, 't2iAdapters is missing'],
   ])('nor is what has another form: %#', async (body, words) => {
     const sent = JSON.stringify({ ...RUN, ...body }).replace('"it"', JSON.stringify(picture));
     const { status, body: given } = await answer(post(`${base}/api/jobs`, sent));
@@ -185,6 +190,7 @@ describe('the flags of serve', () => {
       ...{
         lora: ['ink=a=b.safetensors', 'wash=w.pt'],
         controlNet: ['canny=nets/canny'],
+        t2iAdapter: ['sketch=nets/sketch'],
         upscaler: ['x4=x4.pth'],
       },
       ...{ embedding: ['bad hands=e.pt'], ipAdapter: ['face=f.bin'], imageEncoder: 'encoder' },
@@ -192,6 +198,7 @@ describe('the flags of serve', () => {
     expect(await servedNetworks(flags, signal)).toEqual({
       loras: { ink: 'a=b.safetensors', wash: 'w.pt' },
       controlNets: { canny: 'nets/canny' },
+      t2iAdapters: { sketch: 'nets/sketch' },
       upscalers: { x4: 'x4.pth' },
       embeddings: { 'bad hands': 'e.pt' },
       ipAdapters: { face: { file: 'f.bin', imageEncoder: 'encoder' } },

@@ -26,6 +26,7 @@ const EVIL = '<img src=x onerror=alert(1)> & "a barn"';
     engine.onJob = () => {};
     const networks = {
       ...{ loras: [EVIL, 'chalk'], controlNets: ['canny', 'depth'], ipAdapters: ['face'] },
+      t2iAdapters: ['sketch', 'lines'],
       upscalers: [{ name: 'sharp', scale: 4 }],
     };
     const about = { className: 'StableDiffusionPipeline', width: 64, height: 64, steps: 20 };
@@ -107,7 +108,7 @@ const EVIL = '<img src=x onerror=alert(1)> & "a barn"';
     expect(await textOf('#gallery .about')).toBe(
       '64×64, seed 7, 1.4 s, 2.00 times as fast as without the cache',
     );
-    expect(await evaluate("document.querySelector('#gallery img').naturalWidth")).toBe(64);
+    await until(async () => evaluate("document.querySelector('#gallery img').naturalWidth === 64"));
     expect(await evaluate("document.querySelector('#gallery img').alt")).toBe(EVIL);
     expect(await textOf('#news')).toBe(`Done: ${EVIL}`);
     // What was typed is text, wherever it is shown.
@@ -253,6 +254,13 @@ const EVIL = '<img src=x onerror=alert(1)> & "a barn"';
     await until(async () => (await textOf('#complaint')) === 'depth needs a picture to see');
     await choosePicture('#controls input[type=file]');
     await until(async () => evaluate("!document.querySelector('#controls .seen').hidden"));
+    await set('sketch', 'lines');
+    await page.click('#add-sketch');
+    await page.click('button[type=submit]');
+    await until(async () => (await textOf('#complaint')) === 'lines needs a picture to see');
+    await choosePicture('#sketches input[type=file]');
+    await until(async () => evaluate("!document.querySelector('#sketches .seen').hidden"));
+    await page.$eval('#sketches [data-field=scale]', (input) => Object.assign(input, { value: '0.6' }));
     await set('face', 'face');
     await choosePicture('#face-image');
     await set('upscaler', 'sharp');
@@ -260,19 +268,31 @@ const EVIL = '<img src=x onerror=alert(1)> & "a barn"';
     await capture('networks');
     const job = await submitted();
     expect(job?.request).toMatchObject({
-      networks: { loras: [{ name: EVIL, scale: 0.8 }], controlNets: ['depth'], ipAdapters: ['face'] },
-      options: { controlScale: [1], controlPreprocess: ['none'], upscale: { upscaler: 'sharp', scale: 2 } },
+      networks: {
+        ...{ loras: [{ name: EVIL, scale: 0.8 }], controlNets: ['depth'], t2iAdapters: ['lines'] },
+        ipAdapters: ['face'],
+      },
+      options: {
+        t2iAdapterScale: [0.6],
+        controlScale: [1],
+        controlPreprocess: ['none'],
+        upscale: { upscaler: 'sharp', scale: 2 },
+      },
     });
-    expect(job?.request.options.controlImage).toBeInstanceOf(Uint8Array);
+    for (const name of ['controlImage', 't2iAdapterImage', 'ipAdapterImage'])
+      expect([name, job?.request.options[name]]).toEqual([name, expect.any(Uint8Array)]);
     // Names are text, too.
     expect(await count('img[src=x]')).toBe(0);
     expect(await textOf('#loras .text')).toBe(EVIL);
     await finished(job);
-    for (const list of ['loras', 'controls']) await page.click(`#${list} button`);
-    expect([await count('#loras li'), await count('#controls li')]).toEqual([0, 0]);
+    const lists = ['loras', 'controls', 'sketches'];
+    const lengths = () => Promise.all(lists.map((list) => count(`#${list} li`)));
+    for (const list of lists) await page.click(`#${list} button`);
+    expect(await lengths()).toEqual([0, 0, 0]);
     // A picture's settings bring them back.
     await page.click('#gallery li:first-child .buttons button');
-    expect([await count('#loras li'), await count('#controls li')]).toEqual([1, 1]);
+    await until(async () => String(await lengths()) === '1,1,1');
+    expect(await evaluate("document.querySelector('#sketches [data-field=scale]').value")).toBe('0.6');
     expect(await evaluate("document.querySelector('#loras [data-field=scale]').value")).toBe('0.8');
     await set('model', 'two');
     await evaluate("document.querySelector('#model').dispatchEvent(new Event('change'))");

@@ -21,5 +21,6 @@ export const NetworkFields = {
   controlNets: names(
     'ControlNets that see controlImage, by their names: with several it has a picture for each. Default: the only one.',
   ),
+  t2iAdapters: names('The same of T2I-Adapters and t2iAdapterImage.'),
   ipAdapters: names('The same of IP-Adapters and ipAdapterImage.'),
 };

@@ -160,7 +160,7 @@ async function handIn(context: Context, request: FastifyRequest<{ Body: JobBody 
   const { records, webhooks, callerOf, baseOf } = context;
   const caller = callerOf(request);
   const { model: name, priority, deadline, previewEvery, detach, webhook, ...rest } = request.body;
-  const { loras, controlNets, ipAdapters, ...options } = rest;
+  const { loras, controlNets, t2iAdapters, ipAdapters, ...options } = rest;
   if (webhook !== undefined) webhooks.check(webhook);
   const key = request.headers['idempotency-key'];
   if (key !== undefined && (typeof key !== 'string' || !IDEMPOTENCY_KEY.test(key)))
@@ -169,7 +169,7 @@ async function handIn(context: Context, request: FastifyRequest<{ Body: JobBody 
   const files = filesOf(request);
   const wanted = {
     ...{ model, priority, previewEvery },
-    networks: networksOf({ loras, controlNets, ipAdapters }),
+    networks: networksOf({ loras, controlNets, t2iAdapters, ipAdapters }),
     options: { ...options, ...files },
     deadline: deadline === undefined ? undefined : new Date(deadline),
   };

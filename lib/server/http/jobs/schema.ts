@@ -39,6 +39,7 @@ export interface JobBody {
   readonly model?: string;
   readonly loras?: JobNetworks['loras'];
   readonly controlNets?: readonly string[];
+  readonly t2iAdapters?: readonly string[];
   readonly ipAdapters?: readonly string[];
   readonly priority?: number;
   readonly deadline?: string;
