@@ -1,4 +1,6 @@
 import type { Command } from 'commander';
+import { invalidArgument, messageOf } from '../errors.js';
+import { resolveAddress } from '../server/queue/address.js';
 import type { QueueAddress } from '../server/queue/index.js';
 
 /** The environment variable with a queue's address: it may hold a password, and command lines are seen by others. */
@@ -27,15 +29,27 @@ export function addQueueFlags(command: Command): Command {
     );
 }
 
-/** The queue that flags or the environment name; undefined: none. */
+/**
+ * The queue that flags or the environment name; undefined: none.
+ *
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT naming the one that is wrong.
+ */
 export function queueOf(flags: QueueFlags): (QueueAddress & { results?: string }) | undefined {
   const url = flags.queue ?? process.env[QUEUE_URL];
   if (url === undefined || url === '') return undefined;
   const { queuePrefix: prefix, queueCa: caFile, results } = flags;
-  return {
+  const queue = {
     url,
     ...(prefix !== undefined && { prefix }),
     ...(caFile !== undefined && { caFile }),
     ...(results !== undefined && { results }),
   };
+  try {
+    resolveAddress(queue);
+  } catch (error) {
+    const [, what] = /^queue (.*)$/s.exec(messageOf(error)) ?? [];
+    if (flags.queue === undefined && what !== undefined) throw invalidArgument(QUEUE_URL, what);
+    throw error;
+  }
+  return queue;
 }

@@ -83,6 +83,9 @@ const RENAMED: Readonly<Record<string, string>> = {
   ipAdapterScale: 'ipAdapter',
   denoisingStart: 'refinerStart',
   denoisingEnd: 'refinerStart',
+  ...{ loras: 'lora', controlNets: 'controlNet', t2iAdapters: 't2iAdapter', ipAdapters: 'ipAdapter' },
+  ...{ upscalers: 'upscaler', embeddings: 'embedding' },
+  ...{ 'tls.key': 'tlsKey', 'tls.cert': 'tlsCert', tls: 'tlsKey' },
 };
 
 /**
@@ -98,13 +101,15 @@ function inWordsOfFlags(message: string, code: string, known: ReadonlyMap<string
   const isOption = code === 'ERR_DEEPCACHE_INVALID_ARGUMENT' && !/^\w+ is (not a|no) field/.test(message);
   return (
     message
-      .replace(/^[a-z]\w*(?= )/i, (word) => (isOption ? flag(word) : word))
+      .replace(/^[a-z]\w*(\.[a-z]\w*)?(?= )/i, (word) => (isOption ? flag(word) : word))
+      // An entry of a file.
+      .replace(/^keys(?=\[)/, (word) => (isOption ? `${flag(word)}: ` : word))
       // The name of a sampler is looked up before: what is left are fields.
       .replace(/^scheduler(?=: )/, () => flag('schedulerConfig'))
       .replace(/^(cache|vaeTiling|schedulerOptions|hiresFix|upscale)\.(?=\w)/, (whole, word) =>
         isOption ? `${flag(word)}: ` : whole,
       )
       .replace(/(?<=^--[\w-]+ and )\w+(?= exclude)/, flag)
-      .replace(/(?<![\w./\\"'-])[a-z]+[A-Z]\w*(?![\w./\\"'-])/g, flag)
+      .replace(/(?<![\w./\\"'-])[a-z][a-z\d]*[A-Z]\w*(?![\w./\\"'-])/g, flag)
   );
 }

@@ -6,7 +6,7 @@ import { collect, toCount, toWhole } from './arguments.js';
 import type { CliContext } from './context.js';
 import { addQueueFlags, type QueueFlags, queueOf } from './queue-flags.js';
 import { EXIT_CODES_HELP } from './run.js';
-import { addServedModelFlags, type ServedModelFlags, servedModels } from './served-models.js';
+import { addServedModelFlags, lookAtModels, type ServedModelFlags, servedModels } from './served-models.js';
 import { addNetworkFlags, type NetworkFlags, servedNetworks } from './served-networks.js';
 import { until } from './until.js';
 
@@ -93,9 +93,16 @@ async function serve(flags: Flags, context: CliContext): Promise<void> {
   }
   const options = await serverOptions(flags, context);
   const source = await sourceOf(flags, context);
-  const server = await ImageServer.create(source, options);
+  const server = await ImageServer.create(source, options).catch(async (error) => {
+    // Its connections would keep the process.
+    await source.close({ finish: false });
+    throw error;
+  });
   const stopped = until(context.signal);
-  const address = await server.listen({ host: flags.host, port: flags.port });
+  const address = await server.listen({ host: flags.host, port: flags.port }).catch(async (error) => {
+    await server.close();
+    throw notListening(error, flags);
+  });
   const names = source.models().map(({ name }) => name);
   context.err(`deepcache: ${names.join(', ') || 'no models yet'} at ${address}\n`);
   if (!server.needsKeys && !['127.0.0.1', '::1', 'localhost'].includes(flags.host))
@@ -103,6 +110,15 @@ async function serve(flags: Flags, context: CliContext): Promise<void> {
   await stopped;
   context.err('deepcache: finishing what was begun\n');
   await server.close();
+}
+
+/** Why it does not listen, in the words of its flags. */
+function notListening(error: NodeJS.ErrnoException, { host, port }: Flags): unknown {
+  if (error.code === 'EADDRINUSE') return invalidArgument('port', `${port} is taken: ${error.message}`);
+  if (error.code === 'EACCES') return invalidArgument('port', `${port} cannot be used: ${error.message}`);
+  if (error.code === 'ENOTFOUND' || error.code === 'EADDRNOTAVAIL')
+    return invalidArgument('host', `${host} is no address of this machine: ${error.message}`);
+  return error;
 }
 
 /** What makes the pictures: an engine of this process, or a queue for others. */
@@ -124,8 +140,7 @@ async function sourceOf(flags: Flags, context: CliContext): Promise<Engine | Sha
     ...(maxQueued !== undefined && { maxQueued }),
     ...(maxRunning !== undefined && { maxRunning }),
   });
-  // A folder that is none should be found now, not by the first caller.
-  for (const name of Object.keys(models)) await engine.card(name);
+  await lookAtModels(models, (name) => engine.card(name));
   await engine.lookAtNetworks();
   return engine;
 }

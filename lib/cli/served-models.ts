@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { invalidArgument } from '../errors.js';
+import { DeepCacheError, invalidArgument } from '../errors.js';
+import { checkDevice, checkThreads } from '../native/device.js';
 import { collect, toCount } from './arguments.js';
 import { modelFolder } from './default-model.js';
 
@@ -30,6 +31,8 @@ export function addServedModelFlags(command: Command): Command {
 
 /** Models by the names that requests use: the values of `--model NAME=PLACE`, else the demo model. */
 export function servedModels({ model: given, device, threads, previewVae = [] }: ServedModelFlags) {
+  if (device !== undefined) checkDevice('device', device);
+  if (threads !== undefined) checkThreads('threads', threads);
   const load = { ...(device !== undefined && { device }), ...(threads !== undefined && { threads }) };
   const models: Record<string, { model: string; previewVae?: string }> = {};
   for (const text of given ?? [`demo=${modelFolder(undefined).folder}`]) {
@@ -41,6 +44,21 @@ export function servedModels({ model: given, device, threads, previewVae = [] }:
   }
   for (const text of previewVae) setPreviewVae(models, text);
   return models;
+}
+
+/** Reads what is known of the models without their weights: one that is none should be found now, not by the first caller. */
+export async function lookAtModels(
+  models: Readonly<Record<string, unknown>>,
+  look: (name: string) => Promise<unknown>,
+): Promise<void> {
+  for (const name of Object.keys(models)) {
+    try {
+      await look(name);
+    } catch (error) {
+      if (!(error instanceof DeepCacheError)) throw error;
+      throw new DeepCacheError(error.code, `--model ${name}: ${error.message}`, { cause: error });
+    }
+  }
 }
 
 /** `--preview-vae [NAME=]PATH`: of one model, or of all that none is named for. */

@@ -1,10 +1,11 @@
 import { Command } from 'commander';
 import { invalidArgument } from '../errors.js';
+import { seconds } from '../options/checks.js';
 import { toCount, toWhole } from './arguments.js';
 import type { CliContext } from './context.js';
 import { addQueueFlags, QUEUE_URL, type QueueFlags, queueOf } from './queue-flags.js';
 import { EXIT_CODES_HELP } from './run.js';
-import { addServedModelFlags, type ServedModelFlags, servedModels } from './served-models.js';
+import { addServedModelFlags, lookAtModels, type ServedModelFlags, servedModels } from './served-models.js';
 import { addNetworkFlags, type NetworkFlags, servedNetworks } from './served-networks.js';
 import { until } from './until.js';
 
@@ -12,7 +13,7 @@ interface Flags extends ServedModelFlags, NetworkFlags, QueueFlags {
   maxRunning?: number;
   maxAttempts?: number;
   lockSeconds?: number;
-  finishSeconds: number;
+  finishSeconds?: number;
 }
 
 /** `deepcache worker`: makes the pictures of a queue. */
@@ -31,9 +32,8 @@ export function workerCommand(context: CliContext): Command {
     )
     .option(
       '--finish-seconds <n>',
-      'for jobs that run when it is asked to end; then it gives them back',
+      'for jobs that run when it is asked to end; then it gives them back (default: 30)',
       toWhole,
-      30,
     );
   return addNetworkFlags(command)
     .addHelpText('after', EXIT_CODES_HELP)
@@ -44,8 +44,8 @@ async function work(flags: Flags, context: CliContext): Promise<void> {
   const queue = queueOf(flags);
   if (!queue)
     throw invalidArgument('queue', `is missing: give --queue redis://HOST:PORT, or set ${QUEUE_URL}`);
-  const { finishSeconds, maxRunning: places, maxAttempts, lockSeconds } = flags;
-  if (finishSeconds < 0) throw invalidArgument('finishSeconds', 'must be 0 or more');
+  const { maxRunning: places, maxAttempts, lockSeconds } = flags;
+  const finishSeconds = seconds('finishSeconds', flags.finishSeconds, 30);
   const { ImageEngine, QueueWorker } = await import('../entries/server.js');
   const models = servedModels(flags);
   const log = (message: string) => context.err(`deepcache: ${message}\n`);
@@ -54,8 +54,7 @@ async function work(flags: Flags, context: CliContext): Promise<void> {
     ...(places !== undefined && { maxRunning: places }),
   });
   try {
-    // A folder that is none should be found now, not by the first job.
-    for (const name of Object.keys(models)) await engine.card(name);
+    await lookAtModels(models, (name) => engine.card(name));
     await engine.lookAtNetworks();
     const stopped = until(context.signal);
     const worker = await QueueWorker.start(engine, {

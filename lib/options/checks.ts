@@ -11,6 +11,14 @@ export function whole(name: string, value: unknown, fallback: number, min: numbe
   throw invalidArgument(name, `must be a whole number from ${min} to ${max}, got ${show(value)}`);
 }
 
+/** Node.js ends longer waits at once. */
+const MOST_SECONDS = 2_000_000;
+
+/** A time that is waited for. */
+export function seconds(name: string, value: unknown, fallback: number): number {
+  return whole(name, value, fallback, 0, MOST_SECONDS);
+}
+
 export function real(name: string, value: unknown, fallback: number, min: number, max: number): number {
   if (value === undefined) return fallback;
   if (typeof value === 'number' && value >= min && value <= max) return value;

@@ -37,7 +37,11 @@ export async function lookAtFiles(networks: EngineNetworks): Promise<ReadonlyMap
   await each('loras', loras, isThere);
   await each('controlNets', controlNets, isThere);
   await each('t2iAdapters', t2iAdapters, isThere);
-  await each('ipAdapters', ipAdapters, isThere);
+  await each('ipAdapters', ipAdapters, async (file, name) => {
+    await isThere(file);
+    const { imageEncoder } = ipAdapters[name] as { imageEncoder?: string };
+    if (imageEncoder !== undefined) await isThere(imageEncoder);
+  });
   await each('embeddings', embeddings, (file) => readEmbeddingFile(file));
   await each('upscalers', upscalers, async (file, name) => {
     const { tensors } = await openWeights(file, {});

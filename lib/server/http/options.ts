@@ -1,7 +1,8 @@
-import { invalidArgument } from '../../errors.js';
+import { createSecureContext } from 'node:tls';
+import { invalidArgument, messageOf } from '../../errors.js';
 import { show } from '../../messages.js';
 import { checkNames } from '../../names.js';
-import { whole } from '../../options/checks.js';
+import { seconds, whole } from '../../options/checks.js';
 import { type ApiKey, KeyRing } from './keys.js';
 import { type Limits, resolveLimits } from './limits.js';
 import type { WebhookOptions } from './webhooks.js';
@@ -92,8 +93,7 @@ export function resolveOptions(given: ServerOptions): Settings {
     throw invalidArgument('options', `must be an object, got ${show(given)}`);
   checkNames(given, NAMES);
   const limits = resolveLimits(given.limits);
-  const count = (name: keyof ServerOptions, fallback: number) =>
-    whole(name, given[name] as number | undefined, fallback, 0, 2 ** 40);
+  const wait = (name: keyof ServerOptions, fallback: number) => seconds(name, given[name], fallback);
   const { keys = [], cors = [], hosts = [], log = 'info', webhooks = {} } = given;
   if (!LEVELS.includes(log))
     throw invalidArgument('log', `must be one of ${LEVELS.join(', ')}, got ${show(log)}`);
@@ -109,16 +109,42 @@ export function resolveOptions(given: ServerOptions): Settings {
   return {
     ...{ limits, cors, hosts, log, webhooks },
     ring: new KeyRing(keys, limits, perMinute),
-    tls: given.tls,
+    tls: tlsOf(given.tls),
     publicUrl: addressOf(given.publicUrl),
     trustProxy: given.trustProxy ?? false,
     writeLog: given.writeLog,
     logPrompts: given.logPrompts ?? false,
     page: given.page ?? true,
-    keep: { seconds: count('keepSeconds', 600), bytes: count('keepBytes', 512 * 2 ** 20) },
-    patience: { reconnect: count('reconnectSeconds', 5), poll: count('pollSeconds', 60) },
-    closeSeconds: count('closeSeconds', 30),
+    keep: {
+      seconds: wait('keepSeconds', 600),
+      bytes: whole('keepBytes', given.keepBytes, 512 * 2 ** 20, 0, 2 ** 40),
+    },
+    patience: { reconnect: wait('reconnectSeconds', 5), poll: wait('pollSeconds', 60) },
+    closeSeconds: wait('closeSeconds', 30),
   };
+}
+
+/** What a server of HTTPS would throw when it is made, with the name of what is wrong. */
+function tlsOf(given: ServerOptions['tls']): ServerOptions['tls'] {
+  if (given === undefined) return undefined;
+  if (typeof given !== 'object' || given === null)
+    throw invalidArgument('tls', `must be an object, got ${show(given)}`);
+  checkNames(given, ['key', 'cert'], 'tls.');
+  const [key, cert] = [given.key, given.cert].map((one) =>
+    typeof one === 'string' ? one : Buffer.from(one ?? ''),
+  );
+  for (const [name, parts] of [
+    ['tls.key', { key }],
+    ['tls.cert', { cert }],
+    ['tls', { key, cert }],
+  ] as const) {
+    try {
+      createSecureContext(parts);
+    } catch (error) {
+      throw invalidArgument(name, `cannot be used: ${messageOf(error)}`, { cause: error });
+    }
+  }
+  return given;
 }
 
 function addressOf(publicUrl: string | undefined): string | undefined {

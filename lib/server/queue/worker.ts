@@ -5,7 +5,7 @@ import { invalidArgument, messageOf } from '../../errors.js';
 import type { Log } from '../../log.js';
 import { show } from '../../messages.js';
 import { checkNames } from '../../names.js';
-import { whole } from '../../options/checks.js';
+import { seconds as checkSeconds, whole } from '../../options/checks.js';
 import type { ImageEngine } from '../engine/engine.js';
 import { type QueueAddress, resolveAddress } from './address.js';
 import { Broker } from './broker.js';
@@ -121,7 +121,7 @@ export class QueueWorker {
    * @param how seconds that it waits for them: 30 by default.
    */
   async close(how: { seconds?: number } = {}): Promise<void> {
-    const { seconds = 30 } = how;
+    const seconds = checkSeconds('seconds', how.seconds, 30);
     this.#isClosing = true;
     this.#work.wake();
     clearInterval(this.#beats);
