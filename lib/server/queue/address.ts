@@ -1,10 +1,15 @@
 import { readFileSync } from 'node:fs';
+import type { RedisOptions } from 'ioredis';
 import { invalidArgument, messageOf } from '../../errors.js';
 import { show } from '../../messages.js';
 
 /** Where the queue is. */
 export interface QueueAddress {
-  /** Of Redis or Valkey: `redis://[USER:PASSWORD@]HOST[:PORT][/DB]`, with TLS `rediss://…`. */
+  /**
+   * Of Redis or Valkey: `redis://[USER:PASSWORD@]HOST[:PORT][/DB]`, with TLS `rediss://…`. Where Sentinels tell which server is the
+   * master: `redis+sentinel://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…]/NAME[/DB]`, with TLS for both `rediss+sentinel://…`; user and
+   * password are those of the servers.
+   */
   readonly url: string;
   /** What the names of all keys begin with. Default `{deepcache}`: with braces all of them are in one slot of a cluster. */
   readonly prefix?: string | undefined;
@@ -14,19 +19,18 @@ export interface QueueAddress {
 
 /** An address that was checked. */
 export interface Place {
-  readonly url: string;
+  /** What reaches it. */
+  readonly server: Omit<RedisOptions, 'replyMapping'>;
   readonly prefix: string;
-  readonly ca: string | undefined;
   /** For people: without the password. */
   readonly shown: string;
 }
 
 /** @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT naming the option, and never quoting the address: it may hold a password. */
 export function resolveAddress({ url, prefix = '{deepcache}', caFile }: QueueAddress): Place {
-  const parsed = typeof url === 'string' && URL.canParse(url) ? new URL(url) : undefined;
-  if (!parsed || !/^rediss?:$/.test(parsed.protocol) || parsed.hostname === '')
-    throw invalidArgument('queue', 'must be an address such as redis://localhost:6379');
-  if (parsed.search !== '' || parsed.hash !== '' || !/^(\/\d{0,5})?$/.test(parsed.pathname))
+  const parsed = typeof url === 'string' ? partsOf(url) : undefined;
+  if (!parsed) throw invalidArgument('queue', 'must be an address such as redis://localhost:6379');
+  if (parsed.rest !== '')
     throw invalidArgument('queue', 'must end with the port, or the number of a database');
   if (typeof prefix !== 'string' || !/^[\w{}.-]{1,60}$/.test(prefix))
     throw invalidArgument('queuePrefix', `must be 1 to 60 letters, digits and {}_.-, got ${show(prefix)}`);
@@ -36,5 +40,68 @@ export function resolveAddress({ url, prefix = '{deepcache}', caFile }: QueueAdd
   } catch (error) {
     throw invalidArgument('queueCa', `cannot be read: ${messageOf(error)}`);
   }
-  return { url, prefix, ca, shown: `${parsed.protocol}//${parsed.host}${parsed.pathname}` };
+  const { isTls, isSentinel, user, password, hosts, master, db } = parsed;
+  const tls = ca === undefined ? {} : { ca };
+  const account = { ...(user !== '' && { username: user }), ...(password !== undefined && { password }), db };
+  const places = hosts.map(({ host, port }) => ({ host, port: port ?? (isSentinel ? 26_379 : 6379) }));
+  const shown = hosts.map(({ text }) => text).join(',');
+  const end = `${master === undefined ? '' : `/${master}`}${parsed.hasDb ? `/${db}` : ''}`;
+  return {
+    server: {
+      ...account,
+      ...(isSentinel ? { sentinels: places, name: master as string } : places[0]),
+      ...(isTls && { tls, ...(isSentinel && { sentinelTLS: tls, enableTLSForSentinelMode: true }) }),
+    },
+    prefix,
+    shown: `${parsed.scheme}://${shown}${end}`,
+  };
+}
+
+const HOST = /^(\[[\da-f:.]+\]|[^\s:/?#@[\],]+)(?::(\d{1,5}))?$/i;
+
+/** The parts of an address, and what is left behind them; undefined for what is none. */
+function partsOf(text: string) {
+  const found = /^(rediss?)(\+sentinel)?:\/\/(?:([^@/?#]*)@)?([^@/?#]+)(.*)$/is.exec(text);
+  if (!found) return undefined;
+  const [, tls = '', sentinel, account, places = '', path = ''] = found;
+  const isSentinel = sentinel !== undefined;
+  const hosts = places.split(',').map((place) => {
+    const [, host, port] = HOST.exec(place) ?? [];
+    return host !== undefined && Number(port ?? 1) <= 65_535 && Number(port ?? 1) >= 1
+      ? {
+          text: place,
+          host: host.replace(/^\[|\]$/g, ''),
+          port: port === undefined ? undefined : Number(port),
+        }
+      : undefined;
+  });
+  if (!isSentinel && hosts.length > 1) return undefined;
+  const [, user = '', password] = /^([^:]*)(?::(.*))?$/s.exec(account ?? '') ?? [];
+  const shape = isSentinel ? /^\/([\w.-]{1,100})(?:\/(\d{0,5}))?$/ : /^()(?:\/(\d{0,5}))?$/;
+  const [whole, master, db] = shape.exec(path) ?? [];
+  const known = hosts.filter((one) => one !== undefined);
+  if (known.length < hosts.length || (isSentinel && whole === undefined)) return undefined;
+  try {
+    return {
+      ...{
+        scheme: `${tls}${sentinel ?? ''}`.toLowerCase(),
+        isTls: tls.toLowerCase() === 'rediss',
+        isSentinel,
+        hosts: known,
+      },
+      ...{
+        user: decodeURIComponent(user),
+        password: password === undefined ? undefined : decodeURIComponent(password),
+      },
+      ...{
+        master: isSentinel ? master : undefined,
+        db: Number(db || 0),
+        hasDb: db !== undefined && db !== '',
+      },
+      rest: whole === undefined ? path : '',
+    };
+  } catch {
+    // No percent-encoding.
+    return undefined;
+  }
 }

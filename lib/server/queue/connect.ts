@@ -35,16 +35,18 @@ export interface Connection {
  */
 export function connect(
   RedisClass: typeof Redis,
-  { url, ca }: Place,
+  { server }: Place,
   onState: (problem: string | undefined) => void = () => {},
 ): Connection {
-  const redis = new RedisClass(url, {
+  const options: Place['server'] = {
+    ...server,
     ...{ lazyConnect: true, enableOfflineQueue: false, maxRetriesPerRequest: 0, protocol: 2 },
     ...{ connectTimeout: PATIENCE, commandTimeout: PATIENCE, noDelay: true },
-    ...(ca !== undefined && { tls: { ca } }),
     retryStrategy: (times) => Math.min(100 * times, 2000),
+    sentinelRetryStrategy: (times) => Math.min(100 * times, 2000),
     reconnectOnError: (error) => error.message.startsWith('READONLY'),
-  });
+  };
+  const redis = new RedisClass(options);
   let problem: string | undefined;
   redis.on('ready', () => {
     problem = undefined;

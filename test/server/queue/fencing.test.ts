@@ -257,13 +257,32 @@ describeQueue('what Redis holds is data', () => {
   });
 
   test('an address is no secret, but its password is', async () => {
-    for (const url of ['http://localhost', 'redis://', 'redis://:s3cret@h/x', 'redis://:s3cret@h?a=b', 7])
+    for (const url of [
+      ...['http://localhost', 'redis://', 'redis://:s3cret@h/x', 'redis://:s3cret@h?a=b', 7],
+      ...[
+        'redis://:s3cret@h,i',
+        'redis://:s3cret@h:99999',
+        'redis+sentinel://:s3cret@h',
+        'redis://:s3%cret@h',
+      ],
+    ])
       expect(() => resolveAddress({ url: url as string })).toThrow(
         expect.objectContaining({ message: expect.not.stringContaining('s3cret') }),
       );
     expect(() => resolveAddress({ url: redis.url, prefix: 'a:b' })).toThrow('queuePrefix');
     expect(() => resolveAddress({ url: redis.url, caFile: '/none' })).toThrow('queueCa cannot be read');
     expect(resolveAddress({ url: 'rediss://ann:s3cret@h:1/2' }).shown).toBe('rediss://h:1/2');
+    const sentinels = 'rediss+sentinel://ann:s3%40cret@one,[::1]:26380/queue/3';
+    expect(resolveAddress({ url: sentinels })).toMatchObject({
+      shown: 'rediss+sentinel://one,[::1]:26380/queue/3',
+      server: {
+        ...{ username: 'ann', password: 's3@cret', name: 'queue', db: 3, tls: {} },
+        sentinels: [
+          { host: 'one', port: 26_379 },
+          { host: '::1', port: 26_380 },
+        ],
+      },
+    });
     const { hostname, port } = new URL(redis.url);
     const lines: string[] = [];
     const log = (line: string) => void lines.push(line);

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,12 +21,20 @@ export class RedisServer {
     readonly port: number,
     private readonly hosts: readonly string[],
     private readonly password: string | undefined,
+    private readonly of: { readonly replicaOf?: number; readonly watches?: number },
   ) {}
 
-  /** @param hosts addresses that it listens on besides 127.0.0.1; others than that need a password. */
-  static async start(hosts: readonly string[] = [], password?: string): Promise<RedisServer> {
+  /**
+   * @param hosts addresses that it listens on besides 127.0.0.1; others than that need a password.
+   * @param of the port of a server that it is a replica of, or, a Sentinel, watches as `queue`.
+   */
+  static async start(
+    hosts: readonly string[] = [],
+    password?: string,
+    of: { readonly replicaOf?: number; readonly watches?: number } = {},
+  ): Promise<RedisServer> {
     for (let i = 1; ; i++) {
-      const server = new RedisServer(randomInt(...PORTS), ['127.0.0.1', ...hosts], password);
+      const server = new RedisServer(randomInt(...PORTS), ['127.0.0.1', ...hosts], password, of);
       try {
         await server.restart();
         return server;
@@ -56,9 +64,7 @@ export class RedisServer {
 
   /** Starts it with what it had written down. */
   async restart(): Promise<void> {
-    const place = ['--port', String(this.port), '--bind', ...this.hosts, '--dir', this.#folder];
-    const memory = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', ''];
-    const child = spawn('redis-server', [...place, ...memory, ...this.#secret()], { stdio: 'ignore' });
+    const child = spawn('redis-server', this.#args(), { stdio: 'ignore' });
     this.#process = child;
     await until(() => {
       if (child.exitCode !== null) throw new Error(`redis-server ended with ${child.exitCode}`);
@@ -66,8 +72,26 @@ export class RedisServer {
     });
   }
 
-  #secret(): string[] {
-    return this.password === undefined ? [] : ['--requirepass', this.password];
+  #args(): string[] {
+    const { port, hosts, password, of } = this;
+    if (of.watches !== undefined) {
+      // It writes down there what it learns.
+      const file = join(this.#folder, 'sentinel.conf');
+      const watch = [
+        `monitor queue 127.0.0.1 ${of.watches} 1`,
+        'down-after-milliseconds queue 1000',
+        'failover-timeout queue 5000',
+      ];
+      const lines = [`port ${port}`, `dir ${this.#folder}`, ...watch.map((line) => `sentinel ${line}`)];
+      writeFileSync(file, `${lines.join('\n')}\n`);
+      return [file, '--sentinel'];
+    }
+    return [
+      ...['--port', String(port), '--bind', ...hosts, '--dir', this.#folder],
+      ...['--appendonly', 'yes', '--appendfsync', 'always', '--save', ''],
+      ...(password === undefined ? [] : ['--requirepass', password]),
+      ...(of.replicaOf === undefined ? [] : ['--replicaof', '127.0.0.1', String(of.replicaOf)]),
+    ];
   }
 
   async stop(): Promise<void> {
