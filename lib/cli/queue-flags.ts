@@ -24,8 +24,8 @@ export function addQueueFlags(command: Command): Command {
     .option('--queue-prefix <text>', 'what the names of its keys begin with (default: {deepcache})')
     .option('--queue-ca <file>', 'certificates of those who vouch for a server of rediss://')
     .option(
-      '--results <folder>',
-      'a folder for pictures that all servers and workers have (default: in Redis)',
+      '--results <place>',
+      'where pictures are, for all servers and workers: a folder, or s3://BUCKET/PREFIX (default: in Redis)',
     );
 }
 

@@ -57,10 +57,11 @@ export class QueueDesk implements JobDesk {
     private readonly settings: DeskSettings,
     private readonly listeners: DeskListeners,
   ) {
-    const { store, feed, results } = parts;
+    const { store, feed } = parts;
     this.wishes = new Wishes(store, settings.patience, () => this.isClosing);
     this.#records = {
-      ...{ store, feed, results, closing: this.#closing.signal, closed: this.#closed.signal },
+      ...{ store, feed, closing: this.#closing.signal, closed: this.#closed.signal },
+      results: { get: (name) => this.#picture(name) },
       cancel: (id) => this.#guarded(() => this.#cancel(id)),
       touch: (id) => this.wishes.touch(id),
       attach: (record, needsEnd) => this.wishes.attach(record, needsEnd),
@@ -217,6 +218,16 @@ export class QueueDesk implements JobDesk {
   async #tell(id: string): Promise<void> {
     const record = await QueueRecord.find(id, this.#records);
     if (record?.hook) await this.listeners.onHook(record, JSON.parse(record.hook) as Hook);
+  }
+
+  /** What was stored; where that cannot be had now it may be tried again. */
+  async #picture(name: string): Promise<Buffer | undefined> {
+    try {
+      return await this.parts.results.get(name);
+    } catch (error) {
+      this.parts.onProblem(error);
+      throw new RequestError(503, 'results_unavailable', 'the picture cannot be fetched now', 5);
+    }
   }
 
   /** What Redis does not do now may be tried again. */

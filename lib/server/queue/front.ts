@@ -13,13 +13,17 @@ import { connect, loadPackages, whenReady } from './connect.js';
 import { type DeskParts, QueueDesk } from './desk.js';
 import { Feed } from './feed.js';
 import { openResults } from './results/open.js';
+import type { ResultStore } from './results/result-store.js';
 import { Roster } from './roster.js';
 import { Store } from './store.js';
 import { told } from './told.js';
 
 /** How a server uses a queue. */
 export interface JobQueueOptions extends QueueAddress {
-  /** A folder for pictures, which the workers have too. Default: they are kept in Redis. */
+  /**
+   * Where pictures are kept, for the workers too: a folder, or `s3://BUCKET[/PREFIX][?endpoint=URL&region=NAME]`, which needs
+   * the package `@aws-sdk/client-s3` and has its keys from where AWS's own programs look for them. Default: in Redis.
+   */
   readonly results?: string | undefined;
   /** Jobs that may wait; a further one is refused with ERR_DEEPCACHE_BUSY. Default 256. */
   readonly maxQueued?: number | undefined;
@@ -74,15 +78,17 @@ export class JobQueue implements SharedQueue {
     const onProblem = told(log, () => problem !== undefined);
     const store = new Store(commands.redis, place.prefix);
     const broker = new Broker(classes, commands.redis, place.prefix, 30_000, onProblem);
+    let results: ResultStore | undefined;
     const disconnect = () => {
       void broker.close();
+      results?.close?.();
       for (const connection of [commands, subscriber]) connection.close();
     };
     try {
       for (const connection of [commands, subscriber]) await whenReady(connection, place.shown);
       const roster = new Roster(store);
       await roster.refresh();
-      const results = await openResults(options.results, store);
+      results = await openResults(options.results, store);
       const feed = new Feed(subscriber.redis);
       await adviseOn(store, log);
       return new JobQueue(

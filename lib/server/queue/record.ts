@@ -16,7 +16,7 @@ const LOOK_AGAIN = 1000;
 export interface RecordParts {
   readonly store: Store;
   readonly feed: Feed;
-  readonly results: ResultStore;
+  readonly results: Pick<ResultStore, 'get'>;
   /** Streams end when it aborts: their clients go to another server. */
   readonly closing: AbortSignal;
   /** Nothing is asked of Redis any more. */

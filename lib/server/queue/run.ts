@@ -121,7 +121,11 @@ export class Run {
       await this.#follow(this.#job);
       const result = (await this.#job.result) as ImageResult;
       const milliseconds = 2 * Number(keep) + 3_600_000;
-      stored = await persist(() => storeResult(results, result, milliseconds), signal);
+      stored = await persist(
+        () => storeResult(results, result, milliseconds),
+        signal,
+        (error) => this.parts.onProblem(this.id, error),
+      );
       const rate = (1000 * result.stats.times.total) / Math.max(Number(units), 1e-6);
       isKept = await this.#finish('done', stored.text, stored.bytes, String(rate));
     } catch (error) {

@@ -12,13 +12,17 @@ import { Broker } from './broker.js';
 import { type Connection, connect, loadPackages, whenReady } from './connect.js';
 import { Feed, News } from './feed.js';
 import { openResults } from './results/open.js';
+import type { ResultStore } from './results/result-store.js';
 import { Run, type RunParts } from './run.js';
 import { Store } from './store.js';
 import { told } from './told.js';
 
 /** How a worker of a queue behaves. */
 export interface QueueWorkerOptions extends QueueAddress {
-  /** A folder for pictures, which the servers have too. Default: they are kept in Redis. */
+  /**
+   * Where pictures are kept, for the servers too: a folder, or `s3://BUCKET[/PREFIX][?endpoint=URL&region=NAME]`, which needs
+   * the package `@aws-sdk/client-s3` and has its keys from where AWS's own programs look for them. Default: in Redis.
+   */
   readonly results?: string | undefined;
   /** Jobs that it has at once; the engine's `maxRunning`, since more would only wait here. Default 16. */
   readonly places?: number | undefined;
@@ -95,16 +99,18 @@ export class QueueWorker {
     const commands = connect(classes.Redis, place, onState);
     const subscriber = connect(classes.Redis, place);
     const connections = [commands, subscriber];
+    let results: ResultStore | undefined;
     try {
       for (const connection of connections) await whenReady(connection, place.shown);
       const store = new Store(commands.redis, place.prefix);
       const broker = new Broker(classes, commands.redis, place.prefix, lockMilliseconds, onProblem);
-      const results = await openResults(options.results, store);
+      results = await openResults(options.results, store);
       const parts = { results, lockMilliseconds, maxAttempts };
       const worker = new QueueWorker(engine, store, broker, connections, parts, onProblem, places, log);
       await worker.#begin(new Feed(subscriber.redis));
       return worker;
     } catch (error) {
+      results?.close?.();
       for (const connection of connections) connection.close();
       throw error;
     }
@@ -134,6 +140,7 @@ export class QueueWorker {
     await Promise.race([ended, sleep(10_000, undefined, { ref: false })]);
     await this.broker.close();
     for (const connection of this.connections) connection.close();
+    this.#parts.results.close?.();
   }
 
   async #begin(feed: Feed): Promise<void> {

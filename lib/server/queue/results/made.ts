@@ -52,7 +52,7 @@ export function namesIn(text: string): string[] {
 }
 
 /** A result as routes know it; pictures are fetched when they are asked for. */
-export function readMade(text: string, store: ResultStore): Made {
+export function readMade(text: string, store: Pick<ResultStore, 'get'>): Made {
   const value = JSON.parse(text) as Record<string, unknown>;
   const list = (name: string) => (Array.isArray(value[name]) ? (value[name] as unknown[]) : []);
   const texts = (name: string) => list(name).filter((one) => typeof one === 'string');
@@ -71,7 +71,12 @@ export function readMade(text: string, store: ResultStore): Made {
   };
 }
 
-function pictureOf(store: ResultStore, name: string, width: number, height: number): MadePicture {
+function pictureOf(
+  store: Pick<ResultStore, 'get'>,
+  name: string,
+  width: number,
+  height: number,
+): MadePicture {
   return {
     ...{ width, height },
     file: async (format, options = {}) => {

@@ -11,6 +11,8 @@ export interface ResultStore {
   remove(names: readonly string[]): Promise<void>;
   /** Removes what was forgotten by all. */
   tidy?(milliseconds: number): Promise<void>;
+  /** Ends its connections. */
+  close?(): void;
 }
 
 /** A new name, which nobody can guess. */
