@@ -1,5 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
-import { attachPrograms, lineFactor, SettingsPolicy, withForecasts } from '../lib/deepcache/index.js';
+import {
+  attachPrograms,
+  type CacheOptions,
+  lineFactor,
+  SettingsPolicy,
+  withForecasts,
+} from '../lib/deepcache/index.js';
 import {
   type CompiledRow,
   type NoiseLevel,
@@ -26,10 +32,26 @@ function compile(name: string, config: SchedulerConfig, steps = 12) {
   return { scheduler, compiled: scheduler.compile({ steps }) };
 }
 
+/** One of each for a predicted call. */
+interface Factors {
+  gamma?: number[];
+  clean?: number[];
+  noise?: number[];
+}
+
 /** A run of the model with every call in full or as `plan` says; the latents after every row. */
-function run({ scheduler, compiled }: ReturnType<typeof compile>, plan?: string, gamma?: number[]) {
+function run({ scheduler, compiled }: ReturnType<typeof compile>, plan?: string, factors: Factors = {}) {
+  return runWith({ scheduler, compiled }, plan ? { plan, ...factors } : false, (level) => noiseAt(level));
+}
+
+/** The same with a model that finds this noise at a row's level and input, [sqrtAlpha x0 + sigma noise]. */
+function runWith(
+  { scheduler, compiled }: ReturnType<typeof compile>,
+  cache: CacheOptions,
+  noiseOf: (level: NoiseLevel, mixed: number[], row: number) => number[],
+) {
   const { rows, timesteps, schedulerTimesteps, noiseLevels } = compiled;
-  const layout = new SettingsPolicy(plan ? { plan, ...(gamma && { gamma }) } : false).layout({
+  const layout = new SettingsPolicy(cache).layout({
     timesteps,
     schedulerTimesteps,
     branches: 1,
@@ -45,8 +67,9 @@ function run({ scheduler, compiled }: ReturnType<typeof compile>, plan?: string,
       const { sqrtAlpha, sigma } = noiseLevels[row] as NoiseLevel;
       const scale = rows[row]?.inputScale as number;
       const length = Math.hypot(sqrtAlpha, sigma);
-      return noiseAt(noiseLevels[row] as NoiseLevel).map((noise, i) => {
-        const picture = ((input[i] as number) / scale - sigma * noise) / sqrtAlpha;
+      const mixed = [...input].map((value) => value / scale);
+      return noiseOf(noiseLevels[row] as NoiseLevel, mixed, row).map((noise, i) => {
+        const picture = ((mixed[i] as number) - sigma * noise) / sqrtAlpha;
         if (scheduler.predictionType === 'epsilon') return noise;
         if (scheduler.predictionType === 'sample') return picture;
         return (sqrtAlpha * noise - sigma * picture) / length;
@@ -101,11 +124,68 @@ describe.each(['epsilon', 'v_prediction', 'sample'])('with %s', (prediction_type
     );
     expect(Math.max(...worst)).toBeLessThan(2e-6);
     // The noise does move: holding it gives something else.
-    const held = run(made, plan, new Array([...plan].filter((letter) => letter === 'P').length).fill(0));
+    const held = run(made, plan, {
+      gamma: new Array([...plan].filter((letter) => letter === 'P').length).fill(0),
+    });
     expect(
       Math.abs((held.states.at(-1)?.[0] as number) - (full.states.at(-1)?.[0] as number)),
     ).toBeGreaterThan(1e-4);
   });
+});
+
+describe.each(['epsilon', 'v_prediction'])('with %s', (prediction_type) => {
+  // LMS leaves two slots only.
+  const samplers = SAMPLERS.filter(([name]) => name !== 'LMSDiscrete');
+  test.each(samplers)('%s %j: shares of clean latents and noise are added', (name, config) => {
+    const made = compile(name, { ...config, prediction_type });
+    const count = made.compiled.rows.length;
+    const plan = `FPFF${'PPFPF'.repeat(count)}`.slice(0, count);
+    const predicted = [...plan].flatMap((letter, row) => (letter === 'P' ? [row] : []));
+    const factors = {
+      gamma: predicted.map((row) => 0.3 + 0.02 * row),
+      clean: predicted.map((row) => (row % 2 === 0 ? 0.1 - 0.01 * row : 0)),
+      noise: predicted.map((row) => 0.05 * Math.sin(row)),
+    };
+    const kept: { noise: number[]; clean: number[] }[] = [];
+    // A model that finds at predicted calls what is to be forecast there, every call in full.
+    const imitated = runWith(made, false, (level, mixed, row) => {
+      const at = predicted.indexOf(row);
+      if (at >= 0) {
+        const [last, before] = [kept.at(-1), kept.at(-2) ?? kept.at(-1)] as [
+          (typeof kept)[0],
+          (typeof kept)[0],
+        ];
+        const of = (factor: keyof typeof factors) => factors[factor][at] as number;
+        return last.noise.map((noise, i) => {
+          const along = noise + of('gamma') * (noise - (before.noise[i] as number));
+          return along + of('noise') * noise + of('clean') * (last.clean[i] as number);
+        });
+      }
+      const noise = noiseAt(level);
+      const clean = mixed.map((value, i) => (value - level.sigma * (noise[i] as number)) / level.sqrtAlpha);
+      kept.push({ noise, clean });
+      return noise;
+    });
+    const planned = run(made, plan, factors);
+    expect(planned.calls).toBe(count - predicted.length);
+    for (const [row, state] of planned.states.entries()) {
+      for (const [i, value] of state.entries()) {
+        const wanted = imitated.states[row]?.[i] as number;
+        expect(Math.abs(value - wanted) / (1 + Math.abs(wanted))).toBeLessThan(2e-6);
+      }
+    }
+    // They do change it.
+    const without = run(made, plan, { gamma: factors.gamma });
+    expect(without.states.at(-1)).not.toEqual(planned.states.at(-1));
+  });
+});
+
+test('a sampler without room for clean latents takes the other factors', () => {
+  const made = compile('LMSDiscrete', {});
+  const plan = 'FFPF'.repeat(3);
+  const some = [0.1, 0.1, 0.1];
+  expect(() => run(made, plan, { clean: some })).toThrow(/only retrieved/);
+  expect(() => run(made, plan, { clean: [0, 0, 0], noise: some })).not.toThrow();
 });
 
 test('retrieved calls are no source of forecasts', () => {
@@ -152,6 +232,9 @@ test.each([
   [{ plan: 'FPFPF', interval: 2 }, /cache\.interval cannot be used together with plan/],
   [{ plan: 'FPFPF', gamma: [1] }, /cache\.gamma must be a list of 2 numbers/],
   [{ plan: 'FPFPF', gamma: [1, Number.NaN] }, /cache\.gamma\[1\] must be a number/],
+  [{ plan: 'FPFPF', clean: [1, 2, 3] }, /cache\.clean must be a list of 2 numbers/],
+  [{ plan: 'FPFPF', noise: [1, 101] }, /cache\.noise\[1\] must be a number/],
+  [{ interval: 2, clean: [1] }, /cache\.clean needs a plan/],
   [{ plan: 'FPFPF', damping: 2 }, /cache\.damping must be a number from 0 to 1/],
   [{ plan: 'FPFPF', damping: 1, gamma: [1, 1] }, /cache\.damping and gamma exclude each other/],
   [{ interval: 2, damping: 1 }, /cache\.damping needs a plan/],

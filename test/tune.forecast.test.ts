@@ -2,11 +2,14 @@ import { expect, test } from '@jest/globals';
 import { DiffusionPipeline, type SchedulerName, type StableDiffusionPipeline } from '../lib/index.js';
 import { cheapestPairs } from '../lib/tune/cheapest-pairs.js';
 import { ForecastCosts } from '../lib/tune/forecast-costs.js';
+import { RULES } from '../lib/tune/forecast-factors.js';
 import { tune } from '../lib/tune/index.js';
 import { uniformList } from '../lib/tune/lists.js';
-import { cacheOf, candidateOf, isForecast, keyOf } from '../lib/tune/schedule.js';
+import { cacheOf, candidateOf, isForecast, keyOf, type Schedule } from '../lib/tune/schedule.js';
+import { settled } from '../lib/tune/settled.js';
 import { Trials } from '../lib/tune/trials.js';
-import { uncachedRun } from '../lib/tune/uncached.js';
+import { type UncachedRun, uncachedRun } from '../lib/tune/uncached.js';
+import { usableRules } from '../lib/tune/usable-rules.js';
 import { loadTiny } from './pipelines/tiny.js';
 
 const end = new AbortController().signal;
@@ -26,6 +29,9 @@ test('a schedule is the cache option that runs it', () => {
   expect(cacheOf(mixed, 5)).toEqual(own);
   expect(keyOf(mixed)).not.toBe(keyOf({ ...mixed, retrieved: { calls: [1], branch: 1 } }));
   expect(candidateOf(mixed)).toEqual({ count: 2, between: 'predict', retrieved: { count: 1, branch: 1 } });
+  const added = { ...held, clean: [0.1, 0, 0], noise: [0, 0.2, 0] };
+  expect(cacheOf(added, 5)).toEqual({ plan: 'FPPFP', damping: 0, clean: [0.1, 0, 0], noise: [0, 0.2, 0] });
+  expect(keyOf(added)).not.toBe(keyOf({ ...added, clean: [0.2, 0, 0] }));
   // Factors of zero hold, by whatever rule they were found.
   expect(keyOf({ ...held, gamma: [0, 0, 0], rule: 'fitted' })).toBe(keyOf(held));
   expect(keyOf({ ...held, gamma: [0, 0, 0.5] })).not.toBe(keyOf(held));
@@ -78,10 +84,10 @@ test('what predicted gaps cost by arithmetic is what runs with them lose', async
   expect(uncached).toMatchObject({ calls: 12, pictures: 2 });
   // A growth of 1: the errors at the end of the gap itself, where the run is told them.
   const flat = Array.from({ length: 13 }, () => [1, 1]);
-  const costs = await ForecastCosts.measure(uncached, flat);
+  const costs = await ForecastCosts.measure(uncached, flat, RULES);
   const decibels = (errors: readonly number[]) =>
     errors.reduce((sum, error) => sum - 10 * Math.log10(error), 0) / errors.length;
-  for (const rule of ['held', 'half', 'line', 'fitted'] as const) {
+  for (const rule of RULES) {
     const steps = [0, 1, 2, 3, 4, 7, 8, 9, 10, 11];
     const schedule = costs.schedule(steps, rule);
     expect(schedule.gamma).toHaveLength(2);
@@ -99,6 +105,53 @@ test('what predicted gaps cost by arithmetic is what runs with them lose', async
   expect([...costs.worstCalls(gap)].sort((a, b) => a - b)).toEqual([8, 9, 10, 11]);
   const uniform = costs.schedule(uniformList(12, 5), best?.rule ?? 'held');
   expect(costs.decibels(best ?? uniform)).toBeGreaterThanOrEqual(costs.decibels(uniform));
+});
+
+test('a sampler without room for clean latents, or for predictions, has other rules', async () => {
+  await using pipe = await loadTiny();
+  const rulesOf = async (scheduler: SchedulerName) => {
+    const run = { prompt: 'a', seed: 1, steps: 10, scheduler };
+    const trials = new Trials(pipe, run, { onRun: () => {}, end });
+    await trials.start();
+    return usableRules(trials, RULES);
+  };
+  expect(await rulesOf('DDIM')).toEqual(RULES);
+  expect(await rulesOf('LMS')).toEqual(['held', 'half', 'line', 'fitted']);
+});
+
+test('factors that runs find leave less than those of the uncached run', async () => {
+  await using pipe = (await DiffusionPipeline.fromPretrained('models/demo', {
+    device: 'cpu',
+  })) as StableDiffusionPipeline;
+  const run = {
+    prompt: ['a red barn', 'a black cat in the snow'],
+    seeds: [1, 2],
+    steps: 12,
+    scheduler: 'DDIM' as const,
+    guidanceScale: 2.5,
+  };
+  const trials = new Trials(pipe, run, { onRun: () => {}, end });
+  await trials.start();
+  const flat = Array.from({ length: 13 }, () => [1, 1]);
+  const costs = await ForecastCosts.measure(trials.uncached as UncachedRun, flat, ['held', 'whole']);
+  const decibels = async (schedule: Schedule, call: number) => {
+    const errors = (await trials.errors(schedule))[call] as readonly number[];
+    return errors.reduce((sum, error) => sum - 10 * Math.log10(error), 0) / errors.length;
+  };
+  const held = costs.schedule([0, 4, 8], 'held');
+  const clean = (await settled(trials, held, ['clean'])) as Schedule;
+  const all = (await settled(trials, held, ['clean', 'noise', 'gamma'])) as Schedule;
+  expect([clean.rule, all.rule]).toEqual(['clean', 'whole']);
+  expect(clean.gamma).toEqual(Array(9).fill(0));
+  // Behind the first gap the second one's forecasts bring the latents back, the more factors there are.
+  const before = await decibels(held, 8);
+  expect(await decibels(clean, 8)).toBeGreaterThan(before + 0.3);
+  expect(await decibels(all, 8)).toBeGreaterThan(before + 1);
+  expect(await decibels(all, 12)).toBeGreaterThan((await decibels(held, 12)) + 1);
+  // No time, no factors.
+  const late = new Trials(pipe, run, { onRun: () => {}, end, isOver: () => true });
+  await late.start();
+  expect(await settled(late, held, ['clean'])).toBeUndefined();
 });
 
 test('predictions and features that go on are searched, unless they are not wanted or the sampler has no room', async () => {

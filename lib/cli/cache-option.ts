@@ -23,6 +23,7 @@ DeepCache computes only some steps in full; the others take the deep part of the
      plan=FPPFR...            a letter for each step: F in full, R cached, P predicted without the U-Net
      damping=D                P carries on D (0 to 1) of the change between the last two full steps
      gamma=0.5+1+...          or this much of it, a factor for each P
+     clean=...,noise=...      and so much of the last full step's clean latents and noise, as tune finds
      featureDamping=D         cached steps carry on D (0 to 1) of the change of what is cached
      gateStep=N               T-GATE: from step N on cross attention stays as it was before, without guidance
      spInterval=N,warmUp=N    before it self attention is computed every Nth step, from step warmUp on
@@ -38,6 +39,7 @@ const NUMBERS: readonly string[] = [
   ...GATE_KEYS,
 ];
 const WORDS = ['schedule', 'counter', 'plan'];
+const LISTS = ['steps', 'gamma', 'clean', 'noise'];
 
 /** Reads the value of `--cache`. Ranges are the library's business: they depend on the run and the U-Net. */
 export function toCacheOptions(text: string): CacheOptions {
@@ -60,7 +62,7 @@ export function toCacheOptions(text: string): CacheOptions {
 function toSetting(key: string, value: string): unknown {
   if (NUMBERS.includes(key)) return toNumber(value);
   if (WORDS.includes(key)) return value;
-  if (key === 'steps' || key === 'gamma') return value.split('+').map(toNumber);
-  const known = unknownName(key, [...NUMBERS, ...WORDS, 'steps', 'gamma']);
+  if (LISTS.includes(key)) return value.split('+').map(toNumber);
+  const known = unknownName(key, [...NUMBERS, ...WORDS, ...LISTS]);
   throw new InvalidArgumentError(`There is no cache setting ${key}; ${known}`);
 }

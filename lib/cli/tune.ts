@@ -281,17 +281,21 @@ function toBudget(text: string): TuneBudget {
 
 /** As the command line takes it. */
 function cacheText(cache: Partial<TuneResult['cache']>): string {
-  const { steps, plan, gamma, damping, branch, featureDamping } = cache;
-  const lists = { steps: steps?.join('+'), plan, gamma: gamma?.join('+') };
+  const { steps, plan, gamma, clean, noise, damping, branch, featureDamping } = cache;
+  const join = (values: readonly number[] | undefined) => values?.join('+');
+  const factors = { gamma: join(gamma), clean: join(clean), noise: join(noise) };
+  const lists = { steps: join(steps), plan, ...factors };
   const settings = { ...lists, damping, branch, featureDamping };
   const given = Object.entries(settings).filter(([, value]) => value !== undefined);
   return `--cache ${given.map(([key, value]) => `${key}=${value}`).join(',')}`;
 }
 
 /** As code has it. */
-function optionText({ steps, plan, gamma, damping, branch, featureDamping }: TuneResult['cache']): string {
+function optionText(cache: TuneResult['cache']): string {
+  const { steps, plan, gamma, clean, noise, damping, branch, featureDamping } = cache;
   const list = (values: readonly number[] | undefined) => values && `[${values.join(', ')}]`;
-  const lists = { steps: list(steps), plan: plan && `'${plan}'`, gamma: list(gamma) };
+  const factors = { gamma: list(gamma), clean: list(clean), noise: list(noise) };
+  const lists = { steps: list(steps), plan: plan && `'${plan}'`, ...factors };
   const settings = { ...lists, damping, branch, featureDamping };
   const given = Object.entries(settings).filter(([, value]) => value !== undefined);
   return `cache: { ${given.map(([key, value]) => `${key}: ${value}`).join(', ')} }`;

@@ -4,7 +4,7 @@ import { freeSlots } from '../schedulers/free-slots.js';
 import { assign, combine, type Linear, slot } from '../schedulers/linear.js';
 import { type Assignment, type PerSample, type Slot, TABLE_LIMITS, type Term } from '../schedulers/table.js';
 import { stepAlong, withFeatureForecasts } from './feature-forecast.js';
-import type { CallPlan, PlacedCall, PredictedCall } from './policy.js';
+import type { CallPlan, ForecastCall, PlacedCall, PredictedCall } from './policy.js';
 
 /** The predicted noise of two full calls, by turns. */
 const KEPT = 2;
@@ -15,7 +15,8 @@ const NOTHING = 1e-12;
  * Makes predicted calls of those to be forecast, and gives retrieve calls the factors of their features. A row that the forecasts need keeps its predicted noise z in one of
  * two slots that the sampler leaves free, before the sampler's own assignments; the row to be forecast takes
  * z = z_k + gamma (z_k - z_j), k and j being the last two full calls, and turns it into what the model would have given
- * there. With one full call before it, z is held.
+ * there. With one full call before it, z is held. Where calls say so, noise z_k + clean x0_k is added, x0_k being what call k
+ * took for the clean latents, in a third slot.
  *
  * The noise is forecast, not the model's output: a v-prediction turns with the noise level, the noise changes slowly.
  *
@@ -30,13 +31,16 @@ export function withForecasts(
   if (!calls.some(({ kind }) => kind === 'forecast')) return { rows, calls: calls as PlacedCall[] };
   const sources = forecastSources(calls);
   const needed = new Set(sources.flat());
-  const slots = slotsFor(rows);
+  const usesClean = calls.some((call) => call.kind === 'forecast' && call.clean);
+  const [cleanSlot, ...slots] = slotsFor(rows, usesClean);
   // Rows that keep something write by turns, so that the last two are there.
   const slotOf = new Map([...needed].sort((a, b) => a - b).map((row, i) => [row, slots[i % KEPT] as Slot]));
   return {
     rows: rows.map((row, i) => {
       const to = slotOf.get(i);
-      return to ? keeping(row, noiseOf(row, noiseLevels[i] as NoiseLevel, i), to as Assignment['to']) : row;
+      if (!to) return row;
+      const kept = keeping(row, noiseOf(row, noiseLevels[i] as NoiseLevel, i), to as Assignment['to']);
+      return cleanSlot ? keeping(kept, slot('x0'), cleanSlot as Assignment['to']) : kept;
     }),
     calls: calls.map((call, i) => {
       if (call.kind !== 'forecast') return call;
@@ -44,10 +48,12 @@ export function withForecasts(
       const { damping = 1 } = call;
       const { gamma = damping * lineFactor(noiseLevels, i, last as number, before) } = call;
       const kept = (row: number | undefined) => slot(slotOf.get(row as number) as Slot);
-      const noise =
+      const along =
         before === undefined || gamma === 0
           ? kept(last)
           : combine([1 + gamma, kept(last)], [-gamma, kept(before)]);
+      const added = [[call.noise ?? 0, kept(last)] as const, ...cleanOf(call, cleanSlot)];
+      const noise = added.some(([factor]) => factor !== 0) ? combine([1, along], ...added) : along;
       return predicted(outputOf(rows[i] as CompiledRow, noiseLevels[i] as NoiseLevel, noise, i));
     }),
   };
@@ -82,16 +88,25 @@ function forecastSources(calls: readonly CallPlan[]): number[][] {
   });
 }
 
-/** Two slots that no row of the sampler names. */
-function slotsFor(rows: readonly CompiledRow[]): Slot[] {
-  const free = freeSlots(rows).slice(-KEPT);
-  if (free.length < KEPT || rows.some((row) => row.assign.length >= TABLE_LIMITS.assignments)) {
+/** The clean latents of the last full call, as much as a call adds of them. */
+const cleanOf = ({ clean = 0 }: ForecastCall, from: Slot | undefined) =>
+  from && clean !== 0 ? [[clean, slot(from)] as const] : [];
+
+/** Slots that no row of the sampler names: one for clean latents, or undefined, and two for noise. */
+function slotsFor(
+  rows: readonly CompiledRow[],
+  usesClean: boolean,
+): [clean: Slot | undefined, ...noise: Slot[]] {
+  const count = KEPT + (usesClean ? 1 : 0);
+  const free = freeSlots(rows).slice(-count);
+  const room = TABLE_LIMITS.assignments - (usesClean ? 2 : 1);
+  if (free.length < count || rows.some((row) => row.assign.length > room)) {
     throw new DeepCacheError(
       'ERR_DEEPCACHE_UNSUPPORTED',
       'cache: this sampler needs all memory of a step; its calls cannot be predicted, only retrieved',
     );
   }
-  return free;
+  return usesClean ? (free as [Slot, ...Slot[]]) : [undefined, ...free];
 }
 
 function keeping(row: CompiledRow, noise: Linear, to: Assignment['to']): CompiledRow {

@@ -17,6 +17,13 @@ export interface PlannedCache extends GateSettings {
    * straight line over the logarithm of the signal-to-noise ratio.
    */
   gamma?: readonly number[];
+  /**
+   * How much of what the last full call took for the clean latents predicted calls add to the noise, one factor for each P.
+   * Default 0. Factors that suit a model, its sampler and guidance are what `tune` finds.
+   */
+  clean?: readonly number[];
+  /** The same of the noise that the last full call found. Default 0. */
+  noise?: readonly number[];
   /** 0 to 1: the straight line's factors are multiplied by it. 0 holds the last full call's noise. Default 1. */
   damping?: number;
   /** 0 to 1: calls R carry on so much of the change of their feature between the last two full calls. Default 0: none. */
@@ -30,10 +37,10 @@ export interface PlannedCache extends GateSettings {
 }
 
 /** Beyond this a forecast says nothing. */
-const LARGEST_GAMMA = 100;
+const LARGEST_FACTOR = 100;
 
 /** Checks a plan for a run of `calls` U-Net calls; throws ERR_DEEPCACHE_INVALID_ARGUMENT naming the field. */
-export function requirePlan({ plan, gamma, damping }: PlannedCache, calls: number): void {
+export function requirePlan({ plan, gamma, clean, noise, damping }: PlannedCache, calls: number): void {
   if (typeof plan !== 'string' || !/^F[FRP]*$/.test(plan)) {
     const meaning =
       'a letter for each U-Net call, F (in full), R (retrieved) or P (predicted), and begin with F';
@@ -43,7 +50,9 @@ export function requirePlan({ plan, gamma, damping }: PlannedCache, calls: numbe
     throw invalidArgument('cache.plan', `has ${plan.length} letters, but the run has ${calls} U-Net calls`);
   }
   const predicted = [...plan].filter((letter) => letter === 'P').length;
-  if (gamma !== undefined) requireGamma(gamma, predicted);
+  for (const [name, factors] of Object.entries({ gamma, clean, noise })) {
+    if (factors !== undefined) requireFactors(`cache.${name}`, factors, predicted);
+  }
   requireShare(damping, 'cache.damping');
   if (damping !== undefined && gamma !== undefined)
     throw invalidArgument('cache.damping', 'and gamma exclude each other');
@@ -57,7 +66,7 @@ export function requireShare(value: unknown, name: string): void {
 
 /** What the calls of a checked plan do. */
 export function plannedCalls(
-  { plan, gamma, damping, featureDamping }: PlannedCache,
+  { plan, gamma, clean, noise, damping, featureDamping }: PlannedCache,
   branch: number,
 ): CallPlan[] {
   const retrieve = retrieveCall(branch, featureDamping);
@@ -65,10 +74,11 @@ export function plannedCalls(
   return [...plan].map((letter): CallPlan => {
     if (letter === 'F') return { kind: 'full' };
     if (letter === 'R') return retrieve;
-    const factor = gamma?.[predicted++];
+    const factors = { gamma: gamma?.[predicted], clean: clean?.[predicted], noise: noise?.[predicted] };
+    predicted++;
     return {
       kind: 'forecast',
-      ...(factor !== undefined && { gamma: factor }),
+      ...given(factors),
       ...(damping !== undefined && { damping }),
     };
   });
@@ -78,19 +88,20 @@ export function retrieveCall(branch: number, featureDamping: number | undefined)
   return { kind: 'retrieve', branch, ...(featureDamping && { damping: featureDamping }) };
 }
 
-function requireGamma(gamma: unknown, predicted: number): void {
-  if (!Array.isArray(gamma) || gamma.length !== predicted) {
-    const what = Array.isArray(gamma) ? `${gamma.length} numbers` : show(gamma);
-    throw invalidArgument(
-      'cache.gamma',
-      `must be a list of ${predicted} numbers, one for each P, got ${what}`,
-    );
+/** Without the fields that are undefined. */
+const given = (fields: Readonly<Record<string, number | undefined>>) =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+
+function requireFactors(name: string, factors: unknown, predicted: number): void {
+  if (!Array.isArray(factors) || factors.length !== predicted) {
+    const what = Array.isArray(factors) ? `${factors.length} numbers` : show(factors);
+    throw invalidArgument(name, `must be a list of ${predicted} numbers, one for each P, got ${what}`);
   }
-  const bad = gamma.findIndex((value) => !(typeof value === 'number' && Math.abs(value) <= LARGEST_GAMMA));
+  const bad = factors.findIndex((value) => !(typeof value === 'number' && Math.abs(value) <= LARGEST_FACTOR));
   if (bad >= 0) {
     throw invalidArgument(
-      `cache.gamma[${bad}]`,
-      `must be a number from -${LARGEST_GAMMA} to ${LARGEST_GAMMA}, got ${show(gamma[bad])}`,
+      `${name}[${bad}]`,
+      `must be a number from -${LARGEST_FACTOR} to ${LARGEST_FACTOR}, got ${show(factors[bad])}`,
     );
   }
 }

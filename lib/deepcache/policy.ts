@@ -61,6 +61,10 @@ export interface ForecastCall {
   gamma?: number;
   /** The straight line's factor is multiplied by it; default 1. */
   damping?: number;
+  /** How much of what the last full call took for the clean latents is added. Default 0. */
+  clean?: number;
+  /** How much of the last full call's noise is added. Default 0. */
+  noise?: number;
 }
 
 /** A full call, or `instead`, as the run itself decides (StepRow.skip). */

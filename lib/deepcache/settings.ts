@@ -28,6 +28,8 @@ export interface UniformCache extends GateSettings {
   steps?: never;
   plan?: never;
   gamma?: never;
+  clean?: never;
+  noise?: never;
   damping?: never;
 }
 
@@ -50,6 +52,8 @@ export interface NonuniformCache extends GateSettings {
   steps?: never;
   plan?: never;
   gamma?: never;
+  clean?: never;
+  noise?: never;
   damping?: never;
 }
 
@@ -68,6 +72,8 @@ export interface ListedCache extends GateSettings {
   counter?: never;
   plan?: never;
   gamma?: never;
+  clean?: never;
+  noise?: never;
   damping?: never;
 }
 
@@ -117,6 +123,8 @@ export const CACHE_KEYS = [
   'counter',
   'plan',
   'gamma',
+  'clean',
+  'noise',
   'damping',
   'featureDamping',
   ...GATE_KEYS,
@@ -174,7 +182,7 @@ function requireSettings(settings: CacheSettings, calls: number): void {
     requirePlan(settings, calls);
     return;
   }
-  refuse(settings, ['gamma', 'damping'], 'needs a plan with predicted calls');
+  refuse(settings, ['gamma', 'clean', 'noise', 'damping'], 'needs a plan with predicted calls');
   if (schedule === 'uniform') refuse(settings, ['center', 'power'], "needs schedule 'nonuniform'");
   if (settings.steps !== undefined) {
     refuse(settings, ['interval', 'schedule', 'counter'], 'cannot be used together with steps');

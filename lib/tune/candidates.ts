@@ -1,7 +1,7 @@
 import { ForecastCosts } from './forecast-costs.js';
 import { GapCosts, measureGrowth } from './gaps.js';
 import { neighbours, nonuniformLists, uniformList } from './lists.js';
-import type { Candidate, Schedule } from './schedule.js';
+import type { Candidate, ForecastRule, Schedule } from './schedule.js';
 import type { Trials } from './trials.js';
 
 /** Full calls are moved this far at once. */
@@ -24,13 +24,13 @@ export class Candidates {
   constructor(private readonly trials: Trials) {}
 
   /** As long as there is time. */
-  async measure(branches: readonly number[], canPredict: boolean): Promise<void> {
+  async measure(branches: readonly number[], rules: readonly ForecastRule[]): Promise<void> {
     const { trials } = this;
     const [first] = branches;
     const growth = first === undefined ? undefined : await measureGrowth(trials, first);
     if (!growth) return;
     const { uncached } = trials;
-    if (uncached && canPredict) this.#forecasts = await ForecastCosts.measure(uncached, growth);
+    if (uncached && rules.length > 0) this.#forecasts = await ForecastCosts.measure(uncached, growth, rules);
     for (const branch of branches) {
       const costs = await GapCosts.measure(trials, branch, growth);
       if (costs) this.#costs.set(branch, costs);

@@ -1,5 +1,6 @@
-import { isForecast, keyOf, type Schedule } from './schedule.js';
-import type { Search, Tried } from './search.js';
+import type { Tried } from './budget.js';
+import { goesOn, isForecast, keyOf, type Schedule } from './schedule.js';
+import type { Search } from './search.js';
 import type { Trials } from './trials.js';
 
 /** A schedule beside the best even one, in mean decibels on the same prompts and seeds. */
@@ -55,15 +56,16 @@ export class Decision {
   }
 
   /**
-   * Chooses by other prompts: the first of the best, the best that holds features, and the even one that is no worse than
-   * the even one there. Where outputs or features are forecast single pictures may tip over into others while the mean
+   * Chooses by other prompts: the first of the best, the best that goes on with no change, the best that holds features, and the
+   * even one that is no worse than the even one there. Where outputs or features are forecast single pictures may tip over into others while the mean
    * gains, so their worst picture must not lose either.
    */
   async onOthers(trials: Trials): Promise<TuneFigures> {
     const { search } = this;
     await trials.start();
     const even = { ...this.even, psnr: await trials.psnr(this.even) };
-    const candidates = [this.best, ...(isForecast(this.best) ? [search.holding] : [])];
+    const steadier = [goesOn, isForecast].filter((forecasts) => forecasts(this.best));
+    const candidates = [this.best, ...steadier.map((forecasts) => search.bestThat((one) => !forecasts(one)))];
     for (const candidate of candidates) {
       if (!candidate) continue;
       const found = await figures(trials, candidate, this.even);

@@ -1,7 +1,7 @@
-import { lineFactor } from '../deepcache/index.js';
 import type { NoiseLevel } from '../schedulers/index.js';
 import { pause } from '../slices.js';
 import { cheapestPairs, type Gap } from './cheapest-pairs.js';
+import { type Factors, forecastFactors, HELD } from './forecast-factors.js';
 import { placesOf } from './gaps.js';
 import type { ForecastRule, Schedule } from './schedule.js';
 import type { UncachedRun } from './uncached.js';
@@ -12,12 +12,10 @@ const MAX_GAP = 16;
 /** So small an error is none. */
 const TINY = 1e-12;
 
-const RULES: readonly ForecastRule[] = ['held', 'half', 'line', 'fitted'];
-
 /** The calls between full ones `last` and `end`, predicted from `last` and the full call before it, -1: none. */
 interface PredictedGap {
-  /** The factors of its calls. */
-  gamma: number[];
+  /** Of its calls. */
+  factors: Factors[];
   /** Of each picture, the squared error that it leaves in the final latents, as a share of their square. */
   errors: number[];
 }
@@ -26,24 +24,30 @@ interface PredictedGap {
  * What gaps of predicted calls cost, by arithmetic on what an uncached run found, without further runs. In y = x / alpha,
  * over s = sigma / alpha, a step is a straight one along the noise (Song et al. 2020, equation 14), so a gap between
  * full calls k and l, with forecasts z^ of the noise z, leaves the error sum over i of (s_i+1 - s_i) (z^_i - z_i) at l;
- * what that becomes by the end was measured (`growth`). z^_i = z_k + gamma_i (z_k - z_j), j being the full call before k,
- * by one of four rules: gamma is 0 (held), as a straight line over log(alpha / sigma) has it, half of that, or what fits
- * the pictures best by least squares.
+ * what that becomes by the end was measured (`growth`). The forecasts are those of {@link forecastFactors}.
  */
 export class ForecastCosts {
   private constructor(
     private readonly calls: number,
     private readonly places: readonly number[],
+    private readonly rules: readonly ForecastRule[],
     private readonly gaps: Readonly<Record<ForecastRule, ReadonlyMap<string, PredictedGap>>>,
   ) {}
 
-  static async measure(run: UncachedRun, growth: readonly (readonly number[])[]): Promise<ForecastCosts> {
+  static async measure(
+    run: UncachedRun,
+    growth: readonly (readonly number[])[],
+    rules: readonly ForecastRule[],
+  ): Promise<ForecastCosts> {
     const { calls } = run;
     const places = placesOf(calls);
-    const gaps = { held: new Map(), half: new Map(), line: new Map(), fitted: new Map() };
+    const gaps = Object.fromEntries(rules.map((rule) => [rule, new Map()])) as Record<
+      ForecastRule,
+      Map<string, PredictedGap>
+    >;
     for (const last of places) {
       for (const before of [-1, ...places.filter((place) => place < last)]) {
-        for (const rule of RULES) {
+        for (const rule of rules) {
           for (const [end, gap] of predictedGaps(run, growth, before, last, rule)) {
             if (end === calls || places.includes(end)) gaps[rule].set(keyOf(before, last, end), gap);
           }
@@ -51,21 +55,25 @@ export class ForecastCosts {
         }
       }
     }
-    return new ForecastCosts(calls, places, gaps);
+    return new ForecastCosts(calls, places, rules, gaps);
   }
 
   /** The best list of full calls for each rule, the most promising first. */
   best(count: number): Schedule[] {
-    const found = RULES.flatMap((rule) => this.#bestOf(rule, count) ?? []);
+    const found = this.rules.flatMap((rule) => this.#bestOf(rule, count) ?? []);
     return found.sort((a, b) => this.decibels(b) - this.decibels(a));
   }
 
   /** A list of full calls with the factors that the rule gives its predicted calls. */
   schedule(steps: readonly number[], rule: ForecastRule): Schedule {
-    const gamma = pairsOf(steps, this.calls).flatMap(
-      ([before, last, end]) => this.#gap(rule, before, last, end)?.gamma ?? Array(end - last - 1).fill(0),
+    const factors = pairsOf(steps, this.calls).flatMap(
+      ([before, last, end]) =>
+        this.#gap(rule, before, last, end)?.factors ?? Array<Factors>(end - last - 1).fill(HELD),
     );
-    return { steps, between: 'predict', rule, gamma };
+    const gamma = factors.map((each) => each.gamma);
+    if (rule !== 'clean' && rule !== 'whole') return { steps, between: 'predict', rule, gamma };
+    const [clean, noise] = [factors.map((each) => each.clean), factors.map((each) => each.noise)];
+    return { steps, between: 'predict', rule, gamma, clean, noise };
   }
 
   /** The predicted calls of a list, those first that add most to what their gaps leave in the end. */
@@ -127,12 +135,14 @@ function* predictedGaps(
   last: number,
   rule: ForecastRule,
 ): Generator<[end: number, PredictedGap]> {
-  const { calls, pictures, noise, levels, squares } = run;
+  const { calls, pictures, noise, clean, levels, squares } = run;
   const held = noise[last] as Float32Array;
   const older = before < 0 ? held : (noise[before] as Float32Array);
   const size = held.length / pictures;
   const strayed = new Float64Array(held.length);
-  const gamma: number[] = [];
+  const x0 = clean[last] as Float32Array;
+  const factors: Factors[] = [];
+  const factorsOf = forecastFactors(run, before, last, rule);
   const longest = Math.max(MAX_GAP, 2 * Math.ceil(calls / placesOf(calls).length));
   for (let end = last + 1; end <= Math.min(calls, last + 1 + longest); end++) {
     const { sqrtAlpha: alpha } = levels[end] ?? { sqrtAlpha: 1 };
@@ -141,45 +151,20 @@ function* predictedGaps(
       for (let i = picture * size; i < (picture + 1) * size; i++) sum += (strayed[i] as number) ** 2;
       return ((sum * alpha * alpha) / square) * (growth[end]?.[picture] ?? growth[calls]?.[picture] ?? 1);
     });
-    yield [end, { gamma: [...gamma], errors }];
+    yield [end, { factors: [...factors], errors }];
     if (end === calls) return;
-    const factor = before < 0 ? 0 : round(factorOf(run, before, last, end, rule));
-    gamma.push(factor);
+    const each = factorsOf(end);
+    factors.push(each);
     const step = levelAt(levels, end + 1) - levelAt(levels, end);
     const real = noise[end] as Float32Array;
     for (let i = 0; i < real.length; i++) {
       const [now, then] = [held[i] as number, older[i] as number];
-      strayed[i] = (strayed[i] as number) + step * (now + factor * (now - then) - (real[i] as number));
+      const added = each.noise * now + each.clean * (x0[i] as number);
+      const forecast = now + each.gamma * (now - then) + added;
+      strayed[i] = (strayed[i] as number) + step * (forecast - (real[i] as number));
     }
   }
 }
-
-function factorOf(
-  { noise, levels }: UncachedRun,
-  before: number,
-  last: number,
-  call: number,
-  rule: ForecastRule,
-): number {
-  if (rule === 'held') return 0;
-  if (rule === 'line') return lineFactor(levels, call, last, before);
-  if (rule === 'half') return lineFactor(levels, call, last, before) / 2;
-  const [older, held, real] = [noise[before], noise[last], noise[call]] as Float32Array[] as [
-    Float32Array,
-    Float32Array,
-    Float32Array,
-  ];
-  let [product, square] = [0, 0];
-  for (let i = 0; i < held.length; i++) {
-    const change = (held[i] as number) - (older[i] as number);
-    product += change * ((real[i] as number) - (held[i] as number));
-    square += change * change;
-  }
-  return square > 0 ? product / square : 0;
-}
-
-/** Factors are pasted into options: digits beyond these change nothing that can be seen. */
-const round = (factor: number) => Math.round(1000 * factor) / 1000;
 
 /** sigma / alpha; behind the last call there is no noise. */
 function levelAt(levels: readonly NoiseLevel[], call: number): number {

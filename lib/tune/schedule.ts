@@ -4,7 +4,7 @@ import type { ListedCache, PlannedCache } from '../deepcache/index.js';
 export type Between = number | 'predict';
 
 /** How far predicted calls carry on the change between the last two full ones, see {@link ForecastCosts}. */
-export type ForecastRule = 'held' | 'half' | 'line' | 'fitted';
+export type ForecastRule = 'held' | 'half' | 'line' | 'fitted' | 'clean' | 'whole';
 
 /** A run's full calls, and what the others do. */
 export interface Schedule {
@@ -14,6 +14,9 @@ export interface Schedule {
   between: Between;
   /** Of predicted calls, one factor for each; by default they hold the last full call's noise. */
   gamma?: readonly number[];
+  /** Of predicted calls, how much they add of what the last full call took for the clean latents, and of its noise. Default 0. */
+  clean?: readonly number[];
+  noise?: readonly number[];
   /** The rule that the factors come from. */
   rule?: ForecastRule;
   /** Of retrieved calls: as `featureDamping` of the option; by default features are held. */
@@ -33,6 +36,9 @@ export interface Retrieved {
 /** Whether calls go on from what full ones found, instead of holding it. */
 export const isForecast = ({ between, features = 0 }: Schedule): boolean =>
   between === 'predict' || features > 0;
+
+/** Whether they go on with the change between two of these, which multiplies what is wrong with it. */
+export const goesOn = ({ gamma = [], features = 0 }: Schedule): boolean => isSome(gamma) || features > 0;
 
 /** What schedules that take the same time have in common. */
 export interface Candidate {
@@ -55,7 +61,7 @@ export function candidateOf({ steps, between, retrieved }: Schedule): Candidate 
 
 /** As the `cache` option of a run of so many calls. */
 export function cacheOf(
-  { steps, between, gamma = [], features, retrieved }: Schedule,
+  { steps, between, gamma = [], clean = [], noise = [], features, retrieved }: Schedule,
   calls: number,
 ): ListedCache | PlannedCache {
   const ofFeatures = features ? { featureDamping: features } : {};
@@ -65,14 +71,37 @@ export function cacheOf(
   const letters = Array.from({ length: calls }, (_, i) => (full.has(i) ? 'F' : some.has(i) ? 'R' : 'P'));
   // There is a factor for each call that is not full.
   const others = letters.filter((letter) => letter !== 'F');
-  const factors = gamma.filter((_, i) => others[i] === 'P');
+  const ofPredicted = (factors: readonly number[]) => factors.filter((_, i) => others[i] === 'P');
+  const [factors, ofClean, ofNoise] = [gamma, clean, noise].map(ofPredicted) as [
+    number[],
+    number[],
+    number[],
+  ];
   return {
     plan: letters.join(''),
-    ...(factors.some((factor) => factor !== 0) ? { gamma: factors } : { damping: 0 }),
+    ...(isSome(factors) ? { gamma: factors } : { damping: 0 }),
+    ...(isSome(ofClean) && { clean: ofClean }),
+    ...(isSome(ofNoise) && { noise: ofNoise }),
     ...(retrieved && { branch: retrieved.branch, ...ofFeatures }),
   };
 }
 
+const isSome = (factors: readonly number[]) => factors.some((factor) => factor !== 0);
+
 /** The same for the same run. */
-export const keyOf = ({ steps, between, gamma = [], features = 0, retrieved }: Schedule) =>
-  JSON.stringify([between, steps, gamma.some((factor) => factor !== 0) ? gamma : [], features, retrieved]);
+export const keyOf = ({
+  steps,
+  between,
+  gamma = [],
+  clean = [],
+  noise = [],
+  features = 0,
+  retrieved,
+}: Schedule) =>
+  JSON.stringify([
+    between,
+    steps,
+    ...[gamma, clean, noise].map((factors) => (isSome(factors) ? factors : [])),
+    features,
+    retrieved,
+  ]);

@@ -1,27 +1,29 @@
 import { CACHE_PRESETS, type CachePreset } from '../deepcache/index.js';
-import { DeepCacheError, invalidArgument } from '../errors.js';
+import { invalidArgument } from '../errors.js';
 import type { PlannedRun } from '../plans/saved-plan.js';
+import type { Tried, TuneBudget } from './budget.js';
 import { Candidates } from './candidates.js';
 import { intervalList, intervalSchedules, presetSchedules } from './even.js';
 import { firstThat } from './first-that.js';
+import { RULES } from './forecast-factors.js';
 import { uniformList } from './lists.js';
-import { type Between, type Candidate, candidateOf, isForecast, keyOf, type Schedule } from './schedule.js';
+import { maximum } from './maximum.js';
+import {
+  type Between,
+  type Candidate,
+  candidateOf,
+  type ForecastRule,
+  keyOf,
+  type Schedule,
+} from './schedule.js';
+import { settled } from './settled.js';
 import type { Trials } from './trials.js';
-
-/**
- * The constraint: a least PSNR, for which the fastest schedule is searched, or a least speedup, for which the closest is;
- * as a preset, that of its equal intervals.
- */
-export type TuneBudget = { minPsnr: number } | { speedup: number } | { preset: CachePreset };
-
-/** A schedule on prompts: mean decibels of the pictures against those of the uncached run. */
-export interface Tried extends Schedule {
-  /** Decibels to pictures without a cache. */
-  psnr: number;
-}
+import { usableRules } from './usable-rules.js';
 
 /** Decibels that a move must gain: less would be chance. */
 const MIN_GAIN = 0.05;
+/** Factors that are found together. */
+const FACTOR_SETS = [['clean'], ['clean', 'noise', 'gamma']] as const;
 /** So many moves are tried in a row without one that helps. */
 const MAX_MOVES = 8;
 /** Schedules that are run with other noise in the end, besides even steps. */
@@ -42,7 +44,8 @@ export class Search {
   readonly #candidates: Candidates;
   readonly #tried = new Map<string, Tried>();
   readonly #even: Tried[] = [];
-  #canPredict: boolean;
+  /** What predictions may be made by; none where there will be none. */
+  #rules: readonly ForecastRule[];
   #limit: Exclude<TuneBudget, { preset: CachePreset }>;
 
   constructor(
@@ -54,7 +57,7 @@ export class Search {
     /** The kind of run, as far as presets look at it. */
     private readonly planned: PlannedRun | undefined,
   ) {
-    this.#canPredict = forecasts;
+    this.#rules = forecasts ? RULES : [];
     this.#candidates = new Candidates(trials);
     // What a preset's speed is, calls have to say first.
     this.#limit = 'preset' in budget ? { speedup: 1 } : budget;
@@ -71,7 +74,7 @@ export class Search {
     const timed = new Set([...this.branches, ...(preset ? [preset.branch] : [])]);
     for (let round = 0; round < TIMING_ROUNDS; round++) {
       for (const branch of timed) await this.trials.errors({ steps: [0], between: branch });
-      await this.#timePredictions();
+      this.#rules = await usableRules(this.trials, this.#rules);
     }
     const { calls } = this.trials;
     if (preset) {
@@ -112,7 +115,7 @@ export class Search {
     const useful = this.branches.filter(
       (between) => 'minPsnr' in limit || this.#speedup({ count: 1, between }) >= limit.speedup,
     );
-    await this.#candidates.measure(useful, this.#canPredict);
+    await this.#candidates.measure(useful, this.#rules);
   }
 
   /** Tries lists, as long as there is time; {@link answer} has the best of all that were tried. */
@@ -125,9 +128,9 @@ export class Search {
     return this.best([...this.#tried.values()]);
   }
 
-  /** The best of those tried that forecast nothing. */
-  get holding(): Tried | undefined {
-    return this.best([...this.#tried.values()].filter((tried) => !isForecast(tried)));
+  /** The best of those tried for which something holds. */
+  bestThat(holds: (tried: Tried) => boolean): Tried | undefined {
+    return this.best([...this.#tried.values()].filter(holds));
   }
 
   /** The best of the presets and intervals that were tried. */
@@ -172,7 +175,17 @@ export class Search {
     }
     // The second best may be the better one to refine.
     for (const one of starts.sort((a, b) => b.psnr - a.psnr).slice(0, 2)) await this.#refine(one);
+    await this.#settle();
     await this.#mix(wanted);
+  }
+
+  /** The best prediction with factors that its own runs find: those of clean latents alone are the safer ones. */
+  async #settle(): Promise<void> {
+    for (const names of this.#rules.includes('whole') ? FACTOR_SETS : [['gamma'] as const]) {
+      const best = this.bestThat(isPrediction);
+      const schedule = best && (await settled(this.trials, best, names));
+      if (schedule && (await this.trials.gain(schedule, best)) >= MIN_GAIN) await this.#try(schedule);
+    }
   }
 
   /** Looks for the fastest schedule among those that are close enough. */
@@ -229,7 +242,7 @@ export class Search {
   /** Retrieves some of the calls of the best prediction, for full calls less or where there is time left. */
   async #mix(wanted: number): Promise<void> {
     const [branch] = this.branches;
-    let best = this.best([...this.#tried.values()].filter(({ between }) => between === 'predict'));
+    let best = this.bestThat(isPrediction);
     if (!best || branch === undefined) return;
     for (const schedule of this.#candidates.mixed(best, branch, wanted)) {
       if (this.trials.isOver()) return;
@@ -255,18 +268,7 @@ export class Search {
 
   /** What may be between full calls. */
   get #betweens(): Between[] {
-    return this.#canPredict ? [...this.branches, 'predict'] : [...this.branches];
-  }
-
-  /** Where the sampler leaves no room for predictions, there will be none. */
-  async #timePredictions(): Promise<void> {
-    if (!this.#canPredict) return;
-    try {
-      await this.trials.errors({ steps: [0], between: 'predict' });
-    } catch (error) {
-      if (!(error instanceof DeepCacheError && error.code === 'ERR_DEEPCACHE_UNSUPPORTED')) throw error;
-      this.#canPredict = false;
-    }
+    return this.#rules.length > 0 ? [...this.branches, 'predict'] : [...this.branches];
   }
 
   async #try(schedule: Schedule | undefined): Promise<Tried> {
@@ -289,11 +291,5 @@ export class Search {
   }
 }
 
+const isPrediction = ({ between }: Schedule) => between === 'predict';
 const isDefined = <T>(value: T | undefined): value is T => value !== undefined;
-
-function maximum(list: readonly Tried[], value: (tried: Tried) => number): Tried | undefined {
-  return list.reduce<Tried | undefined>(
-    (best, one) => (best && value(best) >= value(one) ? best : one),
-    undefined,
-  );
-}

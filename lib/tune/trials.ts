@@ -105,7 +105,7 @@ export class Trials {
    */
   async errors(schedule: Schedule): Promise<(readonly number[])[]> {
     const path: Trajectory = { latents: [], denoised: [], levels: [] };
-    await this.#run(schedule, path, 'latent');
+    await this.#run(schedule, path, 'latent', false);
     const pictures = this.#references.length;
     const last = this.#path.latents[this.calls - 1] as Float32Array;
     const size = last.length / pictures;
@@ -115,6 +115,14 @@ export class Trials {
     );
     this.hooks.onRun(schedule);
     return [scale.map(() => 0), ...errors];
+  }
+
+  /** What a schedule's run finds, as {@link uncached} is of the uncached one. */
+  async told(schedule: Schedule): Promise<UncachedRun | undefined> {
+    const path: Trajectory = { latents: [], denoised: [], levels: [] };
+    await this.#run(schedule, path, 'latent');
+    this.hooks.onRun(schedule);
+    return uncachedRun(path, this.#references.length);
   }
 
   /** As many steps as take the time of a run that is so many times as fast, all in full: mean and worst decibels. */
@@ -134,12 +142,13 @@ export class Trials {
     schedule: Schedule | false,
     path?: Trajectory,
     output: 'image' | 'latent' = 'image',
+    withClean = true,
   ): Promise<GenerateResult> {
     return this.#generate({
       cache: schedule && cacheOf(schedule, this.calls),
       output,
       ...(path && { latentsEvery: 1 }),
-      ...(path === this.#path && this.pipe.vae !== undefined && { previewEvery: 1 }),
+      ...(path && withClean && this.pipe.vae !== undefined && { previewEvery: 1 }),
       onStep: ({ kind, seconds, latents, preview, noiseLevel, steps }: StepEvent) => {
         this.#steps = steps;
         // The fastest of all calls: other work on the machine only ever slows them down.

@@ -7,9 +7,10 @@ import { checkNames } from '../names.js';
 import type { GenerateOptions } from '../pipelines/inputs/options.js';
 import { drawSeed, isRandom } from '../pipelines/inputs/seeds.js';
 import type { PlannedRun } from '../plans/saved-plan.js';
+import type { Tried, TuneBudget } from './budget.js';
 import { Decision, figures, type TuneFigures } from './decision.js';
 import { cacheOf, candidateOf, type Schedule } from './schedule.js';
-import { FINALISTS, Search, type Tried, type TuneBudget } from './search.js';
+import { FINALISTS, Search } from './search.js';
 import { OutOfTime, Trials, type TunablePipeline } from './trials.js';
 
 /** What the search is given. */

@@ -9,6 +9,10 @@ export interface UncachedRun {
   pictures: number;
   /** For each call its predicted noise, some values of each picture: z of x = alpha x0 + sigma z. */
   noise: Float32Array[];
+  /** The same of what it took for the clean latents. */
+  clean: Float32Array[];
+  /** The same of the latents after it. */
+  latents: Float32Array[];
   /** Of each call. */
   levels: NoiseLevel[];
   /** Of each picture, the square of those values of its final latents. */
@@ -46,12 +50,14 @@ export function uncachedRun(
       (i) => ((x[i] as number) - sqrtAlpha * (x0[i] as number)) / sigma,
     );
   });
-  const end = sampled(last.length, pictures, stride, (i) => last[i] as number);
+  const clean = denoised.map((x0) => sampled(x0.length, pictures, stride, (i) => x0[i] as number));
+  const after = latents.map((values) => sampled(values.length, pictures, stride, (i) => values[i] as number));
+  const end = after.at(-1) as Float32Array;
   const size = end.length / pictures;
   const squares = Array.from({ length: pictures }, (_, i) =>
     end.subarray(i * size, (i + 1) * size).reduce((sum, value) => sum + value * value, 0),
   );
-  return { calls, pictures, noise, levels, squares };
+  return { calls, pictures, noise, clean, latents: after, levels, squares };
 }
 
 /** Every `stride`-th value of each picture. */

@@ -1,7 +1,9 @@
 import { expect, test } from '@jest/globals';
+import { SettingsPolicy } from '../../lib/deepcache/index.js';
 import { POLICY_FAMILIES, policiesOf } from '../../lib/laboratory/catalog.js';
+import { laidOut } from '../../lib/laboratory/policies/laid-out.js';
 import { ridgeWeights } from '../../lib/laboratory/policies/spectrum.js';
-import type { LabCall, LabSettings } from '../../lib/laboratory/policy.js';
+import type { LabCall, LabRun, LabSettings } from '../../lib/laboratory/policy.js';
 import { policyOf } from '../../lib/laboratory/policy.js';
 
 const values = (...list: number[]) => Float32Array.from(list);
@@ -59,6 +61,23 @@ test('lists as many full calls as a cost has room for', async () => {
   expect((await decided('deepcache-list', { cost: 0.5 })).kinds).toBe(
     'FRFRRFRRFRRFRRFRRFRR'.replace(/F/g, 'F'),
   );
+});
+
+test('what a plan says of clean latents and noise is added', async () => {
+  const decide = laidOut(new SettingsPolicy({ plan: 'FFP', gamma: [0.5], clean: [0.25], noise: [0.125] }), {
+    timesteps: [3, 2, 1],
+    levels: Array(3).fill({ sqrtAlpha: 0.8, sigma: 0.6 }),
+    shares: [0.2],
+  } as unknown as LabRun);
+  const full = async (value: number) => ({ guided: values(value), conditional: values(value) });
+  const call = (index: number) => ({
+    ...{ index, full: () => full([8, 16][index] as number), toNoise: same, fromNoise: same },
+    toClean: (output: Float32Array) => values((output[0] as number) / 4),
+  });
+  const outputs: number[] = [];
+  for (const index of [0, 1, 2]) outputs.push((await decide(call(index) as unknown as LabCall))[0] as number);
+  // 16 + (16 - 8) / 2 + 16 / 8 + 4 / 4.
+  expect(outputs).toEqual([8, 16, 23]);
 });
 
 test('guidance is left out behind its interval, and before it', async () => {

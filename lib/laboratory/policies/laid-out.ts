@@ -14,23 +14,26 @@ const DEEPCACHE = 'Ma, Fang, Wang: DeepCache, CVPR 2024 (arXiv 2312.00858)';
 /** What the option's own policies lay out before a run: full calls, retrieved ones with held features, and forecast ones. */
 export function laidOut(policy: CachePolicy, { timesteps, levels, shares }: LabRun): Decider {
   const { calls } = policy.layout({ timesteps, schedulerTimesteps: timesteps, branches: shares.length });
-  const full: { index: number; noise: Float32Array }[] = [];
+  const full: { index: number; noise: Float32Array; clean: Float32Array }[] = [];
   return async (call) => {
     const plan = calls[call.index] as CallPlan;
     if (plan.kind === 'retrieve') return (await call.retrieve(plan.branch)).guided;
     if (plan.kind === 'full') {
       const { guided } = await call.full();
-      full.push({ index: call.index, noise: call.toNoise(guided) });
+      full.push({ index: call.index, noise: call.toNoise(guided), clean: call.toClean(guided) });
       return guided;
     }
     if (plan.kind !== 'forecast')
       throw invalidArgument('policy', `lays out a call that is neither of those: ${plan.kind}`);
     const [last, before] = [full.at(-1), full.at(-2)];
     if (!last) throw invalidArgument('policy', 'forecasts before the first full call');
-    const { damping = 1 } = plan;
+    const { damping = 1, clean = 0, noise = 0 } = plan;
     const line = damping * lineFactor(levels, call.index, last.index, before?.index);
     const gamma = before ? (plan.gamma ?? line) : 0;
-    return call.fromNoise(mix([1 + gamma, last.noise], [-gamma, before?.noise ?? last.noise]));
+    const added = clean === 0 ? [] : [[clean, last.clean] as const];
+    return call.fromNoise(
+      mix([1 + gamma + noise, last.noise], [-gamma, before?.noise ?? last.noise], ...added),
+    );
   };
 }
 
