@@ -279,24 +279,22 @@ function toBudget(text: string): TuneBudget {
   return { speedup: toNumber(speedup) };
 }
 
+const SETTINGS = ['steps', 'plan', 'gamma', 'clean', 'noise', 'damping', 'branch', 'featureDamping'] as const;
+
+/** The settings that there are, as text by what theirs is. */
+function textOf(cache: Partial<TuneResult['cache']>, valueText: (value: unknown) => string, sign: string) {
+  const given = SETTINGS.filter((key) => cache[key] !== undefined);
+  return given.map((key) => `${key}${sign}${valueText(cache[key])}`);
+}
+
 /** As the command line takes it. */
 function cacheText(cache: Partial<TuneResult['cache']>): string {
-  const { steps, plan, gamma, clean, noise, damping, branch, featureDamping } = cache;
-  const join = (values: readonly number[] | undefined) => values?.join('+');
-  const factors = { gamma: join(gamma), clean: join(clean), noise: join(noise) };
-  const lists = { steps: join(steps), plan, ...factors };
-  const settings = { ...lists, damping, branch, featureDamping };
-  const given = Object.entries(settings).filter(([, value]) => value !== undefined);
-  return `--cache ${given.map(([key, value]) => `${key}=${value}`).join(',')}`;
+  const valueText = (value: unknown) => (Array.isArray(value) ? value.join('+') : String(value));
+  return `--cache ${textOf(cache, valueText, '=').join(',')}`;
 }
 
 /** As code has it. */
 function optionText(cache: TuneResult['cache']): string {
-  const { steps, plan, gamma, clean, noise, damping, branch, featureDamping } = cache;
-  const list = (values: readonly number[] | undefined) => values && `[${values.join(', ')}]`;
-  const factors = { gamma: list(gamma), clean: list(clean), noise: list(noise) };
-  const lists = { steps: list(steps), plan: plan && `'${plan}'`, ...factors };
-  const settings = { ...lists, damping, branch, featureDamping };
-  const given = Object.entries(settings).filter(([, value]) => value !== undefined);
-  return `cache: { ${given.map(([key, value]) => `${key}: ${value}`).join(', ')} }`;
+  const valueText = (value: unknown) => JSON.stringify(value).replaceAll('"', "'").replaceAll(',', ', ');
+  return `cache: { ${textOf(cache, valueText, ': ').join(', ')} }`;
 }

@@ -12,7 +12,7 @@ export {
 } from './branches.js';
 export { featureLineFactor } from './feature-forecast.js';
 export { lineFactor, withForecasts } from './forecast.js';
-export { GATE_KEYS, type GateSettings } from './gate.js';
+export type { GateSettings } from './gate.js';
 export {
   lateList,
   type NonuniformList,

@@ -1,8 +1,8 @@
+import { GATE_KEYS } from '../deepcache/gate.js';
 import {
   CACHE_PRESETS,
   type CachePreset,
   type CacheSettings,
-  GATE_KEYS,
   type ListedCache,
   type PlannedCache,
   resolveCache,

@@ -14,8 +14,9 @@ export interface Schedule {
   between: Between;
   /** Of predicted calls, one factor for each; by default they hold the last full call's noise. */
   gamma?: readonly number[];
-  /** Of predicted calls, how much they add of what the last full call took for the clean latents, and of its noise. Default 0. */
+  /** Of predicted calls, how much they add of what the last full call took for the clean latents. Default 0. */
   clean?: readonly number[];
+  /** The same of the noise that it found. Default 0. */
   noise?: readonly number[];
   /** The rule that the factors come from. */
   rule?: ForecastRule;
