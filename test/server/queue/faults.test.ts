@@ -9,7 +9,7 @@ import { RedisServer } from './redis-server.js';
 // What goes wrong while jobs run: no accepted job is lost, and none is delivered twice.
 
 /** Seconds, of steps that are told one by one: what goes wrong after some of them comes long before the last. */
-const STEPS = 300;
+const STEPS = 200;
 const RUN = {
   prompt: 'a red barn',
   steps: STEPS,

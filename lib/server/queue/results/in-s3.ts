@@ -177,5 +177,6 @@ function wordsOf(error: unknown): string {
   const message = messageOf(error);
   const kind = name === undefined || name === 'Error' ? code : name;
   if (kind === undefined || message.includes(kind)) return message;
-  return message === '' ? kind : `${kind}: ${message}`;
+  // What the package says where the server said no more than the name.
+  return message === '' || message === 'UnknownError' ? kind : `${kind}: ${message}`;
 }
