@@ -196,11 +196,11 @@ describeQueue('jobs whose pictures are in a bucket', () => {
 
   test('are fetched at every server, and forgotten with them', async () => {
     const results = placeOf('jobs');
+    await worker(redis.url, { results });
     const one = await front(redis.url, {}, { results });
     const two = await front(redis.url, {}, { results });
-    await worker(redis.url, { results });
-    await until(async () => (await fetch(`${two.base}/readyz`)).status === 200);
-    const { body } = await answer(post(`${one.base}/api/jobs`, RUN));
+    const { status, body } = await answer(post(`${one.base}/api/jobs`, RUN));
+    expect(status).toBe(201);
     const job = async () => (await answer(fetch(`${two.base}/api/jobs/${body.id}`))).body;
     await until(async () => (await job()).state === 'done');
     expect(await admin.keys('jobs/')).toHaveLength(2);
@@ -228,7 +228,8 @@ describeQueue('jobs whose pictures are in a bucket', () => {
       await worker(redis.url, { results, log: (line) => void told.push(line) });
       await until(async () => (await fetch(`${base}/readyz`)).status === 200);
       await other.close();
-      const { body } = await answer(post(`${base}/api/jobs`, RUN));
+      const { status, body } = await answer(post(`${base}/api/jobs`, RUN));
+      expect(status).toBe(201);
       const job = async () => (await answer(fetch(`${base}/api/jobs/${body.id}`))).body;
       await until(() =>
         told.some((line) => line.includes(`job ${body.id}`) && line.includes('ECONNREFUSED')),

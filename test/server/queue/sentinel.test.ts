@@ -38,7 +38,8 @@ describeQueue('Sentinels', () => {
       const { base } = await front(url, { limits: { steps: 900 } }, { log: (line) => void log.push(line) });
       await worker(url, { lockSeconds: 2, maxAttempts: 100 });
       await until(async () => (await fetch(`${base}/readyz`)).status === 200);
-      const { body } = await answer(post(`${base}/api/jobs`, RUN));
+      const { status, body } = await answer(post(`${base}/api/jobs`, RUN));
+      expect(status).toBe(201);
       const job = async () => (await answer(fetch(`${base}/api/jobs/${body.id}`))).body;
       await until(async () => ((await job())?.progress?.call ?? 0) >= 3);
       // What a replica has not got yet is lost with the master.

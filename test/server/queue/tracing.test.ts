@@ -38,7 +38,8 @@ describeQueue('a trace', () => {
     await worker(redis.url);
     await until(async () => (await fetch(`${base}/readyz`)).status === 200);
     const state = { ...headers, tracestate: 'vendor=1' };
-    const { body } = await answer(post(`${base}/api/jobs`, RUN, state));
+    const { status, body } = await answer(post(`${base}/api/jobs`, RUN, state));
+    expect(status).toBe(201);
     await until(() => recorded.named('job').length === 1);
     const [job] = recorded.named('job') as [Told];
     expect([job.spanContext().traceId, job.parentSpanContext?.spanId]).toEqual([TRACE, PARENT]);
