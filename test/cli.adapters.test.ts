@@ -106,7 +106,7 @@ describe('commands that measure', () => {
     ['compare', [...compare, '-o', path('never.png')]],
     ['quality', quality],
     ['tune', tune],
-  ])('%s refuses wrong ones before it loads a model', async (_, command) => {
+  ])('%s refuses wrong ones before it loads a model', async (name, command) => {
     const refused = async (message: string, ...args: string[]) => {
       const { code, err } = await runCli([...command, ...args]);
       expect(code).not.toBe(0);
@@ -120,6 +120,10 @@ describe('commands that measure', () => {
     await refused('did you mean "style"?', '-p', 'a <lora:stile:1>', ...inFolder);
     await refused('"twice" is several', '-p', 'a <lora:twice:1>', ...inFolder);
     await refused('--prompt names the adapter "style": give it by --lora', '-p', 'a <lora:style:1>');
+    if (['generate', 'compare'].includes(name)) {
+      const negative = ['--negative-prompt', '<lora:style:1>'];
+      await refused('--negative-prompt names an adapter', ...prompt, ...negative);
+    }
     await refused('which does not end', '-p', 'a <lora:style:1', ...inFolder);
     await refused('must be a folder', '-p', 'a <lora:style:1>', '--lora-dir', path('style.safetensors'));
     await refused('twice: give it once', ...prompt, ...lora, ...lora);

@@ -69,6 +69,8 @@ type Texts = string | readonly string[];
 interface Tagged {
   readonly prompt?: Texts;
   readonly prompt2?: Texts;
+  readonly negativePrompt?: Texts;
+  readonly negativePrompt2?: Texts;
 }
 
 /**
@@ -93,6 +95,11 @@ export function takeTags<T extends Tagged>(options: T): { options: T; uses: read
       );
     }
     found[name] = typeof given === 'string' ? (texts[0]?.text ?? '') : texts.map(({ text }) => text);
+  }
+  for (const name of ['negativePrompt', 'negativePrompt2'] as const) {
+    const tagged = [options[name] ?? []].flat().some((text) => typeof text === 'string' && hasTags(text));
+    if (tagged)
+      throw invalidArgument(name, 'names an adapter: only prompts do, which count for the whole run');
   }
   return { options: { ...options, ...found }, uses: uses ?? [] };
 }

@@ -23,6 +23,7 @@ interface ExtraFlags extends IpAdapterFlags {
   loraDir?: string;
   embedding?: string[];
   prompt2?: string;
+  negativePrompt?: string | readonly string[];
   modelsDir?: string;
 }
 
@@ -34,7 +35,11 @@ export async function givenExtras(
 ): Promise<Extras> {
   const { loras, tagged } = await wantedLoras(
     flags,
-    { prompt: prompts, ...(flags.prompt2 !== undefined && { prompt2: [flags.prompt2] }) },
+    {
+      prompt: prompts,
+      ...(flags.prompt2 !== undefined && { prompt2: [flags.prompt2] }),
+      ...(flags.negativePrompt !== undefined && { negativePrompt: flags.negativePrompt }),
+    },
     signal,
   );
   const embeddings = await givenEmbeddings(flags, signal);

@@ -28,6 +28,7 @@ interface LoraFlags {
 export interface LoraPrompts {
   readonly prompt?: readonly string[];
   readonly prompt2?: readonly string[];
+  readonly negativePrompt?: string | readonly string[];
 }
 
 /** `file` or `file:scale`; a file of the whole name comes first. */

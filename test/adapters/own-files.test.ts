@@ -80,6 +80,14 @@ describe('prompts', () => {
   });
 });
 
+test('negative prompts name none, and say so', async () => {
+  await pipe.loadLora(folder.write('style.safetensors', adapter(1)), { scale: 0 });
+  const options = { prompt: 'a', negativePrompt: ['b <lora:style:1>'], loraSyntax: true, steps: 1 };
+  const error = await rejection(pipe.generate(options));
+  expect(error.code).toBe('ERR_DEEPCACHE_INVALID_ARGUMENT');
+  expect(error.message).toMatch(/^negativePrompt names an adapter/);
+});
+
 describe('names', () => {
   test.each([
     ["Anime, Style (v2) 'best' 漢字.safetensors", "Anime, Style (v2) 'best' 漢字"],
