@@ -55,7 +55,8 @@ describe.each(TIMESTEP_SPACINGS)('%s', (spacing) => {
         );
         continue;
       }
-      const { timesteps, rows } = scheduler.compile({ steps });
+      // RePaint's jumps make calls besides.
+      const { timesteps, rows } = scheduler.compile({ steps, jumpNSample: 1 });
       const single = /PNDM/.test(name) && steps > 1 ? steps + 1 : steps;
       const calls = scheduler.order === 2 ? 2 * steps - 1 : single;
       expect(rows).toHaveLength(calls);

@@ -1,4 +1,4 @@
-import type { Program, StepRow, StepTable } from '../schedulers/table.js';
+import { isCall, type Program, type StepRow, type StepTable } from '../schedulers/table.js';
 
 /** How much a ControlNet counts, and between which shares of a run's calls. */
 export interface ControlWindow {
@@ -8,7 +8,7 @@ export interface ControlWindow {
 }
 
 /**
- * A step table whose programs say which ControlNets run with them, and each one's scale at each row.
+ * A step table whose programs say which ControlNets run with them, and each one's scale at each call.
  *
  * Call i of n counts within a window when i / n >= start and (i + 1) / n <= end, as in diffusers. Held outputs keep the
  * scale of the full call that made them; where a run itself decides which calls are full they take that of their row,
@@ -19,7 +19,7 @@ export function withControl(
   windows: readonly ControlWindow[],
   cache: 'hold' | 'live',
 ): { table: StepTable; scales: number[][] } {
-  const count = table.rows.length;
+  const count = table.rows.filter(isCall).length;
   const decides = table.rows.some(({ skip }) => skip !== undefined);
   const programs: Program[] = [];
   const place = (index: number, networks: readonly number[]): number => {
@@ -30,7 +30,10 @@ export function withControl(
   };
   let held = windows.map(() => 0);
   const scales = windows.map((): number[] => []);
-  const rows = table.rows.map((row, i): StepRow => {
+  let i = -1;
+  const rows = table.rows.map((row): StepRow => {
+    if (!isCall(row)) return row;
+    i++;
     const own = windows.map(({ scale, start, end }) =>
       i / count >= start && (i + 1) / count <= end ? scale : 0,
     );

@@ -1,5 +1,5 @@
 import { invalidArgument } from '../errors.js';
-import type { CompiledRow } from '../schedulers/compiled.js';
+import { allRows, type CompiledRow } from '../schedulers/compiled.js';
 import { at } from '../schedulers/guide.js';
 import type { Guidance, Halves, PerSample, Program, StepRow, StepTable } from '../schedulers/table.js';
 import type { FullCall, PlacedCall, RetrieveCall } from './policy.js';
@@ -15,7 +15,7 @@ export type CallGuidance =
   | { readonly halves: 'conditional' | 'unconditional' };
 
 /**
- * Makes the step table of a run: row i computes what a policy laid out for call i. Rows whose program computes several
+ * Makes the step table of a run: row i computes what a policy laid out for call i, and those behind it follow. Rows whose program computes several
  * outputs take the `guidance`, if one is given: one for all rows, or a list. Where a row of the list has none its program
  * computes the conditional output alone.
  */
@@ -37,7 +37,7 @@ export function attachPrograms(
     const given = own.scale === undefined ? undefined : (own as OwnGuidance);
     return { ...row, ...programs.attach(halves ? limited(call, halves) : call, given) };
   });
-  return { programs: programs.list, rows: made };
+  return { programs: programs.list, rows: allRows(made) };
 }
 
 /** What a call does of some outputs alone. */

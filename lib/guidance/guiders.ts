@@ -181,7 +181,10 @@ export function guide(
  *
  * @throws DeepCacheError ERR_DEEPCACHE_UNSUPPORTED for a sampler that leaves none.
  */
-export function freeSlot(rows: readonly Pick<CompiledRow, 'assign'>[], others: readonly Term[]): HistorySlot {
+export function freeSlot(
+  rows: readonly Pick<CompiledRow, 'assign' | 'after'>[],
+  others: readonly Term[],
+): HistorySlot {
   const [free] = freeSlots(rows, others);
   if (free) return free;
   throw new DeepCacheError(

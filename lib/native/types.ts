@@ -439,7 +439,7 @@ export interface NoiseDraws {
 }
 
 export interface NativeStep {
-  /** Index of the row that has just run. */
+  /** Index of the row that has just run; those without a call are told where ticks make them, alone. */
   readonly row: number;
   /** Milliseconds that it took. */
   readonly milliseconds: number;

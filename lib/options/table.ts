@@ -52,9 +52,11 @@ function nameOf([name]: Entry): string {
 }
 
 /** What it is, and what it does not go with. */
-function ruled([, { excludes, needs, required }]: Entry, help: string): string {
+function ruled([, { families, excludes, needs, required = {} }]: Entry, help: string): string {
+  const free = families.filter((family) => required[family] === undefined);
+  const but = free.length > 0 ? `, but for ${familyNames(free).join(', ')}` : '';
   const rules = [
-    ...(required ? ['required'] : []),
+    ...(free.length < families.length ? [`required${but}`] : []),
     ...(excludes ?? []).map((name) => `not with \`${name}\``),
     ...(needs ? [`only with \`${needs.name}\``] : []),
   ];

@@ -30,15 +30,23 @@ type PooledPrompted =
       readonly negativePrompt?: never;
     };
 
+/** A picture and where it is repainted, or neither. */
+type Repainted =
+  | { readonly image: ImageInput; readonly maskImage: ImageInput }
+  | { readonly image?: never; readonly maskImage?: never };
+
 type Has<Options, Name extends PropertyKey, Rule> = Name extends keyof Options ? Rule : unknown;
+
+type Pictured<Options> = Has<Options, 'image', { readonly image: ImageInput }> &
+  Has<Options, 'maskImage', { readonly maskImage: ImageInput }>;
 
 /**
  * Options of a family as its fields, in the combinations that a run takes: others do not compile. What types cannot
  * tell, such as how many seeds there must be, is checked when the run is asked for.
  */
 export type Valid<Options> = Options &
-  Has<Options, 'image', { readonly image: ImageInput }> &
-  Has<Options, 'maskImage', { readonly maskImage: ImageInput }> &
+  // Models of pixels alone make pictures from noise, too.
+  ('batchSize' extends keyof Options ? Repainted : Pictured<Options>) &
   Has<Options, 'depthMap', { readonly depthMap: ImageInput }> &
   Has<Options, 'classLabels', { readonly classLabels: number | readonly number[] }> &
   Has<Options, 'seeds', AtMostOne<'seed', 'seeds'>> &

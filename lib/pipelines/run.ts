@@ -154,7 +154,7 @@ function withPreset<O extends RunOptions>(
   const planned = plannedRun(family.className, scheduler, options);
   let cache = plans?.resolve(options.cache, planned) ?? options.cache;
   if (typeof cache === 'string' && planned) {
-    const callsOf = () => family.plan(scheduler, facts, options, () => {}).table.rows.length;
+    const callsOf = () => family.plan(scheduler, facts, options, () => {}).compiled.timesteps.length;
     cache = untunedPreset(cache, planned, callsOf);
   }
   return { ...options, cache };
@@ -182,7 +182,8 @@ async function usualLoop<O extends RunOptions, P extends PipelineParts>(
       outputs: outputsOf(options),
       height,
       width,
-      table: start.mask ? withBlend(plan, table) : table,
+      // A sampler that repaints has noise of its own for it.
+      table: start.initNoise ? withBlend(plan, table) : table,
       ...(draws && { noise: draws }),
     },
     plan,

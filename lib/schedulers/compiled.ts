@@ -3,8 +3,15 @@ import { show } from '../messages.js';
 import { assign, type Linear } from './linear.js';
 import type { Assignment, PerSample, StepRow } from './table.js';
 
-/** A row as a scheduler makes it; the caller adds the program, the guidance and the blend. */
-export type CompiledRow = Omit<StepRow, 'program' | 'predict' | 'skip' | 'guidance' | 'blend'>;
+/** A row as a scheduler makes it; the caller adds the program and the guidance, and most often the blend. */
+export interface CompiledRow extends Omit<StepRow, 'program' | 'predict' | 'skip' | 'guidance'> {
+  /** Rows behind it that stand for no call. */
+  after?: readonly CompiledRow[];
+}
+
+/** Rows, each with those behind it. */
+export const allRows = (rows: readonly CompiledRow[]): Omit<CompiledRow, 'after'>[] =>
+  rows.flatMap(({ after = [], ...row }) => [row, ...after]);
 
 /** What a run is compiled with. Names are diffusers', in camelCase. */
 export interface CompileOptions {
@@ -36,6 +43,10 @@ export interface CompileOptions {
   strength?: number;
   /** With use_dynamic_shifting: how far a flow's noise levels are shifted, by the size of the picture. */
   mu?: number;
+  /** RePaint: how many steps its jumps go back, 10 by default. */
+  jumpLength?: number;
+  /** RePaint: how often what lies between two jumps is denoised, 10 by default; 1: no jumps. */
+  jumpNSample?: number;
 }
 
 /** How diffusers' add_noise mixes at one timestep: sqrtAlpha * x0 + sigma * noise. */
@@ -66,7 +77,7 @@ export interface CompiledSchedule {
   steps: number[];
   /** The timestep of each U-Net call. */
   timesteps: number[];
-  /** diffusers' scheduler.timesteps: also holds the calls that strengthStart leaves out. */
+  /** diffusers' scheduler.timesteps: also holds the calls that strengthStart leaves out, and turns without a call. */
   schedulerTimesteps: number[];
   /** diffusers' scheduler.sigmas, for the schedulers that have them. */
   sigmas?: number[];
@@ -120,31 +131,40 @@ export class RowBuilder {
     return this.draw();
   }
 
-  add(row: {
-    timestep: number;
-    inputScale?: number;
-    x0: CompiledRow['x0'];
-    assign: readonly (readonly [to: Assignment['to'], linear: Linear])[];
-    noise?: number | undefined;
-  }): void {
-    const assignments = row.assign.map(([to, linear]) => assign(to, linear));
-    const noisy = assignments.some(({ terms }) => terms.some((term) => term.slot === 'noise'));
-    const compiled: CompiledRow = {
-      timestep: row.timestep,
-      inputScale: row.inputScale ?? 1,
-      x0: row.x0,
-      assign: assignments,
-    };
-    if (noisy && row.noise !== undefined) compiled.noise = row.noise;
-    this.rows.push(compiled);
+  add(row: BuiltRow): void {
+    this.rows.push(compiledRow(row));
   }
+
+  /** Adds a row that stands for no call, behind the last one that does. */
+  addBehind(row: BuiltRow): void {
+    const last = this.rows.at(-1) as CompiledRow & { after?: CompiledRow[] };
+    last.after ??= [];
+    last.after.push(compiledRow(row));
+  }
+}
+
+interface BuiltRow {
+  timestep: number;
+  inputScale?: number;
+  x0: CompiledRow['x0'];
+  assign: readonly (readonly [to: Assignment['to'], linear: Linear])[];
+  noise?: number | undefined;
+  blend?: CompiledRow['blend'];
+}
+
+function compiledRow({ timestep, inputScale = 1, x0, assign: sums, noise, blend }: BuiltRow): CompiledRow {
+  const assignments = sums.map(([to, linear]) => assign(to, linear));
+  const reads = assignments.some(({ terms }) => terms.some((term) => term.slot === 'noise'));
+  const noisy = noise !== undefined && (reads || blend?.redrawn);
+  return { timestep, inputScale, x0, assign: assignments, ...(noisy && { noise }), ...(blend && { blend }) };
 }
 
 /** Refuses a schedule whose arithmetic breaks down, instead of making a black picture of it. */
 export function requireFinite(className: string, rows: readonly CompiledRow[]): void {
   for (const [call, row] of rows.entries()) {
     const values: PerSample[] = [row.timestep, row.inputScale, row.x0.x, row.x0.m];
-    for (const { terms } of row.assign) values.push(...terms.map((term) => term.coefficient));
+    for (const { assign } of allRows([row]))
+      for (const { terms } of assign) values.push(...terms.map((term) => term.coefficient));
     if (values.flat().every(Number.isFinite)) continue;
     throw new DeepCacheError(
       'ERR_DEEPCACHE_INVALID_ARGUMENT',

@@ -103,11 +103,12 @@ export function checkZeroSnr(overrides: SchedulerConfig, predictionType: string)
 
 /** What to say about a field that a class, or without one any class, does not have. */
 export function notAField(target: Fields | undefined, field: string): string {
-  const others = classesWith(field);
   const what = `"${field}" is not a field of ${target?.className ?? 'any sampler'}`;
+  if (field === 'eta') return `${what}; eta is an option of its own`;
+  const others = classesWith(field);
   if (target && others.length > 0) return `${what}; those with it are ${others.join(', ')}`;
   const known = target ? Object.keys(target.defaults) : knownFields();
-  return `${what}; ${field === 'eta' ? 'eta is an option of its own' : unknownName(field, known)}`;
+  return `${what}; ${unknownName(field, known)}`;
 }
 
 function isHarmless(field: string, config: SchedulerConfig): boolean {

@@ -1,4 +1,5 @@
-import { type HistorySlot, type StepRow, TABLE_LIMITS, type Term } from './table.js';
+import type { CompiledRow } from './compiled.js';
+import { type HistorySlot, TABLE_LIMITS, type Term } from './table.js';
 
 /**
  * History slots that a sampler leaves to others: no assignment of its rows names them, in the order of their numbers.
@@ -6,12 +7,12 @@ import { type HistorySlot, type StepRow, TABLE_LIMITS, type Term } from './table
  * @param others sums besides that may read slots.
  */
 export function freeSlots(
-  rows: readonly Pick<StepRow, 'assign'>[],
+  rows: readonly Pick<CompiledRow, 'assign' | 'after'>[],
   others: readonly Term[] = [],
 ): HistorySlot[] {
   const used = new Set<string>(others.map(({ slot }) => slot));
-  for (const { assign } of rows)
-    for (const { to, terms } of assign)
+  for (const { assign, after = [] } of rows)
+    for (const { to, terms } of [assign, ...after.map((row) => row.assign)].flat())
       for (const name of [to, ...terms.map(({ slot }) => slot)]) used.add(name);
   return TABLE_LIMITS.slots.filter((name): name is HistorySlot => /^s\d$/.test(name) && !used.has(name));
 }

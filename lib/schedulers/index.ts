@@ -22,6 +22,7 @@ import { LCMScheduler } from './lcm.js';
 import { LMSDiscreteScheduler } from './lms-discrete.js';
 import { PNDMScheduler } from './pndm.js';
 import { registerScheduler } from './registry.js';
+import { RePaintScheduler } from './repaint.js';
 import { SASolverScheduler } from './sasolver.js';
 import { TCDScheduler } from './tcd.js';
 import { UniPCMultistepScheduler } from './unipc-multistep.js';
@@ -50,6 +51,7 @@ for (const scheduler of [
   LMSDiscreteScheduler,
   OriginalDDIMScheduler,
   PNDMScheduler,
+  RePaintScheduler,
   SASolverScheduler,
   TCDScheduler,
   UniPCMultistepScheduler,
@@ -91,6 +93,7 @@ export {
   LMSDiscreteScheduler,
   OriginalDDIMScheduler,
   PNDMScheduler,
+  RePaintScheduler,
   SASolverScheduler,
   TCDScheduler,
   UniPCMultistepScheduler,

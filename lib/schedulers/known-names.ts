@@ -23,6 +23,7 @@ const CLASSES = [
   'LCM',
   'LMSDiscrete',
   'PNDM',
+  'RePaint',
   'SASolver',
   'TCD',
   'UniPCMultistep',

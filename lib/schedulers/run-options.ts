@@ -15,6 +15,8 @@ export type SamplerOptions = Pick<
   | 'originalInferenceSteps'
   | 'strength'
   | 'mu'
+  | 'jumpLength'
+  | 'jumpNSample'
 >;
 
 export type SamplerOptionName = keyof SamplerOptions;
@@ -42,6 +44,8 @@ const CHECKS: { readonly [Name in SamplerOptionName]-?: (name: string, value: un
       throw invalidArgument(name, 'must be a finite number');
     }
   },
+  jumpLength: whole(100_000),
+  jumpNSample: whole(100_000),
 };
 
 export const SAMPLER_OPTIONS = Object.keys(CHECKS) as readonly SamplerOptionName[];

@@ -31,7 +31,7 @@ export interface RowState<A> {
   m: A;
   /** What the model was called with. */
   input: A;
-  /** The program that ran; none when m was predicted. */
+  /** The program that ran; none when m was predicted, or the row calls nothing. */
   program?: number;
   /** Of a row that had to choose, what it went by: see Skip. */
   change?: number;
@@ -128,7 +128,7 @@ function* interpret<A extends FloatArray>(
     const m = slot('m');
     const choice = chooser.choose(index, input);
     if (choice.program === undefined) {
-      m.set(sum(row.predict ?? []));
+      if (row.predict) m.set(sum(row.predict));
     } else {
       const program = table.programs[choice.program] as Program;
       const halves = returnedHalves(row, program, options.outputs);
@@ -144,7 +144,8 @@ function* interpret<A extends FloatArray>(
     estimateX0(slot('x0'), x, m, row.x0, per);
     if (row.noise !== undefined) loadNoise(slot('noise'), row.noise, options.noise, per);
     for (const { to, terms } of row.assign) slots.set(to, sum(terms));
-    if (row.blend) blend(slot('x'), row.blend, options, per);
+    if (row.blend)
+      blend(slot('x'), row.blend, row.blend.redrawn ? slot('noise') : options.noise0, options, per);
     options.onRow?.({ row: index, x: slot('x'), x0: slot('x0'), m, input, ...choice });
   }
   return slot('x');
@@ -192,8 +193,8 @@ class Chooser {
 
   choose(index: number, input: FloatArray): Pick<RowState<FloatArray>, 'program' | 'change'> {
     const { program, predict, skip } = this.#table.rows[index] as StepRow;
-    if (program === undefined && predict) {
-      this.#skipped = 0;
+    if (program === undefined) {
+      if (predict) this.#skipped = 0;
       return {};
     }
     this.#require(index, program);
@@ -211,8 +212,8 @@ class Chooser {
     return { program, ...(change !== undefined && { change }) };
   }
 
-  #require(index: number, program: number | undefined): asserts program is number {
-    if (program !== undefined && this.#table.programs[program]) return;
+  #require(index: number, program: number): void {
+    if (this.#table.programs[program]) return;
     throw invalidArgument('table', `row ${index} names program ${program}, which does not exist`);
   }
 }
@@ -264,12 +265,13 @@ function loadNoise(
 function blend(
   x: FloatArray,
   { init, noise }: NonNullable<StepRow['blend']>,
-  options: Pick<RunTableOptions<FloatArray>, 'mask' | 'initLatents' | 'noise0'>,
+  drawn: ArrayLike<number> | undefined,
+  options: Pick<RunTableOptions<FloatArray>, 'mask' | 'initLatents'>,
   per: number,
 ): void {
   const mask = requireLength('mask', options.mask, x.length);
   const latents = requireLength('initLatents', options.initLatents, x.length);
-  const noise0 = requireLength('noise0', options.noise0, x.length);
+  const noise0 = requireLength('noise0', drawn, x.length);
   for (let i = 0; i < x.length; i++) {
     const sample = Math.floor(i / per);
     const known = at(init, sample) * (latents[i] as number) + at(noise, sample) * (noise0[i] as number);

@@ -7,6 +7,8 @@ import type { Release } from './versions.js';
 export interface Schedule {
   timesteps: number[];
   sigmas?: number[];
+  /** Places of the timesteps at which the U-Net is called; all by default. */
+  called?: number[];
 }
 
 /** A part of a run: `start` is the index of the first call in the schedule's lists. */

@@ -2,6 +2,7 @@ import { DeepCacheError, invalidArgument } from '../errors.js';
 import { shorten } from '../messages.js';
 import { alphasCumprod, type BetaSchedule } from './betas.js';
 import {
+  allRows,
   type CompiledSchedule,
   type CompileOptions,
   type NoiseLevel,
@@ -47,6 +48,8 @@ export abstract class Scheduler {
   readonly order: number = 1;
   /** Whether runs take `eta`. */
   readonly takesEta: boolean = false;
+  /** Whether its rows put the kept part of a picture back: its runs have a picture and a mask. */
+  readonly repaints: boolean = false;
   /** What the model predicts: noise, the clean sample, or velocity. */
   readonly predictionType: PredictionType;
   /** Steps that the model was trained on: timesteps are below. */
@@ -180,13 +183,13 @@ export abstract class Scheduler {
     const steps = options.steps ?? options.timesteps?.length ?? options.sigmas?.length ?? timesteps.length;
     this.emit({ ...schedule, steps, start, options, builder });
     requireFinite(this.className, builder.rows);
-    const used = new Set(builder.rows.map((row) => row.noise));
-    const calls = timesteps.slice(start).map((_, i) => start + i);
+    const used = new Set(allRows(builder.rows).map((row) => row.noise));
+    const calls = schedule.called ?? timesteps.slice(start).map((_, i) => start + i);
     const addNoiseLevels = calls.map((call) => this.noiseLevel(schedule, call));
     return {
       rows: builder.rows,
       steps: builder.rows.map((_, call) => this.stepOf(call)),
-      timesteps: timesteps.slice(start),
+      timesteps: calls.map((call) => timesteps[call] as number),
       schedulerTimesteps: timesteps,
       ...(sigmas && { sigmas }),
       initNoiseSigma: this.initNoiseSigma(schedule),

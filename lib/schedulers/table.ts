@@ -32,7 +32,8 @@ export interface Assignment {
 }
 
 /**
- * One U-Net call, or a guess of what it would give, and the arithmetic after it. A row is executed in this order:
+ * One U-Net call, or a guess of what it would give, and the arithmetic after it; or that alone. A row is executed in this
+ * order:
  *
  * 1. The U-Net of `program` runs on `inputScale * x` at `timestep`; a retrieve step with the feature that the last full
  *    call left plus `featureGamma` times what that is more than the feature of the full call before.
@@ -40,12 +41,13 @@ export interface Assignment {
  *    latents, as the first output has them, are blurred where pixels got much attention (see {@link Program}).
  * 2. `m` becomes the guided output (see {@link Guidance}). Without guidance it becomes the output for the positive
  *    prompt, or the only one that the program computes. A row with `predict` runs no U-Net: `m` becomes the sum of
- *    its terms, which read what the rows before left, `m` included. See {@link Skip} for rows that may do either.
+ *    its terms, which read what the rows before left, `m` included. See {@link Skip} for rows that may do either. A row
+ *    with neither a program nor `predict` stands for no call, and `m` stays as it is.
  * 3. `x0` becomes `x0.x * x + x0.m * m`, then is clamped to +-`clamp`, or dynamically thresholded per sample:
  *    s = the `ratio` quantile of |x0| (linear interpolation), s = min(max(s, 1), max), x0 = clamp(x0, -s, s) / s.
  * 4. `assign` runs in order; each assignment reads what the earlier ones left.
- * 5. `blend`, for inpainting with four channels: x = M * x + (1 - M) * (init * initLatents + noise * noise0),
- *    M = 1 where the picture is repainted.
+ * 5. `blend`, for inpainting without channels for it: x = M * x + (1 - M) * (init * initLatents + noise * noise0),
+ *    M = 1 where the picture is repainted. With `redrawn` the row's draw is in the place of noise0.
  *
  * `x` is the latent; at the start of a run it is already multiplied by the schedule's initNoiseSigma.
  * The slots s0 to s9 are zero at the start of a run and keep their values from row to row.
@@ -74,7 +76,12 @@ export interface StepRow {
   /** Index of the noise draw that the slot `noise` means in this row. */
   noise?: PerSample;
   /** Puts the kept part of a picture back: x = mask * x + (1 - mask) * (init * initLatents + noise * noise0). */
-  blend?: { init: PerSample; noise: PerSample };
+  blend?: { init: PerSample; noise: PerSample; redrawn?: boolean };
+}
+
+/** Whether a row stands for a call of the U-Net, which may be predicted: what a run has for each call leaves others out. */
+export function isCall({ program, predict }: Pick<StepRow, 'program' | 'predict'>): boolean {
+  return program !== undefined || predict !== undefined;
 }
 
 /**

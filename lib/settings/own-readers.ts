@@ -106,6 +106,6 @@ export function tidied(
     // The refiner's beginning.
     ...(denoisingEnd !== undefined && options.refinerStart === undefined && { denoisingEnd }),
     // No word of it is a word against it, which the command line takes for granted.
-    ...('Mask' in fields && { keepOriginal: options.keepOriginal === true }),
+    ...(isPrompted && 'Mask' in fields && { keepOriginal: options.keepOriginal === true }),
   };
 }

@@ -49,6 +49,7 @@ class TableParser {
       const Napi::HandleScope scope(row.value().Env());
       table_.rows.push_back(parse_row(row));
     }
+    table_.count_calls();
     return std::move(table_);
   }
 
@@ -89,8 +90,9 @@ class TableParser {
       throw Error(ErrorCode::kInvalidArgument,
                   in.name() + " has both a program and a prediction; give one of them");
     if (predict.given()) table_.predict(row, parse_sum(predict));
+    if (predict.given() && !row.calls()) predict.fail("a list of terms", "an empty one");
     if (skip.given()) parse_skip(skip, row);
-    if (!predict.given() || skip.given()) row.program = parse_index(program);
+    row.program = program.given() || skip.given() ? parse_index(program) : kNoProgram;
     row.timestep = coefficient(in["timestep"]);
     row.input_scale = coefficient(in["inputScale"]);
     if (const Argument gamma = in["featureGamma"]; gamma.given()) {
@@ -122,6 +124,8 @@ class TableParser {
       row.blended = true;
       row.blend_init = coefficient(blend["init"]);
       row.blend_noise = coefficient(blend["noise"]);
+      if (const Argument redrawn = blend["redrawn"]; redrawn.given())
+        row.blends_noise = redrawn.boolean();
     }
     return row;
   }

@@ -17,8 +17,12 @@ namespace {
 // NativeStep of lib/native/types.ts.
 void report_step(JobContext& context, const DenoiseInputs& inputs, const UnetProgress& progress) {
   const int row = progress.row;
+  // Rows without a call may be many between two that have one, whose reports they must not crowd
+  // out; a conductor hears of all, each of which is a tick.
+  const bool calls = row < 0 || inputs.request.table.rows[size_t(row)].calls();
+  if (!calls && inputs.name == UnetBatch::kNoName) return;
   const auto read = [&](int every, const ReadLatents& latents) {
-    return is_due(every, row) ? context.hand_over(latents()) : Finish();
+    return inputs.is_due(every, row) ? context.hand_over(latents()) : Finish();
   };
   const double milliseconds = progress.milliseconds;
   const int program = progress.program;

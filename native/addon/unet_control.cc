@@ -17,7 +17,7 @@ std::vector<float> parse_scales(const Argument& in, size_t rows) {
   std::vector<float> out;
   for (const Argument& scale : in.elements(rows)) out.push_back(float(scale.number()));
   if (out.size() != rows)
-    in.fail("an array of " + std::to_string(rows) + " numbers, one for each row",
+    in.fail("an array of " + std::to_string(rows) + " numbers, one for each call",
             std::to_string(out.size()));
   return out;
 }

@@ -122,8 +122,9 @@ std::shared_ptr<const DenoiseInputs> parse_denoise(const Argument& in, const Une
   out.table = parse_table(in["table"], out.batch);
   const size_t batch = size_t(out.batch), outputs = size_t(out.outputs);
   const size_t channels = size_t(config.out_channels);
-  const auto blended = [](const StepRow& row) { return row.blended; };
-  const bool blends = std::any_of(out.table.rows.begin(), out.table.rows.end(), blended);
+  const bool blends = std::ranges::any_of(out.table.rows, &StepRow::blended);
+  const bool blends_initial = std::ranges::any_of(
+      out.table.rows, [](const StepRow& row) { return row.blended && !row.blends_noise; });
 
   inputs->latents = in["latents"].floats({batch, channels, size.height, size.width});
   out.latents = inputs->latents.data();
@@ -156,14 +157,17 @@ std::shared_ptr<const DenoiseInputs> parse_denoise(const Argument& in, const Une
     out.constant = inputs->constant.data();
   }
   const Argument mask = in["mask"], init = in["init"], init_noise = in["initNoise"];
-  for (const Argument& array : {mask, init, init_noise})
+  for (const Argument& array : {mask, init})
     if (blends && !array.given()) array.fail("given: the table has rows with a blend");
+  if (blends_initial && !init_noise.given())
+    init_noise.fail("given: the table has rows with a blend of it");
   out.mask = parse_optional(mask, {batch, 1, size.height, size.width}, inputs->mask);
   out.init = parse_optional(init, {batch, channels, size.height, size.width}, inputs->init);
   out.init_noise =
       parse_optional(init_noise, {batch, channels, size.height, size.width}, inputs->init_noise);
   const UnetShape shape{.batch = out.batch, .height = out.height, .width = out.width};
-  out.control = parse_control(in, config, shape, out.batch, out.table.rows.size(), inputs->control);
+  out.control =
+      parse_control(in, config, shape, out.batch, size_t(out.table.calls()), inputs->control);
   for (const ProgramKey& key : out.table.programs)
     if (key.networks >> out.control.networks.size())
       throw Error(ErrorCode::kInvalidArgument,
@@ -177,8 +181,8 @@ std::shared_ptr<const DenoiseInputs> parse_denoise(const Argument& in, const Une
     else
       inputs->joins = join.boolean();
   }
-  out.reads = [preview = inputs->preview_every, latents = inputs->latents_every](int row) {
-    return is_due(preview, row) || is_due(latents, row);
+  out.reads = [&own = *inputs](int row) {
+    return own.is_due(own.preview_every, row) || own.is_due(own.latents_every, row);
   };
   return inputs;
 }

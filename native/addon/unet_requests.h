@@ -29,13 +29,18 @@ struct DenoiseInputs {
   int preview_every = 0, latents_every = 0;  // 0: never
   bool joins = false;
   int name = UnetBatch::kNoName;
+
+  // Whether something that is wanted every so many calls is wanted after this row.
+  bool is_due(int every, int row) const {
+    const StepTable& table = request.table;
+    return every > 0 && row >= 0 && table.rows[size_t(row)].calls() &&
+           (table.call(row) + 1) % every == 0;
+  }
 };
 
 // Of runs that a tick names, and how many one may name.
 inline constexpr int kLastName = (1 << 30) - 1;
 inline constexpr size_t kMostNamed = 1024;
-
-inline bool is_due(int every, int row) { return every > 0 && row >= 0 && (row + 1) % every == 0; }
 
 // Check everything that NativeUnet.forward and denoise of lib/native/types.ts are given.
 std::shared_ptr<const ForwardInputs> parse_forward(const Argument& in, const UnetConfig& config);

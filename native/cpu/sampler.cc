@@ -90,7 +90,8 @@ void blend(const Sample& sample) {
   const double noise_factor = sample.number(sample.row.blend_noise);
   float* x = sample.slot(Slot::x);
   const float* init = sample.of(state.init);
-  const float* noise = sample.of(state.init_noise);
+  const float* noise =
+      sample.row.blends_noise ? sample.slot(Slot::noise) : sample.of(state.init_noise);
   const float* mask = values(state.mask) + size_t(sample.index) * state.pixels;
   for (int p = 0; p < state.pixels; p++) {
     const double m = double(mask[p]);
@@ -147,7 +148,7 @@ void apply_row(const SamplerState& state, const StepTable& table, int row_index,
     };
     float* const m = sample.slot(Slot::m);
     if (halves == Halves::none) {
-      add_up(sample, row.predict, m);
+      if (row.calls()) add_up(sample, row.predict, m);
     } else if (row.guided && outputs_of(halves, state.outputs).count > 1) {
       const GuidedOutputs of{output(0), output(1), row.guided_by_third ? output(2) : nullptr,
                              row.rule.has_momentum ? sample.slot(row.rule.average) : nullptr,
@@ -200,7 +201,7 @@ int CpuLoop::program(bool skips) const {
 void CpuLoop::enqueue(bool skips, const CancelFlag* cancel) {
   if (const int runs = program(skips); runs != kNoProgram) {
     input(skips);
-    run_segments(programs_[runs], next_, cancel, nullptr);
+    run_segments(programs_[runs], table_->call(next_), cancel, nullptr);
   }
   apply(skips);
 }

@@ -70,7 +70,8 @@ DeviceLoop::Key DeviceLoop::key_of(const LoopSpec& spec,
   // Full calls keep their input; all others have the same graph in tables that skip and in others.
   features.keeps &= program != kNoProgram && spec.keys[program].kind == ProgramKey::Kind::full;
   if (program == kNoProgram) return {{}, Halves::none, spec.shape, features};
-  for (const DeviceSegment& segment : programs[program]) segment.program->check_step(row);
+  for (const DeviceSegment& segment : programs[program])
+    segment.program->check_step(row - spec.rows[row].uncalled);
   return {programs[program], spec.keys[program].halves, spec.shape, features};
 }
 

@@ -16,7 +16,7 @@ namespace deepcache {
 struct UnetBatch::Group {
   struct Row {
     UnetSlot* slot;
-    int index;      // in its table
+    int call;       // in its table
     Halves halves;  // that its program computes
     int samples() const { return outputs().count * slot->request().batch; }
     // Where its samples begin in its session's buffers.
@@ -48,8 +48,8 @@ struct Parts {
 // Between the buffers of a row's own session and its place in the pass.
 class Exchange {
  public:
-  Exchange(UnetSession& pass, int at, UnetSession& own, int row, int first, int count)
-      : pass_(pass), at_(at), own_(own), row_(row), first_(first), count_(count) {}
+  Exchange(UnetSession& pass, int at, UnetSession& own, int call, int first, int count)
+      : pass_(pass), at_(at), own_(own), call_(call), first_(first), count_(count) {}
 
   void gather(const ProgramKey& key) const {
     bring(PortKind::sample);
@@ -86,21 +86,21 @@ class Exchange {
   void bring(Port port) const { of_pass(port).copy(at_, of_own(port), first_, count_); }
   void take(Port port) const { of_own(port).copy(first_, of_pass(port), at_, count_); }
 
-  // Of one row of the table: a part for each sample, or one for all.
+  // Of one call of the table: a part for each sample, or one for all.
   void bring_step(Port port, int parts) const {
     const size_t slice = own_.slice_bytes(port), each = slice / size_t(parts);
     Buffer& to = *pass_.buffers().at(port);
     const Buffer& from = *own_.buffers().at(port);
     for (int i = 0; i < count_; ++i) {
       const int part = parts > 1 ? first_ + i : 0;
-      to.copy(from, each, size_t(at_ + i) * each, size_t(row_) * slice + size_t(part) * each);
+      to.copy(from, each, size_t(at_ + i) * each, size_t(call_) * slice + size_t(part) * each);
     }
   }
 
   UnetSession& pass_;
   const int at_;
   UnetSession& own_;
-  const int row_, first_, count_;
+  const int call_, first_, count_;
 };
 
 // Rows may share a pass when these are the same.
@@ -127,11 +127,12 @@ std::vector<UnetBatch::Group> UnetBatch::groups_of(const std::vector<UnetSlot*>&
       check_cancelled(slot->cancel_flag());
       const StepReport& report = slot->rows().choose();
       if (report.program == kNoProgram) {
-        groups.push_back({{}, {{slot, report.row, Halves::none}}});
+        groups.push_back({{}, {{slot, 0, Halves::none}}});
         continue;
       }
       ProgramKey key = slot->table().programs[size_t(report.program)];
-      const Group::Row row{slot, report.row, std::exchange(key.halves, Halves::all)};
+      const Group::Row row{slot, slot->table().call(report.row),
+                           std::exchange(key.halves, Halves::all)};
       // Frames of a video U-Net share what no sample has to itself; networks beside it see the
       // samples of their own run.
       if (unet_.config().takes_videos() || slot->request().control.given()) {
@@ -193,7 +194,7 @@ void UnetBatch::run_together(const Group& group) {
   std::vector<Exchange> exchanges;
   int at = 0;
   for (const Group::Row& row : group.rows) {
-    exchanges.emplace_back(*pass, at, row.slot->session(), row.index, row.first(), row.samples());
+    exchanges.emplace_back(*pass, at, row.slot->session(), row.call, row.first(), row.samples());
     at += row.samples();
   }
   for (const Group::Row& row : group.rows) row.slot->rows().input();

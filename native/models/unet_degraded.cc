@@ -61,7 +61,7 @@ Plan plan_degraded(const UnetConfig& config, const UnetShape& shape) {
 std::vector<float> degrading_factors(const StepTable& table, int batch) {
   std::vector<float> out;
   for (const StepRow& row : table.rows)
-    for (int sample = 0; sample < batch; ++sample) {
+    for (int sample = 0; row.calls() && sample < batch; ++sample) {
       const double scale = double(table.value(row.input_scale, sample));
       const bool degrades = row.has_signal && scale != 0;
       const auto of = [&](Coefficient c) { return double(table.value(c, sample)); };

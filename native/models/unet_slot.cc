@@ -143,13 +143,13 @@ void UnetSlot::prepare_session(const std::vector<int>& features) {
   bool per_sample = samples_differ(unet_.config(), conditions, model_batch / request_.frames);
   for (const StepRow& row : table_.rows) per_sample |= row.timestep.stride != 0;
   const int time_rows = per_sample ? model_batch : 1;
-  std::vector<float> timesteps;
-  for (const StepRow& row : table_.rows)
+  std::vector<float> timesteps, gammas;
+  for (const StepRow& row : table_.rows) {
+    if (!row.calls()) continue;
     for (int i = 0; i < time_rows; ++i) timesteps.push_back(table_.value(row.timestep, i % batch));
-  std::vector<float> gammas;
-  for (const StepRow& row : table_.rows)
     for (int i = 0; i < model_batch; ++i)
       gammas.push_back(row.forecasts ? table_.value(row.feature_gamma, i % batch) : 0);
+  }
   const UnetShape shape{
       model_batch,
       request_.height,
@@ -170,7 +170,7 @@ void UnetSlot::prepare_session(const std::vector<int>& features) {
     if (key.attention) gated.push_back({key.halves, key.attention});
   std::ranges::sort(gated);
   gated.erase(std::unique(gated.begin(), gated.end()), gated.end());
-  session_ = unet_.session(shape, int(table_.rows.size()), features,
+  session_ = unet_.session(shape, table_.calls(), features,
                            members_of(request_.control, request_.outputs), gated);
   unet_.engine().relieve([&] {
     session_->condition(conditions, timesteps, request_.control.networks, cancel_, nullptr);
@@ -238,8 +238,8 @@ std::function<std::vector<float>()> UnetSlot::reader(Buffer* buffer) const {
 
 void UnetSlot::check_finite(int row, const std::function<void(const Tap&)>& again) {
   if (all_finite(values_of(*state_.x))) return;
-  unet_.fail_not_finite("the U-Net, at call " + std::to_string(row + 1) + " of " +
-                            std::to_string(table_.rows.size()) + ",",
+  unet_.fail_not_finite("the U-Net, at call " + std::to_string(table_.call(row) + 1) + " of " +
+                            std::to_string(table_.calls()) + ",",
                         weight_plans(unet_.config()), again);
 }
 
@@ -251,7 +251,7 @@ void UnetSlot::end_row(const StepReport& report) {
   if (session_->loop().rows_in_flight() == 1)
     check_finite(row, [&](const Tap& tap) {
       if (report.program != kNoProgram)
-        run_segments(programs_[size_t(report.program)], row, cancel_, &tap);
+        run_segments(programs_[size_t(report.program)], table_.call(row), cancel_, &tap);
     });
   if (on_step_)
     on_step_({row, result_.row_milliseconds.back(), report.program, report.change, reader(state_.x),

@@ -36,6 +36,8 @@ class RowCheck {
       fail("x0.threshold needs a ratio in (0, 1] and a max of at least 1");
     check_sums();
     if (row_.has_noise) check_draws(draws);
+    if (row_.blended && row_.blends_noise && !row_.has_noise)
+      fail("blends with noise, but names no draw");
   }
 
  private:
@@ -55,8 +57,8 @@ class RowCheck {
       fail("there is no program " + std::to_string(program));
     const bool skips = row_.max_skips > 0;
     if (skips) check_skip();
-    if ((program == kNoProgram || (skips && row_.instead == kNoProgram)) !=
-        (row_.predict.count > 0))
+    const bool predicts = row_.predict.count > 0;
+    if (skips ? predicts != (row_.instead == kNoProgram) : predicts && program != kNoProgram)
       fail("needs either a program or a prediction with terms");
     if (row_.forecasts && (program == kNoProgram || table_.is_full(program)))
       fail("featureGamma is for a retrieve step");
@@ -161,6 +163,11 @@ void StepTable::assign(StepRow& row, Slot to, const std::vector<Term>& sum) {
   row.assignments[row.assignment_count++] = {to, add(row, sum)};
 }
 
+void StepTable::count_calls() {
+  int32_t uncalled = 0;
+  for (StepRow& row : rows) row.uncalled = uncalled += row.calls() ? 0 : 1;
+}
+
 bool StepTable::skips() const {
   return std::ranges::any_of(rows, [](const StepRow& row) { return row.max_skips > 0; });
 }
@@ -175,6 +182,8 @@ void validate(const StepTable& table, int batch, int draws) {
   if (table.rows.empty()) throw Error(ErrorCode::kInvalidArgument, "the step table has no rows");
   if (table.programs.empty())
     throw Error(ErrorCode::kInvalidArgument, "the step table has no programs");
+  if (table.calls() == 0)
+    throw Error(ErrorCode::kInvalidArgument, "the step table has no row that calls the U-Net");
   for (int i = 0; i < int(table.rows.size()); ++i) RowCheck(table, i, batch).check(draws);
 }
 
@@ -197,7 +206,10 @@ void check_state(const StepTable& table, const SamplerState& state) {
     if (row.blended) {
       require(state.mask, "mask");
       require(state.init, "initial latents");
-      require(state.init_noise, "initial noise");
+      if (row.blends_noise)
+        require(state.noise, "noise");
+      else
+        require(state.init_noise, "initial noise");
     }
   }
 }

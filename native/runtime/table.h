@@ -77,8 +77,10 @@ struct GuidanceRule {
 };
 
 struct StepRow {
-  int32_t program = 0;  // or kNoProgram: m is `predict`
+  int32_t program = 0;  // or kNoProgram: m is `predict`; without terms the row calls nothing
   Terms predict;
+  // Rows up to this one that call nothing: see StepTable::call().
+  int32_t uncalled = 0;
   // A row that may skip its program, a full one: `instead` runs (a retrieve step, or kNoProgram)
   // while the input has changed by less than `skip_below` since the last full call, and at most
   // max_skips times one after the other. 0: not such a row.
@@ -108,7 +110,11 @@ struct StepRow {
   bool has_noise = false;
   Coefficient noise;  // index of the draw
   bool blended = false;
+  bool blends_noise = false;  // the row's draw instead of the run's initial noise
   Coefficient blend_init, blend_noise;
+
+  // Whether it stands for a call of the U-Net, which may be predicted.
+  bool calls() const { return program != kNoProgram || predict.count > 0; }
 };
 static_assert(std::is_trivially_copyable_v<StepRow> && std::is_trivially_copyable_v<Term>);
 
@@ -197,6 +203,11 @@ struct StepTable {
   std::vector<float> values;  // what coefficients point into
 
   float value(Coefficient c, int sample) const { return values[c.offset + c.stride * sample]; }
+  // The number of a row that calls among those that do: what a run has for each call, such as its
+  // slices of stepped tensors, is in this order. Rows have theirs by count_calls().
+  int call(int row) const { return row - rows[size_t(row)].uncalled; }
+  int calls() const { return rows.empty() ? 0 : int(rows.size()) - rows.back().uncalled; }
+  void count_calls();
   // What `program` of a row computes.
   Halves halves(int program) const {
     return program == kNoProgram ? Halves::none : programs[size_t(program)].halves;

@@ -1,4 +1,4 @@
-import { Scheduler } from '../../lib/entries/schedulers.js';
+import { type SamplerOptions, Scheduler } from '../../lib/entries/schedulers.js';
 import type { GenerateOptions } from '../../lib/index.js';
 import type { AdapterFolder } from '../adapters/adapter-files.js';
 import { numbersOf, sameBits } from '../pipelines/tiny.js';
@@ -90,9 +90,11 @@ export class Composition {
   async #make(features: readonly Feature[], own: object): Promise<Ran> {
     const { pipe, options } = this.system;
     // The calls of a run depend on its sampler, and caches on the calls.
-    const [{ name } = { name: pipe.scheduler.className }] = features.filter(({ kind }) => kind === 'sampler');
+    const [sampler] = features.filter(({ kind }) => kind === 'sampler');
+    const name = sampler?.name ?? pipe.scheduler.className;
     const scheduler = Scheduler.fromConfig(pipe.scheduler, { _class_name: name });
-    const calls = scheduler.compile({ steps: STEPS }).rows.length;
+    const ofSampler = sampler ? {} : (options.schedulerOptions as SamplerOptions | undefined);
+    const calls = scheduler.compile({ steps: STEPS, ...ofSampler }).rows.length;
     const attached: Feature[] = [];
     try {
       for (const feature of features) {

@@ -1,5 +1,7 @@
 import { join } from 'node:path';
+import { Scheduler } from '../../lib/entries/schedulers.js';
 import {
+  DDPMPipeline,
   type DiffusionPipeline,
   LatentConsistencyModelImg2ImgPipeline,
   DiffusionPipeline as Loader,
@@ -10,6 +12,7 @@ import {
   StableDiffusionXLInpaintPipeline,
   TextToVideoZeroPipeline,
 } from '../../lib/index.js';
+import type { Device } from '../../lib/native/device.js';
 import { adapterFile } from '../models/tiny-motion.js';
 import { writeSd, writeUpscaler, writeXl } from '../pipelines/made-models.js';
 import { SIZE } from '../pipelines/tiny.js';
@@ -54,13 +57,13 @@ const THREE_LEVELS = {
 };
 
 /** Loads them all, with few channels each, into a folder. The caller disposes of the pipelines. */
-export async function loadSystems(root: string): Promise<System[]> {
+export async function loadSystems(root: string, device: Device = 'cpu'): Promise<System[]> {
   const systems: System[] = [];
   const add = (name: string, pipe: DiffusionPipeline, folder: string, options: System['options']) => {
     systems.push({ name, pipe, folder, options });
   };
   const load = async (folder: string, options: LoadOptions = {}): Promise<[DiffusionPipeline, string]> => [
-    await Loader.fromPretrained(folder, { device: 'cpu', log: () => {}, ...options }),
+    await Loader.fromPretrained(folder, { device, log: () => {}, ...options }),
     folder,
   ];
   const [sd, sdFolder] = await load(await writeSd(join(root, 'sd'), { unet: THREE_LEVELS }));
@@ -107,6 +110,11 @@ export async function loadSystems(root: string): Promise<System[]> {
   add('SDXL refiner', ...(await load(await writeRefiner(join(root, 'refiner')))), FROM);
   add('SVD', ...(await load(await writeVideo(join(root, 'video')))), { image, width: SIZE, height: SIZE });
   add('LDM', ...(await load(await writeLdm(join(root, 'ldm')))), { classLabels: 1, guidanceScale: 3 });
-  add('DDPM', ...(await load(await writeDdpm(join(root, 'ddpm')))), {});
+  const [ddpm, ddpmFolder] = await load(await writeDdpm(join(root, 'ddpm')));
+  add('DDPM', ddpm, ddpmFolder, {});
+  const repainting = DDPMPipeline.from(ddpm);
+  repainting.scheduler = Scheduler.fromConfig(ddpm.scheduler, { _class_name: 'RePaintScheduler' });
+  const jumps = { schedulerOptions: { jumpLength: 2, jumpNSample: 2 } };
+  add('DDPM repainting', repainting, ddpmFolder, { image, maskImage, ...jumps });
   return systems;
 }

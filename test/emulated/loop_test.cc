@@ -242,6 +242,24 @@ TEST(quick_loop_mixes_halves_and_predictions) {
   check_equal(on_gpu.run(table, each), on_cpu.run(table, each));
 }
 
+// Slices of stepped tensors are those of calls: rows without one have none.
+TEST(quick_loop_counts_calls) {
+  StepTable table = make_table(2, 6, 0);
+  for (const int row : {1, 2, 4}) {
+    table.rows[size_t(row)].program = kNoProgram;
+    table.rows[size_t(row)].predict = {};
+  }
+  table.count_calls();
+  const Emulation emulation(3, emulator::Async::late, 2);
+  Runner on_gpu(gpu(), 2, 3), on_cpu(cpu(), 2, 3);
+  const auto x = on_cpu.run(table, nullptr);
+  check_equal(on_gpu.run(table, nullptr), x);
+  // What the last row reads.
+  std::vector<float> other(kChannels, 5);
+  on_cpu.buffers[5]->upload(other.data(), kChannels * sizeof(float), 2 * kChannels * sizeof(float));
+  CHECK(on_cpu.run(table, nullptr) != x);
+}
+
 // Rows that may skip: none do, some, or as many as may.
 TEST(quick_loop_skips_what_has_not_changed) {
   constexpr int kRows = 8;

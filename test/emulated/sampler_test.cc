@@ -201,6 +201,17 @@ TEST(quick_sampler_assignments_and_blend) {
   r.row.blend_init = r.shared(0.9f);
   r.row.blend_noise = r.each(0.1f, 0, 0.5f);
   compare(r, 2, 0);
+  r.row.blends_noise = true;
+  compare(r, 2, 0);
+}
+
+TEST(quick_sampler_row_without_a_call) {
+  Rows r = plain();
+  r.row.program = kNoProgram;
+  r.row.has_noise = true;
+  r.row.noise = r.each(1, 0, 1);
+  r.table.assign(r.row, Slot::x, {{Slot::m, r.shared(1)}, {Slot::noise, r.each(0.5f, -1, 2)}});
+  compare(r, 2, 0);
 }
 
 }  // namespace deepcache::test

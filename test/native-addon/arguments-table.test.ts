@@ -97,7 +97,23 @@ rejects([
   [
     'a prediction without terms',
     withRow({ program: undefined, predict: [] }),
-    /row 1: needs either a program or a prediction with terms/,
+    /rows\[1\]\.predict must be a list of terms, got an empty one/,
+  ],
+  [
+    'no row that calls the U-Net',
+    denoise({ table: { programs: [{ kind: 'full' }], rows: [{ ...row(0), program: undefined }] } }),
+    /has no row that calls the U-Net/,
+  ],
+  [
+    'a blend with a draw that is not named',
+    denoise({
+      table: {
+        programs: [{ kind: 'full' }],
+        rows: [{ ...row(0), blend: { init: 1, noise: 1, redrawn: true } }],
+      },
+      ...{ mask: noise(64), init: noise(256) },
+    }),
+    /row 0: blends with noise, but names no draw/,
   ],
   [
     'a prediction from noise',

@@ -48,7 +48,7 @@ const WHOLE: Whole<StepRow> = {
   x0: { x: 1, m: 1, clamp: 1, threshold: { ratio: 0.5, max: 2 } },
   assign: [{ to: 'x', terms: [{ slot: 'x', coefficient: 1 }] }],
   noise: 0,
-  blend: { init: 1, noise: 1 },
+  blend: { init: 1, noise: 1, redrawn: false },
 };
 /** Fields of which a row has one or the other. */
 const ALTERNATIVES: Readonly<Record<string, string>> = { program: 'predict', clamp: 'threshold' };

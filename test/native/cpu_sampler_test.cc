@@ -176,6 +176,42 @@ TEST(cpu_sampler_predicts_from_slots) {
   CHECK(read(f.state.model_input) == in);  // no model was called
 }
 
+TEST(cpu_sampler_rows_without_a_call_leave_m) {
+  Fixture f(2);
+  f.row.program = kNoProgram;
+  f.row.has_noise = true;
+  f.row.noise = f.each(1, 2);
+  f.table.assign(f.row, Slot::x, {{Slot::m, f.shared(2)}, {Slot::noise, f.shared(0.5f)}});
+  const auto old = read(f.state.m), noise = read(f.state.noise), in = read(f.state.model_input);
+  f.step();
+  const auto m = read(f.state.m), x = read(f.state.x);
+  CHECK(m == old);
+  CHECK(read(f.state.model_input) == in);
+  for (int i = 0; i < kBatch * kCount; i++) {
+    const int draw = i < kCount ? 1 : 2;
+    CHECK_NEAR(x[i], 2 * double(m[i]) + 0.5 * double(noise[draw * kBatch * kCount + i]), 2e-6);
+  }
+}
+
+TEST(step_table_counts_rows_that_call) {
+  StepTable table;
+  table.programs.resize(1);
+  table.values = {1};
+  StepRow call, none, guess;
+  none.program = kNoProgram;
+  table.predict(guess, {{Slot::m, {}}});
+  table.rows = {none, call, none, none, guess, call};
+  table.count_calls();
+  CHECK_EQ(table.calls(), 3);
+  CHECK_EQ(table.call(1), 0);
+  CHECK_EQ(table.call(4), 1);
+  CHECK_EQ(table.call(5), 2);
+  validate(table, 1, 0);
+  table.rows = {none};
+  table.count_calls();
+  CHECK_THROWS(validate(table, 1, 0), ErrorCode::kInvalidArgument);
+}
+
 TEST(cpu_sampler_x0_clamp) {
   Fixture f(1);
   f.row.x0_x = f.each(1.5f, 0.5f);

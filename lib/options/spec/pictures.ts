@@ -81,11 +81,11 @@ export const PICTURE_OPTIONS = {
   /**
    * The picture to start from, or one for each image of the run. Without a width and a height the result has its size,
    * cut down to multiples of 8; the x4 upscaler's four times that. Image to image takes latents [n, 4, h, w] in model
-   * scale, too.
+   * scale, too. DDPM models repaint it at their own size, with the sampler RePaint and a mask.
    */
   image: option({
     kind: kinds.picture([3, 4]),
-    families: [...FROM_IMAGE, ...INPAINT, 'pix2pix', 'depth2img', 'x4', 'svd'],
+    families: [...FROM_IMAGE, ...INPAINT, 'pix2pix', 'depth2img', 'x4', 'svd', 'ddpm'],
     help: 'start from this picture',
     required: {
       img2img: '',
@@ -102,7 +102,7 @@ export const PICTURE_OPTIONS = {
   /** White where the picture is to be repainted, black where it stays. Pictures are resized to the run's size. */
   maskImage: option({
     kind: kinds.picture([1, 3]),
-    families: INPAINT,
+    families: [...INPAINT, 'ddpm'],
     help: 'and repaint it where this one is white',
     required: { inpaint: '', 'xl-inpaint': '' },
     flag: { spelling: '--mask <file>', group: 'picture' },

@@ -12,6 +12,7 @@ const samplerFields: { readonly [Name in keyof SamplerOptions]-?: json.JsonForm 
   ...{ sChurn: json.real(0), sTmin: json.real(0), sTmax: json.real(0), sNoise: json.real(0) },
   ...{ useClippedModelOutput: json.flag, order: json.whole(1, 8), strength: json.real(0, 1) },
   ...{ originalInferenceSteps: json.whole(1, 100_000), mu: json.real() },
+  ...{ jumpLength: json.whole(1, 100_000), jumpNSample: json.whole(1, 100_000) },
 };
 const samplerForm = json.object(samplerFields);
 
@@ -89,12 +90,12 @@ export const RUN_OPTIONS = {
   /**
    * What the sampler of the run takes besides: what diffusers' `step` and `set_timesteps` of its class do. Euler:
    * sChurn, sTmin, sTmax, sNoise; DDIM: useClippedModelOutput; LMS: order; LCM and TCD: originalInferenceSteps, strength;
-   * DPM++, UniPC, DEIS and FlowMatchEuler with use_dynamic_shifting: mu.
+   * DPM++, UniPC, DEIS and FlowMatchEuler with use_dynamic_shifting: mu; RePaint: jumpLength, jumpNSample.
    */
   schedulerOptions: option({
     kind: kinds.settings<SamplerOptions>('object', samplerForm),
     families: ALL,
-    help: "the sampler's own: sChurn, sTmin, sTmax, sNoise (Euler), useClippedModelOutput (DDIM), order (LMS), originalInferenceSteps, strength (LCM, TCD), mu (flows)",
+    help: "the sampler's own: sChurn, sTmin, sTmax, sNoise (Euler), useClippedModelOutput (DDIM), order (LMS), originalInferenceSteps, strength (LCM, TCD), mu (flows), jumpLength, jumpNSample (RePaint)",
     flag: { spelling: '--scheduler-options <name=x,...>', group: 'how' },
   }),
   /** Timesteps of your own, from high to low, for the samplers that take them; 'AYS' are the ten of Align Your Steps. */
@@ -116,7 +117,7 @@ export const RUN_OPTIONS = {
   eta: option({
     kind: kinds.real(0, 1),
     families: [...TEXT, ...SAMPLING],
-    help: 'randomness of DDIM and TCD: 1 is as noisy as DDPM',
+    help: 'randomness of DDIM, TCD and RePaint: 1 is as noisy as DDPM',
     fallback: '0',
     flag: { spelling: '--eta <x>', group: 'how' },
   }),

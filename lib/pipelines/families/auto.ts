@@ -24,6 +24,8 @@ const FROM_PICTURES_ALONE: readonly string[] = [
 /** The class of pipelines over the models of another one that starts from pictures; undefined: there is none. */
 export function classForInputs(className: string, { mask }: GivenInputs): string | undefined {
   if (FROM_PICTURES_ALONE.includes(className)) return mask ? undefined : className;
+  // It repaints a part of a picture, and does nothing else with one.
+  if (className === 'DDPMPipeline') return mask ? className : undefined;
   if (className === 'LatentConsistencyModelPipeline' && !mask) return 'LatentConsistencyModelImg2ImgPipeline';
   const parts = findPipeline(className)?.family.parts ?? [];
   const names = FROM_PICTURES.find(({ part }) => parts.includes(part));

@@ -6,10 +6,18 @@ import { checkOptions } from '../../options/check.js';
 import type { OptionsOf } from '../../options/spec/index.js';
 import type { Valid } from '../../options/valid.js';
 import { OriginalDDIMScheduler, Scheduler } from '../../schedulers/index.js';
+import { UsedPictures } from '../../settings/pictures.js';
 import { inSlices } from '../../slices.js';
 import { DiffusionPipeline } from '../diffusion-pipeline.js';
 import type { Family } from '../family.js';
 import type { RunOptions } from '../inputs/options.js';
+import {
+  checkRepainted,
+  loadRepainted,
+  type RepaintInputs,
+  readRepainted,
+  repaintBytes,
+} from '../inputs/repainting.js';
 import { factsOf } from '../loading/facts.js';
 import { factsOfUnet } from '../loading/folder-facts.js';
 import type { FolderFacts, LoadOptions, ModelIndex, PipelineParts } from '../loading/parts.js';
@@ -23,11 +31,15 @@ import { resolveSampling, samplingSettings, startSampling } from './sampling.js'
 
 export interface DDPMOptions extends OptionsOf<'ddpm'> {}
 
-/** Steps when options name none: diffusers' number for its own samplers, the paper's for the original one. */
+/** The options of a run that were checked. */
+interface RepaintOptions extends RunOptions, Pick<DDPMOptions, 'image' | 'maskImage'> {}
+
+/** Steps when options name none: diffusers' numbers for its own samplers, the paper's for the original one. */
 const DIFFUSERS_STEPS = 1000;
+const REPAINT_STEPS = 250;
 const PAPER_STEPS = 100;
 
-const family: Family<DDPMOptions, RunOptions, PipelineParts, undefined> = {
+const family: Family<DDPMOptions, RepaintOptions, PipelineParts, RepaintInputs | undefined> = {
   className: 'DDPMPipeline',
   parts: ['unet'],
   readFacts,
@@ -35,35 +47,53 @@ const family: Family<DDPMOptions, RunOptions, PipelineParts, undefined> = {
   shortest: { steps: 2 },
   facts: factsOf,
   encoders: () => [],
-  load: async () => undefined,
+  load: loadRepainted,
   size: () => undefined,
   resolve(given, facts, scheduler) {
     const options = checkOptions('ddpm', given);
     const { cache = false, batchSize: images = 1 } = options;
+    const repaints = checkRepainted(options, scheduler, facts.channels);
     const usual = scheduler instanceof OriginalDDIMScheduler ? PAPER_STEPS : DIFFUSERS_STEPS;
-    const { steps = usual } = options;
-    const policy = new DdpmPolicy(cache, steps);
-    return resolveSampling(options, facts, { steps, images, guided: false, guidance: 1, policy });
+    const { steps = repaints ? REPAINT_STEPS : usual } = options;
+    // The paper's program counts steps; with jumps there are many more calls.
+    const own = repaints ? { repaints } : { policy: new DdpmPolicy(cache, steps) };
+    const { image, maskImage } = options;
+    const run = resolveSampling(options, facts, { steps, images, guided: false, guidance: 1, ...own });
+    return { ...run, ...(image && { image }), ...(maskImage && { maskImage }) };
   },
   plan: planRun,
   async prepare(run) {
-    const { images, signal } = run.options;
+    const { inputs, options, note } = run;
+    const { images, signal } = options;
+    let used: UsedPictures;
     return {
-      memory: { unet: await run.parts.unet.runBytes({ batch: images }, { signal }), vae: 0 },
-      condition: async () => ({}),
+      memory: {
+        unet: await run.parts.unet.runBytes({ batch: images }, { signal }),
+        vae: 0,
+        ...(inputs && { pictures: repaintBytes(inputs, options) }),
+      },
+      settings: (image) => used.fields(image, images),
+      async condition() {
+        used = await UsedPictures.of(options, signal);
+        return inputs ? readRepainted(inputs, options, note) : {};
+      },
       start: startSampling(run),
       async decode({ data, shape }) {
         return { data: await inSlices(toUnitPixels(data), signal), shape };
       },
     };
   },
-  settings: (run, seeds, calls) => samplingSettings(run, seeds, calls, () => ({})),
+  settings: (run, seeds, calls, stages) =>
+    samplingSettings(run, seeds, calls, (image) => stages.settings?.(image) ?? {}),
 };
 
 /**
  * Pictures from noise, in pixels (Ho et al. 2020): CIFAR-10, LSUN bedrooms and churches. Loads diffusers' folders
  * (google/ddpm-*) and the DDPM code's: config.json with its `model` and `data` sections in one object, and
  * model.safetensors. The latter are sampled with {@link OriginalDDIMScheduler}.
+ *
+ * With the sampler RePaint they repaint a part of a picture (diffusers: RePaintPipeline): `image` and `maskImage`, white
+ * where it is repainted. (diffusers' pipeline takes masks the other way round.)
  */
 export class DDPMPipeline extends DiffusionPipeline<DDPMOptions, PipelineParts> {
   static override readonly family = family;

@@ -47,7 +47,7 @@ export function inpainting(strength: number): RunKind<InpaintOptions, InpaintInp
     isSizedByImage: true,
     async load({ image: given, maskImage, maskBlur = 0, paddingMaskCrop, signal }) {
       const image = await loadImages('image', given, 3, signal);
-      const mask = await loadImages('maskImage', maskImage, channelsOf(maskImage), signal);
+      const mask = await loadImages('maskImage', maskImage, maskChannels(maskImage), signal);
       if (maskBlur > 0) requirePicture('maskBlur', 'maskImage', mask);
       const isArea = paddingMaskCrop !== undefined;
       if (isArea) {
@@ -144,13 +144,17 @@ async function startInside(
   return { latents, constant: await inSlices(interleave(small, maskedLatents, batch, halves), signal) };
 }
 
-function channelsOf(mask: ImageInput): number {
+/** Channels that a mask is read with. */
+export function maskChannels(mask: ImageInput): number {
   // A mask tensor has one channel; pictures are turned to gray.
   return (mask as Partial<Tensor>).shape?.[1] === 3 ? 3 : 1;
 }
 
 /** A mask of another shape than its picture is most often one of another picture. */
-function noteMask({ image, mask }: InpaintInputs, note: (message: string) => void): void {
+export function noteMask(
+  { image, mask }: Pick<InpaintInputs, 'image' | 'mask'>,
+  note: (message: string) => void,
+): void {
   const [own, other] = [sizeOf(mask), sizeOf(image)];
   if (own.width === other.width && own.height === other.height) return;
   note(

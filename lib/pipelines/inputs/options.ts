@@ -80,6 +80,8 @@ export interface RunOptions extends Pick<OptionsOf<'text2img'>, CommonName> {
   readonly pagAppliedLayers?: string | readonly string[] | undefined;
   readonly sagScale?: number | undefined;
   readonly span: RunSpan;
+  /** Whether it has the picture and the mask that a sampler which repaints works with. */
+  readonly repaints?: boolean | undefined;
   /** What each call computes, where the pipeline has a rule of its own. */
   readonly policy?: CachePolicy;
 }

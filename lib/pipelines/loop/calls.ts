@@ -1,6 +1,6 @@
 import type { CallKind } from '../../deepcache/index.js';
 import type { DenoiseResult } from '../../native/types.js';
-import type { StepTable } from '../../schedulers/index.js';
+import { isCall, type StepRow, type StepTable } from '../../schedulers/index.js';
 
 export interface RanCall {
   kind: CallKind;
@@ -14,6 +14,12 @@ export function kindOf({ programs }: StepTable, program: number | undefined): Ca
   return program === undefined ? 'predict' : (programs[program]?.kind ?? 'full');
 }
 
+/** Of each row its call, from 0; undefined for one that stands for none. */
+export function callNumbers({ rows }: StepTable): (number | undefined)[] {
+  let calls = 0;
+  return rows.map((row) => (isCall(row) ? calls++ : undefined));
+}
+
 /** The calls of a run as its loop reports them. */
 export function ranCalls(
   table: StepTable,
@@ -23,7 +29,7 @@ export function ranCalls(
     rowChanges,
   }: Pick<DenoiseResult, 'rowMilliseconds' | 'rowPrograms' | 'rowChanges'>,
 ): RanCall[] {
-  return Array.from(rowMilliseconds, (milliseconds, row) => {
+  const calls = Array.from(rowMilliseconds, (milliseconds, row) => {
     const change = rowChanges[row];
     return {
       kind: kindOf(table, rowPrograms[row]),
@@ -31,6 +37,7 @@ export function ranCalls(
       ...(change !== undefined && { change }),
     };
   });
+  return calls.filter((_, row) => isCall(table.rows[row] as StepRow));
 }
 
 export const countCalls = (calls: readonly RanCall[], kind: CallKind): number =>

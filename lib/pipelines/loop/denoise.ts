@@ -23,7 +23,7 @@ import type { RunOptions, RunSpan } from '../inputs/options.js';
 import { stepsOfStrength } from '../inputs/strength.js';
 import type { ModelFacts } from '../loading/facts.js';
 import type { StepEvent } from '../outputs/result.js';
-import { kindOf, type RanCall, ranCalls } from './calls.js';
+import { callNumbers, kindOf, type RanCall, ranCalls } from './calls.js';
 import { type ConductedRun, type Conductor, callsOf } from './conductor.js';
 import type { RunPlan } from './plan.js';
 import { partOf, withUsedDraws } from './schedule-part.js';
@@ -40,6 +40,12 @@ export function planRun(
   note: (message: string) => void,
 ): RunPlan {
   const { steps, eta, timesteps, sigmas, cache = false } = options;
+  if (scheduler.repaints && !options.repaints) {
+    throw invalidArgument(
+      'scheduler',
+      `${scheduler.className} repaints a part of a picture, with DDPM models: give them an image and a maskImage`,
+    );
+  }
   const compiled = compileSpan(
     scheduler,
     options.span,
@@ -168,21 +174,23 @@ export async function runLoop(
   const every = { ...(previewEvery && { previewEvery }), ...(latentsEvery && { latentsEvery }) };
   const conducted = conductor?.enter(conductedRun(unet, request));
   const joined = conducted && { join: conducted.number };
+  const calls = callNumbers(request.table);
   const start = (arrays: DenoiseRequest) =>
     unet.native.denoise({ ...arrays, ...every, ...joined }, (step) => {
       if (step.row < 0) return conducted?.ready();
       conducted?.ran(step.milliseconds);
-      if (stop.signal.aborted) return;
+      const call = calls[step.row];
+      if (call === undefined || stop.signal.aborted) return;
       const kind = kindOf(request.table, step.program);
       const event: StepEvent = {
-        step: compiled.steps[step.row] as number,
+        step: compiled.steps[call] as number,
         steps: compiled.steps.at(-1) as number,
-        call: step.row + 1,
-        calls: request.table.rows.length,
+        call: call + 1,
+        calls: compiled.timesteps.length,
         full: kind === 'full',
         kind,
-        timestep: compiled.timesteps[step.row] as number,
-        noiseLevel: compiled.noiseLevels[step.row] as NoiseLevel,
+        timestep: compiled.timesteps[call] as number,
+        noiseLevel: compiled.noiseLevels[call] as NoiseLevel,
         seconds: step.milliseconds / 1000,
         ...(step.x0 && look && { preview: new LatentPreview(step.x0, shape, look) }),
         ...(step.x && { latents: new FloatTensor(step.x, shape) }),

@@ -27,5 +27,10 @@ export function withUsedDraws(
   let count = 0;
   const places = used.map((isUsed) => (isUsed ? count++ : count));
   const place = (draw: number) => (places[draw] as number) - (places[first] as number);
-  return rows.map((row) => (typeof row.noise === 'number' ? { ...row, noise: place(row.noise) } : row));
+  const placed = (row: CompiledRow): CompiledRow => ({
+    ...row,
+    ...(typeof row.noise === 'number' && { noise: place(row.noise) }),
+    ...(row.after && { after: row.after.map(placed) }),
+  });
+  return rows.map(placed);
 }

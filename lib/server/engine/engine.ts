@@ -86,7 +86,7 @@ export class ImageEngine {
       () => this.#outlook(job),
       () => this.#lanes.some(({ scheduler }) => scheduler.withdraw(job.id) !== undefined),
       Date.now(),
-      { steps: checked.options.steps, calls: checked.plan.table.rows.length },
+      { steps: checked.options.steps, calls: checked.plan.compiled.timesteps.length },
     );
     lane.submit(laneJob(job, checked, options, needs));
     this.#jobs.set(job.id, job);

@@ -37,7 +37,7 @@ __global__ void __launch_bounds__(kThreads)
   const size_t thread = size_t(blockIdx.x) * kThreads + threadIdx.x;
   const size_t threads = size_t(gridDim.x) * kThreads;
   if (thread == 0) loop->row = row;
-  fetch_slices(slices, row, thread, threads);
+  fetch_slices(slices, row - c.row.uncalled, thread, threads);
   const SamplerShape& s = c.shape;
   const size_t count = size_t(s.outputs) * s.batch * s.pixels * s.input_channels;
   const int extra = s.input_channels - s.channels;
@@ -112,7 +112,7 @@ __global__ void __launch_bounds__(kThreads) predict_kernel(const LoopState* loop
     const int sample = int(i / each);
     float m;
     if (taken.predicts) {
-      m = sum(c, c.row.predict, sample, i);
+      m = c.row.predict.count ? sum(c, c.row.predict, sample, i) : c.at.m[i];
     } else if (c.row.guided && taken.several) {
       m = guided(c, sample, i);
       if (rescaled(c, sample)) m *= rescale_factor(c, sample);
@@ -186,8 +186,9 @@ __global__ void __launch_bounds__(kThreads) assign_kernel(LoopState* loop) {
     }
     if (c.row.blended) {
       const float mask = c.at.mask[i / c.shape.channels];
+      const float* noise = c.row.blends_noise ? slot(c, Slot::noise, sample) : c.at.init_noise;
       const float kept = value(c, c.row.blend_init, sample) * c.at.init[i] +
-                         value(c, c.row.blend_noise, sample) * c.at.init_noise[i];
+                         value(c, c.row.blend_noise, sample) * noise[i];
       c.at.x[i] = mask * c.at.x[i] + (1 - mask) * kept;
     }
   }
