@@ -76,7 +76,7 @@ export function planRun(
   const placed = withForecasts({ ...compiled, rows }, layout.calls);
   const guide = withAverage(guidanceOfCalls(options, compiled.timesteps), placed);
   requireGuided(placed.calls, guide, options);
-  const own = degrades(options) ? withSignals(placed.rows, compiled.addNoiseLevels) : placed.rows;
+  const own = degrades(options) ? withSignals(placed.rows, compiled.noiseLevels) : placed.rows;
   return { table: attachPrograms(own, placed.calls, guide), compiled };
 }
 
