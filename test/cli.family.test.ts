@@ -35,6 +35,13 @@ test.each<[string | undefined, GenerateFlags, string]>([
   expect(familyOf(className, flags)).toBe(family);
 });
 
+test('what videos of a picture model have nothing of is refused', () => {
+  const videos = (flags: GenerateFlags) => () =>
+    familyOf('StableDiffusionPipeline', { frames: 3, ...flags } as GenerateFlags);
+  expect(videos({ image })).toThrow(/image and frames exclude each other/);
+  expect(videos({ previewVae: 'taesd' })).toThrow(/previewVae decodes previews, which there are none of/);
+});
+
 test('every family has a pipeline, which takes its options', () => {
   for (const family of ALL) {
     const className = classOf(family);

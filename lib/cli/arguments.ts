@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
-import { messageOf } from '../errors.js';
+import { invalidArgument, messageOf } from '../errors.js';
 import { parseJsonObject } from '../files/json.js';
 import { LIMITS, readSmallFileSync } from '../files/read.js';
+import { show } from '../messages.js';
 
 // Parsers of option values for commander. What they throw becomes "option '--x' argument 'y' is invalid. ...".
 
@@ -41,6 +43,24 @@ export function toList<T>(each: (text: string) => T): (text: string) => T[] {
 export function toMore<T>(each: (text: string) => T): (text: string, previous: T[] | undefined) => T[] {
   const list = toList(each);
   return (text, previous) => [...(previous ?? []), ...list(text)];
+}
+
+/** Lists of whole numbers, one for each time that an option is given; "none" is an empty one. */
+export function toLists(text: string, previous: number[][] | undefined): number[][] {
+  return [...(previous ?? []), text.trim().toLowerCase() === 'none' ? [] : toList(toWhole)(text)];
+}
+
+/**
+ * A file and what stands behind its equals sign. A file that is there comes first, whatever signs are in its name.
+ *
+ * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT for a text without either.
+ */
+export function fileAndRest(name: string, form: string, text: string): [file: string, rest: string] {
+  const signs = [...text.matchAll(/=/g)].map(({ index }) => index);
+  const at = signs.find((sign) => existsSync(text.slice(0, sign))) ?? signs[0] ?? text.length;
+  const [file, rest] = [text.slice(0, at), text.slice(at + 1)];
+  if (file === '' || rest === '') throw invalidArgument(name, `must be ${form}, got ${show(text)}`);
+  return [file, rest];
 }
 
 /** Collects the values of an option that may be repeated. */

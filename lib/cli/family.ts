@@ -79,7 +79,7 @@ export function familyOf(className: string | undefined, flags: GenerateFlags): F
 }
 
 /** Throws unless an image model makes videos. */
-function requireFrames(className: string | undefined, { image, refiner }: GenerateFlags): void {
+function requireFrames(className: string | undefined, { image, refiner, previewVae }: GenerateFlags): void {
   const model = className === undefined ? undefined : findPipeline(className);
   if (model && !TextToVideoZeroPipeline.family.parts.every((part) => model.family.parts.includes(part))) {
     throw invalidArgument(
@@ -89,4 +89,7 @@ function requireFrames(className: string | undefined, { image, refiner }: Genera
   }
   if (image !== undefined) throw invalidArgument('image', 'and frames exclude each other for this model');
   if (refiner !== undefined) throw invalidArgument('refiner', 'is not available for videos');
+  if (previewVae !== undefined) {
+    throw invalidArgument('previewVae', 'decodes previews, which there are none of for videos of this model');
+  }
 }

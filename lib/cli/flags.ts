@@ -9,7 +9,17 @@ import { entries, type OptionName } from '../options/spec/index.js';
 import { DTYPES } from '../options/spec/loading.js';
 import { UI_NAMES } from '../schedulers/aliases.js';
 import { schedulerNames } from '../schedulers/index.js';
-import { collect, toCount, toDtype, toList, toMore, toNumber, toSeed, toWhole } from './arguments.js';
+import {
+  collect,
+  toCount,
+  toDtype,
+  toList,
+  toLists,
+  toMore,
+  toNumber,
+  toSeed,
+  toWhole,
+} from './arguments.js';
 import { CACHE_HELP, toCacheOptions } from './cache-option.js';
 import { readTensor } from './tensor-file.js';
 
@@ -28,7 +38,7 @@ const PARSERS: { readonly [Name in Argument]?: (text: string, previous: never) =
   texts: collect,
   oneOrTexts: collect,
   eachNumber: toMore(toNumber),
-  eachWhole: toMore(toWhole),
+  eachWhole: toLists,
   dtype: toDtype(DTYPES),
   cache: toCacheOptions,
   tiling: toWhole,
@@ -44,6 +54,8 @@ const VALUES: { readonly [Name in Argument]?: (value: never) => unknown } = {
   freeNoise: (value: boolean | readonly number[]) =>
     typeof value === 'boolean' ? value : freeNoiseOf(value),
   tensor: (path: string) => readTensor(path),
+  eachWhole: (value: unknown) =>
+    Array.isArray(value) && value.every(Array.isArray) ? modesOf(value) : value,
   oneOrTexts: (value: string | readonly string[]) =>
     Array.isArray(value) && value.length === 1 ? value[0] : value,
 };
@@ -56,6 +68,13 @@ const HELP: { readonly [Name in OptionName]?: () => string } = {
     return `another sampler: ${names.join(', ')}; or as user interfaces call them: ${UI_NAMES.join(', ')}`;
   },
 };
+
+/** Of an option that was given once its numbers; else those of each time, as a list where they are not one. */
+function modesOf(lists: readonly (readonly number[])[]): readonly (number | readonly number[])[] {
+  return lists.length === 1
+    ? (lists[0] as readonly number[])
+    : lists.map((list) => (list.length === 1 ? Number(list[0]) : list));
+}
 
 function freeNoiseOf([contextLength, contextStride, ...others]: readonly number[]): FreeNoiseOptions {
   if (others.length > 0) throw invalidArgument('freeNoise', 'takes two numbers at most');

@@ -19,7 +19,8 @@ const TOGETHER: readonly (readonly string[])[] = [
   ['guidanceScale', 'guidanceSchedule'],
   ['cutoffStepIndex', 'cutoffStepRatio'],
   ['numFrames', 'videoLength', 'frameIds'],
-  ['controlNet', 'controlScale', 'controlStart', 'controlEnd'],
+  ['controlNet', 'control', 'controlScale', 'controlStart', 'controlEnd'],
+  ['controlImage', 'control'],
   ['t2iAdapter', 't2iAdapterScale'],
 ];
 

@@ -3,12 +3,14 @@ import type { ImagePromptUse } from '../ip-adapter/settings.js';
 import type { Device } from '../native/device.js';
 import { whole } from '../options/checks.js';
 import type { Family } from '../options/families.js';
+import type { OptionsOf } from '../options/spec/index.js';
 import type { Dtype } from '../options/spec/loading.js';
 import type { GenerateOptions } from '../pipelines/inputs/options.js';
 import type { LoadOptions } from '../pipelines/loading/parts.js';
 import { notAField } from '../schedulers/fields.js';
 import { findScheduler, isKnownField, unknownScheduler } from '../schedulers/registry.js';
 import { CURRENT_VERSION } from '../schedulers/versions.js';
+import { withControls } from './controls.js';
 import { optionsOfFlags } from './flags.js';
 
 /**
@@ -33,6 +35,10 @@ export interface GenerateFlags {
   loraDir?: string;
   ipAdapter?: (string | ImagePromptUse)[];
   imageEncoder?: string;
+  /** ControlNets and what they see, in one: see withControls(). */
+  control?: string[];
+  controlNet?: string[];
+  controlImage?: unknown[];
   frames?: number;
   fps?: number;
   refiner?: string;
@@ -51,6 +57,7 @@ export interface GenerateFlags {
   device?: Device;
   dtype?: Dtype;
   previewEvery?: number;
+  previewVae?: string;
   preview?: string;
   json?: boolean;
   quiet?: boolean;
@@ -79,10 +86,25 @@ export function checkFlags(flags: GenerateFlags, isVideo: boolean): void {
 /** The options of a family's `generate` that flags stand for; what is wrong with their values is said elsewhere. */
 export function toGenerateOptions(flags: GenerateFlags, family: Family = 'text2img'): GenerateOptions {
   const { preview, previewEvery = preview === undefined ? undefined : PREVIEW_EVERY } = flags;
-  const { scheduler: _, ...given } = { ...flags, ...(previewEvery && { previewEvery }) };
+  const { scheduler: _, ...given } = { ...withControls(flags), ...(previewEvery && { previewEvery }) };
   const scheduler = schedulerOption(flags);
   // A video's frames a second are its file's as well.
-  return { ...optionsOfFlags(family, given, ['fps']), ...(scheduler && { scheduler }) };
+  return { ...withPicturesOf(optionsOfFlags(family, given, ['fps'])), ...(scheduler && { scheduler }) };
+}
+
+/** Pictures of all ControlNets in one row, given to each as many as its `controlMode` names. */
+function withPicturesOf(options: Record<string, unknown>): Record<string, unknown> {
+  const { controlImage: pictures, controlMode: modes } = options as OptionsOf<'text2img'>;
+  if (!Array.isArray(pictures) || !Array.isArray(modes) || !modes.some(Array.isArray)) return options;
+  const counts = modes.map((mode) => Math.max(1, [mode].flat().length));
+  if (pictures.length !== counts.reduce((sum, count) => sum + count, 0)) return options;
+  let next = 0;
+  const controlImage = counts.map((count) => {
+    const own = pictures.slice(next, next + count);
+    next += count;
+    return count === 1 ? own[0] : own;
+  });
+  return { ...options, controlImage };
 }
 
 /** Options that say where a model's parts are. */
@@ -116,7 +138,7 @@ export const MEASURED_FLAGS: readonly string[] = [
 ];
 
 export function toLoadOptions(flags: GenerateFlags): LoadOptions {
-  const { scheduler: _, ...given } = flags;
+  const { scheduler: _, ...given } = withControls(flags);
   // Here too: the folder's own sampler may be one that there is not.
   const scheduler = schedulerOption(flags);
   return { ...optionsOfFlags('load', given), ...(scheduler && { scheduler }) };

@@ -23,6 +23,10 @@ const OWN: Readonly<Record<FlagGroup, readonly Option[]>> = {
   ],
   picture: [
     new Option(
+      '--control <file=picture>',
+      'a ControlNet and what it sees, as --control-net and --control-image; repeatable',
+    ).argParser(collect),
+    new Option(
       '--ip-adapter <file=picture>',
       'a picture beside the prompt, and the IP-Adapter that reads it, with its scale as file=picture:0.6; repeatable',
     ).argParser(collect),

@@ -10,6 +10,7 @@ import { checkIpAdapterScale, type IpAdapterScale } from '../ip-adapter/scale.js
 import type { ImagePromptUse } from '../ip-adapter/settings.js';
 import { show } from '../messages.js';
 import type { GenerateOptions } from '../pipelines/inputs/options.js';
+import { fileAndRest } from './arguments.js';
 
 /** An IP-Adapter that a run loads, and what it reads. */
 export interface WantedIpAdapter {
@@ -86,11 +87,7 @@ const SCALE = /^(.+?):(-?(?:\d+\.?\d*|\.\d+)|\{.*\})$/s;
 
 /** A file or picture of the whole name comes first, whatever signs are in it. */
 function parse(text: string, imageEncoder: string | undefined): WantedIpAdapter {
-  const signs = [...text.matchAll(/=/g)].map(({ index }) => index);
-  const at = signs.find((sign) => existsSync(text.slice(0, sign))) ?? signs[0];
-  const [file, rest] = at === undefined ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
-  if (file === '' || rest === '')
-    throw invalidArgument('ipAdapter', `must be FILE=picture or FILE=picture:scale, got ${show(text)}`);
+  const [file, rest] = fileAndRest('ipAdapter', 'FILE=picture or FILE=picture:scale', text);
   const [, picture, scale] = existsSync(rest) ? [] : (SCALE.exec(rest) ?? []);
   if (!existsSync(file)) throw invalidArgument('ipAdapter', `names a file that is not there: ${show(file)}`);
   const encoder = imageEncoder ?? join(dirname(file), 'image_encoder');

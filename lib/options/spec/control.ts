@@ -77,8 +77,12 @@ export const CONTROL_OPTIONS = {
     ),
     families: BESIDE,
     help: 'of a ControlNet-Union the kind of its picture; of several a list',
-    needs: { name: 'controlImage', why: 'it is about what that does' },
-    flag: { spelling: '--control-mode <n,...>', group: 'picture' },
+    needs: { name: 'controlImage', why: 'of which it says more' },
+    flag: {
+      spelling: '--control-mode <n,...>',
+      group: 'picture',
+      help: 'of a ControlNet-Union the kinds of its pictures; with several ControlNets once for each, none for others',
+    },
   }),
   /**
    * What is made of the picture before a ControlNet sees it, see `preprocess`: 'canny', 'blur', 'tile' or 'invert'; 'none'
@@ -98,7 +102,7 @@ export const CONTROL_OPTIONS = {
     families: BESIDE,
     help: 'what is made of the picture before a ControlNet sees it',
     fallback: "'none'",
-    needs: { name: 'controlImage', why: 'it is about what that does' },
+    needs: { name: 'controlImage', why: 'of which it says more' },
     flag: { spelling: '--control-preprocess <how>', group: 'picture' },
   }),
   /** How the picture gets the run's size: 'stretch' (default), 'crop' what stands over, or 'fill' with black. */
@@ -107,7 +111,7 @@ export const CONTROL_OPTIONS = {
     families: BESIDE,
     help: "how the picture gets the run's size: out of shape, cut, or with black beside it",
     fallback: "'stretch'",
-    needs: { name: 'controlImage', why: 'it is about what that does' },
+    needs: { name: 'controlImage', why: 'of which it says more' },
     flag: { spelling: '--control-resize <how>', group: 'picture' },
   }),
   /** How much ControlNets count, 1 by default (diffusers: controlnet_conditioning_scale). */
@@ -116,7 +120,7 @@ export const CONTROL_OPTIONS = {
     families: BESIDE,
     help: 'how much ControlNets count',
     fallback: '1',
-    needs: { name: 'controlImage', why: 'it is about what that does' },
+    needs: { name: 'controlImage', why: 'of which it says more' },
     flag: { spelling: '--control-scale <x>', group: 'picture' },
   }),
   /** The share of the calls before ControlNets begin to count, 0 by default (control_guidance_start). */
@@ -125,7 +129,7 @@ export const CONTROL_OPTIONS = {
     families: BESIDE,
     help: 'the share of the calls before ControlNets count',
     fallback: '0',
-    needs: { name: 'controlImage', why: 'it is about what that does' },
+    needs: { name: 'controlImage', why: 'of which it says more' },
     flag: { spelling: '--control-start <x>', group: 'picture' },
   }),
   /** The share of the calls after which they no longer do, 1 by default (control_guidance_end). */
@@ -134,7 +138,7 @@ export const CONTROL_OPTIONS = {
     families: BESIDE,
     help: 'the share of the calls after which they no longer do',
     fallback: '1',
-    needs: { name: 'controlImage', why: 'it is about what that does' },
+    needs: { name: 'controlImage', why: 'of which it says more' },
     flag: { spelling: '--control-end <x>', group: 'picture' },
   }),
   /** Lets ControlNets guess what the picture shows, without a prompt: only the conditional half sees them. Default false. */
@@ -143,7 +147,7 @@ export const CONTROL_OPTIONS = {
     families: BESIDE,
     help: 'let ControlNets guess what the picture shows, even without a prompt',
     fallback: 'false',
-    needs: { name: 'controlImage', why: 'it is about what that does' },
+    needs: { name: 'controlImage', why: 'of which it says more' },
     flag: { spelling: '--guess-mode', group: 'picture' },
   }),
   /**
@@ -155,7 +159,7 @@ export const CONTROL_OPTIONS = {
     families: BESIDE,
     help: 'with a cache: hold what ControlNets gave at the last full call, or run them live',
     fallback: "'hold'",
-    needs: { name: 'controlImage', why: 'it is about what that does' },
+    needs: { name: 'controlImage', why: 'of which it says more' },
     flag: { spelling: '--control-cache <how>', group: 'picture' },
   }),
 };

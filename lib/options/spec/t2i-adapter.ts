@@ -3,7 +3,7 @@ import * as kinds from '../kinds.js';
 import { option } from '../option.js';
 import { perNetwork, picturesOfEach } from './control.js';
 
-const needs = { name: 't2iAdapterImage', why: 'it is about what that does' } as const;
+const needs = { name: 't2iAdapterImage', why: 'of which it says more' } as const;
 
 /** Pictures that T2I-Adapters see, and how much these count. */
 export const T2I_ADAPTER_OPTIONS = {
