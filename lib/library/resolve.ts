@@ -1,3 +1,4 @@
+import { invalidArgument } from '../errors.js';
 import { expandHome } from '../files/home.js';
 import { statOf } from '../files/read.js';
 import { type FetchOptions, fetchModel } from '../hub/fetch-model.js';
@@ -49,6 +50,45 @@ export async function resolveExtra(
   const folder = modelsFolder(options.modelsDir);
   if (folder !== undefined && isName(given)) throw await notInLibrary(folder, kind, given, options);
   return expandHome(given);
+}
+
+/** The small autoencoders of the Hub that `'tiny'` stands for: TAESD, and its relative for SDXL. */
+const TINY_VAES = { sd: 'madebyollin/taesd', xl: 'madebyollin/taesdxl' };
+const TINY = 'tiny';
+
+/**
+ * The same for an autoencoder, which may be on the Hub as well; `'tiny'` is the small one there of the model's kind.
+ *
+ * @param options `classOf` tells the model's pipeline.
+ * @throws DeepCacheError see {@link fetchModel}; ERR_DEEPCACHE_INVALID_ARGUMENT for a name that means several, or a model
+ * that there is no small one for.
+ */
+export async function resolveVae(
+  given: string,
+  options: ResolveOptions & { option: string; classOf: () => Promise<string> },
+): Promise<string> {
+  const { option, revision: _, variant: __, ...own } = options;
+  const wanted = given === TINY ? tinyVaeOf(await options.classOf(), option) : given;
+  if (isThere(wanted)) return expandHome(wanted);
+  const found = await lookUp('vae', wanted, options);
+  if (found !== undefined) return found;
+  const name = hubName(wanted);
+  // The revision and the variant are the model's.
+  return name === undefined ? resolveExtra('vae', wanted, options) : (await fetchModel(name, own)).path;
+}
+
+function tinyVaeOf(className: string, option: string): string {
+  if (className.includes('XL')) return TINY_VAES.xl;
+  if (
+    /^(?!StableDiffusionUpscale)(?:StableDiffusion|AnimateDiff|LatentConsistency|TextToVideoZero)/.test(
+      className,
+    )
+  )
+    return TINY_VAES.sd;
+  throw invalidArgument(
+    option,
+    `is '${TINY}', which stands for the small autoencoders of Stable Diffusion and SDXL; there is none for a ${className}`,
+  );
 }
 
 async function lookUp(

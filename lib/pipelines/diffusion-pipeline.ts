@@ -17,7 +17,7 @@ import { NoiseSource } from './inputs/noise.js';
 import type { GenerateOptions } from './inputs/options.js';
 import { aboutModel } from './loading/about-model.js';
 import { withDefaults } from './loading/generation-config.js';
-import { readModelIndex } from './loading/model-index.js';
+import { classAt, readModelIndex } from './loading/model-index.js';
 import type { ModelName } from './loading/model-name.js';
 import { checkMotionAdapter } from './loading/motion-parts.js';
 import type { GenerationDefaults, LoadOptions, ModelIndex, PipelineParts } from './loading/parts.js';
@@ -102,7 +102,7 @@ export abstract class DiffusionPipeline<
   ): Promise<Loaded<T>> {
     checkOptions('load', options);
     options.signal?.throwIfAborted();
-    const { path, remark, load } = await resolveNames(model, options);
+    const { path, remark, load } = await resolveNames(model, options, classAt);
     const index = await readModelIndex(path, load);
     // biome-ignore lint/complexity/noThisInStatic: the class that it was called on decides what is made
     const own = this.className === DiffusionPipeline.className ? index.className : this.className;

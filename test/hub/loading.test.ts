@@ -1,14 +1,38 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { DiffusionPipeline, type DownloadProgress } from '../../lib/index.js';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { DiffusionPipeline, type DownloadProgress, StableDiffusionPipeline } from '../../lib/index.js';
+import { native } from '../../lib/native/binding.js';
 import { runCli } from '../cli-run.js';
+import { writeDdpm } from '../composition/made-systems.js';
 import { rejection } from '../pipelines/tiny.js';
 import { COMMIT, type Files, HubServer } from './hub-server.js';
 
 const TINY = 'test/fixtures/sd15-tiny';
 const NAME = 'someone/sd15-tiny';
+
+/** A TAESD of the model's kind with synthetic weights. */
+async function taesd(): Promise<Files> {
+  const config = JSON.stringify({
+    _class_name: 'AutoencoderTiny',
+    encoder_block_out_channels: [4, 4, 4, 4],
+    decoder_block_out_channels: [4, 4, 4, 4],
+    num_encoder_blocks: [1, 1, 1, 1],
+    num_decoder_blocks: [1, 1, 1, 1],
+    latent_channels: 4,
+    scaling_factor: 1,
+  });
+  const path = join(cache, 'taesd.safetensors');
+  const tensors = native().weightShapes('vae', config);
+  await native().writeSynthetic({ path, tensors, dtype: 'float32' }).promise;
+  return {
+    'config.json': Buffer.from(config),
+    'diffusion_pytorch_model.safetensors': readFileSync(path),
+    // Its authors' own files lie beside it, and are left there.
+    'taesd_decoder.safetensors': Buffer.alloc(9),
+  };
+}
 
 let hub: HubServer;
 let cache: string;
@@ -22,7 +46,7 @@ beforeAll(async () => {
     const path = join(entry.parentPath, entry.name);
     files[path.slice(TINY.length + 1)] = readFileSync(path);
   }
-  hub = new HubServer({ [NAME]: files });
+  hub = new HubServer({ [NAME]: files, 'madebyollin/taesd': await taesd() });
   process.env.HF_ENDPOINT = await hub.start();
   process.env.HF_HOME = cache;
   for (const name of ['HF_TOKEN', 'HF_HUB_CACHE', 'HF_HUB_OFFLINE']) delete process.env[name];
@@ -73,6 +97,53 @@ test('on the command line, too', async () => {
     err: expect.stringMatching(/has no revision "v9".*ERR_DEEPCACHE_DOWNLOAD/),
   });
   expect((await runCli(['inspect', NAME])).out).toContain('StableDiffusionPipeline');
+});
+
+describe('an autoencoder from the Hub', () => {
+  const TAESD = 'madebyollin/taesd';
+  const run = { prompt: 'a', steps: 2, seed: 1 } as const;
+
+  test.each([TAESD, 'tiny'])('is loaded by the name %s', async (vae) => {
+    await using pipe = await StableDiffusionPipeline.fromPretrained(TINY, {
+      device: 'cpu',
+      vae,
+      log: () => {},
+    });
+    expect(pipe.vae.config._class_name).toBe('AutoencoderTiny');
+    const folder = join(cache, 'hub/models--madebyollin--taesd/snapshots', COMMIT);
+    expect(readdirSync(folder).sort()).toEqual(['config.json', 'diffusion_pytorch_model.safetensors']);
+    expect((await pipe.generate(run)).images).toHaveLength(1);
+  });
+
+  test('the revision and the variant are the model’s, not its', async () => {
+    const named = { revision: COMMIT, variant: 'fp16', vae: TAESD, previewVae: 'tiny' };
+    await using pipe = await StableDiffusionPipeline.fromPretrained(NAME, {
+      ...named,
+      device: 'cpu',
+      log: () => {},
+    });
+    expect(pipe.vae.config._class_name).toBe('AutoencoderTiny');
+  });
+
+  test('from the command line, also without a network', async () => {
+    const output = join(cache, 'tiny.png');
+    const args = ['generate', '-m', TINY, '-p', 'a', '--steps', '1', '--device', 'cpu', '-o', output];
+    const flags = ['--vae', 'tiny', '--preview-vae', 'tiny', '--offline'];
+    expect(await runCli([...args, ...flags])).toMatchObject({ code: 0 });
+  });
+
+  test('is an error where there is none of the model’s kind', async () => {
+    const folder = join(cache, 'ddpm');
+    await writeDdpm(folder);
+    for (const option of ['vae', 'previewVae']) {
+      const error = await rejection(
+        DiffusionPipeline.fromPretrained(folder, { [option]: 'tiny', device: 'cpu' }),
+      );
+      expect(error.message).toBe(
+        `${option} is 'tiny', which stands for the small autoencoders of Stable Diffusion and SDXL; there is none for a DDPMPipeline`,
+      );
+    }
+  });
 });
 
 test('a model that is nowhere', async () => {

@@ -158,25 +158,28 @@ export const LOAD_OPTIONS = {
     help: 'another U-Net: a file or a folder',
     flag: { spelling: '--unet <path>', group: 'model' },
   }),
-  /** Another autoencoder: a file of weights, also a whole model's, or a folder. */
+  /**
+   * Another autoencoder: a file of weights, also a whole model's, a folder, or a name on the Hugging Face Hub; `'tiny'` is the
+   * TAESD of the model's kind there, which decodes in a fraction of the time with a little less detail.
+   */
   vae: option({
     kind: kinds.path,
     families,
-    help: 'another autoencoder: a file or a folder',
+    help: 'another autoencoder: a file, a folder, a name on the Hub, or `tiny` (TAESD)',
     flag: { spelling: '--vae <path>', group: 'model' },
   }),
   /**
-   * An autoencoder that previews are decoded by, beside the run: a TAESD of the model's kind, as a file or a folder, with
+   * An autoencoder that previews are decoded by, beside the run: a TAESD of the model's kind, as `vae` takes it, with
    * which they show what the picture will. Final pictures are the same with and without it.
    */
   previewVae: option({
     kind: kinds.path,
     families,
-    help: 'a small autoencoder (TAESD) that previews are [decoded by](pictures.md#previews): a file or a folder',
+    help: 'a small autoencoder (TAESD) that previews are [decoded by](pictures.md#previews): a file, a folder, a name on the Hub, or `tiny`',
     flag: {
       spelling: '--preview-vae <path>',
       group: 'model',
-      help: 'a small autoencoder (TAESD) that previews are decoded by: a file or a folder',
+      help: 'a small autoencoder that previews are decoded by: a file, a folder, a name on the Hub, or tiny (TAESD)',
     },
   }),
   /** Another text encoder: a file of weights, also a whole model's, or a folder. */

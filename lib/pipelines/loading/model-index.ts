@@ -52,6 +52,12 @@ export async function readModelIndex(model: string, options: IndexOptions = {}):
   };
 }
 
+/** The pipeline of a model, whatever is put in the place of its autoencoder. */
+export async function classAt(model: string, options: IndexOptions = {}): Promise<string> {
+  const { vae: _, previewVae: __, ...others } = options;
+  return (await readModelIndex(model, others)).className;
+}
+
 function openFolder(folder: string, { config, useEma }: IndexOptions): OpenedFile {
   for (const [name, value] of Object.entries({ config, useEma: useEma || undefined })) {
     if (value !== undefined)

@@ -12,7 +12,7 @@ import { classForInputs, pipelineForInputs } from '../../pipelines/families/auto
 import type { AnyFamily } from '../../pipelines/family.js';
 import { modelDefaults } from '../../pipelines/loading/about-model.js';
 import { withDefaults } from '../../pipelines/loading/generation-config.js';
-import { readModelIndex } from '../../pipelines/loading/model-index.js';
+import { classAt, readModelIndex } from '../../pipelines/loading/model-index.js';
 import type { FolderFacts, GenerationDefaults, LoadOptions } from '../../pipelines/loading/parts.js';
 import { findPipeline, requirePipeline } from '../../pipelines/loading/registry.js';
 import { checkRunInputs } from '../../pipelines/run.js';
@@ -144,7 +144,7 @@ export class ServedModel {
   /** Of a call with guidance, for pictures of the model's own size. */
   async #countMacs(): Promise<ModelAbout['macs']> {
     const { model, ...given } = this.options;
-    const { path, load } = await resolveNames(model, { ...given, log: this.log });
+    const { path, load } = await resolveNames(model, { ...given, log: this.log }, classAt);
     const { source } = await readModelIndex(path, load);
     const { text, value } = await source.json('unet/config.json');
     const { width, height, contextLength } = unetDefaults(value);
@@ -156,7 +156,7 @@ export class ServedModel {
 
   async #read(): Promise<ModelCard> {
     const { model, ...given } = this.options;
-    const { path, load } = await resolveNames(model, { ...given, log: this.log });
+    const { path, load } = await resolveNames(model, { ...given, log: this.log }, classAt);
     const index = await readModelIndex(path, load);
     const { family } = requirePipeline(index.className, index.source.place);
     const defaults = await modelDefaults(index, () => {});
