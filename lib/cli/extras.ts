@@ -22,8 +22,9 @@ interface ExtraFlags extends IpAdapterFlags {
   lora?: string[];
   loraDir?: string;
   embedding?: string[];
-  prompt2?: string;
+  prompt2?: string | readonly string[];
   negativePrompt?: string | readonly string[];
+  negativePrompt2?: string | readonly string[];
   modelsDir?: string;
 }
 
@@ -37,8 +38,9 @@ export async function givenExtras(
     flags,
     {
       prompt: prompts,
-      ...(flags.prompt2 !== undefined && { prompt2: [flags.prompt2] }),
+      ...(flags.prompt2 !== undefined && { prompt2: flags.prompt2 }),
       ...(flags.negativePrompt !== undefined && { negativePrompt: flags.negativePrompt }),
+      ...(flags.negativePrompt2 !== undefined && { negativePrompt2: flags.negativePrompt2 }),
     },
     signal,
   );

@@ -27,8 +27,9 @@ interface LoraFlags {
 /** Prompts that may name adapters. */
 export interface LoraPrompts {
   readonly prompt?: readonly string[];
-  readonly prompt2?: readonly string[];
+  readonly prompt2?: string | readonly string[];
   readonly negativePrompt?: string | readonly string[];
+  readonly negativePrompt2?: string | readonly string[];
 }
 
 /** `file` or `file:scale`; a file of the whole name comes first. */

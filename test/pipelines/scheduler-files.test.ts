@@ -142,7 +142,7 @@ test.each([
   [['--scheduler', 'Eulr a'], /--scheduler "Eulr a" is not implemented; did you mean "Euler a"\?/],
   [
     ['--scheduler-config', '{"eta":3}'],
-    /--scheduler-config .*"eta" is not a field of any sampler; eta is an/,
+    /--scheduler-config: "eta" is not a field of PNDMScheduler; eta is an option of its own/,
   ],
   [
     ['--scheduler-config', '{"use_karras_sigma":true}'],
