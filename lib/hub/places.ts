@@ -8,6 +8,8 @@ import { show } from '../messages.js';
 
 /** organisation/name */
 const NAME = /^[A-Za-z0-9][\w.-]{0,95}\/[A-Za-z0-9][\w.-]{0,95}$/;
+/** What looks like a name, but is a file that is not there. */
+const WEIGHTS = /\.(?:safetensors|ckpt|pth?|bin|gguf)$/i;
 const PAGE = /^https?:\/\/(?:www\.)?(?:huggingface\.co|hf\.co)\/([^/?#]+\/[^/?#]+).*$/;
 const COMMIT = /^[0-9a-f]{40}$/;
 /** Branches and tags: no part of git's own syntax, nothing that leads out of a folder. */
@@ -16,7 +18,7 @@ const REVISION = /^(?!\/)(?!.*(?:\.\.|\/\/|@\{|\/$|\.$))[\w./-]{1,200}$/;
 /** The name of a model of the Hub, or of the address of its page; undefined for anything else. */
 export function hubName(given: string): string | undefined {
   const name = given.replace(PAGE, '$1');
-  return NAME.test(name) && !name.includes('..') ? name : undefined;
+  return NAME.test(name) && !name.includes('..') && !WEIGHTS.test(name) ? name : undefined;
 }
 
 export function isCommit(revision: string): boolean {

@@ -146,6 +146,16 @@ describe('an autoencoder from the Hub', () => {
   });
 });
 
+test.each(['models/x.safetensors', 'x/y.ckpt', 'x/y.PT'])('%s is a file, not a name', async (path) => {
+  hub.requests.length = 0;
+  const message = expect.stringMatching(/does not exist/);
+  const options = { device: 'cpu', log: () => {} } as const;
+  expect(await rejection(DiffusionPipeline.fromPretrained(path, options))).toMatchObject({ message });
+  const vae = DiffusionPipeline.fromPretrained(TINY, { ...options, vae: path });
+  expect(await rejection(vae)).toMatchObject({ message: expect.stringMatching(/^vae is .* does not exist/) });
+  expect(hub.requests).toEqual([]);
+});
+
 test('a model that is nowhere', async () => {
   const error = await rejection(
     DiffusionPipeline.fromPretrained('someone/else', { device: 'cpu', log: () => {} }),

@@ -166,7 +166,11 @@ export const LOAD_OPTIONS = {
     kind: kinds.path,
     families,
     help: 'another autoencoder: a file, a folder, a name on the Hub, or `tiny` (TAESD)',
-    flag: { spelling: '--vae <path>', group: 'model' },
+    flag: {
+      spelling: '--vae <path>',
+      group: 'model',
+      help: 'another autoencoder: a file, a folder, a name on the Hub, or tiny (TAESD)',
+    },
   }),
   /**
    * An autoencoder that previews are decoded by, beside the run: a TAESD of the model's kind, as `vae` takes it, with
