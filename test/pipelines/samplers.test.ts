@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { Scheduler, schedulerNames } from '../../lib/entries/schedulers.js';
+import { Scheduler } from '../../lib/entries/schedulers.js';
 import {
   StableDiffusionImg2ImgPipeline,
   StableDiffusionInpaintPipeline,
   type StableDiffusionPipeline,
   type StepEvent,
 } from '../../lib/index.js';
-import { distance, latentsOf, loadTiny, rejection, SIZE, untyped } from './tiny.js';
+import { distance, latentSchedulerNames, latentsOf, loadTiny, rejection, SIZE, untyped } from './tiny.js';
 
 // Every sampler with what a pipeline can do: start from a picture, keep parts of it, leave calls to the cache, show
 // what it sees.
@@ -39,7 +39,7 @@ const finite = (values: Float32Array) => values.length > 0 && values.every(Numbe
 const callsOf = (scheduler: string, steps: number) =>
   Scheduler.fromConfig(pipe.scheduler, { _class_name: scheduler }).compile({ steps }).rows.length;
 
-describe.each(schedulerNames())('%s', (scheduler) => {
+describe.each(latentSchedulerNames())('%s', (scheduler) => {
   test('starts from a picture', async () => {
     const img2img = StableDiffusionImg2ImgPipeline.from(pipe);
     const run = (strength: number) =>

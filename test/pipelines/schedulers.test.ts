@@ -4,11 +4,10 @@ import {
   DDIMScheduler,
   EulerDiscreteScheduler,
   Scheduler,
-  schedulerNames,
 } from '../../lib/entries/schedulers.js';
 import type { GenerateOptions, StableDiffusionPipeline } from '../../lib/index.js';
 import { ownSteps } from '../../lib/pipelines/inputs/own-steps.js';
-import { distance, latentsOf, loadTiny, rejection, sameBits } from './tiny.js';
+import { distance, latentSchedulerNames, latentsOf, loadTiny, rejection, sameBits } from './tiny.js';
 
 // The sampler of a run, of a pipeline, and of a loaded folder.
 
@@ -18,15 +17,11 @@ beforeAll(async () => {
 });
 afterAll(() => pipe.dispose());
 
-// RePaint is for a part of a picture, and for DDPM models (repaint.test.ts).
-test.each(schedulerNames().filter((name) => name !== 'RePaintScheduler'))(
-  '%s runs, and repeats itself',
-  async (scheduler) => {
-    const latents = await latentsOf(pipe, { scheduler, steps: 5 });
-    expect(latents.every(Number.isFinite)).toBe(true);
-    expect(sameBits(await latentsOf(pipe, { scheduler, steps: 5 }), latents)).toBe(true);
-  },
-);
+test.each(latentSchedulerNames())('%s runs, and repeats itself', async (scheduler) => {
+  const latents = await latentsOf(pipe, { scheduler, steps: 5 });
+  expect(latents.every(Number.isFinite)).toBe(true);
+  expect(sameBits(await latentsOf(pipe, { scheduler, steps: 5 }), latents)).toBe(true);
+});
 
 test('a name, a configuration and an instance are the same', async () => {
   const named = await latentsOf(pipe, { scheduler: 'DDIM' });

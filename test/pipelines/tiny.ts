@@ -1,3 +1,4 @@
+import { schedulerNames } from '../../lib/entries/schedulers.js';
 import {
   DiffusionPipeline,
   type GenerateOptions,
@@ -82,3 +83,6 @@ export async function previewsOf(one: DiffusionPipeline, options: object = {}): 
   await one.generate({ ...run, ...options, onStep } as never);
   return previews;
 }
+
+/** All samplers but RePaint, which is for a part of a picture, and for DDPM models (repaint.test.ts). */
+export const latentSchedulerNames = () => schedulerNames().filter((name) => name !== 'RePaintScheduler');
