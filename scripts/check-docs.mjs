@@ -61,7 +61,9 @@ const { values, positionals: wanted } = parseArgs({
 });
 // Checkpoints in a single file, ControlNets and upscalers have their published sizes, and are not at hand.
 const canRun = (text) =>
-  !/\.(safetensors|ckpt|pth)\b|\bsd-controlnet|\bdreamshaper|\bstabilityai\/|--save\b/.test(text) &&
+  !/\.(safetensors|ckpt|pth)\b|\bsd-controlnet|\bdreamshaper|\b(?:stabilityai|google)\/|--save\b/.test(
+    text,
+  ) &&
   (values.xl !== undefined || !/sdxl/i.test(text));
 const checked = documents(root).filter((name) => wanted.length === 0 || wanted.includes(name));
 const folder = mkdtempSync(join(tmpdir(), 'deepcache-docs-'));

@@ -31,7 +31,7 @@ import { type StreamEvent, streamOf } from './stream.js';
 export type AnyPipeline = DiffusionPipeline<any, any>;
 
 /** Of a folder whose class nobody knows yet: text to image, until `instanceof` narrows it. */
-type Loaded<T extends AnyPipeline> = AnyPipeline extends T ? DiffusionPipeline : T;
+type Loaded<T extends AnyPipeline> = 0 extends 1 & Parameters<T['generate']>[0] ? DiffusionPipeline : T;
 
 /**
  * A loaded model folder and the way its parts work together. Load one with {@link DiffusionPipeline.fromPretrained},

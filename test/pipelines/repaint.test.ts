@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import {
   type DDPMOptions,
-  type DDPMPipeline,
-  DiffusionPipeline,
+  DDPMPipeline,
   Image,
   readSettings,
   StableDiffusionImg2ImgPipeline,
@@ -42,7 +41,7 @@ let folder: string;
 let pipe: DDPMPipeline;
 beforeAll(async () => {
   folder = await writeDdpm(mkdtempSync(join(tmpdir(), 'deepcache-repaint-')));
-  pipe = (await DiffusionPipeline.fromPretrained(folder, { device: 'cpu', log: () => {} })) as DDPMPipeline;
+  pipe = await DDPMPipeline.fromPretrained(folder, { device: 'cpu', log: () => {} });
 });
 afterAll(async () => {
   await pipe.dispose();
