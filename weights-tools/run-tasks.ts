@@ -6,7 +6,13 @@ import { writing } from '../lib/cli/output-file.js';
 import { StatusLine, WorkProgress } from '../lib/cli/status-line.js';
 import { invalidArgument } from '../lib/errors.js';
 import { requireFree, type Stage } from './staging.js';
-import { type PlannedTensor, type WriteOptions, weightFiles, writeWeights } from './write-weights.js';
+import {
+  indexName,
+  type PlannedTensor,
+  type WriteOptions,
+  weightFiles,
+  writeWeights,
+} from './write-weights.js';
 
 /** A file of weights to write. */
 export interface Task {
@@ -34,9 +40,9 @@ export async function runTasks(
   context: CliContext,
   { quiet = false, force = false, alsoRead = [], ...options }: RunOptions,
 ): Promise<void> {
-  const read = [
-    ...tasks.flatMap(({ tensors }) => tensors.flatMap(({ pieces }) => pieces.map(({ file }) => file))),
-  ];
+  const read = tasks.flatMap(({ tensors }) =>
+    tensors.flatMap(({ pieces }) => pieces.map(({ file }) => file)),
+  );
   await checkPlaces(tasks, new Set([...read, ...alsoRead]), stage, { ...options, force });
   const line = new StatusLine(context, !quiet);
   try {
@@ -72,7 +78,7 @@ async function checkPlaces(
   for (const { tensors, output } of tasks) {
     const files = weightFiles(output, tensors, options);
     // One file and shards of the same name would be two models, of which the old one may be found first.
-    for (const file of new Set([...files, output, `${output}.index.json`])) {
+    for (const file of new Set([...files, output, indexName(output)])) {
       const place = stage.placeOf(file);
       const identity = await identityOf(place);
       if (identity === undefined) continue;

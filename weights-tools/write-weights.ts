@@ -130,7 +130,8 @@ function shardName(path: string, index: number, count: number): string {
   return path.replace(/(?=\.safetensors$)/i, `-${digits(index + 1)}-of-${digits(count)}`);
 }
 
-function indexName(path: string): string {
+/** The list of shards that stand for a file of this name. */
+export function indexName(path: string): string {
   return `${path}.index.json`;
 }
 

@@ -1,5 +1,5 @@
 import type { RowBuilder } from './compiled.js';
-import { combine, slot } from './linear.js';
+import { combine, type Linear, slot } from './linear.js';
 
 /** A step of DDIM as the code of its papers has it: x0 unclipped, noise drawn whether it is used or not. */
 export interface DdimStep {
@@ -17,16 +17,16 @@ export function addDdimStep(builder: RowBuilder, { timestep, alpha, alphaPreviou
   builder.add({
     timestep,
     x0: { x: 1 / Math.sqrt(alpha), m: -Math.sqrt((1 - alpha) / alpha) },
-    assign: [
-      [
-        'x',
-        combine(
-          [Math.sqrt(alphaPrevious), slot('x0')],
-          [Math.sqrt(1 - alphaPrevious - deviation ** 2), slot('m')],
-          [deviation, slot('noise')],
-        ),
-      ],
-    ],
+    assign: [['x', ddimSample(alphaPrevious, deviation)]],
     noise: builder.draw(),
   });
+}
+
+/** The next sample of clean latents, noise, and a draw with the standard deviation that is wanted. */
+export function ddimSample(alphaPrevious: number, deviation: number): Linear {
+  return combine(
+    [Math.sqrt(alphaPrevious), slot('x0')],
+    [Math.sqrt(1 - alphaPrevious - deviation ** 2), slot('m')],
+    [deviation, slot('noise')],
+  );
 }

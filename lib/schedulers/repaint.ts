@@ -2,6 +2,7 @@ import { invalidArgument } from '../errors.js';
 import type { BetaSchedule } from './betas.js';
 import { type CompileOptions, optionInRange, resolveSteps } from './compiled.js';
 import type { SchedulerConfig } from './config.js';
+import { ddimSample } from './ddim-step.js';
 import { combine, slot } from './linear.js';
 import { type PredictionType, predictX0 } from './prediction.js';
 import { Scheduler } from './scheduler.js';
@@ -72,16 +73,7 @@ export class RePaintScheduler extends Scheduler {
       builder.add({
         timestep,
         x0: { ...predictX0(this.predictionType, scales), ...limit },
-        assign: [
-          [
-            'x',
-            combine(
-              [Math.sqrt(alphaPrevious), slot('x0')],
-              [Math.sqrt(1 - alphaPrevious - deviation ** 2), slot('m')],
-              [deviation, slot('noise')],
-            ),
-          ],
-        ],
+        assign: [['x', ddimSample(alphaPrevious, deviation)]],
         noise: builder.draw(),
         blend: { init: Math.sqrt(alphaPrevious), noise: Math.sqrt(1 - alphaPrevious), redrawn: true },
       });

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { DiffusionPipeline, type DownloadProgress, StableDiffusionPipeline } from '../../lib/index.js';
-import { native } from '../../lib/native/binding.js';
 import { runCli } from '../cli-run.js';
 import { writeDdpm } from '../composition/made-systems.js';
+import { TINY_VAE_FILE, writeTinyVae } from '../pipelines/made-tiny-vae.js';
 import { rejection } from '../pipelines/tiny.js';
 import { COMMIT, type Files, HubServer } from './hub-server.js';
 
@@ -14,24 +14,12 @@ const NAME = 'someone/sd15-tiny';
 
 /** A TAESD of the model's kind with synthetic weights. */
 async function taesd(): Promise<Files> {
-  const config = JSON.stringify({
-    _class_name: 'AutoencoderTiny',
-    encoder_block_out_channels: [4, 4, 4, 4],
-    decoder_block_out_channels: [4, 4, 4, 4],
-    num_encoder_blocks: [1, 1, 1, 1],
-    num_decoder_blocks: [1, 1, 1, 1],
-    latent_channels: 4,
-    scaling_factor: 1,
-  });
-  const path = join(cache, 'taesd.safetensors');
-  const tensors = native().weightShapes('vae', config);
-  await native().writeSynthetic({ path, tensors, dtype: 'float32' }).promise;
-  return {
-    'config.json': Buffer.from(config),
-    'diffusion_pytorch_model.safetensors': readFileSync(path),
-    // Its authors' own files lie beside it, and are left there.
-    'taesd_decoder.safetensors': Buffer.alloc(9),
-  };
+  const folder = await writeTinyVae(join(cache, 'taesd'));
+  const files = ['config.json', TINY_VAE_FILE].map(
+    (name) => [name, readFileSync(join(folder, name))] as const,
+  );
+  // Its authors' own files lie beside it, and are left there.
+  return { ...Object.fromEntries(files), 'taesd_decoder.safetensors': Buffer.alloc(9) };
 }
 
 let hub: HubServer;

@@ -12,41 +12,23 @@ import {
 } from '../../lib/index.js';
 import { AutoencoderKL } from '../../lib/models/autoencoder-kl.js';
 import { FolderSource } from '../../lib/models/folder-source.js';
-import { native } from '../../lib/native/binding.js';
 import { openBackend } from '../../lib/native/device.js';
 import type { LatentPreview } from '../../lib/previews/latent-preview.js';
 import { ImageEngine } from '../../lib/server/engine/index.js';
 import { runCli } from '../cli-run.js';
 import { writeDdpm } from '../composition/made-systems.js';
 import { writeXl } from './made-models.js';
+import { TINY_VAE_FILE, writeTinyVae } from './made-tiny-vae.js';
 import { FOLDER, latentsOf, loadTiny, previewsOf, rejection, sameBits } from './tiny.js';
 
 const root = mkdtempSync(join(tmpdir(), 'deepcache-preview-vae-'));
-const FILE = 'diffusion_pytorch_model.safetensors';
 
 /** A TAESD with synthetic weights. */
-async function makeTiny(name: string, config: object = {}): Promise<string> {
-  const folder = join(root, name);
-  mkdirSync(folder);
-  const text = JSON.stringify({
-    _class_name: 'AutoencoderTiny',
-    encoder_block_out_channels: [4, 4, 4, 4],
-    decoder_block_out_channels: [4, 4, 4, 4],
-    num_encoder_blocks: [1, 1, 1, 1],
-    num_decoder_blocks: [1, 1, 1, 1],
-    latent_channels: 4,
-    scaling_factor: 1,
-    ...config,
-  });
-  writeFileSync(join(folder, 'config.json'), text);
-  const tensors = native().weightShapes('vae', text);
-  await native().writeSynthetic({ path: join(folder, FILE), tensors, dtype: 'float32' }).promise;
-  return folder;
-}
+const makeTiny = (name: string, config: object = {}) => writeTinyVae(join(root, name), config);
 
 /** The file of a folder with other names; those without one are left out of its table. */
 function renamed(folder: string, name: string, rename: (key: string) => string | undefined): string {
-  const bytes = readFileSync(join(folder, FILE));
+  const bytes = readFileSync(join(folder, TINY_VAE_FILE));
   const length = Number(bytes.readBigUInt64LE(0));
   const table: Record<string, unknown> = JSON.parse(bytes.toString('utf8', 8, 8 + length));
   const own = Object.entries(table).flatMap(([key, entry]) => {
@@ -151,13 +133,13 @@ describe('an autoencoder for previews', () => {
   test('is a folder of a model, a file in diffusers’ names, or the decoder alone under its authors’ names', async () => {
     const model = join(root, 'model');
     mkdirSync(join(model, 'vae'), { recursive: true });
-    for (const name of ['config.json', FILE])
+    for (const name of ['config.json', TINY_VAE_FILE])
       writeFileSync(join(model, 'vae', name), readFileSync(join(folder, name)));
     const decoder = renamed(folder, 'taesd_decoder.safetensors', (key) => {
       const [, number, rest] = /^decoder\.layers\.(\d+)\.(.+)$/.exec(key) ?? [];
       return number === undefined ? undefined : `${Number(number) + 1}.${rest}`;
     });
-    for (const previewVae of [model, join(folder, FILE), decoder]) {
+    for (const previewVae of [model, join(folder, TINY_VAE_FILE), decoder]) {
       const other = await loadTiny({ previewVae });
       await expectDecoded(other);
       await other.dispose();
