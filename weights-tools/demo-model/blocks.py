@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+SMALL = 64  # positions
+
 
 def attend(query, key, value, heads):
     """Softmax attention. query [B, N, C], key and value [B, M, C]; returns [B, N, C]."""
@@ -21,18 +23,29 @@ def attend(query, key, value, heads):
     return out.transpose(1, 2).reshape(batch, length, channels)
 
 
+class Conv2d(nn.Conv2d):
+    """A convolution that leaves reduced precision where pictures are small and on a CPU: PyTorch's bfloat16 gradients
+    are up to two hundred times as slow as float32 ones there (4x4; measured with 2.13)."""
+
+    def forward(self, x):
+        if x.device.type != "cpu" or x.shape[2] * x.shape[3] > SMALL:
+            return super().forward(x)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(x.float())
+
+
 class ResnetBlock2D(nn.Module):
     """Two normalised 3x3 convolutions with a residual; the time embedding is added between them."""
 
     def __init__(self, in_channels, out_channels, groups, eps, time_channels=None):
         super().__init__()
         self.norm1 = nn.GroupNorm(groups, in_channels, eps)
-        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.conv1 = Conv2d(in_channels, out_channels, 3, padding=1)
         if time_channels:
             self.time_emb_proj = nn.Linear(time_channels, out_channels)
         self.norm2 = nn.GroupNorm(groups, out_channels, eps)
-        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
-        self.conv_shortcut = nn.Conv2d(in_channels, out_channels, 1) if in_channels != out_channels else None
+        self.conv2 = Conv2d(out_channels, out_channels, 3, padding=1)
+        self.conv_shortcut = Conv2d(in_channels, out_channels, 1) if in_channels != out_channels else None
 
     def forward(self, x, activated_time=None):
         """activated_time: silu(time embedding) [B, time_channels], computed once for all blocks."""
@@ -49,7 +62,7 @@ class Downsample2D(nn.Module):
     def __init__(self, channels, symmetric):
         super().__init__()
         self.symmetric = symmetric
-        self.conv = nn.Conv2d(channels, channels, 3, stride=2, padding=1 if symmetric else 0)
+        self.conv = Conv2d(channels, channels, 3, stride=2, padding=1 if symmetric else 0)
 
     def forward(self, x):
         return self.conv(x if self.symmetric else F.pad(x, (0, 1, 0, 1)))
@@ -60,7 +73,7 @@ class Upsample2D(nn.Module):
 
     def __init__(self, channels):
         super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv = Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x):
         return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
@@ -132,9 +145,9 @@ class Transformer2DModel(nn.Module):
     def __init__(self, channels, heads, context_channels, groups):
         super().__init__()
         self.norm = nn.GroupNorm(groups, channels, 1e-6)
-        self.proj_in = nn.Conv2d(channels, channels, 1)
+        self.proj_in = Conv2d(channels, channels, 1)
         self.transformer_blocks = nn.ModuleList([BasicTransformerBlock(channels, heads, context_channels)])
-        self.proj_out = nn.Conv2d(channels, channels, 1)
+        self.proj_out = Conv2d(channels, channels, 1)
 
     def forward(self, x, context):
         batch, channels, height, width = x.shape
