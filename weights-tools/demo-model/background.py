@@ -18,6 +18,7 @@ MOON = {"white": (240, 242, 248), "yellow": (252, 220, 96)}
 LIGHT_X = {"left": 3 * CELL, "center": 8 * CELL, "right": 13 * CELL}
 STARS = [(1, 1), (3, 4), (5, 2), (6, 6), (8, 1), (9, 5), (11, 3), (12, 7), (14, 1), (15, 5)]
 CLOUDS = [(3, 3), (13, 3), (8, 2)]
+MOUNTAINS = [(2, 0.18), (7, 0.24), (13, 0.2)]
 MOUNTAIN = {"day": (122, 138, 176), "sunset": (128, 84, 124), "night": (44, 50, 92)}
 SNOW_CAP = {"day": (244, 248, 252), "sunset": (250, 206, 176), "night": (140, 150, 190)}
 GROUND = {"meadow": (104, 178, 84), "snow": (236, 242, 250), "desert": (236, 196, 120)}
@@ -55,15 +56,15 @@ def draw_background(canvas, scene, rng):
         draw_land(canvas, scene, horizon, rng)
 
 
-def draw_sun(canvas, sun):
-    x, y, color = LIGHT_X[sun["position"]], 3.5 * CELL, SUN[sun["color"]]
+def draw_sun(canvas, sun, places=LIGHT_X):
+    x, y, color = places[sun["position"]], 3.5 * CELL, SUN[sun["color"]]
     for radius, share in ((0.125, 0.75), (0.105, 0.5)):
         canvas.ellipse(x, y, radius, radius, mix(color, canvas.pixel(x, y + 0.15), share), raw=True)
     canvas.ellipse(x, y, 0.083, 0.083, color, raw=True)
 
 
-def draw_moon(canvas, moon):
-    x, y, color = LIGHT_X[moon["position"]], 3 * CELL, MOON[moon["color"]]
+def draw_moon(canvas, moon, places=LIGHT_X):
+    x, y, color = places[moon["position"]], 3 * CELL, MOON[moon["color"]]
     canvas.ellipse(x, y, 0.115, 0.115, mix(canvas.pixel(x, y), color, 0.16), raw=True)
     canvas.ellipse(x, y, 0.083, 0.083, color, raw=True)
     for dx, dy, radius in ((-0.025, -0.02, 0.018), (0.03, 0.015, 0.014), (-0.01, 0.04, 0.012)):
@@ -77,8 +78,8 @@ def draw_cloud(canvas, x, y):
     canvas.rounded(x - 0.115, y, x + 0.112, y + 0.045, 0.022, white)
 
 
-def draw_mountains(canvas, sky, horizon, rng):
-    for column, height in ((2, 0.18), (7, 0.24), (13, 0.2)):
+def draw_mountains(canvas, sky, horizon, rng, mountains=MOUNTAINS):
+    for column, height in mountains:
         x, width, top, base = column * CELL, 0.26, horizon - height, horizon + 0.02
         color = jitter(MOUNTAIN[sky], rng)
         canvas.polygon([(x - width, base), (x, top), (x + width, base)], color, raw=True)
@@ -88,8 +89,10 @@ def draw_mountains(canvas, sky, horizon, rng):
 
 
 def draw_hill(canvas, y, amplitude, color, phase):
-    outline = [(i / 24, y + amplitude * math.sin(phase + 5.2 * i / 24)) for i in range(25)]
-    canvas.polygon(outline + [(1, 1.01), (0, 1.01)], color)
+    last = 24 * canvas.extent
+    outline = [(i / 24, y + amplitude * math.sin(phase + 5.2 * i / 24)) for i in range(last + 1)]
+    bottom = canvas.extent + 0.01
+    canvas.polygon(outline + [(canvas.extent, bottom), (0, bottom)], color)
 
 
 def under_sky(color, sky):

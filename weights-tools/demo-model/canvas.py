@@ -1,10 +1,10 @@
-"""A small drawing surface in unit coordinates (0..1 from the top left), anti-aliased by oversampling."""
+"""A small drawing surface, anti-aliased by oversampling. Coordinates count from the top left; one unit is 128 pixels."""
 import numpy as np
 from PIL import Image, ImageDraw
 
 SIZE = 128
 OVERSAMPLING = 3
-CELL = 1 / 16  # one latent cell: 8 of the 128 pixels
+CELL = 1 / 16  # one latent cell: 8 pixels
 
 # How the light of the sky tints what stands under it: tint colour, its share, brightness.
 LIGHT = {
@@ -36,10 +36,13 @@ def gradient(stops, height):
 
 
 class Canvas:
-    def __init__(self, sky):
-        self.scale = SIZE * OVERSAMPLING
+    """extent: units in width and height; pictures are 128 times as large, and things on them as large as ever."""
+
+    def __init__(self, sky, extent=1):
+        self.extent, self.scale = extent, SIZE * OVERSAMPLING
+        self.side = extent * self.scale
         self.light = LIGHT[sky]
-        self.image = Image.new("RGB", (self.scale, self.scale))
+        self.image = Image.new("RGB", (self.side, self.side))
         self.draw = ImageDraw.Draw(self.image)
 
     def lit(self, color):
@@ -78,14 +81,14 @@ class Canvas:
     def fill_rows(self, y, stops):
         """A vertical gradient from height y down to the bottom."""
         top = int(y * self.scale)
-        rows = np.clip(gradient(stops, self.scale - top), 0, 255).astype(np.uint8)
-        strip = np.repeat(rows[:, None], self.scale, 1)
+        rows = np.clip(gradient(stops, self.side - top), 0, 255).astype(np.uint8)
+        strip = np.repeat(rows[:, None], self.side, 1)
         self.image.paste(Image.fromarray(strip), (0, top))
 
     def pixel(self, x, y):
-        last = self.scale - 1
+        last = self.side - 1
         return self.image.getpixel((int(max(0, min(last, x * self.scale))), int(max(0, min(last, y * self.scale)))))
 
     def picture(self):
-        """uint8 array [128, 128, 3]."""
+        """uint8 array [128 * extent, 128 * extent, 3]."""
         return np.asarray(self.image.reduce(OVERSAMPLING))

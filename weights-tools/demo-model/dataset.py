@@ -1,32 +1,29 @@
 """The pictures: drawn once into a file, read from there at random. Scenes follow from the index and are not stored."""
 import os
 import random
+from functools import partial
 from multiprocessing import Pool
 
 import numpy as np
 
-from canvas import SIZE
-from config import PICTURES
-from painter import draw_scene
-from scene import sample_scene
 
-
-def scene_of(index):
+def scene_of(world, index):
     """The scene of picture `index`; the same on every machine."""
-    return sample_scene(random.Random(index))
+    return world.sample_scene(random.Random(index))
 
 
-def draw(index):
-    return draw_scene(scene_of(index), index)
+def draw(world, index):
+    return world.draw_scene(scene_of(world, index), index)
 
 
-def draw_all(path, workers):
-    """Writes uint8 [PICTURES, 128, 128, 3] to `path` unless it is there already (0.8 GB, a minute)."""
+def draw_all(recipe, path, workers):
+    """Writes uint8 [pictures, size, size, 3] to `path` unless it is there already (the demo's: 0.8 GB, a minute)."""
     if os.path.exists(path):
         return
-    pictures = np.lib.format.open_memmap(path + ".part", "w+", np.uint8, (PICTURES, SIZE, SIZE, 3))
+    world, size = recipe.world, recipe.world.size
+    pictures = np.lib.format.open_memmap(path + ".part", "w+", np.uint8, (recipe.pictures, size, size, 3))
     with Pool(workers) as pool:
-        for index, picture in enumerate(pool.imap(draw, range(PICTURES), chunksize=256)):
+        for index, picture in enumerate(pool.imap(partial(draw, world), range(recipe.pictures), chunksize=256)):
             pictures[index] = picture
     pictures.flush()
     os.replace(path + ".part", path)

@@ -6,7 +6,6 @@ import torch
 
 import dataset
 from autoencoder import AutoencoderKL
-from config import AUTOENCODER, PICTURES
 from training import device, reduced_precision, to_float_pictures
 
 
@@ -26,21 +25,22 @@ def normalise(model, mean, std):
 
 @torch.no_grad()
 def encode_all(model, pictures):
-    """Returns float16 [PICTURES, 8, 16, 16]: mean and log-variance."""
-    latents = torch.empty(PICTURES, 8, 16, 16, dtype=torch.float16)
-    for i in range(0, PICTURES, 64):
+    """Returns float16 [pictures, 8, size / 8, size / 8]: mean and log-variance."""
+    count, size = pictures.shape[0], pictures.shape[1] // 8
+    latents = torch.empty(count, 8, size, size, dtype=torch.float16)
+    for i in range(0, count, 64):
         x = to_float_pictures(np.array(pictures[i:i + 64])).contiguous(memory_format=torch.channels_last)
         with reduced_precision():
             latents[i:i + 64] = torch.cat(model.encode(x), 1).half().cpu()
     return latents
 
 
-def encode(work):
+def encode(recipe, work):
     """Reads pictures.npy and autoencoder.ckpt; writes latents.pt: the latents and the normalised autoencoder."""
     path = os.path.join(work, "latents.pt")
     if os.path.exists(path):
         return
-    model = AutoencoderKL(AUTOENCODER).to(device(), memory_format=torch.channels_last)
+    model = AutoencoderKL(recipe.autoencoder).to(device(), memory_format=torch.channels_last)
     averaged = torch.load(os.path.join(work, "autoencoder.ckpt"), map_location="cpu")["averaged"]
     model.load_state_dict(averaged["autoencoder"])
     pictures = dataset.load(os.path.join(work, "pictures.npy"))

@@ -11,7 +11,6 @@ import re
 import torch
 
 import captions
-from config import TEXT_ENCODER
 from dataset import scene_of
 
 START, END = "<|startoftext|>", "<|endoftext|>"
@@ -63,8 +62,8 @@ def learn_merges(texts):
 
 
 class Tokenizer:
-    def __init__(self, merges):
-        self.merges = merges
+    def __init__(self, merges, max_tokens):
+        self.merges, self.max_tokens = merges, max_tokens
         self.ranks = {pair: rank for rank, pair in enumerate(merges)}
         bases = [SYMBOLS[byte] for byte in sorted(SYMBOLS, key=lambda byte: SYMBOLS[byte])]
         tokens = bases + [base + "</w>" for base in bases] + [a + b for a, b in merges] + [START, END]
@@ -87,7 +86,7 @@ class Tokenizer:
 
     def encode(self, text):
         """Token ids of one text: start, words, end, padded with the end token to the model's length."""
-        length = TEXT_ENCODER["max_tokens"]
+        length = self.max_tokens
         ids = [i for word in PIECES.findall(text.lower()) for i in self.encode_word(word)]
         ids = [self.ids[START]] + ids[:length - 2]
         return ids + [self.ids[END]] * (length - len(ids))
@@ -103,7 +102,7 @@ class Tokenizer:
         tagged = {key: {"__type": "AddedToken", **value} if isinstance(value, dict) else value
                   for key, value in special.items()}
         config = {"add_prefix_space": False, "do_lower_case": True, "errors": "replace",
-                  "model_max_length": TEXT_ENCODER["max_tokens"], "tokenizer_class": "CLIPTokenizer", **tagged}
+                  "model_max_length": self.max_tokens, "tokenizer_class": "CLIPTokenizer", **tagged}
         for name, content in (("special_tokens_map", special), ("tokenizer_config", config)):
             with open(os.path.join(folder, name + ".json"), "w") as file:
                 file.write(json.dumps(content, indent=2) + "\n")
@@ -113,11 +112,11 @@ class Tokenizer:
             file.write("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in self.merges))
 
 
-def build():
-    """The tokenizer of the grammar as it is now."""
-    rng = random.Random(0)
-    texts = [captions.caption(scene_of(i), rng) for i in range(8000)] + captions.FILLERS
-    return Tokenizer(learn_merges(texts))
+def build(recipe):
+    """The tokenizer of the recipe's grammar as it is now."""
+    rng, world = random.Random(0), recipe.world
+    texts = [world.caption(scene_of(world, i), rng) for i in range(8000)] + captions.FILLERS
+    return Tokenizer(learn_merges(texts), recipe.text_encoder["max_tokens"])
 
 
 def read_ids(folder):
@@ -125,9 +124,9 @@ def read_ids(folder):
         return json.load(file)
 
 
-def build_once(folder):
+def build_once(recipe, folder):
     """The tokenizer of a training, kept in `folder`: weights are worth nothing with another vocabulary."""
-    tokenizer = build()
+    tokenizer = build(recipe)
     if not os.path.exists(folder):
         tokenizer.save(folder)
     elif read_ids(folder) != tokenizer.ids:
@@ -146,3 +145,9 @@ def carry_embeddings(embeddings, old_ids, tokenizer):
         if token in old_ids:
             rows[i] = embeddings[old_ids[token]]
     return rows
+
+
+def carry_positions(embeddings, length):
+    """Position embeddings [old length, width] for texts of another length: cut, or the last row repeated."""
+    rows = embeddings[:length]
+    return torch.cat([rows, rows[-1:].expand(length - len(rows), -1)])

@@ -1,6 +1,6 @@
 """From nothing to an exported model in one command: draws, trains, exports. See README.md.
 
-    python3 train.py --work FOLDER --out FOLDER [--until HH:MM] [--warm-start FILE]
+    python3 train.py --work FOLDER --out FOLDER [--recipe NAME] [--until HH:MM] [--warm-start FILE]
 
 Each stage leaves its result in the working folder and is skipped, or continued, when started again.
 """
@@ -20,6 +20,7 @@ import export
 import tokenizer
 import train_autoencoder
 import train_unet
+from config import RECIPES
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -32,6 +33,7 @@ def moment(text):
 
 def parse():
     parser = argparse.ArgumentParser(description="Train the demo model.")
+    parser.add_argument("--recipe", choices=list(RECIPES), default="demo", help="which model of config.py")
     parser.add_argument("--work", required=True, help="folder for pictures, latents, checkpoints and logs (2 GB)")
     parser.add_argument("--out", required=True, help="folder for the finished model")
     parser.add_argument("--until", type=moment, help="HH:MM: be done by then; default: the budgets in config.py")
@@ -56,20 +58,22 @@ def main():
     arguments = parse()
     torch.set_num_threads(arguments.threads)
     os.makedirs(arguments.work, exist_ok=True)
+    recipe = RECIPES[arguments.recipe]
     work, began = arguments.work, time.time()
-    words = tokenizer.build_once(os.path.join(work, "tokenizer"))
+    words = tokenizer.build_once(recipe, os.path.join(work, "tokenizer"))
     warm_start = export.load_states(arguments.warm_start, words) if arguments.warm_start else {}
 
-    dataset.draw_all(os.path.join(work, "pictures.npy"), arguments.threads)
+    dataset.draw_all(recipe, os.path.join(work, "pictures.npy"), arguments.threads)
     if not os.path.exists(os.path.join(work, "latents.pt")):
-        train_autoencoder.train(work, arguments.autoencoder_until, warm_start.get("vae"))
-    encode.encode(work)
+        train_autoencoder.train(recipe, work, arguments.autoencoder_until, warm_start.get("vae"))
+    encode.encode(recipe, work)
 
     def write(folder, averaged, autoencoder, trainer):
         shutil.rmtree(folder + ".part", ignore_errors=True)
         facts = {"pictures": trainer.seen, "steps": trainer.step_count, "commit": commit(),
                  "warm_start": bool(warm_start), "threads": arguments.threads}
-        size = export.export(folder + ".part", {**averaged, "vae": autoencoder}, words, card.text(facts, work))
+        text = card.text(recipe, facts, work)
+        size = export.export(recipe, folder + ".part", {**averaged, "vae": autoencoder}, words, text)
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(os.path.dirname(os.path.abspath(folder)), exist_ok=True)
         shutil.move(folder + ".part", folder)
@@ -81,7 +85,7 @@ def main():
 
     states = {name: warm_start[name] for name in ("unet", "text_encoder") if name in warm_start}
     averaged, autoencoder, trainer = train_unet.train(
-        work, arguments.until, words, states, snapshot, arguments.snapshot_minutes, arguments.compile)
+        recipe, work, arguments.until, words, states, snapshot, arguments.snapshot_minutes, arguments.compile)
     write(arguments.out, averaged, autoencoder, trainer)
     print(f"done in {(time.time() - began) / 60:.0f} minutes", flush=True)
 

@@ -13,20 +13,19 @@ from PIL import Image
 
 import dataset
 from autoencoder import AutoencoderKL
-from config import AUTOENCODER, AUTOENCODER_TRAINING, PICTURES, VALIDATION
 from training import Budget, Trainer, device, load_matching, reduced_precision, to_byte_pictures, to_float_pictures
 
 CROP = 64  # early batches are crops with much in them; the size of the whole picture comes in the last part
 WHOLE_FROM = 0.6
 
 
-def sample_batch(pictures, whole, rng, batch):
+def sample_batch(pictures, whole, rng, batch, first_held_out):
     """Whole pictures, or three times as many crops: of two random ones the one with more contrast."""
     if whole:
-        return np.stack([pictures[i] for i in rng.randint(0, PICTURES - VALIDATION, batch)])
-    crops = []
-    for i in rng.randint(0, PICTURES - VALIDATION, 3 * batch):
-        corners = 8 * rng.randint(0, 9, (2, 2))
+        return np.stack([pictures[i] for i in rng.randint(0, first_held_out, batch)])
+    crops, last = [], (pictures.shape[1] - CROP) // 8
+    for i in rng.randint(0, first_held_out, 3 * batch):
+        corners = 8 * rng.randint(0, last + 1, (2, 2))
         pair = [pictures[i, y:y + CROP, x:x + CROP] for y, x in corners]
         crops.append(max(pair, key=lambda crop: crop[::3, ::3].std()))
     return np.stack(crops)
@@ -56,11 +55,11 @@ def loss_terms(y, x, mean, log_variance, kl_weight):
 
 
 @torch.no_grad()
-def evaluate(state, pictures, sheet_path):
+def evaluate(recipe, state, pictures, sheet_path):
     """PSNR on held-out pictures with averaged weights; also draws originals beside reconstructions."""
-    model = AutoencoderKL(AUTOENCODER).to(device())
+    model, first = AutoencoderKL(recipe.autoencoder).to(device()), recipe.pictures - recipe.validation
     model.load_state_dict(state)
-    x = to_float_pictures(np.array(pictures[PICTURES - VALIDATION:PICTURES - VALIDATION + 32]))
+    x = to_float_pictures(np.array(pictures[first:first + 32]))
     y = model.decode(model.encode(x)[0]).clamp(-1, 1)
     psnr = -10 * torch.log10(((x - y) / 2).pow(2).mean((1, 2, 3)))
     pairs = np.stack([to_byte_pictures(x), to_byte_pictures(y)], 1).reshape(-1, *pictures.shape[1:])
@@ -68,12 +67,13 @@ def evaluate(state, pictures, sheet_path):
     return float(psnr.mean())
 
 
-def train(work, deadline, warm_start):
+def train(recipe, work, deadline, warm_start):
     """work: working directory; deadline: seconds since the epoch or None; warm_start: state dict or None."""
-    options, checkpoint = AUTOENCODER_TRAINING, os.path.join(work, "autoencoder.ckpt")
+    first_held_out = recipe.pictures - recipe.validation
+    options, checkpoint = recipe.autoencoder_training, os.path.join(work, "autoencoder.ckpt")
     pictures = dataset.load(os.path.join(work, "pictures.npy"))
     torch.manual_seed(0)
-    model = AutoencoderKL(AUTOENCODER).to(device(), memory_format=torch.channels_last)
+    model = AutoencoderKL(recipe.autoencoder).to(device(), memory_format=torch.channels_last)
     if warm_start:
         print("autoencoder: warm start,", load_matching(model, warm_start), "tensors")
     trainer = Trainer({"autoencoder": model}, options, os.path.join(work, "autoencoder.jsonl"))
@@ -85,7 +85,7 @@ def train(work, deadline, warm_start):
         if progress >= 1:
             break
         rng = np.random.RandomState(trainer.step_count)
-        x = to_float_pictures(sample_batch(pictures, progress > WHOLE_FROM, rng, options["batch"]))
+        x = to_float_pictures(sample_batch(pictures, progress > WHOLE_FROM, rng, options["batch"], first_held_out))
         x = x.contiguous(memory_format=torch.channels_last)
         generator = torch.Generator().manual_seed(trainer.step_count)
         noise = torch.randn(len(x), 4, x.shape[2] // 8, x.shape[3] // 8, generator=generator).to(device())
@@ -97,7 +97,7 @@ def train(work, deadline, warm_start):
             trainer.log(l1=float(absolute), kl=float(kl), gradient=norm, progress=progress)
         if time.time() - evaluated > 240:
             trainer.save(checkpoint, budget.started)
-            trainer.log(psnr=evaluate(trainer.averaged()["autoencoder"], pictures, work + "/autoencoder.png"))
+            trainer.log(psnr=evaluate(recipe, trainer.averaged()["autoencoder"], pictures, work + "/autoencoder.png"))
             evaluated = time.time()
     trainer.save(checkpoint, budget.started)
-    trainer.log(psnr=evaluate(trainer.averaged()["autoencoder"], pictures, work + "/autoencoder.png"))
+    trainer.log(psnr=evaluate(recipe, trainer.averaged()["autoencoder"], pictures, work + "/autoencoder.png"))
