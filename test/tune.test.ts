@@ -1,7 +1,8 @@
 import { expect, test } from '@jest/globals';
 import { type CacheSettings, DiffusionPipeline, type StableDiffusionPipeline } from '../lib/index.js';
 import { intervalList, intervalSchedules, presetSchedules } from '../lib/tune/even.js';
-import { GapCosts, measureGrowth } from '../lib/tune/gaps.js';
+import { GapCosts } from '../lib/tune/gaps.js';
+import { measureGrowth } from '../lib/tune/growth.js';
 import { tune } from '../lib/tune/index.js';
 import { cheapestList, neighbours, nonuniformLists, uniformList } from '../lib/tune/lists.js';
 import { cacheOf } from '../lib/tune/schedule.js';
@@ -94,7 +95,7 @@ test('the closest schedule of a speed is no worse than even steps on its own pro
     {
       ...PROMPTS,
       branches: [0],
-      maxRuns: 40,
+      maxRuns: 80,
       onProgress: ({ phase, schedule, psnr }) => {
         if (phase !== 'validation' && psnr !== undefined) seen.set(key(cacheOf(schedule, CALLS)), psnr);
       },
@@ -105,9 +106,10 @@ test('the closest schedule of a speed is no worse than even steps on its own pro
   expect(isList(steps, CALLS)).toBe(true);
   expect(result.isWithin).toBe(true);
   expect(result.speedup).toBeGreaterThanOrEqual(1.2);
-  expect(result.runs).toBeLessThanOrEqual(42);
+  expect(result.runs).toBeLessThanOrEqual(82);
   expect(seen.get(key(result.cache))).toBeCloseTo(psnr);
-  expect([...seen.keys()].join()).toContain(JSON.stringify(uniformList(CALLS, steps.length)));
+  const lists = [...seen.keys()].map((cache) => stepsOf(JSON.parse(cache)).join());
+  expect(lists).toContain(uniformList(CALLS, steps.length).join());
   // Nor than the presets and intervals that fit, which were tried first.
   const { even, validation } = result;
   expect(seen.get(key({ steps: even.steps, branch: even.branch }))).toBeCloseTo(result.tuning.evenPsnr);

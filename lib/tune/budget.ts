@@ -7,8 +7,10 @@ import type { Schedule } from './schedule.js';
  */
 export type TuneBudget = { minPsnr: number } | { speedup: number } | { preset: CachePreset };
 
-/** A schedule on prompts: mean decibels of the pictures against those of the uncached run. */
+/** A schedule on prompts: decibels of the pictures against those of the uncached run. */
 export interface Tried extends Schedule {
-  /** Decibels to pictures without a cache. */
+  /** Their mean. */
   psnr: number;
+  /** What schedules of a speed are chosen by. */
+  merit: number;
 }

@@ -1,5 +1,8 @@
+import type { Tried } from './budget.js';
 import { ForecastCosts } from './forecast-costs.js';
-import { GapCosts, measureGrowth } from './gaps.js';
+import { Foresight } from './foresight.js';
+import { GapCosts } from './gaps.js';
+import { measureGrowth } from './growth.js';
 import { neighbours, nonuniformLists, uniformList } from './lists.js';
 import type { Candidate, ForecastRule, Schedule } from './schedule.js';
 import type { Trials } from './trials.js';
@@ -20,19 +23,26 @@ const MOST_LESS = 2;
 export class Candidates {
   readonly #costs = new Map<number, GapCosts>();
   #forecasts: ForecastCosts | undefined;
+  #foresight: Foresight | undefined;
 
   constructor(private readonly trials: Trials) {}
 
-  /** As long as there is time. */
-  async measure(branches: readonly number[], rules: readonly ForecastRule[]): Promise<void> {
-    const { trials } = this;
-    const [first] = branches;
-    const growth = first === undefined ? undefined : await measureGrowth(trials, first);
+  /** What gaps of predicted calls cost, as long as there is time. */
+  async measureForecasts(rules: readonly ForecastRule[]): Promise<void> {
+    const { uncached } = this.trials;
+    const growth = uncached && (await measureGrowth(this.trials, 'predict'));
     if (!growth) return;
-    const { uncached } = trials;
-    if (uncached && rules.length > 0) this.#forecasts = await ForecastCosts.measure(uncached, growth, rules);
+    this.#forecasts = await ForecastCosts.measure(uncached, growth, rules);
+    this.#foresight = new Foresight(this.#forecasts);
+  }
+
+  /** What gaps of branches cost, as long as there is time. */
+  async measureGaps(branches: readonly number[]): Promise<void> {
+    const [first] = branches;
+    const growth = first === undefined ? undefined : await measureGrowth(this.trials, first);
+    if (!growth) return;
     for (const branch of branches) {
-      const costs = await GapCosts.measure(trials, branch, growth);
+      const costs = await GapCosts.measure(this.trials, branch, growth);
       if (costs) this.#costs.set(branch, costs);
     }
   }
@@ -41,13 +51,32 @@ export class Candidates {
   lists({ count, between }: Candidate): Schedule[] {
     const { calls } = this.trials;
     const uniform = uniformList(calls, count);
-    if (between === 'predict') return [...(this.#forecasts?.best(count) ?? []), { steps: uniform, between }];
+    if (between === 'predict') return [...this.#predictions(count), { steps: uniform, between }];
     const nonuniform = nonuniformLists(calls, count);
     const costs = this.#costs.get(between);
     const best = costs?.bestList(count);
     if (costs) nonuniform.sort((a, b) => costs.decibels(b) - costs.decibels(a));
     const lists = best ? [best, uniform, ...nonuniform.slice(0, 1)] : [uniform, ...nonuniform];
     return lists.map((steps) => ({ steps, between }));
+  }
+
+  /** The best lists of predictions, those first that are likely to be the closest. */
+  #predictions(count: number): Schedule[] {
+    const lists = this.#forecasts?.best(count) ?? [];
+    const likely = new Map(lists.map((one) => [one, this.#foresight?.psnr(one)]));
+    if ([...likely.values()].includes(undefined)) return lists;
+    return lists.sort((a, b) => (likely.get(b) as number) - (likely.get(a) as number));
+  }
+
+  /** The mean decibels that the best list is likely to have; undefined where nothing is known of it. */
+  foretold({ count, between }: Candidate): number | undefined {
+    const [best] = between === 'predict' ? this.#predictions(count) : [];
+    return best && this.#foresight?.psnr(best);
+  }
+
+  /** What a run has shown of a list that was named here. */
+  learn({ psnr, ...schedule }: Tried): void {
+    if (schedule.between === 'predict' && schedule.rule) this.#foresight?.learn(schedule, psnr);
   }
 
   /** The same full calls with features that go on, instead of being held. */
@@ -66,7 +95,7 @@ export class Candidates {
     const { steps, rule } = schedule;
     return Array.from({ length: Math.min(MOST_LESS, steps.length - 2) + 1 }, (_, less) => {
       const count = steps.length - less;
-      const list = less === 0 ? schedule : forecasts.best(count).find((one) => one.rule === rule);
+      const list = less === 0 ? schedule : forecasts.bestBy(rule ?? 'held', count);
       const worst = (list && forecasts.worstCalls(list).slice(0, this.#room(count, branch, speedup))) ?? [];
       if (!list || worst.length === 0) return [];
       const retrieved = { calls: worst.sort((a, b) => a - b), branch };

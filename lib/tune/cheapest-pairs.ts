@@ -16,6 +16,17 @@ export function cheapestPairs(
   const none = (value: number) => places.map(() => Array<number>(places.length + 1).fill(value));
   let ways = none(Infinity);
   (ways[0] as number[])[0] = 0;
+  // The cost of each is asked for once, however many lists have it.
+  const costs = new Map<number, number>();
+  const costOf = (before: number, last: number, end: number) => {
+    const key = ((before + 1) * places.length + last) * (places.length + 1) + end;
+    let known = costs.get(key);
+    if (known === undefined) {
+      known = cost(at(before), at(last), end === places.length ? calls : at(end));
+      costs.set(key, known);
+    }
+    return known;
+  };
   const at = (index: number) => (index < 0 ? -1 : (places[index] as number));
   /** from[n][last][before + 1]: the full call before both. */
   const from: number[][][] = [];
@@ -26,7 +37,7 @@ export function cheapestPairs(
         const known = row[before + 1] as number;
         if (known === Infinity) continue;
         for (let end = last + 1; end < places.length; end++) {
-          const sum = known + cost(at(before), at(last), at(end));
+          const sum = known + costOf(before, last, end);
           const best = next[end] as number[];
           if (!(sum < (best[last + 1] as number))) continue;
           best[last + 1] = sum;
@@ -40,7 +51,7 @@ export function cheapestPairs(
   let [least, end, previous] = [Infinity, -1, -1];
   for (const [last, row] of ways.entries()) {
     for (let before = -1; before < last; before++) {
-      const sum = (row[before + 1] as number) + cost(at(before), at(last), calls);
+      const sum = (row[before + 1] as number) + costOf(before, last, places.length);
       if (sum < least) [least, end, previous] = [sum, last, before];
     }
   }

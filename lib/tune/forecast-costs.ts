@@ -3,14 +3,17 @@ import { pause } from '../slices.js';
 import { cheapestPairs, type Gap } from './cheapest-pairs.js';
 import { type Factors, forecastFactors, HELD } from './forecast-factors.js';
 import { placesOf } from './gaps.js';
-import type { ForecastRule, Schedule } from './schedule.js';
+import { type ForecastRule, type Schedule, keyOf as scheduleKey } from './schedule.js';
 import type { UncachedRun } from './uncached.js';
-import { mostDecibels, toDecibels } from './weighing.js';
+import { type Aim, mostDecibels, scoreOf, toDecibels } from './weighing.js';
 
 /** Longer gaps are not looked at: forecasts of so many calls are worth nothing. */
 const MAX_GAP = 16;
 /** So small an error is none. */
 const TINY = 1e-12;
+/** The most promising rules of each aim are run. */
+const MOST_RULES = 3;
+const AIMS: readonly Aim[] = ['typical', 'worst'];
 
 /** The calls between full ones `last` and `end`, predicted from `last` and the full call before it, -1: none. */
 interface PredictedGap {
@@ -27,6 +30,8 @@ interface PredictedGap {
  * what that becomes by the end was measured (`growth`). The forecasts are those of {@link forecastFactors}.
  */
 export class ForecastCosts {
+  readonly #best = new Map<number, readonly Schedule[]>();
+
   private constructor(
     private readonly calls: number,
     private readonly places: readonly number[],
@@ -58,10 +63,28 @@ export class ForecastCosts {
     return new ForecastCosts(calls, places, rules, gaps);
   }
 
-  /** The best list of full calls for each rule, the most promising first. */
+  /**
+   * The best lists of full calls, each of another rule, the most promising first: a few for the typical picture, and as many for
+   * the worst ones.
+   */
   best(count: number): Schedule[] {
-    const found = this.rules.flatMap((rule) => this.#bestOf(rule, count) ?? []);
-    return found.sort((a, b) => this.decibels(b) - this.decibels(a));
+    const known = this.#best.get(count) ?? this.#bestLists(count);
+    this.#best.set(count, known);
+    return [...known];
+  }
+
+  #bestLists(count: number): Schedule[] {
+    const found = AIMS.flatMap((aim) => {
+      const score = (schedule: Schedule) => scoreOf(this.#errors(schedule.steps, schedule.rule), aim);
+      const lists = this.rules.flatMap((rule) => this.#bestOf(rule, count, aim) ?? []);
+      return lists.sort((a, b) => score(b) - score(a)).slice(0, MOST_RULES);
+    });
+    return [...new Map(found.map((schedule) => [scheduleKey(schedule), schedule])).values()];
+  }
+
+  /** The best list of a rule for the typical picture. */
+  bestBy(rule: ForecastRule, count: number): Schedule | undefined {
+    return this.#bestOf(rule, count, 'typical');
   }
 
   /** A list of full calls with the factors that the rule gives its predicted calls. */
@@ -91,7 +114,7 @@ export class ForecastCosts {
     return toDecibels(this.#errors(steps, rule));
   }
 
-  #bestOf(rule: ForecastRule, count: number): Schedule | undefined {
+  #bestOf(rule: ForecastRule, count: number, aim: Aim): Schedule | undefined {
     const list = mostDecibels(
       this.calls,
       count,
@@ -103,6 +126,7 @@ export class ForecastCosts {
             0,
           ),
         ),
+      aim,
     );
     return list && this.schedule(list, rule);
   }
@@ -111,7 +135,7 @@ export class ForecastCosts {
     return this.gaps[rule].get(keyOf(before, last, end));
   }
 
-  #errors(steps: readonly number[], rule: ForecastRule): number[] {
+  #errors(steps: readonly number[], rule: ForecastRule = 'held'): number[] {
     const sums: number[] = [];
     for (const [before, last, end] of pairsOf(steps, this.calls)) {
       const { errors } = this.#gap(rule, before, last, end) ?? { errors: [Infinity] };

@@ -14,28 +14,6 @@ export function placesOf(calls: number): number[] {
 }
 
 /**
- * How an error in the latents before a call shows in the end, for each call: the factor by which its square grows, of
- * each picture. From runs with one gap, a quarter of the calls long, that ends there.
- */
-export async function measureGrowth(trials: Trials, branch: number): Promise<number[][] | undefined> {
-  const { calls } = trials;
-  const length = Math.max(2, Math.round(calls / 4));
-  const growth: number[][] = Array.from({ length: calls + 1 }, () => []);
-  for (const end of placesOf(calls).slice(1)) {
-    if (trials.isOver()) return undefined;
-    const start = Math.max(0, end - length);
-    const steps = Array.from({ length: calls }, (_, i) => i).filter((i) => i <= start || i >= end);
-    const errors = await trials.errors({ steps, between: branch });
-    const last = errors[calls] as readonly number[];
-    growth[end] = (errors[end] as readonly number[]).map((error, i) =>
-      error > TINY ? (last[i] as number) / error : 1,
-    );
-  }
-  growth[calls] = (growth[placesOf(calls).at(-1) as number] as number[]).map(() => 1);
-  return growth;
-}
-
-/**
  * What gaps between full calls cost, of one branch: the squared error that each gap alone leaves in the final latents
  * of each picture. Errors of several gaps add up nearly enough (with the demo model a list's real and added errors
  * correlate to 0.99), so the best list of any length follows without trying lists.

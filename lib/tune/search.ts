@@ -1,4 +1,4 @@
-import { CACHE_PRESETS, type CachePreset } from '../deepcache/index.js';
+import { CACHE_PRESETS } from '../deepcache/index.js';
 import { invalidArgument } from '../errors.js';
 import type { PlannedRun } from '../plans/saved-plan.js';
 import type { Tried, TuneBudget } from './budget.js';
@@ -7,7 +7,7 @@ import { intervalList, intervalSchedules, presetSchedules } from './even.js';
 import { firstThat } from './first-that.js';
 import { RULES } from './forecast-factors.js';
 import { uniformList } from './lists.js';
-import { maximum } from './maximum.js';
+import { isPrediction, MIN_GAIN, mix, settle } from './predictions.js';
 import {
   type Between,
   type Candidate,
@@ -16,37 +16,35 @@ import {
   keyOf,
   type Schedule,
 } from './schedule.js';
-import { settled } from './settled.js';
 import type { Trials } from './trials.js';
+import { Tries } from './tries.js';
 import { usableRules } from './usable-rules.js';
 
-/** Decibels that a move must gain: less would be chance. */
-const MIN_GAIN = 0.05;
-/** Factors that are found together. */
-const FACTOR_SETS = [['clean'], ['clean', 'noise', 'gamma']] as const;
 /** So many moves are tried in a row without one that helps. */
 const MAX_MOVES = 8;
 /** Schedules that are run with other noise in the end, besides even steps. */
 export const FINALISTS = 3;
 /** Decibels that moving full calls may be hoped to gain. */
 const HOPE = 1;
+/** Decibels that lists of a branch may be hoped to gain on evenly spread full calls. */
+const LISTS_GAIN = 6;
 
 /** Runs that calls are timed with: the first ones make plans, and a machine may be busy for a moment. */
 const TIMING_ROUNDS = 2;
 
 /**
- * Searches a schedule within a budget. Even settings come first: the presets, and the intervals that fit. Then what gaps
- * cost is measured ({@link Candidates}); it names the best list for
- * each number of full calls and branch. Those that come into question are run, together with the evenly spaced list and
- * the paper's, and single full calls of the best are moved as long as that helps.
+ * Searches a schedule within a budget. Even settings come first: the presets, and the intervals that fit. Then predictions: what their
+ * gaps cost is known by arithmetic ({@link Candidates}), which names the best lists of full calls for each number of them; what
+ * gaps of retrieved calls cost takes many runs, which are made only where these could still win. The lists that come into question are run, those of
+ * retrieved calls beside evenly spaced ones and the paper's, and single full calls of the best are moved as long as that helps.
  */
 export class Search {
+  readonly tries: Tries;
   readonly #candidates: Candidates;
-  readonly #tried = new Map<string, Tried>();
-  readonly #even: Tried[] = [];
   /** What predictions may be made by; none where there will be none. */
   #rules: readonly ForecastRule[];
-  #limit: Exclude<TuneBudget, { preset: CachePreset }>;
+  /** Branches that come into question beside what was found. */
+  #useful: readonly number[] = [];
 
   constructor(
     private readonly trials: Trials,
@@ -59,31 +57,26 @@ export class Search {
   ) {
     this.#rules = forecasts ? RULES : [];
     this.#candidates = new Candidates(trials);
-    // What a preset's speed is, calls have to say first.
-    this.#limit = 'preset' in budget ? { speedup: 1 } : budget;
-  }
-
-  isWithin(tried: Tried): boolean {
-    if ('minPsnr' in this.#limit) return tried.psnr >= this.#limit.minPsnr;
-    return this.#speedup(tried) >= this.#limit.speedup;
+    this.tries = new Tries(trials, 'preset' in budget ? { speedup: 1 } : budget);
   }
 
   /** Times calls, and tries the presets and intervals that fit the budget, the first of them even without time. */
   async start(): Promise<void> {
+    const { trials, tries } = this;
     const preset = 'preset' in this.budget ? CACHE_PRESETS[this.budget.preset] : undefined;
     const timed = new Set([...this.branches, ...(preset ? [preset.branch] : [])]);
     for (let round = 0; round < TIMING_ROUNDS; round++) {
-      for (const branch of timed) await this.trials.errors({ steps: [0], between: branch });
-      this.#rules = await usableRules(this.trials, this.#rules);
+      for (const branch of timed) await trials.errors({ steps: [0], between: branch });
+      this.#rules = await usableRules(trials, this.#rules);
     }
-    const { calls } = this.trials;
+    const { calls } = trials;
     if (preset) {
       const count = intervalList(calls, preset.interval).length;
-      this.#limit = { speedup: this.#speedup({ count, between: preset.branch }) };
+      tries.limit = { speedup: tries.speedup({ count, between: preset.branch }) };
     }
-    if ('speedup' in this.#limit) {
-      const { speedup } = this.#limit;
-      const isFast = (one: Schedule) => this.#speedup(candidateOf(one)) >= speedup;
+    if ('speedup' in tries.limit) {
+      const { speedup } = tries.limit;
+      const isFast = (one: Schedule) => tries.speedup(candidateOf(one)) >= speedup;
       // Of a branch's intervals the one with the most full calls.
       const intervals = this.branches.map((branch) => intervalSchedules(calls, branch).filter(isFast).at(-1));
       const fitting = [
@@ -91,130 +84,129 @@ export class Search {
         ...intervals.filter(isDefined),
       ];
       if (fitting.length === 0) {
-        const top = Math.max(...this.branches.map((between) => this.#speedup({ count: 1, between })));
+        const top = Math.max(...this.branches.map((between) => tries.speedup({ count: 1, between })));
         throw invalidArgument('speedup', `${speedup} cannot be reached: at most ${top.toFixed(2)} here`);
       }
-      for (const schedule of fitting) await this.#tryEven(schedule);
+      for (const schedule of fitting) await tries.tryEven(schedule);
       return;
     }
-    for (const preset of presetSchedules(calls, this.branches, this.planned)) await this.#tryEven(preset);
+    for (const preset of presetSchedules(calls, this.branches, this.planned)) await tries.tryEven(preset);
     for (const branch of this.branches) {
-      const isFaster = (one: Schedule) =>
-        !this.#even.some((even) => this.isWithin(even) && this.#speedup(even) >= this.#speedup(one));
+      const isFaster = (one: Schedule) => !tries.hasEven(tries.speedup(one));
       // More full calls come closer to the uncached result.
       await firstThat(intervalSchedules(calls, branch).filter(isFaster), async (schedule) => {
-        const tried = await this.#tryEven(schedule);
-        return tried && this.isWithin(tried);
+        const tried = await tries.tryEven(schedule);
+        return tried && tries.isWithin(tried);
       });
     }
   }
 
-  /** Measures gaps of the branches that come into question, as long as there is time. */
-  async measure(): Promise<void> {
-    const limit = this.#limit;
-    const useful = this.branches.filter(
-      (between) => 'minPsnr' in limit || this.#speedup({ count: 1, between }) >= limit.speedup,
-    );
-    await this.#candidates.measure(useful, this.#rules);
+  /** Measures what becomes of errors of predicted calls, as long as there is time. */
+  async measureForecasts(): Promise<void> {
+    if (this.#rules.length > 0) await this.#candidates.measureForecasts(this.#rules);
   }
 
-  /** Tries lists, as long as there is time; {@link answer} has the best of all that were tried. */
+  /** Tries predictions, as long as there is time; the answer of {@link tries} is the best of all that was tried. */
+  async runPredictions(): Promise<void> {
+    const { trials, tries } = this;
+    if (this.#rules.length === 0) return;
+    await this.#run(['predict']);
+    if (!('speedup' in tries.limit)) return;
+    await settle(trials, tries, this.#rules);
+    const [branch] = this.branches;
+    if (branch !== undefined) await mix(trials, tries, this.#candidates, branch, tries.limit.speedup);
+  }
+
+  /** Measures gaps of the branches that come into question beside what was found, as long as there is time. */
+  async measureGaps(): Promise<void> {
+    const { tries, trials } = this;
+    const { limit } = tries;
+    const useful: number[] = [];
+    for (const between of this.branches) {
+      const most = this.#counts(between).at(-1);
+      if (most === undefined) continue;
+      // Of lists with so many full calls the evenly spread one says how close the others can be.
+      const found = tries.bestThat(isPrediction);
+      const wanted = 'minPsnr' in limit ? limit.minPsnr : (found?.psnr ?? -Infinity);
+      const isFar =
+        found !== undefined &&
+        !trials.isOver() &&
+        (await tries.try({ steps: uniformList(trials.calls, most), between })).psnr < wanted - LISTS_GAIN;
+      if (!isFar) useful.push(between);
+    }
+    this.#useful = useful;
+    await this.#candidates.measureGaps(useful);
+  }
+
+  /** Tries lists of retrieved calls, as long as there is time. */
   run(): Promise<void> {
-    return 'minPsnr' in this.#limit ? this.#fastest(this.#limit.minPsnr) : this.#closest(this.#limit.speedup);
-  }
-
-  /** The best that was tried; undefined before the first. */
-  answer(): Tried | undefined {
-    return this.best([...this.#tried.values()]);
-  }
-
-  /** The best of those tried for which something holds. */
-  bestThat(holds: (tried: Tried) => boolean): Tried | undefined {
-    return this.best([...this.#tried.values()].filter(holds));
-  }
-
-  /** The best of the presets and intervals that were tried. */
-  get even(): Tried | undefined {
-    return this.best(this.#even);
-  }
-
-  /**
-   * The best of some schedules: the closest to the uncached result of those that are fast enough, or the fastest of those
-   * that are close enough, and when none is, the closest.
-   */
-  best(tried: readonly Tried[]): Tried | undefined {
-    const within = tried.filter((one) => this.isWithin(one));
-    if ('speedup' in this.#limit) return maximum(within, ({ psnr }) => psnr);
-    const top = Math.max(...within.map((one) => this.#speedup(one)));
-    const fastest = within.filter((one) => this.#speedup(one) === top);
-    return maximum(fastest.length > 0 ? fastest : tried, ({ psnr }) => psnr);
+    return this.#run(this.#useful);
   }
 
   /** What else may turn out to be the best: the closest of those tried that take the same time, and even steps. */
   async finalists({ steps, between }: Tried): Promise<Tried[]> {
-    const list = uniformList(this.trials.calls, steps.length);
-    const uniform = this.trials.isOver() ? undefined : await this.#try({ steps: list, between });
-    const others = [...this.#tried.values()].filter(
-      (tried) =>
-        tried.between === between &&
-        tried.steps.length === steps.length &&
-        (!uniform || keyOf(tried) !== keyOf(uniform)),
-    );
-    others.sort((a, b) => b.psnr - a.psnr);
+    const { trials, tries } = this;
+    const list = uniformList(trials.calls, steps.length);
+    const uniform = trials.isOver() ? undefined : await tries.try({ steps: list, between });
+    const others = tries
+      .like({ steps, between })
+      .filter((tried) => !uniform || keyOf(tried) !== keyOf(uniform));
     return [...(uniform ? [uniform] : []), ...others.slice(0, FINALISTS)];
   }
 
-  /** Looks for the schedule closest to the uncached result among those that are fast enough. */
-  async #closest(wanted: number): Promise<void> {
+  /** Looks for the schedule closest to the uncached result among those that are fast enough, or the fastest of those that are close enough. */
+  #run(betweens: readonly Between[]): Promise<void> {
+    const { limit } = this.tries;
+    return 'minPsnr' in limit ? this.#fastest(betweens, limit.minPsnr) : this.#closest(betweens);
+  }
+
+  async #closest(betweens: readonly Between[]): Promise<void> {
     const starts: Tried[] = [];
-    for (const between of this.#betweens) {
+    for (const between of betweens) {
       if (this.trials.isOver()) break;
       // More full calls come closer to the uncached result.
-      const most = this.#counts(between, wanted).at(-1);
+      const most = this.#counts(between).at(-1);
       if (most !== undefined) starts.push(await this.#start({ count: most, between }));
     }
     // The second best may be the better one to refine.
-    for (const one of starts.sort((a, b) => b.psnr - a.psnr).slice(0, 2)) await this.#refine(one);
-    await this.#settle();
-    await this.#mix(wanted);
+    for (const one of starts.sort((a, b) => b.merit - a.merit).slice(0, 2)) await this.#refine(one);
   }
 
-  /** The best prediction with factors that its own runs find: those of clean latents alone are the safer ones. */
-  async #settle(): Promise<void> {
-    for (const names of this.#rules.includes('whole') ? FACTOR_SETS : [['gamma'] as const]) {
-      const best = this.bestThat(isPrediction);
-      const schedule = best && (await settled(this.trials, best, names));
-      if (schedule && (await this.trials.gain(schedule, best)) >= MIN_GAIN) await this.#try(schedule);
-    }
-  }
-
-  /** Looks for the fastest schedule among those that are close enough. */
-  async #fastest(wanted: number): Promise<void> {
-    for (const between of this.#betweens) {
+  async #fastest(betweens: readonly Between[], wanted: number): Promise<void> {
+    const { tries, trials } = this;
+    for (const between of betweens) {
       // Those that would be faster than what was found, from the fastest on; more full calls come closer.
-      const best = this.answer();
-      const known = best && this.isWithin(best) ? this.#speedup(best) : 1;
-      const counts = this.#counts(between, known).filter(
-        (count) => this.#speedup({ count, between }) > known,
+      const counts = this.#counts(between);
+      const first = await firstThat(
+        counts,
+        async (count) => {
+          if (trials.isOver()) return undefined;
+          return tries.isWithin(await this.#try(this.#candidates.lists({ count, between })[0] as Schedule));
+        },
+        (count) => {
+          const foretold = this.#candidates.foretold({ count, between });
+          return foretold === undefined ? undefined : foretold >= wanted;
+        },
       );
-      const first = await firstThat(counts, async (count) => {
-        if (this.trials.isOver()) return undefined;
-        return this.isWithin(await this.#try(this.#candidates.lists({ count, between })[0]));
-      });
       // One full call less and another one, with all lists, features and moves.
       for (const count of counts.slice(0, first).reverse()) {
-        if (this.trials.isOver()) break;
+        if (trials.isOver()) break;
         const start = await this.#start({ count, between });
-        if (this.isWithin(start)) continue;
+        if (tries.isWithin(start)) continue;
         if (start.psnr < wanted - HOPE || !(await this.#refine(start, wanted))) break;
       }
     }
   }
 
-  /** Numbers of full calls with which a branch is at least so fast, ascending. */
-  #counts(between: Between, speedup: number): number[] {
-    return Array.from({ length: this.trials.calls - 1 }, (_, i) => i + 1).filter(
-      (count) => this.#speedup({ count, between }) >= speedup,
+  /** Numbers of full calls with which calls between them are fast enough, ascending; with a budget in decibels, faster than what was found. */
+  #counts(between: Between): number[] {
+    const { tries } = this;
+    const { limit } = tries;
+    const best = tries.answer();
+    const known = best && tries.isWithin(best) ? tries.speedup(best) : 1;
+    const isFast = (speedup: number) => ('minPsnr' in limit ? speedup > known : speedup >= limit.speedup);
+    return Array.from({ length: this.trials.calls - 1 }, (_, i) => i + 1).filter((count) =>
+      isFast(tries.speedup({ count, between })),
     );
   }
 
@@ -222,10 +214,17 @@ export class Search {
     let best: Tried | undefined;
     for (const schedule of this.#candidates.lists(candidate)) {
       if (best && this.trials.isOver()) break;
-      if (best && (await this.trials.gain(schedule, best)) <= 0) continue;
-      best = await this.#try(schedule);
+      const tried = await this.#try(schedule);
+      if (!best || (await this.trials.gain(schedule, best)) > 0) best = tried;
     }
     return this.#withFeatures(best as Tried);
+  }
+
+  /** A list that {@link Candidates} named. */
+  async #try(schedule: Schedule): Promise<Tried> {
+    const tried = await this.tries.try(schedule);
+    this.#candidates.learn(tried);
+    return tried;
   }
 
   /** The share of their change that features go on by, as long as more of it helps. */
@@ -234,20 +233,9 @@ export class Search {
     if (!this.forecasts) return best;
     for (const schedule of this.#candidates.withFeatures(start)) {
       if (this.trials.isOver() || (await this.trials.gain(schedule, best)) < MIN_GAIN) break;
-      best = await this.#try(schedule);
+      best = await this.tries.try(schedule);
     }
     return best;
-  }
-
-  /** Retrieves some of the calls of the best prediction, for full calls less or where there is time left. */
-  async #mix(wanted: number): Promise<void> {
-    const [branch] = this.branches;
-    let best = this.bestThat(isPrediction);
-    if (!best || branch === undefined) return;
-    for (const schedule of this.#candidates.mixed(best, branch, wanted)) {
-      if (this.trials.isOver()) return;
-      if ((await this.trials.gain(schedule, best)) >= MIN_GAIN) best = await this.#try(schedule);
-    }
   }
 
   /** Moves single full calls until no move helps, or the wanted PSNR is reached; says whether it was. */
@@ -258,38 +246,13 @@ export class Search {
       for (const moved of this.#candidates.moves(best).slice(0, MAX_MOVES)) {
         if (this.trials.isOver()) return false;
         if ((await this.trials.gain(moved, best)) < MIN_GAIN) continue;
-        best = await this.#try(moved);
+        best = await this.tries.try(moved);
         improved = true;
         break;
       }
     }
     return best.psnr >= wanted;
   }
-
-  /** What may be between full calls. */
-  get #betweens(): Between[] {
-    return this.#rules.length > 0 ? [...this.branches, 'predict'] : [...this.branches];
-  }
-
-  async #try(schedule: Schedule | undefined): Promise<Tried> {
-    const known = schedule as Schedule;
-    const tried = { ...known, psnr: await this.trials.psnr(known) };
-    this.#tried.set(keyOf(known), tried);
-    return tried;
-  }
-
-  /** Undefined when there is no time, and something was tried. */
-  async #tryEven(schedule: Schedule): Promise<Tried | undefined> {
-    if (this.#even.length > 0 && this.trials.isOver()) return undefined;
-    const tried = await this.#try(schedule);
-    this.#even.push(tried);
-    return tried;
-  }
-
-  #speedup(one: Candidate | Schedule): number {
-    return this.trials.speedup('steps' in one ? candidateOf(one) : one);
-  }
 }
 
-const isPrediction = ({ between }: Schedule) => between === 'predict';
 const isDefined = <T>(value: T | undefined): value is T => value !== undefined;

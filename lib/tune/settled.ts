@@ -34,7 +34,7 @@ export async function settled(
     const gap: Gap = [steps[i - 1] ?? -1, last, steps[i + 1] ?? calls];
     if (gap[2] === last + 1) continue;
     if (trials.isOver()) return undefined;
-    const run = await trials.told(scheduleOf(steps, factors, names));
+    const run = await trials.told(scheduleOf(steps, factors, names), gap[2]);
     if (!run) return undefined;
     const places = Array.from({ length: gap[2] - last - 1 }, (_, n) => last + 1 + n);
     const distances = places.map((call) => distance(uncached.levels, last, call));

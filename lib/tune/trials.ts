@@ -6,13 +6,12 @@ import type { UNetModel } from '../models/unet.js';
 import type { GenerateOptions } from '../pipelines/inputs/options.js';
 import type { GenerateResult, GenerateStats, StepEvent } from '../pipelines/outputs/result.js';
 import type { PlannedRun } from '../plans/saved-plan.js';
+import { gainOf, mean } from './likeness.js';
 import { type Between, type Candidate, cacheOf, keyOf, type Schedule } from './schedule.js';
 import { type Trajectory, type UncachedRun, uncachedRun } from './uncached.js';
 
 /** Decibels that equal pictures count: Infinity would drown all others. */
 const EQUAL = 80;
-/** Decibels that a single picture can speak for or against a schedule. */
-const MAX_GAIN = 2;
 
 /** Every pipeline that `tune` can search for. */
 export interface TunablePipeline {
@@ -24,6 +23,20 @@ export interface TunablePipeline {
   plannedRun(options: GenerateOptions): PlannedRun | undefined;
   /** Pipelines with latents have one; predicted calls are searched for these only. */
   readonly vae?: unknown;
+}
+
+/** What else is wanted of a run. */
+interface Told {
+  /** What it finds is added to. */
+  path?: Trajectory;
+  /** Default: pictures. */
+  output?: 'image' | 'latent';
+  /** Whether to tell what calls take for the clean latents. Default true. */
+  withClean?: boolean;
+  /** After each call. */
+  onCall?: () => void;
+  /** Ends the run. */
+  stop?: AbortSignal;
 }
 
 /** A run was ended because there is no more time. */
@@ -61,7 +74,7 @@ export class Trials {
 
   /** Makes the pictures without a cache. */
   async start(): Promise<void> {
-    const { images, stats } = await this.#run(false, this.#path);
+    const { images, stats } = await this.#run(false, { path: this.#path });
     this.#references = images;
     this.#referenceStats = stats;
     this.calls = stats.calls;
@@ -73,13 +86,9 @@ export class Trials {
     return mean(await this.decibels(schedule));
   }
 
-  /**
-   * By how many decibels a schedule is better than another one, as the typical picture has it. A picture's gain or
-   * loss counts up to a bound: now and then one tips over into another picture, which says little about others.
-   */
+  /** By how many decibels a schedule is better than another one, see {@link gainOf}. */
   async gain(schedule: Schedule, other: Schedule): Promise<number> {
-    const [values, others] = [await this.decibels(schedule), await this.decibels(other)];
-    return mean(values.map((value, i) => clamp(value - (others[i] as number))));
+    return gainOf(await this.decibels(schedule), await this.decibels(other));
   }
 
   /** What the uncached run found; undefined where it had no previews, or no noise to find. */
@@ -105,7 +114,7 @@ export class Trials {
    */
   async errors(schedule: Schedule): Promise<(readonly number[])[]> {
     const path: Trajectory = { latents: [], denoised: [], levels: [] };
-    await this.#run(schedule, path, 'latent', false);
+    await this.#run(schedule, { path, output: 'latent', withClean: false });
     const pictures = this.#references.length;
     const last = this.#path.latents[this.calls - 1] as Float32Array;
     const size = last.length / pictures;
@@ -117,10 +126,21 @@ export class Trials {
     return [scale.map(() => 0), ...errors];
   }
 
-  /** What a schedule's run finds, as {@link uncached} is of the uncached one. */
-  async told(schedule: Schedule): Promise<UncachedRun | undefined> {
+  /** What a schedule's run finds up to a call, which is not made, as {@link uncached} is of the whole uncached one. */
+  async told(schedule: Schedule, end: number): Promise<UncachedRun | undefined> {
     const path: Trajectory = { latents: [], denoised: [], levels: [] };
-    await this.#run(schedule, path, 'latent');
+    const enough = new AbortController();
+    const onCall = () => {
+      if (path.latents.length === end && end < this.calls) enough.abort();
+    };
+    try {
+      await this.#run(schedule, { path, output: 'latent', onCall, stop: enough.signal });
+    } catch (error) {
+      const isOther = this.hooks.end.aborted || this.options.signal?.aborted;
+      if (!enough.signal.aborted || isOther) throw error;
+    }
+    // Calls that were made until the run ended say nothing that is asked for.
+    for (const list of Object.values(path)) list.splice(end);
     this.hooks.onRun(schedule);
     return uncachedRun(path, this.#references.length);
   }
@@ -138,13 +158,9 @@ export class Trials {
     return images.map((image, i) => Math.min(EQUAL, psnr(image, this.#references[i] as Image)));
   }
 
-  async #run(
-    schedule: Schedule | false,
-    path?: Trajectory,
-    output: 'image' | 'latent' = 'image',
-    withClean = true,
-  ): Promise<GenerateResult> {
-    return this.#generate({
+  async #run(schedule: Schedule | false, told: Told = {}): Promise<GenerateResult> {
+    const { path, output = 'image', withClean = true, onCall, stop } = told;
+    const run: Partial<GenerateOptions> = {
       cache: schedule && cacheOf(schedule, this.calls),
       output,
       ...(path && { latentsEvery: 1 }),
@@ -158,14 +174,16 @@ export class Trials {
         path.latents.push(latents.data);
         path.levels.push(noiseLevel);
         if (preview) path.denoised.push(preview.data);
+        onCall?.();
       },
-    });
+    };
+    return this.#generate(run, stop);
   }
 
-  async #generate(run: Partial<GenerateOptions>): Promise<GenerateResult> {
+  async #generate(run: Partial<GenerateOptions>, stop?: AbortSignal): Promise<GenerateResult> {
     const { options } = this;
     const { end } = this.hooks;
-    const signal = options.signal ? AbortSignal.any([options.signal, end]) : end;
+    const signal = AbortSignal.any([options.signal, end, stop].filter((one) => one !== undefined));
     try {
       return await this.pipe.generate({ ...options, ...run, signal });
     } catch (error) {
@@ -194,10 +212,6 @@ export class Trials {
 /** Where the calls of a schedule that retrieve do so. */
 const branchOf = ({ between, retrieved }: Schedule): Between =>
   between === 'predict' ? (retrieved?.branch ?? between) : between;
-
-const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
-
-const clamp = (gain: number) => Math.max(-MAX_GAIN, Math.min(MAX_GAIN, gain));
 
 function squares(values: Float32Array, start: number, count: number, others?: Float32Array): number {
   let sum = 0;

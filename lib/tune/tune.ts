@@ -181,11 +181,16 @@ export async function tune(
     searchSeconds = maxSeconds - Math.min(VALIDATION * maxSeconds, reserve);
     await search.start();
     phase = 'measuring';
-    await search.measure();
+    await search.measureForecasts();
+    phase = 'search';
+    await search.runPredictions();
+    phase = 'measuring';
+    await search.measureGaps();
     phase = 'search';
     await search.run();
   });
-  const [found, even] = [search.answer(), search.even];
+  const { tries } = search;
+  const [found, even] = [tries.answer(), tries.even];
   if (!found || !even) {
     stop?.throwIfAborted();
     throw invalidArgument(
@@ -200,7 +205,7 @@ export async function tune(
   const spent = { runs: trials.runs, seconds: seconds(), isCutShort };
 
   phase = 'validation';
-  const decision = new Decision(search, found, even);
+  const decision = new Decision(tries, found, even, trials);
   const otherSeed = seed + prompts.length + validationPrompts.length;
   const again = new Trials(pipe, run(prompts, otherSeed), { onRun, end });
   const others = new Trials(pipe, run(validationPrompts, seed + prompts.length), { onRun, end });
@@ -221,7 +226,7 @@ export async function tune(
     run: planned,
     speedup: speedupOf(best),
     ...spreadOf([trials, again, others].flatMap((all) => all.measuredSpeedups(best))),
-    isWithin: search.isWithin(best),
+    isWithin: tries.isWithin(best),
     even: {
       steps: [...even.steps],
       // Even settings predict nothing.

@@ -1,0 +1,38 @@
+import type { Tried } from './budget.js';
+import type { Candidates } from './candidates.js';
+import type { ForecastRule, Schedule } from './schedule.js';
+import { settled } from './settled.js';
+import type { Trials } from './trials.js';
+import type { Tries } from './tries.js';
+
+/** Decibels that a change must gain: less would be chance. */
+export const MIN_GAIN = 0.05;
+/** Factors that are found together. */
+const FACTOR_SETS = [['clean'], ['clean', 'noise', 'gamma']] as const;
+
+export const isPrediction = ({ between }: Schedule): boolean => between === 'predict';
+
+/** The best prediction with factors that its own runs find: those of clean latents alone are the safer ones at high guidance. */
+export async function settle(trials: Trials, tries: Tries, rules: readonly ForecastRule[]): Promise<void> {
+  for (const names of rules.includes('whole') ? FACTOR_SETS : [['gamma'] as const]) {
+    const best = tries.bestThat(isPrediction);
+    const schedule = best && (await settled(trials, best, names));
+    if (schedule && (await trials.gain(schedule, best)) >= MIN_GAIN) await tries.try(schedule);
+  }
+}
+
+/** Retrieves some of the calls of the best prediction, for full calls less or where there is time left. */
+export async function mix(
+  trials: Trials,
+  tries: Tries,
+  candidates: Candidates,
+  branch: number,
+  wanted: number,
+): Promise<void> {
+  let best: Tried | undefined = tries.bestThat(isPrediction);
+  if (!best) return;
+  for (const schedule of candidates.mixed(best, branch, wanted)) {
+    if (trials.isOver()) return;
+    if ((await trials.gain(schedule, best)) >= MIN_GAIN) best = await tries.try(schedule);
+  }
+}

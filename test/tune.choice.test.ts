@@ -1,0 +1,143 @@
+import { expect, test } from '@jest/globals';
+import type { Tried } from '../lib/tune/budget.js';
+import { firstThat } from '../lib/tune/first-that.js';
+import type { ForecastCosts } from '../lib/tune/forecast-costs.js';
+import { Foresight } from '../lib/tune/foresight.js';
+import { measureGrowth } from '../lib/tune/growth.js';
+import { gainOf, merit, tipsOver } from '../lib/tune/likeness.js';
+import type { Schedule } from '../lib/tune/schedule.js';
+import type { Trials } from '../lib/tune/trials.js';
+import { Tries } from '../lib/tune/tries.js';
+import { mostDecibels, scoreOf } from '../lib/tune/weighing.js';
+
+test('schedules are chosen by their least like pictures as well as by the mean', () => {
+  expect(merit([50, 50, 50, 20])).toBeCloseTo((42.5 + 20) / 2);
+  const tips = [54, 54, 54, 20];
+  const steady = [50, 50, 50, 30];
+  expect(merit(steady)).toBeGreaterThan(merit(tips));
+  // What one picture gains or loses counts no more than what the least like ones do.
+  expect(gainOf([51, 51, 51, 51], [50, 50, 50, 50])).toBeCloseTo(1);
+  expect(gainOf([52, 52, 52, 18], [50, 50, 50, 50])).toBeLessThan(0);
+  expect(gainOf([52, 52, 52, 49.9], [50, 50, 50, 50])).toBeGreaterThan(0);
+});
+
+test('a picture is tipped over where it is below the worst of the even setting, and its own there', () => {
+  expect(tipsOver([60, 60, 33], [45, 36, 40])).toBe(true);
+  expect(tipsOver([60, 60, 36], [45, 36, 40])).toBe(false);
+  // The same picture is about as far away with the even setting.
+  expect(tipsOver([60, 60, 18.4], [45, 44, 19.1])).toBe(false);
+  expect(tipsOver([60, 60, 17.9], [45, 44, 19.1])).toBe(true);
+  // Above what can be seen.
+  expect(tipsOver([60, 60, 41], [45, 46, 47])).toBe(false);
+  // With a budget in decibels a faster schedule may be further away, all of it.
+  expect(tipsOver([35, 33, 31], [39, 37, 35])).toBe(false);
+  expect(tipsOver([40, 39, 20], [39, 37, 35])).toBe(true);
+});
+
+test('the answer has no fewer decibels in the mean than the best even setting', async () => {
+  const decibels: Record<string, number[]> = { even: [40, 40, 40, 20], steady: [34, 34, 34, 34] };
+  const trials = {
+    speedup: () => 2,
+    isOver: () => false,
+    decibels: async ({ steps }: Schedule) => decibels[steps.length === 1 ? 'even' : 'steady'],
+    psnr: async ({ steps }: Schedule) => (steps.length === 1 ? 35 : 34),
+  } as unknown as Trials;
+  const tries = new Tries(trials, { speedup: 2 });
+  await tries.tryEven({ steps: [0], between: 0 });
+  const steady = await tries.try({ steps: [0, 1], between: 0 });
+  expect(steady.merit).toBeGreaterThan((tries.even as Tried).merit);
+  expect(tries.answer()).toBe(tries.even);
+});
+
+test('lists are the best for the typical picture, or for the worst ones', () => {
+  // Of two pictures, the second one is far off unless call 2 is full.
+  const errors = new Map([
+    [2, [1e-3, 1e-3]],
+    [3, [1e-4, 1e-1]],
+    [4, [1e-6, 1e-2]],
+  ]);
+  const errorsOf = ([, second = 0]: readonly number[]) => errors.get(second) as number[];
+  const cheapest = ([a = 0, b = 0]: readonly number[]) => {
+    const costs = [...errors].map(([call, [first = 0, second = 0]]) => ({
+      call,
+      cost: a * first + b * second,
+    }));
+    return [0, costs.reduce((least, one) => (one.cost < least.cost ? one : least)).call];
+  };
+  expect(mostDecibels(6, 2, errorsOf, cheapest)).toEqual([0, 4]);
+  expect(mostDecibels(6, 2, errorsOf, cheapest, 'worst')).toEqual([0, 2]);
+  expect([scoreOf([1e-3, 1e-1], 'typical'), scoreOf([0.02, 0], 'worst')]).toEqual([20, 20]);
+});
+
+test('the first of a list is found, in fewer looks where it was foretold', async () => {
+  const list = Array.from({ length: 50 }, (_, i) => i);
+  for (const first of [0, 1, 23, 49, 50]) {
+    const looksOf = async (likely?: (one: number) => boolean | undefined) => {
+      let looks = 0;
+      const found = await firstThat(
+        list,
+        async (one) => {
+          looks++;
+          return one >= first;
+        },
+        likely,
+      );
+      expect(found).toBe(first);
+      return looks;
+    };
+    const halving = await looksOf();
+    expect(halving).toBeGreaterThanOrEqual(5);
+    expect(await looksOf((one) => one >= first)).toBeLessThanOrEqual(2);
+    // Wrong expectations take more looks, but find the same.
+    for (const off of [-3, 3, 100]) await looksOf((one) => one >= first + off);
+    expect(await looksOf(() => undefined)).toBe(halving);
+  }
+});
+
+test('what a run shows is expected of other lists of its rule, and of other rules until these have run', () => {
+  const costs = { decibels: ({ steps }: Schedule) => 3 * steps.length } as unknown as ForecastCosts;
+  const foresight = new Foresight(costs);
+  const list = (count: number, rule: 'held' | 'fitted'): Schedule => ({
+    steps: Array.from({ length: count }, (_, i) => i),
+    between: 'predict',
+    rule,
+  });
+  expect(foresight.psnr(list(10, 'held'))).toBeUndefined();
+  foresight.learn(list(10, 'held'), 34);
+  expect(foresight.psnr(list(9, 'held'))).toBe(31);
+  expect(foresight.psnr(list(9, 'fitted'))).toBe(31);
+  foresight.learn(list(10, 'fitted'), 40);
+  foresight.learn(list(6, 'fitted'), 32);
+  expect([9, 7].map((count) => foresight.psnr(list(count, 'fitted')))).toEqual([37, 35]);
+  expect(foresight.psnr(list(9, 'held'))).toBe(31);
+});
+
+test('growth is measured with gaps of the kind, at some calls, and lies between them at the others', async () => {
+  const runs: Schedule[] = [];
+  const calls = 50;
+  /** An error before call i is (i / 50)^2 in the end. */
+  const growthAt = (call: number) => (call / calls) ** 2;
+  const trials = {
+    calls,
+    isOver: () => false,
+    errors: async (schedule: Schedule) => {
+      runs.push(schedule);
+      const others = new Set(schedule.steps);
+      const end = Math.max(...Array.from({ length: calls }, (_, i) => i).filter((i) => !others.has(i))) + 1;
+      return Array.from({ length: calls + 1 }, (_, i) => [
+        i < end ? 0 : i === calls ? 0.1 * growthAt(end) : 0.1,
+      ]);
+    },
+  } as unknown as Trials;
+  const growth = (await measureGrowth(trials, 'predict')) as number[][];
+  expect(growth).toHaveLength(calls + 1);
+  expect(runs).toHaveLength(8);
+  expect(new Set(runs.map(({ between }) => between))).toEqual(new Set(['predict']));
+  for (let call = 8; call < calls; call++) {
+    expect(10 * Math.abs(Math.log10((growth[call]?.[0] as number) / growthAt(call)))).toBeLessThan(0.5);
+  }
+  expect(growth[calls]).toEqual([1]);
+  expect(growth[0]).toEqual(growth[2]);
+  const late = { ...trials, isOver: () => true } as unknown as Trials;
+  expect(await measureGrowth(late, 0)).toBeUndefined();
+});
