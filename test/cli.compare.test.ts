@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { Interruption } from '../lib/cli/context.js';
 import { DDIMScheduler } from '../lib/entries/schedulers.js';
 import { Image, StableDiffusionPipeline } from '../lib/index.js';
 import { runCli } from './cli-run.js';
@@ -149,7 +150,7 @@ test('Ctrl-C ends it', async () => {
     columns: 80,
     signal: interrupt.signal,
     onError: (text) => {
-      if (/run 1 of 4, no cache: call \d/.test(text)) interrupt.abort(new Error('interrupted'));
+      if (/run 1 of 4, no cache: call \d/.test(text)) interrupt.abort(new Interruption('SIGINT'));
     },
   });
   expect(code).toBe(130);

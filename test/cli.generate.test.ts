@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { Interruption } from '../lib/cli/context.js';
 import { DDIMScheduler } from '../lib/entries/schedulers.js';
 import { Image, StableDiffusionPipeline } from '../lib/index.js';
 import { SafetensorsWriter } from '../weights-tools/safetensors-writer.js';
@@ -344,7 +345,7 @@ describe('Ctrl-C', () => {
       onError: (text) => {
         if (!/ [1-9]\d*\/901 /.test(text) || isStopped) return;
         isStopped = true;
-        interrupt.abort(new Error('interrupted'));
+        interrupt.abort(new Interruption('SIGINT'));
       },
     });
     expect(code).toBe(130);
@@ -352,8 +353,11 @@ describe('Ctrl-C', () => {
     expect(existsSync(file('never.png'))).toBe(false);
   });
 
-  test('ends the program with code 130', async () => {
-    const output = file('interrupted/out.png');
+  test.each([
+    ['SIGINT', 130, 'interrupted'],
+    ['SIGTERM', 143, 'terminated'],
+  ] as const)('%s ends the program with code %i', async (name, code, message) => {
+    const output = file(`${message}/out.png`);
     const args = ['--import', 'tsx', 'lib/cli/main.ts', ...long, '-o', output];
     const child = spawn(process.execPath, args);
     let err = '';
@@ -364,10 +368,10 @@ describe('Ctrl-C', () => {
       child.on('exit', (code, signal) => resolve(code ?? signal)),
     );
     // The output's folder is the sign that the program is up.
-    while (!existsSync(file('interrupted')) && child.exitCode === null) await sleep(20);
-    await sleep(100);
-    child.kill('SIGINT');
-    expect(await exit).toBe(130);
-    expect(err).toBe('deepcache: interrupted\n');
+    while (!existsSync(file(message)) && child.exitCode === null) await sleep(20);
+    child.kill(name);
+    expect(await exit).toBe(code);
+    expect(err).toBe(`deepcache: ${message}\n`);
+    expect(existsSync(output)).toBe(false);
   });
 });

@@ -13,6 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { Interruption } from '../lib/cli/context.js';
 import { findModel } from '../lib/models/model-files.js';
 import { createProgram } from '../weights-tools/program.js';
 import { AdapterFolder, values } from './adapters/adapter-files.js';
@@ -154,7 +155,24 @@ describe('shards', () => {
     expect(readdirSync(output)).not.toContain(`${STEM}.safetensors`);
     await done('convert', unet, '-o', output, '-q', '--force');
     expect(await found()).toEqual([`${STEM}.safetensors`]);
-    expect(readdirSync(output)).not.toContain(`${STEM}.safetensors.index.json`);
+    expect(readdirSync(output).sort()).toEqual(['config.json', `${STEM}.safetensors`]);
+  });
+
+  test('of another number take their place, and nothing else that its list names', async () => {
+    const output = path('fewer/unet.safetensors');
+    await done(...sharded('-o', output));
+    const index = JSON.parse(readFileSync(`${output}.index.json`, 'utf8'));
+    writeFileSync(path('fewer/notes.safetensors'), 'mine');
+    index.weight_map.more = 'notes.safetensors';
+    writeFileSync(`${output}.index.json`, JSON.stringify(index));
+    await done('convert', unet, '-o', output, '--max-shard-size', '4MB', '-q', '--force');
+    const names = readdirSync(path('fewer')).filter((name) => name !== 'notes.safetensors');
+    expect(names.sort()).toEqual([
+      'unet-00001-of-00002.safetensors',
+      'unet-00002-of-00002.safetensors',
+      'unet.safetensors.index.json',
+    ]);
+    expect(readFileSync(path('fewer/notes.safetensors'), 'utf8')).toBe('mine');
   });
 
   test('of a name in capitals are different files', async () => {
@@ -168,7 +186,7 @@ describe('nothing is left', () => {
   /** Stops a command when it reports its first file. */
   async function stopped(args: readonly string[]) {
     const controller = new AbortController();
-    const onOutput = () => controller.abort(new Error('interrupted'));
+    const onOutput = () => controller.abort(new Interruption('SIGINT'));
     return tool(args, { signal: controller.signal, onOutput });
   }
 
@@ -213,7 +231,7 @@ describe('nothing is left', () => {
       signal: controller.signal,
       columns: 80,
       // A line about its progress: it writes.
-      onError: () => controller.abort(new Error('interrupted')),
+      onError: () => controller.abort(new Interruption('SIGINT')),
     });
     expect((await run).code).toBe(130);
     expect(existsSync(path('synth'))).toBe(false);

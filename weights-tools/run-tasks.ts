@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { basename, dirname, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import type { CliContext } from '../lib/cli/context.js';
 import { formatBytes } from '../lib/cli/format.js';
 import { writing } from '../lib/cli/output-file.js';
@@ -9,6 +9,7 @@ import { requireFree, type Stage } from './staging.js';
 import {
   indexName,
   type PlannedTensor,
+  shardsOf,
   type WriteOptions,
   weightFiles,
   writeWeights,
@@ -77,8 +78,16 @@ async function checkPlaces(
   for (const path of read) sources.add(await identityOf(path));
   for (const { tensors, output } of tasks) {
     const files = weightFiles(output, tensors, options);
-    // One file and shards of the same name would be two models, of which the old one may be found first.
-    for (const file of new Set([...files, output, indexName(output)])) {
+    // One file and shards of the same name would be two models, of which the old one may be found first; shards of another number
+    // would only lie about.
+    const index = indexName(output);
+    const old = options.force ? await shardsOf(stage.placeOf(index)) : [];
+    for (const file of new Set([
+      ...files,
+      output,
+      index,
+      ...old.map((name) => join(dirname(output), name)),
+    ])) {
       const place = stage.placeOf(file);
       const identity = await identityOf(place);
       if (identity === undefined) continue;

@@ -1,6 +1,8 @@
 import { basename } from 'node:path';
 import { DeepCacheError } from '../lib/errors.js';
 import { writeFileAtomic } from '../lib/files/atomic-write.js';
+import { readJson } from '../lib/files/json.js';
+import { LIMITS } from '../lib/files/read.js';
 import { isFloatType, type StoredFloat } from '../lib/weights/floats.js';
 import { BITS, type StoredTensor } from '../lib/weights/stored-tensor.js';
 import { StoredValues } from '../lib/weights/values.js';
@@ -133,6 +135,20 @@ function shardName(path: string, index: number, count: number): string {
 /** The list of shards that stand for a file of this name. */
 export function indexName(path: string): string {
   return `${path}.index.json`;
+}
+
+/** The names of shards that a list written here has; none of one that is not there, or that somebody else wrote. */
+export async function shardsOf(index: string): Promise<string[]> {
+  const { value } = await readJson(index, { max: LIMITS.index }).catch(() => ({ value: {} }));
+  const map: unknown = Reflect.get(value, 'weight_map');
+  if (typeof map !== 'object' || map === null) return [];
+  const stem = basename(index).replace(/\.safetensors\.index\.json$/i, '-');
+  return [...new Set<unknown>(Object.values(map))].filter(
+    (name): name is string =>
+      typeof name === 'string' &&
+      name.startsWith(stem) &&
+      /^\d{5}-of-\d{5}\.safetensors$/i.test(name.slice(stem.length)),
+  );
 }
 
 async function writeIndex(

@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { printable } from '../printable.js';
 
 /** Where the texts of a command go as they are: the process, or something else in tests. */
@@ -29,7 +30,7 @@ export interface CliContext {
   columns(): number;
   /** Whether standard output is a terminal. */
   readonly isTerminal: boolean;
-  /** Aborted by Ctrl-C. */
+  /** Aborted by Ctrl-C, or when the system asks the process to end; the reason is an {@link Interruption}. */
   readonly signal: AbortSignal;
   /** What the program will end with, see {@link ExitCode}. */
   exitCode: number;
@@ -41,9 +42,24 @@ export const ExitCode = {
   failure: 1,
   /** A wrong command, option or argument. */
   usage: 2,
-  /** Stopped by Ctrl-C: 128 plus the number of the signal, as shells have it. */
-  interrupted: 130,
 } as const;
+
+/** Why a command ends early: Ctrl-C, or the system (`kill`, a container that is stopped). */
+export class Interruption extends Error {
+  constructor(readonly signal: 'SIGINT' | 'SIGTERM') {
+    super(signal === 'SIGINT' ? 'interrupted' : 'terminated');
+  }
+
+  /** 128 plus the number of the signal, as shells have it. */
+  get exitCode(): number {
+    return 128 + constants.signals[this.signal];
+  }
+}
+
+/** What a program that was stopped ends with. */
+export function exitCodeOf({ reason }: AbortSignal): number {
+  return reason instanceof Interruption ? reason.exitCode : ExitCode.failure;
+}
 
 export function contextOver(sink: Sink, signal: AbortSignal): CliContext {
   return {
@@ -59,10 +75,11 @@ export function contextOver(sink: Sink, signal: AbortSignal): CliContext {
   };
 }
 
-/** The context of the real program. The first Ctrl-C aborts `signal`, a second one kills the process. */
+/** The context of the real program. The first Ctrl-C or SIGTERM aborts `signal`, a second one kills the process. */
 export function processContext(): CliContext {
   const interrupt = new AbortController();
-  process.once('SIGINT', () => interrupt.abort(new Error('interrupted')));
+  for (const name of ['SIGINT', 'SIGTERM'] as const)
+    process.once(name, () => interrupt.abort(new Interruption(name)));
   // A reader that goes away early (`deepcache macs | head`) is no error.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(ExitCode.ok);

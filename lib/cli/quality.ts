@@ -26,7 +26,7 @@ import {
 import { toCount, toWhole } from './arguments.js';
 import { CACHE_HELP, CACHE_SETTINGS_HELP, toCacheOptions } from './cache-option.js';
 import { checkSettings, familyOfFolder } from './check-options.js';
-import { type CliContext, ExitCode } from './context.js';
+import { type CliContext, exitCodeOf } from './context.js';
 import { modelFolder } from './default-model.js';
 import { givenExtras, loadExtras } from './extras.js';
 import { checkFidFlags, FID_HELP, type FidFlags, openFid, prepareFid } from './fid-flags.js';
@@ -223,7 +223,7 @@ async function run(names: Flags, context: CliContext): Promise<void> {
         `${tables.map(markdown ? formatMarkdown : formatTable).join('\n')}\n${[about, ...files].join('\n')}\n`,
       );
     }
-    if (signal.aborted) context.exitCode = ExitCode.interrupted;
+    if (signal.aborted) context.exitCode = exitCodeOf(signal);
   } finally {
     line.clear();
   }

@@ -1,7 +1,7 @@
 import { type Command, CommanderError } from 'commander';
 import { DeepCacheError, messageOf } from '../errors.js';
 import { oneLine } from '../printable.js';
-import { type CliContext, ExitCode, processContext } from './context.js';
+import { type CliContext, ExitCode, exitCodeOf, processContext } from './context.js';
 import { RENAMED as FLAG_NAMES } from './flags.js';
 
 export const EXIT_CODES_HELP = `
@@ -9,14 +9,14 @@ Exit codes:
   0    done
   1    it failed, or problems were found
   2    a wrong command, option or argument
-  130  stopped by Ctrl-C (a second Ctrl-C kills the process)`;
+  130  stopped by Ctrl-C (a second Ctrl-C kills the process); 143 by SIGTERM`;
 
 /** What a program's main module does. */
 export async function runMain(create: (context: CliContext) => Command): Promise<void> {
   const context = processContext();
   process.exitCode = await runProgram(create(context), process.argv.slice(2), context);
   // What was interrupted need not be tidied up, which could take long.
-  if (process.exitCode === ExitCode.interrupted) process.exit();
+  if (context.signal.aborted) process.exit();
 }
 
 /**
@@ -38,7 +38,7 @@ export async function runProgram(
   // At once, though stopping and freeing what was loaded may take a moment.
   const interrupted = () => {
     if (context.columns() > 0) context.control('\r\x1b[K');
-    context.err(`${program.name()}: interrupted\n`);
+    context.err(`${program.name()}: ${messageOf(context.signal.reason)}\n`);
   };
   context.signal.addEventListener('abort', interrupted);
   try {
@@ -46,7 +46,7 @@ export async function runProgram(
     return context.exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return usageError(error, program.name(), context);
-    if (context.signal.aborted) return ExitCode.interrupted;
+    if (context.signal.aborted) return exitCodeOf(context.signal);
     return failure(error, known, program, context);
   } finally {
     context.signal.removeEventListener('abort', interrupted);

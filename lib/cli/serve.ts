@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander';
+import { aborted } from '../aborting.js';
 import { invalidArgument, messageOf } from '../errors.js';
 import { LIMITS, readSmallFile } from '../files/read.js';
 import type { ApiKey, Engine, LogLevel, ServerOptions, SharedQueue } from '../server/http/index.js';
@@ -8,7 +9,6 @@ import { addQueueFlags, type QueueFlags, queueOf } from './queue-flags.js';
 import { EXIT_CODES_HELP } from './run.js';
 import { addServedModelFlags, lookAtModels, type ServedModelFlags, servedModels } from './served-models.js';
 import { addNetworkFlags, type NetworkFlags, servedNetworks } from './served-networks.js';
-import { until } from './until.js';
 
 interface Flags extends ServedModelFlags, NetworkFlags, QueueFlags {
   host: string;
@@ -98,7 +98,7 @@ async function serve(flags: Flags, context: CliContext): Promise<void> {
     await source.close({ finish: false });
     throw error;
   });
-  const stopped = until(context.signal);
+  const stopped = aborted(context.signal);
   const address = await server.listen({ host: flags.host, port: flags.port }).catch(async (error) => {
     await server.close();
     throw notListening(error, flags);

@@ -14,7 +14,7 @@ import {
 } from '../tune/index.js';
 import { toCount, toList, toNumber, toWhole } from './arguments.js';
 import { checkForFolder, familyOfFolder } from './check-options.js';
-import { type CliContext, ExitCode } from './context.js';
+import { type CliContext, ExitCode, exitCodeOf } from './context.js';
 import { modelFolder } from './default-model.js';
 import { givenExtras, loadExtras } from './extras.js';
 import { formatSeconds, formatTable } from './format.js';
@@ -189,7 +189,7 @@ async function run(names: Flags, context: CliContext): Promise<void> {
     if (save && preset) await savePlan(pipe, preset, result, line, context);
     if (flags.json) context.out(`${JSON.stringify({ model: folder, budget, ...result }, null, 2)}\n`);
     else context.out(resultText(result, { tuning: tuning.length, validation: validation.length }));
-    if (signal.aborted) context.exitCode = ExitCode.interrupted;
+    if (signal.aborted) context.exitCode = exitCodeOf(signal);
   } finally {
     line.clear();
   }

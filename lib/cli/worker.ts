@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { aborted } from '../aborting.js';
 import { invalidArgument } from '../errors.js';
 import { seconds } from '../options/checks.js';
 import { toCount, toWhole } from './arguments.js';
@@ -7,7 +8,6 @@ import { addQueueFlags, QUEUE_URL, type QueueFlags, queueOf } from './queue-flag
 import { EXIT_CODES_HELP } from './run.js';
 import { addServedModelFlags, lookAtModels, type ServedModelFlags, servedModels } from './served-models.js';
 import { addNetworkFlags, type NetworkFlags, servedNetworks } from './served-networks.js';
-import { until } from './until.js';
 
 interface Flags extends ServedModelFlags, NetworkFlags, QueueFlags {
   maxRunning?: number;
@@ -56,7 +56,7 @@ async function work(flags: Flags, context: CliContext): Promise<void> {
   try {
     await lookAtModels(models, (name) => engine.card(name));
     await engine.lookAtNetworks();
-    const stopped = until(context.signal);
+    const stopped = aborted(context.signal);
     const worker = await QueueWorker.start(engine, {
       ...{ ...queue, log },
       ...(places !== undefined && { places }),
