@@ -5,6 +5,9 @@ export default {
   modulePathIgnorePatterns: ['<rootDir>/(build|dist|prebuilds|release|\\.cmake-build[^/]*)/'],
   // Only what hangs should fail: small models take seconds, and minutes on a machine that does much else.
   testTimeout: 900_000,
+  // Jest would leave a core free, which on two leaves one. What was loaded for suites stays in a process, up to gigabytes.
+  maxWorkers: '100%',
+  workerIdleMemoryLimit: '1GB',
   extensionsToTreatAsEsm: ['.ts'],
   // NodeNext wants './x.js' in imports; the sources are './x.ts'.
   moduleNameMapper: {

@@ -112,6 +112,7 @@ export { StableDiffusionUpscalePipeline } from './pipelines/families/upscale.js'
 export type { Seed } from './pipelines/inputs/seeds.js';
 export type { ModelName } from './pipelines/loading/model-name.js';
 export type { GenerationDefaults, LoadOptions } from './pipelines/loading/parts.js';
+export type { ComputedCalls } from './pipelines/loop/calls.js';
 export type {
   GenerateResult,
   GenerateStats,

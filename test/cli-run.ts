@@ -45,6 +45,8 @@ export async function runCli(argv: readonly string[], options: CliOptions = {}):
       async *stdin() {
         yield Buffer.from(options.stdin ?? '');
       },
+      // However long it takes: such lines are no part of what a command says.
+      linePause: Number.POSITIVE_INFINITY,
     },
     signal,
   );

@@ -116,7 +116,7 @@ describe('what a model says does not reach the terminal as it is', () => {
 });
 
 describe('progress without a terminal', () => {
-  function lineWith(pause: number, isEnabled = true) {
+  function lineWith(linePause: number, isEnabled = true) {
     const texts: string[] = [];
     const sink = {
       stdout: () => {},
@@ -124,8 +124,9 @@ describe('progress without a terminal', () => {
       columns: () => 0,
       isTerminal: false,
       async *stdin() {},
+      linePause,
     };
-    return { texts, line: new StatusLine(contextOver(sink, new AbortController().signal), isEnabled, pause) };
+    return { texts, line: new StatusLine(contextOver(sink, new AbortController().signal), isEnabled) };
   }
 
   test('is a line now and then', () => {

@@ -14,6 +14,7 @@ const run = (call: number, full: number, cached: number): GenerateStats => {
     fullCalls: full,
     retrieveCalls: cached,
     predictedCalls: 0,
+    computed: [],
     speedup: 1,
     plansMade: 0,
     memory: { weights: 0, arenas: 0, buffers: 0 },

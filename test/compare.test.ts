@@ -35,6 +35,17 @@ describe('figures', () => {
     });
   });
 
+  test('count what calls behind a gate leave out', async () => {
+    const gated = await compare(pipe, OPTIONS, [{ interval: 3, gateStep: 3 }], { repeats: 1 });
+    const kept = { cross: 'kept' } as const;
+    const [full, behind] = [await pipe.unet.macs(), await pipe.unet.macs(kept)];
+    const [retrieve, retrieveBehind] = [await pipe.unet.branches(), await pipe.unet.branches(kept)];
+    // Full: 0, 2 before the gate and 3, 6 behind it.
+    const before = 2 * full.complete + Number(retrieve[0]?.macs.complete);
+    const after = 2 * behind.complete + 4 * Number(retrieveBehind[0]?.macs.complete);
+    expect(gated.runs[0]?.macsShare).toBeCloseTo((before + after / 2) / (9 * full.complete), 9);
+  });
+
   test('are those of runs made one by one', async () => {
     for (const { cache, latents, images, latentL2, ...run } of comparison.runs) {
       const one = await pipe.generate({ ...OPTIONS, cache });

@@ -10,6 +10,8 @@ export interface Sink {
   /** Whether standard output is a terminal. */
   readonly isTerminal: boolean;
   stdin(): AsyncIterable<Uint8Array>;
+  /** Milliseconds between lines of progress where standard error is no terminal. */
+  readonly linePause: number;
 }
 
 /**
@@ -30,6 +32,8 @@ export interface CliContext {
   columns(): number;
   /** Whether standard output is a terminal. */
   readonly isTerminal: boolean;
+  /** See {@link Sink}. */
+  readonly linePause: number;
   /** Aborted by Ctrl-C, or when the system asks the process to end; the reason is an {@link Interruption}. */
   readonly signal: AbortSignal;
   /** What the program will end with, see {@link ExitCode}. */
@@ -70,6 +74,7 @@ export function contextOver(sink: Sink, signal: AbortSignal): CliContext {
     input: () => sink.stdin(),
     columns: () => sink.columns(),
     isTerminal: sink.isTerminal,
+    linePause: sink.linePause,
     signal,
     exitCode: ExitCode.ok,
   };
@@ -94,6 +99,7 @@ export function processContext(): CliContext {
     columns: () => (process.stderr.isTTY ? process.stderr.columns || 80 : 0),
     isTerminal: process.stdout.isTTY === true,
     stdin: () => process.stdin,
+    linePause: 10_000,
   };
   return contextOver(sink, interrupt.signal);
 }

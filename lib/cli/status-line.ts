@@ -3,8 +3,6 @@ import type { CliContext } from './context.js';
 import { formatSeconds } from './format.js';
 
 const REDRAW_MILLISECONDS = 50;
-/** Between lines of progress where there is no terminal to draw on. */
-const LINE_MILLISECONDS = 10_000;
 
 /**
  * What a command reports besides its result, on standard error: remarks, and one line at the bottom of a terminal that is
@@ -14,11 +12,9 @@ export class StatusLine {
   #drawn = performance.now();
   #isShown = false;
 
-  /** @param pause milliseconds between lines without a terminal. */
   constructor(
     private readonly context: CliContext,
     private readonly isEnabled = true,
-    private readonly pause = LINE_MILLISECONDS,
   ) {}
 
   get columns(): number {
@@ -30,7 +26,7 @@ export class StatusLine {
     if (!this.isEnabled || this.context.signal.aborted) return;
     const columns = this.columns;
     const now = performance.now();
-    const pause = columns === 0 ? this.pause : isImportant ? 0 : REDRAW_MILLISECONDS;
+    const pause = columns === 0 ? this.context.linePause : isImportant ? 0 : REDRAW_MILLISECONDS;
     if (now - this.#drawn < pause) return;
     this.#drawn = now;
     if (columns === 0) {

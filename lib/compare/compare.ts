@@ -5,6 +5,7 @@ import type { GenerateOptions } from '../pipelines/inputs/options.js';
 import { withSeeds } from '../pipelines/inputs/seeds.js';
 import type { StepEvent } from '../pipelines/outputs/result.js';
 import { Comparison } from './comparison.js';
+import { computedMacs } from './computed-macs.js';
 import {
   branchOf,
   type CompareSettings,
@@ -100,24 +101,14 @@ export async function compare<Options extends GenerateOptions>(
     }
   }
   const references = results[0] as TimedRun[];
-  return new Comparison(
-    all.map((setting, i) => {
-      const runs = results[i] as TimedRun[];
-      const speedups = runs.map(({ stats }, round) =>
-        speedupsOf((references[round] as TimedRun).stats, stats),
-      );
-      return { ...setting, ...medianRun(runs), speedups };
-    }),
-    {
-      options: given,
-      device: pipe.device,
-      macs: {
-        full: (await pipe.unet.macs()).complete,
-        retrieve: (await pipe.unet.branches()).map((branch) => branch.macs.complete),
-        branches,
-      },
-    },
-  );
+  const runs = all.map((setting, i) => {
+    const own = results[i] as TimedRun[];
+    const speedups = own.map(({ stats }, round) => speedupsOf((references[round] as TimedRun).stats, stats));
+    return { ...setting, ...medianRun(own), speedups };
+  });
+  const macs: number[] = [];
+  for (const { stats } of runs) macs.push(await computedMacs(pipe.unet, stats.computed));
+  return new Comparison(runs, { options: given, device: pipe.device, macs });
 }
 
 function checkOptions(options: object): object {

@@ -15,8 +15,8 @@ import type { TimedRun } from './timed-runs.js';
 export interface ComparisonContext {
   options: GenerateOptions;
   device: string;
-  /** Multiply-accumulates of a full call, of a retrieve call of each branch, and the branch of every run. */
-  macs: { full: number; retrieve: readonly number[]; branches: readonly (number | undefined)[] };
+  /** Multiply-accumulates of every run. */
+  macs: readonly number[];
 }
 
 /** The median run of a setting, and what {@link speedupsOf} says of every round. */
@@ -41,7 +41,6 @@ export class Comparison implements ComparedPictures {
     const compared = runs.map((run, i): ComparedRun => {
       const { name, cache, images, latents, stats, notes } = run;
       const speedups = run.speedups.flat();
-      const retrieve = macs.retrieve[macs.branches[i] ?? 0] as number;
       return {
         ...{ name, cache, images, latents, stats, notes },
         image: images[0] as Image,
@@ -52,7 +51,7 @@ export class Comparison implements ComparedPictures {
         speedup: median(run.speedups.map(([ratio]) => ratio)),
         speedups,
         ...spreadOf(speedups),
-        macsShare: (stats.fullCalls + (stats.retrieveCalls * retrieve) / macs.full) / stats.calls,
+        macsShare: (macs[i] as number) / (macs[0] as number),
       };
     });
     this.reference = compared[0] as ComparedRun;

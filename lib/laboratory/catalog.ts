@@ -7,6 +7,7 @@ import { EASYCACHE, UCACHE } from './policies/easycache.js';
 import { DEEPCACHE_LIST, DEEPCACHE_NONUNIFORM, DEEPCACHE_UNIFORM, FORECAST } from './policies/laid-out.js';
 import { SADA } from './policies/sada.js';
 import { SPECTRUM } from './policies/spectrum.js';
+import { T_GATE } from './policies/t-gate.js';
 import { TAYLORSEER } from './policies/taylorseer.js';
 import { ZEUS } from './policies/zeus.js';
 import { type LabPolicy, type LabSettings, type PolicyFamily, policyOf } from './policy.js';
@@ -19,6 +20,7 @@ export const POLICY_FAMILIES = [
   DEEPCACHE_LIST,
   FORECAST,
   GUIDANCE_INTERVAL,
+  T_GATE,
   EASYCACHE,
   UCACHE,
   ADAPTIVE_DIFFUSION,

@@ -43,7 +43,7 @@ const USUAL_STEPS = 50;
 
 const UNCACHED: LabPolicy = {
   ...{ family: 'no cache', name: 'no cache', reference: '', branches: [], steps: (steps) => steps },
-  means: { cache: false },
+  means: { cache: () => false },
 };
 
 /**

@@ -1,4 +1,5 @@
 import type { CacheOptions } from '../deepcache/index.js';
+import { DeepCacheError } from '../errors.js';
 import type { NoiseLevel } from '../schedulers/index.js';
 
 /** What a policy knows of a run before it starts. */
@@ -73,7 +74,9 @@ export interface PolicyFamily<S extends LabSettings = LabSettings> {
   /** Steps of its runs, where they are not those of the run without a cache. */
   steps?(settings: S, steps: number): number;
   /** Begins the run of one picture. */
-  begin(settings: S, run: LabRun): Decider;
+  begin?(settings: S, run: LabRun): Decider;
+  /** Instead: what the option `cache` is in runs of so many steps. */
+  cache?(settings: S, steps: number): CacheOptions;
 }
 
 /** A policy as it is measured. */
@@ -91,7 +94,7 @@ export interface LabPolicy extends Pick<PolicyFamily, 'reference'> {
 }
 
 /** A run is decided about call by call, or is that of the pipeline itself, with a cache whose calls are laid out before. */
-export type LabMeans = { begin(run: LabRun): Decider } | { readonly cache: CacheOptions };
+export type LabMeans = { begin(run: LabRun): Decider } | { cache(steps: number): CacheOptions };
 
 /** A policy of a family. */
 export function policyOf<S extends LabSettings>(family: PolicyFamily<S>, given: Partial<S> = {}): LabPolicy {
@@ -103,6 +106,13 @@ export function policyOf<S extends LabSettings>(family: PolicyFamily<S>, given: 
     reference: family.reference,
     branches: family.branches?.(settings) ?? [],
     steps: (steps) => family.steps?.(settings, steps) ?? steps,
-    means: { begin: (run) => family.begin(settings, run) },
+    means: meansOf(family, settings),
   };
+}
+
+function meansOf<S extends LabSettings>(family: PolicyFamily<S>, settings: S): LabMeans {
+  const { begin, cache } = family;
+  if (begin) return { begin: (run) => begin(settings, run) };
+  if (cache) return { cache: (steps) => cache(settings, steps) };
+  throw new DeepCacheError('ERR_DEEPCACHE_INTERNAL', `${family.name} does not say how it runs`);
 }

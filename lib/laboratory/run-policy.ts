@@ -1,10 +1,11 @@
-import { invalidArgument } from '../errors.js';
+import { computedMacs } from '../compare/computed-macs.js';
 import type { Image } from '../images/image.js';
 import type { AnyPipeline } from '../pipelines/diffusion-pipeline.js';
 import type { StableDiffusionPipeline } from '../pipelines/families/stable-diffusion.js';
 import type { Family } from '../pipelines/family.js';
 import type { GenerateOptions, RunOptions } from '../pipelines/inputs/options.js';
 import type { PipelineParts } from '../pipelines/loading/parts.js';
+import type { ComputedCalls } from '../pipelines/loop/calls.js';
 import type { RunReport } from '../pipelines/outputs/result.js';
 import type { LabPolicy } from './policy.js';
 import { Session } from './session.js';
@@ -38,19 +39,14 @@ export async function runPolicy(
   const Own = pipe.constructor as typeof StableDiffusionPipeline;
   const own = Own.family as unknown as AnyMade;
   const { means } = policy;
-  const cache = 'cache' in means && means.cache;
-  if (typeof cache === 'object' && cache.gateStep !== undefined)
-    throw invalidArgument('cache.gateStep', 'is not for the laboratory: measure it without policies');
   let cost: number | undefined;
-  let branch = 0;
   let latents: Float32Array | undefined;
   const family: AnyMade = {
     ...own,
     async prepare(run) {
       const { plan, scheduler, parts } = run;
-      const { latent, guided, signal, cache: laidOut } = run.options;
+      const { latent, guided, signal } = run.options;
       const stages = await own.prepare(run);
-      branch = typeof laidOut === 'object' ? (laidOut.branch ?? 0) : 0;
       return {
         ...stages,
         ...('begin' in means && {
@@ -74,11 +70,17 @@ export async function runPolicy(
   }
   const laboratory: AnyPipeline = Laboratory.from(pipe);
   try {
+    const cache = 'cache' in means && means.cache(options.steps as number);
     const { images, ...report } = await laboratory.generate({ ...options, cache });
-    const { fullCalls, retrieveCalls } = report.stats;
-    cost ??= fullCalls + retrieveCalls * (shares[branch] ?? 1);
+    const { computed } = report.stats;
+    // The first call of a run is a full one, of all outputs.
+    cost ??=
+      (await computedMacs(pipe.unet, computed)) /
+      (await computedMacs(pipe.unet, computed.slice(0, 1).map(one)));
     return { ...report, image: images[0] as Image, latents: latents as Float32Array, cost };
   } finally {
     await laboratory.dispose();
   }
 }
+
+const one = (computed: ComputedCalls): ComputedCalls => ({ ...computed, calls: 1 });

@@ -123,7 +123,12 @@ export class Session {
         ...(retrieve !== undefined && { retrieve }),
       });
       ran.milliseconds += performance.now() - start;
-      ran.kind = retrieve === undefined ? 'full' : 'retrieve';
+      const kind = retrieve === undefined ? 'full' : 'retrieve';
+      const outputs = halves === 'conditional' ? 1 : this.#outputs;
+      Object.assign(ran, {
+        kind,
+        computed: { kind, ...(retrieve !== undefined && { branch: retrieve }), outputs },
+      });
       const share = retrieve === undefined ? 1 : (shares[retrieve] as number);
       this.cost += halves === 'conditional' && this.run.guided ? share / 2 : share;
       return output;

@@ -65,9 +65,20 @@ test.each<GenerateOptions & { cache: CacheOptions }>([
   expect(made.cost).toBeCloseTo(fullCalls + retrieveCalls * (shares[branch] as number), 9);
 });
 
-test('gates, and for what is stepped through other guiders, are refused, not left out', async () => {
-  const gated = policyOfCache({ interval: 1, gateStep: 4 }, 'cache');
-  await expect(runPolicy(pipe, OPTIONS, gated, shares)).rejects.toThrow('gateStep');
+test('calls behind a gate cost half, and what attention adds there', async () => {
+  const run: GenerateOptions = { ...OPTIONS, scheduler: 'DDIM' };
+  const gated = await runPolicy(pipe, run, policyOfCache({ interval: 1, gateStep: 4 }, 'cache'), shares);
+  const [full, kept] = [await pipe.unet.macs(), await pipe.unet.macs({ cross: 'kept' })];
+  const { calls } = gated.stats;
+  expect(kept.complete).toBeLessThan(full.complete);
+  expect(gated.cost).toBeCloseTo(4 + ((calls - 4) / 2) * (kept.complete / full.complete), 9);
+  expect(gated.stats.computed).toEqual([
+    { kind: 'full', outputs: 2, calls: 4 },
+    { kind: 'full', outputs: 1, cross: 'kept', calls: calls - 4 },
+  ]);
+});
+
+test('other guiders, and self-attention guidance, are refused for what is stepped through, not left out', async () => {
   const other = runPolicy(pipe, { ...OPTIONS, guider: 'apg' }, stepped({ interval: 3 }), shares);
   await expect(other).rejects.toThrow('guidance other than plain');
   for (const guidanceScale of [1, 5]) {

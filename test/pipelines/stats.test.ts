@@ -10,12 +10,17 @@ test('two runs that make a picture together', () => {
     fullCalls: 4,
     retrieveCalls: 2,
     predictedCalls: 1,
+    computed: [
+      { kind: 'full', outputs: 2, calls: 4 },
+      { kind: 'retrieve', branch: 0, outputs: 2, calls: 2 },
+    ],
     speedup: 1.2,
     plansMade: 3,
     memory: { weights: 100, arenas: 20, buffers: 3 },
   };
-  const rest = {
+  const rest: GenerateStats = {
     ...half,
+    computed: [{ kind: 'full', outputs: 2, calls: 2 }],
     callTimes: { full: 10, retrieve: 0, predict: 0 },
     calls: 2,
     fullCalls: 2,
@@ -30,6 +35,10 @@ test('two runs that make a picture together', () => {
     fullCalls: 6,
     retrieveCalls: 2,
     predictedCalls: 1,
+    computed: [
+      { kind: 'full', outputs: 2, calls: 6 },
+      { kind: 'retrieve', branch: 0, outputs: 2, calls: 2 },
+    ],
     // 12 and 10 seconds in full against 20 in all.
     speedup: 1.1,
     plansMade: 6,

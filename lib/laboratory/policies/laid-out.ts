@@ -103,6 +103,6 @@ export function policyOfCache(cache: CacheOptions, name: string): LabPolicy {
     reference: 'the option cache',
     branches: [],
     steps: (steps) => steps,
-    means: { cache },
+    means: { cache: () => cache },
   };
 }

@@ -202,7 +202,7 @@ export async function runLoop(
     const result = await finish(() => start(arrays), signals);
     // The last call's callback comes after its result is under way.
     await callbacks.settled(signal);
-    return { ...result, calls: ranCalls(request.table, result) };
+    return { ...result, calls: ranCalls(request, result) };
   } catch (error) {
     // An abort has no reason when nothing was thrown: `undefined` is what was.
     callbacks.throwIfFailed();

@@ -4,6 +4,7 @@ import type { LatentPreview } from '../../previews/latent-preview.js';
 import type { NoiseLevel } from '../../schedulers/index.js';
 import type { Tensor } from '../../tensor.js';
 import { jsonSeeds, type Seed } from '../inputs/seeds.js';
+import type { ComputedCalls } from '../loop/calls.js';
 
 /** After a U-Net call, or what was done instead of one. */
 export interface StepEvent {
@@ -45,6 +46,8 @@ export interface GenerateStats {
   retrieveCalls: number;
   /** Calls whose output was predicted, without the U-Net. */
   predictedCalls: number;
+  /** What full and retrieve calls computed, which guidance and T-GATE have a say in, too. */
+  computed: readonly ComputedCalls[];
   /** How much slower denoising would have been with every call in full, from the mean of the full ones. */
   speedup: number;
   /** Plans that the run had to make; 0 when there was one like it before, whatever adapters were changed since. */

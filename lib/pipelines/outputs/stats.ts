@@ -1,5 +1,5 @@
 import type { CallKind } from '../../deepcache/index.js';
-import { countCalls, type RanCall } from '../loop/calls.js';
+import { type ComputedCalls, countCalls, type RanCall } from '../loop/calls.js';
 import type { GenerateStats } from './result.js';
 
 type Phase = Exclude<keyof GenerateStats['times'], 'total'>;
@@ -44,9 +44,19 @@ export function runStats(
     fullCalls,
     retrieveCalls: countCalls(calls, 'retrieve'),
     predictedCalls: countCalls(calls, 'predict'),
+    computed: sameTogether(calls.flatMap(({ computed }) => (computed ? [{ ...computed, calls: 1 }] : []))),
     speedup: ((callTimes.full / fullCalls) * calls.length) / seconds,
     memory,
   };
+}
+
+function sameTogether(all: readonly ComputedCalls[]): ComputedCalls[] {
+  const found = new Map<string, ComputedCalls>();
+  for (const { calls, ...what } of all) {
+    const key = JSON.stringify(what);
+    found.set(key, { ...what, calls: calls + (found.get(key)?.calls ?? 0) });
+  }
+  return [...found.values()];
 }
 
 /** What two runs say that made a picture one after the other, on models of which both stay loaded. */
@@ -65,6 +75,7 @@ export function addStats(a: GenerateStats, b: GenerateStats): GenerateStats {
     fullCalls: a.fullCalls + b.fullCalls,
     retrieveCalls: a.retrieveCalls + b.retrieveCalls,
     predictedCalls: a.predictedCalls + b.predictedCalls,
+    computed: sameTogether([...a.computed, ...b.computed]),
     plansMade: a.plansMade + b.plansMade,
     speedup: denoising((stats) => stats.speedup * seconds(stats)) / denoising(seconds),
     memory: add(a.memory, b.memory),
