@@ -5,12 +5,11 @@
 // the event loop is, and whether memory grows over many requests (--long). Prints Markdown, and JSON behind it. On the
 // tiny model of the tests, or the demo model.
 
-import { fork } from 'node:child_process';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
 import { ImageEngine, ImageServer } from '../lib/entries/server.js';
 import type { Policy } from '../lib/server/engine/schedule/scheduler.js';
-import type { Answered, Orders } from './load/client.js';
+import { Clients, percentile } from './load/clients.js';
 import { machine, mebibytes, TINY_MODEL } from './measure.js';
 
 /** Milliseconds between two looks at the clock. */
@@ -63,17 +62,19 @@ async function run(policy: Policy, requests: number, only?: typeof asks): Promis
   const all = only ?? asks;
   const shorts = all.filter(({ steps }) => steps === STEPS[0]);
   const order = { base, asks: all };
+  const one = { ...order, clients: 1 };
   // It loads the model, and learns what passes cost.
-  await clients({ ...order, clients: 1, requests: 4 });
-  const lone = (await clients({ ...order, asks: shorts, clients: 1, requests: 12 })).map(
-    (one) => one.milliseconds,
-  );
+  await (await Clients.start()).work({ ...one, requests: 4 });
+  const alone = await (await Clients.start()).work({ ...one, asks: shorts, requests: 12 });
+  const lone = alone.map(({ milliseconds }) => milliseconds);
+  // Before the clock starts: a process that begins wants a core, too.
+  const clients = await Clients.start();
   const before = engine.stats();
   const delay = monitorEventLoopDelay({ resolution: RESOLUTION });
   const rss: number[] = [];
   const start = performance.now();
   delay.enable();
-  const answered = await clients({ ...order, clients: Number(values.clients), requests }, (count) => {
+  const answered = await clients.work({ ...order, clients: Number(values.clients), requests }, (count) => {
     if ([0.1, 0.5, 1].some((share) => count === Math.round(share * requests)))
       rss.push(mebibytes(process.memoryUsage.rss()));
   });
@@ -96,29 +97,6 @@ async function run(policy: Policy, requests: number, only?: typeof asks): Promis
     samples: (after.samples - before.samples) / (after.passes - before.passes),
     late: { p50: late(delay.percentile(50)), p99: late(delay.percentile(99)), max: late(delay.max) },
   };
-}
-
-/** Lets clients work, and gives what came of each request. */
-function clients(orders: Orders, onAnswer: (count: number) => void = () => {}): Promise<Answered[]> {
-  return new Promise((resolve, reject) => {
-    const answered: Answered[] = [];
-    const child = fork(new URL('./load/client.ts', import.meta.url), { execArgv: process.execArgv });
-    child.on('message', (message: Answered) => {
-      answered.push(message);
-      onAnswer(answered.length);
-    });
-    child.on('error', reject);
-    child.on('exit', () => {
-      if (answered.length === orders.requests) resolve(answered);
-      else reject(new Error(`${orders.requests - answered.length} requests have no answer`));
-    });
-    child.send(orders);
-  });
-}
-
-function percentile(values: readonly number[], percent: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)] ?? Number.NaN;
 }
 
 const requests = Number(values.requests);

@@ -1,11 +1,15 @@
-// A process with the clients of bench/load.ts: each hands in a job, follows its events to the end, fetches the picture, and
-// does so again. Tells its parent what came of each.
+// A process with the clients of bench/load.ts and bench/arrivals.ts: each hands in a job, follows its events to the end, fetches
+// the picture, and does so again. Tells its parent that it is ready, and what came of each.
 import { Agent, request } from 'node:http';
+import { randomFrom } from '../serving/traces.js';
 
 /** What clients do. */
 export interface Orders {
   readonly base: string;
-  readonly clients: number;
+  /** How many there are at the same time; each has one request after the other. */
+  readonly clients?: number;
+  /** Instead: requests come at random, so many milliseconds from each other on average, whatever has become of those before. */
+  readonly every?: number;
   readonly requests: number;
   /** Bodies of jobs, taken in turn. */
   readonly asks: readonly Readonly<Record<string, unknown>>[];
@@ -24,21 +28,37 @@ export interface Answered {
 process.once('message', async (orders: Orders) => {
   const agent = new Agent({ keepAlive: true });
   let next = 0;
-  const client = async () => {
-    while (next < orders.requests) {
-      const ask = next++ % orders.asks.length;
-      const start = performance.now();
-      const wrong = await one(orders, ask, agent).then(
-        () => undefined,
-        (error: Error) => error.message,
-      );
-      const answered: Answered = { ask, milliseconds: performance.now() - start, ...(wrong && { wrong }) };
-      process.send?.(answered);
-    }
+  const make = async () => {
+    const ask = next++ % orders.asks.length;
+    const start = performance.now();
+    const wrong = await one(orders, ask, agent).then(
+      () => undefined,
+      (error: Error) => error.message,
+    );
+    const answered: Answered = { ask, milliseconds: performance.now() - start, ...(wrong && { wrong }) };
+    process.send?.(answered);
   };
-  await Promise.all(Array.from({ length: orders.clients }, client));
+  const client = async () => {
+    while (next < orders.requests) await make();
+  };
+  if (orders.every === undefined) await Promise.all(Array.from({ length: orders.clients ?? 1 }, client));
+  else await arrive(orders.every, orders.requests, make);
   process.disconnect();
 });
+process.send?.('ready');
+
+/** Arrivals of a Poisson process, the same ones each time. */
+async function arrive(every: number, count: number, make: () => Promise<void>): Promise<void> {
+  const random = randomFrom(7);
+  const made: Promise<void>[] = [];
+  let due = performance.now();
+  for (let i = 0; i < count; i++) {
+    due -= every * Math.log(1 - random());
+    await new Promise((resolve) => setTimeout(resolve, due - performance.now()));
+    made.push(make());
+  }
+  await Promise.all(made);
+}
 
 async function one({ base, asks }: Orders, ask: number, agent: Agent): Promise<void> {
   const events = await send(`${base}/api/jobs`, agent, JSON.stringify(asks[ask]));

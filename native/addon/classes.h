@@ -14,6 +14,8 @@
 
 namespace deepcache::addon {
 
+class Doorbell;
+
 // The constructors of objects that only native code makes.
 struct Classes {
   Napi::FunctionReference unet, text_encoder, image_encoder, ip_adapter, t2i_adapter, vae, upscaler,
@@ -22,7 +24,8 @@ struct Classes {
   Napi::FunctionReference error;         // DeepCacheError of lib/errors.ts; empty until it was told
   // Of the run that jobs are being started for; null without one.
   std::shared_ptr<Reservation> reservation;
-  bool creating = false;  // native code is calling one of them
+  Doorbell* doorbell = nullptr;  // its own thread-safe function deletes it
+  bool creating = false;         // native code is calling one of them
 
   static Classes& of(Napi::Env env) { return *env.GetInstanceData<Classes>(); }
 

@@ -1,21 +1,20 @@
 #include "job.h"
 
-#include <atomic>
 #include <condition_variable>
 #include <cstring>
 #include <deque>
 #include <exception>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <system_error>
 #include <thread>
 #include <utility>
 
 #include "classes.h"
-#include "cpu/thread_pool.h"
+#include "doorbell.h"
 #include "errors.h"
 #include "runtime/error.h"
+#include "runtime/thread_priority.h"
 #include "values.h"
 
 namespace deepcache::addon {
@@ -40,23 +39,6 @@ struct Handover {
   Napi::ObjectReference array;  // of the JS thread
 };
 
-// process.exit() on the main thread runs no cleanup hooks, but destructors of static objects: they
-// must not find threads at work, and what a thread has half written wants to be tidied up.
-class LiveJobs {
- public:
-  ~LiveJobs();
-  void add(Job* job);
-  void remove(Job* job);
-  bool exiting() const { return exiting_; }
-
- private:
-  std::mutex mutex_;
-  std::set<Job*> jobs_;
-  std::atomic<bool> exiting_{false};
-};
-
-LiveJobs live_jobs;
-
 // What outlives the job: JavaScript may cancel it long after its end.
 class Control : public JobControl {
  public:
@@ -78,43 +60,26 @@ class Control : public JobControl {
   CancelFlag cancelled_{false};
 };
 
-// Owned by its thread-safe function, which only wakes the JS thread up: reports and the result
-// wait in the job itself, so that no queue of Node.js can be full.
-//
-// When the environment goes away during a job (worker.terminate()), the cleanup hook stops and
-// joins the thread first: Node.js does not let other threads use a thread-safe function that it is
-// finalizing (nodejs/node#55706).
-class Job : public JobContext, public Runnable {
+// Reports and the result wait in it for the JS thread, which the doorbell only wakes up: no queue
+// of Node.js can be full.
+class Job : public JobContext, public Runnable, public Caller {
  public:
   static StartedJob start(Napi::Env env, Work work, const JobOptions& options) {
-    auto* job = new Job(env, std::move(work), options);
+    Doorbell& doorbell = Doorbell::of(env);
+    auto* job = new Job(env, doorbell, std::move(work), options);
     const StartedJob started{job->deferred_.Promise(), job->control_};
-    try {
-      job->waker_ = Waker::New(
-          env, "deepcache job", 0, 1, job,
-          [job](Napi::Env env, void*, Job*) {
-            napi_remove_env_cleanup_hook(env, stop_hook, job);
-            job->stop();
-            live_jobs.remove(job);
-            delete job;
-          },
-          static_cast<void*>(nullptr));
-    } catch (...) {
-      delete job;
-      throw;
-    }
-    // After the function was made: hooks run in reverse order.
-    napi_add_env_cleanup_hook(env, stop_hook, job);
-    live_jobs.add(job);
+    doorbell.add(env, *job);
     job->control_->attach(job);
     runner().submit(*job);
     return started;
   }
 
-  ~Job() override { control_->detach(); }
+  ~Job() override {
+    control_->detach();
+    if (thread_.joinable()) thread_.join();
+  }
 
-  // Stops it and joins the thread.
-  void stop() {
+  void stop() override {
     control_->cancel(ErrorCode::kAborted);
     if (thread_.joinable()) thread_.join();
   }
@@ -159,23 +124,19 @@ class Job : public JobContext, public Runnable {
   }
 
  private:
-  static void on_wake(Napi::Env env, Napi::Function, Job* job, void*) {
-    if (static_cast<napi_env>(env) != nullptr) job->deliver(env);
-  }
-  using Waker = Napi::TypedThreadSafeFunction<Job, void, &Job::on_wake>;
-
-  Job(Napi::Env env, Work work, const JobOptions& options)
+  Job(Napi::Env env, Doorbell& doorbell, Work work, const JobOptions& options)
       : Runnable(options.line.get()),
         line_(options.line),
         control_(std::make_shared<Control>()),
         work_(std::move(work)),
         reservation_(Classes::of(env).reservation),
+        doorbell_(doorbell),
         deferred_(Napi::Promise::Deferred::New(env)),
         reports_wanted_(!options.on_progress.IsEmpty()) {
-    if (reports_wanted_) on_progress_ = Napi::Persistent(options.on_progress);
+    if (!reports_wanted_) return;
+    on_progress_ = Napi::Persistent(options.on_progress);
+    context_.emplace(env, "deepcache job");
   }
-
-  static void stop_hook(void* job) { static_cast<Job*>(job)->stop(); }
 
   // --- on any thread
 
@@ -199,7 +160,8 @@ class Job : public JobContext, public Runnable {
   // --- on the job's thread
 
   void main() {
-    cpu::lower_thread_priority();  // the event loop goes first
+    lower_thread_priority();  // the event loop goes first
+    doorbell_.sweep();
     reservation_of_run() = reservation_;
     Finish finish;
     std::exception_ptr error;
@@ -229,15 +191,15 @@ class Job : public JobContext, public Runnable {
     {
       std::lock_guard lock(mutex_);
       change();
-      if (awake_ || live_jobs.exiting()) return;  // exiting: Node.js is being taken apart
+      if (awake_ || is_exiting()) return;
       awake_ = true;
     }
-    waker_.NonBlockingCall();  // when the environment is closing, nobody waits for anything
+    doorbell_.ring(*this);
   }
 
   // --- on the JS thread
 
-  void deliver(Napi::Env env) {
+  void deliver(Napi::Env env) override {
     std::deque<Arguments> reports;
     std::shared_ptr<Handover> wanted;
     bool done;
@@ -279,7 +241,7 @@ class Job : public JobContext, public Runnable {
     if (progress_error_) return;
     const Napi::HandleScope scope(env);
     try {
-      on_progress_.Call(arguments(env));
+      on_progress_.MakeCallback(env.Global(), arguments(env), *context_);
     } catch (...) {
       progress_error_ = to_js_error(env, std::current_exception());
       control_->cancel(ErrorCode::kAborted);
@@ -299,9 +261,14 @@ class Job : public JobContext, public Runnable {
     } catch (const Napi::Error&) {
       // The environment is being torn down: nobody waits.
     }
+    // Whoever deletes it may be on another thread.
     finish_ = nullptr;
     handovers_.clear();
-    waker_.Release();
+    on_progress_.Reset();
+    context_.reset();
+    progress_error_.reset();
+    control_->detach();
+    doorbell_.retire(env, *this);
   }
 
   void resolve(Napi::Env env) {
@@ -320,11 +287,12 @@ class Job : public JobContext, public Runnable {
   Work work_;
   const std::shared_ptr<Reservation> reservation_;
   std::thread thread_;
-  Waker waker_;
+  Doorbell& doorbell_;
 
   // Of the JS thread.
   Napi::Promise::Deferred deferred_;
   Napi::FunctionReference on_progress_;
+  std::optional<Napi::AsyncContext> context_;  // of on_progress_: what the caller's async hooks see
   std::optional<Napi::Error> progress_error_;
   const bool reports_wanted_;
   // Those that JavaScript has not got yet: the job's thread must not be the last to hold one.
@@ -344,22 +312,6 @@ void Control::cancel(ErrorCode code) {
   if (!cancelled_) code_ = code;
   cancelled_ = true;
   if (job_) job_->withdraw();
-}
-
-LiveJobs::~LiveJobs() {
-  std::lock_guard lock(mutex_);
-  exiting_ = true;
-  for (Job* job : jobs_) job->stop();
-}
-
-void LiveJobs::add(Job* job) {
-  std::lock_guard lock(mutex_);
-  jobs_.insert(job);
-}
-
-void LiveJobs::remove(Job* job) {
-  std::lock_guard lock(mutex_);
-  jobs_.erase(job);
 }
 
 }  // namespace

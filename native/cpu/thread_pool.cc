@@ -8,12 +8,7 @@
 
 #include "runtime/cpu_count.h"
 #include "runtime/error.h"
-
-#if defined(__linux__)
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
+#include "runtime/thread_priority.h"
 
 namespace deepcache::cpu {
 namespace {
@@ -41,13 +36,6 @@ bool spin(const Condition& condition) {
 }
 
 }  // namespace
-
-void lower_thread_priority() {
-#if defined(__linux__)
-  constexpr int kNice = 5;
-  setpriority(PRIO_PROCESS, id_t(syscall(SYS_gettid)), kNice);
-#endif
-}
 
 ThreadPool::ThreadPool(int threads) : threads_(threads == 0 ? available_cpus() : threads) {
   if (threads < 0 || threads > 1024)

@@ -15,10 +15,6 @@ namespace deepcache::cpu {
 // Our own: OpenMP and TBB would be system libraries to install, and cannot be joined when a worker
 // of Node.js ends.
 
-// Lets other threads of the process (a JavaScript event loop) go first on a shared core. For the
-// calling thread; Linux only, elsewhere nothing happens.
-void lower_thread_priority();
-
 // Threads of our own, from the first work on until stop(). The thread that calls run() takes part;
 // its work is as urgent as theirs, so a job thread should call lower_thread_priority() once, as the
 // workers do.

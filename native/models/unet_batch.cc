@@ -224,14 +224,14 @@ class UnetBatch::Membership {
  public:
   Membership(UnetBatch& batch, UnetSlot& slot, int name) : batch_(batch) {
     const std::lock_guard lock(batch.mutex_);
-    place_ = batch.members_.insert(batch.members_.end(), {&slot, name});
+    place_ = batch.members_.emplace(batch.members_.end());
+    place_->slot = &slot;
+    place_->name = name;
   }
   ~Membership() {
-    {
-      const std::lock_guard lock(batch_.mutex_);
-      batch_.members_.erase(place_);
-    }
-    batch_.changed_.notify_all();
+    const std::lock_guard lock(batch_.mutex_);
+    batch_.members_.erase(place_);
+    batch_.wake_one();
   }
   Membership(const Membership&) = delete;
   Member& member() { return *place_; }
@@ -262,11 +262,20 @@ UnetRun UnetBatch::denoise(const UnetDenoise& request, const CancelFlag* cancel,
 }
 
 void UnetBatch::order(std::vector<int> names) {
-  {
-    const std::lock_guard lock(mutex_);
-    ordered_.push_back(std::move(names));
-  }
-  changed_.notify_all();
+  const std::lock_guard lock(mutex_);
+  ordered_.push_back(std::move(names));
+  wake_one();
+}
+
+// Semaphores, as who wakes a thread by a condition variable of glibc's may have to wait itself,
+// until threads that it has woken before have got a core: order() is called by JavaScript.
+void UnetBatch::wake_one() {
+  const auto waits = [](const Member& member) { return member.state == Member::waits; };
+  const auto found = std::ranges::find_if(members_, [&](const Member& member) {
+    return waits(member) && !ordered_.empty() && std::ranges::count(ordered_.front(), member.name);
+  });
+  const auto any = found != members_.end() ? found : std::ranges::find_if(members_, waits);
+  if (any != members_.end()) any->woken.release();
 }
 
 void UnetBatch::next_row(Member& member) {
@@ -282,7 +291,9 @@ void UnetBatch::next_row(Member& member) {
         continue;
       }
     }
-    changed_.wait_for(lock, kLook);
+    lock.unlock();
+    (void)member.woken.try_acquire_for(kLook);
+    lock.lock();
   }
   if (member.slot->error) std::rethrow_exception(member.slot->error);
 }
@@ -330,8 +341,11 @@ void UnetBatch::tick_members(const std::vector<Member*>& members,
   }
   reservation_of_run() = std::move(mine);
   lock.lock();
-  for (Member* member : members) member->state = Member::ran;
-  changed_.notify_all();
+  for (Member* member : members) {
+    member->state = Member::ran;
+    member->woken.release();
+  }
+  wake_one();
 }
 
 }  // namespace deepcache

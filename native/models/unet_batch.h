@@ -5,11 +5,11 @@
 // on samples of one size make one pass, whose inputs are gathered from the runs' own buffers and
 // whose outputs and features are scattered back. A row that nobody shares runs in its own session.
 
-#include <condition_variable>
 #include <deque>
 #include <functional>
 #include <list>
 #include <mutex>
+#include <semaphore>
 #include <vector>
 
 #include "unet_slot.h"
@@ -55,6 +55,7 @@ class UnetBatch {
     UnetSlot* slot;
     int name;
     enum { waits, runs, ran } state = ran;  // ran: its thread is busy with the row, or not here yet
+    std::counting_semaphore<> woken{0};
   };
   class Membership;
   // Until the member's next row has run. Throws Error(kAborted), and what ended the run.
@@ -62,13 +63,14 @@ class UnetBatch {
   // Those whose tick has come; none while somebody is waited for.
   std::vector<Member*> next_tick();
   void tick_members(const std::vector<Member*>& members, std::unique_lock<std::mutex>& lock);
+  // Lets one that waits see whether a tick has come: whoever sees it computes it.
+  void wake_one();
 
   Unet& unet_;
   const int most_;
   int shared_passes_ = 0;
 
   std::mutex mutex_;
-  std::condition_variable changed_;
   std::list<Member> members_;
   std::deque<std::vector<int>> ordered_;  // ticks that have not begun
 };

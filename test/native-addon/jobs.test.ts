@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { native } from '../../lib/native/binding.js';
@@ -311,3 +312,53 @@ onLinux('the threads of a backend', () => {
     expect(threads()).toBeLessThan(before + 10);
   });
 });
+
+describe('threads', () => {
+  test('progress is told in the context of whoever started the job', async () => {
+    const store = new AsyncLocalStorage<string>();
+    const seen: (string | undefined)[] = [];
+    const run = (name: string) =>
+      store.run(name, () => unet.denoise(denoiseRequest(2), () => seen.push(store.getStore())).promise);
+    await Promise.all([run('a'), run('b')]);
+    expect(seen).toEqual(['a', 'a', 'b', 'b']);
+  });
+
+  test('of jobs and of the pool go behind the event loop: lower priority, and slices that it interrupts', async () => {
+    const own = slices().get(process.pid);
+    // Linux 6.12, when it tells of them at all.
+    if (!own?.slice || own.policy !== 0) return;
+    const before = new Set(slices().keys());
+    let job: ReturnType<NativeUnet['denoise']> | undefined;
+    await started((resolve) => {
+      job = unet.denoise(longRequest(), resolve);
+    });
+    const computing = [...slices()].filter(([id, { nice }]) => !before.has(id) && nice > own.nice);
+    job?.cancel();
+    await codeOf(job?.promise as Promise<unknown>);
+    expect(computing.length).toBeGreaterThan(0);
+    for (const [, { slice, nice }] of computing) {
+      expect(nice).toBe(Math.max(own.nice, 5));
+      if (own.slice < 20) expect(slice).toBe(20);
+    }
+  });
+});
+
+/** Of this process's threads, by their numbers: what the scheduler of Linux says, slices in milliseconds. */
+function slices(): Map<number, { slice: number; nice: number; policy: number }> {
+  const found = new Map<number, { slice: number; nice: number; policy: number }>();
+  if (process.platform !== 'linux') return found;
+  for (const id of readdirSync('/proc/self/task')) {
+    try {
+      const text = readFileSync(`/proc/self/task/${id}/sched`, 'utf8');
+      const value = (name: string) => Number(new RegExp(`^${name}\\s*:\\s*(\\d+)`, 'm').exec(text)?.[1] ?? 0);
+      found.set(Number(id), {
+        slice: value('se.slice') / 1e6,
+        nice: value('prio') - 120,
+        policy: value('policy'),
+      });
+    } catch {
+      // It has ended, or the system tells nothing.
+    }
+  }
+  return found;
+}
