@@ -1,6 +1,6 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -114,4 +114,5 @@ test('a folder: all of its pictures, and none twice', async () => {
   expect(await changeAll(folder, out, 'a red circle', 4)).toBe(2);
   expect(readdirSync(out).sort()).toEqual(['one.png', 'two.png']);
   expect(await changeAll(folder, out, 'a red circle', 4)).toBe(0);
+  rmSync(folder, { recursive: true });
 });

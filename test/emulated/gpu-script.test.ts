@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
@@ -24,7 +24,9 @@ function rehearse(steps: string[], options: string[] = [], environment: NodeJS.P
   const results: Step[] = JSON.parse(readFileSync(join(OUT, 'results.json'), 'utf8'));
   const byName = new Map(results.map((step) => [step.step, step]));
   const rows = (name: string) => byName.get(name)?.report?.rows ?? [];
-  return { status, results, rows, files: readdirSync(OUT), log: readFileSync(join(OUT, 'log.txt'), 'utf8') };
+  const [files, log] = [readdirSync(OUT), readFileSync(join(OUT, 'log.txt'), 'utf8')];
+  rmSync(OUT, { recursive: true });
+  return { status, results, rows, files, log };
 }
 
 const failures = (rows: { name: string; ok?: boolean }[]) =>

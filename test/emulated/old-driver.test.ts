@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
@@ -37,4 +37,5 @@ testWithCuda('a driver that is too old is named, with the one that is needed', (
   );
   // Without a driver, as here, or where one lies on the path all the same.
   expect(run({})).toMatch(/^(there is no NVIDIA (driver|GPU)|\d+)/);
+  rmSync(folder, { recursive: true });
 });

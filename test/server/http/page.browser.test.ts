@@ -1,6 +1,6 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Page, SerializedAXNode } from 'puppeteer-core';
 import { Image } from '../../../lib/index.js';
@@ -47,7 +47,11 @@ const EVIL = '<img src=x onerror=alert(1)> & "a barn"';
   afterAll(async () => {
     await opened?.browser.close();
     await server?.close();
+    for (const folder of uploaded) rmSync(folder, { recursive: true });
   });
+
+  /** Folders of pictures that were put into fields. */
+  const uploaded: string[] = [];
 
   const evaluate = (script: string) => page.evaluate(script) as Promise<never>;
   const textOf = (selector: string) =>
@@ -160,6 +164,7 @@ const EVIL = '<img src=x onerror=alert(1)> & "a barn"';
     await new Image({ width: 64, height: 64, data }).save(file);
     const input = await page.$(selector);
     await (input as unknown as { uploadFile(path: string): Promise<void> }).uploadFile(file);
+    uploaded.push(dirname(file));
   }
 
   /** The mask of the newest job: the share of it that is white, and of its left half. */
