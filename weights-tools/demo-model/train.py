@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import time
+from dataclasses import replace
 
 import torch
 
@@ -43,9 +44,21 @@ def parse():
                              "and the same vocabulary")
     parser.add_argument("--snapshots", help="folder that gets an early export now and then")
     parser.add_argument("--snapshot-minutes", type=float, default=30)
+    parser.add_argument("--pictures", type=int, help="draw and encode only so many: less work before a short training")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--compile", action="store_true", help="use torch.compile (minutes to start, then faster)")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    least = 2 * RECIPES[arguments.recipe].validation
+    if arguments.pictures is not None and arguments.pictures < least:
+        parser.error(f"--pictures must be at least {least}, half of which are held out")
+    return arguments
+
+
+def check_drawn(recipe, path):
+    """Pictures that an earlier start has drawn must be as many as are wanted now: what is held out depends on it."""
+    if os.path.exists(path) and len(dataset.load(path)) != recipe.pictures:
+        raise SystemExit(f"{path} has {len(dataset.load(path))} pictures, not {recipe.pictures}: say --pictures as before, or "
+                         "remove this file, latents.pt and the checkpoints to start with others.")
 
 
 def commit():
@@ -59,11 +72,15 @@ def main():
     torch.set_num_threads(arguments.threads)
     os.makedirs(arguments.work, exist_ok=True)
     recipe = RECIPES[arguments.recipe]
+    if arguments.pictures:
+        recipe = replace(recipe, pictures=arguments.pictures)
     work, began = arguments.work, time.time()
     words = tokenizer.build_once(recipe, os.path.join(work, "tokenizer"))
     warm_start = export.load_states(arguments.warm_start, words) if arguments.warm_start else {}
 
-    dataset.draw_all(recipe, os.path.join(work, "pictures.npy"), arguments.threads)
+    pictures = os.path.join(work, "pictures.npy")
+    check_drawn(recipe, pictures)
+    dataset.draw_all(recipe, pictures, arguments.threads)
     if not os.path.exists(os.path.join(work, "latents.pt")):
         train_autoencoder.train(recipe, work, arguments.autoencoder_until, warm_start.get("vae"))
     encode.encode(recipe, work)
