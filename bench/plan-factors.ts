@@ -4,12 +4,13 @@
 //   npx tsx bench/plan-factors.ts --scheduler DDIM --guidance 2.5 --steps 25 --plans FPPF...,FPPPF... [--captions 12] [--seed 1]
 //
 // A line for each way: the mean PSNR and the worst picture on as many captions as it was found with, and on as many others; first
-// for evenly spread full calls of DeepCache at the same cost. Then the option of the way with the best mean, of those whose worst
-// picture on the others is no worse than that of DeepCache, as `tune` decides.
+// for evenly spread full calls of DeepCache at the same cost. Then the option of the way that `tune` would choose, of those that tip
+// no picture over that DeepCache does not.
 import { parseArgs } from 'node:util';
 import { DiffusionPipeline, type StableDiffusionPipeline } from '../lib/index.js';
 import { sampleCaptions } from '../lib/judge/captions.js';
 import { forecastFactors, RULES } from '../lib/tune/forecast-factors.js';
+import { mean, merit, tipsOver } from '../lib/tune/likeness.js';
 import { uniformList } from '../lib/tune/lists.js';
 import { cacheOf, type ForecastRule, type Schedule } from '../lib/tune/schedule.js';
 import { settled } from '../lib/tune/settled.js';
@@ -73,8 +74,6 @@ function scheduleBy(rule: ForecastRule, steps: readonly number[]): Schedule {
   };
 }
 
-const mean = (list: readonly number[]) => list.reduce((sum, value) => sum + value, 0) / list.length;
-
 for (const plan of values.plans.split(',')) {
   const steps = [...plan].flatMap((letter, call) => (letter === 'F' ? [call] : []));
   const ways: [string, Schedule | undefined][] = RULES.map((rule) => [rule, scheduleBy(rule, steps)]);
@@ -85,16 +84,16 @@ for (const plan of values.plans.split(',')) {
   const share = (await pipe.unet.branches())[0]?.share ?? 1;
   const room = Math.floor((steps.length - calls * share) / (1 - share));
   const even: Schedule = { steps: uniformList(calls, Math.max(1, room)), between: 0 };
-  let least = 0;
+  let evens: readonly (readonly number[])[] = [];
   for (const [way, schedule] of [['DeepCache', even] as const, ...ways]) {
     if (!schedule) continue;
     const each = [await trials.decibels(schedule), await others.decibels(schedule)];
     const worst = each.map((list) => Math.min(...list));
-    if (schedule === even) least = worst[1] as number;
-    const score = mean(each[0] as readonly number[]);
+    if (schedule === even) evens = each;
+    const score = merit(each[0] as readonly number[]);
     const shown = each.map((list, i) => `${mean(list).toFixed(1)} / ${worst[i]?.toFixed(1)}`);
     process.stdout.write(`${[steps.length, way.padEnd(12), ...shown].join('\t')}\n`);
-    const isSafe = schedule !== even && (worst[1] as number) >= least;
+    const isSafe = schedule !== even && !each.some((list, i) => tipsOver(list, evens[i] ?? []));
     if (isSafe && (!best || score > best.score)) best = { score, way, schedule };
   }
   if (best) {
