@@ -6,6 +6,7 @@ import { Foresight } from '../lib/tune/foresight.js';
 import { measureGrowth } from '../lib/tune/growth.js';
 import { gainOf, merit, tipsOver } from '../lib/tune/likeness.js';
 import type { Schedule } from '../lib/tune/schedule.js';
+import { Search } from '../lib/tune/search.js';
 import type { Trials } from '../lib/tune/trials.js';
 import { Tries } from '../lib/tune/tries.js';
 import { mostDecibels, scoreOf } from '../lib/tune/weighing.js';
@@ -140,4 +141,43 @@ test('growth is measured with gaps of the kind, at some calls, and lies between 
   expect(growth[0]).toEqual(growth[2]);
   const late = { ...trials, isOver: () => true } as unknown as Trials;
   expect(await measureGrowth(late, 0)).toBeUndefined();
+});
+
+test('lists of retrieved calls are searched where evenly spread ones come near predictions', async () => {
+  const search = async (predicted: number, forecasts = true) => {
+    const runs: Schedule[] = [];
+    const decibelsOf = ({ between, steps, features = 0 }: Schedule) =>
+      between === 'predict' ? predicted : 30 + steps.length + features;
+    const trials = {
+      calls: 10,
+      isOver: () => false,
+      speedup: ({ count }: { count: number }) => 10 / count,
+      decibels: async (schedule: Schedule) => {
+        runs.push(schedule);
+        return [decibelsOf(schedule)];
+      },
+      psnr: async (schedule: Schedule) => decibelsOf(schedule),
+      gain: async (one: Schedule, other: Schedule) => decibelsOf(one) - decibelsOf(other),
+      errors: async (schedule: Schedule) => {
+        runs.push(schedule);
+        return Array.from({ length: 11 }, (_, call) => [call / 10]);
+      },
+    } as unknown as Trials;
+    const found = new Search(trials, { speedup: 2 }, [0], forecasts, undefined);
+    await found.start();
+    await found.measureForecasts();
+    await found.runPredictions();
+    const before = runs.length;
+    await found.measureGaps();
+    const measured = runs.length - before;
+    await found.run();
+    expect(found.tries.answer()?.psnr).toBe(forecasts ? predicted : 35);
+    return { measured, features: runs.some(({ features }) => features) };
+  };
+  // Five full calls have 35 dB. One run, of these, says that no list will do.
+  expect(await search(42)).toEqual({ measured: 1, features: false });
+  const near = await search(40);
+  expect(near.measured).toBeGreaterThan(10);
+  expect(near.features).toBe(true);
+  expect((await search(42, false)).measured).toBeGreaterThan(10);
 });

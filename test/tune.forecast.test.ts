@@ -154,7 +154,7 @@ test('factors that runs find leave less than those of the uncached run', async (
   expect(await settled(late, held, ['clean'])).toBeUndefined();
 });
 
-test('predictions and features that go on are searched, unless they are not wanted or the sampler has no room', async () => {
+test('predictions are searched, unless they are not wanted or the sampler has no room', async () => {
   await using pipe = await loadTiny();
   const search = async (predict: boolean, scheduler: SchedulerName) => {
     const seen = new Set<unknown>();
@@ -168,14 +168,13 @@ test('predictions and features that go on are searched, unless they are not want
         branches: [0],
         maxRuns: 60,
         predict,
-        onProgress: ({ schedule: { between, features, retrieved } }) =>
-          seen.add(retrieved ? 'mixed' : features ? 'features' : between),
+        onProgress: ({ schedule: { between, retrieved } }) => seen.add(retrieved ? 'mixed' : between),
       },
     );
     // Whatever was found, it runs.
     await pipe.generate({ prompt: 'a dog', steps: 10, scheduler, cache, output: 'latent' });
     return [...seen];
   };
-  expect(await search(true, 'DDIM')).toEqual(expect.arrayContaining([0, 'features', 'predict', 'mixed']));
+  expect(await search(true, 'DDIM')).toEqual(expect.arrayContaining([0, 'predict', 'mixed']));
   expect(await search(false, 'DDIM')).toEqual([0]);
 });

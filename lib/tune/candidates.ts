@@ -13,8 +13,6 @@ const REACH = 2;
 const FEATURES = [0.5, 0.7, 1];
 /** The same beside predicted calls. */
 const MIXED = 0.7;
-/** So many full calls may go for retrieved ones among predictions. */
-const MOST_LESS = 2;
 
 /**
  * Schedules worth trying, by what gaps between full calls cost as far as it was measured: {@link GapCosts} where calls
@@ -86,21 +84,27 @@ export class Candidates {
   }
 
   /**
-   * A prediction with as many calls retrieved instead as its time has room for, or that of full calls less: those where
-   * forecasts leave the most, with features that go on, and held.
+   * A prediction with as many calls retrieved instead as its time has room for, or that of a full call less: those behind full calls
+   * where forecasts leave the most, as features are still like these there, or any; with features that go on, and held.
    */
   mixed(schedule: Schedule, branch: number, speedup: number): Schedule[] {
     const forecasts = this.#forecasts;
     if (!forecasts) return [];
-    const { steps, rule } = schedule;
-    return Array.from({ length: Math.min(MOST_LESS, steps.length - 2) + 1 }, (_, less) => {
-      const count = steps.length - less;
-      const list = less === 0 ? schedule : forecasts.bestBy(rule ?? 'held', count);
-      const worst = (list && forecasts.worstCalls(list).slice(0, this.#room(count, branch, speedup))) ?? [];
-      if (!list || worst.length === 0) return [];
+    const { steps, rule = 'held' } = schedule;
+    const shorter = steps.length > 2 ? forecasts.bestBy(rule, steps.length - 1) : undefined;
+    const mixes: [Schedule | undefined, (call: number) => boolean][] = [
+      [schedule, (call) => steps.includes(call - 1)],
+      [schedule, () => true],
+      [shorter, (call) => shorter?.steps.includes(call - 1) ?? false],
+    ];
+    return mixes.flatMap(([list, holds]) => {
+      if (!list) return [];
+      const room = this.#room(list.steps.length, branch, speedup);
+      const worst = forecasts.worstCalls(list).filter(holds).slice(0, room);
+      if (worst.length === 0) return [];
       const retrieved = { calls: worst.sort((a, b) => a - b), branch };
       return [MIXED, 0].map((features) => ({ ...list, features, retrieved }));
-    }).flat();
+    });
   }
 
   /** How many predicted calls may be retrieved instead. */

@@ -4,8 +4,8 @@ import type { ForecastRule, Schedule } from './schedule.js';
 
 /**
  * The decibels that predictions are likely to have. Errors of gaps are added up as if they had nothing to do with each other, but
- * full calls bring back what earlier gaps left, more where forecasts are good (with the demo model a sum is 3 to 9 decibels
- * below what it becomes); and it is of latents, not of pictures. Both are about the same for lists of one rule with about as many full calls:
+ * full calls bring back what earlier gaps left, more where forecasts are good (with the demo model sums are up to 7 decibels
+ * below what runs come to); and they are of latents, not of pictures. Both are about the same for lists of one rule with about as many full calls:
  * what runs have shown is added to the others of their rule.
  */
 export class Foresight {
