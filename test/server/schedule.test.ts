@@ -138,18 +138,28 @@ describe('passes', () => {
     const flood = [0, 1, 2].map(() => job('FF', { client: 'a' }));
     const mixed = [...flood, job('FF', { client: 'b' })];
     expect(passes(under(mixed, {}, serial).all, mixed)).toBe('F0 F0 F3 F3 F1 F1 F2 F2');
+    // Nor is a client's short one behind its long one; the other client has its turn all the same.
+    const own = [job('FFF', { client: 'a' }), job('F', { client: 'a' }), job('FF', { client: 'b' })];
+    expect(passes(under(own, {}, serial).all, own)).toBe('F1 F2 F2 F0 F0 F0');
   });
 
-  test('a long job is not overtaken for ever', () => {
-    const long = job('F'.repeat(10));
+  test.each([undefined, 'a'])('a long job is not overtaken for ever (client %s)', (client) => {
+    const long = job('F'.repeat(10), { client });
     const all = scheduler({}, { fixed: 0, each: 0.5 });
-    all.enter(long);
+    const come = (one: PlannedJob, now: number) => {
+      all.submit(one);
+      expect([...all.begin(now)]).toEqual([one]);
+      all.enter(one);
+    };
+    come(long, 0);
     let now = 0;
     let made = 0;
     // A new short one whenever one ends: the machine is never free.
     for (; made < 10 && now < 1000; now++) {
-      all.enter(job('F', { queued: now }));
-      if (all.next(now)?.runs[0] === long) made++;
+      come(job('F', { queued: now, client }), now);
+      const [run] = all.next(now)?.runs ?? [];
+      if (run === long) made++;
+      else if (run) all.end(run.id);
     }
     expect(made).toBe(10);
     // It is due after 24 times its length, and has every other pass then.

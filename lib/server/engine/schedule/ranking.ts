@@ -1,3 +1,4 @@
+import { Account } from './account.js';
 import { type Costs, costOf } from './costs.js';
 import { kindOf, type PlannedJob } from './planned-job.js';
 
@@ -26,12 +27,11 @@ export interface Rest<Job> {
  *
  * A job's start is when it came, or when its client's jobs before it would be done if the clients that are here shared the
  * machine evenly (start-time fair queueing: Goyal, Vin and Cheng 1996). So many jobs of one client stand behind each other, and
- * not before those of others.
+ * not before those of others. Among the jobs of one client the shorter ones come first, too: a client may be an application with
+ * many users of its own.
  */
 export class Ranking {
-  readonly #starts = new Map<string, number>();
-  /** Of clients: how many jobs are here, and when the last of them would be done. */
-  readonly #clients = new Map<string, { jobs: number; end: number }>();
+  readonly #clients = new Map<string, Account>();
 
   /** @param fifo whether all of this counts for nothing: who came first goes first. */
   constructor(
@@ -41,28 +41,22 @@ export class Ranking {
 
   /** A job has come. */
   add(job: PlannedJob): void {
-    const { id, client: name, queued } = job;
+    const { client: name, queued } = job;
     if (name === undefined) return;
     this.#forget(queued);
-    const client = this.#clients.get(name) ?? { jobs: 0, end: queued };
-    client.jobs++;
+    const client = this.#clients.get(name) ?? new Account(queued);
     this.#clients.set(name, client);
-    const start = Math.max(queued, client.end);
-    this.#starts.set(id, start);
-    client.end = start + this.#share(job);
+    client.add(job, remaining(job, this.costs), this.#present);
   }
 
   /** It has gone without its turn. */
-  withdraw(job: PlannedJob): void {
-    const client = this.#clients.get(job.client ?? '');
-    if (client && this.#starts.has(job.id)) client.end -= this.#share(job);
-    this.end(job);
+  withdraw({ id, client = '' }: PlannedJob): void {
+    this.#clients.get(client)?.remove(id, false);
   }
 
   /** It is over. */
-  end({ id, client: name = '' }: PlannedJob): void {
-    const client = this.#clients.get(name);
-    if (client && this.#starts.delete(id)) client.jobs--;
+  end({ id, client = '' }: PlannedJob): void {
+    this.#clients.get(client)?.remove(id, true);
   }
 
   /**
@@ -94,23 +88,23 @@ export class Ranking {
     const { deadline = Number.POSITIVE_INFINITY } = job;
     const latest = deadline - left;
     const pressed = now + (PRESSED - 1) * left >= latest ? latest : Number.POSITIVE_INFINITY;
-    const start = this.#starts.get(job.id) ?? job.queued;
-    const due = start + STRETCH * remaining(job, this.costs);
+    const { start = job.queued, came = job.queued } = this.#clients.get(job.client ?? '')?.of(job.id) ?? {};
+    const due = came + STRETCH * remaining(job, this.costs);
     const never = Number.POSITIVE_INFINITY;
     return [-job.priority, pressed, dueFirst && now >= due ? due : never, Math.max(0, start - now), left];
   }
 
-  /** How long a job takes while its client has its share of the machine. */
-  #share(job: PlannedJob): number {
+  /** Clients with jobs, one of whom is about to have one. */
+  get #present(): number {
     let clients = 0;
-    for (const { jobs } of this.#clients.values()) if (jobs > 0) clients++;
-    return remaining(job, this.costs) * Math.max(clients, 1);
+    for (const { isEmpty } of this.#clients.values()) if (!isEmpty) clients++;
+    return clients;
   }
 
   /** Clients without jobs that are not ahead of anybody need no memory. */
   #forget(now: number): void {
-    for (const [name, { jobs, end }] of this.#clients)
-      if (jobs === 0 && end <= now) this.#clients.delete(name);
+    for (const [name, { isEmpty, end }] of this.#clients)
+      if (isEmpty && end <= now) this.#clients.delete(name);
   }
 }
 
