@@ -233,6 +233,22 @@ describe('one that does not fit', () => {
       key.startsWith('encoder.layers.') ? key.slice('encoder.layers.'.length) : undefined,
     );
     expect(await refused(encoder)).toContain('the encoder of a TAESD: give its decoder');
+    expect(await refused(join(FOLDER, 'unet'))).toBe(
+      `previewVae is ${join(FOLDER, 'unet')}, a UNet2DConditionModel, which is no autoencoder`,
+    );
+  });
+
+  test('is known to a server before its first job', async () => {
+    const other = await makeTiny('other-of-a-server', { latent_channels: 16 });
+    const ddpm = await writeDdpm(join(root, 'ddpm-of-a-server'));
+    const options = { device: 'cpu', previewVae: other } as const;
+    const engine = new ImageEngine({
+      models: { tiny: { model: FOLDER, ...options }, ddpm: { model: ddpm, ...options } },
+      log: () => {},
+    });
+    expect((await rejection(engine.card('tiny'))).message).toMatch(/^previewVae is .* of 16 latent channels/);
+    expect((await rejection(engine.card('ddpm'))).message).toMatch(/^previewVae decodes latents, which/);
+    await engine.close();
   });
 
   test('is refused beside models without previews', async () => {

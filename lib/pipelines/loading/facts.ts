@@ -39,9 +39,13 @@ export function whole(value: unknown, fallback: number): number {
 
 /** The latents of an autoencoder, by its configuration. */
 export function latentsOfVae(config: Readonly<JsonObject>): Pick<ModelFacts, 'channels' | 'scale'> {
-  // An AutoencoderTiny and an AsymmetricAutoencoderKL have their own names for them.
-  const blocks =
-    config.block_out_channels ?? config.encoder_block_out_channels ?? config.down_block_out_channels;
+  // An AutoencoderTiny and an AsymmetricAutoencoderKL have their own names for them; a decoder alone has no encoder's.
+  const blocks = [
+    config.block_out_channels,
+    config.encoder_block_out_channels,
+    config.decoder_block_out_channels,
+    config.down_block_out_channels,
+  ].find((list) => Array.isArray(list) && list.length > 0);
   return {
     channels: whole(config.latent_channels, 4),
     scale: 2 ** ((Array.isArray(blocks) ? blocks.length : 1) - 1),

@@ -13,7 +13,13 @@ import type { AnyFamily } from '../../pipelines/family.js';
 import { modelDefaults } from '../../pipelines/loading/about-model.js';
 import { withDefaults } from '../../pipelines/loading/generation-config.js';
 import { classAt, readModelIndex } from '../../pipelines/loading/model-index.js';
-import type { FolderFacts, GenerationDefaults, LoadOptions } from '../../pipelines/loading/parts.js';
+import type {
+  FolderFacts,
+  GenerationDefaults,
+  LoadOptions,
+  ModelIndex,
+} from '../../pipelines/loading/parts.js';
+import { findPreviewVae } from '../../pipelines/loading/preview-vae.js';
 import { findPipeline, requirePipeline } from '../../pipelines/loading/registry.js';
 import { checkRunInputs } from '../../pipelines/run.js';
 import type { Task } from './job.js';
@@ -55,6 +61,7 @@ export type CheckedRun = Awaited<ReturnType<typeof checkRunInputs>>;
 
 /** A model by a name: what it is known by, its pipelines while it is loaded. */
 export class ServedModel {
+  #found: Promise<{ index: ModelIndex; load: LoadOptions }> | undefined;
   #card: Promise<ModelCard> | undefined;
   #loaded: Promise<AnyPipeline> | undefined;
   #macs: Promise<ModelAbout['macs']> | undefined;
@@ -75,7 +82,7 @@ export class ServedModel {
   /** Reads its configurations, once. */
   card(): Promise<ModelCard> {
     this.#card ??= this.#read().catch((error) => {
-      this.#card = undefined;
+      this.#card = this.#found = undefined;
       throw error;
     });
     return this.#card;
@@ -143,9 +150,9 @@ export class ServedModel {
 
   /** Of a call with guidance, for pictures of the model's own size. */
   async #countMacs(): Promise<ModelAbout['macs']> {
-    const { model, ...given } = this.options;
-    const { path, load } = await resolveNames(model, { ...given, log: this.log }, classAt);
-    const { source } = await readModelIndex(path, load);
+    const {
+      index: { source },
+    } = await this.#find();
     const { text, value } = await source.json('unet/config.json');
     const { width, height, contextLength } = unetDefaults(value);
     const size = { batch: 2, height, width, contextLength };
@@ -154,10 +161,20 @@ export class ServedModel {
     return cached && { full: full.executed, cached: cached.executed };
   }
 
+  /** Where its parts are; looked up once. */
+  #find() {
+    this.#found ??= (async () => {
+      const { model, ...given } = this.options;
+      const { path, load } = await resolveNames(model, { ...given, log: this.log }, classAt);
+      return { index: await readModelIndex(path, load), load };
+    })();
+    return this.#found;
+  }
+
   async #read(): Promise<ModelCard> {
-    const { model, ...given } = this.options;
-    const { path, load } = await resolveNames(model, { ...given, log: this.log }, classAt);
-    const index = await readModelIndex(path, load);
+    const { index, load } = await this.#find();
+    // What does not fit should be known before the first job.
+    await findPreviewVae(index, { ...load, log: () => {} });
     const { family } = requirePipeline(index.className, index.source.place);
     const defaults = await modelDefaults(index, () => {});
     const own = findPipeline(index.className)?.family.recommended;
