@@ -3,10 +3,12 @@
 # most important first, within a few minutes.
 #
 #   bench/gpu.sh [--emulated] [--fault N] [--prebuilt FOLDER] [STEP]...      default: all steps, in their order
+#   bench/gpu.sh --prebuild FOLDER      builds for --prebuilt, for GPUs of sm_80 and sm_90a; no GPU is needed
 #
-# Needs cmake, a C++20 compiler, nvcc and, for peers and the table, python3 (peers: with torch). No Node. --prebuilt takes
-# deepcache-bench and the CUDA library from a folder instead of building them. --emulated rehearses the same steps on the
-# emulated GPU, on tiny shapes; --fault plants bug N into its kernels (docs/cuda.md).
+# Needs cmake, make or ninja, a C++20 compiler, nvcc (where it is not on PATH, of a toolkit in the usual places) and, for peers
+# and the table, python3 (peers: with torch). No Node, no network. It begins with what there is, and what is missing. --prebuilt
+# takes deepcache-bench and the CUDA library from a folder instead of building them; where they do not run, they are built.
+# --emulated rehearses the same steps on the emulated GPU, on tiny shapes; --fault plants bug N into its kernels (docs/cuda.md).
 #
 # Every step is a process with a time limit of its own, and the next one follows whatever became of it. When the smoke test
 # fails, it is repeated with one feature of the GPU disabled at a time; the rest runs without what was at fault. $OUT (or
@@ -14,17 +16,18 @@
 # has so far) and ratios.md.
 #
 # Steps: see the end of this file. Environment: OUT, LIMIT (540 seconds), DEVICE (cuda), TYPE (fp16), JOBS, PYTHON
-# (python3), CUDA_ARCHS (native).
+# (python3), CUDA_ARCHS (native), COMMIT (of a tree without git, for the results).
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-emulated=0 fault= prebuilt= wanted=()
+emulated=0 fault= prebuilt= prebuild= wanted=()
 while [ $# -gt 0 ]; do
   case $1 in
     --emulated) emulated=1 ;;
     --fault) fault=${2:-} && shift ;;
     --prebuilt) prebuilt=${2:-} && shift ;;
-    -*) sed -n '2,20s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    --prebuild) prebuild=${2:-} && shift ;;
+    -*) sed -n '2,22s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     *) wanted+=("$1") ;;
   esac
   shift
@@ -32,7 +35,7 @@ done
 
 objects=.cmake-build-bench
 default=bench/results/gpu-$(date -u +%Y-%m-%d)
-[ $emulated = 0 ] || default=$objects/rehearsal
+[ $emulated = 0 ] && [ -z "$prebuild" ] || default=.cmake-build-rehearsal
 out=$(realpath -m "${OUT:-$default}")
 binaries=$(realpath -m "${prebuilt:-$objects/bin}")
 device=${DEVICE:-cuda} type=${TYPE:-fp16} python=${PYTHON:-python3} jobs=${JOBS:-$(nproc)}
@@ -44,16 +47,15 @@ export DEEPCACHE_CACHE_DIR=$PWD/$objects/tuning
 
 if [ $emulated = 1 ]; then
   device=${DEVICE:-cuda:2}
-  export DEEPCACHE_CUDA_LIBRARY=$binaries/libdeepcache_cuda_emulated.so
   [ -z "$fault" ] || export DEEPCACHE_EMULATED_BUG=$fault
-elif ! nvidia-smi -L 2>/dev/null | grep -q GPU; then
+elif [ -z "$prebuild" ] && ! nvidia-smi -L 2>/dev/null | grep -q GPU && ! compgen -G '/dev/nvidia[0-9]*' >/dev/null; then
   echo "bench/gpu.sh: there is no NVIDIA GPU here (nvidia-smi lists none); --emulated rehearses without one" >&2
   exit 3
-elif [ -n "$prebuilt" ]; then
-  export DEEPCACHE_CUDA_LIBRARY=$binaries/libdeepcache_cuda.so
 fi
 
 say() { echo "--- $*" | tee -a "$out/log.txt"; }
+
+source bench/gpu-tools.sh
 
 # run NAME SECONDS COMMAND...: within its own limit and what is left of the total. What it writes to $current while it runs
 # becomes its part of the results.
@@ -101,7 +103,13 @@ real() { if [ $emulated = 1 ]; then echo "$2"; else echo "$1"; fi; }
 
 build() {
   [ -z "$prebuilt" ] || return 0
-  local cuda=(-DDEEPCACHE_CUDA=ON "-DDEEPCACHE_CUDA_ARCHS=${CUDA_ARCHS:-native}") targets=(deepcache-bench cuda_backend)
+  if [ ${#lacking[@]} -gt 0 ]; then
+    say "nothing can run without the build; --prebuilt FOLDER brings what another machine has built"
+    exit 1
+  fi
+  local budget=1800
+  [ -n "$prebuild" ] || budget=$(real 240 1800)
+  local cuda=(-DDEEPCACHE_CUDA=ON "-DDEEPCACHE_CUDA_ARCHS=${CUDA_ARCHS:-$(architectures)}") targets=(deepcache-bench cuda_backend)
   if [ $emulated = 1 ]; then
     cuda=(-DDEEPCACHE_CUDA=OFF)
     targets=(deepcache-bench cuda_emulated_library)
@@ -110,7 +118,7 @@ build() {
   grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$PWD" $objects/CMakeCache.txt 2>/dev/null || rm -rf $objects
   mkdir -p $objects
   if run configure 60 cmake -S . -B $objects -DCMAKE_BUILD_TYPE=Release "${cuda[@]}" &&
-    run build "$(real 240 1800)" cmake --build $objects --parallel "$jobs" --target "${targets[@]}"; then return; fi
+    run build "$budget" cmake --build $objects --parallel "$jobs" --target "${targets[@]}"; then return; fi
   say "nothing can run without the build"
   exit 1
 }
@@ -221,7 +229,7 @@ compiled() { # takes minutes for each shape
   peers_time compiled 120 --ways compile+graph --batches 1 --models sd15 --mode default
 }
 
-table() { run table "$(real 20 120)" "$python" bench/ratios.py "$out"; }
+table() { ! command -v "$python" >/dev/null || run table "$(real 20 120)" "$python" bench/ratios.py "$out"; }
 
 # Counters of the main kernels, then memory errors.
 profile() {
@@ -245,6 +253,14 @@ for step in "${wanted[@]}"; do
   [[ " ${all[*]} " == *" $step "* ]] || { echo "bench/gpu.sh: there is no step $step; there are ${all[*]}" >&2; exit 2; }
 done
 : >"$out/log.txt"
+survey
+if [ -n "$prebuild" ]; then
+  CUDA_ARCHS=${CUDA_ARCHS:-80;90a-real} limit=7200 build
+  mkdir -p "$prebuild"
+  install --strip "$binaries/deepcache-bench" build/Release/libdeepcache_cuda.so "$prebuild"
+  exit
+fi
+choose_binaries
 for step in "${all[@]}"; do
   [ ${#wanted[@]} = 0 ] || [[ " ${wanted[*]} " == *" $step "* ]] || continue
   $step

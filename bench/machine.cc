@@ -46,8 +46,8 @@ std::string machine_json() {
   std::snprintf(numbers, sizeof numbers, "\"cores\": %u, \"load\": %.2f",
                 std::thread::hardware_concurrency(), load[0]);
   return "{\"processor\": " + json_string(line_of("/proc/cpuinfo", "model name")) + ", " + numbers +
-         ", \"date\": " + json_string(date) +
-         ", \"commit\": " + json_string(output_of("git describe --always --dirty 2>/dev/null")) +
+         ", \"date\": " + json_string(date) + ", \"commit\": " +
+         json_string(output_of("git describe --always --dirty 2>/dev/null || echo \"$COMMIT\"")) +
          "}";
 }
 

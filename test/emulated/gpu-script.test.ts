@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
@@ -87,6 +87,31 @@ describeBuilt('bench/gpu.sh', () => {
     for (const part of ['full', 'retrieve0', 'text'])
       expect(of(part)?.problem).toMatch(/outside every buffer/);
     expect(of('decode')?.ms).toBeGreaterThan(0);
+  });
+
+  test('a machine that can build nothing says so at once, and what runs there is used', () => {
+    // All that this PATH has but what builds, and Python.
+    const bin = mkdtempSync(join(tmpdir(), 'few-tools-'));
+    const hidden = /^(cmake|make|ninja|c\+\+|python3)$/;
+    const tools = new Map<string, string>();
+    for (const at of (process.env.PATH ?? '').split(':').reverse())
+      for (const name of existsSync(at) ? readdirSync(at) : [])
+        if (!hidden.test(name)) tools.set(name, join(at, name));
+    for (const [name, place] of tools) symlinkSync(place, join(bin, name));
+    const run = rehearse(['build', 'fp8', 'table'], [], { PATH: bin });
+    const lines = run.log.split('\n');
+    expect(lines[0]).toBe('--- nothing can be built here, for want of cmake, c++, ninja or make');
+    expect(lines[1]).toMatch(/there is no python3: .* left out$/);
+    expect(run.results.map(({ step }) => step)).toEqual(['check.fp8', 'time.fp8', 'time.fp8.batches']);
+    expect(run.status).toBe(0);
+
+    const empty = mkdtempSync(join(tmpdir(), 'nothing-built-'));
+    const args = ['bench/gpu.sh', '--emulated', '--prebuilt', empty, 'build', 'fp8'];
+    const env = { ...process.env, OUT: empty, PATH: bin };
+    const { status, stdout } = spawnSync('bash', args, { encoding: 'utf8', env });
+    expect(status).toBe(1);
+    expect(stdout).toMatch(/does not run here: it is built instead\n--- nothing can run without the build/);
+    for (const folder of [bin, empty]) rmSync(folder, { recursive: true });
   });
 
   test('what is at fault is left out of the rest', () => {
