@@ -52,6 +52,19 @@ class Predictions {
     report_.add(row.append(extra));
   }
 
+  // Where the predicted time of a call goes.
+  void parts(const std::string& model, int images, const TimeParts& parts) {
+    const std::pair<const char*, double> rows[] = {
+        {"launches", parts.launches}, {"starts", parts.starts}, {"loops", parts.loops},
+        {"ends", parts.ends},         {"apart", parts.apart},   {"rest", parts.rest}};
+    for (const auto& [part, seconds] : rows) {
+      const std::string row = name(model + ".full.part." + part, images);
+      if (row.find(filter_) == std::string::npos) continue;
+      std::printf("%-64s %10s %10.4f\n", row.c_str(), "", 1e3 * seconds);
+      report_.add(JsonObject().add("name", row).add("predicted_ms", 1e3 * seconds, 4));
+    }
+  }
+
   void images(const std::string& name, double seconds, double speedup, int images) {
     if (name.find(filter_) == std::string::npos) return;
     std::printf("%-64s %10.2f images/s, denoising %.2f times as fast\n", name.c_str(),
@@ -132,8 +145,10 @@ void predict(const std::vector<std::string>& models, const std::vector<int>& bat
     for (const int images : batches) {
       const UnetShape shape{2 * images, side, side, kTokens, 1};
       const Plan plan = plan_unet(config, shape, {0});
-      const double full = rows.call(rows.name(model + ".full", images), plan).predicted;
+      const Estimate call = rows.call(rows.name(model + ".full", images), plan);
+      const double full = call.predicted;
       predict_classes(rows, model, images, plan);
+      rows.parts(model, images, call.parts);
       const double retrieve =
           rows.call(rows.name(model + ".retrieve0", images), plan, retrieve_segments(plan, 0))
               .predicted;

@@ -40,10 +40,15 @@ Estimate product(double m, double n, int chunks, double bytes, cuda::Finish fini
       const double tiles = down * std::ceil(n / tile.columns);
       const cuda::HopperProduct product{tile.rows, tile.columns, tiles, chunks,    splits,
                                         one,       m * n,        fp8,   tile.pairs};
-      const double time = std::max(cuda::hopper_cycles(product, chip.multiprocessors) / chip.clock,
-                                   bytes / (kMemory * chip.memory_bytes));
+      const cuda::HopperCycles cycles = cuda::hopper_cycles(product, chip.multiprocessors);
+      const double computed = cycles.total() / chip.clock;
+      const double time = std::max(computed, bytes / (kMemory * chip.memory_bytes));
       if (best.predicted > 0 && time >= best.predicted) continue;
       best.predicted = time;
+      best.parts.starts = cycles.start / chip.clock;
+      best.parts.loops = cycles.loop / chip.clock + (time - computed);  // waiting for memory, too
+      best.parts.ends = cycles.end / chip.clock;
+      best.parts.apart = cycles.apart / chip.clock;
       best.choice = std::to_string(tile.rows) + "x" + std::to_string(tile.columns) +
                     (tile.pairs ? " pairs" : "") + (splits > 1 ? "/" + std::to_string(splits) : "");
     }
@@ -150,6 +155,16 @@ double attention(const Attention& op, const Chip& chip) {
 
 }  // namespace
 
+TimeParts& TimeParts::operator+=(const TimeParts& other) {
+  launches += other.launches;
+  starts += other.starts;
+  loops += other.loops;
+  ends += other.ends;
+  apart += other.apart;
+  rest += other.rest;
+  return *this;
+}
+
 Estimate estimate(const Plan& plan, const Op& op, const Chip& chip, bool fp8) {
   OpCost cost = cost_of(plan, op, kBytes);
   Estimate out;
@@ -183,6 +198,9 @@ Estimate estimate(const Plan& plan, const Op& op, const Chip& chip, bool fp8) {
     out.predicted = cost.bytes < kCached ? cost.bytes / (0.5 * chip.cache_bytes)
                                          : cost.bytes / (0.8 * chip.memory_bytes);
   }
+  const TimeParts& parts = out.parts;
+  out.parts.rest = out.predicted - (parts.starts + parts.loops + parts.ends + parts.apart);
+  out.parts.launches = chip.launch;
   out.predicted += chip.launch;
   out.floor = std::max(2 * cost.macs / flops, cost.bytes / chip.memory_bytes);
   return out;
@@ -195,6 +213,7 @@ Estimate estimate(const Plan& plan, const OpRanges& segments, const Chip& chip, 
       const Estimate one = estimate(plan, plan.ops()[size_t(i)], chip, fp8);
       out.floor += one.floor;
       out.predicted += one.predicted;
+      out.parts += one.parts;
     }
   return out;
 }

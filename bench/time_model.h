@@ -23,9 +23,18 @@ struct Chip {
 // take of it says hopper_time.h.
 constexpr Chip kH200 = {"H200", 790e12, 4.3e12, 7e12, 132, 1.755e9, 1.5e-6};
 
+// What a predicted time is made of, in seconds: launches of all ops; of products the starts of
+// blocks, the loops over k, the ends of tiles, and the second kernels of a split k; all of the
+// rest.
+struct TimeParts {
+  double launches = 0, starts = 0, loops = 0, ends = 0, apart = 0, rest = 0;
+  TimeParts& operator+=(const TimeParts& other);
+};
+
 struct Estimate {
   double floor = 0;      // seconds: the slower of arithmetic and memory, nothing else
   double predicted = 0;  // seconds
+  TimeParts parts;       // their sum is `predicted`
   std::string choice;    // tile and splits of a product
 };
 

@@ -81,7 +81,16 @@ inline double chunk_cycles(int rows, int columns, bool pairs) {
 
 }  // namespace hopper_time
 
-inline double hopper_cycles(const HopperProduct& p, int multiprocessors) {
+// Where a product's time goes.
+struct HopperCycles {
+  double start = 0;  // until a block's first products
+  double loop = 0;   // over k
+  double end = 0;    // of tiles, while no products run
+  double apart = 0;  // the second kernel of a split k
+  double total() const { return start + loop + end + apart; }
+};
+
+inline HopperCycles hopper_cycles(const HopperProduct& p, int multiprocessors) {
   using namespace hopper_time;
   const double waves = std::ceil(p.tiles * p.splits / multiprocessors);
   const double chunks = (p.chunks + p.splits - 1) / p.splits;
@@ -91,11 +100,13 @@ inline double hopper_cycles(const HopperProduct& p, int multiprocessors) {
       kRefill;
   if (p.finish == Finish::residual || p.finish == Finish::general)
     tile += kResidual * (p.rows < 256 ? 1 : 3);
-  const double cycles = kStart + (p.pairs ? kMeet : 0) + kFirst * kAloneCycles +
-                        waves * (chunks * chunk_cycles(p.rows, p.columns, p.pairs) + tile);
-  if (p.finish != Finish::apart) return cycles;
-  return cycles + kApart +
-         p.outputs * kApartBytes * p.splits / (kApartCacheBytes * multiprocessors);
+  HopperCycles out;
+  out.start = kStart + (p.pairs ? kMeet : 0) + kFirst * kAloneCycles;
+  out.loop = waves * chunks * chunk_cycles(p.rows, p.columns, p.pairs);
+  out.end = waves * tile;
+  if (p.finish == Finish::apart)
+    out.apart = kApart + p.outputs * kApartBytes * p.splits / (kApartCacheBytes * multiprocessors);
+  return out;
 }
 
 }  // namespace deepcache::cuda

@@ -67,7 +67,8 @@ double cost(const MatmulArgs& args, const MatmulChoice& choice, int tiles_down,
   const double outputs = double(args.phases) * args.rows * args.columns;
   return hopper_cycles({info.rows, info.columns, tiles, chunk_count(args, true), choice.splits,
                         finish_of(args, choice.splits), outputs, args.fp8, has_pairs(choice.tile)},
-                       multiprocessors);
+                       multiprocessors)
+      .total();
 }
 
 bool serves(const MatmulArgs& args, MatmulTile tile, const gpu::Properties& gpu) {
