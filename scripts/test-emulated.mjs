@@ -1,11 +1,13 @@
 // The CUDA kernels without a GPU (native/emulator): one process for each test, as many at once as there
 // are cores.
 //
-//   node scripts/test-emulated.mjs [FILTER...] [--goldens FOLDER]
+//   node scripts/test-emulated.mjs [FILTER...] [--goldens FOLDER [--calls]]
 //
 // FILTERs are parts of tests' names; without one all run. Whole pipelines follow (test/emulated/*.ts), and with a folder of
 // reference data the conformance runner: chosen cases of SD 1.5 in fp16 on the emulated sm_80 and sm_90a, and unless the filter
-// is `quick` all cases in fp16 and bf16 on the sm_80. The last line is "N passed, N failed".
+// is `quick` all cases in fp16 and bf16 on the sm_80. With --calls nothing but the conformance runner runs: the cases that are
+// a single call of a network (U-Nets, autoencoders, encoders of text and pictures, control networks, upscalers), in fp16 and bf16 on
+// both, the cores shared: 543 cases, each of a few seconds of one core, four times. The last line is "N passed, N failed".
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -18,7 +20,7 @@ const bin = join(root, '.cmake-build', 'bin');
 const tests = join(bin, 'emulated_tests');
 const { values, positionals: filters } = parseArgs({
   allowPositionals: true,
-  options: { goldens: { type: 'string' } },
+  options: { goldens: { type: 'string' }, calls: { type: 'boolean', default: false } },
 });
 
 /** Every single pass of SD 1.5, and six pipelines. */
@@ -29,6 +31,19 @@ const QUICK = [
   'sd15/pipeline/img2img/ddim_s0.3',
   'sd15/pipeline/inpaint_4ch/ddim_s0.3',
   'deepcache_paper/sd/nonuniform_i5_c8_p1.4',
+].join('|');
+
+/** Every single call of a network. */
+const CALLS = [
+  '(deepcache_unet|unet_variants|vae|motion)/.*',
+  'upscalers/(rrdb|srvgg)_.*',
+  '[^/]+/(models_io|deepcache_unet|encode_prompt)/.*',
+  'adapters/(controlnet|controlnet_union|t2i_adapter|ip_adapter)/(model|encoder)/.*',
+  'adapters/textual_inversion/(encode|chunks)/.*',
+  'ddpm/\\w+\\.(forward|deepcache\\.b\\d+)',
+  'ldm/(unet|vq)\\..*',
+  'svd/(image_encoder|(vae|unet)\\..*)',
+  't2v_zero/unet\\..*',
 ].join('|');
 
 function build(target) {
@@ -98,16 +113,29 @@ if (values.goldens !== undefined && !existsSync(values.goldens)) {
   console.error(`${values.goldens} does not exist`);
   process.exit(2);
 }
-build('emulated_tests');
-const listed = spawnSync(tests, ['--list', ...filters], { cwd: root, encoding: 'utf8' });
-const results = [await runTests(listed.stdout.split('\n').filter(Boolean))];
+if (values.calls && values.goldens === undefined) {
+  console.error('--calls needs --goldens FOLDER');
+  process.exit(2);
+}
+const results = [];
+if (!values.calls) {
+  build('emulated_tests');
+  const listed = spawnSync(tests, ['--list', ...filters], { cwd: root, encoding: 'utf8' });
+  results.push(await runTests(listed.stdout.split('\n').filter(Boolean)));
+}
 build('cuda_emulated_library');
 build('deepcache-bench'); // bench/gpu.sh is rehearsed
-if (filters.every((filter) => filter === 'quick')) results.push(await runPipelines());
+if (!values.calls && filters.every((filter) => filter === 'quick')) results.push(await runPipelines());
 if (values.goldens !== undefined) {
-  const runs = [['cuda:2', 'fp16', QUICK]];
-  if (filters.includes('quick')) runs.push(['cuda', 'fp16', QUICK]);
-  else runs.push(['cuda', 'fp16', '.*'], ['cuda', 'bf16', '.*']);
+  const both = ['cuda', 'cuda:2']; // sm_80, sm_90a
+  const quick = both.map((device) => [device, 'fp16', QUICK]);
+  const calls = both.flatMap((device) => ['fp16', 'bf16'].map((dtype) => [device, dtype, CALLS]));
+  const all = [
+    ['cuda:2', 'fp16', QUICK],
+    ['cuda', 'fp16', '.*'],
+    ['cuda', 'bf16', '.*'],
+  ];
+  const runs = values.calls ? calls : filters.includes('quick') ? quick : all;
   results.push(...(await Promise.all(runs.map((run) => runGoldens(values.goldens, ...run)))));
 }
 const sum = (key) => results.reduce((total, result) => total + result[key], 0);
