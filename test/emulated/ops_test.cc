@@ -69,28 +69,6 @@ void run_fp8(int device, const std::string& kernel, bool staged, uint64_t seed, 
   run_all(*backend, ActivationType::fp16, staged, only, kernel);
 }
 
-// Every kernel with barriers or asynchronous copies: what ThreadSanitizer runs, which is slow.
-const std::set<std::string> kRaceCases = {"conv_linear",
-                                          "conv_linear_long_k",
-                                          "conv_linear_deep",
-                                          "conv_linear_pairs",
-                                          "conv_geglu",
-                                          "conv_3x3",
-                                          "conv_3x3_stride",
-                                          "conv_3x3_two_inputs",
-                                          "conv_narrow",
-                                          "layer_norm_odd",
-                                          "attention_heads_of_40",
-                                          "attention_one_query",
-                                          "attention_vae",
-                                          "attention_cross_160",
-                                          "attention_text_of_video",
-                                          "attention_units_of_40",
-                                          "group_norm_plain",
-                                          "group_norm_many_rows",
-                                          "group_norm_two_inputs",
-                                          "attention_temporal"};
-
 // The cases that a newer architecture's kernels are for do not fall back to older ones.
 void check_kernels(int device, const std::string& kernel, std::set<std::string> cases) {
   const auto backend = emulated_backend(device, ActivationType::fp16);
@@ -171,8 +149,6 @@ TEST(quick_fp8_is_refused_where_there_is_none) {
 
 TEST(races_fp8) { run_fp8(kSm89, "e4m3", true, 15, Async::random, 2); }
 TEST(races_fp8_sm90) { run_fp8(kSm90, "e4m3 sm_90a", true, 17, Async::random, 2); }
-TEST(races_sm80) { run_all(kSm80, ActivationType::fp16, true, 1, Async::random, 2, kRaceCases); }
-TEST(races_sm90) { run_all(kSm90, ActivationType::fp16, true, 2, Async::random, 2, kRaceCases); }
 
 TEST(all_ops_fp16_at_issue) { run_all(kSm80, ActivationType::fp16, true, 4, Async::at_issue, 2); }
 TEST(all_ops_bf16_late) { run_all(kSm80, ActivationType::bf16, true, 5, Async::late, 2); }
