@@ -130,7 +130,7 @@ test('growth is measured with gaps of the kind, at some calls, and lies between 
       ]);
     },
   } as unknown as Trials;
-  const growth = (await measureGrowth(trials, 'predict')) as number[][];
+  const growth = await measureGrowth(trials, 'predict');
   expect(growth).toHaveLength(calls + 1);
   expect(runs).toHaveLength(8);
   expect(new Set(runs.map(({ between }) => between))).toEqual(new Set(['predict']));
@@ -139,8 +139,15 @@ test('growth is measured with gaps of the kind, at some calls, and lies between 
   }
   expect(growth[calls]).toEqual([1]);
   expect(growth[0]).toEqual(growth[2]);
+  // With time for half of the gaps these are spread over the run; without any, errors are taken to stay what they are.
+  runs.length = 0;
+  const short = { ...trials, isOver: () => runs.length >= 4 } as unknown as Trials;
+  const half = await measureGrowth(short, 'predict');
+  for (const call of [14, 26, 38]) {
+    expect(10 * Math.abs(Math.log10((half[call]?.[0] as number) / growthAt(call)))).toBeLessThan(0.5);
+  }
   const late = { ...trials, isOver: () => true } as unknown as Trials;
-  expect(await measureGrowth(late, 0)).toBeUndefined();
+  expect(await measureGrowth(late, 'predict')).toEqual(Array.from({ length: calls + 1 }, () => []));
 });
 
 test('lists of retrieved calls are searched where evenly spread ones come near predictions', async () => {
@@ -180,4 +187,20 @@ test('lists of retrieved calls are searched where evenly spread ones come near p
   expect(near.measured).toBeGreaterThan(10);
   expect(near.features).toBe(true);
   expect((await search(42, false)).measured).toBeGreaterThan(10);
+});
+
+test('half of the calls are half of the time, although predicted ones take a little', async () => {
+  const trials = {
+    calls: 20,
+    isOver: () => false,
+    speedup: ({ count }: { count: number }) => 20 / (count + 0.005 * (20 - count)),
+    decibels: async ({ steps }: Schedule) => [steps.length],
+    psnr: async ({ steps }: Schedule) => steps.length,
+    gain: async (one: Schedule, other: Schedule) => one.steps.length - other.steps.length,
+    errors: async () => [[0]],
+  } as unknown as Trials;
+  const search = new Search(trials, { speedup: 2 }, [0], true, undefined);
+  await search.start();
+  await search.runPredictions();
+  expect(search.tries.answer()?.steps).toHaveLength(10);
 });

@@ -28,8 +28,8 @@ export class Candidates {
   /** What gaps of predicted calls cost, as long as there is time. */
   async measureForecasts(rules: readonly ForecastRule[]): Promise<void> {
     const { uncached } = this.trials;
-    const growth = uncached && (await measureGrowth(this.trials, 'predict'));
-    if (!growth) return;
+    if (!uncached) return;
+    const growth = await measureGrowth(this.trials, 'predict');
     this.#forecasts = await ForecastCosts.measure(uncached, growth, rules);
     this.#foresight = new Foresight(this.#forecasts);
   }
@@ -37,8 +37,8 @@ export class Candidates {
   /** What gaps of branches cost, as long as there is time. */
   async measureGaps(branches: readonly number[]): Promise<void> {
     const [first] = branches;
-    const growth = first === undefined ? undefined : await measureGrowth(this.trials, first);
-    if (!growth) return;
+    if (first === undefined || this.trials.isOver()) return;
+    const growth = await measureGrowth(this.trials, first);
     for (const branch of branches) {
       const costs = await GapCosts.measure(this.trials, branch, growth);
       if (costs) this.#costs.set(branch, costs);
@@ -87,7 +87,7 @@ export class Candidates {
    * A prediction with as many calls retrieved instead as its time has room for, or that of a full call less: those behind full calls
    * where forecasts leave the most, as features are still like these there, or any; with features that go on, and held.
    */
-  mixed(schedule: Schedule, branch: number, speedup: number): Schedule[] {
+  mixed(schedule: Schedule, branch: number, isFast: (one: Candidate) => boolean): Schedule[] {
     const forecasts = this.#forecasts;
     if (!forecasts) return [];
     const { steps, rule = 'held' } = schedule;
@@ -99,7 +99,7 @@ export class Candidates {
     ];
     return mixes.flatMap(([list, holds]) => {
       if (!list) return [];
-      const room = this.#room(list.steps.length, branch, speedup);
+      const room = this.#room(list.steps.length, branch, isFast);
       const worst = forecasts.worstCalls(list).filter(holds).slice(0, room);
       if (worst.length === 0) return [];
       const retrieved = { calls: worst.sort((a, b) => a - b), branch };
@@ -108,12 +108,11 @@ export class Candidates {
   }
 
   /** How many predicted calls may be retrieved instead. */
-  #room(count: number, branch: number, speedup: number): number {
-    const { trials } = this;
+  #room(count: number, branch: number, isFast: (one: Candidate) => boolean): number {
     let room = 0;
     const fits = (calls: number) =>
-      trials.speedup({ count, between: 'predict', retrieved: { count: calls, branch } }) >= speedup;
-    while (room < trials.calls - count && fits(room + 1)) room++;
+      isFast({ count, between: 'predict', retrieved: { count: calls, branch } });
+    while (room < this.trials.calls - count && fits(room + 1)) room++;
     return room;
   }
 

@@ -27,11 +27,10 @@ export async function mix(
   tries: Tries,
   candidates: Candidates,
   branch: number,
-  wanted: number,
 ): Promise<void> {
   let best: Tried | undefined = tries.bestThat(isPrediction);
   if (!best) return;
-  for (const schedule of candidates.mixed(best, branch, wanted)) {
+  for (const schedule of candidates.mixed(best, branch, (one) => tries.isFast(one))) {
     if (trials.isOver()) return;
     if ((await trials.gain(schedule, best)) >= MIN_GAIN) best = await tries.try(schedule);
   }

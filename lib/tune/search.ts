@@ -8,14 +8,7 @@ import { firstThat } from './first-that.js';
 import { RULES } from './forecast-factors.js';
 import { uniformList } from './lists.js';
 import { isPrediction, MIN_GAIN, mix, settle } from './predictions.js';
-import {
-  type Between,
-  type Candidate,
-  candidateOf,
-  type ForecastRule,
-  keyOf,
-  type Schedule,
-} from './schedule.js';
+import { type Between, type Candidate, type ForecastRule, keyOf, type Schedule } from './schedule.js';
 import type { Trials } from './trials.js';
 import { Tries } from './tries.js';
 import { usableRules } from './usable-rules.js';
@@ -76,7 +69,7 @@ export class Search {
     }
     if ('speedup' in tries.limit) {
       const { speedup } = tries.limit;
-      const isFast = (one: Schedule) => tries.speedup(candidateOf(one)) >= speedup;
+      const isFast = (one: Schedule) => tries.isFast(one);
       // Of a branch's intervals the one with the most full calls.
       const intervals = this.branches.map((branch) => intervalSchedules(calls, branch).filter(isFast).at(-1));
       const fitting = [
@@ -114,7 +107,7 @@ export class Search {
     if (!('speedup' in tries.limit)) return;
     await settle(trials, tries, this.#rules);
     const [branch] = this.branches;
-    if (branch !== undefined) await mix(trials, tries, this.#candidates, branch, tries.limit.speedup);
+    if (branch !== undefined) await mix(trials, tries, this.#candidates, branch);
   }
 
   /** Measures gaps of the branches that come into question beside what was found, as long as there is time. */
@@ -204,10 +197,9 @@ export class Search {
     const { limit } = tries;
     const best = tries.answer();
     const known = best && tries.isWithin(best) ? tries.speedup(best) : 1;
-    const isFast = (speedup: number) => ('minPsnr' in limit ? speedup > known : speedup >= limit.speedup);
-    return Array.from({ length: this.trials.calls - 1 }, (_, i) => i + 1).filter((count) =>
-      isFast(tries.speedup({ count, between })),
-    );
+    return Array.from({ length: this.trials.calls - 1 }, (_, i) => ({ count: i + 1, between }))
+      .filter((one) => ('minPsnr' in limit ? tries.speedup(one) > known : tries.isFast(one)))
+      .map(({ count }) => count);
   }
 
   async #start(candidate: Candidate): Promise<Tried> {
