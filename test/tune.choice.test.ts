@@ -204,3 +204,22 @@ test('half of the calls are half of the time, although predicted ones take a lit
   await search.runPredictions();
   expect(search.tries.answer()?.steps).toHaveLength(10);
 });
+
+test('there is an answer where later calls show that none is as fast as it seemed', async () => {
+  let seconds = 1;
+  const trials = {
+    isOver: () => false,
+    speedup: ({ count }: { count: number }) => 10 / count / seconds,
+    decibels: async ({ steps }: Schedule) => [steps.length],
+    psnr: async ({ steps }: Schedule) => steps.length,
+  } as unknown as Trials;
+  const tries = new Tries(trials, { speedup: 2 });
+  await tries.tryEven({ steps: [0, 2, 4, 6, 8], between: 0 });
+  await tries.tryEven({ steps: [0, 3, 6, 9], between: 0 });
+  expect(tries.answer()?.steps).toHaveLength(5);
+  seconds = 1.2;
+  expect(tries.answer()?.steps).toHaveLength(4);
+  seconds = 2;
+  expect(tries.even?.steps).toHaveLength(4);
+  expect(tries.isWithin(tries.answer() as Tried)).toBe(false);
+});

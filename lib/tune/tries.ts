@@ -74,12 +74,15 @@ export class Tries {
 
   /**
    * The best of some schedules: the closest to the uncached result of those that are fast enough, or the fastest of those
-   * that are close enough, and when none is, the closest. How close they are: see {@link merit}.
+   * that are close enough, and when none is, the one that is nearest to being so: what times of calls are is only found on the way.
+   * How close they are: see {@link merit}.
    */
   best(tried: readonly Tried[]): Tried | undefined {
     const within = tried.filter((one) => this.isWithin(one));
     const byMerit = (list: readonly Tried[]) => maximum(list, (one) => one.merit);
-    if ('speedup' in this.limit) return byMerit(within);
+    if ('speedup' in this.limit) {
+      return within.length > 0 ? byMerit(within) : maximum(tried, (one) => this.speedup(one));
+    }
     const top = Math.max(...within.map((one) => this.speedup(one)));
     const fastest = within.filter((one) => this.speedup(one) === top);
     return fastest.length > 0 ? byMerit(fastest) : maximum(tried, ({ psnr }) => psnr);
