@@ -8,7 +8,7 @@ export interface QueueAddress {
   /**
    * Of Redis or Valkey: `redis://[USER:PASSWORD@]HOST[:PORT][/DB]`, with TLS `rediss://…`. Where Sentinels tell which server is the
    * master: `redis+sentinel://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…]/NAME[/DB]`, with TLS for both `rediss+sentinel://…`; user and
-   * password are those of the servers.
+   * password are those of the servers. By a socket of this machine: `redis+unix://[USER:PASSWORD@]/PATH`.
    */
   readonly url: string;
   /** What the names of all keys begin with. Default `{deepcache}`: with braces all of them are in one slot of a cluster. */
@@ -28,9 +28,10 @@ export interface Place {
 
 /** @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT naming the option, and never quoting the address: it may hold a password. */
 export function resolveAddress({ url, prefix = '{deepcache}', caFile }: QueueAddress): Place {
-  const parsed = typeof url === 'string' ? partsOf(url) : undefined;
-  if (!parsed) throw invalidArgument('queue', 'must be an address such as redis://localhost:6379');
-  if (parsed.rest !== '')
+  const socket = typeof url === 'string' ? socketOf(url) : undefined;
+  const parsed = typeof url === 'string' && !socket ? partsOf(url) : undefined;
+  if (!parsed && !socket) throw invalidArgument('queue', 'must be an address such as redis://localhost:6379');
+  if (parsed && parsed.rest !== '')
     throw invalidArgument('queue', 'must end with the port, or the number of a database');
   if (typeof prefix !== 'string' || !/^[\w{}.-]{1,60}$/.test(prefix))
     throw invalidArgument('queuePrefix', `must be 1 to 60 letters, digits and {}_.-, got ${show(prefix)}`);
@@ -40,6 +41,7 @@ export function resolveAddress({ url, prefix = '{deepcache}', caFile }: QueueAdd
   } catch (error) {
     throw invalidArgument('queueCa', `cannot be read: ${messageOf(error)}`);
   }
+  if (!parsed) return { ...(socket as NonNullable<typeof socket>), prefix };
   const { isTls, isSentinel, user, password, hosts, master, db } = parsed;
   const tls = ca === undefined ? {} : { ca };
   const account = { ...(user !== '' && { username: user }), ...(password !== undefined && { password }), db };
@@ -55,6 +57,32 @@ export function resolveAddress({ url, prefix = '{deepcache}', caFile }: QueueAdd
     prefix,
     shown: `${parsed.scheme}://${shown}${end}`,
   };
+}
+
+/** The parts of the address of a socket of this machine; undefined for what is none. */
+function socketOf(text: string): Omit<Place, 'prefix'> | undefined {
+  const [, account, path] = /^redis\+unix:\/\/(?:([^@/?#]*)@)?(\/[^\0]+)$/i.exec(text) ?? [];
+  const { user, password } = accountOf(account) ?? {};
+  if (path === undefined || user === undefined) return undefined;
+  const server = {
+    path,
+    ...(user !== '' && { username: user }),
+    ...(password !== undefined && { password }),
+  };
+  return { server, shown: `redis+unix://${path}` };
+}
+
+/** User and password in front of an `@`; undefined where they are not percent-encoded. */
+function accountOf(text = ''): { user: string; password: string | undefined } | undefined {
+  const [, user = '', password] = /^([^:]*)(?::(.*))?$/s.exec(text) ?? [];
+  try {
+    return {
+      user: decodeURIComponent(user),
+      password: password === undefined ? undefined : decodeURIComponent(password),
+    };
+  } catch {
+    return undefined;
+  }
 }
 
 const HOST = /^(\[[\da-f:.]+\]|[^\s:/?#@[\],]+)(?::(\d{1,5}))?$/i;
@@ -76,32 +104,24 @@ function partsOf(text: string) {
       : undefined;
   });
   if (!isSentinel && hosts.length > 1) return undefined;
-  const [, user = '', password] = /^([^:]*)(?::(.*))?$/s.exec(account ?? '') ?? [];
+  const own = accountOf(account);
   const shape = isSentinel ? /^\/([\w.-]{1,100})(?:\/(\d{0,5}))?$/ : /^()(?:\/(\d{0,5}))?$/;
   const [whole, master, db] = shape.exec(path) ?? [];
   const known = hosts.filter((one) => one !== undefined);
-  if (known.length < hosts.length || (isSentinel && whole === undefined)) return undefined;
-  try {
-    return {
-      ...{
-        scheme: `${tls}${sentinel ?? ''}`.toLowerCase(),
-        isTls: tls.toLowerCase() === 'rediss',
-        isSentinel,
-        hosts: known,
-      },
-      ...{
-        user: decodeURIComponent(user),
-        password: password === undefined ? undefined : decodeURIComponent(password),
-      },
-      ...{
-        master: isSentinel ? master : undefined,
-        db: Number(db || 0),
-        hasDb: db !== undefined && db !== '',
-      },
-      rest: whole === undefined ? path : '',
-    };
-  } catch {
-    // No percent-encoding.
-    return undefined;
-  }
+  if (!own || known.length < hosts.length || (isSentinel && whole === undefined)) return undefined;
+  return {
+    ...{
+      scheme: `${tls}${sentinel ?? ''}`.toLowerCase(),
+      isTls: tls.toLowerCase() === 'rediss',
+      isSentinel,
+      hosts: known,
+    },
+    ...own,
+    ...{
+      master: isSentinel ? master : undefined,
+      db: Number(db || 0),
+      hasDb: db !== undefined && db !== '',
+    },
+    rest: whole === undefined ? path : '',
+  };
 }

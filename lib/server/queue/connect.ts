@@ -53,7 +53,8 @@ export function connect(
     onState(undefined);
   });
   redis.on('error', (error: Error) => {
-    problem = (error as NodeJS.ErrnoException).code ?? error.name;
+    // What Redis answers begins with a word for it, such as WRONGPASS.
+    problem = (error as NodeJS.ErrnoException).code ?? /^[A-Z]+\b/.exec(error.message)?.[0] ?? error.name;
   });
   let isClosed = false;
   redis.on('close', () => {
@@ -74,8 +75,21 @@ export function connect(
   };
 }
 
-/** Resolves when the connection is there; rejects after a while without one, in words without the address. */
-export async function whenReady({ redis }: Connection, shown: string): Promise<void> {
+/**
+ * Resolves when the connection is there; rejects after a while without one, in words without the address, and for a node of a
+ * Redis Cluster that has not got the queue's keys.
+ */
+export async function whenReady(connection: Connection, { shown, prefix }: Place): Promise<void> {
+  await connected(connection, shown);
+  const answer = await connection.redis.exists(`${prefix}:`).catch(messageOf);
+  if (/^(MOVED|ASK|CLUSTERDOWN)\b/.test(String(answer)))
+    throw new DeepCacheError(
+      'ERR_DEEPCACHE_UNSUPPORTED',
+      `${shown} is a node of a Redis Cluster, and the queue's keys belong to another one: clusters are not followed; give a Redis of its own, behind Sentinels if it must not fail`,
+    );
+}
+
+async function connected({ redis }: Connection, shown: string): Promise<void> {
   if (redis.status === 'ready') return;
   await new Promise<void>((resolve, reject) => {
     let last: string | undefined;

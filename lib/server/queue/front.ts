@@ -71,6 +71,7 @@ export class JobQueue implements SharedQueue {
     const classes = await loadPackages();
     let problem: string | undefined = 'not connected yet';
     const commands = connect(classes.Redis, place, (now) => {
+      if (now === problem) return;
       problem = now;
       log(now === undefined ? `connected to ${place.shown}` : `${place.shown} is away: ${now}`);
     });
@@ -85,7 +86,7 @@ export class JobQueue implements SharedQueue {
       for (const connection of [commands, subscriber]) connection.close();
     };
     try {
-      for (const connection of [commands, subscriber]) await whenReady(connection, place.shown);
+      for (const connection of [commands, subscriber]) await whenReady(connection, place);
       const roster = new Roster(store);
       await roster.refresh();
       results = await openResults(options.results, store);

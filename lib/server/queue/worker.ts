@@ -90,18 +90,19 @@ export class QueueWorker {
     const lockMilliseconds = 1000 * whole('lockSeconds', options.lockSeconds, 30, 1, 3600);
     const { log = (message) => void process.stderr.write(`deepcache: ${message}\n`) } = options;
     const classes = await loadPackages();
-    let isAway = true;
-    const onState = (problem: string | undefined) => {
-      isAway = problem !== undefined;
-      log(isAway ? `${place.shown} is away: ${problem}` : `connected to ${place.shown}`);
+    let problem: string | undefined = 'not connected yet';
+    const onState = (now: string | undefined) => {
+      if (now === problem) return;
+      problem = now;
+      log(now === undefined ? `connected to ${place.shown}` : `${place.shown} is away: ${now}`);
     };
-    const onProblem = told(log, () => isAway);
+    const onProblem = told(log, () => problem !== undefined);
     const commands = connect(classes.Redis, place, onState);
     const subscriber = connect(classes.Redis, place);
     const connections = [commands, subscriber];
     let results: ResultStore | undefined;
     try {
-      for (const connection of connections) await whenReady(connection, place.shown);
+      for (const connection of connections) await whenReady(connection, place);
       const store = new Store(commands.redis, place.prefix);
       const broker = new Broker(classes, commands.redis, place.prefix, lockMilliseconds, onProblem);
       results = await openResults(options.results, store);

@@ -12,6 +12,16 @@ const PORTS = [10_000, 30_000] as const;
 /** Servers that are started before it is not for the port. */
 const TRIES = 10;
 
+/** What it is besides a server of its own. */
+export interface RedisRole {
+  /** The port of a server that it is a replica of. */
+  readonly replicaOf?: number;
+  /** A Sentinel, the port of a server that it watches as `queue`. */
+  readonly watches?: number;
+  /** A node of a cluster that has got no keys. */
+  readonly inCluster?: boolean;
+}
+
 /** A Redis of a test's own, which writes everything down before it answers. */
 export class RedisServer {
   readonly #folder = mkdtempSync(join(tmpdir(), 'deepcache-redis-'));
@@ -21,17 +31,16 @@ export class RedisServer {
     readonly port: number,
     private readonly hosts: readonly string[],
     private readonly password: string | undefined,
-    private readonly of: { readonly replicaOf?: number; readonly watches?: number },
+    private readonly of: RedisRole,
   ) {}
 
   /**
    * @param hosts addresses that it listens on besides 127.0.0.1; others than that need a password.
-   * @param of the port of a server that it is a replica of, or, a Sentinel, watches as `queue`.
    */
   static async start(
     hosts: readonly string[] = [],
     password?: string,
-    of: { readonly replicaOf?: number; readonly watches?: number } = {},
+    of: RedisRole = {},
   ): Promise<RedisServer> {
     for (let i = 1; ; i++) {
       const server = new RedisServer(randomInt(...PORTS), ['127.0.0.1', ...hosts], password, of);
@@ -43,6 +52,11 @@ export class RedisServer {
         if (i === TRIES) throw error;
       }
     }
+  }
+
+  /** The file by which processes of this machine reach it. */
+  get socket(): string {
+    return join(this.#folder, 'redis.sock');
   }
 
   get url(): string {
@@ -88,6 +102,8 @@ export class RedisServer {
     }
     return [
       ...['--port', String(port), '--bind', ...hosts, '--dir', this.#folder],
+      ...['--unixsocket', this.socket],
+      ...(of.inCluster ? ['--cluster-enabled', 'yes'] : []),
       ...['--appendonly', 'yes', '--appendfsync', 'always', '--save', ''],
       ...(password === undefined ? [] : ['--requirepass', password]),
       ...(of.replicaOf === undefined ? [] : ['--replicaof', '127.0.0.1', String(of.replicaOf)]),
