@@ -5,6 +5,7 @@ import type { ForecastCosts } from '../lib/tune/forecast-costs.js';
 import { Foresight } from '../lib/tune/foresight.js';
 import { measureGrowth } from '../lib/tune/growth.js';
 import { gainOf, merit, tipsOver } from '../lib/tune/likeness.js';
+import { uniformList } from '../lib/tune/lists.js';
 import type { Schedule } from '../lib/tune/schedule.js';
 import { Search } from '../lib/tune/search.js';
 import type { Trials } from '../lib/tune/trials.js';
@@ -222,4 +223,19 @@ test('there is an answer where later calls show that none is as fast as it seeme
   seconds = 2;
   expect(tries.even?.steps).toHaveLength(4);
   expect(tries.isWithin(tries.answer() as Tried)).toBe(false);
+});
+
+test('a plan has to be better than as many retrieved calls as fit, evenly spread', async () => {
+  // Half of the time: intervals of 3 have 14 full calls, but there is room for 16.
+  const trials = {
+    calls: 40,
+    isOver: () => false,
+    speedup: ({ count }: { count: number }) => 40 / (count + (1 / 6) * (40 - count)),
+    decibels: async ({ steps }: Schedule) => [steps.length],
+    psnr: async ({ steps }: Schedule) => steps.length,
+    errors: async () => [[0]],
+  } as unknown as Trials;
+  const search = new Search(trials, { speedup: 2 }, [0], false, undefined);
+  await search.start();
+  expect(search.tries.even).toMatchObject({ between: 0, steps: uniformList(40, 16) });
 });

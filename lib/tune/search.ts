@@ -70,12 +70,12 @@ export class Search {
     if ('speedup' in tries.limit) {
       const { speedup } = tries.limit;
       const isFast = (one: Schedule) => tries.isFast(one);
-      // Of a branch's intervals the one with the most full calls.
-      const intervals = this.branches.map((branch) => intervalSchedules(calls, branch).filter(isFast).at(-1));
-      const fitting = [
-        ...presetSchedules(calls, this.branches, this.planned).filter(isFast),
-        ...intervals.filter(isDefined),
-      ];
+      // Of a branch as many full calls as there is time for, as evenly spread as can be: no interval has more.
+      const uniform = this.branches.flatMap((between): Schedule[] => {
+        const most = this.#counts(between).at(-1);
+        return most === undefined ? [] : [{ steps: uniformList(calls, most), between }];
+      });
+      const fitting = [...presetSchedules(calls, this.branches, this.planned).filter(isFast), ...uniform];
       if (fitting.length === 0) {
         const top = Math.max(...this.branches.map((between) => tries.speedup({ count: 1, between })));
         throw invalidArgument('speedup', `${speedup} cannot be reached: at most ${top.toFixed(2)} here`);
@@ -246,5 +246,3 @@ export class Search {
     return best.psnr >= wanted;
   }
 }
-
-const isDefined = <T>(value: T | undefined): value is T => value !== undefined;
