@@ -60,5 +60,5 @@ onGpu(
       rmSync(root, { recursive: true });
     }
   },
-  900_000,
+  3_600_000,
 );
