@@ -7,7 +7,7 @@
 # undefined behaviour), the tests of everything that parses, and a bounded run of the fuzzers.
 # emulated: CUDA kernels on the emulator under ThreadSanitizer, to which every CUDA thread is a thread.
 # Default: a case for every kernel with barriers or asynchronous copies, and planted races, which must be
-# reported. Each test is a process: two minutes of two cores in all.
+# reported. Each test is a process: about a minute of two cores in all, behind a build of several.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
