@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "half.h"
+#include "rng_math.h"
 
 // MT19937 (Matsumoto, Nishimura 1998) and ATen's CPU distributions: DistributionTemplates.h
 // (normal_fill) and DistributionsHelper.h (normal_distribution) of PyTorch. Compiled without
@@ -27,10 +28,10 @@ float round_to_half(float value) { return half_to_float(float_to_half(value)); }
 // Box-Muller over 8 pairs of uniform values, in place. They lie 8 apart.
 void transform_block(float* d) {
   for (int j = 0; j < 8; j++) {
-    const float radius = std::sqrt(-2 * std::log(1 - d[j]));
-    const float angle = float(2 * kPi * d[j + 8]);
-    d[j] = radius * std::cos(angle);
-    d[j + 8] = radius * std::sin(angle);
+    const float radius = std::sqrt(-2 * exact_log(1 - d[j]));
+    const SineCosine angle = exact_sine_cosine(float(2 * kPi * d[j + 8]));
+    d[j] = radius * angle.cosine;
+    d[j + 8] = radius * angle.sine;
   }
 }
 
@@ -46,10 +47,10 @@ void transform_block(double* d) {
 // Every intermediate value of torch's is a Half.
 void transform_half_block(float* d) {
   for (int j = 0; j < 8; j++) {
-    const float radius = round_to_half(std::sqrt(-2 * std::log(1 - d[j])));
-    const float angle = round_to_half(float(2 * kPi * d[j + 8]));
-    d[j] = round_to_half(radius * std::cos(angle));
-    d[j + 8] = round_to_half(radius * std::sin(angle));
+    const float radius = round_to_half(std::sqrt(-2 * exact_log(1 - d[j])));
+    const SineCosine angle = exact_sine_cosine(round_to_half(float(2 * kPi * d[j + 8])));
+    d[j] = round_to_half(radius * angle.cosine);
+    d[j + 8] = round_to_half(radius * angle.sine);
   }
 }
 

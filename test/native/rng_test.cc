@@ -2,8 +2,11 @@
 
 #include "runtime/rng.h"
 
+#include <bit>
+#include <numbers>
 #include <vector>
 
+#include "runtime/rng_math.h"
 #include "test.h"
 
 using namespace deepcache;
@@ -121,4 +124,32 @@ TEST(rng_half) {
   generator.seed(0);
   generator.randn_half(values.data(), 5);
   check_values(values, 0, {1.541015625, -0.29345703125, -2.1796875, 0.568359375}, kHalf);
+}
+
+// Bit for bit glibc's logf, sinf and cosf: the hashes are of its own results for these arguments,
+// which are every 37th of those that random numbers have.
+TEST(rng_functions_are_those_of_glibc) {
+  uint64_t log = 14695981039346656037ull, sine = log, cosine = log;
+  const auto add = [](uint64_t& hash, float value) {
+    hash = (hash ^ std::bit_cast<uint32_t>(value)) * 1099511628211ull;
+  };
+  for (uint32_t i = 0; i < 1u << 24; i += 37) {
+    const float uniform = float(i) * 0x1p-24f;
+    add(log, exact_log(1 - uniform));
+    const SineCosine angle = exact_sine_cosine(float(2 * std::numbers::pi * uniform));
+    add(sine, angle.sine);
+    add(cosine, angle.cosine);
+  }
+  CHECK_EQ(log, 0x283a3ac4130563aaull);
+  CHECK_EQ(sine, 0xcdb2bea03cca054cull);
+  CHECK_EQ(cosine, 0x4c5198162e0280e2ull);
+}
+
+// What all platforms draw, bit for bit.
+TEST(rng_randn_has_the_same_bits_everywhere) {
+  Generator generator(42);
+  uint64_t hash = 14695981039346656037ull;
+  for (const float value : randn(generator, 1 << 16))
+    hash = (hash ^ std::bit_cast<uint32_t>(value)) * 1099511628211ull;
+  CHECK_EQ(hash, 0x3311580ef6d93122ull);
 }
