@@ -240,7 +240,7 @@ RandomProgram::RandomProgram(Plan plan, const Device& device, Weights* weights,
     }
     bindings.push_back({buffers_.back().get()});
   }
-  arena_ = backend.allocate(plan_.arena_bytes(backend.activation_type()));
+  arena_ = backend.allocate(backend.arena_bytes(plan_));
   std::set<int> written;
   for (const Op& op : plan_.ops()) written.insert(op.output().id);
   for (const Op& op : plan_.ops())
@@ -249,7 +249,7 @@ RandomProgram::RandomProgram(Plan plan, const Device& device, Weights* weights,
         return;
       const std::vector<char> bytes = encode(values_of(tensor.id), backend.activation_type());
       arena_->upload(bytes.data(), bytes.size(),
-                     plan_.offset(tensor.id, backend.activation_type()));
+                     plan_.offset(tensor.id, backend.activation_type(), backend.execution()));
     });
   program_ = backend.compile(plan_, *weights, *arena_, bindings);
   for (const OpRange& ops : segments) segments_.push_back({program_.get(), ops});

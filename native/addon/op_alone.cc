@@ -32,7 +32,7 @@ std::vector<float> run(const OpAlone& alone, Backend& backend, const CancelFlag*
     const auto [n, c, pixels] = extents(i);
     write_nchw(*buffers[i], alone.inputs[i].data(), n, c, pixels);
   }
-  const auto arena = backend.allocate(plan.arena_bytes(backend.activation_type()));
+  const auto arena = backend.allocate(backend.arena_bytes(plan));
   backend.compile(plan, none, *arena, bindings)->run(0, cancel, nullptr);
   backend.synchronize();
   const auto [n, c, pixels] = extents(alone.inputs.size());

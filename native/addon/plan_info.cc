@@ -62,6 +62,7 @@ double count_parameters(const std::vector<Plan>& plans) {
 // How large values and weights are on a device.
 struct DeviceSizes {
   Type activation;
+  Execution execution;
   std::function<size_t(const WeightSpec&)> packed_bytes;
 };
 
@@ -77,10 +78,11 @@ struct Place {
 
 DeviceSizes sizes_on(Place place) {
   if (place.is_gpu)
-    return {Type::f16, [](const WeightSpec& spec) { return cuda::packed_bytes(spec); }};
+    return {Type::f16, Execution::op_by_op,
+            [](const WeightSpec& spec) { return cuda::packed_bytes(spec); }};
   const std::shared_ptr<Backend> cpu =
       make_cpu_backend(1, place.is_bf16 ? Products::bf16 : Products::fp32);
-  return {cpu->activation_type(),
+  return {cpu->activation_type(), cpu->execution(),
           [cpu](const WeightSpec& spec) { return cpu->packed_bytes(spec); }};
 }
 
@@ -134,7 +136,7 @@ struct SegmentCost {
 struct PlanCost {
   PlanCost(const Plan& plan, const DeviceSizes& sizes)
       : cost(plan, {plan.all()}),
-        arena_bytes(plan.arena_bytes(sizes.activation)),
+        arena_bytes(plan.arena_bytes(sizes.activation, sizes.execution)),
         external_bytes(addon::external_bytes(plan, sizes.activation)) {}
 
   Napi::Object object(Napi::Env env) const {

@@ -12,6 +12,10 @@ class CpuBackend : public Backend {
 
   std::string name() const override { return "cpu"; }
   Type activation_type() const override { return Type::f32; }
+  // Products of e4m3 need a whole input's largest value before they begin.
+  Execution execution() const override {
+    return products_ == Products::fp8 ? Execution::op_by_op : Execution::fused;
+  }
   bool fp8() const override { return products_ == Products::fp8; }
   size_t available_memory() const override { return deepcache::available_memory(); }
   std::unique_ptr<Buffer> allocate(size_t bytes) override;

@@ -41,7 +41,10 @@ struct OpContext {
   const Kernels& kernels;
   Products products;
   int threads;
+  Execution execution;
 
+  // The norm whose output the convolution makes itself; null: none.
+  const GroupNorm* norm(const Conv& conv) const;
   const CpuWeight* weight(WeightId id) const;
   const float* vector(WeightId id) const;
 };

@@ -17,14 +17,20 @@ const float* OpContext::vector(WeightId id) const {
   return packed ? packed->values.floats() : nullptr;
 }
 
+const GroupNorm* OpContext::norm(const Conv& conv) const {
+  if (execution != Execution::fused || conv.norm < 0) return nullptr;
+  return &plan.ops()[size_t(conv.norm)].group_norm;
+}
+
 CpuProgram::CpuProgram(const Plan& plan, Weights& weights, Buffer& arena,
                        const std::vector<Binding>& bindings, CpuBackend& backend)
     : Program(plan),
-      placements_(place_tensors(plan, arena, bindings, Type::f32)),
+      placements_(place_tensors(plan, arena, bindings, Type::f32, backend.execution())),
       tensors_(placements_.size()),
       labels_(labels_by_tensor(plan)),
       pool_(backend.pool()) {
-  const OpContext context{plan, weights, backend.kernels(), backend.products(), pool_.threads()};
+  const OpContext context{
+      plan, weights, backend.kernels(), backend.products(), pool_.threads(), backend.execution()};
   size_t shared = 0;
   for (const Op& op : plan.ops()) {
     steps_.push_back({op.visit([&](const auto& op) { return make_op(op, context); }), op.output()});

@@ -67,9 +67,7 @@ class Model {
   [[noreturn]] void fail_not_finite(const std::string& made_by, const std::vector<Plan>& plans,
                                     const std::function<void(const Tap&)>& again);
 
-  size_t arena_bytes(const Plan& plan) const {
-    return plan.arena_bytes(backend_->activation_type());
-  }
+  size_t arena_bytes(const Plan& plan) const { return backend_->arena_bytes(plan); }
   size_t external_bytes(const Plan& plan, const External& external) const {
     return plan.external_bytes(external, backend_->activation_type());
   }

@@ -115,6 +115,11 @@ class Backend {
   virtual std::string name() const = 0;
   // How values that layers pass on are stored: f32, f16 or bf16.
   virtual Type activation_type() const = 0;
+  virtual Execution execution() const { return Execution::op_by_op; }
+  // What a program of the plan needs.
+  size_t arena_bytes(const Plan& plan) const {
+    return plan.arena_bytes(activation_type(), execution());
+  }
   // Whether products whose weights say so (WeightSpec::fp8) are of e4m3.
   virtual bool fp8() const { return false; }
   // Bytes that the device can still give.

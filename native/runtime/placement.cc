@@ -26,12 +26,13 @@ Placement place_external(const Plan& plan, const External& external, const Bindi
 }  // namespace
 
 std::vector<Placement> place_tensors(const Plan& plan, Buffer& arena,
-                                     const std::vector<Binding>& bindings, Type activation) {
+                                     const std::vector<Binding>& bindings, Type activation,
+                                     Execution how) {
   if (bindings.size() != plan.externals().size())
     throw Error(ErrorCode::kInternal, "compile: " + std::to_string(bindings.size()) +
                                           " bindings for " +
                                           std::to_string(plan.externals().size()) + " externals");
-  if (arena.bytes() < plan.arena_bytes(activation))
+  if (arena.bytes() < plan.arena_bytes(activation, how))
     throw Error(ErrorCode::kInternal, "compile: the arena is too small");
   int count = 0;
   const auto see = [&](const Tensor& tensor) { count = std::max(count, tensor.id + 1); };
@@ -43,7 +44,7 @@ std::vector<Placement> place_tensors(const Plan& plan, Buffer& arena,
   for (int id = 0; id < count; ++id) {
     const int index = plan.external_index(id);
     placements[id] =
-        index < 0 ? Placement{&arena, plan.offset(id, activation)}
+        index < 0 ? Placement{&arena, plan.offset(id, activation, how)}
                   : place_external(plan, plan.externals()[index], bindings[index], activation);
   }
   return placements;

@@ -23,7 +23,8 @@ struct Placement {
 // By tensor id. `bindings` in the order of plan.externals(). Throws Error(kInternal) when they do
 // not belong to the plan or a buffer is too small: a mistake in model code.
 std::vector<Placement> place_tensors(const Plan& plan, Buffer& arena,
-                                     const std::vector<Binding>& bindings, Type activation);
+                                     const std::vector<Binding>& bindings, Type activation,
+                                     Execution how = Execution::op_by_op);
 
 // Throws Error(kInternal) when a stepped tensor has no such slice.
 void check_step(const std::vector<Placement>& placements, int step);

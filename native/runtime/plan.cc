@@ -1,15 +1,13 @@
 #include "plan.h"
 
-#include <algorithm>
-
+#include "arena.h"
 #include "checked.h"
 #include "error.h"
+#include "fusions.h"
 #include "shortcuts.h"
 
 namespace deepcache {
 namespace {
-
-constexpr size_t kAlignment = 64;  // values: a cache line and more, whatever their type
 
 // Below these no sum of two extents wraps, nor the bytes of a whole plan. Rows are counted in int.
 constexpr int kMaxExtent = (1 << 30) - 1;
@@ -20,14 +18,6 @@ bool is_addressable(const Shape& shape) {
     if (extent < 1 || extent > kMaxExtent) return false;
   return (Extent(shape.n) * shape.h * shape.w).fits() && shape.count() <= kMaxValues;
 }
-
-// A temporary in the arena.
-struct Placed {
-  int first, last;  // ops between which it lives
-  size_t begin, end;
-};
-
-size_t aligned(size_t values) { return (values + kAlignment - 1) / kAlignment * kAlignment; }
 
 }  // namespace
 
@@ -104,50 +94,45 @@ void Plan::finish() {
   std::vector<bool> labelled(tensors_.size());
   for (const auto& [name, tensor] : labels_)
     if (tensor) labelled[tensor.id] = true;
-  find_shortcuts(ops_, [&](int id) { return tensors_[id].external >= 0 || labelled[id]; });
+  const auto is_seen = [&](int id) { return tensors_[id].external >= 0 || labelled[id]; };
+  find_shortcuts(ops_, is_seen);
+  find_fusions(ops_, is_seen);
+  plain_ = place(lives([&](const Op& op, const auto& touch) {
+    op.inputs(touch);
+    if (op.kind == OpKind::conv && op.conv.shortcut >= 0) ops_[op.conv.shortcut].inputs(touch);
+  }));
 
+  std::vector<ArenaValue> values =
+      lives([&](const Op& op, const auto& touch) { fused_inputs(ops_, op, touch); });
+  for (const Op& op : ops_)
+    if (op.kind == OpKind::group_norm && op.group_norm.conv >= 0)
+      values[op.group_norm.y.id].count = kept_of_norm(op.group_norm);
+  find_successions(
+      ops_,
+      [&](int output, int input, int op) {
+        const ArenaValue& value = values[input];
+        return tensors_[output].external < 0 && tensors_[input].external < 0 && value.first < op &&
+               value.last == op;
+      },
+      [&](int output, int input) { values[output].over = input; });
+  fused_ = place(values);
+}
+
+template <typename Reads>
+std::vector<ArenaValue> Plan::lives(const Reads& reads) const {
+  std::vector<ArenaValue> values(tensors_.size());
+  for (size_t id = 0; id < values.size(); ++id) values[id].count = tensors_[id].shape.count();
   for (int i = 0; i < int(ops_.size()); ++i) {
     const auto touch = [&](const Tensor& tensor) {
-      if (!tensor) return;
-      Value& value = tensors_[tensor.id];
+      if (!tensor || tensors_[tensor.id].external >= 0) return;
+      ArenaValue& value = values[tensor.id];
       if (value.first < 0) value.first = i;
       value.last = i;
     };
-    ops_[i].inputs(touch);
-    if (ops_[i].kind == OpKind::conv && ops_[i].conv.shortcut >= 0)
-      ops_[ops_[i].conv.shortcut].inputs(touch);
+    reads(ops_[i], touch);
     touch(ops_[i].output());
   }
-
-  // Largest first, each at the lowest offset that is free while it lives: close to the lower
-  // bound (the most bytes that live at once) on these graphs.
-  std::vector<Value*> order;
-  for (Value& value : tensors_)
-    if (value.external < 0 && value.first >= 0) order.push_back(&value);
-  std::stable_sort(order.begin(), order.end(), [](const Value* a, const Value* b) {
-    return a->shape.count() > b->shape.count();
-  });
-  std::vector<Placed> placed;  // by offset
-  placed.reserve(order.size());
-  for (Value* value : order) {
-    const size_t size = aligned(value->shape.count());
-    size_t offset = 0, best = SIZE_MAX, best_gap = SIZE_MAX;
-    for (const Placed& other : placed) {
-      if (other.last < value->first || other.first > value->last) continue;
-      if (other.begin > offset && other.begin - offset >= size && other.begin - offset < best_gap) {
-        best = offset;
-        best_gap = other.begin - offset;
-      }
-      offset = std::max(offset, other.end);
-    }
-    value->offset = best == SIZE_MAX ? offset : best;
-    const Placed place{value->first, value->last, value->offset, value->offset + size};
-    arena_values_ = std::max(arena_values_, place.end);
-    placed.insert(
-        std::upper_bound(placed.begin(), placed.end(), place,
-                         [](const Placed& a, const Placed& b) { return a.begin < b.begin; }),
-        place);
-  }
+  return values;
 }
 
 }  // namespace deepcache

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "arena.h"
 #include "ops.h"
 #include "port.h"
 #include "weights.h"
@@ -57,6 +58,11 @@ struct External {
   bool stepped = false;
 };
 
+// How a backend runs ops, which decides what lies in memory at the same time. `fused`: norms are
+// computed where a convolution reads them, results take the place of what they are added to or
+// made from (fusions.h).
+enum class Execution : uint8_t { op_by_op, fused };
+
 class Plan {
  public:
   Tensor external(Port port, Shape shape, Type type = Type::f32, bool stepped = false);
@@ -89,12 +95,14 @@ class Plan {
   // The index of the tensor's external, or -1.
   int external_index(int tensor) const { return tensors_[tensor].external; }
   // Where the temporary lies in the arena, in bytes, when activations have this type.
-  size_t offset(int tensor, Type activation) const {
-    return tensors_[tensor].offset * bytes_of(activation);
+  size_t offset(int tensor, Type activation, Execution how = Execution::op_by_op) const {
+    return arena(how).offsets[size_t(tensor)] * bytes_of(activation);
   }
   const std::vector<WeightSpec>& weights() const { return weights_; }
   const std::vector<std::pair<std::string, Tensor>>& labels() const { return labels_; }
-  size_t arena_bytes(Type activation) const { return arena_values_ * bytes_of(activation); }
+  size_t arena_bytes(Type activation, Execution how = Execution::op_by_op) const {
+    return arena(how).count * bytes_of(activation);
+  }
   // Of one external (a single step of a stepped one).
   size_t external_bytes(const External& external, Type activation) const {
     return shape(external.tensor).count() * bytes_of(external.type, activation);
@@ -111,11 +119,13 @@ class Plan {
   struct Value {
     Shape shape;
     int external = -1;
-    size_t offset = 0;          // in values
-    int first = -1, last = -1;  // ops that write it first and read it last
   };
 
   void check(const Op& op) const;
+  // When each temporary lives. `reads(op, touch)` calls `touch` for the tensors that an op reads.
+  template <typename Reads>
+  std::vector<ArenaValue> lives(const Reads& reads) const;
+  const Arena& arena(Execution how) const { return how == Execution::fused ? fused_ : plain_; }
   const Macs& macs_before(int op) const;
 
   std::vector<Op> ops_;
@@ -124,7 +134,7 @@ class Plan {
   std::vector<WeightSpec> weights_;
   std::vector<std::pair<std::string, Tensor>> labels_;
   std::vector<Mark> marks_;
-  size_t arena_values_ = 0;
+  Arena plain_, fused_;
   Macs macs_;
 };
 

@@ -47,7 +47,7 @@ struct ConvProgram {
         buffers.back()->upload(found->second.data(), shape.count() * sizeof(float));
       bindings.push_back({buffers.back().get(), 0});
     }
-    arena = backend.allocate(builder.plan.arena_bytes(Type::f32));
+    arena = backend.allocate(backend.arena_bytes(builder.plan));
     program = backend.compile(builder.plan, *weights, *arena, bindings);
   }
   std::vector<float> output() const { return read(*buffers.back()); }
@@ -203,7 +203,7 @@ TEST(cpu_stepped_externals_and_taps) {
   std::vector<float> values(4 * 8);  // slices are 8 floats apart, from the fourth on
   std::iota(values.begin(), values.end(), 0.0f);
   const auto x_buffer = backend->allocate(values.size() * 4), z_buffer = backend->allocate(24),
-             arena = backend->allocate(plan.arena_bytes(Type::f32));
+             arena = backend->allocate(backend->arena_bytes(plan));
   x_buffer->upload(values.data(), values.size() * 4);
   OpBuilder builder(1);
   Weights weights(builder.source(), *backend);

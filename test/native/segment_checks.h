@@ -64,8 +64,8 @@ inline void check_residual_port(Backend& backend) {
     buffers[external.port] =
         backend.allocate(main.external_bytes(external, backend.activation_type()));
   Weights weights(OpBuilder(1).source(), backend);
-  const auto arena = backend.allocate(main.arena_bytes(backend.activation_type())),
-             none = backend.allocate(other.arena_bytes(backend.activation_type()));
+  const auto arena = backend.allocate(backend.arena_bytes(main)),
+             none = backend.allocate(backend.arena_bytes(other));
   const auto first = backend.compile(main, weights, *arena, bound_to(main, buffers)),
              second = backend.compile(other, weights, *none, bound_to(other, buffers));
   const OpRange prefix{0, main.find_mark("prefix").op},
@@ -142,8 +142,8 @@ inline void check_two_unets(Backend& backend) {
     const std::vector<float> values = small_numbers(count, 1);
     buffers[external.port]->upload(values.data(), count * sizeof(float));
   }
-  const auto arena = backend.allocate(plan.arena_bytes(type)),
-             other_arena = backend.allocate(plan.arena_bytes(type));
+  const auto arena = backend.allocate(backend.arena_bytes(plan)),
+             other_arena = backend.allocate(backend.arena_bytes(plan));
   const auto weights = [&](const std::function<bool(const std::string&)>& chosen) {
     return Weights(std::make_shared<MixedWeights>(config, chosen), backend);
   };

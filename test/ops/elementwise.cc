@@ -82,7 +82,7 @@ std::vector<float> gelu_of(Backend& backend, const std::vector<float>& values) {
   Weights weights(builder.source(), backend);
   const size_t bytes = values.size() * sizeof(float);
   const auto x = backend.allocate(bytes), y = backend.allocate(bytes);
-  const auto arena = backend.allocate(plan.arena_bytes(backend.activation_type()));
+  const auto arena = backend.allocate(backend.arena_bytes(plan));
   x->upload(values.data(), bytes);
   backend.compile(plan, weights, *arena, {{x.get()}, {y.get()}})->run(0, nullptr, nullptr);
   backend.synchronize();

@@ -179,7 +179,7 @@ CaseResult run_case(const OpCase& test, Backend& backend, const CheckOptions& op
       buffers.back()->upload(found->second.data(), count * 4, 32 * 4);
     }
   }
-  const auto arena = backend.allocate(plan.arena_bytes(backend.activation_type()));
+  const auto arena = backend.allocate(backend.arena_bytes(plan));
   const std::vector<char> nans(arena->bytes(), char(0xff));
   arena->upload(nans.data(), nans.size());
   const auto program = backend.compile(plan, weights, *arena, bindings);

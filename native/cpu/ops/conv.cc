@@ -4,10 +4,9 @@
 // chunk and the sums in L2.
 
 #include <algorithm>
-#include <cstring>
+#include <optional>
 
-#include "cpu/conv_regions.h"
-#include "cpu/op.h"
+#include "cpu/conv_input.h"
 #include "cpu/rounded_input.h"
 #include "runtime/error.h"
 
@@ -22,15 +21,8 @@ constexpr Limits kFp32 = {224, 320, 256};  // 16 tiles of 14 rows
 constexpr Limits kBf16 = {256, 640, 320};
 constexpr int kMaxRows = 256;
 constexpr int kMaxTile = 16;
-constexpr double kLeastWork = 2e5;  // multiply-adds that are worth an item
 
 alignas(64) const float kZeros[kBf16.chunk] = {};
-
-// How a region is cut into items.
-struct Split {
-  int first_item = 0, tiles = 0, blocks = 0, groups = 0;
-  bool groups_outside = false;
-};
 
 class ConvOp : public CpuOp {
  public:
@@ -39,12 +31,13 @@ class ConvOp : public CpuOp {
   void run(const RunContext& context) const override;
 
  private:
+  void split(const OpContext& context);
+  void add(ConvSplit split, size_t region);
   void item(const RunContext& context, int index, int thread) const;
-  void multiply(const RunContext& context, const ConvRegion& region, const ConvChunk& chunk,
-                const struct Rows& rows, const struct Panels& panels, float* a, float* c) const;
-  void multiply_bf16(const RunContext& context, const ConvRegion& region, const ConvChunk& chunk,
-                     const struct Rows& rows, const struct Panels& panels, float* a,
-                     float* c) const;
+  void multiply(const ConvRegion& region, const ConvChunk& chunk, const struct Rows& rows,
+                const struct Panels& panels, float* a, float* c) const;
+  void multiply_bf16(const ConvRegion& region, const ConvChunk& chunk, const struct Rows& rows,
+                     const struct Panels& panels, float* a, float* c) const;
   bool is_bf16() const { return weight_->products == Products::bf16; }
   bool is_fp8() const { return weight_->products == Products::fp8; }
 
@@ -55,20 +48,20 @@ class ConvOp : public CpuOp {
   const int tile_rows_;  // of a register tile, or two of AMX's
   const float* bias_;
   RoundedInput rounded_;  // of fp8 weights
-  int panel_columns_;     // columns of y in a panel
+  std::optional<NormedInput> normed_;
+  int panel_columns_;  // columns of y in a panel
   std::vector<ConvRegion> regions_;
-  std::vector<Split> splits_;
+  std::vector<ConvSplit> splits_;
   int items_ = 0;
+  std::vector<int> phases_;  // behind which item each ends: a phase begins when another is done
+  size_t normed_floats_ = 0;
 };
 
-// A row of a region: its sample, and its place in the input before taps add to it.
-struct Pixel {
-  int n, y, x;
-};
-
-// Of an item. Panels are of the weight.
+// Of an item. Pixels are where they lie in the input before taps add to them; panels are of the
+// weight.
 struct Rows {
-  const Pixel* pixels;
+  const ConvInput* inputs;
+  const ConvPixel* pixels;
   int count, tiles;
 };
 struct Panels {
@@ -76,54 +69,13 @@ struct Panels {
 };
 
 // Where the pixel's row of a piece lies.
-const float* row_of(const ConvRegion& region, const ConvPiece& piece, const Pixel& pixel,
-                    const float* data, int channels) {
+const float* row_of(const ConvRegion& region, const ConvPiece& piece, const Rows& rows, int r) {
+  const ConvPixel& pixel = rows.pixels[r];
   const int y = pixel.y + piece.tap.dy, x = pixel.x + piece.tap.dx;
   if (unsigned(y) >= unsigned(region.limit_y) || unsigned(x) >= unsigned(region.limit_x))
     return kZeros;
-  const size_t row =
-      (size_t(pixel.n) * region.input_height + (y >> region.shift)) * region.input_width +
-      (x >> region.shift);
-  return data + row * channels + piece.channel;
-}
-
-Split split(const Conv& op, const ConvRegion& region, int panels, int panel_columns,
-            const Kernels& kernels, const Limits& limits, int tile_rows, int threads) {
-  const size_t rows = size_t(op.y.shape.n) * region.height * region.width;
-  size_t k = 0;
-  for (const ConvChunk& chunk : region.chunks) k += chunk.k;
-  const size_t tiles = (rows + tile_rows - 1) / tile_rows;
-  const size_t block_tiles = limits.rows / tile_rows;
-  size_t blocks = (tiles + block_tiles - 1) / block_tiles;
-  size_t groups = (size_t(panels) * kernels.panel + limits.columns - 1) / limits.columns;
-
-  // Enough items to share, each worth it.
-  const double work = double(rows) * double(k) * panels * kernels.panel;
-  const size_t wanted =
-      threads == 1 ? 1 : size_t(std::clamp(work / kLeastWork, 1.0, 4.0 * threads));
-  while (blocks * groups < wanted) {
-    const size_t group_panels = panels / groups, tiles_left = tiles / blocks;
-    if (group_panels > 1 && (group_panels >= 8 || tiles_left < 4)) {
-      groups = std::min<size_t>(panels, std::max(groups + 1, wanted / blocks));
-    } else if (tiles_left > 1) {
-      blocks = std::min(tiles, std::max(blocks + 1, wanted / groups));
-    } else {
-      break;
-    }
-  }
-  // An even share for each thread where items are few.
-  if (blocks * groups < size_t(8 * threads) && blocks * groups > 1)
-    while (blocks * groups % threads && groups < size_t(panels)) groups++;
-
-  Split result;
-  result.tiles = int(tiles);
-  result.blocks = int(blocks);
-  result.groups = int(groups);
-  // The larger operand is read once, the smaller again and again from the cache.
-  const size_t weight_size = k * panels * size_t(panel_columns);
-  const size_t input_size = op.x.shape.count() + (op.x2 ? op.x2.shape.count() : 0);
-  result.groups_outside = weight_size > input_size;
-  return result;
+  return rows.inputs[piece.source].pixel(pixel.n, y >> region.shift, x >> region.shift) +
+         piece.channel;
 }
 
 ConvOp::ConvOp(const Conv& op, const OpContext& context)
@@ -140,27 +92,70 @@ ConvOp::ConvOp(const Conv& op, const OpContext& context)
   panel_columns_ = geglu ? kernels_.lanes : kernels_.panel;
   regions_ = conv_regions(op, weight_->recipe == Recipe::upsample, limits_.chunk,
                           is_bf16() ? kBf16Depth : 1);
-  for (const ConvRegion& region : regions_) {
-    Split s = split(op, region, weight_->panels, panel_columns_, kernels_, limits_, tile_rows_,
-                    context.threads);
-    s.first_item = items_;
-    items_ += s.blocks * s.groups;
-    splits_.push_back(s);
+  if (const GroupNorm* norm = context.norm(op)) normed_.emplace(op_, *norm, kernels_);
+  split(context);
+}
+
+void ConvOp::split(const OpContext& context) {
+  const ConvSizes sizes{limits_.rows,   tile_rows_,      limits_.columns,
+                        kernels_.panel, weight_->panels, is_bf16() ? tile_rows_ : 1,
+                        context.threads};
+  for (size_t i = 0; i < regions_.size(); i++) {
+    const ConvRegion& region = regions_[i];
+    const size_t pixels = size_t(op_.y.shape.n) * region.height * region.width;
+    size_t k = 0;
+    for (const ConvChunk& chunk : region.chunks) k += size_t(chunk.k);
+    if (normed_) {
+      add(split_rectangles(region, op_.y.shape.n, k, op_.kernel_h - 1, op_.kernel_w - 1, sizes), i);
+      normed_floats_ = normed_->floats(splits_.back(), region);
+    } else if (op_.over_input && context.execution == Execution::fused) {
+      // What is written of a phase lies where the phases before have read. A first item reads all
+      // of its rows before it writes any.
+      ConvSplit first;
+      first.pixels = std::min(pixels, size_t(limits_.rows));
+      first.blocks = first.groups = 1;
+      add(first, i);
+      const size_t shrinking = size_t(op_.x.shape.c / op_.y.shape.c);
+      for (size_t done = first.pixels; done < pixels;) {
+        phases_.push_back(items_);
+        const size_t some = std::min(pixels - done, done * (shrinking - 1));
+        add(split_runs(done, some, k, sizes), i);
+        done += some;
+      }
+    } else {
+      add(split_runs(0, pixels, k, sizes), i);
+    }
   }
+  phases_.push_back(items_);
+}
+
+void ConvOp::add(ConvSplit split, size_t region) {
+  size_t k = 0;
+  for (const ConvChunk& chunk : regions_[region].chunks) k += size_t(chunk.k);
+  // The larger operand is read once, the smaller again and again from the cache.
+  const size_t weight_size = k * weight_->panels * size_t(panel_columns_);
+  const size_t input_size = op_.x.shape.count() + (op_.x2 ? op_.x2.shape.count() : 0);
+  split.groups_outside = weight_size > input_size;
+  split.region = int(region);
+  split.first_item = items_;
+  items_ += split.items();
+  splits_.push_back(split);
 }
 
 void ConvOp::run(const RunContext& context) const {
   if (is_fp8()) rounded_.make(context);
-  context.pool.run(
-      items_, [&](int index, int thread) { item(context, index, thread); }, context.cancel);
+  int first = 0;
+  for (const int last : phases_) {
+    context.pool.run(
+        last - first, [&](int index, int thread) { item(context, first + index, thread); },
+        context.cancel);
+    first = last;
+  }
 }
 
 // Rows become tiles of [k][rows of the tile].
-void ConvOp::multiply(const RunContext& context, const ConvRegion& region, const ConvChunk& chunk,
-                      const Rows& rows, const Panels& panels, float* a, float* c) const {
-  const Tensor* inputs[2] = {&op_.x, &op_.x2};
-  const float* data[2] = {context.floats(op_.x), context.floats(op_.x2)};
-  if (is_fp8()) data[0] = rounded_.values(context);
+void ConvOp::multiply(const ConvRegion& region, const ConvChunk& chunk, const Rows& rows,
+                      const Panels& panels, float* a, float* c) const {
   const float* pointers[kMaxTile];
   for (int t = 0; t < rows.tiles; t++) {
     const int begin = rows.count * t / rows.tiles;
@@ -168,9 +163,7 @@ void ConvOp::multiply(const RunContext& context, const ConvRegion& region, const
     float* to = a + size_t(begin) * chunk.k;
     for (int i = chunk.first_piece; i < chunk.last_piece; i++) {
       const ConvPiece& piece = region.pieces[i];
-      const int channels = inputs[piece.source]->shape.c;
-      for (int r = 0; r < count; r++)
-        pointers[r] = row_of(region, piece, rows.pixels[begin + r], data[piece.source], channels);
+      for (int r = 0; r < count; r++) pointers[r] = row_of(region, piece, rows, begin + r);
       kernels_.transpose(pointers, count, piece.length, to, count);
       if (piece.tap.sign < 0)
         for (int j = 0; j < piece.length * count; j++) to[j] = -to[j];
@@ -191,11 +184,8 @@ void ConvOp::multiply(const RunContext& context, const ConvRegion& region, const
   kernels_.multiply(m);
 }
 
-void ConvOp::multiply_bf16(const RunContext& context, const ConvRegion& region,
-                           const ConvChunk& chunk, const Rows& rows, const Panels& panels, float* a,
-                           float* c) const {
-  const Tensor* inputs[2] = {&op_.x, &op_.x2};
-  const float* data[2] = {context.floats(op_.x), context.floats(op_.x2)};
+void ConvOp::multiply_bf16(const ConvRegion& region, const ConvChunk& chunk, const Rows& rows,
+                           const Panels& panels, float* a, float* c) const {
   const float* pointers[kBf16Rows];
   Bf16* const tiles = reinterpret_cast<Bf16*>(a);
   for (int t = 0; t < rows.tiles; t++) {
@@ -203,9 +193,7 @@ void ConvOp::multiply_bf16(const RunContext& context, const ConvRegion& region,
     std::fill(pointers + count, pointers + kBf16Rows, kZeros);
     for (int i = chunk.first_piece; i < chunk.last_piece; i++) {
       const ConvPiece& piece = region.pieces[i];
-      const int channels = inputs[piece.source]->shape.c;
-      for (int r = 0; r < count; r++)
-        pointers[r] = row_of(region, piece, rows.pixels[begin + r], data[piece.source], channels);
+      for (int r = 0; r < count; r++) pointers[r] = row_of(region, piece, rows, begin + r);
       kernels_.bf16->gather(pointers, piece.length, piece.tap.sign, tiles + size_t(begin) * chunk.k,
                             piece.k);
     }
@@ -226,19 +214,14 @@ void ConvOp::multiply_bf16(const RunContext& context, const ConvRegion& region,
 void ConvOp::item(const RunContext& context, int index, int thread) const {
   size_t which = splits_.size() - 1;
   while (splits_[which].first_item > index) which--;
-  const ConvRegion& region = regions_[which];
-  const Split& split = splits_[which];
+  const ConvSplit& split = splits_[which];
+  const ConvRegion& region = regions_[size_t(split.region)];
   index -= split.first_item;
-  const int block = split.groups_outside ? index % split.blocks : index / split.groups;
+  const ConvBlock block =
+      split.block(region, split.groups_outside ? index % split.blocks : index / split.groups);
   const int group = split.groups_outside ? index / split.blocks : index % split.groups;
 
-  const size_t all_rows = size_t(op_.y.shape.n) * region.height * region.width;
-  const auto row_of_block = [&](int block) {
-    if (!is_bf16()) return all_rows * block / split.blocks;
-    return std::min(all_rows, size_t(split.tiles) * block / split.blocks * tile_rows_);
-  };
-  const size_t first_row = row_of_block(block);
-  const int rows = int(row_of_block(block + 1) - first_row);
+  const int rows = block.count;
   const int tile_rows = is_bf16() ? kBf16Rows : tile_rows_;
   const int tiles = (rows + tile_rows - 1) / tile_rows;
   const int first_panel = int(int64_t(weight_->panels) * group / split.groups);
@@ -246,7 +229,7 @@ void ConvOp::item(const RunContext& context, int index, int thread) const {
   const int first_column = first_panel * panel_columns_;
   const int columns = std::min(panels * panel_columns_, op_.y.shape.c - first_column);
 
-  Pixel pixels[kMaxRows];
+  ConvPixel pixels[kMaxRows];
   float* y[kMaxRows];
   const float *row[kMaxRows], *residual[kMaxRows];
   float* const y_data = context.floats(op_.y);
@@ -254,9 +237,7 @@ void ConvOp::item(const RunContext& context, int index, int thread) const {
   const float* const residual_data = context.floats(op_.residual);
   const Shape& shape = op_.y.shape;
   for (int r = 0; r < rows; r++) {
-    const size_t at = first_row + r, area = size_t(region.height) * region.width;
-    const int n = int(at / area), i = int(at % area) / region.width,
-              j = int(at % area) % region.width;
+    const auto [n, i, j] = block.pixel(region, r);
     pixels[r] = {n, i * region.stride + region.origin_y, j * region.stride + region.origin_x};
     const size_t pixel = size_t(region.first_y + i * region.step_y) * shape.w + region.first_x +
                          size_t(j) * region.step_x;
@@ -272,16 +253,27 @@ void ConvOp::item(const RunContext& context, int index, int thread) const {
   const size_t a_floats = is_bf16() ? size_t(limits_.rows) * limits_.chunk / 2
                                     : size_t(limits_.rows) * limits_.chunk + kMaxTile;
   const int c_rows = is_bf16() ? tiles * kBf16Rows : rows;
-  float* const a =
-      context.pool.scratch(thread, a_floats + size_t(kMaxRows) * (panels + 1) * kernels_.panel);
+  const size_t c_floats = size_t(kMaxRows) * (panels + 1) * kernels_.panel;
+  float* const a = context.pool.scratch(thread, a_floats + c_floats + normed_floats_);
   float* const c = a + a_floats;
+  ConvInput inputs[2];
+  if (normed_) {
+    inputs[0] = normed_->make(context, region, block, c + c_floats);
+  } else {
+    const auto whole = [&](const float* data, const Tensor& tensor) {
+      return ConvInput{
+          data, size_t(tensor.shape.c), 0, 0, 0, region.input_height, region.input_width};
+    };
+    inputs[0] = whole(is_fp8() ? rounded_.values(context) : context.floats(op_.x), op_.x);
+    if (op_.x2) inputs[1] = whole(context.floats(op_.x2), op_.x2);
+  }
 
   const int last_columns =
       panel_columns_ == kernels_.panel ? columns - (panels - 1) * panel_columns_ : kernels_.panel;
   for (const ConvChunk& chunk : region.chunks) {
     if (context.cancel && context.cancel->load(std::memory_order_relaxed)) return;
     const auto product = is_bf16() ? &ConvOp::multiply_bf16 : &ConvOp::multiply;
-    (this->*product)(context, region, chunk, {pixels, rows, tiles},
+    (this->*product)(region, chunk, {inputs, pixels, rows, tiles},
                      {first_panel, panels, last_columns}, a, c);
   }
 

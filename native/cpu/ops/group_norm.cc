@@ -9,7 +9,8 @@ namespace deepcache::cpu {
 namespace {
 
 // Statistics come from sums of each channel (double precision across blocks of rows), taken
-// relative to the sample's first row: see channel_sums in kernels_norm.h.
+// relative to the sample's first row: see channel_sums in kernels_norm.h. Where a convolution
+// computes the values itself, y holds the scales and shifts instead.
 class GroupNormOp : public CpuOp {
  public:
   GroupNormOp(const GroupNorm& op, const OpContext& context)
@@ -19,7 +20,8 @@ class GroupNormOp : public CpuOp {
         beta_(context.vector(op.beta)),
         samples_(op.y.shape.n),
         rows_(int(op.y.shape.rows() / op.y.shape.n)),
-        channels_(op.y.shape.c) {
+        channels_(op.y.shape.c),
+        is_kept_(context.execution == Execution::fused && op.conv >= 0) {
     const size_t floats = size_t(rows_) * channels_;
     blocks_ =
         int(std::clamp<size_t>(floats / kItemFloats, 1, std::min(rows_, 8 * context.threads)));
@@ -34,7 +36,8 @@ class GroupNormOp : public CpuOp {
   void run(const RunContext& context) const override {
     double* const sums = reinterpret_cast<double*>(context.shared);
     float* const scales =
-        reinterpret_cast<float*>(sums + size_t(samples_) * blocks_ * 2 * channels_);
+        is_kept_ ? context.floats(op_.y)
+                 : reinterpret_cast<float*>(sums + size_t(samples_) * blocks_ * 2 * channels_);
     const auto for_blocks = [&](const auto& body) {
       context.pool.run(
           samples_ * blocks_,
@@ -59,6 +62,7 @@ class GroupNormOp : public CpuOp {
     for (int sample = 0; sample < samples_; sample++)
       finish(context, sample, sums + size_t(sample) * blocks_ * 2 * channels_,
              scales + size_t(sample) * 2 * channels_);
+    if (is_kept_) return;
     for_blocks([&](int sample, int, int first, int count) {
       const float* scale = scales + size_t(sample) * 2 * channels_;
       const float* shift = scale + channels_;
@@ -119,6 +123,7 @@ class GroupNormOp : public CpuOp {
   const Kernels& kernels_;
   const float *gamma_, *beta_;
   int samples_, rows_, channels_;
+  bool is_kept_;
   int blocks_ = 1;  // of rows, for each sample
 };
 

@@ -13,6 +13,7 @@ struct GroupNorm {
   int groups = 32;
   float epsilon = 1e-5f;
   bool silu = false;
+  int conv = -1;  // the op that computes y itself, where a backend fuses ops: see Conv::norm
 
   void inputs(const auto& visit) const { visit(x), visit(x2); }
   void weights(const auto& visit) const { visit(gamma), visit(beta); }
