@@ -8,6 +8,10 @@
 namespace deepcache::cpu {
 namespace {
 
+// Of a sample's rows, whatever the number of threads: where they are cut decides about the last
+// bits of sums.
+constexpr int kMostBlocks = 32;
+
 // Statistics come from sums of each channel (double precision across blocks of rows), taken
 // relative to the sample's first row: see channel_sums in kernels_norm.h. Where a convolution
 // computes the values itself, y holds the scales and shifts instead.
@@ -23,8 +27,7 @@ class GroupNormOp : public CpuOp {
         channels_(op.y.shape.c),
         is_kept_(context.execution == Execution::fused && op.conv >= 0) {
     const size_t floats = size_t(rows_) * channels_;
-    blocks_ =
-        int(std::clamp<size_t>(floats / kItemFloats, 1, std::min(rows_, 8 * context.threads)));
+    blocks_ = int(std::clamp<size_t>(floats / kItemFloats, 1, std::min(rows_, kMostBlocks)));
   }
 
   // Each block's sums and squares, then each sample's scales and shifts.
