@@ -1,10 +1,9 @@
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import { Redis } from 'ioredis';
+import { expect, test } from '@jest/globals';
 import { answer, post, type Received, received, until } from '../http/serving.js';
 import { describeQueue } from './describe-queue.js';
 import { Link } from './link.js';
 import { endAll, front, worker, workerProcess } from './machines.js';
-import { RedisServer } from './redis-server.js';
+import { sharedRedis } from './shared-redis.js';
 
 // What goes wrong while jobs run: no accepted job is lost, and none is delivered twice.
 
@@ -27,21 +26,7 @@ const LIMITS = { limits: { steps: 900 } };
  */
 const SHORT_LOCK = { lockSeconds: 2, maxAttempts: 100 };
 
-let redis: RedisServer;
-let client: Redis;
-beforeAll(async () => {
-  redis = await RedisServer.start();
-  client = new Redis(redis.url, { retryStrategy: () => 50 });
-  client.on('error', () => {});
-});
-afterEach(async () => {
-  await endAll();
-  await client.flushall();
-});
-afterAll(async () => {
-  client.disconnect();
-  await redis.stop();
-});
+const shared = sharedRedis();
 
 const jobOf = async (base: string, id: string) => (await answer(fetch(`${base}/api/jobs/${id}`))).body;
 const handIn = async (base: string, body: object = RUN) => {
@@ -51,7 +36,7 @@ const handIn = async (base: string, body: object = RUN) => {
 };
 const isIn = (base: string, id: string, state: string) =>
   until(async () => (await jobOf(base, id))?.state === state);
-const attempts = async (id: string) => Number(await client.hget(`{deepcache}:job:${id}`, 'attempts'));
+const attempts = async (id: string) => Number(await shared.client.hget(`{deepcache}:job:${id}`, 'attempts'));
 const inRun = (base: string, id: string) =>
   until(async () => ((await jobOf(base, id))?.progress?.call ?? 0) >= 3);
 
@@ -76,8 +61,8 @@ async function picture(base: string, id: string): Promise<Buffer> {
 
 describeQueue('faults', () => {
   test('a worker that is killed in a run: another one makes the picture, once', async () => {
-    const { base } = await front(redis.url, LIMITS);
-    const doomed = await workerProcess(redis.url, ['--lock-seconds', '2', '--max-attempts', '100']);
+    const { base } = await front(shared.server.url, LIMITS);
+    const doomed = await workerProcess(shared.server.url, ['--lock-seconds', '2', '--max-attempts', '100']);
     await until(async () => (await fetch(`${base}/readyz`)).status === 200);
     const { id } = await handIn(base);
     const listening = listen(base, id);
@@ -85,7 +70,7 @@ describeQueue('faults', () => {
     doomed.process.kill('SIGKILL');
     await doomed.ended;
     // A third of its lock is no whole number of milliseconds.
-    await worker(redis.url, SHORT_LOCK);
+    await worker(shared.server.url, SHORT_LOCK);
     await isIn(base, id, 'done');
     const all = await listening;
     expect(ends(all)).toEqual(['done']);
@@ -98,14 +83,14 @@ describeQueue('faults', () => {
   });
 
   test('a job whose workers die is given up in the end, in clear words', async () => {
-    const { base } = await front(redis.url, LIMITS);
-    const first = await worker(redis.url, { maxAttempts: 1, lockSeconds: 10 });
+    const { base } = await front(shared.server.url, LIMITS);
+    const first = await worker(shared.server.url, { maxAttempts: 1, lockSeconds: 10 });
     await until(async () => (await fetch(`${base}/readyz`)).status === 200);
     const { id } = await handIn(base, { ...RUN, steps: 900 });
     await inRun(base, id);
     // As it looks where the worker of the only attempt has died.
-    await client.hset(`{deepcache}:job:${id}`, 'fence', 'of a dead one');
-    await client.del(`{deepcache}:run-tiny:${id}:lock`);
+    await shared.client.hset(`{deepcache}:job:${id}`, 'fence', 'of a dead one');
+    await shared.client.del(`{deepcache}:run-tiny:${id}:lock`);
     await isIn(base, id, 'failed');
     expect((await jobOf(base, id)).error).toEqual({
       code: 'ERR_DEEPCACHE_WORKER_LOST',
@@ -115,14 +100,14 @@ describeQueue('faults', () => {
   });
 
   test('Redis is killed in a run and starts again from its log', async () => {
-    const { base } = await front(redis.url, LIMITS);
-    await worker(redis.url, { ...SHORT_LOCK, places: 1 });
+    const { base } = await front(shared.server.url, LIMITS);
+    await worker(shared.server.url, { ...SHORT_LOCK, places: 1 });
     await until(async () => (await fetch(`${base}/readyz`)).status === 200);
     const jobs = [await handIn(base), await handIn(base, { ...RUN, seed: 4 })].map(({ id }) => id as string);
     const [id = ''] = jobs;
     const listening = listen(base, id);
     await inRun(base, id);
-    await redis.kill();
+    await shared.server.kill();
     await until(async () => (await fetch(`${base}/readyz`)).status === 503);
     const refused = await answer(post(`${base}/api/jobs`, RUN));
     expect([refused.status, refused.body.error.code, refused.headers.get('retry-after')]).toEqual([
@@ -130,15 +115,15 @@ describeQueue('faults', () => {
     ]);
     expect((await fetch(`${base}/api/jobs/${id}`)).status).toBe(503);
     expect((await fetch(`${base}/v1/models`)).status).toBe(200);
-    await redis.restart();
+    await shared.server.restart();
     for (const one of jobs) await isIn(base, one, 'done');
     expect(ends(await listening)).toEqual(['done']);
     expect((await fetch(`${base}/readyz`)).status).toBe(200);
   });
 
   test('a worker that is cut off comes back too late, and changes nothing', async () => {
-    const { base } = await front(redis.url, LIMITS);
-    const link = await Link.to(redis.port);
+    const { base } = await front(shared.server.url, LIMITS);
+    const link = await Link.to(shared.server.port);
     try {
       const lonely = await worker(link.url, SHORT_LOCK);
       await until(async () => (await fetch(`${base}/readyz`)).status === 200);
@@ -146,14 +131,14 @@ describeQueue('faults', () => {
       const listening = listen(base, id);
       await inRun(base, id);
       link.cut();
-      await worker(redis.url, SHORT_LOCK);
+      await worker(shared.server.url, SHORT_LOCK);
       await isIn(base, id, 'done');
-      const before = await client.hgetall(`{deepcache}:job:${id}`);
-      const pictures = await client.keys('{deepcache}:picture:*');
+      const before = await shared.client.hgetall(`{deepcache}:job:${id}`);
+      const pictures = await shared.client.keys('{deepcache}:picture:*');
       link.mend();
       await until(() => lonely.running === 0);
-      expect(await client.hgetall(`{deepcache}:job:${id}`)).toEqual(before);
-      expect(await client.keys('{deepcache}:picture:*')).toEqual(pictures);
+      expect(await shared.client.hgetall(`{deepcache}:job:${id}`)).toEqual(before);
+      expect(await shared.client.keys('{deepcache}:picture:*')).toEqual(pictures);
       const all = await listening;
       expect(ends(all)).toEqual(['done']);
       expect(begun(all)).toBeGreaterThanOrEqual(2);
@@ -168,7 +153,7 @@ describeQueue('faults', () => {
   });
 
   test('a slow line loses no event and changes no order', async () => {
-    const link = await Link.to(redis.port);
+    const link = await Link.to(shared.server.port);
     try {
       link.delay = 60;
       const { base } = await front(link.url, LIMITS);
@@ -190,8 +175,8 @@ describeQueue('faults', () => {
   });
 
   test('a worker that is asked to end finishes what it can, and gives back the rest unharmed', async () => {
-    const { base } = await front(redis.url, LIMITS);
-    const patient = await workerProcess(redis.url, ['--finish-seconds', '900']);
+    const { base } = await front(shared.server.url, LIMITS);
+    const patient = await workerProcess(shared.server.url, ['--finish-seconds', '900']);
     await until(async () => (await fetch(`${base}/readyz`)).status === 200);
     const first = await handIn(base);
     await inRun(base, first.id);
@@ -199,14 +184,14 @@ describeQueue('faults', () => {
     expect(await patient.ended).toBe(0);
     expect(await jobOf(base, first.id)).toMatchObject({ state: 'done' });
 
-    const hasty = await workerProcess(redis.url, ['--finish-seconds', '0']);
+    const hasty = await workerProcess(shared.server.url, ['--finish-seconds', '0']);
     const second = await handIn(base);
     await inRun(base, second.id);
     hasty.process.kill('SIGTERM');
     expect(await hasty.ended).toBe(0);
     expect(await jobOf(base, second.id)).toMatchObject({ state: 'queued', position: 1 });
     expect(await attempts(second.id)).toBe(0);
-    await worker(redis.url);
+    await worker(shared.server.url);
     await isIn(base, second.id, 'done');
     const all = await listen(base, second.id);
     expect(all.map(({ event }) => event).filter((event) => event !== 'step')).toEqual([
@@ -216,14 +201,14 @@ describeQueue('faults', () => {
   });
 
   test('a server that starts anew has lost nothing that was accepted', async () => {
-    const one = await front(redis.url, LIMITS);
-    await worker(redis.url, { places: 1 });
+    const one = await front(shared.server.url, LIMITS);
+    await worker(shared.server.url, { places: 1 });
     await until(async () => (await fetch(`${one.base}/readyz`)).status === 200);
     const { detach: _, ...attached } = RUN;
     const stream = await post(`${one.base}/api/jobs`, attached, { accept: 'text/event-stream' });
     const seen: Received[] = [];
     let closing: Promise<void> | undefined;
-    // Its stream ends with the server, at once: the client comes back elsewhere.
+    // Its stream ends with the server, at once: the shared.client comes back elsewhere.
     for await (const event of received(stream)) {
       seen.push(event);
       if (event.event === 'step') closing ??= one.server.close();
@@ -231,7 +216,7 @@ describeQueue('faults', () => {
     await closing;
     const last = seen.at(-1);
     expect(last?.event).toBe('step');
-    const two = await front(redis.url, LIMITS);
+    const two = await front(shared.server.url, LIMITS);
     const id = seen[0]?.data.id;
     const rest: Received[] = [];
     const again = await fetch(`${two.base}/api/jobs/${id}/events`, {
@@ -243,12 +228,12 @@ describeQueue('faults', () => {
     );
     expect(ends(rest)).toEqual(['done']);
     // Who waits on the line gets the answer first.
-    const three = await front(redis.url, { ...LIMITS, closeSeconds: 900 });
+    const three = await front(shared.server.url, { ...LIMITS, closeSeconds: 900 });
     const { prompt, steps, scheduler } = RUN;
     const call = answer(
       post(`${three.base}/v1/images/generations`, { prompt, steps, scheduler, size: '128x128' }),
     );
-    await until(async () => (await client.zcard('{deepcache}:running')) === 1);
+    await until(async () => (await shared.client.zcard('{deepcache}:running')) === 1);
     await three.server.close();
     expect((await call).status).toBe(200);
   });

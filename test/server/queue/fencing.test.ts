@@ -1,8 +1,7 @@
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import { Redis } from 'ioredis';
+import { beforeAll, expect, test } from '@jest/globals';
 import { resolveAddress } from '../../../lib/server/queue/address.js';
 import { pack, unpackOptions } from '../../../lib/server/queue/codec.js';
 import { FolderResults } from '../../../lib/server/queue/results/in-folder.js';
@@ -13,23 +12,12 @@ import { Store } from '../../../lib/server/queue/store.js';
 import { answer, post, until } from '../http/serving.js';
 import { describeQueue } from './describe-queue.js';
 import { endAll, front, worker } from './machines.js';
-import { RedisServer } from './redis-server.js';
+import { sharedRedis } from './shared-redis.js';
 
-let redis: RedisServer;
-let client: Redis;
+const shared = sharedRedis();
 let store: Store;
-beforeAll(async () => {
-  redis = await RedisServer.start();
-  client = new Redis(redis.url);
-  store = new Store(client, '{t}');
-});
-afterEach(async () => {
-  await endAll();
-  await client.flushall();
-});
-afterAll(async () => {
-  client.disconnect();
-  await redis.stop();
+beforeAll(() => {
+  store = new Store(shared.client, '{t}');
 });
 
 const FIELDS = {
@@ -40,7 +28,7 @@ const FIELDS = {
 const accept = (id: string, more: object = {}) =>
   store.run<string[]>('accept', id, JSON.stringify({ ...FIELDS, token: `t${id}`, ...more }), '{}');
 const begin = async (id: string, token: string, most = 3) => {
-  await client.set(`lock:${id}`, token);
+  await shared.client.set(`lock:${id}`, token);
   return (await store.run<unknown[]>('begin', id, `lock:${id}`, token, most, '{}'))[0];
 };
 const push = (id: string, token: string, from: number, ...events: string[]) =>
@@ -64,22 +52,22 @@ describeQueue('an attempt that is not the newest', () => {
     expect(await finish('1', 'second', '{"of":"second"}')).toBe(1);
     expect(await finish('1', 'second', '{"of":"nobody"}')).toBe(1);
     expect(await finish('1', 'first', '{"of":"first"}')).toBe(0);
-    expect(await client.hget('{t}:job:1', 'result')).toBe('{"of":"second"}');
-    expect(await client.get('{t}:made')).toBe('5');
+    expect(await shared.client.hget('{t}:job:1', 'result')).toBe('{"of":"second"}');
+    expect(await shared.client.get('{t}:made')).toBe('5');
     expect(await told('1')).toEqual(['queued', 'started', 'a', 'b', 'c', 'started', 'done']);
     expect(await begin('1', 'third')).toBe('over');
   });
 
   test('begins only with the lock, and only as often as it may', async () => {
     await accept('1');
-    await client.set('lock:1', 'somebody');
+    await shared.client.set('lock:1', 'somebody');
     expect((await store.run<unknown[]>('begin', '1', 'lock:1', 'nobody', 3, '{}'))[0]).toBe('lost');
     expect(await begin('1', 'a', 2)).toBe('run');
     expect(await store.run('giveBack', '1', 'a')).toBe(1);
     expect([await begin('1', 'b', 2), await begin('1', 'c', 2), await begin('1', 'd', 2)]).toEqual([
       ...['run', 'run', 'spent'],
     ]);
-    expect(await client.hget('{t}:job:1', 'state')).toBe('failed');
+    expect(await shared.client.hget('{t}:job:1', 'state')).toBe('failed');
     expect(await finish('1', 'c')).toBe(0);
     expect(await begin('2', 'x')).toBe('gone');
   });
@@ -93,7 +81,7 @@ describeQueue('an attempt that is not the newest', () => {
     expect(await told('1')).toEqual(['queued', 'started', 'cancelled']);
     expect(await store.run('cancel', 'none')).toEqual([]);
     // The others are as they were.
-    expect(await client.zrange('{t}:queued', '0', '-1')).toEqual(['2', '3']);
+    expect(await shared.client.zrange('{t}:queued', '0', '-1')).toEqual(['2', '3']);
     expect(await store.run('pick', 'm')).toEqual(['m', '2']);
     // Who has been picked is not picked by others.
     expect([await store.run('pick', 'm'), await store.run('pick', 'm')]).toEqual([['m', '3'], []]);
@@ -104,7 +92,7 @@ describeQueue('an attempt that is not the newest', () => {
     expect(await accept('2', { bytes: 20 })).toEqual(['bytes', 90]);
     expect(await accept('3', { maxPending: 1 })).toEqual(['pending', 1]);
     expect(await accept('4', { maxQueued: 1 })).toEqual(['full', 1]);
-    expect(await client.exists('{t}:job:2', '{t}:job:3', '{t}:job:4')).toBe(0);
+    expect(await shared.client.exists('{t}:job:2', '{t}:job:3', '{t}:job:4')).toBe(0);
     expect((await accept('5', { once: 'k', digest: 'd' }))[0]).toBe('accepted');
     expect(await accept('6', { once: 'k', digest: 'd', maxQueued: 0 })).toEqual(['repeat', '5']);
     expect(await accept('7', { once: 'k', digest: 'e' })).toEqual(['conflict']);
@@ -128,13 +116,13 @@ describeQueue('what nobody looks after', () => {
     await store.run('lease', '2', 'one', -1, 1);
     await store.run('lease', '2', 'other', -1, 0);
     expect((await sweep())[0]).toEqual(['m', '1']);
-    expect(await client.zcard('{t}:leases')).toBe(1);
+    expect(await shared.client.zcard('{t}:leases')).toBe(1);
     // Redis was away for a while: as long as that is everybody's patience prolonged.
     await accept('4', { lease: -1000 });
-    const before = Number(await client.zscore('{t}:leases', '4'));
-    await client.set('{t}:swept', Date.now() - 20_000);
+    const before = Number(await shared.client.zscore('{t}:leases', '4'));
+    await shared.client.set('{t}:swept', Date.now() - 20_000);
     expect((await sweep(600_000, 100, 5000))[0]).toEqual([]);
-    expect(Number(await client.zscore('{t}:leases', '4')) - before).toBeGreaterThanOrEqual(20_000);
+    expect(Number(await shared.client.zscore('{t}:leases', '4')) - before).toBeGreaterThanOrEqual(20_000);
   });
 
   test('is forgotten after its time, or when others need the room; what BullMQ may not have is told', async () => {
@@ -145,14 +133,14 @@ describeQueue('what nobody looks after', () => {
     await begin('2', 'b');
     await finish('2', 'b', '{}', 60);
     expect((await sweep())[1]).toEqual(['{"pictures":[]}']);
-    expect(await client.get('{t}:made')).toBe('60');
+    expect(await shared.client.get('{t}:made')).toBe('60');
     expect((await sweep(-1))[1]).toEqual(['{}']);
-    expect(await client.keys('{t}:*:[12]')).toEqual([]);
-    expect(await client.exists('{t}:once:k')).toBe(0);
+    expect(await shared.client.keys('{t}:*:[12]')).toEqual([]);
+    expect(await shared.client.exists('{t}:once:k')).toBe(0);
     await accept('3');
-    await client.zadd('{t}:unadded', Date.now() + 60_000, '3');
+    await shared.client.zadd('{t}:unadded', Date.now() + 60_000, '3');
     expect((await sweep())[2]).toEqual([]);
-    await client.zadd('{t}:unadded', Date.now() - 10_000, '3');
+    await shared.client.zadd('{t}:unadded', Date.now() - 10_000, '3');
     expect((await sweep())[2]).toEqual(['m', '3']);
   });
 });
@@ -175,8 +163,8 @@ describeQueue('what Redis holds is data', () => {
   });
 
   test('a request that was tampered with fails, and the worker goes on', async () => {
-    const { base, log } = await front(redis.url);
-    const busy = await worker(redis.url);
+    const { base, log } = await front(shared.server.url);
+    const busy = await worker(shared.server.url);
     await until(async () => (await fetch(`${base}/readyz`)).status === 200);
     await busy.close();
     const run = { prompt: 'a', steps: 2, detach: true };
@@ -184,10 +172,10 @@ describeQueue('what Redis holds is data', () => {
     for (let i = 0; i < 4; i++) ids.push((await answer(post(`${base}/api/jobs`, run))).body.id);
     const [file, junk, none, good] = ids;
     const options = { prompt: 'a', image: '/etc/passwd', strength: 0.5 };
-    await client.hset(`{deepcache}:job:${file}`, 'request', JSON.stringify(options));
-    await client.hset(`{deepcache}:job:${junk}`, 'about', '{"task":"rm -rf"}');
-    await client.del(`{deepcache}:job:${none}`);
-    await worker(redis.url);
+    await shared.client.hset(`{deepcache}:job:${file}`, 'request', JSON.stringify(options));
+    await shared.client.hset(`{deepcache}:job:${junk}`, 'about', '{"task":"rm -rf"}');
+    await shared.client.del(`{deepcache}:job:${none}`);
+    await worker(shared.server.url);
     const stateOf = async (id?: string) => (await answer(fetch(`${base}/api/jobs/${id}`))).body.state;
     await until(async () => (await stateOf(good)) === 'done');
     await until(async () => (await stateOf(file)) === 'failed');
@@ -239,16 +227,16 @@ describeQueue('what Redis holds is data', () => {
   test('pictures in a folder are those of the jobs', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'deepcache-results-'));
     try {
-      const { base } = await front(redis.url, {}, { results: folder });
-      await worker(redis.url, { results: folder });
+      const { base } = await front(shared.server.url, {}, { results: folder });
+      await worker(shared.server.url, { results: folder });
       await until(async () => (await fetch(`${base}/readyz`)).status === 200);
       const { body } = await answer(
         post(`${base}/v1/images/generations`, { prompt: 'a', steps: 2, response_format: 'url' }),
       );
       expect((await fetch(body.data[0].url)).status).toBe(200);
       expect(readdirSync(folder)).toHaveLength(1);
-      expect(await client.keys('*:picture:*')).toEqual([]);
-      await front(redis.url, { keepSeconds: 0 }, { results: folder });
+      expect(await shared.client.keys('*:picture:*')).toEqual([]);
+      await front(shared.server.url, { keepSeconds: 0 }, { results: folder });
       await until(() => readdirSync(folder).length === 0);
     } finally {
       await endAll();
@@ -269,8 +257,10 @@ describeQueue('what Redis holds is data', () => {
       expect(() => resolveAddress({ url: url as string })).toThrow(
         expect.objectContaining({ message: expect.not.stringContaining('s3cret') }),
       );
-    expect(() => resolveAddress({ url: redis.url, prefix: 'a:b' })).toThrow('queuePrefix');
-    expect(() => resolveAddress({ url: redis.url, caFile: '/none' })).toThrow('queueCa cannot be read');
+    expect(() => resolveAddress({ url: shared.server.url, prefix: 'a:b' })).toThrow('queuePrefix');
+    expect(() => resolveAddress({ url: shared.server.url, caFile: '/none' })).toThrow(
+      'queueCa cannot be read',
+    );
     expect(resolveAddress({ url: 'rediss://ann:s3cret@h:1/2' }).shown).toBe('rediss://h:1/2');
     const sentinels = 'rediss+sentinel://ann:s3%40cret@one,[::1]:26380/queue/3';
     expect(resolveAddress({ url: sentinels })).toMatchObject({
@@ -283,7 +273,7 @@ describeQueue('what Redis holds is data', () => {
         ],
       },
     });
-    const { hostname, port } = new URL(redis.url);
+    const { hostname, port } = new URL(shared.server.url);
     const lines: string[] = [];
     const log = (line: string) => void lines.push(line);
     // Redis without passwords does not take one.
@@ -295,13 +285,13 @@ describeQueue('what Redis holds is data', () => {
   });
 
   test('prefixes keep queues apart', async () => {
-    const one = await front(redis.url, {}, { prefix: 'one' });
-    await worker(redis.url, { prefix: 'two' });
-    const two = await front(redis.url, {}, { prefix: 'two' });
+    const one = await front(shared.server.url, {}, { prefix: 'one' });
+    await worker(shared.server.url, { prefix: 'two' });
+    const two = await front(shared.server.url, {}, { prefix: 'two' });
     expect((await fetch(`${one.base}/readyz`)).status).toBe(503);
     expect((await answer(post(`${two.base}/v1/images/generations`, { prompt: 'a', steps: 2 }))).status).toBe(
       200,
     );
-    expect((await client.keys('*')).filter((key) => !/^(one|two):/.test(key))).toEqual([]);
+    expect((await shared.client.keys('*')).filter((key) => !/^(one|two):/.test(key))).toEqual([]);
   });
 });

@@ -1,5 +1,4 @@
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import { Redis } from 'ioredis';
+import { expect, test } from '@jest/globals';
 import OpenAI, { toFile } from 'openai';
 import { DiffusionPipeline, Image } from '../../../lib/index.js';
 import { makeApiKey } from '../../../lib/server/http/index.js';
@@ -7,7 +6,7 @@ import { FOLDER } from '../../pipelines/tiny.js';
 import { answer, post, type Received, received, until } from '../http/serving.js';
 import { describeQueue } from './describe-queue.js';
 import { endAll, front, worker } from './machines.js';
-import { RedisServer } from './redis-server.js';
+import { sharedRedis } from './shared-redis.js';
 
 // Servers and workers around a Redis of the test's own; all of them in this process, so that a test can look at both sides.
 
@@ -16,20 +15,7 @@ const RUN = { prompt: 'a red barn', steps: 4, scheduler: 'DDIM', seed: 3 } as co
 const LONG = { prompt: 'a red barn', steps: 900, scheduler: 'DDIM', width: 256, height: 256, detach: true };
 const LIMITS = { limits: { steps: 1000 } };
 
-let redis: RedisServer;
-let client: Redis;
-beforeAll(async () => {
-  redis = await RedisServer.start();
-  client = new Redis(redis.url);
-});
-afterEach(async () => {
-  await endAll();
-  await client.flushall();
-});
-afterAll(async () => {
-  client.disconnect();
-  await redis.stop();
-});
+const shared = sharedRedis();
 
 const jobOf = async (base: string, id: string) => (await answer(fetch(`${base}/api/jobs/${id}`))).body;
 const handIn = async (base: string, body: object, headers: Record<string, string> = {}) => {
@@ -49,8 +35,8 @@ async function events(response: Response): Promise<Received[]> {
 
 describeQueue('servers and workers around a queue', () => {
   test('make what a pipeline makes, and every server knows it', async () => {
-    await worker(redis.url);
-    const [one, two] = [await front(redis.url), await front(redis.url)];
+    await worker(shared.server.url);
+    const [one, two] = [await front(shared.server.url), await front(shared.server.url)];
     const stream = await post(`${one.base}/api/jobs`, RUN, { accept: 'text/event-stream' });
     const all = await events(stream);
     expect(all.map(({ event }) => event)).toEqual([
@@ -83,8 +69,8 @@ describeQueue('servers and workers around a queue', () => {
 
   // Only the newest is kept: with so many calls between two of them, each is there for a while.
   test('pass previews on', async () => {
-    await worker(redis.url);
-    const { base } = await front(redis.url, LIMITS);
+    await worker(shared.server.url);
+    const { base } = await front(shared.server.url, LIMITS);
     const body = { ...LONG, previewEvery: 50 };
     const stream = await post(`${base}/api/jobs`, body, { accept: 'text/event-stream' });
     let seen: string | undefined;
@@ -96,8 +82,8 @@ describeQueue('servers and workers around a queue', () => {
   });
 
   test('serve the other APIs, and pictures go with their jobs', async () => {
-    await worker(redis.url);
-    const { base } = await front(redis.url);
+    await worker(shared.server.url);
+    const { base } = await front(shared.server.url);
     const api = new OpenAI({ apiKey: 'none', baseURL: `${base}/v1` });
     const options = { steps: 3, seed: 5 } as object;
     const { data } = await api.images.generate({ model: 'tiny', prompt: 'a boat', ...options });
@@ -122,17 +108,17 @@ describeQueue('servers and workers around a queue', () => {
     await isIn(base, id, 'done');
     expect((await jobOf(base, id)).seeds).toEqual(['9223372036854775807']);
     // Nothing of what was sent is left, and nobody waits.
-    expect(await client.keys('*:input:*')).toEqual([]);
-    expect(await client.get('{deepcache}:bytes')).toBe('0');
-    expect(await client.keys('*:open:*')).toEqual([]);
+    expect(await shared.client.keys('*:input:*')).toEqual([]);
+    expect(await shared.client.get('{deepcache}:bytes')).toBe('0');
+    expect(await shared.client.keys('*:open:*')).toEqual([]);
     // The front refuses what a pipeline refuses, before anything waits.
     const wrong = await answer(post(`${base}/api/jobs`, { ...RUN, width: 100 }));
     expect([wrong.status, wrong.body.error.message]).toEqual([400, expect.stringContaining('multiple of 8')]);
   });
 
   test('a request that is sent again is one job, at whichever server', async () => {
-    const [one, two] = [await front(redis.url), await front(redis.url)];
-    await worker(redis.url);
+    const [one, two] = [await front(shared.server.url), await front(shared.server.url)];
+    await worker(shared.server.url);
     await until(async () => (await fetch(`${two.base}/v1/models/tiny`)).status === 200);
     await until(async () => (await fetch(`${one.base}/v1/models/tiny`)).status === 200);
     const key = { 'idempotency-key': 'k1' };
@@ -148,8 +134,8 @@ describeQueue('servers and workers around a queue', () => {
   });
 
   test('any server cancels what waits and what runs, and nothing else', async () => {
-    const busy = await worker(redis.url, { places: 1 });
-    const [one, two] = [await front(redis.url, LIMITS), await front(redis.url, LIMITS)];
+    const busy = await worker(shared.server.url, { places: 1 });
+    const [one, two] = [await front(shared.server.url, LIMITS), await front(shared.server.url, LIMITS)];
     const running = await handIn(one.base, LONG);
     await until(async () => (await jobOf(two.base, running.id)).progress !== undefined);
     const waiting = await handIn(one.base, { ...RUN, detach: true });
@@ -171,8 +157,8 @@ describeQueue('servers and workers around a queue', () => {
 
   test('a job whose client goes away is cancelled, unless it is detached', async () => {
     const patience = { ...LIMITS, reconnectSeconds: 0 };
-    await worker(redis.url);
-    const [one, two] = [await front(redis.url, patience), await front(redis.url, patience)];
+    await worker(shared.server.url);
+    const [one, two] = [await front(shared.server.url, patience), await front(shared.server.url, patience)];
     const { detach: _, ...attached } = LONG;
     const stream = await post(`${one.base}/api/jobs`, attached, { accept: 'text/event-stream' });
     let id = '';
@@ -182,7 +168,7 @@ describeQueue('servers and workers around a queue', () => {
     }
     const detached = await handIn(two.base, LONG);
     // Who asked a server would keep it.
-    await until(async () => (await client.hget(`{deepcache}:job:${id}`, 'state')) === 'cancelled');
+    await until(async () => (await shared.client.hget(`{deepcache}:job:${id}`, 'state')) === 'cancelled');
     await isIn(two.base, detached.id, 'running');
     await fetch(`${two.base}/api/jobs/${detached.id}`, { method: 'DELETE' });
     const left = new AbortController();
@@ -192,25 +178,25 @@ describeQueue('servers and workers around a queue', () => {
       body: JSON.stringify({ prompt: 'a', steps: 900, scheduler: 'DDIM', size: '256x256' }),
       signal: left.signal,
     }).catch(() => {});
-    await until(async () => (await client.zcard('{deepcache}:running')) > 0);
+    await until(async () => (await shared.client.zcard('{deepcache}:running')) > 0);
     left.abort();
     await call;
-    await until(async () => (await client.keys('*:open:*')).length === 0);
+    await until(async () => (await shared.client.keys('*:open:*')).length === 0);
   });
 
   test('who asks for a job at any server keeps it for a while', async () => {
-    await worker(redis.url);
-    const [one, two] = [await front(redis.url, LIMITS), await front(redis.url, LIMITS)];
+    await worker(shared.server.url);
+    const [one, two] = [await front(shared.server.url, LIMITS), await front(shared.server.url, LIMITS)];
     const { detach: _, ...attached } = LONG;
     const { id } = await handIn(one.base, attached);
     const leases = '{deepcache}:leases';
-    const till = async () => Number(await client.zscore(leases, id));
+    const till = async () => Number(await shared.client.zscore(leases, id));
     const before = await till();
     await jobOf(two.base, id);
     await until(async () => (await till()) > before);
     // As after that while; nobody asks any more but the test, and that of Redis.
-    await client.zadd(leases, 1, id);
-    await until(async () => (await client.hget(`{deepcache}:job:${id}`, 'state')) === 'cancelled');
+    await shared.client.zadd(leases, 1, id);
+    await until(async () => (await shared.client.hget(`{deepcache}:job:${id}`, 'state')) === 'cancelled');
   });
 
   test('limits hold for all servers together', async () => {
@@ -218,12 +204,15 @@ describeQueue('servers and workers around a queue', () => {
     const other = makeApiKey('bob');
     const options = { ...LIMITS, keys: [{ ...entry, maxPending: 2 }, other.entry] };
     const queue = { maxQueued: 3 };
-    await worker(redis.url, { places: 1 });
-    const [one, two] = [await front(redis.url, options, queue), await front(redis.url, options, queue)];
+    await worker(shared.server.url, { places: 1 });
+    const [one, two] = [
+      await front(shared.server.url, options, queue),
+      await front(shared.server.url, options, queue),
+    ];
     const ann = { authorization: `Bearer ${key}` };
     const bob = { authorization: `Bearer ${other.key}` };
     const first = await handIn(one.base, LONG, ann);
-    await until(async () => (await client.zcard('{deepcache}:running')) === 1);
+    await until(async () => (await shared.client.zcard('{deepcache}:running')) === 1);
     expect((await answer(post(`${two.base}/api/jobs`, LONG, ann))).status).toBe(201);
     const third = await answer(post(`${one.base}/api/jobs`, LONG, ann));
     expect([third.status, third.body.error.message]).toEqual([429, expect.stringContaining('of this key')]);
@@ -241,11 +230,11 @@ describeQueue('servers and workers around a queue', () => {
   test('clients take turns, and higher priorities go first', async () => {
     const keys = ['ann', 'bob', 'eve'].map((name) => makeApiKey(name));
     const entries = keys.map(({ entry }, i) => (i === 2 ? { ...entry, priority: 1 } : entry));
-    await worker(redis.url, { places: 1 });
-    const { base } = await front(redis.url, { ...LIMITS, keys: entries });
+    await worker(shared.server.url, { places: 1 });
+    const { base } = await front(shared.server.url, { ...LIMITS, keys: entries });
     const [ann, bob, eve] = keys.map(({ key }) => ({ authorization: `Bearer ${key}` }));
     const blocker = await handIn(base, LONG, ann);
-    await until(async () => (await client.zcard('{deepcache}:running')) === 1);
+    await until(async () => (await shared.client.zcard('{deepcache}:running')) === 1);
     const jobs: [string, string][] = [];
     const add = async (name: string, headers = {}, more = {}) =>
       jobs.push([(await handIn(base, { ...RUN, detach: true, ...more }, headers)).id, name]);
@@ -257,10 +246,11 @@ describeQueue('servers and workers around a queue', () => {
       method: 'DELETE',
       headers: ann as Record<string, string>,
     });
-    await until(async () => (await client.keys('*:open:*')).length === 0);
+    await until(async () => (await shared.client.keys('*:open:*')).length === 0);
     const begun = await Promise.all(
       jobs.map(
-        async ([id, name]) => [Number(await client.hget(`{deepcache}:job:${id}`, 'started')), name] as const,
+        async ([id, name]) =>
+          [Number(await shared.client.hget(`{deepcache}:job:${id}`, 'started')), name] as const,
       ),
     );
     const order = begun.sort(([a], [b]) => a - b).map(([, name]) => name);
@@ -270,7 +260,7 @@ describeQueue('servers and workers around a queue', () => {
   });
 
   test('say which models there are, in the shape of each API', async () => {
-    const { base } = await front(redis.url);
+    const { base } = await front(shared.server.url);
     const ready = await answer(fetch(`${base}/readyz`));
     expect([ready.status, ready.body.error.code, ready.headers.get('retry-after')]).toEqual([
       503,
@@ -281,38 +271,38 @@ describeQueue('servers and workers around a queue', () => {
     expect([none.status, none.body.error.type]).toEqual([503, 'server_error']);
     const ui = await answer(post(`${base}/sdapi/v1/txt2img`, { prompt: 'a' }));
     expect([ui.status, ui.body.error]).toEqual([503, 'no_worker']);
-    await worker(redis.url);
+    await worker(shared.server.url);
     await until(async () => (await fetch(`${base}/readyz`)).status === 200);
     expect((await answer(fetch(`${base}/v1/models`))).body.data).toMatchObject([{ id: 'tiny' }]);
     expect((await answer(fetch(`${base}/sdapi/v1/sd-models`))).body).toMatchObject([{ model_name: 'tiny' }]);
     const unknown = await answer(post(`${base}/api/jobs`, { ...RUN, model: 'huge' }));
     expect([unknown.status, unknown.body.error.code]).toEqual([404, 'model_not_found']);
     // One that was there is waited for a while, and then it is away, not unknown.
-    await client.hset('{deepcache}:seen', 'tiny', Date.now() - 60_000);
-    await client.zadd('{deepcache}:models', 1, 'old');
-    await client.hset('{deepcache}:seen', 'old', Date.now() - 60_000);
+    await shared.client.hset('{deepcache}:seen', 'tiny', Date.now() - 60_000);
+    await shared.client.zadd('{deepcache}:models', 1, 'old');
+    await shared.client.hset('{deepcache}:seen', 'old', Date.now() - 60_000);
     await until(
       async () => (await answer(post(`${base}/api/jobs`, { ...RUN, model: 'old' }))).status === 503,
     );
   });
 
   test('results are kept for a while and within bytes, and nothing is left of what is forgotten', async () => {
-    await worker(redis.url);
-    const { base } = await front(redis.url);
+    await worker(shared.server.url);
+    const { base } = await front(shared.server.url);
     const { id } = await handIn(base, { ...RUN, detach: true }, { 'idempotency-key': 'k' });
     await isIn(base, id, 'done');
     const { images } = await jobOf(base, id);
     expect((await fetch(images[0].url)).status).toBe(200);
     // All servers forget what one of them forgets.
-    await front(redis.url, { keepSeconds: 0 });
+    await front(shared.server.url, { keepSeconds: 0 });
     await until(async () => (await fetch(images[0].url)).status === 404);
     expect((await answer(fetch(`${base}/api/jobs/${id}`))).status).toBe(404);
     const isOfJob = (key: string) => key.includes(id) || /:(picture|token|once|mine):/.test(key);
-    await until(async () => !(await client.keys('*')).some(isOfJob));
-    expect(await client.get('{deepcache}:made')).toBe('0');
+    await until(async () => !(await shared.client.keys('*')).some(isOfJob));
+    expect(await shared.client.get('{deepcache}:made')).toBe('0');
     await endAll();
-    await worker(redis.url);
-    const small = await front(redis.url, { keepBytes: 1 });
+    await worker(shared.server.url);
+    const small = await front(shared.server.url, { keepBytes: 1 });
     const first = await handIn(small.base, { ...RUN, detach: true });
     await until(async () => (await fetch(`${small.base}/api/jobs/${first.id}`)).status === 404);
   });
@@ -334,17 +324,17 @@ describeQueue('servers and workers around a queue', () => {
     const host = `127.0.0.1:${(hook.address() as { port: number }).port}`;
     try {
       const options = { ...LIMITS, webhooks: { hosts: [host] } };
-      const one = await front(redis.url, options);
-      const busy = await worker(redis.url);
+      const one = await front(shared.server.url, options);
+      const busy = await worker(shared.server.url);
       await until(async () => (await fetch(`${one.base}/readyz`)).status === 200);
       await busy.close();
       const { id } = await handIn(one.base, { ...RUN, webhook: `http://${host}/told` });
       await one.server.close();
-      await worker(redis.url);
-      await front(redis.url, options);
+      await worker(shared.server.url);
+      await front(shared.server.url, options);
       await until(() => told.length > 0);
       expect(told).toMatchObject([{ type: 'job.done', job: { id, state: 'done' } }]);
-      await until(async () => (await client.zcard('{deepcache}:hooks')) === 0);
+      await until(async () => (await shared.client.zcard('{deepcache}:hooks')) === 0);
     } finally {
       hook.close();
     }

@@ -1,13 +1,12 @@
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { context, trace } from '@opentelemetry/api';
-import { Redis } from 'ioredis';
 import { activeTrace } from '../../../lib/server/engine/job-trace.js';
 import { aboutOf, readAbout } from '../../../lib/server/queue/codec.js';
 import { answer, post, until } from '../http/serving.js';
 import { headers, PARENT, recordSpans, type Spans, type Told, TRACE } from '../spans.js';
 import { describeQueue } from './describe-queue.js';
-import { endAll, front, worker } from './machines.js';
-import { RedisServer } from './redis-server.js';
+import { front, worker } from './machines.js';
+import { sharedRedis } from './shared-redis.js';
 
 let recorded: Spans;
 beforeAll(async () => {
@@ -18,24 +17,11 @@ afterAll(() => recorded.end());
 const RUN = { prompt: 'a red barn', steps: 3, scheduler: 'DDIM', seed: 3, detach: true } as const;
 
 describeQueue('a trace', () => {
-  let redis: RedisServer;
-  let client: Redis;
-  beforeAll(async () => {
-    redis = await RedisServer.start();
-    client = new Redis(redis.url);
-  });
-  afterEach(async () => {
-    await endAll();
-    await client.flushall();
-  });
-  afterAll(async () => {
-    client.disconnect();
-    await redis.stop();
-  });
+  const shared = sharedRedis();
 
   test('goes with the request to its worker, whose spans are parts of it', async () => {
-    const { base } = await front(redis.url);
-    await worker(redis.url);
+    const { base } = await front(shared.server.url);
+    await worker(shared.server.url);
     await until(async () => (await fetch(`${base}/readyz`)).status === 200);
     const state = { ...headers, tracestate: 'vendor=1' };
     const { status, body } = await answer(post(`${base}/api/jobs`, RUN, state));
@@ -48,13 +34,13 @@ describeQueue('a trace', () => {
       ...['queue', 'prepare', 'encode', 'denoise', 'decode'],
     ]);
     for (const phase of phases) expect(phase.parentSpanContext?.spanId).toBe(job.spanContext().spanId);
-    const about = JSON.parse((await client.hget(`{deepcache}:job:${body.id}`, 'about')) ?? '');
+    const about = JSON.parse((await shared.client.hget(`{deepcache}:job:${body.id}`, 'about')) ?? '');
     expect(about.trace).toEqual(state);
   });
 
   test('is none where a request names none, or something else', async () => {
-    const { base } = await front(redis.url);
-    await worker(redis.url);
+    const { base } = await front(shared.server.url);
+    await worker(shared.server.url);
     await until(async () => (await fetch(`${base}/readyz`)).status === 200);
     for (const traceparent of [undefined, 'x', `00-${'0'.repeat(32)}-${PARENT}-01`]) {
       recorded.forget();
