@@ -36,7 +36,7 @@ async function withServer<T>(policy: Policy, use: (base: string) => Promise<T>):
   const server = await ImageServer.create(engine, {
     log: 'silent',
     requestsPerMinute: 1_000_000,
-    keepSeconds: 1,
+    keepSeconds: 10,
   });
   try {
     const base = await server.listen();

@@ -56,7 +56,7 @@ async function run(policy: Policy, requests: number, only?: typeof asks): Promis
   const server = await ImageServer.create(engine, {
     log: 'silent',
     requestsPerMinute: 1_000_000,
-    keepSeconds: 1,
+    keepSeconds: 10,
   });
   const base = await server.listen();
   const all = only ?? asks;

@@ -1,6 +1,7 @@
 // A process with the clients of bench/load.ts and bench/arrivals.ts: each hands in a job, follows its events to the end, fetches
 // the picture, and does so again. Tells its parent that it is ready, and what came of each.
 import { Agent, request } from 'node:http';
+import { constants, setPriority } from 'node:os';
 import { randomFrom } from '../serving/traces.js';
 
 /** What clients do. */
@@ -25,6 +26,7 @@ export interface Answered {
   readonly wrong?: string;
 }
 
+setPriority(constants.priority.PRIORITY_LOW);
 process.once('message', async (orders: Orders) => {
   const agent = new Agent({ keepAlive: true });
   let next = 0;
