@@ -102,7 +102,10 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   // Who does not take an answer shall not keep it here.
   app.addHook('onSend', async (_, reply, payload) => {
     reply.header('x-content-type-options', 'nosniff');
-    reply.raw.setTimeout(limits.seconds * 1000, () => reply.raw.destroy());
+    reply.raw.setTimeout(limits.seconds * 1000, () => {
+      // An answer of which nothing waits is quiet, or this process stood still.
+      if (reply.raw.writableLength > 0) reply.raw.destroy();
+    });
     return payload;
   });
   app.addHook('onResponse', async (request, reply) => {

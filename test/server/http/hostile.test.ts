@@ -407,6 +407,17 @@ describe('slow and noisy connections', () => {
     expect(lines.map((line) => JSON.parse(line)).filter(({ level }) => level >= 50)).toEqual([]);
   });
 
+  test('that wait for what has not happened yet are kept', async () => {
+    const { base: other, engine } = await serve({ limits: { seconds: 1 }, log: 'silent' });
+    engine.onJob = () => {};
+    const headers = { 'content-type': 'application/json', accept: 'text/event-stream' };
+    const events = await fetch(`${other}/api/jobs`, { method: 'POST', headers, body: '{"prompt":"a"}' });
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    engine.jobs[0]?.start();
+    engine.jobs[0]?.finish();
+    expect(await events.text()).toContain('event: done');
+  });
+
   test('that take no answer are ended', async () => {
     const { base: other, engine } = await serve({ limits: { seconds: 1 }, log: 'silent' });
     engine.onJob = (job) => {
