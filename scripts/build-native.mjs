@@ -1,4 +1,4 @@
-// How a checkout's addon is built: by `npm run build:native`, by scripts/install.mjs and, through
+// How a checkout's addon is built: by `npm run build:native`, by scripts/prepare.mjs and, through
 // binding.gyp, by node-gyp.
 //
 //   node scripts/build-native.mjs [--target NAME]

@@ -1,7 +1,7 @@
-// What `npm install` does in a checkout (the script `prepare`): builds the addon. The published package has no
+// What `npm install` does in a checkout: builds the addon, and compiles the TypeScript. The published package has no
 // install script; its binaries come in packages of their own.
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,18 +18,29 @@ function built() {
   }
 }
 
+// The first `npx deepcache` in a checkout prepares it once more, in silence: npm links the package into a folder of its own.
+if (process.env.npm_command === 'exec' && built() && existsSync(join(root, 'dist/lib/cli/main.js')))
+  process.exit(0);
+
 if (spawnSync('cmake', ['--version'], { stdio: 'ignore' }).status !== 0 && built()) {
   console.log('deepcache: there is no cmake here; the addon in build/Release loads and is kept as it is');
-  process.exit(0);
-}
-console.log('deepcache: building the addon from source, which takes a minute or two the first time');
-const { status } = spawnSync(process.execPath, [join(root, 'scripts/build-native.mjs')], {
+} else buildNative();
+const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
+const { status } = spawnSync(npm, ['run', 'build:ts'], {
   stdio: 'inherit',
+  shell: process.platform === 'win32',
 });
-if (status !== 0) {
+process.exit(status ?? 1);
+
+function buildNative() {
+  console.log('deepcache: building the addon from source, which takes a minute or two the first time');
+  const { status } = spawnSync(process.execPath, [join(root, 'scripts/build-native.mjs')], {
+    stdio: 'inherit',
+  });
+  if (status === 0) return;
   console.error(
     'deepcache: the build failed; the reason is above. It needs CMake 3.18+, make or ninja and a C++20 compiler.\n' +
       'deepcache: to try again: npm run build',
   );
+  process.exit(status ?? 1);
 }
-process.exit(status ?? 1);
