@@ -5,9 +5,9 @@ afterEach(() => {
   jest.restoreAllMocks();
 });
 
-/** A clock that work moves on. */
+/** A clock that work moves on. Of whole milliseconds, so that halves and quarters of them add up without rounding. */
 function clock() {
-  let now = performance.now();
+  let now = Math.ceil(performance.now());
   jest.spyOn(performance, 'now').mockImplementation(() => now);
   return (milliseconds: number) => {
     now += milliseconds;
