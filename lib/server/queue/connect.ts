@@ -24,6 +24,8 @@ export async function loadPackages() {
 /** A connection, and what ends it. */
 export interface Connection {
   readonly redis: Redis;
+  /** Why it is not there; undefined while it is. */
+  problem(): string | undefined;
   close(): void;
 }
 
@@ -31,12 +33,12 @@ export interface Connection {
  * Connects, and connects again whenever the connection is lost, also where it was lost without a word. While there is none,
  * commands fail at once.
  *
- * @param onState is told when the connection is there, and why it is not.
+ * @param log is told, each time once, when the connection is there, and why it is not.
  */
 export function connect(
   RedisClass: typeof Redis,
-  { server }: Place,
-  onState: (problem: string | undefined) => void = () => {},
+  { server, shown }: Place,
+  log: (message: string) => void = () => {},
 ): Connection {
   const options: Place['server'] = {
     ...server,
@@ -47,18 +49,24 @@ export function connect(
     reconnectOnError: (error) => error.message.startsWith('READONLY'),
   };
   const redis = new RedisClass(options);
-  let problem: string | undefined;
+  let problem: string | undefined = 'not connected yet';
+  const become = (now: string | undefined) => {
+    if (now === problem) return;
+    problem = now;
+    log(now === undefined ? `connected to ${shown}` : `${shown} is away: ${now}`);
+  };
+  let reason: string | undefined;
   redis.on('ready', () => {
-    problem = undefined;
-    onState(undefined);
+    reason = undefined;
+    become(undefined);
   });
   redis.on('error', (error: Error) => {
     // What Redis answers begins with a word for it, such as WRONGPASS.
-    problem = (error as NodeJS.ErrnoException).code ?? /^[A-Z]+\b/.exec(error.message)?.[0] ?? error.name;
+    reason = (error as NodeJS.ErrnoException).code ?? /^[A-Z]+\b/.exec(error.message)?.[0] ?? error.name;
   });
   let isClosed = false;
   redis.on('close', () => {
-    if (!isClosed) onState(problem ?? 'the connection was closed');
+    if (!isClosed) become(reason ?? 'the connection was closed');
   });
   redis.connect().catch(() => {});
   const timer = setInterval(() => {
@@ -67,6 +75,7 @@ export function connect(
   timer.unref();
   return {
     redis,
+    problem: () => problem,
     close: () => {
       isClosed = true;
       clearInterval(timer);

@@ -69,14 +69,9 @@ export class JobQueue implements SharedQueue {
     const maxQueued = whole('maxQueued', options.maxQueued, 256, 1, 1_000_000);
     const { log = (message) => void process.stderr.write(`deepcache: ${message}\n`) } = options;
     const classes = await loadPackages();
-    let problem: string | undefined = 'not connected yet';
-    const commands = connect(classes.Redis, place, (now) => {
-      if (now === problem) return;
-      problem = now;
-      log(now === undefined ? `connected to ${place.shown}` : `${place.shown} is away: ${now}`);
-    });
+    const commands = connect(classes.Redis, place, log);
     const subscriber = connect(classes.Redis, place);
-    const onProblem = told(log, () => problem !== undefined);
+    const onProblem = told(log, () => commands.problem() !== undefined);
     const store = new Store(commands.redis, place.prefix);
     const broker = new Broker(classes, commands.redis, place.prefix, 30_000, onProblem);
     let results: ResultStore | undefined;
@@ -95,7 +90,7 @@ export class JobQueue implements SharedQueue {
       return new JobQueue(
         {
           ...{ store, broker, feed, results, roster, maxQueued, onProblem, disconnect },
-          problem: () => problem,
+          problem: commands.problem,
         },
         place.prefix,
       );

@@ -90,14 +90,8 @@ export class QueueWorker {
     const lockMilliseconds = 1000 * whole('lockSeconds', options.lockSeconds, 30, 1, 3600);
     const { log = (message) => void process.stderr.write(`deepcache: ${message}\n`) } = options;
     const classes = await loadPackages();
-    let problem: string | undefined = 'not connected yet';
-    const onState = (now: string | undefined) => {
-      if (now === problem) return;
-      problem = now;
-      log(now === undefined ? `connected to ${place.shown}` : `${place.shown} is away: ${now}`);
-    };
-    const onProblem = told(log, () => problem !== undefined);
-    const commands = connect(classes.Redis, place, onState);
+    const commands = connect(classes.Redis, place, log);
+    const onProblem = told(log, () => commands.problem() !== undefined);
     const subscriber = connect(classes.Redis, place);
     const connections = [commands, subscriber];
     let results: ResultStore | undefined;
