@@ -38,6 +38,8 @@ export interface PlanOptions {
 export class UNetModel {
   /** Of full steps. */
   readonly #plans = new Plans((size: UnetSize) => native().planUnet(this.configText, size, false));
+  /** With those of retrieve steps, which take longer to make. */
+  readonly #branchPlans = new Plans((size: UnetSize) => native().planUnet(this.configText, size));
 
   protected constructor(
     /** @internal */
@@ -109,13 +111,12 @@ export class UNetModel {
    * @throws DeepCacheError ERR_DEEPCACHE_INVALID_ARGUMENT for a size that the U-Net does not take; the signal's reason.
    */
   async branches(size: SizeOptions = {}, { signal }: PlanOptions = {}): Promise<BranchInfo[]> {
-    const start = () => native().planUnet(this.configText, this.size(size));
-    const { full, branches } = await finish(start, signal);
+    const { full, branches } = await this.#branchPlans.of(this.size(size), signal);
     return branches.map(
       ({ branch, feature, featureShape, featureBytes, runs, repo, complete, executed }) => ({
         branch,
         feature,
-        featureShape,
+        featureShape: [...featureShape],
         featureBytes,
         runs,
         macs: { repo, complete, executed },
