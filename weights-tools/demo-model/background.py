@@ -99,13 +99,18 @@ def under_sky(color, sky):
     return tuple(value * factor for value, factor in zip(color, (0.42, 0.5, 0.66))) if sky == "night" else color
 
 
-def draw_land(canvas, scene, horizon, rng):
-    sky, ground = scene["sky"], scene["ground"]
+def land_colors(sky, ground, rng):
+    """Colours of the land far away, in the middle and near."""
     color = under_sky(jitter(GROUND[ground], rng), sky)
     if sky == "night" and ground == "snow":
         color = jitter((142, 156, 196), rng)
     far = mix(color, (40, 54, 100) if sky == "night" else GROUND_FAR[ground], 0.45)
     near = mix(color, (40, 110, 40), 0.16) if ground == "meadow" else lighter(color, 0.06)
+    return far, color, near
+
+
+def draw_land(canvas, scene, horizon, rng):
+    far, color, near = land_colors(scene["sky"], scene["ground"], rng)
     draw_hill(canvas, horizon, 0.018, far, 0.0)
     draw_hill(canvas, horizon + CELL, 0.014, color, 2.0)
     draw_hill(canvas, horizon + 3 * CELL, 0.012, near, 4.0)

@@ -115,11 +115,21 @@ def caption(scene, rng, filler_probability=0.0):
     if rng.random() < 0.85:
         on_sea = scene["objects"][0]["kind"] in SEA_KINDS
         settings.append(rng.choice(ON_SEA_PHRASES if on_sea else GROUND_PHRASES[scene["ground"]]))
+    text = with_settings(text, settings, [" ", " ", ", "], rng)
+    return with_extras(text, scene, rng, filler_probability)
+
+
+def with_settings(text, settings, separators, rng):
+    """Sky and ground behind what is told, or one of them before it."""
     rng.shuffle(settings)
     if settings and rng.random() < 0.12:
         text = settings.pop(0) + ", " + text
     for setting in settings:
-        text += rng.choice([" ", " ", ", "]) + setting
+        text += rng.choice(separators) + setting
+    return text
+
+
+def with_extras(text, scene, rng, filler_probability):
     extras = describe_extras(scene, rng)
     if extras:
         text += rng.choice([" with ", " with ", ", "]) + " and ".join(extras)

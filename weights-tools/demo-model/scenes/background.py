@@ -1,7 +1,7 @@
 """Sky, lights, clouds, mountains and ground of the larger world, in the colours of the demo's."""
-from background import BEACH, CLOUDS, GROUND, GROUND_FAR, MOUNTAINS, SEA, SEA_FAR, SKY, STARS, draw_cloud, draw_hill, \
-    draw_moon, draw_mountains, draw_sun, jitter, under_sky
-from canvas import CELL, lighter, mix
+from background import BEACH, CLOUDS, MOUNTAINS, SEA, SEA_FAR, SKY, STARS, draw_cloud, draw_hill, draw_moon, \
+    draw_mountains, draw_sun, jitter, land_colors, under_sky
+from canvas import CELL, mix
 from scenes.textures import textured
 
 HORIZON = 14 * CELL
@@ -41,11 +41,7 @@ def draw_background(canvas, scene, rng):
 
 
 def draw_land(canvas, sky, ground, rng):
-    color = under_sky(jitter(GROUND[ground], rng), sky)
-    if sky == "night" and ground == "snow":
-        color = jitter((142, 156, 196), rng)
-    far = mix(color, (40, 54, 100) if sky == "night" else GROUND_FAR[ground], 0.45)
-    near = mix(color, (40, 110, 40), 0.16) if ground == "meadow" else lighter(color, 0.06)
+    far, color, near = land_colors(sky, ground, rng)
     draw_hill(canvas, HORIZON, 0.018, far, 0.0)
     draw_hill(canvas, HORIZON + 3 * CELL, 0.014, color, 2.0)
     draw_hill(canvas, HORIZON + 9 * CELL, 0.012, near, 4.0)

@@ -8,7 +8,7 @@
 Openings, names, skies, extras and fillers are the demo's (../captions.py); what is here is what is new.
 """
 from captions import FILLERS, GROUND_PHRASES, NAMES, OPENINGS, POSITION_PHRASES, SIDE_PHRASES, SKY_PHRASES, \
-    describe_extras, strew_filler, with_article
+    with_article, with_extras, with_settings
 from scene import POSITIONS
 
 __all__ = ["FILLERS", "caption"]
@@ -77,12 +77,5 @@ def caption(scene, rng, filler_probability=0.0):
         settings.append(rng.choice(SKY_PHRASES[scene["sky"]]))
     if rng.random() < 0.92:
         settings.append(rng.choice(GROUNDS[scene["ground"]]))
-    rng.shuffle(settings)
-    if settings and rng.random() < 0.12:
-        text = settings.pop(0) + ", " + text
-    for setting in settings:
-        text += rng.choice([" ", ", ", ", "]) + setting
-    extras = describe_extras(scene, rng)
-    if extras:
-        text += rng.choice([" with ", " with ", ", "]) + " and ".join(extras)
-    return strew_filler(text, rng) if rng.random() < filler_probability else text
+    text = with_settings(text, settings, [" ", ", ", ", "], rng)
+    return with_extras(text, scene, rng, filler_probability)
