@@ -135,7 +135,11 @@ class Job : public JobContext, public Runnable, public Caller {
         reports_wanted_(!options.on_progress.IsEmpty()) {
     if (!reports_wanted_) return;
     on_progress_ = Napi::Persistent(options.on_progress);
-    context_.emplace(env, "deepcache job");
+    // A context only watches the object given to it. Node.js 20 keeps the store of an
+    // AsyncLocalStorage on that object: the next garbage collection would take it.
+    const Napi::Object resource = Napi::Object::New(env);
+    resource_ = Napi::Persistent(resource);
+    context_.emplace(env, "deepcache job", resource);
   }
 
   // --- on any thread
@@ -266,6 +270,7 @@ class Job : public JobContext, public Runnable, public Caller {
     handovers_.clear();
     on_progress_.Reset();
     context_.reset();
+    resource_.Reset();
     progress_error_.reset();
     control_->detach();
     doorbell_.retire(env, *this);
@@ -292,6 +297,7 @@ class Job : public JobContext, public Runnable, public Caller {
   // Of the JS thread.
   Napi::Promise::Deferred deferred_;
   Napi::FunctionReference on_progress_;
+  Napi::ObjectReference resource_;
   std::optional<Napi::AsyncContext> context_;  // of on_progress_: what the caller's async hooks see
   std::optional<Napi::Error> progress_error_;
   const bool reports_wanted_;
