@@ -2,6 +2,9 @@ import { type Costs, costOf } from './costs.js';
 import { kindOf, type PlannedJob } from './planned-job.js';
 import { countCalls, type Ranking, remaining } from './ranking.js';
 
+/** Of so many passes one is for those that are due, where somebody is. */
+const DUE_EVERY = 4;
+
 /** Runs whose next calls are computed together. */
 export interface Pass<Run extends PlannedJob = PlannedJob> {
   readonly runs: readonly Run[];
@@ -30,9 +33,11 @@ interface Member<Run> {
  * they make the same kind of call on samples of one size.
  *
  * With a pass of n samples at `fixed + each * n` ms, sharing saves the fixed part. It also makes those who go together end
- * together, and later than the first of them would alone. The sum of all waiting is least when of N jobs, those that
- * have no place included, 1 + ⌊N * fixed / (fixed + each)⌋ go on at once (`each` for a whole run): with nobody behind, a
- * machine that computes twice as long for two is best used by one after the other. The others are held between calls.
+ * together, and later than the first of them would alone. What counts is how many times as long as alone jobs take: a
+ * millisecond of a short job weighs more than one of a long one, by one over their lengths. One more run joins a pass while what
+ * those in it lose by that, `fixed + each` by their weights, is no more than what all save, `fixed` by the weights of all jobs
+ * here, those that have no place included. With nobody behind, a machine that computes twice as long for two is
+ * best used by one after the other, and short jobs are not slowed down by few long ones. The others are held between calls.
  *
  * A run begins with a full call, and joins where others make one: cached calls go first, until all are at a full call. Once
  * together, runs with equal intervals stay so. Where cached calls take long, they are not waited for: what those at a full
@@ -80,7 +85,7 @@ export class Passes<Run extends PlannedJob> {
     if (!first || !may(first.run)) return undefined;
     // Nothing is saved by going on with other sizes meanwhile.
     const kin = ranked.filter(({ run }) => run.model === first.run.model && run.shape === first.run.shape);
-    const active = kin.slice(0, this.#width(first.run, ranked.length + behind));
+    const active = this.#saving(kin, ranked, behind);
     const groups = new Map<string, Member<Run>[]>();
     for (const member of active) {
       const call = callOf(member);
@@ -99,7 +104,7 @@ export class Passes<Run extends PlannedJob> {
     return { ...pass, samples: samplesOf(chosen) };
   }
 
-  /** Those with calls left, the most urgent first; in every other pass it counts that some are due. */
+  /** Those with calls left, the most urgent first; in one pass of `DUE_EVERY` it counts that some are due. */
   #ranked(now: number): Member<Run>[] {
     const rest = [...this.#members.values()]
       .filter(({ run, given }) => given < run.calls.length)
@@ -107,14 +112,22 @@ export class Passes<Run extends PlannedJob> {
         ...{ member, job: member.run },
         left: remaining(member.run, this.costs, member.left),
       }));
-    return this.ranking.sort(rest, now, this.#count % 2 === 0).map(({ member }) => member);
+    return this.ranking.sort(rest, now, this.#count % DUE_EVERY === 0).map(({ member }) => member);
   }
 
-  /** How many of so many jobs go on at once. */
-  #width(run: Run, jobs: number): number {
-    const { fixed, each } = this.costs.of(kindOf(run, 'full'));
-    const own = each * run.samples;
-    return own > 0 ? 1 + Math.floor((jobs * fixed) / (fixed + own)) : jobs;
+  /** The first of them, as many as save by going on at once. */
+  #saving(kin: readonly Member<Run>[], all: readonly Member<Run>[], behind: number): readonly Member<Run>[] {
+    const weight = ({ run }: Member<Run>) => 1 / Math.max(remaining(run, this.costs), 1e-3);
+    // Those that have no place count as those that have one do on average.
+    const saving = all.reduce((sum, member) => sum + weight(member), 0) * (1 + behind / all.length);
+    let slowed = 0;
+    const end = kin.findIndex((member, i) => {
+      const { fixed, each } = this.costs.of(kindOf(member.run, 'full'));
+      if (i > 0 && slowed * (fixed + each * member.run.samples) > saving * fixed) return true;
+      slowed += weight(member);
+      return false;
+    });
+    return end < 0 ? kin : kin.slice(0, end);
   }
 
   #aligned(groups: ReadonlyMap<string, Member<Run>[]>, behind: number): Member<Run>[] {

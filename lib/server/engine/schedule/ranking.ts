@@ -3,9 +3,9 @@ import { type Costs, costOf } from './costs.js';
 import { kindOf, type PlannedJob } from './planned-job.js';
 
 /**
- * How much longer than alone a job may take until it is due. Before, the one goes first that has least left; those that are due
- * go before all others, in every other pass. So short jobs overtake long ones and have half of the passes at the least,
- * and long ones have as much once they are due: nobody starves.
+ * How much longer than alone a job may take until it is due. Before, short jobs overtake long ones; those that are due go
+ * before all others, in one pass of four (see Passes). So short jobs have most of the passes, and long ones have the rest
+ * once they are due: nobody starves.
  */
 const STRETCH = 24;
 
@@ -89,9 +89,16 @@ export class Ranking {
     const latest = deadline - left;
     const pressed = now + (PRESSED - 1) * left >= latest ? latest : Number.POSITIVE_INFINITY;
     const { start = job.queued, came = job.queued } = this.#clients.get(job.client ?? '')?.of(job.id) ?? {};
-    const due = came + STRETCH * remaining(job, this.costs);
+    const whole = remaining(job, this.costs);
+    const due = came + STRETCH * whole;
     const never = Number.POSITIVE_INFINITY;
-    return [-job.priority, pressed, dueFirst && now >= due ? due : never, Math.max(0, start - now), left];
+    return [
+      -job.priority,
+      pressed,
+      dueFirst && now >= due ? due : never,
+      Math.max(0, start - now),
+      left * whole,
+    ];
   }
 
   /** Clients with jobs, one of whom is about to have one. */
