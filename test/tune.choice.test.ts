@@ -239,3 +239,35 @@ test('a plan has to be better than as many retrieved calls as fit, evenly spread
   await search.start();
   expect(search.tries.even).toMatchObject({ between: 0, steps: uniformList(40, 16) });
 });
+
+test('a speed that predictions alone reach is searched with them, beside the fastest that retrieves', async () => {
+  const costs = { 0: 0.3, 1: 0.2, predict: 0.005 };
+  const trialsOf = (psnr: (schedule: Schedule) => number) =>
+    ({
+      calls: 20,
+      isOver: () => false,
+      speedup: ({ count, between }: { count: number; between: 0 | 1 | 'predict' }) =>
+        20 / (count + costs[between] * (20 - count)),
+      decibels: async (schedule: Schedule) => [psnr(schedule)],
+      psnr: async (schedule: Schedule) => psnr(schedule),
+      gain: async (one: Schedule, other: Schedule) => psnr(one) - psnr(other),
+      errors: async () => [[0]],
+    }) as unknown as Trials;
+  const search = async (speedup: number, psnr: (schedule: Schedule) => number, forecasts = true) => {
+    const found = new Search(trialsOf(psnr), { speedup }, [0, 1], forecasts, undefined);
+    await found.start();
+    await found.runPredictions();
+    return found.tries;
+  };
+  // Retrieving, it is 4.2 times as fast at most.
+  const found = await search(5, ({ steps }) => steps.length);
+  expect(found.even).toMatchObject({ steps: [0], between: 1 });
+  expect(found.answer()).toMatchObject({ between: 'predict' });
+  expect(found.answer()?.steps).toHaveLength(3);
+  // They still have to be better than it.
+  const worse = await search(5, ({ between }) => (between === 'predict' ? 10 : 20));
+  expect(worse.answer()).toBe(worse.even);
+  expect(worse.isWithin(worse.even as Tried)).toBe(false);
+  await expect(search(5, () => 1, false)).rejects.toThrow('5 cannot be reached: at most 4.17 here');
+  await expect(search(50, () => 1)).rejects.toThrow('50 cannot be reached: at most 18.26 here');
+});

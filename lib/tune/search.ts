@@ -7,6 +7,7 @@ import { intervalList, intervalSchedules, presetSchedules } from './even.js';
 import { firstThat } from './first-that.js';
 import { RULES } from './forecast-factors.js';
 import { uniformList } from './lists.js';
+import { maximum } from './maximum.js';
 import { isPrediction, MIN_GAIN, mix, settle } from './predictions.js';
 import { type Between, type Candidate, type ForecastRule, keyOf, type Schedule } from './schedule.js';
 import type { Trials } from './trials.js';
@@ -76,10 +77,8 @@ export class Search {
         return most === undefined ? [] : [{ steps: uniformList(calls, most), between }];
       });
       const fitting = [...presetSchedules(calls, this.branches, this.planned).filter(isFast), ...uniform];
-      if (fitting.length === 0) {
-        const top = Math.max(...this.branches.map((between) => tries.speedup({ count: 1, between })));
-        throw invalidArgument('speedup', `${speedup} cannot be reached: at most ${top.toFixed(2)} here`);
-      }
+      // Where predictions alone are fast enough, they have to be better than the fastest that is besides.
+      if (fitting.length === 0) fitting.push(this.#fastestEven(speedup));
       for (const schedule of fitting) await tries.tryEven(schedule);
       return;
     }
@@ -92,6 +91,19 @@ export class Search {
         return tried && tries.isWithin(tried);
       });
     }
+  }
+
+  /** One full call, and the others at the branch that takes least. Throws when predictions are not fast enough either. */
+  #fastestEven(wanted: number): Schedule {
+    const { tries, branches } = this;
+    const fastest = (kinds: readonly Between[]) =>
+      maximum(kinds, (between) => tries.speedup({ count: 1, between })) as Between;
+    const all = fastest([...branches, ...(this.#rules.length > 0 ? (['predict'] as const) : [])]);
+    if (!tries.isFast({ count: 1, between: all })) {
+      const top = tries.speedup({ count: 1, between: all }).toFixed(2);
+      throw invalidArgument('speedup', `${wanted} cannot be reached: at most ${top} here`);
+    }
+    return { steps: [0], between: fastest(branches) };
   }
 
   /** Measures what becomes of errors of predicted calls, as long as there is time. */

@@ -129,14 +129,14 @@ describe('passes', () => {
 
   test('a short job is not slowed down by long ones, long ones share', () => {
     const half = { fixed: 1, each: 0.5 };
-    const long = Array.from({ length: 4 }, () => job('F'.repeat(10)));
+    const long = Array.from({ length: 3 }, () => job('F'.repeat(10)));
     const { all } = under([...long, job('F')], {}, half);
     expect(all.next(0)?.runs.map(({ calls }) => calls.length)).toEqual([1]);
     expect(all.next(0)?.runs.length).toBeGreaterThan(1);
     // With many more jobs here it pays.
     const many = under([...long, job('F'), job('F')], {}, half).all;
     for (let i = 0; i < 20; i++) many.submit(job('F'));
-    expect(many.next(0)?.runs.map(({ calls }) => calls.length)).toEqual([1, 1, 10, 10, 10, 10]);
+    expect(many.next(0)?.runs.map(({ calls }) => calls.length)).toEqual([1, 1, 10, 10, 10]);
   });
 
   test('the more wait, the more go on together', () => {

@@ -33,11 +33,12 @@ interface Member<Run> {
  * they make the same kind of call on samples of one size.
  *
  * With a pass of n samples at `fixed + each * n` ms, sharing saves the fixed part. It also makes those who go together end
- * together, and later than the first of them would alone. What counts is how many times as long as alone jobs take: a
- * millisecond of a short job weighs more than one of a long one, by one over their lengths. One more run joins a pass while what
- * those in it lose by that, `fixed + each` by their weights, is no more than what all save, `fixed` by the weights of all jobs
- * here, those that have no place included. With nobody behind, a machine that computes twice as long for two is
- * best used by one after the other, and short jobs are not slowed down by few long ones. The others are held between calls.
+ * together, and later than the first of them would alone. A millisecond of a short job weighs more than one of a long one, by
+ * one over the roots of their lengths: by equal weights short jobs are slowed down too much, and by one over the lengths,
+ * which is what times as long as alone ask for, too few share. One more run joins a pass while what those in it lose by
+ * that, `fixed + each` by their weights, is no more than what all save, `fixed` by the weights of all jobs here, those that
+ * have no place included. With nobody behind, a machine that computes twice as long for two is best used by one after
+ * the other. The others are held between calls.
  *
  * A run begins with a full call, and joins where others make one: cached calls go first, until all are at a full call. Once
  * together, runs with equal intervals stay so. Where cached calls take long, they are not waited for: what those at a full
@@ -117,7 +118,7 @@ export class Passes<Run extends PlannedJob> {
 
   /** The first of them, as many as save by going on at once. */
   #saving(kin: readonly Member<Run>[], all: readonly Member<Run>[], behind: number): readonly Member<Run>[] {
-    const weight = ({ run }: Member<Run>) => 1 / Math.max(remaining(run, this.costs), 1e-3);
+    const weight = ({ run }: Member<Run>) => 1 / Math.sqrt(Math.max(remaining(run, this.costs), 1e-3));
     // Those that have no place count as those that have one do on average.
     const saving = all.reduce((sum, member) => sum + weight(member), 0) * (1 + behind / all.length);
     let slowed = 0;
