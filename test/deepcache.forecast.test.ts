@@ -35,6 +35,7 @@ function compile(name: string, config: SchedulerConfig, steps = 12) {
 /** One of each for a predicted call. */
 interface Factors {
   gamma?: number[];
+  curve?: number[];
   clean?: number[];
   noise?: number[];
 }
@@ -134,15 +135,16 @@ describe.each(['epsilon', 'v_prediction', 'sample'])('with %s', (prediction_type
 });
 
 describe.each(['epsilon', 'v_prediction'])('with %s', (prediction_type) => {
-  // LMS leaves two slots only.
+  // LMS leaves two slots only, others need four here.
   const samplers = SAMPLERS.filter(([name]) => name !== 'LMSDiscrete');
-  test.each(samplers)('%s %j: shares of clean latents and noise are added', (name, config) => {
+  test.each(samplers)('%s %j: curves and shares of clean latents and noise are added', (name, config) => {
     const made = compile(name, { ...config, prediction_type });
     const count = made.compiled.rows.length;
     const plan = `FPFF${'PPFPF'.repeat(count)}`.slice(0, count);
     const predicted = [...plan].flatMap((letter, row) => (letter === 'P' ? [row] : []));
     const factors = {
       gamma: predicted.map((row) => 0.3 + 0.02 * row),
+      curve: predicted.map((row) => (row % 3 === 0 ? 0 : 0.1 + 0.03 * row)),
       clean: predicted.map((row) => (row % 2 === 0 ? 0.1 - 0.01 * row : 0)),
       noise: predicted.map((row) => 0.05 * Math.sin(row)),
     };
@@ -157,7 +159,11 @@ describe.each(['epsilon', 'v_prediction'])('with %s', (prediction_type) => {
         ];
         const of = (factor: keyof typeof factors) => factors[factor][at] as number;
         return last.noise.map((noise, i) => {
-          const along = noise + of('gamma') * (noise - (before.noise[i] as number));
+          const change = noise - (before.noise[i] as number);
+          const earlier = kept.at(-3);
+          // With two full calls before there is no change of the change.
+          const bent = earlier ? change - ((before.noise[i] as number) - (earlier.noise[i] as number)) : 0;
+          const along = noise + of('gamma') * change + of('curve') * bent;
           return along + of('noise') * noise + of('clean') * (last.clean[i] as number);
         });
       }
@@ -185,7 +191,8 @@ test('a sampler without room for clean latents takes the other factors', () => {
   const plan = 'FFPF'.repeat(3);
   const some = [0.1, 0.1, 0.1];
   expect(() => run(made, plan, { clean: some })).toThrow(/only retrieved/);
-  expect(() => run(made, plan, { clean: [0, 0, 0], noise: some })).not.toThrow();
+  expect(() => run(made, plan, { curve: some })).toThrow(/only retrieved/);
+  expect(() => run(made, plan, { clean: [0, 0, 0], curve: [0, 0, 0], noise: some })).not.toThrow();
 });
 
 test('retrieved calls are no source of forecasts', () => {
@@ -233,6 +240,8 @@ test.each([
   [{ plan: 'FPFPF', gamma: [1] }, /cache\.gamma must be a list of 2 numbers/],
   [{ plan: 'FPFPF', gamma: [1, Number.NaN] }, /cache\.gamma\[1\] must be a number/],
   [{ plan: 'FPFPF', clean: [1, 2, 3] }, /cache\.clean must be a list of 2 numbers/],
+  [{ plan: 'FPFPF', curve: [1] }, /cache\.curve must be a list of 2 numbers/],
+  [{ interval: 2, curve: [1] }, /cache\.curve needs a plan/],
   [{ plan: 'FPFPF', noise: [1, 101] }, /cache\.noise\[1\] must be a number/],
   [{ interval: 2, clean: [1] }, /cache\.clean needs a plan/],
   [{ plan: 'FPFPF', damping: 2 }, /cache\.damping must be a number from 0 to 1/],

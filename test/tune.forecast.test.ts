@@ -5,7 +5,7 @@ import { ForecastCosts } from '../lib/tune/forecast-costs.js';
 import { RULES } from '../lib/tune/forecast-factors.js';
 import { tune } from '../lib/tune/index.js';
 import { uniformList } from '../lib/tune/lists.js';
-import { cacheOf, candidateOf, isForecast, keyOf, type Schedule } from '../lib/tune/schedule.js';
+import { cacheOf, candidateOf, goesOn, isForecast, keyOf, type Schedule } from '../lib/tune/schedule.js';
 import { settled } from '../lib/tune/settled.js';
 import { Trials } from '../lib/tune/trials.js';
 import { type UncachedRun, uncachedRun } from '../lib/tune/uncached.js';
@@ -32,6 +32,10 @@ test('a schedule is the cache option that runs it', () => {
   const added = { ...held, clean: [0.1, 0, 0], noise: [0, 0.2, 0] };
   expect(cacheOf(added, 5)).toEqual({ plan: 'FPPFP', damping: 0, clean: [0.1, 0, 0], noise: [0, 0.2, 0] });
   expect(keyOf(added)).not.toBe(keyOf({ ...added, clean: [0.2, 0, 0] }));
+  const bent = { ...held, gamma: [0, 0, 0.5], curve: [0, 0, 0.2] };
+  expect(cacheOf(bent, 5)).toEqual({ plan: 'FPPFP', gamma: [0, 0, 0.5], curve: [0, 0, 0.2] });
+  expect(keyOf(bent)).not.toBe(keyOf({ ...bent, curve: [0, 0, 0.1] }));
+  expect([goesOn(bent), goesOn({ ...held, curve: [0, 0, 0.2] }), goesOn(added)]).toEqual([true, true, false]);
   // Factors of zero hold, by whatever rule they were found.
   expect(keyOf({ ...held, gamma: [0, 0, 0], rule: 'fitted' })).toBe(keyOf(held));
   expect(keyOf({ ...held, gamma: [0, 0, 0.5] })).not.toBe(keyOf(held));
@@ -141,13 +145,21 @@ test('factors that runs find leave less than those of the uncached run', async (
   const held = costs.schedule([0, 4, 8], 'held');
   const clean = (await settled(trials, held, ['clean'])) as Schedule;
   const all = (await settled(trials, held, ['clean', 'noise', 'gamma'])) as Schedule;
+  const bent = (await settled(trials, held, ['clean', 'noise', 'gamma', 'curve'])) as Schedule;
   expect([clean.rule, all.rule]).toEqual(['clean', 'whole']);
+  expect(all.curve).toEqual(Array(9).fill(0));
+  // There is no change of the change before the third full call.
+  expect(bent.curve?.map((factor) => factor !== 0)).toEqual([
+    ...Array(6).fill(false),
+    ...Array(3).fill(true),
+  ]);
   expect(clean.gamma).toEqual(Array(9).fill(0));
   // Behind the first gap the second one's forecasts bring the latents back, the more factors there are.
   const before = await decibels(held, 8);
   expect(await decibels(clean, 8)).toBeGreaterThan(before + 0.3);
   expect(await decibels(all, 8)).toBeGreaterThan(before + 1);
   expect(await decibels(all, 12)).toBeGreaterThan((await decibels(held, 12)) + 1);
+  expect(await decibels(bent, 12)).toBeGreaterThan(await decibels(all, 12));
   // No time, no factors.
   const late = new Trials(pipe, run, { onRun: () => {}, end, isOver: () => true });
   await late.start();

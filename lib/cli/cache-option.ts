@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import { GATE_KEYS } from '../deepcache/gate.js';
-import { CACHE_PRESETS, type CacheOptions, type CachePreset } from '../deepcache/index.js';
+import { CACHE_PRESETS, type CacheOptions, type CachePreset, FACTORS } from '../deepcache/index.js';
 import { closest, unknownName } from '../names.js';
 import { toNumber } from './arguments.js';
 
@@ -23,6 +23,7 @@ DeepCache computes only some steps in full; the others take the deep part of the
      plan=FPPFR...            a letter for each step: F in full, R cached, P predicted without the U-Net
      damping=D                P carries on D (0 to 1) of the change between the last two full steps
      gamma=0.5+1+...          or this much of it, a factor for each P
+     curve=...                and so much of the change of that change, over three full steps
      clean=...,noise=...      and so much of the last full step's clean latents and noise, as tune finds
      featureDamping=D         cached steps carry on D (0 to 1) of the change of what is cached
      gateStep=N               T-GATE: from step N on cross attention stays as it was before, without guidance
@@ -39,7 +40,7 @@ const NUMBERS: readonly string[] = [
   ...GATE_KEYS,
 ];
 const WORDS = ['schedule', 'counter', 'plan'];
-const LISTS = ['steps', 'gamma', 'clean', 'noise'];
+const LISTS = ['steps', ...FACTORS];
 
 /** Reads the value of `--cache`. Ranges are the library's business: they depend on the run and the U-Net. */
 export function toCacheOptions(text: string): CacheOptions {

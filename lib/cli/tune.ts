@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { CACHE_PRESETS, type CachePreset } from '../deepcache/index.js';
+import { CACHE_PRESETS, type CachePreset, FACTORS } from '../deepcache/index.js';
 import { invalidArgument, messageOf } from '../errors.js';
 // Not from its own module: this one knows all pipelines.
 import { DiffusionPipeline } from '../index.js';
@@ -279,7 +279,7 @@ function toBudget(text: string): TuneBudget {
   return { speedup: toNumber(speedup) };
 }
 
-const SETTINGS = ['steps', 'plan', 'gamma', 'clean', 'noise', 'damping', 'branch', 'featureDamping'] as const;
+const SETTINGS = ['steps', 'plan', ...FACTORS, 'damping', 'branch', 'featureDamping'] as const;
 
 /** The settings that there are, as text by what theirs is. */
 function textOf(cache: Partial<TuneResult['cache']>, valueText: (value: unknown) => string, sign: string) {

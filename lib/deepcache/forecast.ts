@@ -6,8 +6,6 @@ import { type Assignment, type PerSample, type Slot, TABLE_LIMITS, type Term } f
 import { stepAlong, withFeatureForecasts } from './feature-forecast.js';
 import type { CallPlan, ForecastCall, PlacedCall, PredictedCall } from './policy.js';
 
-/** The predicted noise of two full calls, by turns. */
-const KEPT = 2;
 /** A coefficient that rounding left where nothing should be. */
 const NOTHING = 1e-12;
 
@@ -15,12 +13,13 @@ const NOTHING = 1e-12;
  * Makes predicted calls of those to be forecast, and gives retrieve calls the factors of their features. A row that the forecasts need keeps its predicted noise z in one of
  * two slots that the sampler leaves free, before the sampler's own assignments; the row to be forecast takes
  * z = z_k + gamma (z_k - z_j), k and j being the last two full calls, and turns it into what the model would have given
- * there. With one full call before it, z is held. Where calls say so, noise z_k + clean x0_k is added, x0_k being what call k
- * took for the clean latents, in a third slot.
+ * there. With one full call before it, z is held. Where calls say so, curve (z_k - 2 z_j + z_i) is added, i being the full call before
+ * both, for which there is one slot more, and noise z_k + clean x0_k, x0_k being what call k took for the clean
+ * latents, in a slot of its own.
  *
  * The noise is forecast, not the model's output: a v-prediction turns with the noise level, the noise changes slowly.
  *
- * @throws DeepCacheError ERR_DEEPCACHE_UNSUPPORTED for a sampler that leaves no two slots, or no assignment;
+ * @throws DeepCacheError ERR_DEEPCACHE_UNSUPPORTED for a sampler that leaves too few slots, or no assignment;
  * ERR_DEEPCACHE_INVALID_ARGUMENT for a forecast before the first full call.
  */
 export function withForecasts(
@@ -29,12 +28,13 @@ export function withForecasts(
 ): { rows: readonly CompiledRow[]; calls: readonly PlacedCall[] } {
   const calls = withFeatureForecasts(noiseLevels, given);
   if (!calls.some(({ kind }) => kind === 'forecast')) return { rows, calls: calls as PlacedCall[] };
-  const sources = forecastSources(calls);
+  const uses = (name: 'curve' | 'clean') => calls.some((call) => call.kind === 'forecast' && call[name]);
+  const count = uses('curve') ? 3 : 2;
+  const sources = forecastSources(calls, count);
   const needed = new Set(sources.flat());
-  const usesClean = calls.some((call) => call.kind === 'forecast' && call.clean);
-  const [cleanSlot, ...slots] = slotsFor(rows, usesClean);
-  // Rows that keep something write by turns, so that the last two are there.
-  const slotOf = new Map([...needed].sort((a, b) => a - b).map((row, i) => [row, slots[i % KEPT] as Slot]));
+  const [cleanSlot, ...slots] = slotsFor(rows, count, uses('clean'));
+  // Rows that keep something write by turns, so that the last ones are there.
+  const slotOf = new Map([...needed].sort((a, b) => a - b).map((row, i) => [row, slots[i % count] as Slot]));
   return {
     rows: rows.map((row, i) => {
       const to = slotOf.get(i);
@@ -44,15 +44,23 @@ export function withForecasts(
     }),
     calls: calls.map((call, i) => {
       if (call.kind !== 'forecast') return call;
-      const [last, before] = sources[i] as number[];
-      const { damping = 1 } = call;
+      const [last, before, first] = sources[i] as number[];
+      const { damping = 1, curve = 0 } = call;
       const { gamma = damping * lineFactor(noiseLevels, i, last as number, before) } = call;
       const kept = (row: number | undefined) => slot(slotOf.get(row as number) as Slot);
       const along =
         before === undefined || gamma === 0
           ? kept(last)
           : combine([1 + gamma, kept(last)], [-gamma, kept(before)]);
-      const added = [[call.noise ?? 0, kept(last)] as const, ...cleanOf(call, cleanSlot)];
+      const bent =
+        before === undefined || first === undefined
+          ? []
+          : ([
+              [curve, kept(last)],
+              [-2 * curve, kept(before)],
+              [curve, kept(first)],
+            ] as const);
+      const added = [[call.noise ?? 0, kept(last)] as const, ...bent, ...cleanOf(call, cleanSlot)];
       const noise = added.some(([factor]) => factor !== 0) ? combine([1, along], ...added) : along;
       return predicted(outputOf(rows[i] as CompiledRow, noiseLevels[i] as NoiseLevel, noise, i));
     }),
@@ -76,15 +84,15 @@ export function lineFactor(
   return stepAlong(lambda, call, last, before);
 }
 
-/** For each forecast call the last full one and the one before, as far as there are such; nothing for other calls. */
-function forecastSources(calls: readonly CallPlan[]): number[][] {
+/** For each forecast call the last `count` full ones, the last first, as far as there are such; nothing for other calls. */
+function forecastSources(calls: readonly CallPlan[], count: number): number[][] {
   const full: number[] = [];
   return calls.map((call, i) => {
     if (call.kind === 'full') full.push(i);
     if (call.kind !== 'forecast') return [];
     if (full.length === 0)
       throw invalidArgument('calls', 'must begin in full: there is nothing to forecast from');
-    return full.slice(-KEPT).reverse();
+    return full.slice(-count).reverse();
   });
 }
 
@@ -92,12 +100,13 @@ function forecastSources(calls: readonly CallPlan[]): number[][] {
 const cleanOf = ({ clean = 0 }: ForecastCall, from: Slot | undefined) =>
   from && clean !== 0 ? [[clean, slot(from)] as const] : [];
 
-/** Slots that no row of the sampler names: one for clean latents, or undefined, and two for noise. */
+/** Slots that no row of the sampler names: one for clean latents, or undefined, and so many for noise. */
 function slotsFor(
   rows: readonly CompiledRow[],
+  forNoise: number,
   usesClean: boolean,
 ): [clean: Slot | undefined, ...noise: Slot[]] {
-  const count = KEPT + (usesClean ? 1 : 0);
+  const count = forNoise + (usesClean ? 1 : 0);
   const free = freeSlots(rows).slice(-count);
   const room = TABLE_LIMITS.assignments - (usesClean ? 2 : 1);
   if (free.length < count || rows.some((row) => row.assign.length > room)) {

@@ -7,7 +7,7 @@ import type { CallPlan, RetrieveCall } from './policy.js';
 export interface PlannedCache extends GateSettings {
   /**
    * A letter for each U-Net call: F computes it in full, R retrieves (DeepCache), P predicts its output from those of the
-   * last two full calls and computes nothing. The first is F. 'FPPFRPF' is a run of seven calls.
+   * last two or three full calls and computes nothing. The first is F. 'FPPFRPF' is a run of seven calls.
    */
   plan: string;
   /** How deep the calls R go: 0, the default, runs the least. */
@@ -17,6 +17,11 @@ export interface PlannedCache extends GateSettings {
    * straight line over the logarithm of the signal-to-noise ratio.
    */
   gamma?: readonly number[];
+  /**
+   * How much of the change of that change predicted calls add, one factor for each P: the noise of the last three full calls, once
+   * the last, less twice the one before, and once the first of them. Default 0, which it also is with fewer full calls before.
+   */
+  curve?: readonly number[];
   /**
    * How much of what the last full call took for the clean latents predicted calls add to the noise, one factor for each P.
    * Default 0. Factors that suit a model, its sampler and guidance are what `tune` finds.
@@ -36,11 +41,14 @@ export interface PlannedCache extends GateSettings {
   counter?: never;
 }
 
+/** The lists of factors that predicted calls may have. */
+export const FACTORS = ['gamma', 'curve', 'clean', 'noise'] as const;
+
 /** Beyond this a forecast says nothing. */
 const LARGEST_FACTOR = 100;
 
 /** Checks a plan for a run of `calls` U-Net calls; throws ERR_DEEPCACHE_INVALID_ARGUMENT naming the field. */
-export function requirePlan({ plan, gamma, clean, noise, damping }: PlannedCache, calls: number): void {
+export function requirePlan({ plan, damping, ...lists }: PlannedCache, calls: number): void {
   if (typeof plan !== 'string' || !/^F[FRP]*$/.test(plan)) {
     const meaning =
       'a letter for each U-Net call, F (in full), R (retrieved) or P (predicted), and begin with F';
@@ -50,11 +58,12 @@ export function requirePlan({ plan, gamma, clean, noise, damping }: PlannedCache
     throw invalidArgument('cache.plan', `has ${plan.length} letters, but the run has ${calls} U-Net calls`);
   }
   const predicted = [...plan].filter((letter) => letter === 'P').length;
-  for (const [name, factors] of Object.entries({ gamma, clean, noise })) {
+  for (const name of FACTORS) {
+    const factors = lists[name];
     if (factors !== undefined) requireFactors(`cache.${name}`, factors, predicted);
   }
   requireShare(damping, 'cache.damping');
-  if (damping !== undefined && gamma !== undefined)
+  if (damping !== undefined && lists.gamma !== undefined)
     throw invalidArgument('cache.damping', 'and gamma exclude each other');
 }
 
@@ -66,7 +75,7 @@ export function requireShare(value: unknown, name: string): void {
 
 /** What the calls of a checked plan do. */
 export function plannedCalls(
-  { plan, gamma, clean, noise, damping, featureDamping }: PlannedCache,
+  { plan, damping, featureDamping, ...lists }: PlannedCache,
   branch: number,
 ): CallPlan[] {
   const retrieve = retrieveCall(branch, featureDamping);
@@ -74,11 +83,14 @@ export function plannedCalls(
   return [...plan].map((letter): CallPlan => {
     if (letter === 'F') return { kind: 'full' };
     if (letter === 'R') return retrieve;
-    const factors = { gamma: gamma?.[predicted], clean: clean?.[predicted], noise: noise?.[predicted] };
+    const factors = FACTORS.flatMap((name) => {
+      const value = lists[name]?.[predicted];
+      return value === undefined ? [] : [[name, value] as const];
+    });
     predicted++;
     return {
       kind: 'forecast',
-      ...given(factors),
+      ...Object.fromEntries(factors),
       ...(damping !== undefined && { damping }),
     };
   });
@@ -87,10 +99,6 @@ export function plannedCalls(
 export function retrieveCall(branch: number, featureDamping: number | undefined): RetrieveCall {
   return { kind: 'retrieve', branch, ...(featureDamping && { damping: featureDamping }) };
 }
-
-/** Without the fields that are undefined. */
-const given = (fields: Readonly<Record<string, number | undefined>>) =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 
 function requireFactors(name: string, factors: unknown, predicted: number): void {
   if (!Array.isArray(factors) || factors.length !== predicted) {

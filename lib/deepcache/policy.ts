@@ -50,7 +50,7 @@ export interface PredictedCall {
   terms: readonly Term[];
 }
 
-/** No U-Net: the noise that it would find is forecast from what the last two full calls found. */
+/** No U-Net: the noise that it would find is forecast from what the last two or three full calls found. */
 export interface ForecastCall {
   /** What distinguishes it from other calls. */
   kind: 'forecast';
@@ -61,6 +61,8 @@ export interface ForecastCall {
   gamma?: number;
   /** The straight line's factor is multiplied by it; default 1. */
   damping?: number;
+  /** How much of the change of that change, over the last three full calls, is added. Default 0. */
+  curve?: number;
   /** How much of what the last full call took for the clean latents is added. Default 0. */
   clean?: number;
   /** How much of the last full call's noise is added. Default 0. */

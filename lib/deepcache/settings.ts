@@ -3,7 +3,7 @@ import { show } from '../messages.js';
 import { checkNames, closest } from '../names.js';
 import { GATE_KEYS, type GateSettings, requireGate } from './gate.js';
 import { MAX_POWER } from './nonuniform.js';
-import { type PlannedCache, requirePlan, requireShare } from './plan.js';
+import { FACTORS, type PlannedCache, requirePlan, requireShare } from './plan.js';
 
 /** Every so many U-Net calls a full one. */
 export interface UniformCache extends GateSettings {
@@ -28,6 +28,7 @@ export interface UniformCache extends GateSettings {
   steps?: never;
   plan?: never;
   gamma?: never;
+  curve?: never;
   clean?: never;
   noise?: never;
   damping?: never;
@@ -52,6 +53,7 @@ export interface NonuniformCache extends GateSettings {
   steps?: never;
   plan?: never;
   gamma?: never;
+  curve?: never;
   clean?: never;
   noise?: never;
   damping?: never;
@@ -72,6 +74,7 @@ export interface ListedCache extends GateSettings {
   counter?: never;
   plan?: never;
   gamma?: never;
+  curve?: never;
   clean?: never;
   noise?: never;
   damping?: never;
@@ -122,9 +125,7 @@ export const CACHE_KEYS = [
   'steps',
   'counter',
   'plan',
-  'gamma',
-  'clean',
-  'noise',
+  ...FACTORS,
   'damping',
   'featureDamping',
   ...GATE_KEYS,
@@ -182,7 +183,7 @@ function requireSettings(settings: CacheSettings, calls: number): void {
     requirePlan(settings, calls);
     return;
   }
-  refuse(settings, ['gamma', 'clean', 'noise', 'damping'], 'needs a plan with predicted calls');
+  refuse(settings, [...FACTORS, 'damping'], 'needs a plan with predicted calls');
   if (schedule === 'uniform') refuse(settings, ['center', 'power'], "needs schedule 'nonuniform'");
   if (settings.steps !== undefined) {
     refuse(settings, ['interval', 'schedule', 'counter'], 'cannot be used together with steps');

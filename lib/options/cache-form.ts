@@ -13,6 +13,7 @@ const FIELDS: { readonly [Key in CacheKey]: json.JsonForm } = {
   counter: json.choice(['calls', 'helper']),
   plan: { type: 'string', pattern: '^F[FRP]*$', maxLength: 1000 },
   gamma: json.list(json.real()),
+  curve: json.list(json.real()),
   clean: json.list(json.real()),
   noise: json.list(json.real()),
   damping: json.real(0, 1),

@@ -3,15 +3,19 @@ import { product, solved } from './least-squares.js';
 import type { ForecastRule } from './schedule.js';
 import type { UncachedRun } from './uncached.js';
 
-/** How a predicted call's noise is made of what the last full calls k and j found: z_k + gamma (z_k - z_j) + noise z_k + clean x0_k. */
+/**
+ * How a predicted call's noise is made of what the last full calls k, j and i found: z_k + gamma (z_k - z_j) + curve (z_k - 2 z_j + z_i) +
+ * noise z_k + clean x0_k.
+ */
 export interface Factors {
   readonly gamma: number;
+  readonly curve: number;
   readonly clean: number;
   readonly noise: number;
 }
 
 /** The noise of the last full call. */
-export const HELD: Factors = { gamma: 0, clean: 0, noise: 0 };
+export const HELD: Factors = { gamma: 0, curve: 0, clean: 0, noise: 0 };
 
 export const RULES: readonly ForecastRule[] = ['held', 'half', 'line', 'fitted', 'clean', 'whole'];
 
@@ -41,7 +45,7 @@ function leastSquares(
   { noise, clean }: UncachedRun,
   before: number,
   last: number,
-  names: readonly (keyof Factors)[],
+  names: readonly Exclude<keyof Factors, 'curve'>[],
 ): (call: number) => Factors {
   const [held, x0, older] = [noise[last], clean[last], noise[before]] as Float32Array[] as [
     Float32Array,

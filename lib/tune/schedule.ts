@@ -14,6 +14,8 @@ export interface Schedule {
   between: Between;
   /** Of predicted calls, one factor for each; by default they hold the last full call's noise. */
   gamma?: readonly number[];
+  /** The same of the change of that change. Default 0. */
+  curve?: readonly number[];
   /** Of predicted calls, how much they add of what the last full call took for the clean latents. Default 0. */
   clean?: readonly number[];
   /** The same of the noise that it found. Default 0. */
@@ -39,7 +41,8 @@ export const isForecast = ({ between, features = 0 }: Schedule): boolean =>
   between === 'predict' || features > 0;
 
 /** Whether they go on with the change between two of these, which multiplies what is wrong with it. */
-export const goesOn = ({ gamma = [], features = 0 }: Schedule): boolean => isSome(gamma) || features > 0;
+export const goesOn = ({ gamma = [], curve = [], features = 0 }: Schedule): boolean =>
+  isSome(gamma) || isSome(curve) || features > 0;
 
 /** What schedules that take the same time have in common. */
 export interface Candidate {
@@ -62,7 +65,7 @@ export function candidateOf({ steps, between, retrieved }: Schedule): Candidate 
 
 /** As the `cache` option of a run of so many calls. */
 export function cacheOf(
-  { steps, between, gamma = [], clean = [], noise = [], features, retrieved }: Schedule,
+  { steps, between, gamma = [], curve = [], clean = [], noise = [], features, retrieved }: Schedule,
   calls: number,
 ): ListedCache | PlannedCache {
   const ofFeatures = features ? { featureDamping: features } : {};
@@ -73,16 +76,14 @@ export function cacheOf(
   // There is a factor for each call that is not full.
   const others = letters.filter((letter) => letter !== 'F');
   const ofPredicted = (factors: readonly number[]) => factors.filter((_, i) => others[i] === 'P');
-  const [factors, ofClean, ofNoise] = [gamma, clean, noise].map(ofPredicted) as [
-    number[],
-    number[],
-    number[],
-  ];
+  const lists = Object.entries({ curve, clean, noise }).map(
+    ([name, all]) => [name, ofPredicted(all)] as const,
+  );
+  const factors = ofPredicted(gamma);
   return {
     plan: letters.join(''),
     ...(isSome(factors) ? { gamma: factors } : { damping: 0 }),
-    ...(isSome(ofClean) && { clean: ofClean }),
-    ...(isSome(ofNoise) && { noise: ofNoise }),
+    ...Object.fromEntries(lists.filter(([, list]) => isSome(list))),
     ...(retrieved && { branch: retrieved.branch, ...ofFeatures }),
   };
 }
@@ -94,6 +95,7 @@ export const keyOf = ({
   steps,
   between,
   gamma = [],
+  curve = [],
   clean = [],
   noise = [],
   features = 0,
@@ -102,7 +104,7 @@ export const keyOf = ({
   JSON.stringify([
     between,
     steps,
-    ...[gamma, clean, noise].map((factors) => (isSome(factors) ? factors : [])),
+    ...[gamma, curve, clean, noise].map((factors) => (isSome(factors) ? factors : [])),
     features,
     retrieved,
   ]);

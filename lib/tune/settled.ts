@@ -38,10 +38,13 @@ export async function settled(
     if (!run) return undefined;
     const places = Array.from({ length: gap[2] - last - 1 }, (_, n) => last + 1 + n);
     const distances = places.map((call) => distance(uncached.levels, last, call));
-    const found = closest(run, uncached, gap, distances, names);
+    const found = closest(run, uncached, [steps[i - 2] ?? -1, ...gap], distances, names);
     for (const [n, call] of places.entries()) {
       const share = (name: Name) => round((found[name] ?? 0) * (distances[n] as number));
-      factors[call] = { gamma: share('gamma'), clean: share('clean'), noise: share('noise') };
+      factors[call] = {
+        ...{ gamma: share('gamma'), curve: share('curve') },
+        ...{ clean: share('clean'), noise: share('noise') },
+      };
     }
   }
   return scheduleOf(steps, factors, names);
@@ -59,6 +62,7 @@ function scheduleOf(steps: readonly number[], factors: readonly Factors[], names
   return {
     ...{ steps, between: 'predict', rule: ruleOf(names) },
     gamma: predicted.map(({ gamma }) => gamma),
+    curve: predicted.map(({ curve }) => curve),
     clean: predicted.map(({ clean }) => clean),
     noise: predicted.map(({ noise }) => noise),
   };
@@ -76,16 +80,19 @@ function distance(levels: readonly NoiseLevel[], from: number, to: number): numb
 function closest(
   run: UncachedRun,
   { latents: wanted, levels, pictures, squares }: UncachedRun,
-  [before, last, end]: Gap,
+  [first, before, last, end]: [number, ...Gap],
   distances: readonly number[],
   names: readonly Name[],
 ): Partial<Factors> {
   const held = run.noise[last] as Float32Array;
   const older = run.noise[before];
+  const oldest = run.noise[first];
   const parts = {
     clean: run.clean[last],
     noise: held,
     gamma: older && held.map((value, i) => value - (older[i] as number)),
+    curve:
+      older && oldest && held.map((value, i) => value - 2 * (older[i] as number) + (oldest[i] as number)),
   };
   const used = names.flatMap((name) => {
     const part = parts[name];

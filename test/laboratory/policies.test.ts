@@ -80,6 +80,26 @@ test('what a plan says of clean latents and noise is added', async () => {
   expect(outputs).toEqual([8, 16, 23]);
 });
 
+test('what a plan says of the change of the change is added, from the third full call on', async () => {
+  const cache = { plan: 'FFPFP', gamma: [0, 0.5], curve: [9, 0.25] };
+  const decide = laidOut(new SettingsPolicy(cache), {
+    timesteps: [5, 4, 3, 2, 1],
+    levels: Array(5).fill({ sqrtAlpha: 0.8, sigma: 0.6 }),
+    shares: [0.2],
+  } as unknown as LabRun);
+  const full = async (value: number) => ({ guided: values(value), conditional: values(value) });
+  const outputs: number[] = [];
+  for (const index of [0, 1, 2, 3, 4]) {
+    const call = {
+      ...{ index, full: () => full([8, 16, 0, 40][index] as number) },
+      ...{ toNoise: same, fromNoise: same, toClean: same },
+    };
+    outputs.push((await decide(call as unknown as LabCall))[0] as number);
+  }
+  // 40 + (40 - 16) / 2 + (40 - 2 * 16 + 8) / 4.
+  expect(outputs).toEqual([8, 16, 16, 40, 56]);
+});
+
 test('guidance is left out behind its interval, and before it', async () => {
   const { kinds } = await decided('guidance-interval', { from: 0.1, to: 0.3 }, { calls: 10 });
   expect(kinds).toBe('CFFCCCCCCC');

@@ -26,6 +26,12 @@ const CACHES: readonly CacheSettings[] = [
   { interval: 3, branch: 1 },
   { plan: 'FFPRFPPRF' },
   { plan: 'FPPRFPPRF', damping: 0.5, branch: 2 },
+  {
+    plan: 'FPFPFPFPP',
+    gamma: [0, 0.4, 0.3, 0.2, 0.1],
+    curve: [0, 0.5, 0.1, 0.2, 0.3],
+    clean: [0.1, 0, 0, 0, 0.05],
+  },
 ];
 
 const table = SAMPLERS.flatMap((scheduler) => CACHES.map((cache) => ({ scheduler, cache })));

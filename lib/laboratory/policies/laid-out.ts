@@ -25,14 +25,22 @@ export function laidOut(policy: CachePolicy, { timesteps, levels, shares }: LabR
     }
     if (plan.kind !== 'forecast')
       throw invalidArgument('policy', `lays out a call that is neither of those: ${plan.kind}`);
-    const [last, before] = [full.at(-1), full.at(-2)];
+    const [last, before, first] = [full.at(-1), full.at(-2), full.at(-3)];
     if (!last) throw invalidArgument('policy', 'forecasts before the first full call');
     const { damping = 1, clean = 0, noise = 0 } = plan;
+    const curve = before && first ? (plan.curve ?? 0) : 0;
     const line = damping * lineFactor(levels, call.index, last.index, before?.index);
     const gamma = before ? (plan.gamma ?? line) : 0;
-    const added = clean === 0 ? [] : [[clean, last.clean] as const];
+    const added = [
+      ...(clean === 0 ? [] : [[clean, last.clean] as const]),
+      ...(curve === 0 || !first ? [] : [[curve, first.noise] as const]),
+    ];
     return call.fromNoise(
-      mix([1 + gamma + noise, last.noise], [-gamma, before?.noise ?? last.noise], ...added),
+      mix(
+        [1 + gamma + curve + noise, last.noise],
+        [-gamma - 2 * curve, before?.noise ?? last.noise],
+        ...added,
+      ),
     );
   };
 }
