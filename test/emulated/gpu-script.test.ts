@@ -66,7 +66,6 @@ describeBuilt('bench/gpu.sh', () => {
       .map(({ disabled }) => disabled);
     expect(tried).toEqual([
       'odd_v',
-      'folds',
       'persistent',
       'hopper',
       'overlap',

@@ -80,49 +80,6 @@ OpCase shortcut_case(const std::string& name, Shape x, int c1, int c2, int out, 
           }};
 }
 
-struct FoldCase {
-  Shape x;  // of the norm
-  int out;
-  bool geglu = false, residual = true, bias = true, three = false;
-  int in = 64;  // of the product that writes x; 0: x is no product
-  double offset = 0;
-};
-
-// A linear layer, a layer norm of what it adds to a residual, and the linear layer that reads that
-// alone, which a backend may make two products of (runtime/folds.h).
-OpCase fold_case(const std::string& name, const FoldCase& c) {
-  return {"conv_folded_" + name, [=](OpBuilder& b) {
-            LayerNorm norm;
-            if (c.in) {
-              Conv writer;
-              writer.x = b.input({c.x.n, c.x.h, c.x.w, c.in});
-              if (c.residual) writer.residual = b.input(c.x, 1, c.offset);
-              writer.y = b.plan.temporary(c.x);
-              writer.weight = b.weight(Recipe::matrix, c.x.c, c.in);
-              writer.bias = b.vector(c.x.c);
-              b.plan.add(writer);
-              norm.x = writer.y;
-            } else {
-              norm.x = b.input(c.x, 1, c.offset);
-            }
-            norm.y = b.plan.temporary(c.x);
-            norm.gamma = b.vector(c.x.c);
-            norm.beta = b.vector(c.x.c);
-            b.plan.add(norm);
-            Conv op;
-            op.x = norm.y;
-            if (c.three)
-              op.weight = b.weight(Recipe::matrix, 3 * c.out, c.x.c, 1, 1, {c.out, c.out, c.out});
-            else
-              op.weight = b.weight(c.geglu ? Recipe::geglu : Recipe::matrix,
-                                   c.geglu ? 2 * c.out : c.out, c.x.c);
-            if (c.bias) op.bias = b.vector(c.geglu ? 2 * c.out : c.three ? 3 * c.out : c.out);
-            if (c.geglu) op.activation = Activation::geglu;
-            op.y = b.output({c.x.n, c.x.h, c.x.w, c.three ? 3 * c.out : c.out});
-            return Op(op);
-          }};
-}
-
 // docs/fp8.md: weights by row, inputs by row or by sample.
 void round_operands(const Conv& op, std::vector<double>& x, std::vector<double>& weight) {
   const Shape& shape = op.x.shape;
@@ -375,15 +332,6 @@ std::vector<OpCase> conv_cases() {
       shortcut_case("odd", {1, 5, 6, 21}, 13, 9, 11),
       shortcut_case("long_k", {1, 4, 4, 320}, 320, 320, 64),
       shortcut_case("seen", {1, 6, 5, 16}, 24, 0, 16, true),
-      fold_case("plain", {.x = {2, 9, 7, 64}, .out = 96, .residual = false}),
-      fold_case("residual", {.x = {2, 5, 13, 320}, .out = 320, .bias = false}),
-      fold_case("three", {.x = {1, 9, 15, 192}, .out = 192, .bias = false, .three = true}),
-      fold_case("geglu", {.x = {1, 5, 19, 128}, .out = 168, .geglu = true}),
-      fold_case("odd", {.x = {1, 3, 11, 40}, .out = 24}),
-      fold_case("long_k", {.x = {1, 2, 9, 1280}, .out = 64}),
-      fold_case("split_writer", {.x = {1, 3, 7, 128}, .out = 64, .in = 1280}),
-      fold_case("alone", {.x = {1, 5, 27, 72}, .out = 88, .in = 0}),
-      fold_case("far_from_zero", {.x = {1, 4, 21, 320}, .out = 64, .offset = 10}),
   };
   for (const Recipe recipe : {Recipe::matrix, Recipe::upsample})
     for (const auto& [h, w] : {std::pair{8, 10}, {7, 10}, {8, 9}, {7, 9}, {1, 1}, {1, 2}}) {

@@ -8,13 +8,11 @@
 
 namespace deepcache::cuda {
 
-// A plan handed to the library: tensors as addresses, weights packed as `specs` say, one for each
-// of the plan's.
+// A plan handed to the library: tensors as addresses, weights packed.
 class CudaProgram : public Program {
  public:
   CudaProgram(const Api& api, Context* context, ActivationType type, const Plan& plan,
-              const std::vector<WeightSpec>& specs, Weights& weights, Buffer& arena,
-              const std::vector<Binding>& bindings);
+              Weights& weights, Buffer& arena, const std::vector<Binding>& bindings);
   ~CudaProgram() override;
   // The kernel that serves each op, in words.
   std::vector<std::string> kernels() const override;
