@@ -24,8 +24,8 @@ export function precisionOf(options: DeviceOptions): Precision {
 // A run feeds its own errors to the next call; samplers pull towards the data, so that they grow less than in proportion
 // to the calls: four times a call's.
 // bf16 has three bits less than fp16, and so eight times the error.
-// Where only the operands of products are of bf16, what layers hand on keeps its bits, and a residual branch's error meets
-// a sum that has none: a quarter of bf16's.
+// Where only the operands of products are of bf16, what layers hand on keeps its bits. A quarter of bf16's is what is asked of a
+// call there; what networks enlarge beyond it is judged by how far disturbed weights take them.
 const LIMITS = {
   fp16: { call: 5e-3, run: 2e-2 },
   bf16: { call: 4e-2, run: 0.16 },
