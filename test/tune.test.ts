@@ -164,6 +164,9 @@ test('the fastest schedule of a PSNR has it, and one out of reach says so', asyn
   expect(beyond.isWithin).toBe(false);
   await expect(tune(pipe, OPTIONS, { speedup: 1000 }, PROMPTS)).rejects.toThrow(/cannot be reached/);
   await expect(tune(pipe, OPTIONS, { speedup: 1 }, PROMPTS)).rejects.toThrow(/speedup must be/);
+  await expect(tune(pipe, OPTIONS, { speedup: 2 }, { ...PROMPTS, branches: [] })).rejects.toThrow(
+    /branches must be at least one/,
+  );
 });
 
 test('a stop gives the best so far, untried on other prompts; time that is over before anything is an error', async () => {

@@ -171,6 +171,7 @@ export async function tune(
   const speedupOf = (schedule: Schedule) => trials.speedup(candidateOf(schedule));
   const trials: Trials = new Trials(pipe, run(prompts, seed), { isOver, onRun, end });
   const branches = tuning.branches ?? DEFAULT_BRANCHES.filter((branch) => hasBranch(pipe, branch));
+  if (branches.length === 0) throw invalidArgument('branches', 'must be at least one');
   for (const branch of branches) pipe.unet.validateBranch(branch);
   const planned = pipe.plannedRun(run(prompts, seed));
   const forecasts = tuning.predict !== false && pipe.vae !== undefined;
