@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import { GATE_KEYS } from '../deepcache/gate.js';
-import { CACHE_PRESETS, type CacheOptions, type CachePreset, FACTORS } from '../deepcache/index.js';
+import { CACHE_PRESETS, type CacheOptions, type CachePreset } from '../deepcache/index.js';
+import { FACTORS } from '../deepcache/plan.js';
 import { closest, unknownName } from '../names.js';
 import { toNumber } from './arguments.js';
 

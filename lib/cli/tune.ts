@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { CACHE_PRESETS, type CachePreset, FACTORS } from '../deepcache/index.js';
+import { CACHE_PRESETS, type CachePreset } from '../deepcache/index.js';
 import { invalidArgument, messageOf } from '../errors.js';
 // Not from its own module: this one knows all pipelines.
 import { DiffusionPipeline } from '../index.js';
@@ -13,6 +13,7 @@ import {
   tune,
 } from '../tune/index.js';
 import { toCount, toList, toNumber, toWhole } from './arguments.js';
+import { cacheText, optionText } from './cache-text.js';
 import { checkForFolder, familyOfFolder } from './check-options.js';
 import { type CliContext, ExitCode, exitCodeOf } from './context.js';
 import { modelFolder } from './default-model.js';
@@ -277,24 +278,4 @@ function toBudget(text: string): TuneBudget {
   const speedup = times ?? share;
   if (speedup === undefined) throw new InvalidArgumentError('It must be as 35dB, 2.5x or 1/3.');
   return { speedup: toNumber(speedup) };
-}
-
-const SETTINGS = ['steps', 'plan', ...FACTORS, 'damping', 'branch', 'featureDamping'] as const;
-
-/** The settings that there are, as text by what theirs is. */
-function textOf(cache: Partial<TuneResult['cache']>, valueText: (value: unknown) => string, sign: string) {
-  const given = SETTINGS.filter((key) => cache[key] !== undefined);
-  return given.map((key) => `${key}${sign}${valueText(cache[key])}`);
-}
-
-/** As the command line takes it. */
-function cacheText(cache: Partial<TuneResult['cache']>): string {
-  const valueText = (value: unknown) => (Array.isArray(value) ? value.join('+') : String(value));
-  return `--cache ${textOf(cache, valueText, '=').join(',')}`;
-}
-
-/** As code has it. */
-function optionText(cache: TuneResult['cache']): string {
-  const valueText = (value: unknown) => JSON.stringify(value).replaceAll('"', "'").replaceAll(',', ', ');
-  return `cache: { ${textOf(cache, valueText, ': ').join(', ')} }`;
 }

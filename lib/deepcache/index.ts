@@ -20,7 +20,7 @@ export {
   sampleFromQuadCenter,
   sampleFromQuadOnce,
 } from './nonuniform.js';
-export { FACTORS, type PlannedCache } from './plan.js';
+export type { PlannedCache } from './plan.js';
 export {
   DdpmPolicy,
   fullCalls,
