@@ -12,9 +12,9 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type { CacheOptions } from '../lib/deepcache/index.js';
+import { Journal } from '../lib/files/journal.js';
 import { DiffusionPipeline } from '../lib/index.js';
 import { sampleCaptions } from '../lib/judge/captions.js';
-import { Journal } from '../lib/laboratory/journal.js';
 import { machine } from './measure.js';
 import { candidateOf } from './preset-candidates.js';
 

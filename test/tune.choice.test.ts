@@ -12,6 +12,9 @@ import type { Trials } from '../lib/tune/trials.js';
 import { Tries } from '../lib/tune/tries.js';
 import { mostDecibels, scoreOf } from '../lib/tune/weighing.js';
 
+/** Nothing is kept. */
+const remembered = (_: string, make: () => unknown) => make();
+
 test('schedules are chosen by their least like pictures as well as by the mean', () => {
   expect(merit([50, 50, 50, 20])).toBeCloseTo((42.5 + 20) / 2);
   const tips = [54, 54, 54, 20];
@@ -41,6 +44,7 @@ test('the answer has no fewer decibels in the mean than the best even setting', 
   const trials = {
     speedup: () => 2,
     isOver: () => false,
+    remembered,
     decibels: async ({ steps }: Schedule) => decibels[steps.length === 1 ? 'even' : 'steady'],
     psnr: async ({ steps }: Schedule) => (steps.length === 1 ? 35 : 34),
   } as unknown as Trials;
@@ -122,6 +126,7 @@ test('growth is measured with gaps of the kind, at some calls, and lies between 
   const trials = {
     calls,
     isOver: () => false,
+    remembered,
     errors: async (schedule: Schedule) => {
       runs.push(schedule);
       const others = new Set(schedule.steps);
@@ -159,6 +164,7 @@ test('lists of retrieved calls are searched where evenly spread ones come near p
     const trials = {
       calls: 10,
       isOver: () => false,
+      remembered,
       speedup: ({ count }: { count: number }) => 10 / count,
       decibels: async (schedule: Schedule) => {
         runs.push(schedule);
@@ -194,6 +200,7 @@ test('half of the calls are half of the time, although predicted ones take a lit
   const trials = {
     calls: 20,
     isOver: () => false,
+    remembered,
     speedup: ({ count }: { count: number }) => 20 / (count + 0.005 * (20 - count)),
     decibels: async ({ steps }: Schedule) => [steps.length],
     psnr: async ({ steps }: Schedule) => steps.length,
@@ -210,6 +217,7 @@ test('there is an answer where later calls show that none is as fast as it seeme
   let seconds = 1;
   const trials = {
     isOver: () => false,
+    remembered,
     speedup: ({ count }: { count: number }) => 10 / count / seconds,
     decibels: async ({ steps }: Schedule) => [steps.length],
     psnr: async ({ steps }: Schedule) => steps.length,
@@ -230,6 +238,7 @@ test('a plan has to be better than as many retrieved calls as fit, evenly spread
   const trials = {
     calls: 40,
     isOver: () => false,
+    remembered,
     speedup: ({ count }: { count: number }) => 40 / (count + (1 / 6) * (40 - count)),
     decibels: async ({ steps }: Schedule) => [steps.length],
     psnr: async ({ steps }: Schedule) => steps.length,
@@ -246,6 +255,7 @@ test('a speed that predictions alone reach is searched with them, beside the fas
     ({
       calls: 20,
       isOver: () => false,
+      remembered,
       speedup: ({ count, between }: { count: number; between: 0 | 1 | 'predict' }) =>
         20 / (count + costs[between] * (20 - count)),
       decibels: async (schedule: Schedule) => [psnr(schedule)],

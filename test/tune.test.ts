@@ -1,9 +1,12 @@
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { type CacheSettings, DiffusionPipeline, type StableDiffusionPipeline } from '../lib/index.js';
 import { intervalList, intervalSchedules, presetSchedules } from '../lib/tune/even.js';
 import { GapCosts } from '../lib/tune/gaps.js';
 import { measureGrowth } from '../lib/tune/growth.js';
-import { tune } from '../lib/tune/index.js';
+import { type TunablePipeline, type TuneOptions, tune } from '../lib/tune/index.js';
 import { cheapestList, neighbours, nonuniformLists, uniformList } from '../lib/tune/lists.js';
 import { cacheOf } from '../lib/tune/schedule.js';
 import { Trials } from '../lib/tune/trials.js';
@@ -195,6 +198,44 @@ test('a stop gives the best so far, untried on other prompts; time that is over 
   await expect(aborted).rejects.toBe(reason);
 });
 
+test('what was measured is kept, and the same call goes on from there', async () => {
+  await using pipe = await loadTiny();
+  const folder = mkdtempSync(join(tmpdir(), 'tune-resume-'));
+  const resume = join(folder, 'plan.jsonl');
+  /** The runs that are made, without those that have no cache. */
+  const made: string[] = [];
+  const watched: TunablePipeline = {
+    ...{ unet: pipe.unet, vae: pipe.vae, model: pipe.model },
+    plannedRun: (options) => pipe.plannedRun(options as never),
+    generate: (options) => {
+      const { cache, prompt, seeds, output } = options;
+      // Runs that find factors are made anew where the search was ended among them.
+      if (cache && !options.previewEvery) made.push(JSON.stringify({ cache, prompt, seeds, output }));
+      return pipe.generate(options as never);
+    },
+  };
+  const search = (tuning: Partial<TuneOptions>) =>
+    tune(watched, OPTIONS, { speedup: 1.3 }, { ...PROMPTS, branches: [0], maxRuns: 60, resume, ...tuning });
+  const first = await search({ maxRuns: 12 });
+  expect(first.isCutShort).toBe(true);
+  const before = new Set(made.splice(0));
+  expect(before.size).toBeGreaterThan(3);
+  // As a kill leaves it.
+  appendFileSync(resume, '["tuning pictures [0,[0');
+  const second = await search({});
+  expect(made.length).toBeGreaterThan(0);
+  expect(made.filter((run) => before.has(run))).toEqual([]);
+  expect(second.runs).toBeGreaterThan(0);
+  // Another budget knows it, other prompts do not.
+  for (const run of made.splice(0)) before.add(run);
+  await tune(watched, OPTIONS, { speedup: 1.2 }, { ...PROMPTS, branches: [0], maxRuns: 20, resume });
+  expect(made.filter((run) => before.has(run))).toEqual([]);
+  await expect(search({ prompts: ['a dog'] })).rejects.toThrow(
+    /resume .*plan.jsonl is of another measurement/,
+  );
+  rmSync(folder, { recursive: true });
+});
+
 test('the command prints the option to paste, and says what is missing', async () => {
   const model = ['-m', 'test/fixtures/sd15-tiny', '--steps', '9', '--scheduler', 'DDIM'];
   const prompts = ['-p', 'a red house', '-p', 'a dog'];
@@ -203,6 +244,12 @@ test('the command prints the option to paste, and says what is missing', async (
   expect({ code, err }).toEqual({ code: 0, err: '' });
   expect(out).toMatch(/--cache steps=0[\d+]*,branch=0\ncache: \{ steps: \[0[\d, ]*\], branch: 0 \}\n/);
   const limits = ['--branches', '0', '--max-runs', '4'];
+  const folder = mkdtempSync(join(tmpdir(), 'tune-resume-'));
+  const diary = join(folder, 'diary.txt');
+  writeFileSync(diary, 'dear diary\n');
+  const refused = await run(...prompts, '--min-psnr', '10', ...limits, '--resume', diary);
+  expect(refused.err).toMatch(/--resume .*diary.txt is of another measurement/);
+  rmSync(folder, { recursive: true });
   expect((await run(...prompts, '--budget', '10dB', '--no-predict', ...limits)).out).toMatch(
     /--cache steps=0/,
   );

@@ -42,6 +42,7 @@ interface Flags extends Omit<GenerateFlags, 'cache' | 'seed' | 'output'> {
   prompts?: string;
   validationPrompts?: string;
   captions?: number;
+  resume?: string;
   seed: number;
   branches?: number[];
   maxRuns?: number;
@@ -103,6 +104,7 @@ export function tuneCommand(context: CliContext): Command {
       "without prompts: captions of the demo model's world, and twice as many to try the result on (default: 12)",
       toCount,
     )
+    .option('--resume <file>', 'what was measured is kept in it, to go on from there')
     .option('-s, --seed <n>', 'of the first picture and the captions; -1 picks one at random', toWhole, 1)
     .option('--branches <n,n,...>', 'branches to search (default: 0,1,2,3)', toList(toWhole))
     .option('--max-runs <n>', 'at most this many runs of all prompts for the search (default: 500)', toCount)
@@ -125,7 +127,17 @@ export function tuneCommand(context: CliContext): Command {
 async function run(names: Flags, context: CliContext): Promise<void> {
   const flags = await withPlaces(names, context);
   const { prompt, prompts, validationPrompts, captions, seed: drawn, minPsnr, speedup, ...rest } = flags;
-  const { branches, maxRuns, maxSeconds, budget: either, preset, save, predict, ...generateFlags } = rest;
+  const {
+    branches,
+    maxRuns,
+    maxSeconds,
+    budget: either,
+    preset,
+    save,
+    predict,
+    resume,
+    ...generateFlags
+  } = rest;
   const budget = either ?? budgetOf(flags);
   if (!budget) throw invalidArgument('minPsnr', 'or --speedup is missing: say what to search for');
   if (save && !preset) throw invalidArgument('save', 'needs --preset: say what the result shall stand for');
@@ -175,6 +187,7 @@ async function run(names: Flags, context: CliContext): Promise<void> {
       ...(maxRuns !== undefined && { maxRuns }),
       maxSeconds,
       predict,
+      ...(resume !== undefined && { resume }),
       // Ctrl-C ends the search, and what it found is printed all the same.
       stop: signal,
       onProgress: ({ phase, runs, seconds, schedule: { steps, between, features }, psnr }) => {

@@ -2,6 +2,7 @@ import { difference } from '../compare/comparison.js';
 import type { Difference } from '../compare/index.js';
 import { invalidArgument } from '../errors.js';
 import { FidRows } from '../fid/rows.js';
+import { Journal } from '../files/journal.js';
 import { Image } from '../images/image.js';
 import { judgeScene, readCaption, type Verdict } from '../judge/index.js';
 import { checkNames } from '../names.js';
@@ -11,7 +12,6 @@ import { drawSeed, isRandom } from '../pipelines/inputs/seeds.js';
 import type { QualityOptions } from '../quality/quality.js';
 import type { QualityReport } from '../quality/report.js';
 import { type SummedRun, Sums } from '../quality/sums.js';
-import { Journal } from './journal.js';
 import type { LabPolicy } from './policy.js';
 import { type PolicyRun, runPolicy } from './run-policy.js';
 

@@ -2,7 +2,7 @@ import { DeepCacheError } from '../errors.js';
 import type { Tried } from './budget.js';
 import type { Candidates } from './candidates.js';
 import type { Factors } from './forecast-factors.js';
-import type { ForecastRule, Schedule } from './schedule.js';
+import { type ForecastRule, keyOf, type Schedule } from './schedule.js';
 import { settled } from './settled.js';
 import type { Trials } from './trials.js';
 import type { Tries } from './tries.js';
@@ -26,7 +26,9 @@ export const isPrediction = ({ between }: Schedule): boolean => between === 'pre
 export async function settle(trials: Trials, tries: Tries, rules: readonly ForecastRule[]): Promise<void> {
   for (const names of rules.includes('whole') ? FACTOR_SETS : [['gamma'] as const]) {
     const best = tries.bestThat(isPrediction);
-    const schedule = best && (await settled(trials, best, names).catch(unlessNoRoom));
+    const key = best && `factors ${names} ${keyOf(best)}`;
+    const schedule =
+      key && (await trials.remembered(key, () => settled(trials, best, names)).catch(unlessNoRoom));
     if (schedule && (await trials.gain(schedule, best)) >= MIN_GAIN) await tries.try(schedule);
   }
 }

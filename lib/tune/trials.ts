@@ -1,5 +1,6 @@
 import { speedupsOf } from '../compare/speedup.js';
 import { invalidArgument } from '../errors.js';
+import type { Journal } from '../files/journal.js';
 import type { Image } from '../images/image.js';
 import { psnr } from '../metrics/psnr.js';
 import type { UNetModel } from '../models/unet.js';
@@ -15,6 +16,8 @@ const EQUAL = 80;
 
 /** Every pipeline that `tune` can search for. */
 export interface TunablePipeline {
+  /** What it was loaded from. */
+  readonly model?: unknown;
   /** As {@link DiffusionPipeline.generate}. */
   generate(options: GenerateOptions): Promise<GenerateResult>;
   /** What says which branches there are, and what calls cost. */
@@ -38,6 +41,9 @@ interface Told {
   /** Ends the run. */
   stop?: AbortSignal;
 }
+
+/** What trials have found so far, in a file. */
+export type TrialsJournal = Journal<unknown>;
 
 /** A run was ended because there is no more time. */
 export class OutOfTime extends Error {}
@@ -66,6 +72,8 @@ export class Trials {
       /** After a run; without decibels where no pictures were made. */
       onRun: (schedule: Schedule, psnr?: number) => void;
     },
+    /** Where what is found is kept, and under what name. */
+    private readonly kept?: { journal: TrialsJournal; name: string },
   ) {}
 
   isOver(): boolean {
@@ -101,18 +109,41 @@ export class Trials {
     const key = keyOf(schedule);
     const known = this.#known.get(key);
     if (known) return known.decibels;
-    const { images, stats } = await this.#run(schedule);
-    const decibels = this.#likeness(images);
-    this.#known.set(key, { decibels, stats });
-    this.hooks.onRun(schedule, mean(decibels));
-    return decibels;
+    const found = await this.remembered(`pictures ${key}`, async () => {
+      const { images, stats } = await this.#run(schedule);
+      return { decibels: this.#likeness(images), stats };
+    });
+    this.#known.set(key, found);
+    this.hooks.onRun(schedule, mean(found.decibels));
+    return found.decibels;
+  }
+
+  /** What the journal has of something, with what calls took; otherwise it is made, and kept there. */
+  async remembered<T>(key: string, make: () => Promise<T>): Promise<T> {
+    if (!this.kept) return make();
+    const { journal, name } = this.kept;
+    const entry = journal.get(`${name} ${key}`) as
+      | { found: T; seconds: ['full' | Between, number][] }
+      | undefined;
+    if (entry) {
+      for (const [kind, seconds] of entry.seconds) this.#took(kind, seconds);
+      return entry.found;
+    }
+    const found = await make();
+    // Nothing is found where time ends.
+    if (found !== undefined) await journal.add(`${name} ${key}`, { found, seconds: [...this.#seconds] });
+    return found;
   }
 
   /**
    * How far a schedule has strayed before each call, and in the end: for each of them the squared distance of every
    * picture's latents from the uncached run's, as a share of the final ones' square.
    */
-  async errors(schedule: Schedule): Promise<(readonly number[])[]> {
+  errors(schedule: Schedule): Promise<(readonly number[])[]> {
+    return this.remembered(`errors ${keyOf(schedule)}`, () => this.#errors(schedule));
+  }
+
+  async #errors(schedule: Schedule): Promise<(readonly number[])[]> {
     const path: Trajectory = { latents: [], denoised: [], levels: [] };
     await this.#run(schedule, { path, output: 'latent', withClean: false });
     const pictures = this.#references.length;
@@ -146,12 +177,14 @@ export class Trials {
   }
 
   /** As many steps as take the time of a run that is so many times as fast, all in full: mean and worst decibels. */
-  async fewerSteps(speedup: number): Promise<{ steps: number; psnr: number; worst: number }> {
+  fewerSteps(speedup: number): Promise<{ steps: number; psnr: number; worst: number }> {
     const steps = Math.max(1, Math.floor(this.#steps / speedup));
     const count = this.options.numInferenceSteps === undefined ? { steps } : { numInferenceSteps: steps };
-    const { images } = await this.#generate({ cache: false, ...count });
-    const decibels = this.#likeness(images);
-    return { steps, psnr: mean(decibels), worst: Math.min(...decibels) };
+    return this.remembered(`steps ${steps}`, async () => {
+      const { images } = await this.#generate({ cache: false, ...count });
+      const decibels = this.#likeness(images);
+      return { steps, psnr: mean(decibels), worst: Math.min(...decibels) };
+    });
   }
 
   #likeness(images: readonly Image[]): number[] {
@@ -167,9 +200,10 @@ export class Trials {
       ...(path && withClean && this.pipe.vae !== undefined && { previewEvery: 1 }),
       onStep: ({ kind, seconds, latents, preview, noiseLevel, steps }: StepEvent) => {
         this.#steps = steps;
-        // The fastest of all calls: other work on the machine only ever slows them down.
-        const timed = kind === 'retrieve' && schedule ? branchOf(schedule) : (kind as 'full' | 'predict');
-        this.#seconds.set(timed, Math.min(seconds, this.#seconds.get(timed) ?? Infinity));
+        this.#took(
+          kind === 'retrieve' && schedule ? branchOf(schedule) : (kind as 'full' | 'predict'),
+          seconds,
+        );
         if (!path || !latents) return;
         path.latents.push(latents.data);
         path.levels.push(noiseLevel);
@@ -192,6 +226,11 @@ export class Trials {
     } finally {
       this.runs++;
     }
+  }
+
+  /** The fastest of all calls counts: other work on the machine only ever slows them down. */
+  #took(kind: 'full' | Between, seconds: number): void {
+    this.#seconds.set(kind, Math.min(seconds, this.#seconds.get(kind) ?? Infinity));
   }
 
   /** What the run of a schedule that was tried says about its speed, next to the uncached one; undefined for others. */

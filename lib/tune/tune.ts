@@ -2,6 +2,7 @@ import { Callbacks } from '../callbacks.js';
 import { type SpeedupSpread, spreadOf } from '../compare/speedup.js';
 import { CACHE_PRESETS, type ListedCache, type PlannedCache } from '../deepcache/index.js';
 import { invalidArgument } from '../errors.js';
+import { Journal } from '../files/journal.js';
 import { show } from '../messages.js';
 import { checkNames } from '../names.js';
 import type { GenerateOptions } from '../pipelines/inputs/options.js';
@@ -25,6 +26,8 @@ export interface TuneOptions {
   branches?: readonly number[];
   /** Whether schedules that predict calls are searched, too, where the sampler can. Default true. */
   predict?: boolean;
+  /** A file that keeps what was measured: the same call goes on from there, with another budget, too. */
+  resume?: string;
   /** Ends the search, with the best so far, after so many runs of all prompts. Default 500. */
   maxRuns?: number;
   /** Seconds that all may take; the search leaves some of them to trying its result on other prompts. Default 300. */
@@ -43,6 +46,7 @@ const NAMES = [
   'predict',
   'maxRuns',
   'maxSeconds',
+  'resume',
   'stop',
   'onProgress',
 ];
@@ -168,8 +172,16 @@ export async function tune(
     }
   };
 
+  const { signal: _, ...told } = options;
+  await using journal =
+    tuning.resume === undefined
+      ? undefined
+      : await Journal.open<unknown>(tuning.resume, {
+          ...{ tune: pipe.model, options: told, prompts, validationPrompts, seed },
+        });
+  const kept = (name: string) => (journal ? { journal, name } : undefined);
   const speedupOf = (schedule: Schedule) => trials.speedup(candidateOf(schedule));
-  const trials: Trials = new Trials(pipe, run(prompts, seed), { isOver, onRun, end });
+  const trials: Trials = new Trials(pipe, run(prompts, seed), { isOver, onRun, end }, kept('tuning'));
   const branches = tuning.branches ?? DEFAULT_BRANCHES.filter((branch) => hasBranch(pipe, branch));
   if (branches.length === 0) throw invalidArgument('branches', 'must be at least one');
   for (const branch of branches) pipe.unet.validateBranch(branch);
@@ -208,8 +220,13 @@ export async function tune(
   phase = 'validation';
   const decision = new Decision(tries, found, even, trials);
   const otherSeed = seed + prompts.length + validationPrompts.length;
-  const again = new Trials(pipe, run(prompts, otherSeed), { onRun, end });
-  const others = new Trials(pipe, run(validationPrompts, seed + prompts.length), { onRun, end });
+  const again = new Trials(pipe, run(prompts, otherSeed), { onRun, end }, kept('again'));
+  const others = new Trials(
+    pipe,
+    run(validationPrompts, seed + prompts.length),
+    { onRun, end },
+    kept('others'),
+  );
   let validation: TuneFigures | undefined;
   let fewerSteps: TuneResult['fewerSteps'];
   await inTime(async () => {
