@@ -42,9 +42,6 @@ interface Told {
   stop?: AbortSignal;
 }
 
-/** What trials have found so far, in a file. */
-export type TrialsJournal = Journal<unknown>;
-
 /** A run was ended because there is no more time. */
 export class OutOfTime extends Error {}
 
@@ -73,7 +70,7 @@ export class Trials {
       onRun: (schedule: Schedule, psnr?: number) => void;
     },
     /** Where what is found is kept, and under what name. */
-    private readonly kept?: { journal: TrialsJournal; name: string },
+    private readonly kept?: { journal: Journal<unknown>; name: string },
   ) {}
 
   isOver(): boolean {

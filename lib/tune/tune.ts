@@ -172,6 +172,9 @@ export async function tune(
     }
   };
 
+  const branches = tuning.branches ?? DEFAULT_BRANCHES.filter((branch) => hasBranch(pipe, branch));
+  if (branches.length === 0) throw invalidArgument('branches', 'must be at least one');
+  for (const branch of branches) pipe.unet.validateBranch(branch);
   const { signal: _, ...told } = options;
   await using journal =
     tuning.resume === undefined
@@ -182,9 +185,6 @@ export async function tune(
   const kept = (name: string) => (journal ? { journal, name } : undefined);
   const speedupOf = (schedule: Schedule) => trials.speedup(candidateOf(schedule));
   const trials: Trials = new Trials(pipe, run(prompts, seed), { isOver, onRun, end }, kept('tuning'));
-  const branches = tuning.branches ?? DEFAULT_BRANCHES.filter((branch) => hasBranch(pipe, branch));
-  if (branches.length === 0) throw invalidArgument('branches', 'must be at least one');
-  for (const branch of branches) pipe.unet.validateBranch(branch);
   const planned = pipe.plannedRun(run(prompts, seed));
   const forecasts = tuning.predict !== false && pipe.vae !== undefined;
   const search = new Search(trials, budget, branches, forecasts, planned);
