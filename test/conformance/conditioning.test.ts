@@ -4,7 +4,7 @@ import { FolderSource } from '../../lib/models/folder-source.js';
 import { openBackend } from '../../lib/native/device.js';
 import { distance } from '../pipelines/tiny.js';
 import { compareValues } from './compare.js';
-import { besideMovement, DisturbedFolders, mayBeConditioning } from './conditioning.js';
+import { besideMovement, besideRuns, DisturbedFolders, mayBeConditioning } from './conditioning.js';
 
 const at = (relative: number, limit = 0.01) => compareValues('x', [1 + relative], [1], { rel_l2: limit });
 
@@ -19,6 +19,21 @@ describe('ill-conditioned cases', () => {
   test('but never by a quarter', () => {
     expect(besideMovement([at(0.26)], [[at(0.2)]])[0]?.ok).toBe(false);
     expect(besideMovement([at(0.24)], [[at(0.2)]])[0]?.ok).toBe(true);
+  });
+
+  test('are held against one run after the other, until they explain it', async () => {
+    let asked = 0;
+    const runs = async function* () {
+      for (const moved of [0.001, 0.005, 0.01, 0.02]) {
+        asked++;
+        yield [at(moved)];
+      }
+    };
+    expect((await besideRuns([at(0.029)], runs()))[0]?.ok).toBe(true);
+    expect(asked).toBe(3);
+    const [held] = await besideRuns([at(0.07)], runs());
+    expect(held).toMatchObject({ ok: false, detail: expect.stringMatching(/moves? it by 0\.0200$/) });
+    expect(asked).toBe(7);
   });
 
   test('are only those whose distance is too large', () => {

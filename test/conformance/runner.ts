@@ -2,7 +2,7 @@ import { DeepCacheError } from '../../lib/errors.js';
 import type { DeviceOptions } from '../../lib/native/device.js';
 import { findCheck } from './checks/index.js';
 import type { Comparison } from './compare.js';
-import { besideMovement, DisturbedFolders, mayBeConditioning } from './conditioning.js';
+import { besideRuns, DISTURBANCES, DisturbedFolders, mayBeConditioning } from './conditioning.js';
 import { Findings } from './findings.js';
 import type { GoldenCase } from './goldens.js';
 import { Models } from './models.js';
@@ -33,7 +33,8 @@ export async function runCases(
   const results: CaseResult[] = [];
   const models = new Models(options);
   const precision = precisionOf(options);
-  const folders = precision === 'fp32' ? [] : SEEDS.map((seed) => new DisturbedFolders(precision, seed));
+  const count = precision === 'fp32' ? 0 : DISTURBANCES;
+  const folders = Array.from({ length: count }, (_, i) => new DisturbedFolders(precision, i + 1));
   const disturbed = folders.map((each) => new Models({ device: 'cpu' }, (folder) => each.copyOf(folder)));
   const dispose = () => Promise.all([models, ...disturbed].map((each) => each.dispose()));
   let family: string | undefined;
@@ -53,9 +54,6 @@ export async function runCases(
   return results;
 }
 
-/** Of the disturbed weights that ill-conditioned cases are held against. */
-const SEEDS = [1, 2, 3];
-
 /** A failed case, held against how far the reference moves when its weights are disturbed. */
 async function again(
   golden: GoldenCase,
@@ -64,9 +62,10 @@ async function again(
   precision: Precision,
 ): Promise<CaseResult> {
   if (disturbed.length === 0 || !mayBeConditioning(result.comparisons)) return result;
-  const runs: CaseResult['comparisons'][] = [];
-  for (const models of disturbed) runs.push((await runCase(golden, models, precision)).comparisons);
-  const comparisons = besideMovement(result.comparisons, runs);
+  const runs = async function* () {
+    for (const models of disturbed) yield (await runCase(golden, models, precision)).comparisons;
+  };
+  const comparisons = await besideRuns(result.comparisons, runs());
   return { ...result, comparisons, status: comparisons.every(({ ok }) => ok) ? 'passed' : 'failed' };
 }
 
