@@ -14,6 +14,10 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'deepcache-served-'));
   writeFileSync(join(folder, 'keys.json'), '[{"name": "ann", "hash": "no hash"}]');
   writeFileSync(join(folder, 'file.pem'), 'no PEM');
+  const models = (name: string, value: object) => writeFileSync(join(folder, name), JSON.stringify(value));
+  models('typo.json', { b: { model: FOLDER, dtyp: 'fp32' } });
+  models('same.json', { a: FOLDER });
+  models('branch.json', { b: { model: FOLDER, defaults: { cache: { interval: 3, branch: 99 } } } });
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -45,8 +49,37 @@ const MODELS: Readonly<Record<string, readonly Wrong[]>> = {
     [['--model', 'a=x', '--model', 'a=y'], /^--model has two called a/],
     [['--model', 'a=FOLDER/none'], /^--model a: \S+none: does not exist/],
   ],
-  '--preview-vae': [],
-  '--device': [[['--device', 'tpu'], /^--device must be 'auto'/]],
+  '--models': [
+    [['--models', 'FOLDER/none'], /^--models cannot be read: .*none/],
+    [['--models', 'FOLDER/file.pem'], /^--models cannot be read: .*file.pem/],
+    [
+      ['--models', 'FOLDER/typo.json'],
+      /^--models \S+typo.json: b: dtyp is not an option; did you mean dtype\?/,
+    ],
+    [['--model', 'a=x', '--models', 'FOLDER/same.json'], /^--models has two called a/],
+    [['--models', 'FOLDER/branch.json'], /^--model b: defaults: cache.branch must be/],
+  ],
+  ...{ '--preview-vae': [], '--autotune': [], '--offline': [], '--unload-text-encoder': [] },
+  ...{ '--models-dir': [], '--cache-dir': [], '--long-prompts': [], '--prompt-weighting': [] },
+  '--device': [
+    [['--device', 'tpu'], /^--device must be 'auto'/],
+    [['--device', 'cpu', '--device', 'tpu'], /^--device must be 'auto'/],
+  ],
+  '--max-loaded': [[['--max-loaded', '0'], /^option '--max-loaded <n>' argument '0' is invalid/]],
+  '--dtype': [[['--dtype', 'fp12'], /^option '--dtype <type>' argument 'fp12' is invalid/]],
+  '--variant': [[['--variant', '../x'], /^--variant must be/]],
+  '--vae': [[['--vae', 'FOLDER/none'], /none/]],
+  '--scheduler': [[['--scheduler', 'Eulr'], /^--scheduler .*Eulr/]],
+  '--steps': [[['--steps', '0'], /^--steps must be/]],
+  '--guidance-scale': [[['--guidance-scale', '-1'], /^--guidance-scale must be/]],
+  '--guidance-rescale': [[['--guidance-rescale', '2'], /^--guidance-rescale must be/]],
+  '--negative-prompt': [],
+  '--clip-skip': [[['--clip-skip', '-1'], /^--clip-skip must be/]],
+  '--cache': [
+    [['--cache', 'fats'], /^option '-c, --cache <settings>' argument 'fats' is invalid/],
+    [['--cache', 'interval=3,branch=99'], /^--model tiny: defaults: cache.branch must be/],
+  ],
+  '--vae-tiling': [[['--vae-tiling', '7'], /^--vae-tiling: tileSize must be/]],
   '--threads': [
     [['--threads', 'x'], /^option '--threads <n>' argument 'x' is invalid/],
     [['--threads', '5000'], /^--threads must be a whole number from 0/],
@@ -67,6 +100,15 @@ const SERVE: Readonly<Record<string, readonly Wrong[]>> = {
   '--max-pixels': [[['--max-pixels', '0'], /^option '--max-pixels <n>' argument '0' is invalid/]],
   '--max-steps': [[['--max-steps', '1.5'], /^option '--max-steps <n>' argument/]],
   '--max-images': [[['--max-images', 'x'], /^option '--max-images <n>' argument/]],
+  '--limits': [
+    [
+      ['--limits', 'bodies=7'],
+      /^option '--limits <name=n,...>' argument 'bodies=7' is invalid.*names with numbers/,
+    ],
+    [['--limits', 'body=x'], /^option '--limits/],
+  ],
+  '--requests-per-minute': [[['--requests-per-minute', '2000000'], /^--requests-per-minute must be/]],
+  '--keep-seconds': [[['--keep-seconds', '3000000'], /^--keep-seconds must be/]],
   '--host': [[['--host', '203.0.113.9', '--port', '0'], /^--host 203.0.113.9 is no address of this machine/]],
   '--port': [[['--port', '65536'], /^option '-p, --port <n>' argument '65536' is invalid/]],
   '--keys': [

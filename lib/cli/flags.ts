@@ -115,14 +115,19 @@ export const isFlagged = (name: string): boolean => FLAGGED.some((flagged) => fl
 
 /** The flags of some of the library's options. */
 export function flagsNamed(names: readonly OptionName[]): Flag[] {
-  return FLAGGED.filter(({ name }) => names.includes(name)).map(({ flag }) => flag);
+  return FLAGGED.filter(({ name }) => names.includes(name)).map(ownFlag);
 }
 
 /** The flags of a group, each once. */
 export function flagsOf(group: FlagGroup): Flag[] {
   const seen = new Set<string>();
   const isNew = ({ attribute }: Flagged) => !seen.has(attribute) && seen.add(attribute);
-  return FLAGGED.filter((one) => one.group === group && isNew(one)).map(({ flag }) => flag);
+  return FLAGGED.filter((one) => one.group === group && isNew(one)).map(ownFlag);
+}
+
+/** A flag for one command: commander writes into it in which group of that command's help it stands. */
+function ownFlag({ flag }: Flagged): Flag {
+  return Object.assign(new Flag(flag.flags, flag.description), flag);
 }
 
 /**

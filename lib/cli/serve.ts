@@ -7,7 +7,13 @@ import { collect, toCount, toWhole } from './arguments.js';
 import type { CliContext } from './context.js';
 import { addQueueFlags, type QueueFlags, queueOf } from './queue-flags.js';
 import { EXIT_CODES_HELP } from './run.js';
-import { addServedModelFlags, lookAtModels, type ServedModelFlags, servedModels } from './served-models.js';
+import {
+  addServedModelFlags,
+  lookAtModels,
+  SERVED_MODEL_FLAGS,
+  type ServedModelFlags,
+  servedModels,
+} from './served-models.js';
 import { addNetworkFlags, type NetworkFlags, servedNetworks } from './served-networks.js';
 
 interface Flags extends ServedModelFlags, NetworkFlags, QueueFlags {
@@ -31,31 +37,40 @@ interface Flags extends ServedModelFlags, NetworkFlags, QueueFlags {
   maxPixels?: number;
   maxSteps?: number;
   maxImages?: number;
+  limits?: Record<string, number>;
+  requestsPerMinute?: number;
+  keepSeconds?: number;
 }
 
 /** What models are loaded with, which is the business of those who load them. */
 const OF_WORKERS = [
-  ...(['model', 'maxRunning', 'device', 'threads', 'previewVae', 'lora', 'controlNet'] as const),
-  ...(['t2iAdapter', 'ipAdapter', 'imageEncoder', 'upscaler', 'embedding'] as const),
+  ...SERVED_MODEL_FLAGS,
+  ...(['maxRunning', 'lora', 'controlNet', 't2iAdapter', 'ipAdapter', 'imageEncoder'] as const),
+  ...(['upscaler', 'embedding'] as const),
 ];
+
+/** Those of a server's limits that have no flag of their own. */
+const OTHER_LIMITS = ['prompt', 'body', 'inputPixels', 'pendingBytes', 'connections', 'seconds'];
 
 /** The environment variable with what signs webhooks: command lines are seen by others. */
 const WEBHOOK_SECRET = 'DEEPCACHE_WEBHOOK_SECRET';
 
 /** `deepcache serve`: pictures over HTTP. */
 export function serveCommand(context: CliContext): Command {
-  const command = new Command('serve')
-    .description(
-      "Serve pictures over HTTP: the server's own jobs, OpenAI's Images and the web UI's API (docs/serving.md). " +
-        'Jobs of many callers share the passes of a model.',
-    )
-    .optionsGroup('What is served:');
-  addServedModelFlags(command)
+  const command = new Command('serve').description(
+    "Serve pictures over HTTP: the server's own jobs, OpenAI's Images and the web UI's API (docs/serving.md). " +
+      'Jobs of many callers share the passes of a model.',
+  );
+  addServedModelFlags(command, true)
+    .optionsGroup('How much:')
     .option('--max-queued <n>', 'jobs that may wait (default: 256)', toCount)
     .option('--max-running <n>', 'jobs that are under way at once on a device (default: 16)', toCount)
     .option('--max-pixels <n>', 'pixels of a picture (default: 4194304)', toCount)
     .option('--max-steps <n>', 'steps of a run (default: 150)', toCount)
-    .option('--max-images <n>', 'pictures of a request (default: 8)', toCount);
+    .option('--max-images <n>', 'pictures of a request (default: 8)', toCount)
+    .option('--limits <name=n,...>', `other limits (docs/serving.md): ${OTHER_LIMITS.join(', ')}`, toLimits)
+    .option('--requests-per-minute <n>', 'of a key or else of an address (default: 600)', toCount)
+    .option('--keep-seconds <n>', 'that finished jobs and their pictures are kept (default: 600)', toWhole);
   addNetworkFlags(command);
   return addQueueFlags(command.optionsGroup('On many machines (docs/serving.md):'))
     .optionsGroup('Where, and for whom:')
@@ -134,13 +149,13 @@ async function sourceOf(flags: Flags, context: CliContext): Promise<Engine | Sha
     return JobQueue.connect({ ...queue, log, ...(maxQueued !== undefined && { maxQueued }) });
   }
   if (flags.results !== undefined) throw invalidArgument('results', 'needs --queue');
-  const models = servedModels(flags);
+  const served = await servedModels(flags);
   const engine = new ImageEngine({
-    ...{ models, networks: await servedNetworks(flags, context.signal), log },
+    ...{ ...served, networks: await servedNetworks(flags, context.signal), log },
     ...(maxQueued !== undefined && { maxQueued }),
     ...(maxRunning !== undefined && { maxRunning }),
   });
-  await lookAtModels(models, (name) => engine.card(name));
+  await lookAtModels(served.models, (name) => engine.card(name));
   await engine.lookAtNetworks();
   return engine;
 }
@@ -148,9 +163,9 @@ async function sourceOf(flags: Flags, context: CliContext): Promise<Engine | Sha
 /** What the flags say about the server; the log goes to standard output. */
 async function serverOptions(flags: Flags, context: CliContext): Promise<ServerOptions> {
   const { maxPixels: pixels, maxSteps: steps, maxImages: images, publicUrl, tlsKey, tlsCert } = flags;
-  const limits = Object.fromEntries(
-    Object.entries({ pixels, steps, images }).filter(([, value]) => value !== undefined),
-  );
+  const { requestsPerMinute, keepSeconds } = flags;
+  const own = Object.entries({ pixels, steps, images }).filter(([, value]) => value !== undefined);
+  const limits = { ...flags.limits, ...Object.fromEntries(own) };
   if ((tlsKey === undefined) !== (tlsCert === undefined))
     throw invalidArgument(tlsKey === undefined ? 'tlsKey' : 'tlsCert', 'is missing: HTTPS needs both');
   const secret = process.env[WEBHOOK_SECRET];
@@ -168,6 +183,8 @@ async function serverOptions(flags: Flags, context: CliContext): Promise<ServerO
       ...(flags.webhookHost && { hosts: flags.webhookHost }),
     },
     ...(publicUrl !== undefined && { publicUrl }),
+    ...(requestsPerMinute !== undefined && { requestsPerMinute }),
+    ...(keepSeconds !== undefined && { keepSeconds }),
     ...(flags.keys !== undefined && { keys: await readKeys(flags.keys) }),
     ...(tlsKey !== undefined &&
       tlsCert !== undefined && {
@@ -202,6 +219,18 @@ function toPort(text: string): number {
   const port = toWhole(text);
   if (port < 0 || port > 65535) throw new InvalidArgumentError('It must be from 0 to 65535.');
   return port;
+}
+
+/** Numbers by name. */
+function toLimits(text: string): Record<string, number> {
+  const limits: Record<string, number> = {};
+  for (const part of text.split(',')) {
+    const [name = '', value = '', ...rest] = part.split('=').map((piece) => piece.trim());
+    if (!OTHER_LIMITS.includes(name) || rest.length > 0)
+      throw new InvalidArgumentError(`It must be names with numbers, of ${OTHER_LIMITS.join(', ')}.`);
+    limits[name] = toCount(value);
+  }
+  return limits;
 }
 
 function toLevel(text: string): LogLevel {

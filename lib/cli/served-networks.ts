@@ -13,6 +13,7 @@ export interface NetworkFlags {
   imageEncoder?: string;
   upscaler?: string[];
   embedding?: string[];
+  modelsDir?: unknown;
 }
 
 const repeat = 'repeat it for several';
@@ -44,7 +45,10 @@ export async function servedNetworks(flags: NetworkFlags, signal: AbortSignal): 
   if (imageEncoder !== undefined && !flags.ipAdapter)
     throw invalidArgument('imageEncoder', 'is for pictures beside the prompt: give --ip-adapter too');
   const find = (kind: 'lora' | 'embedding') => (file: string) =>
-    resolveExtra(kind, file, { signal, option: kind });
+    resolveExtra(kind, file, {
+      ...{ signal, option: kind },
+      ...(typeof flags.modelsDir === 'string' && { modelsDir: flags.modelsDir }),
+    });
   const as = async (path: string) => path;
   const faces = await named('ipAdapter', flags.ipAdapter, as);
   return {

@@ -22,7 +22,7 @@ export function workerCommand(context: CliContext): Command {
     'Make the pictures of jobs that wait in a queue, for servers on this and other machines (docs/serving.md). Jobs ' +
       'share the passes of a model as in serve. Needs the packages bullmq and ioredis.',
   );
-  addServedModelFlags(addQueueFlags(command))
+  addQueueFlags(command)
     .option('--max-running <n>', 'jobs that it has at once (default: 16)', toCount)
     .option('--max-attempts <n>', 'how often a job may be begun when workers die of it (default: 3)', toCount)
     .option(
@@ -35,6 +35,7 @@ export function workerCommand(context: CliContext): Command {
       'for jobs that run when it is asked to end; then it gives them back (default: 30)',
       toWhole,
     );
+  addServedModelFlags(command, true);
   return addNetworkFlags(command)
     .addHelpText('after', EXIT_CODES_HELP)
     .action((flags: Flags) => work(flags, context));
@@ -47,14 +48,14 @@ async function work(flags: Flags, context: CliContext): Promise<void> {
   const { maxRunning: places, maxAttempts, lockSeconds } = flags;
   const finishSeconds = seconds('finishSeconds', flags.finishSeconds, 30);
   const { ImageEngine, QueueWorker } = await import('../entries/server.js');
-  const models = servedModels(flags);
+  const served = await servedModels(flags);
   const log = (message: string) => context.err(`deepcache: ${message}\n`);
   const engine = new ImageEngine({
-    ...{ models, networks: await servedNetworks(flags, context.signal), log },
+    ...{ ...served, networks: await servedNetworks(flags, context.signal), log },
     ...(places !== undefined && { maxRunning: places }),
   });
   try {
-    await lookAtModels(models, (name) => engine.card(name));
+    await lookAtModels(served.models, (name) => engine.card(name));
     await engine.lookAtNetworks();
     const stopped = aborted(context.signal);
     const worker = await QueueWorker.start(engine, {
@@ -63,7 +64,7 @@ async function work(flags: Flags, context: CliContext): Promise<void> {
       ...(maxAttempts !== undefined && { maxAttempts }),
       ...(lockSeconds !== undefined && { lockSeconds }),
     });
-    context.err(`deepcache: works for ${Object.keys(models).join(', ')}\n`);
+    context.err(`deepcache: works for ${Object.keys(served.models).join(', ')}\n`);
     await stopped;
     context.err('deepcache: finishing what was begun\n');
     await worker.close({ seconds: finishSeconds });

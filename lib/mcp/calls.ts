@@ -139,5 +139,5 @@ function textOf(name: string, value: unknown): string {
   throw invalidArgument(name, 'must be a text');
 }
 
-/** 'off' is its word for none. */
-const cacheOf = (cache: unknown) => (cache === undefined || cache === 'off' ? {} : { cache });
+/** 'off' is its word for none, which may not be what the model has where nothing is said. */
+const cacheOf = (cache: unknown) => (cache === undefined ? {} : { cache: cache === 'off' ? false : cache });

@@ -8,7 +8,7 @@ const cache = Type.Optional(
     type: 'string',
     enum: ['off', ...Object.keys(CACHE_PRESETS)],
     description:
-      'DeepCache: faster from quality to fast, and a little further from the picture without it. Default: off.',
+      'DeepCache: faster from quality to fast, and a little further from the picture without it. Default: as the model was set up, else off.',
   }),
 );
 const run = {

@@ -11,6 +11,8 @@ import { setCosts, showSpeed } from './serve-speed.js';
 const form = /** @type {HTMLFormElement} */ (find('wish'));
 const TEXTS = ['prompt', 'negativePrompt', 'model', 'cache', 'scheduler', 'seed'];
 const NUMBERS = ['steps', 'width', 'height', 'guidanceScale', 'numImages'];
+/** The model's own settings of the cache, which are no preset. */
+const OWN_CACHE = 'settings';
 /** Previews of a run. */
 const PREVIEW_EVERY = 2;
 
@@ -20,6 +22,9 @@ async function wishOf() {
   const wish = { previewEvery: PREVIEW_EVERY };
   for (const name of TEXTS) if (find(name).value !== '') wish[name] = find(name).value;
   for (const name of NUMBERS) if (find(name).value !== '') wish[name] = Number(find(name).value);
+  // Where nothing is said the model's own cache is used.
+  if (wish.cache === undefined) wish.cache = false;
+  if (wish.cache === OWN_CACHE) delete wish.cache;
   return { ...wish, ...startOf(), ...(await networksOf()) };
 }
 
@@ -90,6 +95,7 @@ async function use(wish, seed) {
   for (const name of [...TEXTS, ...NUMBERS]) find(name).value = String(wish[name] || '');
   if (wish.model === undefined) find('model').value = models[0]?.name ?? '';
   find('seed').value = String(seed);
+  if (wish.cache === undefined) find('cache').value = OWN_CACHE;
   showModel();
   useNetworks(wish);
   for (const name of ['strength', 'maskBlur']) find(name).value = String(wish[name] ?? '');
@@ -111,11 +117,22 @@ function showModel() {
   const model = models.find(({ name }) => name === find('model').value) ?? models[0];
   if (!model) return;
   offer(model);
+  const own = /** @type {HTMLOptionElement} */ (/** @type {unknown} */ (find('own-cache')));
+  own.hidden = own.disabled = model.cache !== OWN_CACHE;
+  if (own.disabled && find('cache').value === OWN_CACHE) find('cache').value = '';
   setCosts(model);
   for (const [id, value] of Object.entries({
     ...{ steps: model.steps, guidanceScale: model.guidanceScale, width: model.width, height: model.height },
   }))
     find(id).placeholder = value === undefined ? "the model's" : String(value);
+}
+
+/** Shows it, with its own cache where it has one. */
+function chooseModel() {
+  showModel();
+  const cache = models.find(({ name }) => name === find('model').value)?.cache;
+  if (cache) find('cache').value = cache;
+  showSpeed();
 }
 
 /** What there is to choose from. */
@@ -127,7 +144,7 @@ async function fill() {
       models.map(({ name }) => name),
     );
     find('model-row').hidden = models.length < 2;
-    showModel();
+    chooseModel();
     const samplers = await get('sdapi/v1/samplers');
     fillChoice(
       'scheduler',
@@ -152,7 +169,7 @@ form.onsubmit = async (event) => {
 form.onkeydown = (event) => {
   if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) form.requestSubmit();
 };
-find('model').onchange = showModel;
+find('model').onchange = chooseModel;
 find('key').value = savedKey();
 find('key').onchange = () => {
   saveKey(find('key').value);

@@ -1,7 +1,7 @@
 import type { Log } from '../../log.js';
+import type { ModelOptions } from './model-options.js';
 import type { EngineNetworks } from './networks.js';
 import type { Policy } from './schedule/scheduler.js';
-import type { ModelOptions } from './served-model.js';
 
 /** What an {@link ImageEngine} is made with. */
 export interface EngineOptions {

@@ -1,6 +1,7 @@
 import { DeepCacheError, invalidArgument } from '../../errors.js';
 import { show } from '../../messages.js';
 import { checkNames } from '../../names.js';
+import { checkDevice } from '../../native/device.js';
 import { whole } from '../../options/checks.js';
 import { checkRequest } from './check-request.js';
 import { EngineJob } from './engine-job.js';
@@ -8,6 +9,7 @@ import { ENGINE_OPTIONS, type EngineModel, type EngineOptions, type EngineStats 
 import type { Job, JobRequest } from './job.js';
 import { Lane } from './lane.js';
 import { laneJob } from './lane-job.js';
+import { checkModels } from './model-options.js';
 import { lookAtFiles } from './network-files.js';
 import { checkNetworks, type EngineNetworks, needsOf } from './networks.js';
 import { POLICIES } from './schedule/scheduler.js';
@@ -40,14 +42,8 @@ export class ImageEngine {
     };
     checkNetworks(options.networks ?? {});
     this.#networks = structuredClone(options.networks ?? {});
-    const models = new Map(
-      Object.entries(options.models ?? {}).map(([name, given]) => [
-        name,
-        typeof given === 'string' ? { model: given } : given,
-      ]),
-    );
+    const models = checkModels(options.models ?? {});
     this.#names = [...models.keys()];
-    if (models.size === 0) throw invalidArgument('models', 'names none');
     const own = {
       models,
       // Each has a thread while it runs.
@@ -62,6 +58,8 @@ export class ImageEngine {
     const { devices = [undefined] } = options;
     if (!Array.isArray(devices) || devices.length === 0)
       throw invalidArgument('devices', `must be a list of devices, got ${show(devices)}`);
+    for (const [i, device] of devices.entries())
+      if (device !== undefined) checkDevice(`devices[${i}]`, device);
     this.#lanes = devices.map((device) => new Lane({ ...own, device }, () => this.#fill()));
   }
 
@@ -75,9 +73,11 @@ export class ImageEngine {
     this.#requireRoom();
     checkRequest(request);
     const { model, task, previewEvery } = request;
-    const { options, needs } = needsOf(request, this.#networks);
+    const served = this.#anyLane.models.named(model);
+    const { options: given, needs } = needsOf(request, this.#networks);
+    const options = await served.complete(given);
     const previews = previewEvery === undefined ? {} : { previewEvery };
-    const checked = await this.#anyLane.models.named(model).check(task, { ...options, ...previews });
+    const checked = await served.check(task, { ...options, ...previews });
     // Others came while its files were looked at.
     this.#requireRoom();
     const lane = this.#bestLane(model);

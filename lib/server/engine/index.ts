@@ -3,5 +3,6 @@
 export { ImageEngine } from './engine.js';
 export type { EngineModel, EngineOptions, EngineStats } from './engine-options.js';
 export { type Job, type JobEvent, type JobRequest, type JobState, TASKS, type Task } from './job.js';
+export type { ModelDefaults, ModelOptions, RunDefaults } from './model-options.js';
 export type { EngineNetworks, IpAdapterPlace, JobNetworks } from './networks.js';
-export type { ModelAbout, ModelCard, ModelOptions } from './served-model.js';
+export type { ModelAbout, ModelCard } from './served-model.js';

@@ -3,12 +3,13 @@ import type { Conducted, ConductedRun } from '../../pipelines/loop/conductor.js'
 import type { StepEvent } from '../../pipelines/outputs/result.js';
 import type { EngineJob } from './engine-job.js';
 import type { LaneJob } from './lane-job.js';
+import type { ModelOptions } from './model-options.js';
 import { ModelPool } from './model-pool.js';
 import type { EngineNetworks } from './networks.js';
 import { Costs } from './schedule/costs.js';
 import type { PlannedJob } from './schedule/planned-job.js';
 import { Scheduler, type SchedulerOptions } from './schedule/scheduler.js';
-import type { ModelOptions, ServedModel } from './served-model.js';
+import type { ServedModel } from './served-model.js';
 import { TickConductor } from './tick-conductor.js';
 import { UpscalerPool } from './upscaler-pool.js';
 

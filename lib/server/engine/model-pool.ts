@@ -3,8 +3,9 @@ import type { Log } from '../../log.js';
 import { show } from '../../messages.js';
 import type { AnyPipeline } from '../../pipelines/diffusion-pipeline.js';
 import type { Task } from './job.js';
+import type { ModelOptions } from './model-options.js';
 import type { EngineNetworks } from './networks.js';
-import { type ModelOptions, ServedModel } from './served-model.js';
+import { ServedModel } from './served-model.js';
 
 /** The models of a device: as many loaded as may be, or as memory has room for; the least recently used one goes first. */
 export class ModelPool {

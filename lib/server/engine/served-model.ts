@@ -13,31 +13,21 @@ import type { AnyFamily } from '../../pipelines/family.js';
 import { modelDefaults } from '../../pipelines/loading/about-model.js';
 import { withDefaults } from '../../pipelines/loading/generation-config.js';
 import { classAt, readModelIndex } from '../../pipelines/loading/model-index.js';
-import type {
-  FolderFacts,
-  GenerationDefaults,
-  LoadOptions,
-  ModelIndex,
-} from '../../pipelines/loading/parts.js';
+import type { FolderFacts, LoadOptions, ModelIndex } from '../../pipelines/loading/parts.js';
 import { findPreviewVae } from '../../pipelines/loading/preview-vae.js';
-import { findPipeline, requirePipeline } from '../../pipelines/loading/registry.js';
+import { requirePipeline } from '../../pipelines/loading/registry.js';
 import { checkRunInputs } from '../../pipelines/run.js';
 import type { Task } from './job.js';
 import { ModelNetworks } from './model-networks.js';
+import { type ModelDefaults, type ModelOptions, named, type RunDefaults } from './model-options.js';
 import type { EngineNetworks, NetworkNeeds } from './networks.js';
-
-/** Where a model lies, and how it is loaded. */
-export interface ModelOptions extends Omit<LoadOptions, 'signal' | 'onProgress' | 'maxPending'> {
-  /** What `fromPretrained` takes: a folder, a file, a name on the Hugging Face Hub, 'demo'. */
-  readonly model: string;
-}
 
 /** What is known of a model without its weights. */
 export interface ModelCard extends FolderFacts {
   /** Of its pipeline, in diffusers' words. */
   readonly className: string;
-  /** What its folder recommends for its runs. */
-  readonly defaults: GenerationDefaults;
+  /** What its runs take where they say nothing else. */
+  readonly defaults: ModelDefaults;
 }
 
 /** What people should know about a model. */
@@ -52,6 +42,8 @@ export interface ModelAbout {
   readonly steps?: number | undefined;
   /** The same. */
   readonly guidanceScale?: number | undefined;
+  /** The preset of the cache where a job says nothing; `'settings'` where it is none by a name. Absent: no cache. */
+  readonly cache?: string | undefined;
   /** Multiplications of a U-Net call with guidance: in full, and from the cache as its presets have it. */
   readonly macs?: { readonly full: number; readonly cached: number } | undefined;
 }
@@ -93,6 +85,11 @@ export class ServedModel {
     return checkRun(this.name, await this.card(), task, given);
   }
 
+  /** Options of a run with what it takes where they say nothing. */
+  async complete<Given extends object>(given: Given): Promise<Given> {
+    return withDefaults((await this.card()).defaults, given);
+  }
+
   /** What people should know about it, without its weights. */
   async about(): Promise<ModelAbout> {
     const { className, facts, defaults } = await this.card();
@@ -101,6 +98,7 @@ export class ServedModel {
       className,
       ...{ width: facts.sampleWidth * facts.scale, height: facts.sampleHeight * facts.scale },
       ...{ steps: defaults.steps, guidanceScale: defaults.guidanceScale, macs: await this.#macs },
+      ...(defaults.cache && { cache: typeof defaults.cache === 'string' ? defaults.cache : 'settings' }),
     };
   }
 
@@ -141,7 +139,7 @@ export class ServedModel {
   }
 
   async #load(): Promise<AnyPipeline> {
-    const { model, ...load } = this.options;
+    const { model, defaults: _, ...load } = this.options;
     const pipe = await DiffusionPipeline.fromPretrained(model, { log: this.log, ...load });
     this.#networks = new ModelNetworks(this.known, this.log);
     await this.#networks.loadEmbeddings(pipe);
@@ -164,7 +162,7 @@ export class ServedModel {
   /** Where its parts are; looked up once. */
   #find() {
     this.#found ??= (async () => {
-      const { model, ...given } = this.options;
+      const { model, defaults: _, ...given } = this.options;
       const { path, load } = await resolveNames(model, { ...given, log: this.log }, classAt);
       return { index: await readModelIndex(path, load), load };
     })();
@@ -175,14 +173,35 @@ export class ServedModel {
     const { index, load } = await this.#find();
     // What does not fit should be known before the first job.
     await findPreviewVae(index, { ...load, log: () => {} });
-    const { family } = requirePipeline(index.className, index.source.place);
-    const defaults = await modelDefaults(index, () => {});
-    const own = findPipeline(index.className)?.family.recommended;
-    return {
-      ...(await family.readFacts(index, load)),
-      className: index.className,
-      defaults: { ...own, ...defaults },
-    };
+    const family = requirePipeline(index.className, index.source.place).family as AnyFamily;
+    const defaults = { ...family.recommended, ...(await modelDefaults(index, () => {})) };
+    const card = { ...(await family.readFacts(index, load)), className: index.className, defaults };
+    const { defaults: own } = this.options;
+    return own ? withOwn(card, family, own) : card;
+  }
+}
+
+/** A card with defaults of the model's owner. Those that no run can do with would be the mistake of every job. */
+function withOwn(card: ModelCard, family: AnyFamily, own: RunDefaults): ModelCard {
+  const { facts, scheduler, defaults } = card;
+  const all = { ...defaults, ...own };
+  const { steps: _, ...shortest } = family.shortest;
+  const check = (usual: ModelDefaults) =>
+    checkPasses(family, withDefaults(usual, shortest), facts, scheduler);
+  named('defaults', () => {
+    // Who needs a picture has none here.
+    if (family.resolveTexts) family.resolveTexts(withDefaults(all, shortest), facts);
+    if (passes(() => check(defaults))) check(all);
+  });
+  return { ...card, defaults: all };
+}
+
+function passes(check: () => void): boolean {
+  try {
+    check();
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -14,6 +14,12 @@ const Model = Type.Object(
     height: Type.Optional(Type.Integer()),
     steps: Type.Optional(Type.Integer({ description: 'Where a request says nothing else.' })),
     guidanceScale: Type.Optional(Type.Number()),
+    cache: Type.Optional(
+      Type.String({
+        description:
+          "The preset where a request says nothing, 'settings' where it has no name; absent: none.",
+      }),
+    ),
     macs: Type.Optional(
       Type.Object(
         { full: Type.Number(), cached: Type.Number() },

@@ -119,6 +119,22 @@ describe("OpenAI's client", () => {
     expect(events[2]).toMatchObject({ usage: { input_tokens: 0, output_tokens: 0, total_tokens: 0 } });
   });
 
+  test("spaces pictures on the way out by the model's own steps where the request says none", async () => {
+    const every = async (about: object | undefined) => {
+      Object.assign(serving.engine, { about: about && (async () => about) });
+      serving.engine.onJob = (job) => {
+        job.start();
+        job.finish();
+      };
+      const stream = await client.images.generate({ prompt: 'a barn', stream: true, partial_images: 2 });
+      for await (const _ of stream);
+      return serving.engine.jobs.at(-1)?.request.previewEvery;
+    };
+    expect(await every({ steps: 9 })).toBe(3);
+    expect(await every({})).toBe(16);
+    expect(await every(undefined)).toBe(16);
+  });
+
   test('learns of a failure in the middle of a stream', async () => {
     serving.engine.onJob = (job) => {
       job.start();

@@ -19,6 +19,7 @@ const EVIL = '<img src=x onerror=alert(1)> & "a barn"';
   const { key, entry } = makeApiKey('ann');
   let engine: FakeEngine;
   let server: ImageServer;
+  let base: string;
   let opened: OpenPage;
   let page: Page;
   beforeAll(async () => {
@@ -40,7 +41,7 @@ const EVIL = '<img src=x onerror=alert(1)> & "a barn"';
       keys: [entry],
       reconnectSeconds: 0,
     });
-    const base = await server.listen();
+    base = await server.listen();
     opened = await openPage(chromium as string, `${base}/`, new RegExp(`^(data:|blob:)|^${base}/`));
     page = opened.page;
   });
@@ -421,6 +422,48 @@ const EVIL = '<img src=x onerror=alert(1)> & "a barn"';
   test('asks nothing of others, and its script has no errors', () => {
     const expected = /401|400/;
     expect(opened.complaints.filter((text) => !expected.test(text))).toEqual([]);
+  });
+
+  test("takes a model's own cache, and says so where it is to be without", async () => {
+    const { about } = engine as { about?: (model: string) => Promise<object> };
+    const caches = ['fast', 'settings'];
+    Object.assign(engine, {
+      about: async (model: string) => ({
+        ...(await about?.(model)),
+        cache: caches[model === 'one' ? 0 : 1],
+      }),
+    });
+    // The tab has kept the key.
+    await page.goto(`${base}/`);
+    await until(async () => (await count('#model option')) === 2);
+    const choose = async (model: string) => {
+      await set('model', model);
+      await evaluate("document.querySelector('#model').dispatchEvent(new Event('change'))");
+    };
+    const cache = () => evaluate("document.querySelector('#cache').value");
+    const isHidden = () => evaluate("document.querySelector('#own-cache').hidden");
+    expect([await cache(), await isHidden()]).toEqual(['fast', true]);
+    await choose('two');
+    expect([await cache(), await isHidden()]).toEqual(['settings', false]);
+    await set('prompt', 'a barn');
+    const sent = async () => {
+      const before = jobs().length;
+      await page.click('button[type=submit]');
+      await until(() => jobs().length > before);
+      const job = jobs().at(-1) as FakeJob;
+      job.start();
+      job.finish();
+      await until(async () => (await count('#queue li')) === 0);
+      return job.request.options as Record<string, unknown>;
+    };
+    // It does not say what the settings are: the engine has them.
+    expect(await sent()).not.toHaveProperty('cache');
+    await set('cache', '');
+    expect(await sent()).toMatchObject({ cache: false });
+    await choose('one');
+    expect([await cache(), await isHidden()]).toEqual(['fast', true]);
+    expect(await sent()).toMatchObject({ cache: 'fast' });
+    Object.assign(engine, { about });
   });
 });
 

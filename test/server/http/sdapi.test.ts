@@ -69,6 +69,16 @@ describe('Open WebUI', () => {
       steps: 9,
     });
   });
+
+  test("takes a model's own steps and guidance where the request says none", async () => {
+    await send('txt2img', { prompt: 'a' });
+    expect(request().options).toMatchObject({ steps: 50, guidanceScale: 7 });
+    Object.assign(serving.engine, { about: async () => ({ steps: 4, guidanceScale: 1 }) });
+    await send('txt2img', { prompt: 'a' });
+    expect(request()).toMatchObject({ options: { steps: 4, guidanceScale: 1 }, previewEvery: 1 });
+    await send('txt2img', { prompt: 'a', steps: 8, cfg_scale: 3 });
+    expect(request().options).toMatchObject({ steps: 8, guidanceScale: 3 });
+  });
 });
 
 describe('SillyTavern', () => {

@@ -21,25 +21,30 @@ export interface Pictures {
   readonly mask?: Uint8Array | RawImage | undefined;
 }
 
-/** Steps of a run that does not say; only to space previews out. */
+/** Steps of a run where neither it nor its model says; only to space previews out. */
 const USUAL_STEPS = 50;
 
 /** A run as OpenAI's fields describe it. */
-export function wantedOf(context: Context, fields: Fields, { image, mask }: Pictures = {}): Wanted {
+export async function wantedOf(
+  context: Context,
+  fields: Fields,
+  { image, mask }: Pictures = {},
+): Promise<Wanted> {
   const { n, seed, steps, guidance, cache, scheduler, strength, negative_prompt: negativePrompt } = fields;
   const [width, height] = sizeOf(fields.size);
   const given = { steps, seed, cache, scheduler, negativePrompt, guidanceScale: guidance };
   const named = Object.entries({ ...given, width, height, numImages: n, ...(image && { strength }) });
   const { partials, isStream } = deliveryOf(fields);
+  const model = modelOf(context, fields.model);
+  const calls = partials > 0 ? (steps ?? (await context.engine.about?.(model))?.steps ?? USUAL_STEPS) : 1;
   return {
-    model: modelOf(context, fields.model),
+    model,
     options: {
       prompt: fields.prompt ?? '',
       ...Object.fromEntries(named.filter(([, value]) => value !== undefined)),
     },
     ...{ image, mask },
-    ...(isStream &&
-      partials > 0 && { previewEvery: Math.max(1, Math.floor((steps ?? USUAL_STEPS) / (partials + 1))) }),
+    ...(isStream && partials > 0 && { previewEvery: Math.max(1, Math.floor(calls / (partials + 1))) }),
   };
 }
 

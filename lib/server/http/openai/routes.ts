@@ -74,7 +74,7 @@ export async function openAiRoutes(app: FastifyInstance, context: Context, limit
     prefix: EventPrefix,
   ): Promise<object> {
     const delivery = deliveryOf(fields);
-    const wanted = wantedOf(context, fields, pictures);
+    const wanted = await wantedOf(context, fields, pictures);
     const record = await submitConnected(context, callerOf(request), wanted, reply);
     if (delivery.isStream)
       return sendEvents(

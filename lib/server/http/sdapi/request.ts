@@ -14,6 +14,7 @@ import { samplerOf } from './samplers.js';
 
 /** Previews of a run, for those who ask for its progress. */
 const PREVIEWS = 8;
+/** Where neither a request nor its model says anything. */
 const DEFAULTS = { steps: 50, cfg_scale: 7, strength: 0.75, clipLayers: 1, hrScale: 2, hrStrength: 0.7 };
 
 /** A run as the web UI's fields describe it; each picture has a seed of its own, one above that of the last. */
@@ -23,9 +24,12 @@ export async function wantedOf(
   chosen: string | undefined,
   limits: Limits,
 ): Promise<Wanted & { readonly seeds: readonly number[] }> {
-  const { prompt, steps, width, height, eta, cache } = body;
+  const { prompt, width, height, eta, cache } = body;
   const override = body.override_settings ?? {};
   const model = modelOf(context, modelName(override.sd_model_checkpoint ?? undefined) ?? chosen);
+  const usual = await context.engine.about?.(model);
+  const steps = body.steps ?? usual?.steps ?? DEFAULTS.steps;
+  const guidanceScale = body.cfg_scale ?? usual?.guidanceScale ?? DEFAULTS.cfg_scale;
   const upscalers = (namesOf(context, model).upscalers ?? []).map(({ name }) => name);
   const count = (body.batch_size ?? 1) * (body.n_iter ?? 1);
   if (count < 1 || count > limits.images)
@@ -43,8 +47,7 @@ export async function wantedOf(
   const [image] = body.init_images ?? [];
   const options = {
     ...{ prompt: prompt ?? '', negativePrompt: body.negative_prompt, seeds, numImages: count },
-    ...{ steps: steps ?? DEFAULTS.steps, guidanceScale: body.cfg_scale ?? DEFAULTS.cfg_scale },
-    ...{ width, height, eta, cache, scheduler: sampler },
+    ...{ steps, guidanceScale, width, height, eta, cache, scheduler: sampler },
     // 1 is all of them there.
     clipSkip: clipLayers > 1 ? clipLayers - 1 : undefined,
     // What its prompts mean.
@@ -65,7 +68,7 @@ export async function wantedOf(
     ),
     image,
     mask: await maskOf(body, limits),
-    previewEvery: Math.max(1, Math.ceil((steps ?? DEFAULTS.steps) / PREVIEWS)),
+    previewEvery: Math.max(1, Math.ceil(steps / PREVIEWS)),
   };
 }
 
