@@ -47,6 +47,8 @@ export class UNetModel {
     private readonly configText: string,
     /** Its config.json. */
     readonly config: Readonly<Record<string, unknown>>,
+    /** @internal Where it computes. */
+    readonly backend: NativeBackend,
   ) {}
 
   /** @internal */
@@ -60,8 +62,13 @@ export class UNetModel {
     const { config, configText } = own;
     const start = () => native().loadUnet(backend, sourceOf(own), beside);
     // biome-ignore lint/complexity/noThisInStatic: the class that it was called on decides what is made
-    const model = this as unknown as new (handle: NativeUnet, text: string, value: typeof config) => T;
-    return new model(await loadNative(found, start, signal), configText, config);
+    const model = this as unknown as new (
+      handle: NativeUnet,
+      text: string,
+      value: typeof config,
+      on: typeof backend,
+    ) => T;
+    return new model(await loadNative(found, start, signal), configText, config, backend);
   }
 
   /** Its configuration. */

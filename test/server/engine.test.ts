@@ -114,6 +114,16 @@ describe('a job', () => {
   });
 });
 
+test('tells of its device: what is loaded, the memory that is left, the time of passes', async () => {
+  expect(engine.devices()).toEqual([]);
+  await (await engine.submit(request())).result;
+  const [device, ...others] = engine.devices();
+  expect(others).toEqual([]);
+  expect(device).toMatchObject({ device: 'cpu', models: ['tiny'] });
+  expect(device?.available).toBeGreaterThan(2 ** 20);
+  expect(device?.seconds).toBeGreaterThan(0);
+});
+
 describe('cancelling', () => {
   test('stops a running job and leaves the others', async () => {
     const [one, other] = [await engine.submit(request(long)), await engine.submit(request({ steps: 30 }))];

@@ -45,6 +45,18 @@ export interface EngineStats {
   readonly samples: number;
 }
 
+/** A device of an engine. */
+export interface EngineDevice {
+  /** As options call it: 'cpu', 'cuda:0'. */
+  readonly device: string;
+  /** Models that are loaded on it. */
+  readonly models: readonly string[];
+  /** Bytes that can still be allocated there: of the GPU, or of the machine or its cgroup. Absent: nothing is loaded. */
+  readonly available?: number;
+  /** Time of the passes of U-Nets on it so far. */
+  readonly seconds: number;
+}
+
 /** A model of an engine. */
 export interface EngineModel {
   /** What requests call it. */

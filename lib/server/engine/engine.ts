@@ -5,7 +5,13 @@ import { checkDevice } from '../../native/device.js';
 import { whole } from '../../options/checks.js';
 import { checkRequest } from './check-request.js';
 import { EngineJob } from './engine-job.js';
-import { ENGINE_OPTIONS, type EngineModel, type EngineOptions, type EngineStats } from './engine-options.js';
+import {
+  ENGINE_OPTIONS,
+  type EngineDevice,
+  type EngineModel,
+  type EngineOptions,
+  type EngineStats,
+} from './engine-options.js';
 import type { Job, JobRequest } from './job.js';
 import { Lane } from './lane.js';
 import { laneJob } from './lane-job.js';
@@ -167,6 +173,11 @@ export class ImageEngine {
       passes: sum(({ counts }) => counts.passes),
       samples: sum(({ counts }) => counts.samples),
     };
+  }
+
+  /** The devices on which models were loaded so far. */
+  devices(): EngineDevice[] {
+    return this.#lanes.flatMap((lane) => lane.about() ?? []);
   }
 
   /** Accepts no more jobs, finishes those that it has or cancels them, and frees the models. */

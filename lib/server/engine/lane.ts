@@ -2,6 +2,7 @@ import type { Log } from '../../log.js';
 import type { Conducted, ConductedRun } from '../../pipelines/loop/conductor.js';
 import type { StepEvent } from '../../pipelines/outputs/result.js';
 import type { EngineJob } from './engine-job.js';
+import type { EngineDevice } from './engine-options.js';
 import type { LaneJob } from './lane-job.js';
 import type { ModelOptions } from './model-options.js';
 import { ModelPool } from './model-pool.js';
@@ -33,6 +34,8 @@ export class Lane {
   readonly #upscalers: UpscalerPool;
   readonly #running = new Map<string, Promise<void>>();
   readonly #around = new Map<string, number>();
+  /** What 'auto' turned out to be. */
+  #device: string | undefined;
   /** Jobs that have the memory that they need, and what waits for one of them to end. */
   readonly #holding = new Set<string>();
   #waiting: (() => void)[] = [];
@@ -52,9 +55,21 @@ export class Lane {
     return this.#running.size;
   }
 
-  /** Passes of U-Nets so far, and samples in them. */
-  get counts(): { passes: number; samples: number } {
+  /** Passes of U-Nets so far, samples in them, and their time. */
+  get counts(): { passes: number; samples: number; milliseconds: number } {
     return this.#conductor.counts;
+  }
+
+  /** What is known of the device; nothing before the first model was loaded. */
+  about(): EngineDevice | undefined {
+    const loaded = this.models.list.filter(({ place }) => place);
+    const { device = this.#device, available } = loaded[0]?.place ?? {};
+    this.#device = device;
+    if (device === undefined) return undefined;
+    return {
+      ...{ device, models: loaded.map(({ name }) => name), seconds: this.counts.milliseconds / 1000 },
+      ...(available !== undefined && { available }),
+    };
   }
 
   submit(job: LaneJob): void {

@@ -56,6 +56,7 @@ export class ServedModel {
   #found: Promise<{ index: ModelIndex; load: LoadOptions }> | undefined;
   #card: Promise<ModelCard> | undefined;
   #loaded: Promise<AnyPipeline> | undefined;
+  #pipe: AnyPipeline | undefined;
   #macs: Promise<ModelAbout['macs']> | undefined;
   #networks: ModelNetworks | undefined;
   readonly #others = new Map<string, AnyPipeline>();
@@ -69,6 +70,11 @@ export class ServedModel {
 
   get isLoaded(): boolean {
     return this.#loaded !== undefined;
+  }
+
+  /** Where it computes, and the bytes that can still be allocated there; undefined while it is not loaded. */
+  get place(): { readonly device: string; readonly available: number } | undefined {
+    return this.#pipe && { device: this.#pipe.device, available: this.#pipe.unet.backend.availableMemory() };
   }
 
   /** Reads its configurations, once. */
@@ -130,7 +136,7 @@ export class ServedModel {
   async unload(): Promise<void> {
     const loading = this.#loaded;
     this.#loaded = undefined;
-    this.#networks = undefined;
+    this.#networks = this.#pipe = undefined;
     const others = [...this.#others.values()];
     this.#others.clear();
     for (const other of others) await other.dispose();
@@ -143,6 +149,7 @@ export class ServedModel {
     const pipe = await DiffusionPipeline.fromPretrained(model, { log: this.log, ...load });
     this.#networks = new ModelNetworks(this.known, this.log);
     await this.#networks.loadEmbeddings(pipe);
+    this.#pipe = pipe;
     return pipe;
   }
 

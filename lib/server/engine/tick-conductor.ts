@@ -31,8 +31,8 @@ export class TickConductor {
 
   constructor(private readonly scheduler: Scheduler<PlannedJob>) {}
 
-  /** How many samples were in the passes so far, and how many passes there were. */
-  readonly counts = { passes: 0, samples: 0 };
+  /** How many passes there were so far, the samples in them, and the time that they took. */
+  readonly counts = { passes: 0, samples: 0, milliseconds: 0 };
 
   /**
    * A job is about to make its calls.
@@ -96,6 +96,7 @@ export class TickConductor {
     this.scheduler.ran(ordered.pass, ordered.milliseconds);
     this.counts.passes++;
     this.counts.samples += ordered.pass.samples;
+    this.counts.milliseconds += ordered.milliseconds;
   }
 }
 

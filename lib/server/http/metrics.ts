@@ -1,5 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { Source } from './engine.js';
+import type { ServedDevice, Source } from './engine.js';
 import type { JobRecord, ServedEvent } from './jobs/desk.js';
 
 /** Seconds of pictures: from a tenth to ten minutes. */
@@ -67,6 +67,32 @@ export class Metrics {
       });
     total('deepcache_unet_passes_total', 'Passes of U-Nets', () => engine.stats().passes);
     total('deepcache_unet_samples_total', 'Samples in the passes of U-Nets', () => engine.stats().samples);
+    const ofDevices = (
+      kind: typeof Gauge | typeof Counter,
+      name: string,
+      help: string,
+      of: (device: ServedDevice) => number | undefined,
+    ) =>
+      new kind({
+        ...{ name, help, registers, labelNames: ['device'] },
+        collect(this: Gauge | Counter) {
+          this.reset();
+          for (const one of engine.devices?.() ?? []) {
+            const value = of(one);
+            if (value !== undefined) this.inc({ device: one.device }, value);
+          }
+        },
+      });
+    const free = 'Bytes that can still be allocated on a device';
+    ofDevices(Gauge, 'deepcache_device_available_bytes', free, ({ available }) => available);
+    ofDevices(
+      Gauge,
+      'deepcache_models_loaded',
+      'Models that are loaded on a device',
+      ({ models }) => models.length,
+    );
+    const busy = 'Time of the passes of U-Nets on a device';
+    ofDevices(Counter, 'deepcache_unet_seconds_total', busy, ({ seconds }) => seconds);
     gauge('deepcache_queue_length', 'Jobs that wait', () => engine.stats().queued);
     gauge('deepcache_running', 'Jobs that run', () => engine.stats().running);
   }

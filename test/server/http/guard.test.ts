@@ -133,7 +133,10 @@ describe('browsers', () => {
 
 describe('what is there besides', () => {
   test('metrics, and logs without prompts', async () => {
-    const { base, log } = await serve();
+    const { base, log, engine } = await serve();
+    const gpu = { device: 'cuda:0', models: ['one', 'two'], available: 4096, seconds: 1.5 };
+    const unused = { device: 'cuda:1', models: [], seconds: 0 };
+    Object.assign(engine, { devices: () => [gpu, unused] });
     await post(`${base}/v1/images/generations`, { prompt: 'a secret barn', model: 'two' });
     const metrics = async () => (await fetch(`${base}/metrics`)).text();
     // Requests are counted when all of the answer has gone, which may be after it has come.
@@ -143,6 +146,11 @@ describe('what is there besides', () => {
     expect(text).toContain('deepcache_queue_length 0');
     expect(text).toContain('deepcache_unet_passes_total 4');
     expect(text).toContain('deepcache_unet_samples_total 10');
+    expect(text).toContain('deepcache_device_available_bytes{device="cuda:0"} 4096');
+    expect(text).not.toContain('deepcache_device_available_bytes{device="cuda:1"}');
+    expect(text).toContain('deepcache_models_loaded{device="cuda:0"} 2');
+    expect(text).toContain('deepcache_models_loaded{device="cuda:1"} 0');
+    expect(text).toContain('deepcache_unet_seconds_total{device="cuda:0"} 1.5');
     expect(text).toContain('deepcache_phase_seconds_sum{model="two",phase="denoise"} 1');
     expect(text).toMatch(
       /deepcache_http_seconds_count\{method="POST",route="\/v1\/images\/generations",status="2xx"\} 1/,
