@@ -14,7 +14,9 @@ class CpuBackend : public Backend {
   Type activation_type() const override { return Type::f32; }
   // Products of e4m3 need a whole input's largest value before they begin.
   Execution execution() const override {
-    return products_ == Products::fp8 ? Execution::op_by_op : Execution::fused;
+    return products_ == Products::fp8    ? Execution::op_by_op
+           : products_ == Products::bf16 ? Execution::mixed
+                                         : Execution::fused;
   }
   bool fp8() const override { return products_ == Products::fp8; }
   size_t available_memory() const override { return deepcache::available_memory(); }

@@ -40,31 +40,7 @@ double work_of(size_t pixels, size_t k, const ConvSizes& sizes) {
   return double(pixels) * double(k) * sizes.panels * sizes.panel;
 }
 
-}  // namespace
-
-ConvBlock ConvSplit::block(const ConvRegion& r, int index) const {
-  ConvBlock out;
-  if (across) {
-    const auto cut = [](int whole, int part, int of) { return int(int64_t(whole) * part / of); };
-    const int i = index / across % down, j = index % across;
-    out.n = index / across / down;
-    out.y = cut(r.height, i, down);
-    out.x = cut(r.width, j, across);
-    out.height = cut(r.height, i + 1, down) - out.y;
-    out.width = cut(r.width, j + 1, across) - out.x;
-    out.count = out.height * out.width;
-    return out;
-  }
-  const auto begin = [&](int block) {
-    if (unit == 1) return pixels * size_t(block) / size_t(blocks);
-    const size_t units = parts(pixels, size_t(unit));
-    return std::min(pixels, units * size_t(block) / size_t(blocks) * size_t(unit));
-  };
-  out.first = first + begin(index);
-  out.count = int(begin(index + 1) - begin(index));
-  return out;
-}
-
+// Runs of the pixels [first, first + pixels) of a region with so many values for each to be summed.
 ConvSplit split_runs(size_t first, size_t pixels, size_t k, const ConvSizes& sizes) {
   const size_t tiles = parts(pixels, size_t(sizes.tile_rows));
   size_t blocks = parts(tiles, size_t(sizes.rows / sizes.tile_rows)), groups = least_groups(sizes);
@@ -78,6 +54,7 @@ ConvSplit split_runs(size_t first, size_t pixels, size_t k, const ConvSizes& siz
   return out;
 }
 
+// Rectangles of a whole region. Each costs `around` more rows and columns of input.
 ConvSplit split_rectangles(const ConvRegion& region, int samples, size_t k, int around_y,
                            int around_x, const ConvSizes& sizes) {
   constexpr double kAround = 1.0 / 16;  // what a pixel of input costs, in pixels of output
@@ -103,12 +80,89 @@ ConvSplit split_rectangles(const ConvRegion& region, int samples, size_t k, int 
   return out;
 }
 
+}  // namespace
+
+ConvBlock ConvSplit::block(const ConvRegion& r, int index) const {
+  ConvBlock out;
+  if (across) {
+    const auto cut = [](int whole, int part, int of) { return int(int64_t(whole) * part / of); };
+    const int i = index / across % down, j = index % across;
+    out.n = index / across / down;
+    out.y = cut(r.height, i, down);
+    out.x = cut(r.width, j, across);
+    out.height = cut(r.height, i + 1, down) - out.y;
+    out.width = cut(r.width, j + 1, across) - out.x;
+    out.count = out.height * out.width;
+    return out;
+  }
+  const auto begin = [&](int block) {
+    if (unit == 1) return pixels * size_t(block) / size_t(blocks);
+    const size_t units = parts(pixels, size_t(unit));
+    return std::min(pixels, units * size_t(block) / size_t(blocks) * size_t(unit));
+  };
+  out.first = first + begin(index);
+  out.count = int(begin(index + 1) - begin(index));
+  return out;
+}
+
 int most_height(const ConvSplit& split, const ConvRegion& region) {
   return parts(region.height, split.down);
 }
 
 int most_width(const ConvSplit& split, const ConvRegion& region) {
   return parts(region.width, split.across);
+}
+
+ConvSchedule schedule(const Conv& op, const std::vector<ConvRegion>& regions,
+                      const ConvOrder& order, const ConvSizes& sizes) {
+  ConvSchedule out;
+  for (size_t i = 0; i < regions.size(); i++) {
+    const ConvRegion& region = regions[i];
+    const size_t pixels = size_t(op.y.shape.n) * region.height * region.width;
+    size_t k = 0;
+    for (const ConvChunk& chunk : region.chunks) k += size_t(chunk.k);
+    // The larger operand is read once, the smaller again and again from the cache.
+    const size_t weight_size = k * sizes.panels * size_t(sizes.panel_outputs);
+    const size_t input_size = op.x.shape.count() + (op.x2 ? op.x2.shape.count() : 0);
+    const auto add = [&](ConvSplit split) {
+      split.groups_outside = weight_size > input_size;
+      split.region = int(i);
+      split.first_item = out.items;
+      out.items += split.items();
+      out.splits.push_back(split);
+    };
+    if (order.is_normed) {
+      add(split_rectangles(region, op.y.shape.n, k, op.kernel_h - 1, op.kernel_w - 1, sizes));
+      continue;
+    }
+    if (!order.output_bytes) {
+      add(split_runs(0, pixels, k, sizes));
+      continue;
+    }
+    // An item of all columns reads its rows before it writes any.
+    ConvSizes whole = sizes;
+    whole.columns = whole.panel = sizes.panels * sizes.panel;
+    whole.panels = 1;
+    if (order.input_bytes == order.output_bytes) {
+      // Each writes where nobody else reads.
+      add(split_runs(0, pixels, k, whole));
+      continue;
+    }
+    // Behind a first item, a block of whole tiles, what a phase writes lies where those before have
+    // read.
+    whole.threads = 1;
+    const size_t shrinking = order.input_bytes / order.output_bytes;
+    size_t done = std::min(pixels, size_t(sizes.rows / sizes.tile_rows * sizes.tile_rows));
+    add(split_runs(0, done, k, whole));
+    while (done < pixels) {
+      out.phases.push_back(out.items);
+      const size_t some = std::min(pixels - done, done * (shrinking - 1));
+      add(split_runs(done, some, k, sizes));
+      done += some;
+    }
+  }
+  out.phases.push_back(out.items);
+  return out;
 }
 
 }  // namespace deepcache::cpu

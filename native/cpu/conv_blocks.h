@@ -42,19 +42,38 @@ struct ConvSplit {
 // What decides about the sizes.
 struct ConvSizes {
   int rows, tile_rows;  // most pixels of a block; of a register tile
-  int columns, panel;   // most columns of a group; of a panel
+  int columns, panel;   // most columns of a group; of a panel,
+  int panel_outputs;    // and how many of the output it makes
   int panels;           // of the weight
   int unit;             // see ConvSplit
   int threads;
 };
 
-// Runs of the pixels [first, first + pixels) of a region with so many values for each to be summed.
-ConvSplit split_runs(size_t first, size_t pixels, size_t k, const ConvSizes& sizes);
-// Rectangles of a whole region. Each costs `around` more rows and columns of input.
-ConvSplit split_rectangles(const ConvRegion& region, int samples, size_t k, int around_y,
-                           int around_x, const ConvSizes& sizes);
 // The largest extents of a rectangle.
 int most_height(const ConvSplit& split, const ConvRegion& region);
 int most_width(const ConvSplit& split, const ConvRegion& region);
+
+// What an order of items must heed.
+struct ConvOrder {
+  bool is_normed = false;  // blocks are rectangles
+  // Of a pixel, where the output is written over the input; none elsewhere.
+  size_t input_bytes = 0, output_bytes = 0;
+};
+
+struct ConvSchedule {
+  std::vector<ConvSplit> splits;  // by their first items
+  int items = 0;
+  std::vector<int> phases;  // behind which item each ends: one begins when those before are done
+
+  const ConvSplit& split_of(int item) const {
+    size_t which = splits.size() - 1;
+    while (splits[which].first_item > item) which--;
+    return splits[which];
+  }
+};
+
+// `order`'s bytes are equal, or the input's are twice the output's or more.
+ConvSchedule schedule(const Conv& op, const std::vector<ConvRegion>& regions,
+                      const ConvOrder& order, const ConvSizes& sizes);
 
 }  // namespace deepcache::cpu

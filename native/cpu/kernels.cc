@@ -6,6 +6,7 @@
 
 #include "kernels_attention.h"
 #include "kernels_e4m3.h"
+#include "kernels_elementwise.h"
 #include "kernels_epilogue.h"
 #include "kernels_matrix.h"
 #include "kernels_norm.h"
@@ -16,6 +17,8 @@
 #define DEEPCACHE_TEXT(x) DEEPCACHE_TEXT_(x)
 
 namespace deepcache::cpu::DEEPCACHE_ISA {
+
+static void epilogue(const Epilogue& e) { finish(e, e.y); }
 
 extern const Bf16Kernels bf16_kernels;  // kernels_bf16.cc
 extern const Kernels kernels;

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 
 #include "runtime/ops.h"
 
@@ -51,6 +52,7 @@ struct Epilogue {
   const float* bias = nullptr;        // at the first column; may be null
   const float* gate_bias = nullptr;   // geglu: of the second half
   float* const* y = nullptr;          // per row, at the first column
+  Bf16* const* bf16_y = nullptr;      // the same of Bf16Kernels::epilogue, which rounds
   const float* const* row = nullptr;  // may be null, as all below
   const float* const* residual = nullptr;
   Activation activation = Activation::none;
@@ -59,9 +61,14 @@ struct Epilogue {
 
 // One head of one sequence, for queries [begin, end).
 struct AttentionJob {
-  const float *q = nullptr, *k = nullptr, *v = nullptr;  // element 0, at the head's first channel
-  float* y = nullptr;
-  ptrdiff_t q_step = 0, k_step = 0, v_step = 0, y_step = 0;  // floats from element to element
+  // Element 0, at the head's first channel: fp32 values, or bf16's where that is said, which
+  // Bf16Kernels::attention alone takes.
+  const void *q = nullptr, *k = nullptr, *v = nullptr;
+  void* y = nullptr;
+  struct Narrow {
+    bool q = false, k = false, v = false, y = false;
+  } narrow;
+  ptrdiff_t q_step = 0, k_step = 0, v_step = 0, y_step = 0;  // values from element to element
   int begin = 0, end = 0, keys = 0, width = 0;
   float scale = 1;
   bool causal = false;
@@ -84,15 +91,30 @@ struct ElementwiseJob {
 // What is computed in bf16, where a backend does so (Products::bf16). Values are rounded to nearest
 // even; subnormal ones count as zero, as the processors' instructions have it.
 struct Bf16Kernels {
-  // A row tile's columns [k, k + length) of `a` from kBf16Rows rows, multiplied by `sign`; those
-  // behind, up to the end of their k tile, become zero. `tile`: its first k tile.
-  void (*gather)(const float* const* rows, int length, float sign, Bf16* tile, int k);
+  // A row tile's columns [k, k + length) of `a` from kBf16Rows rows of floats, multiplied by
+  // `sign`; those behind, up to the end of their k tile, become zero. `tile`: its first k tile.
+  void (*gather)(const void* const* rows, int length, float sign, Bf16* tile, int k);
+  // The same from rows of bf16.
+  void (*gather_bf16)(const void* const* rows, int length, float sign, Bf16* tile, int k);
   // Two rows of `b`, of a panel's width, as pairs.
   void (*pair)(const float* even, const float* odd, Bf16* out);
   void (*multiply)(const Bf16Multiply&);
   size_t (*attention_scratch)(int queries, int width);
   void (*attention)(const AttentionJob&);
   double (*peak_loop)(long rounds, float* sink);
+  // Those of Kernels for what is kept in bf16 (Plan::is_narrow()): a product's results, and what
+  // norms read and write.
+  void (*epilogue)(const Epilogue&);
+  void (*channel_sums)(const Bf16* x, int rows, int channels, const Bf16* pivot, double* sum,
+                       double* square);
+  void (*scale_shift_from)(const Bf16* x, float* y, int rows, int channels, int y_stride,
+                           const float* scale, const float* shift, bool silu);
+  void (*scale_shift_to)(const float* x, Bf16* y, int rows, int channels, int y_stride,
+                         const float* scale, const float* shift, bool silu);
+  void (*scale_shift)(const Bf16* x, Bf16* y, int rows, int channels, int y_stride,
+                      const float* scale, const float* shift, bool silu);
+  void (*layer_norm_to)(const float* x, Bf16* y, int rows, int channels, const float* gamma,
+                        const float* beta, float epsilon);
 };
 
 struct Kernels {

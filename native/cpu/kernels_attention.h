@@ -89,13 +89,16 @@ static void attention(const AttentionJob& job) {
   const int width = job.width, queries = job.end - job.begin;
   const int panels = (queries + kPanel - 1) / kPanel;
   const float factor = job.scale * kLog2E;
+  const float *const q = static_cast<const float*>(job.q),
+                     *const k = static_cast<const float*>(job.k),
+                     *const v = static_cast<const float*>(job.v);
   const float* rows[kPanel];
 
   for (int p = 0; p < panels; p++) {
     // Lanes without a query repeat the last one.
     for (int i = 0; i < kPanel; i++) {
       const int query = p * kPanel + i < queries ? p * kPanel + i : queries - 1;
-      rows[i] = job.q + (job.begin + query) * job.q_step;
+      rows[i] = q + (job.begin + query) * job.q_step;
     }
     transpose(rows, kPanel, width, scratch + at.q + size_t(p) * width * kPanel, kPanel);
   }
@@ -110,11 +113,11 @@ static void attention(const AttentionJob& job) {
     if (job.cancel && job.cancel->load(std::memory_order_relaxed)) return;
     const int keys = last_key - first < kKeyBlock ? last_key - first : kKeyBlock;
     for_tiles(keys, [&](int begin, int count) {
-      for (int i = 0; i < count; i++) rows[i] = job.k + (first + begin + i) * job.k_step;
+      for (int i = 0; i < count; i++) rows[i] = k + (first + begin + i) * job.k_step;
       transpose(rows, count, width, scratch + at.k + begin * width, count);
     });
     for (int i = 0; i < keys; i++)
-      __builtin_memcpy(scratch + at.v + i * width, job.v + (first + i) * job.v_step,
+      __builtin_memcpy(scratch + at.v + i * width, v + (first + i) * job.v_step,
                        width * sizeof(float));
 
     for (int p = 0; p < panels; p++) {
@@ -143,8 +146,9 @@ static void attention(const AttentionJob& job) {
 
   for (int p = 0; p < panels; p++) {
     const int left = queries - p * kPanel;
-    write_panel(job, job.begin + p * kPanel, left < kPanel ? left : kPanel,
-                scratch + at.out + size_t(p) * width * kPanel, scratch + at.sum + p * kPanel);
+    write_panel<float>(job, job.begin + p * kPanel, left < kPanel ? left : kPanel,
+                       scratch + at.out + size_t(p) * width * kPanel,
+                       scratch + at.sum + p * kPanel);
   }
 }
 

@@ -51,21 +51,24 @@ static size_t attention_scratch_bf16(int queries, int width) {
 }
 
 // A panel of queries as pairs of channels: [channel / 2][query][2].
-static inline void pack_queries(const float* const* rows, int width, int depth, float* turn,
+template <typename Value>
+static inline void pack_queries(const void* const* rows, int width, int depth, float* turn,
                                 float* out) {
   const int pairs = depth * kBf16Depth / 2;
   const float* turned[kPanel];
   for (int r = 0; r < kPanel; r++) {
     float* const row = turn + r * pairs;
     turned[r] = row;
+    const Value* const x = static_cast<const Value*>(rows[r]);
     for (int i = 0; i < depth * kBf16Depth; i += kBf16Depth)
-      convert_row(rows[r] + (i < width ? i : 0), width - i, 1, reinterpret_cast<Bf16*>(row) + i);
+      convert_row(x + (i < width ? i : 0), width - i, 1, reinterpret_cast<Bf16*>(row) + i);
   }
   transpose(turned, kPanel, pairs, out, kPanel);
 }
 
 // Values of kBf16Depth keys, of which `keys` exist, as [channel][key] in tiles `tile` values apart.
-static inline void pack_values(const float* first, ptrdiff_t step, int keys, int width, int tiles,
+template <typename Value>
+static inline void pack_values(const Value* first, ptrdiff_t step, int keys, int width, int tiles,
                                float* turn, Bf16* out, ptrdiff_t tile) {
   constexpr int kPairs = kBf16Depth / 2;
   const int length = tiles * kBf16Rows;
@@ -73,12 +76,13 @@ static inline void pack_values(const float* first, ptrdiff_t step, int keys, int
   for (int i = 0; i < kPairs; i++) {
     float* const row = turn + i * length;
     rows[i] = row;
-    const float *even = first + 2 * i * step, *odd = even + step;
+    const Value *even = first + 2 * i * step, *odd = even + step;
     for (int d = 0; d < length; d += kLanes) {
       const int part = d < width ? width - d : 0;
-      const Vec low = 2 * i < keys ? load_part(even + d, part) : Vec{};
-      const Vec high = 2 * i + 1 < keys ? load_part(odd + d, part) : Vec{};
-      store(row + d, bits(pairs(low, high)));
+      IntVec both = {};
+      if (2 * i + 1 < keys) both = load_pairs(even + d, odd + d, part);
+      if (2 * i + 1 == keys) both = load_pairs(even + d, even + d, part) & 0xffff;
+      store(row + d, bits(both));
     }
   }
   for (int t = 0; t < tiles; t++) {
@@ -118,23 +122,32 @@ static inline void softmax_to_pairs(const float* scores, int keys, float factor,
   }
 }
 
+// Calls body(data) with the type of its values.
+template <typename Body>
+static inline void with_type(const void* data, bool is_narrow, const Body& body) {
+  is_narrow ? body(static_cast<const Bf16*>(data)) : body(static_cast<const float*>(data));
+}
+
 static void attention_bf16(const AttentionJob& job) {
   const int width = job.width, queries = job.end - job.begin;
   const Bf16AttentionScratch at(queries, width);
   float* const scratch = job.scratch;
   const auto bf16 = [&](size_t offset) { return reinterpret_cast<Bf16*>(scratch + offset); };
   const float factor = job.scale * kLog2E;
-  const float* rows[kPanel > kBf16Rows ? kPanel : kBf16Rows];
+  const void* rows[kPanel > kBf16Rows ? kPanel : kBf16Rows];
   const TileScope tiles_are_set_up;
 
-  for (int p = 0; p < at.panels; p++) {
-    // Lanes without a query repeat the last one.
-    for (int i = 0; i < kPanel; i++) {
-      const int query = p * kPanel + i < queries ? p * kPanel + i : queries - 1;
-      rows[i] = job.q + (job.begin + query) * job.q_step;
+  with_type(job.q, job.narrow.q, [&]<typename Value>(const Value* q) {
+    for (int p = 0; p < at.panels; p++) {
+      // Lanes without a query repeat the last one.
+      for (int i = 0; i < kPanel; i++) {
+        const int query = p * kPanel + i < queries ? p * kPanel + i : queries - 1;
+        rows[i] = q + (job.begin + query) * job.q_step;
+      }
+      pack_queries<Value>(rows, width, at.depth, scratch + at.turn,
+                          scratch + at.q + p * at.q_floats());
     }
-    pack_queries(rows, width, at.depth, scratch + at.turn, scratch + at.q + p * at.q_floats());
-  }
+  });
   __builtin_memset(scratch + at.out, 0, at.panels * at.out_floats() * sizeof(float));
   for (int i = 0; i < at.panels * kPanel; i++) {
     scratch[at.maximum + i] = -1e30f;
@@ -146,17 +159,21 @@ static void attention_bf16(const AttentionJob& job) {
     if (job.cancel && job.cancel->load(std::memory_order_relaxed)) return;
     const int keys = last_key - first < kBf16Keys ? last_key - first : kBf16Keys;
     const int blocks = count_tiles(keys, kBf16Depth), padded = blocks * kBf16Depth;
-    for (int t = 0; t < padded / kBf16Rows; t++) {
-      for (int i = 0; i < kBf16Rows; i++) {
-        const int key = t * kBf16Rows + i < keys ? t * kBf16Rows + i : keys - 1;
-        rows[i] = job.k + (first + key) * job.k_step;
+    with_type(job.k, job.narrow.k, [&]<typename Value>(const Value* k) {
+      for (int t = 0; t < padded / kBf16Rows; t++) {
+        for (int i = 0; i < kBf16Rows; i++) {
+          const int key = t * kBf16Rows + i < keys ? t * kBf16Rows + i : keys - 1;
+          rows[i] = k + (first + key) * job.k_step;
+        }
+        gather<Value>(rows, width, 1, bf16(at.k) + size_t(t) * at.depth * kTile, 0);
       }
-      gather(rows, width, 1, bf16(at.k) + size_t(t) * at.depth * kTile, 0);
-    }
-    for (int b = 0; b < blocks; b++)
-      pack_values(job.v + (first + b * kBf16Depth) * job.v_step, job.v_step, keys - b * kBf16Depth,
-                  width, at.value_tiles, scratch + at.turn, bf16(at.v) + size_t(b) * kTile,
-                  ptrdiff_t(blocks) * kTile);
+    });
+    with_type(job.v, job.narrow.v, [&](const auto* v) {
+      for (int b = 0; b < blocks; b++)
+        pack_values(v + (first + b * kBf16Depth) * job.v_step, job.v_step, keys - b * kBf16Depth,
+                    width, at.value_tiles, scratch + at.turn, bf16(at.v) + size_t(b) * kTile,
+                    ptrdiff_t(blocks) * kTile);
+    });
 
     for (int p = 0; p < at.panels; p++) {
       const int query = job.begin + p * kPanel;  // the panel's first
@@ -181,8 +198,10 @@ static void attention_bf16(const AttentionJob& job) {
 
   for (int p = 0; p < at.panels; p++) {
     const int left = queries - p * kPanel;
-    write_panel(job, job.begin + p * kPanel, left < kPanel ? left : kPanel,
-                scratch + at.out + p * at.out_floats(), scratch + at.sum + p * kPanel);
+    (job.narrow.y ? write_panel<Bf16> : write_panel<float>)(job, job.begin + p * kPanel,
+                                                            left < kPanel ? left : kPanel,
+                                                            scratch + at.out + p * at.out_floats(),
+                                                            scratch + at.sum + p * kPanel);
   }
 }
 

@@ -53,11 +53,21 @@ static inline void convert_row(const float* x, int count, float sign, Bf16* out)
   }
 }
 
-static void gather(const float* const* rows, int length, float sign, Bf16* tile, int k) {
+static inline void convert_row(const Bf16* x, int count, float sign, Bf16* out) {
+  if (count >= kBf16Depth)
+    __builtin_memcpy(out, x, kBf16Depth * sizeof(Bf16));
+  else
+    for (int i = 0; i < kBf16Depth; i++) out[i] = i < count ? x[i] : Bf16(0);
+  if (sign < 0)
+    for (int i = 0; i < kBf16Depth; i++) out[i] ^= 0x8000;
+}
+
+template <typename Value>
+static void gather(const void* const* rows, int length, float sign, Bf16* tile, int k) {
   const int begin = k % kBf16Depth;
   tile += ptrdiff_t(k / kBf16Depth) * kTile;
   for (int r = 0; r < kBf16Rows; r++, tile += kBf16Depth) {
-    const float* x = rows[r];
+    const Value* x = static_cast<const Value*>(rows[r]);
     Bf16* out = tile;
     int left = length;
     if (begin) {

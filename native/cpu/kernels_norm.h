@@ -1,13 +1,14 @@
 #pragma once
 
 #include "kernels.h"
-#include "simd.h"
+#include "simd_bf16.h"
 
 namespace deepcache::cpu::DEEPCACHE_ISA {
 
 // Sums of 32 rows at a time in fp32, these in double. Taking a pivot off first keeps the squares
 // from cancelling where a channel's mean is large against its deviation.
-static void channel_sums(const float* x, int rows, int channels, const float* pivot, double* sum,
+template <typename Value>
+static void channel_sums(const Value* x, int rows, int channels, const Value* pivot, double* sum,
                          double* square) {
   constexpr int kVectors = 4, kRows = 32;
   for (int first = 0; first < rows; first += kRows) {
@@ -18,7 +19,7 @@ static void channel_sums(const float* x, int rows, int channels, const float* pi
       if (left >= kVectors * kLanes) {
         for (int v = 0; v < kVectors; v++) pivots[v] = load(pivot + c + v * kLanes);
         for (int r = first; r < last; r++) {
-          const float* row = x + ptrdiff_t(r) * channels + c;
+          const Value* row = x + ptrdiff_t(r) * channels + c;
 #pragma GCC unroll 4
           for (int v = 0; v < kVectors; v++) {
             const Vec d = load(row + v * kLanes) - pivots[v];
@@ -46,7 +47,8 @@ static void channel_sums(const float* x, int rows, int channels, const float* pi
   }
 }
 
-static void scale_shift(const float* x, float* y, int rows, int channels, int y_stride,
+template <typename From, typename To>
+static void scale_shift(const From* x, To* y, int rows, int channels, int y_stride,
                         const float* scale, const float* shift, bool with_silu) {
   for (int r = 0; r < rows; r++, x += channels, y += y_stride) {
     for (int c = 0; c < channels; c += kLanes) {
@@ -58,7 +60,8 @@ static void scale_shift(const float* x, float* y, int rows, int channels, int y_
   }
 }
 
-static void layer_norm(const float* x, float* y, int rows, int channels, const float* gamma,
+template <typename To>
+static void layer_norm(const float* x, To* y, int rows, int channels, const float* gamma,
                        const float* beta, float epsilon) {
   for (int r = 0; r < rows; r++, x += channels, y += channels) {
     Vec sums = {};

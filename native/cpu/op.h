@@ -2,6 +2,7 @@
 
 // An op of a plan, bound to kernels and packed weights: what a CPU program is a list of.
 
+#include <bit>
 #include <memory>
 
 #include "cpu/kernels.h"
@@ -10,6 +11,9 @@
 #include "runtime/plan.h"
 
 namespace deepcache::cpu {
+
+inline float value_of(float x) { return x; }
+inline float value_of(Bf16 x) { return std::bit_cast<float>(uint32_t(x) << 16); }
 
 // What an op needs while it runs.
 struct RunContext {
@@ -21,6 +25,7 @@ struct RunContext {
   float* floats(const Tensor& tensor) const {
     return tensor ? reinterpret_cast<float*>(tensors[tensor.id]) : nullptr;
   }
+  Bf16* bf16(const Tensor& tensor) const { return reinterpret_cast<Bf16*>(tensors[tensor.id]); }
   const int32_t* ints(const Tensor& tensor) const {
     return reinterpret_cast<const int32_t*>(tensors[tensor.id]);
   }
@@ -45,6 +50,10 @@ struct OpContext {
 
   // The norm whose output the convolution makes itself; null: none.
   const GroupNorm* norm(const Conv& conv) const;
+  // Whether the tensor's values are of bf16 (Plan::is_narrow()).
+  bool is_narrow(const Tensor& tensor) const;
+  // Whether y lies where x does.
+  bool is_over(const Tensor& y, const Tensor& x) const;
   const CpuWeight* weight(WeightId id) const;
   const float* vector(WeightId id) const;
 };

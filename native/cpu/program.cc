@@ -18,8 +18,17 @@ const float* OpContext::vector(WeightId id) const {
 }
 
 const GroupNorm* OpContext::norm(const Conv& conv) const {
-  if (execution != Execution::fused || conv.norm < 0) return nullptr;
+  if (execution == Execution::op_by_op || conv.norm < 0) return nullptr;
   return &plan.ops()[size_t(conv.norm)].group_norm;
+}
+
+bool OpContext::is_narrow(const Tensor& tensor) const {
+  return execution == Execution::mixed && tensor && plan.is_narrow(tensor.id);
+}
+
+bool OpContext::is_over(const Tensor& y, const Tensor& x) const {
+  if (plan.external_index(y.id) >= 0 || plan.external_index(x.id) >= 0) return false;
+  return plan.offset(y.id, Type::f32, execution) == plan.offset(x.id, Type::f32, execution);
 }
 
 CpuProgram::CpuProgram(const Plan& plan, Weights& weights, Buffer& arena,
@@ -33,7 +42,8 @@ CpuProgram::CpuProgram(const Plan& plan, Weights& weights, Buffer& arena,
       plan, weights, backend.kernels(), backend.products(), pool_.threads(), backend.execution()};
   size_t shared = 0;
   for (const Op& op : plan.ops()) {
-    steps_.push_back({op.visit([&](const auto& op) { return make_op(op, context); }), op.output()});
+    steps_.push_back({op.visit([&](const auto& op) { return make_op(op, context); }), op.output(),
+                      context.is_narrow(op.output())});
     shared = std::max(shared, steps_.back().op->shared_bytes());
   }
   shared_ = Memory(shared);
@@ -53,8 +63,16 @@ void CpuProgram::run_ops(OpRange ops, int step, const CancelFlag* cancel, const 
     s.op->run(context);
     if (!tap || !*tap) continue;
     const auto [first, last] = labels_.equal_range(s.output.id);
+    if (first == last) continue;
+    std::vector<float> widened;
+    const float* values = context.floats(s.output);
+    if (s.is_narrow) {
+      const Bf16* const narrow = context.bf16(s.output);
+      for (size_t v = 0; v < s.output.shape.count(); v++) widened.push_back(value_of(narrow[v]));
+      values = widened.data();
+    }
     for (auto it = first; it != last; ++it)
-      (*tap)(it->second.first, it->second.second.shape, context.floats(it->second.second));
+      (*tap)(it->second.first, it->second.second.shape, values);
   }
 }
 

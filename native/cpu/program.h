@@ -22,6 +22,7 @@ class CpuProgram : public Program {
   struct Step {
     std::unique_ptr<CpuOp> op;
     Tensor output;
+    bool is_narrow;  // the output
   };
 
   std::vector<Placement> placements_;  // by tensor

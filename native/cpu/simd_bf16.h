@@ -1,6 +1,7 @@
 #pragma once
 
-// Pairs of bf16 in the lanes of a vector of floats: the value of the even index in the lower half.
+// Vectors of bf16 values, and pairs of them in the lanes of a vector of floats: the value of the
+// even index in the lower half.
 
 #include "kernels.h"
 #include "simd.h"
@@ -15,6 +16,23 @@ static inline IntVec splat_pair(const Bf16* p) {
   int32_t pair;
   __builtin_memcpy(&pair, p, sizeof pair);
   return pair - IntVec{};
+}
+
+typedef Bf16 HalfVec __attribute__((vector_size(2 * kLanes)));
+typedef HalfVec LooseHalfVec __attribute__((aligned(2), may_alias));
+
+// As floats.
+static inline Vec widened(HalfVec v) { return bits(__builtin_convertvector(v, IntVec) << 16); }
+static inline Vec load(const Bf16* p) { return widened(*reinterpret_cast<const LooseHalfVec*>(p)); }
+static inline Vec load_part(const Bf16* p, int count) {
+  if (count >= kLanes) return load(p);
+#if defined(__AVX512F__)
+  return widened(HalfVec(_mm256_maskz_loadu_epi16(__mmask16((1u << count) - 1), p)));
+#else
+  HalfVec v = {};
+  for (int i = 0; i < count; i++) v[i] = p[i];
+  return widened(v);
+#endif
 }
 
 // The nearest bf16 of each lane, in its upper half; the lower one is zero.
@@ -38,6 +56,8 @@ static inline void store_bf16(Bf16* out, Vec low, Vec high) {
   _mm512_storeu_si512(out, __m512i(_mm512_cvtne2ps_pbh(high, low)));
 }
 
+static inline HalfVec rounded(Vec v) { return HalfVec(_mm512_cvtneps_pbh(v)); }
+
 static inline Vec dot(Vec sum, IntVec a, IntVec b) {
   return _mm512_dpbf16_ps(sum, __m512bh(a), __m512bh(b));
 }
@@ -46,13 +66,13 @@ static inline IntVec pairs(Vec even, Vec odd) {
   return (round_to_bf16(even) >> 16 & 0xffff) | round_to_bf16(odd);
 }
 
-typedef Bf16 HalfVec __attribute__((vector_size(2 * kLanes)));
-typedef HalfVec LooseHalfVec __attribute__((aligned(2), may_alias));
+static inline HalfVec rounded(Vec v) {
+  return __builtin_convertvector(round_to_bf16(v) >> 16, HalfVec);
+}
+
 static inline void store_bf16(Bf16* out, Vec low, Vec high) {
-  *reinterpret_cast<LooseHalfVec*>(out) =
-      __builtin_convertvector(round_to_bf16(low) >> 16, HalfVec);
-  *reinterpret_cast<LooseHalfVec*>(out + kLanes) =
-      __builtin_convertvector(round_to_bf16(high) >> 16, HalfVec);
+  *reinterpret_cast<LooseHalfVec*>(out) = rounded(low);
+  *reinterpret_cast<LooseHalfVec*>(out + kLanes) = rounded(high);
 }
 
 // What the instruction computes: the odd values' products first, each sum rounded.
@@ -61,5 +81,24 @@ static inline Vec dot(Vec sum, IntVec a, IntVec b) {
   return fma(bits(a << 16), bits(b << 16), fma(bits(a & kOdd), bits(b & kOdd), sum));
 }
 #endif
+
+static inline void store(Bf16* p, Vec v) { *reinterpret_cast<LooseHalfVec*>(p) = rounded(v); }
+static inline void store_part(Bf16* p, Vec v, int count) {
+  if (count >= kLanes) return store(p, v);
+  const HalfVec halves = rounded(v);
+#if defined(__AVX512F__)
+  _mm256_mask_storeu_epi16(p, __mmask16((1u << count) - 1), __m256i(halves));
+#else
+  for (int i = 0; i < count; i++) p[i] = halves[i];
+#endif
+}
+
+// Pairs of values at two places, of which the first `count` lanes exist.
+static inline IntVec load_pairs(const float* even, const float* odd, int count) {
+  return pairs(load_part(even, count), load_part(odd, count));
+}
+static inline IntVec load_pairs(const Bf16* even, const Bf16* odd, int count) {
+  return (bits(load_part(even, count)) >> 16 & 0xffff) | bits(load_part(odd, count));
+}
 
 }  // namespace deepcache::cpu::DEEPCACHE_ISA

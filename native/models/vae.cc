@@ -24,7 +24,9 @@ class VaeHalf {
  public:
   // `frames`: of the one video that the batch is; 0 for images.
   VaeHalf(const VaeConfig& config, const std::string& prefix, Plan& plan, int frames = 0)
-      : config_(config), prefix_(prefix), frames_(frames), record_(plan) {}
+      : config_(config), prefix_(prefix), frames_(frames), record_(plan) {
+    plan.narrow_norms();
+  }
 
   Tensor conv(Tensor x, const std::string& name, const ConvOptions& options) {
     x = record_.conv(x, prefix_ + "." + name, options);

@@ -24,11 +24,10 @@ bool reads(const std::vector<Op>& ops, const Conv& conv, int tensor) {
   return found;
 }
 
-// Of each pixel's values fewer come out than went in.
-bool shrinks(const Conv& c) {
+// Whether each pixel's values are made of that pixel's alone.
+bool is_pixelwise(const Conv& c) {
   return c.kernel_h == 1 && c.kernel_w == 1 && c.stride == 1 && !c.upsample && !c.x2 &&
-         !c.residual && c.norm < 0 && c.activation != Activation::geglu &&
-         2 * c.y.shape.c <= c.x.shape.c && is_large(c.y.shape);
+         !c.residual && c.norm < 0 && c.activation != Activation::geglu && is_large(c.y.shape);
 }
 
 // The input whose place the output may take; none: no tensor.
@@ -36,7 +35,7 @@ Tensor succeeded(const std::vector<Op>& ops, const Op& op) {
   if (op.kind == OpKind::conv) {
     const Conv& conv = op.conv;
     if (conv.residual) return reads(ops, conv, conv.residual.id) ? Tensor() : conv.residual;
-    return shrinks(conv) ? conv.x : Tensor();
+    return is_pixelwise(conv) ? conv.x : Tensor();
   }
   if (op.kind != OpKind::elementwise) return {};
   const Elementwise& e = op.elementwise;
@@ -51,9 +50,7 @@ void find_fusions(std::vector<Op>& ops, const std::function<bool(int tensor)>& i
   Uses uses(ops);
   for (Op& op : ops) {
     if (op.kind == OpKind::group_norm) op.group_norm.conv = -1;
-    if (op.kind != OpKind::conv) continue;
-    op.conv.norm = -1;
-    op.conv.over_input = false;
+    if (op.kind == OpKind::conv) op.conv.norm = -1;
   }
   for (int i = 0; i < int(ops.size()); ++i) {
     if (ops[i].kind != OpKind::conv) continue;
@@ -75,16 +72,22 @@ size_t kept_of_norm(const GroupNorm& norm) {
   return 2 * size_t(norm.y.shape.n) * norm.y.shape.c * sizeof(float) / bytes_of(Type::f16);
 }
 
-void find_successions(std::vector<Op>& ops,
+void find_successions(const std::vector<Op>& ops,
                       const std::function<bool(int output, int input, int op)>& may_succeed,
+                      const std::function<size_t(int tensor)>& bytes_of,
                       const std::function<void(int output, int input)>& succeed) {
   const Uses uses(ops);
   for (int i = 0; i < int(ops.size()); ++i) {
-    const Tensor input = succeeded(ops, ops[i]);
-    const int output = ops[i].output().id;
-    if (!input || uses.only_writer(output) != i || !may_succeed(output, input.id, i)) continue;
-    if (ops[i].kind == OpKind::conv) ops[i].conv.over_input = !ops[i].conv.residual;
-    succeed(output, input.id);
+    const Tensor input = succeeded(ops, ops[i]), output = ops[i].output();
+    if (!input || uses.only_writer(output.id) != i || !may_succeed(output.id, input.id, i))
+      continue;
+    if (ops[i].kind == OpKind::conv && !ops[i].conv.residual) {
+      const size_t before = input.shape.c * bytes_of(input.id);
+      const size_t after = output.shape.c * bytes_of(output.id);
+      const bool widens = before == after && bytes_of(input.id) < bytes_of(output.id);
+      if (before < 2 * after && !widens) continue;
+    }
+    succeed(output.id, input.id);
   }
 }
 

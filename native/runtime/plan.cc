@@ -4,6 +4,7 @@
 #include "checked.h"
 #include "error.h"
 #include "fusions.h"
+#include "narrow.h"
 #include "shortcuts.h"
 
 namespace deepcache {
@@ -102,8 +103,18 @@ void Plan::finish() {
     if (op.kind == OpKind::conv && op.conv.shortcut >= 0) ops_[op.conv.shortcut].inputs(touch);
   }));
 
+  narrow_ = find_narrow(ops_, weights_, narrow_norms_, tensors_.size(),
+                        [&](int id) { return tensors_[id].external >= 0; });
+  fused_ = place_fused(false);
+  mixed_ = place_fused(true);
+}
+
+Arena Plan::place_fused(bool is_mixed) const {
   std::vector<ArenaValue> values =
       lives([&](const Op& op, const auto& touch) { fused_inputs(ops_, op, touch); });
+  if (is_mixed)
+    for (size_t id = 0; id < values.size(); ++id)
+      if (!narrow_[id]) values[id].count *= bytes_of(Type::f32) / kMixedUnit;
   for (const Op& op : ops_)
     if (op.kind == OpKind::group_norm && op.group_norm.conv >= 0)
       values[op.group_norm.y.id].count = kept_of_norm(op.group_norm);
@@ -114,8 +125,9 @@ void Plan::finish() {
         return tensors_[output].external < 0 && tensors_[input].external < 0 && value.first < op &&
                value.last == op;
       },
+      [&](int id) { return bytes_of(is_mixed && narrow_[size_t(id)] ? Type::bf16 : Type::f32); },
       [&](int output, int input) { values[output].over = input; });
-  fused_ = place(values);
+  return place(values);
 }
 
 template <typename Reads>

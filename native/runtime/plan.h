@@ -60,8 +60,9 @@ struct External {
 
 // How a backend runs ops, which decides what lies in memory at the same time. `fused`: norms are
 // computed where a convolution reads them, results take the place of what they are added to or
-// made from (fusions.h).
-enum class Execution : uint8_t { op_by_op, fused };
+// made from (fusions.h). `mixed`: besides, temporaries that are narrow (narrow.h) are of bf16, the
+// others of fp32, whatever the activation type.
+enum class Execution : uint8_t { op_by_op, fused, mixed };
 
 class Plan {
  public:
@@ -82,6 +83,10 @@ class Plan {
   // Marks the place before the next op.
   void mark(const std::string& name);
 
+  // What GroupNorms read may be narrow, too (narrow.h), which costs some exactness: in networks
+  // whose largest values these are. Before finish().
+  void narrow_norms() { narrow_norms_ = true; }
+
   // Computes when each temporary lives and where in the arena. The plan is constant afterwards.
   void finish();
 
@@ -92,16 +97,18 @@ class Plan {
   const std::vector<External>& externals() const { return externals_; }
   const External& find_external(Port port) const;
   const Shape& shape(int tensor) const { return tensors_[tensor].shape; }
+  // Whether the temporary is of bf16 in Execution::mixed.
+  bool is_narrow(int tensor) const { return narrow_[size_t(tensor)]; }
   // The index of the tensor's external, or -1.
   int external_index(int tensor) const { return tensors_[tensor].external; }
   // Where the temporary lies in the arena, in bytes, when activations have this type.
   size_t offset(int tensor, Type activation, Execution how = Execution::op_by_op) const {
-    return arena(how).offsets[size_t(tensor)] * bytes_of(activation);
+    return arena(how).offsets[size_t(tensor)] * unit(activation, how);
   }
   const std::vector<WeightSpec>& weights() const { return weights_; }
   const std::vector<std::pair<std::string, Tensor>>& labels() const { return labels_; }
   size_t arena_bytes(Type activation, Execution how = Execution::op_by_op) const {
-    return arena(how).count * bytes_of(activation);
+    return arena(how).count * unit(activation, how);
   }
   // Of one external (a single step of a stepped one).
   size_t external_bytes(const External& external, Type activation) const {
@@ -125,7 +132,15 @@ class Plan {
   // When each temporary lives. `reads(op, touch)` calls `touch` for the tensors that an op reads.
   template <typename Reads>
   std::vector<ArenaValue> lives(const Reads& reads) const;
-  const Arena& arena(Execution how) const { return how == Execution::fused ? fused_ : plain_; }
+  Arena place_fused(bool is_mixed) const;
+  const Arena& arena(Execution how) const {
+    return how == Execution::op_by_op ? plain_ : how == Execution::fused ? fused_ : mixed_;
+  }
+  // Bytes of what arenas are counted in: values, in `mixed` those of bf16.
+  static constexpr size_t kMixedUnit = 2;
+  static size_t unit(Type activation, Execution how) {
+    return how == Execution::mixed ? kMixedUnit : bytes_of(activation);
+  }
   const Macs& macs_before(int op) const;
 
   std::vector<Op> ops_;
@@ -134,7 +149,9 @@ class Plan {
   std::vector<WeightSpec> weights_;
   std::vector<std::pair<std::string, Tensor>> labels_;
   std::vector<Mark> marks_;
-  Arena plain_, fused_;
+  Arena plain_, fused_, mixed_;
+  bool narrow_norms_ = false;
+  std::vector<bool> narrow_;
   Macs macs_;
 };
 

@@ -5,28 +5,12 @@
 #include <bit>
 #include <cmath>
 
-#include "cpu/backend.h"
+#include "executions.h"
 #include "models/vae.h"
-#include "test.h"
 #include "tiny_unet.h"
 
 namespace deepcache::test {
 namespace {
-
-const char* const kIsas[] = {"baseline", "avx2", "avx512", "avx512_bf16", "amx", "neon_bf16"};
-
-// The nearest value of 8 bits; of two that are as near, the even one.
-float nearest_bf16(float x) {
-  if (std::isnan(x) || std::isinf(x)) return x;
-  if (std::fabs(x) < 0x1p-126f) return std::copysign(0.0f, x);
-  const uint32_t bits = std::bit_cast<uint32_t>(x) & 0xffff0000;
-  const float low = std::bit_cast<float>(bits), high = std::bit_cast<float>(bits + 0x10000);
-  // Beyond the largest value, the next one would be 2^128.
-  const double next = std::isinf(high) ? std::copysign(0x1p128, x) : double(high);
-  const double below = std::fabs(double(x) - low), above = std::fabs(next - x);
-  if (below != above) return below < above ? low : high;
-  return bits & 0x10000 ? high : low;
-}
 
 float widened(cpu::Bf16 value) { return std::bit_cast<float>(uint32_t(value) << 16); }
 
@@ -92,16 +76,28 @@ TEST(bf16_rows_become_tiles) {
     // Two pieces that fill parts of three tiles.
     constexpr int kFirst = 37, kSecond = 29, kTiles = 3, kTile = cpu::kBf16Rows * cpu::kBf16Depth;
     std::vector<cpu::Bf16> tiles(kTiles * kTile, 0x7fc0);
-    const float* rows[cpu::kBf16Rows];
-    for (int r = 0; r < cpu::kBf16Rows; r++) rows[r] = &values[r * 40];
+    std::vector<cpu::Bf16> narrow, others = tiles;
+    for (const float value : values)
+      narrow.push_back(std::isnan(value)
+                           ? 0x7fc0
+                           : uint16_t(std::bit_cast<uint32_t>(nearest_bf16(value)) >> 16));
+    const void *rows[cpu::kBf16Rows], *narrow_rows[cpu::kBf16Rows];
+    for (int r = 0; r < cpu::kBf16Rows; r++) {
+      rows[r] = &values[r * 40];
+      narrow_rows[r] = &narrow[r * 40];
+    }
     kernels->bf16->gather(rows, kFirst, 1, tiles.data(), 0);
     kernels->bf16->gather(rows, kSecond, -1, tiles.data(), kFirst);
+    kernels->bf16->gather_bf16(narrow_rows, kFirst, 1, others.data(), 0);
+    kernels->bf16->gather_bf16(narrow_rows, kSecond, -1, others.data(), kFirst);
     for (int r = 0; r < cpu::kBf16Rows; r++)
       for (int k = 0; k < kTiles * cpu::kBf16Depth; k++) {
-        const float x = k < kFirst ? rows[r][k] : k < kFirst + kSecond ? -rows[r][k - kFirst] : 0;
+        const float* const row = &values[r * 40];
+        const float x = k < kFirst ? row[k] : k < kFirst + kSecond ? -row[k - kFirst] : 0;
         const int at = k / cpu::kBf16Depth * kTile + r * cpu::kBf16Depth + k % cpu::kBf16Depth;
         const bool is_gap = k >= kFirst + kSecond;  // of zeros, of whichever sign
-        CHECK(is_gap ? widened(tiles[at]) == 0 : same(widened(tiles[at]), nearest_bf16(x)));
+        for (const cpu::Bf16 value : {tiles[at], others[at]})
+          CHECK(is_gap ? widened(value) == 0 : same(widened(value), nearest_bf16(x)));
       }
   }
 }

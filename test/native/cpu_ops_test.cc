@@ -2,14 +2,7 @@
 
 #include <cmath>
 
-#include "cpu/backend.h"
-#include "test.h"
-#include "test/ops/op_cases.h"
-
-// The kernels of AMX with a reference of its instructions: amx_reference.cc.
-namespace deepcache::cpu::amx_reference {
-extern const Bf16Kernels bf16_kernels;
-}
+#include "executions.h"
 
 namespace deepcache::test {
 namespace {
@@ -66,10 +59,6 @@ TEST(cpu_ops_bf16_avx512) { run_all("avx512", Products::bf16); }
 TEST(cpu_ops_bf16_avx512_bf16) { run_all("avx512_bf16", Products::bf16); }
 TEST(cpu_ops_bf16_amx) { run_all("amx", Products::bf16); }
 TEST(cpu_ops_bf16_neon_bf16) { run_all("neon_bf16", Products::bf16); }
-TEST(cpu_ops_bf16_amx_by_reference) {
-  cpu::Kernels kernels = *cpu::find_kernels("baseline");
-  kernels.bf16 = &cpu::amx_reference::bf16_kernels;
-  run_all(kernels, Products::bf16);
-}
+TEST(cpu_ops_bf16_amx_by_reference) { run_all(amx_by_reference(), Products::bf16); }
 
 }  // namespace deepcache::test

@@ -1,63 +1,12 @@
 // The CPU backend with ops fused (Execution::fused) against itself without: the same bits in less
 // memory.
 
-#include <cstring>
-#include <map>
-#include <memory>
-
-#include "cpu/backend.h"
+#include "executions.h"
 #include "models/vae.h"
 #include "models/weight_plans.h"
-#include "test.h"
-#include "test/ops/op_cases.h"
 
 namespace deepcache::test {
 namespace {
-
-class PlainBackend : public cpu::CpuBackend {
- public:
-  using CpuBackend::CpuBackend;
-  Execution execution() const override { return Execution::op_by_op; }
-};
-
-using Values = std::map<std::string, std::vector<float>>;
-
-// The output and all labelled values. An arena holds no numbers at first.
-Values run(Backend& backend, const Plan& plan, std::shared_ptr<WeightSource> source,
-           const std::map<int, std::vector<float>>& inputs) {
-  Weights weights(std::move(source), backend);
-  std::vector<std::unique_ptr<Buffer>> buffers;
-  std::vector<Binding> bindings;
-  for (const External& external : plan.externals()) {
-    buffers.push_back(backend.allocate(plan.external_bytes(external, backend.activation_type())));
-    bindings.push_back({buffers.back().get()});
-    const auto found = inputs.find(external.tensor);
-    if (found != inputs.end())
-      buffers.back()->upload(found->second.data(), found->second.size() * sizeof(float));
-  }
-  const auto arena = backend.allocate(backend.arena_bytes(plan));
-  const std::vector<char> nans(arena->bytes(), char(0xff));
-  arena->upload(nans.data(), nans.size());
-  Values out;
-  const Tap tap = [&](const std::string& label, const Shape& shape, const float* values) {
-    out[label].assign(values, values + shape.count());
-  };
-  backend.compile(plan, weights, *arena, bindings)->run(0, nullptr, &tap);
-  std::vector<float>& last = out["output"];
-  last.resize(buffers.back()->bytes() / sizeof(float));
-  buffers.back()->download(last.data(), buffers.back()->bytes());
-  return out;
-}
-
-void check_same(const Values& a, const Values& b) {
-  CHECK_EQ(a.size(), b.size());
-  for (const auto& [name, values] : a) {
-    const std::vector<float>& other = b.at(name);
-    CHECK_EQ(values.size(), other.size());
-    for (const float value : values) CHECK(value == value);
-    CHECK(std::memcmp(values.data(), other.data(), values.size() * sizeof(float)) == 0);
-  }
-}
 
 struct LayersOptions {
   Shape x{1, 67, 65, 24};
@@ -144,16 +93,10 @@ int count_norms(const Plan& plan) {
   return count;
 }
 
-int count_over_inputs(const Plan& plan) {
-  int count = 0;
-  for (const Op& op : plan.ops()) count += op.kind == OpKind::conv && op.conv.over_input;
-  return count;
-}
-
 // On every instruction set that this machine runs, by other numbers of threads.
 void check_layers(Layers& layers) {
   const Plan& plan = layers.builder.plan;
-  for (const char* isa : {"baseline", "avx2", "avx512", "avx512_bf16", "amx", "neon_bf16"}) {
+  for (const char* isa : kIsas) {
     const cpu::Kernels* kernels = cpu::find_kernels(isa);
     if (!kernels) continue;
     for (const Products products : {Products::fp32, Products::bf16}) {
@@ -161,7 +104,7 @@ void check_layers(Layers& layers) {
       const auto source = layers.builder.source();
       const Values expected = run(plain, plan, source, layers.builder.inputs);
       for (const int threads : {1, 3}) {
-        cpu::CpuBackend fused(threads, *kernels, products);
+        FusedBackend fused(threads, *kernels, products);
         check_same(run(fused, plan, source, layers.builder.inputs), expected);
       }
     }
@@ -171,7 +114,7 @@ void check_layers(Layers& layers) {
 void check_layers(const LayersOptions& options, int norms, int over_inputs) {
   Layers layers(options);
   CHECK_EQ(count_norms(layers.builder.plan), norms);
-  CHECK_EQ(count_over_inputs(layers.builder.plan), over_inputs);
+  CHECK_EQ(count_over_inputs(layers.builder.plan, Execution::fused), over_inputs);
   check_layers(layers);
 }
 
@@ -202,7 +145,7 @@ TEST(fused_layers_leave_what_others_read) {
 TEST(fused_layers_are_large) { check_layers({.x = {2, 63, 65, 24}}, 0, 0); }
 
 // Where decoding takes the most: a resnet that halves the channels of the whole picture has its
-// input, twice as large as any other value, and one of the others.
+// input, twice as large as any other value, and one of the others; both are narrow.
 TEST(fused_autoencoders_need_little_more_than_their_largest_values) {
   const VaeConfig config = VaeConfig::parse(R"({
     "_class_name": "AutoencoderKL", "block_out_channels": [128, 256, 512, 512],
@@ -216,9 +159,11 @@ TEST(fused_autoencoders_need_little_more_than_their_largest_values) {
   for (const int side : {64, 128}) {
     const Plan decode = plan_vae_decode(config, 1, side, side);
     CHECK(share(decode, Execution::fused) < 1.51);
+    CHECK(share(decode, Execution::mixed) < 0.76);
     CHECK(share(decode, Execution::op_by_op) > 2.49);
     const Plan encode = plan_vae_encode(config, 1, 8 * side, 8 * side);
     CHECK(share(encode, Execution::fused) < 2.01);
+    CHECK(share(encode, Execution::mixed) < 1.51);
     CHECK(share(encode, Execution::op_by_op) > 2.99);
   }
 }
@@ -234,7 +179,7 @@ TEST(fused_autoencoders_make_the_same_pictures) {
     CHECK(count_norms(plan) >= 4);
     for (const Products products : {Products::fp32, Products::bf16}) {
       const cpu::Kernels& kernels = cpu::choose_kernels(products == Products::bf16);
-      cpu::CpuBackend fused(2, kernels, products);
+      FusedBackend fused(2, kernels, products);
       PlainBackend plain(2, kernels, products);
       CHECK(fused.arena_bytes(plan) < plain.arena_bytes(plan));
       const auto source = synthetic_weights({plan});

@@ -15,6 +15,10 @@ constexpr double kLeastWork = 2e5;        // multiply-adds that are worth an ite
 class AttentionOp : public CpuOp {
  public:
   AttentionOp(const Attention& op, const OpContext& context) : op_(op), kernels_(context.kernels) {
+    narrow_.q = context.is_narrow(op.q);
+    narrow_.k = context.is_narrow(op.k);
+    narrow_.v = context.is_narrow(op.v);
+    narrow_.y = context.is_narrow(op.y);
     const bool is_bf16 = context.products == Products::bf16;
     attend_ = is_bf16 ? kernels_.bf16->attention : kernels_.attention;
     const auto scratch = is_bf16 ? kernels_.bf16->attention_scratch : kernels_.attention_scratch;
@@ -75,15 +79,19 @@ class AttentionOp : public CpuOp {
     const int outer = sequence / op_.inner, inner = sequence % op_.inner;
 
     const int channel = head * op_.head_width;
-    const auto place = [&](const Tensor& tensor, const Sequence& s, int offset, ptrdiff_t* step) {
+    const auto place = [&](const Tensor& tensor, bool is_narrow, const Sequence& s, int offset,
+                           ptrdiff_t* step) -> void* {
       const ptrdiff_t row = ptrdiff_t(outer) * s.outer_stride + ptrdiff_t(inner) * s.inner_stride;
       *step = ptrdiff_t(s.step) * tensor.shape.c;
-      return context.floats(tensor) + row * tensor.shape.c + offset + channel;
+      const ptrdiff_t at = row * tensor.shape.c + offset + channel;
+      if (is_narrow) return context.bf16(tensor) + at;
+      return context.floats(tensor) + at;
     };
-    job.q = place(op_.q, op_.query, op_.q_offset, &job.q_step);
-    job.k = place(op_.k, op_.key, op_.k_offset, &job.k_step);
-    job.v = place(op_.v, op_.key, op_.v_offset, &job.v_step);
-    job.y = place(op_.y, op_.query, 0, &job.y_step);
+    job.narrow = narrow_;
+    job.q = place(op_.q, narrow_.q, op_.query, op_.q_offset, &job.q_step);
+    job.k = place(op_.k, narrow_.k, op_.key, op_.k_offset, &job.k_step);
+    job.v = place(op_.v, narrow_.v, op_.key, op_.v_offset, &job.v_step);
+    job.y = place(op_.y, narrow_.y, op_.query, 0, &job.y_step);
     job.keys = op_.key.length;
     job.width = op_.head_width;
     job.scale = op_.scale;
@@ -94,6 +102,7 @@ class AttentionOp : public CpuOp {
   }
 
   Attention op_;
+  AttentionJob::Narrow narrow_;
   const Kernels& kernels_;
   size_t blocks_ = 1, units_ = 0, per_item_ = 1;
   int queries_ = 0;  // of a unit

@@ -31,8 +31,6 @@ class ConvOp : public CpuOp {
   void run(const RunContext& context) const override;
 
  private:
-  void split(const OpContext& context);
-  void add(ConvSplit split, size_t region);
   void item(const RunContext& context, int index, int thread) const;
   void multiply(const ConvRegion& region, const ConvChunk& chunk, const struct Rows& rows,
                 const struct Panels& panels, float* a, float* c) const;
@@ -49,11 +47,10 @@ class ConvOp : public CpuOp {
   const float* bias_;
   RoundedInput rounded_;  // of fp8 weights
   std::optional<NormedInput> normed_;
+  const bool x_is_narrow_[2], y_is_narrow_;
   int panel_columns_;  // columns of y in a panel
   std::vector<ConvRegion> regions_;
-  std::vector<ConvSplit> splits_;
-  int items_ = 0;
-  std::vector<int> phases_;  // behind which item each ends: a phase begins when another is done
+  ConvSchedule schedule_;
   size_t normed_floats_ = 0;
 };
 
@@ -68,14 +65,15 @@ struct Panels {
   int first, count, columns;  // of y
 };
 
-// Where the pixel's row of a piece lies.
-const float* row_of(const ConvRegion& region, const ConvPiece& piece, const Rows& rows, int r) {
+// Where the pixel's row of a piece lies: floats, or values of bf16.
+const void* row_of(const ConvRegion& region, const ConvPiece& piece, const Rows& rows, int r) {
   const ConvPixel& pixel = rows.pixels[r];
   const int y = pixel.y + piece.tap.dy, x = pixel.x + piece.tap.dx;
   if (unsigned(y) >= unsigned(region.limit_y) || unsigned(x) >= unsigned(region.limit_x))
     return kZeros;
-  return rows.inputs[piece.source].pixel(pixel.n, y >> region.shift, x >> region.shift) +
-         piece.channel;
+  const ConvInput& input = rows.inputs[piece.source];
+  const size_t channel = size_t(piece.channel) * (input.is_narrow ? sizeof(Bf16) : sizeof(float));
+  return input.pixel(pixel.n, y >> region.shift, x >> region.shift) + channel;
 }
 
 ConvOp::ConvOp(const Conv& op, const OpContext& context)
@@ -85,67 +83,35 @@ ConvOp::ConvOp(const Conv& op, const OpContext& context)
       limits_(is_bf16() ? kBf16 : kFp32),
       tile_rows_(is_bf16() ? 2 * kBf16Rows : kernels_.tile_rows),
       bias_(context.vector(op.bias)),
-      rounded_(op_, kernels_) {
+      rounded_(op_, kernels_),
+      x_is_narrow_{context.is_narrow(op.x), context.is_narrow(op.x2)},
+      y_is_narrow_(context.is_narrow(op.y)) {
   const bool geglu = op.activation == Activation::geglu;
   if (geglu != (weight_->recipe == Recipe::geglu))
     throw Error(ErrorCode::kInternal, "conv: the geglu activation needs a geglu weight");
   panel_columns_ = geglu ? kernels_.lanes : kernels_.panel;
   regions_ = conv_regions(op, weight_->recipe == Recipe::upsample, limits_.chunk,
                           is_bf16() ? kBf16Depth : 1);
-  if (const GroupNorm* norm = context.norm(op)) normed_.emplace(op_, *norm, kernels_);
-  split(context);
-}
-
-void ConvOp::split(const OpContext& context) {
-  const ConvSizes sizes{limits_.rows,   tile_rows_,      limits_.columns,
-                        kernels_.panel, weight_->panels, is_bf16() ? tile_rows_ : 1,
-                        context.threads};
-  for (size_t i = 0; i < regions_.size(); i++) {
-    const ConvRegion& region = regions_[i];
-    const size_t pixels = size_t(op_.y.shape.n) * region.height * region.width;
-    size_t k = 0;
-    for (const ConvChunk& chunk : region.chunks) k += size_t(chunk.k);
-    if (normed_) {
-      add(split_rectangles(region, op_.y.shape.n, k, op_.kernel_h - 1, op_.kernel_w - 1, sizes), i);
-      normed_floats_ = normed_->floats(splits_.back(), region);
-    } else if (op_.over_input && context.execution == Execution::fused) {
-      // What is written of a phase lies where the phases before have read. A first item reads all
-      // of its rows before it writes any.
-      ConvSplit first;
-      first.pixels = std::min(pixels, size_t(limits_.rows));
-      first.blocks = first.groups = 1;
-      add(first, i);
-      const size_t shrinking = size_t(op_.x.shape.c / op_.y.shape.c);
-      for (size_t done = first.pixels; done < pixels;) {
-        phases_.push_back(items_);
-        const size_t some = std::min(pixels - done, done * (shrinking - 1));
-        add(split_runs(done, some, k, sizes), i);
-        done += some;
-      }
-    } else {
-      add(split_runs(0, pixels, k, sizes), i);
-    }
+  if (const GroupNorm* norm = context.norm(op)) normed_.emplace(op_, *norm, context, is_bf16());
+  const auto bytes_of = [](const Tensor& tensor, bool is_narrow) {
+    return size_t(tensor.shape.c) * (is_narrow ? sizeof(Bf16) : sizeof(float));
+  };
+  ConvOrder order;
+  order.is_normed = normed_.has_value();
+  if (context.is_over(op.y, op.x)) {
+    order.input_bytes = bytes_of(op.x, x_is_narrow_[0]);
+    order.output_bytes = bytes_of(op.y, y_is_narrow_);
   }
-  phases_.push_back(items_);
-}
-
-void ConvOp::add(ConvSplit split, size_t region) {
-  size_t k = 0;
-  for (const ConvChunk& chunk : regions_[region].chunks) k += size_t(chunk.k);
-  // The larger operand is read once, the smaller again and again from the cache.
-  const size_t weight_size = k * weight_->panels * size_t(panel_columns_);
-  const size_t input_size = op_.x.shape.count() + (op_.x2 ? op_.x2.shape.count() : 0);
-  split.groups_outside = weight_size > input_size;
-  split.region = int(region);
-  split.first_item = items_;
-  items_ += split.items();
-  splits_.push_back(split);
+  schedule_ = schedule(op_, regions_, order,
+                       {limits_.rows, tile_rows_, limits_.columns, kernels_.panel, panel_columns_,
+                        weight_->panels, is_bf16() ? tile_rows_ : 1, context.threads});
+  if (normed_) normed_floats_ = normed_->floats(schedule_.splits[0], regions_[0]);
 }
 
 void ConvOp::run(const RunContext& context) const {
   if (is_fp8()) rounded_.make(context);
   int first = 0;
-  for (const int last : phases_) {
+  for (const int last : schedule_.phases) {
     context.pool.run(
         last - first, [&](int index, int thread) { item(context, first + index, thread); },
         context.cancel);
@@ -163,7 +129,8 @@ void ConvOp::multiply(const ConvRegion& region, const ConvChunk& chunk, const Ro
     float* to = a + size_t(begin) * chunk.k;
     for (int i = chunk.first_piece; i < chunk.last_piece; i++) {
       const ConvPiece& piece = region.pieces[i];
-      for (int r = 0; r < count; r++) pointers[r] = row_of(region, piece, rows, begin + r);
+      for (int r = 0; r < count; r++)
+        pointers[r] = static_cast<const float*>(row_of(region, piece, rows, begin + r));
       kernels_.transpose(pointers, count, piece.length, to, count);
       if (piece.tap.sign < 0)
         for (int j = 0; j < piece.length * count; j++) to[j] = -to[j];
@@ -186,7 +153,7 @@ void ConvOp::multiply(const ConvRegion& region, const ConvChunk& chunk, const Ro
 
 void ConvOp::multiply_bf16(const ConvRegion& region, const ConvChunk& chunk, const Rows& rows,
                            const Panels& panels, float* a, float* c) const {
-  const float* pointers[kBf16Rows];
+  const void* pointers[kBf16Rows];
   Bf16* const tiles = reinterpret_cast<Bf16*>(a);
   for (int t = 0; t < rows.tiles; t++) {
     const int begin = t * kBf16Rows, count = std::min(kBf16Rows, rows.count - begin);
@@ -194,8 +161,10 @@ void ConvOp::multiply_bf16(const ConvRegion& region, const ConvChunk& chunk, con
     for (int i = chunk.first_piece; i < chunk.last_piece; i++) {
       const ConvPiece& piece = region.pieces[i];
       for (int r = 0; r < count; r++) pointers[r] = row_of(region, piece, rows, begin + r);
-      kernels_.bf16->gather(pointers, piece.length, piece.tap.sign, tiles + size_t(begin) * chunk.k,
-                            piece.k);
+      Bf16* const to = tiles + size_t(begin) * chunk.k;
+      const bool is_narrow = rows.inputs[piece.source].is_narrow;
+      (is_narrow ? kernels_.bf16->gather_bf16 : kernels_.bf16->gather)(pointers, piece.length,
+                                                                       piece.tap.sign, to, piece.k);
     }
   }
   Bf16Multiply m;
@@ -212,9 +181,7 @@ void ConvOp::multiply_bf16(const ConvRegion& region, const ConvChunk& chunk, con
 }
 
 void ConvOp::item(const RunContext& context, int index, int thread) const {
-  size_t which = splits_.size() - 1;
-  while (splits_[which].first_item > index) which--;
-  const ConvSplit& split = splits_[which];
+  const ConvSplit& split = schedule_.split_of(index);
   const ConvRegion& region = regions_[size_t(split.region)];
   index -= split.first_item;
   const ConvBlock block =
@@ -231,6 +198,7 @@ void ConvOp::item(const RunContext& context, int index, int thread) const {
 
   ConvPixel pixels[kMaxRows];
   float* y[kMaxRows];
+  Bf16* bf16_y[kMaxRows];
   const float *row[kMaxRows], *residual[kMaxRows];
   float* const y_data = context.floats(op_.y);
   const float* const row_data = context.floats(op_.row);
@@ -242,7 +210,10 @@ void ConvOp::item(const RunContext& context, int index, int thread) const {
     const size_t pixel = size_t(region.first_y + i * region.step_y) * shape.w + region.first_x +
                          size_t(j) * region.step_x;
     const size_t offset = (size_t(n) * shape.h * shape.w + pixel) * shape.c + first_column;
-    y[r] = y_data + offset;
+    if (y_is_narrow_)
+      bf16_y[r] = context.bf16(op_.y) + offset;
+    else
+      y[r] = y_data + offset;
     residual[r] = residual_data ? residual_data + offset : nullptr;
     row[r] = row_data ? row_data + size_t(op_.row.shape.n == 1 ? 0 : n) * op_.row.shape.c +
                             op_.row_offset + first_column
@@ -260,12 +231,18 @@ void ConvOp::item(const RunContext& context, int index, int thread) const {
   if (normed_) {
     inputs[0] = normed_->make(context, region, block, c + c_floats);
   } else {
-    const auto whole = [&](const float* data, const Tensor& tensor) {
-      return ConvInput{
-          data, size_t(tensor.shape.c), 0, 0, 0, region.input_height, region.input_width};
+    const auto whole = [&](const void* data, const Tensor& tensor, bool is_narrow) {
+      ConvInput input;
+      input.data = static_cast<const char*>(data);
+      input.pitch = size_t(tensor.shape.c) * (is_narrow ? sizeof(Bf16) : sizeof(float));
+      input.is_narrow = is_narrow;
+      input.height = region.input_height;
+      input.width = region.input_width;
+      return input;
     };
-    inputs[0] = whole(is_fp8() ? rounded_.values(context) : context.floats(op_.x), op_.x);
-    if (op_.x2) inputs[1] = whole(context.floats(op_.x2), op_.x2);
+    inputs[0] =
+        whole(is_fp8() ? rounded_.values(context) : context.floats(op_.x), op_.x, x_is_narrow_[0]);
+    if (op_.x2) inputs[1] = whole(context.floats(op_.x2), op_.x2, x_is_narrow_[1]);
   }
 
   const int last_columns =
@@ -286,12 +263,13 @@ void ConvOp::item(const RunContext& context, int index, int thread) const {
   e.bias = bias_ ? bias_ + first_column : nullptr;
   e.gate_bias = bias_ ? bias_ + shape.c + first_column : nullptr;
   e.y = y;
+  e.bf16_y = bf16_y;
   e.row = row_data ? row : nullptr;
   e.residual = residual_data ? residual : nullptr;
   e.activation = op_.activation;
   e.scale = op_.scale;
   e.residual_scale = op_.residual_scale;
-  kernels_.epilogue(e);
+  (y_is_narrow_ ? kernels_.bf16->epilogue : kernels_.epilogue)(e);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <vector>
 
+#include "cpu/norm_values.h"
 #include "cpu/rows.h"
 
 namespace deepcache::cpu {
@@ -25,7 +26,9 @@ class GroupNormOp : public CpuOp {
         samples_(op.y.shape.n),
         rows_(int(op.y.shape.rows() / op.y.shape.n)),
         channels_(op.y.shape.c),
-        is_kept_(context.execution == Execution::fused && op.conv >= 0) {
+        is_kept_(context.execution != Execution::op_by_op && op.conv >= 0),
+        x_is_narrow_{context.is_narrow(op.x), context.is_narrow(op.x2)},
+        y_is_narrow_(context.is_narrow(op.y)) {
     const size_t floats = size_t(rows_) * channels_;
     blocks_ = int(std::clamp<size_t>(floats / kItemFloats, 1, std::min(rows_, kMostBlocks)));
   }
@@ -57,9 +60,9 @@ class GroupNormOp : public CpuOp {
       double* sum = sums + (size_t(sample) * blocks_ + block) * 2 * channels_;
       double* square = sum + channels_;
       std::fill(sum, sum + 2 * channels_, 0.0);
-      for_inputs(context, sample, [&](const float* x, int width, int offset) {
-        kernels_.channel_sums(x + size_t(first) * width, count, width, x, sum + offset,
-                              square + offset);
+      for_inputs(context, sample, [&](const auto* x, int width, int offset) {
+        channel_sums(kernels_, x + size_t(first) * width, count, width, x, sum + offset,
+                     square + offset);
       });
     });
     for (int sample = 0; sample < samples_; sample++)
@@ -69,10 +72,12 @@ class GroupNormOp : public CpuOp {
     for_blocks([&](int sample, int, int first, int count) {
       const float* scale = scales + size_t(sample) * 2 * channels_;
       const float* shift = scale + channels_;
-      float* y = context.floats(op_.y) + (size_t(sample) * rows_ + first) * channels_;
-      for_inputs(context, sample, [&](const float* x, int width, int offset) {
-        kernels_.scale_shift(x + size_t(first) * width, y + offset, count, width, channels_,
-                             scale + offset, shift + offset, op_.silu);
+      const size_t row = (size_t(sample) * rows_ + first) * channels_;
+      for_inputs(context, sample, [&](const auto* x, int width, int offset) {
+        const ScaleShift values{count, width, channels_, scale + offset, shift + offset, op_.silu};
+        x += size_t(first) * width;
+        y_is_narrow_ ? values.run(kernels_, x, context.bf16(op_.y) + row + offset)
+                     : values.run(kernels_, x, context.floats(op_.y) + row + offset);
       });
     });
   }
@@ -84,8 +89,13 @@ class GroupNormOp : public CpuOp {
     int offset = 0;
     for (const Tensor* x : {&op_.x, &op_.x2}) {
       if (!*x) continue;
-      body(context.floats(*x) + size_t(sample) * rows_ * x->shape.c, x->shape.c, offset);
-      offset += x->shape.c;
+      const int width = x->shape.c;
+      const size_t first = size_t(sample) * rows_ * width;
+      if (x_is_narrow_[x != &op_.x])
+        body(context.bf16(*x) + first, width, offset);
+      else
+        body(context.floats(*x) + first, width, offset);
+      offset += width;
     }
   }
 
@@ -95,12 +105,12 @@ class GroupNormOp : public CpuOp {
     double* const squares = sums + channels_;
     for (int block = 1; block < blocks_; block++)
       for (int c = 0; c < 2 * channels_; c++) sums[c] += sums[size_t(block) * 2 * channels_ + c];
-    for_inputs(context, sample, [&](const float* pivot, int width, int offset) {
+    for_inputs(context, sample, [&](const auto* pivot, int width, int offset) {
       for (int c = 0; c < width; c++) {
         // From sums around the pivot to the mean and the squared deviations from it.
         double& sum = sums[offset + c];
         squares[offset + c] -= sum * sum / rows_;
-        sum = sum / rows_ + double(pivot[c]);
+        sum = sum / rows_ + double(value_of(pivot[c]));
       }
     });
     const int width = channels_ / op_.groups;
@@ -127,6 +137,7 @@ class GroupNormOp : public CpuOp {
   const float *gamma_, *beta_;
   int samples_, rows_, channels_;
   bool is_kept_;
+  bool x_is_narrow_[2], y_is_narrow_;
   int blocks_ = 1;  // of rows, for each sample
 };
 

@@ -24,10 +24,9 @@ struct Conv {
   // The op, a 1x1 convolution, that computes the residual and that a backend may leave out if it
   // adds that product itself; -1 is "none". Set by Plan::finish().
   int shortcut = -1;
-  // The op, a GroupNorm, whose output x is and that is computed where x is read, and whether y is
-  // written over x, row by row: where a backend fuses ops (fusions.h). Set by Plan::finish().
+  // The op, a GroupNorm, whose output x is and that is computed where x is read, where a backend
+  // fuses ops (fusions.h). Set by Plan::finish().
   int norm = -1;
-  bool over_input = false;
 
   // In a product of e4m3: whether each row of x has a scale, otherwise each sample has. A scale
   // must be the same in the whole of a sum, so that it can be taken out of it.
