@@ -22,6 +22,11 @@ const line = namespaceLine();
 const redis = await RedisServer.start(line ? [line.host] : [], line && 'not-a-secret');
 const client = new Redis(redis.url, { retryStrategy: () => 100 });
 client.on('error', () => {});
+const about = await client.info('server');
+const field = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(about)?.[1];
+/** Valkey calls itself by its name, and has the version of Redis that it answers like beside its own. */
+const server =
+  field('server_name') === 'valkey' ? `valkey ${field('valkey_version')}` : `redis ${field('redis_version')}`;
 const slow = await Link.to(redis.port);
 // The third worker is behind a line of its own, and a proxy where namespaces are not to be had.
 const proxy = line ? undefined : await Link.to(redis.port);
@@ -208,9 +213,9 @@ const lines = [
     ([fault, row]) => `| ${fault} | ${COLUMNS.map((name) => row[name]).join(' | ')} |`,
   ),
 ];
-const report = { ...machine(), jobsAtOnce: JOBS, steps: STEPS, rounds, table };
+const report = { ...machine(), server, jobsAtOnce: JOBS, steps: STEPS, rounds, table };
 const { date } = report;
-const name = join(folder, `queue-faults-${date.slice(0, 10)}`);
+const name = join(folder, `queue-faults-${server.split(' ')[0]}-${date.slice(0, 10)}`);
 writeFileSync(`${name}.json`, `${JSON.stringify(report, null, 2)}\n`);
 console.log(lines.join('\n'));
 const wrong = Object.values(table).some(

@@ -40,7 +40,9 @@ describeQueue('Sentinels', () => {
       await until(async () => (await fetch(`${base}/readyz`)).status === 200);
       const { status, body } = await answer(post(`${base}/api/jobs`, RUN));
       expect(status).toBe(201);
-      const job = async () => (await answer(fetch(`${base}/api/jobs/${body.id}`))).body;
+      // A connection that is idle during the election may be closed just when it is used again.
+      const anew = { headers: { connection: 'close' } };
+      const job = async () => (await answer(fetch(`${base}/api/jobs/${body.id}`, anew))).body;
       await until(async () => ((await job())?.progress?.call ?? 0) >= 3);
       // What a replica has not got yet is lost with the master.
       await one.wait(1, 0);
