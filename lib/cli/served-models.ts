@@ -104,7 +104,7 @@ export async function servedModels(flags: ServedModelFlags): Promise<Served> {
   checkOptions('load', load);
   const defaults: RunDefaults = optionsOfFlags('text2img', some(flags, RUNNING));
   checkRunDefaults(defaults);
-  const models: Record<string, Writable> = {};
+  const models: Record<string, Writable> = Object.create(null);
   const add = (option: string, name: string, own: ModelOptions) => {
     if (Object.hasOwn(models, name)) throw invalidArgument(option, `has two called ${name}`);
     const runs = { ...defaults, ...own.defaults };

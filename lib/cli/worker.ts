@@ -23,7 +23,7 @@ export function workerCommand(context: CliContext): Command {
       'share the passes of a model as in serve. Needs the packages bullmq and ioredis.',
   );
   addQueueFlags(command)
-    .option('--max-running <n>', 'jobs that it has at once (default: 16)', toCount)
+    .option('--max-running <n>', 'jobs that it has at once on a device (default: 16)', toCount)
     .option('--max-attempts <n>', 'how often a job may be begun when workers die of it (default: 3)', toCount)
     .option(
       '--lock-seconds <n>',
@@ -45,14 +45,14 @@ async function work(flags: Flags, context: CliContext): Promise<void> {
   const queue = queueOf(flags);
   if (!queue)
     throw invalidArgument('queue', `is missing: give --queue redis://HOST:PORT, or set ${QUEUE_URL}`);
-  const { maxRunning: places, maxAttempts, lockSeconds } = flags;
+  const { maxRunning, maxAttempts, lockSeconds } = flags;
   const finishSeconds = seconds('finishSeconds', flags.finishSeconds, 30);
   const { ImageEngine, QueueWorker } = await import('../entries/server.js');
   const served = await servedModels(flags);
   const log = (message: string) => context.err(`deepcache: ${message}\n`);
   const engine = new ImageEngine({
     ...{ ...served, networks: await servedNetworks(flags, context.signal), log },
-    ...(places !== undefined && { maxRunning: places }),
+    ...(maxRunning !== undefined && { maxRunning }),
   });
   try {
     await lookAtModels(served.models, (name) => engine.card(name));
@@ -60,7 +60,6 @@ async function work(flags: Flags, context: CliContext): Promise<void> {
     const stopped = aborted(context.signal);
     const worker = await QueueWorker.start(engine, {
       ...{ ...queue, log },
-      ...(places !== undefined && { places }),
       ...(maxAttempts !== undefined && { maxAttempts }),
       ...(lockSeconds !== undefined && { lockSeconds }),
     });

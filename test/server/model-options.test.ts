@@ -67,6 +67,12 @@ test.each([null, 'place', [], {}])('models: %j is refused', (models) => {
   expect(() => new ImageEngine({ models: models as never })).toThrow(/^models/);
 });
 
+test('each device has places of its own', async () => {
+  const engine = new ImageEngine({ models: { tiny }, devices: ['cpu', 'cpu'], maxRunning: 3 });
+  expect(engine.places).toBe(6);
+  await engine.close();
+});
+
 test('a device that is none is refused when the engine is made', () => {
   expect(() => new ImageEngine({ models: { tiny }, devices: ['cpu', 'tpu'] })).toThrow(
     /^devices\[1\] must be 'auto'/,

@@ -26,6 +26,8 @@ import type { ModelAbout, ModelCard } from './served-model.js';
  * model's U-Net, each at its own step of its own schedule. A picture is the one that its job would have made alone.
  */
 export class ImageEngine {
+  /** Jobs that are under way at once at most, on all devices. */
+  readonly places: number;
   readonly #lanes: readonly Lane[];
   /** Those that wait and run, and the last that ended. */
   readonly #jobs = new Map<string, EngineJob>();
@@ -66,6 +68,7 @@ export class ImageEngine {
       throw invalidArgument('devices', `must be a list of devices, got ${show(devices)}`);
     for (const [i, device] of devices.entries())
       if (device !== undefined) checkDevice(`devices[${i}]`, device);
+    this.places = own.places * devices.length;
     this.#lanes = devices.map((device) => new Lane({ ...own, device }, () => this.#fill()));
   }
 

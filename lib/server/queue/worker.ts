@@ -24,7 +24,7 @@ export interface QueueWorkerOptions extends QueueAddress {
    * the package `@aws-sdk/client-s3` and has its keys from where AWS's own programs look for them. Default: in Redis.
    */
   readonly results?: string | undefined;
-  /** Jobs that it has at once; the engine's `maxRunning`, since more would only wait here. Default 16. */
+  /** Jobs that it has at once. Default: as many as its engine runs on all devices, since more would only wait here. */
   readonly places?: number | undefined;
   /** How often a job may be begun, by all workers together, where workers die of it. Default 3. */
   readonly maxAttempts?: number | undefined;
@@ -85,7 +85,7 @@ export class QueueWorker {
       throw invalidArgument('options', `must be an object, got ${show(options)}`);
     checkNames(options, NAMES);
     const place = resolveAddress(options);
-    const places = whole('places', options.places, 16, 1, 1000);
+    const places = whole('places', options.places, engine.places, 1, 1000);
     const maxAttempts = whole('maxAttempts', options.maxAttempts, 3, 1, 100);
     const lockMilliseconds = 1000 * whole('lockSeconds', options.lockSeconds, 30, 1, 3600);
     const { log = (message) => void process.stderr.write(`deepcache: ${message}\n`) } = options;
