@@ -192,3 +192,16 @@ test('an address out of the environment is named by its variable, and not quoted
     delete process.env.DEEPCACHE_QUEUE;
   }
 });
+
+test.each([
+  ['batch', 'Of lines that say nothing else:', '--steps'],
+  ['serve', 'Of requests that say nothing else:', '--steps'],
+  ['generate', 'How:', '--steps'],
+])('%s --help has flags that others have, too, under its own headings', async (command, heading, flag) => {
+  const { out } = await runCli([command, '--help']);
+  const headings = out.split('\n').slice(
+    0,
+    out.split('\n').findIndex((line) => line.includes(`${flag} <n>`)),
+  );
+  expect(headings.filter((line) => /^[A-Z].*:$/.test(line)).at(-1)).toBe(heading);
+});
