@@ -182,7 +182,8 @@ function toFields(text: string): Record<string, number | boolean | string> {
   return valuesByName(text, (value) => (Number.isNaN(Number(value)) ? value : Number(value)));
 }
 
-function valuesByName<T>(text: string, toValue: (text: string) => T): Record<string, T | boolean> {
+/** Values with names before them: s_churn=0.5,s_noise=1. */
+export function valuesByName<T>(text: string, toValue: (text: string) => T): Record<string, T | boolean> {
   const settings: Record<string, T | boolean> = {};
   for (const part of text.split(',')) {
     const [key = '', value, ...rest] = part.split('=').map((piece) => piece.trim());

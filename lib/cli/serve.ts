@@ -5,6 +5,7 @@ import { LIMITS, readSmallFile } from '../files/read.js';
 import type { ApiKey, Engine, LogLevel, ServerOptions, SharedQueue } from '../server/http/index.js';
 import { collect, toCount, toWhole } from './arguments.js';
 import type { CliContext } from './context.js';
+import { valuesByName } from './flags.js';
 import { addQueueFlags, type QueueFlags, queueOf } from './queue-flags.js';
 import { EXIT_CODES_HELP } from './run.js';
 import {
@@ -223,14 +224,14 @@ function toPort(text: string): number {
 
 /** Numbers by name. */
 function toLimits(text: string): Record<string, number> {
-  const limits: Record<string, number> = {};
-  for (const part of text.split(',')) {
-    const [name = '', value = '', ...rest] = part.split('=').map((piece) => piece.trim());
-    if (!OTHER_LIMITS.includes(name) || rest.length > 0)
-      throw new InvalidArgumentError(`It must be names with numbers, of ${OTHER_LIMITS.join(', ')}.`);
-    limits[name] = toCount(value);
-  }
-  return limits;
+  const limits = valuesByName(text, toCount);
+  if (
+    !Object.entries(limits).every(
+      ([name, value]) => OTHER_LIMITS.includes(name) && value !== true && value !== false,
+    )
+  )
+    throw new InvalidArgumentError(`It must be names with numbers, of ${OTHER_LIMITS.join(', ')}.`);
+  return limits as Record<string, number>;
 }
 
 function toLevel(text: string): LogLevel {

@@ -8,6 +8,7 @@ import {
   checkModels,
   checkRunDefaults,
   type ModelOptions,
+  RUN_DEFAULTS,
   type RunDefaults,
 } from '../server/engine/model-options.js';
 import { collect, toCount } from './arguments.js';
@@ -20,13 +21,10 @@ const LOADING = [
   ...(['dtype', 'threads', 'autotune', 'vae', 'variant', 'offline', 'cacheDir', 'modelsDir'] as const),
   'unloadTextEncoder' as const,
 ];
-/** What their runs take where requests say nothing else, besides the sampler, which is loaded with the model. */
-const RUNNING = [
-  ...(['cache', 'steps', 'guidanceScale', 'guidanceRescale', 'negativePrompt', 'clipSkip'] as const),
-  ...(['longPrompts', 'promptWeighting', 'vaeTiling'] as const),
-];
+/** What their runs take where requests say nothing else; the sampler is loaded with the model. */
+const RUNNING = [...RUN_DEFAULTS, 'scheduler' as const];
 
-type Named = Partial<Record<(typeof LOADING)[number] | (typeof RUNNING)[number] | 'scheduler', unknown>>;
+type Named = Partial<Record<(typeof LOADING)[number] | (typeof RUNNING)[number], unknown>>;
 
 /** How the models of a server are loaded. */
 export interface ServedModelFlags extends Named {
@@ -40,7 +38,7 @@ export interface ServedModelFlags extends Named {
 /** All of them, for those who may not have any. */
 export const SERVED_MODEL_FLAGS: readonly (keyof ServedModelFlags)[] = [
   ...(['model', 'models', 'device', 'previewVae', 'maxLoaded'] as const),
-  ...[...LOADING, ...RUNNING, 'scheduler' as const],
+  ...[...LOADING, ...RUNNING],
 ];
 
 /**
@@ -78,7 +76,7 @@ export function addServedModelFlags(command: Command, shows: boolean): Command {
     );
   for (const flag of flagsNamed(LOADING)) command.addOption(flag);
   command.optionsGroup('Of requests that say nothing else:');
-  for (const flag of flagsNamed([...RUNNING, 'scheduler'])) command.addOption(flag);
+  for (const flag of flagsNamed(RUNNING)) command.addOption(flag);
   return command;
 }
 
@@ -102,7 +100,7 @@ export async function servedModels(flags: ServedModelFlags): Promise<Served> {
   for (const device of devices ?? []) checkDevice('device', device);
   const load = toLoadOptions(some(flags, [...LOADING, 'scheduler']));
   checkOptions('load', load);
-  const defaults: RunDefaults = optionsOfFlags('text2img', some(flags, RUNNING));
+  const defaults: RunDefaults = optionsOfFlags('text2img', some(flags, RUN_DEFAULTS));
   checkRunDefaults(defaults);
   const models: Record<string, Writable> = Object.create(null);
   const add = (option: string, name: string, own: ModelOptions) => {

@@ -112,9 +112,12 @@ function askForKey() {
 /** @type {any[]} */
 let models = [];
 
-/** Shows what the chosen model has. */
+/** The one that is chosen. */
+const modelOf = () => models.find(({ name }) => name === find('model').value) ?? models[0];
+
+/** Shows what it has. */
 function showModel() {
-  const model = models.find(({ name }) => name === find('model').value) ?? models[0];
+  const model = modelOf();
   if (!model) return;
   offer(model);
   const own = /** @type {HTMLOptionElement} */ (/** @type {unknown} */ (find('own-cache')));
@@ -129,10 +132,9 @@ function showModel() {
 
 /** Shows it, with its own cache where it has one. */
 function chooseModel() {
-  showModel();
-  const cache = models.find(({ name }) => name === find('model').value)?.cache;
+  const cache = modelOf()?.cache;
   if (cache) find('cache').value = cache;
-  showSpeed();
+  showModel();
 }
 
 /** What there is to choose from. */

@@ -6,7 +6,7 @@ import { OPTIONS, type OptionsOf } from '../../options/spec/index.js';
 import type { GenerationDefaults, LoadOptions } from '../../pipelines/loading/parts.js';
 
 /** Options of runs that the owner of a model may have other defaults for. */
-const RUN_DEFAULTS = [
+export const RUN_DEFAULTS = [
   ...(['steps', 'guidanceScale', 'guidanceRescale', 'cache', 'negativePrompt'] as const),
   ...(['clipSkip', 'longPrompts', 'promptWeighting', 'vaeTiling'] as const),
 ] satisfies readonly (keyof typeof OPTIONS)[];

@@ -1,3 +1,4 @@
+import type { EngineDevice } from '../engine/engine-options.js';
 import type { Job, JobRequest } from '../engine/job.js';
 import type { ModelAbout } from '../engine/served-model.js';
 import type { DeskListeners, DeskSettings, JobDesk } from './jobs/desk.js';
@@ -25,18 +26,6 @@ export interface Load {
   readonly samples?: number | undefined;
 }
 
-/** A device that models are loaded on. */
-export interface ServedDevice {
-  /** As options call it. */
-  readonly device: string;
-  /** Names of what is loaded there. */
-  readonly models: readonly string[];
-  /** Bytes that can still be allocated there. */
-  readonly available?: number;
-  /** Time of the passes of U-Nets there so far. */
-  readonly seconds: number;
-}
-
 /** What is known of whatever makes the pictures. */
 export interface Source {
   /** What requests may name, the default first. */
@@ -46,7 +35,7 @@ export interface Source {
   /** How much there is to do now. */
   stats(): Load;
   /** Where models are loaded; an engine whose devices are elsewhere is without. */
-  devices?(): readonly ServedDevice[];
+  devices?(): readonly EngineDevice[];
   /** Takes no more jobs; with `finish` those it has are finished first, without they are cancelled. */
   close(options: { finish: boolean }): Promise<void>;
 }

@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { ServedDevice, Source } from './engine.js';
+import type { EngineDevice } from '../engine/engine-options.js';
+import type { Source } from './engine.js';
 import type { JobRecord, ServedEvent } from './jobs/desk.js';
 
 /** Seconds of pictures: from a tenth to ten minutes. */
@@ -71,7 +72,7 @@ export class Metrics {
       kind: typeof Gauge | typeof Counter,
       name: string,
       help: string,
-      of: (device: ServedDevice) => number | undefined,
+      of: (device: EngineDevice) => number | undefined,
     ) =>
       new kind({
         ...{ name, help, registers, labelNames: ['device'] },
