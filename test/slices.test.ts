@@ -1,8 +1,11 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, expect, jest, test } from '@jest/globals';
 import { inSlices, pause, type Sliced } from '../lib/slices.js';
 
-afterEach(() => {
+// A turn that a test's clock has begun must not go on by the clock of the next one, which may be behind it.
+afterEach(async () => {
   jest.restoreAllMocks();
+  await turn();
 });
 
 /** A clock that work moves on. Of whole milliseconds, so that halves and quarters of them add up without rounding. */
