@@ -27,12 +27,13 @@ constexpr const char* kParts[] = {"smoke", "ops", "shapes", "models", "repeats",
 
 // One for each of a GPU's features, simple ones first: plain stores, TMA and wgmma, im2col by tiled
 // maps (with a stride their elements are apart), splits of k, attention for each head width of
-// Stable Diffusion, blocks that exchange sums.
+// Stable Diffusion, blocks that exchange sums, norms that products do along.
 constexpr const char* kSmoke[] = {
     "elementwise_scale",      "conv_linear_deep",          "conv_3x3_eights",
     "conv_3x3_stride_eights", "conv_linear_long_k_eights", "attention_heads_of_64",
     "attention_heads_of_40",  "attention_heads_of_80",     "attention_heads_of_160",
-    "group_norm_silu",        "group_norm_few_channels",   "layer_norm_plain"};
+    "group_norm_silu",        "group_norm_few_channels",   "layer_norm_plain",
+    "conv_folded_residual"};
 
 std::vector<test::OpCase> ordered_cases(bool smoke) {
   std::vector<test::OpCase> cases;

@@ -132,7 +132,7 @@ smoke_and_isolate() {
   smoke "" && return
   DEEPCACHE_CUDA_SYNC=1 bench smoke.op.by.op "$(real 40 600)" check --parts smoke --patience "$patience"
   local without
-  for without in odd_v persistent hopper overlap clusters once hopper,overlap,clusters,once; do
+  for without in odd_v folds persistent hopper overlap clusters once hopper,overlap,clusters,once; do
     export DEEPCACHE_CUDA_DISABLE=$without
     if smoke "$without"; then
       say "the rest runs without $without"

@@ -71,6 +71,37 @@ double rounding(const Conv& op, const Chip& chip) {
                                                           : bytes / (0.8 * chip.memory_bytes));
 }
 
+// Whether the product has a layer norm folded into it (runtime/folds.h).
+bool is_folded(const Plan& plan, const Conv& op, bool fp8) {
+  return op.layer_norm >= 0 && !(fp8 && plan.weights()[op.weight].fp8);
+}
+
+// The product that has the norm folded into it, or that wants sums of the rows that `op` writes, or
+// null.
+const Conv* folds_of(const Plan& plan, const Op& op, bool fp8) {
+  for (const Op& other : plan.ops()) {
+    if (other.kind != OpKind::conv || !is_folded(plan, other.conv, fp8)) continue;
+    const int of = op.kind == OpKind::conv ? other.conv.row_writer : other.conv.layer_norm;
+    if (of >= 0 && plan.ops()[size_t(of)].output().id == op.output().id) return &other.conv;
+  }
+  return nullptr;
+}
+
+cuda::Finish finish_of(const Plan& plan, const Op& op, bool fp8) {
+  const bool geglu = op.conv.activation == Activation::geglu;
+  if (is_folded(plan, op.conv, fp8))
+    return geglu ? cuda::Finish::geglu_normed : cuda::Finish::plain_normed;
+  if (geglu) return cuda::Finish::geglu;
+  const bool is_summed = op.conv.sums_rows && folds_of(plan, op, fp8);
+  if (op.conv.residual) return is_summed ? cuda::Finish::residual_summed : cuda::Finish::residual;
+  return is_summed ? cuda::Finish::plain_summed : cuda::Finish::plain;
+}
+
+// row_sums.cu, before a product with a folded norm whose input nobody has summed.
+double row_sums(const Conv& op, const Chip& chip) {
+  return chip.launch + double(op.x.shape.count()) * kBytes / (0.5 * chip.cache_bytes);
+}
+
 // matmul_sm80.cu, whose threads gather the values of inputs that bulk copies cannot fetch; or
 // matmul_few_channels.cu, which pads them to 8 channels first: then k grows, and a chunk takes its
 // products at half of Hopper's rate.
@@ -166,6 +197,7 @@ TimeParts& TimeParts::operator+=(const TimeParts& other) {
 }
 
 Estimate estimate(const Plan& plan, const Op& op, const Chip& chip, bool fp8) {
+  if (op.kind == OpKind::layer_norm && folds_of(plan, op, fp8)) return {};  // no launch of its own
   OpCost cost = cost_of(plan, op, kBytes);
   Estimate out;
   double flops = chip.flops;
@@ -178,9 +210,7 @@ Estimate estimate(const Plan& plan, const Op& op, const Chip& chip, bool fp8) {
     const double rows = double(op.conv.y.shape.rows());
     const double columns = plan.weights()[op.conv.weight].out;
     const double k = cost.macs / rows / columns;
-    const auto finish = op.conv.activation == Activation::geglu ? cuda::Finish::geglu
-                        : op.conv.residual                      ? cuda::Finish::residual
-                                                                : cuda::Finish::plain;
+    const cuda::Finish finish = finish_of(plan, op, fp8);
     if (op.conv.x.shape.c % 8 != 0) {
       out.predicted = few_channels(rows, columns, k, op, chip);
     } else if (fp8 && plan.weights()[op.conv.weight].fp8) {
@@ -191,6 +221,8 @@ Estimate estimate(const Plan& plan, const Op& op, const Chip& chip, bool fp8) {
       out.predicted += rounding(op.conv, chip);
     } else {
       out = product(rows, columns, chunks_of(op.conv, k, kChunk), cost.bytes, finish, chip);
+      if (is_folded(plan, op.conv, fp8) && op.conv.row_writer < 0)
+        out.predicted += row_sums(op.conv, chip);
     }
   } else if (op.kind == OpKind::attention) {
     out.predicted = std::max(attention(op.attention, chip), cost.bytes / chip.memory_bytes);

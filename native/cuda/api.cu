@@ -88,6 +88,8 @@ int context_describe(Context* context, char* text, size_t capacity, size_t* size
   return guarded(error, [&] { copy_out(context->describe(), text, capacity, size); });
 }
 
+bool context_folds(const Context* context) { return context->properties.folds; }
+
 int memory_create(Context* context, size_t bytes, void** data, ApiError* error) {
   return guarded(error, [&] {
     context->enter();
@@ -235,35 +237,21 @@ int time_end(Context* context, double* seconds, ApiError* error) {
   });
 }
 
-constexpr Api kApi = {DEEPCACHE_CUDA_ABI,
-                      DEEPCACHE_CUDA_BUILD,
-                      device_count,
-                      device_info,
-                      context_create,
-                      context_destroy,
-                      synchronize,
-                      context_describe,
-                      memory_create,
-                      memory_destroy,
-                      upload,
-                      download,
-                      copy,
-                      program_create,
-                      program_destroy,
-                      program_run,
-                      program_kernel,
-                      loop_create,
-                      loop_destroy,
-                      loop_begin,
-                      loop_change,
-                      loop_enqueue,
-                      loop_input,
-                      loop_apply,
-                      loop_wait,
-                      tuning_set,
-                      tuning_get,
-                      time_begin,
-                      time_end};
+constexpr Api kApi = {DEEPCACHE_CUDA_ABI, DEEPCACHE_CUDA_BUILD,
+                      device_count,       device_info,
+                      context_create,     context_destroy,
+                      synchronize,        context_describe,
+                      context_folds,      memory_create,
+                      memory_destroy,     upload,
+                      download,           copy,
+                      program_create,     program_destroy,
+                      program_run,        program_kernel,
+                      loop_create,        loop_destroy,
+                      loop_begin,         loop_change,
+                      loop_enqueue,       loop_input,
+                      loop_apply,         loop_wait,
+                      tuning_set,         tuning_get,
+                      time_begin,         time_end};
 
 }  // namespace
 }  // namespace deepcache::cuda

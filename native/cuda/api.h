@@ -54,6 +54,11 @@ struct WeightPlace {
   Recipe recipe = Recipe::vector;
   int out = 0, in = 0, kernel_h = 1, kernel_w = 1;
   bool fp8 = false;
+  // Its layer norm is folded into it (runtime/folds.h). Rows are those of the matrix times gamma
+  // and a power of two; behind them lie, in fp32, the sums of the rows as they are there [out], in
+  // their own order before packing; what is added to the outputs in the place of a bias [out], in
+  // the published order; and the inverse of the power of two.
+  bool folded = false;
 };
 
 // A finished plan. Everything is copied; the memory that places name must outlive the program.
@@ -119,6 +124,9 @@ struct Api {
   // What its kernels use and do without, in lines (Context::describe): as much as fits, and its
   // size.
   int (*context_describe)(Context*, char* text, size_t capacity, size_t* size, ApiError*);
+
+  // Whether programs may have layer norms folded into weights.
+  bool (*context_folds)(const Context*);
 
   int (*memory_create)(Context*, size_t bytes, void** data, ApiError*);  // zero-filled
   void (*memory_destroy)(Context*, void* data);

@@ -137,6 +137,27 @@ MatmulArgs matmul_args(const Conv& op, const Conv* shortcut, const Operands& ope
   return a;
 }
 
+void fold_norm(const LayerNorm& norm, const WeightPlace& weight, const Operands& operands,
+               MatmulArgs& args) {
+  MatmulSegment& s = args.segments[0];
+  s.x[0] = s.x[1] = operands.view(norm.x);
+  if (!s.in_async() || !aligned(s.x[0]))
+    throw Error(ErrorCode::kInternal, "conv: a norm of rows that are no eights of 16 bits");
+  args.normed = true;
+  args.epsilon = norm.epsilon;
+  args.inverse_channels = 1.0f / float(s.k);
+  args.weight_sums =
+      reinterpret_cast<const float*>(static_cast<const char*>(weight.data) +
+                                     size_t(packed_rows(weight.out)) * s.weight_stride * 2);
+  s.bias = args.weight_sums + weight.out;
+  args.norm_scale = s.bias + weight.out;
+}
+
+bool can_sum_rows(const MatmulArgs& args) {
+  return args.segment_count == 1 && args.phases == 1 && !args.fp8 && args.wide &&
+         args.columns % kPartApart == 0;
+}
+
 RoundArgs round_args(const Conv& op, const Operands& operands) {
   RoundArgs a;
   const Shape& x = op.x.shape;

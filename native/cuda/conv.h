@@ -12,6 +12,13 @@ namespace deepcache::cuda {
 // to the same sums; see can_add_shortcut().
 MatmulArgs matmul_args(const Conv& op, const Conv* shortcut, const Operands& operands);
 
+// `norm` folded into such a product, whose weight is made for that; its input's sums are the
+// caller's matter.
+void fold_norm(const LayerNorm& norm, const WeightPlace& weight, const Operands& operands,
+               MatmulArgs& args);
+// Whether the product can gather sums of the rows that it writes, whatever its tile.
+bool can_sum_rows(const MatmulArgs& args);
+
 // How the input of a product of e4m3 becomes codes and scales; where they go is another's matter.
 RoundArgs round_args(const Conv& op, const Operands& operands);
 

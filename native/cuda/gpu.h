@@ -50,7 +50,8 @@ struct Properties {
   bool fp8 = false;  // products of e4m3
   // Whether wgmma takes a transposed operand whose columns are not a multiple of 64.
   bool odd_transposed_v = false;
-  bool once = true;  // whether group norms may read their input once; see Switches
+  bool once = true;   // whether group norms may read their input once; see Switches
+  bool folds = true;  // whether layer norms may be folded into the products behind them
   // Whether a block may go from one part of the work to the next.
   bool persistent = true;
 

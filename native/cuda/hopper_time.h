@@ -46,10 +46,21 @@ constexpr double instructions_per_sum(Finish finish) {
       return 11.5;
     case Finish::geglu:
       return 8.9;
+    case Finish::plain_summed:
+      return 6.1;
+    case Finish::residual_summed:
+      return 8.5;
+    case Finish::plain_normed:
+      return 6.3;
+    case Finish::geglu_normed:
+      return 11.1;
     default:
       return 5.4;
   }
 }
+// More of a warp and tile: to keep sums of rows, and to fetch those of the rows to be normed and
+// find their deviations, which runs while the last chunk is multiplied.
+constexpr double kKeepSums = 120, kFetchNorms = 270;
 // Of a pair, until both blocks have started.
 constexpr double kMeet = 500;
 // Waiting for the first chunk of all, for a tile's first products, and for the residual of a
@@ -98,8 +109,13 @@ inline HopperCycles hopper_cycles(const HopperProduct& p, int multiprocessors) {
   double tile =
       kSharedCycles * (kTile + (instructions_per_sum(p.finish) + (p.fp8 ? kScaled : 0)) * sums) +
       kRefill;
-  if (p.finish == Finish::residual || p.finish == Finish::general)
+  if (p.finish == Finish::residual || p.finish == Finish::residual_summed ||
+      p.finish == Finish::general)
     tile += kResidual * (p.rows < 256 ? 1 : 3);
+  if (is_summed(p.finish)) tile += kSharedCycles * kKeepSums;
+  if (is_normed(p.finish))
+    tile += std::max(0.0, kSharedCycles * kFetchNorms - chunk_cycles(p.rows, p.columns, p.pairs));
+  if (is_normed(p.finish) && p.rows == 256) tile += kResidual * 3;  // the rows' sums
   HopperCycles out;
   out.start = kStart + (p.pairs ? kMeet : 0) + kFirst * kAloneCycles;
   out.loop = waves * chunks * chunk_cycles(p.rows, p.columns, p.pairs);

@@ -23,12 +23,20 @@ class DeviceOp {
   virtual void use_workspace(void*) {}
 };
 
+// Sums of the rows of a layer norm's input, from the op that writes it to the one that norm is
+// folded into (runtime/folds.h): there are those of one input at a time.
+struct RowSums {
+  float2* data = nullptr;
+  int part_columns = 0;  // as the last writer gathers them; 0: it does not
+};
+
 // What ops are made from.
 struct OpContext {
   Context& gpu;
   Operands operands;
   const std::vector<Op>& ops;         // of the plan
   const std::vector<bool>& is_added;  // those that later products do along
+  RowSums& row_sums;
 
   // What the convolution adds to its sums instead of its residual, or null.
   const Conv* shortcut(const Conv& conv) const {

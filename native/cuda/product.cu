@@ -1,3 +1,4 @@
+#include "cuda/kernels/row_sums.h"
 #include "cuda/op.h"
 #include "cuda/product.h"
 #include "cuda/workspace.h"
@@ -9,6 +10,8 @@ Product plan_product(const MatmulArgs& args, const MatmulChoice& choice) {
   product.args = args;
   product.args.splits = choice.splits;
   product.tile = choice.tile;
+  product.args.part_columns =
+      product.apart() ? kPartApart : matmul_tile_info(choice.tile).part_columns;
   return product;
 }
 
@@ -66,6 +69,8 @@ std::string describe(const Product& product) {
   if (a.phases > 1) text += ", " + std::to_string(a.phases) + " phases";
   if (a.segment_count > 1) text += ", with its shortcut";
   if (a.splits > 1) text += ", k split in " + std::to_string(a.splits);
+  if (a.normed) text += ", of normed rows";
+  if (a.sums) text += ", sums of rows";
   if (a.splits == 1 && product.apart()) text += ", finished apart";
   if (is_sm90(product.tile)) return text;
   bool async = true;
@@ -92,6 +97,41 @@ class ConvOp : public DeviceOp {
   const gpu::Properties& properties_;
   void (*launch_)(const Product&, const gpu::Properties&, Stream);
 };
+
+// A product with a layer norm folded into it, whose input nobody has summed before.
+class SummingConvOp : public ConvOp {
+ public:
+  SummingConvOp(Product product, const RowSumsArgs& sums, const OpContext& context)
+      : ConvOp(std::move(product), context),
+        sums_(sums),
+        launch_sums_(context.choose(launch_row_sums<Half>, launch_row_sums<Bfloat16>)) {}
+
+  void launch(Stream stream) const override {
+    launch_sums_(sums_, stream);
+    ConvOp::launch(stream);
+  }
+  std::string kernel() const override { return ConvOp::kernel() + " behind their sums"; }
+
+ private:
+  RowSumsArgs sums_;
+  void (*launch_sums_)(const RowSumsArgs&, Stream);
+};
+
+std::unique_ptr<DeviceOp> make_folded(const Conv& op, const OpContext& context) {
+  const LayerNorm& norm = context.ops[op.layer_norm].layer_norm;
+  MatmulArgs args = matmul_args(op, nullptr, context.operands);
+  fold_norm(norm, context.operands.weights[op.weight], context.operands, args);
+  const int channels = op.x.shape.c;
+  const int part = op.row_writer >= 0 ? context.row_sums.part_columns : 0;
+  args.input_sums = context.row_sums.data;
+  args.input_parts = part ? (channels + part - 1) / part : 1;
+  Product product =
+      make_product(args, context.gpu.tuning.choose(args, context.gpu), context.gpu.type);
+  if (part) return std::make_unique<ConvOp>(std::move(product), context);
+  const RowSumsArgs sums{args.segments[0].x[0], int(op.x.shape.rows()), channels,
+                         context.row_sums.data};
+  return std::make_unique<SummingConvOp>(std::move(product), sums, context);
+}
 
 // A product of e4m3, whose input becomes codes before it.
 class Fp8ConvOp : public DeviceOp {
@@ -141,12 +181,18 @@ class Fp8ConvOp : public DeviceOp {
 }  // namespace
 
 std::unique_ptr<DeviceOp> make_op(const Conv& op, const OpContext& context) {
-  const MatmulArgs args = matmul_args(op, context.shortcut(op), context.operands);
+  if (context.operands.weights[op.weight].folded) return make_folded(op, context);
+  MatmulArgs args = matmul_args(op, context.shortcut(op), context.operands);
+  if (op.sums_rows) context.row_sums.part_columns = 0;
   if (auto padded = make_few_channels(args, context)) return padded;
+  const bool sums = op.sums_rows && can_sum_rows(args);
+  if (sums) args.sums = context.row_sums.data;
   const MatmulChoice choice = context.gpu.tuning.choose(args, context.gpu);
   if (args.fp8)
     return std::make_unique<Fp8ConvOp>(args, choice, round_args(op, context.operands), context);
-  return std::make_unique<ConvOp>(make_product(args, choice, context.gpu.type), context);
+  Product product = make_product(args, choice, context.gpu.type);
+  if (sums) context.row_sums.part_columns = product.args.part_columns;
+  return std::make_unique<ConvOp>(std::move(product), context);
 }
 
 }  // namespace deepcache::cuda

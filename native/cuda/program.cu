@@ -21,24 +21,48 @@ DeviceProgram::DeviceProgram(Context& context, const ProgramSpec& spec)
   for (int i = 0; i < spec.weight_count; i++) gpu::declare_constant(spec.weights[i].data);
   place_slices();
   const Operands operands{tensors_.data(), spec.weights};
-  const std::vector<Op> ops(spec.ops, spec.ops + spec.op_count);
+  std::vector<Op> ops(spec.ops, spec.ops + spec.op_count);
   std::vector<bool> is_added(ops.size());
   for (const Op& op : ops)
     if (op.kind == OpKind::conv && op.conv.shortcut >= 0)
       is_added[op.conv.shortcut] = can_add_shortcut(op.conv, ops[op.conv.shortcut].conv, operands);
-  const OpContext op_context{context, operands, ops, is_added};
+  RowSums row_sums = place_row_sums(ops, spec.weights);
+  const OpContext op_context{context, operands, ops, is_added, row_sums};
   size_t bytes = 0;
   for (size_t i = 0; i < ops.size(); i++) {
     std::unique_ptr<DeviceOp> made;
     if (!is_added[i]) made = ops[i].visit([&](const auto& op) { return make_op(op, op_context); });
     names_.push_back(name_of(ops[i]));
-    kernels_.push_back(made ? made->kernel() : "added to a later product");
+    kernels_.push_back(!made           ? "added to a later product"
+                       : is_folded_[i] ? "folded into the product behind it"
+                                       : made->kernel());
     if (made) bytes = std::max(bytes, made->workspace_bytes());
     ops_.push_back(std::move(made));
   }
   workspace_ = gpu::Memory(bytes);
   for (const auto& op : ops_)
     if (op) op->use_workspace(workspace_.data());
+}
+
+// Finds the layer norms that products have folded into them, and makes place for sums of rows: as
+// many as the narrowest parts need.
+RowSums DeviceProgram::place_row_sums(std::vector<Op>& ops, const WeightPlace* weights) {
+  constexpr int kNarrowest = 32;
+  is_folded_.resize(ops.size());
+  size_t bytes = 0;
+  for (Op& op : ops) {
+    if (op.kind != OpKind::conv || op.conv.layer_norm < 0) continue;
+    const Conv& conv = op.conv;
+    if (weights[conv.weight].folded) {
+      is_folded_[conv.layer_norm] = true;
+      const size_t parts = size_t(conv.x.shape.c + kNarrowest - 1) / kNarrowest;
+      bytes = std::max(bytes, conv.x.shape.rows() * parts * sizeof(float2));
+    } else if (conv.row_writer >= 0) {
+      ops[conv.row_writer].conv.sums_rows = false;
+    }
+  }
+  row_sums_ = gpu::Memory(bytes);
+  return {reinterpret_cast<float2*>(row_sums_.data())};
 }
 
 void DeviceProgram::place_slices() {
@@ -77,7 +101,8 @@ void DeviceProgram::enqueue(int first, int last, Stream stream) const {
   if (first < 0 || last > int(ops_.size()) || first > last)
     throw Error(ErrorCode::kInternal, "run: ops out of range");
   for (int i = first; i < last; i++) {
-    if (!ops_[i]) continue;
+    // A folded norm's output is nobody's input; who wants to see it runs the norm alone.
+    if (!ops_[i] || (is_folded_[i] && last - first > 1)) continue;
     const auto name = [&] {
       return "op " + std::to_string(i) + " (" + names_[i] + "; " + kernels_[i] + ")";
     };

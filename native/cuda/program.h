@@ -31,16 +31,19 @@ class DeviceProgram {
 
  private:
   void place_slices();
+  RowSums place_row_sums(std::vector<Op>& ops, const WeightPlace* weights);
 
   Context& context_;
   std::vector<TensorPlace> tensors_;
   std::vector<std::unique_ptr<DeviceOp>> ops_;  // null: added to a later product
   std::vector<std::string> kernels_;            // that serve the ops, for reports
   std::vector<std::string> names_;              // of the ops, for errors
+  std::vector<bool> is_folded_;                 // layer norms that products do along
   Slices slices_;
   int last_step_ = INT_MAX;
   gpu::Memory slice_memory_;
   gpu::Memory workspace_;  // of one op at a time
+  gpu::Memory row_sums_;   // RowSums, of one tensor at a time
 };
 
 // Ops [first, last) of a program; a pass is some of these.

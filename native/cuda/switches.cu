@@ -15,6 +15,7 @@ constexpr Feature kFeatures[] = {
     {"overlap", &gpu::Properties::overlap},    // grids that start before the one before them ends
     {"clusters", &gpu::Properties::clusters},  // of more than one block
     {"once", &gpu::Properties::once},          // group norms that read their input once
+    {"folds", &gpu::Properties::folds},        // layer norms that the product behind them does
     // Hopper's blocks that go from one part of the work to the next.
     {"persistent", &gpu::Properties::persistent},
     // Attention whose transposed operand has other than whole 64s of columns.

@@ -137,6 +137,8 @@ std::string tuning_key(const MatmulArgs& args) {
   if (args.has_residual) key << ",residual";
   if (!args.wide) key << ",apart";
   if (args.fp8) key << ",fp8";
+  if (args.normed) key << ",normed";
+  if (args.sums) key << ",sums";
   return key.str();
 }
 

@@ -105,12 +105,13 @@ void Model::require_intact() const {
 }
 
 void Model::load(const Plan& plan) {
+  const std::vector<WeightSpec> specs = backend_->weights_of(plan);
   size_t bytes = 0;
-  for (const WeightSpec& spec : plan.weights()) bytes += backend_->packed_bytes(spec);
+  for (const WeightSpec& spec : specs) bytes += backend_->packed_bytes(spec);
   const auto memory = backend_->reserve(bytes, "the weights of " + source_->description());
   // Pages of the files, or synthetic values, go as soon as they are packed.
   size_t unreleased = 0;
-  for (const WeightSpec& spec : plan.weights()) {
+  for (const WeightSpec& spec : specs) {
     weights_.get(spec);
     memory->spend(backend_->packed_bytes(spec));
     unreleased += backend_->packed_bytes(spec);

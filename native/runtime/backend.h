@@ -138,6 +138,9 @@ class Backend {
                       const std::vector<const SourceTensor*>& /*sources*/) {
     throw Error(ErrorCode::kUnsupported, name() + ": packed weights cannot be replaced");
   }
+  // What programs of the plan get of its weights, one for each of plan.weights(): other specs where
+  // the backend folds ops into them.
+  virtual std::vector<WeightSpec> weights_of(const Plan& plan) const { return plan.weights(); }
   // Bytes that pack() will keep for the spec.
   virtual size_t packed_bytes(const WeightSpec& spec) const = 0;
   // `bindings` in the order of plan.externals(); buffers outlive the program. Programs that never

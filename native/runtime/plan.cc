@@ -1,8 +1,11 @@
 #include "plan.h"
 
+#include <algorithm>
+
 #include "arena.h"
 #include "checked.h"
 #include "error.h"
+#include "folds.h"
 #include "fusions.h"
 #include "narrow.h"
 #include "shortcuts.h"
@@ -98,9 +101,17 @@ void Plan::finish() {
   const auto is_seen = [&](int id) { return tensors_[id].external >= 0 || labelled[id]; };
   find_shortcuts(ops_, is_seen);
   find_fusions(ops_, is_seen);
+  find_folds(
+      ops_, weights_, [&](int id) { return tensors_[id].external >= 0; },
+      [&](int first, int last) {
+        return std::ranges::any_of(
+            marks_, [&](const Mark& mark) { return mark.op >= first && mark.op <= last; });
+      });
   plain_ = place(lives([&](const Op& op, const auto& touch) {
     op.inputs(touch);
-    if (op.kind == OpKind::conv && op.conv.shortcut >= 0) ops_[op.conv.shortcut].inputs(touch);
+    if (op.kind != OpKind::conv) return;
+    for (const int other : {op.conv.shortcut, op.conv.layer_norm})
+      if (other >= 0) ops_[other].inputs(touch);
   }));
 
   narrow_ = find_narrow(ops_, weights_, narrow_norms_, tensors_.size(),

@@ -126,12 +126,19 @@ bool fits(const std::vector<int64_t>& shape, const WeightSpec& spec) {
 
 bool WeightSpec::operator<(const WeightSpec& other) const {
   const auto key = [](const WeightSpec& s) {
-    return std::tie(s.recipe, s.names, s.out, s.in, s.kernel_h, s.kernel_w, s.fp8, s.full);
+    return std::tie(s.recipe, s.names, s.out, s.in, s.kernel_h, s.kernel_w, s.fp8, s.full, s.norms,
+                    s.biases);
   };
   return key(*this) < key(other);
 }
 
 std::vector<int64_t> WeightSpec::published_shape(size_t i) const {
+  const size_t matrices = matrix_names();
+  if (i >= matrices + size_t(norms)) {
+    const size_t bias = i - matrices - size_t(norms);
+    return {biases == 1 ? out : rows[bias]};
+  }
+  if (i >= matrices) return {in};
   const int64_t first = rows.empty() ? out : rows[i];
   if (recipe == Recipe::vector)
     return token ? std::vector<int64_t>{1, first} : std::vector<int64_t>{first};
@@ -187,7 +194,9 @@ std::vector<const SourceTensor*> Weights::resolve(const WeightSpec& spec) const 
     const SourceTensor* tensor = source_->find(name);
     const std::string stored = source_->stored_name(name);
     if (!tensor) mismatch(*source_, "lacks tensor \"" + stored + "\" of shape " + wanted);
-    if (!fits(tensor->shape, spec) || tensor->shape[0] != spec.published_shape(i)[0])
+    const bool is_vector = i >= spec.matrix_names();
+    if (!(is_vector ? tensor->shape.size() == 1 : fits(tensor->shape, spec)) ||
+        tensor->shape[0] != spec.published_shape(i)[0])
       mismatch(*source_, "tensor \"" + stored + "\" has shape " + to_string(tensor->shape) +
                              ", expected " + wanted);
     tensors.push_back(tensor);

@@ -38,12 +38,17 @@ struct WeightSpec {
   // Backends of fp8 (Backend::fp8) multiply it by e4m3, and keep its rows as such, each with a
   // scale: docs/fp8.md. For the recipes matrix and geglu.
   bool fp8 = false;
+  // Of a product with a layer norm folded into it (folds.h): how many of the names, behind those of
+  // the matrix, are the norm's parameters and the biases.
+  int norms = 0, biases = 0;
   // Backends whose products are of bf16 keep it in fp32, if they have a choice.
   bool full = false;
 
   // The shape that the published model gives to names[i].
   std::vector<int64_t> published_shape(size_t i) const;
   size_t count() const { return size_t(out) * in * kernel_h * kernel_w; }
+  // How many of the names are the matrix'.
+  size_t matrix_names() const { return names.size() - size_t(norms) - size_t(biases); }
   // By what identifies the packed values.
   bool operator<(const WeightSpec& other) const;
 };

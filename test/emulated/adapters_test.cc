@@ -14,13 +14,19 @@ namespace deepcache::test {
 namespace {
 
 const std::string kAttention = "down_blocks.0.attentions.0.transformer_blocks.0.";
-// Of a fused product, of one with two halves, of convolutions, one behind an enlargement, of
-// vectors.
-const std::vector<std::string> kNames = {
-    kAttention + "attn1.to_q.weight",       kAttention + "attn1.to_v.weight",
-    kAttention + "attn2.to_k.weight",       kAttention + "ff.net.0.proj.weight",
-    "down_blocks.0.resnets.0.conv1.weight", "up_blocks.0.upsamplers.0.conv.weight",
-    "down_blocks.0.resnets.0.norm1.weight", "down_blocks.0.resnets.0.conv1.bias"};
+// Of a fused product, of one with two halves, of the norms and the bias that are folded into them,
+// of convolutions, one behind an enlargement, of vectors.
+const std::vector<std::string> kNames = {kAttention + "attn1.to_q.weight",
+                                         kAttention + "attn1.to_v.weight",
+                                         kAttention + "norm1.weight",
+                                         kAttention + "norm3.bias",
+                                         kAttention + "ff.net.0.proj.bias",
+                                         kAttention + "attn2.to_k.weight",
+                                         kAttention + "ff.net.0.proj.weight",
+                                         "down_blocks.0.resnets.0.conv1.weight",
+                                         "up_blocks.0.upsamplers.0.conv.weight",
+                                         "down_blocks.0.resnets.0.norm1.weight",
+                                         "down_blocks.0.resnets.0.conv1.bias"};
 
 class Numbers : public WeightSource {
  public:
@@ -71,7 +77,7 @@ void check_adapters(int device, ActivationType type, bool fp8, double tolerance)
   const UnetCounters before = u.unet.counters();
   CHECK(before.programs > 0);
   const size_t repacked = u.unet.adapt(terms(), nullptr);
-  // to_q and to_v are packed together.
+  // to_q and to_v are packed together, with their norm.
   CHECK_EQ(repacked, kNames.size() - 1);
   u.reference.adapt(terms(), nullptr);
   const auto adapted = latents(u.unet);

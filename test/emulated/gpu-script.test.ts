@@ -66,6 +66,7 @@ describeBuilt('bench/gpu.sh', () => {
       .map(({ disabled }) => disabled);
     expect(tried).toEqual([
       'odd_v',
+      'folds',
       'persistent',
       'hopper',
       'overlap',

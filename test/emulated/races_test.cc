@@ -46,11 +46,18 @@ const RaceCases kConvolutions = {
 const RaceCases kNorms = {
     {"group_norm_plain"}, {"group_norm_many_rows"}, {"group_norm_two_inputs"}, {"layer_norm_odd"}};
 
+// Of norms that products do along: sums by the one before, by its finish, by a kernel of their own.
+const RaceCases kFolds = {{"conv_folded_residual", "of normed rows"},
+                          {"conv_folded_split_writer", "of normed rows"},
+                          {"conv_folded_long_k", "k split"},
+                          {"conv_folded_alone", "behind their sums"}};
+
 }  // namespace
 
 TEST(races_sm80_products) {
   run(kSm80, 1, {{"conv_linear"}, {"conv_linear_long_k"}, {"conv_linear_deep"}, {"conv_geglu"}});
 }
+TEST(races_sm80_folds) { run(kSm80, 1, kFolds); }
 TEST(races_sm80_convolutions) { run(kSm80, 1, kConvolutions); }
 TEST(races_sm80_attention) {
   run(kSm80, 1,
@@ -67,6 +74,10 @@ TEST(races_sm90_products) {
 }
 TEST(races_sm90_deep_products) { run(kSm90, 2, {{"conv_linear_deep", "sm_90a"}}); }
 TEST(races_sm90_pairs) { run(kSm90, 2, {{"conv_linear_pairs", "_pairs"}}); }
+TEST(races_sm90_folds) {
+  run(kSm90, 2, kFolds);
+  run(kSm90, 2, {{"conv_folded_geglu", "sm_90a"}});
+}
 TEST(races_sm90_convolutions) {
   run(kSm90, 2, kConvolutions);
   run(kSm90, 2, {{"conv_3x3_two_inputs_eights", "sm_90a"}});

@@ -39,8 +39,9 @@ std::string failure_of(Backend& gpu, const std::string& name) {
 
 TEST(quick_switches_disable_features) {
   const Emulation emulation(1, emulator::Async::late);
-  CHECK_EQ(backend(kSm90)->describe(),
-           std::string("features in use: hopper, overlap, clusters, once, persistent, odd_v"));
+  CHECK_EQ(
+      backend(kSm90)->describe(),
+      std::string("features in use: hopper, overlap, clusters, once, folds, persistent, odd_v"));
   struct {
     const char *feature, *test, *kernel;
   } const kRows[] = {
@@ -48,6 +49,7 @@ TEST(quick_switches_disable_features) {
       {"hopper", "attention_heads_of_64", "flash attention 64 queries"},
       {"once", "group_norm_few_channels", "group norm by eights"},
       {"clusters", "group_norm_few_channels", "clusters of 1"},
+      {"folds", "conv_folded_residual", "matmul sm_90a"},
       {"odd_v", "attention_heads_of_40", "flash attention sm_90a"},
       {"persistent", "attention_units_of_40", "flash attention sm_90a"},
       {"persistent", "conv_linear_deep", "matmul sm_90a"},
@@ -114,7 +116,7 @@ TEST(quick_switches_refuse_unknown_names) {
     CHECK(error.code() == ErrorCode::kInvalidArgument);
     CHECK_EQ(std::string(error.what()),
              std::string("DEEPCACHE_CUDA_DISABLE names 'tma', but what it can disable is hopper, "
-                         "overlap, clusters, once, persistent, odd_v"));
+                         "overlap, clusters, once, folds, persistent, odd_v"));
     return;
   }
   throw Failure("an unknown feature is accepted");
@@ -152,7 +154,7 @@ TEST(quick_switches_synchronous_runs) {
   try {
     denoise(single->unet, 0, 2);
   } catch (const Error& error) {
-    return check_contains(error.what(), "(layer_norm to 2x8x8x");
+    return check_contains(error.what(), "(conv to 2x8x8x");
   }
   throw Failure("the planted fault is not found");
 }

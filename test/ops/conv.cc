@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "e4m3.h"
+#include "folds.h"
 #include "op_cases.h"
 
 namespace deepcache::test {
@@ -333,6 +334,7 @@ std::vector<OpCase> conv_cases() {
       shortcut_case("long_k", {1, 4, 4, 320}, 320, 320, 64),
       shortcut_case("seen", {1, 6, 5, 16}, 24, 0, 16, true),
   };
+  std::ranges::copy(fold_cases(), std::back_inserter(cases));
   for (const Recipe recipe : {Recipe::matrix, Recipe::upsample})
     for (const auto& [h, w] : {std::pair{8, 10}, {7, 10}, {8, 9}, {7, 9}, {1, 1}, {1, 2}}) {
       const int in_h = (h + 1) / 2, in_w = (w + 1) / 2;

@@ -187,11 +187,12 @@ CaseResult run_case(const OpCase& test, Backend& backend, const CheckOptions& op
   backend.synchronize();
 
   size_t packed = 0;
-  for (const WeightSpec& spec : plan.weights()) packed += backend.packed_bytes(spec);
+  for (const WeightSpec& spec : backend.weights_of(plan)) packed += backend.packed_bytes(spec);
   if (packed != weights.packed_bytes()) out.problem = "packed_bytes() is not what pack() took";
   const std::vector<std::string> kernels = program->kernels();
   for (size_t i = 0; i < kernels.size(); i++)
     if (plan.ops()[i].output().id == op.output().id) out.kernel = kernels[i];
+  out.kernels = kernels;
 
   const int y = result.id;
   const size_t count = plan.shape(y).count();

@@ -74,9 +74,10 @@ struct CheckOptions {
 };
 
 struct CaseResult {
-  double error = 0, largest = 0;  // relative_error, largest_error
-  std::string kernel;             // that served the op, where the backend tells
-  std::string problem;            // what is wrong, empty when nothing is
+  double error = 0, largest = 0;     // relative_error, largest_error
+  std::string kernel;                // that served the op, where the backend tells
+  std::vector<std::string> kernels;  // of all ops of the plan
+  std::string problem;               // what is wrong, empty when nothing is
 };
 
 // Runs the case on a backend and on the reference.

@@ -4,6 +4,7 @@
 
 #include "cuda/host/loop.h"
 #include "cuda/host/program.h"
+#include "runtime/folds.h"
 
 namespace deepcache::cuda {
 
@@ -70,11 +71,21 @@ void CudaBackend::repack(PackedWeight& target, const WeightSpec& spec,
   weight.memory.upload(values.data(), values.size(), 0);
 }
 
+std::vector<WeightSpec> CudaBackend::weights_of(const Plan& plan) const {
+  std::vector<WeightSpec> specs = plan.weights();
+  if (!api_.context_folds(context_)) return specs;
+  for (const Op& op : plan.ops())
+    if (op.kind == OpKind::conv && op.conv.layer_norm >= 0 &&
+        !(fp8_ && plan.weights()[op.conv.weight].fp8))
+      specs[op.conv.weight] = folded_spec(plan.ops(), plan.weights(), op.conv);
+  return specs;
+}
+
 std::unique_ptr<Program> CudaBackend::compile(const Plan& plan, Weights& weights, Buffer& arena,
                                               std::vector<Binding> bindings) {
   const std::string before = measures_ ? tuning() : "";
-  auto program =
-      std::make_unique<CudaProgram>(api_, context_, type_, plan, weights, arena, bindings);
+  auto program = std::make_unique<CudaProgram>(api_, context_, type_, plan, weights_of(plan),
+                                               weights, arena, bindings);
   if (measures_ && tuning() != before) {
     try {
       tuning_file_.write(tuning());

@@ -65,10 +65,10 @@ class CudaBuffer : public Buffer {
 class CudaWeight : public PackedWeight {
  public:
   CudaWeight(const Api& api, Context* context, const WeightSpec& spec, bool fp8)
-      : memory(api, context, packed_bytes(spec, fp8)), place{memory.data(),  spec.recipe,
-                                                             spec.out,       spec.in,
-                                                             spec.kernel_h,  spec.kernel_w,
-                                                             fp8 && spec.fp8} {}
+      : memory(api, context, packed_bytes(spec, fp8)), place{memory.data(),   spec.recipe,
+                                                             spec.out,        spec.in,
+                                                             spec.kernel_h,   spec.kernel_w,
+                                                             fp8 && spec.fp8, spec.norms > 0} {}
   size_t bytes() const override { return memory.bytes(); }
 
   CudaMemory memory;
@@ -92,6 +92,7 @@ class CudaBackend : public Backend {
                                      const std::vector<const SourceTensor*>& sources) override;
   void repack(PackedWeight& target, const WeightSpec& spec,
               const std::vector<const SourceTensor*>& sources) override;
+  std::vector<WeightSpec> weights_of(const Plan& plan) const override;
   size_t packed_bytes(const WeightSpec& spec) const override {
     return cuda::packed_bytes(spec, fp8_);
   }

@@ -68,6 +68,17 @@ void pack_matrix_row(const WeightSpec& spec, const float* values, size_t row, Ac
   pack_row(spec, values, type, out + place * stride_of(taps * in));
 }
 
+// What lies behind the rows of a weight with a norm: see WeightPlace::folded.
+size_t folded_bytes(const WeightSpec& spec) {
+  return spec.norms ? (2 * size_t(spec.out) + 1) * sizeof(float) : 0;
+}
+
+std::vector<float> floats_of(const SourceTensor& source) {
+  std::vector<float> values(source.count);
+  read_floats(source, 0, source.count, values.data());
+  return values;
+}
+
 // Calls pack_one(row, values) for all rows of a matrix, in parallel.
 void for_rows(const WeightSpec& spec, const std::vector<const SourceTensor*>& sources,
               const std::function<void(size_t row, const float* values)>& pack_one) {
@@ -107,12 +118,59 @@ size_t packed_bytes(const WeightSpec& spec, bool fp8) {
     case Recipe::upsample:
       return rows * (4 * stride_of(4 * in) + stride_of(9 * in)) * 2;
     default:
-      return rows * stride_of(taps_of(spec) * in) * 2;
+      return rows * stride_of(taps_of(spec) * in) * 2 + folded_bytes(spec);
   }
 }
 
+namespace {
+
+// fp16's smallest values have few bits: rows are scaled as if the largest of gamma were near one.
+float power_of_two(const std::vector<float>& gamma) {
+  float largest = 0;
+  for (const float value : gamma) largest = std::fmax(largest, std::fabs(value));
+  if (!(largest > 0) || !std::isfinite(largest)) return 1;
+  return std::ldexp(1.0f, std::clamp(-std::ilogb(largest), -100, 100));
+}
+
+// The sums are those of the rounded values: a row's mean then counts exactly as it was multiplied.
+std::vector<char> pack_folded(const WeightSpec& spec,
+                              const std::vector<const SourceTensor*>& sources,
+                              ActivationType type) {
+  const size_t matrices = spec.matrix_names(), in = size_t(spec.in), stride = stride_of(in);
+  const std::vector<const SourceTensor*> matrix(sources.begin(), sources.begin() + matrices);
+  check_count(spec, matrix);
+  const std::vector<float> gamma = floats_of(*sources[matrices]),
+                           beta = floats_of(*sources[matrices + 1]);
+  const float scale = power_of_two(gamma);
+  std::vector<char> out(packed_bytes(spec));
+  uint16_t* const to = reinterpret_cast<uint16_t*>(out.data());
+  float* const sums =
+      reinterpret_cast<float*>(out.data() + size_t(packed_rows(spec.out)) * stride * 2);
+  float *const add = sums + spec.out, *at = add;
+  add[spec.out] = 1 / scale;
+  for (size_t i = matrices + 2; i < sources.size(); i++) {
+    read_floats(*sources[i], 0, sources[i]->count, at);
+    at += sources[i]->count;
+  }
+  for_rows(spec, matrix, [&](size_t row, const float* values) {
+    uint16_t* const packed = to + place_of(spec, row) * stride;
+    double sum = 0, shift = 0;
+    for (size_t c = 0; c < in; c++) {
+      packed[c] = narrow(values[c] * (gamma[c] * scale), type);
+      sum += widen(packed[c], type);
+      shift += double(values[c]) * beta[c];
+    }
+    sums[output_of(spec, row)] = float(sum);
+    add[row] += float(shift);
+  });
+  return out;
+}
+
+}  // namespace
+
 std::vector<char> pack(const WeightSpec& spec, const std::vector<const SourceTensor*>& sources,
                        ActivationType type) {
+  if (spec.norms) return pack_folded(spec, sources, type);
   check_count(spec, sources);
   if (spec.recipe == Recipe::upsample && (spec.kernel_h != 3 || spec.kernel_w != 3))
     throw Error(ErrorCode::kInternal, "weights: the upsample recipe is for 3x3 kernels");

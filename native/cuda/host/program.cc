@@ -2,7 +2,8 @@
 
 namespace deepcache::cuda {
 CudaProgram::CudaProgram(const Api& api, Context* context, ActivationType type, const Plan& plan,
-                         Weights& weights, Buffer& arena, const std::vector<Binding>& bindings)
+                         const std::vector<WeightSpec>& specs, Weights& weights, Buffer& arena,
+                         const std::vector<Binding>& bindings)
     : Program(plan), api_(api), context_(context), type_(type), labels_(labels_by_tensor(plan)) {
   for (const Op& op : plan.ops()) outputs_.push_back(op.output());
   for (const Placement& place : place_tensors(plan, arena, bindings, Type::f16)) {
@@ -12,7 +13,7 @@ CudaProgram::CudaProgram(const Api& api, Context* context, ActivationType type, 
                        place.step, place.last_step, place.type});
   }
   std::vector<WeightPlace> packed;
-  for (const WeightSpec& spec : plan.weights())
+  for (const WeightSpec& spec : specs)
     packed.push_back(static_cast<const CudaWeight&>(weights.get(spec)).place);
   const ProgramSpec spec{plan.ops().data(),   int(plan.ops().size()), places_.data(),
                          int(places_.size()), packed.data(),          int(packed.size())};

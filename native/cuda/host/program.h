@@ -8,11 +8,13 @@
 
 namespace deepcache::cuda {
 
-// A plan handed to the library: tensors as addresses, weights packed.
+// A plan handed to the library: tensors as addresses, weights packed as `specs` say, one for each
+// of the plan's.
 class CudaProgram : public Program {
  public:
   CudaProgram(const Api& api, Context* context, ActivationType type, const Plan& plan,
-              Weights& weights, Buffer& arena, const std::vector<Binding>& bindings);
+              const std::vector<WeightSpec>& specs, Weights& weights, Buffer& arena,
+              const std::vector<Binding>& bindings);
   ~CudaProgram() override;
   // The kernel that serves each op, in words.
   std::vector<std::string> kernels() const override;

@@ -78,6 +78,18 @@ struct MatmulArgs {
   Activation activation = Activation::none;
   float scale = 1, residual_scale = 1;
 
+  // A layer norm of x folded into the weight (runtime/folds.h). Of each row of x, `input_parts`
+  // sums of values and of their squares; of each column, the sum of its weights, which are times
+  // the inverse of *norm_scale.
+  bool normed = false;
+  const float2* input_sums = nullptr;
+  int input_parts = 1;
+  float epsilon = 0, inverse_channels = 1;
+  const float *weight_sums = nullptr, *norm_scale = nullptr;
+  // Of y, the same sums for the product behind, or null: one for each `part_columns` columns.
+  float2* sums = nullptr;
+  int part_columns = 1;
+
   // The weights are activations of an earlier kernel, not to be read before it has ended.
   bool computed_weights = false;
   // Inputs and weights are codes of e4m3 (runtime/e4m3.h), one segment of one input. input_scales
@@ -89,11 +101,15 @@ struct MatmulArgs {
 
   __host__ __device__ Finish finish() const {
     if (splits > 1 || !wide) return Finish::apart;
-    if (activation == Activation::geglu) return Finish::geglu;
+    if (activation == Activation::geglu) return normed ? Finish::geglu_normed : Finish::geglu;
     if (activation != Activation::none || scale != 1 || (has_residual && residual_scale != 1))
       return Finish::general;
-    return has_residual ? Finish::residual : Finish::plain;
+    if (normed) return Finish::plain_normed;
+    if (has_residual) return sums ? Finish::residual_summed : Finish::residual;
+    return sums ? Finish::plain_summed : Finish::plain;
   }
+  // Of a row.
+  __host__ __device__ int parts() const { return (columns + part_columns - 1) / part_columns; }
   // Whether launch_finish() must follow the large tiles: it adds the splits and writes whatever y
   // is.
   __host__ __device__ bool apart() const { return finish() == Finish::apart; }
@@ -133,7 +149,10 @@ inline MatmulTile unpaired(MatmulTile tile) {
 struct MatmulTileInfo {
   int rows, columns, threads;
   size_t shared_bytes;
+  int part_columns = 0;  // that warps have of a row: MatmulArgs::part_columns
 };
+// Of products that are finished apart: a warp's.
+constexpr int kPartApart = 64;
 MatmulTileInfo matmul_sm80_tile(MatmulTile tile);
 MatmulTileInfo matmul_sm90_tile(MatmulTile tile);
 // Chunks of k of all segments: TMA loads those of one tap and input.

@@ -30,9 +30,10 @@ template <typename T>
 void launch_matmul_e4m3_sm90(const MatmulArgs& args, const MatmulBoxes& boxes, MatmulTile tile,
                              int blocks, Stream stream) {
   with_kernel(tile, args.finish(), [&](auto tile, auto finish) {
-    launch_tiles<decltype(tile)>(
-        matmul_e4m3_sm90_kernel<T, decltype(tile), decltype(finish)::value>, args, boxes, blocks,
-        stream);
+    // Norms are folded into products of 16 bits alone.
+    if constexpr (constexpr Finish kFinish = decltype(finish)::value; kFinish == kUnfolded<kFinish>)
+      launch_tiles<decltype(tile)>(matmul_e4m3_sm90_kernel<T, decltype(tile), kFinish>, args, boxes,
+                                   blocks, stream);
   });
 }
 

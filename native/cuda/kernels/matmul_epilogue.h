@@ -77,9 +77,10 @@ DEVICE float2 row_pair(const MatmulArgs& a, int sample, int column) {
 }
 
 // Finishes columns `column` and the next of a row, whatever y and the activation are.
+// Returns what was written there.
 template <typename T>
-DEVICE void write_pair(const MatmulArgs& a, const OutputRow& row, int column, float2 v) {
-  if (!row.valid || column >= a.columns) return;
+DEVICE float2 write_pair(const MatmulArgs& a, const OutputRow& row, int column, float2 v) {
+  if (!row.valid || column >= a.columns) return {0, 0};
   const bool geglu = a.activation == Activation::geglu;
   const size_t at = row.at + (geglu ? column / 2 : column);
   const bool two = !geglu && column + 1 < a.columns;
@@ -94,13 +95,67 @@ DEVICE void write_pair(const MatmulArgs& a, const OutputRow& row, int column, fl
   }
   v = {a.scale * v.x + a.residual_scale * residual.x,
        a.scale * v.y + a.residual_scale * residual.y};
-  if (two && a.pairs) return store_pair<T>(a.y, at, v);
+  if (two && a.pairs) {
+    store_pair<T>(a.y, at, v);
+    return v;
+  }
   store<T>(a.y, at, v.x);
   if (two) store<T>(a.y, at + 1, v.y);
+  return v;
 }
 
 // The first column of a lane's pair in block b of 8 of a tensor core's product (packed_rows.h).
 DEVICE int pair_column(int b) { return b / 2 * kPackedRows + int(threadIdx.x) % 4 * 4 + b % 2 * 2; }
+
+// The mean and the deviation of a row of x, as what a sum of its products with a column's weights
+// becomes: x times it, plus y times the sum of these weights.
+//
+// The variance is a difference of sums in fp32, off by about 2e-7 of the mean's square. Values of
+// fp16 are off by 1.4e-4 of it each, which is more of the result until the mean is 1400 deviations;
+// beyond, a row is noise to who reads it in 16 bits. There the variance has a floor: what fp32 lost
+// is not enlarged, and a row of equal values still becomes what the norm adds.
+DEVICE float2 norm_of(const MatmulArgs& a, float sum, float squares) {
+  constexpr float kLeast = 4e-7f;  // of the mean's square
+  const float mean = sum * a.inverse_channels, square = mean * mean;
+  const float variance = fmaxf(squares * a.inverse_channels - square, kLeast * square);
+  const float scale = *a.norm_scale * fast_reciprocal(sqrtf(variance + a.epsilon));
+  return {scale, -mean * scale};
+}
+
+// Of the row of a quad, whose lanes take turns in its parts. All lanes of the warp call it.
+DEVICE float2 quad_norm(const MatmulArgs& a, const OutputRow& row) {
+  float2 sum = {0, 0};
+  const float2* const from = a.input_sums + size_t(unsigned(row.partial)) * unsigned(a.input_parts);
+  if (row.valid)
+    for (int part = int(threadIdx.x) % 4; part < a.input_parts - PLANTED(97); part += 4) {
+      const float2 more = from[part];
+      sum = {sum.x + more.x, sum.y + more.y};
+    }
+#pragma unroll
+  for (int by = 1; by <= 2; by *= 2) {
+    sum.x += __shfl_xor_sync(kAllLanes, sum.x, by);
+    sum.y += __shfl_xor_sync(kAllLanes, sum.y, by);
+  }
+  return norm_of(a, sum.x, sum.y);
+}
+
+// Adds up what a quad has of a row's part, which begins at a column, and keeps it for the product
+// behind. All lanes of the warp call it.
+DEVICE void keep_sums(const MatmulArgs& a, const OutputRow& row, int first_column, float2 sum) {
+#pragma unroll
+  for (int by = 1; by <= (PLANTED(95) ? 1 : 2); by *= 2) {
+    sum.x += __shfl_xor_sync(kAllLanes, sum.x, by);
+    sum.y += __shfl_xor_sync(kAllLanes, sum.y, by);
+  }
+  if (int(threadIdx.x) % 4 == 0 && row.valid && first_column < a.columns)
+    a.sums[size_t(unsigned(row.partial)) * unsigned(a.parts()) + first_column / a.part_columns] =
+        sum;
+}
+
+DEVICE void add_to_sums(float2& sums, float4 v) {
+  sums.x += v.x + v.y + (v.z + v.w);
+  sums.y = v.w * v.w + (v.z * v.z + (v.y * v.y + (v.x * v.x + sums.y)));
+}
 
 // Four neighbouring columns of each group of 16 of a row, which a lane finishes.
 template <typename T, Finish kFinish>
@@ -127,9 +182,10 @@ class Fours {
     return {0, 0};
   }
 
-  DEVICE void write(int g, float4 v, uint2 residual) const {
+  // Returns the values of y, zeros behind its columns.
+  DEVICE float4 write(int g, float4 v, uint2 residual) const {
     if constexpr (kFinish == Finish::apart) {
-      if (!has(g)) return;
+      if (!has(g)) return v;
       float* const to = partials_ + g * kPackedRows;
       if (args_.columns % 4 == 0) {
         *reinterpret_cast<float4*>(to) = v;
@@ -147,6 +203,7 @@ class Fours {
       const uint2 out = {Number<T>::pack(v.x, v.y), Number<T>::pack(v.z, v.w)};
       if (has(g)) *reinterpret_cast<uint2*>(y_ + g * kPackedRows) = out;
     }
+    return v;
   }
 
  private:
@@ -203,14 +260,34 @@ DEVICE void add_row_vector(const MatmulArgs& a, const OutputRow& row, int first,
 template <typename T, Finish kFinish, int kBlocks>
 DEVICE void write_row(const MatmulArgs& a, const OutputRow& row, int split, int first_column,
                       int half, const float (&sums)[kBlocks][4]) {
-  const Fours<T, kFinish> fours(a, row, split, first_column);
+  float2 kept = {0, 0};
+  const Fours<T, kUnfolded<kFinish>> fours(a, row, split, first_column);
   uint2 residual[kBlocks / 2];
 #pragma unroll
   for (int g = 0; g < kBlocks / 2; g++) residual[g] = fours.load_residual(g);
 #pragma unroll
   for (int g = 0; g < kBlocks / 2; g++) {
     const float *const low = sums[2 * g] + 2 * half, *const high = sums[2 * g + 1] + 2 * half;
-    fours.write(g, {low[0], low[1], high[0], high[1]}, residual[g]);
+    const float4 v = fours.write(g, {low[0], low[1], high[0], high[1]}, residual[g]);
+    if constexpr (kIsSummed<kFinish>) add_to_sums(kept, v);
+  }
+  if constexpr (kIsSummed<kFinish>) keep_sums(a, row, first_column, kept);
+}
+
+// From sums of products with a row of x to those with the normalised one, with the bias.
+template <int kBlocks>
+DEVICE void norm_sums(const MatmulArgs& a, const OutputRow& row, int first, int half,
+                      float (&sums)[kBlocks][4]) {
+  const float2 norm = quad_norm(a, row);
+#pragma unroll
+  for (int b = 0; b < kBlocks; b++) {
+    const int column = first + pair_column(b);
+    if (column >= a.columns) continue;
+    const float2 weights = *reinterpret_cast<const float2*>(a.weight_sums + column);
+    const float2 bias = bias_pair(a, column);
+    float* const pair = sums[b] + 2 * half;
+    pair[0] = pair[0] * norm.x + (weights.x * norm.y + bias.x);
+    pair[1] = pair[1] * norm.x + (weights.y * norm.y + bias.y);
   }
 }
 

@@ -89,7 +89,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kThreads == 128 ? 3 : 1)
   // Sums begin with the bias and the row vector, whose loads run beside those of the first chunks;
   // those of codes get them when they are values.
   float sums[kFragmentRows][kFragmentColumns][4] = {};
-  if (!kIsFp8<Operand> && !args.apart()) {
+  if (!kIsFp8<Operand> && !args.apart() && !args.normed) {
     begin_with_bias(args, warp_first, sums);
     add_row_vectors(sums);
   }
@@ -145,6 +145,14 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kThreads == 128 ? 3 : 1)
     if (!args.apart()) add_row_vectors(sums);
   }
 
+  if (!kIsFp8<Operand> && args.normed && !args.apart()) {
+#pragma unroll
+    for (int i = 0; i < kFragmentRows; i++)
+#pragma unroll
+      for (int half = 0; half < 2; half++)
+        norm_sums(args, row_at(i, half), warp_first, half, sums[i]);
+  }
+
   const auto write = [&](auto finish) {
     constexpr Finish kFinish = decltype(finish)::value;
 #pragma unroll
@@ -156,15 +164,21 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kThreads == 128 ? 3 : 1)
   };
   switch (args.finish()) {
     case Finish::plain:
+    case Finish::plain_normed:
       return write(std::integral_constant<Finish, Finish::plain>());
     case Finish::residual:
       return write(std::integral_constant<Finish, Finish::residual>());
     case Finish::general:
       return write(std::integral_constant<Finish, Finish::general>());
     case Finish::geglu:
+    case Finish::geglu_normed:
       return write(std::integral_constant<Finish, Finish::geglu>());
     case Finish::apart:
       return write(std::integral_constant<Finish, Finish::apart>());
+    case Finish::plain_summed:
+      return write(std::integral_constant<Finish, Finish::plain_summed>());
+    case Finish::residual_summed:
+      return write(std::integral_constant<Finish, Finish::residual_summed>());
   }
 }
 
@@ -183,7 +197,7 @@ void launch_tile(const MatmulArgs& args, Stream stream) {
 
 template <typename Tile>
 constexpr MatmulTileInfo info() {
-  return {Tile::kRows, Tile::kColumns, Tile::kThreads, Tile::kSharedBytes};
+  return {Tile::kRows, Tile::kColumns, Tile::kThreads, Tile::kSharedBytes, Tile::kWarpColumns};
 }
 
 }  // namespace

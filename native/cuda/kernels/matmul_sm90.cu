@@ -37,7 +37,7 @@ __global__ void __launch_bounds__(kThreads, 1)
 MatmulTileInfo matmul_sm90_tile(MatmulTile tile) {
   return with_tile(tile, [](auto tile) {
     using Tile = decltype(tile);
-    return MatmulTileInfo{Tile::kRows, Tile::kColumns, kThreads, Tile::kSharedBytes};
+    return MatmulTileInfo{Tile::kRows, Tile::kColumns, kThreads, Tile::kSharedBytes, Tile::kWidth};
   });
 }
 

@@ -91,6 +91,14 @@ void with_finish(Finish finish, const Visit& visit) {
       return visit(std::integral_constant<Finish, Finish::geglu>());
     case Finish::apart:
       return visit(std::integral_constant<Finish, Finish::apart>());
+    case Finish::plain_summed:
+      return visit(std::integral_constant<Finish, Finish::plain_summed>());
+    case Finish::residual_summed:
+      return visit(std::integral_constant<Finish, Finish::residual_summed>());
+    case Finish::plain_normed:
+      return visit(std::integral_constant<Finish, Finish::plain_normed>());
+    case Finish::geglu_normed:
+      return visit(std::integral_constant<Finish, Finish::geglu_normed>());
   }
 }
 

@@ -41,15 +41,18 @@ class Consumer {
       const Row first = row_of(work, 0);
       uint2 residual[kGroups];
       load_residual(first, residual);
+      float2 norms[kRows > 2 ? 1 : kRows];  // with four rows, there are registers for one of them
+      fetch_norms(work, norms);
       finish_products();
       float* const columns = shared_.columns + (group_ * 2 + turn) * 2 * kWidth;
       keep_columns(bias, scales, columns);
-      write_row(first, 0, columns, residual);
+      write_row(work, first, 0, columns, residual, norms[0]);
 #pragma unroll
       for (int i = 1; i < kRows; i++) {
         const Row row = row_of(work, i);
         load_residual(row, residual);
-        write_row(row, i, columns, residual);
+        if constexpr (kNormed && kRows > 2) norms[0] = quad_norm(args_, row_at(work, i));
+        write_row(work, row, i, columns, residual, norms[kRows > 2 ? 0 : i]);
       }
     }
   }
@@ -60,19 +63,21 @@ class Consumer {
   static constexpr int kGroups = kWidth / kPackedRows;  // of columns
   static constexpr int kOwn = (kWidth + 127) / 128;     // columns that a thread fetches for all
   static constexpr bool kFp8 = kIsFp8<Operand>, kBias = kFinish != Finish::apart;
+  static constexpr bool kSummed = kIsSummed<kFinish>, kNormed = kIsNormed<kFinish>;
+  static constexpr bool kScales = kFp8 || kNormed;  // columns have more than something to add
   // Whether there are registers for a few columns' operands beside the sums, not for all of a row.
   static constexpr bool kTight =
       kParts * kWidth >= 256 &&
-      (kFp8 || (kFinish == Finish::general && (kParts > 1 || Tile::kPairs)) ||
-       (kFinish == Finish::geglu && kParts > 1));
+      (kFp8 || kSummed || kNormed || (kFinish == Finish::general && (kParts > 1 || Tile::kPairs)) ||
+       (kUnfolded<kFinish> == Finish::geglu && kParts > 1));
 
   struct Row {
-    Fours<T, kFinish> fours;
+    Fours<T, kUnfolded<kFinish>> fours;
     float scale;  // of its codes
   };
   DEVICE Row row_of(const Work& work, int i) const {
     const OutputRow row = row_at(work, i);
-    const Fours<T, kFinish> fours(args_, row, work.split, work.column + side_);
+    const Fours<T, kUnfolded<kFinish>> fours(args_, row, work.split, work.column + side_);
     if constexpr (kFp8) return {fours, input_scale(args_, row)};
     return {fours, 1};
   }
@@ -86,32 +91,44 @@ class Consumer {
     return row;
   }
 
-  // What is added to each column, and what its codes' scale is: every thread reads some of it while
-  // products run. A tile that is given a row vector is of one sample (choose_boxes).
+  // Of the thread's first rows: they come while the last products run.
+  template <int kSome>
+  DEVICE void fetch_norms(const Work& work, float2 (&norms)[kSome]) const {
+    if constexpr (kNormed) {
+#pragma unroll
+      for (int i = 0; i < kSome; i++) norms[i] = quad_norm(args_, row_at(work, i));
+    }
+  }
+
+  // What is added to each column, and its codes' scale or the sum of its weights: every thread
+  // reads some of it while products run. A tile that is given a row vector is of one sample
+  // (choose_boxes).
   DEVICE void fetch_columns(const Work& work, float (&bias)[kOwn], float (&scales)[kOwn]) const {
 #pragma unroll
     for (int i = 0; i < kOwn; i++) {
       const int at = i * 128 + int(threadIdx.x) % 128, column = work.column + side_ + at;
       if constexpr (kBias) {
-        bias[i] = at < kWidth ? bias_of(args_, column, kFinish == Finish::geglu) : 0.0f;
+        bias[i] = at < kWidth ? bias_of(args_, column, kUnfolded<kFinish> == Finish::geglu) : 0.0f;
         if (args_.has_row && at < kWidth) bias[i] += row_value<T>(args_, work.sample, column);
       }
       if constexpr (kFp8)
         scales[i] =
             at < kWidth && column < args_.columns ? args_.segments[0].weight_scales[column] : 0.0f;
+      if constexpr (kNormed)
+        scales[i] = at < kWidth && column < args_.columns ? args_.weight_sums[column] : 0.0f;
     }
   }
 
   // Another tile's lie beside them: who is late still reads those.
   DEVICE void keep_columns(const float (&bias)[kOwn], const float (&scales)[kOwn],
                            float* to) const {
-    if constexpr (!kBias && !kFp8) return;
+    if constexpr (!kBias && !kScales) return;
 #pragma unroll
     for (int i = 0; i < kOwn; i++) {
       const int at = i * 128 + int(threadIdx.x) % 128;
       if (at >= kWidth) continue;
       if constexpr (kBias) to[at] = bias[i];
-      if constexpr (kFp8) to[kWidth + at] = scales[i];
+      if constexpr (kScales) to[kWidth + at] = scales[i];
     }
     if (!PLANTED(28)) named_barrier(1 + group_, 128);
   }
@@ -161,9 +178,10 @@ class Consumer {
     for (int g = 0; g < kGroups; g++) residual[g] = row.fours.load_residual(g);
   }
 
-  DEVICE void write_row(const Row& row, int i, const float* columns,
-                        const uint2 (&residual)[kGroups]) const {
+  DEVICE void write_row(const Work& work, const Row& row, int i, const float* columns,
+                        const uint2 (&residual)[kGroups], float2 norm) const {
     int first = pair_column(0);
+    float2 sums = {0, 0};
     const auto four_of = [&](const float* from, int g) {
       return *reinterpret_cast<const float4*>(from + g * kPackedRows + first);
     };
@@ -177,12 +195,20 @@ class Consumer {
         v = {v.x * (row.scale * scales.x), v.y * (row.scale * scales.y),
              v.z * (row.scale * scales.z), v.w * (row.scale * scales.w)};
       }
-      if constexpr (kBias) {
+      if constexpr (kNormed) {
+        const float4 add = four_of(columns, g), weights = four_of(columns + kWidth, g);
+        v = {v.x * norm.x + (weights.x * norm.y + add.x),
+             v.y * norm.x + (weights.y * norm.y + add.y),
+             v.z * norm.x + (weights.z * norm.y + add.z),
+             v.w * norm.x + (weights.w * norm.y + add.w)};
+      } else if constexpr (kBias) {
         const float4 add = four_of(columns, g);
         v = {v.x + add.x, v.y + add.y, v.z + add.z, v.w + add.w};
       }
-      row.fours.write(g, v, residual[g]);
+      v = row.fours.write(g, v, residual[g]);
+      if constexpr (kSummed) add_to_sums(sums, v);
     }
+    if constexpr (kSummed) keep_sums(args_, row_at(work, i), work.column + side_, sums);
   }
 
   const MatmulArgs& args_;

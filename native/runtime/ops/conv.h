@@ -27,6 +27,11 @@ struct Conv {
   // The op, a GroupNorm, whose output x is and that is computed where x is read, where a backend
   // fuses ops (fusions.h). Set by Plan::finish().
   int norm = -1;
+  // The op, a LayerNorm, whose output x is and that a backend may fold into the weight, and the one
+  // that writes its input and may gather the sums of its rows; -1 is "none" (folds.h). Whether this
+  // op is such a writer. Set by Plan::finish().
+  int layer_norm = -1, row_writer = -1;
+  bool sums_rows = false;
 
   // In a product of e4m3: whether each row of x has a scale, otherwise each sample has. A scale
   // must be the same in the whole of a sum, so that it can be taken out of it.
