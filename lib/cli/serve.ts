@@ -83,7 +83,7 @@ export function serveCommand(context: CliContext): Command {
     .option('--tls-cert <file>', 'and its certificates')
     .option('--cors <origin>', 'an origin whose pages may call it; repeat it for several', collect)
     .option('--hostname <name>', 'a name by which browsers may know it without keys', collect)
-    .option('--public-url <url>', 'what addresses of pictures begin with')
+    .option('--public-url <url>', 'the address by which callers know it')
     .option('--trust-proxy', 'believe what a proxy in front says of callers')
     .option(
       '--webhook-host <host>',

@@ -28,8 +28,8 @@ export async function show(wish, job, actions) {
   /** @type {Made[]} */
   const made = [];
   for (const [i, { url, width, height }] of job.images.entries()) {
-    // The server forgets it after a while.
-    const blob = await (await fetch(new URL(url).pathname.slice(1))).blob();
+    // The server forgets it after a while. It is beside this page, whatever its address begins with for others.
+    const blob = await (await fetch(url.slice(url.lastIndexOf('/files/') + 1))).blob();
     const source = URL.createObjectURL(blob);
     const seed = job.seeds[i] ?? job.seeds[0];
     const faster =

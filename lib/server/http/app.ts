@@ -33,6 +33,11 @@ declare module 'fastify' {
 const MOST_HEADERS = 16 * 1024;
 /** Seconds in which they must be there. */
 const HEADER_SECONDS = 15;
+/**
+ * Seconds that a connection without a request is kept: longer than proxies keep theirs to a server (nginx and the load
+ * balancers of clouds 60), which else would send a request just when it is ended.
+ */
+const IDLE_SECONDS = 75;
 
 /** What the app is made of besides the routes' context. */
 export interface AppParts extends Omit<Context, 'callerOf' | 'baseOf'> {
@@ -57,7 +62,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: limits.body,
     requestTimeout: limits.seconds * 1000,
-    keepAliveTimeout: 30_000,
+    keepAliveTimeout: IDLE_SECONDS * 1000,
     trustProxy: settings.trustProxy,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 200 },
@@ -82,7 +87,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   app.addHook('onRequest', async (request, reply) => {
     unanswered.add(reply);
     reply.raw.once('close', () => unanswered.delete(reply));
-    if (!ring.isNeeded) checkOrigin(request, settings.hosts, settings.cors);
+    if (!ring.isNeeded) checkOrigin(request, settings);
     if (request.routeOptions.config.isOpen || request.method === 'OPTIONS') return;
     callers.set(request, ring.callerOf(request.headers, request.ip));
   });

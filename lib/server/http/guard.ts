@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import type { FastifyRequest } from 'fastify';
 import { RequestError } from './errors.js';
+import type { Settings } from './options.js';
 
 // A page of anybody can make its reader's browser call a server that stands beside it, and a name of anybody can be made
 // to stand for its address. Programs that are no browsers are not concerned.
@@ -13,20 +14,21 @@ function hostOf(host: string): string {
 /**
  * Refuses requests of browsers for pages that are not the server's own, nor of an allowed origin.
  *
- * @param hosts names by which the server may be known, besides addresses and `localhost`.
- * @param cors origins that may call it.
+ * @param known `hosts`: names by which the server may be known, besides addresses and `localhost`. `cors`: origins that
+ *   may call it. `publicUrl`: where its own page is, besides the address that the request came to.
  * @throws RequestError 403
  */
 export function checkOrigin(
   request: FastifyRequest,
-  hosts: readonly string[],
-  cors: readonly string[],
+  known: Pick<Settings, 'hosts' | 'cors' | 'publicUrl'>,
 ): void {
   const { origin, 'sec-fetch-site': site } = request.headers;
   if (origin === undefined && site === undefined) return;
-  if (origin !== undefined && cors.includes(origin)) return;
+  const own = known.publicUrl === undefined ? undefined : new URL(known.publicUrl);
+  if (origin !== undefined && (origin === own?.origin || known.cors.includes(origin))) return;
   const host = hostOf(request.host);
-  const isKnown = isIP(host) !== 0 || host === 'localhost' || hosts.includes(host);
+  const isKnown =
+    isIP(host) !== 0 || host === 'localhost' || host === own?.hostname || known.hosts.includes(host);
   const isOwn = origin === undefined || origin === `${request.protocol}://${request.host}`;
   if (isKnown && isOwn) return;
   throw new RequestError(403, 'forbidden', 'pages of other origins may not call this server');

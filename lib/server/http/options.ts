@@ -25,7 +25,10 @@ export interface ServerOptions {
   cors?: readonly string[];
   /** Names, besides `localhost` and addresses, by which browsers may know a server without keys. */
   hosts?: readonly string[];
-  /** What addresses of pictures begin with. Default: what the caller used. */
+  /**
+   * The address by which callers know the server, such as `'https://app.example.com/pictures'`: what addresses of
+   * pictures begin with. Its own page may be there, too. Default: what the caller used.
+   */
   publicUrl?: string;
   /** Whether a proxy in front says who calls, in `X-Forwarded-For` and its like. Default false. */
   trustProxy?: boolean;
@@ -149,7 +152,10 @@ function tlsOf(given: ServerOptions['tls']): ServerOptions['tls'] {
 
 function addressOf(publicUrl: string | undefined): string | undefined {
   if (publicUrl === undefined) return undefined;
-  if (!/^https?:\/\//.test(publicUrl) || !URL.canParse(publicUrl))
-    throw invalidArgument('publicUrl', `must be an http or https address, got ${show(publicUrl)}`);
+  if (!/^https?:\/\/[^?#]*$/.test(publicUrl) || !URL.canParse(publicUrl))
+    throw invalidArgument(
+      'publicUrl',
+      `must be an http or https address without ? and #, got ${show(publicUrl)}`,
+    );
   return publicUrl.replace(/\/+$/, '');
 }

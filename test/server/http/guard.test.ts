@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { request } from 'node:http';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { ImageServer, makeApiKey } from '../../../lib/server/http/index.js';
 import { FakeEngine } from './fake-engine.js';
@@ -75,6 +76,7 @@ describe('keys', () => {
     [{ limits: { steps: 0.5 } }, /^limits\.steps must be a whole number/],
     [{ log: 'loud' }, /^log must be one of/],
     [{ publicUrl: 'ftp://a' }, /^publicUrl must be/],
+    [{ publicUrl: 'https://a.example/b?c=1' }, /^publicUrl must be .* without \? and #/],
     [{ cors: 'a' }, /^cors must be a list/],
     [{ webhooks: { host: [] } }, /^webhooks\.host is not an option/],
     [{ port: 80 }, /^port is not an option/],
@@ -90,6 +92,16 @@ describe('keys', () => {
 describe('browsers', () => {
   const send = (base: string, headers: Record<string, string>) =>
     fetch(`${base}/api/jobs`, { headers }).then(({ status }) => status);
+  /** The same with any headers: fetch() sends a host of its own. */
+  const statusFor = (base: string, headers: Record<string, string>) =>
+    new Promise((resolve, reject) => {
+      request(`${base}/api/jobs`, { headers }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      })
+        .on('error', reject)
+        .end();
+    });
 
   test("may not call a server without keys for others' pages", async () => {
     const { base } = await serve({ hosts: ['pictures.local'] });
@@ -101,18 +113,19 @@ describe('browsers', () => {
 
   test('may not where a name was made to stand for its address', async () => {
     const { base } = await serve({ hosts: ['pictures.local'] });
-    const { request } = await import('node:http');
-    const status = (host: string) =>
-      new Promise((resolve) => {
-        const headers = { host, origin: `http://${host}` };
-        request(`${base}/api/jobs`, { headers }, (response) => {
-          response.resume();
-          resolve(response.statusCode);
-        }).end();
-      });
+    const status = (host: string) => statusFor(base, { host, origin: `http://${host}` });
     expect(await status('evil.example')).toBe(403);
     expect(await status('pictures.local')).toBe(200);
     expect(await status('localhost:7860')).toBe(200);
+  });
+
+  test('know it by its public address', async () => {
+    const { base } = await serve({ publicUrl: 'https://pictures.example/made' });
+    expect(await send(base, { origin: 'https://pictures.example' })).toBe(200);
+    expect(await send(base, { origin: 'http://pictures.example' })).toBe(403);
+    const host = { host: 'pictures.example', 'sec-fetch-site': 'same-origin' };
+    expect(await statusFor(base, host)).toBe(200);
+    expect(await statusFor(base, { ...host, host: 'made.example' })).toBe(403);
   });
 
   test('are let in from origins that are named', async () => {

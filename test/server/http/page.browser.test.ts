@@ -40,6 +40,8 @@ const EVIL = '<img src=x onerror=alert(1)> & "a barn"';
       closeSeconds: 0,
       keys: [entry],
       reconnectSeconds: 0,
+      // By which this browser cannot reach it.
+      publicUrl: 'https://pictures.example/made/here',
     });
     base = await server.listen();
     opened = await openPage(chromium as string, `${base}/`, new RegExp(`^(data:|blob:)|^${base}/`));
