@@ -64,6 +64,12 @@ export function invalidWeights(file: string, message: string, options?: ErrorOpt
   return new DeepCacheError('ERR_DEEPCACHE_INVALID_WEIGHTS', `${file}: ${message}`, options);
 }
 
+/** What was thrown, an error of this package with whose it is before its message: a file, an option or a model. */
+export function withOwner(owner: string, thrown: unknown): unknown {
+  if (!(thrown instanceof DeepCacheError)) return thrown;
+  return new DeepCacheError(thrown.code, `${owner}: ${thrown.message}`, { cause: thrown });
+}
+
 /** What an unknown thrown value says; not instanceof: it may be of another realm (vm contexts, Jest). */
 export function messageOf(error: unknown): string {
   return types.isNativeError(error) ? error.message : String(error);

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { DeepCacheError, invalidArgument, messageOf } from '../errors.js';
+import { invalidArgument, messageOf, withOwner } from '../errors.js';
 import { parseJsonObject } from '../files/json.js';
 import { LIMITS, readSmallFile } from '../files/read.js';
 import { checkDevice } from '../native/device.js';
@@ -146,8 +146,7 @@ export async function lookAtModels(
     try {
       await look(name);
     } catch (error) {
-      if (!(error instanceof DeepCacheError)) throw error;
-      throw new DeepCacheError(error.code, `--model ${name}: ${error.message}`, { cause: error });
+      throw withOwner(`--model ${name}`, error);
     }
   }
 }

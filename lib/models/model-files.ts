@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { DeepCacheError, invalidConfig, messageOf } from '../errors.js';
+import { DeepCacheError, invalidConfig, messageOf, withOwner } from '../errors.js';
 import { readJson } from '../files/json.js';
 import { checkUnchanged, type FileStamp } from '../files/random-access.js';
 import { LIMITS } from '../files/read.js';
@@ -121,8 +121,7 @@ export async function loadNative<T extends { dispose(): void }>(
     const isConfig =
       error instanceof DeepCacheError &&
       ['ERR_DEEPCACHE_INVALID_CONFIG', 'ERR_DEEPCACHE_UNSUPPORTED'].includes(error.code);
-    if (!isConfig || error.message.includes(place)) throw error;
-    throw new DeepCacheError(error.code, `${configFile}: ${error.message}`, { cause: error });
+    throw isConfig && !error.message.includes(place) ? withOwner(configFile, error) : error;
   }
 }
 

@@ -1,4 +1,4 @@
-import { DeepCacheError, invalidConfig, messageOf } from '../../errors.js';
+import { invalidConfig, messageOf, withOwner } from '../../errors.js';
 import { native } from '../../native/binding.js';
 import type { ModelKind, TensorShape } from '../../native/types.js';
 import type { NetworkFiles } from '../model-files.js';
@@ -42,7 +42,6 @@ function wantedBy(kind: ModelKind, path: string, text: string): TensorShape[] {
   try {
     return native().weightShapes(kind, text);
   } catch (error) {
-    if (!(error instanceof DeepCacheError)) throw error;
-    throw new DeepCacheError(error.code, `${path}: ${error.message}`, { cause: error });
+    throw withOwner(path, error);
   }
 }

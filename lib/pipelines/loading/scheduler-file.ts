@@ -1,4 +1,4 @@
-import { DeepCacheError } from '../../errors.js';
+import { DeepCacheError, withOwner } from '../../errors.js';
 import { defaultLog } from '../../log.js';
 import { remarks } from '../../messages.js';
 import type { PartSource } from '../../models/part-source.js';
@@ -132,8 +132,7 @@ function make(path: string, config: SchedulerConfig, overrides: SchedulerConfig)
     return Scheduler.fromConfig(config, overrides);
   } catch (error) {
     const told = inOption(error, overrides);
-    if (told !== error || !(error instanceof SchedulerFieldError)) throw told;
-    throw new DeepCacheError(error.code, `${path}: ${error.message}`, { cause: error });
+    throw told === error && error instanceof SchedulerFieldError ? withOwner(path, error) : told;
   }
 }
 

@@ -1,4 +1,4 @@
-import { DeepCacheError, invalidArgument } from '../../errors.js';
+import { invalidArgument, withOwner } from '../../errors.js';
 import { show } from '../../messages.js';
 import { checkNames } from '../../names.js';
 import { checkOptions } from '../../options/check.js';
@@ -49,8 +49,7 @@ export function named<T>(owner: string, check: () => T): T {
   try {
     return check();
   } catch (error) {
-    if (!(error instanceof DeepCacheError)) throw error;
-    throw new DeepCacheError(error.code, `${owner}: ${error.message}`, { cause: error });
+    throw withOwner(owner, error);
   }
 }
 

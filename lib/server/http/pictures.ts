@@ -1,4 +1,4 @@
-import { DeepCacheError, invalidArgument } from '../../errors.js';
+import { invalidArgument, withOwner } from '../../errors.js';
 import { type EncodeOptions, type Image, type ImageFormat, Image as Picture } from '../../images/image.js';
 import { pictureInText } from '../../images/source.js';
 import type { Limits } from './limits.js';
@@ -37,8 +37,7 @@ export async function checkPicture(
   try {
     return await Picture.open(bytes, { maxPixels: inputPixels, signal });
   } catch (error) {
-    if (!(error instanceof DeepCacheError)) throw error;
-    throw new DeepCacheError(error.code, `${name}: ${error.message}`, { cause: error });
+    throw withOwner(name, error);
   }
 }
 
