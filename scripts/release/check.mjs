@@ -3,7 +3,7 @@
 //
 //   node scripts/release/check.mjs [--quick] [--source] [--emulated] [--record] [FILTER...]
 //
-// With Node.js 20, 22 and 24 and every package manager, or where a FILTER is part of the combination's name ("node 22, pnpm").
+// With Node.js 20, 22, 24 and 26 and every package manager, or where a FILTER is part of the combination's name ("node 22, pnpm").
 // --quick: with the Node.js and npm that run this. --source: with these, or the chosen ones, what `npx deepcache build`
 // makes instead of the platform's package; needs CMake and a compiler. --emulated: what is packed
 // for linux-arm64 and win32-x64, under QEMU and Wine on Linux x64; with --quick its pictures are compared with this platform's.
@@ -39,7 +39,7 @@ const { values, positionals: filters } = parseArgs({
   allowPositionals: true,
 });
 
-const MAJORS = [20, 22, 24];
+const MAJORS = [20, 22, 24, 26];
 const PROMPT = 'a red barn under a blue sky';
 /** What package managers' launchers call; no compiler, no make, no cmake, no python. */
 const COMMANDS = ['sh', 'env', 'dirname', 'basename', 'sed', 'uname', 'readlink', 'cat', 'ls'];
