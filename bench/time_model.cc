@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "../native/cuda/hopper_time.h"
+#include "../native/runtime/folds.h"
 
 namespace deepcache::bench {
 namespace {
@@ -71,28 +72,22 @@ double rounding(const Conv& op, const Chip& chip) {
                                                           : bytes / (0.8 * chip.memory_bytes));
 }
 
-// Whether the product has a layer norm folded into it (runtime/folds.h).
-bool is_folded(const Plan& plan, const Conv& op, bool fp8) {
-  return op.layer_norm >= 0 && !(fp8 && plan.weights()[op.weight].fp8);
-}
-
-// The product that has the norm folded into it, or that wants sums of the rows that `op` writes, or
-// null.
-const Conv* folds_of(const Plan& plan, const Op& op, bool fp8) {
-  for (const Op& other : plan.ops()) {
-    if (other.kind != OpKind::conv || !is_folded(plan, other.conv, fp8)) continue;
+// Whether a product has the layer norm folded into it, or wants sums of the rows that `op` writes
+// (runtime/folds.h).
+bool serves_fold(const Plan& plan, const Op& op, bool fp8) {
+  return std::ranges::any_of(plan.ops(), [&](const Op& other) {
+    if (other.kind != OpKind::conv || !is_folded(other.conv, plan.weights(), fp8)) return false;
     const int of = op.kind == OpKind::conv ? other.conv.row_writer : other.conv.layer_norm;
-    if (of >= 0 && plan.ops()[size_t(of)].output().id == op.output().id) return &other.conv;
-  }
-  return nullptr;
+    return of >= 0 && plan.ops()[size_t(of)].output().id == op.output().id;
+  });
 }
 
 cuda::Finish finish_of(const Plan& plan, const Op& op, bool fp8) {
   const bool geglu = op.conv.activation == Activation::geglu;
-  if (is_folded(plan, op.conv, fp8))
+  if (is_folded(op.conv, plan.weights(), fp8))
     return geglu ? cuda::Finish::geglu_normed : cuda::Finish::plain_normed;
   if (geglu) return cuda::Finish::geglu;
-  const bool is_summed = op.conv.sums_rows && folds_of(plan, op, fp8);
+  const bool is_summed = op.conv.sums_rows && serves_fold(plan, op, fp8);
   if (op.conv.residual) return is_summed ? cuda::Finish::residual_summed : cuda::Finish::residual;
   return is_summed ? cuda::Finish::plain_summed : cuda::Finish::plain;
 }
@@ -197,7 +192,7 @@ TimeParts& TimeParts::operator+=(const TimeParts& other) {
 }
 
 Estimate estimate(const Plan& plan, const Op& op, const Chip& chip, bool fp8) {
-  if (op.kind == OpKind::layer_norm && folds_of(plan, op, fp8)) return {};  // no launch of its own
+  if (op.kind == OpKind::layer_norm && serves_fold(plan, op, fp8)) return {};  // no launch
   OpCost cost = cost_of(plan, op, kBytes);
   Estimate out;
   double flops = chip.flops;
@@ -221,7 +216,7 @@ Estimate estimate(const Plan& plan, const Op& op, const Chip& chip, bool fp8) {
       out.predicted += rounding(op.conv, chip);
     } else {
       out = product(rows, columns, chunks_of(op.conv, k, kChunk), cost.bytes, finish, chip);
-      if (is_folded(plan, op.conv, fp8) && op.conv.row_writer < 0)
+      if (is_folded(op.conv, plan.weights(), fp8) && op.conv.row_writer < 0)
         out.predicted += row_sums(op.conv, chip);
     }
   } else if (op.kind == OpKind::attention) {

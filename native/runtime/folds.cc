@@ -61,6 +61,10 @@ void find_folds(std::vector<Op>& ops, const std::vector<WeightSpec>& weights,
   }
 }
 
+bool is_folded(const Conv& conv, const std::vector<WeightSpec>& weights, bool fp8) {
+  return conv.layer_norm >= 0 && !(fp8 && weights[conv.weight].fp8);
+}
+
 WeightSpec folded_spec(const std::vector<Op>& ops, const std::vector<WeightSpec>& weights,
                        const Conv& conv) {
   WeightSpec spec = weights[conv.weight];

@@ -28,6 +28,10 @@ void find_folds(std::vector<Op>& ops, const std::vector<WeightSpec>& weights,
                 const std::function<bool(int tensor)>& is_external,
                 const std::function<bool(int first, int last)>& marked);
 
+// Whether a backend that folds has a norm folded into the product. `fp8`: it multiplies by e4m3
+// what may be, whose inputs need the scales of normed rows.
+bool is_folded(const Conv& conv, const std::vector<WeightSpec>& weights, bool fp8);
+
 // The weight of such a product, made of its matrix, its norm and its bias. Of names, the matrix'
 // come first, then gamma and beta, and the bias'.
 WeightSpec folded_spec(const std::vector<Op>& ops, const std::vector<WeightSpec>& weights,

@@ -11,7 +11,7 @@ import fastify, {
 import { packageFile } from '../../package-root.js';
 import type { Context } from './context.js';
 import { RequestError, toRequestError } from './errors.js';
-import { checkOrigin } from './guard.js';
+import { originCheck } from './guard.js';
 import { jobRoutes } from './jobs/routes.js';
 import type { Caller } from './keys.js';
 import type { Metrics } from './metrics.js';
@@ -84,10 +84,11 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
 
   if (settings.cors.length > 0)
     await app.register(cors, { origin: [...settings.cors], methods: ['GET', 'POST', 'DELETE'] });
+  const checkOrigin = originCheck(settings);
   app.addHook('onRequest', async (request, reply) => {
     unanswered.add(reply);
     reply.raw.once('close', () => unanswered.delete(reply));
-    if (!ring.isNeeded) checkOrigin(request, settings);
+    if (!ring.isNeeded) checkOrigin(request);
     if (request.routeOptions.config.isOpen || request.method === 'OPTIONS') return;
     callers.set(request, ring.callerOf(request.headers, request.ip));
   });

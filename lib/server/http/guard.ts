@@ -12,24 +12,26 @@ function hostOf(host: string): string {
 }
 
 /**
- * Refuses requests of browsers for pages that are not the server's own, nor of an allowed origin.
+ * A check that refuses requests of browsers for pages that are not the server's own, nor of an allowed origin.
  *
  * @param known `hosts`: names by which the server may be known, besides addresses and `localhost`. `cors`: origins that
  *   may call it. `publicUrl`: where its own page is, besides the address that the request came to.
- * @throws RequestError 403
+ * It throws RequestError 403.
  */
-export function checkOrigin(
-  request: FastifyRequest,
+export function originCheck(
   known: Pick<Settings, 'hosts' | 'cors' | 'publicUrl'>,
-): void {
-  const { origin, 'sec-fetch-site': site } = request.headers;
-  if (origin === undefined && site === undefined) return;
+): (request: FastifyRequest) => void {
   const own = known.publicUrl === undefined ? undefined : new URL(known.publicUrl);
-  if (origin !== undefined && (origin === own?.origin || known.cors.includes(origin))) return;
-  const host = hostOf(request.host);
-  const isKnown =
-    isIP(host) !== 0 || host === 'localhost' || host === own?.hostname || known.hosts.includes(host);
-  const isOwn = origin === undefined || origin === `${request.protocol}://${request.host}`;
-  if (isKnown && isOwn) return;
-  throw new RequestError(403, 'forbidden', 'pages of other origins may not call this server');
+  const origins = own ? [...known.cors, own.origin] : known.cors;
+  const hosts = ['localhost', ...known.hosts, ...(own ? [own.hostname] : [])];
+  return (request) => {
+    const { origin, 'sec-fetch-site': site } = request.headers;
+    if (origin === undefined && site === undefined) return;
+    if (origin !== undefined && origins.includes(origin)) return;
+    const host = hostOf(request.host);
+    const isKnown = isIP(host) !== 0 || hosts.includes(host);
+    const isOwn = origin === undefined || origin === `${request.protocol}://${request.host}`;
+    if (isKnown && isOwn) return;
+    throw new RequestError(403, 'forbidden', 'pages of other origins may not call this server');
+  };
 }

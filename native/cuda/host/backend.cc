@@ -75,8 +75,7 @@ std::vector<WeightSpec> CudaBackend::weights_of(const Plan& plan) const {
   std::vector<WeightSpec> specs = plan.weights();
   if (!api_.context_folds(context_)) return specs;
   for (const Op& op : plan.ops())
-    if (op.kind == OpKind::conv && op.conv.layer_norm >= 0 &&
-        !(fp8_ && plan.weights()[op.conv.weight].fp8))
+    if (op.kind == OpKind::conv && is_folded(op.conv, plan.weights(), fp8_))
       specs[op.conv.weight] = folded_spec(plan.ops(), plan.weights(), op.conv);
   return specs;
 }

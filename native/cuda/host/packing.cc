@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
+#include <span>
 
 #include "cuda/packed_rows.h"
 #include "runtime/e4m3.h"
@@ -73,10 +74,12 @@ size_t folded_bytes(const WeightSpec& spec) {
   return spec.norms ? (2 * size_t(spec.out) + 1) * sizeof(float) : 0;
 }
 
-std::vector<float> floats_of(const SourceTensor& source) {
-  std::vector<float> values(source.count);
-  read_floats(source, 0, source.count, values.data());
-  return values;
+// The values of vectors, one after the other.
+void read_vectors(std::span<const SourceTensor* const> sources, float* to) {
+  for (const SourceTensor* source : sources) {
+    read_floats(*source, 0, source->count, to);
+    to += source->count;
+  }
 }
 
 // Calls pack_one(row, values) for all rows of a matrix, in parallel.
@@ -125,7 +128,7 @@ size_t packed_bytes(const WeightSpec& spec, bool fp8) {
 namespace {
 
 // fp16's smallest values have few bits: rows are scaled as if the largest of gamma were near one.
-float power_of_two(const std::vector<float>& gamma) {
+float power_of_two(std::span<const float> gamma) {
   float largest = 0;
   for (const float value : gamma) largest = std::fmax(largest, std::fabs(value));
   if (!(largest > 0) || !std::isfinite(largest)) return 1;
@@ -139,19 +142,18 @@ std::vector<char> pack_folded(const WeightSpec& spec,
   const size_t matrices = spec.matrix_names(), in = size_t(spec.in), stride = stride_of(in);
   const std::vector<const SourceTensor*> matrix(sources.begin(), sources.begin() + matrices);
   check_count(spec, matrix);
-  const std::vector<float> gamma = floats_of(*sources[matrices]),
-                           beta = floats_of(*sources[matrices + 1]);
+  const std::span vectors = std::span(sources).subspan(matrices);
+  std::vector<float> norm(2 * in);
+  read_vectors(vectors.first(2), norm.data());
+  const std::span gamma = std::span(norm).first(in), beta = std::span(norm).last(in);
   const float scale = power_of_two(gamma);
   std::vector<char> out(packed_bytes(spec));
   uint16_t* const to = reinterpret_cast<uint16_t*>(out.data());
   float* const sums =
       reinterpret_cast<float*>(out.data() + size_t(packed_rows(spec.out)) * stride * 2);
-  float *const add = sums + spec.out, *at = add;
+  float* const add = sums + spec.out;
   add[spec.out] = 1 / scale;
-  for (size_t i = matrices + 2; i < sources.size(); i++) {
-    read_floats(*sources[i], 0, sources[i]->count, at);
-    at += sources[i]->count;
-  }
+  read_vectors(vectors.subspan(2), add);
   for_rows(spec, matrix, [&](size_t row, const float* values) {
     uint16_t* const packed = to + place_of(spec, row) * stride;
     double sum = 0, shift = 0;
@@ -177,11 +179,7 @@ std::vector<char> pack(const WeightSpec& spec, const std::vector<const SourceTen
 
   std::vector<char> out(packed_bytes(spec));
   if (spec.recipe == Recipe::vector) {
-    float* to = reinterpret_cast<float*>(out.data());
-    for (const SourceTensor* source : sources) {
-      read_floats(*source, 0, source->count, to);
-      to += source->count;
-    }
+    read_vectors(sources, reinterpret_cast<float*>(out.data()));
     return out;
   }
   uint16_t* const to = reinterpret_cast<uint16_t*>(out.data());
